@@ -1,0 +1,1 @@
+"""Decides whether a request to the HTTP API may pass."""

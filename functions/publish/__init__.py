@@ -1,0 +1,1 @@
+"""Creates, updates and deletes records of the shop."""

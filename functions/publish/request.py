@@ -1,0 +1,88 @@
+"""The publish event: what may stand in it, and what is wrong with one before anything is sent."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from connector.errors import RequestError
+from connector.events import EventParameters, decode
+from connector.transform import transformers
+from lightspeed import Endpoint, UnsupportedOperation, find
+
+_READS = ("list", "get", "count")
+
+
+class PublishRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A publish event, checked.
+
+    Attributes:
+        action: `create`, `update`, `delete`, or a named action of the entity.
+        idempotency_key: The same key with the same content is sent once.
+        match: Fields that tell a record by their values; `create` then updates the one that is there.
+        dry_run: Only read, and answer what would be sent.
+    """
+
+    entity: str
+    action: str
+    connection: str = "default"
+    parameters: EventParameters = EventParameters()
+    request_transformer: str | list[str] | None = None
+    idempotency_key: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)] | None = None
+    match: str | list[str] | None = None
+    dry_run: bool = False
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The entity's row."""
+        return find(self.entity)
+
+    @property
+    def match_fields(self) -> list[str]:
+        """The fields of `match`, none if it is not given."""
+        return [self.match] if isinstance(self.match, str) else list(self.match or ())
+
+    def content(self) -> dict[str, object]:
+        """Return what two events share exactly if they ask for the same."""
+        members: dict[str, object] = msgspec.to_builtins(self)
+        return {key: value for key, value in members.items() if key != "idempotency_key"}
+
+
+def publish_request(event: object) -> PublishRequest:
+    """Check an event.
+
+    Raises:
+        RequestError: It is malformed.
+        UnknownEntity: There is no such entity.
+        UnsupportedOperation: The entity lacks the action.
+        TransformError: The request transformer cannot be parsed.
+    """
+    request = decode(PublishRequest, event)
+    endpoint = request.endpoint
+    writes = [name for name in endpoint.operation_names if name not in _READS]
+    if request.action not in writes:
+        advice = endpoint.instead.get(request.action, "")
+        if request.action in _READS:
+            advice = "publish only writes; read with subscribe."
+        raise UnsupportedOperation(request.entity, request.action, writes or ["nothing to publish"], advice)
+    unknown = [name for name in request.match_fields if name not in endpoint.filter_names]
+    if request.match is not None and request.action != "create":
+        raise RequestError(["match is for action create: it updates the record that is already there"])
+    if unknown:
+        known = ", ".join(name for name in endpoint.filter_names if name not in ("page", "limit", "fields"))
+        raise RequestError([f"match by {unknown[0]!r} is not possible: {request.entity} can be looked up by {known}"])
+    transformers(request.request_transformer)
+    return request
+
+
+def batch_items(body: dict[str, object]) -> list[object]:
+    """Return the items of a batch.
+
+    Raises:
+        RequestError: It holds anything but a list of items.
+    """
+    items = body["items"]
+    if set(body) != {"items"} or not isinstance(items, list):
+        raise RequestError(['a batch is {"items": [event, …]} and nothing else'])
+    return items

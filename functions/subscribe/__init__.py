@@ -1,0 +1,1 @@
+"""Reads an entity of the shop and lands it in S3."""

@@ -1,0 +1,158 @@
+"""Where a run's objects lie in S3, and how they get there.
+
+Parts are numbered in the order they are written and named by their run, so that a repeated invocation overwrites the
+same keys. The manifest is written last and once: without it a run does not exist for readers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from botocore.exceptions import ClientError
+from isal import isal_zlib
+
+PART_BYTES = 16 * 1024 * 1024
+"""A part is closed when it holds this much, compressed: tens of thousands of orders, a size query engines like."""
+
+_GZIP = 31
+_LEVEL = 2
+
+
+class Part(msgspec.Struct, array_like=True, frozen=True):
+    """A part as it is stored; its key follows from its run's prefix and its number.
+
+    Attributes:
+        bytes: Of the stored object.
+        sha256: Of the stored object, hexadecimal.
+    """
+
+    records: int
+    bytes: int
+    sha256: str
+
+
+class AlreadyWritten(Exception):
+    """An object that is written only once, or only from a known state, is there already or has changed."""
+
+
+def run_prefix(connection: str, entity: str, language: str, date: str, run_id: str) -> str:
+    """Return where the objects of a run in one language lie, with a slash at the end."""
+    name = entity.replace("/", ".")
+    return f"raw/connection={connection}/entity={name}/language={language}/date={date}/run={run_id}/"
+
+
+def part_key(prefix: str, number: int) -> str:
+    """Return the key of a part; numbers start at 0."""
+    return f"{prefix}part-{number:05}.jsonl.gz"
+
+
+def manifest_key(prefix: str) -> str:
+    """Return the key of a run's manifest."""
+    return f"{prefix}_manifest.json"
+
+
+def bookmark_key(connection: str, subscription: str) -> str:
+    """Return the key of a bookmark."""
+    return f"state/connection={connection}/{subscription.replace('/', '.')}.json"
+
+
+def run_key(run_id: str) -> str:
+    """Return the key of the last result of a run."""
+    return f"state/runs/{run_id}.json"
+
+
+class Bucket:
+    """The bundle's bucket, seen as whole objects."""
+
+    def __init__(self, s3: Any, name: str) -> None:
+        """Take the client and the bucket's name; nothing is read yet."""
+        self._s3 = s3
+        self._name = name
+
+    def read_json(self, key: str) -> tuple[Any, str] | None:
+        """Return an object's JSON value and its ETag, or `None` if there is no such object."""
+        try:
+            answer = self._s3.get_object(Bucket=self._name, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                return None
+            raise
+        return json.loads(answer["Body"].read()), answer["ETag"]
+
+    def write_json(self, key: str, value: object, *, etag: str | None = None, once: bool = False) -> str:
+        """Write an object and return its ETag.
+
+        Args:
+            key: Where.
+            value: Of which JSON is made.
+            etag: Write only over the object that has this ETag; empty: only where there is none.
+            once: Write only where there is none.
+
+        Raises:
+            AlreadyWritten: The condition does not hold.
+        """
+        body = json.dumps(value, ensure_ascii=False, indent=1).encode()
+        condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"} if once or etag == "" else {}
+        try:
+            answer = self._s3.put_object(
+                Bucket=self._name, Key=key, Body=body, ContentType="application/json", **condition
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"):
+                raise AlreadyWritten(key) from error
+            raise
+        return str(answer["ETag"])
+
+    def write_part(self, key: str, body: bytes) -> None:
+        """Write a part, over an earlier one of the same run."""
+        self._s3.put_object(Bucket=self._name, Key=key, Body=body, ContentType="application/gzip")
+
+    def delete_parts_but(self, prefix: str, keep: Iterable[str]) -> None:
+        """Delete the parts of a run that an invocation left which did not come to its end."""
+        wanted = set(keep)
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=f"{prefix}part-")
+        for page in pages:
+            for found in page.get("Contents", ()):
+                if found["Key"] not in wanted:
+                    self._s3.delete_object(Bucket=self._name, Key=found["Key"])
+
+
+class PartWriter:
+    """Turns records into parts: gzip JSON Lines, one record a line, compressed as they come."""
+
+    def __init__(self, bucket: Bucket, prefix: str, next_number: int) -> None:
+        """Take where the parts go and the number of the first."""
+        self._bucket = bucket
+        self._prefix = prefix
+        self._number = next_number
+        self._start()
+
+    def _start(self) -> None:
+        self._compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP)
+        self._chunks: list[bytes] = []
+        self._bytes = 0
+        self._records = 0
+
+    def add(self, records: list[bytes]) -> Part | None:
+        """Take records; return the part that was written because it is full, if one was."""
+        if records:
+            chunk = self._compressor.compress(b"\n".join(records) + b"\n")
+            self._chunks.append(chunk)
+            self._bytes += len(chunk)
+            self._records += len(records)
+        return self.flush() if self._bytes >= PART_BYTES else None
+
+    def flush(self) -> Part | None:
+        """Write what is there as a part; `None` if nothing is."""
+        if not self._records:
+            return None
+        body = b"".join((*self._chunks, self._compressor.flush()))
+        part = Part(self._records, len(body), hashlib.sha256(body).hexdigest())
+        self._bucket.write_part(part_key(self._prefix, self._number), body)
+        self._number += 1
+        self._start()
+        return part

@@ -1,0 +1,137 @@
+"""The HTTP side of the subscribe function: reading calls only."""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+
+from connector.errors import UnknownRun
+from connector.http import json_body, prefers_async, resolver, respond_json
+from connector.problems import problem
+from lightspeed import CATALOGUE, LightspeedError, RateLimited, find
+from lightspeed.check import check, diagnosis
+from lightspeed.describe import describe
+from subscribe.landing import run_key
+from subscribe.request import SubscribeRequest, subscribe_request
+
+if TYPE_CHECKING:
+    from subscribe.app import Wiring
+
+ANSWER_SECONDS = 22.0
+"""How long a call may take before its run goes on in the state machine; API Gateway gives up at 30."""
+
+_DATA_BYTES = 4 * 1024 * 1024
+_FAILED = ("FAILED", "TIMED_OUT", "ABORTED")
+
+
+def respond(event: dict[str, Any], context: Any, held: Wiring) -> dict[str, Any]:
+    """Answer one HTTP call."""
+    app = _routes()
+    app.context.update(held=held, run_id=context.aws_request_id)
+    return app.resolve(event, context)
+
+
+@functools.cache
+def _routes() -> APIGatewayHttpResolver:
+    app = resolver()
+    app.get("/entities")(lambda: respond_json(200, {"entities": [describe(row) for row in CATALOGUE.values()]}))
+    app.get("/entities/.+")(lambda: respond_json(200, describe(find(_after(app, "/entities/")))))
+    app.get("/connections/.+")(lambda: _check(app, _after(app, "/connections/")))
+    app.get("/runs/.+")(lambda: _run(_held(app), _after(app, "/runs/")))
+    app.post("/subscribe")(lambda: _subscribe(app))
+    return app
+
+
+def _held(app: APIGatewayHttpResolver) -> Wiring:
+    held: Wiring = app.context["held"]
+    return held
+
+
+def _after(app: APIGatewayHttpResolver, prefix: str) -> str:
+    return unquote(app.current_event.path.partition(prefix)[2])
+
+
+def _check(app: APIGatewayHttpResolver, name: str) -> Response[Any]:
+    client = _held(app).shops.open(name, fresh=True, remaining_seconds=_deadline())
+    try:
+        report = check(client)
+    except LightspeedError as error:
+        status, headers, body = problem(error)
+        return respond_json(status, {**body, "detail": diagnosis(error, client.transport.connection)}, headers)
+    return respond_json(200, {"connection": name, **report.as_dict()})
+
+
+def _subscribe(app: APIGatewayHttpResolver) -> Response[Any]:
+    held, request = _held(app), subscribe_request(json_body(app))
+    run_id = request.run_id or app.context["run_id"]
+    remaining = _deadline()
+    if prefers_async(app):
+        held.subscription(request, run_id, remaining).check()
+        return _carry_on(held, request, {"run_id": run_id, "status": "running"})
+    result = held.run(request, run_id, remaining)
+    if result.body["status"] == "partial":
+        if not held.settings.sync_state_machine_arn:
+            message = "the quota or the time of one call is used up, and no state machine is set to carry the run on"
+            raise RateLimited(message, method="GET", path="/", retry_after_seconds=result.body["resume_after_seconds"])
+        return _carry_on(held, request, result.body)
+    records, size = [], 0
+    for text in result.first_records:
+        size += len(text)
+        if size > _DATA_BYTES:
+            break
+        records.append(text.decode())
+    data = ",".join(records)
+    body = json.dumps(result.body, ensure_ascii=False, separators=(",", ":"))
+    return respond_json(200, f'{body[:-1]},"data":{data if result.single and data else f"[{data}]"}}}')
+
+
+def _carry_on(held: Wiring, request: SubscribeRequest, body: dict[str, Any]) -> Response[Any]:
+    """Start the state machine with the request, from the cursor on if there is one, and answer where to look."""
+    event = request.as_event(cursor=body.get("cursor"))
+    step_functions = held.aws.client("stepfunctions")
+    run_id = body["run_id"]
+    try:
+        step_functions.start_execution(
+            stateMachineArn=held.settings.sync_state_machine_arn, name=run_id, input=json.dumps(event)
+        )
+    except step_functions.exceptions.ExecutionAlreadyExists:
+        body = {**body, "status": "running"}
+    return respond_json(202, body, {"Location": f"/runs/{run_id}"})
+
+
+def _run(held: Wiring, run_id: str) -> Response[Any]:
+    found = held.bucket.read_json(run_key(run_id))
+    note: dict[str, Any] = found[0] if found is not None else {"run_id": run_id}
+    note.pop("cursor", None)
+    if note.get("status") != "complete":
+        execution = _execution(held, run_id)
+        if execution is None and found is None:
+            raise UnknownRun(f"unknown run {run_id!r}: no such execution, and no result of one")
+        note["status"] = "running"
+        if execution is not None and execution["status"] in _FAILED:
+            note |= {"status": "failed", "error": execution.get("error"), "cause": execution.get("cause")}
+    return respond_json(200, note)
+
+
+def _execution(held: Wiring, run_id: str) -> dict[str, Any] | None:
+    arn = held.settings.sync_state_machine_arn
+    if not arn:
+        return None
+    step_functions = held.aws.client("stepfunctions")
+    try:
+        found: dict[str, Any] = step_functions.describe_execution(
+            executionArn=f"{arn.replace(':stateMachine:', ':execution:')}:{run_id}"
+        )
+    except (step_functions.exceptions.ExecutionDoesNotExist, step_functions.exceptions.InvalidArn):
+        return None
+    return found
+
+
+def _deadline() -> Any:
+    end = time.monotonic() + ANSWER_SECONDS
+    return lambda: end - time.monotonic()

@@ -1,0 +1,1 @@
+"""The bundle's AWS side, shared by its functions: settings, connections, transformers, problems."""

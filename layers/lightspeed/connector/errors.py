@@ -1,0 +1,68 @@
+"""What can go wrong on the AWS side before the shop is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class ConnectorError(Exception):
+    """Base of every error of this package."""
+
+
+class SettingsError(ConnectorError):
+    """The function's environment is wrong.
+
+    Attributes:
+        errors: One sentence a variable.
+    """
+
+    def __init__(self, errors: Sequence[str]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("; ".join(errors))
+
+
+class RequestError(ConnectorError):
+    """The event is malformed: an unknown key, a missing one, a wrong type, a cursor of another request.
+
+    Attributes:
+        errors: One sentence a mistake, saying what was wrong and what would be right.
+    """
+
+    def __init__(self, errors: Sequence[str]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("; ".join(errors))
+
+
+class TransformError(ConnectorError):
+    """A transformer is wrong, or what it returned is.
+
+    Attributes:
+        expression: The JSONata expression.
+        position: Characters from its start, or -1 where the engine does not know.
+    """
+
+    def __init__(self, message: str, *, expression: str, position: int = -1) -> None:
+        self.expression = expression
+        self.position = position
+        where = f" at position {position}" if position >= 0 else ""
+        super().__init__(f"{message}{where} in the transformer {expression!r:.200}")
+
+
+class UnknownConnection(ConnectorError):
+    """No secret of this name exists.
+
+    Attributes:
+        name: The connection's name.
+    """
+
+    def __init__(self, name: str, secret_id: str) -> None:
+        self.name = name
+        super().__init__(f"unknown connection {name!r}: there is no secret {secret_id!r}")
+
+
+class UnknownRun(ConnectorError):
+    """No run of this id is known."""
+
+
+class IdempotencyConflict(ConnectorError):
+    """The idempotency key was used before with other content, or its first call is still running."""

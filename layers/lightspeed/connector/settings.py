@@ -1,0 +1,63 @@
+"""The functions' environment, read and checked in one place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from connector.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a function is told by its environment. A variable that a function does not need may be empty.
+
+    Attributes:
+        bucket: `BUCKET`, where records and bookmarks are landed.
+        secret_prefix: `SECRET_PREFIX`; joined with a connection's name, the name of its secret.
+        sync_state_machine_arn: `SYNC_STATE_MACHINE_ARN`, which carries runs over several invocations.
+        publish_queue_url: `PUBLISH_QUEUE_URL`, where `Prefer: respond-async` puts what is to be published.
+        idempotency_table: `IDEMPOTENCY_TABLE`, the DynamoDB table of idempotency keys.
+        metrics_namespace: `POWERTOOLS_METRICS_NAMESPACE`.
+        quota_reserve_percent: `QUOTA_RESERVE_PERCENT`, share of every quota window left for others; 0 to 90.
+    """
+
+    bucket: str
+    secret_prefix: str
+    sync_state_machine_arn: str
+    publish_queue_url: str
+    idempotency_table: str
+    metrics_namespace: str
+    quota_reserve_percent: float
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, *, needs: tuple[str, ...] = ()) -> Settings:
+        """Read the environment.
+
+        Args:
+            environ: Instead of the process's own.
+            needs: Variables that may not be empty.
+
+        Raises:
+            SettingsError: Naming every variable that is missing or wrong.
+        """
+        environ = os.environ if environ is None else environ
+        errors = [f"{name} is not set" for name in needs if not environ.get(name)]
+        reserve = environ.get("QUOTA_RESERVE_PERCENT") or "10"
+        try:
+            if not 0 <= float(reserve) <= 90:
+                raise ValueError
+        except ValueError:
+            errors.append(f"QUOTA_RESERVE_PERCENT must be a number from 0 to 90, not {reserve!r}")
+        if errors:
+            raise SettingsError(errors)
+        return cls(
+            bucket=environ.get("BUCKET", ""),
+            secret_prefix=environ.get("SECRET_PREFIX", "lightspeed/"),
+            sync_state_machine_arn=environ.get("SYNC_STATE_MACHINE_ARN", ""),
+            publish_queue_url=environ.get("PUBLISH_QUEUE_URL", ""),
+            idempotency_table=environ.get("IDEMPOTENCY_TABLE", ""),
+            metrics_namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or "LightspeedConnector",
+            quota_reserve_percent=float(reserve),
+        )

@@ -1,0 +1,149 @@
+"""The words of a command: which there are, and what they say as parameters and connection."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from lightspeed.connection import Connection
+from lightspeed.errors import InvalidConnection
+from lightspeed.output import STANDARD_OUTPUT
+from lightspeed.parameters import Parameters
+
+Run = Callable[[argparse.Namespace], None]
+
+_SETTINGS = ("cluster", "base_url", "api_key", "api_secret", "language")
+_VARIABLES = {f"LIGHTSPEED_{setting.upper()}": setting for setting in _SETTINGS}
+_EPILOG = (
+    "The connection comes from LIGHTSPEED_CLUSTER (eu1 or us1) or LIGHTSPEED_BASE_URL, LIGHTSPEED_API_KEY, "
+    "LIGHTSPEED_API_SECRET and LIGHTSPEED_LANGUAGE, or from --connection FILE. Exit status: 0 done, 1 the shop refused "
+    "or could not be reached, 2 the command was wrong."
+)
+
+
+class CommandError(Exception):
+    """The command was wrong; nothing was sent."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise CommandError(f"{message} ({self.prog} --help tells more)")
+
+
+def build_parser(commands: Mapping[str, Run]) -> argparse.ArgumentParser:
+    """Return the parser; what it reads carries the command's function as `run` and its name as `command`.
+
+    Args:
+        commands: The function of each command, by the command's name.
+    """
+    parser = _Parser(
+        prog="python -m lightspeed", description="Read and write a Lightspeed eCom (C-Series) shop.", epilog=_EPILOG
+    )
+    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    connection = _Parser(add_help=False)
+    connection.add_argument("--connection", metavar="FILE", help="cluster or base_url, api_key … as a JSON object")
+    connection.add_argument("--language", metavar="CODE", help="another language of the shop, such as nl or en")
+    entity = _Parser(add_help=False, parents=[connection])
+    entity.add_argument("entity", metavar="ENTITY", help="a name of the catalogue, such as orders or products/images")
+    for option, example in (("--path", "id=9 product_id=7"), ("--query", "updated_at_min=2026-11-23")):
+        entity.add_argument(
+            option, metavar="NAME=VALUE", nargs="+", action="extend", default=[], help=f"such as {example}"
+        )
+    payload = _Parser(add_help=False)
+    payload.add_argument("--payload", metavar="FILE", help="the record as JSON, with or without envelope; - is stdin")
+    as_json = _Parser(add_help=False)
+    as_json.add_argument("--json", action="store_true", help="as JSON")
+
+    def add(name: str, text: str, *parents: _Parser) -> argparse.ArgumentParser:
+        command = subparsers.add_parser(name, parents=parents, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        command.set_defaults(run=commands[name], command=name)
+        return command
+
+    entities = add("entities", "show the catalogue, or what one entity can do", as_json)
+    entities.add_argument("entity", metavar="ENTITY", nargs="?")
+    add("get", "read one record", entity)
+    listing = add("list", "read a page of records, or all pages, as JSON Lines", entity)
+    listing.add_argument("--all", action="store_true", help="every page, from the first or the given one on")
+    listing.add_argument(
+        "--out", metavar="FILE", default=STANDARD_OUTPUT, help="a file, gzipped where it ends in .gz; - is stdout"
+    )
+    add("count", "count records", entity)
+    add("create", "create a record", entity, payload)
+    add("update", "change the fields of a record that the payload names", entity, payload)
+    add("delete", "delete a record", entity)
+    action = add("action", "run an action of an entity, such as quotes convert", entity, payload)
+    action.add_argument("name", metavar="NAME", help="the action")
+    add("check", "check credentials, cluster, language, permissions and quota", connection, as_json)
+    return parser
+
+
+def read_parameters(arguments: argparse.Namespace) -> Parameters:
+    """Return path, query and payload as the command gives them.
+
+    Raises:
+        CommandError: A pair has no `=` or comes twice, or the payload cannot be read.
+    """
+    return Parameters(
+        _pairs("--path", arguments.path),
+        _pairs("--query", arguments.query),
+        _payload(getattr(arguments, "payload", None)),
+    )
+
+
+def read_connection(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Connection:
+    """Return the connection of `--connection FILE` or of the environment, in the language asked for.
+
+    Raises:
+        CommandError: There is none, or its file cannot be read.
+        InvalidConnection: Its settings are wrong.
+    """
+    changes = {"language": arguments.language} if arguments.language else {}
+    if arguments.connection:
+        settings = _json("--connection", arguments.connection)
+        if isinstance(settings, Mapping):
+            settings = {**settings, **changes}
+        return Connection.from_mapping(settings, arguments.connection)
+    settings = {setting: environ[name] for name, setting in _VARIABLES.items() if environ.get(name)}
+    if not settings:
+        raise CommandError(
+            f"no connection: set {', '.join(_VARIABLES)} (cluster or base URL, not both) or --connection"
+        )
+    try:
+        return Connection.from_mapping({**settings, **changes}, "environment")
+    except InvalidConnection as error:
+        raise CommandError(f"{error} (from LIGHTSPEED_CLUSTER, LIGHTSPEED_API_KEY and so on)") from error
+
+
+def _pairs(option: str, given: Sequence[str]) -> dict[str, object]:
+    pairs: dict[str, object] = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise CommandError(f"{option} takes NAME=VALUE, such as id=7, not {pair!r}; ENTITY stands before it")
+        if name in pairs:
+            raise CommandError(f"{option} {name} is given twice")
+        pairs[name] = value
+    return pairs
+
+
+def _payload(source: str | None) -> object:
+    return None if source is None else _json("--payload", source)
+
+
+def _json(option: str, source: str) -> object:
+    try:
+        text = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        value: object = json.loads(text)
+    except OSError as error:
+        raise CommandError(f"{option} {source}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        where = f" ({error})" if isinstance(error, json.JSONDecodeError) else ""
+        raise CommandError(f"{option} {source} is not JSON{where}") from error
+    if value is None:
+        raise CommandError(f"{option} {source} holds null, not an object")
+    return value

@@ -1,0 +1,118 @@
+"""Check a connection with two reads, and say in plain words which of its settings is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import msgspec
+
+from lightspeed.client import Client
+from lightspeed.connection import Connection
+from lightspeed.errors import (
+    AuthenticationError,
+    InvalidRequest,
+    LightspeedError,
+    NotFound,
+    NotSent,
+    PermissionDenied,
+    TransportError,
+    UnexpectedResponse,
+    UnknownLanguage,
+)
+from lightspeed.parameters import PAGE_LIMIT, Parameters, Request
+from lightspeed.quota import QuotaWindow
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a connection that works can do.
+
+    Attributes:
+        origin: Scheme, host and port that answered.
+        language: The language that was read in; the shop has it.
+        languages: Codes of the shop's active languages, its default first; `None` where the key may not read them.
+        permissions: `read` and `write` by group (`content`, `products`, `customers`, `orders`, `settings`, `tracking`);
+            `None` where the key may not read them.
+        quota: The windows as the last answer told them, shortest first; empty where it told none.
+    """
+
+    origin: str
+    language: str
+    languages: tuple[str, ...] | None
+    permissions: Mapping[str, Mapping[str, bool]] | None
+    quota: tuple[QuotaWindow, ...]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the report as JSON-able data."""
+        return asdict(self)
+
+
+def check(client: Client) -> Report:
+    """Read the key's permissions and the shop's languages; both answers also tell the quota.
+
+    Raises:
+        AuthenticationError: Key or secret are wrong for the shop at this origin.
+        UnknownLanguage: The shop does not have the language, or it is not active.
+        NotSent: Nothing can be reached at the origin.
+        UnexpectedResponse: Something answers there, but it is not this API.
+        LightspeedError: The shop fails, is too slow, or its quota is used up.
+    """
+    permissions = _permissions(client)
+    languages = _languages(client)
+    connection, quota = client.transport.connection, client.transport.quota
+    return Report(connection.origin, connection.language, languages, permissions, quota.windows if quota else ())
+
+
+def diagnosis(error: LightspeedError, connection: Connection) -> str:
+    """Return one sentence that tells which setting of the connection an error of `check` speaks of."""
+    origin = connection.origin
+    if isinstance(error, AuthenticationError):
+        return (
+            f"wrong credentials: {origin} refuses this API key and secret ({error.status} {error.message}); "
+            "they are good only on the cluster where their shop lives"
+        )
+    if isinstance(error, UnknownLanguage):
+        return f"wrong language: the shop has no active language {connection.language!r} ({error.message})"
+    if isinstance(error, NotSent):
+        return f"wrong cluster or base URL, or no network: nothing answers at {origin} ({error})"
+    if isinstance(error, UnexpectedResponse):
+        return f"wrong cluster or base URL: {origin} answers, but not as a Lightspeed eCom API ({error})"
+    if isinstance(error, TransportError):
+        return f"{origin} was reached, but gave no complete answer ({error})"
+    return str(error)
+
+
+def _permissions(client: Client) -> dict[str, dict[str, bool]] | None:
+    request = client.build("account/permissions", "get")
+    try:
+        found = msgspec.json.decode(client.record(request))
+    except PermissionDenied:
+        return None
+    except UnknownLanguage:
+        raise
+    except (NotFound, InvalidRequest) as error:
+        raise _unexpected(request, f"{error.status} {error.message}", error.status) from error
+    groups = found.items() if isinstance(found, dict) else ()
+    permissions = {
+        group: {"read": rights["read"] is True, "write": rights["write"] is True}
+        for group, rights in groups
+        if isinstance(rights, dict) and {"read", "write"} <= set(rights)
+    }
+    if not permissions:
+        raise _unexpected(request, "the answer names no permission", 200)
+    return permissions
+
+
+def _languages(client: Client) -> tuple[str, ...] | None:
+    request = client.build("languages", "list", Parameters(query={"limit": PAGE_LIMIT}))
+    try:
+        rows = [msgspec.json.decode(record) for record in client.page(request).records]
+    except PermissionDenied:
+        return None
+    active = [row for row in rows if isinstance(row, dict) and row.get("isActive") and isinstance(row.get("code"), str)]
+    return tuple(row["code"] for row in sorted(active, key=lambda row: not row.get("isDefault")))
+
+
+def _unexpected(request: Request, message: str, status: int) -> UnexpectedResponse:
+    return UnexpectedResponse(message, method=request.method, path=request.path, status=status)

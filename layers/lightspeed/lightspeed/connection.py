@@ -1,0 +1,160 @@
+"""One shop's HTTP client settings, checked as a whole before anything is sent."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Literal, cast
+from urllib.parse import urlsplit
+
+from lightspeed.errors import InvalidConnection
+
+CLUSTERS: Mapping[str, str] = MappingProxyType(
+    {
+        "eu1": "https://api.webshopapp.com",
+        "us1": "https://api.shoplightspeed.com",
+    }
+)
+_KEYS = ("cluster", "base_url", "api_key", "api_secret", "language", "webhook_secret", "update_method")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:]*:[0-9a-f:.]*", re.ASCII)
+_LANGUAGE = re.compile(r"[a-z]{2}")
+
+UpdateMethod = Literal["PUT", "PATCH"]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where a shop is and how to enter it. Its text form never shows key or secrets.
+
+    Attributes:
+        origin: Scheme, host and port, without a trailing slash.
+        language: The language segment of every path: two small letters, read and written in.
+        update_method: PUT, which the API takes; PATCH only for those who were promised that verb.
+    """
+
+    origin: str
+    api_key: str = field(repr=False)
+    api_secret: str = field(repr=False)
+    language: str
+    update_method: UpdateMethod = "PUT"
+    webhook_secret: str = field(default="", repr=False)
+
+    @classmethod
+    def from_mapping(cls, settings: object, name: str = "default") -> Connection:
+        """Check the settings of a connection and build it.
+
+        Args:
+            settings: `cluster` or `base_url`, `api_key`, `api_secret`, `language`; optionally `webhook_secret`
+                (defaults to `api_secret`) and `update_method`.
+            name: The connection's name, for the message.
+
+        Raises:
+            InvalidConnection: With every mistake at once, and no value of a credential.
+        """
+        if not isinstance(settings, Mapping):
+            raise InvalidConnection(
+                name, ["must be a JSON object with cluster or base_url, api_key, api_secret, language"]
+            )
+        errors = [f"unknown key {key!r}; known are {', '.join(_KEYS)}" for key in settings if key not in _KEYS]
+        origin = _origin(settings, errors)
+        for key in ("api_key", "api_secret"):
+            _check_credential(key, settings.get(key), errors)
+        if isinstance(settings.get("api_key"), str) and ":" in settings["api_key"]:
+            errors.append("api_key may not contain a colon")
+        if settings.get("webhook_secret") is not None:
+            _check_credential("webhook_secret", settings["webhook_secret"], errors)
+        language = settings.get("language")
+        if not (isinstance(language, str) and _LANGUAGE.fullmatch(language)):
+            errors.append(f"language must be the shop's two-letter code such as nl, en or us, not {language!r}")
+        update_method = settings.get("update_method") or "PUT"
+        if update_method not in ("PUT", "PATCH"):
+            errors.append(f"update_method must be PUT or PATCH, not {update_method!r}")
+        if errors:
+            raise InvalidConnection(name, errors)
+        return cls(
+            origin=origin,
+            api_key=settings["api_key"],
+            api_secret=settings["api_secret"],
+            language=settings["language"],
+            update_method=cast("UpdateMethod", update_method),
+            webhook_secret=settings.get("webhook_secret") or settings["api_secret"],
+        )
+
+    def redact(self, text: str) -> str:
+        """Return a text of the shop's side with key and secrets masked, in case it repeats them."""
+        pair = b64encode(f"{self.api_key}:{self.api_secret}".encode()).decode()
+        for secret in (pair, self.api_secret, self.api_key, self.webhook_secret):
+            text = text.replace(secret, "***") if secret else text
+        return text
+
+    def in_language(self, language: str) -> Connection:
+        """Return the same connection for another language of the shop.
+
+        Raises:
+            InvalidConnection: The language is not a two-letter code.
+        """
+        if not _LANGUAGE.fullmatch(language):
+            raise InvalidConnection(
+                "language", [f"must be the shop's two-letter code such as nl, en or us, not {language!r}"]
+            )
+        return replace(self, language=language)
+
+
+def _check_credential(key: str, value: object, errors: list[str]) -> None:
+    if not isinstance(value, str) or not value:
+        errors.append(f"{key} is required and may not be empty")
+    elif not value.isprintable() or value != value.strip():
+        errors.append(f"{key} has white space around it or characters that cannot be printed")
+
+
+def _origin(settings: Mapping[str, object], errors: list[str]) -> str:
+    cluster, base_url = settings.get("cluster"), settings.get("base_url")
+    if (cluster is None) == (base_url is None):
+        errors.append("give exactly one of cluster (eu1 or us1) and base_url")
+        return ""
+    if cluster is not None:
+        if not isinstance(cluster, str) or cluster not in CLUSTERS:
+            errors.append(f"cluster must be eu1 or us1, not {cluster!r}")
+            return ""
+        return CLUSTERS[cluster]
+    try:
+        return parse_origin(base_url)
+    except ValueError as error:
+        errors.append(f"base_url {error}")
+        return ""
+
+
+def parse_origin(base_url: object) -> str:
+    """Return the origin of a base URL: `https://host[:port]`, or plain HTTP for a loopback host.
+
+    Raises:
+        ValueError: Saying what a base URL must look like; user and password in it are never repeated.
+    """
+    if not isinstance(base_url, str):
+        raise ValueError("must be text such as https://api.webshopapp.com")
+    try:
+        url = urlsplit(base_url.strip())
+        host, port = url.hostname or "", url.port
+    except ValueError:
+        raise ValueError("has a host or port that cannot be read; a port is a number up to 65535") from None
+    if url.username is not None or url.password is not None:
+        raise ValueError("may not carry a user or password; those are api_key and api_secret")
+    if not _HOST.fullmatch(host) or url.scheme not in ("http", "https"):
+        raise ValueError("must start with https:// and name a host, such as https://api.webshopapp.com")
+    if url.path.strip("/") or url.query or url.fragment:
+        raise ValueError("must be an origin without path, such as https://api.webshopapp.com")
+    if url.scheme == "http" and not _is_loopback(host):
+        raise ValueError(f"must use https; plain http is for loopback hosts only, not {host}")
+    shown = f"[{host}]" if ":" in host else host
+    return f"{url.scheme}://{shown}" + (f":{port}" if port else "")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

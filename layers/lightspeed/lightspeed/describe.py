@@ -1,0 +1,34 @@
+"""A catalogue row as plain data, for people and programs that ask what an entity can do."""
+
+from __future__ import annotations
+
+from lightspeed.endpoints import Endpoint
+
+
+def describe(endpoint: Endpoint) -> dict[str, object]:
+    """Return the row as JSON-able data.
+
+    Returns:
+        `entity`, `collection`, `operations` (by name: `method`, `path`, `path_parameters`, `payload`), `filters` (type
+        by name), `incremental` (the filter that it goes by, or `None`), `instead` (advice by missing operation),
+        `confidence` and `source`.
+    """
+    operations = {}
+    for name in endpoint.operation_names:
+        operation = endpoint.operation(name)
+        operations[name] = {
+            "method": operation.verb,
+            "path": operation.path,
+            "path_parameters": list(operation.path_parameters),
+            "payload": operation.payload,
+        }
+    return {
+        "entity": endpoint.name,
+        "collection": endpoint.collection,
+        "operations": operations,
+        "filters": {known.name: known.type for known in endpoint.filters},
+        "incremental": endpoint.incremental,
+        "instead": dict(endpoint.instead),
+        "confidence": endpoint.confidence,
+        "source": list(endpoint.source),
+    }

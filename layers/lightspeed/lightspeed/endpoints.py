@@ -1,0 +1,180 @@
+"""What a catalogue row is, and the behaviour that every row shares.
+
+The rows themselves are in `catalogue`; nothing here knows a particular entity.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from lightspeed.errors import UnsupportedOperation
+
+Verb = Literal["GET", "POST", "PUT", "DELETE"]
+Confidence = Literal["high", "medium", "low", "inferred", "conflicting", "unknown"]
+"""How well a fact is known: `high` live-tested or several independent clients; `medium` the vendor's client and one
+other; `low` one path only; `inferred` by rule, nobody seen using it; `conflicting` sources disagree."""
+FilterType = Literal["id", "integer", "text", "boolean", "time", "names"]
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_STANDARD: Mapping[str, tuple[Verb, str]] = MappingProxyType(
+    {
+        "list": ("GET", ""),
+        "get": ("GET", "/{id}"),
+        "count": ("GET", "/count"),
+        "create": ("POST", ""),
+        "update": ("PUT", "/{id}"),
+        "delete": ("DELETE", "/{id}"),
+    }
+)
+_WITH_PAYLOAD = ("create", "update")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A query parameter that a list is known to take.
+
+    Attributes:
+        name: As it is sent. Filters on a relation carry the relation's name without `Id`.
+        type: `id` and `integer` are whole numbers, `time` is UTC in whole seconds, `names` are comma-separated.
+    """
+
+    name: str
+    type: FilterType
+    confidence: Confidence
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """An operation of its own name, such as `convert` of `quotes`.
+
+    Attributes:
+        path: Path template; `{id}` is the record, other placeholders are parents.
+        write: Envelope key of the payload; `None` where the payload is sent bare or none is taken.
+        answer: Envelope key of the answer where it is known.
+        payload: Whether the action takes a payload: `none`, `optional` or `required`.
+    """
+
+    name: str
+    verb: Verb
+    path: str
+    write: str | None
+    answer: str | None
+    payload: Literal["none", "optional", "required"]
+    confidence: Confidence
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing that can be done with an entity.
+
+    Attributes:
+        path: Path template without language and `.json`.
+        path_parameters: Its placeholders, in order: parents first, then `id`.
+        write: Envelope key of the payload, or `None` for a bare one.
+        payload: `none`, `optional` or `required`.
+    """
+
+    name: str
+    verb: Verb
+    path: str
+    write: str | None
+    answer: str | None
+    payload: Literal["none", "optional", "required"]
+
+    @property
+    def path_parameters(self) -> tuple[str, ...]:
+        """The placeholders of the path."""
+        return tuple(_PLACEHOLDER.findall(self.path))
+
+    @property
+    def reads(self) -> bool:
+        """Whether the operation changes nothing in the shop."""
+        return self.verb == "GET"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """An entity of the shop's API: where it lives, what can be done with it and how its bodies are wrapped.
+
+    Attributes:
+        name: The entity's name in events and S3 keys.
+        path: Path template of the collection or singleton; placeholders are parents.
+        collection: Whether it has many records with ids; else one record without.
+        operations: Names of the standard operations that it has.
+        item: Envelope key of one record; `None` where bodies are bare or the key is not known.
+        items: Envelope key of a list. Irregular, hence stored and never derived.
+        also: Other spellings of the item key that some source gives.
+        bare: Whether bodies carry no envelope at all (the checkout family).
+        write_keys: Envelope keys of a payload where they differ from `item`, by operation.
+        filters: Query parameters that a list takes.
+        incremental: The filter that follows changes (`updated_at_min`) or additions (`created_at_min`), or `None`.
+        incremental_confidence: How well that is known; `unknown` with `None` means that nobody looked.
+        actions: Operations of their own name.
+        instead: By a missing operation, what to do instead.
+        transient_404: Whether a 404 on one record may pass (observed on orders, hence tried again).
+        confidence: Of the row as a whole.
+        source: Where the row was read, one address or short name each.
+    """
+
+    name: str
+    path: str
+    collection: bool = True
+    operations: tuple[str, ...]
+    item: str | None
+    items: str | None = None
+    also: tuple[str, ...] = ()
+    bare: bool = False
+    write_keys: Mapping[str, str] = field(default_factory=dict)
+    filters: tuple[Filter, ...] = ()
+    incremental: Literal["updated_at_min", "created_at_min"] | None = None
+    incremental_confidence: Confidence = "unknown"
+    actions: tuple[Action, ...] = ()
+    instead: Mapping[str, str] = field(default_factory=dict)
+    transient_404: bool = False
+    confidence: Confidence
+    source: tuple[str, ...]
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The path parameters that name a parent, such as `product_id`."""
+        return tuple(_PLACEHOLDER.findall(self.path))
+
+    @property
+    def operation_names(self) -> tuple[str, ...]:
+        """Standard operations first, then actions."""
+        return (*self.operations, *(action.name for action in self.actions))
+
+    @property
+    def filter_names(self) -> tuple[str, ...]:
+        """The names of the known filters."""
+        return tuple(known.name for known in self.filters)
+
+    def has(self, operation: str) -> bool:
+        """Whether the entity has a standard operation or action of this name."""
+        return operation in self.operation_names
+
+    def operation(self, name: str) -> Operation:
+        """Return one operation.
+
+        Raises:
+            UnsupportedOperation: Naming what the entity has, and what to do instead where that is known.
+        """
+        if name in self.operations:
+            verb, suffix = _STANDARD[name]
+            return Operation(
+                name=name,
+                verb=verb,
+                path=self.path + (suffix if self.collection else ""),
+                write=self.write_keys.get(name, self.item) if name in _WITH_PAYLOAD else None,
+                answer=self.item,
+                payload="required" if name in _WITH_PAYLOAD else "none",
+            )
+        for action in self.actions:
+            if action.name == name:
+                return Operation(name, action.verb, action.path, action.write, action.answer, action.payload)
+        raise UnsupportedOperation(self.name, name, self.operation_names, self.instead.get(name, ""))

@@ -1,0 +1,203 @@
+"""Everything that can go wrong between a caller and the shop, as one tree.
+
+A class exists only where a caller acts differently; every error carries its facts as attributes and never a credential.
+
+```
+LightspeedError
+├── CatalogueError            refused before any request
+│   ├── UnknownEntity         no such entity: names the nearest
+│   ├── UnsupportedOperation  the entity lacks the operation: says what it has, and what to do instead
+│   └── InvalidParameters     path, query or payload: every mistake at once
+├── InvalidConnection         the connection's settings: every mistake at once
+├── TransportError            no complete answer
+│   ├── NotSent               the request surely did not arrive (refused, unknown host)
+│   └── AnswerLost            it may have arrived (timeout, dropped or cut answer)
+├── UnexpectedResponse        answered, but not as this API answers
+└── ApiError                  answered with an error: status and the shop's own message
+    ├── AuthenticationError   401
+    ├── PermissionDenied      403
+    ├── NotFound              404
+    │   └── UnknownLanguage   404 for the language segment
+    ├── InvalidRequest        every other 4xx
+    ├── RateLimited           429, with the seconds to wait
+    └── ServerError           5xx
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class LightspeedError(Exception):
+    """Base of every error of this package."""
+
+
+class CatalogueError(LightspeedError):
+    """The request cannot be built; nothing was sent."""
+
+    entity: str
+
+
+class UnknownEntity(CatalogueError):
+    """No entity has this name.
+
+    Attributes:
+        entity: The name as given.
+        nearest: Up to three catalogue names that look like it, best first; may be empty.
+    """
+
+    def __init__(self, entity: str, nearest: Sequence[str] = (), hint: str = "") -> None:
+        self.entity = entity
+        self.nearest = tuple(nearest)
+        advice = hint or (f"Did you mean {_join_or(nearest)}?" if nearest else "The catalogue lists them all.")
+        super().__init__(f"unknown entity {entity!r}. {advice}")
+
+
+class UnsupportedOperation(CatalogueError):
+    """The entity exists, the operation on it does not.
+
+    Attributes:
+        entity: The catalogue name.
+        operation: The operation asked for.
+        supported: What the entity does have.
+        instead: What to do instead, or empty.
+    """
+
+    def __init__(self, entity: str, operation: str, supported: Sequence[str], instead: str = "") -> None:
+        self.entity = entity
+        self.operation = operation
+        self.supported = tuple(supported)
+        self.instead = instead
+        message = f"{entity} has no {operation}; it has: {', '.join(supported)}."
+        super().__init__(f"{message} {instead}".rstrip())
+
+
+class InvalidParameters(CatalogueError):
+    """Path, query or payload do not fit the operation.
+
+    Attributes:
+        entity: The catalogue name.
+        operation: The operation asked for.
+        errors: One sentence a mistake, each saying what was wrong and what would be right.
+    """
+
+    def __init__(self, entity: str, operation: str, errors: Sequence[str]) -> None:
+        self.entity = entity
+        self.operation = operation
+        self.errors = tuple(errors)
+        super().__init__(f"{entity} {operation}: {'; '.join(errors)}")
+
+
+class InvalidConnection(LightspeedError):
+    """The connection's settings are wrong.
+
+    Attributes:
+        name: The connection's name.
+        errors: One sentence a mistake; none contains a credential.
+    """
+
+    def __init__(self, name: str, errors: Sequence[str]) -> None:
+        self.name = name
+        self.errors = tuple(errors)
+        super().__init__(f"connection {name!r}: {'; '.join(errors)}")
+
+
+class _RequestError(LightspeedError):
+    """An error of one request.
+
+    Attributes:
+        method: The HTTP verb.
+        path: The path with its language segment, without origin and query.
+    """
+
+    def __init__(self, message: str, *, method: str, path: str) -> None:
+        self.method = method
+        self.path = path
+        super().__init__(f"{method} {path}: {message}")
+
+
+class TransportError(_RequestError):
+    """No complete answer came. For reads, updates and deletes it is safe to try again."""
+
+
+class NotSent(TransportError):
+    """The connection could not be made, so the shop surely did not see the request."""
+
+
+class AnswerLost(TransportError):
+    """The request was sent, the answer did not come or was cut: the shop may have acted on it.
+
+    Attributes:
+        timed_out: Whether the shop was too slow, rather than the connection broken.
+    """
+
+    def __init__(self, message: str, *, method: str, path: str, timed_out: bool = False) -> None:
+        self.timed_out = timed_out
+        super().__init__(message, method=method, path=path)
+
+
+class UnexpectedResponse(_RequestError):
+    """A complete answer that is not what this API sends: HTML, a redirect, no JSON, an unknown envelope.
+
+    Attributes:
+        status: The HTTP status.
+    """
+
+    def __init__(self, message: str, *, method: str, path: str, status: int) -> None:
+        self.status = status
+        super().__init__(message, method=method, path=path)
+
+
+class ApiError(_RequestError):
+    """The shop answered with an error.
+
+    Attributes:
+        status: The HTTP status; for an error inside a 2xx answer, the code the body gives.
+        message: The shop's own message, or the first words of a body that is not the error envelope.
+    """
+
+    def __init__(self, message: str, *, method: str, path: str, status: int) -> None:
+        self.status = status
+        self.message = message
+        super().__init__(f"{status} {message}", method=method, path=path)
+
+
+class AuthenticationError(ApiError):
+    """401: key or secret are wrong for this shop, or the shop lives on the other cluster."""
+
+
+class PermissionDenied(ApiError):
+    """403: the key lacks the permission group that this entity needs."""
+
+
+class NotFound(ApiError):
+    """404: no such record, or no such path."""
+
+
+class UnknownLanguage(NotFound):
+    """404 for the language segment: the shop does not have this language, or it is inactive."""
+
+
+class InvalidRequest(ApiError):
+    """The shop refuses the request: 400, 405, 409, 422 and every other 4xx. Sending it again changes nothing."""
+
+
+class RateLimited(ApiError):
+    """429: a quota window is used up, or more than 20 requests came within a second.
+
+    Attributes:
+        retry_after_seconds: How long the shop asks to wait, in seconds, at least 1.
+    """
+
+    def __init__(self, message: str, *, method: str, path: str, status: int = 429, retry_after_seconds: float) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(message, method=method, path=path, status=status)
+
+
+class ServerError(ApiError):
+    """5xx: the shop failed; trying again later may work."""
+
+
+def _join_or(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

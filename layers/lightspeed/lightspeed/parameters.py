@@ -1,0 +1,215 @@
+"""Request parameters: path, query and payload, checked against an entity before anything is sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from lightspeed.endpoints import Endpoint, FilterType, Operation
+from lightspeed.errors import InvalidParameters
+
+PAGE_LIMIT = 250
+"""The most rows that the shop gives on a page (three independent clients agree); its default is 50."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What a request is made of, as a user writes it.
+
+    Attributes:
+        path: Names the record `id` and parents `<parent>_id`; whole numbers or text.
+        query: Filters and the like; text, numbers, booleans, or a list of those.
+        payload: The record to write, with or without its envelope; `None` for none.
+    """
+
+    path: Mapping[str, object] = field(default_factory=dict)
+    query: Mapping[str, object] = field(default_factory=dict)
+    payload: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that is ready to be sent: nothing in it is left to decide.
+
+    Attributes:
+        entity: Catalogue name, for unwrapping the answer.
+        operation: Name of the operation.
+        method: The HTTP verb.
+        path: From the origin on: `/nl/orders/7.json`, percent-encoded.
+        query: As sent, before encoding.
+        body: JSON text, or `None`.
+        retry_not_found: Whether a 404 may pass and is tried again.
+    """
+
+    entity: str
+    operation: str
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    retry_not_found: bool = False
+
+
+def build_request(
+    endpoint: Endpoint, operation_name: str, parameters: Parameters, *, language: str, update_method: str = "PUT"
+) -> Request:
+    """Check the parameters against the operation and build the request.
+
+    Args:
+        endpoint: The entity's row.
+        operation_name: A standard operation or an action of it.
+        parameters: As the user wrote them.
+        language: The language segment of the path.
+        update_method: The verb of `update`: PUT, or PATCH where a connection asks for that.
+
+    Raises:
+        UnsupportedOperation: The entity lacks the operation.
+        InvalidParameters: With every mistake in path, query and payload.
+    """
+    operation = endpoint.operation(operation_name)
+    errors: list[str] = []
+    path = _path(operation, parameters.path, errors)
+    query = _query(endpoint, parameters.query, errors)
+    body = _body(operation, parameters.payload, errors)
+    if errors:
+        raise InvalidParameters(endpoint.name, operation_name, errors)
+    method = update_method if operation_name == "update" else operation.verb
+    retry_not_found = endpoint.transient_404 and operation_name == "get"
+    return Request(endpoint.name, operation_name, method, f"/{language}/{path}.json", query, body, retry_not_found)
+
+
+_ONE_RECORD = ("create", "update")
+
+
+def format_time(moment: datetime) -> str:
+    """Return a moment as the shop's time filters take it: UTC, whole seconds, `2026-11-23 06:00:00`."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "seconds")
+
+
+def parse_time(text: str) -> datetime:
+    """Read ISO-8601; a date alone is its midnight, a time without zone is UTC.
+
+    Raises:
+        ValueError: The text is no time.
+    """
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def _path(operation: Operation, given: Mapping[str, object], errors: list[str]) -> str:
+    wanted = operation.path_parameters
+    example = json.dumps({name: 7 + 2 * position for position, name in enumerate(wanted)})
+    missing = [name for name in wanted if name not in given]
+    if missing:
+        errors.append(f"path lacks {' and '.join(missing)}; for example {example}")
+    for name in given:
+        if name not in wanted:
+            known = f"; {operation.name} takes {', '.join(wanted)}" if wanted else f"; {operation.name} takes none"
+            errors.append(f"unknown path parameter {name!r}{known}")
+    path = operation.path
+    for name in wanted:
+        value = given.get(name)
+        text = str(value).strip()
+        if name in missing:
+            continue
+        typed = isinstance(value, int | str) and not isinstance(value, bool)
+        if not typed or text in ("", ".", "..") or not _sendable(text):
+            errors.append(f"path parameter {name} must be an id such as 7, not {value!r}")
+            continue
+        path = path.replace(f"{{{name}}}", quote(text, safe=""))
+    return path
+
+
+def _query(endpoint: Endpoint, given: Mapping[str, object], errors: list[str]) -> dict[str, str]:
+    types: dict[str, FilterType] = {known.name: known.type for known in endpoint.filters}
+    query = {}
+    for name, value in given.items():
+        try:
+            query[_scalar(name)] = _query_text(name, value, types.get(name, "text"))
+        except ValueError as error:
+            known = f"; known filters are {', '.join(types)}" if types and name not in types else ""
+            errors.append(f"query {name} {error}{known}")
+    return query
+
+
+def _query_text(name: str, value: object, kind: FilterType) -> str:
+    if kind in ("id", "integer"):
+        return _whole_number(name, value)
+    if kind == "boolean":
+        return _boolean(value)
+    if kind == "time":
+        return _time(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ",".join(_scalar(item) for item in value)
+    return _scalar(value)
+
+
+def _whole_number(name: str, value: object) -> str:
+    text = str(value).strip()
+    if isinstance(value, bool | float) or not text.isascii() or not text.isdigit():
+        raise ValueError(f"must be a whole number, not {value!r}")
+    if name == "limit" and not 1 <= int(text) <= PAGE_LIMIT:
+        raise ValueError(f"must be from 1 to {PAGE_LIMIT}, not {value!r}")
+    if name == "page" and int(text) < 1:
+        raise ValueError(f"must be 1 or more, not {value!r}")
+    return text
+
+
+def _boolean(value: object) -> str:
+    text = str(value).lower()
+    if text not in ("true", "false", "1", "0"):
+        raise ValueError(f"must be true or false, not {value!r}")
+    return text
+
+
+def _time(value: object) -> str:
+    try:
+        if not isinstance(value, str):
+            raise ValueError
+        return format_time(parse_time(value))
+    except (ValueError, OverflowError):
+        raise ValueError(f"must be a time such as 2026-11-23T06:00:00Z, not {value!r}") from None
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"must be text, a number, true or false, or a list of those, not {value!r}")
+    if not _sendable(str(value)):
+        raise ValueError(f"must be text that can be sent as UTF-8, not {value!r}")
+    return str(value)
+
+
+def _sendable(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _body(operation: Operation, payload: object, errors: list[str]) -> bytes | None:
+    if payload is None:
+        if operation.payload == "required":
+            errors.append(f"payload is missing: {operation.name} sends a record")
+        if operation.payload == "none" or operation.write is None:
+            return None
+        payload = {}
+    elif operation.payload == "none":
+        errors.append(f"{operation.name} takes no payload")
+    types = Mapping if operation.name in _ONE_RECORD else (Mapping, list)
+    if not isinstance(payload, types) or (operation.payload == "required" and not payload):
+        errors.append(f"payload must be a record (a JSON object that is not empty), not {payload!r:.60}")
+        return None
+    try:
+        return json.dumps(wrap(operation, payload), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        errors.append(f"payload is not JSON: {error}")
+        return None
+
+
+def wrap(operation: Operation, payload: Mapping[str, object] | list[object]) -> object:
+    """Put the payload into its envelope, unless it is in it already or the operation takes it bare."""
+    key = operation.write
+    wrapped = isinstance(payload, Mapping) and set(payload) == {key} and isinstance(payload[key or ""], Mapping | list)
+    return payload if key is None or wrapped else {key: payload}

@@ -1,0 +1,129 @@
+"""What the shop says of its quota, and the pacing under its limit of requests per second.
+
+The three headers `X-RateLimit-Limit`, `-Remaining` and `-Reset` each hold three numbers separated by slashes: five
+minutes, hour, day; reset is in seconds (several live clients agree). `Remaining` may be -1 once a window is used up.
+The numbers differ per shop and may change while a run lasts, so every answer replaces what was known.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+REQUESTS_PER_SECOND = 20
+"""The shop's limit per key beside the quota (vendor's community announcement of November 2021)."""
+
+_PACING_WINDOW_SECONDS = 1.02
+_NAMES = ("5 minutes", "hour", "day")
+
+
+class Clock(Protocol):
+    """Time as the client sees it; tests pass one that they move."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never run backwards."""
+        ...
+
+    def time(self) -> float:
+        """Return seconds since 1970, UTC."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait that many seconds."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def monotonic(self) -> float:
+        """Return `time.monotonic()`."""
+        return time.monotonic()
+
+    def time(self) -> float:
+        """Return `time.time()`."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait that many seconds."""
+        time.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaWindow:
+    """One window of the quota.
+
+    Attributes:
+        name: `5 minutes`, `hour` or `day`.
+        limit: Requests per window.
+        remaining: Requests left, never negative here.
+        reset_seconds: Seconds from the answer until the window starts anew.
+    """
+
+    name: str
+    limit: int
+    remaining: int
+    reset_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """The windows of one answer, shortest first; those that the headers did not give are left out."""
+
+    windows: tuple[QuotaWindow, ...]
+
+    @classmethod
+    def from_headers(cls, headers: Mapping[str, str]) -> Quota | None:
+        """Read the three headers; `None` where they are missing or do not hold numbers.
+
+        Args:
+            headers: The answer's headers, looked up without regard to case.
+        """
+        lowered = {name.lower(): value for name, value in headers.items() if name.lower().startswith("x-ratelimit-")}
+        limits, remaining, resets = (
+            _numbers(lowered.get(f"x-ratelimit-{part}", "")) for part in ("limit", "remaining", "reset")
+        )
+        rows = zip(_NAMES, limits, remaining, resets, strict=False)
+        windows = tuple(
+            QuotaWindow(name, limit, max(0, left), max(0, reset)) for name, limit, left, reset in rows if limit > 0
+        )
+        return cls(windows) if windows else None
+
+    def wait_seconds(self, reserve_percent: float = 0) -> int:
+        """Return how long to leave the shop alone: 0, or the longest reset among windows down to their reserve.
+
+        Args:
+            reserve_percent: Share of each window's limit that is left for others, 0 to 100.
+        """
+        return max((w.reset_seconds for w in self.windows if w.remaining <= w.limit * reserve_percent / 100), default=0)
+
+
+class Pacer:
+    """Lets through at most so many requests in any second, waiting where needed. Safe to share between threads."""
+
+    def __init__(self, clock: Clock, requests_per_second: int = REQUESTS_PER_SECOND) -> None:
+        self._clock = clock
+        self._sent: deque[float] = deque(maxlen=requests_per_second)
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Return when the next request may be sent, and count it as sent."""
+        with self._lock:
+            now = self._clock.monotonic()
+            if len(self._sent) == self._sent.maxlen:
+                due = self._sent[0] + _PACING_WINDOW_SECONDS
+                if due > now:
+                    self._clock.sleep(due - now)
+                    now = due
+            self._sent.append(now)
+
+
+def _numbers(header: str) -> list[int]:
+    try:
+        return [int(part) for part in header.split("/")]
+    except ValueError:
+        return []
