@@ -6,9 +6,12 @@ same keys. The manifest is written last and once: without it a run does not exis
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -107,9 +110,14 @@ class Bucket:
             raise
         return str(answer["ETag"])
 
-    def write_part(self, key: str, body: bytes) -> None:
+    def write_part(self, key: str, body: bytes | bytearray) -> None:
         """Write a part, over an earlier one of the same run."""
         self._s3.put_object(Bucket=self._name, Key=key, Body=body, ContentType="application/gzip")
+
+    def first_records(self, key: str, most: int) -> list[bytes]:
+        """Return the text of the first records of a part, at most so many."""
+        with gzip.open(self._s3.get_object(Bucket=self._name, Key=key)["Body"]) as lines:
+            return [line.rstrip(b"\n") for line in itertools.islice(lines, most)]
 
     def delete_parts_but(self, prefix: str, keep: Iterable[str]) -> None:
         """Delete the parts of a run that an invocation left which did not come to its end."""
@@ -121,38 +129,49 @@ class Bucket:
                     self._s3.delete_object(Bucket=self._name, Key=found["Key"])
 
 
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some records, ready to become part of a part: JSON Lines in a gzip member of its own.
+
+    Attributes:
+        recent: Time of change by id of those that the next incremental run will see again.
+    """
+
+    member: bytes
+    records: int
+    recent: dict[str, str]
+
+
+def chunk(texts: list[bytes], recent: dict[str, str] | None = None) -> Chunk:
+    """Compress records, one a line; readers take gzip members one after another for one file."""
+    member = isal_zlib.compress(b"\n".join(texts) + b"\n", _LEVEL, _GZIP) if texts else b""
+    return Chunk(member, len(texts), recent or {})
+
+
 class PartWriter:
-    """Turns records into parts: gzip JSON Lines, one record a line, compressed as they come."""
+    """Joins chunks to parts of `PART_BYTES` and writes each as soon as it is full."""
 
     def __init__(self, bucket: Bucket, prefix: str, next_number: int) -> None:
         """Take where the parts go and the number of the first."""
         self._bucket = bucket
         self._prefix = prefix
         self._number = next_number
-        self._start()
-
-    def _start(self) -> None:
-        self._compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP)
-        self._chunks: list[bytes] = []
-        self._bytes = 0
+        self._body = bytearray()
         self._records = 0
 
-    def add(self, records: list[bytes]) -> Part | None:
-        """Take records; return the part that was written because it is full, if one was."""
-        if records:
-            chunk = self._compressor.compress(b"\n".join(records) + b"\n")
-            self._chunks.append(chunk)
-            self._bytes += len(chunk)
-            self._records += len(records)
-        return self.flush() if self._bytes >= PART_BYTES else None
+    def add(self, new: Chunk) -> Part | None:
+        """Take a chunk; return the part that was written because it is full, if one was."""
+        self._body += new.member
+        self._records += new.records
+        return self.flush() if len(self._body) >= PART_BYTES else None
 
     def flush(self) -> Part | None:
         """Write what is there as a part; `None` if nothing is."""
         if not self._records:
             return None
-        body = b"".join((*self._chunks, self._compressor.flush()))
-        part = Part(self._records, len(body), hashlib.sha256(body).hexdigest())
-        self._bucket.write_part(part_key(self._prefix, self._number), body)
+        part = Part(self._records, len(self._body), hashlib.sha256(self._body).hexdigest())
+        self._bucket.write_part(part_key(self._prefix, self._number), self._body)
         self._number += 1
-        self._start()
+        self._body = bytearray()
+        self._records = 0
         return part

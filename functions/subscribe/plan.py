@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from connector.transform import transform_parameters, transformers
 from lightspeed import Parameters
 from lightspeed.parameters import parse_time
-from lightspeed.reading import Window
+from lightspeed.records import Window
 from subscribe.request import SubscribeRequest
 
 SETTLE = timedelta(seconds=5)

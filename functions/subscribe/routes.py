@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from connector.errors import UnknownRun
 from connector.http import json_body, prefers_async, resolver, respond_json
 from connector.problems import problem
-from lightspeed import CATALOGUE, LightspeedError, RateLimited, find
+from lightspeed import CATALOGUE, PAGE_LIMIT, LightspeedError, RateLimited, find
 from lightspeed.check import check, diagnosis
 from lightspeed.describe import describe
 from subscribe.landing import run_key
@@ -79,15 +79,20 @@ def _subscribe(app: APIGatewayHttpResolver) -> Response[Any]:
             message = "the quota or the time of one call is used up, and no state machine is set to carry the run on"
             raise RateLimited(message, method="GET", path="/", retry_after_seconds=result.body["resume_after_seconds"])
         return _carry_on(held, request, result.body)
+    data = _data(held, result.body["objects"])
+    body = json.dumps(result.body, ensure_ascii=False, separators=(",", ":"))
+    return respond_json(200, f'{body[:-1]},"data":{data if result.single and data else f"[{data}]"}}}')
+
+
+def _data(held: Wiring, objects: list[str]) -> str:
+    """Return the first page of what was landed as JSON text, comma-separated, as far as it fits an answer."""
     records, size = [], 0
-    for text in result.first_records:
+    for text in held.bucket.first_records(objects[0], PAGE_LIMIT) if objects else ():
         size += len(text)
         if size > _DATA_BYTES:
             break
         records.append(text.decode())
-    data = ",".join(records)
-    body = json.dumps(result.body, ensure_ascii=False, separators=(",", ":"))
-    return respond_json(200, f'{body[:-1]},"data":{data if result.single and data else f"[{data}]"}}}')
+    return ",".join(records)
 
 
 def _carry_on(held: Wiring, request: SubscribeRequest, body: dict[str, Any]) -> Response[Any]:
@@ -107,7 +112,8 @@ def _carry_on(held: Wiring, request: SubscribeRequest, body: dict[str, Any]) -> 
 def _run(held: Wiring, run_id: str) -> Response[Any]:
     found = held.bucket.read_json(run_key(run_id))
     note: dict[str, Any] = found[0] if found is not None else {"run_id": run_id}
-    note.pop("cursor", None)
+    for inner in ("cursor", "fingerprint", "single"):
+        note.pop(inner, None)
     if note.get("status") != "complete":
         execution = _execution(held, run_id)
         if execution is None and found is None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from connector.connections import Connections
 from connector.settings import Settings
 from lightspeed import Client, Connection, Transport
+from lightspeed.reading import THREADS
 
 if TYPE_CHECKING:
     from lightspeed import Clock
@@ -67,5 +68,7 @@ class Shops:
         def renew() -> Connection:
             return self.connections.get(name, fresh=True)
 
-        transport = Transport(connection, renew=renew, clock=self._clock, remaining_seconds=remaining_seconds)
+        transport = Transport(
+            connection, renew=renew, clock=self._clock, remaining_seconds=remaining_seconds, threads=THREADS
+        )
         return Client(transport)

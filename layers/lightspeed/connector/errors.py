@@ -64,5 +64,17 @@ class UnknownRun(ConnectorError):
     """No run of this id is known."""
 
 
+class RunInProgress(ConnectorError):
+    """Another run of the same subscription is under way.
+
+    Attributes:
+        run_id: Of that run.
+    """
+
+    def __init__(self, subscription: str, run_id: str, until: str) -> None:
+        self.run_id = run_id
+        super().__init__(f"run {run_id} of subscription {subscription!r} is under way, and is waited for until {until}")
+
+
 class IdempotencyConflict(ConnectorError):
     """The idempotency key was used before with other content, or its first call is still running."""

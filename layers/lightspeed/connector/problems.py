@@ -32,6 +32,7 @@ STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     own.TransformError: (400, "transformer-failed"),
     own.UnknownConnection: (404, "unknown-connection"),
     own.UnknownRun: (404, "unknown-run"),
+    own.RunInProgress: (409, "run-in-progress"),
     own.IdempotencyConflict: (409, "idempotency-conflict"),
     own.SettingsError: (500, "misconfigured"),
     own.ConnectorError: (500, "failed"),

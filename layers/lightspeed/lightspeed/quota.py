@@ -93,13 +93,19 @@ class Quota:
         )
         return cls(windows) if windows else None
 
-    def wait_seconds(self, reserve_percent: float = 0) -> int:
-        """Return how long to leave the shop alone: 0, or the longest reset among windows down to their reserve.
+    def wait_seconds(self, reserve_percent: float = 0, needed: int = 1) -> int:
+        """Return how long to leave the shop alone: 0, or the longest reset among windows that lack room.
 
         Args:
             reserve_percent: Share of each window's limit that is left for others, 0 to 100.
+            needed: How many requests there must be room for.
         """
-        return max((w.reset_seconds for w in self.windows if w.remaining <= w.limit * reserve_percent / 100), default=0)
+        short = (w for w in self.windows if w.remaining - w.limit * reserve_percent / 100 < needed)
+        return max((window.reset_seconds for window in short), default=0)
+
+    def room(self, reserve_percent: float = 0) -> int:
+        """Return how many requests every window has room for above its reserve, 0 or more."""
+        return max(0, min(int(w.remaining - w.limit * reserve_percent / 100) for w in self.windows))
 
 
 class Pacer:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 import random
 import re
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,11 +61,16 @@ READ_TIMEOUT_SECONDS = 60.0
 PATIENCE_SECONDS = 5.0
 """The longest that one request waits for the quota; longer waits belong to whoever can wait for nothing."""
 
-_NO_PLAIN_PROXY = {"http": ""}
+_NO_PLAIN_PROXY: Mapping[str, str] = {"http": ""}
 """Plain HTTP is for loopback only: a proxy of the environment may not see such a request, nor its credentials."""
 
 USER_AGENT = "lightspeed-ecom-connector"
 _IDEMPOTENT = ("GET", "PUT", "PATCH", "DELETE")
+_NOT_CONNECTED = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ProxyError,
+    urllib3.exceptions.SSLError,
+)
 _PASSING_SERVER_ERRORS = (500, 502, 503, 504)
 _TAGS = re.compile(rb"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _STATUS_ERRORS: Mapping[int, type[ApiError]] = {401: AuthenticationError, 403: PermissionDenied, 404: NotFound}
@@ -141,6 +147,7 @@ class Transport:
         self._pacer = Pacer(self._clock)
         self._remaining_seconds = remaining_seconds
         self._patience_seconds = patience_seconds
+        self._lock = threading.Lock()
         self._session = requests.Session()
         adapter = HTTPAdapter(pool_maxsize=threads, max_retries=urllib3.Retry(0, redirect=0, read=False))
         self._session.mount("https://", adapter)
@@ -182,7 +189,8 @@ class Transport:
 
     def _send_once(self, request: Request) -> Response:
         self._pacer.wait()
-        self.requests_sent += 1
+        with self._lock:
+            self.requests_sent += 1
         facts: Facts = {"method": request.method, "path": request.path}
         read_timeout = max(1.0, min(READ_TIMEOUT_SECONDS, self._remaining_seconds() - 1))
         credentials = HTTPBasicAuth(self.connection.api_key.encode(), self.connection.api_secret.encode())
@@ -195,7 +203,7 @@ class Transport:
                 headers={"Content-Type": "application/json"} if request.body is not None else None,
                 auth=credentials,
                 timeout=(CONNECT_TIMEOUT_SECONDS, read_timeout),
-                proxies=_NO_PLAIN_PROXY,
+                proxies=dict(_NO_PLAIN_PROXY),
                 allow_redirects=False,
                 stream=True,
             ) as answer:
@@ -252,7 +260,7 @@ def _backoff_seconds(attempt: int) -> float:
 def _connection_error(error: requests.exceptions.ConnectionError, origin: str, facts: Facts) -> NotSent | AnswerLost:
     cause = error.args[0] if error.args else None
     reason = getattr(cause, "reason", cause)
-    if isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.SSLError):
+    if isinstance(reason, _NOT_CONNECTED):
         return NotSent(f"could not connect to {origin}: {_plain(reason)}", **facts)
     if isinstance(reason, urllib3.exceptions.ReadTimeoutError):
         return AnswerLost("no answer in time", timed_out=True, **facts)

@@ -1,0 +1,78 @@
+"""What bounds one invocation: the shop's quota above its reserve, and the time that is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lightspeed import Clock, Transport
+from lightspeed.reading import BATCH, THREADS
+
+PATIENCE_SECONDS = 5
+"""The longest that an invocation waits for the quota; longer waits belong to the state machine."""
+
+_ENDING_SECONDS = 5
+_PAGE_AND_COUNT = 2
+
+
+class Stop(Exception):
+    """The invocation ends here, the run goes on later.
+
+    Attributes:
+        resume_after_seconds: 0, or how long the quota asks to wait.
+    """
+
+    def __init__(self, resume_after_seconds: float) -> None:
+        self.resume_after_seconds = resume_after_seconds
+        super().__init__(resume_after_seconds)
+
+
+class Bounds:
+    """The gate of every list that an invocation reads."""
+
+    def __init__(
+        self, transport: Transport, clock: Clock, remaining_seconds: Callable[[], float], reserve_percent: float
+    ) -> None:
+        """Take what tells quota and time.
+
+        Args:
+            transport: Whose last answer tells the quota.
+            clock: For waits of a few seconds.
+            remaining_seconds: Time until the invocation must be over.
+            reserve_percent: Share of each quota window that is left for others.
+        """
+        self._transport = transport
+        self._clock = clock
+        self._remaining_seconds = remaining_seconds
+        self._reserve_percent = reserve_percent
+        self._slowest_seconds = 0.0
+
+    def took(self, seconds: float) -> None:
+        """Hear how long a page took; the slowest decides how many still fit."""
+        self._slowest_seconds = max(self._slowest_seconds, seconds)
+
+    def room(self) -> int:
+        """Return how many requests may be sent now, after waiting a few seconds for the quota if need be.
+
+        Raises:
+            Stop: There is no room for a page and a count, or no time for another page.
+        """
+        return min(self._room_by_quota(), self._room_by_time())
+
+    def _room_by_quota(self) -> int:
+        quota = self._transport.quota
+        if quota is None:
+            return BATCH + 1
+        wait = quota.wait_seconds(self._reserve_percent, _PAGE_AND_COUNT)
+        if wait > PATIENCE_SECONDS:
+            raise Stop(wait)
+        if wait:
+            self._clock.sleep(wait)
+            return _PAGE_AND_COUNT
+        return quota.room(self._reserve_percent)
+
+    def _room_by_time(self) -> int:
+        left = self._remaining_seconds() - _ENDING_SECONDS
+        if left < 2 * self._slowest_seconds or left <= 0:
+            raise Stop(0)
+        rounds = min(left / self._slowest_seconds, BATCH) - 1 if self._slowest_seconds else BATCH
+        return max(_PAGE_AND_COUNT, int(rounds * THREADS))

@@ -1,0 +1,200 @@
+"""Random lists that change between any two requests: what is read without a doubt is complete, each record once."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from lightspeed import Client, Connection, Parameters, Request, Response, find, reading
+from lightspeed.parameters import format_time
+from lightspeed.reading import ListReader, Progress
+from lightspeed.records import Record, Window
+
+SEEDS = 800
+START = datetime(2026, 11, 23, 6, tzinfo=UTC)
+CONNECTION = Connection.from_mapping(
+    {"base_url": "http://127.0.0.1:1", "api_key": "key", "api_secret": "secret", "language": "nl"}
+)
+
+
+class ChangingList:
+    """A list of the shop as a transport: every request first lets others work in the shop, and takes a second."""
+
+    def __init__(self, rng: random.Random, rows: int, *, rate: float, ascending: bool) -> None:
+        self.connection = CONNECTION
+        self.rng = rng
+        self.rate = rate
+        self.ascending = ascending
+        self.now = START
+        self.next_id = 1
+        self.rows: dict[int, tuple[str, str]] = {}
+        self.instants: list[frozenset[int]] = []
+        self.requests: list[Request] = []
+        self._lock = threading.Lock()
+        for _ in range(rows):
+            created = START - timedelta(seconds=rng.randrange(60, 10_000))
+            self.insert(created, created + timedelta(seconds=rng.randrange(0, 50)))
+
+    def insert(self, created: datetime, updated: datetime) -> None:
+        self.rows[self.next_id] = (format_time(created), format_time(updated))
+        self.next_id += self.rng.randrange(1, 3)
+
+    def others_work(self) -> None:
+        while self.rng.random() < self.rate:
+            if not self.rows or self.rng.random() < 0.3:
+                self.insert(self.now, self.now)
+                continue
+            chosen = self.rng.choice(list(self.rows))
+            if self.rng.random() < 0.5:
+                self.rows[chosen] = (self.rows[chosen][0], format_time(self.now))
+            else:
+                del self.rows[chosen]
+
+    def matching(self, query: dict[str, str]) -> list[int]:
+        found = list(self.rows)
+        for position, name in enumerate(("created_at", "updated_at")):
+            low, high = query.get(f"{name}_min", ""), query.get(f"{name}_max", "9")
+            found = [identity for identity in found if low <= self.rows[identity][position] <= high]
+        found.sort()
+        return found if self.ascending else found[::-1]
+
+    def send(self, request: Request) -> Response:
+        with self._lock:
+            self.others_work()
+            self.instants.append(frozenset(self.rows))
+            self.now += timedelta(seconds=1)
+            self.requests.append(request)
+            found = self.matching(dict(request.query))
+            if request.operation == "count":
+                body: dict[str, object] = {"count": len(found)}
+            else:
+                limit, page = int(request.query["limit"]), int(request.query["page"])
+                body = {request.entity: [self.row(i) for i in found[(page - 1) * limit : page * limit]]}
+        return Response(200, json.dumps(body).encode(), None, None, "")
+
+    def row(self, identity: int) -> dict[str, object]:
+        created, updated = self.rows[identity]
+        return {"id": identity, "createdAt": f"{created}+00:00", "updatedAt": f"{updated}+00:00"}
+
+
+class Interrupted(Exception):
+    pass
+
+
+class SometimesClosed:
+    """A gate that ends the invocation now and then."""
+
+    def __init__(self, rng: random.Random, chance: float) -> None:
+        self.rng = rng
+        self.chance = chance
+
+    def room(self) -> int:
+        if self.rng.random() < self.chance:
+            raise Interrupted
+        return self.rng.randrange(1, 40)
+
+    def took(self, seconds: float) -> None:
+        pass
+
+
+def read(
+    shop: ChangingList, entity: str, window: Window | None, chance: float, limit: int
+) -> tuple[list[int], Progress]:
+    """Read the list in as many invocations as the gate makes of it."""
+    landed: list[int] = []
+    progress = Progress()
+    ids: Callable[[list[Record]], list[object]] = lambda records: [record.id for record in records]  # noqa: E731
+    for _ in range(1000):
+        reader = ListReader(
+            Client(shop),  # type: ignore[arg-type]
+            find(entity),
+            Parameters(query={"limit": limit}),
+            language="nl",
+            window=window,
+            closed=window is not None,
+            progress=progress,
+            digest=ids,
+            gate=SometimesClosed(shop.rng, chance),
+            batch=shop.rng.choice([1, 2, 5, 16]),
+        )
+        try:
+            reader.begin()
+            for page in reader.pages():
+                landed += [identity for identity in page if isinstance(identity, int)]
+        except Interrupted:
+            progress = msgspec.json.decode(msgspec.json.encode(progress), type=Progress)
+            for _ in range(shop.rng.randrange(5)):
+                shop.others_work()
+            continue
+        return landed, reader.progress
+    raise AssertionError("the reading never came to its end")
+
+
+@pytest.fixture(params=[1, 8], ids=["one-thread", "eight-threads"])
+def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    count: int = request.param
+    monkeypatch.setattr(reading, "THREADS", count)
+    return count
+
+
+def random_shop(seed: int) -> tuple[random.Random, ChangingList]:
+    rng = random.Random(seed)
+    rate = rng.choice([0.0, 0.05, 0.3, 0.6])
+    return rng, ChangingList(rng, rng.randrange(0, 160), rate=rate, ascending=rng.random() < 0.5)
+
+
+@pytest.mark.parametrize("by", ["updated_at", "created_at"])
+def test_a_closed_window_is_read_completely_and_once_whatever_changes(by: str, threads: int) -> None:
+    for seed in range(SEEDS if threads == 1 else SEEDS // 10):
+        rng, shop = random_shop(seed)
+        start = START - timedelta(seconds=rng.randrange(0, 9000)) if rng.random() < 0.5 else None
+        window = Window("updated_at" if by == "updated_at" else "created_at", start, START - timedelta(seconds=5))
+
+        landed, progress = read(shop, "orders", window, rng.choice([0.0, 0.1, 0.3]), rng.randrange(1, 13))
+
+        missing = set(shop.matching(window.query)) - set(landed)
+        assert not progress.doubt, (seed, progress.doubt)
+        assert not missing, (seed, missing)
+        assert len(landed) == len(set(landed)), seed
+
+
+def test_a_list_without_window_is_an_instant_or_says_that_it_is_not(threads: int) -> None:
+    verified = 0
+    for seed in range(SEEDS if threads == 1 else SEEDS // 10):
+        rng, shop = random_shop(seed)
+        landed, progress = read(shop, "taxes", None, rng.choice([0.0, 0.1]), rng.randrange(1, 13))
+
+        if not progress.doubt:
+            verified += 1
+            assert len(landed) == len(set(landed)), seed
+            assert frozenset(landed) in shop.instants, seed
+    assert verified > 0
+
+
+def test_a_quiet_list_costs_its_pages_and_one_count_a_batch() -> None:
+    rng = random.Random(1)
+    shop = ChangingList(rng, 1000, rate=0, ascending=False)
+    window = Window("updated_at", None, START - timedelta(seconds=5))
+    reader = ListReader(
+        Client(shop),  # type: ignore[arg-type]
+        find("orders"),
+        Parameters(query={"limit": 10}),
+        language="nl",
+        window=window,
+        closed=True,
+        progress=Progress(),
+        digest=len,
+    )
+
+    total = sum(reader.pages())
+
+    assert total == 1000
+    operations = [request.operation for request in shop.requests]
+    assert operations.count("list") == 100
+    assert operations.count("count") == 3
