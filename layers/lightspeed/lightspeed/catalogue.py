@@ -45,6 +45,7 @@ _ROWS = (
         collection=False,
         operations=("get",),
         item="account",
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -60,6 +61,7 @@ _ROWS = (
         filters=DATED,
         incremental="updated_at_min",
         incremental_confidence="medium",
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -73,6 +75,7 @@ _ROWS = (
         collection=False,
         operations=("get",),
         item="accountPermissions",
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -85,6 +88,7 @@ _ROWS = (
         collection=False,
         operations=("get",),
         item="accountRatelimit",
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -166,6 +170,7 @@ _ROWS = (
         items="blogArticleTags",
         filters=(*PAGED, Filter("article", "id", "high"), Filter("tag", "id", "high")),
         instead={"update": "A join row has nothing to update: delete it and create another."},
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -307,6 +312,7 @@ _ROWS = (
             ),
         ),
         instead={"update": "A join row has nothing to update: delete it and create another."},
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -346,6 +352,7 @@ _ROWS = (
                 "answers {validated, errors: [] or an object by dotted field name}",
             ),
         ),
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -371,6 +378,7 @@ _ROWS = (
         item=None,
         bare=True,
         filters=PAGED,
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -398,6 +406,7 @@ _ROWS = (
         filters=CREATED,
         incremental="created_at_min",
         incremental_confidence="inferred",
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -445,6 +454,7 @@ _ROWS = (
                 "single sign-on token, 60 s by default; one client calls it with GET",
             ),
         ),
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -464,6 +474,7 @@ _ROWS = (
         filters=DATED,
         incremental="updated_at_min",
         incremental_confidence="medium",
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -536,6 +547,7 @@ _ROWS = (
         filters=CREATED,
         incremental="created_at_min",
         incremental_confidence="inferred",
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -551,6 +563,7 @@ _ROWS = (
         filters=DATED,
         incremental="updated_at_min",
         incremental_confidence="inferred",
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -628,6 +641,7 @@ _ROWS = (
         items="groupsCustomers",
         filters=(*PAGED, Filter("customer", "id", "high"), Filter("group", "id", "high")),
         instead={"update": "A join row has nothing to update: delete it and create another."},
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -656,6 +670,7 @@ _ROWS = (
             "create": "An invoice comes with its order; a credit invoice comes from action credit of orders.",
             "delete": "The shop's API deletes no invoices; action credit of orders makes a credit invoice.",
         },
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -670,6 +685,7 @@ _ROWS = (
         item="invoiceItem",
         items="invoiceItems",
         filters=PAGED,
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -686,6 +702,7 @@ _ROWS = (
         filters=DATED,
         incremental="updated_at_min",
         incremental_confidence="medium",
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -700,6 +717,7 @@ _ROWS = (
         item="language",
         items="languages",
         filters=PAGED,
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -715,6 +733,7 @@ _ROWS = (
         items="locations",
         write_keys={"create": "locations"},
         filters=PAGED,
+        translated=False,
         confidence="low",
         source=(PHP,),
     ),
@@ -767,6 +786,7 @@ _ROWS = (
             "delete": "The shop's API deletes no orders; update the order's status to cancelled instead.",
         },
         transient_404=True,
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -810,6 +830,7 @@ _ROWS = (
         incremental="created_at_min",
         incremental_confidence="inferred",
         transient_404=True,
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -827,6 +848,7 @@ _ROWS = (
         incremental="updated_at_min",
         incremental_confidence="medium",
         transient_404=True,
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -843,6 +865,7 @@ _ROWS = (
         items="orderProducts",
         filters=PAGED,
         transient_404=True,
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -978,6 +1001,7 @@ _ROWS = (
         item="productRelation",
         items="productRelations",
         filters=PAGED,
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -994,6 +1018,7 @@ _ROWS = (
         filters=(*DATED, Filter("product", "id", "medium"), Filter("variant", "id", "medium")),
         incremental="updated_at_min",
         incremental_confidence="medium",
+        translated=False,
         confidence="medium",
         source=(NT,),
     ),
@@ -1019,6 +1044,7 @@ _ROWS = (
             ),
         ),
         instead={"delete": "The shop's API deletes no quotes."},
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -1050,6 +1076,7 @@ _ROWS = (
         filters=DATED,
         incremental="updated_at_min",
         incremental_confidence="medium",
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -1080,6 +1107,7 @@ _ROWS = (
         filters=DATED,
         incremental="updated_at_min",
         incremental_confidence="inferred",
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -1096,6 +1124,7 @@ _ROWS = (
         incremental="updated_at_min",
         incremental_confidence="high",
         instead={"create": "The vendor's client dropped creating returns in 1.9.1; returns are made in the shop."},
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -1153,6 +1182,7 @@ _ROWS = (
             "create": "A shipment comes with its order; update it instead.",
             "delete": "The shop's API deletes no shipments; update its status instead.",
         },
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -1170,6 +1200,7 @@ _ROWS = (
         filters=DATED,
         incremental="updated_at_min",
         incremental_confidence="medium",
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -1184,6 +1215,7 @@ _ROWS = (
         item="shipmentProduct",
         items="shipmentProducts",
         filters=PAGED,
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -1272,6 +1304,7 @@ _ROWS = (
         collection=False,
         operations=("get",),
         item="shopLimits",
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -1304,6 +1337,7 @@ _ROWS = (
         filters=DATED,
         incremental="updated_at_min",
         incremental_confidence="medium",
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -1329,6 +1363,7 @@ _ROWS = (
         filters=DATED,
         incremental="updated_at_min",
         incremental_confidence="medium",
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -1357,6 +1392,7 @@ _ROWS = (
         filters=DATED,
         incremental="updated_at_min",
         incremental_confidence="inferred",
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -1372,6 +1408,7 @@ _ROWS = (
         filters=DATED,
         incremental="updated_at_min",
         incremental_confidence="high",
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -1403,6 +1440,7 @@ _ROWS = (
         items="tagsProducts",
         filters=(*PAGED, Filter("product", "id", "high"), Filter("tag", "id", "high")),
         instead={"update": "A join row has nothing to update: delete it and create another."},
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -1458,6 +1496,7 @@ _ROWS = (
         item="themeCategory",
         items="themeCategories",
         filters=PAGED,
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -1471,6 +1510,7 @@ _ROWS = (
         item="themeProduct",
         items="themeProducts",
         filters=PAGED,
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -1486,6 +1526,7 @@ _ROWS = (
         filters=(*DATED, Filter("customer", "id", "high")),
         incremental="updated_at_min",
         incremental_confidence="inferred",
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -1501,6 +1542,7 @@ _ROWS = (
         filters=DATED,
         incremental="updated_at_min",
         incremental_confidence="inferred",
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -1508,7 +1550,14 @@ _ROWS = (
         ),
     ),
     Endpoint(
-        name="time", path="time", collection=False, operations=("get",), item=None, confidence="low", source=(PHP,)
+        name="time",
+        path="time",
+        collection=False,
+        operations=("get",),
+        item=None,
+        translated=False,
+        confidence="low",
+        source=(PHP,),
     ),
     Endpoint(
         name="types",
@@ -1533,6 +1582,7 @@ _ROWS = (
         also=("typesAttributes",),
         filters=(*PAGED, Filter("attribute", "id", "high"), Filter("type", "id", "high")),
         instead={"update": "A join row has nothing to update: delete it and create another."},
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -1598,6 +1648,7 @@ _ROWS = (
         filters=DATED,
         incremental="updated_at_min",
         incremental_confidence="medium",
+        translated=False,
         confidence="medium",
         source=(
             PHP,
@@ -1615,6 +1666,7 @@ _ROWS = (
         incremental="created_at_min",
         incremental_confidence="inferred",
         instead={"create": "A movement is written by the shop when stockLevel of a variant is updated."},
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -1631,6 +1683,7 @@ _ROWS = (
         filters=DATED,
         incremental="updated_at_min",
         incremental_confidence="medium",
+        translated=False,
         confidence="high",
         source=(
             PHP,
@@ -1643,6 +1696,14 @@ _ROWS = (
 
 CATALOGUE: Mapping[str, Endpoint] = MappingProxyType({row.name: row for row in _ROWS})
 """Every entity by its name, in alphabetical order."""
+
+
+def parent_of(endpoint: Endpoint) -> Endpoint | None:
+    """Return the entity whose records the path of a nested entity names, or `None` for one that is not nested."""
+    if not endpoint.parents:
+        return None
+    path = endpoint.path.split("/{", 1)[0]
+    return next(row for row in _ROWS if row.path == path)
 
 
 def find(name: str) -> Endpoint:

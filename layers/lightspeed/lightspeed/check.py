@@ -16,6 +16,7 @@ from lightspeed.errors import (
     NotFound,
     NotSent,
     PermissionDenied,
+    RateLimited,
     TransportError,
     UnexpectedResponse,
     UnknownLanguage,
@@ -31,7 +32,8 @@ class Report:
     Attributes:
         origin: Scheme, host and port that answered.
         language: The language that was read in; the shop has it.
-        languages: Codes of the shop's active languages, its default first; `None` where the key may not read them.
+        languages: Codes of the shop's active languages, its default first, the others by letter; `None` where the key
+            may not read them.
         permissions: `read` and `write` by group (`content`, `products`, `customers`, `orders`, `settings`, `tracking`);
             `None` where the key may not read them.
         quota: The windows as the last answer told them, shortest first; empty where it told none.
@@ -74,13 +76,17 @@ def diagnosis(error: LightspeedError, connection: Connection) -> str:
         )
     if isinstance(error, UnknownLanguage):
         return f"wrong language: the shop has no active language {connection.language!r} ({error.message})"
+    if isinstance(error, RateLimited):
+        return f"the shop's quota is used up; try again in {error.retry_after_seconds:.0f} s ({error})"
     if isinstance(error, NotSent):
-        return f"wrong cluster or base URL, or no network: nothing answers at {origin} ({error})"
-    if isinstance(error, UnexpectedResponse):
-        return f"wrong cluster or base URL: {origin} answers, but not as a Lightspeed eCom API ({error})"
-    if isinstance(error, TransportError):
-        return f"{origin} was reached, but gave no complete answer ({error})"
-    return str(error)
+        meaning = f"wrong cluster or base URL, or no network: nothing answers at {origin}"
+    elif isinstance(error, UnexpectedResponse):
+        meaning = f"wrong cluster or base URL: {origin} answers, but not as a Lightspeed eCom API"
+    elif isinstance(error, TransportError):
+        meaning = f"{origin} was reached, but gave no complete answer"
+    else:
+        meaning = "the shop could not be checked"
+    return f"{meaning} ({error})"
 
 
 def _permissions(client: Client) -> dict[str, dict[str, bool]] | None:
@@ -111,7 +117,7 @@ def _languages(client: Client) -> tuple[str, ...] | None:
     except PermissionDenied:
         return None
     active = [row for row in rows if isinstance(row, dict) and row.get("isActive") and isinstance(row.get("code"), str)]
-    return tuple(row["code"] for row in sorted(active, key=lambda row: not row.get("isDefault")))
+    return tuple(row["code"] for row in sorted(active, key=lambda row: (not row.get("isDefault"), row["code"])))
 
 
 def _unexpected(request: Request, message: str, status: int) -> UnexpectedResponse:

@@ -71,7 +71,7 @@ class ProgressLine:
 
     def waiting(self, seconds: float) -> None:
         """Add to the line that the shop asks to wait."""
-        self._show(f"{self._last} - waiting {seconds:.0f} s for the shop", keep=True)
+        self._show(f"{self._last} (waiting {seconds:.0f} s)", keep=True)
 
     def close(self) -> None:
         """End the line, so that what is printed next has one of its own."""

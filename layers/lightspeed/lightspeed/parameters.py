@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 from urllib.parse import quote
 
 from lightspeed.endpoints import Endpoint, FilterType, Operation
@@ -30,6 +31,18 @@ class Parameters:
     payload: object = None
 
 
+class Body(Protocol):
+    """A body that is read while it is sent; every iteration starts anew, so that it can be sent again."""
+
+    def __len__(self) -> int:
+        """Return how many bytes it has."""
+        ...
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Return its pieces."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request that is ready to be sent: nothing in it is left to decide.
@@ -40,7 +53,7 @@ class Request:
         method: The HTTP verb.
         path: From the origin on: `/nl/orders/7.json`, percent-encoded.
         query: As sent, before encoding.
-        body: JSON text, or `None`.
+        body: JSON text, or what yields it in pieces, or `None`.
         retry_not_found: Whether a 404 may pass and is tried again.
     """
 
@@ -49,7 +62,7 @@ class Request:
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
+    body: bytes | Body | None = None
     retry_not_found: bool = False
 
 
@@ -192,6 +205,7 @@ def _body(operation: Operation, payload: object, errors: list[str]) -> bytes | N
     if payload is None:
         if operation.payload == "required":
             errors.append(f"payload is missing: {operation.name} sends a record")
+            return None
         if operation.payload == "none" or operation.write is None:
             return None
         payload = {}

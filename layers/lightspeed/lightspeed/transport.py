@@ -210,7 +210,7 @@ class Transport:
                 body: bytes = answer.raw.read(decode_content=True)
         except requests.exceptions.ConnectTimeout as error:
             raise NotSent(f"{self.connection.origin} did not accept a connection in time", **facts) from error
-        except requests.exceptions.InvalidURL as error:
+        except (requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError) as error:
             raise NotSent(f"{self.connection.origin} is not the address of a host", **facts) from error
         except requests.exceptions.ConnectionError as error:
             raise _connection_error(error, self.connection.origin, facts) from error

@@ -1,0 +1,1 @@
+"""The tests, and the simulated shop that they share."""

@@ -1,0 +1,308 @@
+"""The command line, run in this process against the simulated shop."""
+
+import gzip
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from lightspeed import CATALOGUE
+from lightspeed.cli import main
+from tests.integration.lightspeed.conftest import Run, SharedClock, problem, settings_of, standard_input
+from tests.shop import Fault, Shop
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_catalogue_has_a_line_for_each_entity(run: Run, shop: Shop) -> None:
+    status, out, err = run("entities")
+
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()] == list(CATALOGUE)
+    assert "list get count update credit" in out
+    assert err == ""
+    assert shop.requests == []
+
+
+def test_the_catalogue_as_json(run: Run) -> None:
+    described = json.loads(run("entities", "--json")[1])
+
+    assert [row["entity"] for row in described] == list(CATALOGUE)
+
+
+def test_one_entity_shows_what_it_can_do(run: Run) -> None:
+    out = run("entities", "orders")[1]
+
+    assert "get       GET    orders/{id}" in out
+    assert "credit    POST   orders/{id}/credit  payload optional" in out
+    assert "no create: An order comes from a checkout" in out
+    assert "updated_at_min (time)" in out
+    assert "incremental: updated_at_min" in out
+    assert "filters: none known" in run("entities", "account")[1]
+    assert json.loads(run("entities", "orders", "--json")[1])["entity"] == "orders"
+
+
+def test_get_prints_the_record_as_the_shop_sent_it(run: Run, shop: Shop) -> None:
+    quote = shop.store.ids("quotes")[0]
+    status, out, err = run("get", "quotes", "--path", f"id={quote}")
+
+    assert (status, err) == (0, "")
+    assert '{"quote":' + out.rstrip("\n") + "}" == shop.answer("GET", f"/nl/quotes/{quote}.json")[2].decode()
+
+
+def test_the_key_of_the_account_is_not_shown(run: Run, shop: Shop) -> None:
+    out = run("get", "account")[1]
+
+    assert shop.api_key not in out
+    assert json.loads(out)["apiKey"] == "***"
+
+
+def test_list_prints_a_page_as_json_lines(run: Run, shop: Shop) -> None:
+    status, out, err = run("list", "orders", "--query", "limit=3", "page=2", "--query", "fields=id,number")
+
+    assert (status, err) == (0, "")
+    assert [json.loads(line)["id"] for line in out.splitlines()] == shop.store.ids("orders")[3:6]
+    assert len(shop.requests) == 1
+
+
+def test_list_all_prints_every_record(run: Run, shop: Shop) -> None:
+    status, out, err = run("list", "orders", "--all", "--query", "limit=7")
+
+    assert (status, err) == (0, "")
+    assert [json.loads(line)["id"] for line in out.splitlines()] == shop.store.ids("orders")
+    assert len(shop.requests) == 5
+
+
+def test_several_path_parameters(run: Run, shop: Shop) -> None:
+    image = shop.store.rows("products/images")[0]
+    out = run("get", "products/images", "--path", f"product_id={image['parent_id']}", "--path", f"id={image['id']}")[1]
+
+    assert json.loads(out)["id"] == image["id"]
+
+
+def test_another_language(run: Run, shop: Shop) -> None:
+    assert run("list", "products", "--language", "en")[0] == 0
+    assert shop.requests[0].path == "/en/products.json"
+
+
+@pytest.mark.parametrize("name", ["orders.jsonl", "orders.jsonl.gz"])
+def test_a_list_goes_into_a_file(run: Run, shop: Shop, tmp_path: Path, name: str) -> None:
+    target = tmp_path / name
+    status, out, err = run("list", "orders", "--all", "--out", target)
+
+    text = gzip.decompress(target.read_bytes()) if name.endswith(".gz") else target.read_bytes()
+    assert (status, out, err) == (0, "", "")
+    assert [json.loads(line)["id"] for line in text.splitlines()] == shop.store.ids("orders")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_file_of_the_same_records_is_the_same_file(run: Run, tmp_path: Path) -> None:
+    run("list", "brands", "--out", tmp_path / "a.gz")
+    run("list", "brands", "--out", tmp_path / "b.gz")
+
+    assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
+
+
+def test_a_dash_is_standard_output(run: Run) -> None:
+    assert run("list", "brands", "--out", "-") == run("list", "brands")
+
+
+def test_a_list_that_breaks_off_leaves_no_file_and_keeps_the_old_one(run: Run, shop: Shop, tmp_path: Path) -> None:
+    target = tmp_path / "orders.jsonl"
+    target.write_text("of yesterday\n")
+    shop.faults.next(Fault.answers(501), after=2)
+
+    message = problem(run("list", "orders", "--all", "--query", "limit=7", "--out", target), 1)
+
+    assert message == "GET /nl/orders.json: 501 Error"
+    assert target.read_text() == "of yesterday\n"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.usefixtures("run")
+def test_an_interrupted_list_leaves_no_file(shop: Shop, tmp_path: Path) -> None:
+    class InterruptedClock(SharedClock):
+        def monotonic(self) -> float:
+            if len(shop.requests) == 3:
+                raise KeyboardInterrupt
+            return super().monotonic()
+
+    status = main(
+        ["list", "orders", "--all", "--query", "limit=7", "--out", str(tmp_path / "orders.jsonl")],
+        clock=InterruptedClock(),
+    )
+
+    assert status == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [("missing/orders.jsonl", "No such file or directory"), (".", "it is a directory"), ("file/x", "Not a directory")],
+)
+def test_a_file_that_cannot_be_written_is_named_before_any_request(
+    run: Run, shop: Shop, tmp_path: Path, target: str, reason: str
+) -> None:
+    (tmp_path / "file").touch()
+
+    assert (
+        problem(run("list", "orders", "--out", tmp_path / target), 2) == f"cannot write {tmp_path / target}: {reason}"
+    )
+    assert shop.requests == []
+
+
+@pytest.mark.usefixtures("run")
+def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def writelines(self, _lines: object) -> None:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(Full()))
+
+    assert main(["list", "brands"]) == 1
+
+
+@pytest.mark.usefixtures("run")
+def test_progress_is_shown_on_a_terminal_beside_a_file(
+    shop: Shop, clock: SharedClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr("time.sleep", clock.sleep)
+    shop.faults.next(Fault.answers(429, headers={"Retry-After": "30"}), after=2)
+    status = main(["list", "orders", "--all", "--query", "limit=10", "--out", str(tmp_path / "orders.jsonl")])
+
+    shown = [text.removeprefix("\x1b[K") for text in terminal.getvalue().split("\r")]
+    assert status == 0
+    assert shown[1] == "orders [========                ]  33% 10 of 30 records"
+    assert shown[2] == "orders [========                ]  33% 10 of 30 records (waiting 30 s)"
+    assert shown[-1].rstrip("\n") == "orders [========================] 100% 30 of 30 records"
+    assert terminal.getvalue().endswith("\n")
+    assert "count" in shop.requests[0].path
+
+
+@pytest.mark.usefixtures("run")
+def test_progress_of_a_list_that_cannot_be_counted(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    checkout = shop.store.add("checkouts")
+    words = ["list", "checkouts/payment_methods", "--path", f"checkout_id={checkout}", "--all"]
+    status = main([*words, "--out", str(tmp_path / "methods.jsonl")])
+
+    assert status == 0
+    assert "checkouts/payment_methods " in terminal.getvalue()
+    assert terminal.getvalue().endswith(" records\n")
+
+
+@pytest.mark.usefixtures("run")
+def test_records_on_a_terminal_are_not_mixed_with_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+
+    assert main(["list", "brands"]) == 0
+    assert terminal.getvalue() == ""
+
+
+def test_the_five_minute_window_is_waited_out_but_no_longer_one(run: Run, shop: Shop, clock: SharedClock) -> None:
+    shop.limits.quota = (2, 3000, 12000)
+    assert run("list", "orders", "--all", "--query", "limit=10")[0] == 0
+    assert clock.slept == [300]
+
+    shop.limits.quota = (300, 1, 12000)
+    message = problem(run("list", "orders", "--all"), 1)
+    assert message == "GET /nl/orders.json: 429 Too many requests.; try again in 3300 s"
+
+
+def test_count(run: Run) -> None:
+    assert run("count", "orders") == (0, "30\n", "")
+    assert run("count", "orders", "--query", "updated_at_min=2030-01-01") == (0, "0\n", "")
+
+
+def test_create_update_delete(run: Run, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    payload = tmp_path / "product.json"
+    payload.write_text('{"title": "Mug"}')
+    created = json.loads(run("create", "products", "--payload", payload)[1])
+    assert created["title"] == "Mug"
+
+    standard_input(monkeypatch, b'{"product": {"title": "Cup"}}')
+    updated = json.loads(run("update", "products", "--path", f"id={created['id']}", "--payload", "-")[1])
+    assert updated["title"] == "Cup"
+
+    assert run("delete", "products", "--path", f"id={created['id']}") == (0, "", "")
+    assert [seen.method for seen in shop.requests] == ["POST", "PUT", "DELETE"]
+    assert created["id"] not in shop.store.ids("products")
+
+
+def test_an_action(run: Run, shop: Shop) -> None:
+    quote = shop.store.add("quotes", customer=shop.store.ids("customers")[0])
+    order = json.loads(run("action", "quotes", "convert", "--path", f"id={quote}")[1])
+
+    assert order["id"] == shop.store.ids("orders")[0]
+
+
+def test_an_action_that_is_a_command_is_sent_there(run: Run) -> None:
+    message = problem(run("action", "orders", "update", "--path", "id=1"), 2)
+
+    assert message == "update is a command: update orders"
+
+
+def test_check(run: Run, shop: Shop) -> None:
+    shop.permissions["content"] = (True, False)
+    shop.permissions["tracking"] = (False, False)
+    status, out, _ = run("check")
+
+    assert status == 0
+    assert out.splitlines() == [
+        f"connected    {shop.url}",
+        "language     nl (active in the shop: nl, de, en)",
+        "permissions  content read, products read and write, customers read and write, orders read and write, "
+        "settings read and write, tracking none",
+        "quota        298 of 300 requests left of the 5 minutes window, which starts anew in 300 s",
+        "quota        2,998 of 3,000 requests left of the hour window, which starts anew in 3,600 s",
+        "quota        11,998 of 12,000 requests left of the day window, which starts anew in 64,800 s",
+    ]
+
+
+def test_check_of_a_key_that_may_read_little(run: Run, shop: Shop) -> None:
+    shop.faults.next(Fault.answers(403), times=2)
+    out = run("check")[1]
+
+    assert "permissions  not readable with this key" in out
+    assert "language     nl (active in the shop: not readable with this key)" in out
+
+
+def test_check_as_json(run: Run, shop: Shop) -> None:
+    report = json.loads(run("check", "--json")[1])
+
+    assert report["origin"] == shop.url
+    assert report["permissions"]["orders"] == {"read": True, "write": True}
+
+
+def test_three_mistakes_have_three_messages(run: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    language = problem(run("check", "--language", "fr"), 1)
+    monkeypatch.setenv("LIGHTSPEED_API_SECRET", "not-the-secret")
+    credentials = problem(run("check"), 1)
+    address = shop.url
+    shop.close()
+    nobody = problem(run("check"), 1)
+
+    assert language.startswith("wrong language: the shop has no active language 'fr'")
+    assert credentials.startswith("wrong credentials: ")
+    assert nobody.startswith(f"wrong cluster or base URL, or no network: nothing answers at {address}")
+
+
+def test_a_connection_file(run: Run, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("BASE_URL", "API_KEY", "API_SECRET", "LANGUAGE"):
+        monkeypatch.delenv(f"LIGHTSPEED_{name}")
+    file = tmp_path / "north.json"
+    file.write_text(json.dumps(settings_of(shop)))
+
+    assert run("count", "orders", "--connection", file) == (0, "30\n", "")
+    assert run("count", "orders", "--connection", file, "--language", "en") == (0, "30\n", "")
+    assert [seen.path for seen in shop.requests] == ["/nl/orders/count.json", "/en/orders/count.json"]

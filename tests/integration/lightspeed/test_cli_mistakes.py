@@ -1,0 +1,143 @@
+"""Whatever is wrong with a command, it is one plain line and the right exit status."""
+
+from pathlib import Path
+
+import pytest
+
+from lightspeed.cli import main
+from tests.integration.lightspeed.conftest import Run, SharedClock, problem, standard_input
+from tests.shop import Fault, Shop
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "No such file or directory"),
+        (b"{", "is not JSON (Expecting property name"),
+        (b"\xff\xfe\xfd", "is not JSON"),
+        (b"null", "holds null, not an object"),
+        (b"[]", "must be a JSON object with cluster or base_url"),
+        (b'{"cluster":"eu1","language":"nl","api_key":"k"}', "api_secret is required"),
+        (b"[" * 200_000, "is not JSON"),
+    ],
+    ids=["missing", "cut", "bytes", "null", "list", "incomplete", "deep"],
+)
+def test_a_connection_file_that_is_none(
+    run: Run, shop: Shop, tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    file = tmp_path / "north.json"
+    if content is not None:
+        file.write_bytes(content)
+
+    assert message in problem(run("count", "orders", "--connection", file), 2)
+    assert shop.requests == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "the following arguments are required: COMMAND (python -m lightspeed --help tells more)"),
+        (["fetch", "orders"], "argument COMMAND: invalid choice: 'fetch'"),
+        (["get"], "the following arguments are required: ENTITY (python -m lightspeed get --help tells more)"),
+        (["get", "order", "--path", "id=7"], "unknown entity 'order'. Did you mean orders, "),
+        (["get", "quotes/convert"], "unknown entity 'quotes/convert'. It is an action: use entity 'quotes' with "),
+        (["entities", "ordres"], "unknown entity 'ordres'. Did you mean orders"),
+        (["action", "ordres", "credit"], "unknown entity 'ordres'"),
+        (["action", "orders", "convert"], "orders has no convert; it has: list, get, count, update, credit."),
+        (["create", "orders"], "orders has no create; it has: list, get, count, update, credit. An order comes from"),
+        (["get", "quotes"], 'quotes get: path lacks id; for example {"id": 7}'),
+        (["get", "quotes", "--path", "7"], "--path takes NAME=VALUE, such as id=7, not '7'; ENTITY stands before it"),
+        (["get", "quotes", "--path", "=7"], "--path takes NAME=VALUE"),
+        (["get", "quotes", "--path", "id=7", "id=8"], "--path id is given twice"),
+        (["get", "quotes", "--path", "id="], "quotes get: path parameter id must be an id such as 7, not ''"),
+        (["list", "orders", "--query", "limit=many"], "orders list: query limit must be a whole number, not 'many'"),
+        (["list", "orders", "--all", "--query", "limit=many"], "orders list: query limit must be a whole number"),
+        (["list", "orders", "--query", "updated_at_min=now"], "orders list: query updated_at_min must be a time"),
+        (["list", "orders", "--language", "nld"], "language must be the shop's two-letter code"),
+        (["create", "products"], "products create: payload is missing"),
+        (["create", "products", "--payload", "missing.json"], "--payload missing.json: No such file or directory"),
+        (["list", "orders", "--out"], "argument --out: expected one argument"),
+        (["delete", "products", "--path", "id=7", "--payload", "x"], "unrecognized arguments: --payload x"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_is_told_in_one_line_and_sends_nothing(
+    run: Run, shop: Shop, words: list[str], message: str
+) -> None:
+    assert message in problem(run(*words), 2)
+    assert shop.requests == []
+
+
+@pytest.mark.parametrize("payload", [b"{", b"[]", b'"x"', b"{}", b"null", b'{"a": NaN}', b""], ids=bytes.decode)
+def test_a_payload_that_is_no_record_is_refused(
+    run: Run, shop: Shop, payload: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standard_input(monkeypatch, payload)
+
+    assert "payload" in problem(run("create", "products", "--payload", "-"), 2)
+    assert shop.requests == []
+
+
+def test_without_any_connection_the_variables_are_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("BASE_URL", "API_KEY", "API_SECRET", "LANGUAGE"):
+        monkeypatch.setenv(f"LIGHTSPEED_{name}", "")
+
+    message = problem(run("count", "orders"), 2)
+    assert message.startswith("no connection: set LIGHTSPEED_CLUSTER, LIGHTSPEED_BASE_URL, LIGHTSPEED_API_KEY")
+
+
+def test_an_incomplete_environment_says_what_is_missing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LIGHTSPEED_API_SECRET")
+    monkeypatch.setenv("LIGHTSPEED_CLUSTER", "eu1")
+
+    message = problem(run("count", "orders"), 2)
+    assert "give exactly one of cluster (eu1 or us1) and base_url" in message
+    assert "api_secret is required" in message
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (Fault.answers(404), "GET /nl/products/7.json: 404 Not found"),
+        (Fault.answers(422, "Two\nlines\x1b[31m"), "GET /nl/products/7.json: 422 Two lines [31m"),
+        (Fault.html(501), "GET /nl/products/7.json: 501 501 Maintenance Maintenance"),
+        (Fault.html(200), "GET /nl/products/7.json: expected JSON, got: 200 Maintenance Maintenance"),
+        (Fault.answers(429, headers={"Retry-After": "60"}), "429 Too many requests; try again in 60 s"),
+    ],
+    ids=["404", "422", "page 501", "page 200", "429"],
+)
+def test_what_the_shop_refuses_is_one_plain_line(run: Run, shop: Shop, fault: Fault, message: str) -> None:
+    shop.faults.next(fault)
+
+    assert message in problem(run("get", "products", "--path", "id=7"), 1)
+
+
+def test_no_message_shows_a_credential(run: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.faults.next(Fault.answers(400, f"bad key {shop.api_key}:{shop.api_secret}"))
+    shown = problem(run("get", "products", "--path", "id=7"), 1)
+    monkeypatch.setenv("LIGHTSPEED_BASE_URL", f"https://{shop.api_key}:{shop.api_secret}@127.0.0.1")
+    shown += problem(run("get", "products", "--path", "id=7"), 2)
+
+    assert shop.api_key not in shown
+    assert shop.api_secret not in shown
+
+
+@pytest.mark.usefixtures("run")
+def test_an_interrupted_command_ends_quietly() -> None:
+    class Interrupted(SharedClock):
+        def monotonic(self) -> float:
+            raise KeyboardInterrupt
+
+    assert main(["count", "orders"], clock=Interrupted()) == 130
+
+
+@pytest.mark.usefixtures("run")
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+
+    out = capsys.readouterr().out
+    assert caught.value.code == 0
+    for command in ("entities", "get", "list", "count", "create", "update", "delete", "action", "check"):
+        assert f"\n    {command} " in out
+    assert "LIGHTSPEED_CLUSTER" in out

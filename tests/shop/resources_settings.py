@@ -1,0 +1,143 @@
+"""Everything around the trade: settings, taxes, methods, content, groups, tickets, webhooks, scripts, themes."""
+
+from . import shapes_settings as s
+from .resource import ALL, JOIN, READ, Resource, same
+from .shapes import METAFIELD
+
+SETTINGS: tuple[Resource, ...] = (
+    Resource("account/metafields", "accountMetafield", "accountMetafields", METAFIELD, READ, ""),
+    Resource("blogs", "blog", "blogs", s.BLOG, ALL, "content", required=("title",)),
+    Resource(
+        "blogs/articles",
+        "blogArticle",
+        "blogArticles",
+        s.ARTICLE,
+        ALL,
+        "content",
+        filters=same("blog"),
+        required=("title", "blog"),
+    ),
+    Resource(
+        "blogs/articles/tags",
+        "blogArticleTag",
+        "blogArticleTags",
+        s.ARTICLE_TAG,
+        JOIN,
+        "content",
+        filters=same("article", "tag"),
+        required=("article", "tag"),
+    ),
+    Resource(
+        "blogs/comments",
+        "blogComment",
+        "blogComments",
+        s.COMMENT,
+        ALL,
+        "content",
+        filters=same("article", "blog"),
+        required=("article", "content"),
+    ),
+    Resource(
+        "blogs/tags", "blogTag", "blogTags", s.BLOG_TAG, ALL, "content", filters=same("blog"), required=("title",)
+    ),
+    Resource("contacts", "contact", "contacts", s.CONTACT, READ, "customers"),
+    Resource("countries", "country", "countries", s.COUNTRY, READ, "settings"),
+    Resource(
+        "external_services",
+        "externalService",
+        "externalServices",
+        s.EXTERNAL_SERVICE,
+        JOIN,
+        "settings",
+        required=("name", "urlEndpoint"),
+    ),
+    Resource("files", "file", "files", s.FILE, ALL, "content", required=("title",)),
+    Resource("groups", "group", "groups", s.GROUP, ALL, "customers", required=("title",)),
+    Resource(
+        "groups/customers",
+        "groupsCustomer",
+        "groupsCustomers",
+        s.GROUPS_CUSTOMER,
+        JOIN,
+        "customers",
+        filters=same("customer", "group"),
+        required=("customer", "group"),
+    ),
+    Resource("languages", "language", "languages", s.LANGUAGE_RECORD, READ, "settings"),
+    Resource(
+        "locations", "location", "locations", s.LOCATION, ALL, "settings", required=("title",), written_as="locations"
+    ),
+    Resource("metafields", "metafield", "metafields", METAFIELD, ALL, "settings", required=("key",)),
+    Resource("paymentmethods", "paymentmethod", "paymentmethods", s.PAYMENT_METHOD, READ, "settings"),
+    Resource("redirects", "redirect", "redirects", s.REDIRECT, ALL, "content", required=("url", "target")),
+    Resource("shippingmethods", "shippingmethod", "shippingmethods", s.SHIPPING_METHOD, READ, "settings"),
+    Resource(
+        "shippingmethods/countries",
+        "shippingmethodCountry",
+        "shippingmethodCountries",
+        s.SHIPPING_COUNTRY,
+        READ,
+        "settings",
+        parent="shippingmethods",
+    ),
+    Resource(
+        "shippingmethods/values",
+        "shippingmethodValue",
+        "shippingmethodValues",
+        s.SHIPPING_VALUE,
+        READ,
+        "settings",
+        parent="shippingmethods",
+    ),
+    Resource("shop/metafields", "shopMetafield", "shopMetafields", METAFIELD, ALL, "settings", required=("key",)),
+    Resource("shop/scripts", "shopScript", "shopScript", s.SCRIPT, ALL, "tracking"),
+    Resource("shop/tracking", "shopTracking", "shopTracking", s.TRACKING, ALL, "tracking", required=("content",)),
+    Resource("subscriptions", "subscription", "subscriptions", s.SUBSCRIPTION, ALL, "customers", required=("email",)),
+    Resource("taxes", "tax", "taxes", s.TAX, ALL, "settings", required=("title", "rate")),
+    Resource(
+        "taxes/overrides",
+        "taxOverride",
+        "taxOverrides",
+        s.TAX_OVERRIDE,
+        ALL,
+        "settings",
+        parent="taxes",
+        required=("country",),
+    ),
+    Resource("textpages", "textpage", "textpages", s.TEXTPAGE, ALL, "content", required=("title",)),
+    Resource(
+        "theme/categories",
+        "themeCategory",
+        "themeCategories",
+        s.THEME_CATEGORY,
+        ALL,
+        "content",
+        required=("categoryId",),
+    ),
+    Resource(
+        "theme/products", "themeProduct", "themeProducts", s.THEME_PRODUCT, ALL, "content", required=("productId",)
+    ),
+    Resource(
+        "tickets",
+        "ticket",
+        "tickets",
+        s.TICKET,
+        ALL,
+        "customers",
+        filters=same("customer"),
+        required=("subject", "customer"),
+    ),
+    Resource(
+        "tickets/messages",
+        "ticketMessage",
+        "ticketMessages",
+        s.TICKET_MESSAGE,
+        ALL,
+        "customers",
+        parent="tickets",
+        required=("message",),
+    ),
+    Resource(
+        "webhooks", "webhook", "webhooks", s.WEBHOOK, ALL, "settings", required=("itemGroup", "itemAction", "address")
+    ),
+)

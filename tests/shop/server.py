@@ -1,0 +1,141 @@
+"""The shop on a socket: a thin HTTP/1.1 skin over `Shop.handle`.
+
+Loopback only, keep-alive, one write per answer and no Nagle delay, so that a request costs well under a millisecond.
+Delays and slow bodies are real time here and nowhere else.
+"""
+
+import contextlib
+import http.client
+import http.server
+import socket
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from .exchange import Answer, parse_request
+
+if TYPE_CHECKING:
+    from .shop import Shop
+
+_PIECES = 10
+
+
+class ShopServer(http.server.ThreadingHTTPServer):
+    """Listens on 127.0.0.1 and answers with the shop.
+
+    Args:
+        port: 0 for any free one.
+    """
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, port: int, shop: "Shop") -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.shop = shop
+        self.port: int = self.server_address[1]
+        self.closing = threading.Event()
+        self._sockets: set[socket.socket] = set()
+        self._handlers: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.02}, name="shop", daemon=True
+        )
+
+    def server_bind(self) -> None:
+        """Bind without asking a name server for the host's name."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
+
+    def start(self) -> None:
+        """Serve in a background thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening, cut every open connection and wait for the threads."""
+        self.closing.set()
+        self.shutdown()
+        self._thread.join()
+        with self._lock:
+            open_sockets, handlers = list(self._sockets), list(self._handlers)
+        for connection in open_sockets:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for handler in handlers:
+            handler.join()
+        self.server_close()
+
+    def process_request(self, request: object, client_address: object) -> None:
+        """Handle a connection in a thread that `close` can wait for."""
+        assert isinstance(request, socket.socket)
+        thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
+        with self._lock:
+            self._sockets.add(request)
+            self._handlers = [handler for handler in self._handlers if handler.is_alive()]
+            self._handlers.append(thread)
+            thread.start()
+
+    def shutdown_request(self, request: object) -> None:
+        """Close a connection."""
+        assert isinstance(request, socket.socket)
+        with self._lock:
+            self._sockets.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Print unforeseen errors, but not that a client went away."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: ShopServer
+
+    def do_GET(self) -> None:
+        shop = self.server.shop
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length) if length else b""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        answer = shop.handle(parse_request(self.command, self.path, headers, body, shop.clock.now()))
+        wait = answer.delay_seconds + shop.latency_seconds
+        if wait:
+            self.server.closing.wait(wait)
+        self._send(answer)
+
+    do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = do_GET  # noqa: N815 - the base class's names
+
+    def _send(self, answer: Answer) -> None:
+        if answer.drop:
+            self.close_connection = True
+            return
+        phrase = http.client.responses.get(answer.status, "")
+        lines = [f"HTTP/1.1 {answer.status} {phrase}"]
+        if answer.status != 204:
+            lines.append(f"Content-Length: {len(answer.body)}")
+        lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+        head = "\r\n".join([*lines, "\r\n"]).encode("latin-1")
+        body = b"" if self.command == "HEAD" else answer.body
+        if answer.cut_after is not None:
+            self.close_connection = True
+            self.wfile.write(head + body[: answer.cut_after])
+        elif answer.trickle_seconds:
+            self._trickle(head, body, answer.trickle_seconds)
+        else:
+            self.wfile.write(head + body)
+
+    def _trickle(self, head: bytes, body: bytes, seconds: float) -> None:
+        self.wfile.write(head)
+        size = max(1, -(-len(body) // _PIECES))
+        for start in range(0, len(body), size):
+            if self.server.closing.wait(seconds / _PIECES):
+                self.close_connection = True
+                return
+            self.wfile.write(body[start : start + size])
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: `Shop.requests` is the log."""

@@ -1,0 +1,287 @@
+"""Records come out of the shop's answers as they were sent, whatever envelope is around them."""
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightspeed import CATALOGUE, Endpoint, find
+from lightspeed.envelope import (
+    EnvelopeError,
+    ErrorInside,
+    count,
+    error_message,
+    mask_api_key,
+    one_line,
+    record,
+    records,
+)
+
+COLLECTIONS = [pytest.param(row, id=row.name) for row in CATALOGUE.values() if row.items is not None]
+SINGLE = [pytest.param(row, id=row.name) for row in CATALOGUE.values() if row.item is not None]
+
+
+def listed(body: bytes, entity: str) -> list[bytes]:
+    return records(body, find(entity))
+
+
+def single(body: bytes, entity: str, operation: str = "get") -> bytes:
+    endpoint = find(entity)
+    return record(body, endpoint, endpoint.operation(operation).answer, several=operation not in endpoint.operations)
+
+
+@pytest.mark.parametrize("row", COLLECTIONS)
+def test_every_list_is_unwrapped_by_its_own_key(row: Endpoint) -> None:
+    body = json.dumps({row.items: [{"id": 2}, {"id": 1}], "other": []}).encode()
+
+    assert records(body, row) == [b'{"id": 2}', b'{"id": 1}']
+
+
+@pytest.mark.parametrize("row", SINGLE)
+def test_every_record_is_unwrapped_by_its_own_key(row: Endpoint) -> None:
+    body = json.dumps({"other": {}, row.item: {"id": 2}}).encode()
+
+    assert record(body, row, row.item) == b'{"id": 2}'
+
+
+def test_text_of_a_record_is_untouched() -> None:
+    text = (
+        b'{"b": 1.10, "a":  0, "n": null, "f": false, "e": "", "u": "\\u00e9\xc3\xa9", "big": 12345678901234567890123}'
+    )
+
+    assert listed(b'{ "orders" : [ ' + text + b" , {} ] }", "orders") == [text, b"{}"]
+    assert single(b'{"order":' + text + b"}", "orders") == text
+
+
+def test_line_breaks_between_tokens_are_dropped_so_that_a_record_is_one_line() -> None:
+    body = b'{\r\n  "orders": [\n    {\n      "id": 1,\r\n      "memo": "a\\nb"\n    }\n  ]\n}\n'
+
+    assert listed(body, "orders") == [b'{      "id": 1,      "memo": "a\\nb"    }']
+
+
+def test_the_order_of_rows_is_the_shops() -> None:
+    assert listed(b'{"orders":[{"id":3},{"id":1},{"id":2}]}', "orders") == [b'{"id":3}', b'{"id":1}', b'{"id":2}']
+
+
+@pytest.mark.parametrize(
+    ("entity", "body"),
+    [
+        ("products/filtervalues", b'{"productFiltervalue":[{"id":1}]}'),
+        ("products/filtervalues", b'{"productFilterValue":[{"id":1}]}'),
+        ("products/filtervalues", b'{"productFiltervalues":[{"id":1}]}'),
+        ("orders/events", b'{"ordersEvents":[{"id":1}]}'),
+        ("orders/events", b'{"orderEvents":[{"id":1}]}'),
+        ("variants/movements", b'{"variantsMovements":[{"id":1}]}'),
+        ("variants/movements", b'{"variantMovements":[{"id":1}]}'),
+        ("orders/customstatuses", b'{"customStatuses":[{"id":1}]}'),
+        ("shop/scripts", b'{"shopScript":[{"id":1}]}'),
+        ("shop/scripts", b'{"shopScripts":[{"id":1}]}'),
+        ("shop/tracking", b'{"shopTracking":[{"id":1}]}'),
+        ("catalog", b'{"products":[{"id":1}]}'),
+        ("catalog", b'{"catalog":[{"id":1}]}'),
+        ("checkouts", b'[{"id":1}]'),
+        ("checkouts/products", b'{"products":[{"id":1}]}'),
+        ("orders", b'[{"id":1}]'),
+        ("orders", b'{"total":1,"rows":[{"id":1}]}'),
+    ],
+)
+def test_documented_and_neighbouring_spellings_of_a_list_are_taken(entity: str, body: bytes) -> None:
+    assert listed(body, entity) == [b'{"id":1}']
+
+
+@pytest.mark.parametrize("nothing", [b"[]", b"{}", b"null", b"false"])
+def test_an_empty_list_has_several_spellings(nothing: bytes) -> None:
+    assert listed(b'{"orders":' + nothing + b"}", "orders") == []
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b'{"orders":{"id":1}}', b'{"orders":7}', b'{"a":[],"b":[]}', b'{"orders":true}'], ids=bytes.decode
+)
+def test_a_list_that_is_not_there_is_an_error(body: bytes) -> None:
+    with pytest.raises(EnvelopeError, match="expected a list under 'orders'"):
+        listed(body, "orders")
+
+
+@pytest.mark.parametrize(
+    ("entity", "operation", "body"),
+    [
+        ("types/attributes", "create", b'{"typesAttributes":{"id":1}}'),
+        ("types/attributes", "create", b'{"typesAttribute":{"id":1}}'),
+        ("types/attributes", "create", b'{"typesAttributes":[{"id":1}]}'),
+        ("products/filtervalues", "create", b'{"productFilterValue":{"id":1}}'),
+        ("orders/events", "get", b'{"orderEvent":{"id":1}}'),
+        ("orders/events", "get", b'{"ordersEvent":{"id":1}}'),
+        ("brands/image", "get", b'{"brandImage":{"id":1}}'),
+        ("brands/image", "get", b'{"image":{"id":1}}'),
+        ("locations", "create", b'{"location":{"id":1}}'),
+        ("locations", "create", b'{"locations":{"id":1}}'),
+        ("catalog", "get", b'{"product":{"id":1}}'),
+        ("catalog", "get", b'{"id":1}'),
+        ("shop/settings", "get", b'{"shopSettings":{"id":1}}'),
+        ("time", "get", b'{"id":1}'),
+        ("checkouts", "get", b'{"id":1}'),
+        ("quotes", "convert", b'{"order":{"id":1}}'),
+        ("quotes", "convert", b'{"quote":{"id":1}}'),
+        ("orders", "credit", b'{"invoice":{"id":1}}'),
+        ("customers", "login", b'{"customerLogin":{"id":1}}'),
+        ("orders", "get", b'{"ordre":{"id":1}}'),
+    ],
+)
+def test_documented_and_neighbouring_spellings_of_a_record_are_taken(entity: str, operation: str, body: bytes) -> None:
+    assert single(body, entity, operation) == b'{"id":1}'
+
+
+def test_a_bulk_answer_may_be_a_list() -> None:
+    assert single(b'{"variant":[{"id":1},{"id":2}]}', "variants", "bulk") == b'[{"id":1},{"id":2}]'
+    assert single(b'{"variant":{"id":1}}', "variants", "bulk") == b'{"id":1}'
+    assert single(b'{"productAttributes":[]}', "products/attributes", "bulk") == b"[]"
+
+
+def test_a_bare_answer_is_the_record() -> None:
+    assert (
+        single(b' {"validated": true,\n "errors": []} ', "checkouts", "validate")
+        == b'{"validated": true, "errors": []}'
+    )
+    assert single(b'[{"id":"a"}]', "checkouts", "validate") == b'[{"id":"a"}]'
+
+
+def test_one_record_is_not_a_list_of_several() -> None:
+    with pytest.raises(EnvelopeError, match="found a list of 2"):
+        single(b'{"order":[{"id":1},{"id":2}]}', "orders")
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"a":1,"b":2}', b'{"a":1}', b'{"a":{},"b":{}}'], ids=bytes.decode)
+def test_a_record_that_is_not_there_is_an_error(body: bytes) -> None:
+    with pytest.raises(EnvelopeError, match="expected a record under 'order'"):
+        single(body, "orders")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b'{"order":', b"not json", b"7", b"null", b'"text"'], ids=bytes.decode
+)
+@pytest.mark.parametrize("entity", ["orders", "checkouts"])
+def test_what_is_no_json_object_is_no_record(entity: str, body: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        single(body, entity)
+    with pytest.raises(msgspec.DecodeError):
+        listed(body, entity)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"orders":[{"id":1}', b'{"orders":[{"id":1},]}', b'{"orders":[{"id"}]}', b'[{"id":1}', b'{"orders":[1]} x'],
+)
+def test_a_cut_or_broken_list_is_never_taken_in_part(body: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        listed(body, "orders")
+
+
+@pytest.mark.parametrize("entity", ["orders", "checkouts", "time", "catalog"])
+def test_an_error_inside_a_good_answer_is_an_error(entity: str) -> None:
+    body = b'{"error":{"code":500,"method":"GET","request":"orders.json","message":"Something went wrong"}}'
+
+    for unwrap in (listed, single):
+        with pytest.raises(ErrorInside) as caught:
+            unwrap(body, entity)
+        assert (caught.value.code, caught.value.message) == (500, "Something went wrong")
+    with pytest.raises(ErrorInside):
+        count(body)
+
+
+@pytest.mark.parametrize(
+    ("inside", "code", "message"),
+    [
+        (b'"no"', 0, '"no"'),
+        (b"true", 0, "true"),
+        (b"{}", 0, "no message"),
+        (b'{"code":"x","message":""}', 0, "no message"),
+        (b'{"code":422,"message":"Bad","errors":{"sku":["taken"]}}', 422, "Bad {'sku': ['taken']}"),
+    ],
+)
+def test_an_error_inside_may_have_any_form(inside: bytes, code: int, message: str) -> None:
+    with pytest.raises(ErrorInside) as caught:
+        single(b'{"error":' + inside + b"}", "orders")
+
+    assert (caught.value.code, caught.value.message) == (code, message)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b"{}", b'{"error":"text"}', b'{"error":[1]}', b"\xff"], ids=repr
+)
+def test_a_body_that_is_not_the_error_envelope_gives_no_message(body: bytes) -> None:
+    assert error_message(body) is None
+
+
+def test_the_error_envelope_gives_code_and_message() -> None:
+    assert error_message(b'{"error":{"code":401,"message":"Access denied."}}') == (401, "Access denied.")
+
+
+def test_a_count_is_a_number() -> None:
+    assert count(b'{"count": 42}') == 42
+    assert count(b'{"count":0}') == 0
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"total":4}'])
+def test_a_count_that_is_not_there_is_an_error(body: bytes) -> None:
+    with pytest.raises(EnvelopeError, match="expected a count"):
+        count(body)
+
+
+@pytest.mark.parametrize("body", [b"42", b'{"count":"many"}', b'{"count":4.5}', b'{"count":null}', b""])
+def test_a_count_of_another_type_is_no_count(body: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        count(body)
+
+
+def test_the_key_of_an_account_is_masked_and_nothing_else_changes() -> None:
+    text = b'{"id":1,  "apiKey" : "0123\\"456", "appId":false}'
+
+    assert mask_api_key(text) == b'{"id":1,  "apiKey" : "***", "appId":false}'
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(), children, max_size=4),
+    max_leaves=15,
+)
+json_records = st.dictionaries(st.text(), json_values, max_size=5)
+spacing = st.sampled_from([(",", ":"), (", ", ": "), (" , ", "\t:  ")])
+
+
+@given(rows=st.lists(json_records, max_size=5), separators=spacing, ascii_only=st.booleans())
+def test_the_text_of_any_list_survives_byte_for_byte(
+    rows: list[dict[str, object]], separators: tuple[str, str], ascii_only: bool
+) -> None:
+    texts = [json.dumps(row, separators=separators, ensure_ascii=ascii_only).encode(errors="replace") for row in rows]
+    inside = separators[0].encode().join(texts)
+
+    assert listed(b'{"orders": [' + inside + b"]}", "orders") == texts
+    assert listed(b" [" + inside + b"] ", "checkouts") == texts
+
+
+@given(row=json_records, separators=spacing, ascii_only=st.booleans())
+def test_the_text_of_any_record_survives_byte_for_byte(
+    row: dict[str, object], separators: tuple[str, str], ascii_only: bool
+) -> None:
+    text = json.dumps(row, separators=separators, ensure_ascii=ascii_only).encode(errors="replace")
+
+    assert single(b'{"order":' + text + b"}", "orders") == text
+
+
+@given(row=json_records, indent=st.integers(0, 4))
+def test_any_indented_record_becomes_one_line_of_the_same_value(row: dict[str, object], indent: int) -> None:
+    line = one_line(json.dumps(row, indent=indent).encode())
+
+    assert b"\n" not in line
+    assert json.loads(line) == row
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_list_or_one_of_three_errors(body: bytes) -> None:
+    try:
+        texts = listed(body, "orders")
+    except (EnvelopeError, ErrorInside, msgspec.DecodeError):
+        return
+    assert all(isinstance(text, bytes) for text in texts)

@@ -1,0 +1,193 @@
+"""The quota headers, however they come, and the pace under the limit per second."""
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightspeed import Quota, QuotaWindow, SystemClock
+from lightspeed.quota import REQUESTS_PER_SECOND, Pacer
+
+
+def headers(limit: str, remaining: str, reset: str) -> dict[str, str]:
+    return {"X-RateLimit-Limit": limit, "X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": reset}
+
+
+def quota(limit: str, remaining: str, reset: str) -> Quota:
+    found = Quota.from_headers(headers(limit, remaining, reset))
+    assert found is not None
+    return found
+
+
+class FakeClock:
+    """Stands still until somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def test_three_windows_as_a_live_shop_sends_them() -> None:
+    assert quota("300/3000/12000", "299/2999/11999", "241/1141/57541").windows == (
+        QuotaWindow("5 minutes", 300, 299, 241),
+        QuotaWindow("hour", 3000, 2999, 1141),
+        QuotaWindow("day", 12000, 11999, 57541),
+    )
+
+
+def test_a_used_up_window_may_show_minus_one() -> None:
+    assert quota("300/3000/12000", "-1/500/9000", "60/600/6000").windows[0].remaining == 0
+
+
+def test_changed_limits_are_taken_as_they_come() -> None:
+    assert quota("1000/12000/288000", "1/2/3", "4/5/6").windows[2] == QuotaWindow("day", 288000, 3, 6)
+
+
+def test_fewer_numbers_are_fewer_windows() -> None:
+    assert [window.name for window in quota("300/3000", "1/2/3", "4/5").windows] == ["5 minutes", "hour"]
+    assert [window.name for window in quota("300", "1", "4").windows] == ["5 minutes"]
+
+
+def test_more_numbers_than_windows_are_left_out() -> None:
+    assert len(quota("1/2/3/4", "1/2/3/4", "1/2/3/4").windows) == 3
+
+
+def test_a_window_without_limit_is_left_out() -> None:
+    assert [window.name for window in quota("0/3000/-1", "0/5/5", "1/1/1").windows] == ["hour"]
+
+
+def test_spaces_and_the_case_of_names_do_not_matter() -> None:
+    found = Quota.from_headers(
+        {"x-ratelimit-limit": "300 / 3000", "X-RATELIMIT-REMAINING": " 1/2", "X-Ratelimit-Reset": "3/4 "}
+    )
+
+    assert found == quota("300/3000", "1/2", "3/4")
+
+
+@pytest.mark.parametrize(
+    "given_headers",
+    [
+        {},
+        {"X-RateLimit-Limit": "300/3000/12000"},
+        headers("", "", ""),
+        headers("many", "1/2/3", "1/2/3"),
+        headers("300/3000/12000", "1/2/3", "soon"),
+        headers("300//12000", "1/2/3", "1/2/3"),
+        headers("1.5", "1", "1"),
+        headers("0/0/0", "0/0/0", "0/0/0"),
+    ],
+    ids=repr,
+)
+def test_missing_or_garbled_headers_tell_nothing(given_headers: dict[str, str]) -> None:
+    assert Quota.from_headers(given_headers) is None
+
+
+@given(st.text(max_size=12), st.text(max_size=12), st.text(max_size=12))
+def test_any_headers_are_a_quota_or_nothing(limit: str, remaining: str, reset: str) -> None:
+    found = Quota.from_headers(headers(limit, remaining, reset))
+
+    for window in found.windows if found else ():
+        assert window.limit > 0
+        assert window.remaining >= 0
+        assert window.reset_seconds >= 0
+
+
+def test_with_room_in_every_window_there_is_nothing_to_wait_for() -> None:
+    assert quota("300/3000/12000", "1/1/1", "60/600/6000").wait_seconds() == 0
+
+
+def test_the_longest_of_the_used_up_windows_decides() -> None:
+    assert quota("300/3000/12000", "0/-1/5", "60/600/6000").wait_seconds() == 600
+
+
+def test_a_window_down_to_its_reserve_counts_as_used_up() -> None:
+    left = quota("300/3000/12000", "31/301/1200", "60/600/6000")
+
+    assert left.wait_seconds(10) == 6000
+    assert left.wait_seconds(9) == 0
+    assert left.wait_seconds(100) == 6000
+
+
+def test_room_is_what_every_window_has_above_its_reserve() -> None:
+    left = quota("300/3000/12000", "100/2000/1300", "60/600/6000")
+
+    assert left.room() == 100
+    assert left.room(10) == 70
+    assert left.room(100) == 0
+    assert left.wait_seconds(10, needed=70) == 0
+    assert left.wait_seconds(10, needed=71) == 60
+    assert left.wait_seconds(10, needed=101) == 6000
+
+
+def test_a_first_burst_is_let_through_and_the_next_request_waits_for_the_second_to_pass() -> None:
+    clock = FakeClock()
+    pacer = Pacer(clock)
+
+    for _ in range(REQUESTS_PER_SECOND):
+        pacer.wait()
+    assert clock.slept == []
+    pacer.wait()
+
+    assert clock.slept == [pytest.approx(1.02)]
+
+
+def test_requests_spread_over_time_never_wait() -> None:
+    clock = FakeClock()
+    pacer = Pacer(clock)
+
+    for _ in range(100):
+        pacer.wait()
+        clock.now += 0.06
+
+    assert clock.slept == []
+
+
+@given(st.lists(st.floats(0, 0.3), min_size=30, max_size=90))
+def test_no_second_ever_sees_more_than_the_limit(gaps: list[float]) -> None:
+    clock = FakeClock()
+    pacer = Pacer(clock)
+    sent = []
+    for gap in gaps:
+        clock.now += gap
+        pacer.wait()
+        sent.append(clock.now)
+
+    for earlier, later in zip(sent, sent[REQUESTS_PER_SECOND:], strict=False):
+        assert later - earlier > 1
+
+
+def test_threads_share_one_pace() -> None:
+    clock = FakeClock()
+    pacer = Pacer(clock)
+
+    def send_ten() -> None:
+        for _ in range(10):
+            pacer.wait()
+
+    threads = [threading.Thread(target=send_ten) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sum(clock.slept) == pytest.approx(2 * 1.02)
+
+
+def test_the_machines_clock_moves() -> None:
+    clock = SystemClock()
+    before = clock.monotonic()
+    clock.sleep(0)
+
+    assert clock.monotonic() >= before
+    assert clock.time() > 1_700_000_000

@@ -1,0 +1,95 @@
+"""What the package offers, and what it may not know."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lightspeed
+
+PACKAGE = Path(lightspeed.__file__).parent
+MODULES = sorted(PACKAGE.glob("*.py"))
+ALLOWED = {"lightspeed", "msgspec", "requests", "urllib3"}
+SURFACE = [
+    "CATALOGUE",
+    "CLUSTERS",
+    "PAGE_LIMIT",
+    "Action",
+    "AnswerLost",
+    "ApiError",
+    "AuthenticationError",
+    "CatalogueError",
+    "Client",
+    "Clock",
+    "Connection",
+    "Endpoint",
+    "Filter",
+    "InvalidConnection",
+    "InvalidParameters",
+    "InvalidRequest",
+    "LightspeedError",
+    "NotFound",
+    "NotSent",
+    "Operation",
+    "Page",
+    "Parameters",
+    "PermissionDenied",
+    "Quota",
+    "QuotaWindow",
+    "RateLimited",
+    "Request",
+    "Response",
+    "ServerError",
+    "SystemClock",
+    "Transport",
+    "TransportError",
+    "UnexpectedResponse",
+    "UnknownEntity",
+    "UnknownLanguage",
+    "UnsupportedOperation",
+    "Written",
+    "build_request",
+    "find",
+]
+
+
+def imported(module: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            names.add(node.module or "")
+    return names
+
+
+def test_the_public_surface_is_pinned() -> None:
+    assert lightspeed.__all__ == SURFACE
+    assert all(hasattr(lightspeed, name) for name in SURFACE)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
+def test_a_module_knows_only_http_and_the_shop(module: Path) -> None:
+    top = {name.split(".")[0] for name in imported(module)}
+
+    assert top - set(sys.stdlib_module_names) <= ALLOWED
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
+def test_only_the_command_line_imports_the_command_line(module: Path) -> None:
+    command_line = {"__main__", "arguments", "cli", "output"}
+    if module.stem not in command_line:
+        assert not imported(module) & {f"lightspeed.{name}" for name in command_line}
+        assert not imported(module) & {"argparse", "shutil"}
+
+
+def test_importing_the_package_loads_nothing_of_the_command_line_or_aws() -> None:
+    program = "import lightspeed, lightspeed.check, sys; print(*sys.modules)"
+    loaded = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert not {"argparse", "lightspeed.cli", "lightspeed.arguments", "boto3", "botocore"} & set(loaded)
