@@ -36,6 +36,7 @@ class RunState(msgspec.Struct, array_like=True):
         count_after: Sum of the shop's counts when the reads ended.
         doubt: Why completeness cannot be shown, or empty.
         recent: Id and time of the records at the window's end, for the next run's overlap.
+        pending: Parents of the page under way whose nested records are not landed yet.
     """
 
     run_id: str
@@ -52,6 +53,7 @@ class RunState(msgspec.Struct, array_like=True):
     count_after: int | None = None
     doubt: str = ""
     recent: dict[str, str] = {}
+    pending: list[int | str] = []
 
 
 class _Cursor(msgspec.Struct, array_like=True):

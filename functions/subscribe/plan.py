@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connector.transform import transform_parameters, transformers
-from lightspeed import Parameters
+from lightspeed import Endpoint, Parameters
+from lightspeed.catalogue import parent_of
 from lightspeed.parameters import parse_time
 from lightspeed.records import Window
-from subscribe.request import SubscribeRequest
+from subscribe.request import EVERY, SubscribeRequest
 
 SETTLE = timedelta(seconds=5)
 """How far behind the shop's clock a window ends, so that what it holds is settled."""
@@ -26,18 +27,22 @@ class Read:
     """One reading of a run: a record, or a list with all its pages.
 
     Attributes:
-        operation: `get` or `list`.
+        operation: `get`, `list`, or `each`: the nested entity of every parent.
+        endpoint: Whose list is walked: the parent's for `each`, else the entity's own.
         language: The language to read in.
         parameters: After the input transformer.
     """
 
     operation: str
+    endpoint: Endpoint
     language: str
     parameters: Parameters
 
 
 def plan_reads(request: SubscribeRequest, default_language: str, *, bookmark: str | None, now: str) -> list[Read]:
     """Return every reading of a run, in order; those of one language stand together.
+
+    An entity whose records read the same in every language is read in the first only.
 
     Args:
         request: The event.
@@ -49,7 +54,10 @@ def plan_reads(request: SubscribeRequest, default_language: str, *, bookmark: st
         TransformError: The input transformer failed.
     """
     reads = []
-    for language in request.languages or [request.language or default_language]:
+    languages = request.languages or [request.language or default_language]
+    if not request.endpoint.translated:
+        languages = languages[:1]
+    for language in languages:
         document = {
             "path": request.parameters.path,
             "query": request.parameters.query,
@@ -61,9 +69,16 @@ def plan_reads(request: SubscribeRequest, default_language: str, *, bookmark: st
             "now": now,
         }
         for parameters in transform_parameters(transformers(request.input_transformer), document):
-            single = "id" in parameters.path or not request.endpoint.collection
-            reads.append(Read("get" if single else "list", language, parameters))
+            reads.append(_read(request.endpoint, language, parameters))
     return reads
+
+
+def _read(endpoint: Endpoint, language: str, parameters: Parameters) -> Read:
+    parent = parent_of(endpoint)
+    if parent is not None and parameters.path.get(endpoint.parents[0]) == EVERY:
+        return Read("each", parent, language, parameters)
+    single = "id" in parameters.path or not endpoint.collection
+    return Read("get" if single else "list", endpoint, language, parameters)
 
 
 def languages_of(reads: Sequence[Read]) -> list[str]:
@@ -86,9 +101,9 @@ def window_of(
         start: Of an incremental window.
         end: Of every window.
     """
-    known, query = request.endpoint.filter_names, read.parameters.query
+    known, query = read.endpoint.filter_names, {} if read.operation == "each" else read.parameters.query
     if request.mode == "incremental":
-        by_update = request.endpoint.incremental == "updated_at_min"
+        by_update = read.endpoint.incremental == "updated_at_min"
         return Window("updated_at" if by_update else "created_at", start, end), True
     by_update = "updated_at_max" in known and ("updated_at_min" in query or "updated_at_max" in query)
     if not by_update and "created_at_max" not in known:

@@ -12,7 +12,11 @@ from connector.errors import RequestError
 from connector.events import EventParameters, decode
 from connector.transform import transformers
 from lightspeed import Endpoint, find
+from lightspeed.catalogue import parent_of
 from lightspeed.parameters import parse_time
+
+EVERY = "*"
+"""Written in place of a parent's id: every parent that the run reads."""
 
 _RUN_ID = re.compile(r"[A-Za-z0-9_.=-]{1,80}")
 _SUBSCRIPTION = re.compile(r"[A-Za-z0-9_./=-]{1,200}")
@@ -88,6 +92,15 @@ def subscribe_request(event: object) -> SubscribeRequest:
         errors.append("subscription may hold up to 200 letters, digits and . _ = - /")
     if "page" in request.parameters.query:
         errors.append("query page is not needed: every page is read (max_records stops earlier)")
+    if EVERY in request.parameters.path.values():
+        parent = parent_of(endpoint)
+        if (
+            parent is None
+            or request.parameters.path.get(endpoint.parents[0]) != EVERY
+            or "id" in request.parameters.path
+        ):
+            errors.append('"*" stands for the id of every parent of a nested entity, and for nothing else')
+        endpoint = parent or endpoint
     if request.mode == "incremental":
         errors += _incremental_errors(request, endpoint)
     elif request.since is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ import msgspec
 
 from connector.errors import RequestError, RunInProgress
 from connector.transform import transform_record, transformers
-from lightspeed import Client, Clock, RateLimited, ServerError, TransportError
+from lightspeed import Client, Clock, Parameters, RateLimited, ServerError, TransportError
 from lightspeed.envelope import mask_api_key
 from lightspeed.parameters import parse_time
 from lightspeed.reading import BATCH, ListReader, Progress
@@ -22,6 +22,7 @@ from subscribe import cursor
 from subscribe.bookmarks import Bookmark, Bookmarks, Lease
 from subscribe.bounds import PATIENCE_SECONDS, Bounds, Stop
 from subscribe.cursor import RunState
+from subscribe.fanout import Children
 from subscribe.landing import (
     AlreadyWritten,
     Bucket,
@@ -40,6 +41,8 @@ LEASE = timedelta(minutes=20)
 """How long after it should have gone on a run is taken for given up; longer than an invocation can last."""
 
 _SKEW_SECONDS = 2
+_PARENTS_AT_ONCE = 40
+_HEAD_FIELDS = ("id", "createdAt", "updatedAt")
 _TRANSFORMED_BATCH = 8
 
 
@@ -154,8 +157,15 @@ class Subscription:
         default_language = self._client.transport.connection.language
         self._reads = plan_reads(request, default_language, bookmark=self._bookmark.until, now=state.started)
         for read in self._reads:
-            self._client.build(request.entity, read.operation, read.parameters, read.language)
+            self._check_parameters(read)
         return None
+
+    def _check_parameters(self, read: Read) -> None:
+        operation, path = read.operation, read.parameters.path
+        if operation == "each":
+            operation = "list" if self._request.endpoint.collection else "get"
+            path = {**path, self._request.endpoint.parents[0]: 1}
+        self._client.build(self._request.entity, operation, replace(read.parameters, path=path), read.language)
 
     def _resumed(self, text: str) -> RunState:
         state = cursor.decode(text, self._request.fingerprint())
@@ -203,6 +213,8 @@ class Subscription:
         if read.operation == "get":
             request = self._client.build(self._request.entity, "get", read.parameters, read.language)
             self._land(read.language, self._digest([Record(self._client.record(request), None, None)]))
+        elif read.operation == "each":
+            self._read_each(read)
         else:
             self._read_list(read)
         following = self._reads[self._state.position + 1 :][:1]
@@ -222,6 +234,26 @@ class Subscription:
             state.count_before = (state.count_before or 0) + progress.count_before
             state.count_after = (state.count_after or 0) + (progress.count_after or 0)
         state.doubt = state.doubt or progress.doubt
+
+    def _read_each(self, read: Read) -> None:
+        """Read the parents page by page, and of each page's parents the nested records before the next page."""
+        reader = self._begin_list(read)
+        children = Children(self._client, self._request.endpoint, read.parameters, read.language)
+        with contextlib.closing(reader.pages()) as pages:
+            self._land_pending(read, children)
+            for page in pages:
+                parents, recent = self._not_landed_before(page)
+                self._state.recent.update(recent)
+                self._state.pending = [parent.id for parent in parents if parent.id is not None]
+                self._land_pending(read, children)
+        self._state.doubt = self._state.doubt or reader.progress.doubt or children.doubt
+
+    def _land_pending(self, read: Read, children: Children) -> None:
+        while self._state.pending:
+            group = self._state.pending[: min(_PARENTS_AT_ONCE, self._bounds.room())]
+            texts = children.of(group)
+            self._land(read.language, chunk(self._transformed(texts)))
+            self._state.pending = self._state.pending[len(group) :]
 
     def _begin_list(self, read: Read) -> ListReader[Any]:
         """Take the first count; if the shop's clock turns out to differ from ours, move the window and count again."""
@@ -248,10 +280,13 @@ class Subscription:
         if request.max_records is not None:
             batch = min(batch, -(-request.max_records // state.progress.limit))
         digest: Callable[[list[Record]], Any] = self._digest if plain else list
+        parameters = read.parameters
+        if read.operation == "each":
+            digest, batch, parameters = list, 1, Parameters(query={"fields": _HEAD_FIELDS})
         return ListReader(
             self._client,
-            request.endpoint,
-            read.parameters,
+            read.endpoint,
+            parameters,
             language=read.language,
             window=window,
             closed=closed,
@@ -263,20 +298,26 @@ class Subscription:
 
     def _digest(self, records: list[Record]) -> Chunk:
         """Make of records what is landed of them."""
-        recent: dict[str, str] = {}
-        if self._request.mode == "incremental":
-            landed = self._bookmark.recent
-            recent = {str(r.id): r.changed for r in records if r.changed and parse_time(r.changed) >= self._overlap}
-            records = [record for record in records if landed.get(str(record.id)) != (record.changed or "")]
+        records, recent = self._not_landed_before(records)
         texts = [record.text for record in records]
         if self._request.entity == "account":
             texts = [mask_api_key(text) for text in texts]
+        return chunk(self._transformed(texts), recent)
+
+    def _not_landed_before(self, records: list[Record]) -> tuple[list[Record], dict[str, str]]:
+        """Drop what the run before has landed, and return besides what the next one will see again."""
+        if self._request.mode != "incremental":
+            return records, {}
+        landed = self._bookmark.recent
+        recent = {str(r.id): r.changed for r in records if r.changed and parse_time(r.changed) >= self._overlap}
+        return [record for record in records if landed.get(str(record.id)) != (record.changed or "")], recent
+
+    def _transformed(self, texts: list[bytes]) -> list[bytes]:
         if self._request.entity_transformer is not None:
             expressions = transformers(self._request.entity_transformer)
             texts = [changed for text in texts for changed in transform_record(expressions, text)]
-        if self._request.max_records is not None:
-            texts = texts[: self._request.max_records - self._state.records]
-        return chunk(texts, recent)
+        most = self._request.max_records
+        return texts if most is None else texts[: most - self._state.records]
 
     @functools.cached_property
     def _overlap(self) -> datetime:
@@ -364,7 +405,7 @@ class Subscription:
     def _window_seen(self) -> dict[str, str | None] | None:
         start = parse_time(self._state.window_start) if self._state.window_start else None
         for read in self._reads:
-            if read.operation == "list":
+            if read.operation != "get":
                 window, _ = window_of(self._request, read, start, parse_time(self._state.window_end))
                 if window is not None:
                     began = _iso(window.start) if window.start is not None else None
