@@ -116,8 +116,8 @@ class Endpoint:
         incremental_confidence: How well that is known; `unknown` with `None` means that nobody looked.
         actions: Operations of their own name.
         instead: By a missing operation, what to do instead.
-        translated: Whether a record may read differently by language; false only where no field of the example payloads is
-            the shop's own text (inferred from those, so where in doubt it is true).
+        translated: Whether a record may read differently by language; false only where no field of the example
+            payloads is the shop's own text (inferred from those, so where in doubt it is true).
         transient_404: Whether a 404 on one record may pass (observed on orders, hence tried again).
         confidence: Of the row as a whole.
         source: Where the row was read, one address or short name each.

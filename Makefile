@@ -1,0 +1,92 @@
+# Two commands matter: `make demo` and `make test`. Both install what they need, below this folder and nowhere else.
+
+PYTHON  ?= python3
+SAM_CLI := aws-sam-cli==1.170.0
+
+VENV  := .venv
+TOOLS := .tools
+BIN   := $(VENV)/bin
+PIP   := -m pip install -qq --no-input --disable-pip-version-check
+LAYER := layers/lightspeed/requirements.txt
+CODE  := functions layers tests
+
+export PYTHONPATH := functions:layers/lightspeed
+export SAM_CLI_TELEMETRY := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo stop shop test install format lint type template unit integration e2e build clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/demo.stamp ## Run the connector's main job on this machine, end to end (KEEP=1 leaves it running, PORT=4566 SHOP_PORT=8080)
+	@$(BIN)/python -m tests.local demo $(if $(KEEP),--keep) $(if $(PORT),--port $(PORT)) $(if $(SHOP_PORT),--shop-port $(SHOP_PORT))
+
+stop: $(VENV)/demo.stamp ## Stop what `make demo KEEP=1` left running
+	@$(BIN)/python -m tests.local stop
+
+shop: $(VENV)/demo.stamp ## Serve the simulated shop alone (SHOP_PORT=8080)
+	@$(BIN)/python -m tests.shop --port $(or $(SHOP_PORT),8080)
+
+test: lint type template ## Run every check and every test
+	$(BIN)/coverage run -m pytest -m "not e2e"
+	$(BIN)/coverage report
+	$(BIN)/pytest -m e2e
+
+install: $(VENV)/dev.stamp $(TOOLS)/sam.stamp ## Install what developing and testing need
+
+format: $(VENV)/dev.stamp ## Format the code
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+lint: $(VENV)/dev.stamp ## Check style and formatting
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+
+type: $(VENV)/dev.stamp ## Check types
+	$(BIN)/mypy
+
+template: $(TOOLS)/sam.stamp ## Check template.yaml
+	$(TOOLS)/bin/cfn-lint template.yaml
+	$(TOOLS)/bin/sam validate --lint
+
+unit: $(VENV)/dev.stamp ## Test functions and modules, without network and AWS
+	$(BIN)/pytest tests/unit
+
+integration: $(VENV)/dev.stamp ## Test the client and the handlers against the simulated shop
+	$(BIN)/pytest tests/integration
+
+e2e: $(VENV)/dev.stamp ## Test the deployed stack on the local emulator
+	$(BIN)/pytest tests/e2e
+
+build: $(TOOLS)/sam.stamp ## Build for Lambda, with compiled modules, ready for `sam deploy`
+	@python3.13 --version >/dev/null 2>&1 || { \
+	  echo "make build: no python3.13 on the PATH; install it, or run: sam build --use-container"; exit 1; }
+	$(TOOLS)/bin/sam build
+	python3.13 -m compileall -q --invalidation-mode unchecked-hash .aws-sam/build
+
+clean: ## Remove everything that make installed or built
+	rm -rf $(VENV) $(TOOLS) .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/demo.stamp: requirements-demo.txt $(LAYER) | $(BIN)/python
+	@echo "Installing what the demo needs into $(VENV) (half a minute, once) ..."
+	@$(BIN)/python $(PIP) -r $(LAYER) -r requirements-demo.txt
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt requirements-demo.txt $(LAYER) | $(BIN)/python
+	@echo "Installing what development needs into $(VENV) (a minute, once) ..."
+	@$(BIN)/python $(PIP) -r $(LAYER) -r requirements-dev.txt
+	@touch $(VENV)/demo.stamp $@
+
+$(TOOLS)/sam.stamp: Makefile | $(TOOLS)/bin/python # SAM CLI's own pins do not go together with the emulator's
+	@[ "$$(cat $@ 2>/dev/null)" = "$(SAM_CLI)" ] || { \
+	  echo "Installing $(SAM_CLI) into $(TOOLS) (a minute, once) ..."; $(TOOLS)/bin/python $(PIP) $(SAM_CLI); }
+	@echo "$(SAM_CLI)" > $@
+
+$(BIN)/python $(TOOLS)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not installed; say which Python to use: PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: Python 3.11 or newer is needed and $(PYTHON) is older; say which Python to use: PYTHON=..."; exit 1; }
+	@$(PYTHON) -m venv $(@:/bin/python=) >/dev/null || { \
+	  rm -rf $(@:/bin/python=); echo "make: $(PYTHON) cannot create a virtual environment (Debian: apt install python3-venv)"; exit 1; }

@@ -1,0 +1,36 @@
+"""What a run costs on AWS: list prices of Europe (Ireland), eu-west-1, in US dollars, without any free tier.
+
+Taken from AWS's public price pages of Lambda, Step Functions and S3 in November 2026; the first tier of each.
+"""
+
+from __future__ import annotations
+
+PRICES = "AWS list prices, eu-west-1, November 2026, US cents, no free tier"
+
+MEMORY_MB = 1024
+"""Of the subscribe function, as the template sets it."""
+
+LAMBDA_ARM64_GB_SECOND = 0.0000133334
+LAMBDA_REQUEST = 0.0000002
+STEP_FUNCTIONS_TRANSITION = 0.000025
+S3_PUT = 0.000005
+
+
+def cents(*, billed_seconds: float, invocations: int, puts: int) -> float:
+    """Return what a run of the state machine costs.
+
+    A run is its start, `Begin` and `Complete`, besides for each invocation `Fetch` and `Decide`, and `Pause` between two.
+
+    Args:
+        billed_seconds: Of all invocations together.
+        invocations: Of the function, at least 1.
+        puts: Objects written to S3.
+    """
+    transitions = 3 + 2 * invocations + (invocations - 1)
+    dollars = (
+        billed_seconds * MEMORY_MB / 1024 * LAMBDA_ARM64_GB_SECOND
+        + invocations * LAMBDA_REQUEST
+        + transitions * STEP_FUNCTIONS_TRANSITION
+        + puts * S3_PUT
+    )
+    return dollars * 100

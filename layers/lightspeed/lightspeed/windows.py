@@ -1,0 +1,51 @@
+"""The closed window of the past that a list is read in, and whether rows may enter the list all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from lightspeed.endpoints import Endpoint
+from lightspeed.parameters import parse_time
+from lightspeed.records import Window
+
+_CANNOT_LET_ROWS_IN = ("limit", "fields", "since_id", "created_at_min", "created_at_max")
+
+
+def closed_window(
+    endpoint: Endpoint, query: Mapping[str, object], start: datetime | None, end: datetime, *, incremental: bool
+) -> tuple[Window | None, bool]:
+    """Return the window of a list, and whether it is sure that no row can enter the list while it is read.
+
+    An incremental reading takes what changed between `start` and `end`. A full one takes what was created up to `end`;
+    a record changed meanwhile stays in such a window and is not lost. Times that the user filters by narrow the window.
+    With any other filter rows may enter, unless the window is one of changes: an order may just get the status that is
+    asked for.
+
+    Args:
+        endpoint: The list's row.
+        query: The user's filters.
+        start: Of an incremental window; `None` for the beginning.
+        end: Of every window.
+        incremental: Whether changes are followed; the entity must have the filter for it.
+    """
+    known = endpoint.filter_names
+    if incremental:
+        by_update = endpoint.incremental == "updated_at_min"
+        window = Window("updated_at" if by_update else "created_at", start, end)
+        return window, by_update or _no_row_can_enter(query)
+    by_update = "updated_at_max" in known and ("updated_at_min" in query or "updated_at_max" in query)
+    if not by_update and "created_at_max" not in known:
+        return None, False
+    by = "updated_at" if by_update else "created_at"
+    earliest, latest = _time(query.get(f"{by}_min")), _time(query.get(f"{by}_max"))
+    window = Window("updated_at" if by_update else "created_at", earliest, min(end, latest) if latest else end)
+    return window, by_update or _no_row_can_enter(query)
+
+
+def _no_row_can_enter(query: Mapping[str, object]) -> bool:
+    return all(name in _CANNOT_LET_ROWS_IN for name in query)
+
+
+def _time(value: object) -> datetime | None:
+    return parse_time(value) if isinstance(value, str) else None

@@ -1,0 +1,127 @@
+"""template.yaml agrees with the code that it deploys, and gives no more rights than are written in it."""
+
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from samtranslator.translator.transform import transform
+
+from connector.settings import Settings
+from lightspeed import RateLimited, ServerError, TransportError
+from tests.local.deploy import template
+
+READ_BY_LIBRARIES = {
+    "LOG_LEVEL",
+    "POWERTOOLS_SERVICE_NAME",
+    "POWERTOOLS_METRICS_NAMESPACE",
+    "MALLOC_ARENA_MAX",
+    "MALLOC_MMAP_THRESHOLD_",
+    "MALLOC_TRIM_THRESHOLD_",
+}
+FUNCTIONS = {
+    name: resource["Properties"]
+    for name, resource in template()["Resources"].items()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
+
+
+class Environment(dict[str, str]):
+    """An environment that remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+
+class NoPolicies:
+    """SAM asks for AWS's managed policies; the template uses none."""
+
+    def load(self) -> dict[str, str]:
+        return {}
+
+
+def read_by_settings() -> set[str]:
+    environment = Environment()
+    Settings.from_env(environment)
+    return environment.asked
+
+
+def environment_of(function: str) -> set[str]:
+    return set(FUNCTIONS[function].get("Environment", {}).get("Variables", {}))
+
+
+def processed() -> dict[str, Any]:
+    source = template()
+    source["Globals"]["Function"]["CodeUri"] = "s3://bucket/functions"
+    source["Resources"]["Layer"]["Properties"]["ContentUri"] = "s3://bucket/layer"
+    resources: dict[str, Any] = transform(source, {}, NoPolicies())["Resources"]
+    return resources
+
+
+def statements(resources: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::IAM::Role":
+            assert not resource["Properties"].get("ManagedPolicyArns"), f"{name} has rights that are not written here"
+            for policy in resource["Properties"]["Policies"]:
+                for statement in policy["PolicyDocument"]["Statement"]:
+                    yield name, statement
+
+
+@pytest.mark.parametrize("function", ["SubscribeFunction", "PublishFunction"])
+def test_a_function_is_told_nothing_that_nobody_reads(function: str) -> None:
+    assert environment_of(function) - READ_BY_LIBRARIES <= read_by_settings()
+
+
+def test_every_setting_is_told_to_a_function() -> None:
+    told = environment_of("SubscribeFunction") | environment_of("PublishFunction")
+
+    assert read_by_settings() <= told
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_handler_is_where_the_template_says(function: str) -> None:
+    module, _, name = FUNCTIONS[function]["Handler"].rpartition(".")
+
+    assert callable(getattr(importlib.import_module(module), name))
+
+
+def test_no_role_has_rights_over_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+
+    for name, statement in statements(processed()):
+        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        assert "*" not in resources, f"{name}: {statement}"
+        assert all("*" not in action for action in actions), f"{name}: {statement}"
+
+
+def test_a_message_stays_hidden_six_times_as_long_as_its_function_may_run() -> None:
+    queue = template()["Resources"]["PublishQueue"]["Properties"]
+
+    assert queue["VisibilityTimeout"] >= 6 * FUNCTIONS["PublishFunction"]["Timeout"]
+
+
+def test_sync_waits_for_an_invocation_longer_than_it_may_run() -> None:
+    states = template()["Resources"]["Sync"]["Properties"]["Definition"]["States"]
+
+    assert states["Fetch"]["TimeoutSeconds"] > FUNCTIONS["SubscribeFunction"]["Timeout"]
+
+
+def test_sync_retries_the_errors_that_may_pass_each_by_its_own_name() -> None:
+    states = template()["Resources"]["Sync"]["Properties"]["Definition"]["States"]
+    retried = {error for rule in states["Fetch"]["Retry"] for error in rule["ErrorEquals"]}
+
+    ours = {name for name in retried if "." not in name}
+
+    assert ours == {kind.__name__ for base in (TransportError, ServerError, RateLimited) for kind in family(base)}
+
+
+def family(base: type[Exception]) -> Iterator[type[Exception]]:
+    yield base
+    for kind in base.__subclasses__():
+        yield from family(kind)

@@ -1,0 +1,66 @@
+"""The bundle on this machine: `python -m tests.local demo`, and what belongs to it."""
+
+import argparse
+import os
+import sys
+
+from tests.local import kept
+from tests.local.process import LocalError, interrupt_on_every_end
+from tests.local.stack import Stack
+
+
+def main() -> int:
+    """Do what the command line says; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.local", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="show the connector's main job, end to end")
+    demo.add_argument("--keep", action="store_true", help="leave shop and emulator running")
+    demo.add_argument("--port", type=_port, help="the emulator's port; by default any free one")
+    demo.add_argument("--shop-port", type=_port, help="the shop's port; by default any free one")
+    commands.add_parser("stop", help="stop what a demo left running")
+    commands.add_parser("token", help="print the bearer token of what a demo left running")
+    commands.add_parser("connection", help="print the connection, as JSON, to the shop that a demo left running")
+    arguments = parser.parse_args()
+
+    interrupt_on_every_end()
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]  # this machine's AWS configuration has no say
+    try:
+        if arguments.command == "demo":
+            _demo(arguments)
+        elif arguments.command == "stop":
+            print(kept.stop())
+        elif arguments.command == "token":
+            print(_kept().token)
+        else:
+            print(_kept().connection)
+    except LocalError as error:
+        print(f"{arguments.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\n{arguments.command}: interrupted; everything that was started is stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    from tests.local.demo import demo  # noqa: PLC0415 - DuckDB takes a while, and `stop` does not need it
+
+    demo(keep=arguments.keep, port=arguments.port, shop_port=arguments.shop_port)
+
+
+def _kept() -> Stack:
+    found = kept.find()
+    if found is None:
+        raise LocalError("nothing is running: start it with `make demo KEEP=1`")
+    return found.stack()
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, not {text!r}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""Deploy a copy of template.yaml through CloudFormation, changed in what the emulator cannot do as AWS does it.
+
+Three things differ. The emulator has no Lambda Python runtime of AWS's making, but it serves the Runtime API to a
+custom runtime: so the copy says `provided.al2023` where the template says `python3.13`, and the archive brings a
+`bootstrap` that runs AWS's runtime loop. The emulator speaks plain HTTP on the loopback interface, where a bucket
+closed to all but TLS would be closed to everybody: so the copy leaves that statement out. And it asks for the right to
+`sqs:SendMessageBatch`, an action that IAM does not know (`sqs:SendMessage` covers it): so the copy adds it.
+
+What the emulator accepts and does not act upon: the roles of the schedule, of the state machine and of the queue's
+poller (the functions' own roles are enforced), throttling, access logs, encryption, alarms, a schedule's time zone and
+failure queue, memory limits, the processor, and a read-only file system.
+"""
+
+import copy
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import WaiterError
+from samtranslator.yaml_helper import yaml_parse
+
+from tests.local.build import ROOT, Built
+from tests.local.emulator import Emulator
+from tests.local.process import LocalError
+
+ARTEFACTS = "artefacts"
+TEMPLATE = ROOT / "template.yaml"
+BATCHED = ("sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
+
+
+def template() -> dict[str, Any]:
+    """The template as it is written, with intrinsic functions in their long form."""
+    parsed: dict[str, Any] = yaml_parse(TEMPLATE.read_text())
+    return parsed
+
+
+def deploy(emulator: Emulator, built: Built, stack_name: str, parameters: Mapping[str, str]) -> dict[str, str]:
+    """Create the stack, and wait for it.
+
+    Returns:
+        The stack's outputs.
+
+    Raises:
+        LocalError: A resource could not be created; the message names it and its reason.
+    """
+    body = json.dumps(_local_copy(template(), _upload(emulator, built)))
+    cloudformation = emulator.client("cloudformation")
+    cloudformation.create_stack(
+        StackName=stack_name,
+        TemplateBody=body,
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    try:
+        waiter = cloudformation.get_waiter("stack_create_complete")
+        waiter.wait(StackName=stack_name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600})
+    except WaiterError as error:
+        raise LocalError(f"the stack could not be created: {_first_failure(cloudformation, stack_name)}") from error
+    stack = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def _local_copy(original: dict[str, Any], uris: Mapping[str, str]) -> dict[str, Any]:
+    local = copy.deepcopy(original)
+    local["Globals"]["Function"] |= {"Runtime": "provided.al2023", "CodeUri": uris["functions"]}
+    for resource in local["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::LayerVersion":
+            resource["Properties"]["ContentUri"] = uris["layer"]
+        if resource["Type"] == "AWS::S3::BucketPolicy":
+            document = resource["Properties"]["PolicyDocument"]
+            document["Statement"] = [row for row in document["Statement"] if not _demands_tls(row)]
+        if resource["Type"] == "AWS::IAM::Role":
+            for policy in resource["Properties"]["Policies"]:
+                for statement in policy["PolicyDocument"]["Statement"]:
+                    statement["Action"] = _with_batches(statement["Action"])
+    return local
+
+
+def _demands_tls(statement: Mapping[str, Any]) -> bool:
+    return bool(statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def _with_batches(actions: str | list[str]) -> list[str]:
+    stated = [actions] if isinstance(actions, str) else actions
+    return stated + [f"{action}Batch" for action in stated if action in BATCHED]
+
+
+def _upload(emulator: Emulator, built: Built) -> dict[str, str]:
+    """Put both archives where CloudFormation reads them; their names change with their content, as it expects."""
+    s3 = emulator.client("s3")
+    s3.create_bucket(Bucket=ARTEFACTS, CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
+    uris = {}
+    for kind, archive in (("layer", built.layer), ("functions", built.functions)):
+        key = f"{kind}/{archive.name}"
+        s3.upload_file(str(archive), ARTEFACTS, key)
+        uris[kind] = f"s3://{ARTEFACTS}/{key}"
+    return uris
+
+
+def _first_failure(cloudformation: Any, stack_name: str) -> str:
+    events = cloudformation.describe_stack_events(StackName=stack_name)["StackEvents"]
+    failed = [event for event in events if event["ResourceStatus"].endswith("FAILED")]
+    if not failed:
+        return "no resource says why"
+    return f"{failed[-1]['LogicalResourceId']}: {failed[-1].get('ResourceStatusReason', 'no reason given')}"

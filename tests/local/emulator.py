@@ -1,0 +1,97 @@
+"""The AWS emulator: one process on a loopback port, in a clean environment, that checks signatures and IAM policies."""
+
+import contextlib
+import http.client
+import os
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from tests.local.process import LOOPBACK, Child, choose_port, start, wait_for_start
+
+REGION = "eu-west-1"
+ACCESS_KEY = "test"
+SECRET_KEY = "test"
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """A running emulator, empty at first.
+
+    Attributes:
+        endpoint: Its origin, for every AWS service.
+        child: Its process.
+    """
+
+    endpoint: str
+    child: Child
+
+    def client(self, service: str) -> Any:
+        """A boto3 client with the rights of the account's root, whatever this machine's AWS configuration says."""
+        return _client(service, self.endpoint)
+
+
+def start_emulator(ends: ExitStack, folder: Path, port: int | None = None, *, wait_scale: float = 1) -> Emulator:
+    """Start the emulator; its state ends with it.
+
+    Args:
+        ends: Stops it when it closes.
+        folder: Takes its log and temporary files.
+        port: Where to listen on the loopback interface; by default any free port.
+        wait_scale: How long a second of a state machine's waits and retry intervals takes, in seconds.
+
+    Raises:
+        LocalError: The port is taken, or the emulator did not start.
+    """
+    port = choose_port(port, "emulator", "PORT")
+    endpoint = f"http://{LOOPBACK}:{port}"
+    environ = _environ(port, endpoint, folder) | {"SFN_WAIT_SCALE": str(wait_scale)}
+    child = start(ends, "emulator", [sys.executable, "-m", "ministack"], environ, folder / "emulator.log")
+    wait_for_start(child, lambda: _healthy(port))
+    return Emulator(endpoint, child)
+
+
+def _environ(port: int, endpoint: str, folder: Path) -> dict[str, str]:
+    """Everything the emulator sees, and with it every handler, since handlers inherit it."""
+    temporary = folder / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": "C.UTF-8",
+        "HOME": str(temporary),
+        "TMPDIR": str(temporary),
+        "BIND_HOST": LOOPBACK,
+        "MINISTACK_HOST": LOOPBACK,
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AUTH": "true",
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def _healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
+    with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
+        connection.request("GET", "/_ministack/health")
+        return connection.getresponse().status == 200
+    return False
+
+
+@cache
+def _client(service: str, endpoint: str) -> Any:
+    session = boto3.Session(ACCESS_KEY, SECRET_KEY, region_name=REGION)
+    config = Config(retries={"total_max_attempts": 2}, s3={"addressing_style": "path"}, proxies={})
+    return session.client(service, endpoint_url=endpoint, config=config)

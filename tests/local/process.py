@@ -1,0 +1,151 @@
+"""Child processes that end together with everything they started themselves, however our own work ends."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+LOOPBACK = "127.0.0.1"
+
+
+class LocalError(Exception):
+    """Something outside the code is in the way. The message is one line for the person at the terminal."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process that leads a group of its own; what it starts belongs to the group.
+
+    Attributes:
+        name: What to call it in a message.
+        pid: Its process id, which is also the group's.
+        log: Where its output goes.
+    """
+
+    name: str
+    pid: int
+    log: Path
+
+    def stop(self, grace_seconds: float = 3.0) -> None:
+        """End the group: ask, wait, insist. A group that is gone already is fine."""
+        with uninterrupted():
+            for how in (signal.SIGTERM, signal.SIGKILL):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.pid, how)
+                    wait_until(lambda: not self.alive(), grace_seconds)
+
+    def alive(self) -> bool:
+        """Whether the leader runs. One that has ended is taken from the process table here."""
+        with contextlib.suppress(ChildProcessError):
+            return os.waitpid(self.pid, os.WNOHANG)[0] == 0
+        try:  # somebody else's child
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def last_words(self) -> str:
+        """The last line of its log that says something."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+def start(ends: ExitStack, name: str, command: Sequence[str], environ: Mapping[str, str], log: Path) -> Child:
+    """Start a process in a session of its own, so that Ctrl-C at the terminal reaches us and not it.
+
+    Args:
+        ends: Stops the process when it closes.
+        name: What to call it in a message.
+        command: Program and arguments.
+        environ: All that it sees.
+        log: Takes its output.
+    """
+    with log.open("wb") as output, uninterrupted():
+        process = subprocess.Popen(  # noqa: S603 - our own commands
+            command,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        process.returncode = 0  # Child reaps it; Popen shall not complain that nobody waited
+        child = Child(name, process.pid, log)
+        ends.callback(child.stop)
+    return child
+
+
+def wait_for_start(child: Child, ready: Callable[[], bool], timeout_seconds: float = 30.0) -> None:
+    """Wait until a process answers.
+
+    Raises:
+        LocalError: It ended instead, or took too long.
+    """
+    if not wait_until(lambda: ready() or not child.alive(), timeout_seconds) or not child.alive():
+        raise LocalError(f"the {child.name} did not start: {child.last_words()}")
+
+
+def wait_until(ready: Callable[[], bool], timeout_seconds: float, every_seconds: float = 0.02) -> bool:
+    """Ask again and again until it is so; answer whether it came to be in time."""
+    deadline = time.monotonic() + timeout_seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(every_seconds)
+    return True
+
+
+def choose_port(wanted: int | None, name: str, variable: str) -> int:
+    """The wanted port if it is free, or else any free one.
+
+    Raises:
+        LocalError: Somebody listens at the wanted port; `variable` is what the user may set.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, wanted or 0))
+        except OSError as error:
+            raise LocalError(
+                f"port {wanted} for the {name} is not free: stop what listens there, or choose another ({variable}=...)"
+            ) from error
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C and its like wait until the block is done. Only the main thread hears them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    arrived: list[int] = []
+
+    def remember(number: int, _: FrameType | None) -> None:
+        arrived.append(number)
+
+    before = {number: signal.signal(number, remember) for number in _INTERRUPTIONS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in arrived[:1]:
+            signal.raise_signal(number)
+
+
+def interrupt_on_every_end() -> None:
+    """Make a closed terminal and a plain `kill` end us as Ctrl-C does: with everything stopped that we started."""
+    for number in _INTERRUPTIONS:
+        signal.signal(number, signal.default_int_handler)
+
+
+_INTERRUPTIONS: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
