@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 MAX_AGE_SECONDS = 60
 """How long a connection is used without looking whether its secret has changed."""
 
+_GONE = ("ResourceNotFoundException", "InvalidRequestException")
+"""There is no such secret, or it is marked for deletion."""
+
+_NAME_CHARACTERS = 200
 _NAME = re.compile(r"[A-Za-z0-9_.+=@-]+(/[A-Za-z0-9_.+=@-]+)*")
 
 
@@ -47,14 +51,14 @@ class Connections:
             UnknownConnection: There is no such secret.
             InvalidConnection: Its content is not a connection.
         """
-        if not _NAME.fullmatch(name):
-            raise RequestError([f"connection must be a name such as default, not {name!r}"])
+        if not _NAME.fullmatch(name) or len(name) > _NAME_CHARACTERS:
+            raise RequestError([f"connection must be a name such as default, not {name!r:.80}"])
         secret_id = self._prefix + name
         try:
             text: Any = self._provider.get(secret_id, max_age=MAX_AGE_SECONDS, force_fetch=fresh)
         except GetParameterError as error:
             cause = error.__cause__ or error.__context__
-            if isinstance(cause, ClientError) and cause.response["Error"]["Code"] == "ResourceNotFoundException":
+            if isinstance(cause, ClientError) and cause.response["Error"]["Code"] in _GONE:
                 raise UnknownConnection(name, secret_id) from error
             raise
         try:

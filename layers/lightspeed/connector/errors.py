@@ -78,3 +78,7 @@ class RunInProgress(ConnectorError):
 
 class IdempotencyConflict(ConnectorError):
     """The idempotency key was used before with other content, or its first call is still running."""
+
+
+class OutOfTime(ConnectorError):
+    """The invocation's time is used up; what was not begun is handed back."""

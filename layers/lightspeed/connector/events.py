@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import TypeVar
+from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from connector.errors import RequestError
 
 _Request = TypeVar("_Request", bound=msgspec.Struct)
-_UNKNOWN = re.compile(r"unknown field `(.*?)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`")
+_MISSING = re.compile(r"Object missing required field `(.*?)`")
+_CHOICE = re.compile(r"Invalid enum value (.*?) - at `\$\.(\w+)`")
+_TYPE = re.compile(r"Expected `([^`]*)`(.*?)(?:, got `(\w+)`)?(?: - at `\$\.(.*)`)?")
+_PLAIN = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "an object",
+    "array": "a list",
+}
+_INSIDE = "at `$.parameters"
 
 
 def decode(kind: type[_Request], event: object) -> _Request:
@@ -25,17 +37,51 @@ def decode(kind: type[_Request], event: object) -> _Request:
     try:
         return msgspec.convert(event, kind)
     except msgspec.ValidationError as error:
-        known = [field.encode_name for field in msgspec.structs.fields(kind)]
-        message = str(error)
-        unknown = _UNKNOWN.search(message)
-        nearest = difflib.get_close_matches(unknown.group(1), known, n=1) if unknown else []
-        advice = f"; did you mean {nearest[0]}?" if nearest else ""
-        raise RequestError([f"{message}{advice} (known keys: {', '.join(known)})"]) from None
+        raise RequestError([_explained(kind, str(error))]) from None
 
 
-class EventParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class EventParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """`parameters` of an event."""
 
     path: dict[str, object] = {}
     query: dict[str, object] = {}
     payload: object = None
+
+
+def _explained(kind: type[msgspec.Struct], message: str) -> str:
+    """Return msgspec's message with what would be right."""
+    unknown, missing, choice = _UNKNOWN.search(message), _MISSING.search(message), _CHOICE.search(message)
+    if choice:
+        return f"{choice[2]} must be {_choices(kind, choice[2])}, not {choice[1]}"
+    if not unknown and not missing:
+        return _plain(message)
+    inside = _INSIDE in message
+    known = [field.encode_name for field in msgspec.structs.fields(EventParameters if inside else kind)]
+    if missing:
+        return f"{missing[1]} is missing (known keys: {', '.join(known)})"
+    name = unknown[1] if unknown else ""
+    nearest = difflib.get_close_matches(name, known, n=1)
+    advice = f"; did you mean {nearest[0]}?" if nearest else ""
+    if not inside and name in EventParameters.__struct_fields__:
+        advice = f"; {name} stands inside parameters"
+    where = " in parameters" if inside else ""
+    return f"unknown key {name}{where}{advice} (known keys: {', '.join(known)})"
+
+
+def _plain(message: str) -> str:
+    """Return msgspec's message of a wrong value in JSON's words."""
+    found = _TYPE.fullmatch(message)
+    if not found:
+        return message
+    kinds = [_PLAIN.get(kind, kind) for kind in found[1].split(" | ") if kind != "null"]
+    got = f", not {_PLAIN.get(found[3], found[3])}" if found[3] else ""
+    return f"{found[4] or 'the event'} must be {' or '.join(kinds)}{found[2]}{got}"
+
+
+def _choices(kind: type[msgspec.Struct], name: str) -> str:
+    """Return what a key of few values may hold, as text."""
+    hint = get_type_hints(kind).get(name)
+    literals = (
+        [hint] if get_origin(hint) is Literal else [part for part in get_args(hint) if get_origin(part) is Literal]
+    )
+    return " or ".join(str(value) for literal in literals for value in get_args(literal))

@@ -34,6 +34,7 @@ STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     own.UnknownRun: (404, "unknown-run"),
     own.RunInProgress: (409, "run-in-progress"),
     own.IdempotencyConflict: (409, "idempotency-conflict"),
+    own.OutOfTime: (503, "out-of-time"),
     own.SettingsError: (500, "misconfigured"),
     own.ConnectorError: (500, "failed"),
 }
@@ -43,7 +44,8 @@ HINTS: Mapping[type[Exception], str] = {
     shop.AuthenticationError: "The shop's cluster does not accept this key and secret: check both, and whether "
     "the shop lives on the other cluster (eu1 or us1).",
     shop.NotSent: "Check cluster or base_url of the connection.",
-    shop.UnknownLanguage: "Check language of the connection: the shop does not have it, or it is inactive there.",
+    shop.UnknownLanguage: "Check the language of the connection or the event: the shop does not have it, or it is "
+    "inactive there.",
 }
 
 
@@ -54,7 +56,7 @@ def problem(error: Exception) -> tuple[int, dict[str, str], dict[str, Any]]:
         error: Of the `lightspeed` or `connector` tree; any other is a bug and should not come here.
     """
     status, name = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
-    if isinstance(error, shop.AnswerLost) and error.timed_out:
+    if (isinstance(error, shop.AnswerLost) and error.timed_out) or getattr(error, "status", None) == 504:
         status = 504
     hint = next((HINTS[kind] for kind in type(error).__mro__ if kind in HINTS), "")
     body: dict[str, Any] = {

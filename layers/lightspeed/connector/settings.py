@@ -21,6 +21,7 @@ class Settings:
         idempotency_table: `IDEMPOTENCY_TABLE`, the DynamoDB table of idempotency keys.
         metrics_namespace: `POWERTOOLS_METRICS_NAMESPACE`.
         quota_reserve_percent: `QUOTA_RESERVE_PERCENT`, share of every quota window left for others; 0 to 90.
+        results_bus: `RESULTS_BUS`, name or ARN of the EventBridge bus that hears what became of publish events.
     """
 
     bucket: str
@@ -30,6 +31,7 @@ class Settings:
     idempotency_table: str
     metrics_namespace: str
     quota_reserve_percent: float
+    results_bus: str = ""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, needs: tuple[str, ...] = ()) -> Settings:
@@ -60,4 +62,5 @@ class Settings:
             idempotency_table=environ.get("IDEMPOTENCY_TABLE", ""),
             metrics_namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or "LightspeedConnector",
             quota_reserve_percent=float(reserve),
+            results_bus=environ.get("RESULTS_BUS", ""),
         )

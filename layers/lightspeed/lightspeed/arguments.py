@@ -73,6 +73,12 @@ def build_parser(commands: Mapping[str, Run]) -> argparse.ArgumentParser:
         "--out", metavar="FILE", default=STANDARD_OUTPUT, help="a file, gzipped where it ends in .gz; - is stdout"
     )
     add("count", "count records", entity)
+    plan = add("plan", "say what landing all records by the subscribe function will take", entity, as_json)
+    plan.add_argument("--mode", choices=("full", "incremental"), default="full", help="full is the default")
+    plan.add_argument("--since", metavar="TIME", help="where an incremental run starts; all changes if left out")
+    plan.add_argument(
+        "--reserve-percent", metavar="N", type=float, default=10.0, help="share of the quota left for others; 10"
+    )
     add("create", "create a record", entity, payload)
     add("update", "change the fields of a record that the payload names", entity, payload)
     add("delete", "delete a record", entity)

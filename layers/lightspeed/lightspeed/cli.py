@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 from lightspeed.arguments import CommandError, build_parser, read_connection, read_parameters
 from lightspeed.catalogue import CATALOGUE, find
@@ -157,6 +158,15 @@ def _total(client: Client, arguments: argparse.Namespace) -> int | None:
     return client.count(client.build(arguments.entity, "count", Parameters(given.path, filters)))
 
 
+def _plan(arguments: argparse.Namespace) -> None:
+    from lightspeed.plan_command import plan_text, planned  # noqa: PLC0415 - the other commands do not pay for it
+
+    client = _client(arguments, arguments.clock)
+    now = datetime.fromtimestamp((arguments.clock or SystemClock()).time(), UTC)
+    plan = planned(client, arguments, now)
+    sys.stdout.write(_json_text(plan.as_dict()) if arguments.json else plan_text(plan))
+
+
 def _check(arguments: argparse.Namespace) -> None:
     client = _client(arguments, arguments.clock)
     try:
@@ -228,6 +238,7 @@ _COMMANDS = {
     "get": _get,
     "list": _list,
     "count": _count,
+    "plan": _plan,
     "create": _write,
     "update": _write,
     "delete": _write,

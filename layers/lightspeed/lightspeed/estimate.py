@@ -7,26 +7,22 @@ invocation by invocation as the quota's headers let it. What that cannot know is
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
 
 from lightspeed.client import Client
 from lightspeed.endpoints import Endpoint
 from lightspeed.parameters import PAGE_LIMIT, Parameters
 from lightspeed.prices import PRICES, cents
-from lightspeed.quota import REQUESTS_PER_SECOND, Quota
-from lightspeed.reading import BATCH, THREADS
+from lightspeed.quota import Quota, QuotaWindow
+from lightspeed.reading import BATCH
 from lightspeed.records import Window
-
-PARENTS_AT_ONCE = 40
-"""How many parents' records a run asks for before it looks at the quota again."""
+from lightspeed.virtual_run import Operation, Reading, VirtualRun, VirtualWindow
+from lightspeed.windows import closed_window
 
 ASSUMED_PAGE_SECONDS = 0.5
 """How long a page takes where nothing was counted, so that nothing could be measured."""
-
-INVOCATION_SECONDS = 900
-"""The longest that one invocation lasts, as the template sets it."""
 
 OVERHEAD_SECONDS = 1.0
 """Billed for each invocation besides the shop's answers: its start, the secret and the objects. Assumed."""
@@ -34,37 +30,25 @@ OVERHEAD_SECONDS = 1.0
 RECORDS_PER_PART = 30_000
 """Of one landed object: 16 MB compressed, at half a kB each, as orders have. Assumed."""
 
-_PATIENCE_SECONDS = 5
-_ENDING_SECONDS = 5
-_PAGE_AND_COUNT = 2
-_LEAST_ROOM = _PAGE_AND_COUNT + 1
+_LEAST_ROOM = 3
 _SKEW_SECONDS = 2
-_LENGTHS = {"5 minutes": 300, "hour": 3600, "day": 86_400}
 _NOT_COUNTED = ("page", "limit", "fields")
-
-Kind = Literal["pages", "counts", "children", "single"]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """One reading of a run, counted.
+class Span:
+    """What the readings of a run share.
 
     Attributes:
-        operation: `get`, `list`, or `each`: the nested records of every parent.
-        entity: Whose list is walked: the parent's for `each`.
-        language: The language that it is read in.
-        rows: What the shop counts, parents for `each`; `None` for a record, and for a list without pages and count.
-        closed: Whether a window makes sure that no row enters the list while it is read.
-        limit: Rows per page.
+        end: Of every window.
+        start: Of an incremental window; `None` for the beginning.
+        incremental: Whether changes are followed.
         batch: The most pages between two counts.
     """
 
-    operation: Literal["get", "list", "each"]
-    entity: str
-    language: str
-    rows: int | None = None
-    closed: bool = False
-    limit: int = PAGE_LIMIT
+    end: datetime
+    start: datetime | None = None
+    incremental: bool = False
     batch: int = BATCH
 
 
@@ -102,11 +86,11 @@ class Estimate:
 
     def as_dict(self) -> dict[str, object]:
         """Return it as JSON-able data."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return asdict(self)
 
 
 class Counter:
-    """Counts the lists of a run, once each, and hears how long an answer takes."""
+    """Counts each list of a run once, and hears how long an answer takes."""
 
     def __init__(self, client: Client, timer: Callable[[], float] = time.perf_counter) -> None:
         """Take the shop's client; nothing is sent yet.
@@ -117,10 +101,35 @@ class Counter:
         """
         self._client = client
         self._timer = timer
-        self._counted: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
         self.slowest_seconds: float | None = None
 
-    def rows(self, endpoint: Endpoint, parameters: Parameters, language: str, window: Window | None) -> int | None:
+    def reading(
+        self, operation: Operation, endpoint: Endpoint, parameters: Parameters, language: str, span: Span
+    ) -> Reading:
+        """Count one reading of a run.
+
+        Args:
+            operation: `get`, `list`, or `each` for the nested records of every parent.
+            endpoint: Whose list is walked: the parent's for `each`.
+            parameters: Path and query; those of the nested entity for `each`.
+            language: The language to read in.
+            span: Of the run.
+
+        Raises:
+            CatalogueError: The parameters are wrong; nothing was sent.
+            LightspeedError: As the client raises it.
+        """
+        if operation == "get":
+            return Reading("get", endpoint.name, language)
+        if operation == "each":
+            parameters = Parameters()
+        incremental = span.incremental
+        window, closed = closed_window(endpoint, parameters.query, span.start, span.end, incremental=incremental)
+        rows = self._rows(endpoint, parameters, language, window)
+        limit = int(str(parameters.query.get("limit", PAGE_LIMIT)))
+        return Reading(operation, endpoint.name, language, rows, closed, limit, span.batch)
+
+    def _rows(self, endpoint: Endpoint, parameters: Parameters, language: str, window: Window | None) -> int | None:
         """Return the shop's count of a list in its window; `None`, and nothing sent, for one without pages.
 
         Raises:
@@ -132,12 +141,10 @@ class Counter:
         query = {name: value for name, value in parameters.query.items() if name not in _NOT_COUNTED}
         asked = Parameters(parameters.path, {**query, **(window.query if window is not None else {})})
         request = self._client.build(endpoint.name, "count", asked, language)
-        key = (request.path, tuple(sorted(request.query.items())))
-        if key not in self._counted:
-            began = self._timer()
-            self._counted[key] = self._client.count(request)
-            self.slowest_seconds = max(self.slowest_seconds or 0.0, self._timer() - began)
-        return self._counted[key]
+        began = self._timer()
+        rows = self._client.count(request)
+        self.slowest_seconds = max(self.slowest_seconds or 0.0, self._timer() - began)
+        return rows
 
     @property
     def quota(self) -> Quota | None:
@@ -150,7 +157,7 @@ class Counter:
         return abs(self._client.transport.skew_seconds) > _SKEW_SECONDS
 
 
-def estimate(  # noqa: PLR0913 - what a run reads, and what it goes by
+def estimate(
     readings: Sequence[Reading],
     quota: Quota | None,
     *,
@@ -172,9 +179,11 @@ def estimate(  # noqa: PLR0913 - what a run reads, and what it goes by
         incremental: Whether a bookmark is moved.
     """
     seconds = ASSUMED_PAGE_SECONDS if page_seconds is None else page_seconds
-    windows = [_Window.of(w.name, w.limit, w.remaining, w.reset_seconds, reserve_percent) for w in _known(quota)]
-    stuck = next((w.name for w in windows if w.limit - w.reserve < _LEAST_ROOM), None)
-    run = _Run([] if stuck else windows, seconds, most)
+    told = () if quota is None else quota.windows
+    reserves = {window.name: window.limit * reserve_percent / 100 for window in told}
+    stuck = next((w.name for w in told if w.limit - reserves[w.name] < _LEAST_ROOM), None)
+    windows = [VirtualWindow(w.name, w.limit, reserves[w.name], w.remaining, w.reset_seconds) for w in told]
+    run = VirtualRun([] if stuck else windows, seconds, most)
     described: list[dict[str, object]] = []
     for position, reading in enumerate(readings):
         before = run.total
@@ -182,26 +191,74 @@ def estimate(  # noqa: PLR0913 - what a run reads, and what it goes by
         facts: dict[str, object] = {"entity": reading.entity, "operation": reading.operation}
         facts |= {"language": reading.language, "rows": reading.rows, "requests": run.total - before}
         described.append(facts)
-    parts = sum(-(-rows // RECORDS_PER_PART) for rows in run.landed) + run.invocations - 1
-    puts = parts + len({reading.language for reading in readings}) + 1 + run.invocations
-    puts += run.invocations + 1 if incremental else 0
+    run.end_invocation()
+    languages = len({reading.language for reading in readings})
+    puts = _puts(run, languages, incremental=incremental)
     billed = run.worked_seconds + OVERHEAD_SECONDS * run.invocations
     cost = cents(billed_seconds=billed, invocations=run.invocations, puts=puts)
     return Estimate(
         readings=described,
         records=sum(run.landed),
         requests={**run.requests, "total": run.total},
-        quota=[window.as_dict(run.total) for window in (w.fresh() for w in windows)],
+        quota=[_window(window, reserves[window.name], run.total) for window in told],
         binding=stuck or max(run.waited, key=lambda name: run.waited[name], default=None),
         minutes=None if stuck else round(run.now / 60, 2),
         invocations=None if stuck else run.invocations,
         cents=None if stuck else round(cost, 4),
         page_seconds=round(seconds, 3),
         prices=PRICES,
-        lower_bounds=_lower_bounds(readings, most, stuck),
-        assumptions=_assumptions(readings, quota, page_seconds, incremental=incremental),
+        lower_bounds=_lower_bounds(readings, stuck),
+        assumptions=_assumptions(readings, quota, page_seconds, most),
     )
 
 
-def _known(quota: Quota | None) -> Sequence[QuotaFacts]:
-    return () if quota is None else quota.windows
+def _puts(run: VirtualRun, languages: int, *, incremental: bool) -> int:
+    """Return how many objects a run writes: parts, manifests, its own result, the bookmark."""
+    parts = -(-sum(run.landed) // RECORDS_PER_PART) + languages - 1 + run.invocations - 1
+    return parts + languages + run.invocations + 1 + (run.invocations + 1 if incremental else 0)
+
+
+def _window(window: QuotaWindow, reserve: float, requests: int) -> dict[str, object]:
+    """Return what a window has now, and how many of its kind the requests need; `None` where no number is enough."""
+    left = max(0, int(window.remaining - reserve))
+    each = int(window.limit - reserve)
+    needed = 1 if requests <= left else 1 + -(-(requests - left) // each) if each > 0 else None
+    return {
+        "name": window.name,
+        "limit": window.limit,
+        "reserve": round(reserve, 1),
+        "left": left,
+        "reset_seconds": window.reset_seconds,
+        "windows": needed,
+    }
+
+
+def _lower_bounds(readings: Sequence[Reading], stuck: str | None) -> list[str]:
+    named = ["minutes and cents: a page of 250 records takes longer than the count that was timed"]
+    if any(reading.operation == "each" for reading in readings):
+        named.append("records: those of parents are not counted; one request for each parent, more from 250 records on")
+    if any(reading.operation == "list" and reading.rows is None for reading in readings):
+        named.append("records: the shop has no count of this list; it is one page")
+    if stuck is not None:
+        named.append(f"the run could not go on: the {stuck} window holds less than {_LEAST_ROOM} above the reserve")
+    return named
+
+
+def _assumptions(
+    readings: Sequence[Reading], quota: Quota | None, page_seconds: float | None, most: int | None
+) -> list[str]:
+    named = ["nobody else uses the key, and the shop neither changes nor fails meanwhile"]
+    if page_seconds is None:
+        named.append(f"nothing was counted and so nothing timed: a page takes {ASSUMED_PAGE_SECONDS} s")
+    else:
+        named.append("a page takes as long as the slowest count took just now")
+    if quota is None:
+        named.append("the shop has not told its quota: no window holds the run up")
+    if any(reading.operation == "list" and reading.rows and not reading.closed for reading in readings):
+        named.append("a list that no window closes is read twice, unless it is less than a page")
+    if most is not None:
+        named.append("max_records: every record read is kept, and the records of parents are not stopped at")
+    named.append(
+        f"each invocation is billed {OVERHEAD_SECONDS:g} s besides, and {RECORDS_PER_PART:,} records make a part"
+    )
+    return named

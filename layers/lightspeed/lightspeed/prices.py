@@ -19,7 +19,7 @@ S3_PUT = 0.000005
 def cents(*, billed_seconds: float, invocations: int, puts: int) -> float:
     """Return what a run of the state machine costs.
 
-    A run is its start, `Begin` and `Complete`, besides for each invocation `Fetch` and `Decide`, and `Pause` between two.
+    A run is its start, `Begin` and `Complete`; `Fetch` and `Decide` for each invocation, and `Pause` between two.
 
     Args:
         billed_seconds: Of all invocations together.

@@ -11,13 +11,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 REQUESTS_PER_SECOND = 20
 """The shop's limit per key beside the quota (vendor's community announcement of November 2021)."""
 
 _PACING_WINDOW_SECONDS = 1.02
+_OVERTAKING_SECONDS = 5
 _NAMES = ("5 minutes", "hour", "day")
 
 
@@ -93,6 +94,18 @@ class Quota:
         )
         return cls(windows) if windows else None
 
+    def after(self, earlier: Quota | None, elapsed_seconds: float) -> Quota:
+        """Return what to believe of the quota when this answer was read after another.
+
+        Answers of several threads may overtake each other, so within one window the lower number is the later one.
+
+        Args:
+            earlier: What was believed before.
+            elapsed_seconds: How long ago that was.
+        """
+        before = {window.name: window for window in earlier.windows} if earlier is not None else {}
+        return Quota(tuple(_later(before.get(window.name), window, elapsed_seconds) for window in self.windows))
+
     def wait_seconds(self, reserve_percent: float = 0, needed: int = 1) -> int:
         """Return how long to leave the shop alone: 0, or the longest reset among windows that lack room.
 
@@ -126,6 +139,13 @@ class Pacer:
                     self._clock.sleep(due - now)
                     now = due
             self._sent.append(now)
+
+
+def _later(before: QuotaWindow | None, now: QuotaWindow, elapsed_seconds: float) -> QuotaWindow:
+    if before is None or before.limit != now.limit or before.remaining >= now.remaining:
+        return now
+    same_window = now.reset_seconds <= before.reset_seconds - elapsed_seconds + _OVERTAKING_SECONDS
+    return replace(now, remaining=before.remaining) if same_window else now
 
 
 def _numbers(header: str) -> list[int]:

@@ -57,6 +57,10 @@ class Gate(Protocol):
         """Return how many requests may be sent now, at least 1; raise whatever ends the invocation if none may."""
         ...
 
+    def spent(self) -> bool:
+        """Whether others have meanwhile used up what there was room for; asked before each page of a batch."""
+        ...
+
     def took(self, seconds: float) -> None:
         """Hear how long a page took."""
         ...
@@ -68,6 +72,10 @@ class Open:
     def room(self) -> int:
         """Return more than any reading needs."""
         return BATCH + 1
+
+    def spent(self) -> bool:
+        """Return that there is always room."""
+        return False
 
     def took(self, seconds: float) -> None:
         """Hear how long a page took."""
@@ -304,26 +312,36 @@ class ListReader(Generic[_Digest]):
     def _some(
         self, pool: ThreadPoolExecutor, last: int, size: int
     ) -> tuple[list[_Fetched[_Digest]], LightspeedError | None]:
-        """Read several pages at once and count; nothing is returned of a batch in which something moved."""
+        """Read several pages at once and count; nothing is returned of a batch in which something moved.
+
+        The batch ends early, before a page that failed or for which there is no room any more.
+        """
         known = self._known()
         futures = [pool.submit(self._fetch, number, known) for number in range(last, last - size, -1)]
         fetched: list[_Fetched[_Digest]] = []
         error: LightspeedError | None = None
+        ended = False
         for future in futures:
-            if error is not None:
+            if ended:
                 future.cancel()
                 continue
             try:
-                fetched.append(future.result())
+                page = future.result()
             except LightspeedError as failure:
-                error = failure
+                error, page = failure, None
+            if page is None:
+                ended = True
+            else:
+                fetched.append(page)
         if fetched and self._moved():
             self._size = max(1, size // 4)
             return [], error
         self._size = min(self._batch, max(self._size, size * 2))
         return fetched, error
 
-    def _fetch(self, number: int, known: frozenset[int | str]) -> _Fetched[_Digest]:
+    def _fetch(self, number: int, known: frozenset[int | str]) -> _Fetched[_Digest] | None:
+        if self._gate.spent():
+            return None
         return self._fetched(number, self._records(self._page_request(number)), known)
 
     def _records(self, request: Request) -> list[Record]:

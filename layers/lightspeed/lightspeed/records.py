@@ -29,8 +29,8 @@ class Record:
 
 class _Head(msgspec.Struct):
     id: int | str | None = None
-    createdAt: str | None = None  # noqa: N815 - the shop's spelling
-    updatedAt: str | None = None  # noqa: N815 - the shop's spelling
+    createdAt: str | bool | None = None  # noqa: N815 - the shop's spelling; `false` is its way to say none
+    updatedAt: str | bool | None = None  # noqa: N815 - the shop's spelling
 
 
 _HEAD = msgspec.json.Decoder(_Head, strict=False)
@@ -93,11 +93,10 @@ class Heads:
         records = []
         for text in texts:
             head = decode(text)
-            if self._window is not None and not self._window.holds(
-                head.updatedAt if self._by_update else head.createdAt
-            ):
+            created, updated = _text(head.createdAt), _text(head.updatedAt)
+            if self._window is not None and not self._window.holds(updated if self._by_update else created):
                 self.doubt = self.doubt or f"the shop ignores its filter {self._window.by}: see record {head.id}"
-            records.append(Record(text, head.id, head.updatedAt or head.createdAt))
+            records.append(Record(text, head.id, updated or created))
         if self._filters and not self.doubt:
             self._check_filters(records)
         return records
@@ -110,6 +109,10 @@ class Heads:
                 if found is not None and str(found).lower() != wanted.lower():
                     self.doubt = f"the shop ignores its filter {name}: see record {record.id}"
                     return
+
+
+def _text(value: str | bool | None) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _plain(value: object) -> object:

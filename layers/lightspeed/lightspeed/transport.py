@@ -140,6 +140,7 @@ class Transport:
         """
         self.connection = connection
         self.quota: Quota | None = None
+        self._quota_heard = 0.0
         self.skew_seconds = 0.0
         self.requests_sent = 0
         self._renew = renew
@@ -187,6 +188,14 @@ class Transport:
             return None
         return _backoff_seconds(tries.made) if _passing(error, request) else None
 
+    def _hear(self, quota: Quota | None) -> None:
+        if quota is None:
+            return
+        with self._lock:
+            now = self._clock.monotonic()
+            self.quota = quota.after(self.quota, now - self._quota_heard)
+            self._quota_heard = now
+
     def _send_once(self, request: Request) -> Response:
         self._pacer.wait()
         with self._lock:
@@ -218,7 +227,7 @@ class Transport:
             raise AnswerLost(f"no answer within {read_timeout:.0f} s", timed_out=True, **facts) from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise AnswerLost(f"the answer was cut ({type(error).__name__})", **facts) from error
-        self.quota = Quota.from_headers(answer.headers) or self.quota
+        self._hear(Quota.from_headers(answer.headers))
         date = _date(answer.headers.get("Date"))
         if date is not None:
             self.skew_seconds = date.timestamp() - self._clock.time()

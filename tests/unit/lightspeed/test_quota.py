@@ -191,3 +191,24 @@ def test_the_machines_clock_moves() -> None:
 
     assert clock.monotonic() >= before
     assert clock.time() > 1_700_000_000
+
+
+def window(remaining: int, reset: int, limit: int = 300) -> Quota:
+    return Quota((QuotaWindow("5 minutes", limit, remaining, reset),))
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "elapsed", "remaining"),
+    [
+        (window(10, 100), window(12, 101), 0.1, 10),
+        (window(10, 100), window(8, 99), 0.1, 8),
+        (window(10, 1), window(299, 299), 3, 299),
+        (window(10, 290), window(299, 295), 295, 299),
+        (window(10, 100), window(990, 100, limit=1000), 0.1, 990),
+    ],
+    ids=["overtaken", "in-order", "new-window", "new-window-after-a-pause", "other-limit"],
+)
+def test_an_answer_that_was_overtaken_does_not_raise_the_quota(
+    earlier: Quota, later: Quota, elapsed: float, remaining: int
+) -> None:
+    assert later.after(earlier, elapsed).windows[0].remaining == remaining

@@ -1,0 +1,116 @@
+"""JSONata transformers: shape requests and records inside bounds, with errors that name expression and position.
+
+The engine is imported when something is given to be transformed, and not before: it is dear at a cold start.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from connector.errors import TransformError
+from connector.transform.bounds import Limits
+from connector.transform.rejected import REJECTED_SHARE, TooManyRejected, check_rejected
+from connector.transform.scope import Given, Outcome, Scope
+from connector.transform.stored import BucketLibrary, Library, NotStored
+from lightspeed import Parameters
+
+if TYPE_CHECKING:
+    from connector.transform.apply import Transformers
+
+__all__ = [
+    "REJECTED_SHARE",
+    "BucketLibrary",
+    "Given",
+    "Library",
+    "Limits",
+    "NotStored",
+    "Outcome",
+    "Scope",
+    "TooManyRejected",
+    "TransformError",
+    "Transformers",
+    "check_rejected",
+    "checked",
+    "load",
+    "transform_parameters",
+    "transform_record",
+    "transformers",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the engine when it is asked for."""
+    if name != "Transformers":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from connector.transform.apply import Transformers  # noqa: PLC0415 - dear at a cold start
+
+    return Transformers
+
+
+def load(given: Given, library: Library | None = None, limits: Limits | None = None) -> Transformers | None:
+    """Return the transformers of a request, ready to be applied, or `None` if there is nothing to apply.
+
+    Args:
+        given: As the event says it.
+        library: Where saved transformers and tables come from.
+        limits: Bounds of each evaluation.
+
+    Raises:
+        TransformError: An expression cannot be parsed; a saved transformer or a table does not exist.
+    """
+    if not given:
+        return None
+    from connector.transform.apply import Transformers  # noqa: PLC0415 - dear at a cold start
+
+    return Transformers(given, library, limits)
+
+
+def checked(given: Given) -> list[str | Mapping[str, str]]:
+    """Return one transformer or a list of them as a list; expressions are parsed, saved ones are not loaded.
+
+    Raises:
+        TransformError: An expression cannot be parsed, a reference is of another form, or they are too many.
+    """
+    if given is None:
+        return []
+    from connector.transform import apply  # noqa: PLC0415 - dear at a cold start
+
+    return apply.checked(given)
+
+
+def transformers(given: Given) -> Sequence[str]:
+    """Return the expressions among the given transformers, parsed, so that a mistake shows before anything is sent.
+
+    Raises:
+        TransformError: An expression cannot be parsed.
+    """
+    return [item for item in checked(given) if isinstance(item, str)]
+
+
+def transform_parameters(expressions: Sequence[str], document: Mapping[str, Any]) -> list[Parameters]:
+    """Apply expressions to loaded request parameters; see `Transformers.parameters`.
+
+    Raises:
+        TransformError: As there.
+    """
+    if not expressions:
+        return [Parameters(document["path"] or {}, document["query"] or {}, document["payload"])]
+    return _held(tuple(expressions)).parameters(document)
+
+
+def transform_record(expressions: Sequence[str], text: bytes) -> list[bytes]:
+    """Apply expressions to one record's JSON text; see `Transformers.records`.
+
+    Raises:
+        TransformError: An expression fails.
+    """
+    return _held(tuple(expressions)).records_or_raise(text, Scope())
+
+
+@functools.lru_cache(maxsize=32)
+def _held(expressions: tuple[str, ...]) -> Transformers:
+    from connector.transform.apply import Transformers  # noqa: PLC0415 - dear at a cold start
+
+    return Transformers(expressions)

@@ -1,0 +1,126 @@
+"""Try a transformer: `python -m connector.transform EXPR|FILE --input sample.json`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import msgspec
+
+from connector.errors import RequestError, TransformError
+from connector.transform.messages import caret
+from connector.transform.numbers import loads
+from connector.transform.stored import NotStored, as_table, checked_name
+from connector.transform.trial import KINDS, steps_of
+
+_DESCRIPTION = (
+    """Apply JSONata expressions to a sample and print what each of them returns, or the error under a caret."""
+)
+
+
+class Folder:
+    """A library in a folder, laid out as in the bucket: `transformers/<name>.jsonata`, `tables/<name>.json`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the folder; nothing is read yet."""
+        self._folder = folder
+
+    def transformer(self, name: str) -> str:
+        """Return the text of a saved transformer.
+
+        Raises:
+            NotStored: There is no such file.
+        """
+        return self._read(f"transformers/{name}.jsonata", f"saved transformer {name!r}")
+
+    def table(self, name: str) -> Mapping[str, Any]:
+        """Return a table.
+
+        Raises:
+            NotStored: There is no such file, or it holds no JSON object.
+        """
+        checked_name(name, "table")
+        try:
+            return as_table(self._read(f"tables/{name}.json", f"table {name!r}"))
+        except ValueError as error:
+            raise NotStored(f"the table {name!r} cannot be read: {error}") from None
+
+    def _read(self, path: str, what: str) -> str:
+        try:
+            return (self._folder / path).read_text("utf-8")
+        except (OSError, ValueError):
+            raise NotStored(f"there is no {what}: {self._folder / path} cannot be read") from None
+
+
+def main(arguments: Sequence[str] | None = None, out: TextIO | None = None, err: TextIO | None = None) -> int:
+    """Run the tester.
+
+    Returns:
+        The exit status: 0 done, 1 an expression failed, 2 the command was wrong.
+    """
+    out, err = out or sys.stdout, err or sys.stderr
+    args = _parser().parse_args(arguments)
+    scope = {key: getattr(args, key) for key in ("connection", "entity", "language", "now")}
+    try:
+        given = [_expression(text) for text in args.transformer]
+        scope["bookmark"] = None if args.bookmark is None else loads(args.bookmark)
+        value = loads(sys.stdin.read() if args.input == "-" else Path(args.input).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        print(f"connector.transform: {error}", file=err)
+        return 2
+    try:
+        steps = steps_of(given, value, kind=args.kind, scope=scope, library=Folder(Path(args.config)))
+        for number, step in enumerate(steps, 1):
+            if len(given) > 1:
+                print(f"step {number}: {' '.join(step['expression'].split()):.100}", file=out)
+            for element in step["output"]:
+                print(_pretty(element), file=out)
+            if not step["output"]:
+                print("(nothing)", file=out)
+    except RequestError as error:
+        print(f"connector.transform: {error}", file=err)
+        return 2
+    except TransformError as error:
+        print(caret(error.expression, error.position), file=err)
+        print(str(error).removesuffix(f" in the transformer {error.expression!r:.200}"), file=err)
+        return 1
+    return 0
+
+
+def _pretty(value: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def _expression(text: str) -> str | dict[str, str]:
+    """Return an expression: what a file holds if there is one of this name, a reference, or the text itself."""
+    if text.lstrip().startswith('{"$ref"'):
+        reference: dict[str, str] = json.loads(text)
+        return reference
+    try:
+        return Path(text).read_text("utf-8") if len(text) < 1000 and Path(text).is_file() else text
+    except OSError:
+        return text
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m connector.transform", description=_DESCRIPTION)
+    parser.add_argument("transformer", nargs="+", metavar="EXPR|FILE", help="applied in order")
+    parser.add_argument("--input", required=True, metavar="FILE", help="JSON sample; - for standard input")
+    parser.add_argument("--kind", choices=KINDS, default="record", help="record (default), or parameters of a request")
+    parser.add_argument("--config", default="config", metavar="DIR", help="folder with transformers/ and tables/")
+    parser.add_argument("--connection", default="default", help="what $connection is")
+    parser.add_argument("--entity", default="", help="what $entity is")
+    parser.add_argument("--language", default="", help="what $language is")
+    parser.add_argument(
+        "--bookmark", metavar="JSON", help='what $bookmark is, such as {"until": "2026-11-23T06:00:00Z"}'
+    )
+    parser.add_argument("--now", metavar="TIME", help="what $now() answers; the present if left out")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

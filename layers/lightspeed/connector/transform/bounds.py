@@ -1,0 +1,160 @@
+"""What one evaluation may use: time, depth, items, characters. Whoever goes over is stopped, wherever it is."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, TypeVar
+
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one evaluation: all expressions of a list, applied to one record or one request.
+
+    Attributes:
+        seconds: Wall clock.
+        depth: Of nested expressions and function calls; a call of a user's function takes about four.
+        items: Of all arrays and objects that are made on the way, not only of the result.
+        characters: Of all text that is made on the way.
+        output_values: Values in the result, members and elements counted.
+        output_bytes: Of the result as JSON text.
+        output_depth: Of arrays and objects inside each other in the result.
+    """
+
+    seconds: float = 1.0
+    depth: int = 500
+    items: int = 2_000_000
+    characters: int = 20_000_000
+    output_values: int = 500_000
+    output_bytes: int = 5_000_000
+    output_depth: int = 200
+
+
+class Stopped(BaseException):
+    """An evaluation went over its bounds; no `except Exception` on its way may keep it."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(message)
+
+
+class Carried(BaseException):
+    """Something that is no mistake of an expression, such as S3 not answering: it passes through the evaluation."""
+
+    def __init__(self, cause: Exception) -> None:
+        self.cause = cause
+        super().__init__(cause)
+
+
+class Meter:
+    """Counts what an evaluation uses.
+
+    Attributes:
+        limits: What it may use.
+        deadline: On the monotonic clock.
+        depth: How deep it is now.
+        interruptible: Whether a timer can interrupt a single long operation; only in the main thread.
+        expression: The one that is being evaluated.
+        failed_at: The innermost syntax node that an error came through, once there was one.
+    """
+
+    __slots__ = ("_characters", "_items", "deadline", "depth", "expression", "failed_at", "interruptible", "limits")
+
+    def __init__(self, limits: Limits, *, interruptible: bool) -> None:
+        self.limits = limits
+        self.deadline = time.monotonic() + limits.seconds
+        self.depth = 0
+        self.interruptible = interruptible
+        self.expression = ""
+        self.failed_at: Any = None
+        self._items = 0
+        self._characters = 0
+
+    def items(self, number: int) -> None:
+        """Count items that are about to be made.
+
+        Raises:
+            Stopped: They are too many.
+        """
+        self._items += number
+        if self._items > self.limits.items:
+            raise Stopped(f"makes too many items: {self._items:,} where {self.limits.items:,} are allowed")
+
+    def characters(self, number: int) -> None:
+        """Count characters of text that is about to be made.
+
+        Raises:
+            Stopped: They are too many.
+        """
+        self._characters += number
+        if self._characters > self.limits.characters:
+            message = (
+                f"makes too much text: {self._characters:,} characters where {self.limits.characters:,} are allowed"
+            )
+            raise Stopped(message)
+
+    def check_time(self) -> None:
+        """Look at the clock.
+
+        Raises:
+            Stopped: Time is up.
+        """
+        if time.monotonic() > self.deadline:
+            raise self.late()
+
+    def late(self) -> Stopped:
+        """Return what is raised when time is up."""
+        return Stopped(f"takes longer than {self.limits.seconds:g} s: look for endless recursion or a costly pattern")
+
+
+_running: Meter | None = None
+"""The evaluation that the timer is armed for."""
+
+_AGAIN_SECONDS = 0.05
+"""A signal that is lost in a place where Python cannot raise is followed by another one."""
+
+
+def _expire(_number: int, _frame: FrameType | None) -> None:
+    if _running is not None and time.monotonic() >= _running.deadline:
+        raise _running.late()
+
+
+def metered(limits: Limits, work: Callable[[Meter], _Found]) -> _Found:
+    """Run work with a meter, and in the main thread a timer that interrupts even a single long operation.
+
+    Python runs signal handlers in the main thread only. Elsewhere the clock is looked at between steps, so an operation
+    that cannot be interrupted must not start there: see `Meter.interruptible`. A timer that somebody else has armed is
+    put off meanwhile and armed again for what was left of it.
+
+    This is a function and no context manager, because a signal may raise at the entry of every function, that of an
+    `__exit__` too; here the timer is off as soon as the work is over, however it ended.
+
+    Raises:
+        Stopped: Time is up, or another bound is reached.
+    """
+    global _running  # noqa: PLW0603 - there is one interval timer in a process, so there is one of these
+    if threading.current_thread() is not threading.main_thread() or _running is not None:
+        return work(Meter(limits, interruptible=False))
+    before = signal.getsignal(signal.SIGALRM)
+    if before is not _expire:
+        signal.signal(signal.SIGALRM, _expire)
+    meter = Meter(limits, interruptible=True)
+    left, interval = 0.0, 0.0
+    _running = meter
+    try:
+        left, interval = signal.setitimer(signal.ITIMER_REAL, limits.seconds, _AGAIN_SECONDS)
+        return work(meter)
+    finally:
+        _running = None
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        if callable(before) and before is not _expire:
+            signal.signal(signal.SIGALRM, before)
+        if left:
+            used = time.monotonic() - (meter.deadline - limits.seconds)
+            signal.setitimer(signal.ITIMER_REAL, max(left - used, 0.001), interval)

@@ -1,0 +1,132 @@
+"""Functions for connectors that JSONata lacks, and what all functions ask of the evaluation they run in."""
+
+from __future__ import annotations
+
+import decimal
+import hashlib
+import hmac
+import random
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jsonata import Jsonata
+from jsonata.functions import Functions
+from jsonata.utils import Utils
+
+from connector.transform.bounds import Meter, Stopped
+from connector.transform.messages import shown
+from connector.transform.numbers import Exact
+from connector.transform.values import written
+
+
+def current_engine() -> Any:
+    """Return the engine whose evaluation is running in this thread."""
+    return Jsonata.CURRENT.jsonata
+
+
+def current_meter() -> Meter:
+    """Return the meter of the running evaluation."""
+    found: Meter = current_engine().meter
+    return found
+
+
+def random_source() -> random.Random:
+    """Return the random numbers of the running evaluation."""
+    source: random.Random = current_engine().surroundings.random
+    return source
+
+
+def as_text(value: Any, pretty: Any = None) -> Any:
+    """`$string`: text as it is, numbers as JSON writes them, anything else as JSON text."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, list | dict):
+        size = written(value, current_meter())
+        current_meter().characters(size)
+    return Functions.string(value, pretty)
+
+
+def uuid_(name: Any) -> str:
+    """`$uuid()`: a new one at each call; `$uuid(name)`: always the same for a name."""
+    if name is not None:
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, as_text(name)))
+    return str(uuid.UUID(int=random_source().getrandbits(128), version=4))
+
+
+def hash_(value: Any, key: Any) -> Any:
+    """`$hash(value)`: SHA-256, hexadecimal; with a key, the HMAC of it, which cannot be guessed without the key."""
+    if value is None:
+        return None
+    text = as_text(value).encode("utf-8", "surrogatepass")
+    if key is None:
+        return hashlib.sha256(text).hexdigest()
+    return hmac.new(key.encode("utf-8", "surrogatepass"), text, hashlib.sha256).hexdigest()
+
+
+_MONEY = decimal.Context(prec=50, rounding=decimal.ROUND_HALF_UP)
+_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "+": _MONEY.add,
+    "-": _MONEY.subtract,
+    "*": _MONEY.multiply,
+    "/": _MONEY.divide,
+}
+
+
+def money(*args: Any) -> Any:
+    """`$money(amount)`, `$money(amount, digits)`, `$money(a, "*", b)`, `$money(a, "*", b, digits)`.
+
+    Amounts are numbers, texts, or arrays that are summed up; digits are 2 if left out, halves are rounded up.
+    """
+    given = [arg for arg in args if arg is not None]
+    if not given or args[0] is None:
+        return None
+    amount, rest = _amount(given[0]), given[1:]
+    if rest and isinstance(rest[0], str):
+        operator = rest[0]
+        if operator not in _OPERATORS:
+            raise ValueError(f'$money expects "+", "-", "*" or "/" as its second argument, not {shown(operator)}')
+        if len(rest) < 2:
+            return None
+        try:
+            amount = _OPERATORS[operator](amount, _amount(rest[1]))
+        except decimal.DivisionByZero:
+            raise ZeroDivisionError from None
+        rest = rest[2:]
+    digits = rest[0] if rest else 2
+    if isinstance(digits, bool) or not isinstance(digits, int) or not 0 <= digits <= 10:
+        raise ValueError(f"$money expects from 0 to 10 digits, not {shown(digits)}")
+    return Exact(format(amount.quantize(decimal.Decimal(1).scaleb(-digits), context=_MONEY), "f"))
+
+
+def _amount(value: Any) -> decimal.Decimal:
+    if isinstance(value, list):
+        total = decimal.Decimal(0)
+        for item in value:
+            if isinstance(item, list):
+                raise ValueError(f"$money sums up amounts, not {shown(item)}")
+            total = _MONEY.add(total, _amount(item))
+        return total
+    text = value.text if isinstance(value, Exact) else str(value)
+    try:
+        if isinstance(value, bool) or len(text) > 50:
+            raise decimal.InvalidOperation
+        amount = decimal.Decimal(text)
+        if not amount.is_finite() or abs(amount.adjusted()) > 30:
+            raise decimal.InvalidOperation
+    except decimal.InvalidOperation:
+        raise ValueError(f'$money expects an amount such as 12.50 or "12.50", not {shown(value)}') from None
+    return amount
+
+
+def lookup_table(name: Any, key: Any, default: Any) -> Any:
+    """`$lookup_table("carriers", code, "other")`: the value of a key in a table, or else the default."""
+    if not isinstance(name, str):
+        raise Stopped("$lookup_table expects the name of a table")
+    table = current_engine().surroundings.table(name)
+    if key is None or key is Utils.NULL_VALUE:
+        return default
+    found = table.get(as_text(key), Utils.NONE)
+    return default if found is Utils.NONE else Utils.NULL_VALUE if found is None else found

@@ -1,0 +1,327 @@
+"""The functions that an expression can call: JSONata's own that are harmless, in bounds, and a few for connectors.
+
+The table is a list of what is allowed. `$eval` is not in it: an expression is what was written and checked, never text
+out of a record. Nothing here reaches network, files or environment; `$lookup_table` asks the surroundings.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jsonata import JException, Jsonata
+from jsonata.functions import Functions
+from jsonata.utils import Utils
+
+from connector.transform.extras import (
+    as_text,
+    current_engine,
+    current_meter,
+    hash_,
+    lookup_table,
+    money,
+    random_source,
+    uuid_,
+)
+from connector.transform.messages import shown
+from connector.transform.values import clone, look_up, written
+
+# fmt: off
+_AS_THEY_ARE = [
+    "sum", "count", "max", "min", "average", "substring", "substringBefore", "substringAfter", "lowercase",
+    "uppercase", "length", "trim", "contains", "formatNumber", "formatBase", "formatInteger", "parseInteger",
+    "floor", "ceil", "round", "abs", "sqrt", "power", "boolean", "not", "map", "filter", "single", "reduce", "sift",
+    "keys", "exists", "merge", "reverse", "each", "error", "assert", "type", "sort", "base64encode", "base64decode",
+    "encodeUrlComponent", "encodeUrl", "decodeUrlComponent", "decodeUrl", "fromMillis",
+]
+# fmt: on
+
+_PATTERN_CHECK_CHARACTERS = 1_000_000
+
+
+def _count(value: Any) -> None:
+    meter = current_meter()
+    if isinstance(value, str):
+        meter.characters(len(value))
+    elif isinstance(value, list | dict):
+        meter.items(len(value))
+
+
+class _Native(Jsonata.JFunction):  # type: ignore[misc]
+    """A function of the library, with what it makes counted."""
+
+    def __init__(self, native: Any) -> None:
+        super().__init__(None, None)
+        self._native = native
+        self.signature = native.signature
+        self.function_name = native.function_name
+
+    def call(self, input: Any, args: Any) -> Any:
+        current_meter().check_time()
+        result = self._native.call(input, args)
+        _count(result)
+        return result
+
+    def get_number_of_args(self) -> int:
+        return int(self._native.get_number_of_args())
+
+
+class _Own(Jsonata.JFunction):  # type: ignore[misc]
+    """A function of ours; arguments that are left out are `None`."""
+
+    def __init__(self, name: str, signature: str, function: Callable[..., Any], arguments: int) -> None:
+        super().__init__(None, signature)
+        self.signature.set_function_name(name)
+        self.function_name = name
+        self._function = function
+        self._arguments = arguments
+
+    def call(self, input: Any, args: Any) -> Any:  # noqa: ARG002 - the library's name
+        current_meter().check_time()
+        return self._function(*args, *[None] * (self._arguments - len(args)))
+
+    def get_number_of_args(self) -> int:
+        return self._arguments
+
+
+def _number(value: Any) -> Any:
+    """`$number`: the number that a text is; one that is a number already stays itself."""
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"-?\d+", value):
+        return int(value)
+    try:
+        found = Functions.number(value)
+    except ValueError:
+        raise ValueError(f"cannot make a number of {shown(value)}") from None
+    return Utils.convert_number(found)
+
+
+def _pad(text: Any, width: Any, filling: Any) -> Any:
+    if text is None or width is None:
+        return text
+    current_meter().characters(len(text) + abs(int(width)))
+    return Functions.pad(text, width, filling)
+
+
+def _join(texts: Any, separator: Any) -> Any:
+    if texts is None:
+        return None
+    separator = separator or ""
+    current_meter().characters(sum(len(text) + len(separator) for text in texts))
+    return separator.join(texts)
+
+
+def _matches(text: str, pattern: Any) -> int:
+    """Return how often a pattern is found, at most."""
+    if isinstance(pattern, str):
+        return text.count(pattern)
+    return sum(1 for _ in pattern.finditer(text))
+
+
+def _replace(text: Any, pattern: Any, replacement: Any, limit: Any) -> Any:
+    """`$replace`: by text, with `$1` for groups, or by a function of each match."""
+    if text is None:
+        return None
+    if pattern == "":
+        raise JException("D3010", -1)
+    if limit is not None and limit < 0:
+        raise JException("D3011", -1)
+    if limit == 0:
+        return text
+    meter, most = current_meter(), 0 if limit is None else math.floor(limit)
+    if isinstance(replacement, str):
+        if (len(text) + 1) * len(replacement) > _PATTERN_CHECK_CHARACTERS:
+            meter.characters(_matches(text, pattern) * len(replacement))
+        if isinstance(pattern, str):
+            result = text.replace(pattern, replacement.replace("$$", "$"), most or -1)
+        else:
+            result = pattern.sub(lambda match: _filled(replacement, match), text, most)
+    else:
+        searched = re.compile(re.escape(pattern)) if isinstance(pattern, str) else pattern
+        result = searched.sub(lambda match: _replaced(replacement, match), text, most)
+    meter.characters(len(result))
+    return result
+
+
+def _filled(replacement: str, match: re.Match[str]) -> str:
+    """Fill a replacement's `$1` with the match's groups; the longest number that is a group counts."""
+
+    def group(found: re.Match[str]) -> str:
+        digits = found.group(1)
+        if digits == "$":
+            return "$"
+        for length in range(len(digits), 0, -1):
+            if int(digits[:length]) <= len(match.groups()):
+                return (match.group(int(digits[:length])) or "") + digits[length:]
+        return digits[1:]
+
+    return re.sub(r"\$(\$|\d{1,3})", group, replacement)
+
+
+def _replaced(function: Any, match: re.Match[str]) -> str:
+    groups = [match.group(number) or "" for number in range(1, len(match.groups()) + 1)]
+    found = Functions.func_apply(
+        function, [{"match": match.group(), "start": match.start(), "end": match.end(), "groups": groups}]
+    )
+    if not isinstance(found, str):
+        raise JException("D3012", -1)
+    current_meter().characters(len(found))
+    return found
+
+
+def _split(text: Any, separator: Any, limit: Any) -> Any:
+    if text is None:
+        return None
+    if limit is not None and limit < 0:
+        raise JException("D3020", -1)
+    meter = current_meter()
+    if separator in ("", None):
+        meter.items(len(text))
+        parts = list(text)
+    elif isinstance(separator, str):
+        meter.items(text.count(separator) + 1)
+        parts = text.split(separator)
+    else:
+        meter.items(_matches(text, separator) + 1)
+        parts, start = [], 0
+        for match in separator.finditer(text):
+            if match.end() > match.start():
+                parts.append(text[start : match.start()])
+                start = match.end()
+        parts.append(text[start:])
+    return parts if limit is None else parts[: math.floor(limit)]
+
+
+def _match(text: Any, pattern: Any, limit: Any) -> Any:
+    if text is None:
+        return None
+    if limit is not None and limit < 0:
+        raise JException("D3040", -1)
+    meter, found = current_meter(), Utils.create_sequence()
+    for match in pattern.finditer(text):
+        if limit is not None and len(found) >= limit:
+            break
+        meter.items(8 + len(match.groups()))
+        found.append({"match": match.group(), "index": match.start(), "groups": list(match.groups())})
+    return found
+
+
+def _append(left: Any, right: Any) -> Any:
+    if left is None or right is None:
+        return right if left is None else left
+    first = left if isinstance(left, list) else [left]
+    second = right if isinstance(right, list) else [right]
+    current_meter().items(len(first) + len(second))
+    joined = Utils.create_sequence()
+    joined.extend(first)
+    joined.extend(second)
+    return joined
+
+
+def _zip(*arrays: Any) -> Any:
+    if any(array is None for array in arrays):
+        return []
+    current_meter().items(min(map(len, arrays), default=0) * (1 + len(arrays)))
+    return [list(row) for row in zip(*arrays, strict=False)]
+
+
+def _spread(value: Any) -> Any:
+    if not isinstance(value, list | dict):
+        return value
+    meter, found = current_meter(), Utils.create_sequence()
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, dict):
+            meter.items(2 * len(item))
+            found.extend({key: member} for key, member in item.items())
+        elif isinstance(item, list):
+            found.extend(_spread(item))
+        else:
+            found.append(item)
+    return found
+
+
+def _distinct(value: Any) -> Any:
+    """`$distinct`: the first of each equal value, in order."""
+    if not isinstance(value, list) or len(value) <= 1:
+        return value
+    meter, seen, found = current_meter(), set(), Utils.create_sequence()
+    meter.items(len(value))
+    for item in value:
+        key: Any = (isinstance(item, bool), item)
+        if isinstance(item, list | dict):
+            meter.characters(written(item, meter))
+            key = json.dumps(clone(item, meter), sort_keys=True, default=str)
+        if key not in seen:
+            seen.add(key)
+            found.append(item)
+    return found
+
+
+def _lookup(value: Any, key: Any) -> Any:
+    return look_up(value, key, current_meter())
+
+
+def _clone(value: Any) -> Any:
+    return clone(value, current_meter())
+
+
+def _shuffle(array: Any) -> Any:
+    if array is None:
+        return None
+    found = list(array)
+    current_meter().items(len(found))
+    random_source().shuffle(found)
+    return found
+
+
+def _to_millis(text: Any, picture: Any) -> Any:
+    if picture is None:
+        return Functions.datetime_to_millis(text, None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the library's way to ask for the present
+        return Functions.datetime_to_millis(text, picture)
+
+
+def _now(picture: Any, zone: Any) -> Any:
+    return Functions.datetime_from_millis(_millis(), picture, zone)
+
+
+def _millis() -> int:
+    return int(current_engine().surroundings.now_milliseconds)
+
+
+_OWN: list[tuple[str, str, Callable[..., Any], int]] = [
+    ("string", "<x-b?:s>", as_text, 2),
+    ("number", "<(nsb)-:n>", _number, 1),
+    ("pad", "<s-ns?:s>", _pad, 3),
+    ("join", "<a<s>s?:s>", _join, 2),
+    ("replace", "<s-(sf)(sf)n?:s>", _replace, 4),
+    ("split", "<s-(sf)n?:a<s>>", _split, 3),
+    ("match", "<s-f<s:o>n?:a<o>>", _match, 3),
+    ("append", "<xx:a>", _append, 2),
+    ("zip", "<a+>", _zip, 0),
+    ("spread", "<x-:a<o>>", _spread, 1),
+    ("distinct", "<x:x>", _distinct, 1),
+    ("lookup", "<x-s:x>", _lookup, 2),
+    ("clone", "<(oa)-:o>", _clone, 1),
+    ("shuffle", "<a:a>", _shuffle, 1),
+    ("random", "<:n>", lambda: random_source().random(), 0),
+    ("toMillis", "<s-s?:n>", _to_millis, 2),
+    ("now", "<s?s?:s>", _now, 2),
+    ("millis", "<:n>", _millis, 0),
+    ("uuid", "<x?:s>", uuid_, 1),
+    ("hash", "<x-s?:s>", hash_, 2),
+    ("money", "<x-x?x?n?:n>", money, 4),
+    ("lookup_table", "<xxx?:x>", lookup_table, 3),
+]
+
+FUNCTIONS: Mapping[str, object] = {
+    **{name: _Native(Jsonata.static_frame.bindings[name]) for name in _AS_THEY_ARE},
+    **{name: _Own(name, signature, function, count) for name, signature, function, count in _OWN},
+}
+"""Every function there is, by name without `$`."""

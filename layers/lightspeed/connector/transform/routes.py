@@ -1,0 +1,93 @@
+"""`POST /transform`: try a transformer over HTTP, each step shown; nothing is read from the shop or sent to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from connector.errors import TransformError
+from connector.events import decode
+from connector.http import json_body, respond_json
+from connector.problems import problem
+from connector.transform.stored import Library
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+
+
+class TransformRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be tried.
+
+    Attributes:
+        transformer: An expression, a saved one, or a list of those.
+        input: A record, or the parameters' document of an input or request transformer.
+        kind: `record` for an entity transformer, `parameters` for the others.
+    """
+
+    transformer: str | dict[str, str] | list[str | dict[str, str]]
+    input: Any = None
+    kind: str = "record"
+    connection: str = "default"
+    entity: str = ""
+    language: str = ""
+    bookmark: dict[str, Any] | None = None
+    now: str | None = None
+
+
+def register(app: APIGatewayHttpResolver, library: Callable[[], Library]) -> None:
+    """Add the route to a resolver.
+
+    Args:
+        app: The resolver of the HTTP function.
+        library: Returns where saved transformers and tables come from; called per request.
+    """
+    app.post("/transform")(lambda: _respond(json_body(app), library()))
+
+
+def answer(event: object, library: Library) -> dict[str, Any]:
+    """Return what each expression of a transformer makes of an input.
+
+    Args:
+        event: The body of the call.
+        library: Where saved transformers and tables come from.
+
+    Returns:
+        `steps`, each with `expression` and `output`, and the last one's `output`: an array of what the records or the
+        parameters became.
+
+    Raises:
+        RequestError: The event is malformed.
+        TransformError: An expression fails.
+    """
+    from connector.transform.trial import trial  # noqa: PLC0415 - the engine is dear at a cold start
+
+    request = decode(TransformRequest, event)
+    return trial(
+        request.transformer,
+        request.input,
+        kind=request.kind,
+        scope={
+            "connection": request.connection,
+            "entity": request.entity,
+            "language": request.language,
+            "bookmark": request.bookmark,
+            "now": request.now,
+        },
+        library=library,
+    )
+
+
+def _respond(event: object, library: Library) -> Response[Any]:
+    try:
+        return respond_json(200, msgspec.json.encode(answer(event, library)).decode())
+    except TransformError as error:
+        from connector.transform.messages import caret, line_and_column  # noqa: PLC0415 - the same
+
+        status, headers, body = problem(error)
+        line, column = line_and_column(error.expression, error.position)
+        place = {"line": line, "column": column} if error.position >= 0 else {}
+        facts = {"expression": error.expression, "position": error.position, **place}
+        return respond_json(status, {**body, **facts, "caret": caret(error.expression, error.position)}, headers)

@@ -1,0 +1,56 @@
+"""What a parsed expression is made of."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from jsonata.parser import Parser
+from jsonata.regex_engine import RegexFlags, default_regex_engine
+
+
+def nodes(ast: Any) -> Iterator[Any]:
+    """Yield every syntax node of a parsed expression."""
+    waiting, seen = [ast], set()
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list | tuple):
+            waiting.extend(node)
+        elif isinstance(node, Parser.Symbol) and id(node) not in seen:
+            seen.add(id(node))
+            yield node
+            waiting.extend(value for name, value in vars(node).items() if name != "_outer_instance")
+
+
+def plain_path(path: Any) -> tuple[str, tuple[str, ...]]:
+    """Return the variable, if any, and the names that a path is made of; no names if there is anything else to it."""
+    if path.group is not None or path.tuple is not None or path.keep_singleton_array:
+        return "", ()
+    for step in path.steps:
+        marks = (step.predicate, step.stages, step.tuple, step.focus, step.index, step.ancestor, step.group)
+        if step.keep_array or step.consarray or any(mark is not None for mark in marks):
+            return "", ()
+    first, names = path.steps[0], path.steps
+    variable = ""
+    if first.type == "variable" and first.value:
+        variable, names = first.value, path.steps[1:]
+    if any(step.type != "name" for step in names):
+        return "", ()
+    return variable, tuple(step.value for step in names)
+
+
+def compiled_pattern(pattern: str, flags: RegexFlags) -> re.Pattern[str]:
+    """Compile a regular expression.
+
+    Raises:
+        ValueError: It is wrong.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            compiled: re.Pattern[str] = default_regex_engine(pattern, flags)
+            return compiled
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"the regular expression /{pattern:.60}/ is wrong: {error}") from None

@@ -1,0 +1,74 @@
+"""A transformer tried on one input, step by step, as the tester and `POST /transform` show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from connector.errors import RequestError, TransformError
+from connector.transform.apply import Transformers
+from connector.transform.bounds import Limits
+from connector.transform.scope import Given, Scope
+from connector.transform.stored import Library
+from connector.transform.values import dumps
+
+KINDS = ("record", "parameters")
+
+
+def trial(
+    given: Given, value: object, *, kind: str, scope: Mapping[str, Any], library: Library | None = None
+) -> dict[str, Any]:
+    """Return what each expression makes of an input.
+
+    Args:
+        given: As an event says it.
+        value: A record, or a document of parameters; what the document lacks of the scope is taken from there.
+        kind: `record` or `parameters`.
+        scope: `connection`, `entity`, `language`, `bookmark` and `now`.
+        library: Where saved transformers and tables come from.
+
+    Raises:
+        RequestError: The kind or the input is wrong.
+        TransformError: An expression fails.
+    """
+    steps = list(steps_of(given, value, kind=kind, scope=scope, library=library))
+    return {"steps": steps, "output": steps[-1]["output"] if steps else [value]}
+
+
+def steps_of(
+    given: Given, value: object, *, kind: str, scope: Mapping[str, Any], library: Library | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield `expression` and `output` of each step; the output is an array of records or of parameters.
+
+    Raises:
+        RequestError: The kind or the input is wrong.
+        TransformError: An expression fails.
+    """
+    if kind not in KINDS:
+        raise RequestError([f"kind must be record or parameters, not {kind!r:.60}"])
+    if not isinstance(value, Mapping):
+        raise RequestError([f"input must be a JSON object, not {value!r:.60}"])
+    now = scope.get("now") or datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        datetime.fromisoformat(now)
+    except ValueError:
+        raise RequestError([f"now must be a time such as 2026-11-23T06:00:00Z, not {now!r:.60}"]) from None
+    transformers = Transformers(given, library)
+    texts: list[list[bytes]] = []
+    failed: TransformError | None = None
+    try:
+        if kind == "parameters":
+            document = {"path": {}, "query": {}, "payload": None, **scope, "now": now, **value}
+            transformers.trace_parameters(document, texts)
+        else:
+            known = Scope(scope["connection"], scope["entity"], scope["language"], scope["bookmark"], now)
+            transformers.trace_record(dumps(value, Limits()), known, texts)
+    except TransformError as error:
+        failed = error
+    for expression, made in zip(transformers.expressions, texts, strict=False):
+        yield {"expression": expression, "output": [msgspec.Raw(text) for text in made]}
+    if failed is not None:
+        raise failed

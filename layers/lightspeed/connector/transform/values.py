@@ -1,0 +1,173 @@
+"""What an evaluation takes and returns: plain, bounded JSON values, and walks over them that are counted."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from jsonata.utils import Utils
+
+from connector.transform.bounds import Limits, Meter, Stopped
+from connector.transform.numbers import Exact
+
+
+class _Writer:
+    """Walks a result once: plain JSON types out, size and depth counted."""
+
+    def __init__(self, limits: Limits, number: Callable[[Exact], object]) -> None:
+        self._limits = limits
+        self._number = number
+        self._values = 0
+        self._characters = 0
+        self._depth = 0
+
+    def plain(self, value: Any) -> Any:
+        kind = type(value)
+        if kind is str:
+            return self._text(value)
+        if kind is int or kind is bool or value is None:
+            return value
+        if value is Utils.NULL_VALUE:
+            return None
+        if kind is Exact:
+            return self._number(value)
+        if isinstance(value, dict | list):
+            return self._container(value)
+        if isinstance(value, float):
+            return _finite(value)
+        raise ValueError("returns a function, where a value was expected")
+
+    def _text(self, value: str) -> str:
+        self._characters += len(value)
+        if self._characters > self._limits.output_bytes:
+            raise Stopped(f"returns more than {self._limits.output_bytes:,} bytes of text")
+        return value
+
+    def _container(self, value: dict[Any, Any] | list[Any]) -> Any:
+        limits = self._limits
+        self._values += len(value)
+        self._depth += 1
+        if self._values > limits.output_values:
+            raise Stopped(f"returns more than {limits.output_values:,} values")
+        if self._depth > limits.output_depth:
+            raise Stopped(f"returns values nested deeper than {limits.output_depth}")
+        plain = self.plain
+        found: Any
+        if isinstance(value, dict):
+            found = {self._text(key): plain(item) for key, item in value.items()}
+        else:
+            found = [plain(item) for item in value]
+        self._depth -= 1
+        return found
+
+
+def plain(value: Any, limits: Limits) -> Any:
+    """Return a result as JSON types; `None` stands for both `null` and nothing, numbers that remember their text do.
+
+    Raises:
+        ValueError: It holds a function, or a number that JSON cannot hold.
+        Stopped: It is too large or too deep.
+    """
+    return _Writer(limits, lambda number: number).plain(value)
+
+
+def builtin(value: Any, limits: Limits) -> Any:
+    """Return a result as built-in JSON types, whose numbers are `int` or `float`.
+
+    Raises:
+        ValueError: It holds a function, or a number that JSON or a float cannot hold.
+        Stopped: It is too large or too deep.
+    """
+    return _Writer(limits, _finite).plain(value)
+
+
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        shown = number.text if isinstance(number, Exact) else str(number)
+        raise ValueError(f"returns the number {shown:.30}, which is too large")
+    return float(number)
+
+
+def dumps(value: Any, limits: Limits) -> bytes:
+    """Return a result as compact JSON text; numbers that were only moved are written as they were read.
+
+    Raises:
+        ValueError: It holds a function, or a number that JSON cannot hold.
+        Stopped: It is too large or too deep.
+    """
+    return dumps_all([value], limits)[0]
+
+
+def dumps_all(values: list[Any], limits: Limits) -> list[bytes]:
+    """Return results as compact JSON texts; they share the bounds.
+
+    Raises:
+        ValueError: One holds a function, or a number that JSON cannot hold.
+        Stopped: They are too large or too deep.
+    """
+    writer = _Writer(limits, lambda number: msgspec.Raw(number.text.encode()))
+    texts, size = [], 0
+    for value in values:
+        found = writer.plain(value)
+        try:
+            text = msgspec.json.encode(found)
+        except (UnicodeEncodeError, OverflowError):
+            text = json.dumps(builtin(value, limits), separators=(",", ":"), allow_nan=False).encode()
+        size += len(text)
+        if size > limits.output_bytes:
+            raise Stopped(f"returns {size:,} bytes where {limits.output_bytes:,} are allowed")
+        texts.append(text)
+    return texts
+
+
+def clone(value: Any, meter: Meter, depth: int = 0) -> Any:
+    """Return a copy of a value in which arrays and objects are new."""
+    if depth > meter.limits.output_depth:
+        raise Stopped(f"copies a value that is nested deeper than {meter.limits.output_depth}")
+    if isinstance(value, dict):
+        meter.items(len(value))
+        return {key: clone(item, meter, depth + 1) for key, item in value.items()}
+    if isinstance(value, list):
+        meter.items(len(value))
+        return [clone(item, meter, depth + 1) for item in value]
+    return value
+
+
+def look_up(value: Any, key: str, meter: Meter) -> Any:
+    """Return a member of an object, or that of each object in an array, flattened; `None` where there is none."""
+    if isinstance(value, dict):
+        found = value.get(key, Utils.NONE)
+        return None if found is Utils.NONE else Utils.NULL_VALUE if found is None else found
+    if not isinstance(value, list):
+        return None
+    meter.items(len(value))
+    results = Utils.create_sequence()
+    for item in value:
+        found = look_up(item, key, meter)
+        if isinstance(found, list):
+            meter.items(len(found))
+            results.extend(found)
+        elif found is not None:
+            results.append(found)
+    return results
+
+
+def written(value: Any, meter: Meter, depth: int = 0) -> int:
+    """Return about how many characters a value takes as JSON text.
+
+    Raises:
+        Stopped: More values than may be made, or nested too deep.
+    """
+    if isinstance(value, str):
+        return len(value) + 2
+    if not isinstance(value, list | dict):
+        return 8
+    if depth > meter.limits.output_depth:
+        raise Stopped(f"writes a value that is nested deeper than {meter.limits.output_depth}")
+    meter.items(len(value))
+    if isinstance(value, dict):
+        return sum(len(key) + 4 + written(item, meter, depth + 1) for key, item in value.items())
+    return sum(1 + written(item, meter, depth + 1) for item in value)

@@ -1,0 +1,122 @@
+"""The command `plan`: from its words to an estimate, and from that to a short table."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+
+from lightspeed.arguments import CommandError, read_parameters
+from lightspeed.catalogue import find, parent_of
+from lightspeed.client import Client
+from lightspeed.endpoints import Endpoint
+from lightspeed.estimate import Counter, Estimate, Span, estimate
+from lightspeed.parameters import Parameters, format_time, parse_time
+from lightspeed.virtual_run import Operation
+
+EVERY = "*"
+"""Written in place of a parent's id: every parent that the run reads."""
+
+_NAMES = {
+    "pages": ("page", "pages"),
+    "counts": ("count", "counts"),
+    "children": ("parent", "parents"),
+    "single": ("record", "records"),
+}
+
+
+def planned(client: Client, arguments: argparse.Namespace, now: datetime) -> Estimate:
+    """Count what the command names and return what landing it will take.
+
+    Args:
+        client: Of the shop.
+        arguments: With `entity`, `path`, `query`, `mode`, `since` and `reserve_percent`.
+        now: The end of every window.
+
+    Raises:
+        CommandError: The command is wrong; nothing was sent.
+        CatalogueError: Its entity or parameters are wrong; nothing was sent.
+        LightspeedError: As the client raises it.
+    """
+    endpoint, parameters = find(arguments.entity), read_parameters(arguments)
+    operation, walked = _operation(endpoint, parameters)
+    language = client.transport.connection.language
+    span = _span(arguments, walked, now)
+    _check(client, endpoint, operation, parameters)
+    if "page" in parameters.query:
+        raise CommandError("--query page is not needed: every page is read")
+    counter = Counter(client)
+    readings = [counter.reading(operation, walked, parameters, language, span)]
+    return estimate(
+        readings,
+        counter.quota,
+        reserve_percent=arguments.reserve_percent,
+        page_seconds=counter.slowest_seconds,
+        recounts=counter.recounts,
+        incremental=span.incremental,
+    )
+
+
+def _operation(endpoint: Endpoint, parameters: Parameters) -> tuple[Operation, Endpoint]:
+    parent = parent_of(endpoint)
+    if parent is not None and parameters.path.get(endpoint.parents[0]) == EVERY:
+        return "each", parent
+    if EVERY in parameters.path.values():
+        raise CommandError('"*" stands for the id of every parent of a nested entity, and for nothing else')
+    return ("get" if "id" in parameters.path or not endpoint.collection else "list"), endpoint
+
+
+def _span(arguments: argparse.Namespace, walked: Endpoint, now: datetime) -> Span:
+    if not 0 <= arguments.reserve_percent <= 100:
+        raise CommandError("--reserve-percent must be from 0 to 100")
+    if arguments.mode == "full":
+        if arguments.since is not None:
+            raise CommandError("--since is for --mode incremental")
+        return Span(now)
+    if walked.incremental is None:
+        raise CommandError(f"{walked.name} cannot be read incrementally: it has no time filter; use --mode full")
+    if arguments.since is None:
+        return Span(now, incremental=True)
+    try:
+        start = parse_time(arguments.since)
+        format_time(start)
+    except (ValueError, OverflowError):
+        raise CommandError(f"--since must be a time such as 2026-11-23T06:00:00Z, not {arguments.since!r}") from None
+    return Span(now, start.astimezone(UTC), incremental=True)
+
+
+def _check(client: Client, endpoint: Endpoint, operation: Operation, parameters: Parameters) -> None:
+    """Build the run's first request, so that a wrong parameter is refused before anything is counted."""
+    path = parameters.path
+    if operation == "each":
+        operation = "list" if endpoint.collection else "get"
+        path = {**path, endpoint.parents[0]: 1}
+    client.build(endpoint.name, operation, Parameters(path, parameters.query))
+
+
+def plan_text(plan: Estimate) -> str:
+    """Return a plan as a short table."""
+    kinds = ", ".join(
+        f"{number:,} {_NAMES[kind][number > 1]}" for kind, number in plan.requests.items() if number and kind in _NAMES
+    )
+    rows = [("records", f"{plan.records:,}"), ("requests", f"{plan.requests['total']:,} ({kinds})")]
+    rows += [("quota", _window_text(window)) for window in plan.quota] or [("quota", "not told by the shop")]
+    if plan.minutes is None or plan.cents is None:
+        rows.append(("waits for", f"the {plan.binding} window, for ever"))
+    else:
+        rows.append(("waits for", f"the {plan.binding} window" if plan.binding else "no window"))
+        least = f"{plan.minutes:,.1f} minutes" if plan.minutes >= 1 else f"{plan.minutes * 60:.0f} s"
+        rows.append(("time", f"at least {least}"))
+        rows.append(("invocations", f"{plan.invocations:,}"))
+        rows.append(("cost", f"about {plan.cents:,.3f} cents ({plan.prices})"))
+    rows += [("at least", text) for text in plan.lower_bounds]
+    rows += [("assumed", text) for text in plan.assumptions]
+    return "".join(f"{label:12} {text}\n" for label, text in rows)
+
+
+def _window_text(window: dict[str, object]) -> str:
+    needed = window["windows"]
+    windows = f"needs {needed} window{'' if needed == 1 else 's'}" if needed is not None else "is never enough"
+    return (
+        f"{window['name']}: {window['left']} of {window['limit']} requests left above the reserve of "
+        f"{window['reserve']:g}; {windows}"
+    )

@@ -1,0 +1,69 @@
+import pytest
+
+from connector.transform import Scope, TransformError, Transformers
+from connector.transform.messages import caret, line_and_column
+
+
+def _error(expression: str) -> TransformError:
+    with pytest.raises(TransformError) as caught:
+        Transformers(expression).records_or_raise(b'{"name":"x","items":[{"a":1}]}', Scope())
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("expression", "marked", "message"),
+    [
+        ('{"a": 1 + "a"}', "+", "the right side of + must be a number, not 'a'"),
+        ("name * 2", "*", "the left side of * must be a number, not 'x'"),
+        ('{"a": $nosuch(1)}', "$nosuch", "there is no function $nosuch"),
+        ('{"a": $uppercas(name)}', "$uppercas", "there is no function $uppercas; did you mean $uppercase?"),
+        ("{'a': sum([1])}", "sum", "calls sum without $; did you mean $sum?"),
+        (
+            "$sum(1, 2, 3)",
+            "$sum",
+            "argument 1 of $sum is of another type than the function takes, or one too many follows",
+        ),
+        ('$sum(["a"])', "$sum", "argument 1 of $sum must be an array of numbers"),
+        ("$substring(1)", "$substring", "argument 1 is missing, and the context value"),
+        ("($a := 5; $a < 'x')", "<", "5 and 'x' cannot be compared: they are of different types"),
+        ('["a"..3]', "..", "the left side of .. must be a whole number, not 'a'"),
+        ("items.{'a': a / 0}", "/", "divides by zero"),
+        ("$number('abc')", "$number", "cannot make a number of 'abc'"),
+        ("$error('no stock')", "$error", "no stock"),
+        ('$assert(false, "no stock")', "$assert", "no stock"),
+        ("$toMillis('yesterday')", "$toMillis", "Invalid isoformat string: 'yesterday'"),
+        ("items^(x := 1)", "", "The left side of :="),
+        ('{"a": ', "", "expected } before end of expression"),
+        ("a b", "b", "syntax error: b"),
+        ("[1,2", "", "expected ] before end of expression"),
+        ('"abc', "", "string literal must be terminated"),
+        ("/* abc", "", "ends too early"),
+        ("/(a", "", "no terminating / in regular expression"),
+        ("$match(name, /a{2,1}/)", "", "the regular expression /a{2,1}/ is wrong: min repeat greater than max repeat"),
+    ],
+)
+def test_an_error_says_what_was_expected_and_where(expression: str, marked: str, message: str) -> None:
+    error = _error(expression)
+
+    assert error.expression == expression
+    assert message.lower() in str(error).lower()
+    if marked:
+        assert expression[error.position :].startswith(marked)
+
+
+def test_the_caret_stands_under_the_place_on_its_line() -> None:
+    expression = '{\n  "a": 1,\n  "b": 1 + "a"\n}'
+
+    error = _error(expression)
+
+    assert caret(expression, error.position) == '  "b": 1 + "a"\n         ^'
+    assert line_and_column(expression, error.position) == (3, 10)
+
+
+def test_without_a_position_the_expression_stands_alone() -> None:
+    assert caret("a\nb", -1) == "a\nb"
+
+
+def test_at_the_end_the_caret_stands_behind_the_last_character() -> None:
+    assert caret('{"a": ', 6) == '{"a": \n      ^'
+    assert caret("", 0) == "\n^"

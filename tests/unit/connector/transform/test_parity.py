@@ -1,0 +1,209 @@
+import json
+from typing import Any
+
+import pytest
+from jsonata import Jsonata
+
+from connector.transform import Scope, Transformers
+
+_ORDER = {
+    "id": 7,
+    "number": "ORD7",
+    "paid": True,
+    "memo": None,
+    "total": 99.5,
+    "customer": {"name": "Jane Doe", "address": {"city": "Utrecht", "lines": ["Street 1", "2nd floor"]}},
+    "lines": [
+        {"sku": "A", "price": 10, "quantity": 2, "tags": ["x", "y"], "tax": {"rate": 21}},
+        {"sku": "B", "price": 4.5, "quantity": 1, "tags": [], "tax": {"rate": 9}},
+        {"sku": "C", "price": 25, "quantity": 3, "tags": ["x"], "tax": {"rate": 21}},
+    ],
+    "matrix": [[1, 2], [3, 4]],
+}
+
+_EXPRESSIONS = r"""
+id
+memo
+nothing
+customer.address.city
+customer.address.lines
+customer.address.lines[0]
+customer.nothing.city
+memo.city
+number.length
+lines.sku
+lines[0].sku
+lines[-1].sku
+lines[price > 5].sku
+lines[price > 5][0].sku
+lines[sku = "B"].price
+lines[price > 100]
+lines.tags
+lines.tags[0]
+lines.(tags)[0]
+lines[].sku
+lines[sku = "A"].sku[]
+lines.tax.rate
+lines.(price * quantity)
+$sum(lines.(price * quantity))
+lines^(price).sku
+lines^(>price).sku
+lines^(tax.rate, >price).sku
+lines{sku: price}
+lines{$string(tax.rate): $sum(price)}
+lines.{"a": sku, "b": %.number}
+lines.tags.{"tag": $, "sku": %.sku}
+lines@$l.{"a": $l.sku, "b": number}
+lines@$l#$i.{"a": $l.sku, "i": $i}
+lines#$i[$i > 0].sku
+$$.number
+$.number
+*
+customer.*
+lines.*
+**.rate
+**[$type($) = "string"]
+matrix
+matrix[0]
+matrix.$
+matrix.$[0]
+[matrix]
+[1, [2, 3], lines.price]
+[1..5]
+[5..1]
+[1..3, 7..8]
+{"a": 1, "b": nothing, "c": null}
+{"a": lines.{"b": sku}}
+id = 7 and paid
+id = 8 or nothing
+id != 7
+nothing = nothing
+price in lines.price
+"A" in lines.sku
+paid ? "yes" : "no"
+nothing ? 1
+nothing ?: "default"
+memo ?? "default"
+nothing ?? "default"
+"a" & 1 & true & null & nothing
+-total
+total / 3
+7 % 4
+-7 % 4
+id > 5
+"b" > "a"
+nothing > 5
+($a := 1; $b := $a + 1; $a + $b)
+($f := function($x, $y) { $x * $y }; $f(2, 3))
+($f := function($n) { $n <= 1 ? 1 : $n * $f($n - 1) }; $f(10))
+($f := function($n, $acc) { $n = 0 ? $acc : $f($n - 1, $acc + $n) }; $f(100, 0))
+($add := function($x) { function($y) { $x + $y } }; $add(1)(2))
+lines ~> $map(function($l) { $l.sku })
+$map(lines, function($l, $i, $a) { $l.sku & $i & $count($a) })
+$filter(lines, function($l) { $l.price < 20 }).sku
+$reduce(lines.price, function($a, $b) { $a + $b })
+$reduce(lines.price, function($a, $b) { $a + $b }, 100)
+$single(lines, function($l) { $l.sku = "B" }).price
+$sort(lines.price)
+$sort(lines, function($a, $b) { $a.price > $b.price }).sku
+$each(customer.address, function($v, $k) { $k })
+$sift(lines[0], function($v, $k) { $k = "sku" })
+$keys(lines)
+$merge([customer, {"x": 1}])
+$merge(lines.{sku: price})
+$lookup(customer, "name")
+$lookup(lines, "sku")
+$spread(lines.{sku: price})
+$distinct(lines.tax.rate)
+$append(lines.sku, "D")
+$reverse(lines.sku)
+$zip(lines.sku, lines.price)
+$count(lines)
+$count(nothing)
+$max(lines.price)
+$min(lines.price)
+$average(lines.price)
+$exists(nothing)
+$type(memo)
+$boolean(lines)
+$not(paid)
+$string(total)
+$string(customer)
+$string(lines[0].tags)
+$number("0x1F")
+$number("12.5")
+$floor(total)
+$round(total)
+$round(12.345, 2)
+$power(2, 10)
+$sqrt(81)
+$abs(-3)
+$formatNumber(12345.678, "#,##0.00")
+$formatBase(255, 16)
+$formatInteger(12, "w")
+$parseInteger("twelve", "w")
+$uppercase(number)
+$lowercase(number)
+$substring(number, 1, 2)
+$substringBefore(number, "7")
+$substringAfter(number, "R")
+$trim("  a  b ")
+$pad("a", -5, "12")
+$length(number)
+$contains(number, "RD")
+$contains(number, /rd/i)
+$match("ababbabbcc", /a(b+)/)
+$match("ababbabbcc", /a(b+)/, 1)
+$replace("John Smith", /(\w+)\s(\w+)/, "$2, $1")
+$replace("265USD", /([0-9]+)USD/, "$$$1")
+$replace("abracadabra", "a", "*", 2)
+$split("a b  c", " ")
+$split("a, b,c", /,\s*/)
+$split("abc", "", 2)
+$join(lines.sku, "-")
+$base64encode("abc")
+$base64decode("YWJj")
+$encodeUrlComponent("a b&c")
+$decodeUrl("a%20b")
+$toMillis("2026-11-23T06:00:00Z")
+$fromMillis(1795413600000)
+$fromMillis(1795413600000, "[D1o] [MNn] [Y]", "+0100")
+$toMillis("23/11/2026", "[D]/[M]/[Y]")
+$ ~> |lines|{"total": price * quantity}, ["tags"]|
+$ ~> |customer.address|{"city": "Gent"}|
+$ ~> |nothing|{"a": 1}|
+customer ~> |$|{}, "name"|
+($up := $uppercase ~> $trim; $up(" a "))
+$map(lines.sku, $lowercase)
+$map([1, 4, 9], $sqrt)
+$substring(?, 0, 2)("abc")
+($first := $substring(?, 0, 1); $first("abc"))
+$clone(customer)
+lines[[0, 2]].sku
+lines[[0..1]].sku
+(lines.sku)[0]
+lines.(sku & "-" & $string(price))
+(1; 2; 3)
+lines.(sku; price)
+`number`
+customer.`name`
+lines[0]
+lines[tags].sku
+$count(lines.tags)
+/* comment */ id
+"\u00e9\n"
+""".strip().splitlines()
+
+
+def _json(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # the library's, from Python 3.12 on
+@pytest.mark.parametrize("expression", _EXPRESSIONS)
+def test_an_expression_means_what_the_library_says_it_means(expression: str) -> None:
+    wrapped = f'{{"v": ({expression})}}'
+
+    found = Transformers(wrapped).records_or_raise(json.dumps(_ORDER).encode(), Scope())
+
+    assert [json.loads(text) for text in found] == [_json(Jsonata(wrapped).evaluate(_ORDER))]

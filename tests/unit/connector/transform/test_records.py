@@ -1,0 +1,176 @@
+import json
+import threading
+
+import msgspec
+import pytest
+
+from connector.transform import (
+    Outcome,
+    Scope,
+    TooManyRejected,
+    TransformError,
+    Transformers,
+    check_rejected,
+    transform_record,
+)
+
+_SCOPE = Scope("main", "orders", "nl", {"until": "2026-01-01"}, "2026-11-23T06:00:00+00:00", "run")
+
+
+def _made(given: str | list[str] | None, text: str) -> list[str]:
+    outcome = Transformers(given).records(text.encode(), _SCOPE)
+    assert outcome.rejection is None
+    return [record.decode() for record in outcome.records]
+
+
+def test_without_transformers_a_record_is_not_even_parsed() -> None:
+    text = b'{ "this is" no JSON'
+
+    assert Transformers(None).records(text, _SCOPE) == Outcome([text])
+    assert not Transformers(None)
+
+
+@pytest.mark.parametrize(
+    ("expression", "made"),
+    [
+        ('{"a": 1}', ['{"a":1}']),
+        ('[{"a": 1}, {"a": 2}]', ['{"a":1}', '{"a":2}']),
+        ('[{"a": 1}, null, {"a": 2}]', ['{"a":1}', '{"a":2}']),
+        ("null", []),
+        ("nothing.here", []),
+        ("[]", []),
+        ("lines", ['{"n":1}', '{"n":2}']),
+        ('lines.{"n": n, "of": %.id}', ['{"n":1,"of":7}', '{"n":2,"of":7}']),
+    ],
+)
+def test_an_object_replaces_an_array_splits_and_nothing_drops(expression: str, made: list[str]) -> None:
+    assert _made(expression, '{"id":7,"lines":[{"n":1},{"n":2}]}') == made
+
+
+def test_the_next_expression_takes_each_record_that_the_one_before_made() -> None:
+    assert _made(["lines", 'n > 1 ? {"m": n}'], '{"lines":[{"n":1},{"n":2},{"n":3}]}') == ['{"m":2}', '{"m":3}']
+
+
+def test_a_record_that_is_no_object_is_rejected() -> None:
+    outcome = Transformers("id").records(b'{"id":7}', _SCOPE)
+
+    assert outcome.records == []
+    assert "expected an object, an array of objects, or nothing, got 7" in str(outcome.rejection)
+
+
+@pytest.mark.parametrize(
+    "number", ["12345678901234567890", "1.10", "1e400", "-0.0", "1E+2", "0.1000000000000000055511151"]
+)
+@pytest.mark.parametrize("given", ["$", '{"n": n}', '$ ~> |$|{"n": n}|', ["$clone($)", "$merge([$])"]])
+def test_a_number_that_is_only_moved_is_written_as_it_was_read(number: str, given: str | list[str]) -> None:
+    assert _made(given, f'{{"n":{number}}}') == [f'{{"n":{number}}}']
+
+
+@pytest.mark.parametrize(
+    ("expression", "made"),
+    [
+        ('{"n": big + 0}', '{"n":12345678901234567168}'),
+        ('{"n": price * 3}', '{"n":3.3000000000000003}'),
+        ('{"n": $string(big)}', '{"n":"12345678901234567890"}'),
+        ('{"n": $money(price, "*", 3)}', '{"n":3.30}'),
+    ],
+)
+def test_what_is_calculated_is_a_double_unless_it_is_money(expression: str, made: str) -> None:
+    assert _made(expression, '{"big":12345678901234567890,"price":1.10}') == [made]
+
+
+def test_calculating_with_a_number_that_no_double_holds_is_an_error() -> None:
+    outcome = Transformers('{"n": huge + 1}').records(b'{"huge":1e400}', _SCOPE)
+
+    assert "number out of range" in str(outcome.rejection)
+
+
+def test_null_false_zero_and_empty_text_stay_what_they_are() -> None:
+    text = '{"a":null,"b":false,"c":0,"d":"","e":[],"f":{},"g":[null,[1]]}'
+
+    assert _made(["$", '$ ~> |$|{"h": null}|'], text) == [text[:-1] + ',"h":null}']
+
+
+def test_text_outside_unicode_survives() -> None:
+    (record,) = _made('{"a": a, "b": "é"}', '{"a":"\\ud800"}')
+
+    assert json.loads(record) == {"a": "\ud800", "b": "é"}
+
+
+def test_the_scope_is_in_variables() -> None:
+    expression = '{"a": [$connection, $entity, $language, $bookmark.until, $now()]}'
+
+    assert _made(expression, "{}") == ['{"a":["main","orders","nl","2026-01-01","2026-11-23T06:00:00.000Z"]}']
+
+
+def test_a_repeated_invocation_makes_the_same_of_the_same_record() -> None:
+    transformers = Transformers('{"id": $uuid(), "n": $random(), "s": $shuffle([1..20])}')
+
+    assert transformers.records(b'{"id":1}', _SCOPE) == transformers.records(b'{"id":1}', _SCOPE)
+    assert transformers.records(b'{"id":1}', _SCOPE) != transformers.records(b'{"id":2}', _SCOPE)
+
+
+def test_a_rejected_record_comes_with_error_expression_and_position_in_one_line() -> None:
+    outcome = Transformers(["$", '{"n": price + "a"}']).records(b'{"price":1.10,\n"huge":1e400}', _SCOPE)
+
+    assert outcome.records == []
+    assert outcome.line is not None
+    assert b"\n" not in outcome.line
+    assert outcome.line.startswith(b'{"record":{"price":1.10, "huge":1e400},')
+    line = msgspec.json.decode(outcome.line.replace(b"1e400", b"1"))
+    assert line["expression"] == '{"n": price + "a"}'
+    assert line["position"] == 12
+    assert line["error"].startswith("the right side of + must be a number, not 'a' at position 12")
+
+
+def test_a_record_that_is_no_json_is_rejected_whole() -> None:
+    outcome = Transformers("$").records(b'{"id":', _SCOPE)
+
+    assert outcome.rejection is not None
+    assert json.loads(outcome.line or b"")["record"] == '{"id":'
+
+
+def test_the_engine_works_in_other_threads_and_leaves_patterns_to_the_main_one() -> None:
+    found: list[Outcome] = []
+
+    def work() -> None:
+        found.append(Transformers('{"n": $sum([1..10])}').records(b"{}", _SCOPE))
+        found.append(Transformers('{"n": $match("a", /a/)}').records(b"{}", _SCOPE))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+    assert found[0].records == [b'{"n":55}']
+    assert "regular expression outside the main thread" in str(found[1].rejection)
+
+
+@pytest.mark.parametrize(
+    ("seen", "rejected", "share", "final", "fails"),
+    [
+        (100, 0, 0.0, True, False),
+        (100, 1, 0.0, True, True),
+        (2, 1, 0.1, True, False),
+        (1, 1, 0.1, True, True),
+        (1, 1, 1.0, True, True),
+        (20, 2, 0.1, True, False),
+        (20, 3, 0.1, True, True),
+        (999, 999, 0.1, False, False),
+        (1000, 101, 0.1, False, True),
+    ],
+)
+def test_more_than_a_share_of_rejected_records_fails_the_run(
+    seen: int, rejected: int, share: float, final: bool, fails: bool
+) -> None:
+    first = TransformError("divides by zero", expression="1/0", position=1)
+    if not fails:
+        check_rejected(seen, rejected, share=share, first=first, final=final)
+        return
+    with pytest.raises(TooManyRejected, match=f"{rejected} of {seen} records were rejected.*divides by zero"):
+        check_rejected(seen, rejected, share=share, first=first, final=final)
+
+
+def test_expressions_can_be_applied_to_a_record_without_a_scope() -> None:
+    assert transform_record(['{"a": id}'], b'{"id":7}') == [b'{"a":7}']
+    with pytest.raises(TransformError, match="divides by zero"):
+        transform_record(['{"a": 1/0}'], b'{"id":7}')

@@ -1,0 +1,108 @@
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from connector.transform.__main__ import main
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> str:
+    path = tmp_path / "sample.json"
+    path.write_text('{"id": 7, "price": 1.10, "lines": [{"n": 1}, {"n": 2}]}')
+    return str(path)
+
+
+def _run(*arguments: str) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    return main(arguments, out, err), out.getvalue(), err.getvalue()
+
+
+def test_each_step_is_shown_with_what_it_returns(sample: str) -> None:
+    status, out, err = _run('{"id": id, "price": price}', "id = 7 ? $ : null", "nothing", "--input", sample)
+
+    assert (status, err) == (0, "")
+    assert out == (
+        'step 1: {"id": id, "price": price}\n{\n  "id": 7,\n  "price": 1.10\n}\n'
+        'step 2: id = 7 ? $ : null\n{\n  "id": 7,\n  "price": 1.10\n}\n'
+        "step 3: nothing\n(nothing)\n"
+    )
+
+
+def test_a_single_expression_shows_its_records_alone(sample: str) -> None:
+    assert _run("lines", "--input", sample)[1] == '{\n  "n": 1\n}\n{\n  "n": 2\n}\n'
+
+
+def test_an_error_stands_under_a_caret_after_the_steps_that_went_well(sample: str) -> None:
+    status, out, err = _run("lines", '{\n  "n": n + "a"\n}', "--input", sample)
+
+    assert status == 1
+    assert out.startswith("step 1: lines\n")
+    assert err == '  "n": n + "a"\n         ^\nthe right side of + must be a number, not \'a\' at position 11\n'
+
+
+def test_an_expression_may_lie_in_a_file(sample: str, tmp_path: Path) -> None:
+    path = tmp_path / "keep.jsonata"
+    path.write_text('{"id": id}\n')
+
+    assert _run(str(path), "--input", sample)[1] == '{\n  "id": 7\n}\n'
+
+
+def test_saved_transformers_and_tables_come_from_a_folder(sample: str, tmp_path: Path) -> None:
+    (tmp_path / "transformers").mkdir()
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "transformers" / "t.jsonata").write_text('{"a": $lookup_table("t", id)}')
+    (tmp_path / "tables" / "t.json").write_text('{"7": "seven"}')
+    reference = '{"$ref": "s3:config/transformers/t.jsonata"}'
+
+    assert _run(reference, "--input", sample, "--config", str(tmp_path))[1] == '{\n  "a": "seven"\n}\n'
+    status, _, err = _run(reference, "--input", sample)
+    assert status == 1
+    assert "there is no saved transformer 't'" in err
+
+
+def test_parameters_of_a_request_are_tried_with_their_scope(tmp_path: Path) -> None:
+    path = tmp_path / "event.json"
+    path.write_text('{"query": {"reference": "Q-7"}}')
+    expression = (
+        '{"path": {"id": $number($substringAfter(query.reference, "-"))}, "query": {"a": [bookmark.until, now]}}'
+    )
+    scope = ["--bookmark", '{"until": "2026-01-01"}', "--now", "2026-11-23T06:00:00Z", "--language", "nl"]
+
+    status, out, _ = _run(expression, "--input", str(path), "--kind", "parameters", *scope)
+
+    assert status == 0
+    assert json.loads(out) == {
+        "path": {"id": 7},
+        "query": {"a": ["2026-01-01", "2026-11-23T06:00:00Z"]},
+        "payload": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["$", "--input", "/nowhere.json"], "No such file"),
+        (["$", "--input", "SAMPLE", "--bookmark", "{"], "Expecting"),
+        (["$", "--input", "SAMPLE", "--now", "yesterday"], "now must be a time such as"),
+        (["$", "--input", "SAMPLE", "--now", "2026-13-01"], "now must be a time such as"),
+    ],
+)
+def test_a_wrong_command_is_refused_in_one_line(sample: str, arguments: list[str], message: str) -> None:
+    status, out, err = _run(*[sample if argument == "SAMPLE" else argument for argument in arguments])
+
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_it_runs_as_a_command(sample: str) -> None:
+    command = [sys.executable, "-m", "connector.transform", '{"id": id}', "--input", sample]
+    done = subprocess.run(  # noqa: S603 - our own command
+        command, capture_output=True, text=True, check=True, env={"PYTHONPATH": "functions:layers/lightspeed"}
+    )
+
+    assert done.stdout == '{\n  "id": 7\n}\n'
