@@ -1,16 +1,19 @@
 """Bookmarks: where the next incremental run starts. They move last, and only from the value that a run started from.
 
-Before a run writes its manifest it notes in the bookmark, as `pending`, where it is about to move it. A run that was
-killed between manifest and bookmark is so finished by the next one: it finds the manifest there and takes the note for
-true instead of landing the window again. Without the manifest the note counts for nothing.
+A run ends with one conditional write: its manifests and where the bookmark moves, noted in the bookmark as `pending`.
+From then on it is decided. What is left, the manifests and then the bookmark, is done by whoever comes: the run itself,
+the next one if it was killed, or both at once, for all of them write the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
+from connector.errors import ConnectorError
+from lightspeed.parameters import parse_time
 from subscribe.landing import AlreadyWritten, Bucket, bookmark_key
 
 
@@ -39,8 +42,22 @@ class Lease(msgspec.Struct, frozen=True):
     until: str
 
 
+class Found(NamedTuple):
+    """What is known of a subscription.
+
+    Attributes:
+        bookmark: How far it has been read.
+        lease: Of the run that goes on later, if any.
+        etag: Of the object; empty where there is none yet.
+    """
+
+    bookmark: Bookmark
+    lease: Lease | None
+    etag: str
+
+
 class _Pending(msgspec.Struct, frozen=True):
-    manifest: str
+    manifests: Mapping[str, Any]
     bookmark: Bookmark
 
 
@@ -61,35 +78,60 @@ class Bookmarks:
         self._bucket = bucket
         self._key = bookmark_key(connection, subscription)
 
-    def load(self) -> tuple[Bookmark, Lease | None, str]:
-        """Return the bookmark, the run under way if any, and the ETag (empty where there is no bookmark yet).
+    def load(self) -> Found:
+        """Return the bookmark and who is at work on it.
 
-        A run that was killed between manifest and bookmark is finished here.
+        A run that was killed after it was decided is finished here.
         """
-        found = self._bucket.read_json(self._key)
-        if found is None:
-            return Bookmark(), None, ""
-        stored, etag = msgspec.convert(found[0], _Stored), found[1]
-        if stored.pending is not None and self._bucket.read_json(stored.pending.manifest) is not None:
-            stored = _Stored(stored.pending.bookmark)
-            etag = self._write(stored, etag)
-        return stored.bookmark, stored.running, etag
+        stored, etag = self._read()
+        if stored.pending is None:
+            return Found(stored.bookmark, stored.running, etag)
+        self._bucket.write_manifests(stored.pending.manifests)
+        after = stored.pending.bookmark
+        try:
+            return Found(after, None, self._write(_Stored(after), etag))
+        except AlreadyWritten:
+            return self.load()
+
+    def look(self) -> Bookmark:
+        """Return the bookmark as a run would find it, without finishing one that was killed."""
+        stored, _ = self._read()
+        return stored.bookmark if stored.pending is None else stored.pending.bookmark
 
     def hold(self, bookmark: Bookmark, lease: Lease, etag: str) -> str:
         """Note that a run goes on later; return the new ETag."""
         return self._write(_Stored(bookmark, running=lease), etag)
 
-    def intend(self, before: Bookmark, after: Bookmark, manifest: str, etag: str) -> str:
-        """Note where the bookmark is about to move once this manifest is there; return the new ETag."""
-        return self._write(_Stored(before, pending=_Pending(manifest, after)), etag)
+    def decide(self, before: Bookmark, after: Bookmark, manifests: Mapping[str, Any], etag: str) -> str:
+        """Note where the bookmark moves once these manifests, by key, are there; return the new ETag."""
+        return self._write(_Stored(before, pending=_Pending(manifests, after)), etag)
 
     def move(self, after: Bookmark, etag: str) -> None:
         """Move the bookmark; that another run has finished this move already is as good."""
         try:
             self._write(_Stored(after), etag)
         except AlreadyWritten:
-            if self.load()[0] != after:
+            if self.load().bookmark != after:
                 raise
 
+    def _read(self) -> tuple[_Stored, str]:
+        try:
+            found = self._bucket.read_json(self._key)
+            if found is None:
+                return _Stored(), ""
+            stored = msgspec.convert(found[0], _Stored)
+            parse_time(stored.bookmark.until or "2000-01-01")
+        except (ValueError, msgspec.ValidationError) as error:
+            advice = "restore an earlier version of this object, or delete it to start anew"
+            raise ConnectorError(f"the bookmark {self._key} cannot be read: {error}; {advice}") from error
+        return stored, found[1]
+
     def _write(self, stored: _Stored, etag: str) -> str:
-        return self._bucket.write_json(self._key, msgspec.to_builtins(stored), etag=etag)
+        value = msgspec.to_builtins(stored)
+        try:
+            return self._bucket.write_json(self._key, value, etag=etag)
+        except AlreadyWritten:  # by this very call, if S3's first answer was lost
+            found = self._bucket.read_json(self._key)
+            if found is None or found[0] != value:
+                raise
+            return found[1]

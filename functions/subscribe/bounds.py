@@ -50,6 +50,11 @@ class Bounds:
         """Hear how long a page took; the slowest decides how many still fit."""
         self._slowest_seconds = max(self._slowest_seconds, seconds)
 
+    def spent(self) -> bool:
+        """Whether the shop's last answer leaves nothing above the reserve, because others are at work as well."""
+        quota = self._transport.quota
+        return quota is not None and quota.room(self._reserve_percent) == 0
+
     def room(self) -> int:
         """Return how many requests may be sent now, after waiting a few seconds for the quota if need be.
 

@@ -37,6 +37,9 @@ class RunState(msgspec.Struct, array_like=True):
         doubt: Why completeness cannot be shown, or empty.
         recent: Id and time of the records at the window's end, for the next run's overlap.
         pending: Parents of the page under way whose nested records are not landed yet.
+        transformed: Records given to the entity transformer so far.
+        rejected: How many of them it rejected.
+        rejected_parts: Parts of rejected records so far, by language, in order.
     """
 
     run_id: str
@@ -54,17 +57,20 @@ class RunState(msgspec.Struct, array_like=True):
     doubt: str = ""
     recent: dict[str, str] = {}
     pending: list[int | str] = []
+    transformed: int = 0
+    rejected: int = 0
+    rejected_parts: dict[str, list[Part]] = {}
 
 
 class _Cursor(msgspec.Struct, array_like=True):
     version: int
     fingerprint: str
-    state: RunState
+    state: msgspec.Raw
 
 
 def encode(state: RunState, fingerprint: str) -> str:
     """Return the state as a cursor of the request with this fingerprint."""
-    packed = zlib.compress(msgspec.json.encode(_Cursor(VERSION, fingerprint, state)), 9)
+    packed = zlib.compress(msgspec.json.encode([VERSION, fingerprint, state]), 9)
     return base64.urlsafe_b64encode(packed).decode()
 
 
@@ -75,11 +81,15 @@ def decode(cursor: str, fingerprint: str) -> RunState:
         RequestError: It is no cursor, or of another version, or belongs to another request.
     """
     try:
-        found = msgspec.json.decode(zlib.decompress(base64.urlsafe_b64decode(cursor.encode())), type=_Cursor)
+        text = zlib.decompress(base64.urlsafe_b64decode(cursor.encode()))
+        return _state(msgspec.json.decode(text, type=_Cursor), fingerprint)
     except (binascii.Error, zlib.error, msgspec.MsgspecError, ValueError):
         raise RequestError(["cursor is not one that a partial result gave"]) from None
+
+
+def _state(found: _Cursor, fingerprint: str) -> RunState:
     if found.version != VERSION:
         raise RequestError([f"cursor has version {found.version}, this is version {VERSION}; start the run anew"])
     if found.fingerprint != fingerprint:
         raise RequestError(["cursor belongs to another request; pass it back in the same event"])
-    return found.state
+    return msgspec.json.decode(found.state, type=RunState)

@@ -6,11 +6,12 @@ same keys. The manifest is written last and once: without it a run does not exis
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,10 @@ import msgspec
 from botocore.exceptions import ClientError
 from isal import isal_zlib
 
-PART_BYTES = 16 * 1024 * 1024
-"""A part is closed when it holds this much, compressed: tens of thousands of orders, a size query engines like."""
+PART_BYTES = 8 * 1024 * 1024
+"""A part is closed when it holds this much, compressed: twenty thousand orders, 80 MB of JSON. Memory holds one."""
 
+_CONDITION_FAILED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
 _GZIP = 31
 _LEVEL = 2
 
@@ -63,6 +65,31 @@ def bookmark_key(connection: str, subscription: str) -> str:
     return f"state/connection={connection}/{subscription.replace('/', '.')}.json"
 
 
+def rejected_key(prefix: str, number: int) -> str:
+    """Return the key of a part of records that a transformer rejected; numbers start at 0."""
+    return f"{prefix}rejected-{number:05}.jsonl.gz"
+
+
+def tombstones_key(prefix: str, number: int) -> str:
+    """Return the key of a part that names deleted records; numbers start at 0."""
+    return f"{prefix}deleted-{number:05}.jsonl.gz"
+
+
+def ids_key(connection: str, subscription: str) -> str:
+    """Return the key of the index of ids that reconcile runs compare with."""
+    return f"state/connection={connection}/{subscription.replace('/', '.')}.ids.jsonl.gz"
+
+
+def turn_key(connection: str, subscription: str) -> str:
+    """Return the key of the note which reconcile run is under way."""
+    return f"state/connection={connection}/{subscription.replace('/', '.')}.ids.turn"
+
+
+def kept_key(run_id: str, digest: str) -> str:
+    """Return the key of what a reconcile run keeps between two invocations, by its content."""
+    return f"state/passes/{run_id}/{digest}.jsonl.gz"
+
+
 def run_key(run_id: str) -> str:
     """Return the key of the last result of a run."""
     return f"state/runs/{run_id}.json"
@@ -78,13 +105,18 @@ class Bucket:
 
     def read_json(self, key: str) -> tuple[Any, str] | None:
         """Return an object's JSON value and its ETag, or `None` if there is no such object."""
+        found = self.read(key)
+        return None if found is None else (json.loads(found[0]), found[1])
+
+    def read(self, key: str) -> tuple[bytes, str] | None:
+        """Return an object's bytes and its ETag, or `None` if there is no such object."""
         try:
             answer = self._s3.get_object(Bucket=self._name, Key=key)
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
                 return None
             raise
-        return json.loads(answer["Body"].read()), answer["ETag"]
+        return answer["Body"].read(), answer["ETag"]
 
     def write_json(self, key: str, value: object, *, etag: str | None = None, once: bool = False) -> str:
         """Write an object and return its ETag.
@@ -99,33 +131,64 @@ class Bucket:
             AlreadyWritten: The condition does not hold.
         """
         body = json.dumps(value, ensure_ascii=False, indent=1).encode()
-        condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"} if once or etag == "" else {}
+        return self.write(key, body, content_type="application/json", etag="" if once else etag)
+
+    def write(self, key: str, body: bytes, *, content_type: str = "application/gzip", etag: str | None = None) -> str:
+        """Write an object's bytes and return its ETag; `etag` as in `write_json`.
+
+        Raises:
+            AlreadyWritten: The condition does not hold.
+        """
+        condition = {} if etag is None else {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
         try:
-            answer = self._s3.put_object(
-                Bucket=self._name, Key=key, Body=body, ContentType="application/json", **condition
-            )
+            answer = self._s3.put_object(Bucket=self._name, Key=key, Body=body, ContentType=content_type, **condition)
         except ClientError as error:
-            if error.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"):
+            if error.response["Error"]["Code"] in _CONDITION_FAILED:
                 raise AlreadyWritten(key) from error
             raise
         return str(answer["ETag"])
 
+    def write_manifests(self, manifests: Mapping[str, object]) -> None:
+        """Write the manifests of a run by key, in order; one that is there already says the same and stays."""
+        for key, manifest in manifests.items():
+            with contextlib.suppress(AlreadyWritten):
+                self.write_json(key, manifest, once=True)
+
     def write_part(self, key: str, body: bytes | bytearray) -> None:
-        """Write a part, over an earlier one of the same run."""
-        self._s3.put_object(Bucket=self._name, Key=key, Body=body, ContentType="application/gzip")
+        """Write a part, over an earlier one of the same run as long as no manifest names that.
+
+        Raises:
+            AlreadyWritten: The run has its manifest: it was invoked twice at once, and the other was faster.
+        """
+        part = {"Bucket": self._name, "Key": key, "Body": body, "ContentType": "application/gzip"}
+        try:
+            self._s3.put_object(**part, IfNoneMatch="*")
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _CONDITION_FAILED:
+                raise
+            if self.read_json(manifest_key(key[: key.rindex("/") + 1])) is not None:
+                raise AlreadyWritten(key) from error
+            self._s3.put_object(**part)
 
     def first_records(self, key: str, most: int) -> list[bytes]:
         """Return the text of the first records of a part, at most so many."""
         with gzip.open(self._s3.get_object(Bucket=self._name, Key=key)["Body"]) as lines:
             return [line.rstrip(b"\n") for line in itertools.islice(lines, most)]
 
-    def delete_parts_but(self, prefix: str, keep: Iterable[str]) -> None:
+    def manifests(self, prefix: str) -> list[tuple[float, str]]:
+        """Return when each manifest under a prefix was written, in epoch seconds, and its key; oldest first."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix)
+        found = (item for page in pages for item in page.get("Contents", ()))
+        written = (item for item in found if item["Key"].endswith(manifest_key("/")))
+        return sorted((item["LastModified"].timestamp(), item["Key"]) for item in written)
+
+    def delete_parts_but(self, prefix: str, keep: Iterable[str], *, kind: str = "") -> None:
         """Delete the parts of a run that an invocation left which did not come to its end."""
         wanted = set(keep)
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=f"{prefix}part-")
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix + kind)
         for page in pages:
             for found in page.get("Contents", ()):
-                if found["Key"] not in wanted:
+                if found["Key"] not in wanted and found["Key"].endswith(".jsonl.gz"):
                     self._s3.delete_object(Bucket=self._name, Key=found["Key"])
 
 
@@ -135,26 +198,28 @@ class Chunk:
 
     Attributes:
         recent: Time of change by id of those that the next incremental run will see again.
+        rejected: Lines for what could not be transformed, not compressed yet.
     """
 
     member: bytes
     records: int
     recent: dict[str, str]
+    rejected: list[bytes]
 
 
-def chunk(texts: list[bytes], recent: dict[str, str] | None = None) -> Chunk:
+def chunk(texts: list[bytes], recent: dict[str, str] | None = None, rejected: list[bytes] | None = None) -> Chunk:
     """Compress records, one a line; readers take gzip members one after another for one file."""
     member = isal_zlib.compress(b"\n".join(texts) + b"\n", _LEVEL, _GZIP) if texts else b""
-    return Chunk(member, len(texts), recent or {})
+    return Chunk(member, len(texts), recent or {}, rejected or [])
 
 
 class PartWriter:
     """Joins chunks to parts of `PART_BYTES` and writes each as soon as it is full."""
 
-    def __init__(self, bucket: Bucket, prefix: str, next_number: int) -> None:
-        """Take where the parts go and the number of the first."""
+    def __init__(self, bucket: Bucket, key: Callable[[int], str], next_number: int) -> None:
+        """Take what names a part by its number, and the number of the first."""
         self._bucket = bucket
-        self._prefix = prefix
+        self._key = key
         self._number = next_number
         self._body = bytearray()
         self._records = 0
@@ -170,7 +235,7 @@ class PartWriter:
         if not self._records:
             return None
         part = Part(self._records, len(self._body), hashlib.sha256(self._body).hexdigest())
-        self._bucket.write_part(part_key(self._prefix, self._number), self._body)
+        self._bucket.write_part(self._key(self._number), self._body)
         self._number += 1
         self._body = bytearray()
         self._records = 0

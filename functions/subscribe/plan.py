@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from connector.transform import transform_parameters, transformers
+from connector.errors import RequestError
+from connector.transform import Transformers
 from lightspeed import Endpoint, Parameters
 from lightspeed.catalogue import parent_of
-from lightspeed.parameters import parse_time
 from lightspeed.records import Window
+from lightspeed.windows import closed_window
 from subscribe.request import EVERY, SubscribeRequest
 
 SETTLE = timedelta(seconds=5)
@@ -18,8 +19,6 @@ SETTLE = timedelta(seconds=5)
 
 OVERLAP = timedelta(seconds=60)
 """How far an incremental window reaches back behind its bookmark; what was landed already is dropped."""
-
-_CANNOT_LET_ROWS_IN = ("limit", "fields", "since_id", "created_at_min", "created_at_max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,15 @@ class Read:
     parameters: Parameters
 
 
-def plan_reads(request: SubscribeRequest, default_language: str, *, bookmark: str | None, now: str) -> list[Read]:
+def plan_reads(
+    request: SubscribeRequest,
+    default_language: str,
+    transformers: Transformers | None,
+    *,
+    bookmark: Mapping[str, str] | None,
+    now: str,
+    seed: str,
+) -> list[Read]:
     """Return every reading of a run, in order; those of one language stand together.
 
     An entity whose records read the same in every language is read in the first only.
@@ -47,11 +54,14 @@ def plan_reads(request: SubscribeRequest, default_language: str, *, bookmark: st
     Args:
         request: The event.
         default_language: The connection's.
-        bookmark: ISO-8601, as the input transformer sees it.
+        transformers: The input transformer, if there is one.
+        bookmark: As the input transformer sees it.
         now: ISO-8601; the run's start, so that a resumed run plans the same.
+        seed: Of random functions, for the same reason.
 
     Raises:
         TransformError: The input transformer failed.
+        RequestError: The parameters hold what the run decides itself.
     """
     reads = []
     languages = request.languages or [request.language or default_language]
@@ -65,11 +75,16 @@ def plan_reads(request: SubscribeRequest, default_language: str, *, bookmark: st
             "connection": request.connection,
             "entity": request.entity,
             "language": language,
-            "bookmark": None if bookmark is None else {"until": bookmark},
+            "bookmark": bookmark,
             "now": now,
         }
-        for parameters in transform_parameters(transformers(request.input_transformer), document):
-            reads.append(_read(request.endpoint, language, parameters))
+        plain = [Parameters(request.parameters.path, request.parameters.query)]
+        for parameters in transformers.parameters(document, seed) if transformers is not None else plain:
+            read = _read(request.endpoint, language, parameters)
+            errors = _errors(request, read)
+            if errors:
+                raise RequestError(errors)
+            reads.append(read)
     return reads
 
 
@@ -79,6 +94,25 @@ def _read(endpoint: Endpoint, language: str, parameters: Parameters) -> Read:
         return Read("each", parent, language, parameters)
     single = "id" in parameters.path or not endpoint.collection
     return Read("get" if single else "list", endpoint, language, parameters)
+
+
+def _errors(request: SubscribeRequest, read: Read) -> list[str]:
+    """Return what a run decides itself and its parameters, after the input transformer, may not hold."""
+    query, errors = read.parameters.query, []
+    if "page" in query:
+        errors.append("query page is not needed: every page is read (max_records stops earlier)")
+    if "id" in query and "id" not in read.endpoint.filter_names:
+        errors.append(f'id names one record and stands in path: {{"path": {{"id": {query["id"]!r:.40}}}}}')
+    if request.mode != "incremental":
+        return errors
+    if "id" in read.parameters.path:
+        errors.append("mode incremental follows a list; leave out path id, or use mode full for one record")
+    if "fields" in query:
+        errors.append("mode incremental needs id and updatedAt of every record; leave out query fields")
+    by = (read.endpoint.incremental or "").removesuffix("_min")
+    if by and {f"{by}_min", f"{by}_max"} & set(query):
+        errors.append(f"mode incremental sets {by}_min and {by}_max itself; leave them out (since says where to start)")
+    return errors
 
 
 def languages_of(reads: Sequence[Read]) -> list[str]:
@@ -91,28 +125,11 @@ def window_of(
 ) -> tuple[Window | None, bool]:
     """Return the closed window of a list, and whether it is sure that no row can enter the list while it is read.
 
-    An incremental run reads what changed between `start` and `end`. A full run reads what was created up to `end`; a
-    record changed meanwhile stays in such a window and is not lost. Times that the user filters by narrow the window.
-    A full run with any other filter may see rows enter: an order may just get the status that is asked for.
-
     Args:
         request: The event.
         read: One reading of its plan.
         start: Of an incremental window.
         end: Of every window.
     """
-    known, query = read.endpoint.filter_names, {} if read.operation == "each" else read.parameters.query
-    if request.mode == "incremental":
-        by_update = read.endpoint.incremental == "updated_at_min"
-        return Window("updated_at" if by_update else "created_at", start, end), True
-    by_update = "updated_at_max" in known and ("updated_at_min" in query or "updated_at_max" in query)
-    if not by_update and "created_at_max" not in known:
-        return None, False
-    by = "updated_at" if by_update else "created_at"
-    earliest, latest = _time(query.get(f"{by}_min")), _time(query.get(f"{by}_max"))
-    window = Window("updated_at" if by_update else "created_at", earliest, min(end, latest) if latest else end)
-    return window, by_update or all(name in _CANNOT_LET_ROWS_IN for name in query)
-
-
-def _time(value: object) -> datetime | None:
-    return parse_time(value) if isinstance(value, str) else None
+    query = {} if read.operation == "each" else read.parameters.query
+    return closed_window(read.endpoint, query, start, end, incremental=request.mode == "incremental")

@@ -10,17 +10,18 @@ from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from connector.errors import UnknownRun
+from connector.errors import SettingsError, UnknownRun
 from connector.http import json_body, prefers_async, resolver, respond_json
 from connector.problems import problem
+from connector.transform.routes import register as register_transform
 from lightspeed import CATALOGUE, PAGE_LIMIT, LightspeedError, RateLimited, find
 from lightspeed.check import check, diagnosis
 from lightspeed.describe import describe
 from subscribe.landing import run_key
-from subscribe.request import SubscribeRequest, subscribe_request
+from subscribe.request import RUN_ID, SubscribeRequest, subscribe_request
 
 if TYPE_CHECKING:
-    from subscribe.app import Wiring
+    from subscribe.wiring import Wiring
 
 ANSWER_SECONDS = 22.0
 """How long a call may take before its run goes on in the state machine; API Gateway gives up at 30."""
@@ -43,6 +44,7 @@ def _routes() -> APIGatewayHttpResolver:
     app.get("/entities/.+")(lambda: respond_json(200, describe(find(_after(app, "/entities/")))))
     app.get("/connections/.+")(lambda: _check(app, _after(app, "/connections/")))
     app.get("/runs/.+")(lambda: _run(_held(app), _after(app, "/runs/")))
+    register_transform(app, lambda: _held(app).library)
     app.post("/subscribe")(lambda: _subscribe(app))
     return app
 
@@ -70,6 +72,10 @@ def _subscribe(app: APIGatewayHttpResolver) -> Response[Any]:
     held, request = _held(app), subscribe_request(json_body(app))
     run_id = request.run_id or app.context["run_id"]
     remaining = _deadline()
+    if request.plan:
+        return respond_json(200, held.plan(request, run_id, remaining))
+    if request.run_id and not request.cursor and _running(_execution(held, run_id)):
+        return respond_json(202, {"run_id": run_id, "status": "running"}, {"Location": f"/runs/{run_id}"})
     if prefers_async(app):
         held.subscription(request, run_id, remaining).check()
         return _carry_on(held, request, {"run_id": run_id, "status": "running"})
@@ -77,7 +83,8 @@ def _subscribe(app: APIGatewayHttpResolver) -> Response[Any]:
     if result.body["status"] == "partial":
         if not held.settings.sync_state_machine_arn:
             message = "the quota or the time of one call is used up, and no state machine is set to carry the run on"
-            raise RateLimited(message, method="GET", path="/", retry_after_seconds=result.body["resume_after_seconds"])
+            wait = result.body["resume_after_seconds"]
+            raise RateLimited(message, method="POST", path="/subscribe", retry_after_seconds=max(1, wait))
         return _carry_on(held, request, result.body)
     data = _data(held, result.body["objects"])
     body = json.dumps(result.body, ensure_ascii=False, separators=(",", ":"))
@@ -97,6 +104,8 @@ def _data(held: Wiring, objects: list[str]) -> str:
 
 def _carry_on(held: Wiring, request: SubscribeRequest, body: dict[str, Any]) -> Response[Any]:
     """Start the state machine with the request, from the cursor on if there is one, and answer where to look."""
+    if not held.settings.sync_state_machine_arn:
+        raise SettingsError(["SYNC_STATE_MACHINE_ARN is not set, so no run can go on by itself"])
     event = request.as_event(cursor=body.get("cursor"))
     step_functions = held.aws.client("stepfunctions")
     run_id = body["run_id"]
@@ -110,9 +119,11 @@ def _carry_on(held: Wiring, request: SubscribeRequest, body: dict[str, Any]) -> 
 
 
 def _run(held: Wiring, run_id: str) -> Response[Any]:
+    if not RUN_ID.fullmatch(run_id):
+        raise UnknownRun(f"unknown run {run_id!r}: a run_id holds up to 80 letters, digits and . _ = -")
     found = held.bucket.read_json(run_key(run_id))
     note: dict[str, Any] = found[0] if found is not None else {"run_id": run_id}
-    for inner in ("cursor", "fingerprint", "single"):
+    for inner in ("cursor", "fingerprint", "single", "manifests"):
         note.pop(inner, None)
     if note.get("status") != "complete":
         execution = _execution(held, run_id)
@@ -136,6 +147,10 @@ def _execution(held: Wiring, run_id: str) -> dict[str, Any] | None:
     except (step_functions.exceptions.ExecutionDoesNotExist, step_functions.exceptions.InvalidArn):
         return None
     return found
+
+
+def _running(execution: dict[str, Any] | None) -> bool:
+    return execution is not None and execution["status"] == "RUNNING"
 
 
 def _deadline() -> Any:

@@ -99,6 +99,9 @@ class SometimesClosed:
             raise Interrupted
         return self.rng.randrange(1, 40)
 
+    def spent(self) -> bool:
+        return self.rng.random() < self.chance / 10
+
     def took(self, seconds: float) -> None:
         pass
 

@@ -13,7 +13,7 @@ from lightspeed import envelope
 from lightspeed.catalogue import find
 from lightspeed.errors import UnexpectedResponse
 from lightspeed.parameters import PAGE_LIMIT, Parameters, Request, build_request
-from lightspeed.transport import Facts, Response, Transport, api_error, first_words
+from lightspeed.transport import Facts, Response, Transport, api_error, redacted_words
 
 _Found = TypeVar("_Found")
 _NO_PARAMETERS = Parameters()
@@ -140,7 +140,7 @@ class Client:
         except envelope.EnvelopeError as error:
             raise UnexpectedResponse(str(error), status=response.status, **facts) from error
         except msgspec.DecodeError as error:
-            message = f"expected JSON, got: {redact(first_words(response.body))}"
+            message = f"expected JSON, got: {redacted_words(response.body, self.transport.connection)}"
             raise UnexpectedResponse(message, status=response.status, **facts) from error
 
 

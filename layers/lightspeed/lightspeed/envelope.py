@@ -14,6 +14,7 @@ import msgspec
 from lightspeed.endpoints import Endpoint
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LISTS = msgspec.json.Decoder(dict[str, list[msgspec.Raw]])
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _ERROR = msgspec.json.Decoder(dict[str, object])
 _API_KEY = re.compile(rb'("apiKey"\s*:\s*)"(?:[^"\\]|\\.)*"')
@@ -46,23 +47,37 @@ def records(body: bytes, endpoint: Endpoint) -> list[bytes]:
         ErrorInside: It carries an `error`.
         msgspec.DecodeError: It is no JSON.
     """
-    if _first(body) == b"[":
-        found = _ARRAY.decode(body)
-    else:
-        members = _members(body)
-        lists = {key: text for key, text in members.items() if _first(text) == b"["}
-        known = (endpoint.items, endpoint.item, *endpoint.also)
-        key = next((key for key in known if key is not None and key in members), None)
-        if key is None and len(lists) == 1:
-            key = next(iter(lists))
-        if key is None:
-            raise EnvelopeError(f"expected a list under {endpoint.items!r}, found {_keys(members)}")
-        if key not in lists:
-            if bytes(members[key]).strip() in (b"{}", b"null", b"false"):
-                return []
-            raise EnvelopeError(f"expected a list under {key!r}")
-        found = _ARRAY.decode(lists[key])
-    return [one_line(bytes(record)) for record in found]
+    found = _usual(body, endpoint)
+    if found is None:
+        found = _ARRAY.decode(body) if _first(body) == b"[" else _unusual(body, endpoint)
+    if b"\n" in body or b"\r" in body:
+        return [one_line(bytes(record)) for record in found]
+    return [bytes(record) for record in found]
+
+
+def _usual(body: bytes, endpoint: Endpoint) -> list[msgspec.Raw] | None:
+    """Return the list under its known key in one pass; `None` where the body is anything else."""
+    try:
+        members = _LISTS.decode(body)
+    except msgspec.ValidationError:
+        return None
+    return members.get(endpoint.items or "") if "error" not in members else None
+
+
+def _unusual(body: bytes, endpoint: Endpoint) -> list[msgspec.Raw]:
+    members = _members(body)
+    lists = {key: text for key, text in members.items() if _first(text) == b"["}
+    known = (endpoint.items, endpoint.item, *endpoint.also)
+    key = next((key for key in known if key is not None and key in members), None)
+    if key is None and len(lists) == 1:
+        key = next(iter(lists))
+    if key is None:
+        raise EnvelopeError(f"expected a list under {endpoint.items!r}, found {_keys(members)}")
+    if key not in lists:
+        if bytes(members[key]).strip() in (b"{}", b"null", b"false"):
+            return []
+        raise EnvelopeError(f"expected a list under {key!r}")
+    return _ARRAY.decode(lists[key])
 
 
 def record(body: bytes, endpoint: Endpoint, answer: str | None, *, several: bool = False) -> bytes:

@@ -27,7 +27,7 @@ ASSUMED_PAGE_SECONDS = 0.5
 OVERHEAD_SECONDS = 1.0
 """Billed for each invocation besides the shop's answers: its start, the secret and the objects. Assumed."""
 
-RECORDS_PER_PART = 30_000
+RECORDS_PER_PART = 20_000
 """Of one landed object: 16 MB compressed, at half a kB each, as orders have. Assumed."""
 
 _LEAST_ROOM = 3

@@ -41,6 +41,12 @@ THREADS = 8
 BATCH = 64
 """The most pages between two counts: a count is then 1.6 % of the requests."""
 
+TRANSFORMED_BATCH = 8
+"""The same where whole records are held until they are counted, to be transformed."""
+
+PARENTS_AT_ONCE = 40
+"""Parents whose nested records are read between two looks at quota and time."""
+
 TAIL = 4000
 """How many ids are carried from one process to the next."""
 

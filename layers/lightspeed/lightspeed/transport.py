@@ -292,7 +292,7 @@ def _error(
             f"{status} a redirect, which is never followed with credentials", status=status, **facts
         )
     envelope_error = envelope.error_message(body)
-    message = connection.redact(envelope_error[1] if envelope_error else first_words(body))
+    message = connection.redact(envelope_error[1]) if envelope_error else redacted_words(body, connection)
     if status == 429:
         return RateLimited(message, retry_after_seconds=retry_after_seconds(headers), **facts)
     if status == 404 and envelope_error and _means_language(message.lower(), facts["path"]):
@@ -332,6 +332,11 @@ def first_words(body: bytes) -> str:
     """Return the first words of a body that is not the error envelope, without markup, at most 200 characters."""
     text = unescape(_TAGS.sub(b" ", body[:20_000]).decode(errors="replace"))
     return " ".join(text.split())[:200] or "an empty body"
+
+
+def redacted_words(body: bytes, connection: Connection) -> str:
+    """Return the first words with key and secrets masked, also one that the end of the words would cut in two."""
+    return connection.redact(first_words(connection.redact(body.decode(errors="replace")).encode()))
 
 
 def _date(header: str | None) -> datetime | None:

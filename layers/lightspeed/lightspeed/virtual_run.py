@@ -12,13 +12,10 @@ from typing import Literal
 
 from lightspeed.parameters import PAGE_LIMIT
 from lightspeed.quota import REQUESTS_PER_SECOND
-from lightspeed.reading import BATCH, THREADS
+from lightspeed.reading import BATCH, PARENTS_AT_ONCE, THREADS
 
 INVOCATION_SECONDS = 900
 """The longest that one invocation lasts, as the template sets it."""
-
-PARENTS_AT_ONCE = 40
-"""How many parents' records a run asks for before it looks at the quota again."""
 
 _PATIENCE_SECONDS = 5
 _ENDING_SECONDS = 5

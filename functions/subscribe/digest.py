@@ -1,0 +1,131 @@
+"""What is landed of the records that were read: without those landed before, masked, transformed, as many as wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from connector.transform import REJECTED_SHARE, Scope, TransformError, Transformers, check_rejected
+from lightspeed.envelope import mask_api_key
+from lightspeed.parameters import parse_time
+from lightspeed.records import Record
+from subscribe.cursor import RunState
+from subscribe.landing import Chunk, chunk
+from subscribe.plan import OVERLAP
+from subscribe.request import SubscribeRequest
+
+
+class Digest:
+    """Makes chunks of the records of one run.
+
+    Attributes:
+        stopped: Whether records were left out because `max_records` are landed.
+    """
+
+    def __init__(
+        self,
+        request: SubscribeRequest,
+        state: RunState,
+        landed: Mapping[str, str],
+        transformers: Transformers | None,
+        bookmark: Mapping[str, str] | None,
+    ) -> None:
+        """Take what decides over a record.
+
+        Args:
+            request: The event.
+            state: Of the run; what was given to the transformer and rejected is counted in it.
+            landed: Time of change by id of what the run before landed shortly before the bookmark.
+            transformers: The entity transformer, if there is one.
+            bookmark: As transformers see it.
+        """
+        self._request = request
+        self._state = state
+        self._landed = landed
+        self._transformers = transformers
+        self._bookmark = bookmark
+        self._first_rejection: TransformError | None = None
+        self.stopped = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether records are only dropped or masked, which any thread may do at any time."""
+        return self._transformers is None and self._request.max_records is None
+
+    def of(self, records: list[Record], language: str) -> Chunk:
+        """Return what is landed of a page."""
+        records, recent = self.not_landed_before(records)
+        texts = [record.text for record in records]
+        if self._request.entity == "account":
+            texts = [mask_api_key(text) for text in texts]
+        return self.of_texts(texts, language, recent)
+
+    def of_texts(self, texts: list[bytes], language: str, recent: dict[str, str] | None = None) -> Chunk:
+        """Return what is landed of records of which nothing but their text is known."""
+        rejected: list[bytes] = []
+        if self._transformers is not None:
+            texts = self._transformed(self._transformers, texts, language, rejected)
+        room = self.room()
+        if room is not None and len(texts) > room:
+            self.stop()
+            texts = texts[:room]
+        return chunk(texts, recent, rejected)
+
+    def not_landed_before(self, records: list[Record]) -> tuple[list[Record], dict[str, str]]:
+        """Drop what the run before has landed, and return besides what the next one will see again."""
+        if self._request.mode != "incremental":
+            return records, {}
+        overlap = parse_time(self._state.window_end) - OVERLAP
+        recent = {str(r.id): r.changed for r in records if r.changed and _comes_again(r.changed, overlap)}
+        return [record for record in records if self._landed.get(str(record.id)) != (record.changed or "")], recent
+
+    def room(self) -> int | None:
+        """Return how many more records `max_records` lets in, or `None` for any number."""
+        most = self._request.max_records
+        return None if most is None else max(0, most - self._state.records)
+
+    def stop(self) -> None:
+        """Note that records were left out."""
+        self.stopped = True
+        self._state.doubt = self._state.doubt or "stopped after max_records"
+
+    def check_rejected(self, *, final: bool) -> None:
+        """Fail a run of which too much was rejected.
+
+        Raises:
+            TooManyRejected: So it was.
+        """
+        percent = self._request.max_rejected_percent
+        share = REJECTED_SHARE if percent is None else percent / 100
+        state = self._state
+        check_rejected(state.transformed, state.rejected, share=share, first=self._first_rejection, final=final)
+
+    def _transformed(
+        self, transformers: Transformers, texts: list[bytes], language: str, rejected: list[bytes]
+    ) -> list[bytes]:
+        scope = Scope(
+            connection=self._request.connection,
+            entity=self._request.entity,
+            language=language,
+            bookmark=self._bookmark,
+            now=self._state.started,
+            seed=self._state.run_id,
+        )
+        transformed = []
+        for text in texts:
+            outcome = transformers.records(text, scope)
+            transformed += outcome.records
+            if outcome.line is not None:
+                rejected.append(outcome.line)
+                self._first_rejection = self._first_rejection or outcome.rejection
+        self._state.transformed += len(texts)
+        self._state.rejected += len(rejected)
+        self.check_rejected(final=False)
+        return transformed
+
+
+def _comes_again(changed: str, overlap: datetime) -> bool:
+    try:
+        return parse_time(changed) >= overlap
+    except ValueError:
+        return True

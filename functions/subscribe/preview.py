@@ -1,0 +1,89 @@
+"""What a run would take, said before it: the shop is asked for counts, and nothing is landed or written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from connector.transform import Library, load
+from lightspeed import Client, Clock
+from lightspeed.estimate import Counter, Span, estimate
+from lightspeed.parameters import PAGE_LIMIT, parse_time
+from lightspeed.virtual_run import Operation
+from subscribe.bookmarks import Bookmarks
+from subscribe.landing import Bucket
+from subscribe.plan import OVERLAP, SETTLE, plan_reads
+from subscribe.reads import batch_of
+from subscribe.request import SubscribeRequest
+from subscribe.service import check_parameters
+
+
+def preview(
+    request: SubscribeRequest,
+    run_id: str,
+    *,
+    client: Client,
+    bucket: Bucket,
+    clock: Clock,
+    reserve_percent: float,
+    library: Library | None = None,
+) -> dict[str, Any]:
+    """Return the answer to an event with `plan: true`.
+
+    Args:
+        request: Checked.
+        run_id: As the run would be called.
+        client: Of the request's connection; it sends one count for each list of the run.
+        bucket: Where the bookmark is looked up.
+        clock: For the window's end.
+        reserve_percent: Share of each quota window that is left for others.
+        library: Where saved transformers and tables come from.
+
+    Raises:
+        RequestError: The parameters hold what the run decides itself; nothing was sent.
+        TransformError: A transformer failed; nothing was sent.
+        CatalogueError: The transformed parameters are wrong; nothing was sent.
+        LightspeedError: As the client raises it.
+    """
+    now = datetime.fromtimestamp(clock.time(), UTC).replace(microsecond=0)
+    incremental = request.mode == "incremental"
+    until = Bookmarks(bucket, request.connection, request.bookmark_name).look().until if incremental else None
+    started = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    reads = plan_reads(
+        request,
+        client.transport.connection.language,
+        load(request.input_transformer, library),
+        bookmark={"until": until} if until is not None else None,
+        now=started,
+        seed=run_id,
+    )
+    for read in reads:
+        check_parameters(client, request, read)
+    start = parse_time(request.since) if request.since is not None else None
+    if until is not None:
+        start = parse_time(until) - OVERLAP
+    span = Span(now - SETTLE, start, incremental, batch_of(request, PAGE_LIMIT))
+    counter = Counter(client)
+    readings = [
+        counter.reading(cast("Operation", read.operation), read.endpoint, read.parameters, read.language, span)
+        for read in reads
+    ]
+    plan = estimate(
+        readings,
+        counter.quota,
+        reserve_percent=reserve_percent,
+        most=request.max_records,
+        page_seconds=counter.slowest_seconds,
+        recounts=counter.recounts,
+        incremental=incremental,
+    )
+    if request.mode == "reconcile":
+        plan.lower_bounds.append("requests: one more for each known id that the list no longer has")
+        plan.assumptions.append("records are ids to compare; what is landed are tombstones")
+    return {
+        "run_id": run_id,
+        "connection": request.connection,
+        "entity": request.entity,
+        "status": "plan",
+        "plan": plan.as_dict(),
+    }

@@ -1,0 +1,170 @@
+"""Carry out the readings of a plan: a record, a list, or the nested records of many parents."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from lightspeed import Client, Clock, Parameters
+from lightspeed.parameters import parse_time
+from lightspeed.reading import BATCH, PARENTS_AT_ONCE, TRANSFORMED_BATCH, ListReader, Progress
+from lightspeed.records import Record
+from subscribe.bounds import Bounds
+from subscribe.cursor import RunState
+from subscribe.digest import Digest
+from subscribe.fanout import Children
+from subscribe.landing import Chunk
+from subscribe.plan import SETTLE, Read, window_of
+from subscribe.request import SubscribeRequest
+from subscribe.writer import Writer
+
+_SKEW_SECONDS = 2
+_HEAD_FIELDS = ("id", "createdAt", "updatedAt")
+
+
+def batch_of(request: SubscribeRequest, limit: int) -> int:
+    """Return how many pages are read at once: fewer where records are transformed or only some are wanted."""
+    if request.max_records is not None:
+        return min(TRANSFORMED_BATCH, -(-request.max_records // limit))
+    return BATCH if request.entity_transformer is None else TRANSFORMED_BATCH
+
+
+class Reads:
+    """Reads into a writer; how far it came stands in the run's state after each page."""
+
+    def __init__(
+        self,
+        request: SubscribeRequest,
+        state: RunState,
+        *,
+        client: Client,
+        clock: Clock,
+        bounds: Bounds,
+        digest: Digest,
+        writer: Writer,
+    ) -> None:
+        """Take what a reading needs; nothing is sent yet."""
+        self._request = request
+        self._state = state
+        self._client = client
+        self._clock = clock
+        self._bounds = bounds
+        self._digest = digest
+        self._writer = writer
+
+    def read(self, read: Read) -> None:
+        """Carry out one reading, from where the run's state says.
+
+        Raises:
+            LightspeedError: As the client raises it; what was landed before stays.
+            Stop: The invocation's bounds are reached.
+            TooManyRejected: Of what was transformed.
+        """
+        if read.operation == "get":
+            request = self._client.build(self._request.entity, "get", read.parameters, read.language)
+            record = Record(self._client.record(request), None, None)
+            self._writer.add(read.language, self._digest.of([record], read.language))
+        elif read.operation == "each":
+            self._read_each(read)
+        else:
+            self._read_list(read)
+
+    def _read_list(self, read: Read) -> None:
+        reader = self._begin(read)
+        progress, state = reader.progress, self._state
+        with contextlib.closing(reader.pages()) as pages:
+            for page in pages:
+                new = page if isinstance(page, Chunk) else self._digest.of(page, read.language)
+                self._writer.add(read.language, new)
+                if self._digest.room() == 0 and progress.rows_left:
+                    self._digest.stop()
+                    break
+        if progress.count_before is not None:
+            state.count_before = (state.count_before or 0) + progress.count_before
+            state.count_after = (state.count_after or 0) + (progress.count_after or 0)
+        state.doubt = state.doubt or progress.doubt
+        known = read.endpoint.filter_names
+        unknown = [name for name in read.parameters.query if name not in known]
+        if unknown:
+            reason = f"nobody knows whether the shop heeds the filter {unknown[0]}"
+            state.doubt = state.doubt or f"{reason}; known filters are {', '.join(known) or 'none'}"
+
+    def _read_each(self, read: Read) -> None:
+        """Read the parents page by page, and of each page's parents the nested records before the next page."""
+        reader = self._begin(read)
+        children = Children(self._client, self._request.endpoint, read.parameters, read.language)
+        with contextlib.closing(reader.pages()) as pages:
+            self._land_pending(read, children)
+            for page in pages:
+                if self._digest.room() == 0:
+                    self._digest.stop()
+                    break
+                parents, recent = self._digest.not_landed_before(page)
+                self._state.recent.update(recent)
+                self._state.pending = [parent.id for parent in parents if parent.id is not None]
+                self._land_pending(read, children)
+        self._state.doubt = self._state.doubt or reader.progress.doubt or children.doubt
+
+    def _land_pending(self, read: Read, children: Children) -> None:
+        while self._state.pending:
+            group = self._state.pending[: min(PARENTS_AT_ONCE, self._bounds.room())]
+            if self._digest.room() == 0:
+                self._digest.stop()
+                return
+            self._writer.add(read.language, self._digest.of_texts(children.of(group), read.language))
+            self._state.pending = self._state.pending[len(group) :]
+
+    def _begin(self, read: Read) -> ListReader[Any]:
+        """Take the first count; if the shop's clock turns out to differ from ours, move the window and count again."""
+        state = self._state
+        first = state.progress is None and state.position == 0
+        reader = self._reader(read)
+        reader.begin()
+        settled = self._shop_time() - SETTLE
+        if first and abs((settled - parse_time(state.window_end)).total_seconds()) > _SKEW_SECONDS:
+            state.window_end = iso(settled)
+            state.progress = None
+            reader = self._reader(read)
+            reader.begin()
+        return reader
+
+    def _shop_time(self) -> datetime:
+        return shop_time(self._client, self._clock)
+
+    def _reader(self, read: Read) -> ListReader[Any]:
+        """Return the list's reader; what is only compressed is compressed where it is fetched."""
+        request, state = self._request, self._state
+        state.progress = state.progress or Progress()
+        start = parse_time(state.window_start) if state.window_start else None
+        window, closed = window_of(request, read, start, parse_time(state.window_end))
+        parameters, batch = read.parameters, batch_of(request, state.progress.limit)
+        digest: Callable[[list[Record]], Any] = list
+        if read.operation == "each":
+            batch, parameters = 1, Parameters(query={"fields": _HEAD_FIELDS})
+        elif self._digest.plain:
+            digest = functools.partial(self._digest.of, language=read.language)
+        return ListReader(
+            self._client,
+            read.endpoint,
+            parameters,
+            language=read.language,
+            window=window,
+            closed=closed,
+            progress=state.progress,
+            digest=digest,
+            gate=self._bounds,
+            batch=batch,
+        )
+
+
+def shop_time(client: Client, clock: Clock) -> datetime:
+    """Return the shop's time as far as it is known: ours, and how far the shop's last answer was ahead of it."""
+    return datetime.fromtimestamp(clock.time() + client.transport.skew_seconds, UTC)
+
+
+def iso(moment: datetime) -> str:
+    """Return a moment as it stands in what is landed: `2026-11-23T06:00:00Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,155 @@
+"""What was landed and noticed as deleted so far, as the manifests of complete runs say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from subscribe.bounds import Stop
+from subscribe.landing import Bucket
+from subscribe.reconcile_index import Id, Index, epoch, lines_of, plain
+
+_SLACK_SECONDS = 3600
+"""How much later than its time a manifest may turn up in a listing; those of this stretch are remembered by key."""
+
+_AT_ONCE = 100_000
+_MOST_WITHOUT_IDS = 100
+
+
+class _Part(msgspec.Struct):
+    key: str
+
+
+class _Manifest(msgspec.Struct):
+    run_id: str
+    started: str
+    request: dict[str, Any]
+    parts: list[_Part]
+
+
+class _Head(msgspec.Struct):
+    id: Id | None = None
+
+
+class _Tombstone(msgspec.Struct):
+    id: Id
+    noticed_at: str
+
+
+_HEAD = msgspec.json.Decoder(_Head, strict=False)
+_TOMBSTONE = msgspec.json.Decoder(_Tombstone)
+
+
+def entity_prefix(connection: str, entity: str) -> str:
+    """Return where the runs of an entity lie, in every language."""
+    return f"raw/connection={connection}/entity={entity.replace('/', '.')}/"
+
+
+class History:
+    """Brings an index up to date from the runs that it does not include yet."""
+
+    def __init__(self, bucket: Bucket, prefix: str, index: Index, has_time: Callable[[], bool]) -> None:
+        """Take what to read; nothing is read yet.
+
+        Args:
+            bucket: Where the runs lie.
+            prefix: Of all of them.
+            index: What is brought up to date.
+            has_time: Whether another run may be begun in this invocation.
+        """
+        self._bucket = bucket
+        self._prefix = prefix
+        self._index = index
+        self._has_time = has_time
+        self._seen: dict[Id, int] = {}
+        self._deleted: dict[Id, int] = {}
+
+    def take_in(self) -> bool:
+        """Take in every complete run that is not included, and return whether there was one.
+
+        Raises:
+            Stop: There is no time for the next one; what was taken in is included.
+        """
+        new = [
+            (int(written), key) for written, key in self._bucket.manifests(self._prefix) if self._is_new(written, key)
+        ]
+        for number, (written, key) in enumerate(new):
+            if number and not self._has_time():
+                self._flush()
+                raise Stop(0)
+            self._take_in_run(key)
+            self._include(written, key)
+        self._flush()
+        return bool(new)
+
+    def note_deleted(self, tombstones: bytes) -> None:
+        """Take in tombstones: gzip JSON Lines."""
+        for line in lines_of(tombstones):
+            tombstone = _TOMBSTONE.decode(line)
+            self._deleted[plain(tombstone.id)] = epoch(tombstone.noticed_at)
+            self._flush(_AT_ONCE)
+        self._flush()
+
+    def _is_new(self, written: float, key: str) -> bool:
+        head = self._index.head
+        return written >= head.until - _SLACK_SECONDS and key not in head.recent
+
+    def _include(self, written: int, key: str) -> None:
+        head = self._index.head
+        head.until = max(head.until, written)
+        recent = {**head.recent, key: written}
+        head.recent = {k: w for k, w in recent.items() if w >= head.until - _SLACK_SECONDS}
+
+    def _take_in_run(self, key: str) -> None:
+        found = self._bucket.read_json(key)
+        if found is None:
+            return
+        manifest = msgspec.convert(found[0], _Manifest)
+        started = epoch(manifest.started)
+        tombstones = manifest.request.get("mode") == "reconcile"
+        changed = manifest.request.get("entity_transformer") is not None
+        for part in manifest.parts:
+            body = self._bucket.read(part.key)
+            if body is None:
+                continue
+            if tombstones:
+                self.note_deleted(body[0])
+            else:
+                self._note_landed(body[0], manifest.run_id, started, changed=changed)
+
+    def _note_landed(self, part: bytes, run_id: str, started: int, *, changed: bool) -> None:
+        lost = 0
+        for line in lines_of(part):
+            identity = _id_of(line, changed=changed)
+            if identity is None:
+                lost += 1
+                continue
+            self._seen[identity] = max(self._seen.get(identity, 0), started)
+            self._flush(_AT_ONCE)
+        if lost:
+            runs = self._index.head.without_ids
+            runs[run_id] = runs.get(run_id, 0) + lost
+            for oldest in list(runs)[:-_MOST_WITHOUT_IDS]:
+                del runs[oldest]
+
+    def _flush(self, least: int = 0) -> None:
+        if len(self._seen) + len(self._deleted) >= least:
+            self._index.take_in(self._seen, self._deleted)
+            self._seen, self._deleted = {}, {}
+
+
+def _id_of(line: bytes, *, changed: bool) -> Id | None:
+    """Return a landed record's id, or `None` if it has none that the shop would know.
+
+    What a transformer made of a record may call anything its id; only whole numbers are taken for the shop's.
+    """
+    try:
+        identity = _HEAD.decode(line).id
+    except msgspec.MsgspecError:
+        return None
+    if identity is None:
+        return None
+    identity = plain(identity)
+    return None if changed and isinstance(identity, str) else identity

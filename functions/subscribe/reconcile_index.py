@@ -1,0 +1,295 @@
+"""The index of a reconciled entity: every id landed so far, when it was last seen, and when it was noticed as deleted.
+
+An id is alive as long as it was seen after it was last noticed as deleted. Both times only ever grow, so it does not
+matter in which order, or how often, landings and tombstones are taken in: a run that was killed half-way through that
+takes them in again.
+
+A million ids are held in plain arrays, 16 bytes each, and stored as gzip JSON Lines: a head, then ids in rising order,
+many to a line as long as their times are the same.
+"""
+
+from __future__ import annotations
+
+import io
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from heapq import merge
+
+import msgspec
+from isal import igzip, isal_zlib
+
+from connector.errors import RequestError
+from lightspeed.parameters import parse_time
+from subscribe.landing import Bucket, ids_key
+
+VERSION = 1
+
+Id = int | str
+"""As the shop writes it: a whole number, or text."""
+
+_LINE_IDS = 10_000
+_SORTED_AT_ONCE = 65_536
+_MOST_NUMBER = (1 << 64) - 1
+_LEVEL, _GZIP = 2, 31
+
+
+class Head(msgspec.Struct):
+    """What the index holds beside ids.
+
+    Attributes:
+        until: Epoch seconds; manifests written up to here are taken in.
+        recent: Epoch seconds by key of the manifests written shortly before that are taken in.
+        without_ids: Records without a usable id, by run; those cannot be missed from the shop.
+    """
+
+    entity: str
+    version: int = VERSION
+    until: int = 0
+    recent: dict[str, int] = {}
+    without_ids: dict[str, int] = {}
+
+
+class _Line(msgspec.Struct, omit_defaults=True):
+    last_seen: str
+    ids: list[Id]
+    deleted: str | None = None
+
+
+def iso(epoch: int) -> str:
+    """Return epoch seconds as ISO-8601 UTC."""
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def epoch(text: str) -> int:
+    """Return ISO-8601 as epoch seconds."""
+    return int(parse_time(text).timestamp())
+
+
+def order(identity: Id) -> tuple[bool, Id]:
+    """Return what ids are sorted by: numbers first."""
+    return isinstance(identity, str), identity
+
+
+def plain(identity: Id) -> Id:
+    """Return an id as it is indexed: what is no ordinary whole number is text."""
+    return identity if isinstance(identity, int) and 0 <= identity <= _MOST_NUMBER else str(identity)
+
+
+def lines_of(body: bytes) -> Iterator[bytes]:
+    """Yield the lines of a gzip object."""
+    with igzip.open(io.BytesIO(body)) as lines:  # type: ignore[no-untyped-call]
+        yield from lines
+
+
+class Ids:
+    """A set of ids that is filled once and then asked."""
+
+    def __init__(self) -> None:
+        self.numbers = array("Q")
+        self.texts: set[str] = set()
+        self._sorted = True
+
+    def __len__(self) -> int:
+        return len(self.numbers) + len(self.texts)
+
+    def add(self, ids: Iterable[Id]) -> None:
+        """Take in more ids."""
+        for identity in map(plain, ids):
+            if isinstance(identity, int):
+                self.numbers.append(identity)
+            else:
+                self.texts.add(identity)
+        self._sorted = False
+
+    def between(self, low: int, high: int) -> frozenset[int]:
+        """Return the numbers from `low` to `high`, both included."""
+        self._sort()
+        return frozenset(self.numbers[bisect_left(self.numbers, low) : bisect_right(self.numbers, high)])
+
+    def some(self) -> list[Id]:
+        """Return up to three of them: the greatest, the middle one and the least."""
+        self._sort()
+        numbers: list[Id] = [self.numbers[i] for i in (-1, len(self.numbers) // 2, 0)] if self.numbers else []
+        return list(dict.fromkeys(numbers)) or list(sorted(self.texts)[:3])
+
+    def lines(self) -> Iterator[list[Id]]:
+        """Yield all ids, some thousands at a time."""
+        for start in range(0, len(self.numbers), _LINE_IDS):
+            yield list(self.numbers[start : start + _LINE_IDS])
+        if self.texts:
+            yield sorted(self.texts)
+
+    def _sort(self) -> None:
+        """Sort piecewise: as Python numbers all at once they would take four times the memory."""
+        if self._sorted:
+            return
+        starts = range(0, len(self.numbers), _SORTED_AT_ONCE)
+        pieces = [array("Q", sorted(self.numbers[start : start + _SORTED_AT_ONCE])) for start in starts]
+        self.numbers = array("Q", merge(*pieces)) if len(pieces) > 1 else pieces[0] if pieces else array("Q")
+        self._sorted = True
+
+
+class Index:
+    """Ids and their times, in memory."""
+
+    def __init__(self, head: Head) -> None:
+        """Start empty."""
+        self.head = head
+        self._ids = array("Q")
+        self._seen = array("I")
+        self._deleted = array("I")
+        self._texts: dict[str, tuple[int, int]] = {}
+
+    def take_in(self, seen: Mapping[Id, int], deleted: Mapping[Id, int]) -> None:
+        """Take in when ids were seen, or noticed as deleted; epoch seconds."""
+        numbers = []
+        for identity in seen.keys() | deleted.keys():
+            times = seen.get(identity, 0), deleted.get(identity, 0)
+            if isinstance(identity, str):
+                known = self._texts.get(identity, (0, 0))
+                self._texts[identity] = max(known[0], times[0]), max(known[1], times[1])
+                continue
+            at = bisect_left(self._ids, identity)
+            if at < len(self._ids) and self._ids[at] == identity:
+                self._seen[at] = max(self._seen[at], times[0])
+                self._deleted[at] = max(self._deleted[at], times[1])
+            else:
+                numbers.append(identity)
+        self._insert(sorted(numbers), seen, deleted)
+
+    def alive(self, until: int) -> int:
+        """Return how many ids last seen at `until` or before are alive."""
+        numbers = sum(deleted < seen <= until for seen, deleted in zip(self._seen, self._deleted, strict=True))
+        return numbers + sum(deleted < seen <= until for seen, deleted in self._texts.values())
+
+    def missing(self, present: Ids, until: int) -> Iterator[tuple[Id, int]]:
+        """Yield those of them that are not present, in order, each with the time it was last seen."""
+        for start in range(0, len(self._ids), _LINE_IDS):
+            block = self._ids[start : start + _LINE_IDS]
+            there = present.between(block[0], block[-1])
+            for at, identity in enumerate(block, start):
+                if identity not in there and self._deleted[at] < self._seen[at] <= until:
+                    yield identity, self._seen[at]
+        for text in sorted(self._texts):
+            seen, deleted = self._texts[text]
+            if text not in present.texts and deleted < seen <= until:
+                yield text, seen
+
+    def saw(self, present: Ids, moment: int) -> int:
+        """Note that ids were seen at a time; return how many stand there again that were noticed as deleted.
+
+        Those stay deleted until they are landed again.
+        """
+        again = 0
+        for start in range(0, len(self._ids), _LINE_IDS):
+            block = self._ids[start : start + _LINE_IDS]
+            there = present.between(block[0], block[-1])
+            for at, identity in enumerate(block, start):
+                if identity in there:
+                    if self._deleted[at] >= self._seen[at]:
+                        again += 1
+                    elif self._seen[at] < moment:
+                        self._seen[at] = moment
+        for text in present.texts & self._texts.keys():
+            seen, deleted = self._texts[text]
+            again += deleted >= seen
+            self._texts[text] = seen if deleted >= seen else max(seen, moment), deleted
+        return again
+
+    def encode(self) -> bytes:
+        """Return it as it is stored."""
+        packer = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP)
+        body = bytearray(packer.compress(msgspec.json.encode(self.head) + b"\n"))
+        for line in self._lines():
+            body += packer.compress(msgspec.json.encode(line) + b"\n")
+        return bytes(body + packer.flush())
+
+    def decode(self, lines: Iterable[bytes]) -> None:
+        """Take in the lines that follow the head."""
+        for text in lines:
+            line = msgspec.json.decode(text, type=_Line)
+            seen, deleted = epoch(line.last_seen), epoch(line.deleted) if line.deleted else 0
+            if line.ids and isinstance(line.ids[0], int):
+                self._ids.extend(identity for identity in line.ids if isinstance(identity, int))
+                self._seen.extend([seen] * len(line.ids))
+                self._deleted.extend([deleted] * len(line.ids))
+            else:
+                self._texts |= {str(identity): (seen, deleted) for identity in line.ids}
+
+    def _insert(self, numbers: list[int], seen: Mapping[Id, int], deleted: Mapping[Id, int]) -> None:
+        if not numbers:
+            return
+        old = self._ids, self._seen, self._deleted
+        new = array("Q"), array("I"), array("I")
+        done = 0
+        for identity in numbers:
+            at = bisect_left(old[0], identity, done)
+            if at > done:
+                for target, source in zip(new, old, strict=True):
+                    target.extend(source[done:at])
+                done = at
+            new[0].append(identity)
+            new[1].append(seen.get(identity, 0))
+            new[2].append(deleted.get(identity, 0))
+        for target, source in zip(new, old, strict=True):
+            target.extend(source[done:])
+        self._ids, self._seen, self._deleted = new
+
+    def _lines(self) -> Iterator[_Line]:
+        start, total = 0, len(self._ids)
+        while start < total:
+            times = seen, deleted = self._seen[start], self._deleted[start]
+            end = start + 1
+            while end < min(total, start + _LINE_IDS) and (self._seen[end], self._deleted[end]) == times:
+                end += 1
+            yield _Line(iso(seen), list(self._ids[start:end]), iso(deleted) if deleted else None)
+            start = end
+        for text, (seen, deleted) in sorted(self._texts.items()):
+            yield _Line(iso(seen), [text], iso(deleted) if deleted else None)
+
+
+class StoredIndex:
+    """The index of one subscription in the bucket, written only over what was read.
+
+    Attributes:
+        key: Where it lies.
+    """
+
+    def __init__(self, bucket: Bucket, connection: str, subscription: str, entity: str) -> None:
+        """Take where it lies; nothing is read yet."""
+        self.key = ids_key(connection, subscription)
+        self._bucket = bucket
+        self._subscription = subscription
+        self._entity = entity
+        self._etag = ""
+
+    def load(self) -> Index:
+        """Return the index; an empty one where there is none.
+
+        Raises:
+            RequestError: It is another entity's, or of another version.
+        """
+        found = self._bucket.read(self.key)
+        if found is None:
+            self._etag = ""
+            return Index(Head(self._entity))
+        body, self._etag = found
+        lines = lines_of(body)
+        index = Index(msgspec.json.decode(next(lines), type=Head))
+        if index.head.entity != self._entity:
+            other = f"subscription {self._subscription!r} is reconciled for {index.head.entity}; name another one"
+            raise RequestError([other])
+        if index.head.version != VERSION:
+            raise RequestError([f"{self.key} has version {index.head.version}, this is version {VERSION}"])
+        index.decode(lines)
+        return index
+
+    def save(self, index: Index) -> None:
+        """Write the index.
+
+        Raises:
+            AlreadyWritten: Somebody else wrote it meanwhile.
+        """
+        self._etag = self._bucket.write(self.key, index.encode(), etag=self._etag)

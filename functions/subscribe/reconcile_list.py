@@ -1,0 +1,133 @@
+"""The ids in the shop's list, read over as many invocations as it takes."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime
+
+import msgspec
+
+from lightspeed import Client, Clock, Parameters
+from lightspeed.parameters import parse_time
+from lightspeed.reading import ListReader, Progress
+from lightspeed.records import Record, Window
+from subscribe.bounds import Bounds
+from subscribe.landing import chunk
+from subscribe.plan import SETTLE
+from subscribe.reconcile_index import Id, Ids, iso, lines_of
+from subscribe.reconcile_state import Kept, ReconcileState
+from subscribe.request import SubscribeRequest
+
+_SKEW_SECONDS = 2
+
+
+class Listing:
+    """The list of a reconcile run; how far it was read stands in the run's state."""
+
+    def __init__(
+        self,
+        request: SubscribeRequest,
+        state: ReconcileState,
+        language: str,
+        client: Client,
+        clock: Clock,
+        bounds: Bounds,
+    ) -> None:
+        """Take what to read; nothing is sent yet."""
+        self._endpoint = request.endpoint
+        self._query = dict(request.parameters.query)
+        if "fields" in self._endpoint.filter_names:
+            self._query["fields"] = "id"
+        self._state = state
+        self._language = language
+        self._client = client
+        self._clock = clock
+        self._bounds = bounds
+        self._ids = Ids()
+        state.window_end = state.window_end or self._settled()
+
+    @property
+    def window(self) -> Window | None:
+        """What was created up to the window's end, or `None` where the list cannot be asked for that."""
+        if "created_at_max" not in self._endpoint.filter_names:
+            return None
+        return Window("created_at", None, parse_time(self._state.window_end))
+
+    def check(self) -> None:
+        """Check the request for a page.
+
+        Raises:
+            InvalidParameters: The query holds what a list does not take.
+        """
+        self._client.build(self._endpoint.name, "list", Parameters(query=self._query), self._language)
+
+    def read(self) -> None:
+        """Read on from where the last invocation stopped, to the end of the list.
+
+        Raises:
+            Stop: There is no room for more in this invocation; what was read counts.
+            LightspeedError: As the client raises it; what was read counts.
+        """
+        reader = self._begin()
+        with contextlib.closing(reader.pages()) as pages:
+            for ids in pages:
+                self._ids.add(ids)
+        self._state.listed = True
+
+    def keep(self, kept: Kept) -> None:
+        """Keep for the next invocation what this one read."""
+        if len(self._ids):
+            lines = [msgspec.json.encode(ids) for ids in self._ids.lines()]
+            self._state.ids.append(kept.keep(chunk(lines).member))
+
+    def present(self, kept: Kept) -> Ids | None:
+        """Return the ids of the whole list, or `None` if some that were kept are gone."""
+        if not self._state.ids:
+            return self._ids
+        present = Ids()
+        for name in self._state.ids:
+            body = kept.read(name)
+            if body is None:
+                return None
+            for line in lines_of(body):
+                present.add(msgspec.json.decode(line, type=list[Id]))
+        for ids in self._ids.lines():
+            present.add(ids)
+        return present
+
+    def _begin(self) -> ListReader[list[Id]]:
+        """Take the first count; if the shop's clock turns out to differ from ours, move the window and count again."""
+        state = self._state
+        first = state.progress is None
+        state.progress = state.progress or Progress()
+        reader = self._reader(state.progress)
+        reader.begin()
+        settled = self._settled()
+        if first and abs((parse_time(settled) - parse_time(state.window_end)).total_seconds()) > _SKEW_SECONDS:
+            state.window_end = settled
+            state.progress = Progress()
+            reader = self._reader(state.progress)
+            reader.begin()
+        return reader
+
+    def _reader(self, progress: Progress) -> ListReader[list[Id]]:
+        return ListReader(
+            self._client,
+            self._endpoint,
+            Parameters(query=self._query),
+            language=self._language,
+            window=self.window,
+            closed=self.window is not None,
+            progress=progress,
+            digest=_ids_of,
+            gate=self._bounds,
+        )
+
+    def _settled(self) -> str:
+        """Return the end of a window by the shop's clock, as far as it is known."""
+        now = datetime.fromtimestamp(self._clock.time() + self._client.transport.skew_seconds, UTC)
+        return iso(int((now - SETTLE).timestamp()))
+
+
+def _ids_of(records: list[Record]) -> list[Id]:
+    return [record.id for record in records if record.id is not None]

@@ -1,0 +1,111 @@
+"""The second look: a record that is not in the list is asked for by its id before it is taken for deleted.
+
+Only a 404 says that it is gone; whatever else comes back, it is not deleted. Where a 404 is known to pass by itself
+(orders), it takes two, some seconds apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from lightspeed import (
+    ApiError,
+    AuthenticationError,
+    Client,
+    Clock,
+    Endpoint,
+    NotFound,
+    Parameters,
+    RateLimited,
+    ServerError,
+    UnexpectedResponse,
+    UnknownLanguage,
+    reading,
+)
+from subscribe.bounds import Bounds
+from subscribe.reconcile_index import Id
+
+APART_SECONDS = 2.0
+"""Between two looks at the same record."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a look at some records told.
+
+    Attributes:
+        gone: Epoch seconds of the look, by id of the records that are not there.
+        unclear: How many answers said neither that the record is there nor that it is gone.
+    """
+
+    gone: dict[Id, int] = field(default_factory=dict)
+    unclear: int = 0
+
+
+class Looks:
+    """Asks for single records."""
+
+    def __init__(self, client: Client, endpoint: Endpoint, language: str, clock: Clock, bounds: Bounds) -> None:
+        """Take what to ask; nothing is sent yet.
+
+        Args:
+            client: Of the shop.
+            endpoint: Of the entity.
+            language: The language to ask in.
+            clock: Says when it was looked.
+            bounds: Hears how long a look took.
+        """
+        self._client = client
+        self._endpoint = endpoint
+        self._language = language
+        self._clock = clock
+        self._bounds = bounds
+        self.requests_each = 2 if endpoint.transient_404 else 1
+
+    def at(self, ids: Sequence[Id]) -> Seen:
+        """Look at records, several at once.
+
+        Raises:
+            LightspeedError: As the client raises it where going on makes no sense: no answer, no credentials, no quota
+                or a shop that fails on every record.
+        """
+        began = self._clock.monotonic()
+        answers = self._ask(ids)
+        missing = [identity for identity, answer in answers.items() if answer is True]
+        unclear = sum(answer is None for answer in answers.values())
+        if missing and self.requests_each > 1:
+            self._clock.sleep(max(0.0, began + APART_SECONDS - self._clock.monotonic()))
+            again = self._ask(missing)
+            missing = [identity for identity, answer in again.items() if answer is True]
+            unclear += sum(answer is None for answer in again.values())
+        now = int(self._clock.time())
+        return Seen(dict.fromkeys(missing, now), unclear)
+
+    def _ask(self, ids: Sequence[Id]) -> dict[Id, bool | None]:
+        with ThreadPoolExecutor(reading.THREADS) as pool:
+            answers = list(pool.map(self._gone, ids))
+        failures = [answer for answer in answers if isinstance(answer, ServerError)]
+        if len(failures) == len(answers) > reading.THREADS:
+            raise failures[0]
+        return {
+            identity: answer if isinstance(answer, bool) else None
+            for identity, answer in zip(ids, answers, strict=True)
+        }
+
+    def _gone(self, identity: Id) -> bool | ApiError | UnexpectedResponse:
+        """Return whether the record is gone, or what the shop said instead."""
+        request = self._client.build(self._endpoint.name, "get", Parameters({"id": identity}), self._language)
+        began = self._clock.monotonic()
+        try:
+            self._client.record(replace(request, retry_not_found=False))
+        except (UnknownLanguage, AuthenticationError, RateLimited):
+            raise
+        except NotFound:
+            return True
+        except (ApiError, UnexpectedResponse) as error:
+            return error
+        finally:
+            self._bounds.took(self._clock.monotonic() - began)
+        return False

@@ -1,0 +1,87 @@
+"""What the subscribe function holds between invocations."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from connector.bootstrap import Aws, Shops
+from connector.observability import count, logger
+from connector.settings import Settings
+from connector.transform import BucketLibrary
+from lightspeed import SystemClock
+from subscribe.landing import Bucket
+from subscribe.request import SubscribeRequest
+from subscribe.service import Result, Subscription
+
+if TYPE_CHECKING:
+    from subscribe.reconcile import Reconciliation
+
+_REPORTED = ("run_id", "connection", "entity", "status", "records", "requests", "manifest")
+
+
+class Wiring:
+    """What the function holds between invocations."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Prepare; nothing is opened yet."""
+        self.settings = settings
+        self.aws = Aws()
+        self.shops = Shops(self.aws, settings)
+
+    @functools.cached_property
+    def bucket(self) -> Bucket:
+        """The bundle's bucket."""
+        return Bucket(self.aws.client("s3"), self.settings.bucket)
+
+    @functools.cached_property
+    def library(self) -> BucketLibrary:
+        """Saved transformers and tables in the bundle's bucket."""
+        return BucketLibrary(self.aws.client("s3"), self.settings.bucket)
+
+    def subscription(
+        self, request: SubscribeRequest, run_id: str, remaining_seconds: Callable[[], float]
+    ) -> Subscription | Reconciliation:
+        """Return the run that a request asks for; the connection's secret is read afresh, once an invocation."""
+        needs: Any = {
+            "client": self.shops.open(request.connection, fresh=True, remaining_seconds=remaining_seconds),
+            "bucket": self.bucket,
+            "clock": SystemClock(),
+            "remaining_seconds": remaining_seconds,
+            "reserve_percent": self.settings.quota_reserve_percent,
+        }
+        if request.mode == "reconcile":
+            from subscribe.reconcile import Reconciliation  # noqa: PLC0415 - other modes do not pay for it
+
+            return Reconciliation(request, run_id, **needs)
+        return Subscription(request, run_id, **needs, library=self.library)
+
+    def plan(self, request: SubscribeRequest, run_id: str, remaining_seconds: Callable[[], float]) -> dict[str, Any]:
+        """Say what a run would take; nothing is landed or written."""
+        from subscribe.preview import preview  # noqa: PLC0415 - runs do not pay for it
+
+        return preview(
+            request,
+            request.run_id or run_id,
+            client=self.shops.open(request.connection, fresh=True, remaining_seconds=remaining_seconds),
+            bucket=self.bucket,
+            clock=SystemClock(),
+            reserve_percent=self.settings.quota_reserve_percent,
+            library=self.library,
+        )
+
+    def run(self, request: SubscribeRequest, run_id: str, remaining_seconds: Callable[[], float]) -> Result:
+        """Carry one invocation of a run and report what it did."""
+        result = self.subscription(request, run_id, remaining_seconds).invoke()
+        body = result.body
+        logger().info("subscribe", extra={key: body[key] for key in _REPORTED})
+        dimensions = {"connection": body["connection"], "entity": body["entity"]}
+        count(self.settings.metrics_namespace, dimensions, Records=body["records"], Requests=body["requests"])
+        return result
+
+
+@functools.cache
+def wiring(settings: Settings) -> Wiring:
+    """Return what is kept for these settings."""
+    return Wiring(settings)

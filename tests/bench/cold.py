@@ -1,0 +1,103 @@
+"""Cold start: import and init of `subscribe` in fresh processes, against the lean stack, both with .pyc as deployed."""
+
+from __future__ import annotations
+
+import compileall
+import importlib.metadata
+import os
+import py_compile
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.contestants import connector_environment
+from tests.bench.environments import FOLDER, PackagesMissing
+from tests.bench.processes import run
+
+_PROGRAMS = Path(__file__).parent / "programs"
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """One fresh process, in CPU time: imports hardly wait for anything but a core.
+
+    Attributes:
+        imported_ms: Its imports.
+        ready_ms: Imports and the clients that it needs before its first request.
+        peak_megabytes: Resident memory at that moment.
+    """
+
+    imported_ms: float
+    ready_ms: float
+    peak_megabytes: float
+
+
+def rounds(source: Path, number: int) -> list[tuple[ColdStart, ColdStart]]:
+    """Return that many pairs of the handler and the lean stack, taken in turn after a warm-up.
+
+    Args:
+        source: Folder of the connector's `functions` and `layers`.
+        number: Of rounds.
+
+    Raises:
+        PackagesMissing: boto3 and what the layer needs cannot be had.
+    """
+    dependencies = _dependencies(source)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=FOLDER, prefix="cold-"))
+    try:
+        for part in (source / "functions", source / "layers" / "lightspeed"):
+            shutil.copytree(
+                part, folder / "code", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".*")
+            )
+        _compile(folder / "code")
+        path = f"{folder / 'code'}:{dependencies}"
+        environment = {**connector_environment(source, "http://127.0.0.1:1"), "PYTHONPATH": path}
+        pairs = [
+            (_start("cold_handler.py", environment, folder), _start("cold_lean.py", environment, folder))
+            for _ in range(number + 1)
+        ]
+    finally:
+        shutil.rmtree(folder)
+    return pairs[1:]
+
+
+def _start(program: str, environment: dict[str, str], folder: Path) -> ColdStart:
+    output = folder / "output"
+    cost = run([sys.executable, "-S", str(_PROGRAMS / program)], environment, output, limit_seconds=60)
+    if cost.failure:
+        raise RuntimeError(f"{program}: {cost.failure}")
+    imported, ready = map(float, output.read_text().split()[-2:])
+    return ColdStart(imported, ready, cost.peak_megabytes)
+
+
+def _dependencies(source: Path) -> Path:
+    """Install what the layer needs, and the installed boto3, into one folder with .pyc of the deployed kind."""
+    boto3 = f"boto3=={importlib.metadata.version('boto3')}"
+    requirements = source / "layers" / "lightspeed" / "requirements.txt"
+    folder, wanted = FOLDER / "package", f"{sys.version}\n{boto3}\n{requirements.read_text()}"
+    stamp = folder / "installed.txt"
+    if not (stamp.is_file() and stamp.read_text() == wanted):
+        shutil.rmtree(folder, ignore_errors=True)
+        print("Installing the layer's packages for the cold start (half a minute, once) ...", file=sys.stderr)
+        _pip(["--target", str(folder), "-r", str(requirements), boto3])
+        _compile(folder)
+        stamp.write_text(wanted)
+    return folder
+
+
+def _pip(arguments: Sequence[str]) -> None:
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-input", "--disable-pip-version-check", *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        last = "\n".join(done.stdout.strip().splitlines()[-3:])
+        raise PackagesMissing(f"the layer's packages could not be installed, so the cold start is left out:\n{last}")
+
+
+def _compile(folder: Path) -> None:
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    compileall.compile_dir(folder, quiet=2, force=True, invalidation_mode=mode, workers=os.cpu_count() or 1)

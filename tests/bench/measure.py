@@ -1,0 +1,116 @@
+"""The measurements: which contestant runs when, so that every ratio is taken within one round."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.bench.contestants import AIRBYTE, CONNECTOR, DLT, LOOP, PACED, Contestant
+from tests.bench.environments import PackagesMissing
+from tests.bench.shop import Setup
+from tests.bench.track import Figures, Track
+
+PAGE_ROWS = 250
+
+START_UP_RECORDS = PAGE_ROWS
+"""A run of one page: what is left of it beside that page is start-up."""
+
+SLOW_LATENCY_MS = 250
+"""From here on a round takes minutes and varies little, so there is one."""
+
+LARGE_RECORDS = 200_000
+"""From here on only the connector and the loop are measured; the others take seven minutes for a million."""
+
+PER_SECOND = 20
+"""The real limit beside the quota."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A scaled quota and what is read under it; the real one is 300 requests in five minutes.
+
+    Attributes:
+        records: To read, enough for several windows.
+        quota: Requests per window.
+        window_seconds: Length of a window. `Reset` tells whole seconds, so each may cost up to one more.
+    """
+
+    records: int
+    quota: int
+    window_seconds: int
+
+    @property
+    def dictated_seconds(self) -> int:
+        """What quota and requests per second dictate for all pages and two counts, without latency."""
+        last = -(-self.records // PAGE_ROWS) + 2 - 1
+        return last // self.quota * self.window_seconds + last % self.quota // PER_SECOND
+
+
+QUICK_LIMITS = Limits(25_000, 40, 10)
+LIMITS = Limits(75_000, 120, 30)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of one contestant in one round."""
+
+    contestant: Contestant
+    setup: Setup
+    round: int
+    figures: Figures
+
+
+def available(contestants: Sequence[Contestant]) -> tuple[list[Contestant], list[str]]:
+    """Return those that can run, and why the others cannot."""
+    able, reasons = [], []
+    for contestant in contestants:
+        try:
+            contestant.command()
+        except PackagesMissing as error:
+            reasons.append(str(error))
+        else:
+            able.append(contestant)
+    return able, reasons
+
+
+def speed(
+    track: Track, contestants: Sequence[Contestant], records: int, latencies_ms: Sequence[float], rounds: int
+) -> list[Run]:
+    """Measure every latency, and in each round once the start-up; contestants take turns."""
+    plan = [(number, Setup(START_UP_RECORDS)) for number in range(max(rounds, 3))]
+    plan += [
+        (number, Setup(records, latency))
+        for latency in latencies_ms
+        for number in range(1 if latency >= SLOW_LATENCY_MS else rounds)
+    ]
+    return [_run(track, contestant, setup, number) for number, setup in plan for contestant in contestants]
+
+
+def memory(track: Track, contestants: Sequence[Contestant], sizes: Sequence[int]) -> list[Run]:
+    """Measure each size once, without latency; the largest only with those that take minutes for it."""
+    return [
+        _run(track, contestant, Setup(size), 0)
+        for size in sizes
+        for contestant in contestants
+        if contestant is not PACED and (size < LARGE_RECORDS or contestant in (CONNECTOR, LOOP))
+    ]
+
+
+def limits(track: Track, contestants: Sequence[Contestant], under: Limits) -> list[Run]:
+    """Measure under scaled limits, at 50 ms; the connector with its own pacing."""
+    setup = Setup(under.records, 50, quota=under.quota, window_seconds=under.window_seconds, per_second=PER_SECOND)
+    return [_run(track, c, setup, 0) for c in contestants if c in (PACED, DLT, AIRBYTE, LOOP)]
+
+
+def _run(track: Track, contestant: Contestant, setup: Setup, number: int) -> Run:
+    figures = track.run(contestant, setup)
+    cost = figures.cost
+    said = cost.failure or f"{figures.per_second:.0f} records/s"
+    print(
+        f"{contestant.name}: {setup.records} records, {setup.latency_ms:g} ms: {said}, {cost.wall_seconds:.1f} s, "
+        f"CPU {cost.cpu_seconds:.1f} s, {cost.peak_megabytes:.0f} MB",
+        file=sys.stderr,
+        flush=True,
+    )
+    return Run(contestant, setup, number, figures)

@@ -1,0 +1,89 @@
+"""What a transformer costs per record: `python -m tests.bench.transform`.
+
+All rows are measured in turns in one process, so their ratios hold on any machine; the microseconds are this one's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from connector.transform import Scope, Transformers
+
+_SAMPLES = Path(__file__).parent.parent / "shop" / "samples"
+_SCOPE = Scope("default", "orders", "nl", None, "2026-11-23T06:00:00+00:00", "run")
+_ORDER_BYTES = 3800
+_EXPRESSIONS: dict[str, str | list[str] | None] = {
+    "no transformer": None,
+    "the record itself: $": "$",
+    "keep five fields": '{"id": id, "number": number, "status": status, "total": priceIncl, "at": createdAt}',
+    "set one field, drop two": '$ ~> |$|{"shop": $connection}, ["email", "remoteIp"]|',
+    "flatten links": "$merge($each($, function($v, $k) { {$k: $exists($v.resource.id) ? $v.resource.id : $v} }))",
+    "three expressions": ["$", '{"id": id, "total": priceIncl}', '{"id": id, "cents": $money(total, "*", 100, 0)}'],
+}
+
+
+def small_record() -> bytes:
+    """Return a record of a handful of fields."""
+    return json.dumps(
+        {"id": 7, "number": "ORD7", "status": "paid", "priceIncl": 24.2, "createdAt": "2026-11-23T06:00:00+00:00"},
+        separators=(",", ":"),
+    ).encode()
+
+
+def order() -> bytes:
+    """Return an order of the size that they have on average: as many of the documented one's fields as fit."""
+    documented = json.loads((_SAMPLES / "doc.order.json").read_text("utf-8"))["order"]
+    kept: dict[str, object] = {}
+    for name, value in documented.items():
+        if len(json.dumps({**kept, name: value}, separators=(",", ":"))) <= _ORDER_BYTES:
+            kept[name] = value
+    return json.dumps(kept, separators=(",", ":")).encode()
+
+
+def _microseconds(work: Callable[[], object], repeats: int) -> float:
+    began = time.perf_counter()
+    for _ in range(repeats):
+        work()
+    return (time.perf_counter() - began) / repeats * 1e6
+
+
+def measure(text: bytes, rounds: int, repeats: int) -> dict[str, float]:
+    """Return the median microseconds per record of each row."""
+    works: dict[str, Callable[[], object]] = {
+        "json.loads and json.dumps": lambda: json.dumps(json.loads(text)).encode()
+    }
+    for name, given in _EXPRESSIONS.items():
+        transformers = Transformers(given)
+        if transformers.records(text, _SCOPE).rejection is not None:
+            raise SystemExit(f"{name}: rejected")
+        works[name] = functools.partial(transformers.records, text, _SCOPE)
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            times[name].append(_microseconds(work, repeats))
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.transform", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=300)
+    options = parser.parse_args()
+    texts = {"small record": small_record(), "order": order()}
+    found = {size: measure(text, options.rounds, options.repeats) for size, text in texts.items()}
+    for size, text in texts.items():
+        base = found[size]["json.loads and json.dumps"]
+        print(f"\n{size}, {len(text):,} bytes                  µs      ratio to parsing and writing")
+        for name, microseconds in found[size].items():
+            print(f"  {name:<30}{microseconds:>10.1f}{microseconds / base:>9.1f}x")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Every test starts in an environment of its own: no settings of this machine, nothing kept from the test before."""
+
+import itertools
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+_OF_THE_MACHINE = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "AWS_ENDPOINT_URL",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+)
+_OF_THE_FUNCTIONS = (
+    "BUCKET",
+    "SECRET_PREFIX",
+    "SYNC_STATE_MACHINE_ARN",
+    "PUBLISH_QUEUE_URL",
+    "IDEMPOTENCY_TABLE",
+    "RESULTS_BUS",
+    "QUOTA_RESERVE_PERCENT",
+    "POWERTOOLS_METRICS_NAMESPACE",
+    "LOG_LEVEL",
+)
+_KEPT = (
+    ("subscribe.wiring", "wiring"),
+    ("subscribe.routes", "_routes"),
+    ("publish.app", "wiring"),
+    ("publish.routes", "_routes"),
+    ("connector.observability", "logger"),
+)
+_SERVICES = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Set dummy AWS credentials and forget what the functions keep between invocations; not for the deployed stack."""
+    if request.node.get_closest_marker("e2e") is not None:
+        yield
+        return
+    for name in (*_OF_THE_MACHINE, *_OF_THE_FUNCTIONS):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    # a logger writes to the output that it found when its service was first named
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"service-{next(_SERVICES)}")
+    _forget()
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    for module, name in _KEPT:
+        cached = getattr(sys.modules.get(module), name, None)
+        if cached is not None:
+            cached.cache_clear()

@@ -1,0 +1,43 @@
+"""The bench runs the connector and counts right; what it measures is not tested."""
+
+from __future__ import annotations
+
+import json
+
+from tests.bench import measure, table
+from tests.bench.contestants import CONNECTOR, LOOP
+from tests.bench.pages import Pages
+from tests.bench.shop import Setup
+from tests.bench.track import track
+
+
+def test_the_connector_lands_a_thousand_records_with_one_request_a_page_and_its_counts() -> None:
+    with track() as ground:
+        figures = ground.run(CONNECTOR, Setup(1000), limit_seconds=60)
+    assert figures.cost.failure == ""
+    assert (figures.records, figures.pages, figures.refused, figures.errors) == (1000, 4, 0, 0)
+    assert 1 <= figures.counts <= 3
+    assert figures.cost.cpu_seconds > 0
+    assert figures.cost.peak_megabytes > 10
+    assert 0 < figures.landed_bytes < 1000 * 3800
+
+
+def test_the_loop_needs_one_more_request_where_the_last_page_is_full_and_its_table_says_so() -> None:
+    with track() as ground:
+        figures = ground.run(LOOP, Setup(500), limit_seconds=60)
+    assert (figures.records, figures.pages, figures.counts) == (500, 3, 0)
+    runs = [measure.Run(LOOP, Setup(500), 0, figures)]
+    assert table.failures(runs) == []
+    assert "| requests loop | " in table.cost(runs)
+
+
+def test_pages_hold_every_id_once_and_the_largest_first() -> None:
+    pages = Pages(7, [b'{"id":1,"createdAt":"a"}', b'{"id":2,"createdAt":"b"}'])
+    rows = [row["id"] for page in (1, 2, 3) for row in json.loads(pages.body(page, 3))["orders"]]
+    assert rows == sorted(set(rows), reverse=True)
+    assert len(rows) == 7
+    assert json.loads(pages.body(4, 3)) == {"orders": []}
+
+
+def test_the_limits_dictate_a_window_for_every_forty_requests_and_a_second_for_twenty() -> None:
+    assert [measure.Limits(pages * 250, 40, 10).dictated_seconds for pages in (38, 39, 59)] == [1, 10, 11]

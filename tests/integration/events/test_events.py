@@ -1,0 +1,257 @@
+"""Every file of events/ runs through the real handler of its function, and does what its row says."""
+
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest.mock import ANY
+
+import pytest
+
+import publish.app
+from connector.bootstrap import Aws
+from tests.integration.subscribe.bundle import Bundle, Context
+
+EVENTS = Path(__file__).parents[3] / "events"
+FILES = sorted(path.name for path in EVENTS.glob("*.json"))
+QUOTE = 1016615295
+
+Json = dict[str, Any]
+Check = Callable[[Bundle, Json], None]
+
+
+def one_quote(bundle: Bundle, result: Json) -> None:
+    assert (result["status"], result["records"], result["bookmark"]) == ("complete", 1, None)
+    assert bundle.ids(result) == [QUOTE]
+    assert bundle.sent == [f"GET /nl/quotes/{QUOTE}.json"]
+    assert bundle.manifest(result)["verified"] is True
+
+
+def all_orders(bundle: Bundle, result: Json) -> None:
+    assert (result["status"], result["bookmark"]) == ("complete", None)
+    assert sorted(bundle.ids(result)) == sorted(bundle.shop.store.ids("orders"))
+    assert bundle.manifest(result)["verified"] is True
+
+
+def changed_orders(bundle: Bundle, result: Json) -> None:
+    assert result["bookmark"] == {"until": "2026-11-23T05:59:55Z"}
+    assert 0 < result["records"] <= 30
+    assert all(record["updatedAt"] >= "2026-01-01" for record in bundle.records(result))
+    assert bundle.manifest(result)["verified"] is True
+
+
+def lines_of_changed_orders(bundle: Bundle, result: Json) -> None:
+    assert result["bookmark"] == {"until": "2026-11-23T05:59:55Z"}
+    assert {line["order_id"] for line in bundle.records(result)} == set(bundle.shop.store.ids("orders"))
+
+
+def two_languages(bundle: Bundle, result: Json) -> None:
+    assert result["records"] == 2 * bundle.shop.store.count("brands")
+    assert {key.split("/")[3] for key in result["objects"]} == {"language=nl", "language=en"}
+
+
+def visible_products(bundle: Bundle, result: Json) -> None:
+    assert 0 < result["records"] <= 25
+    assert all(record["isVisible"] for record in bundle.records(result))
+
+
+def lines_without_prices(bundle: Bundle, result: Json) -> None:
+    records = bundle.records(result)
+    assert records
+    assert not [key for record in records for key in record if key.lower().startswith(("price", "baseprice"))]
+    assert all("id" in record for record in records)
+
+
+def plan_of_orders(bundle: Bundle, result: Json) -> None:
+    assert bundle.stored() == []
+    assert bundle.sent == ["GET /nl/orders/count.json"]
+    assert result["status"] == "plan"
+    assert result["plan"]["records"] == bundle.shop.store.count("orders")
+
+
+def three_fields(bundle: Bundle, result: Json) -> None:
+    assert result["records"] == bundle.shop.store.count("orders")
+    assert {tuple(record) for record in bundle.records(result)} == {("id", "number", "total")}
+
+
+def orders_by_status(bundle: Bundle, result: Json) -> None:
+    statuses = {record["status"] for record in bundle.records(result)}
+    assert statuses <= {"processing_awaiting_shipment", "on_hold"}
+    assert len([sent for sent in bundle.sent if "count" in sent]) >= 2
+
+
+def transformed(_: Bundle, answer: Json) -> None:
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"])["steps"]
+
+
+def deleted_products(bundle: Bundle, result: Json) -> None:
+    assert (result["status"], result["records"], bundle.sent) == ("complete", 0, [])
+    assert "none can be missed" in result["reason"]
+    bundle.invoke({"entity": "products"}, "landing")
+    gone = bundle.shop.store.ids("products")[3]
+    bundle.shop.store.delete("products", gone)
+    event = json.loads((EVENTS / "subscribe-direct-reconcile-products.json").read_text(encoding="utf-8"))
+    again = bundle.invoke(event, "again")
+    assert bundle.ids(again) == [gone]
+    assert bundle.manifest(again)["verified"] is True
+
+
+def http(status: int, **parts: object) -> Check:
+    """Expect a status and some members of the body."""
+
+    def check(_: Bundle, answer: Json) -> None:
+        assert answer["statusCode"] == status, answer["body"]
+        body = json.loads(answer["body"])
+        assert {name: body[name] for name in parts} == parts
+
+    return check
+
+
+def http_quote(bundle: Bundle, answer: Json) -> None:
+    assert answer["statusCode"] == 200
+    body = json.loads(answer["body"])
+    assert body["data"]["id"] == QUOTE
+    del body["data"]
+    one_quote(bundle, body)
+
+
+def whole_catalogue(_: Bundle, answer: Json) -> None:
+    assert answer["statusCode"] == 200
+    assert len(json.loads(answer["body"])["entities"]) == 98
+
+
+def created(title: str) -> Check:
+    """Expect a record that was created with this title."""
+
+    def check(bundle: Bundle, result: Json) -> None:
+        assert (result["status"], result["http_status"], result["record"]["title"]) == ("created", 201, title)
+        assert [request.method for request in bundle.shop.requests] == ["POST"]
+
+    return check
+
+
+def http_created(bundle: Bundle, answer: Json) -> None:
+    assert answer["statusCode"] == 201
+    created("Lamp")(bundle, json.loads(answer["body"]))
+
+
+def batch(bundle: Bundle, answer: Json) -> None:
+    first, second = answer["results"]
+    assert first["status"] == "created"
+    assert second["status"] == "failed"
+    assert "orders has no create" in second["error"]["detail"]
+    assert len(bundle.shop.requests) == 1
+
+
+def converted(bundle: Bundle, result: Json) -> None:
+    assert result["status"] == "done"
+    assert bundle.shop.requests[-1].path == f"/nl/quotes/{QUOTE}/convert.json"
+
+
+def one_bad_message(bundle: Bundle, answer: Json) -> None:
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "059f36b4-87a3-44ab-83d2-661975020002"}]}
+    assert [request.method for request in bundle.shop.requests] == ["POST"]
+
+
+def upserted(bundle: Bundle, result: Json) -> None:
+    assert (result["status"], result["record"]["title"]) == ("created", "Delta")
+    assert [request.method for request in bundle.shop.requests] == ["GET", "POST"]
+
+
+def shown(bundle: Bundle, result: Json) -> None:
+    assert result["status"] == "dry_run"
+    assert result["difference"]["stockLevel"]["to"] == 12
+    assert [request.method for request in bundle.shop.requests] == ["GET"]
+
+
+def stock_and_prices(bundle: Bundle, answer: Json) -> None:
+    assert [result["status"] for result in answer["results"]] == ["updated"] * 4
+    assert [request.path for request in bundle.shop.requests] == ["/nl/variants/bulk.json"]
+    assert [(row["stockLevel"], row["priceExcl"]) for row in three_variants(bundle)][1:] == [(0, 24.5), (ANY, 19.95)]
+    assert three_variants(bundle)[0]["stockLevel"] == 11
+
+
+def newest_stock(bundle: Bundle, answer: Json) -> None:
+    assert answer == {"batchItemFailures": []}
+    assert [row["stockLevel"] for row in three_variants(bundle)][:2] == [7, 3]
+
+
+def three_variants(bundle: Bundle) -> list[Json]:
+    return list(reversed(bundle.shop.store.rows("variants")))[:3]
+
+
+EXPECTED: dict[str, Check] = {
+    "publish-direct-batch.json": batch,
+    "publish-direct-convert-quote.json": converted,
+    "publish-direct-create-by-transformer.json": created("DELTA"),
+    "publish-direct-create-product.json": created("Lamp"),
+    "publish-direct-dry-run-update.json": shown,
+    "publish-direct-stock-and-prices.json": stock_and_prices,
+    "publish-direct-upsert-brand.json": upserted,
+    "publish-http-create-product.json": http_created,
+    "publish-queue-one-bad-message.json": one_bad_message,
+    "publish-queue-stock-out-of-order.json": newest_stock,
+    "subscribe-direct-entity-transformer.json": three_fields,
+    "subscribe-direct-newest-products.json": visible_products,
+    "subscribe-direct-order-lines-without-prices.json": lines_without_prices,
+    "subscribe-direct-orders-by-status.json": orders_by_status,
+    "subscribe-direct-plan-orders.json": plan_of_orders,
+    "subscribe-direct-quote-by-transformer.json": one_quote,
+    "subscribe-direct-quote.json": one_quote,
+    "subscribe-direct-reconcile-products.json": deleted_products,
+    "subscribe-direct-two-languages.json": two_languages,
+    "subscribe-http-connection.json": http(200, connection="default", language="nl"),
+    "subscribe-http-entities.json": whole_catalogue,
+    "subscribe-http-entity.json": http(200, entity="products/images"),
+    "subscribe-http-quote.json": http_quote,
+    "subscribe-http-transform.json": transformed,
+    "subscribe-http-unknown-entity.json": http(404, entity="order", title="Unknown entity"),
+    "subscribe-schedule-all-orders.json": all_orders,
+    "subscribe-schedule-changed-orders.json": changed_orders,
+    "subscribe-schedule-lines-of-changed-orders.json": lines_of_changed_orders,
+    "subscribe-schedule-saved-transformer.json": three_fields,
+}
+
+
+@pytest.fixture
+def functions(aws: Aws, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+    """The bundle with what publish needs besides."""
+    monkeypatch.setattr(publish.app, "Aws", lambda: aws)
+    monkeypatch.setattr(publish.app, "SystemClock", lambda: bundle.clock)
+    monkeypatch.setenv("IDEMPOTENCY_TABLE", bundle.bucket)
+    aws.client("dynamodb").create_table(
+        TableName=bundle.bucket,
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    saved = b'{"id": id, "number": number, "total": priceIncl}'
+    bundle.s3.put_object(Bucket=bundle.bucket, Key="config/transformers/orders.jsonata", Body=saved)
+    return bundle
+
+
+def test_every_file_has_a_row_and_every_row_a_file() -> None:
+    assert sorted(EXPECTED) == FILES
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_event_does_what_its_row_says(functions: Bundle, name: str) -> None:
+    event = json.loads((EVENTS / name).read_text(encoding="utf-8"))
+    handler = importlib.import_module(f"{name.partition('-')[0]}.app").lambda_handler
+
+    result = handler(event, Context("request-1"))
+
+    EXPECTED[name](functions, result)
+    json.dumps(result, allow_nan=False)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_name_of_a_file_tells_function_and_trigger(name: str) -> None:
+    function, trigger, *case = name.removesuffix(".json").split("-")
+    event = json.loads((EVENTS / name).read_text(encoding="utf-8"))
+
+    assert function in ("subscribe", "publish", "webhook", "authorizer")
+    assert case
+    assert {"http": "requestContext", "queue": "Records"}.get(trigger, "nothing special") in {*event, "nothing special"}

@@ -1,0 +1,290 @@
+"""The subscribe function on moto and a simulated shop; one clock for all, which moves only when somebody sleeps."""
+
+import dataclasses
+import gzip
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+import lightspeed.transport
+from connector.bootstrap import Aws
+from connector.settings import Settings
+from subscribe import wiring
+from subscribe.app import lambda_handler
+from subscribe.reconcile import Reconciliation
+from subscribe.request import subscribe_request
+from subscribe.service import Subscription
+from tests.shop import Clock, Shop
+
+MONDAY_SIX = 1_795_413_600
+"""2026-11-23 06:00:00 UTC, where all windows of the quota start anew but the day's."""
+
+_NUMBERS = itertools.count(1)
+_QUOTE = {"entity": "quotes", "parameters": {"path": {"id": 1016615295}}}
+
+Json = dict[str, Any]
+
+
+class SharedClock:
+    """The functions' clock; sleeping moves the shop's as well.
+
+    Attributes:
+        shop: The shop's clock.
+        ahead: How many seconds our clock is ahead of the shop's.
+        slept: Every sleep in seconds, in order.
+    """
+
+    def __init__(self) -> None:
+        self.shop = Clock(frozen_at=MONDAY_SIX)
+        self.ahead = 0.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.shop.now()
+
+    def time(self) -> float:
+        return self.shop.now() + self.ahead
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.shop.advance(seconds)
+
+
+@dataclass
+class Context:
+    """What Lambda hands to a handler, as far as it is looked at."""
+
+    aws_request_id: str
+    milliseconds: int = 900_000
+    function_name: str = "subscribe"
+    function_version: str = "1"
+    memory_limit_in_mb: int = 1024
+    invoked_function_arn: str = "arn:aws:lambda:eu-west-1:123456789012:function:subscribe"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.milliseconds
+
+
+@dataclass
+class Answer:
+    """What an HTTP call was answered."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+@dataclass
+class Bundle:
+    """One bucket, one connection and one shop.
+
+    Attributes:
+        prefix: Of the names of secrets.
+        run_numbers: Give every run an id of its own.
+    """
+
+    shop: Shop
+    clock: SharedClock
+    bucket: str
+    prefix: str
+    s3: Any
+    secrets: Any
+    run_numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def store_connection(self, name: str = "default", **changes: object) -> None:
+        """Store the secret of a connection to the shop; a change of `None` takes a key out."""
+        settings: Json = {
+            "base_url": self.shop.url,
+            "api_key": self.shop.api_key,
+            "api_secret": self.shop.api_secret,
+            "language": "nl",
+        } | changes
+        self.store_secret(name, json.dumps({key: value for key, value in settings.items() if value is not None}))
+
+    def store_secret(self, name: str, text: str) -> None:
+        """Store any text as the secret of a connection."""
+        try:
+            self.secrets.create_secret(Name=self.prefix + name, SecretString=text)
+        except self.secrets.exceptions.ResourceExistsException:
+            self.secrets.put_secret_value(SecretId=self.prefix + name, SecretString=text)
+
+    def subscription(
+        self, event: object, run_id: str, remaining_seconds: Callable[[], float] | None = None, reserve: float = 10
+    ) -> Subscription | Reconciliation:
+        """Return one invocation of a run, wired as the function wires it."""
+        held = wiring.wiring(dataclasses.replace(Settings.from_env(), quota_reserve_percent=reserve))
+        return held.subscription(subscribe_request(event), run_id, remaining_seconds or (lambda: 900.0))
+
+    def run(self, event: object, run_id: str | None = None, **how: Any) -> Json:
+        """Carry one invocation and return its result."""
+        return self.subscription(event, run_id or f"run-{next(self.run_numbers)}", **how).invoke().body
+
+    def run_to_the_end(self, event: Json, run_id: str | None = None, **how: Any) -> tuple[Json, int]:
+        """Carry a run as the state machine does, and return its result and how many invocations it took."""
+        run_id = run_id or f"run-{next(self.run_numbers)}"
+        for invocation in itertools.count(1):
+            result = self.run(event, run_id, **how)
+            if result["status"] == "complete":
+                return result, invocation
+            self.clock.shop.advance(result["resume_after_seconds"])
+            event = {**event, "cursor": result["cursor"]}
+        raise AssertionError
+
+    def invoke(self, event: object, request_id: str | None = None, milliseconds: int = 900_000) -> Any:
+        """Call the handler."""
+        return lambda_handler(event, Context(request_id or f"request-{next(self.run_numbers)}", milliseconds))
+
+    def http(
+        self, method: str, path: str, body: object = None, headers: Json | None = None, request_id: str | None = None
+    ) -> Answer:
+        """Call the handler as the HTTP API does; text is sent as it is, anything else as JSON."""
+        text = body if isinstance(body, str) or body is None else json.dumps(body)
+        answer = self.invoke(http_event(method, path, text, headers), request_id)
+        return Answer(answer["statusCode"], answer["headers"], answer["body"])
+
+    def stored(self, prefix: str = "") -> list[str]:
+        """Keys in the bucket, in order."""
+        return [
+            found["Key"] for found in self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix).get("Contents", ())
+        ]
+
+    def body(self, key: str) -> bytes:
+        """An object as stored."""
+        body: bytes = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return body
+
+    def json(self, key: str) -> Any:
+        """A JSON object of the bucket."""
+        return json.loads(self.body(key))
+
+    def put(self, key: str, value: object) -> None:
+        """Write a JSON object into the bucket."""
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=json.dumps(value).encode())
+
+    def lines(self, result: Json) -> list[bytes]:
+        """The records of a result as landed."""
+        return [line for key in result["objects"] for line in gzip.decompress(self.body(key)).splitlines()]
+
+    def records(self, result: Json) -> list[Json]:
+        """The records of a result, decoded."""
+        return [json.loads(line) for line in self.lines(result)]
+
+    def ids(self, result: Json) -> list[int]:
+        """The ids of the records of a result."""
+        return [record["id"] for record in self.records(result)]
+
+    def manifest(self, result: Json) -> Json:
+        """The manifest of a result, after checking that it speaks of what is stored."""
+        manifest: Json = self.json(result["manifest"])
+        for part in manifest["parts"]:
+            stored = self.body(part["key"])
+            assert part["bytes"] == len(stored)
+            assert part["sha256"] == hashlib.sha256(stored).hexdigest()
+            assert part["records"] == len(gzip.decompress(stored).splitlines())
+        return manifest
+
+    def bookmark(self, name: str = "orders") -> Json:
+        """A bookmark as stored."""
+        bookmark: Json = self.json(f"state/connection=default/{name}.json")
+        return bookmark
+
+    @property
+    def sent(self) -> list[str]:
+        """Method and path of every request that the shop received."""
+        return [f"{request.method} {request.path}" for request in self.shop.requests]
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing was sent to the shop and nothing written."""
+        return not self.shop.requests and not self.stored()
+
+
+def http_event(method: str, path: str, body: str | None = None, headers: Json | None = None) -> Json:
+    """Return an event of the HTTP API, payload 2.0."""
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json", **(headers or {})},
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "example",
+            "domainName": "example.execute-api.eu-west-1.amazonaws.com",
+            "domainPrefix": "example",
+            "http": {
+                "method": method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "192.0.2.10",
+                "userAgent": "test",
+            },
+            "requestId": "request",
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": "23/Nov/2026:06:00:00 +0000",
+            "timeEpoch": 1795413600000,
+        },
+        "isBase64Encoded": False,
+        **({} if body is None else {"body": body}),
+    }
+
+
+def quote_event(**changes: object) -> Json:
+    """Return the event that reads one quote."""
+    return {**_QUOTE, **changes}
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Aws]:
+    """AWS in this process, and its clients, for one file of tests: clients are dear to make."""
+    with mock_aws(), pytest.MonkeyPatch.context() as environment:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            environment.setenv(name, "testing")
+        environment.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        yield Aws()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SharedClock:
+    """The clock that function, client and shop go by."""
+    shared = SharedClock()
+    monkeypatch.setattr(wiring, "SystemClock", lambda: shared)
+    monkeypatch.setattr(lightspeed.transport, "SystemClock", lambda: shared)
+    return shared
+
+
+@pytest.fixture
+def shop(clock: SharedClock) -> Iterator[Shop]:
+    with Shop(orders=30, products=20, clock=clock.shop) as running:
+        yield running
+
+
+@pytest.fixture
+def bundle(aws: Aws, shop: Shop, clock: SharedClock, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+    """A bundle with the connection `default`, ready to run."""
+    return make_bundle(aws, shop, clock, monkeypatch)
+
+
+def make_bundle(aws: Aws, shop: Shop, clock: SharedClock, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+    """Build a bundle with a bucket of its own around a shop."""
+    number = next(_NUMBERS)
+    bucket, prefix = f"bucket-{number}", f"lightspeed-{number}/"
+    monkeypatch.setenv("BUCKET", bucket)
+    monkeypatch.setenv("SECRET_PREFIX", prefix)
+    monkeypatch.setattr(wiring, "Aws", lambda: aws)
+    s3, secrets = aws.client("s3"), aws.client("secretsmanager")
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    made = Bundle(shop, clock, bucket, prefix, s3, secrets)
+    made.store_connection()
+    return made

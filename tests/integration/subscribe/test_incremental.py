@@ -1,0 +1,371 @@
+"""Incremental runs: every change once, the bookmark last and only from where the run started."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from connector.errors import ConnectorError, RunInProgress
+from tests.integration.subscribe.bundle import MONDAY_SIX, Bundle
+from tests.shop import Fault
+
+EVENT: dict[str, Any] = {"entity": "orders", "mode": "incremental"}
+PAGED: dict[str, Any] = {**EVENT, "parameters": {"query": {"limit": 5}}}
+
+
+def touch(bundle: Bundle, number: int, *, seconds_ago: float) -> int:
+    """Let one order have changed so many seconds ago."""
+    order = bundle.shop.store.ids("orders")[number]
+    bundle.shop.store.update("orders", order, {"memo": f"{seconds_ago}"}, at=bundle.clock.shop.now() - seconds_ago)
+    return order
+
+
+def next_hour(bundle: Bundle) -> None:
+    bundle.clock.shop.advance(3600)
+
+
+def test_the_first_run_reads_everything_and_sets_the_bookmark(bundle: Bundle) -> None:
+    result = bundle.run(EVENT)
+
+    assert result["records"] == 30
+    assert result["bookmark"] == {"until": "2026-11-23T05:59:55Z"}
+    assert bundle.bookmark()["bookmark"]["until"] == "2026-11-23T05:59:55Z"
+    assert bundle.manifest(result)["window"] == {"by": "updated_at", "start": None, "end": "2026-11-23T05:59:55Z"}
+
+
+def test_the_next_run_lands_what_changed_since_and_nothing_else(bundle: Bundle) -> None:
+    bundle.run(EVENT)
+    next_hour(bundle)
+    changed = touch(bundle, 3, seconds_ago=600)
+
+    result = bundle.run(EVENT)
+
+    assert bundle.ids(result) == [changed]
+    manifest = bundle.manifest(result)
+    assert manifest["window"]["start"] == "2026-11-23T05:58:55Z"
+    assert manifest["verified"] is True
+
+
+def test_without_a_change_nothing_is_landed_but_a_manifest(bundle: Bundle) -> None:
+    bundle.run(EVENT)
+    next_hour(bundle)
+
+    result = bundle.run(EVENT)
+
+    assert (result["records"], result["objects"]) == (0, [])
+    assert result["bookmark"] == {"until": "2026-11-23T06:59:55Z"}
+
+
+def test_a_record_in_the_overlap_is_not_landed_again(bundle: Bundle) -> None:
+    touch(bundle, 3, seconds_ago=30)
+    bundle.run(EVENT)
+    bundle.clock.shop.advance(120)
+
+    assert bundle.run(EVENT)["records"] == 0
+
+
+def test_a_record_that_changes_again_in_the_overlap_is_landed_again(bundle: Bundle) -> None:
+    touch(bundle, 3, seconds_ago=30)
+    bundle.run(EVENT)
+    order = touch(bundle, 3, seconds_ago=10)
+    bundle.clock.shop.advance(120)
+
+    assert bundle.ids(bundle.run(EVENT)) == [order]
+
+
+def test_a_change_that_settled_late_is_found_in_the_overlap(bundle: Bundle) -> None:
+    bundle.run(EVENT)
+    late = touch(bundle, 3, seconds_ago=30)
+    bundle.clock.shop.advance(120)
+
+    assert bundle.ids(bundle.run(EVENT)) == [late]
+
+
+@pytest.mark.parametrize("step", [1, 7, 61])
+def test_every_change_is_landed_once_over_many_runs(bundle: Bundle, step: int) -> None:
+    def landed() -> Iterator[str]:
+        for record in bundle.records(bundle.run(EVENT)):
+            yield f"{record['id']} {record['updatedAt']}"
+
+    seen = list(landed())
+    expected = set(seen)
+    for number in range(12):
+        bundle.clock.shop.advance(step)
+        order = bundle.shop.store.ids("orders")[number % 5]
+        bundle.shop.store.update("orders", order, {"memo": str(number)})
+        text = json.loads(bundle.shop.store.text("orders", order, "nl") or "")
+        expected.add(f"{order} {text['updatedAt']}")
+        bundle.clock.shop.advance(step)
+        if number % 2:
+            seen += landed()
+    bundle.clock.shop.advance(100)
+    seen += landed()
+
+    assert len(seen) == len(set(seen))
+    latest = {text.split()[0]: text for text in sorted(expected)}
+    assert set(latest.values()) <= set(seen)
+
+
+def test_since_is_where_a_run_without_bookmark_starts(bundle: Bundle) -> None:
+    changed = touch(bundle, 3, seconds_ago=600)
+
+    result = bundle.run({**EVENT, "since": "2026-11-23T05:00:00Z"})
+
+    assert bundle.ids(result) == [changed]
+    assert bundle.manifest(result)["window"]["start"] == "2026-11-23T05:00:00Z"
+
+
+@pytest.mark.parametrize("since", ["2026-11-23", "2026-11-23T00:00:00", "2026-11-23T01:00:00+01:00"])
+def test_since_takes_any_iso_form(bundle: Bundle, since: str) -> None:
+    result = bundle.run({**EVENT, "since": since})
+
+    assert bundle.manifest(result)["window"]["start"] == "2026-11-23T00:00:00Z"
+
+
+def test_since_does_not_move_a_bookmark_that_is_there(bundle: Bundle) -> None:
+    bundle.run(EVENT)
+
+    result = bundle.run({**EVENT, "since": "2020-01-01"})
+
+    assert bundle.manifest(result)["window"]["start"] == "2026-11-23T05:58:55Z"
+
+
+def test_since_in_the_future_lands_nothing_and_is_no_error(bundle: Bundle) -> None:
+    assert bundle.run({**EVENT, "since": "2030-01-01"})["records"] == 0
+
+
+def test_a_full_run_leaves_the_bookmark_alone(bundle: Bundle) -> None:
+    bundle.run(EVENT)
+    before = bundle.bookmark()
+    next_hour(bundle)
+
+    result = bundle.run({"entity": "orders"})
+
+    assert result["bookmark"] is None
+    assert bundle.bookmark() == before
+
+
+def test_subscriptions_have_a_bookmark_each(bundle: Bundle) -> None:
+    paid = {**EVENT, "subscription": "orders/paid", "parameters": {"query": {"paymentStatus": "paid"}}}
+
+    bundle.run(EVENT)
+    bundle.run(paid)
+
+    assert bundle.stored("state/connection") == [
+        "state/connection=default/orders.json",
+        "state/connection=default/orders.paid.json",
+    ]
+
+
+def test_max_records_leaves_the_bookmark_where_it_is(bundle: Bundle) -> None:
+    bundle.run(EVENT)
+    next_hour(bundle)
+    changed = {touch(bundle, number, seconds_ago=600) for number in range(5)}
+
+    stopped = bundle.run({**EVENT, "max_records": 2})
+    result = bundle.run(EVENT)
+
+    assert stopped["records"] == 2
+    assert stopped["bookmark"] == {"until": "2026-11-23T05:59:55Z"}
+    assert bundle.manifest(stopped)["reason"] == "stopped after max_records"
+    assert set(bundle.ids(result)) == changed
+
+
+def test_an_entity_with_creation_times_only_is_followed_by_those(bundle: Bundle) -> None:
+    event = {"entity": "events", "mode": "incremental"}
+    bundle.run(event)
+    next_hour(bundle)
+    new = bundle.shop.store.add("events", {}, at=bundle.clock.shop.now() - 60)
+
+    result = bundle.run(event)
+
+    assert bundle.ids(result) == [new]
+    assert bundle.manifest(result)["window"]["by"] == "created_at"
+
+
+@pytest.mark.parametrize("hours", [-30, 30])
+def test_the_bookmark_goes_by_the_shops_clock(bundle: Bundle, hours: int) -> None:
+    bundle.clock.ahead = hours * 3600.0
+    bundle.run(EVENT)
+    next_hour(bundle)
+    changed = touch(bundle, 3, seconds_ago=600)
+
+    result = bundle.run(EVENT)
+
+    assert result["bookmark"] == {"until": "2026-11-23T06:59:55Z"}
+    assert bundle.ids(result) == [changed]
+
+
+def test_the_bookmark_moves_after_the_manifest(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[tuple[str, bool]] = []
+    inner = bundle.s3.put_object
+
+    def put_object(**arguments: Any) -> Any:
+        key, body = arguments["Key"], bytes(arguments["Body"])
+        written.append((key, b'"until"' in body and json.loads(body).get("bookmark", {}).get("until") is not None))
+        return inner(**arguments)
+
+    monkeypatch.setattr(bundle.s3, "put_object", put_object)
+
+    result = bundle.run(EVENT)
+
+    manifest = [key for key, _ in written].index(result["manifest"])
+    moves = [position for position, (key, moved) in enumerate(written) if "state/connection" in key and moved]
+    assert moves
+    assert min(moves) > manifest
+    assert [key for key, _ in written].count(result["manifest"]) == 1
+
+
+def test_a_bookmark_is_written_on_condition_of_what_it_was(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    conditions: list[bool] = []
+    inner = bundle.s3.put_object
+
+    def put_object(**arguments: Any) -> Any:
+        if "state/connection" in arguments["Key"] or arguments["Key"].endswith("_manifest.json"):
+            conditions.append("IfMatch" in arguments or "IfNoneMatch" in arguments)
+        return inner(**arguments)
+
+    monkeypatch.setattr(bundle.s3, "put_object", put_object)
+
+    bundle.run(EVENT)
+    bundle.run(EVENT)
+
+    assert conditions
+    assert all(conditions)
+
+
+def partial(bundle: Bundle, run_id: str = "run-1") -> dict[str, Any]:
+    """Begin a run that the quota stops."""
+    bundle.shop.faults.next(Fault.answers(429, headers={"Retry-After": "60"}), after=3)
+    result = bundle.run(PAGED, run_id)
+    bundle.shop.faults.clear()
+    assert result["status"] == "partial"
+    return result
+
+
+def test_a_run_that_goes_on_later_keeps_others_out(bundle: Bundle) -> None:
+    partial(bundle)
+    bundle.shop.requests.clear()
+
+    with pytest.raises(RunInProgress, match="run run-1 of subscription 'orders' is under way"):
+        bundle.run(PAGED, "run-2")
+
+    assert bundle.sent == []
+
+
+@pytest.mark.parametrize("hours", [-30, 30])
+def test_others_are_kept_out_whatever_the_shops_clock_says(bundle: Bundle, hours: int) -> None:
+    bundle.clock.ahead = hours * 3600.0
+    partial(bundle)
+
+    with pytest.raises(RunInProgress):
+        bundle.run(PAGED, "run-2")
+
+    bundle.clock.shop.advance(3600)
+    assert bundle.run(PAGED, "run-3")["status"] == "complete"
+
+
+def test_another_subscription_is_not_kept_out(bundle: Bundle) -> None:
+    partial(bundle)
+
+    assert bundle.run({**EVENT, "subscription": "other"}, "run-2")["status"] == "complete"
+    assert bundle.run({"entity": "orders"}, "run-3")["status"] == "complete"
+
+
+def test_a_run_that_was_given_up_is_overtaken_and_its_cursor_counts_for_nothing(bundle: Bundle) -> None:
+    given_up = partial(bundle)
+    bundle.clock.shop.advance(2 * 3600)
+    other = bundle.run(PAGED, "run-2")
+
+    result = bundle.run({**PAGED, "cursor": given_up["cursor"]}, "run-1")
+
+    assert other["status"] == "complete"
+    assert result["status"] == "complete"
+    assert result["superseded"] is True
+    assert result["manifest"] is None
+    assert result["bookmark"] == other["bookmark"]
+    assert not [key for key in bundle.stored("raw/") if "run=run-1/_manifest" in key]
+    assert bundle.run({**PAGED, "cursor": given_up["cursor"]}, "run-1") == result
+
+
+def test_of_two_runs_at_once_one_counts(bundle: Bundle) -> None:
+    other: list[dict[str, Any]] = []
+
+    def meanwhile(request: Any) -> None:
+        if request.path == "/nl/orders.json" and not other:
+            other.append({})
+            other[0] = bundle.run(EVENT, "run-2")
+
+    bundle.shop.on_request(meanwhile)
+
+    result = bundle.run(EVENT, "run-1")
+
+    assert result["superseded"] is True
+    assert other[0]["status"] == "complete"
+    assert [key for key in bundle.stored("raw/") if key.endswith("_manifest.json")] == [other[0]["manifest"]]
+    assert bundle.bookmark()["bookmark"]["run_id"] == "run-2"
+
+
+def test_a_run_killed_between_manifest_and_bookmark_is_adopted_by_the_next(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = bundle.s3.put_object
+    killed: list[str] = []
+
+    def put_object(**arguments: Any) -> Any:
+        if killed:
+            raise ClientError({"Error": {"Code": "Killed"}}, "PutObject")
+        if arguments["Key"].endswith("_manifest.json"):
+            killed.append(arguments["Key"])
+        return inner(**arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bundle.s3, "put_object", put_object)
+        with pytest.raises(ClientError):
+            bundle.run(EVENT, "run-1")
+    next_hour(bundle)
+    changed = touch(bundle, 3, seconds_ago=600)
+
+    result = bundle.run(EVENT, "run-2")
+
+    assert bundle.ids(result) == [changed]
+    assert bundle.manifest(result)["window"]["start"] == "2026-11-23T05:58:55Z"
+    manifests = [key for key in bundle.stored("raw/") if key.endswith("_manifest.json")]
+    assert sorted(manifests) == sorted([killed[0], result["manifest"]])
+
+
+def test_a_run_that_fails_after_its_first_invocation_does_not_block_for_ever(bundle: Bundle) -> None:
+    partial(bundle)
+    bundle.clock.shop.advance(60 + 20 * 60 + 1)
+
+    assert bundle.run(PAGED, "run-2")["status"] == "complete"
+    assert bundle.clock.shop.now() > MONDAY_SIX
+
+
+def test_languages_share_one_bookmark(bundle: Bundle) -> None:
+    event = {"entity": "products", "mode": "incremental", "languages": ["nl", "en"]}
+    bundle.run(event)
+    next_hour(bundle)
+    product = bundle.shop.store.ids("products")[0]
+    bundle.shop.store.update("products", product, {"isVisible": False}, at=bundle.clock.shop.now() - 600)
+
+    result = bundle.run(event)
+
+    assert bundle.ids(result) == [product, product]
+    assert [key.split("/")[3] for key in result["objects"]] == ["language=nl", "language=en"]
+
+
+@pytest.mark.parametrize(
+    "text", ['{"until": "2026', '{"bookmark": "2026-01-01"}', '{"bookmark": {"until": "yesterday"}}', "[]"]
+)
+def test_a_bookmark_that_somebody_broke_is_named(bundle: Bundle, text: str) -> None:
+    key = "state/connection=default/orders.json"
+    bundle.s3.put_object(Bucket=bundle.bucket, Key=key, Body=text.encode())
+
+    with pytest.raises(ConnectorError, match=f"the bookmark {key} cannot be read: .*or delete it to start anew"):
+        bundle.run(EVENT)
+
+    assert bundle.sent == []
+    assert bundle.body(key) == text.encode()

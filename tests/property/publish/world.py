@@ -1,0 +1,97 @@
+"""A shop, a table in memory, and function processes that may end at any step."""
+
+import hashlib
+import json
+from typing import Any
+
+from connector.settings import Settings
+from lightspeed import Client, Connection, Request, Response, Transport
+from publish.app import Wiring, handle
+from tests.integration.publish.conftest import Context, ShopTime
+from tests.property.publish.table import Table
+from tests.shop import Shop
+
+
+class Killed(BaseException):
+    """The process ends here: nothing that cleans up runs."""
+
+
+class Steps:
+    """Counts the steps of a process, and ends it at the one that is due."""
+
+    def __init__(self) -> None:
+        self.due: int | None = None
+
+    def __call__(self) -> None:
+        if self.due is not None:
+            self.due -= 1
+            if self.due < 0:
+                raise Killed
+
+
+class MortalTransport(Transport):
+    """A transport in a process that may end before a request is sent, or when it is answered."""
+
+    steps: Steps
+
+    def send(self, request: Request) -> Response:
+        self.steps()
+        response = super().send(request)
+        self.steps()
+        return response
+
+
+class World:
+    """A shop, a table, and function processes that die."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+        self.steps = Steps()
+        self.table = Table()
+        self.table.step = self.steps
+        self.queue: Any = None
+        self.clock = ShopTime(shop.clock)
+
+    def process(self) -> Wiring:
+        """A new execution environment."""
+        environment = {"IDEMPOTENCY_TABLE": "table", "PUBLISH_QUEUE_URL": "queue" if self.queue else ""}
+        settings = Settings.from_env(environment)
+        held = Wiring(settings, self.clock)
+        shop = self.shop
+        connection = Connection.from_mapping(
+            {"base_url": shop.url, "api_key": shop.api_key, "api_secret": shop.api_secret, "language": "nl"}
+        )
+
+        def opened(name: str, **_: object) -> Client:
+            assert name == "default"
+            transport = MortalTransport(connection, clock=self.clock)
+            transport.steps = self.steps
+            return Client(transport)
+
+        held.shops.open = opened  # type: ignore[method-assign]
+        held.aws.client = {"dynamodb": self.table, "sqs": self.queue}.__getitem__  # type: ignore[assignment]
+        return held
+
+    def deliver(self, records: list[dict[str, Any]], kill_at: int | None) -> set[str]:
+        """Let a consumer publish messages; the ids of those that stay in the queue, all of them if it dies."""
+        outer, self.steps.due = self.steps.due, kill_at
+        try:
+            answer = handle({"Records": records}, Context(), self.process())
+        except Killed:
+            return {record["messageId"] for record in records}
+        finally:
+            self.steps.due = outer
+        return {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+
+    def minutes_pass(self) -> None:
+        """Let claims run out and what is unknown grow old."""
+        for item in self.table.items.values():
+            if "in_progress_expiration" in item:
+                item["in_progress_expiration"] = {"N": "1"}
+                item["expiration"] = {"N": str(int(item["expiration"]["N"]) - 600)}
+
+    def result_of(self, message_id: str) -> dict[str, Any] | None:
+        """What is kept of a message, if anything."""
+        key = hashlib.md5(json.dumps(f"default {message_id}").encode(), usedforsecurity=False).hexdigest()
+        item = self.table.items.get(f"publish#{key}", {})
+        return json.loads(item["data"]["S"]) if "data" in item else None
