@@ -14,7 +14,7 @@ export PYTHONPATH := functions:layers/lightspeed
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop shop test install format lint type template unit integration e2e build clean
+.PHONY: help demo stop shop test install format lint type template unit integration property e2e bench fuzz build clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,8 +56,17 @@ unit: $(VENV)/dev.stamp ## Test functions and modules, without network and AWS
 integration: $(VENV)/dev.stamp ## Test the client and the handlers against the simulated shop
 	$(BIN)/pytest tests/integration
 
+property: $(VENV)/dev.stamp ## Test the promises of a run: random shops, changes, kills, and a day of quota
+	$(BIN)/pytest tests/property
+
 e2e: $(VENV)/dev.stamp ## Test the deployed stack on the local emulator
 	$(BIN)/pytest tests/e2e
+
+bench: $(VENV)/dev.stamp ## Measure against dlt, Airbyte and a plain loop (ARGS="--quick")
+	$(BIN)/python -m tests.bench $(ARGS)
+
+fuzz: $(VENV)/dev.stamp ## Try random transformers for three minutes (ARGS="--seconds 60 --seed 7")
+	$(BIN)/python -m tests.fuzz $(or $(ARGS),--seconds 180 --seed 1)
 
 build: $(TOOLS)/sam.stamp ## Build for Lambda, with compiled modules, ready for `sam deploy`
 	@python3.13 --version >/dev/null 2>&1 || { \
