@@ -19,6 +19,7 @@ from lightspeed.check import check, diagnosis
 from lightspeed.describe import describe
 from subscribe.landing import run_key
 from subscribe.request import RUN_ID, SubscribeRequest, subscribe_request
+from subscribe.service import NOTED
 
 if TYPE_CHECKING:
     from subscribe.wiring import Wiring
@@ -123,7 +124,7 @@ def _run(held: Wiring, run_id: str) -> Response[Any]:
         raise UnknownRun(f"unknown run {run_id!r}: a run_id holds up to 80 letters, digits and . _ = -")
     found = held.bucket.read_json(run_key(run_id))
     note: dict[str, Any] = found[0] if found is not None else {"run_id": run_id}
-    for inner in ("cursor", "fingerprint", "single", "manifests"):
+    for inner in {"cursor", *NOTED} - {"started"}:
         note.pop(inner, None)
     if note.get("status") != "complete":
         execution = _execution(held, run_id)

@@ -6,8 +6,11 @@ import json
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from connector.errors import ConnectorError, RequestError
+from connector.observability import logger
 from connector.problems import problem
 from lightspeed import LightspeedError
 
@@ -30,9 +33,28 @@ def resolver() -> APIGatewayHttpResolver:
         }
         return respond_json(404, body, {"Content-Type": "application/problem+json"})
 
+    def _aws(error: Exception) -> Response[Any]:
+        logger().exception("AWS refused a call")
+        body = {
+            "type": "urn:lightspeed-connector:problem:aws-refused",
+            "title": "AWS refused",
+            "status": 500,
+            "detail": f"{_aws_reason(error)}: check the functions' environment and roles",
+        }
+        return respond_json(500, body, {"Content-Type": "application/problem+json"})
+
     app.exception_handler([LightspeedError, ConnectorError])(_problem)
+    app.exception_handler([ClientError, BotoCoreError, GetParameterError])(_aws)
     app.not_found(_no_route)
     return app
+
+
+def _aws_reason(error: BaseException) -> str:
+    """Return which call AWS refused and its code; its message may tell more than a caller should see."""
+    if isinstance(error, ClientError):
+        return f"AWS answered {error.operation_name} with {error.response['Error']['Code']}"
+    cause = error.__cause__ or error.__context__
+    return _aws_reason(cause) if cause is not None else type(error).__name__
 
 
 def respond_json(status: int, body: object, headers: dict[str, str] | None = None) -> Response[Any]:

@@ -194,7 +194,7 @@ EXPECTED: dict[str, Check] = {
     "publish-queue-one-bad-message.json": one_bad_message,
     "publish-queue-stock-out-of-order.json": newest_stock,
     "subscribe-direct-entity-transformer.json": three_fields,
-    "subscribe-direct-newest-products.json": visible_products,
+    "subscribe-direct-some-products.json": visible_products,
     "subscribe-direct-order-lines-without-prices.json": lines_without_prices,
     "subscribe-direct-orders-by-status.json": orders_by_status,
     "subscribe-direct-plan-orders.json": plan_of_orders,

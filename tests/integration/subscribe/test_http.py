@@ -215,6 +215,19 @@ def test_a_used_up_quota_without_state_machine_is_429(bundle: Bundle) -> None:
     assert answer.headers["Retry-After"] == "300"
 
 
+def test_a_bucket_that_is_not_there_is_a_problem_without_its_name(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUCKET", "no-such-bucket")
+
+    answer = bundle.http("GET", "/runs/run-1")
+
+    assert answer.status == 500
+    assert answer.json["title"] == "AWS refused"
+    assert "GetObject with NoSuchBucket" in answer.json["detail"]
+    assert "no-such-bucket" not in answer.text
+
+
 def test_a_function_without_settings_is_no_problem_of_the_caller(bundle: Bundle) -> None:
     answer = bundle.http("POST", "/subscribe", quote_event(), {"prefer": "respond-async"})
 

@@ -38,6 +38,11 @@ class DatedBucket(MemoryBucket):
         self._time = time
         self._written: dict[str, float] = {}
 
+    def take_over(self, other: DatedBucket) -> None:
+        """Hold the objects of another bucket, with the dates and promises that they have there."""
+        self.objects, self._written = dict(other.objects), dict(other._written)
+        self._promised = dict(other._promised)
+
     def put_object(self, **what: Any) -> Json:
         there = self.objects.get(what["Key"])
         try:
@@ -153,11 +158,20 @@ class World:
 
     def __init__(self, entity: str = "reviews", *, quota: int = 0) -> None:
         self.entity = entity
+        self.quota = quota
         self.time = VirtualTime()
         self.at = Points()
         self.bucket = DatedBucket(self.at, self.time)
         self.shop = ShopList(entity, self.time, self.at, quota)
         self.runs = 0
+
+    def copy(self) -> World:
+        """Return a world of the same objects and records at the same time."""
+        other = World(self.entity, quota=self.quota)
+        other.time.passes(self.time.monotonic())
+        other.bucket.take_over(self.bucket)
+        other.shop.rows = dict(self.shop.rows)
+        return other
 
     def invoke(self, event: Json, run_id: str, remaining: float = 900.0) -> Json:
         """Carry one invocation, in a process of its own."""

@@ -1,0 +1,189 @@
+"""The publish function in process: its real handler, moto for AWS, the shop over loopback, and a clock to move."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from connector.bootstrap import Aws
+from connector.observability import logger
+from connector.settings import Settings
+from publish.app import Wiring, handle
+from tests.shop import Clock, Shop
+
+START = 1_795_413_600.0
+_NUMBERS = itertools.count(1)
+
+
+class ShopTime:
+    """The shop's clock as the connector's: whoever waits moves it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def monotonic(self) -> float:
+        return self._clock.now()
+
+    def time(self) -> float:
+        return self._clock.now()
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.advance(seconds)
+
+
+class Context:
+    """What Lambda tells an invocation."""
+
+    function_name = "publish"
+    function_version = "$LATEST"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:publish"
+    aws_request_id = "11111111-2222-3333-4444-555555555555"
+
+    def __init__(self, seconds: float = 120.0) -> None:
+        self.seconds = seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds * 1000)
+
+
+class Publisher:
+    """The function with what it holds, and the shop and the AWS side that it works on."""
+
+    def __init__(self, held: Wiring, shop: Shop) -> None:
+        self.held = held
+        self.shop = shop
+        self.context = Context()
+
+    def __call__(self, event: object) -> Any:
+        return handle(event, self.context, self.held)
+
+    def batch(self, *events: object) -> list[dict[str, Any]]:
+        """Publish a batch; its results."""
+        results: list[dict[str, Any]] = self({"items": list(events)})["results"]
+        return results
+
+    def failed(self, *records: dict[str, Any]) -> list[str]:
+        """Publish messages; the ids of those that go back to the queue."""
+        answer = self({"Records": list(records)})
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    def sent(self, since: int = 0) -> list[tuple[str, str]]:
+        """Verb and path of every request that reached the shop, or of those after the first so many."""
+        return [(seen.method, seen.path) for seen in self.shop.requests[since:]]
+
+    def http(self, body: object, **headers: str) -> dict[str, Any]:
+        """Call `POST /publish`; the answer with its body decoded."""
+        answer = self(http_event(body, headers))
+        return {**answer, "body": json.loads(answer["body"])}
+
+    def connect(self, name: str) -> None:
+        """Store a connection to the shop."""
+        shop = self.shop
+        settings = {"base_url": shop.url, "api_key": shop.api_key, "api_secret": shop.api_secret, "language": "nl"}
+        secret = self.held.settings.secret_prefix + name
+        self.held.aws.client("secretsmanager").create_secret(Name=secret, SecretString=json.dumps(settings))
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """What lies in the table."""
+        found = self.held.aws.client("dynamodb").scan(TableName=self.held.settings.idempotency_table)
+        items: list[dict[str, Any]] = found["Items"]
+        return items
+
+    def keep(self, item: dict[str, Any]) -> None:
+        """Write an item of the table over."""
+        table = self.held.settings.idempotency_table
+        self.held.aws.client("dynamodb").put_item(TableName=table, Item=item)
+
+    def minutes_pass(self) -> None:
+        """Let the deadline of every invocation that has begun pass, and the margin after it."""
+        for item in self.items:
+            if "in_progress_expiration" in item:
+                item["in_progress_expiration"] = {"N": "1"}
+                item["expiration"] = {"N": str(int(item["expiration"]["N"]) - 3600)}
+                self.keep(item)
+
+
+def event(entity: str, action: str, payload: object = None, **more: Any) -> dict[str, Any]:
+    """A publish event; `path` and `query` go into its parameters."""
+    parameters: dict[str, Any] = {name: more.pop(name) for name in ("path", "query") if name in more}
+    if payload is not None:
+        parameters["payload"] = payload
+    return {"entity": entity, "action": action, "parameters": parameters, **more}
+
+
+def message(
+    number: int, body: object, *, sent: int | None = None, receipts: int = 1, receipt: str = "r"
+) -> dict[str, Any]:
+    """A message of the queue, sent in the millisecond of its number unless it is told otherwise."""
+    counted = {"SentTimestamp": str(number if sent is None else sent), "ApproximateReceiveCount": str(receipts)}
+    return {
+        "messageId": f"message-{number}",
+        "receiptHandle": receipt,
+        "body": body if isinstance(body, str) else json.dumps(body),
+        "attributes": counted,
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:publish",
+        "awsRegion": "eu-west-1",
+    }
+
+
+def http_event(body: object, headers: dict[str, str]) -> dict[str, Any]:
+    """A call as API Gateway hands it over."""
+    http = {"method": "POST", "path": "/publish", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "t"}
+    return {
+        "version": "2.0",
+        "routeKey": "POST /publish",
+        "rawPath": "/publish",
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json", **{k.replace("_", "-").lower(): v for k, v in headers.items()}},
+        "requestContext": {"http": http, "stage": "$default", "requestId": "x", "accountId": "1", "apiId": "a"},
+        "body": body if isinstance(body, str) else json.dumps(body),
+        "isBase64Encoded": False,
+    }
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    """A shop whose clock stands still unless somebody waits."""
+    with Shop(orders=40, products=60, quota=None, rate_per_second=None, clock=Clock(frozen_at=START)) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def aws() -> Iterator[Aws]:
+    """An AWS of moto's; its clients are dear to make, so that all tests share them, each with names of its own."""
+    with pytest.MonkeyPatch.context() as environment, mock_aws():
+        for name, value in (("ACCESS_KEY_ID", "x"), ("SECRET_ACCESS_KEY", "y"), ("DEFAULT_REGION", "eu-west-1")):
+            environment.setenv(f"AWS_{name}", value)
+        environment.setenv("POWERTOOLS_SERVICE_NAME", "publish")
+        level = logger().log_level
+        logger().setLevel("ERROR")
+        yield Aws()
+        logger().setLevel(level)
+
+
+@pytest.fixture
+def publisher(aws: Aws, shop: Shop) -> Publisher:
+    """The function, connected to the shop; its bucket, table and queue are empty."""
+    number = next(_NUMBERS)
+    bucket, table, prefix = f"bucket-{number}", f"table-{number}", f"lightspeed-{number}/"
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    aws.client("dynamodb").create_table(
+        TableName=table,
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    queue = aws.client("sqs").create_queue(QueueName=f"publish-{number}")["QueueUrl"]
+    environment = {"BUCKET": bucket, "IDEMPOTENCY_TABLE": table, "PUBLISH_QUEUE_URL": queue, "SECRET_PREFIX": prefix}
+    publisher = Publisher(Wiring(Settings.from_env(environment), ShopTime(shop.clock), aws), shop)
+    publisher.connect("default")
+    return publisher

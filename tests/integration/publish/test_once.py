@@ -1,0 +1,201 @@
+import time
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from connector.errors import IdempotencyConflict
+from lightspeed import InvalidRequest
+from publish.once import LONGEST_INVOCATION_SECONDS, MARGIN_SECONDS, StillRunning
+from tests.integration.publish.conftest import Publisher, event
+from tests.shop import Fault
+
+LAMP = event("products", "create", {"title": "Lamp"}, idempotency_key="lamp")
+STOCK = {"stockLevel": 4}
+
+
+class Killed(BaseException):
+    """The process ends here: nothing that cleans up runs."""
+
+
+def titles(publisher: Publisher, title: str) -> int:
+    return [row["title"]["nl"] for row in publisher.shop.store.rows("products")].count(title)
+
+
+def kill_after_answer(publisher: Publisher, monkeypatch: pytest.MonkeyPatch, call: object) -> None:
+    """Publish, and end the process before the result is stored."""
+    dynamodb = publisher.held.aws.client("dynamodb")
+
+    def end(**_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dynamodb, "update_item", end)
+        with pytest.raises(Killed):
+            publisher(call)
+
+
+def test_the_same_key_with_the_same_content_is_sent_once_and_answered_from_the_first_result(
+    publisher: Publisher,
+) -> None:
+    first = publisher(LAMP)
+    assert publisher(LAMP) == first
+    assert first["status"] == "created"
+    assert publisher.sent() == [("POST", "/nl/products.json")]
+
+
+def test_the_same_key_with_other_content_is_refused_and_nothing_is_sent(publisher: Publisher) -> None:
+    publisher(LAMP)
+    with pytest.raises(IdempotencyConflict, match="'lamp' was used before with other content"):
+        publisher(event("products", "create", {"title": "Other"}, idempotency_key="lamp"))
+    assert len(publisher.sent()) == 1
+
+
+def test_the_same_key_on_another_connection_is_another_key(publisher: Publisher) -> None:
+    publisher.connect("second")
+
+    publisher(LAMP)
+    publisher({**LAMP, "connection": "second"})
+
+    assert titles(publisher, "Lamp") == 2
+
+
+def test_calls_without_a_key_are_not_compared(publisher: Publisher) -> None:
+    for _ in range(2):
+        publisher(event("products", "create", {"title": "Twice"}))
+    assert titles(publisher, "Twice") == 2
+
+
+def test_a_dry_run_uses_no_key_up(publisher: Publisher) -> None:
+    assert publisher({**LAMP, "dry_run": True})["status"] == "dry_run"
+    assert publisher(LAMP)["status"] == "created"
+
+
+def test_what_the_shop_refused_may_be_sent_again_with_the_same_key(publisher: Publisher) -> None:
+    publisher.shop.faults.next(Fault.answers(422, "title is taken"))
+    with pytest.raises(InvalidRequest, match="title is taken"):
+        publisher(LAMP)
+    assert publisher(LAMP)["status"] == "created"
+
+
+def test_a_claim_stands_until_the_deadline_of_its_invocation_and_a_margin(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher.context.seconds = 100
+    kill_after_answer(publisher, monkeypatch, LAMP)
+
+    with pytest.raises(StillRunning, match="still running") as refused:
+        publisher(LAMP)
+
+    assert 100 + MARGIN_SECONDS - 5 < refused.value.retry_after_seconds <= 100 + MARGIN_SECONDS
+    assert len(publisher.sent()) == 1
+
+
+def test_a_create_that_was_killed_is_never_blindly_sent_again(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill_after_answer(publisher, monkeypatch, LAMP)
+    publisher.minutes_pass()
+
+    answer = publisher(LAMP)
+
+    assert answer["status"] == "unknown"
+    assert "stopped before its answer was kept" in answer["detail"]
+    assert answer["check"]["entity"] == "products"
+    assert publisher(LAMP) == answer
+    assert titles(publisher, "Lamp") == 1
+
+
+def test_a_create_that_was_killed_is_settled_by_match(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = {**LAMP, "match": "title"}
+    kill_after_answer(publisher, monkeypatch, call)
+    publisher.minutes_pass()
+
+    answer = publisher(call)
+
+    assert answer["status"] == "updated"
+    assert publisher(call) == answer
+    assert titles(publisher, "Lamp") == 1
+
+
+def test_a_create_with_match_that_was_killed_before_it_was_sent_is_sent(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = {**LAMP, "match": "title"}
+    client = publisher.held.shops.open("default")
+
+    def end(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(client), "page", end)
+        with pytest.raises(Killed):
+            publisher(call)
+    publisher.minutes_pass()
+
+    assert publisher(call)["status"] == "created"
+    assert titles(publisher, "Lamp") == 1
+
+
+def test_an_update_that_was_killed_is_sent_again(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    variant = publisher.shop.store.ids("variants")[0]
+    call = event("variants", "update", STOCK, path={"id": variant}, idempotency_key="stock")
+    kill_after_answer(publisher, monkeypatch, call)
+    publisher.minutes_pass()
+
+    assert publisher(call)["status"] == "updated"
+    assert len(publisher.sent()) == 2
+
+
+def test_of_two_that_take_a_stopped_call_over_one_is_refused(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = {**LAMP, "match": "title"}
+    kill_after_answer(publisher, monkeypatch, call)
+    publisher.minutes_pass()
+    client = publisher.held.aws.client("dynamodb")
+    put = client.put_item
+    second: list[Any] = []
+
+    def put_with_a_rival(**asked: Any) -> Any:
+        """Answer a claim; before the one that takes over, let a rival take over."""
+        if ":expiry" in asked["ExpressionAttributeValues"] and not second:
+            second.append(True)
+            second.append(publisher(call))
+        return put(**asked)
+
+    monkeypatch.setattr(client, "put_item", put_with_a_rival)
+    with pytest.raises(StillRunning):
+        publisher(call)
+
+    assert second[1]["status"] == "updated"
+    assert titles(publisher, "Lamp") == 1
+
+
+def test_a_result_that_is_too_large_to_keep_is_kept_without_its_record(publisher: Publisher) -> None:
+    call = event("products", "create", {"title": "Long", "content": "x" * 400_000}, idempotency_key="long")
+    assert publisher(call)["record"]["title"] == "Long"
+    again = publisher(call)
+    assert (again["status"], again["record"]) == ("created", None)
+    assert titles(publisher, "Long") == 1
+
+
+def test_a_result_that_cannot_be_kept_still_reaches_the_caller(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = publisher.held.aws.client("dynamodb")
+
+    def refuse(**_: object) -> None:
+        raise EndpointConnectionError(endpoint_url="https://dynamodb")
+
+    monkeypatch.setattr(client, "update_item", refuse)
+
+    assert publisher(LAMP)["status"] == "created"
+    assert "could not be stored" in caplog.text
+
+
+def test_a_key_is_remembered_longer_than_a_message_can_lie_in_its_queue(publisher: Publisher) -> None:
+    publisher(LAMP)
+    (item,) = publisher.items
+    assert int(item["expiration"]["N"]) > time.time() + 14 * 86_400
+    assert LONGEST_INVOCATION_SECONDS == 900
