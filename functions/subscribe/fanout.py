@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from lightspeed import PAGE_LIMIT, Client, Endpoint, NotFound, Parameters
-from lightspeed.reading import THREADS, ListReader, Progress
+from lightspeed.progress import Progress
+from lightspeed.reading import THREADS, ListReader
 from lightspeed.records import Record
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from lightspeed import Client, Clock, Parameters
 from lightspeed.parameters import parse_time
-from lightspeed.reading import BATCH, PARENTS_AT_ONCE, TRANSFORMED_BATCH, ListReader, Progress
+from lightspeed.progress import Progress
+from lightspeed.reading import BATCH, PARENTS_AT_ONCE, TRANSFORMED_BATCH, ListReader
 from lightspeed.records import Record
 from subscribe.bounds import Bounds
 from subscribe.cursor import RunState

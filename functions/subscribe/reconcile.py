@@ -26,7 +26,7 @@ import msgspec
 
 from connector.errors import RequestError, RunInProgress
 from lightspeed import Client, Clock, RateLimited, ServerError, TransportError
-from lightspeed.reading import Progress
+from lightspeed.progress import Progress
 from subscribe.bounds import PATIENCE_SECONDS, Bounds, Stop
 from subscribe.landing import (
     PART_BYTES,

@@ -9,7 +9,8 @@ import msgspec
 
 from lightspeed import Client, Clock, Parameters
 from lightspeed.parameters import parse_time
-from lightspeed.reading import ListReader, Progress
+from lightspeed.progress import Progress
+from lightspeed.reading import ListReader
 from lightspeed.records import Record, Window
 from subscribe.bounds import Bounds
 from subscribe.landing import chunk

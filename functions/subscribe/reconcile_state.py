@@ -11,7 +11,7 @@ import msgspec
 
 from connector.errors import RequestError, RunInProgress
 from lightspeed.parameters import parse_time
-from lightspeed.reading import Progress
+from lightspeed.progress import Progress
 from subscribe.landing import AlreadyWritten, Bucket, kept_key, turn_key
 from subscribe.reconcile_index import Id, iso
 

@@ -13,7 +13,8 @@ import pytest
 
 from lightspeed import Client, Connection, Parameters, Request, Response, find, reading
 from lightspeed.parameters import format_time
-from lightspeed.reading import ListReader, Progress
+from lightspeed.progress import Progress
+from lightspeed.reading import ListReader
 from lightspeed.records import Record, Window
 
 SEEDS = 800

@@ -21,10 +21,9 @@ The API has numbered pages, no cursor and no documented order, and the shop chan
 from __future__ import annotations
 
 import time
-from array import array
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Generic, Protocol, TypeVar
 
@@ -32,6 +31,7 @@ from lightspeed.client import Client
 from lightspeed.endpoints import Endpoint
 from lightspeed.errors import LightspeedError
 from lightspeed.parameters import PAGE_LIMIT, Parameters, Request
+from lightspeed.progress import Ids, Progress
 from lightspeed.records import Heads, Record, Window
 from lightspeed.transport import too_large
 
@@ -46,9 +46,6 @@ TRANSFORMED_BATCH = 8
 
 PARENTS_AT_ONCE = 40
 """Parents whose nested records are read between two looks at quota and time."""
-
-TAIL = 4000
-"""How many ids are carried from one process to the next."""
 
 _PAGING = ("page", "limit", "fields")
 _SUM_BITS = (1 << 64) - 1
@@ -85,79 +82,6 @@ class Open:
 
     def took(self, seconds: float) -> None:
         """Hear how long a page took."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far the reading of one list has come; enough to go on in another process.
-
-    Attributes:
-        rows_left: Rows from the front that are not read yet; `None` before the first count.
-        count_before: The shop's count when the reading started.
-        count_after: The shop's latest count.
-        read: Records read so far, each once.
-        sum: Of their ids, order aside, to compare two passes.
-        limit: Rows per page that the shop still manages.
-        tail: Ids of the records read last, at most `TAIL`, to know them again.
-        reach: How many of the last ids could come again when this was saved.
-        doubt: Why completeness cannot be shown, or empty.
-        check: Of the second pass over a list that no window closes.
-    """
-
-    rows_left: int | None = None
-    count_before: int | None = None
-    count_after: int | None = None
-    read: int = 0
-    sum: int = 0
-    limit: int = PAGE_LIMIT
-    tail: list[int | str] = field(default_factory=list)
-    reach: int = 0
-    doubt: str = ""
-    check: Progress | None = None
-
-    @property
-    def removed(self) -> int:
-        """How many rows left the list since the reading started, as far as was counted."""
-        return max(0, (self.count_before or 0) - (self.count_after or 0))
-
-
-class _Ids:
-    """The ids that were read, in order, and which of them could come again.
-
-    They are kept as plain numbers: eight bytes each, whatever the length of the list.
-    """
-
-    def __init__(self, tail: list[int | str]) -> None:
-        self._numbers = array("Q")
-        self._texts: set[str] = set()
-        self._marks: list[tuple[int, int]] = []
-        self._resumed = frozenset(tail)
-        self.last = tail
-
-    def add(self, ids: list[int | str], removed_before: int) -> None:
-        if not self._marks or self._marks[-1][1] != removed_before:
-            self._marks.append((len(self._numbers), removed_before))
-        for identity in ids:
-            if isinstance(identity, int) and identity >= 0:
-                self._numbers.append(identity)
-            else:
-                self._texts.add(str(identity))
-        self.last = [*self.last, *ids][-TAIL:]
-
-    def reach(self, removed: int, limit: int) -> int:
-        """Return how many of the last ids could stand on a page that is not read yet."""
-        total, far = len(self._numbers), 0
-        ends = [start for start, _ in self._marks[1:]] + [total]
-        for (start, removed_then), end in zip(self._marks, ends, strict=False):
-            gone = removed - removed_then
-            if gone > 0 and gone + 2 * limit >= total - end:
-                far = max(far, min(total - start, gone + 2 * limit))
-        return far
-
-    def known(self, removed: int, limit: int) -> frozenset[int | str]:
-        """Return the ids that could come again."""
-        far = self.reach(removed, limit)
-        return self._resumed | frozenset(self._numbers[-far:] if far else ()) | frozenset(self._texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +133,7 @@ class ListReader(Generic[_Digest]):
         self._digest = digest
         self._gate = gate or Open()
         self._batch = self._size = batch
-        self._ids = _Ids(progress.tail)
+        self._ids = Ids(progress.tail)
         filters = self._count_request().query if self._paged else {}
         relations = frozenset(
             known.name for known in endpoint.filters if known.type == "id" and known.name != "since_id"

@@ -7,7 +7,8 @@ import pytest
 from lightspeed import Client
 from lightspeed.catalogue import find
 from lightspeed.parameters import Parameters
-from lightspeed.reading import ListReader, Progress
+from lightspeed.progress import Progress
+from lightspeed.reading import ListReader
 from tests.integration.lightspeed.conftest import Connect, Run, SharedClock, problem
 from tests.shop import Fault, Shop
 
