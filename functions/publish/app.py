@@ -1,85 +1,167 @@
-"""Entry of the publish function: a direct event, a batch of them, messages of the queue, or a call of the HTTP API."""
+"""Entry of the publish function: an event, a batch of them, messages of the queue, lines of a file, or an HTTP call."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from connector.bootstrap import Aws, Shops
-from connector.errors import ConnectorError
 from connector.observability import count, logger
-from connector.problems import problem
 from connector.settings import Settings
-from lightspeed import Client, LightspeedError, SystemClock
+from lightspeed import Client, Clock, SystemClock
+from publish.item import Entry
+from publish.outcome import REFUSALS, Outcome, Result, shown
 from publish.request import PublishRequest, batch_items, publish_request
+from publish.results import Results
 from publish.service import Publication
+
+if TYPE_CHECKING:
+    from publish.newest import Newest
+    from publish.once import Once, Records
 
 
 class Wiring:
-    """What the function holds between invocations."""
+    """What the function holds between invocations.
 
-    def __init__(self, settings: Settings) -> None:
+    Attributes:
+        pauses: By connection, epoch seconds until which its quota is left alone in the background.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock | None = None, aws: Aws | None = None) -> None:
         """Prepare; nothing is opened yet."""
         self.settings = settings
-        self.aws = Aws()
-        self.shops = Shops(self.aws, settings)
+        self.clock = clock or SystemClock()
+        self.aws = aws or Aws()
+        self.shops = Shops(self.aws, settings, self.clock)
+        self.pauses: dict[str, float] = {}
+
+    @functools.cached_property
+    def records(self) -> Records:
+        """The records of idempotency keys."""
+        from publish.once import Records  # noqa: PLC0415 - dear at a cold start, and only needed with a key
+
+        return Records.open(self.settings.idempotency_table, self.aws.client("dynamodb"))
 
 
 class Invocation:
-    """Publishes the items of one invocation; the connections it opens are kept for its length."""
+    """Publishes what one invocation was given; the connections it opens are kept for its length.
 
-    def __init__(self, held: Wiring, context: Any, remaining_seconds: Callable[[], float]) -> None:
-        """Prepare; nothing is opened yet."""
+    Attributes:
+        remaining_seconds: How long it may still run.
+        results: What the bus is told of it.
+    """
+
+    def __init__(self, held: Wiring, context: Any, remaining_seconds: Callable[[], float] | None = None) -> None:
+        """Prepare; nothing is opened yet.
+
+        Args:
+            held: What outlives it.
+            context: Of Lambda.
+            remaining_seconds: How long the caller waits, if that is less than the function may run.
+        """
         self.held = held
-        self._context = context
-        self._remaining_seconds = remaining_seconds
+        self.results = Results(held.settings.results_bus, lambda: held.aws.client("events"))
+        self._until_the_end = lambda: float(context.get_remaining_time_in_millis()) / 1000
+        self.remaining_seconds = remaining_seconds or self._until_the_end
         self._clients: dict[str, Client] = {}
+
+    @functools.cached_property
+    def once(self) -> Once | None:
+        """The idempotency keys, if there is a table for them."""
+        if not self.held.settings.idempotency_table:
+            return None
+        from publish.once import Once  # noqa: PLC0415 - dear at a cold start, and only needed with a key
+
+        return Once(self.held.records, self._until_the_end)
+
+    @functools.cached_property
+    def newest(self) -> Newest | None:
+        """The order of queued updates, if there is a table for it."""
+        table = self.held.settings.idempotency_table
+        if not table:
+            return None
+        from publish.newest import Newest  # noqa: PLC0415 - only for messages
+
+        return Newest(table, self.held.aws.client("dynamodb"))
 
     def prepare(self, request: PublishRequest) -> Publication:
         """Return the request, checked to the last, before anything of it is sent."""
         client = self._clients.get(request.connection)
         if client is None:
-            client = self.held.shops.open(request.connection, remaining_seconds=self._remaining_seconds)
+            client = self.held.shops.open(request.connection, remaining_seconds=self.remaining_seconds)
             self._clients[request.connection] = client
-        return Publication(request, client, SystemClock())
+        s3 = functools.partial(self.held.aws.client, "s3")
+        return Publication(request, client, self.held.clock, s3=s3, bucket=self.held.settings.bucket)
 
-    def publish(self, event: object, default_key: str | None = None) -> dict[str, Any]:
+    def send(self, publication: Publication, default_key: str | None = None) -> Result:
+        """Send a request, once if it has a key.
+
+        Raises:
+            LightspeedError: As the client raises it.
+            ConnectorError: Its idempotency key was used for another, or `match` finds several.
+        """
+        request = publication.request
+        key = request.idempotency_key or default_key
+        if key is None or request.dry_run or not self.held.settings.idempotency_table:
+            return publication.send()
+        assert self.once is not None  # noqa: S101 - there is a table
+        return self.once.send(publication, key)
+
+    def publish(self, event: object) -> Result:
         """Publish one event and return its result.
-
-        Args:
-            event: As it came.
-            default_key: The idempotency key if the event has none.
 
         Raises:
             LightspeedError: As the client raises it.
             ConnectorError: The event is wrong, or its idempotency key was used for another.
         """
-        request = publish_request(event)
-        publication = self.prepare(request)
-        key = request.idempotency_key or default_key
-        if key is None or request.dry_run or not self.held.settings.idempotency_table:
-            result = publication.send()
-        else:
-            from publish.once import send_once  # noqa: PLC0415 - dear at a cold start, and only needed with a key
+        try:
+            outcome = self.send(self.prepare(publish_request(event)))
+        except REFUSALS as error:
+            self.tell([Entry(event)], [error])
+            raise
+        self.tell([Entry(event)], [outcome])
+        return outcome
 
-            result = send_once(publication, request, key, self.held, self._context)
-        facts = {"connection": request.connection, "entity": request.entity, "action": request.action}
-        logger().info("publish", extra={**facts, "status": result["status"], "id": result.get("id")})
-        count(
-            self.held.settings.metrics_namespace, facts, Published=int(result["status"] not in ("unknown", "dry_run"))
-        )
-        return result
+    def publish_batch(self, events: list[object]) -> list[Result]:
+        """Publish the events of a batch that somebody waits for; return what stands in its results."""
+        entries = [Entry(event) for event in events]
+        outcomes = self.publish_all(entries)
+        self.tell(entries, outcomes)
+        return [shown(outcome) for outcome in outcomes]
 
-    def publish_all(self, events: list[object]) -> list[dict[str, Any]]:
-        """Publish events one after another; one that fails becomes a result with its problem and stops no other."""
-        results = []
-        for event in events:
-            try:
-                results.append(self.publish(event))
-            except (LightspeedError, ConnectorError) as error:
-                results.append({"status": "failed", "error": problem(error)[2]})
-        return results
+    def publish_all(self, entries: Sequence[Entry], *, background: bool = False) -> list[Outcome]:
+        """Publish events; return one outcome each, in order. One that fails stops no other."""
+        from publish.batch import Batch  # noqa: PLC0415 - a single event does not pay for it
+
+        return Batch(self, background=background).run(entries)
+
+    def tell(
+        self, entries: Sequence[Entry], outcomes: Sequence[Outcome], facts: Sequence[dict[str, object]] = ()
+    ) -> None:
+        """Write what became of events to the log and to the bus."""
+        counted: dict[tuple[str, ...], int] = {}
+        for position, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True)):
+            named = _named(entry.event)
+            result = shown(outcome)
+            more = facts[position] if facts else {}
+            logger().info("publish", extra={**named, **more, "status": result["status"], "id": result.get("id")})
+            self.results.add(entry.event, outcome, **more)
+            if result["status"] not in ("unknown", "dry_run", "failed", "unchanged"):
+                counted[tuple(named.values())] = counted.get(tuple(named.values()), 0) + 1
+        for values, number in counted.items():
+            dimensions = dict(zip(("connection", "entity", "action"), values, strict=True))
+            count(self.held.settings.metrics_namespace, dimensions, Published=number)
+        self.results.tell()
+
+
+def _named(event: object) -> dict[str, str]:
+    inside = event if isinstance(event, dict) else {}
+    return {
+        "connection": str(inside.get("connection", "default")),
+        "entity": str(inside.get("entity", "")),
+        "action": str(inside.get("action", "")),
+    }
 
 
 @functools.cache
@@ -95,20 +177,24 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
         LightspeedError: Of a direct invocation with one event.
         ConnectorError: The same.
     """
-    held = wiring(Settings.from_env())
+    return handle(event, context, wiring(Settings.from_env()))
 
-    def remaining_seconds() -> float:
-        return float(context.get_remaining_time_in_millis()) / 1000
 
+def handle(event: Any, context: Any, held: Wiring) -> dict[str, Any]:
+    """Answer an invocation with what the function holds."""
     if isinstance(event, dict) and "requestContext" in event:
         from publish.routes import deadline, respond  # noqa: PLC0415 - messages do not pay for HTTP
 
-        return respond(event, context, Invocation(held, context, deadline()))
-    invocation = Invocation(held, context, remaining_seconds)
+        return respond(event, context, Invocation(held, context, deadline(held.clock)))
+    invocation = Invocation(held, context)
     if isinstance(event, dict) and "Records" in event:
         from publish.messages import consume  # noqa: PLC0415 - direct events do not pay for messages
 
-        return consume(event, context, invocation)
+        return consume(event, invocation)
+    if isinstance(event, dict) and "file_step" in event:
+        from publish.lines import step  # noqa: PLC0415 - nobody else pays for files
+
+        return step(event, invocation)
     if isinstance(event, dict) and "items" in event:
-        return {"results": invocation.publish_all(batch_items(event))}
+        return {"results": invocation.publish_batch(batch_items(event))}
     return invocation.publish(event)

@@ -21,6 +21,7 @@ class PublishRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
         action: `create`, `update`, `delete`, or a named action of the entity.
         idempotency_key: The same key with the same content is sent once.
         match: Fields that tell a record by their values; `create` then updates the one that is there.
+        skip_unchanged: Before an update, read the record; send nothing if it has these values already.
         dry_run: Only read, and answer what would be sent.
     """
 
@@ -31,6 +32,7 @@ class PublishRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     request_transformer: str | list[str] | None = None
     idempotency_key: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)] | None = None
     match: str | list[str] | None = None
+    skip_unchanged: bool = False
     dry_run: bool = False
 
     @property
@@ -69,6 +71,10 @@ def publish_request(event: object) -> PublishRequest:
     unknown = [name for name in request.match_fields if name not in endpoint.filter_names]
     if request.match is not None and request.action != "create":
         raise RequestError(["match is for action create: it updates the record that is already there"])
+    if request.match is not None and not request.match_fields:
+        raise RequestError(["match must name at least one field"])
+    if request.skip_unchanged and not (request.action == "update" or request.match_fields):
+        raise RequestError(["skip_unchanged is for action update, and for create with match"])
     if unknown:
         known = ", ".join(name for name in endpoint.filter_names if name not in ("page", "limit", "fields"))
         raise RequestError([f"match by {unknown[0]!r} is not possible: {request.entity} can be looked up by {known}"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
@@ -14,6 +14,7 @@ from connector.http import json_body, prefers_async, resolver, respond_json
 from publish.request import batch_items, publish_request
 
 if TYPE_CHECKING:
+    from lightspeed import Clock
     from publish.app import Invocation
 
 ANSWER_SECONDS = 25.0
@@ -29,10 +30,10 @@ def respond(event: dict[str, Any], context: Any, invocation: Invocation) -> dict
     return app.resolve(event, context)
 
 
-def deadline() -> Any:
+def deadline(clock: Clock) -> Callable[[], float]:
     """Return what tells how much of a call's time is left, in seconds."""
-    end = time.monotonic() + ANSWER_SECONDS
-    return lambda: end - time.monotonic()
+    end = clock.monotonic() + ANSWER_SECONDS
+    return lambda: end - clock.monotonic()
 
 
 @functools.cache
@@ -49,7 +50,7 @@ def _publish(app: APIGatewayHttpResolver) -> Response[Any]:
     if prefers_async(app):
         return _queue([body] if events is None else events, invocation)
     if events is not None:
-        return respond_json(200, {"results": invocation.publish_all(events)})
+        return respond_json(200, {"results": invocation.publish_batch(events)})
     result = invocation.publish(body)
     return respond_json(201 if result["status"] == "created" else 200, result)
 

@@ -1,17 +1,19 @@
-"""Send one publish request and say truly what became of it."""
+"""One publish request: checked to the last, then sent, or shown, and answered with what became of it."""
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from connector.errors import RequestError, TransformError
+import msgspec
+
+from connector.errors import ConnectorError, TransformError
 from connector.transform import transform_parameters, transformers
 from lightspeed import (
-    PAGE_LIMIT,
     AnswerLost,
     Client,
     Clock,
@@ -21,120 +23,219 @@ from lightspeed import (
     Request,
     ServerError,
     UnexpectedResponse,
+    UnknownLanguage,
     Written,
 )
-from lightspeed.endpoints import Endpoint
+from publish.difference import difference
+from publish.match import Match, record_fields
+from publish.outcome import Result, result
 from publish.request import PublishRequest
+from publish.unknown import unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from publish.attachments import StoredFile, StreamedBody
 
 _STATUSES = {"create": "created", "update": "updated", "delete": "deleted"}
 
 
 class Publication:
-    """One request to the shop, transformed and checked; nothing is sent before `send`."""
+    """One request to the shop, transformed and checked; nothing is sent before `send`.
 
-    def __init__(self, request: PublishRequest, client: Client, clock: Clock) -> None:
+    Attributes:
+        request: The event.
+        client: Of its connection.
+        parameters: After the request transformer.
+        built: What is sent, unless `match` turns it into an update.
+    """
+
+    def __init__(
+        self,
+        request: PublishRequest,
+        client: Client,
+        clock: Clock,
+        *,
+        s3: Callable[[], Any] | None = None,
+        bucket: str = "",
+    ) -> None:
         """Apply the request transformer and build what will be sent.
+
+        Args:
+            request: The event.
+            client: Of its connection.
+            clock: Tells `now`.
+            s3: Returns the client of S3, where a file lies there.
+            bucket: The bundle's bucket.
 
         Raises:
             TransformError: The transformer fails, or returns several requests.
             CatalogueError: Path, query or payload do not fit.
+            RequestError: A value of `match` or the file is missing or wrong.
         """
-        self._request = request
-        self._client = client
-        self._parameters = _transformed(request, client, clock)
-        self._built = client.build(request.entity, request.action, self._parameters)
-        self._match_values(self._parameters.payload)
+        self.request = request
+        self.client = client
+        self._clock = clock
+        self.parameters, self._file = _with_file(request, _transformed(request, client, clock), s3, bucket)
+        self.built = self._build(request.action, self.parameters)
+        names = request.match_fields
+        self._match = Match(request.endpoint, names, self.parameters) if names else None
 
-    def send(self) -> dict[str, Any]:
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The fields of the record that is written, without its envelope."""
+        return record_fields(self.parameters.payload, self.request.endpoint)
+
+    def send(self, *, stopped_since: float | None = None) -> Result:
         """Send it and return the result.
+
+        Args:
+            stopped_since: An earlier try with the same idempotency key began after this moment (epoch seconds), was
+                stopped, and nobody knows how far it came. Without `match`, what was not repeatable stays `unknown`.
 
         Raises:
             ApiError: The shop refused it.
             TransportError: No complete answer to a request that may be sent again.
-            RequestError: Several records match.
+            RequestError: Several records match, or the shop ignores the filter.
         """
-        if self._request.dry_run:
+        if self.request.dry_run:
             return self._preview()
-        if self._request.match_fields:
-            found = self._lookup()
+        if self._match is not None:
+            found = self._match.find(self.client)
             if found is not None:
-                return self._update_instead(found)
-        return self._write(self._built, self._request.action)
+                return self._change(found)
+        elif stopped_since is not None and self.built.method == "POST":
+            return self._unknown("an earlier try was stopped before its answer was kept", since=stopped_since)
+        elif self.request.skip_unchanged:
+            return self._change(self._present())
+        return self._write(self.built, self.request.action)
 
-    def _write(self, built: Request, action: str) -> dict[str, Any]:
+    def update_of_present(self) -> Publication | None:
+        """Return the update that a create with `match` becomes where its record is there already; only read.
+
+        Raises:
+            RequestError: Several records match, or the shop ignores the filter.
+            LightspeedError: As the client raises it.
+        """
+        found = self._match.find(self.client) if self._match else None
+        if found is None:
+            return None
+        update = copy.copy(self)
+        update.request = msgspec.structs.replace(self.request, action="update", match=None)
+        update.parameters = replace(self.parameters, path={**self.parameters.path, "id": found["id"]})
+        update.built = self._update_of(found)
+        update._match = None
+        return update
+
+    def create(self) -> Result:
+        """Send a create whose record was looked for and is not there.
+
+        Raises:
+            ApiError: The shop refused it.
+        """
+        return self._write(self.built, "create")
+
+    def settle(self, before: Result) -> Result:
+        """Look again for the record of a create that was answered `unknown`; return what is known now."""
+        return self._settled() or before
+
+    def update(self, fields: Mapping[str, Any]) -> Result:
+        """Send other fields than the event's to the record that it names."""
+        return self._write(self._build("update", replace(self.parameters, payload=fields)), "update")
+
+    def _build(self, action: str, parameters: Parameters) -> Request:
+        built = self.client.build(self.request.entity, action, parameters)
+        return built if self._file is None else self._file.put_into(built)
+
+    def _change(self, present: Mapping[str, Any]) -> Result:
+        """Update a record that was just read, unless nothing would change and that is to be skipped."""
+        if self.request.skip_unchanged and not difference(present, self.fields):
+            return result("unchanged", 200, present.get("id"), present)
+        if self.request.action == "update":
+            return self._write(self.built, "update")
+        return self._write(self._update_of(present), "update")
+
+    def _update_of(self, present: Mapping[str, Any]) -> Request:
+        path = {**self.parameters.path, "id": present["id"]}
+        return self._build("update", replace(self.parameters, path=path))
+
+    def _present(self) -> dict[str, Any]:
+        parameters = Parameters(self.parameters.path)
+        found: dict[str, Any] = json.loads(
+            self.client.record(self.client.build(self.request.entity, "get", parameters))
+        )
+        return found
+
+    def _write(self, built: Request, action: str) -> Result:
+        since = self._clock.time() + self.client.transport.skew_seconds
         try:
-            written = self._client.write(built)
+            written = self.client.write(built)
         except NotFound as error:
-            if action != "delete":
+            if action != "delete" or isinstance(error, UnknownLanguage):
                 raise
-            return _result("deleted", error.status, self._parameters.path.get("id"), None, "")
+            return result("deleted", error.status, self.parameters.path.get("id"), None)
         except (AnswerLost, ServerError, UnexpectedResponse) as error:
             if built.method != "POST" or (isinstance(error, UnexpectedResponse) and 300 <= error.status < 500):
                 raise
-            return self._settle(error)
+            return self._settled() or self._unknown(str(error), since=since)
         return self._written(written, action)
 
-    def _settle(self, error: LightspeedError) -> dict[str, Any]:
-        """Look for the record of a create whose answer was lost; without `match`, say what to check."""
-        found = self._lookup() if self._request.match_fields else None
-        if found is not None:
-            return _result("created", None, found.get("id"), found, "")
-        detail = f"the shop may or may not have acted on it ({error}): look there before sending it again"
-        return {**_result("unknown", getattr(error, "status", None), None, None, ""), "detail": detail}
+    def _settled(self) -> Result | None:
+        """Return the result of a create whose record is there, or `None` where that cannot be said."""
+        if self._match is None:
+            return None
+        try:
+            found = self._match.find(self.client)
+        except (LightspeedError, ConnectorError):
+            return None
+        return None if found is None else result("created", None, found.get("id"), found)
 
-    def _update_instead(self, found: Mapping[str, Any]) -> dict[str, Any]:
-        path = {**self._parameters.path, "id": found["id"]}
-        built = self._client.build(self._request.entity, "update", replace(self._parameters, path=path))
-        return self._write(built, "update")
+    def _unknown(self, why: str, *, since: float) -> Result:
+        values = self._match.values if self._match else {}
+        return unknown(self.request, self.parameters, why, since=since, values=values)
 
-    def _written(self, written: Written, action: str) -> dict[str, Any]:
+    def _written(self, written: Written, action: str) -> Result:
         record = json.loads(written.record) if written.record is not None else None
-        identity = record.get("id") if isinstance(record, dict) else None
-        if identity is None:
-            identity = self._parameters.path.get("id")
-        return _result(_STATUSES.get(action, "done"), written.http_status, identity, record, written.request_id)
+        inside = record if isinstance(record, dict) else {}
+        identity = inside.get("id", inside.get("order_id", self.parameters.path.get("id")))
+        return result(_STATUSES.get(action, "done"), written.http_status, identity, record, written.request_id)
 
-    def _preview(self) -> dict[str, Any]:
-        """Answer what would be sent; the shop is only read."""
-        built, action = self._built, self._request.action
-        found = self._lookup() if self._request.match_fields else None
+    def _preview(self) -> Result:
+        """Answer what would be sent and what it would change; the shop is only read."""
+        built, action = self.built, self.request.action
+        found = self._match.find(self.client) if self._match else None
         if found is not None:
-            path = {**self._parameters.path, "id": found["id"]}
-            built = self._client.build(self._request.entity, "update", replace(self._parameters, path=path))
-            action = "update"
-        elif action in ("update", "delete") and self._request.endpoint.has("get"):
-            parameters = Parameters(self._parameters.path)
-            found = json.loads(self._client.record(self._client.build(self._request.entity, "get", parameters)))
-        body = json.loads(built.body) if built.body is not None else None
-        preview: dict[str, Any] = {
+            built, action = self._update_of(found), "update"
+        elif action in ("update", "delete") and self.request.endpoint.has("get"):
+            try:
+                found = self._present()
+            except NotFound as error:
+                if action == "update" or isinstance(error, UnknownLanguage):
+                    raise
+                found = {}
+        preview = {
             "status": "dry_run",
-            "request": {"method": built.method, "path": built.path, "query": built.query, "body": body},
+            "request": {"method": built.method, "path": built.path, "query": dict(built.query), "body": _shown(built)},
         }
-        if found is not None:
-            preview["difference"] = _difference(found, _fields(body, self._request.endpoint) if body else None)
-        return preview
+        if found is None:
+            return preview
+        changes = difference(found, self.fields if action == "update" else None)
+        identity = found.get("id", self.parameters.path.get("id"))
+        return {**preview, "status": "dry_run" if changes else "unchanged", "id": identity, "difference": changes}
 
-    def _match_values(self, payload: object) -> dict[str, Any]:
-        fields = _fields(payload, self._request.endpoint)
-        missing = [name for name in self._request.match_fields if fields.get(name) in (None, "")]
-        if missing:
-            raise RequestError([f"match by {missing[0]!r} needs its value in the payload"])
-        return {name: fields[name] for name in self._request.match_fields}
 
-    def _lookup(self) -> dict[str, Any] | None:
-        """Return the one record that has the match fields' values, each row checked: a filter may be ignored."""
-        wanted = self._match_values(self._parameters.payload)
-        parents = {name: self._parameters.path.get(name) for name in self._request.endpoint.parents}
-        query = {**wanted, "limit": PAGE_LIMIT}
-        page = self._client.page(self._client.build(self._request.entity, "list", Parameters(parents, query)))
-        rows = [json.loads(text) for text in page.records]
-        found = [row for row in rows if all(_same(row.get(name), value) for name, value in wanted.items())]
-        if len(found) > 1:
-            ids = ", ".join(str(row.get("id")) for row in found)
-            raise RequestError([f"several records match {json.dumps(wanted)}: {ids}; update one of them by its id"])
-        if not found and len(rows) == PAGE_LIMIT:
-            raise RequestError([f"the shop ignores a filter of match ({', '.join(wanted)}), so nothing was sent"])
-        return found[0] if found else None
+def _with_file(
+    request: PublishRequest, parameters: Parameters, s3: Callable[[], Any] | None, bucket: str
+) -> tuple[Parameters, StoredFile | None]:
+    from publish.attachments import attach, takes_file  # noqa: PLC0415 - only where there is a file
+
+    return attach(request, parameters, s3, bucket) if takes_file(request.entity) else (parameters, None)
+
+
+def _shown(built: Request) -> Any:
+    if built.body is None or isinstance(built.body, bytes):
+        return None if built.body is None else json.loads(built.body)
+    return cast("StreamedBody", built.body).shown()
 
 
 def _transformed(request: PublishRequest, client: Client, clock: Clock) -> Parameters:
@@ -156,46 +257,3 @@ def _transformed(request: PublishRequest, client: Client, clock: Clock) -> Param
     if len(found) != 1:
         raise TransformError(f"expected one request, got {len(found)}", expression=expressions[-1])
     return found[0]
-
-
-def _result(status: str, http_status: int | None, identity: object, record: object, request_id: str) -> dict[str, Any]:
-    return {
-        "status": status,
-        "http_status": http_status,
-        "id": identity,
-        "record": record,
-        "request_id": request_id,
-    }
-
-
-def _fields(payload: object, endpoint: Endpoint) -> Mapping[str, Any]:
-    """Return the record inside a payload, whether it is in its envelope or not."""
-    if not isinstance(payload, Mapping):
-        return {}
-    inside = payload.get(endpoint.item or "")
-    return inside if len(payload) == 1 and isinstance(inside, Mapping) else payload
-
-
-def _difference(before: Mapping[str, Any], after: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
-    """Return what changes by field; a relation, read as an object, is compared by the id that it is written as."""
-    if after is None:
-        return {name: {"from": value, "to": None} for name, value in before.items()}
-    changes = {}
-    for name, value in after.items():
-        present = before.get(name)
-        if isinstance(value, int | str) and isinstance(present, Mapping):
-            changed = not _same(_plain_id(present), value)
-        else:
-            changed = not _same(present, value)
-        if changed:
-            changes[name] = {"from": present, "to": value}
-    return changes
-
-
-def _plain_id(value: Mapping[str, Any]) -> object:
-    resource = value.get("resource", value)
-    return resource.get("id") if isinstance(resource, Mapping) else None
-
-
-def _same(present: object, wanted: object) -> bool:
-    return present == wanted or (not isinstance(present, bool) and str(present) == str(wanted))

@@ -1,5 +1,6 @@
 """The publish function in process: its real handler, moto for AWS, the shop over loopback, and a clock to move."""
 
+import functools
 import itertools
 import json
 from collections.abc import Iterator
@@ -155,17 +156,23 @@ def shop() -> Iterator[Shop]:
         yield running
 
 
-@pytest.fixture(scope="package")
-def aws() -> Iterator[Aws]:
-    """An AWS of moto's; its clients are dear to make, so that all tests share them, each with names of its own."""
-    with pytest.MonkeyPatch.context() as environment, mock_aws():
-        for name, value in (("ACCESS_KEY_ID", "x"), ("SECRET_ACCESS_KEY", "y"), ("DEFAULT_REGION", "eu-west-1")):
-            environment.setenv(f"AWS_{name}", value)
-        environment.setenv("POWERTOOLS_SERVICE_NAME", "publish")
-        level = logger().log_level
-        logger().setLevel("ERROR")
-        yield Aws()
-        logger().setLevel(level)
+@functools.cache
+def _clients() -> Aws:
+    """The clients of AWS: dear to make, and as good under every new AWS of moto's."""
+    return Aws()
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    """An empty AWS of moto's."""
+    for name, value in (("ACCESS_KEY_ID", "x"), ("SECRET_ACCESS_KEY", "y"), ("DEFAULT_REGION", "eu-west-1")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "publish")
+    level = logger().log_level
+    logger().setLevel("ERROR")
+    with mock_aws():
+        yield _clients()
+    logger().setLevel(level)
 
 
 @pytest.fixture
