@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from connector.settings import Settings
-from subscribe.request import subscribe_request
+from subscribe.checks import subscribe_request
 from subscribe.wiring import wiring
 
 

@@ -17,8 +17,9 @@ from connector.transform.routes import register as register_transform
 from lightspeed import CATALOGUE, PAGE_LIMIT, LightspeedError, RateLimited, find
 from lightspeed.check import check, diagnosis
 from lightspeed.describe import describe
+from subscribe.checks import subscribe_request
 from subscribe.landing import run_key
-from subscribe.request import RUN_ID, SubscribeRequest, subscribe_request
+from subscribe.request import RUN_ID, SubscribeRequest
 from subscribe.service import NOTED
 
 if TYPE_CHECKING:

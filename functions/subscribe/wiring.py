@@ -16,7 +16,7 @@ from subscribe.request import SubscribeRequest
 from subscribe.service import Result, Subscription
 
 if TYPE_CHECKING:
-    from subscribe.reconcile import Reconciliation
+    from subscribe.reconcile.run import Reconciliation
 
 _REPORTED = ("run_id", "connection", "entity", "status", "records", "requests", "manifest")
 
@@ -52,7 +52,7 @@ class Wiring:
             "reserve_percent": self.settings.quota_reserve_percent,
         }
         if request.mode == "reconcile":
-            from subscribe.reconcile import Reconciliation  # noqa: PLC0415 - other modes do not pay for it
+            from subscribe.reconcile.run import Reconciliation  # noqa: PLC0415 - other modes do not pay for it
 
             return Reconciliation(request, run_id, **needs)
         return Subscription(request, run_id, **needs, library=self.library)

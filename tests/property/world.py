@@ -15,8 +15,8 @@ from requests.structures import CaseInsensitiveDict
 
 from lightspeed import Client, Connection, Transport
 from lightspeed.reading import THREADS
+from subscribe.checks import subscribe_request
 from subscribe.landing import Bucket
-from subscribe.request import subscribe_request
 from subscribe.service import Subscription
 from tests.property.bucket import MemoryBucket
 from tests.shop import API_KEY, API_SECRET, Clock, ConnectionDropped

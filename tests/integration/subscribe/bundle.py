@@ -17,8 +17,8 @@ from connector.bootstrap import Aws
 from connector.settings import Settings
 from subscribe import wiring
 from subscribe.app import lambda_handler
-from subscribe.reconcile import Reconciliation
-from subscribe.request import subscribe_request
+from subscribe.checks import subscribe_request
+from subscribe.reconcile.run import Reconciliation
 from subscribe.service import Subscription
 from tests.shop import Clock, Shop
 

@@ -78,6 +78,13 @@ def test_an_entry_that_the_answer_leaves_out_is_updated_by_itself(bulk: Bulk) ->
     assert len(outcomes) == 4
 
 
+def test_an_entry_that_was_answered_with_another_value_is_updated_by_itself(bulk: Bulk) -> None:
+    bulk.answer = {"variants": [{"id": 1, "stockLevel": 1}, {"id": 2, "stockLevel": 5}, {"id": 3}]}
+    outcomes, singles = publish(bulk, 3)
+    assert singles == [2]
+    assert len(outcomes) == 3
+
+
 def test_an_answer_without_rows_is_taken_at_its_word(bulk: Bulk) -> None:
     bulk.answer = ""
     outcomes, singles = publish(bulk, 3)

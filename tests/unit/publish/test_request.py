@@ -4,7 +4,7 @@ import pytest
 
 from connector.errors import RequestError
 from lightspeed import CatalogueError
-from publish.item import Entry, Item
+from publish.item import Entry
 from publish.outcome import attempt, shown
 from publish.request import batch_items, publish_request
 
@@ -68,4 +68,3 @@ def test_what_ends_the_process_is_no_outcome() -> None:
 
 def test_an_entry_carries_nothing_but_its_event_unless_it_is_told() -> None:
     assert (Entry(TAG).key, Entry(TAG).queued) == (None, None)
-    assert Item.__doc__

@@ -13,10 +13,10 @@ from typing import Any, cast
 from lightspeed import Client, Connection, NotFound, Request, Response, Transport, find
 from lightspeed.parameters import format_time
 from lightspeed.quota import Quota, QuotaWindow
+from subscribe.checks import subscribe_request
 from subscribe.landing import Bucket
-from subscribe.reconcile import Reconciliation
-from subscribe.reconcile_index import epoch
-from subscribe.request import subscribe_request
+from subscribe.reconcile.index import epoch
+from subscribe.reconcile.run import Reconciliation
 from subscribe.service import Subscription
 from tests.property.bucket import MemoryBucket
 from tests.property.world import Points, VirtualTime

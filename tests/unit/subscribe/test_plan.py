@@ -10,8 +10,8 @@ from connector.errors import RequestError
 from connector.transform import Transformers
 from lightspeed import Parameters
 from lightspeed.records import Window
+from subscribe.checks import subscribe_request
 from subscribe.plan import Read, languages_of, plan_reads, window_of
-from subscribe.request import subscribe_request
 
 START = datetime(2026, 11, 23, 5, tzinfo=UTC)
 END = datetime(2026, 11, 23, 6, tzinfo=UTC)

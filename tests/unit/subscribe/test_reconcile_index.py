@@ -10,7 +10,7 @@ import pytest
 
 from connector.errors import RequestError
 from subscribe.landing import AlreadyWritten, Bucket
-from subscribe.reconcile_index import Head, Id, Ids, Index, StoredIndex, epoch, iso, plain
+from subscribe.reconcile.index import Head, Id, Ids, Index, StoredIndex, epoch, iso, plain
 from tests.property.bucket import MemoryBucket
 
 DAY = 86_400

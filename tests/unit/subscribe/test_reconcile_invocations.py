@@ -11,8 +11,8 @@ from lightspeed import (
     AnswerLost,
     RateLimited,
 )
-from subscribe.reconcile_state import decode
-from subscribe.request import subscribe_request
+from subscribe.checks import subscribe_request
+from subscribe.reconcile.state import decode
 from tests.unit.subscribe.reconcile_world import World
 
 FACTS: Any = {"method": "GET", "path": "/nl/reviews/1.json"}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from connector.errors import RequestError
-from subscribe.reconcile_rules import reconcile_errors
-from subscribe.request import subscribe_request
+from subscribe.checks import subscribe_request
+from subscribe.reconcile.rules import reconcile_errors
 from tests.unit.subscribe.reconcile_world import World
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from subscribe.bounds import Stop
 from subscribe.landing import Bucket
-from subscribe.reconcile_index import Id, Index, epoch, lines_of, plain
+from subscribe.reconcile.index import Id, Index, epoch, lines_of, plain
 
 _SLACK_SECONDS = 3600
 """How much later than its time a manifest may turn up in a listing; those of this stretch are remembered by key."""

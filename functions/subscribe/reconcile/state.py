@@ -13,7 +13,7 @@ from connector.errors import RequestError, RunInProgress
 from lightspeed.parameters import parse_time
 from lightspeed.progress import Progress
 from subscribe.landing import AlreadyWritten, Bucket, kept_key, turn_key
-from subscribe.reconcile_index import Id, iso
+from subscribe.reconcile.index import Id, iso
 
 VERSION = 1
 

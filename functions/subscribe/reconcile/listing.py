@@ -15,8 +15,8 @@ from lightspeed.records import Record, Window
 from subscribe.bounds import Bounds
 from subscribe.landing import chunk
 from subscribe.plan import SETTLE
-from subscribe.reconcile_index import Id, Ids, iso, lines_of
-from subscribe.reconcile_state import Kept, ReconcileState
+from subscribe.reconcile.index import Id, Ids, iso, lines_of
+from subscribe.reconcile.state import Kept, ReconcileState
 from subscribe.request import SubscribeRequest
 
 _SKEW_SECONDS = 2

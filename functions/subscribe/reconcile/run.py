@@ -38,12 +38,12 @@ from subscribe.landing import (
     run_prefix,
     tombstones_key,
 )
-from subscribe.reconcile_history import History, entity_prefix
-from subscribe.reconcile_index import Head, Id, Ids, Index, StoredIndex, epoch, iso, lines_of, order
-from subscribe.reconcile_list import Listing
-from subscribe.reconcile_looks import Looks
-from subscribe.reconcile_rules import DEFAULT_PERCENT
-from subscribe.reconcile_state import Kept, ReconcileState, Turn, decode, encode
+from subscribe.reconcile.history import History, entity_prefix
+from subscribe.reconcile.index import Head, Id, Ids, Index, StoredIndex, epoch, iso, lines_of, order
+from subscribe.reconcile.listing import Listing
+from subscribe.reconcile.looks import Looks
+from subscribe.reconcile.rules import DEFAULT_PERCENT
+from subscribe.reconcile.state import Kept, ReconcileState, Turn, decode, encode
 from subscribe.request import SubscribeRequest
 from subscribe.service import LEASE, Result
 

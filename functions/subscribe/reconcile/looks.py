@@ -25,7 +25,7 @@ from lightspeed import (
     reading,
 )
 from subscribe.bounds import Bounds
-from subscribe.reconcile_index import Id
+from subscribe.reconcile.index import Id
 
 APART_SECONDS = 2.0
 """Between two looks at the same record."""

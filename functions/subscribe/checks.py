@@ -1,0 +1,87 @@
+"""What is wrong with a subscribe event, found before anything is read."""
+
+from __future__ import annotations
+
+import re
+
+from connector.errors import RequestError
+from connector.events import decode
+from connector.transform import checked
+from lightspeed import Endpoint
+from lightspeed.catalogue import parent_of
+from lightspeed.parameters import format_time, parse_time
+from subscribe.reconcile.rules import reconcile_errors
+from subscribe.request import EVERY, RUN_ID, SubscribeRequest
+
+_SUBSCRIPTION = re.compile(r"[A-Za-z0-9_./=-]{1,200}")
+_LANGUAGE = re.compile(r"[a-z]{2}")
+
+
+def subscribe_request(event: object) -> SubscribeRequest:
+    """Check an event.
+
+    Raises:
+        RequestError: It is malformed.
+        UnknownEntity: There is no such entity.
+        TransformError: A transformer cannot be parsed.
+    """
+    request = decode(SubscribeRequest, event)
+    errors = []
+    if request.parameters.payload is not None:
+        errors.append("parameters.payload is for publish; subscribe takes path and query")
+    errors += _language_errors(request)
+    if request.run_id is not None and not RUN_ID.fullmatch(request.run_id):
+        errors.append("run_id may hold up to 80 letters, digits and . _ = -")
+    if not _SUBSCRIPTION.fullmatch(request.bookmark_name):
+        errors.append("subscription may hold up to 200 letters, digits and . _ = - /")
+    errors += _parent_errors(request)
+    if request.mode == "incremental":
+        errors += _incremental_errors(request, _walked(request))
+    elif request.since is not None:
+        errors.append("since is for mode incremental")
+    errors += reconcile_errors(request, request.endpoint)
+    if request.plan and request.cursor is not None:
+        errors.append("plan speaks of a whole run; leave out cursor")
+    if errors:
+        raise RequestError(errors)
+    if request.max_rejected_percent is not None and request.entity_transformer is None:
+        raise RequestError(["max_rejected_percent speaks of the entity_transformer, and there is none"])
+    checked(request.input_transformer)
+    checked(request.entity_transformer)
+    return request
+
+
+def _walked(request: SubscribeRequest) -> Endpoint:
+    """Return whose list a run walks: the parent's where every parent is asked for."""
+    parent = parent_of(request.endpoint)
+    return parent if parent is not None and EVERY in request.parameters.path.values() else request.endpoint
+
+
+def _parent_errors(request: SubscribeRequest) -> list[str]:
+    path, parents = request.parameters.path, request.endpoint.parents
+    if EVERY not in path.values() or (parents and path.get(parents[0]) == EVERY and "id" not in path):
+        return []
+    return ['"*" stands for the id of every parent of a nested entity, and for nothing else']
+
+
+def _language_errors(request: SubscribeRequest) -> list[str]:
+    languages = request.languages or []
+    if request.language is not None and languages:
+        return ["give language or languages, not both"]
+    given = languages if request.language is None else [request.language]
+    wrong = [language for language in given if not _LANGUAGE.fullmatch(language)]
+    if wrong:
+        return [f"a language is the shop's two-letter code such as nl, en or us, not {wrong[0]!r:.60}"]
+    return ["languages names one of them more than once"] if len(set(languages)) < len(languages) else []
+
+
+def _incremental_errors(request: SubscribeRequest, endpoint: Endpoint) -> list[str]:
+    errors = []
+    if endpoint.incremental is None:
+        errors.append(f"{endpoint.name} cannot be read incrementally: it has no time filter; use mode full")
+    if request.since is not None:
+        try:
+            format_time(parse_time(request.since))
+        except (ValueError, OverflowError):
+            errors.append(f"since must be a time such as 2026-11-23T06:00:00Z, not {request.since!r}")
+    return errors

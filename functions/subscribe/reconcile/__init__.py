@@ -1,0 +1,1 @@
+"""Notices what was deleted in the shop, and lands tombstones."""
