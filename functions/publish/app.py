@@ -102,10 +102,9 @@ class Invocation:
             ConnectorError: Its idempotency key was used for another, or `match` finds several.
         """
         request = publication.request
-        key = request.idempotency_key or default_key
-        if key is None or request.dry_run or not self.held.settings.idempotency_table:
+        key = None if request.dry_run else request.idempotency_key or default_key
+        if key is None or self.once is None:
             return publication.send()
-        assert self.once is not None  # noqa: S101 - there is a table
         return self.once.send(publication, key)
 
     def publish(self, event: object) -> Result:

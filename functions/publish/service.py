@@ -148,8 +148,12 @@ class Publication:
         return built if self._file is None else self._file.put_into(built)
 
     def _change(self, present: Mapping[str, Any]) -> Result:
-        """Update a record that was just read, unless nothing would change and that is to be skipped."""
-        if self.request.skip_unchanged and not difference(present, self.fields):
+        """Update a record that was just read, unless nothing would change and that is to be skipped.
+
+        What can only be created and deleted, such as a product's place in a category, is left as it is.
+        """
+        skip = self.request.skip_unchanged or not self.request.endpoint.has("update")
+        if skip and not difference(present, self.fields):
             return result("unchanged", 200, present.get("id"), present)
         if self.request.action == "update":
             return self._write(self.built, "update")
@@ -204,6 +208,8 @@ class Publication:
         """Answer what would be sent and what it would change; the shop is only read."""
         built, action = self.built, self.request.action
         found = self._match.find(self.client) if self._match else None
+        if found is not None and not self.request.endpoint.has("update") and not difference(found, self.fields):
+            return {"status": "unchanged", "request": None, "id": found.get("id"), "difference": {}}
         if found is not None:
             built, action = self._update_of(found), "update"
         elif action in ("update", "delete") and self.request.endpoint.has("get"):

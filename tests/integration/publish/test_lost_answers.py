@@ -2,7 +2,6 @@ import pytest
 
 from connector.errors import RequestError
 from lightspeed import AnswerLost, ServerError
-from publish.unknown import unknown
 from tests.integration.publish.conftest import Publisher, event
 from tests.shop import Fault
 
@@ -158,6 +157,7 @@ def _grow(publisher: Publisher) -> None:
 
 def test_unknown_says_nothing_of_a_place_to_look_where_there_is_none(publisher: Publisher) -> None:
     publisher.shop.faults.next(Fault.loses_answer(), method="POST")
-    answer = publisher(event("shop/tracking", "create", {"content": "x"}))
+    categories, product = publisher.shop.store.ids("categories")[:2], publisher.shop.store.ids("products")[0]
+    answer = publisher(event("categories/products", "bulk", {"categories": categories, "product": product}))
     assert answer["status"] == "unknown"
-    assert callable(unknown)
+    assert "check" not in answer

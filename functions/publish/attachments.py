@@ -1,0 +1,167 @@
+"""Images and files: by address, as base64 in the payload, or streamed in from the bucket.
+
+The payload of an entity that takes a file carries exactly one of
+
+- `src`: an address that the shop fetches;
+- `attachment`: the file in base64, with its `filename`;
+- `s3_key`: a key of the bundle's bucket; `filename` is then the last part of the key unless it is given. The file goes
+  out as `attachment`, piece by piece, so that its size does not matter to the function's memory.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from connector.errors import RequestError
+from lightspeed import NotSent, Parameters, Request
+from publish.match import record_fields
+from publish.request import PublishRequest
+
+MAX_BYTES = 20 * 1024 * 1024
+"""The largest file that is sent. The shop's own limit is not known; it answers with a refusal."""
+
+_PIECE_BYTES = 384 * 1024
+_WAYS = ("src", "attachment", "s3_key")
+_PLACE = "attachment-"
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file in the bucket, as it was when it was looked at; another version of it is not sent.
+
+    Attributes:
+        size: Bytes.
+        place: Text that stands for its base64 in the payload until it is sent.
+    """
+
+    client: Any
+    bucket: str
+    key: str
+    size: int
+    etag: str
+    place: str
+
+    def put_into(self, request: Request) -> Request:
+        """Return the request with the file's base64 in its place, read while it is sent."""
+        body = request.body if isinstance(request.body, bytes) else b""
+        before, _, after = body.partition(self.place.encode())
+        return replace(request, body=StreamedBody(self, request, before, after))
+
+
+class StreamedBody:
+    """A request body around a file of the bucket; every iteration reads the file anew, so that it can be sent again."""
+
+    def __init__(self, file: StoredFile, request: Request, before: bytes, after: bytes) -> None:
+        self._file = file
+        self._request = request
+        self._before = before
+        self._after = after
+
+    def __len__(self) -> int:
+        return len(self._before) + 4 * -(-self._file.size // 3) + len(self._after)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._before
+        left = b""
+        for piece in self._pieces():
+            whole = left + piece
+            cut = len(whole) - len(whole) % 3
+            yield base64.b64encode(whole[:cut])
+            left = whole[cut:]
+        yield base64.b64encode(left) + self._after
+
+    def shown(self) -> Any:
+        """Return the body as a dry run shows it: the file by its key and size, which is 4 / 3 of that in base64."""
+        note = json.dumps({"s3_key": self._file.key, "bytes": self._file.size}).encode()
+        return json.loads(self._before.removesuffix(b'"') + note + self._after.removeprefix(b'"'))
+
+    def _pieces(self) -> Iterator[bytes]:
+        file = self._file
+        try:
+            found = file.client.get_object(Bucket=file.bucket, Key=file.key, IfMatch=file.etag)
+            yield from found["Body"].iter_chunks(_PIECE_BYTES)
+        except (ClientError, BotoCoreError) as error:
+            message = f"s3_key {file.key!r} could not be read: {error}"
+            raise NotSent(message, method=self._request.method, path=self._request.path) from error
+
+
+def takes_file(entity: str) -> bool:
+    """Whether a record of the entity is an uploaded file."""
+    return entity == "files" or entity.rpartition("/")[2] in ("image", "images")
+
+
+def attach(
+    request: PublishRequest, parameters: Parameters, s3: Any, bucket: str
+) -> tuple[Parameters, StoredFile | None]:
+    """Check the file of a payload; return the parameters to build with, and the file to put in.
+
+    Args:
+        request: What is asked for.
+        parameters: Its parameters, transformed.
+        s3: Returns the client of S3.
+        bucket: The bundle's bucket.
+
+    Raises:
+        RequestError: There is no file, there are two, or it is too large or cannot be found.
+    """
+    if not takes_file(request.entity) or request.action not in ("create", "update"):
+        return parameters, None
+    fields = record_fields(parameters.payload, request.endpoint)
+    given = [name for name in _WAYS if fields.get(name)]
+    if len(given) > 1 or (not given and request.action == "create"):
+        raise RequestError(
+            [f"a file is sent by exactly one of {', '.join(_WAYS)}, not by {' and '.join(given) or 'none'}"]
+        )
+    if given == ["src"]:
+        _check_src(fields["src"])
+    elif given == ["attachment"]:
+        _check_attachment(fields)
+    elif given == ["s3_key"]:
+        file = _stored(fields["s3_key"], s3(), bucket)
+        named = {"attachment": file.place, "filename": file.key.rpartition("/")[2]}
+        changed = named | {name: value for name, value in fields.items() if name != "s3_key"}
+        return replace(parameters, payload=changed), file
+    return parameters, None
+
+
+def _check_src(src: object) -> None:
+    if not isinstance(src, str) or not src.lower().startswith(("http://", "https://")):
+        raise RequestError([f"src must be an address that the shop can fetch, https://…, not {src!r:.80}"])
+
+
+def _check_attachment(fields: Mapping[str, Any]) -> None:
+    text = fields["attachment"]
+    if not fields.get("filename"):
+        raise RequestError(["attachment needs a filename, such as lamp.jpg"])
+    try:
+        size = len(base64.b64decode(text, validate=True))
+    except (binascii.Error, TypeError, ValueError):
+        raise RequestError(["attachment must be the file in base64"]) from None
+    _check_size("attachment", size)
+
+
+def _stored(key: object, client: Any, bucket: str) -> StoredFile:
+    if not isinstance(key, str) or not bucket:
+        raise RequestError([f"s3_key must be the key of a file in the bundle's bucket, not {key!r:.80}"])
+    try:
+        head = client.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        raise RequestError([f"s3_key {key!r} cannot be read from the bundle's bucket ({code})"]) from error
+    _check_size(f"s3_key {key!r}", head["ContentLength"])
+    return StoredFile(client, bucket, key, head["ContentLength"], head["ETag"], _PLACE + secrets.token_hex(16))
+
+
+def _check_size(name: str, size: int) -> None:
+    if size == 0:
+        raise RequestError([f"{name} is empty"])
+    if size > MAX_BYTES:
+        raise RequestError([f"{name} has {size} bytes; the most that is sent is {MAX_BYTES}"])

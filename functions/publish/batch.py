@@ -1,0 +1,127 @@
+"""Publish many events: in order per record, and none that fails stops another.
+
+Only the shop's quota and the time of the invocation end a batch early; what was not reached is handed back untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from connector.errors import OutOfTime
+from lightspeed import AuthenticationError, RateLimited
+from publish.item import Entry, Item
+from publish.outcome import Outcome, Refusal, attempt
+from publish.request import publish_request
+from publish.service import Publication
+from publish.updates import Updates
+
+if TYPE_CHECKING:
+    from publish.app import Invocation
+
+LEAST_SECONDS = 5.0
+"""A request that is begun later than this before the end of the invocation might not get its answer."""
+
+LEAST_SECONDS_IN_BACKGROUND = 10.0
+
+
+class Batch:
+    """Publishes the events of one batch."""
+
+    def __init__(self, invocation: Invocation, *, background: bool = False) -> None:
+        """Prepare.
+
+        Args:
+            invocation: What it is part of.
+            background: Nobody waits for the answer: leave the reserve of the quota to others, remember from one batch
+                to the next that it is used up, and give every request time to be answered.
+        """
+        self._invocation = invocation
+        self._background = background
+        self._pauses = invocation.held.pauses if background else {}
+        self._locked_out: dict[str, AuthenticationError] = {}
+        self._outcomes: dict[int, Outcome] = {}
+        self._updates = Updates(invocation, self._halt, self._notice, self._outcomes)
+
+    def run(self, entries: Sequence[Entry]) -> list[Outcome]:
+        """Publish events; return one outcome each, in order."""
+        for position, entry in enumerate(entries):
+            found = attempt(partial(self._item, position, entry))
+            if isinstance(found, Item):
+                self._take(found)
+            else:
+                self._outcomes[position] = found
+        self._updates.send()
+        return [self._outcomes[position] for position in range(len(entries))]
+
+    def _item(self, position: int, entry: Entry) -> Item:
+        return Item(position, entry, self._invocation.prepare(publish_request(entry.event)))
+
+    def _take(self, item: Item) -> None:
+        if item.waits:
+            self._updates.add(item)
+            return
+        if self._updates.concern(item):
+            self._updates.send()
+        outcome: Outcome | Item | None = self._halt(item.publication)
+        if outcome is None:
+            outcome = attempt(partial(self._upsert if item.may_update else self._send, item))
+        if isinstance(outcome, Item):
+            self._updates.add(outcome)
+        else:
+            self._notice(item.publication, outcome)
+            self._outcomes[item.position] = outcome
+
+    def _send(self, item: Item) -> Outcome:
+        return self._invocation.send(item.publication, item.entry.key)
+
+    def _upsert(self, item: Item) -> Outcome | Item:
+        """Create a record unless it is there already; then return the update of it, which may be joined with others."""
+        key = item.request.idempotency_key or item.entry.key
+        once = None if key is None else self._invocation.once
+        begun = once.begin(item.publication, key) if once is not None and key is not None else None
+        if isinstance(begun, dict):
+            return begun
+        update = attempt(item.publication.update_of_present)
+        if isinstance(update, Publication):
+            return replace(item, publication=update, claim=begun)
+        if isinstance(update, Refusal):
+            if once is not None and begun is not None:
+                once.release(begun)
+            return update
+        if once is None or begun is None:
+            return item.publication.create()
+        return once.finish(begun, item.publication.create)
+
+    def _halt(self, publication: Publication) -> Refusal | None:
+        """Return why nothing more may be sent now, or `None`."""
+        least = LEAST_SECONDS_IN_BACKGROUND if self._background else LEAST_SECONDS
+        if self._invocation.remaining_seconds() < least:
+            return OutOfTime("not sent: the time of this invocation is used up")
+        locked_out = self._locked_out.get(publication.request.connection)
+        if locked_out is not None:
+            return locked_out
+        wait = self._pauses.get(publication.request.connection, 0.0) - self._invocation.held.clock.time()
+        if wait <= 0:
+            return None
+        built = publication.built
+        message = "not sent: the shop's quota is used up"
+        return RateLimited(message, method=built.method, path=built.path, retry_after_seconds=max(1.0, wait))
+
+    def _notice(self, publication: Publication, outcome: Outcome) -> None:
+        """Remember that the quota is used up, or in the background that only the others' share of it is left.
+
+        Credentials that the shop does not take are remembered as well: they are not tried for every event.
+        """
+        if isinstance(outcome, AuthenticationError):
+            self._locked_out[publication.request.connection] = outcome
+        wait = 0.0
+        if isinstance(outcome, RateLimited):
+            wait = outcome.retry_after_seconds
+        elif self._background and (quota := publication.client.transport.quota) is not None:
+            wait = quota.wait_seconds(self._invocation.held.settings.quota_reserve_percent)
+        if wait:
+            until = self._invocation.held.clock.time() + wait
+            self._pauses[publication.request.connection] = until

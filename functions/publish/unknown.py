@@ -1,0 +1,59 @@
+"""What is answered when nobody can know whether the shop acted, and where to look."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from lightspeed import Parameters
+from publish.outcome import Result, result
+from publish.request import PublishRequest
+
+_ACTIONS = {
+    ("quotes", "convert"): "look whether quote {id} has become an order",
+    ("orders", "credit"): "look among the invoices of order {id} for the credit invoice",
+    ("checkouts", "order"): "look among the newest orders whether checkout {id} has become one",
+    ("customers", "login"): "nothing lasting comes of it",
+    ("customers", "tokens"): "nothing lasting comes of it: a token lives for a minute",
+}
+
+
+def unknown(
+    request: PublishRequest, parameters: Parameters, why: str, *, since: float, values: dict[str, Any]
+) -> Result:
+    """Return the result `unknown`, with a sentence on what to do and a subscribe event that looks there.
+
+    Args:
+        request: What was asked for.
+        parameters: As they were sent.
+        why: What happened to the answer.
+        since: Epoch seconds before which the shop surely had not acted.
+        values: Of the natural key, if there is one.
+    """
+    advice = _ACTIONS.get((request.entity, request.action), f"look for it among {request.entity}")
+    advice = advice.format(id=parameters.path.get("id", ""))
+    detail = f"the shop may or may not have acted on it ({why}); {advice} before sending it again"
+    found = {**result("unknown", None, None, None), "detail": detail}
+    check = _check(request, parameters, since, values)
+    return {**found, "check": check} if check else found
+
+
+def _check(
+    request: PublishRequest, parameters: Parameters, since: float, values: dict[str, Any]
+) -> dict[str, Any] | None:
+    endpoint = request.endpoint
+    if request.action == "create" and endpoint.has("list"):
+        path = {name: parameters.path.get(name) for name in endpoint.parents}
+        start = datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds")
+        query = values or ({"created_at_min": start} if "created_at_min" in endpoint.filter_names else {})
+        return _subscribe(request, request.entity, path, query)
+    if endpoint.has("get") and "id" in parameters.path:
+        return _subscribe(request, request.entity, dict(parameters.path), {})
+    return None
+
+
+def _subscribe(
+    request: PublishRequest, entity: str, path: dict[str, object], query: dict[str, object]
+) -> dict[str, Any]:
+    parameters = {name: found for name, found in (("path", path), ("query", query)) if found}
+    return {"entity": entity, "connection": request.connection, "parameters": parameters}
