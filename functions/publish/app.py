@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from connector.bootstrap import Aws, Shops
 from connector.observability import count, logger
 from connector.settings import Settings
+from connector.transform import BucketLibrary
 from lightspeed import Client, Clock, SystemClock
 from publish.item import Entry
 from publish.outcome import REFUSALS, Outcome, Result, shown
@@ -35,6 +36,12 @@ class Wiring:
         self.aws = aws or Aws()
         self.shops = Shops(self.aws, settings, self.clock)
         self.pauses: dict[str, float] = {}
+
+    @functools.cached_property
+    def library(self) -> BucketLibrary | None:
+        """Saved transformers and tables in the bundle's bucket, if there is one."""
+        bucket = self.settings.bucket
+        return BucketLibrary(self.aws.client("s3"), bucket) if bucket else None
 
     @functools.cached_property
     def records(self) -> Records:
@@ -92,7 +99,9 @@ class Invocation:
             client = self.held.shops.open(request.connection, remaining_seconds=self.remaining_seconds)
             self._clients[request.connection] = client
         s3 = functools.partial(self.held.aws.client, "s3")
-        return Publication(request, client, self.held.clock, s3=s3, bucket=self.held.settings.bucket)
+        library = None if request.request_transformer is None else self.held.library
+        bucket = self.held.settings.bucket
+        return Publication(request, client, self.held.clock, s3=s3, bucket=bucket, library=library)
 
     def send(self, publication: Publication, default_key: str | None = None) -> Result:
         """Send a request, once if it has a key.

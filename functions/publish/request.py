@@ -8,7 +8,7 @@ import msgspec
 
 from connector.errors import RequestError
 from connector.events import EventParameters, decode
-from connector.transform import transformers
+from connector.transform import checked
 from lightspeed import Endpoint, UnsupportedOperation, find
 
 _READS = ("list", "get", "count")
@@ -29,7 +29,7 @@ class PublishRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     action: str
     connection: str = "default"
     parameters: EventParameters = EventParameters()
-    request_transformer: str | list[str] | None = None
+    request_transformer: str | dict[str, str] | list[str | dict[str, str]] | None = None
     idempotency_key: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)] | None = None
     match: str | list[str] | None = None
     skip_unchanged: bool = False
@@ -78,7 +78,7 @@ def publish_request(event: object) -> PublishRequest:
     if unknown:
         known = ", ".join(name for name in endpoint.filter_names if name not in ("page", "limit", "fields"))
         raise RequestError([f"match by {unknown[0]!r} is not possible: {request.entity} can be looked up by {known}"])
-    transformers(request.request_transformer)
+    checked(request.request_transformer)
     return request
 
 

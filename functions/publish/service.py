@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from connector.errors import ConnectorError, TransformError
-from connector.transform import transform_parameters, transformers
+from connector.transform import Library, load
 from lightspeed import (
     AnswerLost,
     Client,
@@ -58,6 +58,7 @@ class Publication:
         *,
         s3: Callable[[], Any] | None = None,
         bucket: str = "",
+        library: Library | None = None,
     ) -> None:
         """Apply the request transformer and build what will be sent.
 
@@ -67,6 +68,7 @@ class Publication:
             clock: Tells `now`.
             s3: Returns the client of S3, where a file lies there.
             bucket: The bundle's bucket.
+            library: Where saved transformers and tables come from.
 
         Raises:
             TransformError: The transformer fails, or returns several requests.
@@ -76,7 +78,7 @@ class Publication:
         self.request = request
         self.client = client
         self._clock = clock
-        self.parameters, self._file = _with_file(request, _transformed(request, client, clock), s3, bucket)
+        self.parameters, self._file = _with_file(request, _transformed(request, client, clock, library), s3, bucket)
         self.built = self._build(request.action, self.parameters)
         names = request.match_fields
         self._match = Match(request.endpoint, names, self.parameters) if names else None
@@ -244,10 +246,10 @@ def _shown(built: Request) -> Any:
     return cast("StreamedBody", built.body).shown()
 
 
-def _transformed(request: PublishRequest, client: Client, clock: Clock) -> Parameters:
+def _transformed(request: PublishRequest, client: Client, clock: Clock, library: Library | None) -> Parameters:
     parameters = Parameters(request.parameters.path, request.parameters.query, request.parameters.payload)
-    expressions = transformers(request.request_transformer)
-    if not expressions:
+    transformers = load(request.request_transformer, library)
+    if transformers is None:
         return parameters
     document = {
         "path": parameters.path,
@@ -259,7 +261,7 @@ def _transformed(request: PublishRequest, client: Client, clock: Clock) -> Param
         "bookmark": None,
         "now": datetime.fromtimestamp(clock.time(), UTC).isoformat(timespec="seconds"),
     }
-    found = transform_parameters(expressions, document)
+    found = transformers.parameters(document, request.idempotency_key)
     if len(found) != 1:
-        raise TransformError(f"expected one request, got {len(found)}", expression=expressions[-1])
+        raise TransformError(f"expected one request, got {len(found)}", expression=transformers.expressions[-1])
     return found[0]

@@ -185,6 +185,7 @@ def three_variants(bundle: Bundle) -> list[Json]:
 EXPECTED: dict[str, Check] = {
     "publish-direct-batch.json": batch,
     "publish-direct-convert-quote.json": converted,
+    "publish-direct-create-by-saved-transformer.json": created("DELTA"),
     "publish-direct-create-by-transformer.json": created("DELTA"),
     "publish-direct-create-product.json": created("Lamp"),
     "publish-direct-dry-run-update.json": shown,
@@ -229,6 +230,9 @@ def functions(aws: Aws, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Bund
     )
     saved = b'{"id": id, "number": number, "total": priceIncl}'
     bundle.s3.put_object(Bucket=bundle.bucket, Key="config/transformers/orders.jsonata", Body=saved)
+    saved = b'{"payload": {"title": $uppercase(payload.name)}}'
+    bundle.s3.put_object(Bucket=bundle.bucket, Key="config/transformers/brands.jsonata", Body=saved)
+    monkeypatch.setenv("BUCKET", bundle.bucket)
     return bundle
 
 
