@@ -158,5 +158,6 @@ def test_a_new_run_lands_everything_after_one_that_was_killed(reading: Reading, 
 
     result = json.loads(answer["Payload"].read())
     assert "FunctionError" not in answer, result
+    assert killed["ResponseMetadata"]["RequestId"] != answer["ResponseMetadata"]["RequestId"] == result["run_id"]
     assert reading.times_asked() == 2
     reading.check_complete(landed, result)

@@ -10,11 +10,11 @@ def main() -> None:
     began = time.process_time()
     from connector.observability import logger  # noqa: PLC0415
     from connector.settings import Settings  # noqa: PLC0415
-    from subscribe import app  # noqa: PLC0415
+    from subscribe.wiring import wiring  # noqa: PLC0415
 
     imported = time.process_time()
     logger()
-    held = app.wiring(Settings.from_env(needs=("BUCKET",)))
+    held = wiring(Settings.from_env(needs=("BUCKET",)))
     held.bucket  # noqa: B018 - made on first use
     held.shops.connections  # noqa: B018 - the same
     opened = time.process_time()
