@@ -1,4 +1,4 @@
-"""Where the lines of a file and their results lie while it is published: `publish/work/<run>/` in the bucket."""
+"""Where the lines of a file and their results lie while it is published: `publish/parts/<run>/` in the bucket."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Workspace:
         """
         self._client = client
         self._bucket = bucket
-        self._prefix = f"publish/work/{run}/"
+        self._prefix = f"publish/parts/{run}/"
 
     def begin(self, execution: str) -> bool:
         """Claim the run for an execution; return whether it is its own."""
