@@ -139,25 +139,24 @@ def test_sync_finishes_a_run_whose_process_was_killed(reading: Reading, landed: 
 
 
 def test_a_new_run_lands_everything_after_one_that_was_killed(reading: Reading, landed: Landed) -> None:
-    def invoke() -> dict[str, Any]:
-        function = reading.stack.outputs["SubscribeFunctionArn"]
-        answer: dict[str, Any] = reading.stack.client("lambda").invoke(
-            FunctionName=function, Payload=json.dumps(reading.event)
-        )
+    def invoke(run_id: str) -> dict[str, Any]:
+        functions, function = reading.stack.client("lambda"), reading.stack.outputs["SubscribeFunctionArn"]
+        event = reading.event | {"run_id": run_id}
+        answer: dict[str, Any] = functions.invoke(FunctionName=function, Payload=json.dumps(event))
         return answer
 
     with ThreadPoolExecutor() as caller:
-        first = caller.submit(invoke)
+        first = caller.submit(invoke, "killed")
         reading.kill()
         killed = first.result(timeout=60)
     assert json.loads(killed["Payload"].read())["errorType"] == "Runtime.ExitError"
     assert landed.keys(f"raw/connection={reading.connection}/") == []
     assert reading.bookmark(landed) is None
 
-    answer = invoke()
+    answer = invoke("after-the-killed")
 
     result = json.loads(answer["Payload"].read())
     assert "FunctionError" not in answer, result
-    assert killed["ResponseMetadata"]["RequestId"] != answer["ResponseMetadata"]["RequestId"] == result["run_id"]
+    assert result["run_id"] == "after-the-killed"
     assert reading.times_asked() == 2
     reading.check_complete(landed, result)
