@@ -5,8 +5,7 @@ The engine is imported when something is given to be transformed, and not before
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from connector.errors import TransformError
@@ -14,7 +13,6 @@ from connector.transform.bounds import Limits
 from connector.transform.rejected import REJECTED_SHARE, TooManyRejected, check_rejected
 from connector.transform.scope import Given, Outcome, Scope
 from connector.transform.stored import BucketLibrary, Library, NotStored
-from lightspeed import Parameters
 
 if TYPE_CHECKING:
     from connector.transform.apply import Transformers
@@ -34,9 +32,6 @@ __all__ = [
     "check_rejected",
     "checked",
     "load",
-    "transform_parameters",
-    "transform_record",
-    "transformers",
 ]
 
 
@@ -78,39 +73,3 @@ def checked(given: Given) -> list[str | Mapping[str, str]]:
     from connector.transform import apply  # noqa: PLC0415 - dear at a cold start
 
     return apply.checked(given)
-
-
-def transformers(given: Given) -> Sequence[str]:
-    """Return the expressions among the given transformers, parsed, so that a mistake shows before anything is sent.
-
-    Raises:
-        TransformError: An expression cannot be parsed.
-    """
-    return [item for item in checked(given) if isinstance(item, str)]
-
-
-def transform_parameters(expressions: Sequence[str], document: Mapping[str, Any]) -> list[Parameters]:
-    """Apply expressions to loaded request parameters; see `Transformers.parameters`.
-
-    Raises:
-        TransformError: As there.
-    """
-    if not expressions:
-        return [Parameters(document["path"] or {}, document["query"] or {}, document["payload"])]
-    return _held(tuple(expressions)).parameters(document)
-
-
-def transform_record(expressions: Sequence[str], text: bytes) -> list[bytes]:
-    """Apply expressions to one record's JSON text; see `Transformers.records`.
-
-    Raises:
-        TransformError: An expression fails.
-    """
-    return _held(tuple(expressions)).records_or_raise(text, Scope())
-
-
-@functools.lru_cache(maxsize=32)
-def _held(expressions: tuple[str, ...]) -> Transformers:
-    from connector.transform.apply import Transformers  # noqa: PLC0415 - dear at a cold start
-
-    return Transformers(expressions)

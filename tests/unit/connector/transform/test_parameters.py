@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from connector.transform import TransformError, Transformers, checked, load, transform_parameters, transformers
+from connector.transform import TransformError, Transformers, checked, load
 from lightspeed import Parameters
 
 
@@ -135,15 +135,9 @@ def test_too_many_requests_are_refused() -> None:
         _made('[1..10001].{"path": {"id": $}}')
 
 
-def test_expressions_can_be_applied_without_a_library() -> None:
-    assert transform_parameters(['{"path": {"id": 8}}'], _document())[0].path == {"id": 8}
-    assert transform_parameters([], _document()) == _made(None)
-
-
 def test_nothing_is_loaded_where_nothing_is_given() -> None:
     assert load(None) is None
     assert load([]) is None
-    assert list(transformers(None)) == []
     assert [type(item) for item in checked(["$", {"$ref": "s3:config/transformers/t.jsonata"}])] == [str, dict]
     made = load('{"path": {"id": 8}}')
     assert made is not None

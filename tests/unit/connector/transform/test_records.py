@@ -11,7 +11,6 @@ from connector.transform import (
     TransformError,
     Transformers,
     check_rejected,
-    transform_record,
 )
 
 _SCOPE = Scope("main", "orders", "nl", {"until": "2026-01-01"}, "2026-11-23T06:00:00+00:00", "run")
@@ -168,9 +167,3 @@ def test_more_than_a_share_of_rejected_records_fails_the_run(
         return
     with pytest.raises(TooManyRejected, match=f"{rejected} of {seen} records were rejected.*divides by zero"):
         check_rejected(seen, rejected, share=share, first=first, final=final)
-
-
-def test_expressions_can_be_applied_to_a_record_without_a_scope() -> None:
-    assert transform_record(['{"a": id}'], b'{"id":7}') == [b'{"a":7}']
-    with pytest.raises(TransformError, match="divides by zero"):
-        transform_record(['{"a": 1/0}'], b'{"id":7}')
