@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lightspeed import Clock, Transport
-from lightspeed.reading import BATCH, THREADS
+from lightspeed.gate import UNBOUNDED
+from lightspeed.reading import THREADS
 
 PATIENCE_SECONDS = 5
 """The longest that an invocation waits for the quota; longer waits belong to the state machine."""
@@ -50,10 +51,11 @@ class Bounds:
         """Hear how long a page took; the slowest decides how many still fit."""
         self._slowest_seconds = max(self._slowest_seconds, seconds)
 
-    def spent(self) -> bool:
-        """Whether the shop's last answer leaves nothing above the reserve, because others are at work as well."""
+    def left(self) -> int:
+        """Return how many requests the shop's last answer and the time leave room for, 0 if none."""
         quota = self._transport.quota
-        return quota is not None and quota.room(self._reserve_percent) == 0
+        by_quota = UNBOUNDED if quota is None else quota.room(self._reserve_percent)
+        return min(by_quota, self._left_by_time())
 
     def room(self) -> int:
         """Return how many requests may be sent now, after waiting a few seconds for the quota if need be.
@@ -61,23 +63,21 @@ class Bounds:
         Raises:
             Stop: There is no room for a page and a count, or no time for another page.
         """
-        return min(self._room_by_quota(), self._room_by_time())
-
-    def _room_by_quota(self) -> int:
         quota = self._transport.quota
-        if quota is None:
-            return BATCH + 1
-        wait = quota.wait_seconds(self._reserve_percent, _PAGE_AND_COUNT)
+        wait = 0 if quota is None else quota.wait_seconds(self._reserve_percent, _PAGE_AND_COUNT)
         if wait > PATIENCE_SECONDS:
             raise Stop(wait)
         if wait:
             self._clock.sleep(wait)
-            return _PAGE_AND_COUNT
-        return quota.room(self._reserve_percent)
+        if self._left_by_time() == 0:
+            raise Stop(0)
+        return _PAGE_AND_COUNT if wait else self.left()
 
-    def _room_by_time(self) -> int:
+    def _left_by_time(self) -> int:
+        """Return how many pages the time allows: at least one and its count, or 0."""
         left = self._remaining_seconds() - _ENDING_SECONDS
         if left < 2 * self._slowest_seconds or left <= 0:
-            raise Stop(0)
-        rounds = min(left / self._slowest_seconds, BATCH) - 1 if self._slowest_seconds else BATCH
-        return max(_PAGE_AND_COUNT, int(rounds * THREADS))
+            return 0
+        if not self._slowest_seconds:
+            return UNBOUNDED
+        return max(_PAGE_AND_COUNT, int((left / self._slowest_seconds - 1) * THREADS))

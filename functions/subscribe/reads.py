@@ -158,6 +158,7 @@ class Reads:
             digest=digest,
             gate=self._bounds,
             batch=batch,
+            ahead=request.max_records is None,
         )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
 
 import msgspec
 import pytest
@@ -37,6 +40,7 @@ class ChangingList:
         self.rows: dict[int, tuple[str, str]] = {}
         self.instants: list[frozenset[int]] = []
         self.requests: list[Request] = []
+        self.meanwhile: Callable[[], object] = bool
         self._lock = threading.Lock()
         for _ in range(rows):
             created = START - timedelta(seconds=rng.randrange(60, 10_000))
@@ -66,6 +70,8 @@ class ChangingList:
         return found if self.ascending else found[::-1]
 
     def send(self, request: Request) -> Response:
+        if request.operation == "count":
+            self.meanwhile()
         with self._lock:
             self.others_work()
             self.instants.append(frozenset(self.rows))
@@ -84,6 +90,57 @@ class ChangingList:
         return {"id": identity, "createdAt": f"{created}+00:00", "updatedAt": f"{updated}+00:00"}
 
 
+class Turns(Executor):
+    """Does what it is given when somebody waits for it, or while the shop counts, in any order: that of the seed."""
+
+    def __init__(self, shop: ChangingList) -> None:
+        self.rng = shop.rng
+        self.waiting: list[Turn] = []
+        shop.meanwhile = self.some
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Turn:
+        turn = Turn(self, functools.partial(fn, *args, **kwargs))
+        self.waiting.append(turn)
+        return turn
+
+    def some(self) -> None:
+        for _ in range(self.rng.choice([0, 0, 1, 4, 20])):
+            self.one()
+
+    def one(self) -> None:
+        if self.waiting:
+            self.waiting.pop(self.rng.randrange(min(8, len(self.waiting)))).take()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - the base's
+        assert cancel_futures, "what nobody waits for any more must not be sent"
+        self.waiting = []
+
+
+class Turn(Future[Any]):
+    """What `Turns` was given."""
+
+    def __init__(self, turns: Turns, work: Callable[[], object]) -> None:
+        super().__init__()
+        self.turns = turns
+        self.work = work
+
+    def take(self) -> None:
+        if not self.set_running_or_notify_cancel():
+            return
+        try:
+            self.set_result(self.work())
+        except Exception as error:
+            self.set_exception(error)
+
+    def result(self, timeout: float | None = None) -> Any:  # noqa: ARG002 - the base's
+        while not self.done():
+            self.turns.one()
+        return super().result()
+
+
+Seeded: TypeAlias = tuple[int, random.Random, ChangingList]
+
+
 class Interrupted(Exception):
     pass
 
@@ -100,8 +157,8 @@ class SometimesClosed:
             raise Interrupted
         return self.rng.randrange(1, 40)
 
-    def spent(self) -> bool:
-        return self.rng.random() < self.chance / 10
+    def left(self) -> int:
+        return 0 if self.rng.random() < self.chance / 10 else self.rng.randrange(1, 40)
 
     def took(self, seconds: float) -> None:
         pass
@@ -140,23 +197,25 @@ def read(
     raise AssertionError("the reading never came to its end")
 
 
-@pytest.fixture(params=[1, 8], ids=["one-thread", "eight-threads"])
-def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    count: int = request.param
-    monkeypatch.setattr(reading, "THREADS", count)
-    return count
+@pytest.fixture(params=["turns", "threads"])
+def random_shops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Seeded]:
+    """Shops whose requests arrive in an order that follows from their seed; fewer whose requests threads send."""
+    return _random_shops(monkeypatch, in_turns=request.param == "turns")
 
 
-def random_shop(seed: int) -> tuple[random.Random, ChangingList]:
-    rng = random.Random(seed)
-    rate = rng.choice([0.0, 0.05, 0.3, 0.6])
-    return rng, ChangingList(rng, rng.randrange(0, 160), rate=rate, ascending=rng.random() < 0.5)
+def _random_shops(monkeypatch: pytest.MonkeyPatch, *, in_turns: bool) -> Iterator[Seeded]:
+    for seed in range(SEEDS if in_turns else SEEDS // 10):
+        rng = random.Random(seed)
+        rate = rng.choice([0.0, 0.01, 0.05, 0.3, 0.6])
+        shop = ChangingList(rng, rng.randrange(0, 160), rate=rate, ascending=rng.random() < 0.5)
+        if in_turns:
+            monkeypatch.setattr(reading, "ThreadPoolExecutor", lambda _, shop=shop: Turns(shop))
+        yield seed, rng, shop
 
 
 @pytest.mark.parametrize("by", ["updated_at", "created_at"])
-def test_a_closed_window_is_read_completely_and_once_whatever_changes(by: str, threads: int) -> None:
-    for seed in range(SEEDS if threads == 1 else SEEDS // 10):
-        rng, shop = random_shop(seed)
+def test_a_closed_window_is_read_completely_and_once_whatever_changes(by: str, random_shops: Iterator[Seeded]) -> None:
+    for seed, rng, shop in random_shops:
         start = START - timedelta(seconds=rng.randrange(0, 9000)) if rng.random() < 0.5 else None
         window = Window("updated_at" if by == "updated_at" else "created_at", start, START - timedelta(seconds=5))
 
@@ -168,10 +227,9 @@ def test_a_closed_window_is_read_completely_and_once_whatever_changes(by: str, t
         assert len(landed) == len(set(landed)), seed
 
 
-def test_a_list_without_window_is_an_instant_or_says_that_it_is_not(threads: int) -> None:
+def test_a_list_without_window_is_an_instant_or_says_that_it_is_not(random_shops: Iterator[Seeded]) -> None:
     verified = 0
-    for seed in range(SEEDS if threads == 1 else SEEDS // 10):
-        rng, shop = random_shop(seed)
+    for seed, rng, shop in random_shops:
         landed, progress = read(shop, "taxes", None, rng.choice([0.0, 0.1]), rng.randrange(1, 13))
 
         if not progress.doubt:

@@ -14,7 +14,7 @@ import urllib3
 from requests.structures import CaseInsensitiveDict
 
 from lightspeed import Client, Connection, Transport
-from lightspeed.reading import THREADS
+from lightspeed.reading import CONNECTIONS
 from subscribe.checks import subscribe_request
 from subscribe.landing import Bucket
 from subscribe.service import Subscription
@@ -194,7 +194,7 @@ class World:
         def left() -> float:
             return began + remaining - self.time.monotonic()
 
-        transport = Transport(CONNECTION, clock=self.time, remaining_seconds=left, threads=THREADS)
+        transport = Transport(CONNECTION, clock=self.time, remaining_seconds=left, threads=CONNECTIONS)
         transport._session = ShopSession(self.shop, self)  # type: ignore[assignment]
         try:
             subscription = Subscription(

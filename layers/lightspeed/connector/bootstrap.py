@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from connector.connections import Connections
 from connector.settings import Settings
 from lightspeed import Client, Connection, Transport
-from lightspeed.reading import THREADS
+from lightspeed.reading import CONNECTIONS
 
 if TYPE_CHECKING:
     from lightspeed import Clock
@@ -69,6 +69,6 @@ class Shops:
             return self.connections.get(name, fresh=True)
 
         transport = Transport(
-            connection, renew=renew, clock=self._clock, remaining_seconds=remaining_seconds, threads=THREADS
+            connection, renew=renew, clock=self._clock, remaining_seconds=remaining_seconds, threads=CONNECTIONS
         )
         return Client(transport)

@@ -9,6 +9,7 @@ The API has numbered pages, no cursor and no documented order, and the shop chan
    and is dropped by its id, but it is never missed. (Invariant: whatever stands behind `rows_left` was read.)
 4. Several pages are read at once and counted afterwards. In a list that only shrinks an equal count says that nothing
    moved, so the pages are one picture; otherwise they are thrown away and fewer are read at once, at last one by one.
+   The next pages are asked for before that count: they are kept if these were, and their own count is the same again.
    (Invariant: what is yielded was verified so, and `read` counts it once.)
 5. A row read before can come again only if at least as many rows went as stand between: the ids within that reach are
    remembered, not all of them.
@@ -22,14 +23,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from lightspeed.client import Client
 from lightspeed.endpoints import Endpoint
 from lightspeed.errors import LightspeedError
+from lightspeed.gate import Gate, Open
 from lightspeed.parameters import PAGE_LIMIT, Parameters, Request
 from lightspeed.progress import Ids, Progress
 from lightspeed.records import Heads, Record, Window
@@ -37,6 +39,9 @@ from lightspeed.transport import too_large
 
 THREADS = 8
 """Pages in flight. How many the shop tolerates is not known; the pacing holds them under its requests per second."""
+
+CONNECTIONS = THREADS + 1
+"""Requests in flight: pages, and a count beside them."""
 
 BATCH = 64
 """The most pages between two counts: a count is then 1.6 % of the requests."""
@@ -53,37 +58,6 @@ _SUM_BITS = (1 << 64) - 1
 _Digest = TypeVar("_Digest")
 
 
-class Gate(Protocol):
-    """Decides how far a reading may go now."""
-
-    def room(self) -> int:
-        """Return how many requests may be sent now, at least 1; raise whatever ends the invocation if none may."""
-        ...
-
-    def spent(self) -> bool:
-        """Whether others have meanwhile used up what there was room for; asked before each page of a batch."""
-        ...
-
-    def took(self, seconds: float) -> None:
-        """Hear how long a page took."""
-        ...
-
-
-class Open:
-    """A gate that lets everything through."""
-
-    def room(self) -> int:
-        """Return more than any reading needs."""
-        return BATCH + 1
-
-    def spent(self) -> bool:
-        """Return that there is always room."""
-        return False
-
-    def took(self, seconds: float) -> None:
-        """Hear how long a page took."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Fetched(Generic[_Digest]):
     number: int
@@ -91,6 +65,23 @@ class _Fetched(Generic[_Digest]):
     ids: list[int | str]
     sum: int
     digest: _Digest
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch(Generic[_Digest]):
+    """Pages that were asked for at once, downwards from the one with the number `last`.
+
+    Attributes:
+        room: How many requests there was room for, these and their count included.
+    """
+
+    last: int
+    pages: list[Future[_Fetched[_Digest] | None]]
+    room: int
+
+    def cancel(self) -> None:
+        for page in self.pages:
+            page.cancel()
 
 
 class ListReader(Generic[_Digest]):
@@ -109,6 +100,7 @@ class ListReader(Generic[_Digest]):
         digest: Callable[[list[Record]], _Digest],
         gate: Gate | None = None,
         batch: int = BATCH,
+        ahead: bool = True,
     ) -> None:
         """Prepare a reading; nothing is sent yet.
 
@@ -122,7 +114,9 @@ class ListReader(Generic[_Digest]):
             progress: Where to go on, and where progress is written to.
             digest: Makes of the new records of a page what is yielded; called in a fetching thread.
             gate: Decides how far to go.
-            batch: The most pages between two counts; so many digests are held at once.
+            batch: The most pages between two counts.
+            ahead: Whether to ask for the next batch while one is counted and yielded; twice as many digests are then
+                held. Not for a reading that may be left before its end: those pages would be asked for in vain.
         """
         self._client = client
         self._endpoint = endpoint
@@ -133,6 +127,7 @@ class ListReader(Generic[_Digest]):
         self._digest = digest
         self._gate = gate or Open()
         self._batch = self._size = batch
+        self._ahead = ahead
         self._ids = Ids(progress.tail)
         filters = self._count_request().query if self._paged else {}
         relations = frozenset(
@@ -195,25 +190,50 @@ class ListReader(Generic[_Digest]):
 
     def _unpaged(self) -> _Digest:
         page = self._client.page(self._client.build(self._endpoint.name, "list", self._parameters, self._language))
-        fetched = self._fetched(1, self._heads.read(page.records), frozenset())
+        fetched = self._fetched(1, self._heads.read(page.records), frozenset(), 0)
         self._advance(fetched)
         return fetched.digest
 
     def _batches(self) -> Iterator[_Digest]:
         progress = self.progress
-        with ThreadPoolExecutor(THREADS) as pool:
+        batch: _Batch[_Digest] | None = None
+        pool = ThreadPoolExecutor(THREADS)
+        try:
             while progress.rows_left:
                 last = -(-progress.rows_left // progress.limit)
-                size = max(1, min(self._size, last, self._gate.room() - 1))
-                if self._one_page:
-                    yield self._one(last)
-                    continue
-                fetched, error = self._some(pool, last, size) if size > 1 else self._single(last)
+                if batch is None:
+                    room = self._gate.room()
+                    if self._one_page:
+                        yield self._one(last)
+                        continue
+                    size = min(self._size, last, room - 1)
+                    batch = self._ask(pool, last, size if size > 1 else 0, room)
+                ahead = self._ask_ahead(pool, batch)
+                fetched, error = self._taken(batch) if batch.pages else self._single(last)
+                if ahead is not None and len(fetched) < len(batch.pages):
+                    ahead.cancel()
+                    ahead = None
                 for page in fetched:
                     self._advance(page)
                     yield page.digest
                 if error is not None:
                     self._shrink_or_raise(error)
+                batch = ahead
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _ask(self, pool: Executor, last: int, size: int, room: int) -> _Batch[_Digest]:
+        known, removed = self._known(), self.progress.removed
+        numbers = range(last, last - size, -1)
+        return _Batch(last, [pool.submit(self._fetch, number, known, removed) for number in numbers], room)
+
+    def _ask_ahead(self, pool: Executor, batch: _Batch[_Digest]) -> _Batch[_Digest] | None:
+        """Ask for the pages after a batch that is not counted yet, if there is room besides and the list is calm."""
+        last = batch.last - len(batch.pages)
+        room = min(batch.room - len(batch.pages) - 1, self._gate.left())
+        size = min(self._size, last, room - 1)
+        calm = bool(batch.pages) and self._size == self._batch
+        return self._ask(pool, last, size, room) if self._ahead and calm and size > 0 else None
 
     def _one(self, number: int) -> _Digest:
         """Read the only page of a list: one instant, so nothing has to be counted."""
@@ -224,55 +244,48 @@ class ListReader(Generic[_Digest]):
             except LightspeedError as error:
                 self._shrink_or_raise(error)
                 number = -(-(self.progress.rows_left or 1) // self.progress.limit)
-        fetched = self._fetched(number, records, frozenset())
+        fetched = self._fetched(number, records, frozenset(), self.progress.removed)
         self._advance(fetched)
         return fetched.digest
 
     def _single(self, number: int) -> tuple[list[_Fetched[_Digest]], LightspeedError | None]:
         """Read one page, then count: what could have come again until then is dropped from it."""
-        removed_before = self.progress.removed
+        removed = self.progress.removed
         try:
             records = self._records(self._page_request(number))
         except LightspeedError as error:
             return [], error
         self._moved()
         self._size = min(self._batch, 4)
-        return [replace(self._fetched(number, records, self._known()), removed_before=removed_before)], None
+        return [self._fetched(number, records, self._known(), removed)], None
 
-    def _some(
-        self, pool: ThreadPoolExecutor, last: int, size: int
-    ) -> tuple[list[_Fetched[_Digest]], LightspeedError | None]:
-        """Read several pages at once and count; nothing is returned of a batch in which something moved.
+    def _taken(self, batch: _Batch[_Digest]) -> tuple[list[_Fetched[_Digest]], LightspeedError | None]:
+        """Wait for a batch and count; nothing is returned of one in which something moved.
 
         The batch ends early, before a page that failed or for which there is no room any more.
         """
-        known = self._known()
-        futures = [pool.submit(self._fetch, number, known) for number in range(last, last - size, -1)]
         fetched: list[_Fetched[_Digest]] = []
         error: LightspeedError | None = None
-        ended = False
-        for future in futures:
-            if ended:
-                future.cancel()
-                continue
+        for future in batch.pages:
             try:
                 page = future.result()
             except LightspeedError as failure:
                 error, page = failure, None
             if page is None:
-                ended = True
-            else:
-                fetched.append(page)
+                batch.cancel()
+                break
+            fetched.append(page)
+        size = len(batch.pages)
         if fetched and self._moved():
             self._size = max(1, size // 4)
             return [], error
         self._size = min(self._batch, max(self._size, size * 2))
         return fetched, error
 
-    def _fetch(self, number: int, known: frozenset[int | str]) -> _Fetched[_Digest] | None:
-        if self._gate.spent():
+    def _fetch(self, number: int, known: frozenset[int | str], removed: int) -> _Fetched[_Digest] | None:
+        if self._gate.left() < 1:
             return None
-        return self._fetched(number, self._records(self._page_request(number)), known)
+        return self._fetched(number, self._records(self._page_request(number)), known, removed)
 
     def _records(self, request: Request) -> list[Record]:
         began = time.perf_counter()
@@ -280,14 +293,16 @@ class ListReader(Generic[_Digest]):
         self._gate.took(time.perf_counter() - began)
         return records
 
-    def _fetched(self, number: int, records: list[Record], known: frozenset[int | str]) -> _Fetched[_Digest]:
+    def _fetched(
+        self, number: int, records: list[Record], known: frozenset[int | str], removed: int
+    ) -> _Fetched[_Digest]:
         if known:
             records = [record for record in records if record.id is None or record.id not in known]
         ids = [record.id for record in records if record.id is not None]
         if len(set(ids)) < len(records):
             records, ids = self._once(records)
         total = sum(_scatter(identity) for identity in ids) if not self._closed else 0
-        return _Fetched(number, self.progress.removed, ids, total & _SUM_BITS, self._digest(records))
+        return _Fetched(number, removed, ids, total & _SUM_BITS, self._digest(records))
 
     def _once(self, records: list[Record]) -> tuple[list[Record], list[int | str]]:
         """Return a page's records without those that stand on it twice; those without id cannot be told apart."""
@@ -341,6 +356,7 @@ class ListReader(Generic[_Digest]):
             digest=len,
             gate=self._gate,
             batch=self._batch,
+            ahead=self._ahead,
         )
         if progress.check.rows_left is None:
             second.begin()

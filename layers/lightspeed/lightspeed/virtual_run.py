@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from lightspeed.gate import UNBOUNDED
 from lightspeed.parameters import PAGE_LIMIT
 from lightspeed.quota import REQUESTS_PER_SECOND
 from lightspeed.reading import BATCH, PARENTS_AT_ONCE, THREADS
@@ -163,14 +164,19 @@ class VirtualRun:
             self._send("pages")
             handle(rows)
             return True
+        room = 0
         while last:
-            invocation = self.invocations
-            room = self._room(counts=1)
-            size = batch if self.invocations > invocation else size
+            ahead = self._most is None and size == batch > 1
+            room = min(room, self._left_now())
+            if not ahead or room < _PAGE_AND_COUNT:
+                ahead, invocation = False, self.invocations
+                room = self._room(counts=1)
+                size = batch if self.invocations > invocation else size
             pages = max(1, min(size, last, room - 1))
             self._send("pages", pages)
             self._send("counts")
-            size = min(batch, max(size, pages * 2) if pages > 1 else 4)
+            room -= pages + 1
+            size = size if ahead else min(batch, max(size, pages * 2) if pages > 1 else 4)
             for number in range(last, last - pages, -1):
                 if not handle(min(limit, rows - (number - 1) * limit)) and number > 1:
                     return False
@@ -229,9 +235,17 @@ class VirtualRun:
         if wait:
             self._pass(wait)
             return _PAGE_AND_COUNT
-        rounds = min(left / self._page_seconds, BATCH) - 1 if self._page_seconds else BATCH
-        by_time = max(_PAGE_AND_COUNT, int(rounds * THREADS))
-        return min([by_time, BATCH + 1, *(int(window.room) for window in self._windows)])
+        return self._left_now()
+
+    def _left_now(self) -> int:
+        """Return how many requests time and quota leave room for, 0 if none."""
+        left = INVOCATION_SECONDS - _ENDING_SECONDS - (self.now - self._began)
+        if left < 2 * self._page_seconds:
+            return 0
+        by_time = (
+            max(_PAGE_AND_COUNT, int((left / self._page_seconds - 1) * THREADS)) if self._page_seconds else UNBOUNDED
+        )
+        return min([by_time, *(max(0, int(window.room)) for window in self._windows)])
 
     def end_invocation(self) -> None:
         """Add the time of the invocation that ends here to what was worked."""

@@ -1,0 +1,39 @@
+"""What a reading asks before it sends: how far it may go now."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+UNBOUNDED = 1 << 30
+"""Room where nothing bounds a reading."""
+
+
+class Gate(Protocol):
+    """Decides how far a reading may go now."""
+
+    def room(self) -> int:
+        """Return how many requests may be sent now, at least 1; raise whatever ends the invocation if none may."""
+        ...
+
+    def left(self) -> int:
+        """Return how many requests the last answers leave room for, 0 if none; asked before each page of a batch."""
+        ...
+
+    def took(self, seconds: float) -> None:
+        """Hear how long a page took."""
+        ...
+
+
+class Open:
+    """A gate that lets everything through."""
+
+    def room(self) -> int:
+        """Return more than any reading needs."""
+        return UNBOUNDED
+
+    def left(self) -> int:
+        """Return more than any reading needs."""
+        return UNBOUNDED
+
+    def took(self, seconds: float) -> None:
+        """Hear how long a page took."""
