@@ -209,7 +209,7 @@ class Chunk:
 
 def chunk(texts: list[bytes], recent: dict[str, str] | None = None, rejected: list[bytes] | None = None) -> Chunk:
     """Compress records, one a line; readers take gzip members one after another for one file."""
-    member = isal_zlib.compress(b"\n".join(texts) + b"\n", _LEVEL, _GZIP) if texts else b""
+    member = isal_zlib.compress(b"\n".join([*texts, b""]), _LEVEL, _GZIP) if texts else b""
     return Chunk(member, len(texts), recent or {}, rejected or [])
 
 

@@ -10,7 +10,7 @@ from lightspeed.parameters import PAGE_LIMIT
 TAIL = 4000
 """How many ids are carried from one process to the next."""
 
-_NUMBERS = 1 << 64
+_SHORT, _LONG = "I", "Q"
 
 
 @dataclass(slots=True)
@@ -50,12 +50,12 @@ class Progress:
 class Ids:
     """The ids that were read, in order, and which of them could come again.
 
-    They are kept as plain numbers: eight bytes each, whatever the length of the list.
+    They are kept as plain numbers, four bytes each, or eight once one of them needs it.
     """
 
     def __init__(self, tail: list[int | str]) -> None:
         """Take the ids that another process read last."""
-        self._numbers = array("Q")
+        self._numbers = array(_SHORT)
         self._others: set[int | str] = set()
         self._marks: list[tuple[int, int]] = []
         self._resumed = frozenset(tail)
@@ -66,11 +66,20 @@ class Ids:
         if not self._marks or self._marks[-1][1] != removed_before:
             self._marks.append((len(self._numbers), removed_before))
         for identity in ids:
-            if isinstance(identity, int) and 0 <= identity < _NUMBERS:
-                self._numbers.append(identity)
-            else:
+            if not (isinstance(identity, int) and self._keep(identity)):
                 self._others.add(identity)
         self.last = [*self.last, *ids][-TAIL:]
+
+    def _keep(self, number: int) -> bool:
+        """Keep an id among the numbers; return whether it is one of at most eight bytes."""
+        try:
+            self._numbers.append(number)
+        except OverflowError:
+            if self._numbers.typecode == _LONG:
+                return False
+            self._numbers = array(_LONG, self._numbers)
+            return self._keep(number)
+        return True
 
     def reach(self, removed: int, limit: int) -> int:
         """Return how many of the last ids could stand on a page that is not read yet."""
