@@ -27,6 +27,7 @@ _OF_THE_FUNCTIONS = (
     "SECRET_PREFIX",
     "SYNC_STATE_MACHINE_ARN",
     "PUBLISH_QUEUE_URL",
+    "PUBLISH_FAILURE_QUEUE_URL",
     "IDEMPOTENCY_TABLE",
     "RESULTS_BUS",
     "QUOTA_RESERVE_PERCENT",
@@ -36,7 +37,7 @@ _OF_THE_FUNCTIONS = (
 _KEPT = (
     ("subscribe.wiring", "wiring"),
     ("subscribe.routes", "_routes"),
-    ("publish.app", "wiring"),
+    ("publish.wiring", "wiring"),
     ("publish.routes", "_routes"),
     ("connector.observability", "logger"),
 )

@@ -2,180 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from connector.bootstrap import Aws, Shops
-from connector.observability import count, logger
 from connector.settings import Settings
-from connector.transform import BucketLibrary
-from lightspeed import Client, Clock, SystemClock
-from publish.item import Entry
-from publish.outcome import REFUSALS, Outcome, Result, shown
-from publish.request import PublishRequest, batch_items, publish_request
-from publish.results import Results
-from publish.service import Publication
-
-if TYPE_CHECKING:
-    from publish.newest import Newest
-    from publish.once import Once, Records
-
-
-class Wiring:
-    """What the function holds between invocations.
-
-    Attributes:
-        pauses: By connection, epoch seconds until which its quota is left alone in the background.
-    """
-
-    def __init__(self, settings: Settings, clock: Clock | None = None, aws: Aws | None = None) -> None:
-        """Prepare; nothing is opened yet."""
-        self.settings = settings
-        self.clock = clock or SystemClock()
-        self.aws = aws or Aws()
-        self.shops = Shops(self.aws, settings, self.clock)
-        self.pauses: dict[str, float] = {}
-
-    @functools.cached_property
-    def library(self) -> BucketLibrary | None:
-        """Saved transformers and tables in the bundle's bucket, if there is one."""
-        bucket = self.settings.bucket
-        return BucketLibrary(self.aws.client("s3"), bucket) if bucket else None
-
-    @functools.cached_property
-    def records(self) -> Records:
-        """The records of idempotency keys."""
-        from publish.once import Records  # noqa: PLC0415 - dear at a cold start, and only needed with a key
-
-        return Records.open(self.settings.idempotency_table, self.aws.client("dynamodb"))
-
-
-class Invocation:
-    """Publishes what one invocation was given; the connections it opens are kept for its length.
-
-    Attributes:
-        remaining_seconds: How long it may still run.
-        results: What the bus is told of it.
-    """
-
-    def __init__(self, held: Wiring, context: Any, remaining_seconds: Callable[[], float] | None = None) -> None:
-        """Prepare; nothing is opened yet.
-
-        Args:
-            held: What outlives it.
-            context: Of Lambda.
-            remaining_seconds: How long the caller waits, if that is less than the function may run.
-        """
-        self.held = held
-        self.results = Results(held.settings.results_bus, lambda: held.aws.client("events"))
-        self._until_the_end = lambda: float(context.get_remaining_time_in_millis()) / 1000
-        self.remaining_seconds = remaining_seconds or self._until_the_end
-        self._clients: dict[str, Client] = {}
-
-    @functools.cached_property
-    def once(self) -> Once | None:
-        """The idempotency keys, if there is a table for them."""
-        if not self.held.settings.idempotency_table:
-            return None
-        from publish.once import Once  # noqa: PLC0415 - dear at a cold start, and only needed with a key
-
-        return Once(self.held.records, self._until_the_end)
-
-    @functools.cached_property
-    def newest(self) -> Newest | None:
-        """The order of queued updates, if there is a table for it."""
-        table = self.held.settings.idempotency_table
-        if not table:
-            return None
-        from publish.newest import Newest  # noqa: PLC0415 - only for messages
-
-        return Newest(table, self.held.aws.client("dynamodb"))
-
-    def prepare(self, request: PublishRequest) -> Publication:
-        """Return the request, checked to the last, before anything of it is sent."""
-        client = self._clients.get(request.connection)
-        if client is None:
-            client = self.held.shops.open(request.connection, remaining_seconds=self.remaining_seconds)
-            self._clients[request.connection] = client
-        s3 = functools.partial(self.held.aws.client, "s3")
-        library = None if request.request_transformer is None else self.held.library
-        bucket = self.held.settings.bucket
-        return Publication(request, client, self.held.clock, s3=s3, bucket=bucket, library=library)
-
-    def send(self, publication: Publication, default_key: str | None = None) -> Result:
-        """Send a request, once if it has a key.
-
-        Raises:
-            LightspeedError: As the client raises it.
-            ConnectorError: Its idempotency key was used for another, or `match` finds several.
-        """
-        request = publication.request
-        key = None if request.dry_run else request.idempotency_key or default_key
-        if key is None or self.once is None:
-            return publication.send()
-        return self.once.send(publication, key)
-
-    def publish(self, event: object) -> Result:
-        """Publish one event and return its result.
-
-        Raises:
-            LightspeedError: As the client raises it.
-            ConnectorError: The event is wrong, or its idempotency key was used for another.
-        """
-        try:
-            outcome = self.send(self.prepare(publish_request(event)))
-        except REFUSALS as error:
-            self.tell([Entry(event)], [error])
-            raise
-        self.tell([Entry(event)], [outcome])
-        return outcome
-
-    def publish_batch(self, events: list[object]) -> list[Result]:
-        """Publish the events of a batch that somebody waits for; return what stands in its results."""
-        entries = [Entry(event) for event in events]
-        outcomes = self.publish_all(entries)
-        self.tell(entries, outcomes)
-        return [shown(outcome) for outcome in outcomes]
-
-    def publish_all(self, entries: Sequence[Entry], *, background: bool = False) -> list[Outcome]:
-        """Publish events; return one outcome each, in order. One that fails stops no other."""
-        from publish.batch import Batch  # noqa: PLC0415 - a single event does not pay for it
-
-        return Batch(self, background=background).run(entries)
-
-    def tell(
-        self, entries: Sequence[Entry], outcomes: Sequence[Outcome], facts: Sequence[dict[str, object]] = ()
-    ) -> None:
-        """Write what became of events to the log and to the bus."""
-        counted: dict[tuple[str, ...], int] = {}
-        for position, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True)):
-            named = _named(entry.event)
-            result = shown(outcome)
-            more = facts[position] if facts else {}
-            logger().info("publish", extra={**named, **more, "status": result["status"], "id": result.get("id")})
-            self.results.add(entry.event, outcome, **more)
-            if result["status"] not in ("unknown", "dry_run", "failed", "unchanged"):
-                counted[tuple(named.values())] = counted.get(tuple(named.values()), 0) + 1
-        for values, number in counted.items():
-            dimensions = dict(zip(("connection", "entity", "action"), values, strict=True))
-            count(self.held.settings.metrics_namespace, dimensions, Published=number)
-        self.results.tell()
-
-
-def _named(event: object) -> dict[str, str]:
-    inside = event if isinstance(event, dict) else {}
-    return {
-        "connection": str(inside.get("connection", "default")),
-        "entity": str(inside.get("entity", "")),
-        "action": str(inside.get("action", "")),
-    }
-
-
-@functools.cache
-def wiring(settings: Settings) -> Wiring:
-    """Return what is kept for these settings."""
-    return Wiring(settings)
+from publish.invocation import Invocation
+from publish.request import batch_items
+from publish.wiring import Wiring, wiring
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
@@ -204,5 +36,7 @@ def handle(event: Any, context: Any, held: Wiring) -> dict[str, Any]:
 
         return step(event, invocation)
     if isinstance(event, dict) and "items" in event:
-        return {"results": invocation.publish_batch(batch_items(event))}
+        from publish.batch import publish_batch  # noqa: PLC0415 - a single event does not pay for it
+
+        return {"results": publish_batch(batch_items(event), invocation)}
     return invocation.publish(event)

@@ -13,18 +13,27 @@ from typing import TYPE_CHECKING
 from connector.errors import OutOfTime
 from lightspeed import AuthenticationError, RateLimited
 from publish.item import Entry, Item
-from publish.outcome import Outcome, Refusal, attempt
+from publish.outcome import Outcome, Refusal, Result, attempt, shown
+from publish.places import Places
 from publish.request import publish_request
 from publish.service import Publication
 from publish.updates import Updates
 
 if TYPE_CHECKING:
-    from publish.app import Invocation
+    from publish.invocation import Invocation
 
 LEAST_SECONDS = 5.0
 """A request that is begun later than this before the end of the invocation might not get its answer."""
 
 LEAST_SECONDS_IN_BACKGROUND = 10.0
+
+
+def publish_batch(events: list[object], invocation: Invocation) -> list[Result]:
+    """Publish the events of a batch that somebody waits for; return what stands in its results."""
+    entries = [Entry(event) for event in events]
+    outcomes = Batch(invocation).run(entries)
+    invocation.tell(entries, outcomes)
+    return [shown(outcome) for outcome in outcomes]
 
 
 class Batch:
@@ -44,9 +53,10 @@ class Batch:
         self._locked_out: dict[str, AuthenticationError] = {}
         self._outcomes: dict[int, Outcome] = {}
         self._updates = Updates(invocation, self._halt, self._notice, self._outcomes)
+        self._places = Places(invocation, self._halt, self._notice, self._outcomes)
 
     def run(self, entries: Sequence[Entry]) -> list[Outcome]:
-        """Publish events; return one outcome each, in order."""
+        """Publish events; return one outcome each, in order. One that fails stops no other."""
         for position, entry in enumerate(entries):
             found = attempt(partial(self._item, position, entry))
             if isinstance(found, Item):
@@ -54,17 +64,24 @@ class Batch:
             else:
                 self._outcomes[position] = found
         self._updates.send()
+        self._places.send()
         return [self._outcomes[position] for position in range(len(entries))]
 
     def _item(self, position: int, entry: Entry) -> Item:
         return Item(position, entry, self._invocation.prepare(publish_request(entry.event)))
 
     def _take(self, item: Item) -> None:
+        in_places = self._places.take(item)
+        if not in_places and self._places.concern(item):
+            self._places.send()
         if item.waits:
             self._updates.add(item)
             return
         if self._updates.concern(item):
             self._updates.send()
+        if in_places:
+            self._places.add(item)
+            return
         outcome: Outcome | Item | None = self._halt(item.publication)
         if outcome is None:
             outcome = attempt(partial(self._upsert if item.may_update else self._send, item))

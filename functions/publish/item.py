@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from publish.service import Publication
 
 
+def number(identity: object) -> int | None:
+    """Return an id as a number, if it is written as the shop writes one: then two are the same if they are equal."""
+    text = str(identity)
+    digits = text.isascii() and text.isdigit() and len(text) < 20
+    return int(text) if digits and text == str(int(text)) else None
+
+
 @dataclass(frozen=True)
 class Entry:
     """An event as it came.

@@ -27,12 +27,13 @@ from botocore.exceptions import ClientError
 
 from connector.errors import ConnectorError, OutOfTime, RequestError
 from lightspeed import ServerError, TransportError
+from publish.batch import Batch
 from publish.item import Entry
 from publish.outcome import Outcome, shown
 from publish.workspace import Workspace
 
 if TYPE_CHECKING:
-    from publish.app import Invocation
+    from publish.invocation import Invocation
 
 INBOX = "publish/in/"
 OUTBOX = "publish/out/"
@@ -145,7 +146,7 @@ def _segment(
     results = space.results(event["part"], segment)
     left = [(number, text) for number, text in lines if number not in results]
     entries = [_entry(event, number, text) for number, text in left]
-    outcomes = invocation.publish_all(entries, background=True)
+    outcomes = Batch(invocation, background=True).run(entries)
     waits: list[float] = []
     failed = False
     final: list[int] = []

@@ -1,132 +1,81 @@
 """Messages of the publish queue: each is published or goes back to the queue, and none stops another.
 
 All messages of an invocation are one batch, so that their updates can be joined; Powertools' batch processor hands them
-over one by one. A message is told apart by its id. Waiting for the shop's quota costs a message nothing: it lies in the
-queue for as long as the quota asks, and before the queue would give it up for having been received too often, a copy
-takes its place that keeps the message's first id and time.
+over one by one. Waiting for the shop's quota or for time costs a message nothing. One that is itself wrong goes to the
+failure queue at once, if the function knows it: it would be refused as often as it came, a request each time.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from connector.errors import OutOfTime, RequestError
+from connector.errors import IdempotencyConflict, OutOfTime, RequestError, TransformError
 from connector.observability import logger
-from lightspeed import RateLimited
+from lightspeed import CatalogueError, InvalidRequest, NotFound, RateLimited, UnknownLanguage, find
+from publish.batch import Batch
 from publish.item import Entry
+from publish.message import Message
 from publish.outcome import Outcome
 
 if TYPE_CHECKING:
-    from publish.app import Invocation, Wiring
+    from publish.invocation import Invocation
 
-_LONGEST_VISIBILITY_SECONDS = 43_200
-_LONGEST_DELAY_SECONDS = 900
-_OFTEN = 5
-"""Receipts after which a message that waits for the quota is replaced; the queue gives up at twice as many."""
-
-_FIRST_ID = "FirstMessageId"
-_FIRST_SENT = "FirstSentTimestamp"
+_UNREADABLE = RequestError(["the message must be a JSON object: a publish event"])
+_WRONG_ITSELF = (CatalogueError, RequestError, TransformError, IdempotencyConflict, InvalidRequest, NotFound)
+"""Nothing but the message or its record is wrong. What is wrong with the connection (credentials, permissions, the
+language) is mended there, and the message is right then."""
 
 
 def consume(event: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
     """Publish the messages of a batch; return `{"batchItemFailures": …}`."""
-    records: list[dict[str, Any]] = event["Records"]
-    entries = [_entry(record) for record in records]
-    readable = [(record, entry) for record, entry in zip(records, entries, strict=True) if entry is not None]
-    outcomes: dict[str, Outcome] = {record["messageId"]: _UNREADABLE for record in records}
-    found = invocation.publish_all([entry for _, entry in readable], background=True)
-    outcomes |= {record["messageId"]: outcome for (record, _), outcome in zip(readable, found, strict=True)}
-    told = [entry if entry is not None else Entry(None) for entry in entries]
-    facts = [{"message_id": _first_id(record), "attempt": _receipts(record)} for record in records]
-    invocation.tell(told, [outcomes[record["messageId"]] for record in records], facts)
-    failures = [record for record in records if not _is_done(record, outcomes[record["messageId"]], invocation.held)]
-    return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failures]}
+    messages = [Message(record, invocation.held) for record in event["Records"]]
+    found = [_entry(message) for message in messages]
+    published = iter(Batch(invocation, background=True).run([entry for entry in found if entry is not None]))
+    outcomes = [_UNREADABLE if entry is None else next(published) for entry in found]
+    entries = [entry or Entry(None) for entry in found]
+    facts = [{"message_id": message.first_id, "attempt": message.receipts} for message in messages]
+    invocation.tell(entries, outcomes, facts)
+    handled = zip(messages, entries, outcomes, strict=True)
+    failures = [message for message, entry, outcome in handled if not _is_done(message, entry, outcome)]
+    return {"batchItemFailures": [{"itemIdentifier": message.id} for message in failures]}
 
 
-_UNREADABLE = RequestError(["the message must be a JSON object: a publish event"])
-
-
-def _entry(record: dict[str, Any]) -> Entry | None:
+def _entry(message: Message) -> Entry | None:
     try:
-        body = json.loads(record["body"])
+        body = json.loads(message.body)
     except ValueError:
         return None
-    sent = _attribute(record, _FIRST_SENT) or record.get("attributes", {}).get("SentTimestamp")
-    return Entry(body, key=_first_id(record), queued=int(sent) if sent else None)
+    return Entry(body, key=message.first_id, queued=int(message.first_sent) if message.first_sent else None)
 
 
-def _is_done(record: dict[str, Any], outcome: Outcome, held: Wiring) -> bool:
+def _is_done(message: Message, entry: Entry, outcome: Outcome) -> bool:
     """Whether a message may leave the queue; see to it that one which may not comes again at the right time."""
     if isinstance(outcome, dict):
         if outcome["status"] != "unknown":
             return True
-        logger().error("published with unknown outcome", extra={"message_id": _first_id(record), **_told(outcome)})
-        return False
+        told: dict[str, Any] = {name: outcome[name] for name in ("detail", "check") if name in outcome}
+        logger().error("published with unknown outcome", extra={"message_id": message.first_id, **told})
+        return message.is_worn and message.give_up("unknown", str(outcome.get("detail", "")))
     if isinstance(outcome, RateLimited):
-        return _wait_for_quota(record, outcome.retry_after_seconds, held)
+        return message.wait(outcome.retry_after_seconds)
     if isinstance(outcome, OutOfTime):
-        _hide(record, 0, held)
-        return False
+        return message.wait(0)
+    name = type(outcome).__name__
+    failed = {"message_id": message.first_id, "error": name, "detail": str(outcome)}
+    logger().error("publish failed", extra=failed)
+    if (message.is_worn or _is_wrong(entry, outcome)) and message.give_up(name, str(outcome)):
+        return True
     seconds = getattr(outcome, "retry_after_seconds", None)
     if seconds is not None:
-        _hide(record, seconds, held)
-    facts = {"message_id": _first_id(record), "error": type(outcome).__name__, "detail": str(outcome)}
-    logger().error("publish failed", extra=facts)
+        message.hide(seconds)
     return False
 
 
-def _told(outcome: dict[str, Any]) -> dict[str, Any]:
-    return {name: outcome[name] for name in ("detail", "check") if name in outcome}
-
-
-def _wait_for_quota(record: dict[str, Any], seconds: float, held: Wiring) -> bool:
-    """Let the message lie in its queue, itself or as a copy; return whether it was replaced by one."""
-    queue_url = held.settings.publish_queue_url
-    if _receipts(record) < _OFTEN or not queue_url:
-        _hide(record, seconds, held)
-        return False
-    kept = {_FIRST_ID: _first_id(record), _FIRST_SENT: _attribute(record, _FIRST_SENT) or _sent(record)}
-    held.aws.client("sqs").send_message(
-        QueueUrl=queue_url,
-        MessageBody=record["body"],
-        DelaySeconds=min(math.ceil(seconds), _LONGEST_DELAY_SECONDS),
-        MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in kept.items() if value},
-    )
-    return True
-
-
-def _hide(record: dict[str, Any], seconds: float, held: Wiring) -> None:
-    """Let the message come again after so many seconds."""
-    queue_url = held.settings.publish_queue_url
-    if not queue_url:
-        return
-    try:
-        held.aws.client("sqs").change_message_visibility(
-            QueueUrl=queue_url,
-            ReceiptHandle=record.get("receiptHandle", ""),
-            VisibilityTimeout=min(math.ceil(seconds), _LONGEST_VISIBILITY_SECONDS),
-        )
-    except ClientError as error:  # it then comes again when the queue's own time is up
-        facts = {"message_id": record["messageId"], "error": str(error)}
-        logger().warning("a message could not be told when to come again", extra=facts)
-
-
-def _attribute(record: dict[str, Any], name: str) -> str:
-    found = (record.get("messageAttributes") or {}).get(name) or {}
-    return str(found.get("stringValue") or "")
-
-
-def _first_id(record: dict[str, Any]) -> str:
-    return _attribute(record, _FIRST_ID) or str(record["messageId"])
-
-
-def _sent(record: dict[str, Any]) -> str:
-    return str(record.get("attributes", {}).get("SentTimestamp") or "")
-
-
-def _receipts(record: dict[str, Any]) -> int:
-    return int(record.get("attributes", {}).get("ApproximateReceiveCount") or 1)
+def _is_wrong(entry: Entry, outcome: Outcome) -> bool:
+    """Whether it is the message that is wrong, so that it would be refused again."""
+    if isinstance(outcome, NotFound):
+        may_pass = isinstance(entry.event, dict) and find(str(entry.event["entity"])).transient_404
+        return not (may_pass or isinstance(outcome, UnknownLanguage))
+    still_running = hasattr(outcome, "retry_after_seconds")
+    return isinstance(outcome, _WRONG_ITSELF) and not still_running

@@ -25,7 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from connector.errors import ConnectorError, IdempotencyConflict
 from connector.observability import logger
 from lightspeed import LightspeedError
-from publish.outcome import Result
+from publish.outcome import Outcome, Result
 
 if TYPE_CHECKING:
     from publish.request import PublishRequest
@@ -165,6 +165,13 @@ class Once:
         except (ClientError, BotoCoreError) as error:
             facts = {"key": claim.data["key"], "status": result["status"], "error": str(error)}
             logger().error("the result of an idempotency key could not be stored", extra=facts)
+
+    def end(self, claim: Claim, outcome: Outcome) -> None:
+        """Keep the result, or free the key of what was refused."""
+        if isinstance(outcome, dict):
+            self.keep(claim, outcome)
+        else:
+            self.release(claim)
 
     def release(self, claim: Claim) -> None:
         """Free a key whose content surely did not reach the shop."""

@@ -10,6 +10,7 @@ from connector.errors import RequestError
 from connector.events import EventParameters, decode
 from connector.transform import checked
 from lightspeed import Endpoint, UnsupportedOperation, find
+from lightspeed.match import check_names
 
 _READS = ("list", "get", "count")
 
@@ -58,6 +59,7 @@ def publish_request(event: object) -> PublishRequest:
         RequestError: It is malformed.
         UnknownEntity: There is no such entity.
         UnsupportedOperation: The entity lacks the action.
+        InvalidParameters: The entity cannot be looked up by a field of `match`.
         TransformError: The request transformer cannot be parsed.
     """
     request = decode(PublishRequest, event)
@@ -68,16 +70,13 @@ def publish_request(event: object) -> PublishRequest:
         if request.action in _READS:
             advice = "publish only writes; read with subscribe."
         raise UnsupportedOperation(request.entity, request.action, writes or ["nothing to publish"], advice)
-    unknown = [name for name in request.match_fields if name not in endpoint.filter_names]
     if request.match is not None and request.action != "create":
         raise RequestError(["match is for action create: it updates the record that is already there"])
     if request.match is not None and not request.match_fields:
         raise RequestError(["match must name at least one field"])
     if request.skip_unchanged and not (request.action == "update" or request.match_fields):
         raise RequestError(["skip_unchanged is for action update, and for create with match"])
-    if unknown:
-        known = ", ".join(name for name in endpoint.filter_names if name not in ("page", "limit", "fields"))
-        raise RequestError([f"match by {unknown[0]!r} is not possible: {request.entity} can be looked up by {known}"])
+    check_names(endpoint, request.match_fields)
     checked(request.request_transformer)
     return request
 

@@ -7,27 +7,25 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from connector.errors import ConnectorError, TransformError
+from connector.errors import TransformError
 from connector.transform import Library, load
 from lightspeed import (
-    AnswerLost,
     Client,
     Clock,
     LightspeedError,
     NotFound,
     Parameters,
     Request,
-    ServerError,
-    UnexpectedResponse,
     UnknownLanguage,
     Written,
 )
-from publish.difference import difference
-from publish.match import Match, record_fields
+from lightspeed.difference import difference
+from lightspeed.lost import may_have_acted
+from lightspeed.match import Match, record_fields
 from publish.outcome import Result, result
 from publish.request import PublishRequest
 from publish.unknown import unknown
@@ -35,7 +33,7 @@ from publish.unknown import unknown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from publish.attachments import StoredFile, StreamedBody
+    from publish.attachments import StoredFile
 
 _STATUSES = {"create": "created", "update": "updated", "delete": "deleted"}
 
@@ -72,8 +70,8 @@ class Publication:
 
         Raises:
             TransformError: The transformer fails, or returns several requests.
-            CatalogueError: Path, query or payload do not fit.
-            RequestError: A value of `match` or the file is missing or wrong.
+            CatalogueError: Path, query or payload do not fit, or lack a value of `match`.
+            RequestError: The file is missing or wrong.
         """
         self.request = request
         self.client = client
@@ -98,7 +96,7 @@ class Publication:
         Raises:
             ApiError: The shop refused it.
             TransportError: No complete answer to a request that may be sent again.
-            RequestError: Several records match, or the shop ignores the filter.
+            InvalidParameters: Several records match, or the shop ignores the filter.
         """
         if self.request.dry_run:
             return self._preview()
@@ -107,7 +105,7 @@ class Publication:
             if found is not None:
                 return self._change(found)
         elif stopped_since is not None and self.built.method == "POST":
-            return self._unknown("an earlier try was stopped before its answer was kept", since=stopped_since)
+            return self.lost("an earlier try was stopped before its answer was kept", since=stopped_since)
         elif self.request.skip_unchanged:
             return self._change(self._present())
         return self._write(self.built, self.request.action)
@@ -116,7 +114,7 @@ class Publication:
         """Return the update that a create with `match` becomes where its record is there already; only read.
 
         Raises:
-            RequestError: Several records match, or the shop ignores the filter.
+            InvalidParameters: Several records match, or the shop ignores the filter.
             LightspeedError: As the client raises it.
         """
         found = self._match.find(self.client) if self._match else None
@@ -180,10 +178,10 @@ class Publication:
             if action != "delete" or isinstance(error, UnknownLanguage):
                 raise
             return result("deleted", error.status, self.parameters.path.get("id"), None)
-        except (AnswerLost, ServerError, UnexpectedResponse) as error:
-            if built.method != "POST" or (isinstance(error, UnexpectedResponse) and 300 <= error.status < 500):
+        except LightspeedError as error:
+            if not may_have_acted(built, error):
                 raise
-            return self._settled() or self._unknown(str(error), since=since)
+            return self._settled() or self.lost(str(error), since=since)
         return self._written(written, action)
 
     def _settled(self) -> Result | None:
@@ -192,11 +190,17 @@ class Publication:
             return None
         try:
             found = self._match.find(self.client)
-        except (LightspeedError, ConnectorError):
+        except LightspeedError:
             return None
         return None if found is None else result("created", None, found.get("id"), found)
 
-    def _unknown(self, why: str, *, since: float) -> Result:
+    def lost(self, why: str, *, since: float) -> Result:
+        """Return the result of a create or action of which nobody can tell whether the shop has done it.
+
+        Args:
+            why: What happened to the answer.
+            since: Epoch seconds before which the shop surely had not acted.
+        """
         values = self._match.values if self._match else {}
         return unknown(self.request, self.parameters, why, since=since, values=values)
 
@@ -207,29 +211,9 @@ class Publication:
         return result(_STATUSES.get(action, "done"), written.http_status, identity, record, written.request_id)
 
     def _preview(self) -> Result:
-        """Answer what would be sent and what it would change; the shop is only read."""
-        built, action = self.built, self.request.action
-        found = self._match.find(self.client) if self._match else None
-        if found is not None and not self.request.endpoint.has("update") and not difference(found, self.fields):
-            return {"status": "unchanged", "request": None, "id": found.get("id"), "difference": {}}
-        if found is not None:
-            built, action = self._update_of(found), "update"
-        elif action in ("update", "delete") and self.request.endpoint.has("get"):
-            try:
-                found = self._present()
-            except NotFound as error:
-                if action == "update" or isinstance(error, UnknownLanguage):
-                    raise
-                found = {}
-        preview = {
-            "status": "dry_run",
-            "request": {"method": built.method, "path": built.path, "query": dict(built.query), "body": _shown(built)},
-        }
-        if found is None:
-            return preview
-        changes = difference(found, self.fields if action == "update" else None)
-        identity = found.get("id", self.parameters.path.get("id"))
-        return {**preview, "status": "dry_run" if changes else "unchanged", "id": identity, "difference": changes}
+        from lightspeed.preview import preview  # noqa: PLC0415 - only a dry run needs it
+
+        return preview(self.client, self.built, self.parameters, self._match, self._build)
 
 
 def _with_file(
@@ -238,12 +222,6 @@ def _with_file(
     from publish.attachments import attach, takes_file  # noqa: PLC0415 - only where there is a file
 
     return attach(request, parameters, s3, bucket) if takes_file(request.entity) else (parameters, None)
-
-
-def _shown(built: Request) -> Any:
-    if built.body is None or isinstance(built.body, bytes):
-        return None if built.body is None else json.loads(built.body)
-    return cast("StreamedBody", built.body).shown()
 
 
 def _transformed(request: PublishRequest, client: Client, clock: Clock, library: Library | None) -> Parameters:

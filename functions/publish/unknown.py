@@ -6,16 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lightspeed import Parameters
+from lightspeed.lost import advice
 from publish.outcome import Result, result
 from publish.request import PublishRequest
-
-_ACTIONS = {
-    ("quotes", "convert"): "look whether quote {id} has become an order",
-    ("orders", "credit"): "look among the invoices of order {id} for the credit invoice",
-    ("checkouts", "order"): "look among the newest orders whether checkout {id} has become one",
-    ("customers", "login"): "nothing lasting comes of it",
-    ("customers", "tokens"): "nothing lasting comes of it: a token lives for a minute",
-}
 
 
 def unknown(
@@ -30,9 +23,7 @@ def unknown(
         since: Epoch seconds before which the shop surely had not acted.
         values: Of the natural key, if there is one.
     """
-    advice = _ACTIONS.get((request.entity, request.action), f"look for it among {request.entity}")
-    advice = advice.format(id=parameters.path.get("id", ""))
-    detail = f"the shop may or may not have acted on it ({why}); {advice} before sending it again"
+    detail = advice(request.entity, request.action, parameters, why)
     found = {**result("unknown", None, None, None), "detail": detail}
     check = _check(request, parameters, since, values)
     return {**found, "check": check} if check else found

@@ -1,4 +1,4 @@
-"""Updates that wait for others: those of one record become one request, and stock and prices go out in bulk.
+"""Updates that wait for others: those of one record become one request, and many go out in bulk (see `bulk`).
 
 Of several updates of a record the last value of each field wins. Updates out of a queue are ordered by when they were
 queued, over all batches (see `newest`); those of a batch by their place in it.
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from connector.errors import ConnectorError
 from lightspeed import ApiError, AuthenticationError, RateLimited, ServerError, UnknownLanguage
-from publish import bulk
+from publish.bulk import LIMIT, Bulk, Change, bulk_of
+from publish.item import number
 from publish.outcome import Outcome, Refusal, attempt, result
 
 if TYPE_CHECKING:
-    from publish.app import Invocation
+    from publish.invocation import Invocation
     from publish.item import Item
     from publish.newest import Newest, Wishes
     from publish.service import Publication
@@ -47,15 +48,23 @@ class _Joined:
         return [item.entry.key or "" for item in self.items]
 
     @property
-    def in_bulk(self) -> bool:
+    def bulk(self) -> Bulk | None:
+        """The bulk route that it may go out in; none for a connection that asks for another verb."""
         publication = self.publication
-        return publication.built.method == "PUT" and bulk.fits(publication.request.entity, self.fields)
+        return bulk_of(publication.request.entity, self.fields) if publication.built.method == "PUT" else None
+
+    @property
+    def parents(self) -> dict[str, object]:
+        """The path of the record, without its id."""
+        path = self.publication.parameters.path
+        return {name: path[name] for name in self.publication.request.endpoint.parents}
 
     @property
     def identity(self) -> object:
         """The record's id as a number where it is one: a bulk entry takes it so."""
         text = str(self.publication.parameters.path.get("id"))
-        return int(text) if text.isascii() and text.isdigit() else text
+        found = number(text)
+        return text if found is None else found
 
     def update(self) -> Outcome:
         return attempt(partial(self.publication.update, self.fields))
@@ -93,7 +102,7 @@ class Updates:
             self.send()
         self._keys.add(item.key)
         self._waiting.setdefault(item.record, []).append(item)
-        if len(self._waiting) >= bulk.LIMIT:
+        if len(self._waiting) >= LIMIT:
             self.send()
 
     def concern(self, item: Item) -> bool:
@@ -110,20 +119,30 @@ class Updates:
         """Send everything that waits."""
         waiting, self._waiting = self._waiting, {}
         self._keys.clear()
-        in_bulk: dict[str, list[_Joined]] = {}
+        in_bulk: dict[tuple[Bulk, str, str], list[_Joined]] = {}
         for items in waiting.values():
             joined = self._prepared(items)
-            if joined is not None and joined.in_bulk:
-                in_bulk.setdefault(joined.publication.request.connection, []).append(joined)
-            elif joined is not None:
+            if joined is None:
+                continue
+            if (bulk := joined.bulk) is None:
                 self._finish(joined, joined.update())
-        for together in in_bulk.values():
-            by_id = {joined.identity: joined for joined in together}
-            changes: list[bulk.Change] = [(identity, joined.fields) for identity, joined in by_id.items()]
-            client = together[0].publication.client
-            outcomes = bulk.update_variants(client, changes, partial(_alone, by_id))
-            for joined, outcome in zip(by_id.values(), outcomes, strict=True):
-                self._finish(joined, outcome)
+            else:
+                parents = " ".join(map(str, joined.parents.values()))
+                in_bulk.setdefault((bulk, joined.publication.request.connection, parents), []).append(joined)
+        for (bulk, _, _), together in in_bulk.items():
+            self._send_in(bulk, together)
+
+    def _send_in(self, bulk: Bulk, together: list[_Joined]) -> None:
+        """Send updates of one connection and parent in a bulk route."""
+        first = together[0]
+        by_id = {joined.identity: joined for joined in together}
+        changes: list[Change] = [(identity, joined.fields) for identity, joined in by_id.items()]
+        halt = self._halt(first.publication)
+        outcomes: list[Outcome] = [halt] * len(changes) if halt is not None else []
+        if halt is None:
+            outcomes = bulk.update(first.publication.client, first.parents, changes, partial(_alone, by_id))
+        for joined, outcome in zip(by_id.values(), outcomes, strict=True):
+            self._finish(joined, outcome)
 
     def _prepared(self, items: list[Item]) -> _Joined | None:
         """Join the updates of one record; `None` if nothing of them is left to send."""
@@ -206,17 +225,13 @@ class Updates:
     def _note(self, items: Iterable[Item], outcome: Outcome) -> None:
         for item in items:
             self._outcomes[item.position] = outcome
-            once = None if item.claim is None else self._invocation.once
-            if item.claim is None or once is None:
-                continue
-            if isinstance(outcome, dict):
-                once.keep(item.claim, outcome)
-            else:
-                once.release(item.claim)
-            item.claim = None
+            claim, item.claim = item.claim, None
+            once = None if claim is None else self._invocation.once
+            if claim is not None and once is not None:
+                once.end(claim, outcome)
 
 
-def _alone(by_id: Mapping[object, _Joined], change: bulk.Change) -> Outcome:
+def _alone(by_id: Mapping[object, _Joined], change: Change) -> Outcome:
     return by_id[change[0]].update()
 
 

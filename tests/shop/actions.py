@@ -78,19 +78,37 @@ def variants_bulk(call: Call) -> Answer:
 
 
 def categories_bulk(call: Call) -> Answer:
-    """Put one product into many categories and answer the joins."""
-    store, resource = call.shop.store, BY_NAME["categories/products"]
+    """Put one product into many categories and answer the joins, as the habit `places_in_bulk` says."""
+    store, habit = call.shop.store, call.shop.habits.places_in_bulk
     wish = unwrap_record(call.request, "categoriesProduct")
     categories = wish.get("categories")
     if not isinstance(categories, list) or not categories:
         raise RefusedError(422, "categories must be a list of ids")
-    rows = [
-        neutral(store, resource, {"category": category, "product": wish.get("product")}, call.language, None)
-        for category in categories
-    ]
-    ids = [store.add("categories/products", row) for row in rows]
-    texts = store.texts("categories/products", ids, call.language)
-    return json_answer(201, f'{{"categoriesProducts":[{",".join(texts)}]}}')
+    ids, errors = [], []
+    wanted = [(category, wish.get("product")) for category in categories]
+    rows = [_place(call, *ends) for ends in wanted] if habit == "all or none" else None
+    for number, ends in enumerate(wanted):
+        try:
+            ids.append(store.add("categories/products", rows[number] if rows else _place(call, *ends)))
+        except RefusedError as error:
+            if habit == "until refused":
+                raise
+            errors.append(error.message)
+    texts = ",".join(store.texts("categories/products", ids, call.language))
+    if habit == "each":
+        return json_answer(201, f'{{"categoriesProduct":[{texts}],"errors":{dumps(errors)}}}')
+    return json_answer(201, f'{{"categoriesProducts":[{texts}]}}')
+
+
+def _place(call: Call, category: Any, product: Any) -> Row:
+    """Return the row of a product's place in a category; one that it has already is refused, but by the first habit."""
+    store, fields = call.shop.store, {"category": category, "product": product}
+    row = neutral(store, BY_NAME["categories/products"], fields, call.language, None)
+    others = store.table("categories/products").rows()
+    taken = any(all(other.get(end) == row[end] for end in ("category", "product")) for other in others)
+    if taken and call.shop.habits.places_in_bulk != "all or none":
+        raise RefusedError(422, f"The product is already in category {category}")
+    return row
 
 
 def attributes_bulk(call: Call) -> Answer:

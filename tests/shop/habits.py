@@ -18,6 +18,9 @@ class Habits:
         minus_one_when_spent: `Remaining` shows -1 for a used-up window in a 429; otherwise 0.
         patch_updates: PATCH is taken like PUT; otherwise it is not allowed (405).
         ignored_filters: known parameters that are ignored all the same.
+        places_in_bulk: a category that cannot take the product (unknown, or it has it already) refuses the whole of
+            `categories/products/bulk`; or it refuses the rest after those before it were taken; or it is left out
+            and told in `errors` beside the others in a 201, as one client has seen it.
         orders: order of a resource's lists; the default is newest first, that is descending id, as seen for orders.
     """
 
@@ -27,5 +30,6 @@ class Habits:
     retry_after: Literal["seconds", "http-date"] | None = "seconds"
     minus_one_when_spent: bool = True
     patch_updates: bool = False
+    places_in_bulk: Literal["all or none", "until refused", "each"] = "all or none"
     ignored_filters: set[str] = field(default_factory=set)
     orders: dict[str, Order] = field(default_factory=dict)

@@ -21,6 +21,7 @@ class Settings:
         idempotency_table: `IDEMPOTENCY_TABLE`, the DynamoDB table of idempotency keys.
         metrics_namespace: `POWERTOOLS_METRICS_NAMESPACE`.
         quota_reserve_percent: `QUOTA_RESERVE_PERCENT`, share of every quota window left for others; 0 to 90.
+        publish_failure_queue_url: `PUBLISH_FAILURE_QUEUE_URL`, where publish puts messages that it gives up.
         results_bus: `RESULTS_BUS`, name or ARN of the EventBridge bus that hears what became of publish events.
     """
 
@@ -31,6 +32,7 @@ class Settings:
     idempotency_table: str
     metrics_namespace: str
     quota_reserve_percent: float
+    publish_failure_queue_url: str = ""
     results_bus: str = ""
 
     @classmethod
@@ -62,5 +64,6 @@ class Settings:
             idempotency_table=environ.get("IDEMPOTENCY_TABLE", ""),
             metrics_namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or "LightspeedConnector",
             quota_reserve_percent=float(reserve),
+            publish_failure_queue_url=environ.get("PUBLISH_FAILURE_QUEUE_URL", ""),
             results_bus=environ.get("RESULTS_BUS", ""),
         )

@@ -1,5 +1,10 @@
 """`python -m lightspeed`: the client on the command line."""
 
-from lightspeed.cli import main
+import os
 
-raise SystemExit(main())
+from lightspeed.cli import INTERRUPTED, main
+
+status = main()
+if status == INTERRUPTED:
+    os._exit(status)  # without waiting for pages that are still under way
+raise SystemExit(status)

@@ -50,12 +50,17 @@ def build_parser(commands: Mapping[str, Run]) -> argparse.ArgumentParser:
     connection.add_argument("--language", metavar="CODE", help="another language of the shop, such as nl or en")
     entity = _Parser(add_help=False, parents=[connection])
     entity.add_argument("entity", metavar="ENTITY", help="a name of the catalogue, such as orders or products/images")
-    for option, example in (("--path", "id=9 product_id=7"), ("--query", "updated_at_min=2026-11-23")):
-        entity.add_argument(
-            option, metavar="NAME=VALUE", nargs="+", action="extend", default=[], help=f"such as {example}"
-        )
+    for option, text in (
+        ("--path", "which record, such as id=9 product_id=7"),
+        ("--query", "filters and the like, such as updated_at_min=2026-11-23"),
+    ):
+        entity.add_argument(option, metavar="NAME=VALUE", nargs="+", action="extend", default=[], help=text)
     payload = _Parser(add_help=False)
     payload.add_argument("--payload", metavar="FILE", help="the record as JSON, with or without envelope; - is stdin")
+    dry_run = _Parser(add_help=False)
+    dry_run.add_argument(
+        "--dry-run", action="store_true", help="only read: show the request, and what it would change field by field"
+    )
     as_json = _Parser(add_help=False)
     as_json.add_argument("--json", action="store_true", help="as JSON")
 
@@ -68,22 +73,33 @@ def build_parser(commands: Mapping[str, Run]) -> argparse.ArgumentParser:
     entities.add_argument("entity", metavar="ENTITY", nargs="?")
     add("get", "read one record", entity)
     listing = add("list", "read a page of records, or all pages, as JSON Lines", entity)
-    listing.add_argument("--all", action="store_true", help="every page, from the first or the given one on")
+    listing.add_argument(
+        "--all",
+        action="store_true",
+        help="every record, each once, as the shop had them five seconds ago; the list's last page comes first",
+    )
     listing.add_argument(
         "--out", metavar="FILE", default=STANDARD_OUTPUT, help="a file, gzipped where it ends in .gz; - is stdout"
     )
     add("count", "count records", entity)
-    plan = add("plan", "say what landing all records by the subscribe function will take", entity, as_json)
+    plan = add("plan", "say what landing an entity in S3 would take: requests, time and cost", entity, as_json)
     plan.add_argument("--mode", choices=("full", "incremental"), default="full", help="full is the default")
     plan.add_argument("--since", metavar="TIME", help="where an incremental run starts; all changes if left out")
     plan.add_argument(
         "--reserve-percent", metavar="N", type=float, default=10.0, help="share of the quota left for others; 10"
     )
-    add("create", "create a record", entity, payload)
-    add("update", "change the fields of a record that the payload names", entity, payload)
-    add("delete", "delete a record", entity)
-    action = add("action", "run an action of an entity, such as quotes convert", entity, payload)
-    action.add_argument("name", metavar="NAME", help="the action")
+    create = add("create", "create a record", entity, payload, dry_run)
+    create.add_argument(
+        "--match",
+        metavar="FIELD",
+        action="append",
+        help="update the record that already has the payload's value of this field, such as sku or email; "
+        "may be given more than once",
+    )
+    add("update", "change the fields of a record that the payload names", entity, payload, dry_run)
+    add("delete", "delete a record", entity, dry_run)
+    action = add("action", "run an action of an entity, such as quotes convert", entity, payload, dry_run)
+    action.add_argument("name", metavar="NAME", nargs="?", default="", help="the action; if left out, they are listed")
     add("check", "check credentials, cluster, language, permissions and quota", connection, as_json)
     return parser
 

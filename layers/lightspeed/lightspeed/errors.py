@@ -74,7 +74,7 @@ class UnsupportedOperation(CatalogueError):
 
 
 class InvalidParameters(CatalogueError):
-    """Path, query or payload do not fit the operation.
+    """Path, query or payload do not fit the operation, or a natural key does not tell which record is meant.
 
     Attributes:
         entity: The catalogue name.

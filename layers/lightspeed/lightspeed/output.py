@@ -1,8 +1,9 @@
-"""Where the command line puts records, and how it shows that it is busy."""
+"""Where the command line puts records, JSON and notes, and how it shows that it is busy."""
 
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import shutil
 import sys
@@ -11,8 +12,36 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
+from lightspeed.envelope import mask_api_key
+
 STANDARD_OUTPUT = "-"
 _BAR = 24
+
+
+def note(message: str) -> None:
+    """Write one plain line to standard error."""
+    line = "".join(letter if letter.isprintable() else " " for letter in message)
+    sys.stderr.write(f"lightspeed: {' '.join(line.split())}\n")
+
+
+def json_text(value: object) -> str:
+    """Return a value as indented JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def json_lines(value: object, depth: int, indent: str = "") -> str:
+    """Return a value as JSON with a line for each member, down to some depth; what lies deeper stands on one line."""
+    if depth == 0 or not isinstance(value, dict) or not value:
+        return json.dumps(value, ensure_ascii=False)
+    inner = indent + "  "
+    members = (f"{inner}{json.dumps(name)}: {json_lines(found, depth - 1, inner)}" for name, found in value.items())
+    return "{\n" + ",\n".join(members) + f"\n{indent}}}"
+
+
+def print_record(entity: str, record: bytes) -> None:
+    """Write a record to standard output as the shop sent it; the key inside `account` is masked."""
+    text = mask_api_key(record) if entity == "account" else record
+    sys.stdout.buffer.write(text + b"\n")
 
 
 @contextmanager
@@ -71,7 +100,7 @@ class ProgressLine:
 
     def waiting(self, seconds: float) -> None:
         """Add to the line that the shop asks to wait."""
-        self._show(f"{self._last} (waiting {seconds:.0f} s)", keep=True)
+        self._show(f"{self._last or self._label} (waiting {seconds:.0f} s)", keep=True)
 
     def close(self) -> None:
         """End the line, so that what is printed next has one of its own."""

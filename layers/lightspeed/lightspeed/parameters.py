@@ -34,6 +34,10 @@ class Parameters:
 class Body(Protocol):
     """A body that is read while it is sent; every iteration starts anew, so that it can be sent again."""
 
+    def shown(self) -> object:
+        """Return it as a person is shown it, JSON-able."""
+        ...
+
     def __len__(self) -> int:
         """Return how many bytes it has."""
         ...

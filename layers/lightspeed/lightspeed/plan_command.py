@@ -117,6 +117,6 @@ def _window_text(window: dict[str, object]) -> str:
     needed = window["windows"]
     windows = f"needs {needed} window{'' if needed == 1 else 's'}" if needed is not None else "is never enough"
     return (
-        f"{window['name']}: {window['left']} of {window['limit']} requests left above the reserve of "
-        f"{window['reserve']:g}; {windows}"
+        f"{window['name']}: {window['left']:,} of {window['limit']:,} requests left above the reserve of "
+        f"{window['reserve']:,g}; {windows}"
     )

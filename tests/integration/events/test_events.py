@@ -9,7 +9,7 @@ from unittest.mock import ANY
 
 import pytest
 
-import publish.app
+import publish.wiring
 from connector.bootstrap import Aws
 from tests.integration.subscribe.bundle import Bundle, Context
 
@@ -173,6 +173,15 @@ def stock_and_prices(bundle: Bundle, answer: Json) -> None:
     assert three_variants(bundle)[0]["stockLevel"] == 11
 
 
+def product_in_categories(bundle: Bundle, answer: Json) -> None:
+    assert [result["status"] for result in answer["results"]] == ["created"] * 2 + ["updated"] * 2
+    assert [(request.method, request.path) for request in bundle.shop.requests] == [
+        ("PUT", "/nl/products/163090479/attributes.json"),
+        ("GET", "/nl/categories/products.json"),
+        ("POST", "/nl/categories/products/bulk.json"),
+    ]
+
+
 def newest_stock(bundle: Bundle, answer: Json) -> None:
     assert answer == {"batchItemFailures": []}
     assert [row["stockLevel"] for row in three_variants(bundle)][:2] == [7, 3]
@@ -189,6 +198,7 @@ EXPECTED: dict[str, Check] = {
     "publish-direct-create-by-transformer.json": created("DELTA"),
     "publish-direct-create-product.json": created("Lamp"),
     "publish-direct-dry-run-update.json": shown,
+    "publish-direct-product-in-categories.json": product_in_categories,
     "publish-direct-stock-and-prices.json": stock_and_prices,
     "publish-direct-upsert-brand.json": upserted,
     "publish-http-create-product.json": http_created,
@@ -219,8 +229,8 @@ EXPECTED: dict[str, Check] = {
 @pytest.fixture
 def functions(aws: Aws, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     """The bundle with what publish needs besides."""
-    monkeypatch.setattr(publish.app, "Aws", lambda: aws)
-    monkeypatch.setattr(publish.app, "SystemClock", lambda: bundle.clock)
+    monkeypatch.setattr(publish.wiring, "Aws", lambda: aws)
+    monkeypatch.setattr(publish.wiring, "SystemClock", lambda: bundle.clock)
     monkeypatch.setenv("IDEMPOTENCY_TABLE", bundle.bucket)
     aws.client("dynamodb").create_table(
         TableName=bundle.bucket,

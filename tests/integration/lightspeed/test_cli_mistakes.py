@@ -43,7 +43,11 @@ def test_a_connection_file_that_is_none(
         (["get", "quotes/convert"], "unknown entity 'quotes/convert'. It is an action: use entity 'quotes' with "),
         (["entities", "ordres"], "unknown entity 'ordres'. Did you mean orders"),
         (["action", "ordres", "credit"], "unknown entity 'ordres'"),
-        (["action", "orders", "convert"], "orders has no convert; it has: list, get, count, update, credit."),
+        (["action", "orders", "convert"], "orders has no action convert; its actions: credit"),
+        (["action", "checkouts"], "the action is missing; its actions: order, validate"),
+        (["action", "brands", "convert"], "brands has no action convert; it has no actions"),
+        (["action", "orders", "list"], "list is a command: list orders"),
+        (["action", "quotes", "convert", "--path", "id=7", "--match", "x"], "unrecognized arguments: --match x"),
         (["create", "orders"], "orders has no create; it has: list, get, count, update, credit. An order comes from"),
         (["get", "quotes"], 'quotes get: path lacks id; for example {"id": 7}'),
         (["get", "quotes", "--path", "7"], "--path takes NAME=VALUE, such as id=7, not '7'; ENTITY stands before it"),
@@ -53,6 +57,12 @@ def test_a_connection_file_that_is_none(
         (["list", "orders", "--query", "limit=many"], "orders list: query limit must be a whole number, not 'many'"),
         (["list", "orders", "--all", "--query", "limit=many"], "orders list: query limit must be a whole number"),
         (["list", "orders", "--query", "updated_at_min=now"], "orders list: query updated_at_min must be a time"),
+        (["list", "orders", "--all", "--query", "page=2"], "--all reads every page; leave out --query page"),
+        (["list", "account", "--all"], "account has no list; it has: get"),
+        (["get", "quotes", "--path", "id=7", "--dry-run"], "unrecognized arguments: --dry-run"),
+        (["delete", "products", "--dry-run"], "products delete: path lacks id"),
+        (["update", "products", "--path", "id=7", "--match", "title"], "unrecognized arguments: --match title"),
+        (["create", "products", "--match"], "argument --match: expected one argument"),
         (["list", "orders", "--language", "nld"], "language must be the shop's two-letter code"),
         (["create", "products"], "products create: payload is missing"),
         (["create", "products", "--payload", "missing.json"], "--payload missing.json: No such file or directory"),
@@ -138,6 +148,6 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
     out = capsys.readouterr().out
     assert caught.value.code == 0
-    for command in ("entities", "get", "list", "count", "create", "update", "delete", "action", "check"):
+    for command in ("entities", "get", "list", "count", "plan", "create", "update", "delete", "action", "check"):
         assert f"\n    {command} " in out
     assert "LIGHTSPEED_CLUSTER" in out

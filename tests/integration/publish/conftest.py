@@ -12,7 +12,8 @@ from moto import mock_aws
 from connector.bootstrap import Aws
 from connector.observability import logger
 from connector.settings import Settings
-from publish.app import Wiring, handle
+from publish.app import handle
+from publish.wiring import Wiring
 from tests.shop import Clock, Shop
 
 START = 1_795_413_600.0

@@ -8,7 +8,7 @@ from tests.integration.publish.conftest import Publisher, event
 from tests.shop import Fault
 
 
-def stock(variant: int, level: object, **more: Any) -> dict[str, Any]:
+def stock(variant: int | str, level: object, **more: Any) -> dict[str, Any]:
     return event("variants", "update", {"stockLevel": level}, path={"id": variant}, **more)
 
 
@@ -54,6 +54,59 @@ def test_stock_and_prices_of_a_batch_go_out_in_one_request(publisher: Publisher)
     assert publisher.sent() == [("PUT", "/nl/variants/bulk.json")]
     assert publisher.shop.requests[0].json["variant"][3] == {"id": ids[3], "stockLevel": 3}
     assert levels(publisher, ids) == list(range(60))
+
+
+def values(publisher: Publisher, products: list[int]) -> list[tuple[int, int]]:
+    """Product and attribute of every attribute value of some products."""
+    rows = publisher.shop.store.rows("products/attributes")
+    return [(row["parent_id"], row["id"]) for product in products for row in rows if row["parent_id"] == product]
+
+
+def value(product: int, attribute: int, text: str, **more: Any) -> dict[str, Any]:
+    return event(
+        "products/attributes", "update", {"value": text}, path={"product_id": product, "id": attribute}, **more
+    )
+
+
+def test_attribute_values_of_a_product_go_out_in_one_request(publisher: Publisher) -> None:
+    pairs = values(publisher, publisher.shop.store.ids("products")[:2])
+    items = [value(product, attribute, f"value {n}") for n, (product, attribute) in enumerate(pairs)]
+    results = publisher.batch(*items)
+    assert len(pairs) > 2
+    assert [result["status"] for result in results] == ["updated"] * len(pairs)
+    assert [(result["id"], result["record"]["value"]) for result in results] == [
+        (attribute, f"value {n}") for n, (_, attribute) in enumerate(pairs)
+    ]
+    products = list(dict.fromkeys(product for product, _ in pairs))
+    assert publisher.sent() == [("PUT", f"/nl/products/{product}/attributes.json") for product in products]
+    (first, *_) = pairs
+    assert publisher.shop.requests[0].json["productAttributes"][0] == {"id": first[1], "value": "value 0"}
+
+
+def test_a_bad_attribute_value_fails_alone(publisher: Publisher) -> None:
+    pairs = values(publisher, publisher.shop.store.ids("products")[:1])
+    items = [value(product, attribute, "good") for product, attribute in pairs]
+    results = publisher.batch(*items, value(pairs[0][0], 7, "bad"))
+    assert [result["status"] for result in results] == ["updated"] * len(pairs) + ["failed"]
+    assert results[-1]["error"]["status"] == 404
+    assert {row["value"]["nl"] for row in publisher.shop.store.rows("products/attributes") if row["value"]} >= {"good"}
+
+
+def test_with_the_quota_used_up_the_attributes_of_the_other_products_are_not_tried(publisher: Publisher) -> None:
+    pairs = values(publisher, publisher.shop.store.ids("products")[:3])
+    publisher.shop.limits.quota = (1, 100, 1000)
+    results = publisher.batch(*(value(product, attribute, "new") for product, attribute in pairs))
+    assert {result["status"] for result in results} == {"updated", "failed"}
+    assert {result["error"]["status"] for result in results if result["status"] == "failed"} == {429}
+    assert len(publisher.sent()) == 2
+
+
+@pytest.mark.parametrize("odd", ["0{}", " {}", "9" * 5000])
+def test_an_id_that_is_written_oddly_stops_no_other(publisher: Publisher, odd: str) -> None:
+    first, second = publisher.shop.store.ids("variants")[:2]
+    results = publisher.batch(stock(first, 1), stock(odd.format(first), 2), stock(second, 3))
+    assert [results[0]["status"], results[2]["status"]] == ["updated", "updated"]
+    assert results[1]["status"] in ("updated", "failed")
 
 
 def test_other_fields_of_a_variant_go_out_alone(publisher: Publisher) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from connector.errors import RequestError
-from lightspeed import NotFound
+from lightspeed import InvalidParameters, NotFound
 from tests.integration.publish.conftest import Publisher, event
 
 
@@ -129,7 +129,7 @@ def test_an_upsert_finds_joins_by_both_their_ends(publisher: Publisher) -> None:
 
 def test_several_records_of_one_natural_key_are_refused_with_their_ids(publisher: Publisher) -> None:
     ids = [publisher.shop.store.add("tags", {"title": {"nl": "twin"}}) for _ in range(2)]
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(InvalidParameters) as refused:
         publisher(event("tags", "create", {"title": "twin"}, match="title"))
     assert all(str(identity) in str(refused.value) for identity in ids)
 

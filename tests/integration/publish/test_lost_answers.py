@@ -1,7 +1,6 @@
 import pytest
 
-from connector.errors import RequestError
-from lightspeed import AnswerLost, ServerError
+from lightspeed import AnswerLost, InvalidParameters, ServerError
 from tests.integration.publish.conftest import Publisher, event
 from tests.shop import Fault
 
@@ -129,7 +128,7 @@ def test_a_filter_that_the_shop_ignores_is_noticed_and_nothing_is_sent(publisher
     for number in range(260):
         publisher.shop.store.add("tags", {"title": {"nl": f"tag {number}"}})
     publisher.shop.ignore_filter("title")
-    with pytest.raises(RequestError, match="ignores a filter of match"):
+    with pytest.raises(InvalidParameters, match="ignores a filter of match"):
         publisher(event("tags", "create", {"title": "new"}, match="title"))
     assert [method for method, _ in publisher.sent()] == ["GET"]
 

@@ -201,7 +201,9 @@ def test_an_unknown_outcome_is_settled_by_match_when_the_message_comes_again(pub
 
 def test_late_in_an_invocation_messages_are_handed_back(publisher: Publisher) -> None:
     publisher.context.seconds = 8
-    assert publisher.failed(message(1, event("tags", "create", {"title": "new"}))) == ["message-1"]
+    tag = event("tags", "create", {"title": "new"})
+    assert publisher.failed(message(1, tag)) == ["message-1"]
+    assert publisher.failed(message(1, tag, receipts=5)) == [], "a copy takes its place"
     assert publisher.sent() == []
 
 

@@ -2,7 +2,10 @@
 
 import base64
 import json
+from typing import Literal
 from urllib.parse import urlencode
+
+import pytest
 
 from tests.shop import Clock, Shop
 
@@ -123,6 +126,23 @@ def test_a_product_goes_into_many_categories_at_once(shop: Shop, ask: Ask) -> No
 
     assert status == 201
     assert [row["category"]["resource"]["id"] for row in answer["categoriesProducts"]] == categories
+
+
+@pytest.mark.parametrize(("habit", "taken"), [("all or none", 0), ("until refused", 1), ("each", 2)])
+def test_what_an_unknown_category_does_to_the_others_is_a_habit(
+    shop: Shop, ask: Ask, habit: Literal["all or none", "until refused", "each"], taken: int
+) -> None:
+    shop.habits.places_in_bulk = habit
+    product, first, second = shop.store.add("products"), *shop.store.ids("categories")[:2]
+    body = {"categoriesProduct": {"categories": [first, 7, second], "product": product}}
+
+    status, answer = ask("POST", "categories/products/bulk", body)
+
+    assert ask("GET", "categories/products/count", product=product)[1] == {"count": taken}
+    assert status == (201 if habit == "each" else 422)
+    if habit == "each":
+        assert [row["category"]["resource"]["id"] for row in answer["categoriesProduct"]] == [first, second]
+        assert answer["errors"] == ["Unknown category: 7"]
 
 
 def test_a_deleted_record_is_gone_and_so_are_its_joins(shop: Shop, ask: Ask) -> None:

@@ -88,6 +88,76 @@ def _one_world(shop: Shop, seed: int) -> str:
     return "refused" if result is None else result["status"]
 
 
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_places_that_are_asked_for_at_once_are_there_once_each(shop: Shop, block: int) -> None:
+    joined = [_places(shop, seed) for seed in range(block * SEEDS // BLOCKS, (block + 1) * SEEDS // BLOCKS)]
+    assert sum(joined) > len(joined) / 2, "most went out together"
+
+
+def _places(shop: Shop, seed: int) -> bool:
+    """Let one world put a product into categories, by messages; whether any of them went out together."""
+    number = random.Random(seed)
+    world = World(shop)
+    shop.faults.clear()
+    shop.habits.places_in_bulk = number.choice(["all or none", "until refused", "each"])
+    product, categories = shop.store.add("products"), shop.store.ids("categories")[:4]
+    shop.store.add("categories/products", category=categories[0], product=product)
+    ends = [{"category": category, "product": product} for category in [*categories, 7]]
+    queue = {
+        f"message-{n}": message(n, event("categories/products", "create", fields, match=["category", "product"]))
+        for n, fields in enumerate(ends)
+    }
+    all_messages = dict(queue)
+    for fault in number.sample(FAULTS, number.randint(0, 3)):
+        shop.faults.next(fault, method=number.choice(["POST", "GET", None]), after=number.randint(0, 4))
+    requests = len(shop.requests)
+    for receipt in range(12):
+        left = [queue[name] for name in number.sample(sorted(queue), len(queue))]
+        kill_at = number.randint(0, 40) if receipt < 3 else None
+        stay = world.deliver(left, kill_at)
+        if receipt > 5:
+            shop.faults.clear()
+        if receipt >= 1 and number.random() < 0.5:  # delivered once more although it may be done
+            name = number.choice(sorted(all_messages))
+            world.deliver([all_messages[name]], number.choice([None, number.randint(0, 12)]))
+        for name in set(queue) - stay:
+            if number.random() < 0.8:
+                del queue[name]
+        if receipt > 5 or number.random() < 0.7:
+            world.minutes_pass()
+
+    rows = [row for row in shop.store.rows("categories/products") if row["product"] == product]
+    ids = {row["category"]: row["id"] for row in rows}
+    assert sorted(row["category"] for row in rows) == sorted(categories), f"seed {seed}"
+    assert set(queue) <= {"message-4"}, f"seed {seed}"
+    for n, category in enumerate(categories):
+        result = world.result_of(f"message-{n}")
+        assert result is not None, f"seed {seed}"
+        assert (result["status"] in ("created", "unchanged"), result["id"]) == (True, ids[category]), f"seed {seed}"
+    assert world.result_of("message-4") is None, f"seed {seed}: there is no such category"
+    return any(seen.path.endswith("bulk.json") for seen in shop.requests[requests:])
+
+
+def test_every_single_step_of_places_at_once_may_be_the_last(shop: Shop) -> None:
+    """Not at random: kill the creates of three places at their first step, their second, and so on to their end."""
+    categories = shop.store.ids("categories")[:3]
+    for kill_at in range(60):
+        world, product = World(shop), shop.store.add("products")
+        ends = [{"category": category, "product": product} for category in categories]
+        records = [
+            message(n, event("categories/products", "create", fields, match=["category", "product"]))
+            for n, fields in enumerate(ends)
+        ]
+        stay = world.deliver(records, kill_at)
+        world.minutes_pass()
+        assert world.deliver(records, None) == set()
+        rows = [row["category"] for row in shop.store.rows("categories/products") if row["product"] == product]
+        assert sorted(rows) == sorted(categories), kill_at
+        if not stay:
+            return
+    pytest.fail("three places have more steps than were tried")
+
+
 def test_every_single_step_of_a_create_may_be_the_last(shop: Shop) -> None:
     """Not at random: kill a create with match at its first step, its second, and so on to its end."""
     for kill_at in range(30):

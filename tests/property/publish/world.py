@@ -6,8 +6,9 @@ from typing import Any
 
 from connector.settings import Settings
 from lightspeed import Client, Connection, Request, Response, Transport
-from publish.app import Wiring, handle
-from tests.integration.publish.conftest import Context, ShopTime
+from publish.app import handle
+from publish.wiring import Wiring
+from tests.integration.publish.conftest import Context, ShopTime, message
 from tests.property.publish.table import Table
 from tests.shop import Shop
 
@@ -41,6 +42,30 @@ class MortalTransport(Transport):
         return response
 
 
+class Failures:
+    """A failure queue; whoever puts a message into it may end before or after."""
+
+    def __init__(self, steps: Steps) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self._steps = steps
+
+    def send_message(self, **asked: Any) -> None:
+        assert asked["QueueUrl"] == "failures"
+        self._steps()
+        self.messages.append(asked)
+        self._steps()
+
+    def redrive(self, number: int) -> dict[str, dict[str, Any]]:
+        """Move everything back: new ids and times, the attributes stay."""
+        moved, self.messages = self.messages, []
+        records = {}
+        for n, asked in enumerate(moved):
+            kept = {name: {"stringValue": value["StringValue"]} for name, value in asked["MessageAttributes"].items()}
+            record = message(number + n, asked["MessageBody"])
+            records[record["messageId"]] = {**record, "messageAttributes": kept}
+        return records
+
+
 class World:
     """A shop, a table, and function processes that die."""
 
@@ -50,11 +75,14 @@ class World:
         self.table = Table()
         self.table.step = self.steps
         self.queue: Any = None
+        self.failures: Failures | None = None
         self.clock = ShopTime(shop.clock)
 
     def process(self) -> Wiring:
         """A new execution environment."""
         environment = {"IDEMPOTENCY_TABLE": "table", "PUBLISH_QUEUE_URL": "queue" if self.queue else ""}
+        if self.failures is not None:
+            environment["PUBLISH_FAILURE_QUEUE_URL"] = "failures"
         settings = Settings.from_env(environment)
         held = Wiring(settings, self.clock)
         shop = self.shop
@@ -69,7 +97,7 @@ class World:
             return Client(transport)
 
         held.shops.open = opened  # type: ignore[method-assign]
-        held.aws.client = {"dynamodb": self.table, "sqs": self.queue}.__getitem__  # type: ignore[assignment]
+        held.aws.client = {"dynamodb": self.table, "sqs": self.failures or self.queue}.__getitem__  # type: ignore[assignment]
         return held
 
     def deliver(self, records: list[dict[str, Any]], kill_at: int | None) -> set[str]:

@@ -23,6 +23,7 @@ def test_every_variable_is_read() -> None:
             "SECRET_PREFIX": "team/",
             "SYNC_STATE_MACHINE_ARN": "arn",
             "PUBLISH_QUEUE_URL": "url",
+            "PUBLISH_FAILURE_QUEUE_URL": "failures",
             "IDEMPOTENCY_TABLE": "table",
             "POWERTOOLS_METRICS_NAMESPACE": "Shop",
             "QUOTA_RESERVE_PERCENT": "25.5",
@@ -30,7 +31,8 @@ def test_every_variable_is_read() -> None:
     )
 
     assert (settings.bucket, settings.secret_prefix, settings.sync_state_machine_arn) == ("b", "team/", "arn")
-    assert (settings.publish_queue_url, settings.idempotency_table) == ("url", "table")
+    assert (settings.publish_queue_url, settings.publish_failure_queue_url) == ("url", "failures")
+    assert settings.idempotency_table == "table"
     assert (settings.metrics_namespace, settings.quota_reserve_percent) == ("Shop", 25.5)
 
 

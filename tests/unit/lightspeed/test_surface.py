@@ -80,7 +80,16 @@ def test_a_module_knows_only_http_and_the_shop(module: Path) -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
 def test_only_the_command_line_imports_the_command_line(module: Path) -> None:
-    command_line = {"__main__", "arguments", "cli", "output", "plan_command"}
+    command_line = {
+        "__main__",
+        "arguments",
+        "cli",
+        "list_command",
+        "output",
+        "plan_command",
+        "prepared",
+        "write_command",
+    }
     if module.stem not in command_line:
         assert not imported(module) & {f"lightspeed.{name}" for name in command_line}
         assert not imported(module) & {"argparse", "shutil"}

@@ -1,107 +1,157 @@
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from lightspeed import Client, Connection, InvalidRequest, Request, Response, Transport, UnknownLanguage
-from publish.bulk import LIMIT, Change, fits, update_variants
+from publish.bulk import LIMIT, Change, bulk_of
 from publish.outcome import Outcome, result
 
+STOCK = {"stockLevel": 1}
+VALUE = {"value": "USA"}
 
-class Bulk(Transport):
-    """Takes bulks; refuses those that hold a bad variant, and answers with the rows that it is told to."""
+
+class Shop(Transport):
+    """Takes bulks; refuses those that hold a bad record, and answers with the rows that it is told to."""
 
     bad: frozenset[int] = frozenset()
     error: Exception | None = None
     answer: Any = None
     sizes: list[int]
+    paths: list[str]
 
     def send(self, request: Request) -> Response:
         assert isinstance(request.body, bytes)
-        entries = json.loads(request.body)["variant"]
+        envelope = json.loads(request.body)
+        (entries,) = envelope.values()
         self.sizes.append(len(entries))
+        self.paths.append(request.path)
         if self.error is not None:
             raise self.error
         if any(entry["id"] in self.bad for entry in entries):
             raise InvalidRequest("Unknown variant", method="PUT", path=request.path, status=422)
-        rows = {"variants": entries} if self.answer is None else self.answer
+        rows = envelope if self.answer is None else self.answer
         return Response(200, b"" if rows == "" else json.dumps(rows).encode(), None, None, "")
 
 
 @pytest.fixture
-def bulk() -> Bulk:
+def shop() -> Shop:
     settings = {"cluster": "eu1", "api_key": "key", "api_secret": "secret", "language": "nl"}
-    transport = Bulk(Connection.from_mapping(settings))
-    transport.sizes = []
+    transport = Shop(Connection.from_mapping(settings))
+    transport.sizes, transport.paths = [], []
     return transport
 
 
-def publish(bulk: Bulk, count: int) -> tuple[list[Outcome], list[object]]:
-    """Update variants 1 to count; the outcomes, and those that were updated by themselves."""
+def publish(
+    shop: Shop, count: int, entity: str = "variants", fields: Mapping[str, Any] = STOCK
+) -> tuple[list[Outcome], list[object]]:
+    """Update records 1 to count; the outcomes, and those that were updated by themselves."""
     singles: list[object] = []
 
     def alone(change: Change) -> Outcome:
         singles.append(change[0])
-        if change[0] in bulk.bad:
+        if change[0] in shop.bad:
             return InvalidRequest("bad", method="PUT", path="/", status=422)
         return result("updated", 200, change[0], None)
 
-    changes: list[Change] = [(number, {"stockLevel": 1}) for number in range(1, count + 1)]
-    return update_variants(Client(bulk), changes, alone), singles
+    bulk = bulk_of(entity, fields)
+    assert bulk is not None
+    parents = {"product_id": 7} if entity == "products/attributes" else {}
+    changes: list[Change] = [(number, fields) for number in range(1, count + 1)]
+    return bulk.update(Client(shop), parents, changes, alone), singles
 
 
-def test_a_bulk_holds_a_hundred(bulk: Bulk) -> None:
-    outcomes, singles = publish(bulk, 250)
-    assert bulk.sizes == [LIMIT, LIMIT, 50]
+def test_a_bulk_holds_a_hundred(shop: Shop) -> None:
+    outcomes, singles = publish(shop, 250)
+    assert shop.sizes == [LIMIT, LIMIT, 50]
     assert [outcome["id"] for outcome in outcomes if isinstance(outcome, dict)] == list(range(1, 251))
     assert singles == []
 
 
-def test_one_change_is_no_bulk(bulk: Bulk) -> None:
-    assert publish(bulk, 1)[1] == [1]
-    assert publish(bulk, 0) == ([], [])
+def test_one_change_is_no_bulk(shop: Shop) -> None:
+    assert publish(shop, 1)[1] == [1]
+    assert publish(shop, 0) == ([], [])
 
 
 @pytest.mark.parametrize("bad", [1, 37, 64, 100])
-def test_one_bad_entry_of_a_hundred_is_found_in_fifteen_requests(bulk: Bulk, bad: int) -> None:
-    bulk.bad = frozenset([bad])
-    outcomes, singles = publish(bulk, 100)
+def test_one_bad_entry_of_a_hundred_is_found_in_fifteen_requests(shop: Shop, bad: int) -> None:
+    shop.bad = frozenset([bad])
+    outcomes, singles = publish(shop, 100)
     assert [n for n, outcome in enumerate(outcomes, 1) if not isinstance(outcome, dict)] == [bad]
     assert bad in singles
-    assert len(bulk.sizes) + len(singles) <= 15
+    assert len(shop.sizes) + len(singles) <= 15
 
 
-def test_an_entry_that_the_answer_leaves_out_is_updated_by_itself(bulk: Bulk) -> None:
-    bulk.answer = {"variants": [{"id": 1}, {"id": 2, "error": "no"}, {"id": 4}]}
-    outcomes, singles = publish(bulk, 4)
+def test_an_entry_that_the_answer_leaves_out_is_updated_by_itself(shop: Shop) -> None:
+    shop.answer = {"variants": [{"id": 1}, {"id": 2, "error": "no"}, {"id": 4}]}
+    outcomes, singles = publish(shop, 4)
     assert singles == [2, 3]
     assert len(outcomes) == 4
 
 
-def test_an_entry_that_was_answered_with_another_value_is_updated_by_itself(bulk: Bulk) -> None:
-    bulk.answer = {"variants": [{"id": 1, "stockLevel": 1}, {"id": 2, "stockLevel": 5}, {"id": 3}]}
-    outcomes, singles = publish(bulk, 3)
+def test_an_entry_that_was_answered_with_another_value_is_updated_by_itself(shop: Shop) -> None:
+    shop.answer = {"variants": [{"id": 1, "stockLevel": 1}, {"id": 2, "stockLevel": 5}, {"id": 3}]}
+    outcomes, singles = publish(shop, 3)
     assert singles == [2]
     assert len(outcomes) == 3
 
 
-def test_an_answer_without_rows_is_taken_at_its_word(bulk: Bulk) -> None:
-    bulk.answer = ""
-    outcomes, singles = publish(bulk, 3)
+def test_an_answer_without_rows_is_taken_at_its_word(shop: Shop) -> None:
+    shop.answer = ""
+    outcomes, singles = publish(shop, 3)
     assert singles == []
     assert [outcome["id"] for outcome in outcomes if isinstance(outcome, dict)] == [1, 2, 3]
 
 
-def test_a_language_that_the_shop_lacks_is_no_bad_entry(bulk: Bulk) -> None:
-    bulk.error = UnknownLanguage("Unknown language", method="PUT", path="/xx/variants/bulk.json", status=404)
-    outcomes, singles = publish(bulk, 8)
-    assert outcomes == [bulk.error] * 8
-    assert (bulk.sizes, singles) == ([8], [])
+def test_a_language_that_the_shop_lacks_is_no_bad_entry(shop: Shop) -> None:
+    shop.error = UnknownLanguage("Unknown language", method="PUT", path="/xx/variants/bulk.json", status=404)
+    outcomes, singles = publish(shop, 8)
+    assert outcomes == [shop.error] * 8
+    assert (shop.sizes, singles) == ([8], [])
+
+
+def test_a_shop_without_the_route_gets_single_updates(shop: Shop) -> None:
+    shop.error = InvalidRequest("not allowed", method="PUT", path="/nl/variants/bulk.json", status=405)
+    outcomes, singles = publish(shop, 8)
+    assert singles == list(range(1, 9))
+    assert (len(outcomes), shop.sizes) == (8, [8])
+
+
+def test_attribute_values_of_a_product_go_to_its_own_path(shop: Shop) -> None:
+    outcomes, singles = publish(shop, 3, "products/attributes", VALUE)
+    assert [outcome["record"] for outcome in outcomes if isinstance(outcome, dict)] == [
+        {"id": number, "value": "USA"} for number in (1, 2, 3)
+    ]
+    assert (shop.paths, singles) == (["/nl/products/7/attributes.json"], [])
+
+
+@pytest.mark.parametrize(
+    "row",
+    [{"id": 2}, {"id": 2, "value": "Canada"}, {"id": 2, "value": "USA", "error": "no"}, {"id": 9, "value": "USA"}],
+)
+def test_an_attribute_value_that_the_answer_does_not_show_is_updated_by_itself(
+    shop: Shop, row: Mapping[str, Any]
+) -> None:
+    shop.answer = {"productAttributes": [{"id": 1, "value": "USA"}, row]}
+    assert publish(shop, 2, "products/attributes", VALUE)[1] == [2]
+
+
+@pytest.mark.parametrize("answer", ["", {"productAttributes": []}, {"done": True}])
+def test_an_answer_without_rows_proves_no_attribute_value(shop: Shop, answer: object) -> None:
+    shop.answer = answer
+    assert publish(shop, 3, "products/attributes", VALUE)[1] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("field", ["stockLevel", "stockTracking", "priceExcl", "priceCost", "oldPriceIncl"])
 def test_stock_and_prices_of_variants_fit(field: str) -> None:
-    assert fits("variants", {field: 1})
-    assert not fits("variants", {field: 1, "title": "x"})
-    assert not fits("products", {field: 1})
-    assert not fits("variants", {})
+    assert bulk_of("variants", {field: 1})
+    assert not bulk_of("variants", {field: 1, "title": "x"})
+    assert not bulk_of("products", {field: 1})
+    assert not bulk_of("variants", {})
+
+
+def test_values_of_attributes_fit() -> None:
+    assert bulk_of("products/attributes", VALUE)
+    assert not bulk_of("products/attributes", {"value": "USA", "attribute": 5})
+    assert not bulk_of("attributes", VALUE)

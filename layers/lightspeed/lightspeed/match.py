@@ -1,48 +1,58 @@
-"""Find a record by its natural key: the fields of `match`, asked by filter and compared row by row."""
+"""Find a record by its natural key: fields that the shop can filter by, asked for and compared row by row."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from connector.errors import RequestError
-from lightspeed import PAGE_LIMIT, Client, Endpoint, Parameters
-from publish.difference import identities
+from lightspeed.client import Client
+from lightspeed.difference import identities
+from lightspeed.endpoints import Endpoint
+from lightspeed.errors import InvalidParameters
+from lightspeed.parameters import PAGE_LIMIT, Parameters
 
 _FIELDS = {"article_code": "articleCode"}
 """Filters whose name is not the field's."""
 _WITHOUT_CASE = ("email",)
+_NO_FIELDS = ("page", "limit", "fields")
 
 
 class Match:
-    """The natural key of one record that is to be created."""
+    """The natural key of one record that is to be created.
 
-    def __init__(self, endpoint: Endpoint, names: list[str], parameters: Parameters) -> None:
+    Attributes:
+        values: Its value by the filter's name.
+    """
+
+    def __init__(self, endpoint: Endpoint, names: Sequence[str], parameters: Parameters) -> None:
         """Take the key's values out of the payload.
 
         Args:
             endpoint: The entity's row.
-            names: Filters of the entity.
+            names: Filters of the entity, at least one.
             parameters: Of the create.
 
         Raises:
-            RequestError: The payload lacks one of them.
+            InvalidParameters: The entity has no such filter, or the payload lacks one of the values.
         """
+        check_names(endpoint, names)
         self._endpoint = endpoint
         self._parents = {name: parameters.path.get(name) for name in endpoint.parents}
         fields = record_fields(parameters.payload, endpoint)
         self.values: dict[str, Any] = {name: fields.get(name, fields.get(_FIELDS.get(name, name))) for name in names}
         missing = [name for name, value in self.values.items() if not isinstance(value, str | int) or value == ""]
         if missing:
-            raise RequestError([f"match by {missing[0]!r} needs its value in the payload, as text or a whole number"])
+            raise _refused(
+                endpoint, f"match by {missing[0]!r} needs its value in the payload, as text or a whole number"
+            )
 
     def find(self, client: Client) -> dict[str, Any] | None:
         """Return the one record that has the key's values, or `None` if there surely is none.
 
         Raises:
-            RequestError: Several records have them, or the shop ignores the filter and has too many records to look
-                through.
+            InvalidParameters: Several records have them, or the shop ignores the filter and has too many records to
+                look through. Nothing was written.
             LightspeedError: As the client raises it.
         """
         parameters = Parameters(self._parents, {**self.values, "limit": PAGE_LIMIT})
@@ -51,15 +61,27 @@ class Match:
         found = [row for row in rows if all(_has(row, name, value) for name, value in self.values.items())]
         if len(found) > 1:
             ids = ", ".join(str(row.get("id")) for row in found)
-            raise RequestError(
-                [f"several records match {json.dumps(self.values)}: {ids}; update one of them by its id"]
-            )
+            values = json.dumps(self.values, ensure_ascii=False)
+            raise _refused(self._endpoint, f"several records match {values}: {ids}; update one of them by its id")
         if len(rows) >= PAGE_LIMIT and len(found) < len(rows):
             names = ", ".join(self.values)
-            raise RequestError(
-                [f"the shop ignores a filter of match ({names}) and has too many records to look through"]
+            raise _refused(
+                self._endpoint, f"the shop ignores a filter of match ({names}) and has too many records to look through"
             )
         return found[0] if found else None
+
+
+def check_names(endpoint: Endpoint, names: Sequence[str]) -> None:
+    """Refuse a natural key that the shop cannot look up.
+
+    Raises:
+        InvalidParameters: The entity has no filter of one of these names.
+    """
+    known = [name for name in endpoint.filter_names if name not in _NO_FIELDS]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        possible = f"can be looked up by {', '.join(known)}" if known else "cannot be looked up"
+        raise _refused(endpoint, f"match by {unknown[0]!r} is not possible: {endpoint.name} {possible}")
 
 
 def record_fields(payload: object, endpoint: Endpoint) -> Mapping[str, Any]:
@@ -72,6 +94,10 @@ def record_fields(payload: object, endpoint: Endpoint) -> Mapping[str, Any]:
             if isinstance(inside, Mapping):
                 return inside
     return payload
+
+
+def _refused(endpoint: Endpoint, error: str) -> InvalidParameters:
+    return InvalidParameters(endpoint.name, "create", [error])
 
 
 def _has(row: Mapping[str, Any], name: str, value: object) -> bool:

@@ -1,0 +1,179 @@
+"""The command `list`: a page as the shop gives it, or with `--all` the whole list, complete and each record once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from queue import Queue
+from threading import Thread
+from typing import BinaryIO
+
+from lightspeed.arguments import CommandError, read_parameters
+from lightspeed.catalogue import find
+from lightspeed.client import Client
+from lightspeed.endpoints import Endpoint
+from lightspeed.gate import UNBOUNDED
+from lightspeed.output import STANDARD_OUTPUT, ProgressLine, note, open_output
+from lightspeed.parameters import Parameters
+from lightspeed.prepared import open_client, prepare
+from lightspeed.progress import Progress
+from lightspeed.quota import Clock, SystemClock
+from lightspeed.reading import CONNECTIONS, TRANSFORMED_BATCH, ListReader
+from lightspeed.records import Record
+from lightspeed.transport import Transport
+from lightspeed.windows import closed_window
+
+PATIENCE_SECONDS = 330.0
+"""A whole list waits out the shortest quota window, five minutes, but no longer one."""
+
+_SETTLE = timedelta(seconds=5)
+_SKEW = timedelta(seconds=2)
+_PAGE_AND_COUNT = 2
+
+
+class _ShownWaits(SystemClock):
+    """The machine's clock, which tells the progress line when it waits."""
+
+    def __init__(self, progress: ProgressLine) -> None:
+        self._progress = progress
+
+    def sleep(self, seconds: float) -> None:
+        if seconds > 1:
+            self._progress.waiting(seconds)
+        super().sleep(seconds)
+
+
+class _Quota:
+    """The gate of a reading that uses the whole quota, and waits for more of it if that comes soon."""
+
+    def __init__(self, transport: Transport, clock: Clock) -> None:
+        self._transport = transport
+        self._clock = clock
+
+    def room(self) -> int:
+        """Return how many requests may be sent now; where the wait would be too long the shop itself says so."""
+        quota = self._transport.quota
+        wait = 0 if quota is None else quota.wait_seconds(needed=_PAGE_AND_COUNT)
+        if not wait:
+            return self.left()
+        if wait <= PATIENCE_SECONDS:
+            self._clock.sleep(wait)
+        return _PAGE_AND_COUNT
+
+    def left(self) -> int:
+        """Return how many requests the shop's last answer leaves room for."""
+        quota = self._transport.quota
+        return UNBOUNDED if quota is None else quota.room()
+
+    def took(self, seconds: float) -> None:
+        """Hear how long a page took; no time bounds a command."""
+
+
+def print_page(arguments: argparse.Namespace) -> None:
+    """Write one page, in the shop's order."""
+    prepared = prepare(arguments, "list")
+    with _output(arguments.out) as file, closing(_progress(arguments)) as progress:
+        page = prepared.client.page(prepared.request)
+        _write(file, page.records)
+        progress.update(len(page.records), None)
+
+
+def print_all(arguments: argparse.Namespace) -> None:
+    """Write every record, page by page from the last to the first; say so if that all are there cannot be shown."""
+    endpoint = find(arguments.entity)
+    endpoint.operation("list")
+    parameters = read_parameters(arguments)
+    if "page" in parameters.query:
+        raise CommandError("--all reads every page; leave out --query page")
+    progress, written = _progress(arguments), 0
+    clock = arguments.clock or _ShownWaits(progress)
+    client = open_client(arguments, clock, patience_seconds=PATIENCE_SECONDS, threads=CONNECTIONS)
+    client.build(endpoint.name, "list", parameters)
+    with _output(arguments.out) as file, closing(progress):
+        reader = _begun(client, clock, endpoint, parameters)
+        for records in _beside(reader.pages()):
+            _write(file, records)
+            written += len(records)
+            progress.update(written, reader.progress.count_before)
+    if reader.progress.doubt:
+        note(f"not verified that these are all records: {reader.progress.doubt}")
+
+
+def _beside(pages: Iterator[list[bytes]]) -> Iterator[list[bytes]]:
+    """Yield what a thread of its own reads: this one hears Ctrl-C at once, not once the pages under way have come."""
+    read: Queue[list[bytes] | BaseException | None] = Queue(maxsize=1)
+
+    def fill() -> None:
+        try:
+            for records in pages:
+                read.put(records)
+        except BaseException as error:  # for the thread that reads this one's queue
+            read.put(error)
+        else:
+            read.put(None)
+
+    Thread(target=fill, daemon=True).start()
+    while (found := read.get()) is not None:
+        if isinstance(found, BaseException):
+            raise found
+        yield found
+
+
+def _begun(client: Client, clock: Clock, endpoint: Endpoint, parameters: Parameters) -> ListReader[list[bytes]]:
+    """Take the first count; if the shop's clock turns out to differ from ours, end the window by it and count again."""
+    end = _shop_time(client, clock) - _SETTLE
+    reader = _reader(client, clock, endpoint, parameters, end)
+    reader.begin()
+    settled = _shop_time(client, clock) - _SETTLE
+    if abs(settled - end) > _SKEW:
+        reader = _reader(client, clock, endpoint, parameters, settled)
+        reader.begin()
+    return reader
+
+
+def _reader(
+    client: Client, clock: Clock, endpoint: Endpoint, parameters: Parameters, end: datetime
+) -> ListReader[list[bytes]]:
+    window, closed = closed_window(endpoint, parameters.query, None, end, incremental=False)
+    return ListReader(
+        client,
+        endpoint,
+        parameters,
+        language=client.transport.connection.language,
+        window=window,
+        closed=closed,
+        progress=Progress(),
+        digest=_texts,
+        gate=_Quota(client.transport, clock),
+        batch=TRANSFORMED_BATCH,
+    )
+
+
+def _texts(records: list[Record]) -> list[bytes]:
+    return [record.text for record in records]
+
+
+def _shop_time(client: Client, clock: Clock) -> datetime:
+    return datetime.fromtimestamp(clock.time() + client.transport.skew_seconds, UTC)
+
+
+def _progress(arguments: argparse.Namespace) -> ProgressLine:
+    beside_a_file = arguments.out != STANDARD_OUTPUT or not sys.stdout.isatty()
+    return ProgressLine(sys.stderr, arguments.entity, wanted=beside_a_file)
+
+
+@contextmanager
+def _output(target: str) -> Iterator[BinaryIO]:
+    with ExitStack() as ends:
+        try:
+            file = ends.enter_context(open_output(target))
+        except OSError as error:
+            raise CommandError(f"cannot write {target}: {error.strerror}") from error
+        yield file
+
+
+def _write(file: BinaryIO, records: list[bytes]) -> None:
+    file.writelines(record + b"\n" for record in records)

@@ -1,0 +1,37 @@
+"""When no answer says what became of a write: whether the shop may have acted, and where to look."""
+
+from __future__ import annotations
+
+from lightspeed.errors import AnswerLost, LightspeedError, ServerError, UnexpectedResponse
+from lightspeed.parameters import Parameters, Request
+
+_ACTIONS = {
+    ("quotes", "convert"): "look whether quote {id} has become an order",
+    ("orders", "credit"): "look among the invoices of order {id} for the credit invoice",
+    ("checkouts", "order"): "look among the newest orders whether checkout {id} has become one",
+    ("customers", "login"): "nothing lasting comes of it",
+    ("customers", "tokens"): "nothing lasting comes of it: a token lives for a minute",
+}
+
+
+def may_have_acted(request: Request, error: LightspeedError) -> bool:
+    """Whether sending a request again after this error could do twice what it asks for."""
+    if request.method != "POST":
+        return False
+    if isinstance(error, UnexpectedResponse):
+        return not 300 <= error.status < 500
+    return isinstance(error, AnswerLost | ServerError)
+
+
+def advice(entity: str, operation: str, parameters: Parameters, why: object) -> str:
+    """Return a sentence on what is known of such a request, and on what to do.
+
+    Args:
+        entity: Catalogue name.
+        operation: Name of the operation.
+        parameters: As they were sent.
+        why: What happened to the answer.
+    """
+    look = _ACTIONS.get((entity, operation), f"look for it among {entity}")
+    look = look.format(id=parameters.path.get("id", ""))
+    return f"the shop may or may not have acted on it ({why}); {look} before sending it again"

@@ -1,0 +1,78 @@
+"""What a write would send and what it would change; the shop is only read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from lightspeed.catalogue import find
+from lightspeed.client import Client
+from lightspeed.difference import difference
+from lightspeed.errors import NotFound, UnknownLanguage
+from lightspeed.match import Match, record_fields
+from lightspeed.parameters import Parameters, Request
+
+Build = Callable[[str, Parameters], Request]
+"""Builds the request of an operation."""
+
+
+def preview(
+    client: Client, request: Request, parameters: Parameters, match: Match | None = None, build: Build | None = None
+) -> dict[str, Any]:
+    """Return what a write would do.
+
+    Args:
+        client: Of the shop.
+        request: The write, ready to be sent.
+        parameters: What it was built of.
+        match: The natural key of a create, which becomes an update where its record is there.
+        build: Builds that update; by default of `parameters` as they are.
+
+    Returns:
+        `status` (`dry_run`, or `unchanged` if the shop already has these values) and `request` (`method`, `path`,
+        `query` and `body`; `None` if there is none to send). Where there is a record to compare with, also its `id` and
+        the `difference`, field by field.
+
+    Raises:
+        InvalidParameters: Several records match.
+        NotFound: The record to update is not there.
+        LightspeedError: As the client raises it.
+    """
+    endpoint, operation = find(request.entity), request.operation
+    fields = record_fields(parameters.payload, endpoint)
+    present: Mapping[str, Any] | None = match.find(client) if match is not None else None
+    if present is not None:
+        if not endpoint.has("update") and not difference(present, fields):
+            return {"status": "unchanged", "request": None, "id": present.get("id"), "difference": {}}
+        operation = "update"
+        parameters = replace(parameters, path={**parameters.path, "id": present["id"]})
+        request = build(operation, parameters) if build else client.build(endpoint.name, operation, parameters)
+    elif operation in ("update", "delete") and endpoint.has("get"):
+        present = _present(client, request, parameters)
+    shown = {"method": request.method, "path": request.path, "query": dict(request.query), "body": _body(request)}
+    if present is None:
+        return {"status": "dry_run", "request": shown}
+    changes = difference(present, fields if operation == "update" else None)
+    identity = present.get("id", parameters.path.get("id"))
+    status = "dry_run" if changes else "unchanged"
+    return {"status": status, "request": shown, "id": identity, "difference": changes}
+
+
+def _present(client: Client, request: Request, parameters: Parameters) -> Mapping[str, Any]:
+    """Return the record as the shop has it now; what is to be deleted and is gone already has no fields."""
+    try:
+        text = client.record(client.build(request.entity, "get", Parameters(parameters.path)))
+    except NotFound as error:
+        if request.operation == "update" or isinstance(error, UnknownLanguage):
+            raise
+        return {}
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def _body(request: Request) -> Any:
+    if request.body is None:
+        return None
+    return json.loads(request.body) if isinstance(request.body, bytes) else request.body.shown()

@@ -1,0 +1,118 @@
+"""The commands that write: create, update, delete and the named actions, sent or only shown."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from lightspeed.arguments import CommandError
+from lightspeed.catalogue import find
+from lightspeed.difference import difference
+from lightspeed.errors import LightspeedError
+from lightspeed.lost import advice, may_have_acted
+from lightspeed.match import Match, record_fields
+from lightspeed.output import json_lines, note, print_record
+from lightspeed.parameters import Parameters
+from lightspeed.prepared import Prepared, prepare
+from lightspeed.preview import preview
+
+
+class OutcomeUnknown(Exception):
+    """The answer to a write was lost; the message says where to look."""
+
+
+def write(arguments: argparse.Namespace) -> None:
+    """Create, update or delete a record, and print what comes back.
+
+    Raises:
+        CommandError: The words are wrong; nothing was sent.
+        OutcomeUnknown: The shop may or may not have acted.
+        LightspeedError: As the client raises it.
+    """
+    prepared = prepare(arguments, arguments.command)
+    names = getattr(arguments, "match", None)
+    match = Match(prepared.endpoint, names, prepared.parameters) if names else None
+    if arguments.dry_run:
+        _show(prepared, match)
+    elif match is None:
+        _send(prepared)
+    else:
+        _upsert(prepared, match)
+
+
+def act(arguments: argparse.Namespace) -> None:
+    """Run a named action, and print what comes back.
+
+    Raises:
+        CommandError: The words are wrong; nothing was sent.
+        OutcomeUnknown: The shop may or may not have acted.
+        LightspeedError: As the client raises it.
+    """
+    endpoint, name = find(arguments.entity), arguments.name
+    actions = [action.name for action in endpoint.actions]
+    if name in endpoint.operations:
+        raise CommandError(f"{name} is a command: {name} {endpoint.name}")
+    if name not in actions:
+        has = f"its actions: {', '.join(actions)}" if actions else "it has no actions"
+        given = f"{endpoint.name} has no action {name}" if name else "the action is missing"
+        raise CommandError(f"{given}; {has}")
+    prepared = prepare(arguments, name)
+    if arguments.dry_run:
+        _show(prepared, None)
+    else:
+        _send(prepared)
+
+
+def _show(prepared: Prepared, match: Match | None) -> None:
+    shown = preview(prepared.client, prepared.request, prepared.parameters, match)
+    sys.stdout.write(json_lines(shown, 2) + "\n")
+
+
+def _send(prepared: Prepared, match: Match | None = None) -> None:
+    request, endpoint = prepared.request, prepared.endpoint
+    try:
+        written = prepared.client.write(request)
+    except LightspeedError as error:
+        if not may_have_acted(request, error):
+            raise
+        found = _settled(prepared, match)
+        if found is None:
+            why = advice(request.entity, request.operation, prepared.parameters, error)
+            raise OutcomeUnknown(why) from error
+        note(f"created: the answer was lost ({error}), but {endpoint.name} {found.get('id')} is there")
+        _print(found)
+        return
+    if written.record is not None:
+        print_record(request.entity, written.record)
+
+
+def _settled(prepared: Prepared, match: Match | None) -> Mapping[str, Any] | None:
+    """Return the record of a create whose answer was lost, or `None` where that cannot be said."""
+    try:
+        return match.find(prepared.client) if match is not None else None
+    except LightspeedError:
+        return None
+
+
+def _upsert(prepared: Prepared, match: Match) -> None:
+    """Update the record that has the natural key, or else create it; what cannot be updated is left as it is."""
+    client, endpoint, given = prepared.client, prepared.endpoint, prepared.parameters
+    found = match.find(client)
+    if found is None:
+        _send(prepared, match)
+        return
+    if not endpoint.has("update") and not difference(found, record_fields(given.payload, endpoint)):
+        note(f"{endpoint.name} {found.get('id')} is there already")
+        _print(found)
+        return
+    parameters = Parameters({**given.path, "id": found["id"]}, given.query, given.payload)
+    request = client.build(endpoint.name, "update", parameters)
+    note(f"{endpoint.name} {found['id']} is there already and is updated")
+    _send(Prepared(client, endpoint, request, parameters))
+
+
+def _print(record: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
