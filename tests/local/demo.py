@@ -1,7 +1,11 @@
-"""The connector's main job, from nothing to a shop's orders in S3 and a product published, for somebody who watches."""
+"""The connector's main job, from nothing to a shop's orders in S3 and changes in the shop, for somebody who watches."""
 
 import gzip
 import json
+import os
+import shlex
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -12,7 +16,7 @@ from typing import Any
 import duckdb
 import requests
 
-from tests.local import kept
+from tests.local import kept, landed
 from tests.local.build import ROOT, build
 from tests.local.emulator import ACCESS_KEY, REGION, SECRET_KEY, start_emulator
 from tests.local.process import LocalError, choose_port, wait_until
@@ -21,6 +25,8 @@ from tests.local.stack import Stack, deploy_stack, working_folder
 from tests.local.terminal import Terminal
 
 QUOTE_ID = 1016615295
+STOCK_FILE = "publish/in/stock.jsonl.gz"
+STOCK_RESULTS = "publish/out/stock.jsonl.gz"
 ORDERS_BY_STATUS = """
 SELECT status, count(*) AS orders, round(sum(priceIncl), 2) AS turnover,
        min(createdAt)::DATE AS earliest, max(createdAt)::DATE AS latest
@@ -51,7 +57,9 @@ def demo(*, keep: bool, port: int | None, shop_port: int | None) -> None:
         _subscribe_to_a_quote(terminal, stack)
         _subscribe_to_all_orders(terminal, stack)
         _subscribe_over_http(terminal, stack)
-        _publish_a_product(terminal, stack)
+        _upsert_a_product(terminal, stack, shop)
+        _publish_a_file_of_stock(terminal, stack, shop)
+        _notice_a_deleted_product(terminal, stack, shop)
         _look_at_what_was_landed(terminal, stack, folder / "landed")
         if keep:
             kept.keep(stack, shop, folder)
@@ -78,8 +86,8 @@ def _set_up(
         terminal.fact("AWS", f"{aws.endpoint}  (checks signatures and the functions' IAM policies)")
     with terminal.step("Deploy template.yaml"):
         stack = deploy_stack(aws)
-        for name in ("ApiUrl", "Bucket", "SyncStateMachineArn", "PublishQueueUrl"):
-            terminal.fact(name.removesuffix("Arn").removesuffix("Url"), stack.outputs[name])
+        terminal.fact("API", stack.outputs["ApiUrl"])
+        terminal.fact("bucket", stack.outputs["Bucket"])
         terminal.fact("not checked here", "TLS, throttling, and the roles of schedule, Sync and queue poller")
     return stack, shop
 
@@ -89,21 +97,19 @@ def _connect(terminal: Terminal, stack: Stack, shop: Shop) -> None:
         masked = {name: "…" if name.startswith("api_") else value for name, value in shop.connection.items()}
         terminal.sent("secret lightspeed/default", masked)
         stack.connect(shop.connection)
-        _call(terminal, stack, "GET", "/connections/default")
+        _call(terminal, stack, "GET", "/connections/default", shown=("origin", "language", "languages"))
 
 
 def _subscribe_to_a_quote(terminal: Terminal, stack: Stack) -> None:
-    event = {"entity": "quotes", "parameters": {"path": {"id": QUOTE_ID}}}
     with terminal.step(f"Subscribe to quote {QUOTE_ID} by its id: invoke the function directly"):
-        terminal.sent("subscribe", event)
-        function = stack.outputs["SubscribeFunctionArn"]
-        answer = stack.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
-        result = json.loads(answer["Payload"].read())
-        terminal.came("failed" if "FunctionError" in answer else "result", result)
-        _insist(result.get("status") == "complete", "the quote was not landed")
+        result = _subscribe(terminal, stack, {"entity": "quotes", "parameters": {"path": {"id": QUOTE_ID}}})
+        terminal.fact("landed as", result["objects"][0])
 
 
 def _subscribe_to_all_orders(terminal: Terminal, stack: Stack) -> None:
+    with terminal.step("Ask what landing all orders will take: the shop is asked for a count, nothing is landed"):
+        plan = _invoke(terminal, stack, {"entity": "orders", "mode": "incremental", "plan": True})["plan"]
+        terminal.came("plan", _only(plan, ("records", "requests", "minutes", "cents")))
     with terminal.step("Subscribe to all orders: the schedule starts the state machine Sync, which carries the run"):
         started = _set_off_the_schedule(terminal, stack)
         states = stack.client("stepfunctions")
@@ -120,8 +126,28 @@ def _subscribe_to_all_orders(terminal: Terminal, stack: Stack) -> None:
         terminal.fact("states", " → ".join(entered))
         succeeded = execution["status"] == "SUCCEEDED"
         failure = {name: execution.get(name, "") for name in ("error", "cause")}
-        terminal.came(execution["status"], json.loads(execution["output"]) if succeeded else failure)
+        result = json.loads(execution["output"]) if succeeded else failure
+        terminal.came(execution["status"], _only(result, ("status", "records", "requests", "bookmark", *failure)))
         _insist(succeeded, "the orders were not landed")
+        (manifest,) = landed.read(stack, result["manifest"])
+        terminal.fact("manifest", json.dumps(_only(manifest, ("verified", "count", "window"))))
+
+
+def _subscribe(terminal: Terminal, stack: Stack, event: Mapping[str, object]) -> dict[str, Any]:
+    result = _invoke(terminal, stack, event)
+    terminal.came("result", _only(result, ("status", "records", "requests")))
+    return result
+
+
+def _invoke(terminal: Terminal, stack: Stack, event: Mapping[str, object]) -> dict[str, Any]:
+    terminal.sent("subscribe", event)
+    function = stack.outputs["SubscribeFunctionArn"]
+    answer = stack.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
+    result: dict[str, Any] = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer:
+        terminal.came("failed", result)
+        raise LocalError(f"{event['entity']} could not be read")
+    return result
 
 
 def _set_off_the_schedule(terminal: Terminal, stack: Stack) -> str:
@@ -152,66 +178,112 @@ def _set_off_the_schedule(terminal: Terminal, stack: Stack) -> str:
 def _subscribe_over_http(terminal: Terminal, stack: Stack) -> None:
     with terminal.step("Subscribe over HTTP, with the bearer token and without"):
         body = {"entity": "quotes", "parameters": {"path": {"id": QUOTE_ID}}}
-        _call(terminal, stack, "POST", "/subscribe", body)
+        _call(terminal, stack, "POST", "/subscribe", body, shown=("status", "records", "data"))
         _call(terminal, stack, "POST", "/subscribe", body, token="", expected=401)
 
 
-def _publish_a_product(terminal: Terminal, stack: Stack) -> None:
-    with terminal.step("Publish a product over HTTP: create, update, delete"):
-        product = {"title": "Demo mug", "visibility": "visible"}
-        created = _publish(terminal, stack, "create", {"payload": product}, expected=201)
-        path = {"id": created["id"]}
-        _publish(terminal, stack, "update", {"path": path, "payload": {"title": "Demo mug, blue"}})
-        _publish(terminal, stack, "delete", {"path": path})
+def _upsert_a_product(terminal: Terminal, stack: Stack, shop: Shop) -> None:
+    shown = ("status", "http_status", "id")
+    with terminal.step(
+        "Publish over HTTP by natural key: create a product, see what a change would do, make the change"
+    ):
+        event = _product_event({"title": "Demo mug", "visibility": "visible"})
+        created = _call(terminal, stack, "POST", "/publish", event, expected=201, shown=shown).json()
+        event = _product_event({"title": "Demo mug", "visibility": "hidden"})
+        dry_run = {**event, "dry_run": True}
+        _call(terminal, stack, "POST", "/publish", dry_run, shown=("status", "request", "id", "difference"))
+        updated = _call(terminal, stack, "POST", "/publish", event, shown=shown).json()
+        _insist(created["id"] == updated["id"], "there are two products now")
+        _command(terminal, shop, "count", "products", "--query", "title=Demo mug")
 
 
-def _publish(
-    terminal: Terminal, stack: Stack, action: str, parameters: Mapping[str, object], expected: int = 200
-) -> dict[str, Any]:
-    body = {"entity": "products", "action": action, "parameters": parameters}
-    answer: dict[str, Any] = _call(terminal, stack, "POST", "/publish", body, expected=expected).json()
-    return answer
+def _product_event(payload: Mapping[str, str]) -> dict[str, object]:
+    return {"entity": "products", "action": "create", "match": "title", "parameters": {"payload": payload}}
+
+
+def _publish_a_file_of_stock(terminal: Terminal, stack: Stack, shop: Shop) -> None:
+    with terminal.step("Put a file with a stock level for every variant into the bucket: PublishFile publishes it"):
+        ids = _command(terminal, shop, "list", "variants", "--all", "--query", "fields=id", show=1)
+        lines = [
+            {"entity": "variants", "action": "update", "parameters": {"path": json.loads(row), "payload": stock}}
+            for number, row in enumerate(ids)
+            for stock in [{"stockLevel": number % 50}]
+        ]
+        before = _requests_left(shop)
+        terminal.sent(f"{STOCK_FILE}, the first of {len(lines)} lines", lines[0])
+        text = "\n".join(json.dumps(line) for line in lines)
+        stack.client("s3").put_object(Bucket=stack.outputs["Bucket"], Key=STOCK_FILE, Body=gzip.compress(text.encode()))
+        _insist(wait_until(lambda: landed.exists(stack, STOCK_RESULTS), 60, 0.1), "the file was not published in time")
+        spent = before - _requests_left(shop) - 1
+        results = landed.read(stack, STOCK_RESULTS)
+        statuses = [result["status"] for result in results]
+        terminal.came(f"{STOCK_RESULTS}, {len(results)} lines", {name: statuses.count(name) for name in set(statuses)})
+        terminal.fact("requests", f"{spent} for {len(lines)} lines, by the shop's own count")
+        _insist(set(statuses) == {"updated"}, "some stock was not updated")
+
+
+def _notice_a_deleted_product(terminal: Terminal, stack: Stack, shop: Shop) -> None:
+    with terminal.step("Land all products, delete one in the shop, and have that noticed: mode reconcile"):
+        products = _subscribe(terminal, stack, {"entity": "products"})
+        product = landed.read(stack, products["objects"][0])[0]["id"]
+        _command(terminal, shop, "delete", "products", "--path", f"id={product}")
+        result = _subscribe(terminal, stack, {"entity": "products", "mode": "reconcile"})
+        tombstones = [row for key in result["objects"] for row in landed.read(stack, key)]
+        _insist([row["id"] for row in tombstones] == [product], "the deleted product was not noticed")
+        terminal.fact("tombstone", json.dumps(tombstones[0]))
+        terminal.fact("landed as", result["objects"][0])
+
+
+def _command(terminal: Terminal, shop: Shop, *words: str, show: int | None = None) -> list[str]:
+    """Run a command of `python -m lightspeed` against the shop; return the lines that it prints.
+
+    Args:
+        terminal: Shows the command and its lines.
+        shop: The shop.
+        words: The command.
+        show: How many of the lines to show; all by default.
+    """
+    terminal.line(f"    $ python -m lightspeed {shlex.join(words)}")
+    settings = {f"LIGHTSPEED_{name.upper()}": value for name, value in shop.connection.items()}
+    environ = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT / "layers" / "lightspeed")}
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "lightspeed", *words],
+        env=environ | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    _insist(done.returncode == 0, done.stderr.strip())
+    lines = done.stdout.splitlines()
+    terminal.block(lines[:show])
+    if lines[show or len(lines) :]:
+        terminal.line(f"    … {len(lines)} lines")
+    return lines
+
+
+def _requests_left(shop: Shop) -> int:
+    """Ask the shop how many requests of the day are left, which is one of them."""
+    credentials = (shop.connection["api_key"], shop.connection["api_secret"])
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = session.get(f"{shop.url}/{shop.connection['language']}/shop.json", auth=credentials, timeout=5)
+    return int(answer.headers["X-RateLimit-Remaining"].rpartition("/")[2])
 
 
 def _look_at_what_was_landed(terminal: Terminal, stack: Stack, folder: Path) -> None:
-    with terminal.step(f"Look into the bucket {stack.outputs['Bucket']}"):
-        objects = _download(stack, folder)
-        terminal.block(_tree(objects))
-    with terminal.step("Read the first order that was landed, the shop's own text"):
+    with terminal.step(f"Look into the bucket {stack.outputs['Bucket']}: what was landed, and what runs remember"):
+        objects = landed.download(stack, folder)
+        shown = ("raw/", "state/connection=")
+        terminal.block(landed.tree({key: size for key, size in objects.items() if key.startswith(shown)}))
+    with terminal.step("Read the first order that was landed, the shop's own text, and query all of them with DuckDB"):
         first = min(key for key in objects if "entity=orders" in key and key.endswith(".gz"))
         with gzip.open(folder / first, "rt", encoding="utf-8") as part:
-            terminal.line(f"    {next(part).strip()[:700]}…")
-    with terminal.step("Query the landed files with DuckDB"):
+            terminal.line(f"    {next(part).strip()[:300]}…")
+        terminal.line()
         terminal.block(ORDERS_BY_STATUS.format(folder="s3://bucket").strip().split("\n"))
         answer = duckdb.execute(ORDERS_BY_STATUS.format(folder=folder))
         terminal.line()
         terminal.table([column[0] for column in answer.description or ()], answer.fetchall())
-
-
-def _download(stack: Stack, folder: Path) -> dict[str, int]:
-    """Copy the bucket's objects into a folder; return their sizes by key."""
-    s3, bucket = stack.client("s3"), stack.outputs["Bucket"]
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-    objects = {row["Key"]: row["Size"] for page in pages for row in page.get("Contents", ())}
-    for key in objects:
-        target = folder / key
-        target.parent.mkdir(parents=True, exist_ok=True)
-        s3.download_file(bucket, key, str(target))
-    return objects
-
-
-def _tree(objects: Mapping[str, int]) -> list[str]:
-    """Keys as a tree: every folder once, every object with its size."""
-    lines: list[str] = []
-    above: list[str] = []
-    for key, size in sorted(objects.items()):
-        *folders, name = key.split("/")
-        common = next((i for i, (a, b) in enumerate(zip(above, folders, strict=False)) if a != b), None)
-        known = min(len(above), len(folders)) if common is None else common
-        lines += [f"{'  ' * depth}{folder}/" for depth, folder in enumerate(folders) if depth >= known]
-        lines.append(f"{'  ' * len(folders) + name:<86}{size:>9,} B")
-        above = folders
-    return lines
 
 
 def _call(
@@ -223,12 +295,19 @@ def _call(
     *,
     token: str | None = None,
     expected: int = 200,
+    shown: tuple[str, ...] | None = None,
 ) -> requests.Response:
     terminal.sent(f"{method} {path}{' without a token' if token == '' else ''}", body)
     answer = stack.http(method, path, body, token=token)
-    terminal.came(f"{answer.status_code} {answer.reason}", answer.json() if answer.text else None)
-    _insist(answer.status_code == expected, f"{method} {path} answered {answer.status_code} instead of {expected}")
+    content = answer.json()
+    as_expected = answer.status_code == expected
+    terminal.came(f"{answer.status_code} {answer.reason}", _only(content, shown) if shown and as_expected else content)
+    _insist(as_expected, f"{method} {path} answered {answer.status_code} instead of {expected}")
     return answer
+
+
+def _only(content: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: content[name] for name in names if name in content}
 
 
 def _insist(so: bool, otherwise: str) -> None:

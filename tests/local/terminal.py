@@ -7,7 +7,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-WIDTH = 110
+WIDTH = 150
+_WORTH_SAYING_SECONDS = 1.0
 
 
 class Terminal:
@@ -19,13 +20,15 @@ class Terminal:
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Head what the block does, and say how long it took."""
+        """Head what the block does, and say how long it took if that was long."""
         self._steps += 1
         self.line()
         self.line(f"{self._steps:2}  {self._bold(title)}")
         began = time.monotonic()
         yield
-        self.line(self._dim(f"    {time.monotonic() - began:.1f} s"))
+        took = time.monotonic() - began
+        if took >= _WORTH_SAYING_SECONDS:
+            self.line(self._dim(f"    {took:.1f} s"))
 
     def line(self, text: str = "") -> None:
         """One line, at once."""
