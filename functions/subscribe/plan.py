@@ -14,9 +14,6 @@ from lightspeed.records import Window
 from lightspeed.windows import closed_window
 from subscribe.request import EVERY, SubscribeRequest
 
-SETTLE = timedelta(seconds=5)
-"""How far behind the shop's clock a window ends, so that what it holds is settled."""
-
 OVERLAP = timedelta(seconds=60)
 """How far an incremental window reaches back behind its bookmark; what was landed already is dropped."""
 

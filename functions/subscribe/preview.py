@@ -9,10 +9,11 @@ from connector.transform import Library, load
 from lightspeed import Client, Clock
 from lightspeed.estimate import Counter, Span, estimate
 from lightspeed.parameters import PAGE_LIMIT, parse_time
+from lightspeed.settled import SETTLE
 from lightspeed.virtual_run import Operation
 from subscribe.bookmarks import Bookmarks
 from subscribe.landing import Bucket
-from subscribe.plan import OVERLAP, SETTLE, plan_reads
+from subscribe.plan import OVERLAP, plan_reads
 from subscribe.reads import batch_of
 from subscribe.request import SubscribeRequest
 from subscribe.service import check_parameters

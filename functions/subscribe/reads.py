@@ -13,16 +13,16 @@ from lightspeed.parameters import parse_time
 from lightspeed.progress import Progress
 from lightspeed.reading import BATCH, PARENTS_AT_ONCE, TRANSFORMED_BATCH, ListReader
 from lightspeed.records import Record
+from lightspeed.settled import begin
 from subscribe.bounds import Bounds
 from subscribe.cursor import RunState
 from subscribe.digest import Digest
 from subscribe.fanout import Children
 from subscribe.landing import Chunk
-from subscribe.plan import SETTLE, Read, window_of
+from subscribe.plan import Read, window_of
 from subscribe.request import SubscribeRequest
 from subscribe.writer import Writer
 
-_SKEW_SECONDS = 2
 _HEAD_FIELDS = ("id", "createdAt", "updatedAt")
 
 
@@ -119,21 +119,18 @@ class Reads:
             self._state.pending = self._state.pending[len(group) :]
 
     def _begin(self, read: Read) -> ListReader[Any]:
-        """Take the first count; if the shop's clock turns out to differ from ours, move the window and count again."""
+        """Take the first count; that of the run's first list tells the shop's time, by which its window ends."""
         state = self._state
-        first = state.progress is None and state.position == 0
+
+        def read_to(end: datetime) -> ListReader[Any]:
+            state.window_end, state.progress = iso(end), None
+            return self._reader(read)
+
+        if state.progress is None and state.position == 0:
+            return begin(self._client, self._clock, parse_time(state.window_end), read_to)
         reader = self._reader(read)
         reader.begin()
-        settled = self._shop_time() - SETTLE
-        if first and abs((settled - parse_time(state.window_end)).total_seconds()) > _SKEW_SECONDS:
-            state.window_end = iso(settled)
-            state.progress = None
-            reader = self._reader(read)
-            reader.begin()
         return reader
-
-    def _shop_time(self) -> datetime:
-        return shop_time(self._client, self._clock)
 
     def _reader(self, read: Read) -> ListReader[Any]:
         """Return the list's reader; what is only compressed is compressed where it is fetched."""
@@ -160,11 +157,6 @@ class Reads:
             batch=batch,
             ahead=request.max_records is None,
         )
-
-
-def shop_time(client: Client, clock: Clock) -> datetime:
-    """Return the shop's time as far as it is known: ours, and how far the shop's last answer was ahead of it."""
-    return datetime.fromtimestamp(clock.time() + client.transport.skew_seconds, UTC)
 
 
 def iso(moment: datetime) -> str:

@@ -13,14 +13,15 @@ from connector.errors import RequestError, RunInProgress
 from connector.transform import Given, Library, Transformers, load
 from lightspeed import Client, Clock, RateLimited, ServerError, TransportError
 from lightspeed.parameters import parse_time
+from lightspeed.settled import SETTLE, shop_time
 from subscribe import cursor
 from subscribe.bookmarks import Bookmark, Bookmarks, Lease
 from subscribe.bounds import PATIENCE_SECONDS, Bounds, Stop
 from subscribe.cursor import RunState
 from subscribe.digest import Digest
 from subscribe.landing import AlreadyWritten, Bucket, Part, manifest_key, run_key
-from subscribe.plan import OVERLAP, SETTLE, Read, languages_of, plan_reads, window_of
-from subscribe.reads import Reads, iso, shop_time
+from subscribe.plan import OVERLAP, Read, languages_of, plan_reads, window_of
+from subscribe.reads import Reads, iso
 from subscribe.request import SubscribeRequest
 from subscribe.writer import Writer
 

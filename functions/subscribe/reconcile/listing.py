@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
@@ -12,14 +12,12 @@ from lightspeed.parameters import parse_time
 from lightspeed.progress import Progress
 from lightspeed.reading import ListReader
 from lightspeed.records import Record, Window
+from lightspeed.settled import begin, settled_time
 from subscribe.bounds import Bounds
 from subscribe.landing import chunk
-from subscribe.plan import SETTLE
 from subscribe.reconcile.index import Id, Ids, iso, lines_of
 from subscribe.reconcile.state import Kept, ReconcileState
 from subscribe.request import SubscribeRequest
-
-_SKEW_SECONDS = 2
 
 
 class Listing:
@@ -45,7 +43,7 @@ class Listing:
         self._clock = clock
         self._bounds = bounds
         self._ids = Ids()
-        state.window_end = state.window_end or self._settled()
+        state.window_end = state.window_end or _text(settled_time(client, clock))
 
     @property
     def window(self) -> Window | None:
@@ -97,18 +95,17 @@ class Listing:
         return present
 
     def _begin(self) -> ListReader[list[Id]]:
-        """Take the first count; if the shop's clock turns out to differ from ours, move the window and count again."""
+        """Take the first count, which tells the shop's time, by which the window ends; or that of a resumed reading."""
         state = self._state
-        first = state.progress is None
-        state.progress = state.progress or Progress()
+
+        def read_to(end: datetime) -> ListReader[list[Id]]:
+            state.window_end, state.progress = _text(end), Progress()
+            return self._reader(state.progress)
+
+        if state.progress is None:
+            return begin(self._client, self._clock, parse_time(state.window_end), read_to)
         reader = self._reader(state.progress)
         reader.begin()
-        settled = self._settled()
-        if first and abs((parse_time(settled) - parse_time(state.window_end)).total_seconds()) > _SKEW_SECONDS:
-            state.window_end = settled
-            state.progress = Progress()
-            reader = self._reader(state.progress)
-            reader.begin()
         return reader
 
     def _reader(self, progress: Progress) -> ListReader[list[Id]]:
@@ -124,10 +121,9 @@ class Listing:
             gate=self._bounds,
         )
 
-    def _settled(self) -> str:
-        """Return the end of a window by the shop's clock, as far as it is known."""
-        now = datetime.fromtimestamp(self._clock.time() + self._client.transport.skew_seconds, UTC)
-        return iso(int((now - SETTLE).timestamp()))
+
+def _text(moment: datetime) -> str:
+    return iso(int(moment.timestamp()))
 
 
 def _ids_of(records: list[Record]) -> list[Id]:

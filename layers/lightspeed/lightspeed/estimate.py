@@ -18,6 +18,7 @@ from lightspeed.prices import PRICES, cents
 from lightspeed.quota import Quota, QuotaWindow
 from lightspeed.reading import BATCH
 from lightspeed.records import Window
+from lightspeed.settled import SKEW
 from lightspeed.virtual_run import Operation, Reading, VirtualRun, VirtualWindow
 from lightspeed.windows import closed_window
 
@@ -31,7 +32,6 @@ RECORDS_PER_PART = 20_000
 """Of one landed object: 16 MB compressed, at half a kB each, as orders have. Assumed."""
 
 _LEAST_ROOM = 3
-_SKEW_SECONDS = 2
 _NOT_COUNTED = ("page", "limit", "fields")
 
 
@@ -154,7 +154,7 @@ class Counter:
     @property
     def recounts(self) -> bool:
         """Whether the shop's clock differs so much from ours that a run moves its window and counts again."""
-        return abs(self._client.transport.skew_seconds) > _SKEW_SECONDS
+        return abs(self._client.transport.skew_seconds) > SKEW.total_seconds()
 
 
 def estimate(

@@ -6,7 +6,8 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from functools import partial
 from queue import Queue
 from threading import Thread
 from typing import BinaryIO
@@ -23,14 +24,13 @@ from lightspeed.progress import Progress
 from lightspeed.quota import Clock, SystemClock
 from lightspeed.reading import CONNECTIONS, TRANSFORMED_BATCH, ListReader
 from lightspeed.records import Record
+from lightspeed.settled import begin, settled_time
 from lightspeed.transport import Transport
 from lightspeed.windows import closed_window
 
 PATIENCE_SECONDS = 330.0
 """A whole list waits out the shortest quota window, five minutes, but no longer one."""
 
-_SETTLE = timedelta(seconds=5)
-_SKEW = timedelta(seconds=2)
 _PAGE_AND_COUNT = 2
 
 
@@ -93,7 +93,8 @@ def print_all(arguments: argparse.Namespace) -> None:
     client = open_client(arguments, clock, patience_seconds=PATIENCE_SECONDS, threads=CONNECTIONS)
     client.build(endpoint.name, "list", parameters)
     with _output(arguments.out) as file, closing(progress):
-        reader = _begun(client, clock, endpoint, parameters)
+        read_to = partial(_reader, client, clock, endpoint, parameters)
+        reader = begin(client, clock, settled_time(client, clock), read_to)
         for records in _beside(reader.pages()):
             _write(file, records)
             written += len(records)
@@ -122,18 +123,6 @@ def _beside(pages: Iterator[list[bytes]]) -> Iterator[list[bytes]]:
         yield found
 
 
-def _begun(client: Client, clock: Clock, endpoint: Endpoint, parameters: Parameters) -> ListReader[list[bytes]]:
-    """Take the first count; if the shop's clock turns out to differ from ours, end the window by it and count again."""
-    end = _shop_time(client, clock) - _SETTLE
-    reader = _reader(client, clock, endpoint, parameters, end)
-    reader.begin()
-    settled = _shop_time(client, clock) - _SETTLE
-    if abs(settled - end) > _SKEW:
-        reader = _reader(client, clock, endpoint, parameters, settled)
-        reader.begin()
-    return reader
-
-
 def _reader(
     client: Client, clock: Clock, endpoint: Endpoint, parameters: Parameters, end: datetime
 ) -> ListReader[list[bytes]]:
@@ -154,10 +143,6 @@ def _reader(
 
 def _texts(records: list[Record]) -> list[bytes]:
     return [record.text for record in records]
-
-
-def _shop_time(client: Client, clock: Clock) -> datetime:
-    return datetime.fromtimestamp(clock.time() + client.transport.skew_seconds, UTC)
 
 
 def _progress(arguments: argparse.Namespace) -> ProgressLine:

@@ -1,0 +1,52 @@
+"""Where a window ends: a little behind the shop's own clock, which is known once the shop has answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from lightspeed.client import Client
+from lightspeed.quota import Clock
+from lightspeed.reading import ListReader
+
+SETTLE = timedelta(seconds=5)
+"""How far behind the shop's clock a window ends, so that what it holds is settled."""
+
+SKEW = timedelta(seconds=2)
+"""How far the shop's clock may be from ours before a window is moved."""
+
+_Digest = TypeVar("_Digest")
+
+
+def shop_time(client: Client, clock: Clock) -> datetime:
+    """Return the shop's time as far as it is known: ours, and how far the shop's last answer was ahead of it."""
+    return datetime.fromtimestamp(clock.time() + client.transport.skew_seconds, UTC)
+
+
+def settled_time(client: Client, clock: Clock) -> datetime:
+    """Return where a window ends that is opened now, as far as the shop's time is known."""
+    return shop_time(client, clock) - SETTLE
+
+
+def begin(
+    client: Client, clock: Clock, end: datetime, read_to: Callable[[datetime], ListReader[_Digest]]
+) -> ListReader[_Digest]:
+    """Take the first count of a list; if the shop's clock turns out to differ from ours, move the window and recount.
+
+    Args:
+        client: Of the shop.
+        clock: Ours.
+        end: Where the window ends by what was known before the shop answered.
+        read_to: Prepares the reading, from its beginning, of a window with another end.
+
+    Raises:
+        LightspeedError: As the client raises it.
+    """
+    reader = read_to(end)
+    reader.begin()
+    settled = settled_time(client, clock)
+    if abs(settled - end) > SKEW:
+        reader = read_to(settled)
+        reader.begin()
+    return reader
