@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from tests.local.process import LOOPBACK, Child, choose_port, start, wait_for_start
+from tests.local.process import LOOPBACK, Child, choose_port, processes, start, wait_for_start
 
 REGION = "eu-west-1"
 ACCESS_KEY = "test"
@@ -35,6 +35,11 @@ class Emulator:
     def client(self, service: str) -> Any:
         """A boto3 client with the rights of the account's root, whatever this machine's AWS configuration says."""
         return _client(service, self.endpoint)
+
+    def handlers(self, handler: str) -> list[int]:
+        """The processes that run a function, by the handler that the template names; at work or not."""
+        ending = f"awslambdaric {handler}"
+        return [pid for pid, command in processes() if command.endswith(ending) and os.getpgid(pid) == self.child.pid]
 
 
 def start_emulator(ends: ExitStack, folder: Path, port: int | None = None, *, wait_scale: float = 1) -> Emulator:

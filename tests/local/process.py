@@ -83,6 +83,20 @@ def start(ends: ExitStack, name: str, command: Sequence[str], environ: Mapping[s
     return child
 
 
+def processes() -> Iterator[tuple[int, str]]:
+    """The id and the command line of every process on this machine."""
+    if Path("/proc/self/cmdline").exists():
+        for listed in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # ended since
+                yield int(listed.parent.name), listed.read_text(errors="replace").replace("\0", " ").rstrip()
+        return
+    command = ["ps", "-A", "-ww", "-o", "pid=,command="]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - always the same
+    for line in answer.stdout.splitlines():
+        number, _, text = line.strip().partition(" ")
+        yield int(number), text.strip()
+
+
 def wait_for_start(child: Child, ready: Callable[[], bool], timeout_seconds: float = 30.0) -> None:
     """Wait until a process answers.
 

@@ -1,0 +1,183 @@
+"""Ten thousand stock updates through the deployed queue and function, a consumer of which is killed at its work.
+
+What it leaves behind is the worst that can be: its request is with the shop, which is slow and acts upon it after newer
+updates of the same variants have gone through. Later its messages come again, and whoever gets them has to notice that
+the shop fell back, though they are not the newest.
+
+Two things differ from what is deployed. Messages of a consumer that died come again after 20 seconds instead of 720.
+And the emulator's poller, which gives the function ten messages where the template says a hundred, is replaced by one
+that works as Lambda's does (`tests/e2e/poller.py`).
+"""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.poller import Poller, messages_in
+from tests.local.process import wait_until
+from tests.local.stack import Stack
+from tests.shop.exchange import Request
+from tests.shop.shop import Shop
+
+pytestmark = pytest.mark.e2e
+
+CONNECTION = "ten-thousand"
+MESSAGES = 10_000
+EARLY, EARLY_UPDATES = 200, 5
+LATE, LATE_UPDATES = 450, 20
+"""Variants, and how many updates each gets. Those of the early variants are queued first, so that they are done with
+long before the killed consumer's messages come again."""
+
+TOGETHER, TIMES = 25, 4
+"""So many late variants are updated so many times by a hundred messages in a row: a batch joins updates."""
+
+DEADLY = 7
+"""Which request is the killed consumer's: it carries the last updates but one of early variants."""
+
+VISIBILITY_SECONDS = 20
+MOST_REQUESTS = MESSAGES // 50
+"""A hundred messages go into one request; half as many leave room for batches that the poller's window cuts short and
+for what is sent again. It lies below what the shop's quota lets out of 300 requests in five minutes be used, so that no
+message ever waits for the quota."""
+
+MOST_SECONDS = 240
+
+Update = tuple[int, int]
+"""Id of a variant and its stock."""
+
+
+class SlowRequest:
+    """Keeps one of the shop's requests waiting before the shop acts upon it."""
+
+    def __init__(self, shop: Shop, number: int) -> None:
+        self.arrived = threading.Event()
+        self._passes = threading.Event()
+        self._left = number
+        self._request: Request | None = None
+        shop.on_request(self._look_at)
+
+    def __enter__(self) -> "SlowRequest":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._passes.set()
+
+    @property
+    def request(self) -> Request:
+        """The request that was kept."""
+        assert self._request is not None
+        return self._request
+
+    def let_pass(self) -> None:
+        """Let the shop act upon it, and wait until it has."""
+        assert self.request.status is None
+        self._passes.set()
+        assert wait_until(lambda: self.request.status == 200, 10)
+
+    def _look_at(self, request: Request) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._request = request
+            self.arrived.set()
+            self._passes.wait(MOST_SECONDS)
+
+
+@pytest.fixture
+def forgetful_queue(stack: Stack) -> Iterator[str]:
+    """The publish queue, in which what was received and not deleted comes again soon."""
+    sqs, queue = stack.client("sqs"), stack.outputs["PublishQueueUrl"]
+    before = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS)})
+    yield queue
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes=before)
+
+
+@pytest.fixture
+def large_shop(stack: Stack) -> Iterator[Shop]:
+    """A shop of this test's own, with many variants and the usual quota."""
+    with Shop(orders=5, products=500) as shop:
+        credentials = {"api_key": shop.api_key, "api_secret": shop.api_secret}
+        connection = json.dumps({"base_url": shop.url, "language": "nl", **credentials})
+        stack.client("secretsmanager").create_secret(Name=f"lightspeed/{CONNECTION}", SecretString=connection)
+        yield shop
+
+
+def planned(shop: Shop) -> list[Update]:
+    """The updates in the order in which they are queued; each has a stock of its own."""
+    variants = shop.store.ids("variants")[: EARLY + LATE]
+    order = variants[:EARLY] * EARLY_UPDATES
+    for _ in range(LATE_UPDATES // TIMES):
+        for start in range(EARLY, EARLY + LATE, TOGETHER):
+            order += variants[start : start + TOGETHER] * TIMES
+    return [(variant, n) for n, variant in enumerate(order)]
+
+
+def message(update: Update) -> str:
+    variant, stock = update
+    parameters = {"path": {"id": variant}, "payload": {"stockLevel": stock}}
+    return json.dumps({"connection": CONNECTION, "entity": "variants", "action": "update", "parameters": parameters})
+
+
+def put_into_queue(stack: Stack, queue: str, updates: list[Update]) -> None:
+    """Queue the updates, ten by ten and one call after another: a variant's next one is queued at a later moment."""
+    for start in range(0, len(updates), 10):
+        together = updates[start : start + 10]
+        entries = [{"Id": str(n), "MessageBody": message(update)} for n, update in enumerate(together)]
+        answer = stack.client("sqs").send_message_batch(QueueUrl=queue, Entries=entries)
+        assert len(answer["Successful"]) == len(together)
+
+
+def stock(shop: Shop, variant: int) -> int:
+    row = shop.store.row("variants", variant)
+    assert row is not None
+    level: int = row["stockLevel"]
+    return level
+
+
+def kill_consumers(stack: Stack) -> None:
+    """End the process that publishes, and any that waits for an invocation since an earlier test."""
+    found = stack.emulator.handlers("publish.app.lambda_handler")
+    assert found, "no process of the handler runs"
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_ten_thousand_stock_updates_end_right_in_few_requests_though_a_consumer_is_killed(
+    stack: Stack, large_shop: Shop, forgetful_queue: str
+) -> None:
+    shop, failure_queue = large_shop, stack.outputs["PublishFailureQueueUrl"]
+    updates = planned(shop)
+    newest = dict(updates)
+    assert (len(updates), len(newest)) == (MESSAGES, EARLY + LATE)
+    failed_before = messages_in(stack, failure_queue)
+
+    with Poller(stack) as poller, SlowRequest(shop, DEADLY) as slow:
+        put_into_queue(stack, forgetful_queue, updates)
+        poller.start(1)
+        assert slow.arrived.wait(60)
+        asked = {row["id"]: row["stockLevel"] for row in slow.request.json["variant"]}
+        kill_consumers(stack)
+        poller.start(poller.most_workers - 1)
+        assert wait_until(lambda: all(stock(shop, variant) == newest[variant] for variant in asked), 60)
+        assert poller.errors == ["Runtime.ExitError"]
+        assert set(poller.receipts.values()) == {1}, "the messages must not come again before the shop acts"
+        slow.let_pass()
+        assert {variant: stock(shop, variant) for variant in asked} == asked, "the shop fell back"
+        assert wait_until(poller.is_done, MOST_SECONDS, every_seconds=0.5)
+
+    again = {body for body, receipts in poller.receipts.items() if receipts > 1}
+    assert again >= {message(update) for update in asked.items()}
+    assert all(
+        poller.sent[message(update)] < poller.sent[message((update[0], newest[update[0]]))]
+        for update in updates
+        if update[1] != newest[update[0]]
+    )
+    assert {variant: stock(shop, variant) for variant in newest} == newest
+    assert messages_in(stack, failure_queue) == failed_before
+    assert poller.errors == ["Runtime.ExitError"]
+    assert {request.status for request in shop.requests} <= {200, 429}, "a limit that was met has been waited out"
+    assert len(shop.requests) <= MOST_REQUESTS
