@@ -5,16 +5,16 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from lightspeed.reading import CONNECTIONS
 from tests.property.pages import OrderPages
 from tests.property.world import ShopTime, VirtualTime, World
 
 AT_ONCE = 20
-THREADS_EACH = 8
 RESERVE_PERCENT = 10
 ROWS = 6000
 DEFAULT = (300, 3000, 12000)
 LARGE = (2000, 20_000, 80_000)
-ON_THEIR_WAY = AT_ONCE * (THREADS_EACH + 1)
+ON_THEIR_WAY = AT_ONCE * CONNECTIONS
 """Requests that may have been sent, each page and a count of every invocation, before the last answer was known."""
 
 

@@ -37,8 +37,9 @@ from lightspeed.progress import Ids, Progress
 from lightspeed.records import Heads, Record, Window
 from lightspeed.transport import too_large
 
-THREADS = 8
-"""Pages in flight. How many the shop tolerates is not known; the pacing holds them under its requests per second."""
+THREADS = 10
+"""Pages in flight: what twenty requests a second need of a shop that takes half a second for each. How many it
+tolerates is not known; the pacing holds them under its requests per second."""
 
 CONNECTIONS = THREADS + 1
 """Requests in flight: pages, and a count beside them."""
