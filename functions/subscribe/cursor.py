@@ -15,7 +15,7 @@ from connector.errors import RequestError
 from lightspeed.progress import Progress
 from subscribe.landing import Part
 
-VERSION = 1
+VERSION = 2
 
 
 class RunState(msgspec.Struct, array_like=True):

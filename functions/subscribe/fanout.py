@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from lightspeed import PAGE_LIMIT, Client, Endpoint, NotFound, Parameters
+from lightspeed.gate import Gate
 from lightspeed.progress import Progress
 from lightspeed.reading import THREADS, ListReader
 from lightspeed.records import Record
@@ -31,45 +32,61 @@ class Children:
         self._parent = endpoint.parents[0]
         self.doubt = ""
 
-    def of(self, parents: Sequence[int | str]) -> list[bytes]:
+    def of(self, parents: Sequence[int | str]) -> tuple[list[bytes], list[int | str]]:
         """Return the records of these parents, each with its parent's id put in front; several are read at once.
 
-        The rest of a record's text is as the shop sent it. A parent that is gone by now has none.
+        The rest of a record's text is as the shop sent it. A parent that is gone by now has none. Parents with more
+        records than fit on a page are returned besides, for `of_long`; theirs are left out.
         """
         with ThreadPoolExecutor(THREADS) as pool:
-            return [text for texts in pool.map(self._of_one, parents) for text in texts]
+            found = list(pool.map(self._of_one, parents))
+        texts = [text for texts in found for text in texts or ()]
+        return texts, [parent for parent, texts in zip(parents, found, strict=True) if texts is None]
 
-    def _of_one(self, parent: int | str) -> list[bytes]:
-        path = {**self._parameters.path, self._parent: parent}
+    def of_long(self, parent: int | str, gate: Gate) -> list[bytes]:
+        """Return the records of one parent, however many; as in `of`.
+
+        Raises:
+            Exception: Whatever the gate raises.
+        """
+        reader: ListReader[list[Record]] = ListReader(
+            self._client,
+            self._endpoint,
+            Parameters(self._path(parent), self._parameters.query),
+            language=self._language,
+            window=None,
+            closed=False,
+            progress=Progress(),
+            digest=list,
+            gate=gate,
+        )
         try:
-            texts = self._read(path)
+            texts = [record.text for page in reader.pages() for record in page]
         except NotFound:
             return []
-        head = json.dumps({self._parent: parent})[:-1].encode()
-        return [head + (b"}" if text == b"{}" else b"," + text[1:]) for text in texts]
+        self.doubt = self.doubt or reader.progress.doubt
+        return self._with_parent(parent, texts)
 
-    def _read(self, path: dict[str, object]) -> list[bytes]:
+    def _of_one(self, parent: int | str) -> list[bytes] | None:
+        """Return the records of a parent, or `None` if they fill a page."""
+        try:
+            texts = self._read(self._path(parent))
+        except NotFound:
+            return []
+        return None if texts is None else self._with_parent(parent, texts)
+
+    def _read(self, path: dict[str, object]) -> list[bytes] | None:
         name = self._endpoint.name
         if not self._endpoint.collection:
             return [self._client.record(self._client.build(name, "get", Parameters(path), self._language))]
         limit = {"limit": PAGE_LIMIT} if "limit" in self._endpoint.filter_names else {}
         query = {**self._parameters.query, **limit}
         page = self._client.page(self._client.build(name, "list", Parameters(path, query), self._language))
-        if len(page.records) < PAGE_LIMIT or not limit:
-            return page.records
-        return self._read_long(path)
+        return page.records if len(page.records) < PAGE_LIMIT or not limit else None
 
-    def _read_long(self, path: dict[str, object]) -> list[bytes]:
-        reader: ListReader[list[Record]] = ListReader(
-            self._client,
-            self._endpoint,
-            Parameters(path, self._parameters.query),
-            language=self._language,
-            window=None,
-            closed=False,
-            progress=Progress(),
-            digest=list,
-        )
-        texts = [record.text for page in reader.pages() for record in page]
-        self.doubt = self.doubt or reader.progress.doubt
-        return texts
+    def _path(self, parent: int | str) -> dict[str, object]:
+        return {**self._parameters.path, self._parent: parent}
+
+    def _with_parent(self, parent: int | str, texts: list[bytes]) -> list[bytes]:
+        head = json.dumps({self._parent: parent})[:-1].encode()
+        return [head + (b"}" if text == b"{}" else b"," + text[1:]) for text in texts]

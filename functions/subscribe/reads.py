@@ -14,6 +14,7 @@ from lightspeed.progress import Progress
 from lightspeed.reading import BATCH, PARENTS_AT_ONCE, TRANSFORMED_BATCH, ListReader
 from lightspeed.records import Record
 from lightspeed.settled import begin
+from lightspeed.windows import unheeded
 from subscribe.bounds import Bounds
 from subscribe.cursor import RunState
 from subscribe.digest import Digest
@@ -86,12 +87,7 @@ class Reads:
         if progress.count_before is not None:
             state.count_before = (state.count_before or 0) + progress.count_before
             state.count_after = (state.count_after or 0) + (progress.count_after or 0)
-        state.doubt = state.doubt or progress.doubt
-        known = read.endpoint.filter_names
-        unknown = [name for name in read.parameters.query if name not in known]
-        if unknown:
-            reason = f"nobody knows whether the shop heeds the filter {unknown[0]}"
-            state.doubt = state.doubt or f"{reason}; known filters are {', '.join(known) or 'none'}"
+        state.doubt = state.doubt or progress.doubt or unheeded(read.endpoint, read.parameters.query)
 
     def _read_each(self, read: Read) -> None:
         """Read the parents page by page, and of each page's parents the nested records before the next page."""
@@ -115,8 +111,13 @@ class Reads:
             if self._digest.room() == 0:
                 self._digest.stop()
                 return
-            self._writer.add(read.language, self._digest.of_texts(children.of(group), read.language))
-            self._state.pending = self._state.pending[len(group) :]
+            texts, long = children.of(group)
+            self._writer.add(read.language, self._digest.of_texts(texts, read.language))
+            self._state.pending = [*long, *self._state.pending[len(group) :]]
+            for parent in long:
+                texts = children.of_long(parent, self._bounds)
+                self._writer.add(read.language, self._digest.of_texts(texts, read.language))
+                self._state.pending = self._state.pending[1:]
 
     def _begin(self, read: Read) -> ListReader[Any]:
         """Take the first count; that of the run's first list tells the shop's time, by which its window ends."""

@@ -15,7 +15,7 @@ from lightspeed.progress import Progress
 from subscribe.landing import AlreadyWritten, Bucket, kept_key, turn_key
 from subscribe.reconcile.index import Id, iso
 
-VERSION = 1
+VERSION = 2
 
 
 class ReconcileState(msgspec.Struct, array_like=True):

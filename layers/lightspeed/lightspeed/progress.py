@@ -10,7 +10,11 @@ from lightspeed.parameters import PAGE_LIMIT
 TAIL = 4000
 """How many ids are carried from one process to the next."""
 
+MARKS = 32
+"""How many times at which rows were found gone are carried from one process to the next."""
+
 _SHORT, _LONG = "I", "Q"
+_LONGEST = 1 << 64
 
 
 @dataclass(slots=True)
@@ -25,7 +29,7 @@ class Progress:
         sum: Of their ids, order aside, to compare two passes.
         limit: Rows per page that the shop still manages.
         tail: Ids of the records read last, at most `TAIL`, to know them again.
-        reach: How many of the last ids could come again when this was saved.
+        marks: Before which of the ids read how many rows had gone for sure, oldest first, at most `MARKS` times.
         doubt: Why completeness cannot be shown, or empty.
         check: Of the second pass over a list that no window closes.
     """
@@ -37,7 +41,7 @@ class Progress:
     sum: int = 0
     limit: int = PAGE_LIMIT
     tail: list[int | str] = field(default_factory=list)
-    reach: int = 0
+    marks: list[tuple[int, int]] = field(default_factory=list)
     doubt: str = ""
     check: Progress | None = None
 
@@ -50,48 +54,77 @@ class Progress:
 class Ids:
     """The ids that were read, in order, and which of them could come again.
 
-    They are kept as plain numbers, four bytes each, or eight once one of them needs it.
+    They are kept as plain numbers, four bytes each or eight once one of them needs it, and as they are once one of them
+    is no such number. Of those that earlier processes read the last are known, of the others how many there are.
     """
 
-    def __init__(self, tail: list[int | str]) -> None:
-        """Take the ids that another process read last."""
-        self._numbers = array(_SHORT)
-        self._others: set[int | str] = set()
-        self._marks: list[tuple[int, int]] = []
-        self._resumed = frozenset(tail)
-        self.last = tail
+    def __init__(self, progress: Progress, limit: int) -> None:
+        """Take what earlier processes read.
+
+        Args:
+            progress: Of the list.
+            limit: The most rows that a page had. A row that comes again has moved by as many rows as stand between,
+                give or take a page where it stood and one where it stands.
+        """
+        self._forgotten = progress.read - len(progress.tail)
+        self._marks = list(progress.marks)
+        self._slack = 2 * limit
+        self._ids: array[int] | list[int | str] = array(_SHORT)
+        self._keep(progress.tail)
 
     def add(self, ids: list[int | str], removed_before: int) -> None:
         """Take the ids of a page, and how many rows had gone for sure before it was read."""
         if not self._marks or self._marks[-1][1] != removed_before:
-            self._marks.append((len(self._numbers), removed_before))
-        for identity in ids:
-            if not (isinstance(identity, int) and self._keep(identity)):
-                self._others.add(identity)
-        self.last = [*self.last, *ids][-TAIL:]
+            self._marks.append((self._total, removed_before))
+        self._keep(ids)
 
-    def _keep(self, number: int) -> bool:
-        """Keep an id among the numbers; return whether it is one of at most eight bytes."""
-        try:
-            self._numbers.append(number)
-        except OverflowError:
-            if self._numbers.typecode == _LONG:
-                return False
-            self._numbers = array(_LONG, self._numbers)
-            return self._keep(number)
-        return True
+    def known(self, removed: int) -> frozenset[int | str]:
+        """Return the ids that could come again, as far as they are known."""
+        far = self._reach(removed)
+        return frozenset(self._ids[-far:] if far else ())
 
-    def reach(self, removed: int, limit: int) -> int:
+    def suffice(self, removed: int) -> bool:
+        """Whether every id that could come again is known."""
+        return self._reach(removed) <= len(self._ids)
+
+    def last(self) -> list[int | str]:
+        """Return the last ids, at most `TAIL`."""
+        return list(self._ids[-TAIL:])
+
+    def marks(self) -> list[tuple[int, int]]:
+        """Return how many rows had gone before which id, at most `MARKS` times, joined where that is farthest off."""
+        marks = self._marks
+        while len(marks) > MARKS:
+            ends = [start for start, _ in marks[2:]] + [self._total]
+            off = [self._total - end + then for (_, then), end in zip(marks, ends, strict=False)]
+            joined = off.index(max(off))
+            marks = marks[: joined + 1] + marks[joined + 2 :]
+        return marks
+
+    @property
+    def _total(self) -> int:
+        return self._forgotten + len(self._ids)
+
+    def _reach(self, removed: int) -> int:
         """Return how many of the last ids could stand on a page that is not read yet."""
-        total, far = len(self._numbers), 0
+        total, far = self._total, 0
         ends = [start for start, _ in self._marks[1:]] + [total]
         for (start, removed_then), end in zip(self._marks, ends, strict=False):
             gone = removed - removed_then
-            if gone > 0 and gone + 2 * limit >= total - end:
-                far = max(far, min(total - start, gone + 2 * limit))
+            if gone > 0 and gone + self._slack >= total - end:
+                far = max(far, min(total - start, gone + self._slack))
         return far
 
-    def known(self, removed: int, limit: int) -> frozenset[int | str]:
-        """Return the ids that could come again."""
-        far = self.reach(removed, limit)
-        return self._resumed | frozenset(self._numbers[-far:] if far else ()) | frozenset(self._others)
+    def _keep(self, ids: list[int | str]) -> None:
+        for identity in ids:
+            try:
+                self._ids.append(identity)  # type: ignore[arg-type]
+            except (OverflowError, TypeError):
+                self._ids = _wider(self._ids, identity)
+
+
+def _wider(ids: array[int] | list[int | str], identity: int | str) -> array[int] | list[int | str]:
+    """Return the ids and one more that needs more room than they have."""
+    if isinstance(identity, int) and 0 <= identity < _LONGEST:
+        return array(_LONG, [*ids, identity])
+    return [*ids, identity]

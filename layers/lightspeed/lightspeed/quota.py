@@ -107,14 +107,14 @@ class Quota:
         return Quota(tuple(_later(before.get(window.name), window, elapsed_seconds) for window in self.windows))
 
     def wait_seconds(self, reserve_percent: float = 0, needed: int = 1) -> int:
-        """Return how long to leave the shop alone: 0, or the longest reset among windows that lack room.
+        """Return how long to leave the shop alone: 0, or the longest reset, at least 1, among windows that lack room.
 
         Args:
             reserve_percent: Share of each window's limit that is left for others, 0 to 100.
             needed: How many requests there must be room for.
         """
         short = (w for w in self.windows if w.remaining - w.limit * reserve_percent / 100 < needed)
-        return max((window.reset_seconds for window in short), default=0)
+        return max((max(1, window.reset_seconds) for window in short), default=0)
 
     def room(self, reserve_percent: float = 0) -> int:
         """Return how many requests every window has room for above its reserve, 0 or more."""

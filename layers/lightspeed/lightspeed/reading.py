@@ -80,9 +80,11 @@ class _Batch(Generic[_Digest]):
     pages: list[Future[_Fetched[_Digest] | None]]
     room: int
 
-    def cancel(self) -> None:
-        for page in self.pages:
-            page.cancel()
+    def drop(self) -> None:
+        """Send nothing more of it, and wait for what was sent: only then the quota is known."""
+        sent = [page for page in self.pages if not page.cancel()]
+        for page in sent:
+            page.exception()
 
 
 class ListReader(Generic[_Digest]):
@@ -129,7 +131,9 @@ class ListReader(Generic[_Digest]):
         self._gate = gate or Open()
         self._batch = self._size = batch
         self._ahead = ahead
-        self._ids = Ids(progress.tail)
+        given = parameters.query.get("limit")
+        self._limit = PAGE_LIMIT if given is None else int(str(given))
+        self._ids = Ids(progress, self._limit)
         filters = self._count_request().query if self._paged else {}
         relations = frozenset(
             known.name for known in endpoint.filters if known.type == "id" and known.name != "since_id"
@@ -153,12 +157,7 @@ class ListReader(Generic[_Digest]):
         count = self._client.count(self._count_request())
         if progress.rows_left is None:
             progress.rows_left = progress.count_before = count
-            given = self._parameters.query.get("limit")
-            progress.limit = PAGE_LIMIT if given is None else int(str(given))
-        elif progress.read > len(progress.tail):
-            gone = (progress.count_after or 0) - count
-            if gone > 0 and progress.reach + gone + 2 * progress.limit > len(progress.tail):
-                self._doubt("more rows left the window between two invocations than were remembered")
+            progress.limit = self._limit
         progress.count_after = count
 
     def pages(self) -> Generator[_Digest]:
@@ -212,7 +211,7 @@ class ListReader(Generic[_Digest]):
                 ahead = self._ask_ahead(pool, batch)
                 fetched, error = self._taken(batch) if batch.pages else self._single(last)
                 if ahead is not None and len(fetched) < len(batch.pages):
-                    ahead.cancel()
+                    ahead.drop()
                     ahead = None
                 for page in fetched:
                     self._advance(page)
@@ -273,7 +272,7 @@ class ListReader(Generic[_Digest]):
             except LightspeedError as failure:
                 error, page = failure, None
             if page is None:
-                batch.cancel()
+                batch.drop()
                 break
             fetched.append(page)
         size = len(batch.pages)
@@ -322,11 +321,14 @@ class ListReader(Generic[_Digest]):
         progress.doubt = progress.doubt or self._heads.doubt
 
     def _save(self) -> None:
-        self.progress.tail = self._ids.last
-        self.progress.reach = self._ids.reach(self.progress.removed, self.progress.limit)
+        self.progress.tail = self._ids.last()
+        self.progress.marks = self._ids.marks()
 
     def _known(self) -> frozenset[int | str]:
-        return self._ids.known(self.progress.removed, self.progress.limit)
+        removed = self.progress.removed
+        if not self._ids.suffice(removed):
+            self._doubt("more rows left the list than ids were remembered of those read in earlier invocations")
+        return self._ids.known(removed)
 
     def _moved(self) -> bool:
         """Count, and return whether rows left or entered since the last count."""

@@ -1,4 +1,4 @@
-"""The closed window of the past that a list is read in, and whether rows may enter the list all the same."""
+"""The closed window of the past that a list is read in, whether rows may enter it all the same, and unknown filters."""
 
 from __future__ import annotations
 
@@ -41,6 +41,16 @@ def closed_window(
     earliest, latest = _time(query.get(f"{by}_min")), _time(query.get(f"{by}_max"))
     window = Window("updated_at" if by_update else "created_at", earliest, min(end, latest) if latest else end)
     return window, by_update or _no_row_can_enter(query)
+
+
+def unheeded(endpoint: Endpoint, query: Mapping[str, object]) -> str:
+    """Return why a list may hold other records than its filters ask for; empty if the entity is known to have them."""
+    known = endpoint.filter_names
+    unknown = [name for name in query if name not in known]
+    if not unknown:
+        return ""
+    reason = f"nobody knows whether the shop heeds the filter {unknown[0]}"
+    return f"{reason}; known filters are {', '.join(known) or 'none'}"
 
 
 def _no_row_can_enter(query: Mapping[str, object]) -> bool:

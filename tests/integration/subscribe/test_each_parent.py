@@ -62,6 +62,21 @@ def test_the_quota_interrupts_the_walk_and_nothing_is_missed_or_doubled(bundle: 
     assert set(bundle.ids(result)) == all_lines(bundle)
 
 
+def test_long_lists_of_parents_keep_to_the_quota_as_well(bundle: Bundle) -> None:
+    store = bundle.shop.store
+    for order in store.ids("orders")[:3]:
+        for number in range(1100):
+            store.add("orders/products", {"productTitle": f"line {number}"}, parent=order, at=MONDAY_SIX - 3600)
+    bundle.shop.limits.use(250)
+
+    result, invocations = bundle.run_to_the_end(LINES)
+
+    assert invocations > 1
+    assert len(bundle.ids(result)) == len(set(bundle.ids(result)))
+    assert set(bundle.ids(result)) == all_lines(bundle)
+    assert {request.status for request in bundle.shop.requests} == {200}
+
+
 def test_a_parent_that_goes_meanwhile_has_none(bundle: Bundle) -> None:
     gone = bundle.shop.store.ids("orders")[2]
 

@@ -18,7 +18,9 @@ STATE = RunState(
     window_end="2026-11-23T05:59:55Z",
     etag='"0af"',
     position=1,
-    progress=Progress(rows_left=250, count_before=600, count_after=600, read=350, tail=[1, 2, "a"], reach=2),
+    progress=Progress(
+        rows_left=250, count_before=600, count_after=600, read=350, tail=[1, 2, "a"], marks=[(0, 0), (250, 3)]
+    ),
     parts={"nl": [Part(350, 1000, "ab" * 32)]},
     records=350,
     requests=4,
@@ -50,7 +52,17 @@ def test_a_cursor_fits_into_the_input_of_a_state_machine() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "not a cursor", "aGVsbG8=", "é", packed([]), packed({"a": 1}), packed([1, "f"]), packed([1, "f", [1]])],
+    [
+        "",
+        "x",
+        "not a cursor",
+        "aGVsbG8=",
+        "é",
+        packed([]),
+        packed({"a": 1}),
+        packed([cursor.VERSION, "f"]),
+        packed([cursor.VERSION, "f", [1]]),
+    ],
 )
 def test_garbage_is_refused(text: str) -> None:
     with pytest.raises(RequestError, match="cursor is not one that a partial result gave"):
