@@ -2,9 +2,9 @@
 
 import os
 
-from lightspeed.cli import INTERRUPTED, main
+from lightspeed.cli import INTERRUPTED, TERMINATED, main
 
 status = main()
-if status == INTERRUPTED:
+if status in (INTERRUPTED, TERMINATED):
     os._exit(status)  # without waiting for pages that are still under way
 raise SystemExit(status)

@@ -22,7 +22,7 @@ _VARIABLES = {f"LIGHTSPEED_{setting.upper()}": setting for setting in _SETTINGS}
 _EPILOG = (
     "The connection comes from LIGHTSPEED_CLUSTER (eu1 or us1) or LIGHTSPEED_BASE_URL, LIGHTSPEED_API_KEY, "
     "LIGHTSPEED_API_SECRET and LIGHTSPEED_LANGUAGE, or from --connection FILE. Exit status: 0 done, 1 the shop refused "
-    "or could not be reached, 2 the command was wrong."
+    "or could not be reached, 2 the command was wrong, 130 ended by Ctrl-C, 143 by SIGTERM."
 )
 
 
@@ -158,6 +158,8 @@ def _payload(source: str | None) -> object:
 
 
 def _json(option: str, source: str) -> object:
+    if source == "-" and sys.stdin is None:
+        raise CommandError(f"{option} -: standard input is closed")
     try:
         text = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
         value: object = json.loads(text)

@@ -1,16 +1,21 @@
 """The client on the command line: look at a shop, save a list to a file, write one record.
 
-Exit status: 0 done, 1 the shop refused or could not be reached, 2 the command was wrong, 130 interrupted. Whatever goes
-wrong is one line on standard error.
+Exit status: 0 done, 1 the shop refused or could not be reached, 2 the command was wrong, 130 interrupted, 143 ended by
+SIGTERM. Whatever goes wrong is one line on standard error.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import NoReturn
 
 from lightspeed.arguments import CommandError, build_parser
 from lightspeed.catalogue import CATALOGUE, find
@@ -18,13 +23,19 @@ from lightspeed.check import Report, check, diagnosis
 from lightspeed.describe import describe
 from lightspeed.endpoints import Endpoint
 from lightspeed.errors import CatalogueError, InvalidConnection, LightspeedError, RateLimited
-from lightspeed.output import json_text, note, print_record
+from lightspeed.output import STANDARD_OUTPUT, json_text, note, print_record, to_standard_output
 from lightspeed.prepared import open_client, prepare
 from lightspeed.quota import Clock, SystemClock
-from lightspeed.write_command import OutcomeUnknown, act, write
+from lightspeed.write_command import NotPrinted, OutcomeUnknown, act, write
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C."""
+TERMINATED = 143
+"""The exit status after SIGTERM."""
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came."""
 
 
 class _ShopProblem(Exception):
@@ -38,21 +49,59 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> in
         argv: The words after the program's name; those of the process by default.
         clock: Time for pacing and waiting; the machine's by default.
     """
+    _speak_utf8()
     try:
-        arguments = build_parser(_COMMANDS).parse_args(argv)
-        arguments.clock = clock
-        arguments.run(arguments)
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        with _sigterm_interrupts():
+            arguments = build_parser(_COMMANDS).parse_args(argv)
+            arguments.clock = clock
+            if sys.stdout is None and to_standard_output(getattr(arguments, "out", STANDARD_OUTPUT)):
+                raise CommandError("standard output is closed; nothing was sent")
+            arguments.run(arguments)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except KeyboardInterrupt as error:
+        return TERMINATED if isinstance(error, _Terminated) else INTERRUPTED
     except BrokenPipeError:
-        # Whoever read standard output has seen enough; what is still buffered must not fail at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # whoever read it has seen enough
     except (CommandError, CatalogueError, InvalidConnection) as error:
         return _fail(2, str(error))
-    except (_ShopProblem, OutcomeUnknown, LightspeedError, OSError) as error:
+    except (_ShopProblem, OutcomeUnknown, LightspeedError) as error:
         return _fail(1, _reason(error))
+    except (NotPrinted, OSError) as error:
+        _discard_output()
+        return _fail(1, f"cannot write: {error.strerror}" if isinstance(error, OSError) else str(error))
     return 0
+
+
+def _speak_utf8() -> None:
+    """Write UTF-8 whatever the locale; what even that has no bytes for is escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, unless the process ignores it or handles it otherwise."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(_number: int, _frame: object) -> NoReturn:
+    raise _Terminated
+
+
+def _discard_output() -> None:
+    """Keep what could not be written, and is still buffered, from failing once more when the process ends."""
+    if sys.stdout is not None and sys.stdout is sys.__stdout__:  # not what a caller put in its place
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _fail(status: int, message: str) -> int:
@@ -61,9 +110,7 @@ def _fail(status: int, message: str) -> int:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, RateLimited):
-        return f"{error}; try again in {error.retry_after_seconds:.0f} s"
-    return f"cannot write: {error.strerror}" if isinstance(error, OSError) else str(error)
+    return f"{error}; try again in {error.retry_after_seconds:.0f} s" if isinstance(error, RateLimited) else str(error)
 
 
 def _entities(arguments: argparse.Namespace) -> None:

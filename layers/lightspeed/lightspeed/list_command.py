@@ -17,7 +17,7 @@ from lightspeed.catalogue import find
 from lightspeed.client import Client
 from lightspeed.endpoints import Endpoint
 from lightspeed.gate import UNBOUNDED
-from lightspeed.output import STANDARD_OUTPUT, ProgressLine, note, open_output
+from lightspeed.output import ProgressLine, note, open_output, to_standard_output
 from lightspeed.parameters import Parameters
 from lightspeed.prepared import open_client, prepare
 from lightspeed.progress import Progress
@@ -26,7 +26,7 @@ from lightspeed.reading import CONNECTIONS, TRANSFORMED_BATCH, ListReader
 from lightspeed.records import Record
 from lightspeed.settled import begin, settled_time
 from lightspeed.transport import Transport
-from lightspeed.windows import closed_window
+from lightspeed.windows import closed_window, unheeded
 
 PATIENCE_SECONDS = 330.0
 """A whole list waits out the shortest quota window, five minutes, but no longer one."""
@@ -99,8 +99,9 @@ def print_all(arguments: argparse.Namespace) -> None:
             _write(file, records)
             written += len(records)
             progress.update(written, reader.progress.count_before)
-    if reader.progress.doubt:
-        note(f"not verified that these are all records: {reader.progress.doubt}")
+    doubt = reader.progress.doubt or unheeded(endpoint, parameters.query)
+    if doubt:
+        note(f"not verified that these are all records: {doubt}")
 
 
 def _beside(pages: Iterator[list[bytes]]) -> Iterator[list[bytes]]:
@@ -146,8 +147,8 @@ def _texts(records: list[Record]) -> list[bytes]:
 
 
 def _progress(arguments: argparse.Namespace) -> ProgressLine:
-    beside_a_file = arguments.out != STANDARD_OUTPUT or not sys.stdout.isatty()
-    return ProgressLine(sys.stderr, arguments.entity, wanted=beside_a_file)
+    beside_a_file = not to_standard_output(arguments.out) or not sys.stdout.isatty()
+    return ProgressLine(sys.stderr, arguments.entity, wanted=beside_a_file and sys.stderr is not None)
 
 
 @contextmanager

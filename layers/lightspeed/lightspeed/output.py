@@ -19,7 +19,9 @@ _BAR = 24
 
 
 def note(message: str) -> None:
-    """Write one plain line to standard error."""
+    """Write one plain line to standard error; where that is closed there is nobody to tell."""
+    if sys.stderr is None:
+        return
     line = "".join(letter if letter.isprintable() else " " for letter in message)
     sys.stderr.write(f"lightspeed: {' '.join(line.split())}\n")
 
@@ -44,34 +46,51 @@ def print_record(entity: str, record: bytes) -> None:
     sys.stdout.buffer.write(text + b"\n")
 
 
+def to_standard_output(target: str) -> bool:
+    """Whether what `--out` names is standard output; a file that it was redirected to must not be replaced."""
+    return target in (STANDARD_OUTPUT, "/dev/stdout", "/dev/fd/1")
+
+
 @contextmanager
 def open_output(target: str) -> Iterator[BinaryIO]:
     """Open standard output (`-`) or a file, gzipped where its name ends in `.gz`.
 
     A file is written under another name beside it and takes its own name when the block ends without an error;
-    otherwise it vanishes and what was there before stays.
+    otherwise it vanishes and what was there before stays. A symbolic link stays; the file that it leads to is the one
+    that is written so. What is there and is no regular file, such as a pipe or a device, is opened as it is.
 
     Raises:
         OSError: The file cannot be written.
     """
-    if target == STANDARD_OUTPUT:
+    if to_standard_output(target):
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     path = Path(target)
     if path.is_dir():
         raise IsADirectoryError(21, "it is a directory", target)
+    zipped = path.suffix == ".gz"
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file, _written(file, zipped=zipped) as written:
+            yield written
+        return
+    path = Path(os.path.realpath(path))
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with unfinished.open("wb") as file:
-            if path.suffix == ".gz":
-                with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0) as zipped:
-                    yield cast("BinaryIO", zipped)
-            else:
-                yield file
+        with unfinished.open("wb") as file, _written(file, zipped=zipped) as written:
+            yield written
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _written(file: BinaryIO, *, zipped: bool) -> Iterator[BinaryIO]:
+    if not zipped:
+        yield file
+        return
+    with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0) as outer:
+        yield cast("BinaryIO", outer)
 
 
 class ProgressLine:

@@ -19,7 +19,13 @@ Build = Callable[[str, Parameters], Request]
 
 
 def preview(
-    client: Client, request: Request, parameters: Parameters, match: Match | None = None, build: Build | None = None
+    client: Client,
+    request: Request,
+    parameters: Parameters,
+    match: Match | None = None,
+    build: Build | None = None,
+    *,
+    gone_is_deleted: bool = True,
 ) -> dict[str, Any]:
     """Return what a write would do.
 
@@ -29,6 +35,7 @@ def preview(
         parameters: What it was built of.
         match: The natural key of a create, which becomes an update where its record is there.
         build: Builds that update; by default of `parameters` as they are.
+        gone_is_deleted: Whether to delete a record that is not there succeeds; otherwise it is `NotFound`.
 
     Returns:
         `status` (`dry_run`, or `unchanged` if the shop already has these values) and `request` (`method`, `path`,
@@ -37,7 +44,7 @@ def preview(
 
     Raises:
         InvalidParameters: Several records match.
-        NotFound: The record to update is not there.
+        NotFound: The record to update is not there, or the one to delete where that counts.
         LightspeedError: As the client raises it.
     """
     endpoint, operation = find(request.entity), request.operation
@@ -50,7 +57,7 @@ def preview(
         parameters = replace(parameters, path={**parameters.path, "id": present["id"]})
         request = build(operation, parameters) if build else client.build(endpoint.name, operation, parameters)
     elif operation in ("update", "delete") and endpoint.has("get"):
-        present = _present(client, request, parameters)
+        present = _present(client, request, parameters, may_be_gone=operation == "delete" and gone_is_deleted)
     shown = {"method": request.method, "path": request.path, "query": dict(request.query), "body": _body(request)}
     if present is None:
         return {"status": "dry_run", "request": shown}
@@ -60,12 +67,12 @@ def preview(
     return {"status": status, "request": shown, "id": identity, "difference": changes}
 
 
-def _present(client: Client, request: Request, parameters: Parameters) -> Mapping[str, Any]:
-    """Return the record as the shop has it now; what is to be deleted and is gone already has no fields."""
+def _present(client: Client, request: Request, parameters: Parameters, *, may_be_gone: bool) -> Mapping[str, Any]:
+    """Return the record as the shop has it now; one that may be gone and is has no fields."""
     try:
         text = client.record(client.build(request.entity, "get", Parameters(parameters.path)))
     except NotFound as error:
-        if request.operation == "update" or isinstance(error, UnknownLanguage):
+        if not may_be_gone or isinstance(error, UnknownLanguage):
             raise
         return {}
     found: dict[str, Any] = json.loads(text)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from lightspeed.arguments import CommandError
@@ -19,9 +20,15 @@ from lightspeed.parameters import Parameters
 from lightspeed.prepared import Prepared, prepare
 from lightspeed.preview import preview
 
+_DONE = {"create": "created", "update": "updated", "delete": "deleted"}
+
 
 class OutcomeUnknown(Exception):
     """The answer to a write was lost; the message says where to look."""
+
+
+class NotPrinted(Exception):
+    """The shop did what it was asked to, but its answer could not be printed; the message says both."""
 
 
 def write(arguments: argparse.Namespace) -> None:
@@ -30,6 +37,7 @@ def write(arguments: argparse.Namespace) -> None:
     Raises:
         CommandError: The words are wrong; nothing was sent.
         OutcomeUnknown: The shop may or may not have acted.
+        NotPrinted: The shop has acted.
         LightspeedError: As the client raises it.
     """
     prepared = prepare(arguments, arguments.command)
@@ -49,6 +57,7 @@ def act(arguments: argparse.Namespace) -> None:
     Raises:
         CommandError: The words are wrong; nothing was sent.
         OutcomeUnknown: The shop may or may not have acted.
+        NotPrinted: The shop has acted.
         LightspeedError: As the client raises it.
     """
     endpoint, name = find(arguments.entity), arguments.name
@@ -67,7 +76,7 @@ def act(arguments: argparse.Namespace) -> None:
 
 
 def _show(prepared: Prepared, match: Match | None) -> None:
-    shown = preview(prepared.client, prepared.request, prepared.parameters, match)
+    shown = preview(prepared.client, prepared.request, prepared.parameters, match, gone_is_deleted=False)
     sys.stdout.write(json_lines(shown, 2) + "\n")
 
 
@@ -83,10 +92,32 @@ def _send(prepared: Prepared, match: Match | None = None) -> None:
             why = advice(request.entity, request.operation, prepared.parameters, error)
             raise OutcomeUnknown(why) from error
         note(f"created: the answer was lost ({error}), but {endpoint.name} {found.get('id')} is there")
-        _print(found)
+        with _printing(prepared, found):
+            _print(found)
         return
     if written.record is not None:
-        print_record(request.entity, written.record)
+        with _printing(prepared, json.loads(written.record)):
+            print_record(request.entity, written.record)
+
+
+@contextmanager
+def _printing(prepared: Prepared, record: object) -> Iterator[None]:
+    """Print the answer to a write now, so that a failure is not taken for one of the write."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise  # nobody wanted to see more
+    except OSError as error:
+        raise NotPrinted(f"{_done(prepared, record)}, but its answer could not be printed: {error.strerror}") from error
+
+
+def _done(prepared: Prepared, record: object) -> str:
+    operation, identity = prepared.request.operation, prepared.parameters.path.get("id")
+    if identity is None and isinstance(record, Mapping):
+        identity = record.get("id")
+    what = prepared.endpoint.name if identity is None else f"{prepared.endpoint.name} {identity}"
+    return f"{_DONE[operation]} {what}" if operation in _DONE else f"{operation} of {what} is done"
 
 
 def _settled(prepared: Prepared, match: Match | None) -> Mapping[str, Any] | None:

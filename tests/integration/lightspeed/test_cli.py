@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -109,6 +110,19 @@ def test_list_all_says_if_it_cannot_be_sure(run: Run, shop: Shop) -> None:
     assert err.count("\n") == 1
 
 
+def test_list_all_says_if_nobody_knows_a_filter(run: Run) -> None:
+    known = run("list", "orders", "--all", "--query", "status=completed")
+    status, out, err = run("list", "orders", "--all", "--query", "nosuch=1")
+
+    assert (known[0], known[2]) == (0, "")
+    assert (status, len(out.splitlines())) == (0, 30)
+    assert err.startswith(
+        "lightspeed: not verified that these are all records: nobody knows whether the shop heeds the filter nosuch; "
+        "known filters are page, limit, since_id, "
+    )
+    assert err.count("\n") == 1
+
+
 def test_list_all_says_if_records_could_not_be_told_apart(run: Run) -> None:
     status, out, err = run("list", "orders", "--all", "--query", "fields=number", "limit=7")
 
@@ -155,6 +169,37 @@ def test_a_file_of_the_same_records_is_the_same_file(run: Run, tmp_path: Path) -
     run("list", "brands", "--out", tmp_path / "b.gz")
 
     assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["pipe", "pipe.gz"])
+def test_a_list_goes_through_a_named_pipe_that_stays_one(run: Run, tmp_path: Path, name: str) -> None:
+    expected = run("list", "brands", "--query", "fields=id")[1]
+    pipe = tmp_path / name
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    output = run("list", "brands", "--query", "fields=id", "--out", pipe)
+    text = os.read(reader, 65_536)
+    os.close(reader)
+
+    assert output == (0, "", "")
+    assert (gzip.decompress(text) if name.endswith(".gz") else text).decode() == expected
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+@pytest.mark.parametrize("before", ["of yesterday\n", None], ids=["there", "not there yet"])
+def test_a_list_goes_into_the_file_that_a_link_leads_to(run: Run, tmp_path: Path, before: str | None) -> None:
+    (tmp_path / "disk").mkdir()
+    file, link = tmp_path / "disk" / "brands.jsonl", tmp_path / "brands.jsonl"
+    if before is not None:
+        file.write_text(before)
+    link.symlink_to(file)
+    expected = run("list", "brands")[1]
+
+    assert run("list", "brands", "--out", link) == (0, "", "")
+    assert link.is_symlink()
+    assert file.read_text() == expected
+    assert list(file.parent.iterdir()) == [file]
 
 
 def test_a_dash_is_standard_output(run: Run) -> None:

@@ -1,6 +1,8 @@
 """Whatever is wrong with a command, it is one plain line and the right exit status."""
 
+import signal
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -139,6 +141,39 @@ def test_an_interrupted_command_ends_quietly() -> None:
             raise KeyboardInterrupt
 
     assert main(["count", "orders"], clock=Interrupted()) == 130
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize("before", [signal.SIG_DFL, signal.SIG_IGN], ids=["default", "ignored"])
+def test_what_sigterm_does_is_afterwards_what_it_was_before(clock: SharedClock, before: signal.Handlers) -> None:
+    seen = []
+
+    class Looking(SharedClock):
+        def monotonic(self) -> float:
+            seen.append(signal.getsignal(signal.SIGTERM))
+            return super().monotonic()
+
+    looking = Looking()
+    looking.shop = clock.shop
+    previous = signal.signal(signal.SIGTERM, before)
+    try:
+        status = main(["count", "orders"], clock=looking)
+        after = signal.getsignal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+    assert (status, after) == (0, before)
+    assert all((handler == signal.SIG_IGN) == (before == signal.SIG_IGN) for handler in seen)
+    assert signal.SIG_DFL not in seen
+
+
+def test_a_command_runs_in_a_thread_too(run: Run) -> None:
+    outputs = []
+    thread = Thread(target=lambda: outputs.append(run("count", "orders")))
+    thread.start()
+    thread.join()
+
+    assert outputs == [(0, "30\n", "")]
 
 
 @pytest.mark.usefixtures("run")

@@ -1,6 +1,8 @@
 """What the command line writes to the simulated shop, and what it only shows."""
 
+import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,13 +102,45 @@ def test_a_dry_run_of_a_delete_shows_what_would_go(run: Run, shop: Shop) -> None
     assert shown["request"] == {"method": "DELETE", "path": f"/nl/tags/{tag}.json", "query": {}, "body": None}
     assert shown["difference"]["id"] == {"from": tag, "to": None}
     assert shop.store.row("tags", tag) is not None
-    assert json.loads(run("delete", "tags", "--path", "id=7", "--dry-run")[1])["difference"] == {}
 
 
-def test_a_dry_run_of_an_update_of_nothing_says_so(run: Run, payload: Payload) -> None:
-    words = ["update", "tags", "--path", "id=7", "--payload", payload({"title": "x"}), "--dry-run"]
+@pytest.mark.parametrize("command", ["update", "delete"])
+def test_a_dry_run_on_a_record_that_is_not_there_fails_as_the_command_would(
+    run: Run, payload: Payload, command: str
+) -> None:
+    words = [command, "tags", "--path", "id=7"]
+    words += ["--payload", str(payload({"title": "x"}))] if command == "update" else []
 
-    assert problem(run(*words), 1) == "GET /nl/tags/7.json: 404 Not found"
+    assert problem(run(*words, "--dry-run"), 1) == "GET /nl/tags/7.json: 404 Not found"
+    assert problem(run(*words), 1).endswith(" /nl/tags/7.json: 404 Not found")
+
+
+@pytest.mark.parametrize(
+    ("words", "done"),
+    [
+        (["update", "brands", "--path", "id={brand}", "--payload", "{payload}"], "updated brands {brand}"),
+        (["create", "brands", "--payload", "{payload}", "--match", "title"], "updated brands {brand}"),
+        (["action", "quotes", "convert", "--path", "id=1016615295"], "convert of quotes 1016615295 is done"),
+    ],
+    ids=["update", "match", "action"],
+)
+def test_a_write_whose_answer_cannot_be_printed_says_what_was_done(
+    run: Run, shop: Shop, payload: Payload, monkeypatch: pytest.MonkeyPatch, words: list[str], done: str
+) -> None:
+    class Full(io.BytesIO):
+        def write(self, _text: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    brand = shop.store.add("brands", {"title": {"nl": "Delta"}})
+    names = {"brand": brand, "payload": payload({"title": "Delta", "content": "Taps"})}
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(Full()))
+    status, _, err = run(*[word.format(**names) for word in words])
+
+    assert status == 1
+    assert err.splitlines()[-1] == (
+        f"lightspeed: {done.format(**names)}, but its answer could not be printed: No space left on device"
+    )
+    assert shop.requests[-1].method in ("PUT", "POST")
 
 
 def test_a_dry_run_of_an_action_shows_its_request(run: Run, shop: Shop) -> None:
@@ -156,13 +190,33 @@ def test_several_records_that_match_are_refused_with_their_ids(run: Run, shop: S
     [
         ("tags", "titel", "match by 'titel' is not possible: tags can be looked up by "),
         ("tags", "page", "match by 'page' is not possible"),
+        ("tags", "since_id", "match by 'since_id' is not possible"),
+        ("brands", "created_at_min", "match by 'created_at_min' is not possible"),
+        ("brands", "isVisible", "match by 'isVisible' is not possible"),
         ("customers", "email", "match by 'email' needs its value in the payload, as text or a whole number"),
     ],
 )
 def test_a_match_that_cannot_be_is_refused_before_anything_is_sent(
     run: Run, shop: Shop, payload: Payload, entity: str, field: str, message: str
 ) -> None:
-    assert message in problem(run("create", entity, "--payload", payload({"title": "x"}), "--match", field), 2)
+    record = {"title": "x", "since_id": 7, "created_at_min": "2026-11-23", "isVisible": True}
+    assert message in problem(run("create", entity, "--payload", payload(record), "--match", field), 2)
+    assert shop.requests == []
+
+
+def test_only_what_a_field_may_be_is_offered_for_a_match(run: Run, payload: Payload) -> None:
+    message = problem(run("create", "brands", "--payload", payload({"title": "x"}), "--match", "titel"), 2)
+
+    assert message.endswith(": brands can be looked up by title")
+
+
+@pytest.mark.parametrize("value", [True, False, None, "", 1.5, [], {}], ids=repr)
+def test_a_match_by_a_value_that_is_neither_text_nor_a_whole_number(
+    run: Run, shop: Shop, payload: Payload, value: object
+) -> None:
+    message = problem(run("create", "customers", "--payload", payload({"email": value}), "--match", "email"), 2)
+
+    assert message == "customers create: match by 'email' needs its value in the payload, as text or a whole number"
     assert shop.requests == []
 
 
