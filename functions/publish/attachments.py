@@ -31,6 +31,8 @@ MAX_BYTES = 20 * 1024 * 1024
 _PIECE_BYTES = 384 * 1024
 _WAYS = ("src", "attachment", "s3_key")
 _PLACE = "attachment-"
+_WRONG_KEY = ("NoSuchKey", "NotFound", "404", "AccessDenied", "Forbidden", "403", "BadRequest", "400")
+"""Codes of an answer of S3 that will be the same however often it is asked for this key."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def attach(
 
     Raises:
         RequestError: There is no file, there are two, or it is too large or cannot be found.
+        ClientError: S3 is busy or out of order; it says nothing about the file.
     """
     if not takes_file(request.entity) or request.action not in ("create", "update"):
         return parameters, None
@@ -155,6 +158,8 @@ def _stored(key: object, client: Any, bucket: str) -> StoredFile:
         head = client.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
         code = error.response["Error"]["Code"]
+        if code not in _WRONG_KEY:
+            raise
         raise RequestError([f"s3_key {key!r} cannot be read from the bundle's bucket ({code})"]) from error
     _check_size(f"s3_key {key!r}", head["ContentLength"])
     return StoredFile(client, bucket, key, head["ContentLength"], head["ETag"], _PLACE + secrets.token_hex(16))

@@ -5,13 +5,14 @@ Only the shop's quota and the time of the invocation end a batch early; what was
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from connector.errors import OutOfTime
-from lightspeed import AuthenticationError, RateLimited
+from lightspeed import AuthenticationError, NotFound, RateLimited, UnknownLanguage
 from publish.item import Entry, Item
 from publish.outcome import Outcome, Refusal, Result, attempt, shown
 from publish.places import Places
@@ -39,16 +40,21 @@ def publish_batch(events: list[object], invocation: Invocation) -> list[Result]:
 class Batch:
     """Publishes the events of one batch."""
 
-    def __init__(self, invocation: Invocation, *, background: bool = False) -> None:
+    def __init__(self, invocation: Invocation, *, background: bool = False, alike: int = 1) -> None:
         """Prepare.
 
         Args:
             invocation: What it is part of.
             background: Nobody waits for the answer: leave the reserve of the quota to others, remember from one batch
                 to the next that it is used up, and give every request time to be answered.
+            alike: How many such batches the invocation may be given, this one included.
         """
         self._invocation = invocation
         self._background = background
+        self._alike = alike
+        self._lookups = invocation.lookups
+        self._wanted: Counter[tuple[str, str, tuple[str, ...]]] = Counter()
+        self._listed: list[Item] = []
         self._pauses = invocation.held.pauses if background else {}
         self._locked_out: dict[str, AuthenticationError] = {}
         self._outcomes: dict[int, Outcome] = {}
@@ -57,20 +63,24 @@ class Batch:
 
     def run(self, entries: Sequence[Entry]) -> list[Outcome]:
         """Publish events; return one outcome each, in order. One that fails stops no other."""
-        for position, entry in enumerate(entries):
-            found = attempt(partial(self._item, position, entry))
-            if isinstance(found, Item):
-                self._take(found)
+        found = [attempt(partial(self._item, position, entry)) for position, entry in enumerate(entries)]
+        self._wanted = self._lookups.plan([item for item in found if isinstance(item, Item)], self._alike)
+        for position, item in enumerate(found):
+            if isinstance(item, Item):
+                self._take(item)
             else:
-                self._outcomes[position] = found
+                self._outcomes[position] = item
         self._updates.send()
         self._places.send()
+        self._seek_again()
         return [self._outcomes[position] for position in range(len(entries))]
 
     def _item(self, position: int, entry: Entry) -> Item:
         return Item(position, entry, self._invocation.prepare(publish_request(entry.event)))
 
     def _take(self, item: Item) -> None:
+        if not item.may_update:
+            self._lookups.forget(item.publication)
         in_places = self._places.take(item)
         if not in_places and self._places.concern(item):
             self._places.send()
@@ -85,11 +95,26 @@ class Batch:
         outcome: Outcome | Item | None = self._halt(item.publication)
         if outcome is None:
             outcome = attempt(partial(self._upsert if item.may_update else self._send, item))
+        self._settle(item, outcome)
+
+    def _settle(self, item: Item, outcome: Outcome | Item) -> None:
         if isinstance(outcome, Item):
+            self._notice(item.publication, {})  # it was looked up
             self._updates.add(outcome)
         else:
             self._notice(item.publication, outcome)
             self._outcomes[item.position] = outcome
+
+    def _seek_again(self) -> None:
+        """Look up by itself what stood in the list that was read, and is gone by now."""
+        listed, self._listed = self._listed, []
+        for item in listed:
+            outcome = self._outcomes[item.position]
+            if isinstance(outcome, NotFound) and not isinstance(outcome, UnknownLanguage):
+                self._lookups.forget(item.publication)
+                halt = self._halt(item.publication)
+                self._settle(item, attempt(partial(self._upsert, item)) if halt is None else halt)
+                self._updates.send()
 
     def _send(self, item: Item) -> Outcome:
         return self._invocation.send(item.publication, item.entry.key)
@@ -101,16 +126,27 @@ class Batch:
         begun = once.begin(item.publication, key) if once is not None and key is not None else None
         if isinstance(begun, dict):
             return begun
-        update = attempt(item.publication.update_of_present)
+        update = attempt(partial(self._update_of_present, item))
         if isinstance(update, Publication):
             return replace(item, publication=update, claim=begun)
         if isinstance(update, Refusal):
             if once is not None and begun is not None:
                 once.release(begun)
             return update
+        self._lookups.forget(item.publication)
         if once is None or begun is None:
             return item.publication.create()
         return once.finish(begun, item.publication.create)
+
+    def _update_of_present(self, item: Item) -> Publication | Refusal | None:
+        self._lookups.gather(item, self._wanted, self._room, self._may_go_on)
+        halt = self._halt(item.publication)
+        if halt is not None:
+            return halt
+        identity = self._lookups.find(item.publication)
+        if identity is not None:
+            self._listed.append(item)
+        return item.publication.update_of_present(identity)
 
     def _halt(self, publication: Publication) -> Refusal | None:
         """Return why nothing more may be sent now, or `None`."""
@@ -126,6 +162,17 @@ class Batch:
         built = publication.built
         message = "not sent: the shop's quota is used up"
         return RateLimited(message, method=built.method, path=built.path, retry_after_seconds=max(1.0, wait))
+
+    def _may_go_on(self, publication: Publication, outcome: Outcome) -> bool:
+        """Take note of an outcome; return whether more may be sent."""
+        self._notice(publication, outcome)
+        return self._halt(publication) is None
+
+    def _room(self, publication: Publication) -> int | None:
+        """Return how many requests the quota has room for, or `None` if that is not known."""
+        quota = publication.client.transport.quota
+        reserve = self._invocation.held.settings.quota_reserve_percent if self._background else 0
+        return None if quota is None else quota.room(reserve)
 
     def _notice(self, publication: Publication, outcome: Outcome) -> None:
         """Remember that the quota is used up, or in the background that only the others' share of it is left.

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from connector.events import flaw
 from connector.observability import count, logger
 from lightspeed import Client
 from publish.item import Entry
@@ -15,6 +16,7 @@ from publish.results import Results
 from publish.service import Publication
 
 if TYPE_CHECKING:
+    from publish.lookups import Lookups
     from publish.newest import Newest
     from publish.once import Once
     from publish.wiring import Wiring
@@ -50,6 +52,13 @@ class Invocation:
         from publish.once import Once  # noqa: PLC0415 - dear at a cold start, and only needed with a key
 
         return Once(self.held.records, self._until_the_end)
+
+    @functools.cached_property
+    def lookups(self) -> Lookups:
+        """What was read to look up many records at once."""
+        from publish.lookups import Lookups  # noqa: PLC0415 - only for batches
+
+        return Lookups(self.remaining_seconds)
 
     @functools.cached_property
     def newest(self) -> Newest | None:
@@ -106,11 +115,12 @@ class Invocation:
         """Write what became of events to the log and to the bus."""
         counted: dict[tuple[str, ...], int] = {}
         for position, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True)):
-            named = _named(entry.event)
+            event = None if flaw(entry.event) else entry.event
+            named = _named(event)
             result = shown(outcome)
             more = facts[position] if facts else {}
             logger().info("publish", extra={**named, **more, "status": result["status"], "id": result.get("id")})
-            self.results.add(entry.event, outcome, **more)
+            self.results.add(event, outcome, **more)
             if result["status"] not in ("unknown", "dry_run", "failed", "unchanged"):
                 counted[tuple(named.values())] = counted.get(tuple(named.values()), 0) + 1
         for values, number in counted.items():

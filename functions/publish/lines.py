@@ -26,10 +26,11 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from connector.errors import ConnectorError, OutOfTime, RequestError
+from connector.events import parsed
 from lightspeed import ServerError, TransportError
 from publish.batch import Batch
 from publish.item import Entry
-from publish.outcome import Outcome, shown
+from publish.outcome import AwsFailed, Outcome, shown
 from publish.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ SEGMENT_LINES = 500
 SEGMENT_BYTES = 1_000_000
 MOST_PARTS = 40
 TRIES = 3
-"""How often a line is tried that the shop did not answer, or with 5xx."""
+"""How often a line is tried that the shop did not answer, or with 5xx, or for which AWS failed."""
 
 _TRY_AGAIN_SECONDS = 30.0
 _LEAST_SECONDS = 20.0
@@ -145,14 +146,18 @@ def _segment(
     lines = space.segment(event["part"], segment)
     results = space.results(event["part"], segment)
     left = [(number, text) for number, text in lines if number not in results]
-    entries = [_entry(event, number, text) for number, text in left]
-    outcomes = Batch(invocation, background=True).run(entries)
+    found = [_entry(event, number, text) for number, text in left]
+    alike = event["segments"] - segment
+    batch = Batch(invocation, background=True, alike=alike)
+    published = iter(batch.run([entry for entry in found if isinstance(entry, Entry)]))
+    outcomes = [next(published) if isinstance(entry, Entry) else entry for entry in found]
+    entries = [entry if isinstance(entry, Entry) else Entry(None) for entry in found]
     waits: list[float] = []
     failed = False
     final: list[int] = []
     for position, ((number, _), outcome) in enumerate(zip(left, outcomes, strict=True)):
         wait = _wait_seconds(outcome)
-        if wait is None and isinstance(outcome, TransportError | ServerError) and not last_try:
+        if wait is None and isinstance(outcome, TransportError | ServerError | AwsFailed) and not last_try:
             wait, failed = _TRY_AGAIN_SECONDS, True
         if wait is None:
             results[number] = {"line": number, **shown(outcome)}
@@ -172,11 +177,11 @@ def _wait_seconds(outcome: Outcome) -> float | None:
     return getattr(outcome, "retry_after_seconds", None)
 
 
-def _entry(event: dict[str, Any], number: int, text: str) -> Entry:
+def _entry(event: dict[str, Any], number: int, text: str) -> Entry | RequestError:
     try:
-        inside: object = json.loads(text)
-    except ValueError:
-        inside = text
+        inside = parsed(text)
+    except ValueError as error:
+        return RequestError([f"the line must be a JSON object, a publish event: {error}"])
     repeatable = isinstance(inside, dict) and inside.get("action") in _SAFE_TWICE
     return Entry(inside, key=None if repeatable else f"{event['key']} {event['version']} {number}")
 
@@ -236,6 +241,6 @@ class _Parts:
 def _family(text: str) -> tuple[str, str]:
     event: object = None
     with contextlib.suppress(ValueError):
-        event = json.loads(text)
+        event = parsed(text)
     inside = event if isinstance(event, dict) else {}
     return str(inside.get("connection", "default")), str(inside.get("entity", "")).partition("/")[0]

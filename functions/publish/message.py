@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from connector.errors import RequestError
 from connector.observability import logger
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ _LAST = 2 * _OFTEN - 1
 
 _MOST_CHARACTERS = 1000
 _NOT_SENDABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MILLISECONDS = re.compile("[0-9]{1,15}")
+_RECEIPTS = re.compile("[0-9]{1,9}")
 _FIRST_ID = "FirstMessageId"
 _FIRST_SENT = "FirstSentTimestamp"
 
@@ -53,13 +56,28 @@ class Message:
 
     @property
     def first_sent(self) -> str:
-        """When it was first queued, epoch milliseconds; empty if that is not known."""
+        """When it was first queued, as it was told: epoch milliseconds; empty if that is not known."""
         return self._kept(_FIRST_SENT) or str(self._system.get("SentTimestamp") or "")
 
     @property
+    def queued(self) -> int | None:
+        """When it was first queued, epoch milliseconds, if that is known.
+
+        Raises:
+            RequestError: Something else stands there.
+        """
+        text = self.first_sent
+        if not text:
+            return None
+        if not _MILLISECONDS.fullmatch(text):
+            raise RequestError([f"{_FIRST_SENT} must be epoch milliseconds, not {text!r:.60}"])
+        return int(text)
+
+    @property
     def receipts(self) -> int:
-        """How often it was received, this time included."""
-        return int(self._system.get("ApproximateReceiveCount") or 1)
+        """How often it was received, this time included; 1 if that is not known."""
+        text = str(self._system.get("ApproximateReceiveCount") or "")
+        return int(text) if _RECEIPTS.fullmatch(text) else 1
 
     @property
     def is_worn(self) -> bool:

@@ -7,10 +7,10 @@ failure queue at once, if the function knows it: it would be refused as often as
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from connector.errors import IdempotencyConflict, OutOfTime, RequestError, TransformError
+from connector.events import parsed
 from connector.observability import logger
 from lightspeed import CatalogueError, InvalidRequest, NotFound, RateLimited, UnknownLanguage, find
 from publish.batch import Batch
@@ -21,7 +21,6 @@ from publish.outcome import Outcome
 if TYPE_CHECKING:
     from publish.invocation import Invocation
 
-_UNREADABLE = RequestError(["the message must be a JSON object: a publish event"])
 _WRONG_ITSELF = (CatalogueError, RequestError, TransformError, IdempotencyConflict, InvalidRequest, NotFound)
 """Nothing but the message or its record is wrong. What is wrong with the connection (credentials, permissions, the
 language) is mended there, and the message is right then."""
@@ -31,9 +30,9 @@ def consume(event: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
     """Publish the messages of a batch; return `{"batchItemFailures": …}`."""
     messages = [Message(record, invocation.held) for record in event["Records"]]
     found = [_entry(message) for message in messages]
-    published = iter(Batch(invocation, background=True).run([entry for entry in found if entry is not None]))
-    outcomes = [_UNREADABLE if entry is None else next(published) for entry in found]
-    entries = [entry or Entry(None) for entry in found]
+    published = iter(Batch(invocation, background=True).run([entry for entry in found if isinstance(entry, Entry)]))
+    outcomes = [next(published) if isinstance(entry, Entry) else entry for entry in found]
+    entries = [entry if isinstance(entry, Entry) else Entry(None) for entry in found]
     facts = [{"message_id": message.first_id, "attempt": message.receipts} for message in messages]
     invocation.tell(entries, outcomes, facts)
     handled = zip(messages, entries, outcomes, strict=True)
@@ -41,12 +40,17 @@ def consume(event: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": message.id} for message in failures]}
 
 
-def _entry(message: Message) -> Entry | None:
+def _entry(message: Message) -> Entry | RequestError:
+    """Return a message as an entry of the batch, or why it cannot be read.
+
+    One whose time cannot be read is not published: as if it were new or had no time, it could undo a newer update.
+    """
     try:
-        body = json.loads(message.body)
-    except ValueError:
-        return None
-    return Entry(body, key=message.first_id, queued=int(message.first_sent) if message.first_sent else None)
+        return Entry(parsed(message.body), key=message.first_id, queued=message.queued)
+    except RequestError as error:
+        return error
+    except ValueError as error:
+        return RequestError([f"the message must be a JSON object, a publish event: {error}"])
 
 
 def _is_done(message: Message, entry: Entry, outcome: Outcome) -> bool:

@@ -1,15 +1,16 @@
 """Let the newest message win, field by field: a queue delivers twice, out of order, and anew after a consumer's death.
 
 For every record that a queued update names, one item of the table keeps by field when the message was queued that set
-it last (`m.`), which message that was (`w.`), the value (`v.`), and the last message whose value the shop surely has
-(`a.`). Beside the fields stand the messages that may have a request on its way (`messages_sending`) and those that are
-done (`messages_done`, until a newer one comes): of two messages that were queued in the same millisecond the one wins
-that arrives last, but not by being delivered again.
+it last (`m.`), which message that was (`w.`), the value (`v.`), and the same of the last message whose value the shop
+surely had (`b.`, `a.`, `c.`). Beside the fields stand the messages that may have a request on its way
+(`messages_sending`) and those that are done (`messages_done`, until a newer one comes): of two messages that were
+queued in the same millisecond the one wins that arrives last, but not by being delivered again.
 
 A message first enters its fields; those for which a newer message is known are left out. After the shop has answered it
 takes itself out of `messages_sending`, unless another message entered in the meantime: then that one's value is sent
-once more, since nobody can say whose request the shop handled last. A message that comes again while it still stands in
-`messages_sending` was stopped halfway; whatever it left behind is written over with the newest values.
+once more, since nobody can say whose request the shop handled last. What the shop refuses is withdrawn, by whoever sent
+it; what the shop had before is the newest again. A message that comes again while it still stands in `messages_sending`
+was stopped halfway; whatever it left behind is written over with the newest values.
 """
 
 from __future__ import annotations
@@ -81,27 +82,47 @@ class Newest:
             return wishes
         return self._enter_among(record, wishes, messages, known)
 
-    def sent(self, record: str, wishes: Wishes, messages: Collection[str]) -> Wishes:
-        """Note that the shop has these values; return other ones to send again, which are then to be noted as well."""
+    def sent(self, record: str, wishes: Wishes, own: Wishes, messages: Collection[str]) -> Wishes:
+        """Note that the shop has these values; return other ones to send again, which are then to be noted as well.
+
+        Args:
+            record: Names the record.
+            wishes: What the shop has.
+            own: What these messages want themselves. It is entered again where something older stands there now, or
+                nothing: then what had been newer was refused, and withdrawn by whoever else sent it.
+            messages: Ids of all of them.
+        """
         if _too_large(wishes):
             return {}
         still = _each(wishes, lambda n: f"#w{n} = :w{n}")
-        changes = ", ".join(f"#a{n} = :w{n}" for n in range(len(wishes)))
+        changes = ", ".join(f"#a{n} = :w{n}, #b{n} = :m{n}, #c{n} = :v{n}" for n in range(len(wishes)))
         change = f"SET {changes} ADD messages_done :messages DELETE messages_sending :messages"
         done, known = self._update(record, change, wishes, _values(wishes, messages), still)
         if done:
             return {}
-        latest = {name: _latest(known, name) or wish for name, wish in wishes.items()}
+        latest = {name: wish for name in wishes if (wish := _latest(known, name)) is not None}
+        if any(name not in latest or latest[name].moment < own[name].moment for name in wishes):
+            return self._enter_among(record, own, messages, known)
         return {name: wish for name, wish in latest.items() if wish.message != wishes[name].message}
 
     def withdraw(self, record: str, wishes: Wishes, messages: Collection[str]) -> None:
-        """Forget what the shop refused, so that it does not stand in the way of older messages."""
+        """Forget what the shop refused, so that it does not stand in the way of older messages.
+
+        Args:
+            record: Names the record.
+            wishes: What was refused, whoever wanted it.
+            messages: Ids of those that have no request on its way any more.
+        """
         if _too_large(wishes):
             return
-        self._update(record, "DELETE messages_sending :messages", {}, _values({}, messages))
+        if messages:
+            self._update(record, "DELETE messages_sending :messages", {}, _values({}, messages))
         for name, wish in wishes.items():
             values = _values({name: wish}, messages)
-            self._update(record, "REMOVE #m0, #w0, #v0, #a0", {name: wish}, values, "#w0 = :w0")
+            before = "SET #m0 = #b0, #w0 = #a0, #v0 = #c0"
+            done, _ = self._update(record, before, {name: wish}, values, "#w0 = :w0 AND attribute_exists(#b0)")
+            if not done:
+                self._update(record, "REMOVE #m0, #w0, #v0, #a0", {name: wish}, values, "#w0 = :w0")
 
     def _enter_among(self, record: str, wishes: Wishes, messages: Collection[str], known: _Known) -> Wishes:
         """Enter wishes beside others that are as new or newer, or that were entered before."""
@@ -125,7 +146,7 @@ class Newest:
     ) -> tuple[bool, _Known]:
         """Change the record's item; return whether the condition held, and the item as it was before."""
         text = f"{change} {condition}"
-        names = {f"#{part}{n}": f"{part}.{name}" for n, name in enumerate(fields) for part in "mwva"}
+        names = {f"#{part}{n}": f"{part}.{name}" for n, name in enumerate(fields) for part in "mwvabc"}
         asked: dict[str, Any] = {"ConditionExpression": condition} if condition else {}
         used = {short: name for short, name in names.items() if short in text}
         if used:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.exceptions import BotoCoreError, ClientError
+
 from connector.errors import ConnectorError
 from connector.observability import logger
 from connector.problems import problem
@@ -17,6 +20,11 @@ Refusal = LightspeedError | ConnectorError
 """Why an event was not published."""
 
 REFUSALS = (LightspeedError, ConnectorError)
+
+
+class AwsFailed(ConnectorError):
+    """AWS did not do what it was asked to; asked again later, it may."""
+
 
 Outcome = Result | Refusal
 _Found = TypeVar("_Found")
@@ -41,12 +49,24 @@ def shown(outcome: Outcome) -> Result:
 def attempt(call: Callable[[], _Found]) -> _Found | Refusal:
     """Return what a call returns or why it was refused.
 
-    What nobody foresaw is logged and concerns one event of a batch as well: the others shall not suffer for it.
+    What AWS refused, and what nobody foresaw, is logged and concerns one event of a batch as well: the others shall not
+    suffer for it.
     """
     try:
         return call()
     except REFUSALS as error:
         return error
+    except (ClientError, BotoCoreError, GetParameterError) as error:
+        logger().exception("AWS refused a call")
+        return AwsFailed(_aws_reason(error))
     except Exception as error:
         logger().exception("unforeseen error")
         return ConnectorError(f"unforeseen {type(error).__name__}: {error}")
+
+
+def _aws_reason(error: Exception) -> str:
+    """Return which call AWS refused and its code; its message may tell more than a caller should see."""
+    cause = error.__cause__ or error.__context__ if isinstance(error, GetParameterError) else error
+    if isinstance(cause, ClientError):
+        return f"AWS answered {cause.operation_name} with {cause.response['Error']['Code']}"
+    return f"AWS could not be asked: {type(cause or error).__name__}"

@@ -225,10 +225,11 @@ def _look(publication: Publication) -> _Rows | None:
 
 
 def _by_category(found: object, publication: Publication) -> _Rows:
-    """Return those rows of an answer that are places of the product."""
+    """Return those rows of an answer that are places of the product; one without an id, or with an error, is none."""
     product = str(publication.fields["product"])
     rows = [row for row in (found if isinstance(found, list) else [found]) if isinstance(row, Mapping)]
-    return {_end(row, "category"): row for row in rows if _end(row, "product") == product}
+    there = [row for row in rows if row.get("id") is not None and "error" not in row]
+    return {_end(row, "category"): row for row in there if _end(row, "product") == product}
 
 
 def _end(row: Mapping[str, Any], name: str) -> str:

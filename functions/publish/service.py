@@ -46,6 +46,7 @@ class Publication:
         client: Of its connection.
         parameters: After the request transformer.
         built: What is sent, unless `match` turns it into an update.
+        match: The natural key, if there is one.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Publication:
         self.parameters, self._file = _with_file(request, _transformed(request, client, clock, library), s3, bucket)
         self.built = self._build(request.action, self.parameters)
         names = request.match_fields
-        self._match = Match(request.endpoint, names, self.parameters) if names else None
+        self.match = Match(request.endpoint, names, self.parameters) if names else None
 
     @property
     def fields(self) -> Mapping[str, Any]:
@@ -100,8 +101,8 @@ class Publication:
         """
         if self.request.dry_run:
             return self._preview()
-        if self._match is not None:
-            found = self._match.find(self.client)
+        if self.match is not None:
+            found = self.match.find(self.client)
             if found is not None:
                 return self._change(found)
         elif stopped_since is not None and self.built.method == "POST":
@@ -110,21 +111,32 @@ class Publication:
             return self._change(self._present())
         return self._write(self.built, self.request.action)
 
-    def update_of_present(self) -> Publication | None:
+    @property
+    def fields_of_update(self) -> Mapping[str, Any]:
+        """What a create with `match` writes to a record that is there already: its key need not be written again."""
+        return self.match.without(self.fields) if self.match else self.fields
+
+    def update_of_present(self, identity: object = None) -> Publication | None:
         """Return the update that a create with `match` becomes where its record is there already; only read.
+
+        Args:
+            identity: The record's id, if it was found before.
 
         Raises:
             InvalidParameters: Several records match, or the shop ignores the filter.
             LightspeedError: As the client raises it.
         """
-        found = self._match.find(self.client) if self._match else None
-        if found is None:
-            return None
+        if identity is None:
+            found = self.match.find(self.client) if self.match else None
+            if found is None:
+                return None
+            identity = found["id"]
         update = copy.copy(self)
         update.request = msgspec.structs.replace(self.request, action="update", match=None)
-        update.parameters = replace(self.parameters, path={**self.parameters.path, "id": found["id"]})
-        update.built = self._update_of(found)
-        update._match = None
+        path = {**self.parameters.path, "id": identity}
+        update.parameters = replace(self.parameters, path=path, payload=self.fields_of_update)
+        update.built = update._build("update", update.parameters)
+        update.match = None
         return update
 
     def create(self) -> Result:
@@ -186,10 +198,10 @@ class Publication:
 
     def _settled(self) -> Result | None:
         """Return the result of a create whose record is there, or `None` where that cannot be said."""
-        if self._match is None:
+        if self.match is None:
             return None
         try:
-            found = self._match.find(self.client)
+            found = self.match.find(self.client)
         except LightspeedError:
             return None
         return None if found is None else result("created", None, found.get("id"), found)
@@ -201,7 +213,7 @@ class Publication:
             why: What happened to the answer.
             since: Epoch seconds before which the shop surely had not acted.
         """
-        values = self._match.values if self._match else {}
+        values = self.match.values if self.match else {}
         return unknown(self.request, self.parameters, why, since=since, values=values)
 
     def _written(self, written: Written, action: str) -> Result:
@@ -213,7 +225,7 @@ class Publication:
     def _preview(self) -> Result:
         from lightspeed.preview import preview  # noqa: PLC0415 - only a dry run needs it
 
-        return preview(self.client, self.built, self.parameters, self._match, self._build)
+        return preview(self.client, self.built, self.parameters, self.match, self._build)
 
 
 def _with_file(

@@ -6,13 +6,13 @@ queued, over all batches (see `newest`); those of a batch by their place in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from connector.errors import ConnectorError
 from lightspeed import ApiError, AuthenticationError, RateLimited, ServerError, UnknownLanguage
+from lightspeed.match import concerns_key
 from publish.bulk import LIMIT, Bulk, Change, bulk_of
 from publish.item import number
 from publish.outcome import Outcome, Refusal, attempt, result
@@ -31,17 +31,23 @@ class _Joined:
     """Updates of one record that go out together.
 
     Attributes:
-        fields: What is sent.
-        wishes: The same for what came out of a queue; empty for anything else.
+        fields: What is sent next.
+        own: What its messages want; empty for what did not come out of a queue, like `wishes`.
+        wishes: What the shop shall have of the same fields when all is sent; some of it may be what others want.
     """
 
     items: list[Item]
     fields: Mapping[str, Any]
+    own: Wishes = field(default_factory=dict)
     wishes: Wishes = field(default_factory=dict)
 
     @property
     def publication(self) -> Publication:
         return self.items[0].publication
+
+    @property
+    def record(self) -> str:
+        return self.items[0].record
 
     @property
     def messages(self) -> list[str]:
@@ -66,8 +72,14 @@ class _Joined:
         found = number(text)
         return text if found is None else found
 
-    def update(self) -> Outcome:
-        return attempt(partial(self.publication.update, self.fields))
+    def carried(self, messages: Collection[str] | None = None) -> Wishes:
+        """Return what is sent next of what these messages want, or any."""
+        return {
+            n: w for n, w in self.wishes.items() if n in self.fields and (messages is None or w.message in messages)
+        }
+
+    def update(self, fields: Mapping[str, Any]) -> Outcome:
+        return attempt(partial(self.publication.update, fields))
 
 
 class Updates:
@@ -95,6 +107,7 @@ class Updates:
         self._outcomes = outcomes
         self._waiting: dict[str, list[Item]] = {}
         self._keys: set[str | None] = set()
+        self._names: dict[tuple[str, str], set[str]] = {}
 
     def add(self, item: Item) -> None:
         """Let an update wait; when there are enough of them they are sent."""
@@ -102,6 +115,8 @@ class Updates:
             self.send()
         self._keys.add(item.key)
         self._waiting.setdefault(item.record, []).append(item)
+        place = item.request.connection, item.request.entity
+        self._names.setdefault(place, set()).update(item.publication.fields)
         if len(self._waiting) >= LIMIT:
             self.send()
 
@@ -112,37 +127,64 @@ class Updates:
             return True
         if request.action != "bulk" and not request.match_fields:
             return item.record in self._waiting
-        others = (other.request for items in self._waiting.values() for other in items)
-        return any((o.connection, o.entity) == (request.connection, request.entity) for o in others)
+        names = self._names.get((request.connection, request.entity))
+        if names is None or not item.may_update:
+            return names is not None
+        return concerns_key(names, request.match_fields)
 
     def send(self) -> None:
         """Send everything that waits."""
         waiting, self._waiting = self._waiting, {}
         self._keys.clear()
+        self._names.clear()
         in_bulk: dict[tuple[Bulk, str, str], list[_Joined]] = {}
         for items in waiting.values():
             joined = self._prepared(items)
             if joined is None:
                 continue
             if (bulk := joined.bulk) is None:
-                self._finish(joined, joined.update())
+                self._send_in(None, [joined])
             else:
                 parents = " ".join(map(str, joined.parents.values()))
                 in_bulk.setdefault((bulk, joined.publication.request.connection, parents), []).append(joined)
         for (bulk, _, _), together in in_bulk.items():
             self._send_in(bulk, together)
 
-    def _send_in(self, bulk: Bulk, together: list[_Joined]) -> None:
-        """Send updates of one connection and parent in a bulk route."""
-        first = together[0]
+    def _send_in(self, bulk: Bulk | None, together: list[_Joined]) -> None:
+        """Send updates of one connection and parent in a bulk route, or each by itself if there is none for them.
+
+        What newer messages wanted meanwhile is sent likewise, and so on until the shop has the newest of everything.
+        """
+        while together:
+            outcomes = self._outcomes_in(bulk, together)
+            overtaken = []
+            for joined, outcome in zip(together, outcomes, strict=True):
+                self._notice(joined.publication, outcome)
+                more = attempt(partial(self._has_more, joined, outcome))
+                if isinstance(more, Refusal):  # it is not known to be done, and can be sent again
+                    self._note(joined.items, more)
+                elif more:
+                    overtaken.append(joined)
+            together = overtaken
+
+    def _has_more(self, joined: _Joined, outcome: Outcome) -> bool:
+        """Note what became of it, unless other values are to be sent now; return whether they are."""
+        overtaken = self._is_overtaken(joined, outcome)
+        if not overtaken:
+            self._end(joined, outcome)
+        return overtaken
+
+    def _outcomes_in(self, bulk: Bulk | None, together: list[_Joined]) -> list[Outcome]:
+        first = together[0].publication
+        halt = self._halt(first)
+        if halt is not None:
+            return [halt] * len(together)
+        if bulk is None:
+            return [joined.update(joined.fields) for joined in together]
         by_id = {joined.identity: joined for joined in together}
         changes: list[Change] = [(identity, joined.fields) for identity, joined in by_id.items()]
-        halt = self._halt(first.publication)
-        outcomes: list[Outcome] = [halt] * len(changes) if halt is not None else []
-        if halt is None:
-            outcomes = bulk.update(first.publication.client, first.parents, changes, partial(_alone, by_id))
-        for joined, outcome in zip(by_id.values(), outcomes, strict=True):
-            self._finish(joined, outcome)
+        found = attempt(partial(bulk.update, first.client, together[0].parents, changes, partial(_alone, by_id)))
+        return [found] * len(together) if isinstance(found, Refusal) else found
 
     def _prepared(self, items: list[Item]) -> _Joined | None:
         """Join the updates of one record; `None` if nothing of them is left to send."""
@@ -164,9 +206,13 @@ class Updates:
         for item in sorted(items, key=lambda item: (item.entry.queued or 0, item.position)):
             moment, message = item.entry.queued or 0, item.entry.key or ""
             wishes |= {name: Wish(moment, message, value) for name, value in item.publication.fields.items()}
-        joined = _Joined(items, {})
-        joined.wishes = newest.enter(items[0].record, wishes, joined.messages)
-        joined.fields = {name: wish.value for name, wish in joined.wishes.items()}
+        joined = _Joined(items, {}, wishes)
+        entered = attempt(partial(newest.enter, joined.record, wishes, joined.messages))
+        if isinstance(entered, Refusal):
+            self._note(items, entered)
+            return None
+        joined.wishes = entered
+        joined.fields = _fields(joined.wishes)
         if joined.wishes:
             return joined
         identity = items[0].publication.parameters.path.get("id")
@@ -182,27 +228,32 @@ class Updates:
             return True
         from publish.once import Claim  # noqa: PLC0415 - only with a key
 
-        try:
-            found = once.claim(item.request, key)
-        except ConnectorError as error:
-            self._outcomes[item.position] = error
-            return False
+        found = attempt(partial(once.claim, item.request, key))
         if isinstance(found, Claim):
             item.claim = found
             return True
-        self._outcomes[item.position] = found.result
+        self._outcomes[item.position] = found if isinstance(found, Refusal) else found.result
         return False
 
-    def _finish(self, joined: _Joined, outcome: Outcome) -> None:
-        self._notice(joined.publication, outcome)
+    def _is_overtaken(self, joined: _Joined, outcome: Outcome) -> bool:
+        """Note what the shop took; return whether other values are to be sent now, and let them be the next."""
+        newest = self._invocation.newest if joined.wishes and isinstance(outcome, dict) else None
+        other = newest.sent(joined.record, joined.wishes, joined.own, joined.messages) if newest is not None else {}
+        if other:
+            joined.wishes = {**joined.wishes, **other}
+            joined.fields = _fields(other)
+        return bool(other)
+
+    def _end(self, joined: _Joined, outcome: Outcome) -> None:
         newest = self._invocation.newest if joined.wishes else None
-        if newest is not None:
-            if isinstance(outcome, dict):
-                outcome = self._until_newest(joined, outcome, newest)
-            elif _refused(outcome):
-                newest.withdraw(joined.items[0].record, joined.wishes, joined.messages)
-        if _refused(outcome) and len(joined.items) > 1:
+        if not _refused(outcome):
+            self._note(joined.items, outcome)
+        elif len(joined.items) > 1:
+            if newest is not None:
+                newest.withdraw(joined.record, joined.carried(joined.messages), joined.messages)
             self._one_by_one(joined)
+        elif newest is not None:
+            self._apart(joined, outcome, newest)
         else:
             self._note(joined.items, outcome)
 
@@ -211,15 +262,37 @@ class Updates:
         for item in joined.items:
             single = self._prepared([item])
             if single is not None:
-                self._finish(single, single.update())
+                self._send_in(None, [single])
 
-    def _until_newest(self, joined: _Joined, outcome: Outcome, newest: Newest) -> Outcome:
-        """Send again what newer messages wanted meanwhile, until the shop has the newest of everything."""
-        record, wishes = joined.items[0].record, joined.wishes
-        while isinstance(outcome, dict) and (newer := newest.sent(record, wishes, joined.messages)):
-            values = {name: wish.value for name, wish in newer.items()}
-            outcome = attempt(partial(joined.publication.update, values))
-            wishes = {**wishes, **newer}
+    def _apart(self, joined: _Joined, refusal: Outcome, newest: Newest) -> None:
+        """Find out whose values the shop refused: a message does not suffer for those of others that it carried.
+
+        Every turn ends here or withdraws what another message wanted, so that it does not go round for ever.
+        """
+        (message,) = joined.messages
+        carried = joined.carried()
+        senders = list(dict.fromkeys(wish.message for wish in carried.values()))
+        outcomes: dict[str, Outcome] = {}
+        for sender in senders:
+            values = joined.carried([sender])
+            outcome = refusal if len(senders) == 1 else self._alone_or_halted(joined, values)
+            if _refused(outcome):
+                newest.withdraw(joined.record, values, [message] if sender == message else [])
+            outcomes[sender] = outcome
+        failures = [outcome for outcome in outcomes.values() if not isinstance(outcome, dict)]
+        final = outcomes[message] if _refused(outcomes.get(message)) else _first_passing(failures)
+        if final is not None:
+            self._note(joined.items, final)
+        elif failures:
+            self._one_by_one(joined)
+        elif self._is_overtaken(joined, outcomes[senders[-1]]):
+            self._send_in(None, [joined])
+        else:
+            self._note(joined.items, outcomes[senders[-1]])
+
+    def _alone_or_halted(self, joined: _Joined, wishes: Wishes) -> Outcome:
+        outcome = self._halt(joined.publication) or joined.update(_fields(wishes))
+        self._notice(joined.publication, outcome)
         return outcome
 
     def _note(self, items: Iterable[Item], outcome: Outcome) -> None:
@@ -232,9 +305,19 @@ class Updates:
 
 
 def _alone(by_id: Mapping[object, _Joined], change: Change) -> Outcome:
-    return by_id[change[0]].update()
+    identity, fields = change
+    return by_id[identity].update(fields)
 
 
-def _refused(outcome: Outcome) -> bool:
+def _fields(wishes: Wishes) -> dict[str, Any]:
+    return {name: wish.value for name, wish in wishes.items()}
+
+
+def _first_passing(failures: Iterable[Outcome]) -> Outcome | None:
+    """Return the first failure after which a message is to be tried again."""
+    return next((failure for failure in failures if not _refused(failure)), None)
+
+
+def _refused(outcome: Outcome | None) -> bool:
     """Whether the shop will not take it, however often it is sent."""
     return isinstance(outcome, ApiError) and not isinstance(outcome, _MAY_PASS)

@@ -3,8 +3,6 @@
 The emulator has a poller, which gives a function ten messages at once whatever the mapping says. With a hundred, as
 deployed, Lambda calls ReceiveMessage until it has them or the batching window is over. That is done here, over HTTP as
 any consumer of a queue does it; the emulator's own poller is switched off meanwhile.
-
-The workers receive one after the other, so that a batch is what was queued together.
 """
 
 import json
@@ -60,7 +58,6 @@ class Poller:
         self._threads = ThreadPoolExecutor(self.most_workers)
         self._workers: list[Future[None]] = []
         self._end = threading.Event()
-        self._turn = threading.Lock()
 
     def __enter__(self) -> "Poller":
         self._lambda.update_event_source_mapping(UUID=self._id, Enabled=False)
@@ -87,8 +84,7 @@ class Poller:
 
     def _work(self) -> None:
         while not self._end.is_set():
-            with self._turn:
-                messages = self._receive()
+            messages = self._receive()
             if not messages:
                 continue
             event = {"Records": [self._record(message) for message in messages]}

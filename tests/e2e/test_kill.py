@@ -1,15 +1,12 @@
 """The process of a handler killed in the middle of a run, as by `kill -9`: whoever comes next finishes it."""
 
-import contextlib
 import json
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +21,7 @@ pytestmark = pytest.mark.e2e
 ORDERS = 60
 PAGE = 5
 ANSWERED_PAGES = 3
-HANDLER = "awslambdaric subscribe.app.lambda_handler"
+HANDLER = "subscribe.app.lambda_handler"
 Eventually = Callable[..., Any]
 
 
@@ -54,14 +51,10 @@ class Reading:
         a new one.
         """
         self.eventually(lambda: self.shop.faults.fired)
-        found = self._handlers()
+        found = self.stack.emulator.handlers(HANDLER)
         assert found, "no process of the handler runs"
         for pid in found:
             os.kill(pid, signal.SIGKILL)
-
-    def _handlers(self) -> list[int]:
-        group = self.stack.emulator.child.pid
-        return [pid for pid, command in _processes() if command.endswith(HANDLER) and os.getpgid(pid) == group]
 
     def times_asked(self) -> int:
         """How often the page that was held back was asked for; every time up to another moment."""
@@ -90,25 +83,11 @@ class Reading:
         assert (bookmark["run_id"], bookmark["until"]) == (result["run_id"], manifest["window"]["end"])
 
 
-def _processes() -> Iterator[tuple[int, str]]:
-    """The id and the command line of every process."""
-    if Path("/proc/self/cmdline").exists():
-        for listed in Path("/proc").glob("[0-9]*/cmdline"):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # ended since
-                yield int(listed.parent.name), listed.read_text(errors="replace").replace("\0", " ").rstrip()
-        return
-    command = ["ps", "-A", "-ww", "-o", "pid=,command="]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - always the same
-    for line in answer.stdout.splitlines():
-        number, _, text = line.strip().partition(" ")
-        yield int(number), text.strip()
-
-
 @pytest.fixture
 def reading(request: pytest.FixtureRequest, stack: Stack, eventually: Eventually) -> Iterator[Reading]:
     """A shop that is in the middle of being read for as long as it takes to kill the reader."""
     name = re.sub(r"[^a-z]+", "-", request.node.name)
-    with Shop(orders=ORDERS, products=20) as shop:
+    with Shop(orders=ORDERS, products=20, rate_per_second=None) as shop:  # two may read within a second
         shop.faults.next(Fault.delays(600), path_contains="/orders.json", after=ANSWERED_PAGES)
         credentials = {"api_key": shop.api_key, "api_secret": shop.api_secret}
         connection = {"base_url": shop.url, "language": "nl", **credentials}

@@ -63,6 +63,6 @@ class Connections:
             raise
         try:
             settings = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InvalidConnection(name, ["the secret is not JSON"]) from None
         return Connection.from_mapping(settings, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -25,6 +26,44 @@ _PLAIN = {
 }
 _INSIDE = "at `$.parameters"
 
+MOST_LEVELS = 200
+"""How deep an event may be nested: far deeper than any that means something, and safe to walk through."""
+
+_TOO_DEEP = f"nested too deep, at most {MOST_LEVELS} objects and lists in one another"
+
+
+def parsed(text: str) -> object:
+    """Return JSON text as a value.
+
+    Raises:
+        ValueError: It is no JSON, or nobody could do anything with it (see `flaw`).
+    """
+    try:
+        value: object = json.loads(text)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    found = flaw(value)
+    if found:
+        raise ValueError(found)
+    return value
+
+
+def flaw(value: object) -> str:
+    """Return why a value of JSON can neither be walked through nor written; empty if it can."""
+    level = [value] if isinstance(value, dict | list) else []
+    levels = 0
+    while level and levels < MOST_LEVELS:
+        levels += 1
+        inside = (part for one in level for part in (one.values() if isinstance(one, dict) else one))
+        level = [part for part in inside if isinstance(part, dict | list)]
+    if level:
+        return _TOO_DEEP
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError as error:
+        return f"half a character in it, {error.object[error.start]!r}"
+    return ""
+
 
 def decode(kind: type[_Request], event: object) -> _Request:
     """Return the event as a request of the given kind.
@@ -32,6 +71,9 @@ def decode(kind: type[_Request], event: object) -> _Request:
     Raises:
         RequestError: An unknown key, a missing one, or a value of a wrong type, with what would be right.
     """
+    found = flaw(event)
+    if found:
+        raise RequestError([f"the event cannot be read: {found}"])
     if not isinstance(event, dict):
         raise RequestError([f"the event must be a JSON object, not {event!r:.60}"])
     try:

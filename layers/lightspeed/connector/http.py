@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.exceptions import BotoCoreError, ClientError
 
 from connector.errors import ConnectorError, RequestError
+from connector.events import parsed
 from connector.observability import logger
 from connector.problems import problem
 from lightspeed import LightspeedError
@@ -69,10 +70,10 @@ def json_body(app: APIGatewayHttpResolver) -> Any:
     """Return the call's JSON body.
 
     Raises:
-        RequestError: It is missing or no JSON.
+        RequestError: It is missing, no JSON, or nested too deep.
     """
     try:
-        return json.loads(app.current_event.decoded_body or "")
+        return parsed(app.current_event.decoded_body or "")
     except ValueError as error:
         raise RequestError([f"the body must be a JSON object: {error}"]) from None
 

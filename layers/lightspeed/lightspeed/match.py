@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from lightspeed.client import Client
@@ -15,7 +16,9 @@ from lightspeed.parameters import PAGE_LIMIT, Parameters
 _FIELDS = {"article_code": "articleCode"}
 """Filters whose name is not the field's."""
 _WITHOUT_CASE = ("email",)
-_NO_FIELDS = ("page", "limit", "fields")
+_NO_FIELDS = ("page", "limit", "fields", "since_id")
+_NO_KEYS = ("time", "boolean")
+"""Types of filters that no record is told apart by: bounds of a time, and true or false."""
 
 
 class Match:
@@ -41,11 +44,29 @@ class Match:
         self._parents = {name: parameters.path.get(name) for name in endpoint.parents}
         fields = record_fields(parameters.payload, endpoint)
         self.values: dict[str, Any] = {name: fields.get(name, fields.get(_FIELDS.get(name, name))) for name in names}
-        missing = [name for name, value in self.values.items() if not isinstance(value, str | int) or value == ""]
+        missing = [
+            name
+            for name, value in self.values.items()
+            if not isinstance(value, str | int) or isinstance(value, bool) or value == ""
+        ]
         if missing:
             raise _refused(
                 endpoint, f"match by {missing[0]!r} needs its value in the payload, as text or a whole number"
             )
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The values in the form in which they are compared."""
+        return tuple(_compared(name, value) for name, value in self.values.items())
+
+    def without(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what else there is to write to a record that was found by this key.
+
+        A value that is compared regardless of case stays, since the record's may differ; so does a key that is all.
+        """
+        same = {name for name in self.values if name not in _WITHOUT_CASE}
+        same |= field_names(list(same))
+        return {name: value for name, value in fields.items() if name not in same} or fields
 
     def find(self, client: Client) -> dict[str, Any] | None:
         """Return the one record that has the key's values, or `None` if there surely is none.
@@ -75,13 +96,28 @@ def check_names(endpoint: Endpoint, names: Sequence[str]) -> None:
     """Refuse a natural key that the shop cannot look up.
 
     Raises:
-        InvalidParameters: The entity has no filter of one of these names.
+        InvalidParameters: The entity has no filter of one of these names, or not one of a field's value.
     """
-    known = [name for name in endpoint.filter_names if name not in _NO_FIELDS]
+    known = [row.name for row in endpoint.filters if row.name not in _NO_FIELDS and row.type not in _NO_KEYS]
     unknown = [name for name in names if name not in known]
     if unknown:
         possible = f"can be looked up by {', '.join(known)}" if known else "cannot be looked up"
         raise _refused(endpoint, f"match by {unknown[0]!r} is not possible: {endpoint.name} {possible}")
+
+
+def field_names(names: Sequence[str]) -> set[str]:
+    """Return the fields that hold the values of a natural key."""
+    return {_FIELDS.get(name, name) for name in names}
+
+
+def concerns_key(fields: Collection[str], names: Sequence[str]) -> bool:
+    """Whether a write of these fields may change a natural key."""
+    return not {*names, *field_names(names)}.isdisjoint(fields)
+
+
+def keys_of(row: Mapping[str, Any], names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield every natural key that a record can be found by, in the form of `Match.key`; none if it lacks a field."""
+    return itertools.product(*(_values(row, name) for name in names))
 
 
 def record_fields(payload: object, endpoint: Endpoint) -> Mapping[str, Any]:
@@ -101,8 +137,15 @@ def _refused(endpoint: Endpoint, error: str) -> InvalidParameters:
 
 
 def _has(row: Mapping[str, Any], name: str, value: object) -> bool:
+    return _compared(name, value) in _values(row, name)
+
+
+def _values(row: Mapping[str, Any], name: str) -> list[str]:
+    """Return what a field can be found by: its value, or the ids and codes of what it links to."""
     present = row.get(name, row.get(_FIELDS.get(name, name)))
-    candidates = identities(present) if isinstance(present, Mapping) else [present]
-    if name in _WITHOUT_CASE:
-        return str(value).casefold() in [str(found).casefold() for found in candidates]
-    return str(value) in [str(found) for found in candidates if not isinstance(found, bool)]
+    found = identities(present) if isinstance(present, Mapping) else [present]
+    return [_compared(name, value) for value in found if value is not None and not isinstance(value, bool)]
+
+
+def _compared(name: str, value: object) -> str:
+    return str(value).casefold() if name in _WITHOUT_CASE else str(value)

@@ -3,11 +3,47 @@ import os
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from connector.errors import RequestError
 from publish.attachments import MAX_BYTES
-from tests.integration.publish.conftest import Publisher, event
+from tests.integration.publish.conftest import Publisher, event, message
+from tests.integration.publish.test_failure_queue import FailureQueue, failures
+from tests.integration.publish.test_files import PublishFile, machine
 from tests.shop import Fault
+
+__all__ = ["failures", "machine"]
+
+
+def refused(code: str) -> ClientError:
+    """What S3 answers a HEAD, which has no body to tell the code in."""
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "HeadObject")
+
+
+UNREACHABLE = EndpointConnectionError(endpoint_url="https://s3.eu-west-1.amazonaws.com")
+PASSING = [refused("503"), refused("SlowDown"), refused("500"), refused("ExpiredToken"), UNREACHABLE]
+passing = pytest.mark.parametrize("error", PASSING, ids=str)
+
+
+class S3:
+    """A client of S3 whose next answers to a HEAD are errors."""
+
+    def __init__(self, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._head = client.head_object
+        self.errors: list[Exception] = []
+        monkeypatch.setattr(client, "head_object", self._answer)
+
+    def _answer(self, **asked: Any) -> Any:
+        if self.errors:
+            raise self.errors.pop()
+        return self._head(**asked)
+
+
+@pytest.fixture
+def s3(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """The bucket, with a file in it."""
+    put(publisher, "lamp.png", b"picture")
+    return S3(publisher.held.aws.client("s3"), monkeypatch)
 
 
 def image(publisher: Publisher, **payload: Any) -> dict[str, Any]:
@@ -104,3 +140,61 @@ def test_a_file_that_was_replaced_meanwhile_is_not_sent(publisher: Publisher) ->
         with pytest.raises(Exception, match="could not be read"):
             publisher(call)
     assert all(seen.status is None or seen.status >= 400 for seen in publisher.shop.requests)
+
+
+@passing
+def test_a_bucket_that_is_busy_lets_the_message_come_again(
+    publisher: Publisher, failures: FailureQueue, s3: S3, error: Exception
+) -> None:
+    records = [message(1, image(publisher, s3_key="lamp.png")), message(2, event("tags", "create", {"title": "new"}))]
+    s3.errors = [error]
+    assert publisher.failed(*records) == ["message-1"]
+    assert failures.receive() == []
+    assert publisher.failed(*records) == []
+    assert [sent[0] for sent in publisher.sent()] == ["POST"] * 2
+
+
+@pytest.mark.parametrize("code", ["404", "NoSuchKey", "403", "AccessDenied", "400"])
+def test_a_file_that_cannot_be_had_is_the_senders_to_mend(
+    publisher: Publisher, failures: FailureQueue, s3: S3, code: str
+) -> None:
+    s3.errors = [refused(code)]
+    assert publisher.failed(message(1, image(publisher, s3_key="lamp.png"))) == []
+    (found,) = failures.receive()
+    assert (found["Error"], f"({code})" in found["Detail"]) == ("RequestError", True)
+
+
+def test_a_message_is_given_up_in_the_end_if_the_bucket_stays_busy(
+    publisher: Publisher, failures: FailureQueue, s3: S3
+) -> None:
+    s3.errors = [refused("SlowDown")] * 2
+    for receipts, left in ((8, ["message-1"]), (9, [])):
+        assert publisher.failed(message(1, image(publisher, s3_key="lamp.png"), receipts=receipts)) == left
+    (found,) = failures.receive()
+    assert (found["Error"], found["Detail"]) == ("AwsFailed", "AWS answered HeadObject with SlowDown")
+
+
+@passing
+def test_a_bucket_that_is_busy_answers_a_call_with_500(publisher: Publisher, s3: S3, error: Exception) -> None:
+    s3.errors = [error]
+    answer = publisher.http(image(publisher, s3_key="lamp.png"))
+    assert (answer["statusCode"], answer["body"]["title"]) == (500, "AWS refused")
+    s3.errors = [error]
+    (result,) = publisher.http({"items": [image(publisher, s3_key="lamp.png")]})["body"]["results"]
+    assert (result["status"], result["error"]["status"]) == ("failed", 500)
+    assert result["error"]["detail"].startswith("AWS ")
+
+
+@passing
+def test_a_bucket_that_is_busy_lets_a_line_be_tried_again(machine: PublishFile, s3: S3, error: Exception) -> None:
+    machine.put("publish/in/images.jsonl", image(machine.publisher, s3_key="lamp.png"))
+    s3.errors = [error] * 2
+    assert machine.run("publish/in/images.jsonl")["outcomes"] == {"created": 1}
+    assert machine.waits == [30, 30, 0]
+
+
+def test_a_line_fails_in_the_end_if_the_bucket_stays_busy(machine: PublishFile, s3: S3) -> None:
+    machine.put("publish/in/images.jsonl", image(machine.publisher, s3_key="lamp.png"))
+    s3.errors = [refused("SlowDown")] * 3
+    assert machine.run("publish/in/images.jsonl")["outcomes"] == {"failed": 1}
+    assert machine.waits == [30, 30, 0]

@@ -1,5 +1,6 @@
 """Several creates that put a product into categories become one request."""
 
+import json
 from typing import Any
 
 import pytest
@@ -105,6 +106,35 @@ def test_a_shop_without_bulk_gets_single_creates(publisher: Publisher, product: 
     results = publisher.batch(*(place(category, product) for category in categories))
     assert [result["status"] for result in results] == ["created"] * 4
     assert places(publisher, product) == categories
+
+
+@pytest.mark.parametrize(
+    "left_out", [{"error": "no"}, {"id": None}, {"id": None, "error": "no"}, {"id": 7, "error": "no"}, {}]
+)
+def test_a_row_of_the_answer_that_is_no_place_is_looked_for_and_created_by_itself(
+    publisher: Publisher, product: int, categories: list[int], left_out: dict[str, Any]
+) -> None:
+    """The shop takes all but the last, and its answer names that one too."""
+    *taken, last = categories
+    rows = [{"category": last, "product": product, **left_out}]
+
+    def take(request: Any) -> None:
+        if request.path.endswith("bulk.json"):
+            ids = [publisher.shop.store.add(ENTITY, category=category, product=product) for category in taken]
+            rows.extend({"id": i, "category": c, "product": product} for i, c in zip(ids, taken, strict=True))
+            body = json.dumps({"categoriesProducts": rows}).encode()
+            publisher.shop.faults.next(
+                Fault("answer", 201, body, (("Content-Type", "application/json"),)), path_contains="bulk"
+            )
+
+    publisher.shop.on_request(take)
+    results = publisher.batch(*(place(category, product) for category in categories))
+    assert [result["status"] for result in results] == ["created"] * 4
+    assert places(publisher, product) == categories
+    assert {result["id"] for result in results} == {
+        row["id"] for row in publisher.shop.store.rows(ENTITY) if row["product"] == product
+    }
+    assert publisher.sent() == [LIST, BULK, LIST, ONE]
 
 
 @pytest.mark.parametrize("fault", [Fault.loses_answer(), Fault.cuts_body(), Fault.error_in_success()])

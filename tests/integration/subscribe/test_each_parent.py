@@ -67,6 +67,7 @@ def test_long_lists_of_parents_keep_to_the_quota_as_well(bundle: Bundle) -> None
     for order in store.ids("orders")[:3]:
         for number in range(1100):
             store.add("orders/products", {"productTitle": f"line {number}"}, parent=order, at=MONDAY_SIX - 3600)
+    bundle.shop.limits.rate_per_second = None
     bundle.shop.limits.use(250)
 
     result, invocations = bundle.run_to_the_end(LINES)

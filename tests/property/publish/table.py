@@ -11,7 +11,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 Item = dict[str, Any]
-_TERM = re.compile(r"attribute_not_exists\((?P<missing>#?\w+)\)|(?P<left>#?\w+) (?P<sign><=|<|=) (?P<right>:\w+)")
+_TERM = re.compile(
+    r"attribute_not_exists\((?P<missing>#?\w+)\)|attribute_exists\((?P<there>#?\w+)\)"
+    r"|(?P<left>#?\w+) (?P<sign><=|<|=) (?P<right>:\w+)"
+)
 _CLAUSE = re.compile(r"\b(SET|REMOVE|ADD|DELETE)\b")
 
 
@@ -51,7 +54,10 @@ class Table:
         for clause, text in zip(parts[::2], parts[1::2], strict=True):
             for change in text.split(","):
                 name, *value = [word for word in change.split() if word != "="]
-                _apply(item, clause, names.get(name, name), values[value[0]] if value else None)
+                found = None
+                if value:
+                    found = values[value[0]] if value[0] in values else (before or {})[names[value[0]]]
+                _apply(item, clause, names.get(name, name), found)
         self._write(key, item)
         return {"Attributes": copy.deepcopy(before)} if before else {}
 
@@ -77,6 +83,10 @@ class Table:
         for term in _TERM.finditer(part):
             if term["missing"]:
                 if names.get(term["missing"], term["missing"]) not in item:
+                    return True
+                continue
+            if term["there"]:
+                if names.get(term["there"], term["there"]) in item:
                     return True
                 continue
             present = item.get(names.get(term["left"], term["left"]))
