@@ -12,7 +12,8 @@ The API has numbered pages, no cursor and no documented order, and the shop chan
    The next pages are asked for before that count: they are kept if these were, and their own count is the same again.
    (Invariant: what is yielded was verified so, and `read` counts it once.)
 5. A row read before can come again only if at least as many rows went as stand between: the ids within that reach are
-   remembered, not all of them.
+   remembered, not all of them. From one process to the next only the last ids go along; where they do not reach, it
+   is said.
 6. A list that fits on one page, with room left, is read at one instant, window or not. A list that no window closes
    is read twice; if ids and counts agree, that is taken for an instant, if not, it is said.
 7. At the end no fewer records were read than the shop counts; fewer means that its pages are smaller than asked.
