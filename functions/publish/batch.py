@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from connector.errors import OutOfTime
 from lightspeed import AuthenticationError, NotFound, RateLimited, UnknownLanguage
+from publish.course import Course
 from publish.item import Entry, Item
 from publish.outcome import Outcome, Refusal, Result, attempt, shown
 from publish.places import Places
@@ -58,8 +59,9 @@ class Batch:
         self._pauses = invocation.held.pauses if background else {}
         self._locked_out: dict[str, AuthenticationError] = {}
         self._outcomes: dict[int, Outcome] = {}
-        self._updates = Updates(invocation, self._halt, self._notice, self._outcomes)
-        self._places = Places(invocation, self._halt, self._notice, self._outcomes)
+        course = Course(invocation, self._halt, self._notice, self._outcomes)
+        self._updates = Updates(course)
+        self._places = Places(course)
 
     def run(self, entries: Sequence[Entry]) -> list[Outcome]:
         """Publish events; return one outcome each, in order. One that fails stops no other."""

@@ -22,11 +22,11 @@ from lightspeed import PAGE_LIMIT, InvalidRequest, LightspeedError, NotFound, Pa
 from lightspeed.difference import identities
 from lightspeed.lost import may_have_acted
 from publish.bulk import LIMIT
+from publish.course import Course
 from publish.item import number
 from publish.outcome import REFUSALS, Outcome, Refusal, Result, attempt, result
 
 if TYPE_CHECKING:
-    from publish.invocation import Invocation
     from publish.item import Item
     from publish.service import Publication
 
@@ -45,25 +45,9 @@ _Rows = dict[str, Any]
 class Places:
     """Creates that were not sent yet; `send` sends them and notes their outcomes."""
 
-    def __init__(
-        self,
-        invocation: Invocation,
-        halt: Callable[[Publication], Refusal | None],
-        notice: Callable[[Publication, Outcome], None],
-        outcomes: dict[int, Outcome],
-    ) -> None:
-        """Prepare.
-
-        Args:
-            invocation: Has the idempotency keys, if there is a table for them.
-            halt: Tells why nothing more may be sent.
-            notice: Is told of every outcome.
-            outcomes: Where outcomes are noted, by position.
-        """
-        self._invocation = invocation
-        self._halt = halt
-        self._notice = notice
-        self._outcomes = outcomes
+    def __init__(self, course: Course) -> None:
+        """Prepare; nothing waits yet."""
+        self._course = course
         self._waiting: dict[tuple[str, str, str], Item] = {}
 
     @staticmethod
@@ -109,16 +93,16 @@ class Places:
             if isinstance(outcomes, Mapping):
                 self._note(item, outcomes[category])
             else:  # unforeseen: the claim stays, since nobody knows how far it came
-                self._outcomes[item.position] = outcomes
+                self._course.outcomes[item.position] = outcomes
 
     def _begin(self, item: Item) -> bool:
         """Claim the item's idempotency key; where it may not be sent, note the outcome."""
         key = item.request.idempotency_key or item.entry.key
-        halt = self._halt(item.publication)
-        once = None if key is None or halt is not None else self._invocation.once
+        halt = self._course.halt(item.publication)
+        once = None if key is None or halt is not None else self._course.invocation.once
         begun = halt if key is None or once is None else attempt(partial(once.begin, item.publication, key))
         if isinstance(begun, dict | Refusal):
-            self._outcomes[item.position] = begun
+            self._course.outcomes[item.position] = begun
             return False
         item.claim = begun
         return True
@@ -146,7 +130,7 @@ class Places:
     def _create(self, items: _Items) -> dict[str, Outcome]:
         """Ask for several places at once; return one outcome each."""
         first = _first(items)
-        client, since = first.client, self._invocation.held.clock.time() + first.client.transport.skew_seconds
+        client, since = first.client, self._course.invocation.held.clock.time() + first.client.transport.skew_seconds
         payload = {"categories": [int(category) for category in items], "product": int(first.fields["product"])}
         built = client.build(_ENTITY, "bulk", Parameters(payload=payload))
         why_unknown, status, request_id = "", None, ""
@@ -185,23 +169,23 @@ class Places:
             item: The create.
             absent: It was looked for and is not there.
         """
-        halt = self._halt(item.publication)
+        halt = self._course.halt(item.publication)
         if halt is not None:
             return halt
-        claim, once = item.claim, self._invocation.once if item.claim else None
+        claim, once = item.claim, self._course.invocation.once if item.claim else None
         since = None if claim is None else claim.stopped_since
         send: Callable[[], Result] = partial(item.publication.send, stopped_since=since)
         send = item.publication.create if absent else send
         outcome = attempt(send if claim is None or once is None else partial(once.finish, claim, send))
         item.claim = None
-        self._notice(item.publication, outcome)
+        self._course.notice(item.publication, outcome)
         return outcome
 
     def _note(self, item: Item, outcome: Outcome) -> None:
-        self._outcomes[item.position] = outcome
-        self._notice(item.publication, outcome)
+        self._course.outcomes[item.position] = outcome
+        self._course.notice(item.publication, outcome)
         claim, item.claim = item.claim, None
-        once = None if claim is None else self._invocation.once
+        once = None if claim is None else self._course.invocation.once
         if claim is not None and once is not None:
             once.end(claim, outcome)
 

@@ -6,7 +6,7 @@ queued, over all batches (see `newest`); those of a batch by their place in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from lightspeed import ApiError, AuthenticationError, RateLimited, ServerError, UnknownLanguage
 from lightspeed.match import concerns_key
 from publish.bulk import LIMIT, Bulk, Change, bulk_of
+from publish.course import Course
 from publish.item import number
 from publish.outcome import Outcome, Refusal, attempt, result
 
 if TYPE_CHECKING:
-    from publish.invocation import Invocation
     from publish.item import Item
     from publish.newest import Newest, Wishes
     from publish.service import Publication
@@ -85,26 +85,9 @@ class _Joined:
 class Updates:
     """Updates that were not sent yet; `send` sends them and notes their outcomes."""
 
-    def __init__(
-        self,
-        invocation: Invocation,
-        halt: Callable[[Publication], Refusal | None],
-        notice: Callable[[Publication, Outcome], None],
-        outcomes: dict[int, Outcome],
-    ) -> None:
-        """Prepare.
-
-        Args:
-            invocation: Has idempotency keys and the order of queued updates, if there is a table for them; both are
-                dear to open, and only looked at where they are needed.
-            halt: Tells why nothing more may be sent.
-            notice: Is told of every outcome.
-            outcomes: Where outcomes are noted, by position.
-        """
-        self._invocation = invocation
-        self._halt = halt
-        self._notice = notice
-        self._outcomes = outcomes
+    def __init__(self, course: Course) -> None:
+        """Prepare; nothing waits yet."""
+        self._course = course
         self._waiting: dict[str, list[Item]] = {}
         self._keys: set[str | None] = set()
         self._names: dict[tuple[str, str], set[str]] = {}
@@ -159,7 +142,7 @@ class Updates:
             outcomes = self._outcomes_in(bulk, together)
             overtaken = []
             for joined, outcome in zip(together, outcomes, strict=True):
-                self._notice(joined.publication, outcome)
+                self._course.notice(joined.publication, outcome)
                 more = attempt(partial(self._has_more, joined, outcome))
                 if isinstance(more, Refusal):  # it is not known to be done, and can be sent again
                     self._note(joined.items, more)
@@ -176,7 +159,7 @@ class Updates:
 
     def _outcomes_in(self, bulk: Bulk | None, together: list[_Joined]) -> list[Outcome]:
         first = together[0].publication
-        halt = self._halt(first)
+        halt = self._course.halt(first)
         if halt is not None:
             return [halt] * len(together)
         if bulk is None:
@@ -188,7 +171,7 @@ class Updates:
 
     def _prepared(self, items: list[Item]) -> _Joined | None:
         """Join the updates of one record; `None` if nothing of them is left to send."""
-        halt = self._halt(items[0].publication)
+        halt = self._course.halt(items[0].publication)
         if halt is not None:
             self._note(items, halt)
             return None
@@ -196,7 +179,7 @@ class Updates:
         if not live:
             return None
         fields = {name: value for item in live for name, value in item.publication.fields.items()}
-        newest = None if any(item.entry.queued is None for item in live) else self._invocation.newest
+        newest = None if any(item.entry.queued is None for item in live) else self._course.invocation.newest
         return _Joined(live, fields) if newest is None else self._ordered(live, newest)
 
     def _ordered(self, items: list[Item], newest: Newest) -> _Joined | None:
@@ -221,9 +204,9 @@ class Updates:
 
     def _claims(self, item: Item) -> bool:
         """Claim the item's idempotency key; where it was used before, note the outcome."""
-        ordered = item.entry.queued is not None and self._invocation.newest is not None
+        ordered = item.entry.queued is not None and self._course.invocation.newest is not None
         key = item.request.idempotency_key or (None if ordered else item.entry.key)
-        once = None if key is None else self._invocation.once
+        once = None if key is None else self._course.invocation.once
         if key is None or once is None or item.claim is not None:
             return True
         from publish.once import Claim  # noqa: PLC0415 - only with a key
@@ -232,12 +215,12 @@ class Updates:
         if isinstance(found, Claim):
             item.claim = found
             return True
-        self._outcomes[item.position] = found if isinstance(found, Refusal) else found.result
+        self._course.outcomes[item.position] = found if isinstance(found, Refusal) else found.result
         return False
 
     def _is_overtaken(self, joined: _Joined, outcome: Outcome) -> bool:
         """Note what the shop took; return whether other values are to be sent now, and let them be the next."""
-        newest = self._invocation.newest if joined.wishes and isinstance(outcome, dict) else None
+        newest = self._course.invocation.newest if joined.wishes and isinstance(outcome, dict) else None
         other = newest.sent(joined.record, joined.wishes, joined.own, joined.messages) if newest is not None else {}
         if other:
             joined.wishes = {**joined.wishes, **other}
@@ -245,7 +228,7 @@ class Updates:
         return bool(other)
 
     def _end(self, joined: _Joined, outcome: Outcome) -> None:
-        newest = self._invocation.newest if joined.wishes else None
+        newest = self._course.invocation.newest if joined.wishes else None
         if not _refused(outcome):
             self._note(joined.items, outcome)
         elif len(joined.items) > 1:
@@ -291,15 +274,15 @@ class Updates:
             self._note(joined.items, outcomes[senders[-1]])
 
     def _alone_or_halted(self, joined: _Joined, wishes: Wishes) -> Outcome:
-        outcome = self._halt(joined.publication) or joined.update(_fields(wishes))
-        self._notice(joined.publication, outcome)
+        outcome = self._course.halt(joined.publication) or joined.update(_fields(wishes))
+        self._course.notice(joined.publication, outcome)
         return outcome
 
     def _note(self, items: Iterable[Item], outcome: Outcome) -> None:
         for item in items:
-            self._outcomes[item.position] = outcome
+            self._course.outcomes[item.position] = outcome
             claim, item.claim = item.claim, None
-            once = None if claim is None else self._invocation.once
+            once = None if claim is None else self._course.invocation.once
             if claim is not None and once is not None:
                 once.end(claim, outcome)
 

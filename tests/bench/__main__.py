@@ -22,7 +22,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
         description="Measure how fast, with how much CPU, memory and requests the connector reads a shop's orders, "
-        "beside dlt, Airbyte and a plain loop. All of it takes a quarter of an hour; --quick takes two minutes.",
+        "beside dlt, Airbyte and a plain loop. All of it takes over half an hour; --quick takes two minutes.",
     )
     parser.add_argument("--quick", action="store_true", help="one round, 5,000 records, 0 and 50 ms, no million")
     parser.add_argument("--records", type=int, nargs="+", metavar="N", help="sizes; speed is measured at the first")
