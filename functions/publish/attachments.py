@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from connector.errors import RequestError
 from lightspeed import NotSent, Parameters, Request
-from lightspeed.match import record_fields
+from lightspeed.writing.natural_key import record_fields
 from publish.request import PublishRequest
 
 MAX_BYTES = 20 * 1024 * 1024

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lightspeed import Client, InvalidRequest, NotFound, Parameters, UnknownLanguage, Written
-from lightspeed.difference import difference
+from lightspeed.writing.diff import difference
 from publish.outcome import REFUSALS, Outcome, Result, result
 
 LIMIT = 100

@@ -1,8 +1,8 @@
 """Look-ups of upserts: where there are many, the entity's list is read once, and they are answered from it.
 
 What was read lives as long as the invocation, so it is two minutes old at most. It answers only which record has a
-value (see `lightspeed.keys`); one that is gone by then is looked up anew. Whatever it does not know is looked up by
-itself, before a create always.
+value (see `lightspeed.writing.key_index`). A record that is gone by then is looked up again, and so is a value that it
+does not know. Before a create the shop is always asked.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lightspeed import LightspeedError
-from lightspeed.keys import Keys
+from lightspeed.writing.key_index import Keys
 from publish.bulk import LIMIT, bulk_of
 
 if TYPE_CHECKING:

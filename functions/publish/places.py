@@ -19,8 +19,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lightspeed import PAGE_LIMIT, InvalidRequest, LightspeedError, NotFound, Parameters, UnknownLanguage
-from lightspeed.difference import identities
-from lightspeed.lost import may_have_acted
+from lightspeed.writing.ambiguous import may_have_acted
+from lightspeed.writing.diff import identities
 from publish.bulk import LIMIT
 from publish.course import Course
 from publish.item import number

@@ -10,7 +10,7 @@ from connector.errors import RequestError
 from connector.events import EventParameters, decode
 from connector.transform import checked
 from lightspeed import Endpoint, UnsupportedOperation, find
-from lightspeed.match import check_names
+from lightspeed.writing.natural_key import check_names
 
 _READS = ("list", "get", "count")
 

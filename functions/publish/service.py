@@ -23,9 +23,9 @@ from lightspeed import (
     UnknownLanguage,
     Written,
 )
-from lightspeed.difference import difference
-from lightspeed.lost import may_have_acted
-from lightspeed.match import Match, record_fields
+from lightspeed.writing.ambiguous import may_have_acted
+from lightspeed.writing.diff import difference
+from lightspeed.writing.natural_key import Match, record_fields
 from publish.outcome import Result, result
 from publish.request import PublishRequest
 from publish.unknown import unknown
@@ -223,7 +223,7 @@ class Publication:
         return result(_STATUSES.get(action, "done"), written.http_status, identity, record, written.request_id)
 
     def _preview(self) -> Result:
-        from lightspeed.preview import preview  # noqa: PLC0415 - only a dry run needs it
+        from lightspeed.writing.dry_run import preview  # noqa: PLC0415 - only a dry run needs it
 
         return preview(self.client, self.built, self.parameters, self.match, self._build)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lightspeed import Parameters
-from lightspeed.lost import advice
+from lightspeed.writing.ambiguous import advice
 from publish.outcome import Result, result
 from publish.request import PublishRequest
 

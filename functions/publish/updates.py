@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lightspeed import ApiError, AuthenticationError, RateLimited, ServerError, UnknownLanguage
-from lightspeed.match import concerns_key
+from lightspeed.writing.natural_key import concerns_key
 from publish.bulk import LIMIT, Bulk, Change, bulk_of
 from publish.course import Course
 from publish.item import number

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from connector.errors import ConnectorError
-from lightspeed.parameters import parse_time
+from lightspeed.request import parse_time
 from subscribe.landing import AlreadyWritten, Bucket, bookmark_key
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lightspeed import Clock, Transport
-from lightspeed.gate import UNBOUNDED
-from lightspeed.reading import THREADS
+from lightspeed.listing.budget import UNBOUNDED
+from lightspeed.listing.reader import THREADS
 
 PATIENCE_SECONDS = 5
 """The longest that an invocation waits for the quota; longer waits belong to the state machine."""

@@ -8,8 +8,8 @@ from connector.errors import RequestError
 from connector.events import decode
 from connector.transform import checked
 from lightspeed import Endpoint
-from lightspeed.catalogue import parent_of
-from lightspeed.parameters import format_time, parse_time
+from lightspeed.catalogue.entities import parent_of
+from lightspeed.request import format_time, parse_time
 from subscribe.reconcile.rules import reconcile_errors
 from subscribe.request import EVERY, RUN_ID, SubscribeRequest
 

@@ -12,7 +12,7 @@ import zlib
 import msgspec
 
 from connector.errors import RequestError
-from lightspeed.progress import Progress
+from lightspeed.listing.checkpoint import Progress
 from subscribe.landing import Part
 
 VERSION = 2

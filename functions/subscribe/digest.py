@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from connector.transform import REJECTED_SHARE, Scope, TransformError, Transformers, check_rejected
-from lightspeed.envelope import mask_api_key
-from lightspeed.parameters import parse_time
-from lightspeed.records import Record
+from lightspeed.listing.records import Record
+from lightspeed.request import parse_time
+from lightspeed.response import mask_api_key
 from subscribe.cursor import RunState
 from subscribe.landing import Chunk, chunk
 from subscribe.plan import OVERLAP

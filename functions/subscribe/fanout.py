@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from lightspeed import PAGE_LIMIT, Client, Endpoint, NotFound, Parameters
-from lightspeed.gate import Gate
-from lightspeed.progress import Progress
-from lightspeed.reading import THREADS, ListReader
-from lightspeed.records import Record
+from lightspeed.listing.budget import Gate
+from lightspeed.listing.checkpoint import Progress
+from lightspeed.listing.reader import THREADS, ListReader
+from lightspeed.listing.records import Record
 
 
 class Children:

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from connector.errors import RequestError
 from connector.transform import Transformers
 from lightspeed import Endpoint, Parameters
-from lightspeed.catalogue import parent_of
-from lightspeed.records import Window
-from lightspeed.windows import closed_window
+from lightspeed.catalogue.entities import parent_of
+from lightspeed.listing.records import Window
+from lightspeed.listing.window import closed_window
 from subscribe.request import EVERY, SubscribeRequest
 
 OVERLAP = timedelta(seconds=60)

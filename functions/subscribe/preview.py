@@ -7,10 +7,10 @@ from typing import Any, cast
 
 from connector.transform import Library, load
 from lightspeed import Client, Clock
-from lightspeed.estimate import Counter, Span, estimate
-from lightspeed.parameters import PAGE_LIMIT, parse_time
-from lightspeed.settled import SETTLE
-from lightspeed.virtual_run import Operation
+from lightspeed.estimate.estimate import Counter, Span, estimate
+from lightspeed.estimate.simulation import Operation
+from lightspeed.listing.settled import SETTLE
+from lightspeed.request import PAGE_LIMIT, parse_time
 from subscribe.bookmarks import Bookmarks
 from subscribe.landing import Bucket
 from subscribe.plan import OVERLAP, plan_reads

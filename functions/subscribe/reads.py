@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lightspeed import Client, Clock, Parameters
-from lightspeed.parameters import parse_time
-from lightspeed.progress import Progress
-from lightspeed.reading import BATCH, PARENTS_AT_ONCE, TRANSFORMED_BATCH, ListReader
-from lightspeed.records import Record
-from lightspeed.settled import begin
-from lightspeed.windows import unheeded
+from lightspeed.listing.checkpoint import Progress
+from lightspeed.listing.reader import BATCH, PARENTS_AT_ONCE, TRANSFORMED_BATCH, ListReader
+from lightspeed.listing.records import Record
+from lightspeed.listing.settled import begin
+from lightspeed.listing.window import unheeded
+from lightspeed.request import parse_time
 from subscribe.bounds import Bounds
 from subscribe.cursor import RunState
 from subscribe.digest import Digest

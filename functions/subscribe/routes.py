@@ -15,8 +15,8 @@ from connector.http import json_body, prefers_async, resolver, respond_json
 from connector.problems import problem
 from connector.transform.routes import register as register_transform
 from lightspeed import CATALOGUE, PAGE_LIMIT, LightspeedError, RateLimited, find
-from lightspeed.check import check, diagnosis
-from lightspeed.describe import describe
+from lightspeed.catalogue.describe import describe
+from lightspeed.connection_check import check, diagnosis
 from subscribe.checks import subscribe_request
 from subscribe.landing import run_key
 from subscribe.request import RUN_ID, SubscribeRequest

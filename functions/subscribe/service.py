@@ -12,8 +12,8 @@ import msgspec
 from connector.errors import RequestError, RunInProgress
 from connector.transform import Given, Library, Transformers, load
 from lightspeed import Client, Clock, RateLimited, ServerError, TransportError
-from lightspeed.parameters import parse_time
-from lightspeed.settled import SETTLE, shop_time
+from lightspeed.listing.settled import SETTLE, shop_time
+from lightspeed.request import parse_time
 from subscribe import cursor
 from subscribe.bookmarks import Bookmark, Bookmarks, Lease
 from subscribe.bounds import PATIENCE_SECONDS, Bounds, Stop

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from lightspeed import reading
+from lightspeed.listing import reader as reading
 
 _Done = TypeVar("_Done")
 

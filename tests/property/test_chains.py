@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from connector.errors import RunInProgress
-from lightspeed.parameters import parse_time
+from lightspeed.request import parse_time
 from tests.property.world import OPENING, Killed, ShopTime, VirtualTime, World
 from tests.shop import Habits, Request, Shop
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from lightspeed.reading import CONNECTIONS
+from lightspeed.listing.reader import CONNECTIONS
 from tests.property.pages import OrderPages
 from tests.property.world import ShopTime, VirtualTime, World
 

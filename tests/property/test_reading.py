@@ -14,12 +14,13 @@ from typing import Any, TypeAlias
 import msgspec
 import pytest
 
-import lightspeed.progress
-from lightspeed import AnswerLost, Client, Connection, Parameters, Request, Response, find, reading
-from lightspeed.parameters import format_time
-from lightspeed.progress import Progress
-from lightspeed.reading import ListReader
-from lightspeed.records import Record, Window
+import lightspeed.listing.checkpoint
+from lightspeed import AnswerLost, Client, Connection, Parameters, Request, Response, find
+from lightspeed.listing import reader as reading
+from lightspeed.listing.checkpoint import Progress
+from lightspeed.listing.reader import ListReader
+from lightspeed.listing.records import Record, Window
+from lightspeed.request import format_time
 
 SEEDS = 800
 START = datetime(2026, 11, 23, 6, tzinfo=UTC)
@@ -238,7 +239,7 @@ def _random_shops(monkeypatch: pytest.MonkeyPatch, *, in_turns: bool) -> Iterato
             bursts=rng.choice([0.0, 0.0, 0.05]),
             slowness=rng.choice([0.0, 0.0, 0.005]),
         )
-        monkeypatch.setattr(lightspeed.progress, "TAIL", rng.choice([4000, 4000, 50]))
+        monkeypatch.setattr(lightspeed.listing.checkpoint, "TAIL", rng.choice([4000, 4000, 50]))
         if in_turns:
             monkeypatch.setattr(reading, "ThreadPoolExecutor", lambda _, shop=shop: Turns(shop))
         yield seed, rng, shop
@@ -256,7 +257,7 @@ def test_a_closed_window_is_read_completely_and_once_whatever_changes(by: str, r
         missing = set(shop.matching(window.query)) - set(landed)
         assert not missing, (seed, missing)
         if progress.doubt:
-            assert (lightspeed.progress.TAIL, progress.doubt[:9]) == (50, "more rows"), (seed, progress.doubt)
+            assert (lightspeed.listing.checkpoint.TAIL, progress.doubt[:9]) == (50, "more rows"), (seed, progress.doubt)
             doubted += 1
         else:
             assert len(landed) == len(set(landed)), seed

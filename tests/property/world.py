@@ -14,7 +14,7 @@ import urllib3
 from requests.structures import CaseInsensitiveDict
 
 from lightspeed import Client, Connection, Transport
-from lightspeed.reading import CONNECTIONS
+from lightspeed.listing.reader import CONNECTIONS
 from subscribe.checks import subscribe_request
 from subscribe.landing import Bucket
 from subscribe.service import Subscription

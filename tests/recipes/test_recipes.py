@@ -9,7 +9,7 @@ from connector.transform.__main__ import Folder, main
 from connector.transform.numbers import loads
 from connector.transform.values import dumps
 from lightspeed import Parameters, find
-from lightspeed.parameters import build_request
+from lightspeed.request import build_request
 
 _RECIPES = Path(__file__).parent
 _PAGE = _RECIPES.parent.parent / "functions" / "README.md"

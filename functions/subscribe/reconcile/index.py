@@ -21,7 +21,7 @@ import msgspec
 from isal import igzip, isal_zlib
 
 from connector.errors import RequestError
-from lightspeed.parameters import parse_time
+from lightspeed.request import parse_time
 from subscribe.landing import Bucket, ids_key
 
 VERSION = 1

@@ -8,11 +8,11 @@ from datetime import datetime
 import msgspec
 
 from lightspeed import Client, Clock, Parameters
-from lightspeed.parameters import parse_time
-from lightspeed.progress import Progress
-from lightspeed.reading import ListReader
-from lightspeed.records import Record, Window
-from lightspeed.settled import begin, settled_time
+from lightspeed.listing.checkpoint import Progress
+from lightspeed.listing.reader import ListReader
+from lightspeed.listing.records import Record, Window
+from lightspeed.listing.settled import begin, settled_time
+from lightspeed.request import parse_time
 from subscribe.bounds import Bounds
 from subscribe.landing import chunk
 from subscribe.reconcile.index import Id, Ids, iso, lines_of

@@ -22,8 +22,8 @@ from lightspeed import (
     ServerError,
     UnexpectedResponse,
     UnknownLanguage,
-    reading,
 )
+from lightspeed.listing import reader as reading
 from subscribe.bounds import Bounds
 from subscribe.reconcile.index import Id
 

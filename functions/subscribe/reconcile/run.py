@@ -4,7 +4,7 @@ An absent row is not a deleted row. What makes a tombstone true:
 
 1. Only ids are compared that were landed by runs which started no later than this one: whatever was created since is
    no concern of it.
-2. The list is read whole and verified, as every list is (see `lightspeed.reading`); otherwise nothing is noticed.
+2. The list is read whole and verified (see `lightspeed.listing.reader`); otherwise nothing is noticed.
 3. Each id that is absent from it is asked for, and only a 404 counts; and first of all the shop has to find a record
    by id that does stand in the list, or else its 404 says nothing.
 4. No more than `max_deleted_percent` of the ids are noticed without a person's word.
@@ -26,7 +26,7 @@ import msgspec
 
 from connector.errors import RequestError, RunInProgress
 from lightspeed import Client, Clock, RateLimited, ServerError, TransportError
-from lightspeed.progress import Progress
+from lightspeed.listing.checkpoint import Progress
 from subscribe.bounds import PATIENCE_SECONDS, Bounds, Stop
 from subscribe.landing import (
     PART_BYTES,

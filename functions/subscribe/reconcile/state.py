@@ -10,8 +10,8 @@ import zlib
 import msgspec
 
 from connector.errors import RequestError, RunInProgress
-from lightspeed.parameters import parse_time
-from lightspeed.progress import Progress
+from lightspeed.listing.checkpoint import Progress
+from lightspeed.request import parse_time
 from subscribe.landing import AlreadyWritten, Bucket, kept_key, turn_key
 from subscribe.reconcile.index import Id, iso
 

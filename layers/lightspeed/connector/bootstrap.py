@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from connector.connections import Connections
 from connector.settings import Settings
 from lightspeed import Client, Connection, Transport
-from lightspeed.reading import CONNECTIONS
+from lightspeed.listing.reader import CONNECTIONS
 
 if TYPE_CHECKING:
     from lightspeed import Clock

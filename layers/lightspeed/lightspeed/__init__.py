@@ -1,9 +1,9 @@
 """The Lightspeed eCom (C-Series) management API over HTTP; knows nothing of AWS."""
 
-from lightspeed.catalogue import CATALOGUE, find
+from lightspeed.catalogue.entities import CATALOGUE, find
+from lightspeed.catalogue.model import Action, Endpoint, Filter, Operation
 from lightspeed.client import Client, Page, Written
 from lightspeed.connection import CLUSTERS, Connection
-from lightspeed.endpoints import Action, Endpoint, Filter, Operation
 from lightspeed.errors import (
     AnswerLost,
     ApiError,
@@ -24,8 +24,8 @@ from lightspeed.errors import (
     UnknownLanguage,
     UnsupportedOperation,
 )
-from lightspeed.parameters import PAGE_LIMIT, Parameters, Request, build_request
 from lightspeed.quota import Clock, Quota, QuotaWindow, SystemClock
+from lightspeed.request import PAGE_LIMIT, Parameters, Request, build_request
 from lightspeed.transport import Response, Transport
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 import os
 
-from lightspeed.cli import INTERRUPTED, TERMINATED, main
+from lightspeed.cli.main import INTERRUPTED, TERMINATED, main
 
 status = main()
 if status in (INTERRUPTED, TERMINATED):

@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import msgspec
 
-from lightspeed import envelope
-from lightspeed.catalogue import find
+from lightspeed import response as envelope
+from lightspeed.catalogue.entities import find
 from lightspeed.errors import UnexpectedResponse
-from lightspeed.parameters import PAGE_LIMIT, Parameters, Request, build_request
+from lightspeed.request import PAGE_LIMIT, Parameters, Request, build_request
 from lightspeed.transport import Facts, Response, Transport, api_error, redacted_words
 
 _Found = TypeVar("_Found")

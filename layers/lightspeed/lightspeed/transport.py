@@ -30,7 +30,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
-from lightspeed import envelope
+from lightspeed import response as envelope
 from lightspeed.connection import Connection
 from lightspeed.errors import (
     AnswerLost,
@@ -47,8 +47,8 @@ from lightspeed.errors import (
     UnexpectedResponse,
     UnknownLanguage,
 )
-from lightspeed.parameters import Request
 from lightspeed.quota import Clock, Pacer, Quota, SystemClock
+from lightspeed.request import Request
 
 ATTEMPTS = 4
 """The first try and three more."""

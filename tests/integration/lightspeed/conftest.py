@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lightspeed import Client, Connection, Parameters, Request, Transport
-from lightspeed.cli import main
+from lightspeed.cli.main import main
 from tests.shop import Clock, Shop
 
 MONDAY_SIX = 1_795_413_600

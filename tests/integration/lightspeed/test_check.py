@@ -15,7 +15,7 @@ from lightspeed import (
     UnexpectedResponse,
     UnknownLanguage,
 )
-from lightspeed.check import check, diagnosis
+from lightspeed.connection_check import check, diagnosis
 from tests.integration.lightspeed.conftest import Connect
 from tests.shop import Fault, Shop
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lightspeed import CATALOGUE
-from lightspeed.cli import main
+from lightspeed.cli.main import main
 from tests.integration.lightspeed.conftest import MONDAY_SIX, Run, SharedClock, problem, settings_of
 from tests.shop import Fault, Shop
 from tests.shop import Request as Seen

@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 
-from lightspeed.cli import main
+from lightspeed.cli.main import main
 from tests.integration.lightspeed.conftest import Run, SharedClock, problem, standard_input
 from tests.shop import Fault, Shop
 

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from lightspeed import Client
-from lightspeed.catalogue import find
-from lightspeed.parameters import Parameters
-from lightspeed.progress import Progress
-from lightspeed.reading import ListReader
+from lightspeed.catalogue.entities import find
+from lightspeed.listing.checkpoint import Progress
+from lightspeed.listing.reader import ListReader
+from lightspeed.request import Parameters
 from tests.integration.lightspeed.conftest import Connect, Run, SharedClock, problem
 from tests.shop import Fault, Shop
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import lightspeed
-from lightspeed.output import to_standard_output
+from lightspeed.cli.output import to_standard_output
 from tests.integration.lightspeed.conftest import settings_of
 from tests.shop import Fault, Shop
 

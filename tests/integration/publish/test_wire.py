@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lightspeed import CATALOGUE, Client, Connection, Endpoint, Response, SystemClock, Transport
-from lightspeed.parameters import Request
+from lightspeed.request import Request
 from publish.attachments import takes_file
 from publish.request import publish_request
 from publish.service import Publication

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from lightspeed import CATALOGUE, Endpoint, UnknownEntity, find
-from lightspeed.endpoints import Confidence, FilterType
+from lightspeed.catalogue.model import Confidence, FilterType
 
 ROWS = [pytest.param(row, id=row.name) for row in CATALOGUE.values()]
 STANDARD = ("list", "get", "count", "create", "update", "delete")

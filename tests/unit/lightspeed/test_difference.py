@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from lightspeed.difference import difference, same
+from lightspeed.writing.diff import difference, same
 
 BRAND = {"resource": {"id": 7, "url": "brands/7", "link": "https://shop/nl/brands/7.json"}}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from lightspeed import Endpoint, UnsupportedOperation, find
-from lightspeed.describe import describe
+from lightspeed.catalogue.describe import describe
 
 
 def test_standard_operations_follow_from_the_path() -> None:

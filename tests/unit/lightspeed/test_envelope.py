@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightspeed import CATALOGUE, Endpoint, find
-from lightspeed.envelope import (
+from lightspeed.response import (
     EnvelopeError,
     ErrorInside,
     count,

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lightspeed.estimate import ASSUMED_PAGE_SECONDS, Estimate, estimate
-from lightspeed.prices import MEMORY_MB, cents
+from lightspeed.estimate.estimate import ASSUMED_PAGE_SECONDS, Estimate, estimate
+from lightspeed.estimate.prices import MEMORY_MB, cents
+from lightspeed.estimate.simulation import INVOCATION_SECONDS, Reading
 from lightspeed.quota import Quota, QuotaWindow
-from lightspeed.virtual_run import INVOCATION_SECONDS, Reading
 
 FRESH = Quota(
     (

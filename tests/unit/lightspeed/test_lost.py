@@ -11,8 +11,8 @@ from lightspeed import (
     ServerError,
     UnexpectedResponse,
 )
-from lightspeed.lost import advice, may_have_acted
 from lightspeed.transport import Facts
+from lightspeed.writing.ambiguous import advice, may_have_acted
 
 FACTS: Facts = {"method": "POST", "path": "/nl/tags.json"}
 

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lightspeed import InvalidParameters, Parameters, Request, UnsupportedOperation, build_request, find
-from lightspeed.parameters import format_time, parse_time
+from lightspeed.request import format_time, parse_time
 
 
 def build(entity: str, operation: str, parameters: Parameters | None = None, **settings: str) -> Request:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lightspeed import progress
-from lightspeed.progress import Ids, Progress
+from lightspeed.listing import checkpoint as progress
+from lightspeed.listing.checkpoint import Ids, Progress
 
 
 def resumed(ids: Ids, read: int) -> Progress:

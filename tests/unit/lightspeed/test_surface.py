@@ -96,9 +96,9 @@ def test_only_the_command_line_imports_the_command_line(module: Path) -> None:
 
 
 def test_importing_the_package_loads_nothing_of_the_command_line_or_aws() -> None:
-    program = "import lightspeed, lightspeed.check, sys; print(*sys.modules)"
+    program = "import lightspeed, lightspeed.connection_check, sys; print(*sys.modules)"
     loaded = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
     ).stdout.split()
 
-    assert not {"argparse", "lightspeed.cli", "lightspeed.arguments", "boto3", "botocore"} & set(loaded)
+    assert not {"argparse", "lightspeed.cli.main", "lightspeed.cli.arguments", "boto3", "botocore"} & set(loaded)

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from lightspeed import Client, Connection, Parameters, Request, Response, Transport, find
-from lightspeed.keys import Keys
-from lightspeed.match import Match
+from lightspeed.writing.key_index import Keys
+from lightspeed.writing.natural_key import Match
 
 ENDPOINT = find("variants")
 

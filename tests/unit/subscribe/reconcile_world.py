@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from lightspeed import Client, Connection, NotFound, Request, Response, Transport, find
-from lightspeed.parameters import format_time
 from lightspeed.quota import Quota, QuotaWindow
+from lightspeed.request import format_time
 from subscribe.checks import subscribe_request
 from subscribe.landing import Bucket
 from subscribe.reconcile.index import epoch

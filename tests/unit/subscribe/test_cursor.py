@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from connector.errors import RequestError
-from lightspeed.progress import Progress
+from lightspeed.listing.checkpoint import Progress
 from subscribe import cursor
 from subscribe.cursor import RunState
 from subscribe.landing import Part

@@ -9,7 +9,7 @@ import pytest
 from connector.errors import RequestError
 from connector.transform import Transformers
 from lightspeed import Parameters
-from lightspeed.records import Window
+from lightspeed.listing.records import Window
 from subscribe.checks import subscribe_request
 from subscribe.plan import Read, languages_of, plan_reads, window_of
 

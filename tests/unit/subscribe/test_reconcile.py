@@ -13,8 +13,8 @@ from lightspeed import (
     PermissionDenied,
     ServerError,
     UnknownLanguage,
-    reading,
 )
+from lightspeed.listing import reader as reading
 from tests.unit.subscribe.reconcile_world import World
 
 INDEX = "state/connection=default/reviews.ids.jsonl.gz"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from connector.errors import RunInProgress
-from lightspeed import reading
+from lightspeed.listing import reader as reading
 from tests.property.world import Killed
 from tests.unit.subscribe.reconcile_world import World
 

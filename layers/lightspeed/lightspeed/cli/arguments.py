@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from lightspeed.cli.output import STANDARD_OUTPUT
 from lightspeed.connection import Connection
 from lightspeed.errors import InvalidConnection
-from lightspeed.output import STANDARD_OUTPUT
-from lightspeed.parameters import Parameters
+from lightspeed.request import Parameters
 
 Run = Callable[[argparse.Namespace], None]
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 from urllib.parse import quote
 
-from lightspeed.endpoints import Endpoint, FilterType, Operation
+from lightspeed.catalogue.model import Endpoint, FilterType, Operation
 from lightspeed.errors import InvalidParameters
 
 PAGE_LIMIT = 250

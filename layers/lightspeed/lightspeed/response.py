@@ -11,7 +11,7 @@ import re
 
 import msgspec
 
-from lightspeed.endpoints import Endpoint
+from lightspeed.catalogue.model import Endpoint
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LISTS = msgspec.json.Decoder(dict[str, list[msgspec.Raw]])

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from lightspeed.gate import UNBOUNDED
-from lightspeed.parameters import PAGE_LIMIT
+from lightspeed.listing.budget import UNBOUNDED
+from lightspeed.listing.reader import BATCH, PARENTS_AT_ONCE, THREADS
 from lightspeed.quota import REQUESTS_PER_SECOND
-from lightspeed.reading import BATCH, PARENTS_AT_ONCE, THREADS
+from lightspeed.request import PAGE_LIMIT
 
 INVOCATION_SECONDS = 900
 """The longest that one invocation lasts, as the template sets it."""

@@ -11,16 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client
-from lightspeed.endpoints import Endpoint
-from lightspeed.parameters import PAGE_LIMIT, Parameters
-from lightspeed.prices import PRICES, cents
+from lightspeed.estimate.prices import PRICES, cents
+from lightspeed.estimate.simulation import Operation, Reading, VirtualRun, VirtualWindow
+from lightspeed.listing.reader import BATCH
+from lightspeed.listing.records import Window
+from lightspeed.listing.settled import SKEW
+from lightspeed.listing.window import closed_window
 from lightspeed.quota import Quota, QuotaWindow
-from lightspeed.reading import BATCH
-from lightspeed.records import Window
-from lightspeed.settled import SKEW
-from lightspeed.virtual_run import Operation, Reading, VirtualRun, VirtualWindow
-from lightspeed.windows import closed_window
+from lightspeed.request import PAGE_LIMIT, Parameters
 
 ASSUMED_PAGE_SECONDS = 0.5
 """How long a page takes where nothing was counted, so that nothing could be measured."""

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client
-from lightspeed.endpoints import Endpoint
-from lightspeed.match import Match, concerns_key, field_names, keys_of
-from lightspeed.parameters import PAGE_LIMIT, Parameters
+from lightspeed.request import PAGE_LIMIT, Parameters
+from lightspeed.writing.natural_key import Match, concerns_key, field_names, keys_of
 
 
 class Keys:

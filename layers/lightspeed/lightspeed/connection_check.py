@@ -21,8 +21,8 @@ from lightspeed.errors import (
     UnexpectedResponse,
     UnknownLanguage,
 )
-from lightspeed.parameters import PAGE_LIMIT, Parameters, Request
 from lightspeed.quota import QuotaWindow
+from lightspeed.request import PAGE_LIMIT, Parameters, Request
 
 
 @dataclass(frozen=True, slots=True)

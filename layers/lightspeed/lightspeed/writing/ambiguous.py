@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lightspeed.errors import AnswerLost, LightspeedError, ServerError, UnexpectedResponse
-from lightspeed.parameters import Parameters, Request
+from lightspeed.request import Parameters, Request
 
 _ACTIONS = {
     ("quotes", "convert"): "look whether quote {id} has become an order",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass, field
 
-from lightspeed.parameters import PAGE_LIMIT
+from lightspeed.request import PAGE_LIMIT
 
 TAIL = 4000
 """How many ids are carried from one process to the next."""

@@ -7,11 +7,11 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client
-from lightspeed.difference import identities
-from lightspeed.endpoints import Endpoint
 from lightspeed.errors import InvalidParameters
-from lightspeed.parameters import PAGE_LIMIT, Parameters
+from lightspeed.request import PAGE_LIMIT, Parameters
+from lightspeed.writing.diff import identities
 
 _FIELDS = {"article_code": "articleCode"}
 """Filters whose name is not the field's."""

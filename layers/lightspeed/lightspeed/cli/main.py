@@ -17,16 +17,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NoReturn
 
-from lightspeed.arguments import CommandError, build_parser
-from lightspeed.catalogue import CATALOGUE, find
-from lightspeed.check import Report, check, diagnosis
-from lightspeed.describe import describe
-from lightspeed.endpoints import Endpoint
+from lightspeed.catalogue.describe import describe
+from lightspeed.catalogue.entities import CATALOGUE, find
+from lightspeed.catalogue.model import Endpoint
+from lightspeed.cli.arguments import CommandError, build_parser
+from lightspeed.cli.output import STANDARD_OUTPUT, json_text, note, print_record, to_standard_output
+from lightspeed.cli.session import open_client, prepare
+from lightspeed.cli.write import NotPrinted, OutcomeUnknown, act, write
+from lightspeed.connection_check import Report, check, diagnosis
 from lightspeed.errors import CatalogueError, InvalidConnection, LightspeedError, RateLimited
-from lightspeed.output import STANDARD_OUTPUT, json_text, note, print_record, to_standard_output
-from lightspeed.prepared import open_client, prepare
 from lightspeed.quota import Clock, SystemClock
-from lightspeed.write_command import NotPrinted, OutcomeUnknown, act, write
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C."""
@@ -135,13 +135,13 @@ def _count(arguments: argparse.Namespace) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    from lightspeed.list_command import print_all, print_page  # noqa: PLC0415 - the other commands do not pay for it
+    from lightspeed.cli.list import print_all, print_page  # noqa: PLC0415 - the other commands do not pay for it
 
     (print_all if arguments.all else print_page)(arguments)
 
 
 def _plan(arguments: argparse.Namespace) -> None:
-    from lightspeed.plan_command import plan_text, planned  # noqa: PLC0415 - the other commands do not pay for it
+    from lightspeed.cli.plan import plan_text, planned  # noqa: PLC0415 - the other commands do not pay for it
 
     client = open_client(arguments, arguments.clock)
     now = datetime.fromtimestamp((arguments.clock or SystemClock()).time(), UTC)

@@ -9,16 +9,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from lightspeed.arguments import CommandError
-from lightspeed.catalogue import find
-from lightspeed.difference import difference
+from lightspeed.catalogue.entities import find
+from lightspeed.cli.arguments import CommandError
+from lightspeed.cli.output import json_lines, note, print_record
+from lightspeed.cli.session import Prepared, prepare
 from lightspeed.errors import LightspeedError
-from lightspeed.lost import advice, may_have_acted
-from lightspeed.match import Match, record_fields
-from lightspeed.output import json_lines, note, print_record
-from lightspeed.parameters import Parameters
-from lightspeed.prepared import Prepared, prepare
-from lightspeed.preview import preview
+from lightspeed.request import Parameters
+from lightspeed.writing.ambiguous import advice, may_have_acted
+from lightspeed.writing.diff import difference
+from lightspeed.writing.dry_run import preview
+from lightspeed.writing.natural_key import Match, record_fields
 
 _DONE = {"create": "created", "update": "updated", "delete": "deleted"}
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from lightspeed.arguments import CommandError, read_parameters
-from lightspeed.catalogue import find, parent_of
+from lightspeed.catalogue.entities import find, parent_of
+from lightspeed.catalogue.model import Endpoint
+from lightspeed.cli.arguments import CommandError, read_parameters
 from lightspeed.client import Client
-from lightspeed.endpoints import Endpoint
-from lightspeed.estimate import Counter, Estimate, Span, estimate
-from lightspeed.parameters import Parameters, format_time, parse_time
-from lightspeed.virtual_run import Operation
+from lightspeed.estimate.estimate import Counter, Estimate, Span, estimate
+from lightspeed.estimate.simulation import Operation
+from lightspeed.request import Parameters, format_time, parse_time
 
 EVERY = "*"
 """Written in place of a parent's id: every parent that the run reads."""

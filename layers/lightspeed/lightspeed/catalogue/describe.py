@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lightspeed.endpoints import Endpoint
+from lightspeed.catalogue.model import Endpoint
 
 
 def describe(endpoint: Endpoint) -> dict[str, object]:

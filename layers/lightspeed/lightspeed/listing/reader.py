@@ -29,13 +29,13 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Generic, TypeVar
 
+from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client
-from lightspeed.endpoints import Endpoint
 from lightspeed.errors import LightspeedError
-from lightspeed.gate import Gate, Open
-from lightspeed.parameters import PAGE_LIMIT, Parameters, Request
-from lightspeed.progress import Ids, Progress
-from lightspeed.records import Heads, Record, Window
+from lightspeed.listing.budget import Gate, Open
+from lightspeed.listing.checkpoint import Ids, Progress
+from lightspeed.listing.records import Heads, Record, Window
+from lightspeed.request import PAGE_LIMIT, Parameters, Request
 from lightspeed.transport import too_large
 
 THREADS = 10

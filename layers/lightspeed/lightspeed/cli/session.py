@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from lightspeed.arguments import read_connection, read_parameters
-from lightspeed.catalogue import find
+from lightspeed.catalogue.entities import find
+from lightspeed.catalogue.model import Endpoint
+from lightspeed.cli.arguments import read_connection, read_parameters
 from lightspeed.client import Client
-from lightspeed.endpoints import Endpoint
-from lightspeed.parameters import Parameters, Request
 from lightspeed.quota import Clock
+from lightspeed.request import Parameters, Request
 from lightspeed.transport import PATIENCE_SECONDS, Transport
 
 

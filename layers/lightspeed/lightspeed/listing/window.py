@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from lightspeed.endpoints import Endpoint
-from lightspeed.parameters import parse_time
-from lightspeed.records import Window
+from lightspeed.catalogue.model import Endpoint
+from lightspeed.listing.records import Window
+from lightspeed.request import parse_time
 
 _CANNOT_LET_ROWS_IN = ("limit", "fields", "since_id", "created_at_min", "created_at_max")
 

@@ -12,21 +12,21 @@ from queue import Queue
 from threading import Thread
 from typing import BinaryIO
 
-from lightspeed.arguments import CommandError, read_parameters
-from lightspeed.catalogue import find
+from lightspeed.catalogue.entities import find
+from lightspeed.catalogue.model import Endpoint
+from lightspeed.cli.arguments import CommandError, read_parameters
+from lightspeed.cli.output import ProgressLine, note, open_output, to_standard_output
+from lightspeed.cli.session import open_client, prepare
 from lightspeed.client import Client
-from lightspeed.endpoints import Endpoint
-from lightspeed.gate import UNBOUNDED
-from lightspeed.output import ProgressLine, note, open_output, to_standard_output
-from lightspeed.parameters import Parameters
-from lightspeed.prepared import open_client, prepare
-from lightspeed.progress import Progress
+from lightspeed.listing.budget import UNBOUNDED
+from lightspeed.listing.checkpoint import Progress
+from lightspeed.listing.reader import CONNECTIONS, TRANSFORMED_BATCH, ListReader
+from lightspeed.listing.records import Record
+from lightspeed.listing.settled import begin, settled_time
+from lightspeed.listing.window import closed_window, unheeded
 from lightspeed.quota import Clock, SystemClock
-from lightspeed.reading import CONNECTIONS, TRANSFORMED_BATCH, ListReader
-from lightspeed.records import Record
-from lightspeed.settled import begin, settled_time
+from lightspeed.request import Parameters
 from lightspeed.transport import Transport
-from lightspeed.windows import closed_window, unheeded
 
 PATIENCE_SECONDS = 330.0
 """A whole list waits out the shortest quota window, five minutes, but no longer one."""

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from lightspeed.parameters import format_time, parse_time
+from lightspeed.request import format_time, parse_time
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from lightspeed.endpoints import Action, Endpoint, Filter
+from lightspeed.catalogue.model import Action, Endpoint, Filter
 from lightspeed.errors import UnknownEntity
 
 PHP = "github:SEOshop/API-PHP-Client src/WebshopappApiClient.php @2826fd2 (v1.9.1, the vendor's client)"

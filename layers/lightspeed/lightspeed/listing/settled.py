@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from lightspeed.client import Client
+from lightspeed.listing.reader import ListReader
 from lightspeed.quota import Clock
-from lightspeed.reading import ListReader
 
 SETTLE = timedelta(seconds=5)
 """How far behind the shop's clock a window ends, so that what it holds is settled."""

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from lightspeed.catalogue import find
+from lightspeed.catalogue.entities import find
 from lightspeed.client import Client
-from lightspeed.difference import difference
 from lightspeed.errors import NotFound, UnknownLanguage
-from lightspeed.match import Match, record_fields
-from lightspeed.parameters import Parameters, Request
+from lightspeed.request import Parameters, Request
+from lightspeed.writing.diff import difference
+from lightspeed.writing.natural_key import Match, record_fields
 
 Build = Callable[[str, Parameters], Request]
 """Builds the request of an operation."""

@@ -1,0 +1,1 @@
+"""Estimate the requests, minutes and cost of a run before it starts."""

@@ -1,0 +1,1 @@
+"""Read a whole list without missing a record, while the shop changes."""
