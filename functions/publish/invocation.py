@@ -6,8 +6,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from connector.events import flaw
 from connector.observability import count, logger
+from connector.validation import flaw
 from lightspeed import Client
 from publish.item import Entry
 from publish.outcome import REFUSALS, Outcome, Result, shown

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from connector.errors import ConnectorError, OutOfTime, RequestError
-from connector.events import parsed
+from connector.validation import parsed
 from lightspeed import ServerError, TransportError
 from publish.batch import Batch
 from publish.item import Entry

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from connector.errors import IdempotencyConflict, OutOfTime, RequestError, TransformError
-from connector.events import parsed
 from connector.observability import logger
+from connector.validation import parsed
 from lightspeed import CatalogueError, InvalidRequest, NotFound, RateLimited, UnknownLanguage, find
 from publish.batch import Batch
 from publish.item import Entry

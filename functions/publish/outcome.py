@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from connector.errors import ConnectorError
 from connector.observability import logger
-from connector.problems import problem
+from connector.problem_details import problem
 from lightspeed import LightspeedError
 
 Result = dict[str, Any]

@@ -7,8 +7,8 @@ from typing import Annotated
 import msgspec
 
 from connector.errors import RequestError
-from connector.events import EventParameters, decode
 from connector.transform import checked
+from connector.validation import EventParameters, decode
 from lightspeed import Endpoint, UnsupportedOperation, find
 from lightspeed.writing.natural_key import check_names
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from connector.observability import logger
-from connector.problems import problem
+from connector.problem_details import problem
 from lightspeed import RateLimited
 from publish.outcome import Outcome
 

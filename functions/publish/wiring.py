@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from connector.bootstrap import Aws, Shops
+from connector.clients import Aws, Shops
 from connector.settings import Settings
 from connector.transform import BucketLibrary
 from lightspeed import Clock, SystemClock

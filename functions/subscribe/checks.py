@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from connector.errors import RequestError
-from connector.events import decode
 from connector.transform import checked
+from connector.validation import decode
 from lightspeed import Endpoint
 from lightspeed.catalogue.entities import parent_of
 from lightspeed.request import format_time, parse_time

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from connector.events import EventParameters
+from connector.validation import EventParameters
 from lightspeed import Endpoint, find
 
 EVERY = "*"

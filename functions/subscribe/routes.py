@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from connector.errors import SettingsError, UnknownRun
 from connector.http import json_body, prefers_async, resolver, respond_json
-from connector.problems import problem
+from connector.problem_details import problem
 from connector.transform.routes import register as register_transform
 from lightspeed import CATALOGUE, PAGE_LIMIT, LightspeedError, RateLimited, find
 from lightspeed.catalogue.describe import describe

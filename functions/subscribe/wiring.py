@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from connector.bootstrap import Aws, Shops
+from connector.clients import Aws, Shops
 from connector.observability import count, logger
 from connector.settings import Settings
 from connector.transform import BucketLibrary

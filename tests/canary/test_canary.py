@@ -20,7 +20,7 @@ import pytest
 import authorizer.app
 import publish.app
 import publish.wiring
-from connector.bootstrap import Aws
+from connector.clients import Aws
 from tests.integration.subscribe.bundle import Bundle, Context, Json, http_event, quote_event
 from tests.shop import Fault, Shop
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from connector.transform.functions import FUNCTIONS
+from connector.transform.engine.functions import FUNCTIONS
 
 _NAMES = st.sampled_from(["a", "b", "id", "path", "query", "payload", "lines", "`odd name`", "nothing"])
 _LITERALS = st.sampled_from(

@@ -6,8 +6,8 @@ import pytest
 
 from connector.transform import Limits, Scope, Transformers
 from connector.transform.__main__ import Folder, main
-from connector.transform.numbers import loads
-from connector.transform.values import dumps
+from connector.transform.engine.numbers import loads
+from connector.transform.engine.values import dumps
 from lightspeed import Parameters, find
 from lightspeed.request import build_request
 

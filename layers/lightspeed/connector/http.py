@@ -10,9 +10,9 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.exceptions import BotoCoreError, ClientError
 
 from connector.errors import ConnectorError, RequestError
-from connector.events import parsed
 from connector.observability import logger
-from connector.problems import problem
+from connector.problem_details import problem
+from connector.validation import parsed
 from lightspeed import LightspeedError
 
 

@@ -8,7 +8,7 @@ import pytest
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import ClientError
 
-from connector.bootstrap import Aws, Shops
+from connector.clients import Aws, Shops
 from connector.connections import Connections
 from connector.errors import RequestError, UnknownConnection
 from connector.settings import Settings

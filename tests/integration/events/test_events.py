@@ -10,7 +10,7 @@ from unittest.mock import ANY
 import pytest
 
 import publish.wiring
-from connector.bootstrap import Aws
+from connector.clients import Aws
 from tests.integration.subscribe.bundle import Bundle, Context
 
 EVENTS = Path(__file__).parents[3] / "events"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from connector.bootstrap import Aws
+from connector.clients import Aws
 from connector.observability import logger
 from connector.settings import Settings
 from publish.app import handle

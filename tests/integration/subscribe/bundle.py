@@ -13,7 +13,7 @@ import pytest
 from moto import mock_aws
 
 import lightspeed.transport
-from connector.bootstrap import Aws
+from connector.clients import Aws
 from connector.settings import Settings
 from subscribe import wiring
 from subscribe.app import lambda_handler

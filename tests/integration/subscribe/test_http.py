@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connector.bootstrap import Aws
+from connector.clients import Aws
 from subscribe import routes
 from tests.integration.subscribe.bundle import Answer, Bundle, http_event, quote_event
 from tests.shop import Fault

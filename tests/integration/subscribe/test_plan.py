@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import subscribe.fanout
-from connector.bootstrap import Aws
+from connector.clients import Aws
 from connector.errors import RequestError
 from lightspeed import InvalidParameters
 from tests.integration.subscribe.bundle import Bundle, Json, SharedClock, make_bundle, quote_event

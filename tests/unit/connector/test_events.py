@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from connector.errors import RequestError
-from connector.events import MOST_LEVELS, EventParameters, decode
+from connector.validation import MOST_LEVELS, EventParameters, decode
 
 
 class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from connector.errors import TransformError
-from connector.transform.bounds import Limits
-from connector.transform.rejected import REJECTED_SHARE, TooManyRejected, check_rejected
-from connector.transform.scope import Given, Outcome, Scope
-from connector.transform.stored import BucketLibrary, Library, NotStored
+from connector.transform.context import Given, Outcome, Scope
+from connector.transform.engine.limits import Limits
+from connector.transform.library import BucketLibrary, Library, NotStored
+from connector.transform.rejects import REJECTED_SHARE, TooManyRejected, check_rejected
 
 if TYPE_CHECKING:
-    from connector.transform.apply import Transformers
+    from connector.transform.transformer import Transformers
 
 __all__ = [
     "REJECTED_SHARE",
@@ -39,7 +39,7 @@ def __getattr__(name: str) -> Any:
     """Import the engine when it is asked for."""
     if name != "Transformers":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from connector.transform.apply import Transformers  # noqa: PLC0415 - dear at a cold start
+    from connector.transform.transformer import Transformers  # noqa: PLC0415 - dear at a cold start
 
     return Transformers
 
@@ -57,7 +57,7 @@ def load(given: Given, library: Library | None = None, limits: Limits | None = N
     """
     if not given:
         return None
-    from connector.transform.apply import Transformers  # noqa: PLC0415 - dear at a cold start
+    from connector.transform.transformer import Transformers  # noqa: PLC0415 - dear at a cold start
 
     return Transformers(given, library, limits)
 
@@ -70,6 +70,6 @@ def checked(given: Given) -> list[str | Mapping[str, str]]:
     """
     if given is None:
         return []
-    from connector.transform import apply  # noqa: PLC0415 - dear at a cold start
+    from connector.transform import transformer  # noqa: PLC0415 - dear at a cold start
 
-    return apply.checked(given)
+    return transformer.checked(given)

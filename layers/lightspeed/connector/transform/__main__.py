@@ -12,10 +12,10 @@ from typing import Any, TextIO
 import msgspec
 
 from connector.errors import RequestError, TransformError
-from connector.transform.messages import caret
-from connector.transform.numbers import loads
-from connector.transform.stored import NotStored, as_table, checked_name
-from connector.transform.trial import KINDS, steps_of
+from connector.transform.engine.errors import caret
+from connector.transform.engine.numbers import loads
+from connector.transform.library import NotStored, as_table, checked_name
+from connector.transform.tester import KINDS, steps_of
 
 _DESCRIPTION = (
     """Apply JSONata expressions to a sample and print what each of them returns, or the error under a caret."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from connector.errors import TransformError
-from connector.events import decode
 from connector.http import json_body, respond_json
-from connector.problems import problem
-from connector.transform.stored import Library
+from connector.problem_details import problem
+from connector.transform.library import Library
+from connector.validation import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ def answer(event: object, library: Library) -> dict[str, Any]:
         RequestError: The event is malformed.
         TransformError: An expression fails.
     """
-    from connector.transform.trial import trial  # noqa: PLC0415 - the engine is dear at a cold start
+    from connector.transform.tester import trial  # noqa: PLC0415 - the engine is dear at a cold start
 
     request = decode(TransformRequest, event)
     return trial(
@@ -84,7 +84,7 @@ def _respond(event: object, library: Library) -> Response[Any]:
     try:
         return respond_json(200, msgspec.json.encode(answer(event, library)).decode())
     except TransformError as error:
-        from connector.transform.messages import caret, line_and_column  # noqa: PLC0415 - the same
+        from connector.transform.engine.errors import caret, line_and_column  # noqa: PLC0415 - the same
 
         status, headers, body = problem(error)
         line, column = line_and_column(error.expression, error.position)

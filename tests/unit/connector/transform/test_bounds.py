@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connector.transform import Limits, Scope, TransformError, Transformers
-from connector.transform.bounds import Meter, Stopped, metered
+from connector.transform.engine.limits import Meter, Stopped, metered
 
 _SCOPE = Scope("main", "orders", "nl", None, "2026-11-23T06:00:00+00:00", "run")
 _BRIEF = Limits(seconds=0.2)

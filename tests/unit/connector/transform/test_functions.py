@@ -6,7 +6,7 @@ import pytest
 from jsonata import Jsonata
 
 from connector.transform import NotStored, Scope, TransformError, Transformers
-from connector.transform.functions import FUNCTIONS
+from connector.transform.engine.functions import FUNCTIONS
 
 _SCOPE = Scope("main", "orders", "nl", None, "2026-11-23T06:00:00+00:00", "run")
 

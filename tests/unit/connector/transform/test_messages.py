@@ -1,7 +1,7 @@
 import pytest
 
 from connector.transform import Scope, TransformError, Transformers
-from connector.transform.messages import caret, line_and_column
+from connector.transform.engine.errors import caret, line_and_column
 
 
 def _error(expression: str) -> TransformError:

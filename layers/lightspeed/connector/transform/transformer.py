@@ -11,16 +11,16 @@ from typing import Any, TypeVar
 from jsonata.utils import Utils
 
 from connector.errors import TransformError
-from connector.transform.bounds import Carried, Limits, Meter, Stopped, metered
-from connector.transform.engine import parse
-from connector.transform.functions import FUNCTIONS
-from connector.transform.messages import failure, shown
-from connector.transform.numbers import loads
-from connector.transform.rejected import rejected_line
-from connector.transform.scope import Given, Outcome, Scope
-from connector.transform.stored import Bare, Library, NotStored, referred_name
-from connector.transform.syntax import nodes
-from connector.transform.values import builtin, dumps_all, plain
+from connector.transform.context import Given, Outcome, Scope
+from connector.transform.engine.engine import parse
+from connector.transform.engine.errors import failure, shown
+from connector.transform.engine.functions import FUNCTIONS
+from connector.transform.engine.limits import Carried, Limits, Meter, Stopped, metered
+from connector.transform.engine.numbers import loads
+from connector.transform.engine.syntax import nodes
+from connector.transform.engine.values import builtin, dumps_all, plain
+from connector.transform.library import Bare, Library, NotStored, referred_name
+from connector.transform.rejects import rejected_line
 from lightspeed import Parameters
 
 MOST_EXPRESSIONS = 50

@@ -17,11 +17,11 @@ from typing import Any
 from jsonata import JException, Jsonata
 from jsonata.utils import Utils
 
-from connector.transform.bounds import Limits, Meter, Stopped, metered
-from connector.transform.functions import FUNCTIONS
-from connector.transform.messages import failure, shown
-from connector.transform.syntax import compiled_pattern, plain_path
-from connector.transform.values import clone, look_up
+from connector.transform.engine.errors import failure, shown
+from connector.transform.engine.functions import FUNCTIONS
+from connector.transform.engine.limits import Limits, Meter, Stopped, metered
+from connector.transform.engine.syntax import compiled_pattern, plain_path
+from connector.transform.engine.values import clone, look_up
 
 EXPRESSION_CHARACTERS = 64 * 1024
 """The longest expression that is read."""

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from connector.errors import RequestError, TransformError
-from connector.transform.apply import Transformers
-from connector.transform.bounds import Limits
-from connector.transform.scope import Given, Scope
-from connector.transform.stored import Library
-from connector.transform.values import dumps
+from connector.transform.context import Given, Scope
+from connector.transform.engine.limits import Limits
+from connector.transform.engine.values import dumps
+from connector.transform.library import Library
+from connector.transform.transformer import Transformers
 
 KINDS = ("record", "parameters")
 

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from jsonata.utils import Utils
 
-from connector.transform.bounds import Limits, Meter, Stopped
-from connector.transform.numbers import Exact
+from connector.transform.engine.limits import Limits, Meter, Stopped
+from connector.transform.engine.numbers import Exact
 
 
 class _Writer:

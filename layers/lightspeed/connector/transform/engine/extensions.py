@@ -14,10 +14,10 @@ from jsonata import Jsonata
 from jsonata.functions import Functions
 from jsonata.utils import Utils
 
-from connector.transform.bounds import Meter, Stopped
-from connector.transform.messages import shown
-from connector.transform.numbers import Exact
-from connector.transform.values import written
+from connector.transform.engine.errors import shown
+from connector.transform.engine.limits import Meter, Stopped
+from connector.transform.engine.numbers import Exact
+from connector.transform.engine.values import written
 
 
 def current_engine() -> Any:

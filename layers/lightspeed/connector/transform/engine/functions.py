@@ -17,7 +17,8 @@ from jsonata import JException, Jsonata
 from jsonata.functions import Functions
 from jsonata.utils import Utils
 
-from connector.transform.extras import (
+from connector.transform.engine.errors import shown
+from connector.transform.engine.extensions import (
     as_text,
     current_engine,
     current_meter,
@@ -27,8 +28,7 @@ from connector.transform.extras import (
     random_source,
     uuid_,
 )
-from connector.transform.messages import shown
-from connector.transform.values import clone, look_up, written
+from connector.transform.engine.values import clone, look_up, written
 
 # fmt: off
 _AS_THEY_ARE = [

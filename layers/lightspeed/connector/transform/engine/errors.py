@@ -12,7 +12,7 @@ from jsonata import JException
 from jsonata.utils import Utils
 
 from connector.errors import TransformError
-from connector.transform.bounds import Stopped
+from connector.transform.engine.limits import Stopped
 
 _TYPES = {"n": "numbers", "s": "strings", "o": "objects", "b": "booleans", "a": "arrays", "f": "functions"}
 _SENTENCES = {
