@@ -35,8 +35,8 @@ _OF_THE_FUNCTIONS = (
     "LOG_LEVEL",
 )
 _KEPT = (
-    ("subscribe.wiring", "wiring"),
-    ("subscribe.routes", "_routes"),
+    ("subscribe.dependencies", "wiring"),
+    ("subscribe.http", "_routes"),
     ("publish.wiring", "wiring"),
     ("publish.routes", "_routes"),
     ("connector.observability", "logger"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from connector.settings import Settings
 from subscribe.checks import subscribe_request
-from subscribe.wiring import wiring
+from subscribe.dependencies import wiring
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """
     held = wiring(Settings.from_env(needs=("BUCKET",)))
     if isinstance(event, dict) and "requestContext" in event:
-        from subscribe.routes import respond  # noqa: PLC0415 - schedules do not pay for HTTP
+        from subscribe.http import respond  # noqa: PLC0415 - schedules do not pay for HTTP
 
         return respond(event, context, held)
     request = subscribe_request(event)

@@ -10,8 +10,8 @@ from connector.validation import decode
 from lightspeed import Endpoint
 from lightspeed.catalogue.entities import parent_of
 from lightspeed.request import format_time, parse_time
+from subscribe.event import EVERY, RUN_ID, SubscribeRequest
 from subscribe.reconcile.rules import reconcile_errors
-from subscribe.request import EVERY, RUN_ID, SubscribeRequest
 
 _SUBSCRIPTION = re.compile(r"[A-Za-z0-9_./=-]{1,200}")
 _LANGUAGE = re.compile(r"[a-z]{2}")

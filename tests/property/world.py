@@ -16,8 +16,8 @@ from requests.structures import CaseInsensitiveDict
 from lightspeed import Client, Connection, Transport
 from lightspeed.listing.reader import CONNECTIONS
 from subscribe.checks import subscribe_request
-from subscribe.landing import Bucket
-from subscribe.service import Subscription
+from subscribe.storage.bucket import Bucket
+from subscribe.sync.run import Subscription
 from tests.property.bucket import MemoryBucket
 from tests.shop import API_KEY, API_SECRET, Clock, ConnectionDropped
 

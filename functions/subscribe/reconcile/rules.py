@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lightspeed import Endpoint
-    from subscribe.request import SubscribeRequest
+    from subscribe.event import SubscribeRequest
 
 DEFAULT_PERCENT = 10.0
 """How much of what is known may be noticed as deleted in one run without a person's word."""

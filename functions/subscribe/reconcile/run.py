@@ -27,8 +27,15 @@ import msgspec
 from connector.errors import RequestError, RunInProgress
 from lightspeed import Client, Clock, RateLimited, ServerError, TransportError
 from lightspeed.listing.checkpoint import Progress
-from subscribe.bounds import PATIENCE_SECONDS, Bounds, Stop
-from subscribe.landing import (
+from subscribe.event import SubscribeRequest
+from subscribe.reconcile.checkpoint import Kept, ReconcileState, Turn, decode, encode
+from subscribe.reconcile.existence import Looks
+from subscribe.reconcile.id_index import Head, Id, Ids, Index, StoredIndex, epoch, iso, lines_of, order
+from subscribe.reconcile.id_list import Listing
+from subscribe.reconcile.manifests import History, entity_prefix
+from subscribe.reconcile.rules import DEFAULT_PERCENT
+from subscribe.run.budget import PATIENCE_SECONDS, Bounds, Stop
+from subscribe.storage.bucket import (
     PART_BYTES,
     AlreadyWritten,
     Bucket,
@@ -38,14 +45,7 @@ from subscribe.landing import (
     run_prefix,
     tombstones_key,
 )
-from subscribe.reconcile.history import History, entity_prefix
-from subscribe.reconcile.index import Head, Id, Ids, Index, StoredIndex, epoch, iso, lines_of, order
-from subscribe.reconcile.listing import Listing
-from subscribe.reconcile.looks import Looks
-from subscribe.reconcile.rules import DEFAULT_PERCENT
-from subscribe.reconcile.state import Kept, ReconcileState, Turn, decode, encode
-from subscribe.request import SubscribeRequest
-from subscribe.service import LEASE, Result
+from subscribe.sync.run import LEASE, Result
 
 LONGEST_INVOCATION_SECONDS = 900
 

@@ -10,7 +10,7 @@ def main() -> None:
     began = time.process_time()
     from connector.observability import logger  # noqa: PLC0415
     from connector.settings import Settings  # noqa: PLC0415
-    from subscribe.wiring import wiring  # noqa: PLC0415
+    from subscribe.dependencies import wiring  # noqa: PLC0415
 
     imported = time.process_time()
     logger()

@@ -15,11 +15,11 @@ from moto import mock_aws
 import lightspeed.transport
 from connector.clients import Aws
 from connector.settings import Settings
-from subscribe import wiring
+from subscribe import dependencies as wiring
 from subscribe.app import lambda_handler
 from subscribe.checks import subscribe_request
 from subscribe.reconcile.run import Reconciliation
-from subscribe.service import Subscription
+from subscribe.sync.run import Subscription
 from tests.shop import Clock, Shop
 
 MONDAY_SIX = 1_795_413_600

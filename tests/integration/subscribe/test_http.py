@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connector.clients import Aws
-from subscribe import routes
+from subscribe import http as routes
 from tests.integration.subscribe.bundle import Answer, Bundle, http_event, quote_event
 from tests.shop import Fault
 

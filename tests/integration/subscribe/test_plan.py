@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-import subscribe.fanout
+import subscribe.sync.children
 from connector.clients import Aws
 from connector.errors import RequestError
 from lightspeed import InvalidParameters
@@ -89,7 +89,7 @@ def test_a_plan_knows_where_the_quota_interrupts_the_run(scarce: Bundle, event: 
 
 def test_a_plan_knows_where_the_quota_interrupts_a_fan_out(scarce: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread, since answers that overtake each other tell an older quota last."""
-    monkeypatch.setattr(subscribe.fanout, "THREADS", 1)
+    monkeypatch.setattr(subscribe.sync.children, "THREADS", 1)
     plan = planned(scarce, lines())
     result, invocations = scarce.run_to_the_end(lines())
 

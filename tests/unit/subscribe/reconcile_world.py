@@ -14,10 +14,10 @@ from lightspeed import Client, Connection, NotFound, Request, Response, Transpor
 from lightspeed.quota import Quota, QuotaWindow
 from lightspeed.request import format_time
 from subscribe.checks import subscribe_request
-from subscribe.landing import Bucket
-from subscribe.reconcile.index import epoch
+from subscribe.reconcile.id_index import epoch
 from subscribe.reconcile.run import Reconciliation
-from subscribe.service import Subscription
+from subscribe.storage.bucket import Bucket
+from subscribe.sync.run import Subscription
 from tests.property.bucket import MemoryBucket
 from tests.property.world import Points, VirtualTime
 

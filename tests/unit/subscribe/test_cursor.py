@@ -8,9 +8,9 @@ import pytest
 
 from connector.errors import RequestError
 from lightspeed.listing.checkpoint import Progress
-from subscribe import cursor
-from subscribe.cursor import RunState
-from subscribe.landing import Part
+from subscribe.run import cursor
+from subscribe.run.cursor import RunState
+from subscribe.storage.bucket import Part
 
 STATE = RunState(
     "run-1",

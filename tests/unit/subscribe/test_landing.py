@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from subscribe.landing import bookmark_key, chunk, manifest_key, part_key, run_key, run_prefix
+from subscribe.storage.bucket import bookmark_key, chunk, manifest_key, part_key, run_key, run_prefix
 
 PREFIX = "raw/connection=default/entity=products.images/language=nl/date=2026-11-23/run=run-1/"
 

@@ -11,7 +11,7 @@ from connector.transform import Transformers
 from lightspeed import Parameters
 from lightspeed.listing.records import Window
 from subscribe.checks import subscribe_request
-from subscribe.plan import Read, languages_of, plan_reads, window_of
+from subscribe.sync.read_plan import Read, languages_of, plan_reads, window_of
 
 START = datetime(2026, 11, 23, 5, tzinfo=UTC)
 END = datetime(2026, 11, 23, 6, tzinfo=UTC)

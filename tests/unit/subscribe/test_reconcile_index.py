@@ -9,8 +9,8 @@ from array import array
 import pytest
 
 from connector.errors import RequestError
-from subscribe.landing import AlreadyWritten, Bucket
-from subscribe.reconcile.index import Head, Id, Ids, Index, StoredIndex, epoch, iso, plain
+from subscribe.reconcile.id_index import Head, Id, Ids, Index, StoredIndex, epoch, iso, plain
+from subscribe.storage.bucket import AlreadyWritten, Bucket
 from tests.property.bucket import MemoryBucket
 
 DAY = 86_400

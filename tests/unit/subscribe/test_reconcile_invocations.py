@@ -12,7 +12,7 @@ from lightspeed import (
     RateLimited,
 )
 from subscribe.checks import subscribe_request
-from subscribe.reconcile.state import decode
+from subscribe.reconcile.checkpoint import decode
 from tests.unit.subscribe.reconcile_world import World
 
 FACTS: Any = {"method": "GET", "path": "/nl/reviews/1.json"}

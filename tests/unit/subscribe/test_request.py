@@ -7,7 +7,7 @@ import pytest
 from connector.errors import RequestError, TransformError
 from lightspeed import UnknownEntity
 from subscribe.checks import subscribe_request
-from subscribe.request import SubscribeRequest
+from subscribe.event import SubscribeRequest
 
 MISTAKES: dict[str, tuple[object, str]] = {
     "no-object": ([], "the event must be a JSON object, not []"),

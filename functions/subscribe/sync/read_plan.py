@@ -12,7 +12,7 @@ from lightspeed import Endpoint, Parameters
 from lightspeed.catalogue.entities import parent_of
 from lightspeed.listing.records import Window
 from lightspeed.listing.window import closed_window
-from subscribe.request import EVERY, SubscribeRequest
+from subscribe.event import EVERY, SubscribeRequest
 
 OVERLAP = timedelta(seconds=60)
 """How far an incremental window reaches back behind its bookmark; what was landed already is dropped."""

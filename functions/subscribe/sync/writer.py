@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from subscribe.cursor import RunState
-from subscribe.landing import Bucket, Chunk, Part, PartWriter, chunk, part_key, rejected_key, run_prefix
-from subscribe.request import SubscribeRequest
+from subscribe.event import SubscribeRequest
+from subscribe.run.cursor import RunState
+from subscribe.storage.bucket import Bucket, Chunk, Part, PartWriter, chunk, part_key, rejected_key, run_prefix
 
 
 class Writer:

@@ -18,12 +18,12 @@ from lightspeed import CATALOGUE, PAGE_LIMIT, LightspeedError, RateLimited, find
 from lightspeed.catalogue.describe import describe
 from lightspeed.connection_check import check, diagnosis
 from subscribe.checks import subscribe_request
-from subscribe.landing import run_key
-from subscribe.request import RUN_ID, SubscribeRequest
-from subscribe.service import NOTED
+from subscribe.event import RUN_ID, SubscribeRequest
+from subscribe.storage.bucket import run_key
+from subscribe.sync.run import NOTED
 
 if TYPE_CHECKING:
-    from subscribe.wiring import Wiring
+    from subscribe.dependencies import Wiring
 
 ANSWER_SECONDS = 22.0
 """How long a call may take before its run goes on in the state machine; API Gateway gives up at 30."""

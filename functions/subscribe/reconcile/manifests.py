@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from subscribe.bounds import Stop
-from subscribe.landing import Bucket
-from subscribe.reconcile.index import Id, Index, epoch, lines_of, plain
+from subscribe.reconcile.id_index import Id, Index, epoch, lines_of, plain
+from subscribe.run.budget import Stop
+from subscribe.storage.bucket import Bucket
 
 _SLACK_SECONDS = 3600
 """How much later than its time a manifest may turn up in a listing; those of this stretch are remembered by key."""

@@ -13,11 +13,11 @@ from lightspeed.listing.reader import ListReader
 from lightspeed.listing.records import Record, Window
 from lightspeed.listing.settled import begin, settled_time
 from lightspeed.request import parse_time
-from subscribe.bounds import Bounds
-from subscribe.landing import chunk
-from subscribe.reconcile.index import Id, Ids, iso, lines_of
-from subscribe.reconcile.state import Kept, ReconcileState
-from subscribe.request import SubscribeRequest
+from subscribe.event import SubscribeRequest
+from subscribe.reconcile.checkpoint import Kept, ReconcileState
+from subscribe.reconcile.id_index import Id, Ids, iso, lines_of
+from subscribe.run.budget import Bounds
+from subscribe.storage.bucket import chunk
 
 
 class Listing:

@@ -12,8 +12,8 @@ import msgspec
 from connector.errors import RequestError, RunInProgress
 from lightspeed.listing.checkpoint import Progress
 from lightspeed.request import parse_time
-from subscribe.landing import AlreadyWritten, Bucket, kept_key, turn_key
-from subscribe.reconcile.index import Id, iso
+from subscribe.reconcile.id_index import Id, iso
+from subscribe.storage.bucket import AlreadyWritten, Bucket, kept_key, turn_key
 
 VERSION = 2
 

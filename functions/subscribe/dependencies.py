@@ -11,9 +11,9 @@ from connector.observability import count, logger
 from connector.settings import Settings
 from connector.transform import BucketLibrary
 from lightspeed import SystemClock
-from subscribe.landing import Bucket
-from subscribe.request import SubscribeRequest
-from subscribe.service import Result, Subscription
+from subscribe.event import SubscribeRequest
+from subscribe.storage.bucket import Bucket
+from subscribe.sync.run import Result, Subscription
 
 if TYPE_CHECKING:
     from subscribe.reconcile.run import Reconciliation
@@ -59,7 +59,7 @@ class Wiring:
 
     def plan(self, request: SubscribeRequest, run_id: str, remaining_seconds: Callable[[], float]) -> dict[str, Any]:
         """Say what a run would take; nothing is landed or written."""
-        from subscribe.preview import preview  # noqa: PLC0415 - runs do not pay for it
+        from subscribe.estimate import preview  # noqa: PLC0415 - runs do not pay for it
 
         return preview(
             request,

@@ -15,14 +15,14 @@ from lightspeed.listing.records import Record
 from lightspeed.listing.settled import begin
 from lightspeed.listing.window import unheeded
 from lightspeed.request import parse_time
-from subscribe.bounds import Bounds
-from subscribe.cursor import RunState
-from subscribe.digest import Digest
-from subscribe.fanout import Children
-from subscribe.landing import Chunk
-from subscribe.plan import Read, window_of
-from subscribe.request import SubscribeRequest
-from subscribe.writer import Writer
+from subscribe.event import SubscribeRequest
+from subscribe.run.budget import Bounds
+from subscribe.run.cursor import RunState
+from subscribe.storage.bucket import Chunk
+from subscribe.sync.children import Children
+from subscribe.sync.processor import Digest
+from subscribe.sync.read_plan import Read, window_of
+from subscribe.sync.writer import Writer
 
 _HEAD_FIELDS = ("id", "createdAt", "updatedAt")
 

@@ -14,7 +14,7 @@ import msgspec
 
 from connector.errors import ConnectorError
 from lightspeed.request import parse_time
-from subscribe.landing import AlreadyWritten, Bucket, bookmark_key
+from subscribe.storage.bucket import AlreadyWritten, Bucket, bookmark_key
 
 
 class Bookmark(msgspec.Struct, frozen=True):

@@ -24,8 +24,8 @@ from lightspeed import (
     UnknownLanguage,
 )
 from lightspeed.listing import reader as reading
-from subscribe.bounds import Bounds
-from subscribe.reconcile.index import Id
+from subscribe.reconcile.id_index import Id
+from subscribe.run.budget import Bounds
 
 APART_SECONDS = 2.0
 """Between two looks at the same record."""

@@ -11,12 +11,12 @@ from lightspeed.estimate.estimate import Counter, Span, estimate
 from lightspeed.estimate.simulation import Operation
 from lightspeed.listing.settled import SETTLE
 from lightspeed.request import PAGE_LIMIT, parse_time
-from subscribe.bookmarks import Bookmarks
-from subscribe.landing import Bucket
-from subscribe.plan import OVERLAP, plan_reads
-from subscribe.reads import batch_of
-from subscribe.request import SubscribeRequest
-from subscribe.service import check_parameters
+from subscribe.event import SubscribeRequest
+from subscribe.storage.bucket import Bucket
+from subscribe.sync.bookmark import Bookmarks
+from subscribe.sync.read_plan import OVERLAP, plan_reads
+from subscribe.sync.reader import batch_of
+from subscribe.sync.run import check_parameters
 
 
 def preview(

@@ -14,16 +14,16 @@ from connector.transform import Given, Library, Transformers, load
 from lightspeed import Client, Clock, RateLimited, ServerError, TransportError
 from lightspeed.listing.settled import SETTLE, shop_time
 from lightspeed.request import parse_time
-from subscribe import cursor
-from subscribe.bookmarks import Bookmark, Bookmarks, Lease
-from subscribe.bounds import PATIENCE_SECONDS, Bounds, Stop
-from subscribe.cursor import RunState
-from subscribe.digest import Digest
-from subscribe.landing import AlreadyWritten, Bucket, Part, manifest_key, run_key
-from subscribe.plan import OVERLAP, Read, languages_of, plan_reads, window_of
-from subscribe.reads import Reads, iso
-from subscribe.request import SubscribeRequest
-from subscribe.writer import Writer
+from subscribe.event import SubscribeRequest
+from subscribe.run import cursor
+from subscribe.run.budget import PATIENCE_SECONDS, Bounds, Stop
+from subscribe.run.cursor import RunState
+from subscribe.storage.bucket import AlreadyWritten, Bucket, Part, manifest_key, run_key
+from subscribe.sync.bookmark import Bookmark, Bookmarks, Lease
+from subscribe.sync.processor import Digest
+from subscribe.sync.read_plan import OVERLAP, Read, languages_of, plan_reads, window_of
+from subscribe.sync.reader import Reads, iso
+from subscribe.sync.writer import Writer
 
 LEASE = timedelta(minutes=20)
 """How long after it should have gone on a run is taken for given up; longer than an invocation can last."""

@@ -22,7 +22,7 @@ from isal import igzip, isal_zlib
 
 from connector.errors import RequestError
 from lightspeed.request import parse_time
-from subscribe.landing import Bucket, ids_key
+from subscribe.storage.bucket import Bucket, ids_key
 
 VERSION = 1
 

@@ -9,10 +9,10 @@ from connector.transform import REJECTED_SHARE, Scope, TransformError, Transform
 from lightspeed.listing.records import Record
 from lightspeed.request import parse_time
 from lightspeed.response import mask_api_key
-from subscribe.cursor import RunState
-from subscribe.landing import Chunk, chunk
-from subscribe.plan import OVERLAP
-from subscribe.request import SubscribeRequest
+from subscribe.event import SubscribeRequest
+from subscribe.run.cursor import RunState
+from subscribe.storage.bucket import Chunk, chunk
+from subscribe.sync.read_plan import OVERLAP
 
 
 class Digest:

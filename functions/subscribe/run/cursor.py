@@ -13,7 +13,7 @@ import msgspec
 
 from connector.errors import RequestError
 from lightspeed.listing.checkpoint import Progress
-from subscribe.landing import Part
+from subscribe.storage.bucket import Part
 
 VERSION = 2
 

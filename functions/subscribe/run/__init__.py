@@ -1,0 +1,1 @@
+"""What every run has, whatever its mode: cursor, budget, start and end."""

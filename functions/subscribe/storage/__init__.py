@@ -1,0 +1,1 @@
+"""The objects of the bundle's bucket: keys, conditional writes, parts."""
