@@ -37,8 +37,8 @@ _OF_THE_FUNCTIONS = (
 _KEPT = (
     ("subscribe.dependencies", "wiring"),
     ("subscribe.http", "_routes"),
-    ("publish.wiring", "wiring"),
-    ("publish.routes", "_routes"),
+    ("publish.dependencies", "wiring"),
+    ("publish.triggers.http", "_routes"),
     ("connector.observability", "logger"),
 )
 _SERVICES = itertools.count(1)

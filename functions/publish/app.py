@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from connector.settings import Settings
-from publish.invocation import Invocation
-from publish.request import batch_items
-from publish.wiring import Wiring, wiring
+from publish.dependencies import Wiring, wiring
+from publish.event import batch_items
+from publish.publisher import Invocation
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
@@ -23,20 +23,20 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
 def handle(event: Any, context: Any, held: Wiring) -> dict[str, Any]:
     """Answer an invocation with what the function holds."""
     if isinstance(event, dict) and "requestContext" in event:
-        from publish.routes import deadline, respond  # noqa: PLC0415 - messages do not pay for HTTP
+        from publish.triggers.http import deadline, respond  # noqa: PLC0415 - messages do not pay for HTTP
 
         return respond(event, context, Invocation(held, context, deadline(held.clock)))
     invocation = Invocation(held, context)
     if isinstance(event, dict) and "Records" in event:
-        from publish.messages import consume  # noqa: PLC0415 - direct events do not pay for messages
+        from publish.triggers.sqs import consume  # noqa: PLC0415 - direct events do not pay for messages
 
         return consume(event, invocation)
     if isinstance(event, dict) and "file_step" in event:
-        from publish.lines import step  # noqa: PLC0415 - nobody else pays for files
+        from publish.triggers.file import step  # noqa: PLC0415 - nobody else pays for files
 
         return step(event, invocation)
     if isinstance(event, dict) and "items" in event:
-        from publish.batch import publish_batch  # noqa: PLC0415 - a single event does not pay for it
+        from publish.batch.batch import publish_batch  # noqa: PLC0415 - a single event does not pay for it
 
         return {"results": publish_batch(batch_items(event), invocation)}
     return invocation.publish(event)

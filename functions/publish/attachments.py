@@ -23,7 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from connector.errors import RequestError
 from lightspeed import NotSent, Parameters, Request
 from lightspeed.writing.natural_key import record_fields
-from publish.request import PublishRequest
+from publish.event import PublishRequest
 
 MAX_BYTES = 20 * 1024 * 1024
 """The largest file that is sent. The shop's own limit is not known; it answers with a refusal."""

@@ -19,7 +19,7 @@ import pytest
 
 import authorizer.app
 import publish.app
-import publish.wiring
+import publish.dependencies
 from connector.clients import Aws
 from tests.integration.subscribe.bundle import Bundle, Context, Json, http_event, quote_event
 from tests.shop import Fault, Shop
@@ -92,8 +92,8 @@ def functions(aws: Aws, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Bund
     shop.api_key, shop.api_secret = KEY, SECRET
     shop.singletons["account"]["apiKey"] = KEY
     bundle.store_connection(webhook_secret=WEBHOOK_SECRET)
-    monkeypatch.setattr(publish.wiring, "Aws", lambda: aws)
-    monkeypatch.setattr(publish.wiring, "SystemClock", lambda: bundle.clock)
+    monkeypatch.setattr(publish.dependencies, "Aws", lambda: aws)
+    monkeypatch.setattr(publish.dependencies, "SystemClock", lambda: bundle.clock)
     monkeypatch.setenv("LOG_LEVEL", "DEBUG")
     monkeypatch.setenv("IDEMPOTENCY_TABLE", bundle.bucket)
     aws.client("dynamodb").create_table(

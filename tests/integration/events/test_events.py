@@ -9,7 +9,7 @@ from unittest.mock import ANY
 
 import pytest
 
-import publish.wiring
+import publish.dependencies
 from connector.clients import Aws
 from tests.integration.subscribe.bundle import Bundle, Context
 
@@ -229,8 +229,8 @@ EXPECTED: dict[str, Check] = {
 @pytest.fixture
 def functions(aws: Aws, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     """The bundle with what publish needs besides."""
-    monkeypatch.setattr(publish.wiring, "Aws", lambda: aws)
-    monkeypatch.setattr(publish.wiring, "SystemClock", lambda: bundle.clock)
+    monkeypatch.setattr(publish.dependencies, "Aws", lambda: aws)
+    monkeypatch.setattr(publish.dependencies, "SystemClock", lambda: bundle.clock)
     monkeypatch.setenv("IDEMPOTENCY_TABLE", bundle.bucket)
     aws.client("dynamodb").create_table(
         TableName=bundle.bucket,

@@ -13,7 +13,7 @@ from connector.clients import Aws
 from connector.observability import logger
 from connector.settings import Settings
 from publish.app import handle
-from publish.wiring import Wiring
+from publish.dependencies import Wiring
 from tests.shop import Clock, Shop
 
 START = 1_795_413_600.0

@@ -1,7 +1,7 @@
 import json
 from dataclasses import replace
 
-from publish.wiring import Wiring
+from publish.dependencies import Wiring
 from tests.integration.publish.conftest import Publisher, event
 from tests.shop import Fault
 

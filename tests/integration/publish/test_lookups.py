@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from publish.lookups import FEWEST
+from publish.batch.lookups import FEWEST
 from tests.integration.publish.conftest import Publisher, event, message
 from tests.integration.publish.test_files import PublishFile
 from tests.shop import Fault

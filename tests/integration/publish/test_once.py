@@ -6,7 +6,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from connector.errors import IdempotencyConflict
 from lightspeed import InvalidRequest
-from publish.once import MARGIN_SECONDS, StillRunning
+from publish.idempotency import MARGIN_SECONDS, StillRunning
 from tests.integration.publish.conftest import Publisher, event
 from tests.shop import Fault
 

@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from publish.newest import Newest, Wish
+from publish.batch.field_versions import Newest, Wish
 from tests.integration.publish.conftest import Publisher, event, message
 from tests.shop import Fault
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from publish.wiring import Wiring
+from publish.dependencies import Wiring
 from tests.integration.publish.conftest import Publisher, event, message
 from tests.shop import Fault
 

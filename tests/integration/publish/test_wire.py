@@ -12,8 +12,8 @@ import pytest
 from lightspeed import CATALOGUE, Client, Connection, Endpoint, Response, SystemClock, Transport
 from lightspeed.request import Request
 from publish.attachments import takes_file
-from publish.request import publish_request
-from publish.service import Publication
+from publish.event import publish_request
+from publish.write import Publication
 
 SNAPSHOT = Path(__file__).with_name("wire.json")
 READS = ("list", "get", "count")

@@ -7,7 +7,7 @@ from typing import Any
 from connector.settings import Settings
 from lightspeed import Client, Connection, Request, Response, Transport
 from publish.app import handle
-from publish.wiring import Wiring
+from publish.dependencies import Wiring
 from tests.integration.publish.conftest import Context, ShopTime, message
 from tests.property.publish.table import Table
 from tests.shop import Shop

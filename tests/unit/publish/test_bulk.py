@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from lightspeed import Client, Connection, InvalidRequest, Request, Response, Transport, UnknownLanguage
-from publish.bulk import LIMIT, Change, bulk_of
-from publish.outcome import Outcome, result
+from publish.batch.bulk import LIMIT, Change, bulk_of
+from publish.result import Outcome, result
 
 STOCK = {"stockLevel": 1}
 VALUE = {"value": "USA"}

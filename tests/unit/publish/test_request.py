@@ -4,9 +4,9 @@ import pytest
 
 from connector.errors import RequestError
 from lightspeed import CatalogueError
-from publish.item import Entry
-from publish.outcome import attempt, shown
-from publish.request import batch_items, publish_request
+from publish.batch.item import Entry
+from publish.event import batch_items, publish_request
+from publish.result import attempt, shown
 
 TAG = {"entity": "tags", "action": "create"}
 

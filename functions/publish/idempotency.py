@@ -25,11 +25,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from connector.errors import ConnectorError, IdempotencyConflict
 from connector.observability import logger
 from lightspeed import LightspeedError
-from publish.outcome import Outcome, Result
+from publish.result import Outcome, Result
 
 if TYPE_CHECKING:
-    from publish.request import PublishRequest
-    from publish.service import Publication
+    from publish.event import PublishRequest
+    from publish.write import Publication
 
 KEPT_SECONDS = 15 * 24 * 3600
 """How long a key is remembered: a day longer than a message can lie in a queue."""

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 from connector.observability import count, logger
 from connector.validation import flaw
 from lightspeed import Client
-from publish.item import Entry
-from publish.outcome import REFUSALS, Outcome, Result, shown
-from publish.request import PublishRequest, publish_request
-from publish.results import Results
-from publish.service import Publication
+from publish.batch.item import Entry
+from publish.event import PublishRequest, publish_request
+from publish.notifications import Results
+from publish.result import REFUSALS, Outcome, Result, shown
+from publish.write import Publication
 
 if TYPE_CHECKING:
-    from publish.lookups import Lookups
-    from publish.newest import Newest
-    from publish.once import Once
-    from publish.wiring import Wiring
+    from publish.batch.field_versions import Newest
+    from publish.batch.lookups import Lookups
+    from publish.dependencies import Wiring
+    from publish.idempotency import Once
 
 
 class Invocation:
@@ -49,14 +49,14 @@ class Invocation:
         """The idempotency keys, if there is a table for them."""
         if not self.held.settings.idempotency_table:
             return None
-        from publish.once import Once  # noqa: PLC0415 - dear at a cold start, and only needed with a key
+        from publish.idempotency import Once  # noqa: PLC0415 - dear at a cold start, and only needed with a key
 
         return Once(self.held.records, self._until_the_end)
 
     @functools.cached_property
     def lookups(self) -> Lookups:
         """What was read to look up many records at once."""
-        from publish.lookups import Lookups  # noqa: PLC0415 - only for batches
+        from publish.batch.lookups import Lookups  # noqa: PLC0415 - only for batches
 
         return Lookups(self.remaining_seconds)
 
@@ -66,7 +66,7 @@ class Invocation:
         table = self.held.settings.idempotency_table
         if not table:
             return None
-        from publish.newest import Newest  # noqa: PLC0415 - only for messages
+        from publish.batch.field_versions import Newest  # noqa: PLC0415 - only for messages
 
         return Newest(table, self.held.aws.client("dynamodb"))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from lightspeed import Client, InvalidRequest, NotFound, Parameters, UnknownLanguage, Written
 from lightspeed.writing.diff import difference
-from publish.outcome import REFUSALS, Outcome, Result, result
+from publish.result import REFUSALS, Outcome, Result, result
 
 LIMIT = 100
 """Records in one request. The shop's own limit is not known; a larger request that it refuses is split."""

@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any
 from lightspeed import PAGE_LIMIT, InvalidRequest, LightspeedError, NotFound, Parameters, UnknownLanguage
 from lightspeed.writing.ambiguous import may_have_acted
 from lightspeed.writing.diff import identities
-from publish.bulk import LIMIT
-from publish.course import Course
-from publish.item import number
-from publish.outcome import REFUSALS, Outcome, Refusal, Result, attempt, result
+from publish.batch.bulk import LIMIT
+from publish.batch.guard import Course
+from publish.batch.item import number
+from publish.result import REFUSALS, Outcome, Refusal, Result, attempt, result
 
 if TYPE_CHECKING:
-    from publish.item import Item
-    from publish.service import Publication
+    from publish.batch.item import Item
+    from publish.write import Publication
 
 _ENTITY = "categories/products"
 _ENDS = {"category", "product"}

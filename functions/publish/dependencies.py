@@ -11,7 +11,7 @@ from connector.transform import BucketLibrary
 from lightspeed import Clock, SystemClock
 
 if TYPE_CHECKING:
-    from publish.once import Records
+    from publish.idempotency import Records
 
 
 class Wiring:
@@ -38,7 +38,7 @@ class Wiring:
     @functools.cached_property
     def records(self) -> Records:
         """The records of idempotency keys."""
-        from publish.once import Records  # noqa: PLC0415 - dear at a cold start, and only needed with a key
+        from publish.idempotency import Records  # noqa: PLC0415 - dear at a cold start, and only needed with a key
 
         return Records.open(self.settings.idempotency_table, self.aws.client("dynamodb"))
 

@@ -13,13 +13,13 @@ from connector.errors import IdempotencyConflict, OutOfTime, RequestError, Trans
 from connector.observability import logger
 from connector.validation import parsed
 from lightspeed import CatalogueError, InvalidRequest, NotFound, RateLimited, UnknownLanguage, find
-from publish.batch import Batch
-from publish.item import Entry
-from publish.message import Message
-from publish.outcome import Outcome
+from publish.batch.batch import Batch
+from publish.batch.item import Entry
+from publish.result import Outcome
+from publish.triggers.message import Message
 
 if TYPE_CHECKING:
-    from publish.invocation import Invocation
+    from publish.publisher import Invocation
 
 _WRONG_ITSELF = (CatalogueError, RequestError, TransformError, IdempotencyConflict, InvalidRequest, NotFound)
 """Nothing but the message or its record is wrong. What is wrong with the connection (credentials, permissions, the

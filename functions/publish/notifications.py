@@ -13,7 +13,7 @@ from typing import Any
 from connector.observability import logger
 from connector.problem_details import problem
 from lightspeed import RateLimited
-from publish.outcome import Outcome
+from publish.result import Outcome
 
 SOURCE = "lightspeed.publish"
 _AT_ONCE = 10

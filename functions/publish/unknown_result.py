@@ -7,8 +7,8 @@ from typing import Any
 
 from lightspeed import Parameters
 from lightspeed.writing.ambiguous import advice
-from publish.outcome import Result, result
-from publish.request import PublishRequest
+from publish.event import PublishRequest
+from publish.result import Result, result
 
 
 def unknown(

@@ -16,7 +16,7 @@ from connector.errors import RequestError
 from connector.observability import logger
 
 if TYPE_CHECKING:
-    from publish.wiring import Wiring
+    from publish.dependencies import Wiring
 
 _LONGEST_VISIBILITY_SECONDS = 43_200
 _LONGEST_DELAY_SECONDS = 900

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 from connector.errors import OutOfTime
 from lightspeed import AuthenticationError, NotFound, RateLimited, UnknownLanguage
-from publish.course import Course
-from publish.item import Entry, Item
-from publish.outcome import Outcome, Refusal, Result, attempt, shown
-from publish.places import Places
-from publish.request import publish_request
-from publish.service import Publication
-from publish.updates import Updates
+from publish.batch.category_products import Places
+from publish.batch.guard import Course
+from publish.batch.item import Entry, Item
+from publish.batch.updates import Updates
+from publish.event import publish_request
+from publish.result import Outcome, Refusal, Result, attempt, shown
+from publish.write import Publication
 
 if TYPE_CHECKING:
-    from publish.invocation import Invocation
+    from publish.publisher import Invocation
 
 LEAST_SECONDS = 5.0
 """A request that is begun later than this before the end of the invocation might not get its answer."""

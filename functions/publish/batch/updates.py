@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from lightspeed import ApiError, AuthenticationError, RateLimited, ServerError, UnknownLanguage
 from lightspeed.writing.natural_key import concerns_key
-from publish.bulk import LIMIT, Bulk, Change, bulk_of
-from publish.course import Course
-from publish.item import number
-from publish.outcome import Outcome, Refusal, attempt, result
+from publish.batch.bulk import LIMIT, Bulk, Change, bulk_of
+from publish.batch.guard import Course
+from publish.batch.item import number
+from publish.result import Outcome, Refusal, attempt, result
 
 if TYPE_CHECKING:
-    from publish.item import Item
-    from publish.newest import Newest, Wishes
-    from publish.service import Publication
+    from publish.batch.field_versions import Newest, Wishes
+    from publish.batch.item import Item
+    from publish.write import Publication
 
 _MAY_PASS = (RateLimited, ServerError, AuthenticationError, UnknownLanguage)
 
@@ -183,7 +183,7 @@ class Updates:
         return _Joined(live, fields) if newest is None else self._ordered(live, newest)
 
     def _ordered(self, items: list[Item], newest: Newest) -> _Joined | None:
-        from publish.newest import Wish  # noqa: PLC0415 - only for what comes out of a queue
+        from publish.batch.field_versions import Wish  # noqa: PLC0415 - only for what comes out of a queue
 
         wishes: Wishes = {}
         for item in sorted(items, key=lambda item: (item.entry.queued or 0, item.position)):
@@ -209,7 +209,7 @@ class Updates:
         once = None if key is None else self._course.invocation.once
         if key is None or once is None or item.claim is not None:
             return True
-        from publish.once import Claim  # noqa: PLC0415 - only with a key
+        from publish.idempotency import Claim  # noqa: PLC0415 - only with a key
 
         found = attempt(partial(once.claim, item.request, key))
         if isinstance(found, Claim):

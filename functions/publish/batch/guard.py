@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from publish.outcome import Outcome, Refusal
+from publish.result import Outcome, Refusal
 
 if TYPE_CHECKING:
-    from publish.invocation import Invocation
-    from publish.service import Publication
+    from publish.publisher import Invocation
+    from publish.write import Publication
 
 
 @dataclass(frozen=True)

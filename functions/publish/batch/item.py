@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from publish.once import Claim
-    from publish.request import PublishRequest
-    from publish.service import Publication
+    from publish.event import PublishRequest
+    from publish.idempotency import Claim
+    from publish.write import Publication
 
 
 def number(identity: object) -> int | None:

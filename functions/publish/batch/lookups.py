@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from lightspeed import LightspeedError
 from lightspeed.writing.key_index import Keys
-from publish.bulk import LIMIT, bulk_of
+from publish.batch.bulk import LIMIT, bulk_of
 
 if TYPE_CHECKING:
-    from publish.item import Item
-    from publish.outcome import Outcome
-    from publish.service import Publication
+    from publish.batch.item import Item
+    from publish.result import Outcome
+    from publish.write import Publication
 
 FEWEST = 10
 """Upserts from which on it is worth a request to count the records that would have to be read."""

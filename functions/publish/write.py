@@ -26,9 +26,9 @@ from lightspeed import (
 from lightspeed.writing.ambiguous import may_have_acted
 from lightspeed.writing.diff import difference
 from lightspeed.writing.natural_key import Match, record_fields
-from publish.outcome import Result, result
-from publish.request import PublishRequest
-from publish.unknown import unknown
+from publish.event import PublishRequest
+from publish.result import Result, result
+from publish.unknown_result import unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

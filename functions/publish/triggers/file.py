@@ -28,13 +28,13 @@ from botocore.exceptions import ClientError
 from connector.errors import ConnectorError, OutOfTime, RequestError
 from connector.validation import parsed
 from lightspeed import ServerError, TransportError
-from publish.batch import Batch
-from publish.item import Entry
-from publish.outcome import AwsFailed, Outcome, shown
-from publish.workspace import Workspace
+from publish.batch.batch import Batch
+from publish.batch.item import Entry
+from publish.result import AwsFailed, Outcome, shown
+from publish.triggers.file_store import Workspace
 
 if TYPE_CHECKING:
-    from publish.invocation import Invocation
+    from publish.publisher import Invocation
 
 INBOX = "publish/in/"
 OUTBOX = "publish/out/"

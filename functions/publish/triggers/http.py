@@ -11,11 +11,11 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from connector.errors import RequestError, SettingsError
 from connector.http import json_body, prefers_async, resolver, respond_json
-from publish.request import batch_items, publish_request
+from publish.event import batch_items, publish_request
 
 if TYPE_CHECKING:
     from lightspeed import Clock
-    from publish.invocation import Invocation
+    from publish.publisher import Invocation
 
 ANSWER_SECONDS = 25.0
 """How long a call may take; API Gateway gives up at 30."""
@@ -50,7 +50,7 @@ def _publish(app: APIGatewayHttpResolver) -> Response[Any]:
     if prefers_async(app):
         return _queue([body] if events is None else events, invocation)
     if events is not None:
-        from publish.batch import publish_batch  # noqa: PLC0415 - a single event does not pay for it
+        from publish.batch.batch import publish_batch  # noqa: PLC0415 - a single event does not pay for it
 
         return respond_json(200, {"results": publish_batch(events, invocation)})
     result = invocation.publish(body)

@@ -1,0 +1,1 @@
+"""Several events at once: their order, merged updates, bulk requests."""

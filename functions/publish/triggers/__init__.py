@@ -1,0 +1,1 @@
+"""What starts a publish: HTTP, a queue message, a file."""
