@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from connector.settings import Settings
-from publish.dependencies import Wiring, wiring
+from publish.dependencies import Dependencies, wiring
 from publish.event import batch_items
-from publish.publisher import Invocation
+from publish.publisher import Publisher
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
@@ -20,13 +20,13 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     return handle(event, context, wiring(Settings.from_env()))
 
 
-def handle(event: Any, context: Any, held: Wiring) -> dict[str, Any]:
+def handle(event: Any, context: Any, held: Dependencies) -> dict[str, Any]:
     """Answer an invocation with what the function holds."""
     if isinstance(event, dict) and "requestContext" in event:
         from publish.triggers.http import deadline, respond  # noqa: PLC0415 - messages do not pay for HTTP
 
-        return respond(event, context, Invocation(held, context, deadline(held.clock)))
-    invocation = Invocation(held, context)
+        return respond(event, context, Publisher(held, context, deadline(held.clock)))
+    invocation = Publisher(held, context)
     if isinstance(event, dict) and "Records" in event:
         from publish.triggers.sqs import consume  # noqa: PLC0415 - direct events do not pay for messages
 

@@ -5,35 +5,35 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from connector.clients import Aws, Shops
+from connector.clients import AwsClients, ShopClients
 from connector.settings import Settings
-from connector.transform import BucketLibrary
+from connector.transform import S3Library
 from lightspeed import Clock, SystemClock
 
 if TYPE_CHECKING:
     from publish.idempotency import Records
 
 
-class Wiring:
+class Dependencies:
     """What the function holds between invocations.
 
     Attributes:
         pauses: By connection, epoch seconds until which its quota is left alone in the background.
     """
 
-    def __init__(self, settings: Settings, clock: Clock | None = None, aws: Aws | None = None) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None = None, aws: AwsClients | None = None) -> None:
         """Prepare; nothing is opened yet."""
         self.settings = settings
         self.clock = clock or SystemClock()
-        self.aws = aws or Aws()
-        self.shops = Shops(self.aws, settings, self.clock)
+        self.aws = aws or AwsClients()
+        self.shops = ShopClients(self.aws, settings, self.clock)
         self.pauses: dict[str, float] = {}
 
     @functools.cached_property
-    def library(self) -> BucketLibrary | None:
+    def library(self) -> S3Library | None:
         """Saved transformers and tables in the bundle's bucket, if there is one."""
         bucket = self.settings.bucket
-        return BucketLibrary(self.aws.client("s3"), bucket) if bucket else None
+        return S3Library(self.aws.client("s3"), bucket) if bucket else None
 
     @functools.cached_property
     def records(self) -> Records:
@@ -44,6 +44,6 @@ class Wiring:
 
 
 @functools.cache
-def wiring(settings: Settings) -> Wiring:
+def wiring(settings: Settings) -> Dependencies:
     """Return what is kept for these settings."""
-    return Wiring(settings)
+    return Dependencies(settings)

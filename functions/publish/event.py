@@ -8,8 +8,8 @@ import msgspec
 
 from connector.errors import RequestError
 from connector.transform import checked
-from connector.validation import EventParameters, decode
-from lightspeed import Endpoint, UnsupportedOperation, find
+from connector.validation import EventParameters, parse_event
+from lightspeed import Endpoint, UnsupportedOperation, get_entity
 from lightspeed.writing.natural_key import check_names
 
 _READS = ("list", "get", "count")
@@ -39,7 +39,7 @@ class PublishRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     @property
     def endpoint(self) -> Endpoint:
         """The entity's row."""
-        return find(self.entity)
+        return get_entity(self.entity)
 
     @property
     def match_fields(self) -> list[str]:
@@ -62,7 +62,7 @@ def publish_request(event: object) -> PublishRequest:
         InvalidParameters: The entity cannot be looked up by a field of `match`.
         TransformError: The request transformer cannot be parsed.
     """
-    request = decode(PublishRequest, event)
+    request = parse_event(PublishRequest, event)
     endpoint = request.endpoint
     writes = [name for name in endpoint.operation_names if name not in _READS]
     if request.action not in writes:

@@ -29,7 +29,7 @@ from publish.result import Outcome, Result
 
 if TYPE_CHECKING:
     from publish.event import PublishRequest
-    from publish.write import Publication
+    from publish.write import WriteOperation
 
 KEPT_SECONDS = 15 * 24 * 3600
 """How long a key is remembered: a day longer than a message can lie in a queue."""
@@ -41,7 +41,7 @@ LONGEST_INVOCATION_SECONDS = 900
 _MOST_BYTES = 300_000
 
 
-class StillRunning(IdempotencyConflict):
+class InProgress(IdempotencyConflict):
     """The first call with this key may still be running.
 
     Attributes:
@@ -82,7 +82,7 @@ class Kept:
     age_seconds: float
 
 
-class Once:
+class Idempotency:
     """Keys and the results that they were answered with."""
 
     def __init__(self, layer: Records, remaining_seconds: Callable[[], float]) -> None:
@@ -95,7 +95,7 @@ class Once:
         self._layer = layer
         self._remaining_seconds = remaining_seconds
 
-    def send(self, publication: Publication, key: str) -> Result:
+    def send(self, publication: WriteOperation, key: str) -> Result:
         """Send a publication, or return the result of the call that used the key first.
 
         Raises:
@@ -108,7 +108,7 @@ class Once:
             return begun
         return self.finish(begun, lambda: publication.send(stopped_since=begun.stopped_since))
 
-    def begin(self, publication: Publication, key: str) -> Claim | Result:
+    def begin(self, publication: WriteOperation, key: str) -> Claim | Result:
         """Claim a key, or return the result of the call that used it first, settled if that can be done.
 
         Raises:
@@ -147,13 +147,13 @@ class Once:
         except IdempotencyItemAlreadyExistsError as error:
             before = error.old_data_record
             if before is None:
-                raise StillRunning(key, MARGIN_SECONDS) from error
+                raise InProgress(key, MARGIN_SECONDS) from error
         else:
             return Claim(data)
         if before.status == STATUS_CONSTANTS["INPROGRESS"]:
             expiry = float(before.in_progress_expiry_timestamp or 0) / 1000
             if expiry >= time.time():
-                raise StillRunning(key, expiry - time.time())
+                raise InProgress(key, expiry - time.time())
             return self._take_over(key, data, before, expiry - MARGIN_SECONDS - LONGEST_INVOCATION_SECONDS)
         age = time.time() - (float(before.expiry_timestamp or 0) - KEPT_SECONDS)
         return Kept(data, before, before.response_json_as_dict() or {}, age)
@@ -182,7 +182,7 @@ class Once:
                 "an idempotency key could not be freed", extra={"key": claim.data["key"], "error": str(error)}
             )
 
-    def _settled(self, publication: Publication, kept: Kept) -> Result | Claim:
+    def _settled(self, publication: WriteOperation, kept: Kept) -> Result | Claim:
         """Return the first result, what is known by now where that was `unknown`, or the right to send again."""
         if kept.result.get("status") != "unknown" or not publication.request.match_fields:
             return kept.result
@@ -199,7 +199,7 @@ class Once:
         try:
             self._layer.take_over(data, before, self._milliseconds())
         except IdempotencyItemAlreadyExistsError as error:
-            raise StillRunning(key, self._remaining_seconds() + MARGIN_SECONDS) from error
+            raise InProgress(key, self._remaining_seconds() + MARGIN_SECONDS) from error
         return Claim(data, stopped_since=since)
 
     def _milliseconds(self) -> int:
@@ -253,7 +253,7 @@ class Records(DynamoDBPersistenceLayer):
         try:
             self.client.put_item(
                 TableName=self.table_name,
-                Item=item,
+                PreparedWrite=item,
                 ConditionExpression=condition,
                 ExpressionAttributeNames={f"#{name}": name for name in _names(condition)},
                 ExpressionAttributeValues=values,
@@ -262,7 +262,7 @@ class Records(DynamoDBPersistenceLayer):
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
-            found: dict[str, Any] = dict(error.response).get("Item") or {}
+            found: dict[str, Any] = dict(error.response).get("PreparedWrite") or {}
             before = self._item_to_data_record(found) if found else None
             if before is not None:
                 self._validate_payload(data_record, before)

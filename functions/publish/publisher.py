@@ -6,23 +6,23 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from connector.observability import count, logger
-from connector.validation import flaw
+from connector.observability import emit_metrics, logger
+from connector.validation import invalid_reason
 from lightspeed import Client
-from publish.batch.item import Entry
+from publish.batch.item import IncomingEvent
 from publish.event import PublishRequest, publish_request
 from publish.notifications import Results
 from publish.result import REFUSALS, Outcome, Result, shown
-from publish.write import Publication
+from publish.write import WriteOperation
 
 if TYPE_CHECKING:
-    from publish.batch.field_versions import Newest
+    from publish.batch.field_versions import FieldVersions
     from publish.batch.lookups import Lookups
-    from publish.dependencies import Wiring
-    from publish.idempotency import Once
+    from publish.dependencies import Dependencies
+    from publish.idempotency import Idempotency
 
 
-class Invocation:
+class Publisher:
     """Publishes what one invocation was given; the connections it opens are kept for its length.
 
     Attributes:
@@ -30,7 +30,7 @@ class Invocation:
         results: What the bus is told of it.
     """
 
-    def __init__(self, held: Wiring, context: Any, remaining_seconds: Callable[[], float] | None = None) -> None:
+    def __init__(self, held: Dependencies, context: Any, remaining_seconds: Callable[[], float] | None = None) -> None:
         """Prepare; nothing is opened yet.
 
         Args:
@@ -45,13 +45,13 @@ class Invocation:
         self._clients: dict[str, Client] = {}
 
     @functools.cached_property
-    def once(self) -> Once | None:
+    def once(self) -> Idempotency | None:
         """The idempotency keys, if there is a table for them."""
         if not self.held.settings.idempotency_table:
             return None
-        from publish.idempotency import Once  # noqa: PLC0415 - dear at a cold start, and only needed with a key
+        from publish.idempotency import Idempotency  # noqa: PLC0415 - dear at a cold start, and only needed with a key
 
-        return Once(self.held.records, self._until_the_end)
+        return Idempotency(self.held.records, self._until_the_end)
 
     @functools.cached_property
     def lookups(self) -> Lookups:
@@ -61,16 +61,16 @@ class Invocation:
         return Lookups(self.remaining_seconds)
 
     @functools.cached_property
-    def newest(self) -> Newest | None:
+    def newest(self) -> FieldVersions | None:
         """The order of queued updates, if there is a table for it."""
         table = self.held.settings.idempotency_table
         if not table:
             return None
-        from publish.batch.field_versions import Newest  # noqa: PLC0415 - only for messages
+        from publish.batch.field_versions import FieldVersions  # noqa: PLC0415 - only for messages
 
-        return Newest(table, self.held.aws.client("dynamodb"))
+        return FieldVersions(table, self.held.aws.client("dynamodb"))
 
-    def prepare(self, request: PublishRequest) -> Publication:
+    def prepare(self, request: PublishRequest) -> WriteOperation:
         """Return the request, checked to the last, before anything of it is sent."""
         client = self._clients.get(request.connection)
         if client is None:
@@ -79,9 +79,9 @@ class Invocation:
         s3 = functools.partial(self.held.aws.client, "s3")
         library = None if request.request_transformer is None else self.held.library
         bucket = self.held.settings.bucket
-        return Publication(request, client, self.held.clock, s3=s3, bucket=bucket, library=library)
+        return WriteOperation(request, client, self.held.clock, s3=s3, bucket=bucket, library=library)
 
-    def send(self, publication: Publication, default_key: str | None = None) -> Result:
+    def send(self, publication: WriteOperation, default_key: str | None = None) -> Result:
         """Send a request, once if it has a key.
 
         Raises:
@@ -104,18 +104,18 @@ class Invocation:
         try:
             outcome = self.send(self.prepare(publish_request(event)))
         except REFUSALS as error:
-            self.tell([Entry(event)], [error])
+            self.tell([IncomingEvent(event)], [error])
             raise
-        self.tell([Entry(event)], [outcome])
+        self.tell([IncomingEvent(event)], [outcome])
         return outcome
 
     def tell(
-        self, entries: Sequence[Entry], outcomes: Sequence[Outcome], facts: Sequence[dict[str, object]] = ()
+        self, entries: Sequence[IncomingEvent], outcomes: Sequence[Outcome], facts: Sequence[dict[str, object]] = ()
     ) -> None:
         """Write what became of events to the log and to the bus."""
         counted: dict[tuple[str, ...], int] = {}
         for position, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True)):
-            event = None if flaw(entry.event) else entry.event
+            event = None if invalid_reason(entry.event) else entry.event
             named = _named(event)
             result = shown(outcome)
             more = facts[position] if facts else {}
@@ -125,7 +125,7 @@ class Invocation:
                 counted[tuple(named.values())] = counted.get(tuple(named.values()), 0) + 1
         for values, number in counted.items():
             dimensions = dict(zip(("connection", "entity", "action"), values, strict=True))
-            count(self.held.settings.metrics_namespace, dimensions, Published=number)
+            emit_metrics(self.held.settings.metrics_namespace, dimensions, Published=number)
         self.results.tell()
 
 

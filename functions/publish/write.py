@@ -21,11 +21,11 @@ from lightspeed import (
     Parameters,
     Request,
     UnknownLanguage,
-    Written,
+    WriteResponse,
 )
 from lightspeed.writing.ambiguous import may_have_acted
 from lightspeed.writing.diff import difference
-from lightspeed.writing.natural_key import Match, record_fields
+from lightspeed.writing.natural_key import NaturalKey, record_fields
 from publish.event import PublishRequest
 from publish.result import Result, result
 from publish.unknown_result import unknown
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _STATUSES = {"create": "created", "update": "updated", "delete": "deleted"}
 
 
-class Publication:
+class WriteOperation:
     """One request to the shop, transformed and checked; nothing is sent before `send`.
 
     Attributes:
@@ -80,7 +80,7 @@ class Publication:
         self.parameters, self._file = _with_file(request, _transformed(request, client, clock, library), s3, bucket)
         self.built = self._build(request.action, self.parameters)
         names = request.match_fields
-        self.match = Match(request.endpoint, names, self.parameters) if names else None
+        self.match = NaturalKey(request.endpoint, names, self.parameters) if names else None
 
     @property
     def fields(self) -> Mapping[str, Any]:
@@ -116,7 +116,7 @@ class Publication:
         """What a create with `match` writes to a record that is there already: its key need not be written again."""
         return self.match.without(self.fields) if self.match else self.fields
 
-    def update_of_present(self, identity: object = None) -> Publication | None:
+    def update_of_present(self, identity: object = None) -> WriteOperation | None:
         """Return the update that a create with `match` becomes where its record is there already; only read.
 
         Args:
@@ -216,7 +216,7 @@ class Publication:
         values = self.match.values if self.match else {}
         return unknown(self.request, self.parameters, why, since=since, values=values)
 
-    def _written(self, written: Written, action: str) -> Result:
+    def _written(self, written: WriteResponse, action: str) -> Result:
         record = json.loads(written.record) if written.record is not None else None
         inside = record if isinstance(record, dict) else {}
         identity = inside.get("id", inside.get("order_id", self.parameters.path.get("id")))

@@ -6,11 +6,11 @@ import re
 
 from connector.errors import RequestError
 from connector.transform import checked
-from connector.validation import decode
+from connector.validation import parse_event
 from lightspeed import Endpoint
 from lightspeed.catalogue.entities import parent_of
 from lightspeed.request import format_time, parse_time
-from subscribe.event import EVERY, RUN_ID, SubscribeRequest
+from subscribe.event import ALL_PARENTS, RUN_ID, SubscribeRequest
 from subscribe.reconcile.rules import reconcile_errors
 
 _SUBSCRIPTION = re.compile(r"[A-Za-z0-9_./=-]{1,200}")
@@ -25,7 +25,7 @@ def subscribe_request(event: object) -> SubscribeRequest:
         UnknownEntity: There is no such entity.
         TransformError: A transformer cannot be parsed.
     """
-    request = decode(SubscribeRequest, event)
+    request = parse_event(SubscribeRequest, event)
     errors = []
     if request.parameters.payload is not None:
         errors.append("parameters.payload is for publish; subscribe takes path and query")
@@ -54,12 +54,12 @@ def subscribe_request(event: object) -> SubscribeRequest:
 def _walked(request: SubscribeRequest) -> Endpoint:
     """Return whose list a run walks: the parent's where every parent is asked for."""
     parent = parent_of(request.endpoint)
-    return parent if parent is not None and EVERY in request.parameters.path.values() else request.endpoint
+    return parent if parent is not None and ALL_PARENTS in request.parameters.path.values() else request.endpoint
 
 
 def _parent_errors(request: SubscribeRequest) -> list[str]:
     path, parents = request.parameters.path, request.endpoint.parents
-    if EVERY not in path.values() or (parents and path.get(parents[0]) == EVERY and "id" not in path):
+    if ALL_PARENTS not in path.values() or (parents and path.get(parents[0]) == ALL_PARENTS and "id" not in path):
         return []
     return ['"*" stands for the id of every parent of a nested entity, and for nothing else']
 

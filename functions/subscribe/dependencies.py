@@ -6,14 +6,14 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from connector.clients import Aws, Shops
-from connector.observability import count, logger
+from connector.clients import AwsClients, ShopClients
+from connector.observability import emit_metrics, logger
 from connector.settings import Settings
-from connector.transform import BucketLibrary
+from connector.transform import S3Library
 from lightspeed import SystemClock
 from subscribe.event import SubscribeRequest
 from subscribe.storage.bucket import Bucket
-from subscribe.sync.run import Result, Subscription
+from subscribe.sync.run import Result, SyncRun
 
 if TYPE_CHECKING:
     from subscribe.reconcile.run import Reconciliation
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 _REPORTED = ("run_id", "connection", "entity", "status", "records", "requests", "manifest")
 
 
-class Wiring:
+class Dependencies:
     """What the function holds between invocations."""
 
     def __init__(self, settings: Settings) -> None:
         """Prepare; nothing is opened yet."""
         self.settings = settings
-        self.aws = Aws()
-        self.shops = Shops(self.aws, settings)
+        self.aws = AwsClients()
+        self.shops = ShopClients(self.aws, settings)
 
     @functools.cached_property
     def bucket(self) -> Bucket:
@@ -36,13 +36,13 @@ class Wiring:
         return Bucket(self.aws.client("s3"), self.settings.bucket)
 
     @functools.cached_property
-    def library(self) -> BucketLibrary:
+    def library(self) -> S3Library:
         """Saved transformers and tables in the bundle's bucket."""
-        return BucketLibrary(self.aws.client("s3"), self.settings.bucket)
+        return S3Library(self.aws.client("s3"), self.settings.bucket)
 
     def subscription(
         self, request: SubscribeRequest, run_id: str, remaining_seconds: Callable[[], float]
-    ) -> Subscription | Reconciliation:
+    ) -> SyncRun | Reconciliation:
         """Return the run that a request asks for; the connection's secret is read afresh, once an invocation."""
         needs: Any = {
             "client": self.shops.open(request.connection, fresh=True, remaining_seconds=remaining_seconds),
@@ -55,7 +55,7 @@ class Wiring:
             from subscribe.reconcile.run import Reconciliation  # noqa: PLC0415 - other modes do not pay for it
 
             return Reconciliation(request, run_id, **needs)
-        return Subscription(request, run_id, **needs, library=self.library)
+        return SyncRun(request, run_id, **needs, library=self.library)
 
     def plan(self, request: SubscribeRequest, run_id: str, remaining_seconds: Callable[[], float]) -> dict[str, Any]:
         """Say what a run would take; nothing is landed or written."""
@@ -77,11 +77,11 @@ class Wiring:
         body = result.body
         logger().info("subscribe", extra={key: body[key] for key in _REPORTED})
         dimensions = {"connection": body["connection"], "entity": body["entity"]}
-        count(self.settings.metrics_namespace, dimensions, Records=body["records"], Requests=body["requests"])
+        emit_metrics(self.settings.metrics_namespace, dimensions, Records=body["records"], Requests=body["requests"])
         return result
 
 
 @functools.cache
-def wiring(settings: Settings) -> Wiring:
+def wiring(settings: Settings) -> Dependencies:
     """Return what is kept for these settings."""
-    return Wiring(settings)
+    return Dependencies(settings)

@@ -9,12 +9,12 @@ from connector.transform import Library, load
 from lightspeed import Client, Clock
 from lightspeed.estimate.estimate import Counter, Span, estimate
 from lightspeed.estimate.simulation import Operation
-from lightspeed.listing.settled import SETTLE
+from lightspeed.listing.settled import SETTLING_LAG
 from lightspeed.request import PAGE_LIMIT, parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.storage.bucket import Bucket
 from subscribe.sync.bookmark import Bookmarks
-from subscribe.sync.read_plan import OVERLAP, plan_reads
+from subscribe.sync.read_plan import LOOKBACK, plan_reads
 from subscribe.sync.reader import batch_of
 from subscribe.sync.run import check_parameters
 
@@ -62,8 +62,8 @@ def preview(
         check_parameters(client, request, read)
     start = parse_time(request.since) if request.since is not None else None
     if until is not None:
-        start = parse_time(until) - OVERLAP
-    span = Span(now - SETTLE, start, incremental, batch_of(request, PAGE_LIMIT))
+        start = parse_time(until) - LOOKBACK
+    span = Span(now - SETTLING_LAG, start, incremental, batch_of(request, PAGE_LIMIT))
     counter = Counter(client)
     readings = [
         counter.reading(cast("Operation", read.operation), read.endpoint, read.parameters, read.language, span)

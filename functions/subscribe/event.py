@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from connector.validation import EventParameters
-from lightspeed import Endpoint, find
+from lightspeed import Endpoint, get_entity
 
-EVERY = "*"
+ALL_PARENTS = "*"
 """Written in place of a parent's id: every parent that the run reads."""
 
 RUN_ID = re.compile(r"[A-Za-z0-9_.=-]{1,80}")
@@ -55,7 +55,7 @@ class SubscribeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     @property
     def endpoint(self) -> Endpoint:
         """The entity's row."""
-        return find(self.entity)
+        return get_entity(self.entity)
 
     @property
     def bookmark_name(self) -> str:

@@ -14,7 +14,7 @@ from connector.errors import SettingsError, UnknownRun
 from connector.http import json_body, prefers_async, resolver, respond_json
 from connector.problem_details import problem
 from connector.transform.routes import register as register_transform
-from lightspeed import CATALOGUE, PAGE_LIMIT, LightspeedError, RateLimited, find
+from lightspeed import CATALOGUE, PAGE_LIMIT, LightspeedError, RateLimited, get_entity
 from lightspeed.catalogue.describe import describe
 from lightspeed.connection_check import check, diagnosis
 from subscribe.checks import subscribe_request
@@ -23,7 +23,7 @@ from subscribe.storage.bucket import run_key
 from subscribe.sync.run import NOTED
 
 if TYPE_CHECKING:
-    from subscribe.dependencies import Wiring
+    from subscribe.dependencies import Dependencies
 
 ANSWER_SECONDS = 22.0
 """How long a call may take before its run goes on in the state machine; API Gateway gives up at 30."""
@@ -32,7 +32,7 @@ _DATA_BYTES = 4 * 1024 * 1024
 _FAILED = ("FAILED", "TIMED_OUT", "ABORTED")
 
 
-def respond(event: dict[str, Any], context: Any, held: Wiring) -> dict[str, Any]:
+def respond(event: dict[str, Any], context: Any, held: Dependencies) -> dict[str, Any]:
     """Answer one HTTP call."""
     app = _routes()
     app.context.update(held=held, run_id=context.aws_request_id)
@@ -43,7 +43,7 @@ def respond(event: dict[str, Any], context: Any, held: Wiring) -> dict[str, Any]
 def _routes() -> APIGatewayHttpResolver:
     app = resolver()
     app.get("/entities")(lambda: respond_json(200, {"entities": [describe(row) for row in CATALOGUE.values()]}))
-    app.get("/entities/.+")(lambda: respond_json(200, describe(find(_after(app, "/entities/")))))
+    app.get("/entities/.+")(lambda: respond_json(200, describe(get_entity(_after(app, "/entities/")))))
     app.get("/connections/.+")(lambda: _check(app, _after(app, "/connections/")))
     app.get("/runs/.+")(lambda: _run(_held(app), _after(app, "/runs/")))
     register_transform(app, lambda: _held(app).library)
@@ -51,8 +51,8 @@ def _routes() -> APIGatewayHttpResolver:
     return app
 
 
-def _held(app: APIGatewayHttpResolver) -> Wiring:
-    held: Wiring = app.context["held"]
+def _held(app: APIGatewayHttpResolver) -> Dependencies:
+    held: Dependencies = app.context["held"]
     return held
 
 
@@ -93,7 +93,7 @@ def _subscribe(app: APIGatewayHttpResolver) -> Response[Any]:
     return respond_json(200, f'{body[:-1]},"data":{data if result.single and data else f"[{data}]"}}}')
 
 
-def _data(held: Wiring, objects: list[str]) -> str:
+def _data(held: Dependencies, objects: list[str]) -> str:
     """Return the first page of what was landed as JSON text, comma-separated, as far as it fits an answer."""
     records, size = [], 0
     for text in held.bucket.first_records(objects[0], PAGE_LIMIT) if objects else ():
@@ -104,7 +104,7 @@ def _data(held: Wiring, objects: list[str]) -> str:
     return ",".join(records)
 
 
-def _carry_on(held: Wiring, request: SubscribeRequest, body: dict[str, Any]) -> Response[Any]:
+def _carry_on(held: Dependencies, request: SubscribeRequest, body: dict[str, Any]) -> Response[Any]:
     """Start the state machine with the request, from the cursor on if there is one, and answer where to look."""
     if not held.settings.sync_state_machine_arn:
         raise SettingsError(["SYNC_STATE_MACHINE_ARN is not set, so no run can go on by itself"])
@@ -120,7 +120,7 @@ def _carry_on(held: Wiring, request: SubscribeRequest, body: dict[str, Any]) -> 
     return respond_json(202, body, {"Location": f"/runs/{run_id}"})
 
 
-def _run(held: Wiring, run_id: str) -> Response[Any]:
+def _run(held: Dependencies, run_id: str) -> Response[Any]:
     if not RUN_ID.fullmatch(run_id):
         raise UnknownRun(f"unknown run {run_id!r}: a run_id holds up to 80 letters, digits and . _ = -")
     found = held.bucket.read_json(run_key(run_id))
@@ -137,7 +137,7 @@ def _run(held: Wiring, run_id: str) -> Response[Any]:
     return respond_json(200, note)
 
 
-def _execution(held: Wiring, run_id: str) -> dict[str, Any] | None:
+def _execution(held: Dependencies, run_id: str) -> dict[str, Any] | None:
     arn = held.settings.sync_state_machine_arn
     if not arn:
         return None

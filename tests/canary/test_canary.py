@@ -20,7 +20,7 @@ import pytest
 import authorizer.app
 import publish.app
 import publish.dependencies
-from connector.clients import Aws
+from connector.clients import AwsClients
 from tests.integration.subscribe.bundle import Bundle, Context, Json, http_event, quote_event
 from tests.shop import Fault, Shop
 
@@ -86,13 +86,13 @@ def other() -> Iterator[Shop]:
 
 
 @pytest.fixture
-def functions(aws: Aws, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+def functions(aws: AwsClients, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     """Both functions, everything that they can write to, and a shop that has secrets of its own."""
     shop = bundle.shop
     shop.api_key, shop.api_secret = KEY, SECRET
     shop.singletons["account"]["apiKey"] = KEY
     bundle.store_connection(webhook_secret=WEBHOOK_SECRET)
-    monkeypatch.setattr(publish.dependencies, "Aws", lambda: aws)
+    monkeypatch.setattr(publish.dependencies, "AwsClients", lambda: aws)
     monkeypatch.setattr(publish.dependencies, "SystemClock", lambda: bundle.clock)
     monkeypatch.setenv("LOG_LEVEL", "DEBUG")
     monkeypatch.setenv("IDEMPOTENCY_TABLE", bundle.bucket)
@@ -224,7 +224,7 @@ def troubles(bundle: Bundle, other: Shop) -> Iterator[str]:
     bundle.store_connection(webhook_secret=WEBHOOK_SECRET)
 
 
-def everything_that_was_written(bundle: Bundle, aws: Aws) -> Iterator[tuple[str, object]]:
+def everything_that_was_written(bundle: Bundle, aws: AwsClients) -> Iterator[tuple[str, object]]:
     """Yield objects, items, messages and inputs."""
     for key in bundle.stored():
         body = bundle.body(key)
@@ -245,7 +245,7 @@ def everything_that_was_written(bundle: Bundle, aws: Aws) -> Iterator[tuple[str,
 def test_secrets_are_found_in_the_authorization_header_and_nowhere_else(
     functions: Bundle,
     other: Shop,
-    aws: Aws,
+    aws: AwsClients,
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:

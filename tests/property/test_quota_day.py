@@ -22,7 +22,7 @@ MOST_CURSOR_BYTES = 32 * 1024
 
 
 @dataclass
-class Carried:
+class Escaped:
     """A run that the state machine has carried to its end."""
 
     shop: OrderPages
@@ -32,7 +32,7 @@ class Carried:
     longest: float
 
 
-def carry(event: dict[str, Any], rows: int, *, quota: tuple[int, int, int] | None, begin: float = 0) -> Carried:
+def carry(event: dict[str, Any], rows: int, *, quota: tuple[int, int, int] | None, begin: float = 0) -> Escaped:
     """Carry a run through the state machine of the template.
 
     Args:
@@ -55,7 +55,7 @@ def carry(event: dict[str, Any], rows: int, *, quota: tuple[int, int, int] | Non
         return results[-1]
 
     execution = Sync(function, time).start(event, "million")
-    return Carried(shop, world, execution, results, max(lengths))
+    return Escaped(shop, world, execution, results, max(lengths))
 
 
 def content_hash(world: World) -> str:
@@ -67,7 +67,7 @@ def content_hash(world: World) -> str:
     return digest.hexdigest()
 
 
-def check(carried: Carried, rows: int) -> None:
+def check(carried: Escaped, rows: int) -> None:
     """Check that the run is whole and kept within the quota, and that it made good use of it."""
     shop, world, execution = carried.shop, carried.world, carried.execution
     (manifest,) = world.bucket.manifests()

@@ -15,9 +15,9 @@ import msgspec
 import pytest
 
 import lightspeed.listing.checkpoint
-from lightspeed import AnswerLost, Client, Connection, Parameters, Request, Response, find
+from lightspeed import AnswerLost, Client, Connection, Parameters, Request, Response, get_entity
 from lightspeed.listing import reader as reading
-from lightspeed.listing.checkpoint import Progress
+from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import ListReader
 from lightspeed.listing.records import Record, Window
 from lightspeed.request import format_time
@@ -119,11 +119,11 @@ class Turns(Executor):
 
     def __init__(self, shop: ChangingList) -> None:
         self.rng = shop.rng
-        self.waiting: list[Turn] = []
+        self.waiting: list[RunLock] = []
         shop.meanwhile = self.some
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Turn:
-        turn = Turn(self, functools.partial(fn, *args, **kwargs))
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> RunLock:
+        turn = RunLock(self, functools.partial(fn, *args, **kwargs))
         self.waiting.append(turn)
         return turn
 
@@ -140,7 +140,7 @@ class Turns(Executor):
         self.waiting = []
 
 
-class Turn(Future[Any]):
+class RunLock(Future[Any]):
     """What `Turns` was given."""
 
     def __init__(self, turns: Turns, work: Callable[[], object]) -> None:
@@ -190,15 +190,15 @@ class SometimesClosed:
 
 def read(
     shop: ChangingList, entity: str, window: Window | None, chance: float, limit: int
-) -> tuple[list[int], Progress]:
+) -> tuple[list[int], ListCheckpoint]:
     """Read the list in as many invocations as the gate makes of it."""
     landed: list[int] = []
-    progress = Progress()
+    progress = ListCheckpoint()
     ids: Callable[[list[Record]], list[object]] = lambda records: [record.id for record in records]  # noqa: E731
     for _ in range(1000):
         reader = ListReader(
             Client(shop),  # type: ignore[arg-type]
-            find(entity),
+            get_entity(entity),
             Parameters(query={"limit": limit}),
             language="nl",
             window=window,
@@ -213,7 +213,7 @@ def read(
             for page in reader.pages():
                 landed += [identity for identity in page if isinstance(identity, int)]
         except (Interrupted, AnswerLost):
-            progress = msgspec.json.decode(msgspec.json.encode(progress), type=Progress)
+            progress = msgspec.json.decode(msgspec.json.encode(progress), type=ListCheckpoint)
             for _ in range(shop.rng.randrange(5)):
                 shop.others_work()
             continue
@@ -283,12 +283,12 @@ def test_a_quiet_list_costs_its_pages_and_one_count_a_batch() -> None:
     window = Window("updated_at", None, START - timedelta(seconds=5))
     reader = ListReader(
         Client(shop),  # type: ignore[arg-type]
-        find("orders"),
+        get_entity("orders"),
         Parameters(query={"limit": 10}),
         language="nl",
         window=window,
         closed=True,
-        progress=Progress(),
+        progress=ListCheckpoint(),
         digest=len,
     )
 

@@ -17,7 +17,7 @@ from lightspeed import Client, Connection, Transport
 from lightspeed.listing.reader import CONNECTIONS
 from subscribe.checks import subscribe_request
 from subscribe.storage.bucket import Bucket
-from subscribe.sync.run import Subscription
+from subscribe.sync.run import SyncRun
 from tests.property.bucket import MemoryBucket
 from tests.shop import API_KEY, API_SECRET, Clock, ConnectionDropped
 
@@ -197,7 +197,7 @@ class World:
         transport = Transport(CONNECTION, clock=self.time, remaining_seconds=left, threads=CONNECTIONS)
         transport._session = ShopSession(self.shop, self)  # type: ignore[assignment]
         try:
-            subscription = Subscription(
+            subscription = SyncRun(
                 request,
                 run_id,
                 client=Client(transport),

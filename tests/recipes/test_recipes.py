@@ -8,7 +8,7 @@ from connector.transform import Limits, Scope, Transformers
 from connector.transform.__main__ import Folder, main
 from connector.transform.engine.numbers import loads
 from connector.transform.engine.values import dumps
-from lightspeed import Parameters, find
+from lightspeed import Parameters, get_entity
 from lightspeed.request import build_request
 
 _RECIPES = Path(__file__).parent
@@ -61,7 +61,7 @@ def test_a_recipe_for_requests_makes_requests_that_the_catalogue_accepts(name: s
 
     expected = [json.loads(text) for text in _texts(name, "output.json")]
     assert found == [Parameters(**parameters) for parameters in expected]
-    endpoint = find(recipe["entity"])
+    endpoint = get_entity(recipe["entity"])
     for parameters in found:
         assert build_request(endpoint, recipe["operation"], parameters, language=recipe["language"])
 
@@ -69,7 +69,7 @@ def test_a_recipe_for_requests_makes_requests_that_the_catalogue_accepts(name: s
 def test_the_path_of_a_quote_out_of_a_transformer_gives_the_same_request_as_written_by_hand() -> None:
     _, expression = _recipe("quote")
     document = {**json.loads(_texts("quote", "input.json")[0]), "entity": "quotes", "language": "nl", "bookmark": None}
-    endpoint = find("quotes")
+    endpoint = get_entity("quotes")
 
     made = Transformers(expression).parameters(document)
 

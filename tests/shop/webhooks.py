@@ -34,7 +34,7 @@ GROUPS = {
     "returns": "Return",
     "reviews": "Review",
     "shipments": "Shipment",
-    "subscriptions": "Subscription",
+    "subscriptions": "SyncRun",
     "tickets": "Ticket",
     "variants": "Variant",
 }

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 from connector.errors import OutOfTime
 from lightspeed import AuthenticationError, NotFound, RateLimited, UnknownLanguage
-from publish.batch.category_products import Places
-from publish.batch.guard import Course
-from publish.batch.item import Entry, Item
+from publish.batch.category_products import CategoryProducts
+from publish.batch.guard import BatchContext
+from publish.batch.item import IncomingEvent, PreparedWrite
 from publish.batch.updates import Updates
 from publish.event import publish_request
 from publish.result import Outcome, Refusal, Result, attempt, shown
-from publish.write import Publication
+from publish.write import WriteOperation
 
 if TYPE_CHECKING:
-    from publish.publisher import Invocation
+    from publish.publisher import Publisher
 
 LEAST_SECONDS = 5.0
 """A request that is begun later than this before the end of the invocation might not get its answer."""
@@ -30,9 +30,9 @@ LEAST_SECONDS = 5.0
 LEAST_SECONDS_IN_BACKGROUND = 10.0
 
 
-def publish_batch(events: list[object], invocation: Invocation) -> list[Result]:
+def publish_batch(events: list[object], invocation: Publisher) -> list[Result]:
     """Publish the events of a batch that somebody waits for; return what stands in its results."""
-    entries = [Entry(event) for event in events]
+    entries = [IncomingEvent(event) for event in events]
     outcomes = Batch(invocation).run(entries)
     invocation.tell(entries, outcomes)
     return [shown(outcome) for outcome in outcomes]
@@ -41,7 +41,7 @@ def publish_batch(events: list[object], invocation: Invocation) -> list[Result]:
 class Batch:
     """Publishes the events of one batch."""
 
-    def __init__(self, invocation: Invocation, *, background: bool = False, alike: int = 1) -> None:
+    def __init__(self, invocation: Publisher, *, background: bool = False, alike: int = 1) -> None:
         """Prepare.
 
         Args:
@@ -55,20 +55,20 @@ class Batch:
         self._alike = alike
         self._lookups = invocation.lookups
         self._wanted: Counter[tuple[str, str, tuple[str, ...]]] = Counter()
-        self._listed: list[Item] = []
+        self._listed: list[PreparedWrite] = []
         self._pauses = invocation.held.pauses if background else {}
         self._locked_out: dict[str, AuthenticationError] = {}
         self._outcomes: dict[int, Outcome] = {}
-        course = Course(invocation, self._halt, self._notice, self._outcomes)
+        course = BatchContext(invocation, self._halt, self._notice, self._outcomes)
         self._updates = Updates(course)
-        self._places = Places(course)
+        self._places = CategoryProducts(course)
 
-    def run(self, entries: Sequence[Entry]) -> list[Outcome]:
+    def run(self, entries: Sequence[IncomingEvent]) -> list[Outcome]:
         """Publish events; return one outcome each, in order. One that fails stops no other."""
         found = [attempt(partial(self._item, position, entry)) for position, entry in enumerate(entries)]
-        self._wanted = self._lookups.plan([item for item in found if isinstance(item, Item)], self._alike)
+        self._wanted = self._lookups.plan([item for item in found if isinstance(item, PreparedWrite)], self._alike)
         for position, item in enumerate(found):
-            if isinstance(item, Item):
+            if isinstance(item, PreparedWrite):
                 self._take(item)
             else:
                 self._outcomes[position] = item
@@ -77,10 +77,10 @@ class Batch:
         self._seek_again()
         return [self._outcomes[position] for position in range(len(entries))]
 
-    def _item(self, position: int, entry: Entry) -> Item:
-        return Item(position, entry, self._invocation.prepare(publish_request(entry.event)))
+    def _item(self, position: int, entry: IncomingEvent) -> PreparedWrite:
+        return PreparedWrite(position, entry, self._invocation.prepare(publish_request(entry.event)))
 
-    def _take(self, item: Item) -> None:
+    def _take(self, item: PreparedWrite) -> None:
         if not item.may_update:
             self._lookups.forget(item.publication)
         in_places = self._places.take(item)
@@ -94,13 +94,13 @@ class Batch:
         if in_places:
             self._places.add(item)
             return
-        outcome: Outcome | Item | None = self._halt(item.publication)
+        outcome: Outcome | PreparedWrite | None = self._halt(item.publication)
         if outcome is None:
             outcome = attempt(partial(self._upsert if item.may_update else self._send, item))
         self._settle(item, outcome)
 
-    def _settle(self, item: Item, outcome: Outcome | Item) -> None:
-        if isinstance(outcome, Item):
+    def _settle(self, item: PreparedWrite, outcome: Outcome | PreparedWrite) -> None:
+        if isinstance(outcome, PreparedWrite):
             self._notice(item.publication, {})  # it was looked up
             self._updates.add(outcome)
         else:
@@ -118,10 +118,10 @@ class Batch:
                 self._settle(item, attempt(partial(self._upsert, item)) if halt is None else halt)
                 self._updates.send()
 
-    def _send(self, item: Item) -> Outcome:
+    def _send(self, item: PreparedWrite) -> Outcome:
         return self._invocation.send(item.publication, item.entry.key)
 
-    def _upsert(self, item: Item) -> Outcome | Item:
+    def _upsert(self, item: PreparedWrite) -> Outcome | PreparedWrite:
         """Create a record unless it is there already; then return the update of it, which may be joined with others."""
         key = item.request.idempotency_key or item.entry.key
         once = None if key is None else self._invocation.once
@@ -129,7 +129,7 @@ class Batch:
         if isinstance(begun, dict):
             return begun
         update = attempt(partial(self._update_of_present, item))
-        if isinstance(update, Publication):
+        if isinstance(update, WriteOperation):
             return replace(item, publication=update, claim=begun)
         if isinstance(update, Refusal):
             if once is not None and begun is not None:
@@ -140,7 +140,7 @@ class Batch:
             return item.publication.create()
         return once.finish(begun, item.publication.create)
 
-    def _update_of_present(self, item: Item) -> Publication | Refusal | None:
+    def _update_of_present(self, item: PreparedWrite) -> WriteOperation | Refusal | None:
         self._lookups.gather(item, self._wanted, self._room, self._may_go_on)
         halt = self._halt(item.publication)
         if halt is not None:
@@ -150,7 +150,7 @@ class Batch:
             self._listed.append(item)
         return item.publication.update_of_present(identity)
 
-    def _halt(self, publication: Publication) -> Refusal | None:
+    def _halt(self, publication: WriteOperation) -> Refusal | None:
         """Return why nothing more may be sent now, or `None`."""
         least = LEAST_SECONDS_IN_BACKGROUND if self._background else LEAST_SECONDS
         if self._invocation.remaining_seconds() < least:
@@ -165,18 +165,18 @@ class Batch:
         message = "not sent: the shop's quota is used up"
         return RateLimited(message, method=built.method, path=built.path, retry_after_seconds=max(1.0, wait))
 
-    def _may_go_on(self, publication: Publication, outcome: Outcome) -> bool:
+    def _may_go_on(self, publication: WriteOperation, outcome: Outcome) -> bool:
         """Take note of an outcome; return whether more may be sent."""
         self._notice(publication, outcome)
         return self._halt(publication) is None
 
-    def _room(self, publication: Publication) -> int | None:
+    def _room(self, publication: WriteOperation) -> int | None:
         """Return how many requests the quota has room for, or `None` if that is not known."""
         quota = publication.client.transport.quota
         reserve = self._invocation.held.settings.quota_reserve_percent if self._background else 0
         return None if quota is None else quota.room(reserve)
 
-    def _notice(self, publication: Publication, outcome: Outcome) -> None:
+    def _notice(self, publication: WriteOperation, outcome: Outcome) -> None:
         """Remember that the quota is used up, or in the background that only the others' share of it is left.
 
         Credentials that the shop does not take are remembered as well: they are not tried for every event.

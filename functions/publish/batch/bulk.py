@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lightspeed import Client, InvalidRequest, NotFound, Parameters, UnknownLanguage, Written
+from lightspeed import Client, InvalidRequest, NotFound, Parameters, UnknownLanguage, WriteResponse
 from lightspeed.writing.diff import difference
 from publish.result import REFUSALS, Outcome, Result, result
 
@@ -80,7 +80,7 @@ class Bulk:
         first, second = changes[:at], changes[at:]
         return self.update(client, parents, first, alone) + self.update(client, parents, second, alone)
 
-    def _outcome(self, change: Change, rows: Mapping[str, Any], written: Written) -> Result | None:
+    def _outcome(self, change: Change, rows: Mapping[str, Any], written: WriteResponse) -> Result | None:
         """Return the result of one record, or `None` where the answer tells of others only, or of other values."""
         identity, fields = change
         row = rows.get(str(identity))
@@ -106,7 +106,7 @@ def bulk_of(entity: str, fields: Mapping[str, Any]) -> Bulk | None:
     return next((bulk for bulk in BULKS if bulk.takes(entity, fields)), None)
 
 
-def _rows(written: Written) -> dict[str, Any]:
+def _rows(written: WriteResponse) -> dict[str, Any]:
     found = json.loads(written.record) if written.record is not None else []
     rows = found if isinstance(found, list) else []
     return {str(row["id"]): row for row in rows if isinstance(row, dict) and "id" in row}

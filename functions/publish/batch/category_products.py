@@ -22,36 +22,36 @@ from lightspeed import PAGE_LIMIT, InvalidRequest, LightspeedError, NotFound, Pa
 from lightspeed.writing.ambiguous import may_have_acted
 from lightspeed.writing.diff import identities
 from publish.batch.bulk import LIMIT
-from publish.batch.guard import Course
+from publish.batch.guard import BatchContext
 from publish.batch.item import number
 from publish.result import REFUSALS, Outcome, Refusal, Result, attempt, result
 
 if TYPE_CHECKING:
-    from publish.batch.item import Item
-    from publish.write import Publication
+    from publish.batch.item import PreparedWrite
+    from publish.write import WriteOperation
 
 _ENTITY = "categories/products"
 _ENDS = {"category", "product"}
 _ORDERED = (_ENTITY, "categories", "products")
 """Entities whose creates, deletes and actions keep their place among the creates that wait."""
 
-_Items = Mapping[str, "Item"]
+_Items = Mapping[str, "PreparedWrite"]
 """By category."""
 
 _Rows = dict[str, Any]
 """By category, the rows of one product."""
 
 
-class Places:
+class CategoryProducts:
     """Creates that were not sent yet; `send` sends them and notes their outcomes."""
 
-    def __init__(self, course: Course) -> None:
+    def __init__(self, course: BatchContext) -> None:
         """Prepare; nothing waits yet."""
         self._course = course
-        self._waiting: dict[tuple[str, str, str], Item] = {}
+        self._waiting: dict[tuple[str, str, str], PreparedWrite] = {}
 
     @staticmethod
-    def take(item: Item) -> bool:
+    def take(item: PreparedWrite) -> bool:
         """Whether an event may be joined with others: anything but the two ends does not fit into the request."""
         request, publication = item.request, item.publication
         asked = (request.entity, request.action, request.dry_run) == (_ENTITY, "create", False)
@@ -59,7 +59,7 @@ class Places:
             return False
         return set(publication.fields) == _ENDS and all(number(end) is not None for end in publication.fields.values())
 
-    def add(self, item: Item) -> None:
+    def add(self, item: PreparedWrite) -> None:
         """Let a create wait; when there are enough of them they are sent."""
         ends = item.publication.fields
         place = (item.request.connection, str(ends["product"]), str(ends["category"]))
@@ -69,7 +69,7 @@ class Places:
         if len(self._waiting) >= LIMIT:
             self.send()
 
-    def concern(self, item: Item) -> bool:
+    def concern(self, item: PreparedWrite) -> bool:
         """Whether an event must keep its place among those that wait, or carries the key of one."""
         ordered = item.request.entity in _ORDERED and item.request.action != "update"
         return (ordered and bool(self._waiting)) or self._has(item.key)
@@ -77,7 +77,7 @@ class Places:
     def send(self) -> None:
         """Send everything that waits."""
         waiting, self._waiting = self._waiting, {}
-        products: dict[tuple[str, str], dict[str, Item]] = {}
+        products: dict[tuple[str, str], dict[str, PreparedWrite]] = {}
         for (connection, product, category), item in waiting.items():
             products.setdefault((connection, product), {})[category] = item
         for items in products.values():
@@ -95,7 +95,7 @@ class Places:
             else:  # unforeseen: the claim stays, since nobody knows how far it came
                 self._course.outcomes[item.position] = outcomes
 
-    def _begin(self, item: Item) -> bool:
+    def _begin(self, item: PreparedWrite) -> bool:
         """Claim the item's idempotency key; where it may not be sent, note the outcome."""
         key = item.request.idempotency_key or item.entry.key
         halt = self._course.halt(item.publication)
@@ -162,7 +162,7 @@ class Places:
                 outcomes[category] = self._alone(item, absent=True)
         return outcomes
 
-    def _alone(self, item: Item, *, absent: bool = False) -> Outcome:
+    def _alone(self, item: PreparedWrite, *, absent: bool = False) -> Outcome:
         """Create one by itself; the claim is then used up.
 
         Args:
@@ -181,7 +181,7 @@ class Places:
         self._course.notice(item.publication, outcome)
         return outcome
 
-    def _note(self, item: Item, outcome: Outcome) -> None:
+    def _note(self, item: PreparedWrite, outcome: Outcome) -> None:
         self._course.outcomes[item.position] = outcome
         self._course.notice(item.publication, outcome)
         claim, item.claim = item.claim, None
@@ -190,11 +190,11 @@ class Places:
             once.end(claim, outcome)
 
 
-def _first(items: _Items) -> Publication:
+def _first(items: _Items) -> WriteOperation:
     return next(iter(items.values())).publication
 
 
-def _look(publication: Publication) -> _Rows | None:
+def _look(publication: WriteOperation) -> _Rows | None:
     """Return where the product is by now, or `None` if the list does not tell: it is full, or a place is in it twice.
 
     Raises:
@@ -208,7 +208,7 @@ def _look(publication: Publication) -> _Rows | None:
     return found if len(rows) < PAGE_LIMIT and len(found) + others == len(rows) else None
 
 
-def _by_category(found: object, publication: Publication) -> _Rows:
+def _by_category(found: object, publication: WriteOperation) -> _Rows:
     """Return those rows of an answer that are places of the product; one without an id, or with an error, is none."""
     product = str(publication.fields["product"])
     rows = [row for row in (found if isinstance(found, list) else [found]) if isinstance(row, Mapping)]

@@ -32,7 +32,7 @@ _REFUSED = "ConditionalCheckFailedException"
 
 
 @dataclass(frozen=True)
-class Wish:
+class FieldWrite:
     """What a field shall be, and since when.
 
     Attributes:
@@ -45,13 +45,13 @@ class Wish:
     value: Any
 
 
-Wishes = dict[str, Wish]
+Wishes = dict[str, FieldWrite]
 """By field."""
 
 _Known = Mapping[str, Any]
 
 
-class Newest:
+class FieldVersions:
     """What the newest messages want, by record."""
 
     def __init__(self, table: str, client: Any) -> None:
@@ -164,7 +164,7 @@ class Newest:
         except ClientError as error:
             if error.response["Error"]["Code"] != _REFUSED:
                 raise
-            return False, dict(error.response).get("Item") or {}
+            return False, dict(error.response).get("PreparedWrite") or {}
         return True, answer.get("Attributes") or {}
 
 
@@ -185,18 +185,18 @@ def _unmoved(known: _Known, name: str, number: int, values: dict[str, Any]) -> s
     return f"#w{number} = :k{number}"
 
 
-def _wins(known: _Known, name: str, wish: Wish, *, entered: bool) -> bool:
+def _wins(known: _Known, name: str, wish: FieldWrite, *, entered: bool) -> bool:
     latest = _latest(known, name)
     if latest is None or wish.moment > latest.moment:
         return True
     return wish.moment == latest.moment and wish.message != latest.message and not entered
 
 
-def _latest(known: _Known, name: str) -> Wish | None:
+def _latest(known: _Known, name: str) -> FieldWrite | None:
     if f"w.{name}" not in known:
         return None
     moment, message, value = (known[f"{part}.{name}"] for part in "mwv")
-    return Wish(int(moment["N"]), message["S"], json.loads(value["S"]))
+    return FieldWrite(int(moment["N"]), message["S"], json.loads(value["S"]))
 
 
 def _applied(known: _Known, name: str) -> str | None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from publish.result import Outcome, Refusal
 
 if TYPE_CHECKING:
-    from publish.publisher import Invocation
-    from publish.write import Publication
+    from publish.publisher import Publisher
+    from publish.write import WriteOperation
 
 
 @dataclass(frozen=True)
-class Course:
+class BatchContext:
     """What has become of a batch so far, and whether it may go on.
 
     Attributes:
@@ -25,7 +25,7 @@ class Course:
         outcomes: Where outcomes are noted, by position in the batch.
     """
 
-    invocation: Invocation
-    halt: Callable[[Publication], Refusal | None]
-    notice: Callable[[Publication, Outcome], None]
+    invocation: Publisher
+    halt: Callable[[WriteOperation], Refusal | None]
+    notice: Callable[[WriteOperation, Outcome], None]
     outcomes: dict[int, Outcome]

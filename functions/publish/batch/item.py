@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from publish.event import PublishRequest
     from publish.idempotency import Claim
-    from publish.write import Publication
+    from publish.write import WriteOperation
 
 
 def number(identity: object) -> int | None:
@@ -20,7 +20,7 @@ def number(identity: object) -> int | None:
 
 
 @dataclass(frozen=True)
-class Entry:
+class IncomingEvent:
     """An event as it came.
 
     Attributes:
@@ -34,7 +34,7 @@ class Entry:
 
 
 @dataclass
-class Item:
+class PreparedWrite:
     """An event that is ready to be sent.
 
     Attributes:
@@ -43,8 +43,8 @@ class Item:
     """
 
     position: int
-    entry: Entry
-    publication: Publication
+    entry: IncomingEvent
+    publication: WriteOperation
     claim: Claim | None = None
 
     @property

@@ -13,13 +13,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lightspeed import LightspeedError
-from lightspeed.writing.key_index import Keys
+from lightspeed.writing.key_index import KeyIndex
 from publish.batch.bulk import LIMIT, bulk_of
 
 if TYPE_CHECKING:
-    from publish.batch.item import Item
+    from publish.batch.item import PreparedWrite
     from publish.result import Outcome
-    from publish.write import Publication
+    from publish.write import WriteOperation
 
 FEWEST = 10
 """Upserts from which on it is worth a request to count the records that would have to be read."""
@@ -38,10 +38,10 @@ class Lookups:
             remaining_seconds: How long the invocation may still run. Reading takes half of it at most.
         """
         self._remaining_seconds = remaining_seconds
-        self._lists: dict[_Group, Keys | None] = {}
+        self._lists: dict[_Group, KeyIndex | None] = {}
         self._counts: dict[tuple[str, str], int] = {}
 
-    def plan(self, items: Iterable[Item], alike: int) -> Counter[_Group]:
+    def plan(self, items: Iterable[PreparedWrite], alike: int) -> Counter[_Group]:
         """Return how many look-ups are wanted of each kind.
 
         Args:
@@ -53,10 +53,10 @@ class Lookups:
 
     def gather(
         self,
-        item: Item,
+        item: PreparedWrite,
         wanted: Counter[_Group],
-        room: Callable[[Publication], int | None],
-        noticed: Callable[[Publication, Outcome], bool],
+        room: Callable[[WriteOperation], int | None],
+        noticed: Callable[[WriteOperation, Outcome], bool],
     ) -> None:
         """Read the list that answers an upsert and those like it, if that takes fewer requests than their look-ups.
 
@@ -72,22 +72,22 @@ class Lookups:
             return
         publication = item.publication
         try:
-            requests = Keys.requests(self._count(publication))
+            requests = KeyIndex.requests(self._count(publication))
             if noticed(publication, {}) and _pays(number, requests, room(publication), _together(publication)):
                 self._lists[group] = None  # a reading that fails is not tried again
-                keys = Keys(publication.request.endpoint, publication.request.match_fields)
+                keys = KeyIndex(publication.request.endpoint, publication.request.match_fields)
                 if self._is_read(keys.read(publication.client), partial(noticed, publication, {})):
                     self._lists[group] = keys
         except LightspeedError as error:
             self._lists[group] = None
             noticed(publication, error)
 
-    def find(self, publication: Publication) -> int | str | None:
+    def find(self, publication: WriteOperation) -> int | str | None:
         """Return the id of the record that an upsert would update, or `None` where that has to be looked up."""
         keys = self._lists.get(_group_of(publication))
         return None if keys is None or publication.match is None else keys.find(publication.match)
 
-    def forget(self, publication: Publication) -> None:
+    def forget(self, publication: WriteOperation) -> None:
         """Take note of what is about to be written, as far as it may change where a record is found."""
         request = publication.request
         if request.dry_run:
@@ -101,7 +101,7 @@ class Lookups:
             else:
                 self._lists[group] = None
 
-    def _count(self, publication: Publication) -> int:
+    def _count(self, publication: WriteOperation) -> int:
         request = publication.request
         place = request.connection, request.entity
         if place not in self._counts:
@@ -113,22 +113,22 @@ class Lookups:
         return all(more_may_be_sent() and self._remaining_seconds() >= least for _ in pages)
 
 
-def _group(item: Item) -> _Group:
+def _group(item: PreparedWrite) -> _Group:
     return _group_of(item.publication)
 
 
-def _group_of(publication: Publication) -> _Group:
+def _group_of(publication: WriteOperation) -> _Group:
     request = publication.request
     return request.connection, request.entity, tuple(request.match_fields)
 
 
-def _is_listed(item: Item) -> bool:
+def _is_listed(item: PreparedWrite) -> bool:
     """Whether one list, which tells how long it is, holds all records of the entity."""
     endpoint = item.request.endpoint
     return not endpoint.parents and endpoint.has("count") and "page" in endpoint.filter_names
 
 
-def _together(publication: Publication) -> int:
+def _together(publication: WriteOperation) -> int:
     """Return how many updates such as an upsert becomes go out in one request."""
     return LIMIT if bulk_of(publication.request.entity, publication.fields_of_update) else 1
 

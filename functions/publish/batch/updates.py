@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from lightspeed import ApiError, AuthenticationError, RateLimited, ServerError, UnknownLanguage
 from lightspeed.writing.natural_key import concerns_key
 from publish.batch.bulk import LIMIT, Bulk, Change, bulk_of
-from publish.batch.guard import Course
+from publish.batch.guard import BatchContext
 from publish.batch.item import number
 from publish.result import Outcome, Refusal, attempt, result
 
 if TYPE_CHECKING:
-    from publish.batch.field_versions import Newest, Wishes
-    from publish.batch.item import Item
-    from publish.write import Publication
+    from publish.batch.field_versions import FieldVersions, Wishes
+    from publish.batch.item import PreparedWrite
+    from publish.write import WriteOperation
 
 _MAY_PASS = (RateLimited, ServerError, AuthenticationError, UnknownLanguage)
 
@@ -36,13 +36,13 @@ class _Joined:
         wishes: What the shop shall have of the same fields when all is sent; some of it may be what others want.
     """
 
-    items: list[Item]
+    items: list[PreparedWrite]
     fields: Mapping[str, Any]
     own: Wishes = field(default_factory=dict)
     wishes: Wishes = field(default_factory=dict)
 
     @property
-    def publication(self) -> Publication:
+    def publication(self) -> WriteOperation:
         return self.items[0].publication
 
     @property
@@ -85,14 +85,14 @@ class _Joined:
 class Updates:
     """Updates that were not sent yet; `send` sends them and notes their outcomes."""
 
-    def __init__(self, course: Course) -> None:
+    def __init__(self, course: BatchContext) -> None:
         """Prepare; nothing waits yet."""
         self._course = course
-        self._waiting: dict[str, list[Item]] = {}
+        self._waiting: dict[str, list[PreparedWrite]] = {}
         self._keys: set[str | None] = set()
         self._names: dict[tuple[str, str], set[str]] = {}
 
-    def add(self, item: Item) -> None:
+    def add(self, item: PreparedWrite) -> None:
         """Let an update wait; when there are enough of them they are sent."""
         if item.key is not None and item.key in self._keys:
             self.send()
@@ -103,7 +103,7 @@ class Updates:
         if len(self._waiting) >= LIMIT:
             self.send()
 
-    def concern(self, item: Item) -> bool:
+    def concern(self, item: PreparedWrite) -> bool:
         """Whether an event may concern a record whose update waits, or carries the key of one."""
         request = item.request
         if item.key is not None and item.key in self._keys:
@@ -169,7 +169,7 @@ class Updates:
         found = attempt(partial(bulk.update, first.client, together[0].parents, changes, partial(_alone, by_id)))
         return [found] * len(together) if isinstance(found, Refusal) else found
 
-    def _prepared(self, items: list[Item]) -> _Joined | None:
+    def _prepared(self, items: list[PreparedWrite]) -> _Joined | None:
         """Join the updates of one record; `None` if nothing of them is left to send."""
         halt = self._course.halt(items[0].publication)
         if halt is not None:
@@ -182,13 +182,13 @@ class Updates:
         newest = None if any(item.entry.queued is None for item in live) else self._course.invocation.newest
         return _Joined(live, fields) if newest is None else self._ordered(live, newest)
 
-    def _ordered(self, items: list[Item], newest: Newest) -> _Joined | None:
-        from publish.batch.field_versions import Wish  # noqa: PLC0415 - only for what comes out of a queue
+    def _ordered(self, items: list[PreparedWrite], newest: FieldVersions) -> _Joined | None:
+        from publish.batch.field_versions import FieldWrite  # noqa: PLC0415 - only for what comes out of a queue
 
         wishes: Wishes = {}
         for item in sorted(items, key=lambda item: (item.entry.queued or 0, item.position)):
             moment, message = item.entry.queued or 0, item.entry.key or ""
-            wishes |= {name: Wish(moment, message, value) for name, value in item.publication.fields.items()}
+            wishes |= {name: FieldWrite(moment, message, value) for name, value in item.publication.fields.items()}
         joined = _Joined(items, {}, wishes)
         entered = attempt(partial(newest.enter, joined.record, wishes, joined.messages))
         if isinstance(entered, Refusal):
@@ -202,7 +202,7 @@ class Updates:
         self._note(items, result("unchanged", None, identity, None))
         return None
 
-    def _claims(self, item: Item) -> bool:
+    def _claims(self, item: PreparedWrite) -> bool:
         """Claim the item's idempotency key; where it was used before, note the outcome."""
         ordered = item.entry.queued is not None and self._course.invocation.newest is not None
         key = item.request.idempotency_key or (None if ordered else item.entry.key)
@@ -247,7 +247,7 @@ class Updates:
             if single is not None:
                 self._send_in(None, [single])
 
-    def _apart(self, joined: _Joined, refusal: Outcome, newest: Newest) -> None:
+    def _apart(self, joined: _Joined, refusal: Outcome, newest: FieldVersions) -> None:
         """Find out whose values the shop refused: a message does not suffer for those of others that it carried.
 
         Every turn ends here or withdraws what another message wanted, so that it does not go round for ever.
@@ -278,7 +278,7 @@ class Updates:
         self._course.notice(joined.publication, outcome)
         return outcome
 
-    def _note(self, items: Iterable[Item], outcome: Outcome) -> None:
+    def _note(self, items: Iterable[PreparedWrite], outcome: Outcome) -> None:
         for item in items:
             self._course.outcomes[item.position] = outcome
             claim, item.claim = item.claim, None

@@ -26,15 +26,15 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from connector.errors import ConnectorError, OutOfTime, RequestError
-from connector.validation import parsed
+from connector.validation import parse_json
 from lightspeed import ServerError, TransportError
 from publish.batch.batch import Batch
-from publish.batch.item import Entry
+from publish.batch.item import IncomingEvent
 from publish.result import AwsFailed, Outcome, shown
 from publish.triggers.file_store import Workspace
 
 if TYPE_CHECKING:
-    from publish.publisher import Invocation
+    from publish.publisher import Publisher
 
 INBOX = "publish/in/"
 OUTBOX = "publish/out/"
@@ -49,7 +49,7 @@ _LEAST_SECONDS = 20.0
 _SAFE_TWICE = ("update", "delete")
 
 
-def step(event: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
+def step(event: dict[str, Any], invocation: Publisher) -> dict[str, Any]:
     """Carry out the step that the event names.
 
     Raises:
@@ -62,7 +62,7 @@ def step(event: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
     return steps[name](event, invocation)
 
 
-def split(event: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
+def split(event: dict[str, Any], invocation: Publisher) -> dict[str, Any]:
     """Sort the lines of a file into parts.
 
     Args:
@@ -102,7 +102,7 @@ def split(event: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
     return {"parts": works, "join": joined}
 
 
-def work(event: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
+def work(event: dict[str, Any], invocation: Publisher) -> dict[str, Any]:
     """Publish the segments of a part, from `segment` on; return the event with which to go on.
 
     Returns:
@@ -122,7 +122,7 @@ def work(event: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
     return {**event, "segment": segment, "status": "complete", "resume_after_seconds": 0, "part": part}
 
 
-def join(event: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
+def join(event: dict[str, Any], invocation: Publisher) -> dict[str, Any]:
     """Write the results of all parts in the order of the lines; return how many there are of each kind."""
     s3, bucket = invocation.held.aws.client("s3"), invocation.held.settings.bucket
     space = Workspace(s3, bucket, event["run"])
@@ -140,7 +140,7 @@ def join(event: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
 
 
 def _segment(
-    event: dict[str, Any], space: Workspace, segment: int, invocation: Invocation, *, last_try: bool
+    event: dict[str, Any], space: Workspace, segment: int, invocation: Publisher, *, last_try: bool
 ) -> tuple[int, bool] | None:
     """Publish what is left of a segment; return how long to wait before going on and whether the shop failed."""
     lines = space.segment(event["part"], segment)
@@ -149,9 +149,9 @@ def _segment(
     found = [_entry(event, number, text) for number, text in left]
     alike = event["segments"] - segment
     batch = Batch(invocation, background=True, alike=alike)
-    published = iter(batch.run([entry for entry in found if isinstance(entry, Entry)]))
-    outcomes = [next(published) if isinstance(entry, Entry) else entry for entry in found]
-    entries = [entry if isinstance(entry, Entry) else Entry(None) for entry in found]
+    published = iter(batch.run([entry for entry in found if isinstance(entry, IncomingEvent)]))
+    outcomes = [next(published) if isinstance(entry, IncomingEvent) else entry for entry in found]
+    entries = [entry if isinstance(entry, IncomingEvent) else IncomingEvent(None) for entry in found]
     waits: list[float] = []
     failed = False
     final: list[int] = []
@@ -177,13 +177,13 @@ def _wait_seconds(outcome: Outcome) -> float | None:
     return getattr(outcome, "retry_after_seconds", None)
 
 
-def _entry(event: dict[str, Any], number: int, text: str) -> Entry | RequestError:
+def _entry(event: dict[str, Any], number: int, text: str) -> IncomingEvent | RequestError:
     try:
-        inside = parsed(text)
+        inside = parse_json(text)
     except ValueError as error:
         return RequestError([f"the line must be a JSON object, a publish event: {error}"])
     repeatable = isinstance(inside, dict) and inside.get("action") in _SAFE_TWICE
-    return Entry(inside, key=None if repeatable else f"{event['key']} {event['version']} {number}")
+    return IncomingEvent(inside, key=None if repeatable else f"{event['key']} {event['version']} {number}")
 
 
 def _results_of(space: Workspace, part: int, segments: int) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -241,6 +241,6 @@ class _Parts:
 def _family(text: str) -> tuple[str, str]:
     event: object = None
     with contextlib.suppress(ValueError):
-        event = parsed(text)
+        event = parse_json(text)
     inside = event if isinstance(event, dict) else {}
     return str(inside.get("connection", "default")), str(inside.get("entity", "")).partition("/")[0]

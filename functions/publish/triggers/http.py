@@ -15,7 +15,7 @@ from publish.event import batch_items, publish_request
 
 if TYPE_CHECKING:
     from lightspeed import Clock
-    from publish.publisher import Invocation
+    from publish.publisher import Publisher
 
 ANSWER_SECONDS = 25.0
 """How long a call may take; API Gateway gives up at 30."""
@@ -23,7 +23,7 @@ ANSWER_SECONDS = 25.0
 _MESSAGES_AT_ONCE = 10
 
 
-def respond(event: dict[str, Any], context: Any, invocation: Invocation) -> dict[str, Any]:
+def respond(event: dict[str, Any], context: Any, invocation: Publisher) -> dict[str, Any]:
     """Answer one HTTP call."""
     app = _routes()
     app.context.update(invocation=invocation)
@@ -44,7 +44,7 @@ def _routes() -> APIGatewayHttpResolver:
 
 
 def _publish(app: APIGatewayHttpResolver) -> Response[Any]:
-    invocation: Invocation = app.context["invocation"]
+    invocation: Publisher = app.context["invocation"]
     body = json_body(app)
     events = batch_items(body) if isinstance(body, dict) and "items" in body else None
     if prefers_async(app):
@@ -57,7 +57,7 @@ def _publish(app: APIGatewayHttpResolver) -> Response[Any]:
     return respond_json(201 if result["status"] == "created" else 200, result)
 
 
-def _queue(events: list[object], invocation: Invocation) -> Response[Any]:
+def _queue(events: list[object], invocation: Publisher) -> Response[Any]:
     """Check every event and put them on the queue, or refuse them all."""
     queue_url = invocation.held.settings.publish_queue_url
     if not queue_url:

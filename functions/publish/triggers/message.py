@@ -16,7 +16,7 @@ from connector.errors import RequestError
 from connector.observability import logger
 
 if TYPE_CHECKING:
-    from publish.dependencies import Wiring
+    from publish.dependencies import Dependencies
 
 _LONGEST_VISIBILITY_SECONDS = 43_200
 _LONGEST_DELAY_SECONDS = 900
@@ -37,7 +37,7 @@ _FIRST_SENT = "FirstSentTimestamp"
 class Message:
     """A message as Lambda hands it over."""
 
-    def __init__(self, record: dict[str, Any], held: Wiring) -> None:
+    def __init__(self, record: dict[str, Any], held: Dependencies) -> None:
         """Prepare; nothing is sent.
 
         Args:

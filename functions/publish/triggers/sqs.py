@@ -11,28 +11,30 @@ from typing import TYPE_CHECKING, Any
 
 from connector.errors import IdempotencyConflict, OutOfTime, RequestError, TransformError
 from connector.observability import logger
-from connector.validation import parsed
-from lightspeed import CatalogueError, InvalidRequest, NotFound, RateLimited, UnknownLanguage, find
+from connector.validation import parse_json
+from lightspeed import CatalogueError, InvalidRequest, NotFound, RateLimited, UnknownLanguage, get_entity
 from publish.batch.batch import Batch
-from publish.batch.item import Entry
+from publish.batch.item import IncomingEvent
 from publish.result import Outcome
 from publish.triggers.message import Message
 
 if TYPE_CHECKING:
-    from publish.publisher import Invocation
+    from publish.publisher import Publisher
 
 _WRONG_ITSELF = (CatalogueError, RequestError, TransformError, IdempotencyConflict, InvalidRequest, NotFound)
 """Nothing but the message or its record is wrong. What is wrong with the connection (credentials, permissions, the
 language) is mended there, and the message is right then."""
 
 
-def consume(event: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
+def consume(event: dict[str, Any], invocation: Publisher) -> dict[str, Any]:
     """Publish the messages of a batch; return `{"batchItemFailures": …}`."""
     messages = [Message(record, invocation.held) for record in event["Records"]]
     found = [_entry(message) for message in messages]
-    published = iter(Batch(invocation, background=True).run([entry for entry in found if isinstance(entry, Entry)]))
-    outcomes = [next(published) if isinstance(entry, Entry) else entry for entry in found]
-    entries = [entry if isinstance(entry, Entry) else Entry(None) for entry in found]
+    published = iter(
+        Batch(invocation, background=True).run([entry for entry in found if isinstance(entry, IncomingEvent)])
+    )
+    outcomes = [next(published) if isinstance(entry, IncomingEvent) else entry for entry in found]
+    entries = [entry if isinstance(entry, IncomingEvent) else IncomingEvent(None) for entry in found]
     facts = [{"message_id": message.first_id, "attempt": message.receipts} for message in messages]
     invocation.tell(entries, outcomes, facts)
     handled = zip(messages, entries, outcomes, strict=True)
@@ -40,20 +42,20 @@ def consume(event: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": message.id} for message in failures]}
 
 
-def _entry(message: Message) -> Entry | RequestError:
+def _entry(message: Message) -> IncomingEvent | RequestError:
     """Return a message as an entry of the batch, or why it cannot be read.
 
     One whose time cannot be read is not published: as if it were new or had no time, it could undo a newer update.
     """
     try:
-        return Entry(parsed(message.body), key=message.first_id, queued=message.queued)
+        return IncomingEvent(parse_json(message.body), key=message.first_id, queued=message.queued)
     except RequestError as error:
         return error
     except ValueError as error:
         return RequestError([f"the message must be a JSON object, a publish event: {error}"])
 
 
-def _is_done(message: Message, entry: Entry, outcome: Outcome) -> bool:
+def _is_done(message: Message, entry: IncomingEvent, outcome: Outcome) -> bool:
     """Whether a message may leave the queue; see to it that one which may not comes again at the right time."""
     if isinstance(outcome, dict):
         if outcome["status"] != "unknown":
@@ -76,10 +78,10 @@ def _is_done(message: Message, entry: Entry, outcome: Outcome) -> bool:
     return False
 
 
-def _is_wrong(entry: Entry, outcome: Outcome) -> bool:
+def _is_wrong(entry: IncomingEvent, outcome: Outcome) -> bool:
     """Whether it is the message that is wrong, so that it would be refused again."""
     if isinstance(outcome, NotFound):
-        may_pass = isinstance(entry.event, dict) and find(str(entry.event["entity"])).transient_404
+        may_pass = isinstance(entry.event, dict) and get_entity(str(entry.event["entity"])).transient_404
         return not (may_pass or isinstance(outcome, UnknownLanguage))
     still_running = hasattr(outcome, "retry_after_seconds")
     return isinstance(outcome, _WRONG_ITSELF) and not still_running

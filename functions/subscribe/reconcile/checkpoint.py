@@ -10,10 +10,10 @@ import zlib
 import msgspec
 
 from connector.errors import RequestError, RunInProgress
-from lightspeed.listing.checkpoint import Progress
+from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.request import parse_time
 from subscribe.reconcile.id_index import Id, iso
-from subscribe.storage.bucket import AlreadyWritten, Bucket, kept_key, turn_key
+from subscribe.storage.bucket import Bucket, PreconditionFailed, kept_key, turn_key
 
 VERSION = 2
 
@@ -41,7 +41,7 @@ class ReconcileState(msgspec.Struct, array_like=True):
     run_id: str
     started: str
     window_end: str = ""
-    progress: Progress | None = None
+    progress: ListCheckpoint | None = None
     listed: bool = False
     ids: list[str] = []
     known: int | None = None
@@ -118,7 +118,7 @@ class _Taken(msgspec.Struct):
     manifest: str | None = None
 
 
-class Turn:
+class RunLock:
     """One reconcile run at a time for a subscription.
 
     A run holds its turn from its start to its end, between invocations too. One that was killed loses it when its
@@ -156,7 +156,7 @@ class Turn:
         self.look(now)
         try:
             self.keep(until)
-        except AlreadyWritten:
+        except PreconditionFailed:
             self.look(now)
             self.keep(until)
 
@@ -173,5 +173,5 @@ class Turn:
         """Leave the turn to others; if one has taken it already, that is as well."""
         try:
             self.keep(now)
-        except AlreadyWritten:
+        except PreconditionFailed:
             return

@@ -44,7 +44,7 @@ class Seen:
     unclear: int = 0
 
 
-class Looks:
+class ExistenceCheck:
     """Asks for single records."""
 
     def __init__(self, client: Client, endpoint: Endpoint, language: str, clock: Clock, bounds: Bounds) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from lightspeed import Client, Clock, Parameters
-from lightspeed.listing.checkpoint import Progress
+from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import ListReader
 from lightspeed.listing.records import Record, Window
 from lightspeed.listing.settled import begin, settled_time
@@ -99,7 +99,7 @@ class Listing:
         state = self._state
 
         def read_to(end: datetime) -> ListReader[list[Id]]:
-            state.window_end, state.progress = _text(end), Progress()
+            state.window_end, state.progress = _text(end), ListCheckpoint()
             return self._reader(state.progress)
 
         if state.progress is None:
@@ -108,7 +108,7 @@ class Listing:
         reader.begin()
         return reader
 
-    def _reader(self, progress: Progress) -> ListReader[list[Id]]:
+    def _reader(self, progress: ListCheckpoint) -> ListReader[list[Id]]:
         return ListReader(
             self._client,
             self._endpoint,

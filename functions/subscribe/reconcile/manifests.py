@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from subscribe.reconcile.id_index import Id, Index, epoch, lines_of, plain
-from subscribe.run.budget import Stop
+from subscribe.run.budget import Suspend
 from subscribe.storage.bucket import Bucket
 
 _SLACK_SECONDS = 3600
@@ -47,7 +47,7 @@ def entity_prefix(connection: str, entity: str) -> str:
     return f"raw/connection={connection}/entity={entity.replace('/', '.')}/"
 
 
-class History:
+class ManifestLog:
     """Brings an index up to date from the runs that it does not include yet."""
 
     def __init__(self, bucket: Bucket, prefix: str, index: Index, has_time: Callable[[], bool]) -> None:
@@ -78,7 +78,7 @@ class History:
         for number, (written, key) in enumerate(new):
             if number and not self._has_time():
                 self._flush()
-                raise Stop(0)
+                raise Suspend(0)
             self._take_in_run(key)
             self._include(written, key)
         self._flush()

@@ -26,19 +26,19 @@ import msgspec
 
 from connector.errors import RequestError, RunInProgress
 from lightspeed import Client, Clock, RateLimited, ServerError, TransportError
-from lightspeed.listing.checkpoint import Progress
+from lightspeed.listing.checkpoint import ListCheckpoint
 from subscribe.event import SubscribeRequest
-from subscribe.reconcile.checkpoint import Kept, ReconcileState, Turn, decode, encode
-from subscribe.reconcile.existence import Looks
+from subscribe.reconcile.checkpoint import Kept, ReconcileState, RunLock, decode, encode
+from subscribe.reconcile.existence import ExistenceCheck
 from subscribe.reconcile.id_index import Head, Id, Ids, Index, StoredIndex, epoch, iso, lines_of, order
 from subscribe.reconcile.id_list import Listing
-from subscribe.reconcile.manifests import History, entity_prefix
+from subscribe.reconcile.manifests import ManifestLog, entity_prefix
 from subscribe.reconcile.rules import DEFAULT_PERCENT
-from subscribe.run.budget import PATIENCE_SECONDS, Bounds, Stop
+from subscribe.run.budget import PATIENCE_SECONDS, Bounds, Suspend
 from subscribe.storage.bucket import (
     PART_BYTES,
-    AlreadyWritten,
     Bucket,
+    PreconditionFailed,
     chunk,
     manifest_key,
     run_key,
@@ -68,7 +68,7 @@ class Reconciliation:
         remaining_seconds: Callable[[], float],
         reserve_percent: float,
     ) -> None:
-        """Take the request and what it needs, as `Subscription` does; nothing is read or sent yet."""
+        """Take the request and what it needs, as `SyncRun` does; nothing is read or sent yet."""
         self._request = request
         self._client = client
         self._bucket = bucket
@@ -115,7 +115,7 @@ class Reconciliation:
             return self._superseded()
         try:
             return self._bounded()
-        except AlreadyWritten:
+        except PreconditionFailed:
             return self._superseded()
         except Exception:
             self._turn.release(self._clock.time())
@@ -125,7 +125,7 @@ class Reconciliation:
         before = self._state.position
         try:
             return self._complete(self._work())
-        except Stop as stop:
+        except Suspend as stop:
             return self._partial(stop.resume_after_seconds)
         except RateLimited as error:
             return self._partial(error.retry_after_seconds)
@@ -142,7 +142,7 @@ class Reconciliation:
             if request.run_id not in (None, self._state.run_id):
                 raise RequestError([f"cursor belongs to run {self._state.run_id}, not {request.run_id}"])
         state = self._state
-        self._turn = Turn(self._bucket, request.connection, request.bookmark_name, state.run_id)
+        self._turn = RunLock(self._bucket, request.connection, request.bookmark_name, state.run_id)
         self._kept = Kept(self._bucket, state.run_id)
         found = self._bucket.read_json(run_key(state.run_id))
         finished = None if found is None else self._finished(found[0])
@@ -183,8 +183,8 @@ class Reconciliation:
         self._index = index = self._stored.load()
         prefix = entity_prefix(self._request.connection, self._request.entity)
         try:
-            self._index_is_new = History(self._bucket, prefix, index, self._has_time).take_in()
-        except Stop:
+            self._index_is_new = ManifestLog(self._bucket, prefix, index, self._has_time).take_in()
+        except Suspend:
             self._index_is_new = True
             raise
         return index
@@ -203,7 +203,7 @@ class Reconciliation:
         refused = self._refused(state.known or 0, state.absent)
         if refused or not state.absent:
             return refused
-        looks = Looks(self._client, self._request.endpoint, self._language, self._clock, self._bounds)
+        looks = ExistenceCheck(self._client, self._request.endpoint, self._language, self._clock, self._bounds)
         if not self._trusted(looks, present):
             return "the shop does not give by their id records that stand in its list, so its 404 says nothing"
         self._look(looks, index.missing(present, started))
@@ -220,7 +220,7 @@ class Reconciliation:
             f"with max_deleted_percent {share:g}"
         )
 
-    def _trusted(self, looks: Looks, present: Ids) -> bool:
+    def _trusted(self, looks: ExistenceCheck, present: Ids) -> bool:
         """Whether the shop finds a record by its id that stands in its list; an empty list has none to ask for."""
         for identity in present.some():
             if self._state.trusted:
@@ -230,7 +230,7 @@ class Reconciliation:
             self._state.trusted = not seen.gone and not seen.unclear
         return self._state.trusted or not len(present)
 
-    def _look(self, looks: Looks, missing: Iterator[tuple[Id, int]]) -> None:
+    def _look(self, looks: ExistenceCheck, missing: Iterator[tuple[Id, int]]) -> None:
         """Look at what is missing, from the id on that was looked at last; the first answer tells the quota."""
         state = self._state
         looked = state.looked
@@ -277,7 +277,7 @@ class Reconciliation:
         keys = [tombstones_key(prefix, number) for number in range(len(parts))]
         self._turn.keep(self._until(), manifest=key)
         if self._bucket.read(key) is not None:
-            raise AlreadyWritten(key)
+            raise PreconditionFailed(key)
         state.deleted = state.deleted if parts else 0
         again = self._index.saw(self._compared, epoch(state.started)) if self._compared else 0
         body = {**self._body("complete", key, keys), "verified": not reason, "reason": reason or None}
@@ -287,7 +287,7 @@ class Reconciliation:
         self._bucket.delete_parts_but(prefix, keys, kind="deleted")
         self._bucket.write_json(key, self._manifest(dict(zip(keys, parts, strict=True)), reason, again), once=True)
         for part in parts:
-            History(self._bucket, prefix, self._index, self._has_time).note_deleted(part)
+            ManifestLog(self._bucket, prefix, self._index, self._has_time).note_deleted(part)
         self._save_index()
         self._turn.release(self._clock.time())
         self._note(body)
@@ -308,7 +308,7 @@ class Reconciliation:
 
     def _save_index(self) -> None:
         """Write the index; where somebody else did meanwhile, the next run takes in what is missing."""
-        with contextlib.suppress(AlreadyWritten):
+        with contextlib.suppress(PreconditionFailed):
             self._stored.save(self._index)
 
     def _superseded(self) -> Result:
@@ -324,7 +324,7 @@ class Reconciliation:
 
     def _manifest(self, parts: dict[str, bytes], reason: str, again: int) -> dict[str, Any]:
         state, window = self._state, self._list.window
-        progress = state.progress or Progress()
+        progress = state.progress or ListCheckpoint()
         return {
             "run_id": state.run_id,
             "connection": self._request.connection,

@@ -15,7 +15,7 @@ _ENDING_SECONDS = 5
 _PAGE_AND_COUNT = 2
 
 
-class Stop(Exception):
+class Suspend(Exception):
     """The invocation ends here, the run goes on later.
 
     Attributes:
@@ -66,11 +66,11 @@ class Bounds:
         quota = self._transport.quota
         wait = 0 if quota is None else quota.wait_seconds(self._reserve_percent, _PAGE_AND_COUNT)
         if wait > PATIENCE_SECONDS:
-            raise Stop(wait)
+            raise Suspend(wait)
         if wait:
             self._clock.sleep(wait)
         if self._left_by_time() == 0:
-            raise Stop(0)
+            raise Suspend(0)
         return _PAGE_AND_COUNT if wait else self.left()
 
     def _left_by_time(self) -> int:

@@ -12,7 +12,7 @@ import zlib
 import msgspec
 
 from connector.errors import RequestError
-from lightspeed.listing.checkpoint import Progress
+from lightspeed.listing.checkpoint import ListCheckpoint
 from subscribe.storage.bucket import Part
 
 VERSION = 2
@@ -48,7 +48,7 @@ class RunState(msgspec.Struct, array_like=True):
     window_end: str = ""
     etag: str = ""
     position: int = 0
-    progress: Progress | None = None
+    progress: ListCheckpoint | None = None
     parts: dict[str, list[Part]] = {}
     records: int = 0
     requests: int = 0

@@ -40,7 +40,7 @@ class Part(msgspec.Struct, array_like=True, frozen=True):
     sha256: str
 
 
-class AlreadyWritten(Exception):
+class PreconditionFailed(Exception):
     """An object that is written only once, or only from a known state, is there already or has changed."""
 
 
@@ -144,14 +144,14 @@ class Bucket:
             answer = self._s3.put_object(Bucket=self._name, Key=key, Body=body, ContentType=content_type, **condition)
         except ClientError as error:
             if error.response["Error"]["Code"] in _CONDITION_FAILED:
-                raise AlreadyWritten(key) from error
+                raise PreconditionFailed(key) from error
             raise
         return str(answer["ETag"])
 
     def write_manifests(self, manifests: Mapping[str, object]) -> None:
         """Write the manifests of a run by key, in order; one that is there already says the same and stays."""
         for key, manifest in manifests.items():
-            with contextlib.suppress(AlreadyWritten):
+            with contextlib.suppress(PreconditionFailed):
                 self.write_json(key, manifest, once=True)
 
     def write_part(self, key: str, body: bytes | bytearray) -> None:
@@ -167,7 +167,7 @@ class Bucket:
             if error.response["Error"]["Code"] not in _CONDITION_FAILED:
                 raise
             if self.read_json(manifest_key(key[: key.rindex("/") + 1])) is not None:
-                raise AlreadyWritten(key) from error
+                raise PreconditionFailed(key) from error
             self._s3.put_object(**part)
 
     def first_records(self, key: str, most: int) -> list[bytes]:

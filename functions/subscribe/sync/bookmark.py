@@ -14,7 +14,7 @@ import msgspec
 
 from connector.errors import ConnectorError
 from lightspeed.request import parse_time
-from subscribe.storage.bucket import AlreadyWritten, Bucket, bookmark_key
+from subscribe.storage.bucket import Bucket, PreconditionFailed, bookmark_key
 
 
 class Bookmark(msgspec.Struct, frozen=True):
@@ -70,7 +70,7 @@ class _Stored(msgspec.Struct, frozen=True, omit_defaults=True):
 class Bookmarks:
     """The bookmark of one subscription.
 
-    Every write is conditional on what the run started from; `AlreadyWritten` says that another run was faster.
+    Every write is conditional on what the run started from; `PreconditionFailed` says that another run was faster.
     """
 
     def __init__(self, bucket: Bucket, connection: str, subscription: str) -> None:
@@ -90,7 +90,7 @@ class Bookmarks:
         after = stored.pending.bookmark
         try:
             return Found(after, None, self._write(_Stored(after), etag))
-        except AlreadyWritten:
+        except PreconditionFailed:
             return self.load()
 
     def look(self) -> Bookmark:
@@ -110,7 +110,7 @@ class Bookmarks:
         """Move the bookmark; that another run has finished this move already is as good."""
         try:
             self._write(_Stored(after), etag)
-        except AlreadyWritten:
+        except PreconditionFailed:
             if self.load().bookmark != after:
                 raise
 
@@ -130,7 +130,7 @@ class Bookmarks:
         value = msgspec.to_builtins(stored)
         try:
             return self._bucket.write_json(self._key, value, etag=etag)
-        except AlreadyWritten:  # by this very call, if S3's first answer was lost
+        except PreconditionFailed:  # by this very call, if S3's first answer was lost
             found = self._bucket.read_json(self._key)
             if found is None or found[0] != value:
                 raise

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from lightspeed import PAGE_LIMIT, Client, Endpoint, NotFound, Parameters
-from lightspeed.listing.budget import Gate
-from lightspeed.listing.checkpoint import Progress
+from lightspeed.listing.budget import RequestBudget
+from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import THREADS, ListReader
 from lightspeed.listing.records import Record
 
 
-class Children:
+class ChildStreams:
     """The records of a nested entity by parent."""
 
     def __init__(self, client: Client, endpoint: Endpoint, parameters: Parameters, language: str) -> None:
@@ -22,7 +22,7 @@ class Children:
         Args:
             client: Of the shop.
             endpoint: Of the nested entity.
-            parameters: Its path, with `EVERY` for the parent, and its query.
+            parameters: Its path, with `ALL_PARENTS` for the parent, and its query.
             language: The language to read in.
         """
         self._client = client
@@ -43,7 +43,7 @@ class Children:
         texts = [text for texts in found for text in texts or ()]
         return texts, [parent for parent, texts in zip(parents, found, strict=True) if texts is None]
 
-    def of_long(self, parent: int | str, gate: Gate) -> list[bytes]:
+    def of_long(self, parent: int | str, gate: RequestBudget) -> list[bytes]:
         """Return the records of one parent, however many; as in `of`.
 
         Raises:
@@ -56,7 +56,7 @@ class Children:
             language=self._language,
             window=None,
             closed=False,
-            progress=Progress(),
+            progress=ListCheckpoint(),
             digest=list,
             gate=gate,
         )

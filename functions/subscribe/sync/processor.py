@@ -12,10 +12,10 @@ from lightspeed.response import mask_api_key
 from subscribe.event import SubscribeRequest
 from subscribe.run.cursor import RunState
 from subscribe.storage.bucket import Chunk, chunk
-from subscribe.sync.read_plan import OVERLAP
+from subscribe.sync.read_plan import LOOKBACK
 
 
-class Digest:
+class RecordProcessor:
     """Makes chunks of the records of one run.
 
     Attributes:
@@ -75,7 +75,7 @@ class Digest:
         """Drop what the run before has landed, and return besides what the next one will see again."""
         if self._request.mode != "incremental":
             return records, {}
-        overlap = parse_time(self._state.window_end) - OVERLAP
+        overlap = parse_time(self._state.window_end) - LOOKBACK
         recent = {str(r.id): r.changed for r in records if r.changed and _comes_again(r.changed, overlap)}
         return [record for record in records if self._landed.get(str(record.id)) != (record.changed or "")], recent
 

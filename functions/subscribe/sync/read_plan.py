@@ -12,9 +12,9 @@ from lightspeed import Endpoint, Parameters
 from lightspeed.catalogue.entities import parent_of
 from lightspeed.listing.records import Window
 from lightspeed.listing.window import closed_window
-from subscribe.event import EVERY, SubscribeRequest
+from subscribe.event import ALL_PARENTS, SubscribeRequest
 
-OVERLAP = timedelta(seconds=60)
+LOOKBACK = timedelta(seconds=60)
 """How far an incremental window reaches back behind its bookmark; what was landed already is dropped."""
 
 
@@ -87,7 +87,7 @@ def plan_reads(
 
 def _read(endpoint: Endpoint, language: str, parameters: Parameters) -> Read:
     parent = parent_of(endpoint)
-    if parent is not None and parameters.path.get(endpoint.parents[0]) == EVERY:
+    if parent is not None and parameters.path.get(endpoint.parents[0]) == ALL_PARENTS:
         return Read("each", parent, language, parameters)
     single = "id" in parameters.path or not endpoint.collection
     return Read("get" if single else "list", endpoint, language, parameters)

@@ -9,18 +9,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lightspeed import Client, Clock, Parameters
-from lightspeed.listing.checkpoint import Progress
+from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import BATCH, PARENTS_AT_ONCE, TRANSFORMED_BATCH, ListReader
 from lightspeed.listing.records import Record
 from lightspeed.listing.settled import begin
-from lightspeed.listing.window import unheeded
+from lightspeed.listing.window import unknown_filters
 from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.run.budget import Bounds
 from subscribe.run.cursor import RunState
 from subscribe.storage.bucket import Chunk
-from subscribe.sync.children import Children
-from subscribe.sync.processor import Digest
+from subscribe.sync.children import ChildStreams
+from subscribe.sync.processor import RecordProcessor
 from subscribe.sync.read_plan import Read, window_of
 from subscribe.sync.writer import Writer
 
@@ -45,7 +45,7 @@ class Reads:
         client: Client,
         clock: Clock,
         bounds: Bounds,
-        digest: Digest,
+        digest: RecordProcessor,
         writer: Writer,
     ) -> None:
         """Take what a reading needs; nothing is sent yet."""
@@ -87,12 +87,12 @@ class Reads:
         if progress.count_before is not None:
             state.count_before = (state.count_before or 0) + progress.count_before
             state.count_after = (state.count_after or 0) + (progress.count_after or 0)
-        state.doubt = state.doubt or progress.doubt or unheeded(read.endpoint, read.parameters.query)
+        state.doubt = state.doubt or progress.doubt or unknown_filters(read.endpoint, read.parameters.query)
 
     def _read_each(self, read: Read) -> None:
         """Read the parents page by page, and of each page's parents the nested records before the next page."""
         reader = self._begin(read)
-        children = Children(self._client, self._request.endpoint, read.parameters, read.language)
+        children = ChildStreams(self._client, self._request.endpoint, read.parameters, read.language)
         with contextlib.closing(reader.pages()) as pages:
             self._land_pending(read, children)
             for page in pages:
@@ -105,7 +105,7 @@ class Reads:
                 self._land_pending(read, children)
         self._state.doubt = self._state.doubt or reader.progress.doubt or children.doubt
 
-    def _land_pending(self, read: Read, children: Children) -> None:
+    def _land_pending(self, read: Read, children: ChildStreams) -> None:
         while self._state.pending:
             group = self._state.pending[: min(PARENTS_AT_ONCE, self._bounds.room())]
             if self._digest.room() == 0:
@@ -136,7 +136,7 @@ class Reads:
     def _reader(self, read: Read) -> ListReader[Any]:
         """Return the list's reader; what is only compressed is compressed where it is fetched."""
         request, state = self._request, self._state
-        state.progress = state.progress or Progress()
+        state.progress = state.progress or ListCheckpoint()
         start = parse_time(state.window_start) if state.window_start else None
         window, closed = window_of(request, read, start, parse_time(state.window_end))
         parameters, batch = read.parameters, batch_of(request, state.progress.limit)

@@ -10,18 +10,18 @@ from typing import Any
 import msgspec
 
 from connector.errors import RequestError, RunInProgress
-from connector.transform import Given, Library, Transformers, load
+from connector.transform import Library, Transformers, TransformerSpec, load
 from lightspeed import Client, Clock, RateLimited, ServerError, TransportError
-from lightspeed.listing.settled import SETTLE, shop_time
+from lightspeed.listing.settled import SETTLING_LAG, shop_time
 from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.run import cursor
-from subscribe.run.budget import PATIENCE_SECONDS, Bounds, Stop
+from subscribe.run.budget import PATIENCE_SECONDS, Bounds, Suspend
 from subscribe.run.cursor import RunState
-from subscribe.storage.bucket import AlreadyWritten, Bucket, Part, manifest_key, run_key
+from subscribe.storage.bucket import Bucket, Part, PreconditionFailed, manifest_key, run_key
 from subscribe.sync.bookmark import Bookmark, Bookmarks, Lease
-from subscribe.sync.processor import Digest
-from subscribe.sync.read_plan import OVERLAP, Read, languages_of, plan_reads, window_of
+from subscribe.sync.processor import RecordProcessor
+from subscribe.sync.read_plan import LOOKBACK, Read, languages_of, plan_reads, window_of
 from subscribe.sync.reader import Reads, iso
 from subscribe.sync.writer import Writer
 
@@ -45,7 +45,7 @@ class Result:
     single: bool = False
 
 
-class Subscription:
+class SyncRun:
     """A run of one request, seen from one invocation."""
 
     def __init__(  # noqa: PLR0913 - a request and everything that a run touches
@@ -84,7 +84,7 @@ class Subscription:
         self._library = library
         self._saved: dict[str, list[str]] = {}
         self._writer = Writer(bucket, request, self._state)
-        self._digest = Digest(request, self._state, {}, None, None)
+        self._digest = RecordProcessor(request, self._state, {}, None, None)
         self._requests_counted = client.transport.requests_sent
 
     def check(self) -> None:
@@ -116,9 +116,9 @@ class Subscription:
         try:
             self._read_all()
             return self._complete()
-        except AlreadyWritten:
+        except PreconditionFailed:
             return self._superseded()
-        except Stop as stop:
+        except Suspend as stop:
             return self._partial(stop.resume_after_seconds)
         except RateLimited as error:
             return self._partial(error.retry_after_seconds)
@@ -167,7 +167,7 @@ class Subscription:
         seen = {"until": self._bookmark.until} if self._bookmark.until is not None else None
         records = self._transformers(request.entity_transformer, "entity", saved)
         self._writer = Writer(self._bucket, request, state)
-        self._digest = Digest(request, state, self._bookmark.recent, records, seen)
+        self._digest = RecordProcessor(request, state, self._bookmark.recent, records, seen)
         self._reads = plan_reads(
             request,
             self._client.transport.connection.language,
@@ -180,7 +180,7 @@ class Subscription:
             check_parameters(self._client, request, read)
         return None
 
-    def _transformers(self, given: Given, name: str, saved: Mapping[str, list[str]]) -> Transformers | None:
+    def _transformers(self, given: TransformerSpec, name: str, saved: Mapping[str, list[str]]) -> Transformers | None:
         """Load a transformer; a resumed run keeps the saved expressions that it began with."""
         loaded = load(saved.get(name) or given, self._library)
         if loaded is not None:
@@ -230,9 +230,9 @@ class Subscription:
         now = shop_time(self._client, self._clock)
         state = self._state
         state.started = started or iso(now)
-        state.window_end = iso(now - SETTLE)
+        state.window_end = iso(now - SETTLING_LAG)
         if self._bookmark.until is not None:
-            state.window_start = iso(parse_time(self._bookmark.until) - OVERLAP)
+            state.window_start = iso(parse_time(self._bookmark.until) - LOOKBACK)
         elif self._request.since is not None:
             state.window_start = iso(parse_time(self._request.since))
 
@@ -247,7 +247,7 @@ class Subscription:
             if self._request.mode == "incremental":
                 until = iso(self._now() + timedelta(seconds=resume_after_seconds) + LEASE)
                 state.etag = self._bookmarks.hold(self._bookmark, Lease(state.run_id, until), state.etag)
-        except AlreadyWritten:
+        except PreconditionFailed:
             return self._superseded()
         body = {
             **self._body("partial", manifest=None),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lightspeed import Clock
 
 
-class Aws:
+class AwsClients:
     """Clients of AWS services, each made on first use and kept."""
 
     @functools.cached_property
@@ -31,10 +31,10 @@ class Aws:
         return self._session.client(service)
 
 
-class Shops:
+class ShopClients:
     """Opens clients of shops by connection name."""
 
-    def __init__(self, aws: Aws, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(self, aws: AwsClients, settings: Settings, clock: Clock | None = None) -> None:
         self._aws = aws
         self._settings = settings
         self._clock = clock

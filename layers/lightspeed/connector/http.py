@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from connector.errors import ConnectorError, RequestError
 from connector.observability import logger
 from connector.problem_details import problem
-from connector.validation import parsed
+from connector.validation import parse_json
 from lightspeed import LightspeedError
 
 
@@ -73,7 +73,7 @@ def json_body(app: APIGatewayHttpResolver) -> Any:
         RequestError: It is missing, no JSON, or nested too deep.
     """
     try:
-        return parsed(app.current_event.decoded_body or "")
+        return parse_json(app.current_event.decoded_body or "")
     except ValueError as error:
         raise RequestError([f"the body must be a JSON object: {error}"]) from None
 

@@ -14,7 +14,7 @@ def logger() -> Logger:
     return Logger()
 
 
-def count(namespace: str, dimensions: dict[str, str], **counts: int) -> None:
+def emit_metrics(namespace: str, dimensions: dict[str, str], **counts: int) -> None:
     """Write metrics of one invocation to its log, in the embedded metric format.
 
     Args:

@@ -32,7 +32,7 @@ MOST_LEVELS = 200
 _TOO_DEEP = f"nested too deep, at most {MOST_LEVELS} objects and lists in one another"
 
 
-def parsed(text: str) -> object:
+def parse_json(text: str) -> object:
     """Return JSON text as a value.
 
     Raises:
@@ -42,13 +42,13 @@ def parsed(text: str) -> object:
         value: object = json.loads(text)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
-    found = flaw(value)
+    found = invalid_reason(value)
     if found:
         raise ValueError(found)
     return value
 
 
-def flaw(value: object) -> str:
+def invalid_reason(value: object) -> str:
     """Return why a value of JSON can neither be walked through nor written; empty if it can."""
     level = [value] if isinstance(value, dict | list) else []
     levels = 0
@@ -65,13 +65,13 @@ def flaw(value: object) -> str:
     return ""
 
 
-def decode(kind: type[_Request], event: object) -> _Request:
+def parse_event(kind: type[_Request], event: object) -> _Request:
     """Return the event as a request of the given kind.
 
     Raises:
         RequestError: An unknown key, a missing one, or a value of a wrong type, with what would be right.
     """
-    found = flaw(event)
+    found = invalid_reason(event)
     if found:
         raise RequestError([f"the event cannot be read: {found}"])
     if not isinstance(event, dict):

@@ -1,8 +1,8 @@
 """The Lightspeed eCom (C-Series) management API over HTTP; knows nothing of AWS."""
 
-from lightspeed.catalogue.entities import CATALOGUE, find
+from lightspeed.catalogue.entities import CATALOGUE, get_entity
 from lightspeed.catalogue.model import Action, Endpoint, Filter, Operation
-from lightspeed.client import Client, Page, Written
+from lightspeed.client import Client, Page, WriteResponse
 from lightspeed.connection import CLUSTERS, Connection
 from lightspeed.errors import (
     AnswerLost,
@@ -65,7 +65,7 @@ __all__ = [
     "UnknownEntity",
     "UnknownLanguage",
     "UnsupportedOperation",
-    "Written",
+    "WriteResponse",
     "build_request",
-    "find",
+    "get_entity",
 ]

@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from lightspeed import response as envelope
-from lightspeed.catalogue.entities import find
+from lightspeed.catalogue.entities import get_entity
 from lightspeed.errors import UnexpectedResponse
 from lightspeed.request import PAGE_LIMIT, Parameters, Request, build_request
 from lightspeed.transport import Facts, Response, Transport, api_error, redacted_words
@@ -34,7 +34,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WriteResponse:
     """The shop's answer to a create, update, delete or action.
 
     Attributes:
@@ -78,7 +78,7 @@ class Client:
         if language is not None:
             connection = connection.in_language(language)
         return build_request(
-            find(entity),
+            get_entity(entity),
             operation,
             parameters,
             language=connection.language,
@@ -91,7 +91,7 @@ class Client:
 
     def page(self, request: Request) -> Page:
         """Return the page that a `list` answers; `limit` (default 50) and `page` (from 1) stand in its query."""
-        endpoint = find(request.entity)
+        endpoint = get_entity(request.entity)
         response = self.transport.send(request)
         return Page(self._unwrap(request, response, lambda body: envelope.records(body, endpoint)), response.date)
 
@@ -99,12 +99,12 @@ class Client:
         """Return the number of matching records that a `count` answers."""
         return self._unwrap(request, self.transport.send(request), envelope.count)
 
-    def write(self, request: Request) -> Written:
+    def write(self, request: Request) -> WriteResponse:
         """Send a create, update, delete or action."""
         response = self.transport.send(request)
         empty = response.body.strip() in _EMPTY_BODIES
         record = None if empty else self._unwrap(request, response, _record(request))
-        return Written(response.status, record, response.request_id)
+        return WriteResponse(response.status, record, response.request_id)
 
     def pages(self, entity: str, parameters: Parameters, language: str | None = None) -> Iterator[Page]:
         """Yield every page, from the first or the query's `page` on, until one is not full.
@@ -112,7 +112,7 @@ class Client:
         Rows that move while this goes on may be missed or seen twice, since the API has no cursor: it is for looking
         at a shop, not for landing it.
         """
-        if "page" not in find(entity).filter_names:
+        if "page" not in get_entity(entity).filter_names:
             yield self.page(self.build(entity, "list", parameters, language))
             return
         query = {"limit": PAGE_LIMIT, "page": 1, **parameters.query}
@@ -145,7 +145,7 @@ class Client:
 
 
 def _record(request: Request) -> Callable[[bytes], bytes]:
-    endpoint = find(request.entity)
+    endpoint = get_entity(request.entity)
     answer = endpoint.operation(request.operation).answer
     several = request.operation not in endpoint.operations
     return lambda body: envelope.record(body, endpoint, answer, several=several)

@@ -121,7 +121,7 @@ class Quota:
         return max(0, min(int(w.remaining - w.limit * reserve_percent / 100) for w in self.windows))
 
 
-class Pacer:
+class RateLimiter:
     """Lets through at most so many requests in any second, waiting where needed. Safe to share between threads."""
 
     def __init__(self, clock: Clock, requests_per_second: int = REQUESTS_PER_SECOND) -> None:

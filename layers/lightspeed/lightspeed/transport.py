@@ -47,7 +47,7 @@ from lightspeed.errors import (
     UnexpectedResponse,
     UnknownLanguage,
 )
-from lightspeed.quota import Clock, Pacer, Quota, SystemClock
+from lightspeed.quota import Clock, Quota, RateLimiter, SystemClock
 from lightspeed.request import Request
 
 ATTEMPTS = 4
@@ -145,7 +145,7 @@ class Transport:
         self.requests_sent = 0
         self._renew = renew
         self._clock = clock or SystemClock()
-        self._pacer = Pacer(self._clock)
+        self._pacer = RateLimiter(self._clock)
         self._remaining_seconds = remaining_seconds
         self._patience_seconds = patience_seconds
         self._lock = threading.Lock()
@@ -188,7 +188,7 @@ class Transport:
             return None
         return _backoff_seconds(tries.made) if _passing(error, request) else None
 
-    def _hear(self, quota: Quota | None) -> None:
+    def _update_quota(self, quota: Quota | None) -> None:
         if quota is None:
             return
         with self._lock:
@@ -227,7 +227,7 @@ class Transport:
             raise AnswerLost(f"no answer within {read_timeout:.0f} s", timed_out=True, **facts) from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise AnswerLost(f"the answer was cut ({type(error).__name__})", **facts) from error
-        self._hear(Quota.from_headers(answer.headers))
+        self._update_quota(Quota.from_headers(answer.headers))
         date = _date(answer.headers.get("Date"))
         if date is not None:
             self.skew_seconds = date.timestamp() - self._clock.time()
@@ -242,7 +242,7 @@ class Transport:
         raise _error(answer.status_code, answer.headers, body, facts, self.connection)
 
 
-def too_large(error: LightspeedError) -> bool:
+def is_page_timeout(error: LightspeedError) -> bool:
     """Whether the shop was too slow for what was asked: a time-out or 504 (seen for wide pages; fewer rows help)."""
     return (isinstance(error, AnswerLost) and error.timed_out) or (
         isinstance(error, ServerError) and error.status == 504
@@ -252,7 +252,7 @@ def too_large(error: LightspeedError) -> bool:
 def _passing(error: LightspeedError, request: Request) -> bool:
     if isinstance(error, NotSent):
         return True
-    if request.operation == "list" and too_large(error):
+    if request.operation == "list" and is_page_timeout(error):
         return False
     if isinstance(error, NotFound):
         return request.retry_not_found and not isinstance(error, UnknownLanguage)

@@ -31,14 +31,14 @@ class Context:
         return int(1000 * (_TIMEOUT_SECONDS - (time.monotonic() - self._began)))
 
 
-def _no_wait(self: quota.Pacer) -> None:
+def _no_wait(self: quota.RateLimiter) -> None:
     """Let every request through at once."""
 
 
 def main() -> None:
     """Read all orders."""
     if os.environ.get("UNPACED"):
-        quota.Pacer.wait = _no_wait  # type: ignore[method-assign]
+        quota.RateLimiter.wait = _no_wait  # type: ignore[method-assign]
     event: dict[str, Any] = {"entity": "orders"}
     result = lambda_handler(event, Context())
     invocations = 1

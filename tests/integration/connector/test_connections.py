@@ -8,7 +8,7 @@ import pytest
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import ClientError
 
-from connector.clients import Aws, Shops
+from connector.clients import AwsClients, ShopClients
 from connector.connections import Connections
 from connector.errors import RequestError, UnknownConnection
 from connector.settings import Settings
@@ -20,7 +20,7 @@ Store = Callable[..., None]
 
 
 @pytest.fixture
-def secrets(aws: Aws) -> Iterator[Any]:
+def secrets(aws: AwsClients) -> Iterator[Any]:
     client = aws.client("secretsmanager")
     yield client
     for found in client.list_secrets()["SecretList"]:
@@ -121,8 +121,8 @@ def test_trouble_with_secrets_manager_is_not_an_unknown_connection(
         connections.get("a")
 
 
-def test_a_client_renews_its_connection_after_a_401(bundle: Bundle, aws: Aws) -> None:
-    client = Shops(aws, Settings.from_env(), bundle.clock).open("default")
+def test_a_client_renews_its_connection_after_a_401(bundle: Bundle, aws: AwsClients) -> None:
+    client = ShopClients(aws, Settings.from_env(), bundle.clock).open("default")
     bundle.shop.api_secret = "rotated0secret"
     bundle.store_connection()
 
@@ -131,8 +131,8 @@ def test_a_client_renews_its_connection_after_a_401(bundle: Bundle, aws: Aws) ->
     assert [request.status for request in bundle.shop.requests] == [401, 200]
 
 
-def test_a_client_that_is_refused_twice_gives_up(bundle: Bundle, aws: Aws) -> None:
-    client = Shops(aws, Settings.from_env(), bundle.clock).open("default")
+def test_a_client_that_is_refused_twice_gives_up(bundle: Bundle, aws: AwsClients) -> None:
+    client = ShopClients(aws, Settings.from_env(), bundle.clock).open("default")
     bundle.shop.api_secret = "nobody0knows0it"
 
     with pytest.raises(AuthenticationError):
@@ -141,5 +141,5 @@ def test_a_client_that_is_refused_twice_gives_up(bundle: Bundle, aws: Aws) -> No
     assert [request.status for request in bundle.shop.requests] == [401, 401]
 
 
-def test_clients_of_aws_are_made_once(aws: Aws) -> None:
+def test_clients_of_aws_are_made_once(aws: AwsClients) -> None:
     assert aws.client("s3") is aws.client("s3")

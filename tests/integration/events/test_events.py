@@ -10,7 +10,7 @@ from unittest.mock import ANY
 import pytest
 
 import publish.dependencies
-from connector.clients import Aws
+from connector.clients import AwsClients
 from tests.integration.subscribe.bundle import Bundle, Context
 
 EVENTS = Path(__file__).parents[3] / "events"
@@ -227,9 +227,9 @@ EXPECTED: dict[str, Check] = {
 
 
 @pytest.fixture
-def functions(aws: Aws, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+def functions(aws: AwsClients, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     """The bundle with what publish needs besides."""
-    monkeypatch.setattr(publish.dependencies, "Aws", lambda: aws)
+    monkeypatch.setattr(publish.dependencies, "AwsClients", lambda: aws)
     monkeypatch.setattr(publish.dependencies, "SystemClock", lambda: bundle.clock)
     monkeypatch.setenv("IDEMPOTENCY_TABLE", bundle.bucket)
     aws.client("dynamodb").create_table(

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from lightspeed import Client
-from lightspeed.catalogue.entities import find
-from lightspeed.listing.checkpoint import Progress
+from lightspeed.catalogue.entities import get_entity
+from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import ListReader
 from lightspeed.request import Parameters
 from tests.integration.lightspeed.conftest import Connect, Run, SharedClock, problem
@@ -17,12 +17,12 @@ def read_whole(client: Client, entity: str, limit: int) -> None:
     """Read a list as a run does that no window closes."""
     reader: ListReader[int] = ListReader(
         client,
-        find(entity),
+        get_entity(entity),
         Parameters(query={"limit": limit}),
         language="nl",
         window=None,
         closed=False,
-        progress=Progress(),
+        progress=ListCheckpoint(),
         digest=len,
     )
     for _ in reader.pages():

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from connector.clients import Aws
+from connector.clients import AwsClients
 from connector.observability import logger
 from connector.settings import Settings
 from publish.app import handle
-from publish.dependencies import Wiring
+from publish.dependencies import Dependencies
 from tests.shop import Clock, Shop
 
 START = 1_795_413_600.0
@@ -55,7 +55,7 @@ class Context:
 class Publisher:
     """The function with what it holds, and the shop and the AWS side that it works on."""
 
-    def __init__(self, held: Wiring, shop: Shop) -> None:
+    def __init__(self, held: Dependencies, shop: Shop) -> None:
         self.held = held
         self.shop = shop
         self.context = Context()
@@ -99,7 +99,7 @@ class Publisher:
     def keep(self, item: dict[str, Any]) -> None:
         """Write an item of the table over."""
         table = self.held.settings.idempotency_table
-        self.held.aws.client("dynamodb").put_item(TableName=table, Item=item)
+        self.held.aws.client("dynamodb").put_item(TableName=table, PreparedWrite=item)
 
     def minutes_pass(self) -> None:
         """Let the deadline of every invocation that has begun pass, and the margin after it."""
@@ -158,13 +158,13 @@ def shop() -> Iterator[Shop]:
 
 
 @functools.cache
-def _clients() -> Aws:
+def _clients() -> AwsClients:
     """The clients of AWS: dear to make, and as good under every new AWS of moto's."""
-    return Aws()
+    return AwsClients()
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsClients]:
     """An empty AWS of moto's."""
     for name, value in (("ACCESS_KEY_ID", "x"), ("SECRET_ACCESS_KEY", "y"), ("DEFAULT_REGION", "eu-west-1")):
         monkeypatch.setenv(f"AWS_{name}", value)
@@ -177,7 +177,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
 
 
 @pytest.fixture
-def publisher(aws: Aws, shop: Shop) -> Publisher:
+def publisher(aws: AwsClients, shop: Shop) -> Publisher:
     """The function, connected to the shop; its bucket, table and queue are empty."""
     number = next(_NUMBERS)
     bucket, table, prefix = f"bucket-{number}", f"table-{number}", f"lightspeed-{number}/"
@@ -192,6 +192,6 @@ def publisher(aws: Aws, shop: Shop) -> Publisher:
     )
     queue = aws.client("sqs").create_queue(QueueName=f"publish-{number}")["QueueUrl"]
     environment = {"BUCKET": bucket, "IDEMPOTENCY_TABLE": table, "PUBLISH_QUEUE_URL": queue, "SECRET_PREFIX": prefix}
-    publisher = Publisher(Wiring(Settings.from_env(environment), ShopTime(shop.clock), aws), shop)
+    publisher = Publisher(Dependencies(Settings.from_env(environment), ShopTime(shop.clock), aws), shop)
     publisher.connect("default")
     return publisher

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from publish.dependencies import Wiring
+from publish.dependencies import Dependencies
 from tests.integration.publish.conftest import Publisher, event, message
 from tests.shop import Fault
 
@@ -19,7 +19,7 @@ class FailureQueue:
         held = publisher.held
         self._sqs = held.aws.client("sqs")
         self.url = self._sqs.create_queue(QueueName=held.settings.idempotency_table + "-failures")["QueueUrl"]
-        publisher.held = Wiring(replace(held.settings, publish_failure_queue_url=self.url), held.clock, held.aws)
+        publisher.held = Dependencies(replace(held.settings, publish_failure_queue_url=self.url), held.clock, held.aws)
 
     def receive(self) -> list[Json]:
         """What lies there: `body` and its attributes, each as text."""
@@ -216,7 +216,7 @@ def test_without_the_failure_queue_the_message_goes_back(publisher: Publisher) -
 def test_a_failure_queue_that_takes_nothing_leaves_the_message_where_it_is(publisher: Publisher) -> None:
     held = publisher.held
     absent = held.settings.publish_queue_url + "-absent"
-    publisher.held = Wiring(replace(held.settings, publish_failure_queue_url=absent), held.clock, held.aws)
+    publisher.held = Dependencies(replace(held.settings, publish_failure_queue_url=absent), held.clock, held.aws)
     assert publisher.failed(message(1, "not JSON")) == ["message-1"]
 
 

@@ -1,7 +1,7 @@
 import json
 from dataclasses import replace
 
-from publish.dependencies import Wiring
+from publish.dependencies import Dependencies
 from tests.integration.publish.conftest import Publisher, event
 from tests.shop import Fault
 
@@ -72,7 +72,7 @@ def test_respond_async_refuses_a_bad_event_before_anything_is_queued(publisher: 
 
 def test_respond_async_without_a_queue_is_a_mistake_of_the_deployment(publisher: Publisher) -> None:
     held = publisher.held
-    publisher.held = Wiring(replace(held.settings, publish_queue_url=""), held.clock, held.aws)
+    publisher.held = Dependencies(replace(held.settings, publish_queue_url=""), held.clock, held.aws)
     assert publisher.http(TAG, Prefer="respond-async")["statusCode"] == 500
 
 

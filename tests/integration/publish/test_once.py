@@ -6,7 +6,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from connector.errors import IdempotencyConflict
 from lightspeed import InvalidRequest
-from publish.idempotency import MARGIN_SECONDS, StillRunning
+from publish.idempotency import MARGIN_SECONDS, InProgress
 from tests.integration.publish.conftest import Publisher, event
 from tests.shop import Fault
 
@@ -84,7 +84,7 @@ def test_a_claim_stands_until_the_deadline_of_its_invocation_and_a_margin(
     publisher.context.seconds = 100
     kill_after_answer(publisher, monkeypatch, LAMP)
 
-    with pytest.raises(StillRunning, match="still running") as refused:
+    with pytest.raises(InProgress, match="still running") as refused:
         publisher(LAMP)
 
     assert 100 + MARGIN_SECONDS - 5 < refused.value.retry_after_seconds <= 100 + MARGIN_SECONDS
@@ -165,7 +165,7 @@ def test_of_two_that_take_a_stopped_call_over_one_is_refused(
         return put(**asked)
 
     monkeypatch.setattr(client, "put_item", put_with_a_rival)
-    with pytest.raises(StillRunning):
+    with pytest.raises(InProgress):
         publisher(call)
 
     assert second[1]["status"] == "updated"

@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from publish.batch.field_versions import Newest, Wish
+from publish.batch.field_versions import FieldVersions, FieldWrite
 from tests.integration.publish.conftest import Publisher, event, message
 from tests.shop import Fault
 
@@ -100,10 +100,10 @@ def test_whose_request_arrives_last_does_not_matter(publisher: Publisher) -> Non
 def test_an_older_request_of_a_consumer_that_died_is_written_over(publisher: Publisher) -> None:
     variant = publisher.shop.store.ids("variants")[0]
     client = publisher.held.aws.client("dynamodb")
-    newest = Newest(publisher.held.settings.idempotency_table, client)
+    newest = FieldVersions(publisher.held.settings.idempotency_table, client)
     name = f"default variants {json.dumps({'id': str(variant)})}"
     newest.enter(
-        name, {"stockLevel": Wish(1, "message-1", 10)}, ["message-1"]
+        name, {"stockLevel": FieldWrite(1, "message-1", 10)}, ["message-1"]
     )  # and then its consumer dies, its request on its way
     publisher.failed(message(2, stock(variant, 20)))
     publisher.shop.store.update("variants", variant, stockLevel=10)  # the dead consumer's request arrives

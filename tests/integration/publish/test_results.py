@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from publish.dependencies import Wiring
+from publish.dependencies import Dependencies
 from tests.integration.publish.conftest import Publisher, event, message
 from tests.shop import Fault
 
@@ -35,7 +35,7 @@ class Bus:
 def bus(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> Bus:
     bus = Bus()
     held = publisher.held
-    publisher.held = Wiring(replace(held.settings, results_bus="results"), held.clock, held.aws)
+    publisher.held = Dependencies(replace(held.settings, results_bus="results"), held.clock, held.aws)
     client = held.aws.client
     monkeypatch.setattr(held.aws, "client", lambda service: bus if service == "events" else client(service))
     return bus
@@ -108,7 +108,7 @@ def test_a_bus_that_does_not_answer_does_not_fail_the_call(
 ) -> None:
     held = publisher.held
     missing = "arn:aws:events:eu-west-1:123456789012:event-bus/none"
-    publisher.held = Wiring(replace(held.settings, results_bus=missing), held.clock, held.aws)
+    publisher.held = Dependencies(replace(held.settings, results_bus=missing), held.clock, held.aws)
     assert publisher(event("tags", "create", {"title": "one"}))["status"] == "created"
 
 

@@ -19,7 +19,7 @@ either = pytest.mark.parametrize("error", [THROTTLED, UNREACHABLE], ids=["thrott
 TAG = event("tags", "create", {"title": "new"})
 
 
-class Aws:
+class AwsClients:
     """Clients of AWS of which some calls fail, once each."""
 
     def __init__(self, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,8 +43,8 @@ class Aws:
 
 
 @pytest.fixture
-def aws_fails(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> Aws:
-    return Aws(publisher, monkeypatch)
+def aws_fails(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> AwsClients:
+    return AwsClients(publisher, monkeypatch)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def withdrawing(asked: str) -> bool:
 
 @either
 def test_a_key_that_cannot_be_claimed_fails_its_update_alone(
-    publisher: Publisher, variants: list[int], aws_fails: Aws, error: Exception
+    publisher: Publisher, variants: list[int], aws_fails: AwsClients, error: Exception
 ) -> None:
     aws_fails.fail("dynamodb", "put_item", error, lambda _: True)
     first, second, _ = variants
@@ -84,7 +84,7 @@ def test_an_update_whose_order_cannot_be_kept_comes_again_alone(
     publisher: Publisher,
     failures: FailureQueue,
     variants: list[int],
-    aws_fails: Aws,
+    aws_fails: AwsClients,
     error: Exception,
     when: Callable[[str], bool],
 ) -> None:
@@ -98,7 +98,7 @@ def test_an_update_whose_order_cannot_be_kept_comes_again_alone(
 
 @either
 def test_a_value_that_was_sent_but_not_noted_does_not_undo_a_newer_one(
-    publisher: Publisher, variants: list[int], aws_fails: Aws, error: Exception
+    publisher: Publisher, variants: list[int], aws_fails: AwsClients, error: Exception
 ) -> None:
     """The newer message is published while the older one's request is on its way."""
     overtaken: list[object] = []
@@ -118,7 +118,7 @@ def test_a_value_that_was_sent_but_not_noted_does_not_undo_a_newer_one(
 
 @either
 def test_a_refused_value_that_cannot_be_withdrawn_comes_again_and_then_makes_room(
-    publisher: Publisher, failures: FailureQueue, variants: list[int], aws_fails: Aws, error: Exception
+    publisher: Publisher, failures: FailureQueue, variants: list[int], aws_fails: AwsClients, error: Exception
 ) -> None:
     aws_fails.fail("dynamodb", "update_item", error, withdrawing)
     bad = message(2, stock(variants[0], "many"))
@@ -131,7 +131,7 @@ def test_a_refused_value_that_cannot_be_withdrawn_comes_again_and_then_makes_roo
 
 
 def test_an_update_of_several_messages_that_cannot_be_ordered_comes_again_whole(
-    publisher: Publisher, variants: list[int], aws_fails: Aws
+    publisher: Publisher, variants: list[int], aws_fails: AwsClients
 ) -> None:
     aws_fails.fail("dynamodb", "update_item", THROTTLED, entering)
     records = [message(n, stock(variants[0], n)) for n in range(3)]
@@ -141,7 +141,7 @@ def test_an_update_of_several_messages_that_cannot_be_ordered_comes_again_whole(
 
 
 def test_a_message_is_given_up_in_the_end_if_the_table_stays_busy(
-    publisher: Publisher, failures: FailureQueue, variants: list[int], aws_fails: Aws
+    publisher: Publisher, failures: FailureQueue, variants: list[int], aws_fails: AwsClients
 ) -> None:
     aws_fails.fail("dynamodb", "update_item", THROTTLED, entering, times=2)
     assert publisher.failed(message(1, stock(variants[0], 5), receipts=8)) == ["message-1"]
@@ -152,7 +152,7 @@ def test_a_message_is_given_up_in_the_end_if_the_table_stays_busy(
     assert level(publisher, variants[0]) == 5
 
 
-def test_a_line_is_tried_again_where_its_key_cannot_be_claimed(machine: PublishFile, aws_fails: Aws) -> None:
+def test_a_line_is_tried_again_where_its_key_cannot_be_claimed(machine: PublishFile, aws_fails: AwsClients) -> None:
     aws_fails.fail("dynamodb", "put_item", THROTTLED, lambda _: True)
     machine.put("publish/in/tags.jsonl", TAG, {**TAG, "parameters": {"payload": {"title": "other"}}})
     assert machine.run("publish/in/tags.jsonl")["outcomes"] == {"created": 2}
@@ -161,7 +161,7 @@ def test_a_line_is_tried_again_where_its_key_cannot_be_claimed(machine: PublishF
 
 
 def test_a_secret_that_cannot_be_read_afresh_fails_the_updates_of_its_bulk_alone(
-    publisher: Publisher, variants: list[int], aws_fails: Aws
+    publisher: Publisher, variants: list[int], aws_fails: AwsClients
 ) -> None:
     aws_fails.fail("secretsmanager", "get_secret_value", THROTTLED, lambda _: bool(publisher.sent()))
     publisher.shop.faults.next(Fault.answers(401), path_contains="variants")

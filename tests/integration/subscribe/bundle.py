@@ -13,13 +13,13 @@ import pytest
 from moto import mock_aws
 
 import lightspeed.transport
-from connector.clients import Aws
+from connector.clients import AwsClients
 from connector.settings import Settings
 from subscribe import dependencies as wiring
 from subscribe.app import lambda_handler
 from subscribe.checks import subscribe_request
 from subscribe.reconcile.run import Reconciliation
-from subscribe.sync.run import Subscription
+from subscribe.sync.run import SyncRun
 from tests.shop import Clock, Shop
 
 MONDAY_SIX = 1_795_413_600
@@ -120,7 +120,7 @@ class Bundle:
 
     def subscription(
         self, event: object, run_id: str, remaining_seconds: Callable[[], float] | None = None, reserve: float = 10
-    ) -> Subscription | Reconciliation:
+    ) -> SyncRun | Reconciliation:
         """Return one invocation of a run, wired as the function wires it."""
         held = wiring.wiring(dataclasses.replace(Settings.from_env(), quota_reserve_percent=reserve))
         return held.subscription(subscribe_request(event), run_id, remaining_seconds or (lambda: 900.0))
@@ -246,13 +246,13 @@ def quote_event(**changes: object) -> Json:
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[Aws]:
+def aws() -> Iterator[AwsClients]:
     """AWS in this process, and its clients, for one file of tests: clients are dear to make."""
     with mock_aws(), pytest.MonkeyPatch.context() as environment:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             environment.setenv(name, "testing")
         environment.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-        yield Aws()
+        yield AwsClients()
 
 
 @pytest.fixture
@@ -271,18 +271,18 @@ def shop(clock: SharedClock) -> Iterator[Shop]:
 
 
 @pytest.fixture
-def bundle(aws: Aws, shop: Shop, clock: SharedClock, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+def bundle(aws: AwsClients, shop: Shop, clock: SharedClock, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     """A bundle with the connection `default`, ready to run."""
     return make_bundle(aws, shop, clock, monkeypatch)
 
 
-def make_bundle(aws: Aws, shop: Shop, clock: SharedClock, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+def make_bundle(aws: AwsClients, shop: Shop, clock: SharedClock, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     """Build a bundle with a bucket of its own around a shop."""
     number = next(_NUMBERS)
     bucket, prefix = f"bucket-{number}", f"lightspeed-{number}/"
     monkeypatch.setenv("BUCKET", bucket)
     monkeypatch.setenv("SECRET_PREFIX", prefix)
-    monkeypatch.setattr(wiring, "Aws", lambda: aws)
+    monkeypatch.setattr(wiring, "AwsClients", lambda: aws)
     s3, secrets = aws.client("s3"), aws.client("secretsmanager")
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     made = Bundle(shop, clock, bucket, prefix, s3, secrets)

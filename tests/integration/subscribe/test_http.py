@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connector.clients import Aws
+from connector.clients import AwsClients
 from subscribe import http as routes
 from tests.integration.subscribe.bundle import Answer, Bundle, http_event, quote_event
 from tests.shop import Fault
@@ -18,7 +18,7 @@ DEFINITION = json.dumps({"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", 
 class Sync:
     """The state machine, as far as the function sees it."""
 
-    def __init__(self, aws: Aws, name: str) -> None:
+    def __init__(self, aws: AwsClients, name: str) -> None:
         self.client = aws.client("stepfunctions")
         role = "arn:aws:iam::123456789012:role/sync"
         made = self.client.create_state_machine(name=name, definition=DEFINITION, roleArn=role)
@@ -37,7 +37,7 @@ class Sync:
 
 
 @pytest.fixture
-def sync(aws: Aws, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Sync:
+def sync(aws: AwsClients, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Sync:
     machine = Sync(aws, f"{bundle.bucket}-sync")
     monkeypatch.setenv("SYNC_STATE_MACHINE_ARN", machine.arn)
     return machine

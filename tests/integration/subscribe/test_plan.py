@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import subscribe.sync.children
-from connector.clients import Aws
+from connector.clients import AwsClients
 from connector.errors import RequestError
 from lightspeed import InvalidParameters
 from tests.integration.subscribe.bundle import Bundle, Json, SharedClock, make_bundle, quote_event
@@ -68,7 +68,7 @@ def test_a_plan_names_every_request_of_the_run(bundle: Bundle, event: Json, requ
 
 
 @pytest.fixture
-def scarce(aws: Aws, clock: SharedClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bundle]:
+def scarce(aws: AwsClients, clock: SharedClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bundle]:
     """A shop whose quota is used up again and again."""
     with Shop(orders=130, products=20, quota=(30, 60, 500), rate_per_second=None, clock=clock.shop) as shop:
         yield make_bundle(aws, shop, clock, monkeypatch)

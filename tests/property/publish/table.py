@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-Item = dict[str, Any]
+PreparedWrite = dict[str, Any]
 _TERM = re.compile(
     r"attribute_not_exists\((?P<missing>#?\w+)\)|attribute_exists\((?P<there>#?\w+)\)"
     r"|(?P<left>#?\w+) (?P<sign><=|<|=) (?P<right>:\w+)"
@@ -27,18 +27,18 @@ class Table:
     """
 
     def __init__(self) -> None:
-        self.items: dict[str, Item] = {}
+        self.items: dict[str, PreparedWrite] = {}
         self.step: Callable[[], None] = lambda: None
 
     def put_item(self, **asked: Any) -> dict[str, Any]:
-        key = asked["Item"]["id"]["S"]
+        key = asked["PreparedWrite"]["id"]["S"]
         self._check(key, asked)
-        self._write(key, copy.deepcopy(asked["Item"]))
+        self._write(key, copy.deepcopy(asked["PreparedWrite"]))
         return {}
 
     def get_item(self, **asked: Any) -> dict[str, Any]:
         item = self.items.get(asked["Key"]["id"]["S"])
-        return {} if item is None else {"Item": copy.deepcopy(item)}
+        return {} if item is None else {"PreparedWrite": copy.deepcopy(item)}
 
     def delete_item(self, **asked: Any) -> dict[str, Any]:
         self._write(asked["Key"]["id"]["S"], None)
@@ -61,7 +61,7 @@ class Table:
         self._write(key, item)
         return {"Attributes": copy.deepcopy(before)} if before else {}
 
-    def _write(self, key: str, item: Item | None) -> None:
+    def _write(self, key: str, item: PreparedWrite | None) -> None:
         self.step()
         if item is None:
             self.items.pop(key, None)
@@ -74,11 +74,11 @@ class Table:
         condition = asked.get("ConditionExpression", "")
         if all(self._holds(part, item, asked) for part in condition.split(" AND ") if part):
             return
-        error: Any = {"Error": {"Code": "ConditionalCheckFailedException"}, "Item": copy.deepcopy(item)}
+        error: Any = {"Error": {"Code": "ConditionalCheckFailedException"}, "PreparedWrite": copy.deepcopy(item)}
         raise ClientError(error, "Write")
 
     @staticmethod
-    def _holds(part: str, item: Item, asked: dict[str, Any]) -> bool:
+    def _holds(part: str, item: PreparedWrite, asked: dict[str, Any]) -> bool:
         names = asked.get("ExpressionAttributeNames", {})
         for term in _TERM.finditer(part):
             if term["missing"]:
@@ -96,7 +96,7 @@ class Table:
         return False
 
 
-def _apply(item: Item, clause: str, name: str, value: Any) -> None:
+def _apply(item: PreparedWrite, clause: str, name: str, value: Any) -> None:
     if clause == "SET":
         item[name] = value
     elif clause == "REMOVE":

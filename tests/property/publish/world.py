@@ -7,7 +7,7 @@ from typing import Any
 from connector.settings import Settings
 from lightspeed import Client, Connection, Request, Response, Transport
 from publish.app import handle
-from publish.dependencies import Wiring
+from publish.dependencies import Dependencies
 from tests.integration.publish.conftest import Context, ShopTime, message
 from tests.property.publish.table import Table
 from tests.shop import Shop
@@ -78,13 +78,13 @@ class World:
         self.failures: Failures | None = None
         self.clock = ShopTime(shop.clock)
 
-    def process(self) -> Wiring:
+    def process(self) -> Dependencies:
         """A new execution environment."""
         environment = {"IDEMPOTENCY_TABLE": "table", "PUBLISH_QUEUE_URL": "queue" if self.queue else ""}
         if self.failures is not None:
             environment["PUBLISH_FAILURE_QUEUE_URL"] = "failures"
         settings = Settings.from_env(environment)
-        held = Wiring(settings, self.clock)
+        held = Dependencies(settings, self.clock)
         shop = self.shop
         connection = Connection.from_mapping(
             {"base_url": shop.url, "api_key": shop.api_key, "api_secret": shop.api_secret, "language": "nl"}

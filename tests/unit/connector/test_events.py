@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from connector.errors import RequestError
-from connector.validation import MOST_LEVELS, EventParameters, decode
+from connector.validation import MOST_LEVELS, EventParameters, parse_event
 
 
 class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -20,7 +20,7 @@ class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def test_an_event_that_fits() -> None:
-    found = decode(Example, {"entity": "orders", "parameters": {"path": {"id": 7}}, "kind": "b"})
+    found = parse_event(Example, {"entity": "orders", "parameters": {"path": {"id": 7}}, "kind": "b"})
 
     assert found == Example("orders", EventParameters({"id": 7}), kind="b")
 
@@ -47,7 +47,7 @@ def test_an_event_that_fits() -> None:
 )
 def test_a_mistake_is_one_plain_sentence(event: object, message: str) -> None:
     with pytest.raises(RequestError) as refused:
-        decode(Example, event)
+        parse_event(Example, event)
 
     (error,) = refused.value.errors
     assert message in error
@@ -60,6 +60,6 @@ def test_an_event_may_be_nested_200_levels_deep(inside: str) -> None:
     value: object = 7
     for _ in range(MOST_LEVELS - 2):
         value = [value] if inside == "list" else {"a": value}
-    assert decode(Example, {"entity": "e", "parameters": {"payload": value}}).parameters.payload == value
+    assert parse_event(Example, {"entity": "e", "parameters": {"payload": value}}).parameters.payload == value
     with pytest.raises(RequestError, match="the event cannot be read: nested too deep, at most 200"):
-        decode(Example, {"entity": "e", "parameters": {"payload": [value]}})
+        parse_event(Example, {"entity": "e", "parameters": {"payload": [value]}})

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from lightspeed import CATALOGUE, Endpoint, UnknownEntity, find
+from lightspeed import CATALOGUE, Endpoint, UnknownEntity, get_entity
 from lightspeed.catalogue.model import Confidence, FilterType
 
 ROWS = [pytest.param(row, id=row.name) for row in CATALOGUE.values()]
@@ -198,7 +198,7 @@ def test_only_orders_and_what_hangs_on_them_have_a_passing_404() -> None:
 
 
 def test_orders_cannot_be_created_and_the_row_says_where_they_come_from() -> None:
-    row = find("orders")
+    row = get_entity("orders")
 
     assert not row.has("create")
     assert not row.has("delete")
@@ -221,7 +221,7 @@ def test_orders_cannot_be_created_and_the_row_says_where_they_come_from() -> Non
 )
 def test_an_unknown_entity_suggests_the_nearest(wrong: str, meant: str) -> None:
     with pytest.raises(UnknownEntity) as caught:
-        find(wrong)
+        get_entity(wrong)
 
     assert meant in caught.value.nearest
     assert caught.value.entity == wrong
@@ -231,7 +231,7 @@ def test_an_unknown_entity_suggests_the_nearest(wrong: str, meant: str) -> None:
 
 def test_an_entity_like_no_other_suggests_nothing() -> None:
     with pytest.raises(UnknownEntity) as caught:
-        find("zzzzzzzzzzzzzzzz")
+        get_entity("zzzzzzzzzzzzzzzz")
 
     assert caught.value.nearest == ()
     assert str(caught.value) == "unknown entity 'zzzzzzzzzzzzzzzz'. The catalogue lists them all."
@@ -242,7 +242,7 @@ def test_an_action_taken_for_an_entity_is_explained(name: str) -> None:
     owner, _, action = name.rpartition("/")
 
     with pytest.raises(UnknownEntity) as caught:
-        find(name)
+        get_entity(name)
 
     assert caught.value.nearest == (owner,)
     assert f"use entity {owner!r} with action {action!r}" in str(caught.value)

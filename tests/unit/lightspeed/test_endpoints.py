@@ -2,12 +2,12 @@
 
 import pytest
 
-from lightspeed import Endpoint, UnsupportedOperation, find
+from lightspeed import Endpoint, UnsupportedOperation, get_entity
 from lightspeed.catalogue.describe import describe
 
 
 def test_standard_operations_follow_from_the_path() -> None:
-    images = find("products/images")
+    images = get_entity("products/images")
     shapes = {name: (images.operation(name).verb, images.operation(name).path) for name in images.operations}
 
     assert shapes == {
@@ -21,26 +21,26 @@ def test_standard_operations_follow_from_the_path() -> None:
 
 
 def test_a_singleton_has_one_path_for_everything() -> None:
-    image = find("brands/image")
+    image = get_entity("brands/image")
 
     assert {image.operation(name).path for name in image.operations} == {"brands/{brand_id}/image"}
     assert image.operation("get").path_parameters == ("brand_id",)
 
 
 def test_parents_stand_before_the_id() -> None:
-    assert find("taxes/overrides").operation("get").path_parameters == ("tax_id", "id")
+    assert get_entity("taxes/overrides").operation("get").path_parameters == ("tax_id", "id")
 
 
 def test_only_get_reads() -> None:
-    orders = find("orders")
+    orders = get_entity("orders")
 
     assert orders.operation("list").reads
-    assert find("checkouts").operation("validate").reads
+    assert get_entity("checkouts").operation("validate").reads
     assert not orders.operation("credit").reads
 
 
 def test_create_may_have_an_envelope_key_of_its_own() -> None:
-    locations = find("locations")
+    locations = get_entity("locations")
 
     assert locations.operation("create").write == "locations"
     assert locations.operation("update").write == "location"
@@ -48,7 +48,7 @@ def test_create_may_have_an_envelope_key_of_its_own() -> None:
 
 
 def test_an_action_has_its_own_verb_path_and_envelope() -> None:
-    convert = find("quotes").operation("convert")
+    convert = get_entity("quotes").operation("convert")
 
     assert (convert.verb, convert.path, convert.write, convert.answer, convert.payload) == (
         "POST",
@@ -61,7 +61,7 @@ def test_an_action_has_its_own_verb_path_and_envelope() -> None:
 
 def test_a_missing_operation_says_what_there_is_and_what_to_do_instead() -> None:
     with pytest.raises(UnsupportedOperation) as caught:
-        find("orders").operation("create")
+        get_entity("orders").operation("create")
 
     assert caught.value.supported == ("list", "get", "count", "update", "credit")
     assert caught.value.instead.startswith("An order comes from a checkout")
@@ -72,13 +72,13 @@ def test_a_missing_operation_says_what_there_is_and_what_to_do_instead() -> None
 
 def test_a_missing_operation_without_advice_ends_after_the_list() -> None:
     with pytest.raises(UnsupportedOperation) as caught:
-        find("account").operation("delete")
+        get_entity("account").operation("delete")
 
     assert str(caught.value) == "account has no delete; it has: get."
 
 
 def test_a_row_describes_itself_as_plain_data() -> None:
-    described = describe(find("quotes"))
+    described = describe(get_entity("quotes"))
 
     assert described["entity"] == "quotes"
     assert described["collection"] is True

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightspeed import CATALOGUE, Endpoint, find
+from lightspeed import CATALOGUE, Endpoint, get_entity
 from lightspeed.response import (
     EnvelopeError,
     ErrorInside,
@@ -24,11 +24,11 @@ SINGLE = [pytest.param(row, id=row.name) for row in CATALOGUE.values() if row.it
 
 
 def listed(body: bytes, entity: str) -> list[bytes]:
-    return records(body, find(entity))
+    return records(body, get_entity(entity))
 
 
 def single(body: bytes, entity: str, operation: str = "get") -> bytes:
-    endpoint = find(entity)
+    endpoint = get_entity(entity)
     return record(body, endpoint, endpoint.operation(operation).answer, several=operation not in endpoint.operations)
 
 

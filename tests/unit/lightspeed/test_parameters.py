@@ -8,12 +8,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lightspeed import InvalidParameters, Parameters, Request, UnsupportedOperation, build_request, find
+from lightspeed import InvalidParameters, Parameters, Request, UnsupportedOperation, build_request, get_entity
 from lightspeed.request import format_time, parse_time
 
 
 def build(entity: str, operation: str, parameters: Parameters | None = None, **settings: str) -> Request:
-    return build_request(find(entity), operation, parameters or Parameters(), language="nl", **settings)
+    return build_request(get_entity(entity), operation, parameters or Parameters(), language="nl", **settings)
 
 
 def mistakes(entity: str, operation: str, parameters: Parameters) -> tuple[str, ...]:

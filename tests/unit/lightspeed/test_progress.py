@@ -3,16 +3,16 @@
 import pytest
 
 from lightspeed.listing import checkpoint as progress
-from lightspeed.listing.checkpoint import Ids, Progress
+from lightspeed.listing.checkpoint import Ids, ListCheckpoint
 
 
-def resumed(ids: Ids, read: int) -> Progress:
-    return Progress(read=read, tail=ids.last(), marks=ids.marks())
+def resumed(ids: Ids, read: int) -> ListCheckpoint:
+    return ListCheckpoint(read=read, tail=ids.last(), marks=ids.marks())
 
 
 @pytest.mark.parametrize("odd", [1 << 31, 1 << 32, (1 << 64) - 1, 1 << 64, -1, "17"])
 def test_an_id_is_remembered_whatever_its_size(odd: int | str) -> None:
-    ids = Ids(Progress(), limit=2)
+    ids = Ids(ListCheckpoint(), limit=2)
     ids.add([1, 2], 0)
     ids.add([odd, 3], 0)
 
@@ -21,7 +21,7 @@ def test_an_id_is_remembered_whatever_its_size(odd: int | str) -> None:
 
 
 def test_ids_are_forgotten_once_too_few_rows_went_to_bring_them_back() -> None:
-    ids = Ids(Progress(), limit=10)
+    ids = Ids(ListCheckpoint(), limit=10)
     for first in range(0, 1000, 10):
         ids.add(list(range(first, first + 10)), 0)
 
@@ -31,7 +31,7 @@ def test_ids_are_forgotten_once_too_few_rows_went_to_bring_them_back() -> None:
 
 def test_rows_that_went_in_several_processes_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "TAIL", 100)
-    first = Ids(Progress(), limit=10)
+    first = Ids(ListCheckpoint(), limit=10)
     first.add(list(range(500)), 0)
     second = Ids(resumed(first, 500), limit=10)
 
@@ -46,7 +46,7 @@ def test_rows_that_went_in_several_processes_add_up(monkeypatch: pytest.MonkeyPa
 
 def test_marks_stay_few_and_never_claim_that_less_can_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "MARKS", 4)
-    exact = Ids(Progress(), limit=5)
+    exact = Ids(ListCheckpoint(), limit=5)
     for number in range(100):
         exact.add(list(range(number * 10, number * 10 + 10)), number * 3)
     few = Ids(resumed(exact, 1000), limit=5)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightspeed import Quota, QuotaWindow, SystemClock
-from lightspeed.quota import REQUESTS_PER_SECOND, Pacer
+from lightspeed.quota import REQUESTS_PER_SECOND, RateLimiter
 
 
 def headers(limit: str, remaining: str, reset: str) -> dict[str, str]:
@@ -132,7 +132,7 @@ def test_room_is_what_every_window_has_above_its_reserve() -> None:
 
 def test_a_first_burst_is_let_through_and_the_next_request_waits_for_the_second_to_pass() -> None:
     clock = FakeClock()
-    pacer = Pacer(clock)
+    pacer = RateLimiter(clock)
 
     for _ in range(REQUESTS_PER_SECOND):
         pacer.wait()
@@ -144,7 +144,7 @@ def test_a_first_burst_is_let_through_and_the_next_request_waits_for_the_second_
 
 def test_requests_spread_over_time_never_wait() -> None:
     clock = FakeClock()
-    pacer = Pacer(clock)
+    pacer = RateLimiter(clock)
 
     for _ in range(100):
         pacer.wait()
@@ -156,7 +156,7 @@ def test_requests_spread_over_time_never_wait() -> None:
 @given(st.lists(st.floats(0, 0.3), min_size=30, max_size=90))
 def test_no_second_ever_sees_more_than_the_limit(gaps: list[float]) -> None:
     clock = FakeClock()
-    pacer = Pacer(clock)
+    pacer = RateLimiter(clock)
     sent = []
     for gap in gaps:
         clock.now += gap
@@ -169,7 +169,7 @@ def test_no_second_ever_sees_more_than_the_limit(gaps: list[float]) -> None:
 
 def test_threads_share_one_pace() -> None:
     clock = FakeClock()
-    pacer = Pacer(clock)
+    pacer = RateLimiter(clock)
 
     def send_ten() -> None:
         for _ in range(10):

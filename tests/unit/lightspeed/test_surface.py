@@ -49,9 +49,9 @@ SURFACE = [
     "UnknownEntity",
     "UnknownLanguage",
     "UnsupportedOperation",
-    "Written",
+    "WriteResponse",
     "build_request",
-    "find",
+    "get_entity",
 ]
 
 

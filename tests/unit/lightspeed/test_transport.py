@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightspeed.errors import AnswerLost, NotFound, ServerError
-from lightspeed.transport import Facts, first_words, retry_after_seconds, too_large
+from lightspeed.transport import Facts, first_words, is_page_timeout, retry_after_seconds
 
 FACTS: Facts = {"method": "GET", "path": "/nl/orders.json"}
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
@@ -77,8 +77,8 @@ def test_any_body_has_first_words(body: bytes) -> None:
 
 
 def test_a_page_is_too_large_when_the_shop_is_too_slow_for_it() -> None:
-    assert too_large(AnswerLost("no answer in time", timed_out=True, **FACTS))
-    assert too_large(ServerError("Gateway timeout", status=504, **FACTS))
-    assert not too_large(AnswerLost("the connection broke", **FACTS))
-    assert not too_large(ServerError("Bad gateway", status=502, **FACTS))
-    assert not too_large(NotFound("gone", status=404, **FACTS))
+    assert is_page_timeout(AnswerLost("no answer in time", timed_out=True, **FACTS))
+    assert is_page_timeout(ServerError("Gateway timeout", status=504, **FACTS))
+    assert not is_page_timeout(AnswerLost("the connection broke", **FACTS))
+    assert not is_page_timeout(ServerError("Bad gateway", status=502, **FACTS))
+    assert not is_page_timeout(NotFound("gone", status=404, **FACTS))

@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from lightspeed import Client, Connection, Parameters, Request, Response, Transport, find
-from lightspeed.writing.key_index import Keys
-from lightspeed.writing.natural_key import Match
+from lightspeed import Client, Connection, Parameters, Request, Response, Transport, get_entity
+from lightspeed.writing.key_index import KeyIndex
+from lightspeed.writing.natural_key import NaturalKey
 
-ENDPOINT = find("variants")
+ENDPOINT = get_entity("variants")
 
 
 class Shop(Transport):
@@ -20,23 +20,23 @@ class Shop(Transport):
         return Response(200, json.dumps({"variants": rows}).encode(), None, None, "")
 
 
-def read(*rows: dict[str, Any], names: tuple[str, ...] = ("sku",)) -> Keys:
+def read(*rows: dict[str, Any], names: tuple[str, ...] = ("sku",)) -> KeyIndex:
     """What is known after a list of one page."""
     settings = {"cluster": "eu1", "api_key": "key", "api_secret": "secret", "language": "nl"}
     transport = Shop(Connection.from_mapping(settings))
     transport.pages = [list(rows)]
-    keys = Keys(ENDPOINT, names)
+    keys = KeyIndex(ENDPOINT, names)
     assert list(keys.read(Client(transport))) == [None]
     return keys
 
 
-def match(**fields: object) -> Match:
-    return Match(ENDPOINT, tuple(fields), Parameters(payload=fields))
+def match(**fields: object) -> NaturalKey:
+    return NaturalKey(ENDPOINT, tuple(fields), Parameters(payload=fields))
 
 
 @pytest.mark.parametrize(("count", "requests"), [(0, 1), (249, 1), (250, 2), (251, 2), (1500, 7)])
 def test_the_last_page_is_one_that_is_not_full(count: int, requests: int) -> None:
-    assert Keys.requests(count) == requests
+    assert KeyIndex.requests(count) == requests
 
 
 def test_only_a_value_of_one_record_is_answered() -> None:
@@ -102,5 +102,5 @@ def test_a_key_is_not_written_again_unless_it_is_all_or_may_differ() -> None:
     assert match(sku="A").without({"sku": "A", "stockLevel": 1}) == {"stockLevel": 1}
     assert match(sku="A").without({"sku": "A"}) == {"sku": "A"}
     assert match(article_code="A").without({"articleCode": "A", "hs": "1"}) == {"hs": "1"}
-    buyer = Match(find("customers"), ["email"], Parameters(payload={"email": "A@b.c"}))
+    buyer = NaturalKey(get_entity("customers"), ["email"], Parameters(payload={"email": "A@b.c"}))
     assert buyer.without({"email": "A@b.c", "firstname": "A"}) == {"email": "A@b.c", "firstname": "A"}

@@ -4,7 +4,7 @@ import pytest
 
 from connector.errors import RequestError
 from lightspeed import CatalogueError
-from publish.batch.item import Entry
+from publish.batch.item import IncomingEvent
 from publish.event import batch_items, publish_request
 from publish.result import attempt, shown
 
@@ -67,4 +67,4 @@ def test_what_ends_the_process_is_no_outcome() -> None:
 
 
 def test_an_entry_carries_nothing_but_its_event_unless_it_is_told() -> None:
-    assert (Entry(TAG).key, Entry(TAG).queued) == (None, None)
+    assert (IncomingEvent(TAG).key, IncomingEvent(TAG).queued) == (None, None)

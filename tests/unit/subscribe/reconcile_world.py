@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from lightspeed import Client, Connection, NotFound, Request, Response, Transport, find
+from lightspeed import Client, Connection, NotFound, Request, Response, Transport, get_entity
 from lightspeed.quota import Quota, QuotaWindow
 from lightspeed.request import format_time
 from subscribe.checks import subscribe_request
 from subscribe.reconcile.id_index import epoch
 from subscribe.reconcile.run import Reconciliation
 from subscribe.storage.bucket import Bucket
-from subscribe.sync.run import Subscription
+from subscribe.sync.run import SyncRun
 from tests.property.bucket import MemoryBucket
 from tests.property.world import Points, VirtualTime
 
@@ -81,7 +81,7 @@ class ShopList:
         self.failing: dict[int, Exception] = {}
         self.others: Callable[[], None] = lambda: None
         self.requests: list[Request] = []
-        self._entity = find(entity)
+        self._entity = get_entity(entity)
         self._time = time
         self._at = at
         self._limit = limit
@@ -196,11 +196,11 @@ class World:
                     for record in self.records(part["key"]):
                         yield {**record, "started": epoch(manifest["started"])}
 
-    def _process(self, event: Json, run_id: str, remaining: float) -> Subscription | Reconciliation:
+    def _process(self, event: Json, run_id: str, remaining: float) -> SyncRun | Reconciliation:
         self.at.revive()
         began = self.time.monotonic()
         request = subscribe_request({"entity": self.entity, **event})
-        kind: type[Subscription | Reconciliation] = Reconciliation if request.mode == "reconcile" else Subscription
+        kind: type[SyncRun | Reconciliation] = Reconciliation if request.mode == "reconcile" else SyncRun
         self.shop.quota = None
         return kind(
             request,

@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from connector.errors import RequestError
-from lightspeed.listing.checkpoint import Progress
+from lightspeed.listing.checkpoint import ListCheckpoint
 from subscribe.run import cursor
 from subscribe.run.cursor import RunState
 from subscribe.storage.bucket import Part
@@ -18,7 +18,7 @@ STATE = RunState(
     window_end="2026-11-23T05:59:55Z",
     etag='"0af"',
     position=1,
-    progress=Progress(
+    progress=ListCheckpoint(
         rows_left=250, count_before=600, count_after=600, read=350, tail=[1, 2, "a"], marks=[(0, 0), (250, 3)]
     ),
     parts={"nl": [Part(350, 1000, "ab" * 32)]},
@@ -37,7 +37,7 @@ def test_a_state_survives_the_way() -> None:
 
 
 def test_a_second_pass_survives_the_way() -> None:
-    state = RunState("run-1", "2026-11-23T06:00:00Z", progress=Progress(check=Progress(rows_left=3)))
+    state = RunState("run-1", "2026-11-23T06:00:00Z", progress=ListCheckpoint(check=ListCheckpoint(rows_left=3)))
 
     assert cursor.decode(cursor.encode(state, "f"), "f") == state
 
@@ -45,7 +45,7 @@ def test_a_second_pass_survives_the_way() -> None:
 def test_a_cursor_fits_into_the_input_of_a_state_machine() -> None:
     ids: list[int | str] = [10**12 + 7 * number for number in range(4000)]
     parts = {"nl": [Part(30_000, 10**7, f"{number:064x}") for number in range(200)]}
-    state = RunState("run-1", "2026-11-23T06:00:00Z", progress=Progress(tail=ids), parts=parts)
+    state = RunState("run-1", "2026-11-23T06:00:00Z", progress=ListCheckpoint(tail=ids), parts=parts)
 
     assert len(cursor.encode(state, "f")) < 128 * 1024
 

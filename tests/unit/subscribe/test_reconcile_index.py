@@ -10,7 +10,7 @@ import pytest
 
 from connector.errors import RequestError
 from subscribe.reconcile.id_index import Head, Id, Ids, Index, StoredIndex, epoch, iso, plain
-from subscribe.storage.bucket import AlreadyWritten, Bucket
+from subscribe.storage.bucket import Bucket, PreconditionFailed
 from tests.property.bucket import MemoryBucket
 
 DAY = 86_400
@@ -94,11 +94,11 @@ def test_it_is_written_only_over_what_was_read() -> None:
     second.load()
     first.save(index)
 
-    with pytest.raises(AlreadyWritten):
+    with pytest.raises(PreconditionFailed):
         second.save(index)
     second.load()
     second.save(Index(Head("reviews", until=5)))
-    with pytest.raises(AlreadyWritten):
+    with pytest.raises(PreconditionFailed):
         first.save(index)
 
 

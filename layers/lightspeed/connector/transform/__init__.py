@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from connector.errors import TransformError
-from connector.transform.context import Given, Outcome, Scope
+from connector.transform.context import Outcome, Scope, TransformerSpec
 from connector.transform.engine.limits import Limits
-from connector.transform.library import BucketLibrary, Library, NotStored
+from connector.transform.library import Library, NotFoundInLibrary, S3Library
 from connector.transform.rejects import REJECTED_SHARE, TooManyRejected, check_rejected
 
 if TYPE_CHECKING:
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REJECTED_SHARE",
-    "BucketLibrary",
-    "Given",
     "Library",
     "Limits",
-    "NotStored",
+    "NotFoundInLibrary",
     "Outcome",
+    "S3Library",
     "Scope",
     "TooManyRejected",
     "TransformError",
+    "TransformerSpec",
     "Transformers",
     "check_rejected",
     "checked",
@@ -44,7 +44,7 @@ def __getattr__(name: str) -> Any:
     return Transformers
 
 
-def load(given: Given, library: Library | None = None, limits: Limits | None = None) -> Transformers | None:
+def load(given: TransformerSpec, library: Library | None = None, limits: Limits | None = None) -> Transformers | None:
     """Return the transformers of a request, ready to be applied, or `None` if there is nothing to apply.
 
     Args:
@@ -62,7 +62,7 @@ def load(given: Given, library: Library | None = None, limits: Limits | None = N
     return Transformers(given, library, limits)
 
 
-def checked(given: Given) -> list[str | Mapping[str, str]]:
+def checked(given: TransformerSpec) -> list[str | Mapping[str, str]]:
     """Return one transformer or a list of them as a list; expressions are parsed, saved ones are not loaded.
 
     Raises:

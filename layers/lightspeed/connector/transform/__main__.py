@@ -14,7 +14,7 @@ import msgspec
 from connector.errors import RequestError, TransformError
 from connector.transform.engine.errors import caret
 from connector.transform.engine.numbers import loads
-from connector.transform.library import NotStored, as_table, checked_name
+from connector.transform.library import NotFoundInLibrary, as_table, checked_name
 from connector.transform.tester import KINDS, steps_of
 
 _DESCRIPTION = (
@@ -47,13 +47,13 @@ class Folder:
         try:
             return as_table(self._read(f"tables/{name}.json", f"table {name!r}"))
         except ValueError as error:
-            raise NotStored(f"the table {name!r} cannot be read: {error}") from None
+            raise NotFoundInLibrary(f"the table {name!r} cannot be read: {error}") from None
 
     def _read(self, path: str, what: str) -> str:
         try:
             return (self._folder / path).read_text("utf-8")
         except (OSError, ValueError):
-            raise NotStored(f"there is no {what}: {self._folder / path} cannot be read") from None
+            raise NotFoundInLibrary(f"there is no {what}: {self._folder / path} cannot be read") from None
 
 
 def main(arguments: Sequence[str] | None = None, out: TextIO | None = None, err: TextIO | None = None) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from connector.errors import TransformError
 
-Given = str | Mapping[str, str] | Sequence[str | Mapping[str, str]] | None
+TransformerSpec = str | Mapping[str, str] | Sequence[str | Mapping[str, str]] | None
 """What an event may say: an expression, `{"$ref": "s3:config/transformers/<name>.jsonata"}`, or a list of those."""
 
 

@@ -18,7 +18,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9_-][A-Za-z0-9_
 _REFERENCE = re.compile(r"s3:config/transformers/(.*)\.jsonata", re.DOTALL)
 
 
-class NotStored(Exception):
+class NotFoundInLibrary(Exception):
     """A saved transformer or a table does not exist, or is not what it should be; the message says which and why."""
 
 
@@ -40,7 +40,7 @@ class Library(Protocol):
         """
 
 
-class Bare:
+class EmptyLibrary:
     """A library without anything in it, for where there is no bucket."""
 
     def transformer(self, name: str) -> str:
@@ -49,7 +49,7 @@ class Bare:
         Raises:
             NotStored: Always.
         """
-        raise NotStored(f"there is no saved transformer {name!r}: no bucket is at hand")
+        raise NotFoundInLibrary(f"there is no saved transformer {name!r}: no bucket is at hand")
 
     def table(self, name: str) -> Mapping[str, Any]:
         """Refuse.
@@ -57,10 +57,10 @@ class Bare:
         Raises:
             NotStored: Always.
         """
-        raise NotStored(f"there is no table {name!r}: no bucket is at hand")
+        raise NotFoundInLibrary(f"there is no table {name!r}: no bucket is at hand")
 
 
-class BucketLibrary:
+class S3Library:
     """The library in a bucket. What was read before is asked for again by its ETag, so a change is seen at once."""
 
     def __init__(self, client: Any, bucket: str) -> None:
@@ -106,14 +106,16 @@ class BucketLibrary:
                 return content
             if code in ("NoSuchKey", "404"):
                 self._kept.pop(key, None)
-                raise NotStored(f"there is no {what}: {key} does not exist in the bucket") from None
+                raise NotFoundInLibrary(f"there is no {what}: {key} does not exist in the bucket") from None
             raise
         if answer["ContentLength"] > most:
-            raise NotStored(f"the {what} is too large: {answer['ContentLength']:,} bytes where {most:,} are allowed")
+            raise NotFoundInLibrary(
+                f"the {what} is too large: {answer['ContentLength']:,} bytes where {most:,} are allowed"
+            )
         try:
             content = understand(answer["Body"].read())
         except (ValueError, RecursionError) as error:
-            raise NotStored(f"the {what} cannot be read: {error}") from None
+            raise NotFoundInLibrary(f"the {what} cannot be read: {error}") from None
         self._kept[key] = (answer["ETag"], content)
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
@@ -139,7 +141,7 @@ def checked_name(name: str, kind: str) -> None:
         NotStored: It is not made of letters, digits and . _ - in up to five parts with / between them.
     """
     if not _NAME.fullmatch(name):
-        raise NotStored(f"the name of a {kind} holds letters, digits and . _ - /, not {name!r:.60}")
+        raise NotFoundInLibrary(f"the name of a {kind} holds letters, digits and . _ - /, not {name!r:.60}")
 
 
 def referred_name(reference: object) -> str:
@@ -150,7 +152,7 @@ def referred_name(reference: object) -> str:
     """
     found = _REFERENCE.fullmatch(reference) if isinstance(reference, str) else None
     if found is None:
-        raise NotStored(
+        raise NotFoundInLibrary(
             f'a saved transformer is {{"$ref": "s3:config/transformers/<name>.jsonata"}}, not {reference!r:.80}'
         )
     checked_name(found.group(1), "saved transformer")

@@ -10,7 +10,7 @@ from connector.errors import TransformError
 from connector.http import json_body, respond_json
 from connector.problem_details import problem
 from connector.transform.library import Library
-from connector.validation import decode
+from connector.validation import parse_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,7 @@ def answer(event: object, library: Library) -> dict[str, Any]:
     """
     from connector.transform.tester import trial  # noqa: PLC0415 - the engine is dear at a cold start
 
-    request = decode(TransformRequest, event)
+    request = parse_event(TransformRequest, event)
     return trial(
         request.transformer,
         request.input,

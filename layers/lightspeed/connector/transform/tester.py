@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from connector.errors import RequestError, TransformError
-from connector.transform.context import Given, Scope
+from connector.transform.context import Scope, TransformerSpec
 from connector.transform.engine.limits import Limits
 from connector.transform.engine.values import dumps
 from connector.transform.library import Library
@@ -19,7 +19,7 @@ KINDS = ("record", "parameters")
 
 
 def trial(
-    given: Given, value: object, *, kind: str, scope: Mapping[str, Any], library: Library | None = None
+    given: TransformerSpec, value: object, *, kind: str, scope: Mapping[str, Any], library: Library | None = None
 ) -> dict[str, Any]:
     """Return what each expression makes of an input.
 
@@ -39,7 +39,7 @@ def trial(
 
 
 def steps_of(
-    given: Given, value: object, *, kind: str, scope: Mapping[str, Any], library: Library | None = None
+    given: TransformerSpec, value: object, *, kind: str, scope: Mapping[str, Any], library: Library | None = None
 ) -> Iterator[dict[str, Any]]:
     """Yield `expression` and `output` of each step; the output is an array of records or of parameters.
 

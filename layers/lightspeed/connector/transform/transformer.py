@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 from jsonata.utils import Utils
 
 from connector.errors import TransformError
-from connector.transform.context import Given, Outcome, Scope
+from connector.transform.context import Outcome, Scope, TransformerSpec
 from connector.transform.engine.engine import parse
 from connector.transform.engine.errors import failure, shown
 from connector.transform.engine.functions import FUNCTIONS
-from connector.transform.engine.limits import Carried, Limits, Meter, Stopped, metered
+from connector.transform.engine.limits import Escaped, LimitExceeded, Limits, Meter, metered
 from connector.transform.engine.numbers import loads
 from connector.transform.engine.syntax import nodes
 from connector.transform.engine.values import builtin, dumps_all, plain
-from connector.transform.library import Bare, Library, NotStored, referred_name
+from connector.transform.library import EmptyLibrary, Library, NotFoundInLibrary, referred_name
 from connector.transform.rejects import rejected_line
 from lightspeed import Parameters
 
@@ -57,10 +57,10 @@ class _Surroundings:
         """Return a table."""
         try:
             return self._tables(name)
-        except NotStored as error:
-            raise Stopped(str(error)) from None
+        except NotFoundInLibrary as error:
+            raise LimitExceeded(str(error)) from None
         except Exception as error:
-            raise Carried(error) from None
+            raise Escaped(error) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class _Step:
 class Transformers:
     """The expressions of one transformer of a request, with saved ones loaded; made once per request."""
 
-    def __init__(self, given: Given, library: Library | None = None, limits: Limits | None = None) -> None:
+    def __init__(self, given: TransformerSpec, library: Library | None = None, limits: Limits | None = None) -> None:
         """Load saved transformers, parse everything, and load the tables that are named in the expressions.
 
         Args:
@@ -83,7 +83,7 @@ class Transformers:
         Raises:
             TransformError: An expression cannot be parsed; a saved transformer or a table does not exist.
         """
-        self._library: Library = library or Bare()
+        self._library: Library = library or EmptyLibrary()
         self._limits = limits or Limits()
         self._tables: dict[str, Mapping[str, Any]] = {}
         self._steps = [self._step(item) for item in checked(given)]
@@ -105,7 +105,7 @@ class Transformers:
         reference = item["$ref"]
         try:
             return _Step(self._library.transformer(referred_name(reference)), reference)
-        except NotStored as error:
+        except NotFoundInLibrary as error:
             raise TransformError(str(error), expression=reference) from None
 
     def _load_tables(self, step: _Step) -> None:
@@ -117,8 +117,8 @@ class Transformers:
                 continue
             try:
                 self._table(first.value)
-            except NotStored as error:
-                raise failure(Stopped(str(error)), step.expression, first, saved_as=step.saved_as) from None
+            except NotFoundInLibrary as error:
+                raise failure(LimitExceeded(str(error)), step.expression, first, saved_as=step.saved_as) from None
 
     def _table(self, name: str) -> Mapping[str, Any]:
         if name not in self._tables:
@@ -178,7 +178,7 @@ class Transformers:
             for element in found if isinstance(found, list) else [found]:
                 replaced.append({**before, **_replacement(element, before)})
             if len(replaced) > MOST_REQUESTS:
-                raise Stopped(f"makes more than {MOST_REQUESTS:,} requests")
+                raise LimitExceeded(f"makes more than {MOST_REQUESTS:,} requests")
         return replaced
 
     def records(self, text: bytes, scope: Scope) -> Outcome:
@@ -246,18 +246,18 @@ class Transformers:
 
         try:
             return metered(self._limits, noted)
-        except Carried as carried:
+        except Escaped as carried:
             raise carried.cause from None
         except TransformError:
             raise
-        except (Stopped, Exception) as error:
+        except (LimitExceeded, Exception) as error:
             expression, node = (meters[0].expression, meters[0].failed_at) if meters else ("", None)
             expression = expression or self._steps[0].expression
             saved = next((step.saved_as for step in self._steps if step.expression == expression), "")
             raise failure(error, expression, node, FUNCTIONS, saved) from None
 
 
-def checked(given: Given) -> list[str | Mapping[str, str]]:
+def checked(given: TransformerSpec) -> list[str | Mapping[str, str]]:
     """Return one transformer or a list of them as a list; expressions are parsed, saved ones are not loaded.
 
     Raises:
@@ -274,9 +274,9 @@ def checked(given: Given) -> list[str | Mapping[str, str]]:
             continue
         try:
             if not isinstance(item, Mapping) or set(item) != {"$ref"}:
-                raise NotStored(f'expected an expression or {{"$ref": …}}, got {item!r:.80}')
+                raise NotFoundInLibrary(f'expected an expression or {{"$ref": …}}, got {item!r:.80}')
             referred_name(item["$ref"])
-        except NotStored as error:
+        except NotFoundInLibrary as error:
             raise TransformError(str(error), expression=str(item)) from None
     return items
 

@@ -1706,7 +1706,7 @@ def parent_of(endpoint: Endpoint) -> Endpoint | None:
     return next(row for row in _ROWS if row.path == path)
 
 
-def find(name: str) -> Endpoint:
+def get_entity(name: str) -> Endpoint:
     """Return the entity's row.
 
     Raises:

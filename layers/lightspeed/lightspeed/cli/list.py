@@ -12,18 +12,18 @@ from queue import Queue
 from threading import Thread
 from typing import BinaryIO
 
-from lightspeed.catalogue.entities import find
+from lightspeed.catalogue.entities import get_entity
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import CommandError, read_parameters
 from lightspeed.cli.output import ProgressLine, note, open_output, to_standard_output
 from lightspeed.cli.session import open_client, prepare
 from lightspeed.client import Client
 from lightspeed.listing.budget import UNBOUNDED
-from lightspeed.listing.checkpoint import Progress
+from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import CONNECTIONS, TRANSFORMED_BATCH, ListReader
 from lightspeed.listing.records import Record
 from lightspeed.listing.settled import begin, settled_time
-from lightspeed.listing.window import closed_window, unheeded
+from lightspeed.listing.window import closed_window, unknown_filters
 from lightspeed.quota import Clock, SystemClock
 from lightspeed.request import Parameters
 from lightspeed.transport import Transport
@@ -83,7 +83,7 @@ def print_page(arguments: argparse.Namespace) -> None:
 
 def print_all(arguments: argparse.Namespace) -> None:
     """Write every record, page by page from the last to the first; say so if that all are there cannot be shown."""
-    endpoint = find(arguments.entity)
+    endpoint = get_entity(arguments.entity)
     endpoint.operation("list")
     parameters = read_parameters(arguments)
     if "page" in parameters.query:
@@ -99,7 +99,7 @@ def print_all(arguments: argparse.Namespace) -> None:
             _write(file, records)
             written += len(records)
             progress.update(written, reader.progress.count_before)
-    doubt = reader.progress.doubt or unheeded(endpoint, parameters.query)
+    doubt = reader.progress.doubt or unknown_filters(endpoint, parameters.query)
     if doubt:
         note(f"not verified that these are all records: {doubt}")
 
@@ -135,7 +135,7 @@ def _reader(
         language=client.transport.connection.language,
         window=window,
         closed=closed,
-        progress=Progress(),
+        progress=ListCheckpoint(),
         digest=_texts,
         gate=_Quota(client.transport, clock),
         batch=TRANSFORMED_BATCH,

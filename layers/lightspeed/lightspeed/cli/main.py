@@ -18,12 +18,12 @@ from datetime import UTC, datetime
 from typing import NoReturn
 
 from lightspeed.catalogue.describe import describe
-from lightspeed.catalogue.entities import CATALOGUE, find
+from lightspeed.catalogue.entities import CATALOGUE, get_entity
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import CommandError, build_parser
 from lightspeed.cli.output import STANDARD_OUTPUT, json_text, note, print_record, to_standard_output
 from lightspeed.cli.session import open_client, prepare
-from lightspeed.cli.write import NotPrinted, OutcomeUnknown, act, write
+from lightspeed.cli.write import OutcomeUnknown, OutputError, act, write
 from lightspeed.connection_check import Report, check, diagnosis
 from lightspeed.errors import CatalogueError, InvalidConnection, LightspeedError, RateLimited
 from lightspeed.quota import Clock, SystemClock
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> in
         return _fail(2, str(error))
     except (_ShopProblem, OutcomeUnknown, LightspeedError) as error:
         return _fail(1, _reason(error))
-    except (NotPrinted, OSError) as error:
+    except (OutputError, OSError) as error:
         _discard_output()
         return _fail(1, f"cannot write: {error.strerror}" if isinstance(error, OSError) else str(error))
     return 0
@@ -115,7 +115,7 @@ def _reason(error: Exception) -> str:
 
 def _entities(arguments: argparse.Namespace) -> None:
     if arguments.entity is not None:
-        endpoint = find(arguments.entity)
+        endpoint = get_entity(arguments.entity)
         sys.stdout.write(json_text(describe(endpoint)) if arguments.json else _entity_text(endpoint))
     elif arguments.json:
         sys.stdout.write(json_text([describe(endpoint) for endpoint in CATALOGUE.values()]))

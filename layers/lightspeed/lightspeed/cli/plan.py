@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from lightspeed.catalogue.entities import find, parent_of
+from lightspeed.catalogue.entities import get_entity, parent_of
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import CommandError, read_parameters
 from lightspeed.client import Client
@@ -13,7 +13,7 @@ from lightspeed.estimate.estimate import Counter, Estimate, Span, estimate
 from lightspeed.estimate.simulation import Operation
 from lightspeed.request import Parameters, format_time, parse_time
 
-EVERY = "*"
+ALL_PARENTS = "*"
 """Written in place of a parent's id: every parent that the run reads."""
 
 _NAMES = {
@@ -37,7 +37,7 @@ def planned(client: Client, arguments: argparse.Namespace, now: datetime) -> Est
         CatalogueError: Its entity or parameters are wrong; nothing was sent.
         LightspeedError: As the client raises it.
     """
-    endpoint, parameters = find(arguments.entity), read_parameters(arguments)
+    endpoint, parameters = get_entity(arguments.entity), read_parameters(arguments)
     operation, walked = _operation(endpoint, parameters)
     language = client.transport.connection.language
     span = _span(arguments, walked, now)
@@ -58,9 +58,9 @@ def planned(client: Client, arguments: argparse.Namespace, now: datetime) -> Est
 
 def _operation(endpoint: Endpoint, parameters: Parameters) -> tuple[Operation, Endpoint]:
     parent = parent_of(endpoint)
-    if parent is not None and parameters.path.get(endpoint.parents[0]) == EVERY:
+    if parent is not None and parameters.path.get(endpoint.parents[0]) == ALL_PARENTS:
         return "each", parent
-    if EVERY in parameters.path.values():
+    if ALL_PARENTS in parameters.path.values():
         raise CommandError('"*" stands for the id of every parent of a nested entity, and for nothing else')
     return ("get" if "id" in parameters.path or not endpoint.collection else "list"), endpoint
 

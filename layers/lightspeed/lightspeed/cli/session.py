@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from lightspeed.catalogue.entities import find
+from lightspeed.catalogue.entities import get_entity
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import read_connection, read_parameters
 from lightspeed.client import Client
@@ -15,7 +15,7 @@ from lightspeed.transport import PATIENCE_SECONDS, Transport
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class Session:
     """What a command is about to do.
 
     Attributes:
@@ -29,7 +29,7 @@ class Prepared:
     parameters: Parameters
 
 
-def prepare(arguments: argparse.Namespace, operation: str) -> Prepared:
+def prepare(arguments: argparse.Namespace, operation: str) -> Session:
     """Check a command on an entity; nothing is sent.
 
     Raises:
@@ -37,11 +37,11 @@ def prepare(arguments: argparse.Namespace, operation: str) -> Prepared:
         CatalogueError: Entity, operation or parameters are wrong.
         InvalidConnection: The connection's settings are wrong.
     """
-    endpoint = find(arguments.entity)
+    endpoint = get_entity(arguments.entity)
     endpoint.operation(operation)
     parameters = read_parameters(arguments)
     client = open_client(arguments, arguments.clock)
-    return Prepared(client, endpoint, client.build(endpoint.name, operation, parameters), parameters)
+    return Session(client, endpoint, client.build(endpoint.name, operation, parameters), parameters)
 
 
 def open_client(

@@ -9,16 +9,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from lightspeed.catalogue.entities import find
+from lightspeed.catalogue.entities import get_entity
 from lightspeed.cli.arguments import CommandError
 from lightspeed.cli.output import json_lines, note, print_record
-from lightspeed.cli.session import Prepared, prepare
+from lightspeed.cli.session import Session, prepare
 from lightspeed.errors import LightspeedError
 from lightspeed.request import Parameters
 from lightspeed.writing.ambiguous import advice, may_have_acted
 from lightspeed.writing.diff import difference
 from lightspeed.writing.dry_run import preview
-from lightspeed.writing.natural_key import Match, record_fields
+from lightspeed.writing.natural_key import NaturalKey, record_fields
 
 _DONE = {"create": "created", "update": "updated", "delete": "deleted"}
 
@@ -27,7 +27,7 @@ class OutcomeUnknown(Exception):
     """The answer to a write was lost; the message says where to look."""
 
 
-class NotPrinted(Exception):
+class OutputError(Exception):
     """The shop did what it was asked to, but its answer could not be printed; the message says both."""
 
 
@@ -42,7 +42,7 @@ def write(arguments: argparse.Namespace) -> None:
     """
     prepared = prepare(arguments, arguments.command)
     names = getattr(arguments, "match", None)
-    match = Match(prepared.endpoint, names, prepared.parameters) if names else None
+    match = NaturalKey(prepared.endpoint, names, prepared.parameters) if names else None
     if arguments.dry_run:
         _show(prepared, match)
     elif match is None:
@@ -60,7 +60,7 @@ def act(arguments: argparse.Namespace) -> None:
         NotPrinted: The shop has acted.
         LightspeedError: As the client raises it.
     """
-    endpoint, name = find(arguments.entity), arguments.name
+    endpoint, name = get_entity(arguments.entity), arguments.name
     actions = [action.name for action in endpoint.actions]
     if name in endpoint.operations:
         raise CommandError(f"{name} is a command: {name} {endpoint.name}")
@@ -75,12 +75,12 @@ def act(arguments: argparse.Namespace) -> None:
         _send(prepared)
 
 
-def _show(prepared: Prepared, match: Match | None) -> None:
+def _show(prepared: Session, match: NaturalKey | None) -> None:
     shown = preview(prepared.client, prepared.request, prepared.parameters, match, gone_is_deleted=False)
     sys.stdout.write(json_lines(shown, 2) + "\n")
 
 
-def _send(prepared: Prepared, match: Match | None = None) -> None:
+def _send(prepared: Session, match: NaturalKey | None = None) -> None:
     request, endpoint = prepared.request, prepared.endpoint
     try:
         written = prepared.client.write(request)
@@ -101,7 +101,7 @@ def _send(prepared: Prepared, match: Match | None = None) -> None:
 
 
 @contextmanager
-def _printing(prepared: Prepared, record: object) -> Iterator[None]:
+def _printing(prepared: Session, record: object) -> Iterator[None]:
     """Print the answer to a write now, so that a failure is not taken for one of the write."""
     try:
         yield
@@ -109,10 +109,12 @@ def _printing(prepared: Prepared, record: object) -> Iterator[None]:
     except BrokenPipeError:
         raise  # nobody wanted to see more
     except OSError as error:
-        raise NotPrinted(f"{_done(prepared, record)}, but its answer could not be printed: {error.strerror}") from error
+        raise OutputError(
+            f"{_done(prepared, record)}, but its answer could not be printed: {error.strerror}"
+        ) from error
 
 
-def _done(prepared: Prepared, record: object) -> str:
+def _done(prepared: Session, record: object) -> str:
     operation, identity = prepared.request.operation, prepared.parameters.path.get("id")
     if identity is None and isinstance(record, Mapping):
         identity = record.get("id")
@@ -120,7 +122,7 @@ def _done(prepared: Prepared, record: object) -> str:
     return f"{_DONE[operation]} {what}" if operation in _DONE else f"{operation} of {what} is done"
 
 
-def _settled(prepared: Prepared, match: Match | None) -> Mapping[str, Any] | None:
+def _settled(prepared: Session, match: NaturalKey | None) -> Mapping[str, Any] | None:
     """Return the record of a create whose answer was lost, or `None` where that cannot be said."""
     try:
         return match.find(prepared.client) if match is not None else None
@@ -128,7 +130,7 @@ def _settled(prepared: Prepared, match: Match | None) -> Mapping[str, Any] | Non
         return None
 
 
-def _upsert(prepared: Prepared, match: Match) -> None:
+def _upsert(prepared: Session, match: NaturalKey) -> None:
     """Update the record that has the natural key, or else create it; what cannot be updated is left as it is."""
     client, endpoint, given = prepared.client, prepared.endpoint, prepared.parameters
     found = match.find(client)
@@ -142,7 +144,7 @@ def _upsert(prepared: Prepared, match: Match) -> None:
     parameters = Parameters({**given.path, "id": found["id"]}, given.query, given.payload)
     request = client.build(endpoint.name, "update", parameters)
     note(f"{endpoint.name} {found['id']} is there already and is updated")
-    _send(Prepared(client, endpoint, request, parameters))
+    _send(Session(client, endpoint, request, parameters))
 
 
 def _print(record: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ UNBOUNDED = 1 << 30
 """Room where nothing bounds a reading."""
 
 
-class Gate(Protocol):
+class RequestBudget(Protocol):
     """Decides how far a reading may go now."""
 
     def room(self) -> int:
@@ -24,7 +24,7 @@ class Gate(Protocol):
         ...
 
 
-class Open:
+class UnlimitedBudget:
     """A gate that lets everything through."""
 
     def room(self) -> int:

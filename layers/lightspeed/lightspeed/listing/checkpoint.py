@@ -18,7 +18,7 @@ _LONGEST = 1 << 64
 
 
 @dataclass(slots=True)
-class Progress:
+class ListCheckpoint:
     """How far the reading of one list has come; enough to go on in another process.
 
     Attributes:
@@ -43,7 +43,7 @@ class Progress:
     tail: list[int | str] = field(default_factory=list)
     marks: list[tuple[int, int]] = field(default_factory=list)
     doubt: str = ""
-    check: Progress | None = None
+    check: ListCheckpoint | None = None
 
     @property
     def removed(self) -> int:
@@ -58,7 +58,7 @@ class Ids:
     is no such number. Of those that earlier processes read the last are known, of the others how many there are.
     """
 
-    def __init__(self, progress: Progress, limit: int) -> None:
+    def __init__(self, progress: ListCheckpoint, limit: int) -> None:
         """Take what earlier processes read.
 
         Args:

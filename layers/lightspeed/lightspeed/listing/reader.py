@@ -32,11 +32,11 @@ from typing import Generic, TypeVar
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client
 from lightspeed.errors import LightspeedError
-from lightspeed.listing.budget import Gate, Open
-from lightspeed.listing.checkpoint import Ids, Progress
-from lightspeed.listing.records import Heads, Record, Window
+from lightspeed.listing.budget import RequestBudget, UnlimitedBudget
+from lightspeed.listing.checkpoint import Ids, ListCheckpoint
+from lightspeed.listing.records import Record, RecordParser, Window
 from lightspeed.request import PAGE_LIMIT, Parameters, Request
-from lightspeed.transport import too_large
+from lightspeed.transport import is_page_timeout
 
 THREADS = 10
 """Pages in flight: what twenty requests a second need of a shop that takes half a second for each. How many it
@@ -100,9 +100,9 @@ class ListReader(Generic[_Digest]):
         language: str,
         window: Window | None,
         closed: bool,
-        progress: Progress,
+        progress: ListCheckpoint,
         digest: Callable[[list[Record]], _Digest],
-        gate: Gate | None = None,
+        gate: RequestBudget | None = None,
         batch: int = BATCH,
         ahead: bool = True,
     ) -> None:
@@ -129,7 +129,7 @@ class ListReader(Generic[_Digest]):
         self._window = window
         self._closed = closed
         self._digest = digest
-        self._gate = gate or Open()
+        self._gate = gate or UnlimitedBudget()
         self._batch = self._size = batch
         self._ahead = ahead
         given = parameters.query.get("limit")
@@ -139,7 +139,7 @@ class ListReader(Generic[_Digest]):
         relations = frozenset(
             known.name for known in endpoint.filters if known.type == "id" and known.name != "since_id"
         )
-        self._heads = Heads(window, filters, relations)
+        self._heads = RecordParser(window, filters, relations)
         self.progress = progress
 
     @property
@@ -340,14 +340,14 @@ class ListReader(Generic[_Digest]):
     def _shrink_or_raise(self, error: LightspeedError) -> None:
         """Ask for fewer rows a page if that can help; pages of a divisor of the size end where the larger ones did."""
         limit = self.progress.limit
-        if limit == 1 or not too_large(error):
+        if limit == 1 or not is_page_timeout(error):
             raise error
         self.progress.limit = next(limit // factor for factor in range(2, limit + 1) if limit % factor == 0)
 
     def _compare(self) -> None:
         """Read the list once more, ids only, and compare."""
         progress = self.progress
-        progress.check = progress.check or Progress()
+        progress.check = progress.check or ListCheckpoint()
         query = {**self._parameters.query, "fields": "id"}
         second = ListReader(
             self._client,

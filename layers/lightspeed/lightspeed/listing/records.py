@@ -67,7 +67,7 @@ class Window:
         return moment <= self.end and (self.start is None or moment >= self.start)
 
 
-class Heads:
+class RecordParser:
     """Decodes records and notes the first that does not obey what was asked for.
 
     Attributes:

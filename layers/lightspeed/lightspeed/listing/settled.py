@@ -10,7 +10,7 @@ from lightspeed.client import Client
 from lightspeed.listing.reader import ListReader
 from lightspeed.quota import Clock
 
-SETTLE = timedelta(seconds=5)
+SETTLING_LAG = timedelta(seconds=5)
 """How far behind the shop's clock a window ends, so that what it holds is settled."""
 
 SKEW = timedelta(seconds=2)
@@ -26,7 +26,7 @@ def shop_time(client: Client, clock: Clock) -> datetime:
 
 def settled_time(client: Client, clock: Clock) -> datetime:
     """Return where a window ends that is opened now, as far as the shop's time is known."""
-    return shop_time(client, clock) - SETTLE
+    return shop_time(client, clock) - SETTLING_LAG
 
 
 def begin(

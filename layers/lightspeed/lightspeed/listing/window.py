@@ -43,7 +43,7 @@ def closed_window(
     return window, by_update or _no_row_can_enter(query)
 
 
-def unheeded(endpoint: Endpoint, query: Mapping[str, object]) -> str:
+def unknown_filters(endpoint: Endpoint, query: Mapping[str, object]) -> str:
     """Return why a list may hold other records than its filters ask for; empty if the entity is known to have them."""
     known = endpoint.filter_names
     unknown = [name for name in query if name not in known]

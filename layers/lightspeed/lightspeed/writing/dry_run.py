@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from lightspeed.catalogue.entities import find
+from lightspeed.catalogue.entities import get_entity
 from lightspeed.client import Client
 from lightspeed.errors import NotFound, UnknownLanguage
 from lightspeed.request import Parameters, Request
 from lightspeed.writing.diff import difference
-from lightspeed.writing.natural_key import Match, record_fields
+from lightspeed.writing.natural_key import NaturalKey, record_fields
 
 Build = Callable[[str, Parameters], Request]
 """Builds the request of an operation."""
@@ -22,7 +22,7 @@ def preview(
     client: Client,
     request: Request,
     parameters: Parameters,
-    match: Match | None = None,
+    match: NaturalKey | None = None,
     build: Build | None = None,
     *,
     gone_is_deleted: bool = True,
@@ -47,7 +47,7 @@ def preview(
         NotFound: The record to update is not there, or the one to delete where that counts.
         LightspeedError: As the client raises it.
     """
-    endpoint, operation = find(request.entity), request.operation
+    endpoint, operation = get_entity(request.entity), request.operation
     fields = record_fields(parameters.payload, endpoint)
     present: Mapping[str, Any] | None = match.find(client) if match is not None else None
     if present is not None:

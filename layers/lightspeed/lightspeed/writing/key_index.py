@@ -9,10 +9,10 @@ from typing import Any
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client
 from lightspeed.request import PAGE_LIMIT, Parameters
-from lightspeed.writing.natural_key import Match, concerns_key, field_names, keys_of
+from lightspeed.writing.natural_key import NaturalKey, concerns_key, field_names, keys_of
 
 
-class Keys:
+class KeyIndex:
     """The ids of an entity's records by the values of some of their fields, as they were while the list was read.
 
     The list is read forwards, though rows may move meanwhile and hide from it. That is enough, for only a value that
@@ -52,7 +52,7 @@ class Keys:
                 self._take(json.loads(text))
             yield
 
-    def find(self, match: Match) -> int | str | None:
+    def find(self, match: NaturalKey) -> int | str | None:
         """Return the id of the one record that has the values, or `None` where that has to be looked up."""
         found = self._ids.get(match.key)
         return None if str(found) in self._written else found

@@ -21,7 +21,7 @@ _NO_KEYS = ("time", "boolean")
 """Types of filters that no record is told apart by: bounds of a time, and true or false."""
 
 
-class Match:
+class NaturalKey:
     """The natural key of one record that is to be created.
 
     Attributes:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connector.transform import Limits, Scope, TransformError, Transformers
-from connector.transform.engine.limits import Meter, Stopped, metered
+from connector.transform.engine.limits import LimitExceeded, Meter, metered
 
 _SCOPE = Scope("main", "orders", "nl", None, "2026-11-23T06:00:00+00:00", "run")
 _BRIEF = Limits(seconds=0.2)
@@ -220,11 +220,11 @@ def test_the_timer_goes_on_until_the_work_is_over_even_if_a_first_stop_is_lost()
         try:
             while True:
                 pass
-        except Stopped:
+        except LimitExceeded:
             while True:
                 pass
 
-    with pytest.raises(Stopped):
+    with pytest.raises(LimitExceeded):
         metered(Limits(seconds=0.05), stubborn)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from jsonata import Jsonata
 
-from connector.transform import NotStored, Scope, TransformError, Transformers
+from connector.transform import NotFoundInLibrary, Scope, TransformError, Transformers
 from connector.transform.engine.functions import FUNCTIONS
 
 _SCOPE = Scope("main", "orders", "nl", None, "2026-11-23T06:00:00+00:00", "run")
@@ -16,14 +16,14 @@ class _Tables:
         self.asked: list[str] = []
 
     def transformer(self, name: str) -> str:
-        raise NotStored(f"there is no saved transformer {name!r}")
+        raise NotFoundInLibrary(f"there is no saved transformer {name!r}")
 
     def table(self, name: str) -> Mapping[str, Any]:
         self.asked.append(name)
         if name == "broken":
             raise ConnectionError("S3 does not answer")
         if name != "carriers":
-            raise NotStored(f"there is no table {name!r}: it does not exist")
+            raise NotFoundInLibrary(f"there is no table {name!r}: it does not exist")
         return {"dhl": "DHL", "7": 1, "none": None}
 
 

@@ -7,14 +7,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from connector.errors import RequestError, TransformError
 from connector.http import resolver
-from connector.transform import NotStored
+from connector.transform import NotFoundInLibrary
 from connector.transform.routes import answer, register
 
 
 class _Library:
     def transformer(self, name: str) -> str:
         if name != "keep":
-            raise NotStored(f"there is no saved transformer {name!r}")
+            raise NotFoundInLibrary(f"there is no saved transformer {name!r}")
         return '{"id": id}'
 
     def table(self, name: str) -> Mapping[str, Any]:

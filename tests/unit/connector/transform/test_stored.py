@@ -6,7 +6,15 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from connector.transform import BucketLibrary, Given, NotStored, Scope, TransformError, Transformers, checked
+from connector.transform import (
+    NotFoundInLibrary,
+    S3Library,
+    Scope,
+    TransformError,
+    Transformers,
+    TransformerSpec,
+    checked,
+)
 
 
 @pytest.fixture
@@ -29,17 +37,17 @@ def _reference(name: str) -> dict[str, str]:
 
 def test_a_saved_transformer_stands_wherever_an_expression_may(s3: Any) -> None:
     _put(s3, "config/transformers/orders/keep.jsonata", '{"id": id}')
-    library = BucketLibrary(s3, "bucket")
+    library = S3Library(s3, "bucket")
 
     saved = _reference("orders/keep")
-    everywhere: list[Given] = [saved, [saved, "$"], ["$", saved]]
+    everywhere: list[TransformerSpec] = [saved, [saved, "$"], ["$", saved]]
     for given in everywhere:
         assert Transformers(given, library).records(b'{"id":7,"a":1}', Scope()).records == [b'{"id":7}']
 
 
 def test_a_change_takes_effect_at_the_next_run_and_not_within_one(s3: Any) -> None:
     _put(s3, "config/transformers/t.jsonata", '{"a": 1}')
-    library = BucketLibrary(s3, "bucket")
+    library = S3Library(s3, "bucket")
     earlier = Transformers(_reference("t"), library)
 
     _put(s3, "config/transformers/t.jsonata", '{"a": 2}')
@@ -50,32 +58,34 @@ def test_a_change_takes_effect_at_the_next_run_and_not_within_one(s3: Any) -> No
 
 def test_what_has_not_changed_is_not_read_again(s3: Any) -> None:
     _put(s3, "config/tables/t.json", '{"a": 1.10}')
-    library = BucketLibrary(s3, "bucket")
+    library = S3Library(s3, "bucket")
 
     assert library.table("t") is library.table("t")
 
 
 def test_a_table_that_was_deleted_is_gone(s3: Any) -> None:
     _put(s3, "config/tables/t.json", "{}")
-    library = BucketLibrary(s3, "bucket")
+    library = S3Library(s3, "bucket")
     library.table("t")
 
     s3.delete_object(Bucket="bucket", Key="config/tables/t.json")
 
-    with pytest.raises(NotStored, match=r"there is no table 't': config/tables/t\.json does not exist in the bucket"):
+    with pytest.raises(
+        NotFoundInLibrary, match=r"there is no table 't': config/tables/t\.json does not exist in the bucket"
+    ):
         library.table("t")
 
 
 def test_an_unknown_saved_transformer_is_named(s3: Any) -> None:
     with pytest.raises(TransformError, match="there is no saved transformer 'none'") as caught:
-        Transformers(_reference("none"), BucketLibrary(s3, "bucket"))
+        Transformers(_reference("none"), S3Library(s3, "bucket"))
     assert caught.value.expression == "s3:config/transformers/none.jsonata"
 
 
 def test_an_error_in_a_saved_transformer_names_where_it_is_saved(s3: Any) -> None:
     _put(s3, "config/transformers/wrong.jsonata", '{"a": ')
     _put(s3, "config/transformers/fails.jsonata", '{"a": 1 / n}')
-    library = BucketLibrary(s3, "bucket")
+    library = S3Library(s3, "bucket")
 
     with pytest.raises(TransformError, match=r"before end of expression \(in s3:config/transformers/wrong\.jsonata\)"):
         Transformers(_reference("wrong"), library)
@@ -85,11 +95,11 @@ def test_an_error_in_a_saved_transformer_names_where_it_is_saved(s3: Any) -> Non
 
 @pytest.mark.parametrize("name", ["../state", "a/../b", ".hidden", "a//b", "", "a b", "a" * 101, "/a", "a/b/c/d/e/f"])
 def test_a_name_that_could_lead_elsewhere_is_refused_without_asking(name: str) -> None:
-    library = BucketLibrary(None, "bucket")
+    library = S3Library(None, "bucket")
 
-    with pytest.raises(NotStored, match="the name of a table holds letters"):
+    with pytest.raises(NotFoundInLibrary, match="the name of a table holds letters"):
         library.table(name)
-    with pytest.raises(NotStored, match="the name of a saved transformer holds letters"):
+    with pytest.raises(NotFoundInLibrary, match="the name of a saved transformer holds letters"):
         library.transformer(name)
     with pytest.raises(TransformError):
         Transformers(_reference(name), library)
@@ -107,11 +117,13 @@ def test_a_reference_of_another_form_is_refused_before_anything_is_loaded(given:
 def test_what_is_too_large_is_refused(s3: Any) -> None:
     _put(s3, "config/tables/large.json", '{"a": "' + "x" * 5 * 1024 * 1024 + '"}')
     _put(s3, "config/transformers/large.jsonata", "1" + " " * 64 * 1024)
-    library = BucketLibrary(s3, "bucket")
+    library = S3Library(s3, "bucket")
 
-    with pytest.raises(NotStored, match="table 'large' is too large: 5,242,889 bytes where 5,242,880 are allowed"):
+    with pytest.raises(
+        NotFoundInLibrary, match="table 'large' is too large: 5,242,889 bytes where 5,242,880 are allowed"
+    ):
         library.table("large")
-    with pytest.raises(NotStored, match="saved transformer 'large' is too large"):
+    with pytest.raises(NotFoundInLibrary, match="saved transformer 'large' is too large"):
         library.transformer("large")
 
 
@@ -119,17 +131,17 @@ def test_what_is_too_large_is_refused(s3: Any) -> None:
 def test_a_table_is_a_json_object(s3: Any, text: str) -> None:
     _put(s3, "config/tables/t.json", text)
 
-    with pytest.raises(NotStored, match="table 't' cannot be read"):
-        BucketLibrary(s3, "bucket").table("t")
+    with pytest.raises(NotFoundInLibrary, match="table 't' cannot be read"):
+        S3Library(s3, "bucket").table("t")
 
 
 def test_a_bucket_that_refuses_is_no_missing_table(s3: Any) -> None:
     with pytest.raises(ClientError):
-        BucketLibrary(s3, "no-such-bucket").table("t")
+        S3Library(s3, "no-such-bucket").table("t")
 
 
 def test_many_tables_are_forgotten_one_after_the_other(s3: Any) -> None:
-    library = BucketLibrary(s3, "bucket")
+    library = S3Library(s3, "bucket")
     for number in range(20):
         _put(s3, f"config/tables/t{number}.json", f'{{"n": {number}}}')
 

@@ -19,7 +19,7 @@ from jsonata.utils import Utils
 
 from connector.transform.engine.errors import failure, shown
 from connector.transform.engine.functions import FUNCTIONS
-from connector.transform.engine.limits import Limits, Meter, Stopped, metered
+from connector.transform.engine.limits import LimitExceeded, Limits, Meter, metered
 from connector.transform.engine.syntax import compiled_pattern, plain_path
 from connector.transform.engine.values import clone, look_up
 
@@ -81,7 +81,7 @@ class Engine(Jsonata):  # type: ignore[misc]
         meter.depth += 1
         if meter.depth > meter.limits.depth:
             meter.failed_at = meter.failed_at or expr
-            raise Stopped(f"goes deeper than {meter.limits.depth} steps: look for endless recursion")
+            raise LimitExceeded(f"goes deeper than {meter.limits.depth} steps: look for endless recursion")
         outer_input, outer_environment = self.input, self.environment
         self.input, self.environment = input, environment
         try:
@@ -315,7 +315,9 @@ class Engine(Jsonata):  # type: ignore[misc]
     def evaluate_regex(self, expr: Any) -> Any:
         """Return a compiled pattern, where matching it could be interrupted."""
         if not self.meter.interruptible:
-            raise Stopped("uses a regular expression outside the main thread, where nothing could stop a costly one")
+            raise LimitExceeded(
+                "uses a regular expression outside the main thread, where nothing could stop a costly one"
+            )
         return expr.value
 
     def evaluate_transform_expression(self, expr: Any, input: Any, environment: Any) -> Any:  # noqa: ARG002
@@ -384,7 +386,7 @@ def parse(expression: str, saved_as: str = "") -> Engine:
     """
     try:
         return _parsed(expression, threading.get_ident())
-    except (Stopped, Exception) as error:
+    except (LimitExceeded, Exception) as error:
         raise failure(error, expression[:EXPRESSION_CHARACTERS], None, saved_as=saved_as) from None
 
 

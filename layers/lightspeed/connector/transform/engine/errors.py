@@ -12,7 +12,7 @@ from jsonata import JException
 from jsonata.utils import Utils
 
 from connector.errors import TransformError
-from connector.transform.engine.limits import Stopped
+from connector.transform.engine.limits import LimitExceeded
 
 _TYPES = {"n": "numbers", "s": "strings", "o": "objects", "b": "booleans", "a": "arrays", "f": "functions"}
 _SENTENCES = {
@@ -71,7 +71,7 @@ def _reason(error: BaseException) -> str:
         return "divides by zero"
     if isinstance(error, MemoryError | OverflowError):
         return f"makes a value that is too large ({error})"
-    return str(error) if isinstance(error, Stopped | ValueError) else f"cannot be evaluated: {error}"
+    return str(error) if isinstance(error, LimitExceeded | ValueError) else f"cannot be evaluated: {error}"
 
 
 def token_start(expression: str, end: int) -> int:

@@ -36,7 +36,7 @@ class Limits:
     output_depth: int = 200
 
 
-class Stopped(BaseException):
+class LimitExceeded(BaseException):
     """An evaluation went over its bounds; no `except Exception` on its way may keep it."""
 
     def __init__(self, message: str) -> None:
@@ -44,7 +44,7 @@ class Stopped(BaseException):
         super().__init__(message)
 
 
-class Carried(BaseException):
+class Escaped(BaseException):
     """Something that is no mistake of an expression, such as S3 not answering: it passes through the evaluation."""
 
     def __init__(self, cause: Exception) -> None:
@@ -84,7 +84,7 @@ class Meter:
         """
         self._items += number
         if self._items > self.limits.items:
-            raise Stopped(f"makes too many items: {self._items:,} where {self.limits.items:,} are allowed")
+            raise LimitExceeded(f"makes too many items: {self._items:,} where {self.limits.items:,} are allowed")
 
     def characters(self, number: int) -> None:
         """Count characters of text that is about to be made.
@@ -97,7 +97,7 @@ class Meter:
             message = (
                 f"makes too much text: {self._characters:,} characters where {self.limits.characters:,} are allowed"
             )
-            raise Stopped(message)
+            raise LimitExceeded(message)
 
     def check_time(self) -> None:
         """Look at the clock.
@@ -108,9 +108,11 @@ class Meter:
         if time.monotonic() > self.deadline:
             raise self.late()
 
-    def late(self) -> Stopped:
+    def late(self) -> LimitExceeded:
         """Return what is raised when time is up."""
-        return Stopped(f"takes longer than {self.limits.seconds:g} s: look for endless recursion or a costly pattern")
+        return LimitExceeded(
+            f"takes longer than {self.limits.seconds:g} s: look for endless recursion or a costly pattern"
+        )
 
 
 _running: Meter | None = None

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from jsonata.utils import Utils
 
-from connector.transform.engine.limits import Limits, Meter, Stopped
+from connector.transform.engine.limits import LimitExceeded, Limits, Meter
 from connector.transform.engine.numbers import Exact
 
 
@@ -43,7 +43,7 @@ class _Writer:
     def _text(self, value: str) -> str:
         self._characters += len(value)
         if self._characters > self._limits.output_bytes:
-            raise Stopped(f"returns more than {self._limits.output_bytes:,} bytes of text")
+            raise LimitExceeded(f"returns more than {self._limits.output_bytes:,} bytes of text")
         return value
 
     def _container(self, value: dict[Any, Any] | list[Any]) -> Any:
@@ -51,9 +51,9 @@ class _Writer:
         self._values += len(value)
         self._depth += 1
         if self._values > limits.output_values:
-            raise Stopped(f"returns more than {limits.output_values:,} values")
+            raise LimitExceeded(f"returns more than {limits.output_values:,} values")
         if self._depth > limits.output_depth:
-            raise Stopped(f"returns values nested deeper than {limits.output_depth}")
+            raise LimitExceeded(f"returns values nested deeper than {limits.output_depth}")
         plain = self.plain
         found: Any
         if isinstance(value, dict):
@@ -118,7 +118,7 @@ def dumps_all(values: list[Any], limits: Limits) -> list[bytes]:
             text = json.dumps(builtin(value, limits), separators=(",", ":"), allow_nan=False).encode()
         size += len(text)
         if size > limits.output_bytes:
-            raise Stopped(f"returns {size:,} bytes where {limits.output_bytes:,} are allowed")
+            raise LimitExceeded(f"returns {size:,} bytes where {limits.output_bytes:,} are allowed")
         texts.append(text)
     return texts
 
@@ -126,7 +126,7 @@ def dumps_all(values: list[Any], limits: Limits) -> list[bytes]:
 def clone(value: Any, meter: Meter, depth: int = 0) -> Any:
     """Return a copy of a value in which arrays and objects are new."""
     if depth > meter.limits.output_depth:
-        raise Stopped(f"copies a value that is nested deeper than {meter.limits.output_depth}")
+        raise LimitExceeded(f"copies a value that is nested deeper than {meter.limits.output_depth}")
     if isinstance(value, dict):
         meter.items(len(value))
         return {key: clone(item, meter, depth + 1) for key, item in value.items()}
@@ -166,7 +166,7 @@ def written(value: Any, meter: Meter, depth: int = 0) -> int:
     if not isinstance(value, list | dict):
         return 8
     if depth > meter.limits.output_depth:
-        raise Stopped(f"writes a value that is nested deeper than {meter.limits.output_depth}")
+        raise LimitExceeded(f"writes a value that is nested deeper than {meter.limits.output_depth}")
     meter.items(len(value))
     if isinstance(value, dict):
         return sum(len(key) + 4 + written(item, meter, depth + 1) for key, item in value.items())
