@@ -14,7 +14,7 @@ export PYTHONPATH := functions:layers/lightspeed
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop shop test install format lint type template unit integration property e2e coverage bench fuzz build clean
+.PHONY: help demo stop shop test soak install format lint type template unit integration property e2e coverage bench fuzz build clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,8 +29,11 @@ shop: $(VENV)/demo.stamp ## Serve the simulated shop alone (SHOP_PORT=8080)
 	@$(BIN)/python -m tests.shop --port $(or $(SHOP_PORT),8080)
 
 test: lint type template ## Run every check and every test
-	$(BIN)/pytest -m "not e2e"
+	$(BIN)/pytest -n auto -m "not e2e and not soak"
 	$(BIN)/pytest -m e2e
+
+soak: $(VENV)/dev.stamp ## Search many seeds for broken promises
+	$(BIN)/pytest -m soak
 
 install: $(VENV)/dev.stamp $(TOOLS)/sam.stamp ## Install what developing and testing need
 
@@ -38,7 +41,8 @@ format: $(VENV)/dev.stamp ## Format the code
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
 
-lint: $(VENV)/dev.stamp ## Check style and formatting
+lint: $(VENV)/dev.stamp ## Check style, formatting and the direction of imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 
@@ -50,13 +54,13 @@ template: $(TOOLS)/sam.stamp ## Check template.yaml
 	$(TOOLS)/bin/sam validate --lint
 
 unit: $(VENV)/dev.stamp ## Test functions and modules, without network and AWS
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest tests/unit -m "not soak"
 
 integration: $(VENV)/dev.stamp ## Test the client and the handlers against the simulated shop
-	$(BIN)/pytest tests/integration
+	$(BIN)/pytest tests/integration -m "not soak"
 
 property: $(VENV)/dev.stamp ## Test the promises of a run: random shops, changes, kills, and a day of quota
-	$(BIN)/pytest tests/property
+	$(BIN)/pytest tests/property -m "not soak"
 
 e2e: $(VENV)/dev.stamp ## Test the deployed stack on the local emulator
 	$(BIN)/pytest tests/e2e
