@@ -28,6 +28,7 @@ _OF_THE_FUNCTIONS = (
     "SYNC_STATE_MACHINE_ARN",
     "PUBLISH_QUEUE_URL",
     "PUBLISH_FAILURE_QUEUE_URL",
+    "WEBHOOK_QUEUE_URL",
     "IDEMPOTENCY_TABLE",
     "RESULTS_BUS",
     "QUOTA_RESERVE_PERCENT",
@@ -39,6 +40,8 @@ _KEPT = (
     ("subscribe.http", "_routes"),
     ("publish.dependencies", "wiring"),
     ("publish.triggers.http", "_routes"),
+    ("webhook.app", "receiver"),
+    ("webhook.aws", "_client"),
     ("connector.observability", "logger"),
 )
 _SERVICES = itertools.count(1)

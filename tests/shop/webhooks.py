@@ -34,7 +34,7 @@ GROUPS = {
     "returns": "Return",
     "reviews": "Review",
     "shipments": "Shipment",
-    "subscriptions": "SyncRun",
+    "subscriptions": "Subscription",
     "tickets": "Ticket",
     "variants": "Variant",
 }

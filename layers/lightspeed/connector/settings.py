@@ -22,6 +22,7 @@ class Settings:
         metrics_namespace: `POWERTOOLS_METRICS_NAMESPACE`.
         quota_reserve_percent: `QUOTA_RESERVE_PERCENT`, share of every quota window left for others; 0 to 90.
         publish_failure_queue_url: `PUBLISH_FAILURE_QUEUE_URL`, where publish puts messages that it gives up.
+        webhook_queue_url: `WEBHOOK_QUEUE_URL`, where stored webhooks wait for their run; empty: they are only stored.
         results_bus: `RESULTS_BUS`, name or ARN of the EventBridge bus that hears what became of publish events.
     """
 
@@ -34,6 +35,7 @@ class Settings:
     quota_reserve_percent: float
     publish_failure_queue_url: str = ""
     results_bus: str = ""
+    webhook_queue_url: str = ""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, needs: tuple[str, ...] = ()) -> Settings:
@@ -66,4 +68,5 @@ class Settings:
             quota_reserve_percent=float(reserve),
             publish_failure_queue_url=environ.get("PUBLISH_FAILURE_QUEUE_URL", ""),
             results_bus=environ.get("RESULTS_BUS", ""),
+            webhook_queue_url=environ.get("WEBHOOK_QUEUE_URL", ""),
         )

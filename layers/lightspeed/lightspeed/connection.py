@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Literal, cast
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from lightspeed.errors import InvalidConnection
@@ -19,9 +19,10 @@ CLUSTERS: Mapping[str, str] = MappingProxyType(
         "us1": "https://api.shoplightspeed.com",
     }
 )
-_KEYS = ("cluster", "base_url", "api_key", "api_secret", "language", "webhook_secret", "update_method")
+_KEYS = ("cluster", "base_url", "api_key", "api_secret", "language", "webhook_secret", "shop_id", "update_method")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:]*:[0-9a-f:.]*", re.ASCII)
 _LANGUAGE = re.compile(r"[a-z]{2}")
+_SHOP_ID = re.compile(r"[0-9]{0,20}")
 
 UpdateMethod = Literal["PUT", "PATCH"]
 
@@ -33,6 +34,8 @@ class Connection:
     Attributes:
         origin: Scheme, host and port, without a trailing slash.
         language: The language segment of every path: two small letters, read and written in.
+        webhook_secrets: Any of them may have signed a webhook, so that a secret can be rotated.
+        shop_id: The shop's number, which incoming webhooks must carry; empty if the connection does not name it.
         update_method: PUT, which the API takes; PATCH only for those who were promised that verb.
     """
 
@@ -41,15 +44,16 @@ class Connection:
     api_secret: str = field(repr=False)
     language: str
     update_method: UpdateMethod = "PUT"
-    webhook_secret: str = field(default="", repr=False)
+    webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
+    shop_id: str = ""
 
     @classmethod
     def from_mapping(cls, settings: object, name: str = "default") -> Connection:
         """Check the settings of a connection and build it.
 
         Args:
-            settings: `cluster` or `base_url`, `api_key`, `api_secret`, `language`; optionally `webhook_secret`
-                (defaults to `api_secret`) and `update_method`.
+            settings: `cluster` or `base_url`, `api_key`, `api_secret`, `language`; optionally `webhook_secret` (a value
+                or a list, defaults to `api_secret`), `shop_id` (text or a whole number) and `update_method`.
             name: The connection's name, for the message.
 
         Raises:
@@ -65,8 +69,16 @@ class Connection:
             _check_credential(key, settings.get(key), errors)
         if isinstance(settings.get("api_key"), str) and ":" in settings["api_key"]:
             errors.append("api_key may not contain a colon")
-        if settings.get("webhook_secret") is not None:
-            _check_credential("webhook_secret", settings["webhook_secret"], errors)
+        hooks = settings.get("webhook_secret")
+        secrets: list[Any] = (
+            hooks if isinstance(hooks, list) and hooks else [settings.get("api_secret") if hooks is None else hooks]
+        )
+        if hooks is not None:
+            for secret in secrets:
+                _check_credential("webhook_secret", secret, errors)
+        shop_id = "" if settings.get("shop_id") is None else settings["shop_id"]
+        if isinstance(shop_id, bool) or not _SHOP_ID.fullmatch(str(shop_id)):
+            errors.append(f"shop_id must be the shop's number, not {shop_id!r:.100}")
         language = settings.get("language")
         if not (isinstance(language, str) and _LANGUAGE.fullmatch(language)):
             errors.append(f"language must be the shop's two-letter code such as nl, en or us, not {language!r}")
@@ -81,13 +93,14 @@ class Connection:
             api_secret=settings["api_secret"],
             language=settings["language"],
             update_method=cast("UpdateMethod", update_method),
-            webhook_secret=settings.get("webhook_secret") or settings["api_secret"],
+            webhook_secrets=tuple(secrets),
+            shop_id=str(shop_id),
         )
 
     def redact(self, text: str) -> str:
         """Return a text of the shop's side with key and secrets masked, in case it repeats them."""
         pair = b64encode(f"{self.api_key}:{self.api_secret}".encode()).decode()
-        for secret in (pair, self.api_secret, self.api_key, self.webhook_secret):
+        for secret in (pair, self.api_secret, self.api_key, *self.webhook_secrets):
             text = text.replace(secret, "***") if secret else text
         return text
 

@@ -36,7 +36,7 @@ def test_defaults() -> None:
     connection = Connection.from_mapping(GOOD)
 
     assert connection.update_method == "PUT"
-    assert connection.webhook_secret == SECRET
+    assert connection.webhook_secrets == (SECRET,)
     assert connection.language == "nl"
 
 
@@ -51,8 +51,18 @@ def test_everything_given() -> None:
     )
 
     assert connection.origin == "https://shop.example:8443"
-    assert connection.webhook_secret == HOOK
+    assert connection.webhook_secrets == (HOOK,)
     assert connection.update_method == "PATCH"
+
+
+def test_a_webhook_may_be_signed_with_any_of_several_secrets() -> None:
+    connection = Connection.from_mapping({**GOOD, "webhook_secret": [HOOK, SECRET], "shop_id": 123})
+
+    assert connection.webhook_secrets == (HOOK, SECRET)
+    assert connection.shop_id == "123"
+    assert HOOK not in repr(connection)
+    assert mistakes({**GOOD, "webhook_secret": [HOOK, ""]}) == ("webhook_secret is required and may not be empty",)
+    assert mistakes({**GOOD, "shop_id": "12a"}) == ("shop_id must be the shop's number, not '12a'",)
 
 
 @pytest.mark.parametrize("settings", [None, [], "text", 7], ids=repr)
@@ -210,7 +220,11 @@ json_values = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from([*GOOD, "base_url", "webhook_secret", "update_method", "other"]), json_values))
+@given(
+    st.dictionaries(
+        st.sampled_from([*GOOD, "base_url", "webhook_secret", "shop_id", "update_method", "other"]), json_values
+    )
+)
 def test_any_settings_make_a_connection_or_name_their_mistakes(settings: dict[str, object]) -> None:
     try:
         connection = Connection.from_mapping(settings)

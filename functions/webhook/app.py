@@ -1,0 +1,80 @@
+"""Entry of the webhook function: API Gateway's event in, its answer out.
+
+A sender gives up after a few seconds, and low traffic makes most calls a cold start. So this module imports nothing
+of the shop's client, and boto3 only once a call needs it.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+from connector.settings import Settings
+from webhook.receiver import Call, Receiver
+from webhook.signature import Signers
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer a webhook of the shop.
+
+    Args:
+        event: Of an HTTP API, payload format 2.0.
+        context: Lambda's.
+
+    Raises:
+        SettingsError: The environment is wrong.
+    """
+    settings = Settings.from_env(needs=("BUCKET",))
+    call = _call(event, context)
+    answer = receiver(settings).answer(call)
+    _log(settings.metrics_namespace, call, answer.status, answer.metrics, answer.fields)
+    return answer.to_lambda(call.request_id)
+
+
+@functools.cache
+def receiver(settings: Settings) -> Receiver:
+    """Return the receiver of these settings; it keeps clients and secrets between invocations."""
+    from webhook.aws import AwsStorage, SecretReader  # noqa: PLC0415 - imports nothing dear, but keeps AWS in one place
+
+    return Receiver(Signers(SecretReader(settings)), functools.cache(lambda: AwsStorage(settings)))
+
+
+def _call(event: dict[str, Any], context: Any) -> Call:
+    about = event.get("requestContext") or {}
+    http = about.get("http") or {}
+    return Call(
+        method=str(http.get("method", "")).upper(),
+        connection=str((event.get("pathParameters") or {}).get("connection", "")),
+        headers={name.lower(): str(value) for name, value in (event.get("headers") or {}).items()},
+        body=event.get("body") or "",
+        is_base64=bool(event.get("isBase64Encoded")),
+        received=int(about.get("timeEpoch") or _now()),
+        request_id=str(about.get("requestId") or getattr(context, "aws_request_id", "")),
+    )
+
+
+def _now() -> int:
+    """Return the time of a call that does not say when it came; API Gateway always says so. Epoch milliseconds."""
+    from lightspeed import SystemClock  # noqa: PLC0415 - dear, and API Gateway's events do not need it
+
+    return int(SystemClock().time() * 1000)
+
+
+def _log(namespace: str, call: Call, status: int, metrics: Any, fields: Any) -> None:
+    """Write one line: the log entry, and the metrics in CloudWatch's embedded format."""
+    names = [{"Name": name, "Unit": "Count"} for name in metrics]
+    directive = {"Namespace": namespace, "Dimensions": [["service"]], "Metrics": names}
+    embedded = {"_aws": {"Timestamp": call.received, "CloudWatchMetrics": [directive]}} if metrics else {}
+    line = {
+        "level": "INFO" if status == 204 else "WARNING",
+        "message": "webhook",
+        "service": "webhook",
+        "request_id": call.request_id,
+        "connection": call.connection[:100],
+        "status": status,
+        **fields,
+        **metrics,
+        **embedded,
+    }
+    print(json.dumps(line))

@@ -1,0 +1,93 @@
+"""S3, SQS and Secrets Manager as the receiver uses them. boto3 is imported on first use."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from webhook.receiver import NotStored
+
+if TYPE_CHECKING:
+    from connector.settings import Settings
+
+_NO_SUCH_SECRET = ("ResourceNotFoundException", "InvalidRequestException")
+_IS_THERE = "PreconditionFailed"
+_AT_THE_SAME_TIME = "ConditionalRequestConflict"
+_MOST_TRIES = 3
+
+
+@functools.cache
+def _client(service: str) -> Any:
+    import boto3  # noqa: PLC0415 - the dearest import of a cold start; forged calls of unknown methods never need it
+    from botocore.config import Config  # noqa: PLC0415
+
+    # a sender waits three to ten seconds
+    config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
+    return boto3.client(service, config=config)
+
+
+def _failure(error: Exception) -> NotStored:
+    code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
+    return NotStored(code or type(error).__name__)
+
+
+def _guarded(call: Callable[..., Any], expected: tuple[str, ...], **arguments: Any) -> tuple[Any, str]:
+    """Return the answer of AWS, or the code of an expected error.
+
+    Raises:
+        NotStored: Any other error.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded together with boto3
+
+    try:
+        return call(**arguments), ""
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in expected:
+            return None, code
+        raise _failure(error) from error
+    except BotoCoreError as error:
+        raise _failure(error) from error
+
+
+class SecretReader:
+    """Reads the secrets of connections."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the prefix of their names; nothing is read yet."""
+        self._prefix = settings.secret_prefix
+
+    def __call__(self, connection: str) -> str | None:
+        """Return the text of a connection's secret, `None` if there is none.
+
+        Raises:
+            NotStored: Secrets Manager did not answer.
+        """
+        read = _client("secretsmanager").get_secret_value
+        answer, _ = _guarded(read, _NO_SUCH_SECRET, SecretId=self._prefix + connection)
+        return None if answer is None else answer.get("SecretString")
+
+
+class AwsStorage:
+    """The bucket and the queue of the trigger."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take their names; nothing is written yet."""
+        self._bucket = settings.bucket
+        self._queue_url = settings.webhook_queue_url
+
+    def queue(self, message: str) -> None:
+        """See `webhook.receiver.Storage`. Without a queue, webhooks are stored and start no run."""
+        if self._queue_url:
+            _guarded(_client("sqs").send_message, (), QueueUrl=self._queue_url, MessageBody=message)
+
+    def store(self, key: str, body: bytes) -> bool:
+        """See `webhook.receiver.Storage`."""
+        put = functools.partial(_client("s3").put_object, Bucket=self._bucket, Key=key, IfNoneMatch="*")
+        for _ in range(_MOST_TRIES):
+            expected = (_IS_THERE, _AT_THE_SAME_TIME)
+            _, code = _guarded(put, expected, Body=body, ContentType="application/json")
+            if code != _AT_THE_SAME_TIME:
+                return not code
+        raise NotStored(_AT_THE_SAME_TIME)

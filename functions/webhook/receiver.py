@@ -1,0 +1,164 @@
+"""Answers one call of `POST /webhooks/{connection}`: verify, queue, store, 204. It never calls the shop."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from webhook.event import Webhook
+from webhook.signature import Signers
+
+MOST_BYTES = 256 * 1024
+"""The largest body that is taken."""
+
+RETRY_AFTER_SECONDS = 30
+
+_TITLES = {
+    400: "Malformed body",
+    401: "Not signed by the shop",
+    405: "Method not allowed",
+    413: "Body too large",
+    503: "Not stored",
+}
+
+
+class NotStored(Exception):
+    """S3, the queue or Secrets Manager did not answer, so the webhook is not taken."""
+
+
+class Storage(Protocol):
+    """What keeps a webhook."""
+
+    def queue(self, message: str) -> None:
+        """Send a message to the trigger.
+
+        Raises:
+            NotStored: It was not taken.
+        """
+
+    def store(self, key: str, body: bytes) -> bool:
+        """Write an object where there is none; return whether it is new.
+
+        Raises:
+            NotStored: It was not taken.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An HTTP call.
+
+    Attributes:
+        method: The verb in capitals.
+        connection: From the path.
+        headers: With names in lower case.
+        body: Text, as API Gateway passes it.
+        is_base64: Whether `body` is base64 of the bytes that were sent.
+        received: Epoch milliseconds.
+        request_id: API Gateway's.
+    """
+
+    method: str
+    connection: str
+    headers: Mapping[str, str]
+    body: str
+    is_base64: bool
+    received: int
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the call is answered, and what is counted.
+
+    Attributes:
+        metrics: Counts by metric name.
+        fields: For the log line.
+    """
+
+    status: int
+    detail: str
+    headers: Mapping[str, str]
+    metrics: Mapping[str, int]
+    fields: Mapping[str, object]
+
+    def to_lambda(self, request_id: str) -> dict[str, Any]:
+        """Return the answer as Lambda returns it to API Gateway; 204 has neither body nor content type."""
+        headers = {"X-Request-Id": request_id, **self.headers}
+        if self.status == 204:
+            return {"statusCode": 204, "headers": headers}
+        title = _TITLES[self.status]
+        problem = {
+            "type": f"urn:lightspeed-connector:problem:{title.lower().replace(' ', '-')}",
+            "title": title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        headers["Content-Type"] = "application/problem+json"
+        return {"statusCode": self.status, "headers": headers, "body": json.dumps(problem)}
+
+
+class Receiver:
+    """Verifies and keeps webhooks."""
+
+    def __init__(self, signers: Signers, storage: Callable[[], Storage]) -> None:
+        """Take who may sign, and what opens the storage: a forged call opens none."""
+        self._signers = signers
+        self._storage = storage
+
+    def answer(self, call: Call) -> Answer:
+        """Answer a call.
+
+        The message is queued before the object is written, so every stored webhook is followed by a run. A call that
+        ends in between is answered 503 or not at all, and costs at most a run that finds nothing.
+        """
+        if call.method != "POST":
+            return _problem(405, "webhooks are sent with POST", headers={"Allow": "POST"})
+        try:
+            body = _decoded(call)
+        except (binascii.Error, UnicodeEncodeError):
+            return _problem(400, "the body is not the base64 text that it is said to be")
+        if len(body) > MOST_BYTES:
+            return _problem(413, f"a webhook has at most {MOST_BYTES} bytes")
+        try:
+            genuine, signer = self._signers.verify(call.connection, call.headers, body, call.received / 1000)
+            if not genuine:
+                known = bool(signer.shop_id) and call.headers.get("x-shop-id") == signer.shop_id
+                return _problem(
+                    401,
+                    "the signature, the shop or the cluster is not that of the connection",
+                    metrics={"WebhooksRefused": 1, **({"WebhooksRefusedOfKnownShop": 1} if known else {})},
+                )
+            return self._take(Webhook(call.connection, call.headers, body, call.received))
+        except NotStored as error:
+            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            return _problem(503, "the webhook could not be stored; send it again", headers=headers, reason=str(error))
+
+    def _take(self, webhook: Webhook) -> Answer:
+        storage = self._storage()
+        storage.queue(webhook.message())
+        new = storage.store(webhook.key, webhook.stored())
+        metrics = {"WebhooksReceived": 1, **({} if new else {"WebhooksRepeated": 1})}
+        return Answer(
+            204, "", {}, metrics, {"event": webhook.event, "record_id": webhook.record_id, "key": webhook.key}
+        )
+
+
+def _decoded(call: Call) -> bytes:
+    """Return the bytes that were sent; API Gateway alone says how it passes them, whatever the content type."""
+    return base64.b64decode(call.body, validate=True) if call.is_base64 else call.body.encode()
+
+
+def _problem(
+    status: int,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    metrics: Mapping[str, int] | None = None,
+    **fields: object,
+) -> Answer:
+    return Answer(status, detail, headers or {}, metrics or {}, fields)

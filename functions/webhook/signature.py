@@ -1,0 +1,121 @@
+"""Verifies that a webhook comes from the shop of its connection.
+
+The shop signs the raw body only, with md5 (api-facts: `X-Signature` is the hex md5 of body and secret). So a captured
+call can be repeated with other headers, and what a webhook says is never more than a hint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+CONNECTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
+"""What a connection may be called."""
+
+MAX_AGE_SECONDS = 300.0
+"""Age at which a secret is read again."""
+
+MIN_AGE_SECONDS = 5.0
+"""A mismatch reads the secret again, since it may be rotated, but not sooner: guessing costs no calls."""
+
+MOST_KEPT = 1_000
+"""Connections that are remembered, known and unknown ones; a flood of invented names fills no memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who may sign the webhooks of a connection.
+
+    Attributes:
+        secrets: Any of them may sign; none if there is no such connection.
+        shop_id: What `X-Shop-Id` must be; empty if the connection does not name it.
+        cluster: What `X-Cluster-Id` must be; empty if the connection does not name it.
+    """
+
+    secrets: tuple[str, ...] = ()
+    shop_id: str = ""
+    cluster: str = ""
+
+    @classmethod
+    def from_secret(cls, text: str | None) -> Signer:
+        """Return the signer that a connection's secret names.
+
+        Args:
+            text: JSON, as the secret holds it; `None` if there is no such secret.
+        """
+        try:
+            settings = json.loads(text or "null")
+        except (ValueError, RecursionError):
+            return cls()
+        if not isinstance(settings, dict):
+            return cls()
+        given = settings.get("webhook_secret") or settings.get("api_secret")
+        secrets = given if isinstance(given, list) else [given]
+        shop_id, cluster = settings.get("shop_id"), settings.get("cluster")
+        return cls(
+            tuple(secret for secret in secrets if isinstance(secret, str) and secret),
+            "" if shop_id is None else str(shop_id),
+            "" if cluster is None else str(cluster),
+        )
+
+    def signed(self, body: bytes, signature: str) -> bool:
+        """Return whether any of the secrets made the signature; compares in constant time."""
+        offered = signature.strip().lower().encode()
+        expected = [hashlib.md5(body + secret.encode()).hexdigest().encode() for secret in self.secrets]  # noqa: S324
+        return any([hmac.compare_digest(one, offered) for one in expected])  # noqa: C419 - every one is compared
+
+    def is_from(self, headers: Mapping[str, str]) -> bool:
+        """Return whether shop and cluster are those of the connection.
+
+        Args:
+            headers: With names in lower case.
+        """
+        wanted = {"x-shop-id": self.shop_id, "x-cluster-id": self.cluster}
+        return all(headers.get(name, "").strip() == value for name, value in wanted.items() if value)
+
+
+class Signers:
+    """The signers by connection, read when needed and kept for some minutes."""
+
+    def __init__(self, read: Callable[[str], str | None]) -> None:
+        """Take what reads a connection's secret; nothing is read yet.
+
+        Args:
+            read: Returns the text of the secret of a connection, `None` if there is none.
+        """
+        self._read = read
+        self._kept: dict[str, tuple[float, Signer]] = {}
+
+    def verify(self, connection: str, headers: Mapping[str, str], body: bytes, now: float) -> tuple[bool, Signer]:
+        """Return whether a webhook is genuine, and who would have had to sign it.
+
+        Args:
+            connection: From the path.
+            headers: With names in lower case.
+            body: As it was sent.
+            now: Epoch seconds.
+        """
+        if not CONNECTION_NAME.fullmatch(connection):
+            return False, Signer()
+        read_at, signer = self._kept.get(connection, (float("-inf"), Signer()))
+        if now - read_at >= MAX_AGE_SECONDS:
+            read_at, signer = self._refresh(connection, now)
+        if self._genuine(signer, headers, body):
+            return True, signer
+        if now - read_at >= MIN_AGE_SECONDS:
+            _, signer = self._refresh(connection, now)
+        return self._genuine(signer, headers, body), signer
+
+    def _refresh(self, connection: str, now: float) -> tuple[float, Signer]:
+        if len(self._kept) >= MOST_KEPT:
+            self._kept.clear()
+        found = self._kept[connection] = now, Signer.from_secret(self._read(connection))
+        return found
+
+    @staticmethod
+    def _genuine(signer: Signer, headers: Mapping[str, str], body: bytes) -> bool:
+        return signer.signed(body, headers.get("x-signature", "")) and signer.is_from(headers)

@@ -1,0 +1,113 @@
+"""The webhook function's handler on S3, SQS and Secrets Manager."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from webhook import app, aws
+
+ROOT = Path(__file__).parents[3]
+SECRET = "hook-secret"
+
+
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with mock_aws():
+        boto3.client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        secret = json.dumps({"api_secret": SECRET, "shop_id": "1"})
+        boto3.client("secretsmanager").create_secret(Name="lightspeed/default", SecretString=secret)
+        url: str = boto3.client("sqs").create_queue(QueueName="webhooks")["QueueUrl"]
+        monkeypatch.setenv("BUCKET", "bucket")
+        monkeypatch.setenv("WEBHOOK_QUEUE_URL", url)
+        yield url
+
+
+def event(body: str = '{"order":{"id":7}}', secret: str = SECRET, **headers: str) -> dict[str, Any]:
+    signature = hashlib.md5((body + secret).encode()).hexdigest()  # noqa: S324 - the shop's own scheme
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return {
+        "version": "2.0",
+        "routeKey": "POST /webhooks/{connection}",
+        "pathParameters": {"connection": "default"},
+        "headers": {
+            "x-signature": signature,
+            "x-shop-id": "1",
+            "x-event": "orders/updated",
+            "x-order-id": "7",
+            **named,
+        },
+        "requestContext": {"requestId": "r1", "timeEpoch": 1_795_413_600_000, "http": {"method": "POST"}},
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+def stored() -> list[str]:
+    return [row["Key"] for row in boto3.client("s3").list_objects_v2(Bucket="bucket").get("Contents", ())]
+
+
+def test_a_webhook_is_queued_and_stored(queue: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.lambda_handler(event(), None) == {"statusCode": 204, "headers": {"X-Request-Id": "r1"}}
+    assert app.lambda_handler(event(x_request_id="other"), None)["statusCode"] == 204
+
+    (key,) = stored()
+    assert key.startswith("events/connection=default/entity=orders/date=2026-11-23/")
+    body = boto3.client("s3").get_object(Bucket="bucket", Key=key)["Body"].read()
+    assert json.loads(body)["body"] == '{"order":{"id":7}}'
+    (message, _) = boto3.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    assert json.loads(message["Body"])["id"] == "7"
+    first, second = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (first["WebhooksReceived"], second["WebhooksRepeated"]) == (1, 1)
+    names = [metric["Name"] for metric in second["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
+    assert names == ["WebhooksReceived", "WebhooksRepeated"]
+    assert SECRET not in f"{first}{second}"
+
+
+def test_a_forged_webhook_is_refused(queue: str) -> None:
+    assert app.lambda_handler(event(secret="wrong"), None)["statusCode"] == 401
+    unknown = {**event(), "pathParameters": {"connection": "unknown"}}
+    assert app.lambda_handler(unknown, None)["statusCode"] == 401
+
+    assert stored() == []
+    assert "Messages" not in boto3.client("sqs").receive_message(QueueUrl=queue)
+
+
+@pytest.mark.parametrize("gone", ["queue", "bucket", "secrets"])
+def test_if_aws_fails_the_sender_sends_it_again(queue: str, gone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if gone == "queue":
+        boto3.client("sqs").delete_queue(QueueUrl=queue)
+    elif gone == "bucket":
+        boto3.client("s3").delete_bucket(Bucket="bucket")
+    else:
+        refused = ClientError({"Error": {"Code": "InternalServiceError", "Message": ""}}, "GetSecretValue")
+
+        def refuse(**_: object) -> None:
+            raise refused
+
+        monkeypatch.setattr(aws._client("secretsmanager"), "get_secret_value", refuse)
+
+    answer = app.lambda_handler(event(), None)
+
+    assert (answer["statusCode"], answer["headers"]["Retry-After"]) == (503, "30")
+    if gone != "bucket":
+        assert stored() == []
+
+
+def test_the_handler_loads_nothing_that_makes_a_cold_start_slow() -> None:
+    heavy = ["boto3", "botocore", "msgspec", "jsonata", "requests", "aws_lambda_powertools", "lightspeed", "subscribe"]
+    look = f"import sys, webhook.app; print([name for name in {heavy!r} if name in sys.modules])"
+    path = f"{ROOT / 'functions'}:{ROOT / 'layers' / 'lightspeed'}"
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-c", look], capture_output=True, text=True, check=True, env={"PYTHONPATH": path}
+    )
+
+    assert done.stdout.strip() == "[]"
