@@ -253,7 +253,7 @@ class Records(DynamoDBPersistenceLayer):
         try:
             self.client.put_item(
                 TableName=self.table_name,
-                PreparedWrite=item,
+                Item=item,
                 ConditionExpression=condition,
                 ExpressionAttributeNames={f"#{name}": name for name in _names(condition)},
                 ExpressionAttributeValues=values,
@@ -262,7 +262,7 @@ class Records(DynamoDBPersistenceLayer):
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
-            found: dict[str, Any] = dict(error.response).get("PreparedWrite") or {}
+            found: dict[str, Any] = dict(error.response).get("Item") or {}
             before = self._item_to_data_record(found) if found else None
             if before is not None:
                 self._validate_payload(data_record, before)

@@ -50,7 +50,7 @@ def test_a_product_is_created_updated_and_deleted_over_http(stack: Stack, shop: 
 
 
 def test_a_product_sent_twice_with_one_idempotency_key_is_created_once(stack: Stack, shop: ShopSeen) -> None:
-    event = product("create", payload={"title": "Idempotency", "visibility": "visible"}) | {"idempotency_key": "once-1"}
+    event = product("create", payload={"title": "Once", "visibility": "visible"}) | {"idempotency_key": "once-1"}
     before = shop.get("products/count")["count"]
 
     answers = [stack.http("POST", "/publish", event) for _ in range(2)]

@@ -164,7 +164,7 @@ class FieldVersions:
         except ClientError as error:
             if error.response["Error"]["Code"] != _REFUSED:
                 raise
-            return False, dict(error.response).get("PreparedWrite") or {}
+            return False, dict(error.response).get("Item") or {}
         return True, answer.get("Attributes") or {}
 
 

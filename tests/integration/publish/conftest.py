@@ -99,7 +99,7 @@ class Publisher:
     def keep(self, item: dict[str, Any]) -> None:
         """Write an item of the table over."""
         table = self.held.settings.idempotency_table
-        self.held.aws.client("dynamodb").put_item(TableName=table, PreparedWrite=item)
+        self.held.aws.client("dynamodb").put_item(TableName=table, Item=item)
 
     def minutes_pass(self) -> None:
         """Let the deadline of every invocation that has begun pass, and the margin after it."""

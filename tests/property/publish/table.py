@@ -31,14 +31,14 @@ class Table:
         self.step: Callable[[], None] = lambda: None
 
     def put_item(self, **asked: Any) -> dict[str, Any]:
-        key = asked["PreparedWrite"]["id"]["S"]
+        key = asked["Item"]["id"]["S"]
         self._check(key, asked)
-        self._write(key, copy.deepcopy(asked["PreparedWrite"]))
+        self._write(key, copy.deepcopy(asked["Item"]))
         return {}
 
     def get_item(self, **asked: Any) -> dict[str, Any]:
         item = self.items.get(asked["Key"]["id"]["S"])
-        return {} if item is None else {"PreparedWrite": copy.deepcopy(item)}
+        return {} if item is None else {"Item": copy.deepcopy(item)}
 
     def delete_item(self, **asked: Any) -> dict[str, Any]:
         self._write(asked["Key"]["id"]["S"], None)
@@ -74,7 +74,7 @@ class Table:
         condition = asked.get("ConditionExpression", "")
         if all(self._holds(part, item, asked) for part in condition.split(" AND ") if part):
             return
-        error: Any = {"Error": {"Code": "ConditionalCheckFailedException"}, "PreparedWrite": copy.deepcopy(item)}
+        error: Any = {"Error": {"Code": "ConditionalCheckFailedException"}, "Item": copy.deepcopy(item)}
         raise ClientError(error, "Write")
 
     @staticmethod
