@@ -29,6 +29,9 @@ _OF_THE_FUNCTIONS = (
     "PUBLISH_QUEUE_URL",
     "PUBLISH_FAILURE_QUEUE_URL",
     "WEBHOOK_QUEUE_URL",
+    "WEBHOOK_WINDOW_SECONDS",
+    "WEBHOOK_BUSY_WINDOW_SECONDS",
+    "WEBHOOK_BUSY_AFTER_RUNS",
     "IDEMPOTENCY_TABLE",
     "RESULTS_BUS",
     "QUOTA_RESERVE_PERCENT",
@@ -42,6 +45,7 @@ _KEPT = (
     ("publish.triggers.http", "_routes"),
     ("webhook.app", "receiver"),
     ("webhook.aws", "_client"),
+    ("webhook.trigger", "scheduler"),
     ("connector.observability", "logger"),
 )
 _SERVICES = itertools.count(1)

@@ -23,6 +23,9 @@ class Settings:
         quota_reserve_percent: `QUOTA_RESERVE_PERCENT`, share of every quota window left for others; 0 to 90.
         publish_failure_queue_url: `PUBLISH_FAILURE_QUEUE_URL`, where publish puts messages that it gives up.
         webhook_queue_url: `WEBHOOK_QUEUE_URL`, where stored webhooks wait for their run; empty: they are only stored.
+        webhook_window_seconds: `WEBHOOK_WINDOW_SECONDS`, the longest wait of a webhook for its run; 20 to 900.
+        webhook_busy_window_seconds: `WEBHOOK_BUSY_WINDOW_SECONDS`, the same on a busy day.
+        webhook_busy_after_runs: `WEBHOOK_BUSY_AFTER_RUNS`, how many runs of a subscription make a day of UTC busy.
         results_bus: `RESULTS_BUS`, name or ARN of the EventBridge bus that hears what became of publish events.
     """
 
@@ -36,6 +39,9 @@ class Settings:
     publish_failure_queue_url: str = ""
     results_bus: str = ""
     webhook_queue_url: str = ""
+    webhook_window_seconds: float = 60.0
+    webhook_busy_window_seconds: float = 300.0
+    webhook_busy_after_runs: int = 30
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, needs: tuple[str, ...] = ()) -> Settings:
@@ -51,11 +57,14 @@ class Settings:
         environ = os.environ if environ is None else environ
         errors = [f"{name} is not set" for name in needs if not environ.get(name)]
         reserve = environ.get("QUOTA_RESERVE_PERCENT") or "10"
-        try:
-            if not 0 <= float(reserve) <= 90:
-                raise ValueError
-        except ValueError:
-            errors.append(f"QUOTA_RESERVE_PERCENT must be a number from 0 to 90, not {reserve!r}")
+        percent = _number(reserve, "QUOTA_RESERVE_PERCENT", (0, 90), errors)
+        windows = {
+            name: _number(environ.get(name) or default, name, (20, 900), errors)
+            for name, default in (("WEBHOOK_WINDOW_SECONDS", "60"), ("WEBHOOK_BUSY_WINDOW_SECONDS", "300"))
+        }
+        busy_after = _number(
+            environ.get("WEBHOOK_BUSY_AFTER_RUNS") or "30", "WEBHOOK_BUSY_AFTER_RUNS", (1, 10_000), errors
+        )
         if errors:
             raise SettingsError(errors)
         return cls(
@@ -65,8 +74,22 @@ class Settings:
             publish_queue_url=environ.get("PUBLISH_QUEUE_URL", ""),
             idempotency_table=environ.get("IDEMPOTENCY_TABLE", ""),
             metrics_namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or "LightspeedConnector",
-            quota_reserve_percent=float(reserve),
+            quota_reserve_percent=percent,
             publish_failure_queue_url=environ.get("PUBLISH_FAILURE_QUEUE_URL", ""),
             results_bus=environ.get("RESULTS_BUS", ""),
+            webhook_window_seconds=windows["WEBHOOK_WINDOW_SECONDS"],
+            webhook_busy_window_seconds=windows["WEBHOOK_BUSY_WINDOW_SECONDS"],
+            webhook_busy_after_runs=int(busy_after),
             webhook_queue_url=environ.get("WEBHOOK_QUEUE_URL", ""),
         )
+
+
+def _number(text: str, name: str, bounds: tuple[float, float], errors: list[str]) -> float:
+    """Return a variable's number; add to the errors if it is none, or out of bounds."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not bounds[0] <= number <= bounds[1]:
+        errors.append(f"{name} must be a number from {bounds[0]} to {bounds[1]}, not {text!r:.100}")
+    return number

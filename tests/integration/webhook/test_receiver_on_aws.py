@@ -4,31 +4,16 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
+from tests.integration.webhook.conftest import SECRET, Account
 from webhook import app, aws
 
 ROOT = Path(__file__).parents[3]
-SECRET = "hook-secret"
-
-
-@pytest.fixture
-def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    with mock_aws():
-        boto3.client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        secret = json.dumps({"api_secret": SECRET, "shop_id": "1"})
-        boto3.client("secretsmanager").create_secret(Name="lightspeed/default", SecretString=secret)
-        url: str = boto3.client("sqs").create_queue(QueueName="webhooks")["QueueUrl"]
-        monkeypatch.setenv("BUCKET", "bucket")
-        monkeypatch.setenv("WEBHOOK_QUEUE_URL", url)
-        yield url
 
 
 def event(body: str = '{"order":{"id":7}}', secret: str = SECRET, **headers: str) -> dict[str, Any]:
@@ -51,20 +36,15 @@ def event(body: str = '{"order":{"id":7}}', secret: str = SECRET, **headers: str
     }
 
 
-def stored() -> list[str]:
-    return [row["Key"] for row in boto3.client("s3").list_objects_v2(Bucket="bucket").get("Contents", ())]
-
-
-def test_a_webhook_is_queued_and_stored(queue: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_webhook_is_queued_and_stored(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.lambda_handler(event(), None) == {"statusCode": 204, "headers": {"X-Request-Id": "r1"}}
     assert app.lambda_handler(event(x_request_id="other"), None)["statusCode"] == 204
 
-    (key,) = stored()
+    (key,) = account.keys()
     assert key.startswith("events/connection=default/entity=orders/date=2026-11-23/")
-    body = boto3.client("s3").get_object(Bucket="bucket", Key=key)["Body"].read()
+    body = account.client("s3").get_object(Bucket="bucket", Key=key)["Body"].read()
     assert json.loads(body)["body"] == '{"order":{"id":7}}'
-    (message, _) = boto3.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
-    assert json.loads(message["Body"])["id"] == "7"
+    assert [message["id"] for message in account.messages()] == ["7", "7"]
     first, second = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (first["WebhooksReceived"], second["WebhooksRepeated"]) == (1, 1)
     names = [metric["Name"] for metric in second["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
@@ -72,21 +52,21 @@ def test_a_webhook_is_queued_and_stored(queue: str, capsys: pytest.CaptureFixtur
     assert SECRET not in f"{first}{second}"
 
 
-def test_a_forged_webhook_is_refused(queue: str) -> None:
+def test_a_forged_webhook_is_refused(account: Account) -> None:
     assert app.lambda_handler(event(secret="wrong"), None)["statusCode"] == 401
     unknown = {**event(), "pathParameters": {"connection": "unknown"}}
     assert app.lambda_handler(unknown, None)["statusCode"] == 401
 
-    assert stored() == []
-    assert "Messages" not in boto3.client("sqs").receive_message(QueueUrl=queue)
+    assert account.keys() == []
+    assert account.messages() == []
 
 
 @pytest.mark.parametrize("gone", ["queue", "bucket", "secrets"])
-def test_if_aws_fails_the_sender_sends_it_again(queue: str, gone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_aws_fails_the_sender_sends_it_again(account: Account, gone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if gone == "queue":
-        boto3.client("sqs").delete_queue(QueueUrl=queue)
+        account.client("sqs").delete_queue(QueueUrl=account.queue)
     elif gone == "bucket":
-        boto3.client("s3").delete_bucket(Bucket="bucket")
+        account.client("s3").delete_bucket(Bucket="bucket")
     else:
         refused = ClientError({"Error": {"Code": "InternalServiceError", "Message": ""}}, "GetSecretValue")
 
@@ -99,7 +79,7 @@ def test_if_aws_fails_the_sender_sends_it_again(queue: str, gone: str, monkeypat
 
     assert (answer["statusCode"], answer["headers"]["Retry-After"]) == (503, "30")
     if gone != "bucket":
-        assert stored() == []
+        assert account.keys() == []
 
 
 def test_the_handler_loads_nothing_that_makes_a_cold_start_slow() -> None:

@@ -1,0 +1,199 @@
+"""Turns queued webhooks and ticks into runs, one per subscription and window."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from lightspeed import Clock
+from webhook.debounce import MOST_IDS, Mark, Policy, Run, Status, Webhooks, advance, is_stale, note
+from webhook.followers import Follower
+
+MOST_TRIES = 20
+"""How often a mark is read again that another consumer changed meanwhile."""
+
+UNWRITTEN_SECONDS = 15.0
+"""The longest time between sending a tick and writing its mark; the function's timeout is shorter."""
+
+AGAIN_SECONDS = 5.0
+"""When a tick comes again that no mark knows yet."""
+
+
+class MarkChanged(Exception):
+    """Another consumer wrote the mark since it was read."""
+
+
+class Marks(Protocol):
+    """The marks, each written only over what was read."""
+
+    def load(self, key: str) -> tuple[Mark | None, int]:
+        """Return a mark and its version; `None` and 0 if there is none."""
+
+    def save(self, key: str, mark: Mark, version: int) -> None:
+        """Write a mark over the version that was read.
+
+        Raises:
+            MarkChanged: It has another version.
+        """
+
+    def allow(self, key: str, wanted: int, most: int) -> int:
+        """Count towards a limit; return how many of those wanted are within it."""
+
+
+class Runs(Protocol):
+    """Executions of `Sync`."""
+
+    def start(self, run: Run) -> None:
+        """Start a run; one that was started already stays as it is."""
+
+    def status(self, name: str) -> Status:
+        """Return what became of a run."""
+
+
+class Message(msgspec.Struct):
+    """A message of the queue: a webhook, or a tick that comes back to a mark.
+
+    Attributes:
+        received: Of a webhook, epoch milliseconds.
+        tick: Of a tick, the key of the mark.
+        at: Of a tick, when it is due, epoch seconds.
+    """
+
+    connection: str = ""
+    entity: str = ""
+    action: str = ""
+    id: str = ""
+    received: int = 0
+    tick: str = ""
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What a webhook makes dirty."""
+
+    key: str
+    event: dict[str, Any]
+    by: Any
+
+
+class RunScheduler:
+    """Debounces webhooks."""
+
+    def __init__(
+        self,
+        *,
+        marks: Marks,
+        runs: Runs,
+        tick: Callable[[str, float], None],
+        followers: Callable[[str, str], Sequence[Follower]],
+        clock: Clock,
+        policy: Policy,
+    ) -> None:
+        """Take the collaborators; nothing is read yet.
+
+        Args:
+            marks: The marks of subscriptions.
+            runs: The executions of `Sync`.
+            tick: Sends a message to the own queue, with a delay in seconds.
+            followers: Returns the subscriptions that follow an entity of a connection by webhook.
+            clock: Says when a run is due.
+            policy: How often runs start.
+        """
+        self._marks = marks
+        self._runs = runs
+        self._tick = tick
+        self._followers = followers
+        self._clock = clock
+        self._policy = policy
+
+    def handle(self, messages: Iterable[str]) -> dict[int, Exception]:
+        """Handle a batch; return why messages have to come again, by position. One failure stops no other message."""
+        failed: dict[int, Exception] = {}
+        groups: dict[tuple[str, str, str], list[tuple[int, Message]]] = {}
+        for position, text in enumerate(messages):
+            try:
+                message = msgspec.json.decode(text, type=Message)
+            except msgspec.MsgspecError as error:
+                failed[position] = error
+                continue
+            groups.setdefault((message.tick, message.connection, message.entity), []).append((position, message))
+        for (tick, connection, entity), group in groups.items():
+            try:
+                if tick:
+                    for at in {message.at for _, message in group}:
+                        self._advance(tick, at)
+                else:
+                    self._note(connection, entity, [message for _, message in group])
+            except Exception as error:
+                failed |= {position: error for position, _ in group}
+        return failed
+
+    def _note(self, connection: str, entity: str, messages: Sequence[Message]) -> None:
+        followers = self._followers(connection, entity)
+        for follower in followers:
+            by = "change" if follower.by_change else "id"
+            self._dirty(_Target(_key(connection, follower.subscription), follower.event, by), messages)
+        deleted = [message for message in messages if message.action == "deleted" and message.id]
+        if followers and deleted:
+            self._ask(connection, followers[0], deleted)
+
+    def _ask(self, connection: str, follower: Follower, deleted: Sequence[Message]) -> None:
+        """Have a run ask for deleted ids, at most so many per connection and window; `reconcile` finds the others."""
+        window = int(self._clock.time() // self._policy.window_seconds)
+        wanted = {message.id: message for message in deleted}
+        allowed = self._marks.allow(f"{connection}#{window}", len(wanted), MOST_IDS)
+        if allowed and follower.can_be_reconciled:
+            target = _Target(_key(connection, follower.subscription, "deleted"), follower.reconcile_event, "existence")
+            self._dirty(target, list(wanted.values())[:allowed])
+
+    def _dirty(self, target: _Target, messages: Sequence[Message]) -> None:
+        times = [message.received / 1000 for message in messages]
+        ids = tuple(message.id for message in messages if message.id)
+        new = Webhooks(min(times), max(times), ids, every=len(ids) < len(messages))
+        for _ in range(MOST_TRIES):
+            found, version = self._marks.load(target.key)
+            mark = Mark(target.event) if found is None else found
+            mark = msgspec.structs.replace(mark, event=target.event, by=target.by)
+            noted, needs_tick = note(mark, new, self._clock.time(), self._policy)
+            if needs_tick:
+                self._send_tick(target.key, noted.tick_at)
+            if noted == found or self._saved(target.key, noted, version):
+                return
+        raise MarkChanged(target.key)
+
+    def _advance(self, key: str, tick_at: float) -> None:
+        for _ in range(MOST_TRIES):
+            mark, version = self._marks.load(key)
+            now = self._clock.time()
+            if mark is None or is_stale(mark, tick_at, now):
+                if now < tick_at + UNWRITTEN_SECONDS:  # the consumer that sent it may not have written the mark yet
+                    self._tick(json.dumps({"tick": key, "at": tick_at}), AGAIN_SECONDS)
+                return
+            status = self._runs.status(mark.run.name) if mark.run is not None else "ended"
+            advanced, run = advance(mark, status, self._clock.time(), self._policy, key)
+            if advanced.tick_at:
+                self._send_tick(key, advanced.tick_at)
+            if self._saved(key, advanced, version):
+                if run is not None:
+                    self._runs.start(run)
+                return
+        raise MarkChanged(key)
+
+    def _send_tick(self, key: str, at: float) -> None:
+        self._tick(json.dumps({"tick": key, "at": at}), max(0.0, at - self._clock.time()))
+
+    def _saved(self, key: str, mark: Mark, version: int) -> bool:
+        try:
+            self._marks.save(key, mark, version)
+        except MarkChanged:
+            return False
+        return True
+
+
+def _key(*parts: str) -> str:
+    return "#".join(parts)

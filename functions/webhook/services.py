@@ -1,0 +1,127 @@
+"""DynamoDB, Step Functions, SQS and S3 as the trigger uses them."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from lightspeed import Clock
+from webhook.debounce import Mark, Run, Status
+from webhook.scheduler import MarkChanged
+
+KEPT_SECONDS = 60 * 86_400
+"""How long a mark is kept that no webhook reaches."""
+
+_PREFIX = "webhook#"
+_COUNTED = "webhook-ids#"
+_MOST_DELAY_SECONDS = 900
+
+
+class DynamoMarks:
+    """Marks in the idempotency table, one item each; keys of other items have no such prefix."""
+
+    def __init__(self, client: Any, table: str, clock: Clock) -> None:
+        """Take the table; nothing is read yet."""
+        self._client = client
+        self._table = table
+        self._clock = clock
+
+    def load(self, key: str) -> tuple[Mark | None, int]:
+        """See `webhook.scheduler.Marks`; the read is strongly consistent."""
+        answer = self._client.get_item(TableName=self._table, Key={"id": {"S": _PREFIX + key}}, ConsistentRead=True)
+        item = answer.get("Item")
+        if item is None:
+            return None, 0
+        return msgspec.json.decode(item["mark"]["S"], type=Mark), int(item["version"]["N"])
+
+    def save(self, key: str, mark: Mark, version: int) -> None:
+        """See `webhook.scheduler.Marks`."""
+        item = {
+            "id": {"S": _PREFIX + key},
+            "mark": {"S": msgspec.json.encode(mark).decode()},
+            "version": {"N": str(version + 1)},
+            "expiration": {"N": str(int(self._clock.time()) + KEPT_SECONDS)},
+        }
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(id)"}
+        if version:
+            condition = {
+                "ConditionExpression": "#version = :read",
+                "ExpressionAttributeNames": {"#version": "version"},
+                "ExpressionAttributeValues": {":read": {"N": str(version)}},
+            }
+        try:
+            self._client.put_item(TableName=self._table, Item=item, **condition)
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            raise MarkChanged(key) from error
+
+    def allow(self, key: str, wanted: int, most: int) -> int:
+        """See `webhook.scheduler.Marks`; the count is one atomic update."""
+        answer = self._client.update_item(
+            TableName=self._table,
+            Key={"id": {"S": _COUNTED + key}},
+            UpdateExpression="SET expiration = :until ADD taken :wanted",
+            ExpressionAttributeValues={
+                ":wanted": {"N": str(wanted)},
+                ":until": {"N": str(int(self._clock.time()) + 86_400)},
+            },
+            ReturnValues="UPDATED_NEW",
+        )
+        taken = int(answer["Attributes"]["taken"]["N"])
+        return max(0, min(wanted, most - (taken - wanted)))
+
+
+class SyncRuns:
+    """Executions of the state machine `Sync`, see `webhook.scheduler.Runs`."""
+
+    def __init__(self, client: Any, state_machine_arn: str) -> None:
+        """Take the state machine; nothing is started yet."""
+        self._client = client
+        self._arn = state_machine_arn
+
+    def start(self, run: Run) -> None:
+        """Start a run, once: its name holds the start of its window, so an execution of this name is this run."""
+        try:
+            self._client.start_execution(stateMachineArn=self._arn, name=run.name, input=json.dumps(run.event))
+        except self._client.exceptions.ExecutionAlreadyExists:
+            return
+
+    def status(self, name: str) -> Status:
+        """Return what became of a run; a failed one has ended, its event lies in the failure queue of runs."""
+        arn = f"{self._arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
+        try:
+            found = self._client.describe_execution(executionArn=arn)
+        except self._client.exceptions.ExecutionDoesNotExist:
+            return "missing"
+        if found["status"] == "RUNNING":
+            return "running"
+        output = json.loads(found.get("output") or "{}")
+        return "superseded" if isinstance(output, dict) and output.get("superseded") else "ended"
+
+
+class Ticks:
+    """Sends ticks to the queue that the trigger reads."""
+
+    def __init__(self, client: Any, queue_url: str) -> None:
+        """Take the queue; nothing is sent yet."""
+        self._client = client
+        self._queue_url = queue_url
+
+    def __call__(self, message: str, delay_seconds: float) -> None:
+        """Send a tick; a delay is rounded up to whole seconds, and longer ones than 15 minutes are cut."""
+        delay = min(math.ceil(delay_seconds), _MOST_DELAY_SECONDS)
+        self._client.send_message(QueueUrl=self._queue_url, MessageBody=message, DelaySeconds=delay)
+
+
+def read_object(client: Any, bucket: str, key: str) -> bytes | None:
+    """Return an object's bytes, `None` if there is no such object."""
+    try:
+        answer = client.get_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+            return None
+        raise
+    return bytes(answer["Body"].read())
