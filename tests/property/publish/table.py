@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-PreparedWrite = dict[str, Any]
+Item = dict[str, Any]
 _TERM = re.compile(
     r"attribute_not_exists\((?P<missing>#?\w+)\)|attribute_exists\((?P<there>#?\w+)\)"
     r"|(?P<left>#?\w+) (?P<sign><=|<|=) (?P<right>:\w+)"
@@ -27,7 +27,7 @@ class Table:
     """
 
     def __init__(self) -> None:
-        self.items: dict[str, PreparedWrite] = {}
+        self.items: dict[str, Item] = {}
         self.step: Callable[[], None] = lambda: None
 
     def put_item(self, **asked: Any) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Table:
         self._write(key, item)
         return {"Attributes": copy.deepcopy(before)} if before else {}
 
-    def _write(self, key: str, item: PreparedWrite | None) -> None:
+    def _write(self, key: str, item: Item | None) -> None:
         self.step()
         if item is None:
             self.items.pop(key, None)
@@ -78,7 +78,7 @@ class Table:
         raise ClientError(error, "Write")
 
     @staticmethod
-    def _holds(part: str, item: PreparedWrite, asked: dict[str, Any]) -> bool:
+    def _holds(part: str, item: Item, asked: dict[str, Any]) -> bool:
         names = asked.get("ExpressionAttributeNames", {})
         for term in _TERM.finditer(part):
             if term["missing"]:
@@ -96,7 +96,7 @@ class Table:
         return False
 
 
-def _apply(item: PreparedWrite, clause: str, name: str, value: Any) -> None:
+def _apply(item: Item, clause: str, name: str, value: Any) -> None:
     if clause == "SET":
         item[name] = value
     elif clause == "REMOVE":
