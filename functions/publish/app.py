@@ -20,23 +20,23 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     return handle(event, context, wiring(Settings.from_env()))
 
 
-def handle(event: Any, context: Any, held: Dependencies) -> dict[str, Any]:
+def handle(event: Any, context: Any, deps: Dependencies) -> dict[str, Any]:
     """Answer an invocation with what the function holds."""
     if isinstance(event, dict) and "requestContext" in event:
         from publish.triggers.http import deadline, respond  # noqa: PLC0415 - messages do not pay for HTTP
 
-        return respond(event, context, Publisher(held, context, deadline(held.clock)))
-    invocation = Publisher(held, context)
+        return respond(event, context, Publisher(deps, context, deadline(deps.clock)))
+    publisher = Publisher(deps, context)
     if isinstance(event, dict) and "Records" in event:
         from publish.triggers.sqs import consume  # noqa: PLC0415 - direct events do not pay for messages
 
-        return consume(event, invocation)
+        return consume(event, publisher)
     if isinstance(event, dict) and "file_step" in event:
         from publish.triggers.file import step  # noqa: PLC0415 - nobody else pays for files
 
-        return step(event, invocation)
+        return step(event, publisher)
     if isinstance(event, dict) and "items" in event:
         from publish.batch.batch import publish_batch  # noqa: PLC0415 - a single event does not pay for it
 
-        return {"results": publish_batch(batch_items(event), invocation)}
-    return invocation.publish(event)
+        return {"results": publish_batch(batch_items(event), publisher)}
+    return publisher.publish(event)

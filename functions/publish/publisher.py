@@ -30,16 +30,16 @@ class Publisher:
         results: What the bus is told of it.
     """
 
-    def __init__(self, held: Dependencies, context: Any, remaining_seconds: Callable[[], float] | None = None) -> None:
+    def __init__(self, deps: Dependencies, context: Any, remaining_seconds: Callable[[], float] | None = None) -> None:
         """Prepare; nothing is opened yet.
 
         Args:
-            held: What outlives it.
+            deps: What outlives it.
             context: Of Lambda.
             remaining_seconds: How long the caller waits, if that is less than the function may run.
         """
-        self.held = held
-        self.results = Results(held.settings.results_bus, lambda: held.aws.client("events"))
+        self.deps = deps
+        self.results = Results(deps.settings.results_bus, lambda: deps.aws.client("events"))
         self._until_the_end = lambda: float(context.get_remaining_time_in_millis()) / 1000
         self.remaining_seconds = remaining_seconds or self._until_the_end
         self._clients: dict[str, Client] = {}
@@ -47,11 +47,11 @@ class Publisher:
     @functools.cached_property
     def once(self) -> Idempotency | None:
         """The idempotency keys, if there is a table for them."""
-        if not self.held.settings.idempotency_table:
+        if not self.deps.settings.idempotency_table:
             return None
         from publish.idempotency import Idempotency  # noqa: PLC0415 - dear at a cold start, and only needed with a key
 
-        return Idempotency(self.held.records, self._until_the_end)
+        return Idempotency(self.deps.records, self._until_the_end)
 
     @functools.cached_property
     def lookups(self) -> Lookups:
@@ -63,23 +63,23 @@ class Publisher:
     @functools.cached_property
     def newest(self) -> FieldVersions | None:
         """The order of queued updates, if there is a table for it."""
-        table = self.held.settings.idempotency_table
+        table = self.deps.settings.idempotency_table
         if not table:
             return None
         from publish.batch.field_versions import FieldVersions  # noqa: PLC0415 - only for messages
 
-        return FieldVersions(table, self.held.aws.client("dynamodb"))
+        return FieldVersions(table, self.deps.aws.client("dynamodb"))
 
     def prepare(self, request: PublishRequest) -> WriteOperation:
         """Return the request, checked to the last, before anything of it is sent."""
         client = self._clients.get(request.connection)
         if client is None:
-            client = self.held.shops.open(request.connection, remaining_seconds=self.remaining_seconds)
+            client = self.deps.shops.open(request.connection, remaining_seconds=self.remaining_seconds)
             self._clients[request.connection] = client
-        s3 = functools.partial(self.held.aws.client, "s3")
-        library = None if request.request_transformer is None else self.held.library
-        bucket = self.held.settings.bucket
-        return WriteOperation(request, client, self.held.clock, s3=s3, bucket=bucket, library=library)
+        s3 = functools.partial(self.deps.aws.client, "s3")
+        library = None if request.request_transformer is None else self.deps.library
+        bucket = self.deps.settings.bucket
+        return WriteOperation(request, client, self.deps.clock, s3=s3, bucket=bucket, library=library)
 
     def send(self, publication: WriteOperation, default_key: str | None = None) -> Result:
         """Send a request, once if it has a key.
@@ -125,7 +125,7 @@ class Publisher:
                 counted[tuple(named.values())] = counted.get(tuple(named.values()), 0) + 1
         for values, number in counted.items():
             dimensions = dict(zip(("connection", "entity", "action"), values, strict=True))
-            emit_metrics(self.held.settings.metrics_namespace, dimensions, Published=number)
+            emit_metrics(self.deps.settings.metrics_namespace, dimensions, Published=number)
         self.results.tell()
 
 

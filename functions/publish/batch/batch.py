@@ -30,36 +30,36 @@ LEAST_SECONDS = 5.0
 LEAST_SECONDS_IN_BACKGROUND = 10.0
 
 
-def publish_batch(events: list[object], invocation: Publisher) -> list[Result]:
+def publish_batch(events: list[object], publisher: Publisher) -> list[Result]:
     """Publish the events of a batch that somebody waits for; return what stands in its results."""
     entries = [IncomingEvent(event) for event in events]
-    outcomes = Batch(invocation).run(entries)
-    invocation.tell(entries, outcomes)
+    outcomes = Batch(publisher).run(entries)
+    publisher.tell(entries, outcomes)
     return [shown(outcome) for outcome in outcomes]
 
 
 class Batch:
     """Publishes the events of one batch."""
 
-    def __init__(self, invocation: Publisher, *, background: bool = False, alike: int = 1) -> None:
+    def __init__(self, publisher: Publisher, *, background: bool = False, alike: int = 1) -> None:
         """Prepare.
 
         Args:
-            invocation: What it is part of.
+            publisher: What it is part of.
             background: Nobody waits for the answer: leave the reserve of the quota to others, remember from one batch
                 to the next that it is used up, and give every request time to be answered.
             alike: How many such batches the invocation may be given, this one included.
         """
-        self._invocation = invocation
+        self._publisher = publisher
         self._background = background
         self._alike = alike
-        self._lookups = invocation.lookups
+        self._lookups = publisher.lookups
         self._wanted: Counter[tuple[str, str, tuple[str, ...]]] = Counter()
         self._listed: list[PreparedWrite] = []
-        self._pauses = invocation.held.pauses if background else {}
+        self._pauses = publisher.deps.pauses if background else {}
         self._locked_out: dict[str, AuthenticationError] = {}
         self._outcomes: dict[int, Outcome] = {}
-        course = BatchContext(invocation, self._halt, self._notice, self._outcomes)
+        course = BatchContext(publisher, self._halt, self._notice, self._outcomes)
         self._updates = Updates(course)
         self._places = CategoryProducts(course)
 
@@ -78,7 +78,7 @@ class Batch:
         return [self._outcomes[position] for position in range(len(entries))]
 
     def _item(self, position: int, entry: IncomingEvent) -> PreparedWrite:
-        return PreparedWrite(position, entry, self._invocation.prepare(publish_request(entry.event)))
+        return PreparedWrite(position, entry, self._publisher.prepare(publish_request(entry.event)))
 
     def _take(self, item: PreparedWrite) -> None:
         if not item.may_update:
@@ -119,12 +119,12 @@ class Batch:
                 self._updates.send()
 
     def _send(self, item: PreparedWrite) -> Outcome:
-        return self._invocation.send(item.publication, item.entry.key)
+        return self._publisher.send(item.publication, item.entry.key)
 
     def _upsert(self, item: PreparedWrite) -> Outcome | PreparedWrite:
         """Create a record unless it is there already; then return the update of it, which may be joined with others."""
         key = item.request.idempotency_key or item.entry.key
-        once = None if key is None else self._invocation.once
+        once = None if key is None else self._publisher.once
         begun = once.begin(item.publication, key) if once is not None and key is not None else None
         if isinstance(begun, dict):
             return begun
@@ -153,12 +153,12 @@ class Batch:
     def _halt(self, publication: WriteOperation) -> Refusal | None:
         """Return why nothing more may be sent now, or `None`."""
         least = LEAST_SECONDS_IN_BACKGROUND if self._background else LEAST_SECONDS
-        if self._invocation.remaining_seconds() < least:
+        if self._publisher.remaining_seconds() < least:
             return OutOfTime("not sent: the time of this invocation is used up")
         locked_out = self._locked_out.get(publication.request.connection)
         if locked_out is not None:
             return locked_out
-        wait = self._pauses.get(publication.request.connection, 0.0) - self._invocation.held.clock.time()
+        wait = self._pauses.get(publication.request.connection, 0.0) - self._publisher.deps.clock.time()
         if wait <= 0:
             return None
         built = publication.built
@@ -173,7 +173,7 @@ class Batch:
     def _room(self, publication: WriteOperation) -> int | None:
         """Return how many requests the quota has room for, or `None` if that is not known."""
         quota = publication.client.transport.quota
-        reserve = self._invocation.held.settings.quota_reserve_percent if self._background else 0
+        reserve = self._publisher.deps.settings.quota_reserve_percent if self._background else 0
         return None if quota is None else quota.room(reserve)
 
     def _notice(self, publication: WriteOperation, outcome: Outcome) -> None:
@@ -187,7 +187,7 @@ class Batch:
         if isinstance(outcome, RateLimited):
             wait = outcome.retry_after_seconds
         elif self._background and (quota := publication.client.transport.quota) is not None:
-            wait = quota.wait_seconds(self._invocation.held.settings.quota_reserve_percent)
+            wait = quota.wait_seconds(self._publisher.deps.settings.quota_reserve_percent)
         if wait:
-            until = self._invocation.held.clock.time() + wait
+            until = self._publisher.deps.clock.time() + wait
             self._pauses[publication.request.connection] = until

@@ -99,7 +99,7 @@ class CategoryProducts:
         """Claim the item's idempotency key; where it may not be sent, note the outcome."""
         key = item.request.idempotency_key or item.entry.key
         halt = self._course.halt(item.publication)
-        once = None if key is None or halt is not None else self._course.invocation.once
+        once = None if key is None or halt is not None else self._course.publisher.once
         begun = halt if key is None or once is None else attempt(partial(once.begin, item.publication, key))
         if isinstance(begun, dict | Refusal):
             self._course.outcomes[item.position] = begun
@@ -130,7 +130,7 @@ class CategoryProducts:
     def _create(self, items: _Items) -> dict[str, Outcome]:
         """Ask for several places at once; return one outcome each."""
         first = _first(items)
-        client, since = first.client, self._course.invocation.held.clock.time() + first.client.transport.skew_seconds
+        client, since = first.client, self._course.publisher.deps.clock.time() + first.client.transport.skew_seconds
         payload = {"categories": [int(category) for category in items], "product": int(first.fields["product"])}
         built = client.build(_ENTITY, "bulk", Parameters(payload=payload))
         why_unknown, status, request_id = "", None, ""
@@ -172,7 +172,7 @@ class CategoryProducts:
         halt = self._course.halt(item.publication)
         if halt is not None:
             return halt
-        claim, once = item.claim, self._course.invocation.once if item.claim else None
+        claim, once = item.claim, self._course.publisher.once if item.claim else None
         since = None if claim is None else claim.stopped_since
         send: Callable[[], Result] = partial(item.publication.send, stopped_since=since)
         send = item.publication.create if absent else send
@@ -185,7 +185,7 @@ class CategoryProducts:
         self._course.outcomes[item.position] = outcome
         self._course.notice(item.publication, outcome)
         claim, item.claim = item.claim, None
-        once = None if claim is None else self._course.invocation.once
+        once = None if claim is None else self._course.publisher.once
         if claim is not None and once is not None:
             once.end(claim, outcome)
 

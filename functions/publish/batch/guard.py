@@ -18,14 +18,14 @@ class BatchContext:
     """What has become of a batch so far, and whether it may go on.
 
     Attributes:
-        invocation: Has idempotency keys and the order of queued updates, if there is a table for them; both are dear to
+        publisher: Has idempotency keys and the order of queued updates, if there is a table for them; both are dear to
             open, and only looked at where they are needed.
         halt: Tells why nothing more may be sent, if so.
         notice: Is told of every outcome.
         outcomes: Where outcomes are noted, by position in the batch.
     """
 
-    invocation: Publisher
+    publisher: Publisher
     halt: Callable[[WriteOperation], Refusal | None]
     notice: Callable[[WriteOperation, Outcome], None]
     outcomes: dict[int, Outcome]

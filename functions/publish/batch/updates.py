@@ -179,7 +179,7 @@ class Updates:
         if not live:
             return None
         fields = {name: value for item in live for name, value in item.publication.fields.items()}
-        newest = None if any(item.entry.queued is None for item in live) else self._course.invocation.newest
+        newest = None if any(item.entry.queued is None for item in live) else self._course.publisher.newest
         return _Joined(live, fields) if newest is None else self._ordered(live, newest)
 
     def _ordered(self, items: list[PreparedWrite], newest: FieldVersions) -> _Joined | None:
@@ -204,9 +204,9 @@ class Updates:
 
     def _claims(self, item: PreparedWrite) -> bool:
         """Claim the item's idempotency key; where it was used before, note the outcome."""
-        ordered = item.entry.queued is not None and self._course.invocation.newest is not None
+        ordered = item.entry.queued is not None and self._course.publisher.newest is not None
         key = item.request.idempotency_key or (None if ordered else item.entry.key)
-        once = None if key is None else self._course.invocation.once
+        once = None if key is None else self._course.publisher.once
         if key is None or once is None or item.claim is not None:
             return True
         from publish.idempotency import Claim  # noqa: PLC0415 - only with a key
@@ -220,7 +220,7 @@ class Updates:
 
     def _is_overtaken(self, joined: _Joined, outcome: Outcome) -> bool:
         """Note what the shop took; return whether other values are to be sent now, and let them be the next."""
-        newest = self._course.invocation.newest if joined.wishes and isinstance(outcome, dict) else None
+        newest = self._course.publisher.newest if joined.wishes and isinstance(outcome, dict) else None
         other = newest.sent(joined.record, joined.wishes, joined.own, joined.messages) if newest is not None else {}
         if other:
             joined.wishes = {**joined.wishes, **other}
@@ -228,7 +228,7 @@ class Updates:
         return bool(other)
 
     def _end(self, joined: _Joined, outcome: Outcome) -> None:
-        newest = self._course.invocation.newest if joined.wishes else None
+        newest = self._course.publisher.newest if joined.wishes else None
         if not _refused(outcome):
             self._note(joined.items, outcome)
         elif len(joined.items) > 1:
@@ -282,7 +282,7 @@ class Updates:
         for item in items:
             self._course.outcomes[item.position] = outcome
             claim, item.claim = item.claim, None
-            once = None if claim is None else self._course.invocation.once
+            once = None if claim is None else self._course.publisher.once
             if claim is not None and once is not None:
                 once.end(claim, outcome)
 

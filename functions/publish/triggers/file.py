@@ -49,7 +49,7 @@ _LEAST_SECONDS = 20.0
 _SAFE_TWICE = ("update", "delete")
 
 
-def step(event: dict[str, Any], invocation: Publisher) -> dict[str, Any]:
+def step(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     """Carry out the step that the event names.
 
     Raises:
@@ -59,15 +59,15 @@ def step(event: dict[str, Any], invocation: Publisher) -> dict[str, Any]:
     name = event.get("file_step")
     if name not in steps:
         raise RequestError([f"file_step must be one of {', '.join(steps)}, not {name!r}"])
-    return steps[name](event, invocation)
+    return steps[name](event, publisher)
 
 
-def split(event: dict[str, Any], invocation: Publisher) -> dict[str, Any]:
+def split(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     """Sort the lines of a file into parts.
 
     Args:
         event: `key` of the file and `execution`, the name of the state machine's execution.
-        invocation: What it is part of.
+        publisher: What it is part of.
 
     Returns:
         `parts`, each the event of a `work` step, and `join`, the event of that step. Nothing for a file whose upload
@@ -79,7 +79,7 @@ def split(event: dict[str, Any], invocation: Publisher) -> dict[str, Any]:
     key, execution = str(event.get("key", "")), str(event.get("execution", ""))
     if not key.startswith(INBOX) or not key.endswith((".jsonl", ".jsonl.gz")):
         raise RequestError([f"key must be {INBOX}….jsonl or {INBOX}….jsonl.gz, not {key!r}"])
-    s3, bucket = invocation.held.aws.client("s3"), invocation.held.settings.bucket
+    s3, bucket = publisher.deps.aws.client("s3"), publisher.deps.settings.bucket
     try:
         found = s3.get_object(Bucket=bucket, Key=key)
     except ClientError as error:
@@ -102,18 +102,18 @@ def split(event: dict[str, Any], invocation: Publisher) -> dict[str, Any]:
     return {"parts": works, "join": joined}
 
 
-def work(event: dict[str, Any], invocation: Publisher) -> dict[str, Any]:
+def work(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     """Publish the segments of a part, from `segment` on; return the event with which to go on.
 
     Returns:
         The event with `status` `complete`, or `partial` and `resume_after_seconds`.
     """
-    space = Workspace(invocation.held.aws.client("s3"), invocation.held.settings.bucket, event["run"])
+    space = Workspace(publisher.deps.aws.client("s3"), publisher.deps.settings.bucket, event["run"])
     part, segment, tries = event["part"], event["segment"], event["tries"]
     while segment < event["segments"]:
-        if invocation.remaining_seconds() < _LEAST_SECONDS:
+        if publisher.remaining_seconds() < _LEAST_SECONDS:
             return {**event, "segment": segment, "tries": tries, "status": "partial", "resume_after_seconds": 0}
-        wait = _segment(event, space, segment, invocation, last_try=tries + 1 >= TRIES)
+        wait = _segment(event, space, segment, publisher, last_try=tries + 1 >= TRIES)
         if wait is not None:
             seconds, failed = wait
             tries = tries + 1 if failed else tries
@@ -122,9 +122,9 @@ def work(event: dict[str, Any], invocation: Publisher) -> dict[str, Any]:
     return {**event, "segment": segment, "status": "complete", "resume_after_seconds": 0, "part": part}
 
 
-def join(event: dict[str, Any], invocation: Publisher) -> dict[str, Any]:
+def join(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     """Write the results of all parts in the order of the lines; return how many there are of each kind."""
-    s3, bucket = invocation.held.aws.client("s3"), invocation.held.settings.bucket
+    s3, bucket = publisher.deps.aws.client("s3"), publisher.deps.settings.bucket
     space = Workspace(s3, bucket, event["run"])
     out = OUTBOX + str(event["key"]).removeprefix(INBOX)
     counts: dict[str, int] = {}
@@ -140,7 +140,7 @@ def join(event: dict[str, Any], invocation: Publisher) -> dict[str, Any]:
 
 
 def _segment(
-    event: dict[str, Any], space: Workspace, segment: int, invocation: Publisher, *, last_try: bool
+    event: dict[str, Any], space: Workspace, segment: int, publisher: Publisher, *, last_try: bool
 ) -> tuple[int, bool] | None:
     """Publish what is left of a segment; return how long to wait before going on and whether the shop failed."""
     lines = space.segment(event["part"], segment)
@@ -148,7 +148,7 @@ def _segment(
     left = [(number, text) for number, text in lines if number not in results]
     found = [_entry(event, number, text) for number, text in left]
     alike = event["segments"] - segment
-    batch = Batch(invocation, background=True, alike=alike)
+    batch = Batch(publisher, background=True, alike=alike)
     published = iter(batch.run([entry for entry in found if isinstance(entry, IncomingEvent)]))
     outcomes = [next(published) if isinstance(entry, IncomingEvent) else entry for entry in found]
     entries = [entry if isinstance(entry, IncomingEvent) else IncomingEvent(None) for entry in found]
@@ -166,7 +166,7 @@ def _segment(
             waits.append(wait)
     space.keep_results(event["part"], segment, results)
     facts: list[dict[str, object]] = [{"file": event["key"], "line": left[position][0]} for position in final]
-    invocation.tell([entries[position] for position in final], [outcomes[position] for position in final], facts)
+    publisher.tell([entries[position] for position in final], [outcomes[position] for position in final], facts)
     return (math.ceil(max(waits)), failed) if waits else None
 
 

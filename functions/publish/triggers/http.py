@@ -23,10 +23,10 @@ ANSWER_SECONDS = 25.0
 _MESSAGES_AT_ONCE = 10
 
 
-def respond(event: dict[str, Any], context: Any, invocation: Publisher) -> dict[str, Any]:
+def respond(event: dict[str, Any], context: Any, publisher: Publisher) -> dict[str, Any]:
     """Answer one HTTP call."""
     app = _routes()
-    app.context.update(invocation=invocation)
+    app.context.update(publisher=publisher)
     return app.resolve(event, context)
 
 
@@ -44,27 +44,27 @@ def _routes() -> APIGatewayHttpResolver:
 
 
 def _publish(app: APIGatewayHttpResolver) -> Response[Any]:
-    invocation: Publisher = app.context["invocation"]
+    publisher: Publisher = app.context["publisher"]
     body = json_body(app)
     events = batch_items(body) if isinstance(body, dict) and "items" in body else None
     if prefers_async(app):
-        return _queue([body] if events is None else events, invocation)
+        return _queue([body] if events is None else events, publisher)
     if events is not None:
         from publish.batch.batch import publish_batch  # noqa: PLC0415 - a single event does not pay for it
 
-        return respond_json(200, {"results": publish_batch(events, invocation)})
-    result = invocation.publish(body)
+        return respond_json(200, {"results": publish_batch(events, publisher)})
+    result = publisher.publish(body)
     return respond_json(201 if result["status"] == "created" else 200, result)
 
 
-def _queue(events: list[object], invocation: Publisher) -> Response[Any]:
+def _queue(events: list[object], publisher: Publisher) -> Response[Any]:
     """Check every event and put them on the queue, or refuse them all."""
-    queue_url = invocation.held.settings.publish_queue_url
+    queue_url = publisher.deps.settings.publish_queue_url
     if not queue_url:
         raise SettingsError(["PUBLISH_QUEUE_URL is not set, so nothing can be queued"])
     for event in events:
-        invocation.prepare(publish_request(event))
-    sqs = invocation.held.aws.client("sqs")
+        publisher.prepare(publish_request(event))
+    sqs = publisher.deps.aws.client("sqs")
     message_ids: list[str] = []
     for start in range(0, len(events), _MESSAGES_AT_ONCE):
         entries = [

@@ -37,15 +37,15 @@ _FIRST_SENT = "FirstSentTimestamp"
 class Message:
     """A message as Lambda hands it over."""
 
-    def __init__(self, record: dict[str, Any], held: Dependencies) -> None:
+    def __init__(self, record: dict[str, Any], deps: Dependencies) -> None:
         """Prepare; nothing is sent.
 
         Args:
             record: Of the event.
-            held: Knows the queues.
+            deps: Knows the queues.
         """
         self._record = record
-        self._held = held
+        self._deps = deps
         self.id = str(record["messageId"])
         self.body = str(record["body"])
 
@@ -86,11 +86,11 @@ class Message:
 
     def hide(self, seconds: float) -> None:
         """Let it come again after so many seconds."""
-        queue_url = self._held.settings.publish_queue_url
+        queue_url = self._deps.settings.publish_queue_url
         if not queue_url:
             return
         try:
-            self._held.aws.client("sqs").change_message_visibility(
+            self._deps.aws.client("sqs").change_message_visibility(
                 QueueUrl=queue_url,
                 ReceiptHandle=self._record.get("receiptHandle", ""),
                 VisibilityTimeout=min(math.ceil(seconds), _LONGEST_VISIBILITY_SECONDS),
@@ -104,7 +104,7 @@ class Message:
 
         A queue gives up what it delivered too often, and waiting is no reason for that.
         """
-        queue_url = self._held.settings.publish_queue_url
+        queue_url = self._deps.settings.publish_queue_url
         if self.receipts >= _OFTEN and queue_url and self._send(queue_url, {}, seconds):
             return True
         self.hide(seconds)
@@ -117,7 +117,7 @@ class Message:
             error: One word.
             detail: A sentence; the start of it is kept.
         """
-        queue_url = self._held.settings.publish_failure_queue_url
+        queue_url = self._deps.settings.publish_failure_queue_url
         why = {"Error": error, "Detail": _NOT_SENDABLE.sub("", detail)[:_MOST_CHARACTERS]}
         return bool(queue_url) and self._send(queue_url, why, 0)
 
@@ -125,7 +125,7 @@ class Message:
         texts = {_FIRST_ID: self.first_id, _FIRST_SENT: self.first_sent, **more}
         attributes = {name: {"DataType": "String", "StringValue": text} for name, text in texts.items() if text}
         try:
-            self._held.aws.client("sqs").send_message(
+            self._deps.aws.client("sqs").send_message(
                 QueueUrl=queue_url,
                 MessageBody=self.body,
                 DelaySeconds=min(math.ceil(delay_seconds), _LONGEST_DELAY_SECONDS),

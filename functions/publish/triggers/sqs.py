@@ -26,17 +26,17 @@ _WRONG_ITSELF = (CatalogueError, RequestError, TransformError, IdempotencyConfli
 language) is mended there, and the message is right then."""
 
 
-def consume(event: dict[str, Any], invocation: Publisher) -> dict[str, Any]:
+def consume(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     """Publish the messages of a batch; return `{"batchItemFailures": …}`."""
-    messages = [Message(record, invocation.held) for record in event["Records"]]
+    messages = [Message(record, publisher.deps) for record in event["Records"]]
     found = [_entry(message) for message in messages]
     published = iter(
-        Batch(invocation, background=True).run([entry for entry in found if isinstance(entry, IncomingEvent)])
+        Batch(publisher, background=True).run([entry for entry in found if isinstance(entry, IncomingEvent)])
     )
     outcomes = [next(published) if isinstance(entry, IncomingEvent) else entry for entry in found]
     entries = [entry if isinstance(entry, IncomingEvent) else IncomingEvent(None) for entry in found]
     facts = [{"message_id": message.first_id, "attempt": message.receipts} for message in messages]
-    invocation.tell(entries, outcomes, facts)
+    publisher.tell(entries, outcomes, facts)
     handled = zip(messages, entries, outcomes, strict=True)
     failures = [message for message, entry, outcome in handled if not _is_done(message, entry, outcome)]
     return {"batchItemFailures": [{"itemIdentifier": message.id} for message in failures]}

@@ -56,12 +56,12 @@ class Publisher:
     """The function with what it holds, and the shop and the AWS side that it works on."""
 
     def __init__(self, held: Dependencies, shop: Shop) -> None:
-        self.held = held
+        self.deps = held
         self.shop = shop
         self.context = Context()
 
     def __call__(self, event: object) -> Any:
-        return handle(event, self.context, self.held)
+        return handle(event, self.context, self.deps)
 
     def batch(self, *events: object) -> list[dict[str, Any]]:
         """Publish a batch; its results."""
@@ -86,20 +86,20 @@ class Publisher:
         """Store a connection to the shop."""
         shop = self.shop
         settings = {"base_url": shop.url, "api_key": shop.api_key, "api_secret": shop.api_secret, "language": "nl"}
-        secret = self.held.settings.secret_prefix + name
-        self.held.aws.client("secretsmanager").create_secret(Name=secret, SecretString=json.dumps(settings))
+        secret = self.deps.settings.secret_prefix + name
+        self.deps.aws.client("secretsmanager").create_secret(Name=secret, SecretString=json.dumps(settings))
 
     @property
     def items(self) -> list[dict[str, Any]]:
         """What lies in the table."""
-        found = self.held.aws.client("dynamodb").scan(TableName=self.held.settings.idempotency_table)
+        found = self.deps.aws.client("dynamodb").scan(TableName=self.deps.settings.idempotency_table)
         items: list[dict[str, Any]] = found["Items"]
         return items
 
     def keep(self, item: dict[str, Any]) -> None:
         """Write an item of the table over."""
-        table = self.held.settings.idempotency_table
-        self.held.aws.client("dynamodb").put_item(TableName=table, Item=item)
+        table = self.deps.settings.idempotency_table
+        self.deps.aws.client("dynamodb").put_item(TableName=table, Item=item)
 
     def minutes_pass(self) -> None:
         """Let the deadline of every invocation that has begun pass, and the margin after it."""

@@ -43,7 +43,7 @@ class S3:
 def s3(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> S3:
     """The bucket, with a file in it."""
     put(publisher, "lamp.png", b"picture")
-    return S3(publisher.held.aws.client("s3"), monkeypatch)
+    return S3(publisher.deps.aws.client("s3"), monkeypatch)
 
 
 def image(publisher: Publisher, **payload: Any) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def image(publisher: Publisher, **payload: Any) -> dict[str, Any]:
 
 
 def put(publisher: Publisher, key: str, content: bytes) -> bytes:
-    publisher.held.aws.client("s3").put_object(Bucket=publisher.held.settings.bucket, Key=key, Body=content)
+    publisher.deps.aws.client("s3").put_object(Bucket=publisher.deps.settings.bucket, Key=key, Body=content)
     return content
 
 
@@ -111,7 +111,7 @@ def test_a_file_that_cannot_be_sent_is_refused_before_anything_is(
 ) -> None:
     put(publisher, "empty.png", b"")
     put(publisher, "large.png", b"x")
-    s3 = publisher.held.aws.client("s3")
+    s3 = publisher.deps.aws.client("s3")
     head = s3.head_object
 
     def measured(**asked: Any) -> Any:
@@ -127,7 +127,7 @@ def test_a_file_that_cannot_be_sent_is_refused_before_anything_is(
 def test_a_file_that_was_replaced_meanwhile_is_not_sent(publisher: Publisher) -> None:
     put(publisher, "lamp.png", b"old")
     call = image(publisher, s3_key="lamp.png")
-    s3 = publisher.held.aws.client("s3")
+    s3 = publisher.deps.aws.client("s3")
     head = s3.head_object
 
     def replaced(**asked: Any) -> Any:

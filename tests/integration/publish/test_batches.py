@@ -30,7 +30,7 @@ def test_results_come_in_the_order_of_the_items_and_one_bad_item_stops_no_other(
 
 
 def test_an_unforeseen_error_concerns_one_item(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
-    s3 = publisher.held.aws.client("s3")
+    s3 = publisher.deps.aws.client("s3")
 
     def explode(**_: object) -> None:
         raise ZeroDivisionError("division by zero")
@@ -119,8 +119,8 @@ def test_other_fields_of_a_variant_go_out_alone(publisher: Publisher) -> None:
 
 
 def test_a_connection_that_asks_for_patch_gets_no_bulk(publisher: Publisher) -> None:
-    secret = publisher.held.settings.secret_prefix + "default"
-    client = publisher.held.aws.client("secretsmanager")
+    secret = publisher.deps.settings.secret_prefix + "default"
+    client = publisher.deps.aws.client("secretsmanager")
     settings = json.loads(client.get_secret_value(SecretId=secret)["SecretString"])
     client.put_secret_value(SecretId=secret, SecretString=json.dumps(settings | {"update_method": "PATCH"}))
     results = publisher.batch(*(stock(variant, 1) for variant in publisher.shop.store.ids("variants")[:2]))

@@ -16,10 +16,10 @@ class FailureQueue:
     """The failure queue, as the function is told of it."""
 
     def __init__(self, publisher: Publisher) -> None:
-        held = publisher.held
+        held = publisher.deps
         self._sqs = held.aws.client("sqs")
         self.url = self._sqs.create_queue(QueueName=held.settings.idempotency_table + "-failures")["QueueUrl"]
-        publisher.held = Dependencies(replace(held.settings, publish_failure_queue_url=self.url), held.clock, held.aws)
+        publisher.deps = Dependencies(replace(held.settings, publish_failure_queue_url=self.url), held.clock, held.aws)
 
     def receive(self) -> list[Json]:
         """What lies there: `body` and its attributes, each as text."""
@@ -207,16 +207,16 @@ def test_the_detail_is_cut_and_holds_only_what_a_queue_takes(publisher: Publishe
 
 
 def test_without_the_failure_queue_the_message_goes_back(publisher: Publisher) -> None:
-    held = publisher.held
+    held = publisher.deps
     assert held.settings.publish_failure_queue_url == ""
     records = [message(1, "not JSON", receipts=10), message(2, {"entity": "tags"}, receipts=9)]
     assert publisher.failed(*records) == ["message-1", "message-2"]
 
 
 def test_a_failure_queue_that_takes_nothing_leaves_the_message_where_it_is(publisher: Publisher) -> None:
-    held = publisher.held
+    held = publisher.deps
     absent = held.settings.publish_queue_url + "-absent"
-    publisher.held = Dependencies(replace(held.settings, publish_failure_queue_url=absent), held.clock, held.aws)
+    publisher.deps = Dependencies(replace(held.settings, publish_failure_queue_url=absent), held.clock, held.aws)
     assert publisher.failed(message(1, "not JSON")) == ["message-1"]
 
 
@@ -226,7 +226,7 @@ def test_a_copy_that_cannot_be_sent_leaves_the_message_waiting(
     def unreachable(**_: object) -> None:
         raise EndpointConnectionError(endpoint_url="https://sqs.eu-west-1.amazonaws.com")
 
-    publisher.held.pauses["default"] = publisher.held.clock.time() + 500
-    monkeypatch.setattr(publisher.held.aws.client("sqs"), "send_message", unreachable)
+    publisher.deps.pauses["default"] = publisher.deps.clock.time() + 500
+    monkeypatch.setattr(publisher.deps.aws.client("sqs"), "send_message", unreachable)
     variant = publisher.shop.store.ids("variants")[0]
     assert publisher.failed(message(7, stock(variant, 5), receipts=5)) == ["message-7"]

@@ -49,11 +49,11 @@ class PublishFile:
 
     @property
     def _s3(self) -> Any:
-        return self.publisher.held.aws.client("s3")
+        return self.publisher.deps.aws.client("s3")
 
     @property
     def _bucket(self) -> str:
-        return self.publisher.held.settings.bucket
+        return self.publisher.deps.settings.bucket
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_a_worker_that_was_killed_is_done_again_without_creating_twice(
     class Killed(BaseException):
         """The process ends here."""
 
-    s3 = publisher.held.aws.client("s3")
+    s3 = publisher.deps.aws.client("s3")
     with monkeypatch.context() as patch:
         patch.setattr(s3, "put_object", _raise(Killed))
         with pytest.raises(Killed):
@@ -218,8 +218,8 @@ def test_an_empty_file_has_empty_results(machine: PublishFile) -> None:
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused(machine: PublishFile, key: str, message: str) -> None:
-    bucket = machine.publisher.held.settings.bucket
-    s3 = machine.publisher.held.aws.client("s3")
+    bucket = machine.publisher.deps.settings.bucket
+    s3 = machine.publisher.deps.aws.client("s3")
     s3.put_object(Bucket=bucket, Key="publish/in/broken.jsonl.gz", Body=b"no gzip")
     with pytest.raises(RequestError, match=message):
         machine.publisher({"file_step": "split", "key": key, "execution": "one"})

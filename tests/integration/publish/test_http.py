@@ -54,7 +54,7 @@ def test_with_the_quota_used_up_a_call_waits_a_few_seconds_at_most_and_answers_4
 
 
 def test_respond_async_checks_everything_and_queues_it(publisher: Publisher) -> None:
-    sqs, queue = publisher.held.aws.client("sqs"), publisher.held.settings.publish_queue_url
+    sqs, queue = publisher.deps.aws.client("sqs"), publisher.deps.settings.publish_queue_url
     answer = publisher.http({"items": [TAG] * 12}, Prefer="respond-async")
     assert (answer["statusCode"], answer["body"]["status"]) == (202, "queued")
     assert len(set(answer["body"]["message_ids"])) == 12
@@ -66,13 +66,13 @@ def test_respond_async_checks_everything_and_queues_it(publisher: Publisher) -> 
 def test_respond_async_refuses_a_bad_event_before_anything_is_queued(publisher: Publisher) -> None:
     answer = publisher.http({"items": [TAG, {"entity": "tags", "action": "burn"}]}, Prefer="respond-async")
     assert answer["statusCode"] == 400
-    sqs, queue = publisher.held.aws.client("sqs"), publisher.held.settings.publish_queue_url
+    sqs, queue = publisher.deps.aws.client("sqs"), publisher.deps.settings.publish_queue_url
     assert "Messages" not in sqs.receive_message(QueueUrl=queue)
 
 
 def test_respond_async_without_a_queue_is_a_mistake_of_the_deployment(publisher: Publisher) -> None:
-    held = publisher.held
-    publisher.held = Dependencies(replace(held.settings, publish_queue_url=""), held.clock, held.aws)
+    held = publisher.deps
+    publisher.deps = Dependencies(replace(held.settings, publish_queue_url=""), held.clock, held.aws)
     assert publisher.http(TAG, Prefer="respond-async")["statusCode"] == 500
 
 

@@ -24,7 +24,7 @@ def titles(publisher: Publisher, title: str) -> int:
 
 def kill_after_answer(publisher: Publisher, monkeypatch: pytest.MonkeyPatch, call: object) -> None:
     """Publish, and end the process before the result is stored."""
-    dynamodb = publisher.held.aws.client("dynamodb")
+    dynamodb = publisher.deps.aws.client("dynamodb")
 
     def end(**_: object) -> None:
         raise Killed
@@ -122,7 +122,7 @@ def test_a_create_with_match_that_was_killed_before_it_was_sent_is_sent(
     publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call = {**LAMP, "match": "title"}
-    client = publisher.held.shops.open("default")
+    client = publisher.deps.shops.open("default")
 
     def end(*_: object, **__: object) -> None:
         raise Killed
@@ -153,7 +153,7 @@ def test_of_two_that_take_a_stopped_call_over_one_is_refused(
     call = {**LAMP, "match": "title"}
     kill_after_answer(publisher, monkeypatch, call)
     publisher.minutes_pass()
-    client = publisher.held.aws.client("dynamodb")
+    client = publisher.deps.aws.client("dynamodb")
     put = client.put_item
     second: list[Any] = []
 
@@ -183,7 +183,7 @@ def test_a_result_that_is_too_large_to_keep_is_kept_without_its_record(publisher
 def test_a_result_that_cannot_be_kept_still_reaches_the_caller(
     publisher: Publisher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = publisher.held.aws.client("dynamodb")
+    client = publisher.deps.aws.client("dynamodb")
 
     def refuse(**_: object) -> None:
         raise EndpointConnectionError(endpoint_url="https://dynamodb")

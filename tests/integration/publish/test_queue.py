@@ -99,8 +99,8 @@ def test_whose_request_arrives_last_does_not_matter(publisher: Publisher) -> Non
 
 def test_an_older_request_of_a_consumer_that_died_is_written_over(publisher: Publisher) -> None:
     variant = publisher.shop.store.ids("variants")[0]
-    client = publisher.held.aws.client("dynamodb")
-    newest = FieldVersions(publisher.held.settings.idempotency_table, client)
+    client = publisher.deps.aws.client("dynamodb")
+    newest = FieldVersions(publisher.deps.settings.idempotency_table, client)
     name = f"default variants {json.dumps({'id': str(variant)})}"
     newest.enter(
         name, {"stockLevel": FieldWrite(1, "message-1", 10)}, ["message-1"]
@@ -122,7 +122,7 @@ def test_a_newer_message_that_the_shop_refuses_does_not_stand_in_the_way(publish
 
 
 def test_messages_wait_in_the_queue_for_as_long_as_the_quota_asks(publisher: Publisher) -> None:
-    sqs, queue = publisher.held.aws.client("sqs"), publisher.held.settings.publish_queue_url
+    sqs, queue = publisher.deps.aws.client("sqs"), publisher.deps.settings.publish_queue_url
     for number in range(3):
         body = json.dumps(event("tags", "create", {"title": f"tag {number}"}))
         sqs.send_message(QueueUrl=queue, MessageBody=body)
@@ -156,8 +156,8 @@ def test_in_the_background_a_part_of_the_quota_is_left_to_others(publisher: Publ
 
 
 def test_waiting_for_the_quota_never_uses_a_message_up(publisher: Publisher) -> None:
-    sqs, queue = publisher.held.aws.client("sqs"), publisher.held.settings.publish_queue_url
-    publisher.held.pauses["default"] = publisher.held.clock.time() + 500
+    sqs, queue = publisher.deps.aws.client("sqs"), publisher.deps.settings.publish_queue_url
+    publisher.deps.pauses["default"] = publisher.deps.clock.time() + 500
     variant = publisher.shop.store.ids("variants")[0]
     often = message(7, stock(variant, 5), receipts=5)
 

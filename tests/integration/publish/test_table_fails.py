@@ -23,7 +23,7 @@ class AwsClients:
     """Clients of AWS of which some calls fail, once each."""
 
     def __init__(self, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._client = publisher.held.aws.client
+        self._client = publisher.deps.aws.client
         self._monkeypatch = monkeypatch
         self.left = 0
 
