@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from samtranslator.translator.transform import transform
 
+from connector.errors import RunInProgress
 from connector.settings import Settings
 from lightspeed import RateLimited, ServerError, TransportError
 from tests.local.deploy import template
+from webhook.scheduler import UNWRITTEN_SECONDS
 
 READ_BY_LIBRARIES = {
     "LOG_LEVEL",
@@ -72,13 +74,15 @@ def statements(resources: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, An
                     yield name, statement
 
 
-@pytest.mark.parametrize("function", ["SubscribeFunction", "PublishFunction"])
+@pytest.mark.parametrize(
+    "function", ["SubscribeFunction", "PublishFunction", "WebhookFunction", "WebhookTriggerFunction"]
+)
 def test_a_function_is_told_nothing_that_nobody_reads(function: str) -> None:
     assert environment_of(function) - READ_BY_LIBRARIES <= read_by_settings()
 
 
 def test_every_setting_is_told_to_a_function() -> None:
-    told = environment_of("SubscribeFunction") | environment_of("PublishFunction")
+    told = set().union(*map(environment_of, FUNCTIONS))
 
     assert read_by_settings() <= told
 
@@ -100,10 +104,11 @@ def test_no_role_has_rights_over_everything(monkeypatch: pytest.MonkeyPatch) -> 
         assert all("*" not in action for action in actions), f"{name}: {statement}"
 
 
-def test_a_message_stays_hidden_six_times_as_long_as_its_function_may_run() -> None:
-    queue = template()["Resources"]["PublishQueue"]["Properties"]
+@pytest.mark.parametrize(("kind", "function"), [("Publish", "PublishFunction"), ("Webhook", "WebhookTriggerFunction")])
+def test_a_message_stays_hidden_six_times_as_long_as_its_function_may_run(kind: str, function: str) -> None:
+    queue = template()["Resources"][f"{kind}Queue"]["Properties"]
 
-    assert queue["VisibilityTimeout"] >= 6 * FUNCTIONS["PublishFunction"]["Timeout"]
+    assert queue["VisibilityTimeout"] >= 6 * FUNCTIONS[function]["Timeout"]
 
 
 def test_sync_waits_for_an_invocation_longer_than_it_may_run() -> None:
@@ -118,7 +123,23 @@ def test_sync_retries_the_errors_that_may_pass_each_by_its_own_name() -> None:
 
     ours = {name for name in retried if "." not in name}
 
-    assert ours == {kind.__name__ for base in (TransportError, ServerError, RateLimited) for kind in family(base)}
+    passing = (TransportError, ServerError, RateLimited, RunInProgress)
+    assert ours == {kind.__name__ for base in passing for kind in family(base)}
+
+
+def test_a_tick_is_written_to_its_mark_before_it_can_be_dropped() -> None:
+    assert FUNCTIONS["WebhookTriggerFunction"]["Timeout"] < UNWRITTEN_SECONDS
+
+
+def test_the_webhook_route_has_a_throttle_of_its_own_and_no_authorizer() -> None:
+    api = template()["Resources"]["HttpApi"]["Properties"]
+    event = FUNCTIONS["WebhookFunction"]["Events"]["Webhook"]["Properties"]
+
+    assert event["Auth"] == {"Authorizer": "NONE"}
+    assert api["RouteSettings"][f"{event['Method']} {event['Path']}"] == {
+        "ThrottlingBurstLimit": 500,
+        "ThrottlingRateLimit": 200,
+    }
 
 
 def family(base: type[Exception]) -> Iterator[type[Exception]]:

@@ -21,7 +21,7 @@ from webhook.followers import Followers
 from webhook.scheduler import MarkChanged, RunScheduler
 
 OPENING = 1_795_413_600.0
-VISIBILITY_SECONDS = 30.0
+VISIBILITY_SECONDS = 60.0
 POLICY = Policy()
 SLACK_SECONDS = 2.0
 """Ticks are rounded up to whole seconds, and time passes between two calls."""
@@ -302,4 +302,6 @@ def test_one_captured_signature_with_ten_thousand_ids_costs_a_hundred_requests_a
     world.run_until(world.now + 600)
 
     asked = [one for one in world.runs.values() if one.run.event.get("mode") == "reconcile"]
-    assert sum(len(one.run.event["ids"]) for one in asked if not one.superseded) <= MOST_IDS
+    assert len(world.counts) <= 3
+    assert sum(len(one.run.event["ids"]) for one in asked if not one.superseded) <= MOST_IDS * len(world.counts)
+    assert len([one for one in world.runs.values() if one.key == "open-orders incremental"]) <= len(world.counts)
