@@ -69,7 +69,7 @@ def _create_route(
         IntegrationUri=_function_arn(operation[INTEGRATION]["uri"], arns),
         PayloadFormatVersion=operation[INTEGRATION]["payloadFormatVersion"],
     )
-    required = [name for scheme in operation.get("security", []) for name in scheme]
+    required = [name for scheme in operation.get("security", []) for name in scheme if name != "NONE"]
     guard = {"AuthorizationType": "CUSTOM", "AuthorizerId": authorizers[required[0]]} if required else {}
     target = f"integrations/{integration['IntegrationId']}"
     gateway.create_route(ApiId=api_id, RouteKey=route, Target=target, **guard)

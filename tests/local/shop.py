@@ -41,7 +41,7 @@ def start_shop(ends: ExitStack, folder: Path, port: int | None = None) -> Shop:
     port = choose_port(port, "shop", "SHOP_PORT") if port else 0
     log = folder / "shop.log"
     environ = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    child = start(ends, "shop", [sys.executable, "-m", "tests.shop", "--port", str(port)], environ, log)
+    child = start(ends, "shop", [sys.executable, "-m", "tests.shop", "--webhooks", "--port", str(port)], environ, log)
     wait_for_start(child, lambda: bool(_printed(log)))
     said = _printed(log)
     connection = {
