@@ -1,80 +1,179 @@
-"""Decide whether a request to the HTTP API carries the bearer token.
+"""Identify the caller of the HTTP API by its bearer token.
 
-Separate from the functions behind the API, so that it starts in a moment and may read one secret and nothing else.
+The authorizer refuses no call: the functions behind the API know which scope each route needs, and they answer 401 and
+403. It is a function of its own, so it starts quickly and can read one secret and nothing else.
 """
 
+from __future__ import annotations
+
+import hashlib
 import hmac
-import os
+import json
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
-MAX_AGE_SECONDS = 300.0
-"""Age at which the token is read again even if requests keep matching it: a withdrawn token ends here."""
+from connector.errors import SettingsError
+from connector.routes import SCOPES
+from connector.settings import Settings
+
+MAX_AGE_SECONDS = 30.0
+"""A withdrawn token is refused after this time."""
 
 MIN_AGE_SECONDS = 5.0
-"""A mismatch reads the token again, since it may have been rotated, but not sooner: guessing costs no calls."""
+"""An unknown token causes a new read of the secret, but not more often than this."""
+
+MAX_TOKEN_CHARACTERS = 128
+
+_LOGGER = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
 class Token:
-    """The token that requests must carry, read when needed and kept for some minutes.
+    """One token that is valid.
 
     Attributes:
-        read: Returns the token of this moment; surrounding white space does not count. `matches` lets its errors pass.
-        clock: Seconds that never run backwards.
+        name: Its name in the log; `default` for a secret that is one bare token.
+        scopes: What it may do.
+        digest: SHA-256 of the token.
     """
 
-    def __init__(self, read: Callable[[], str], clock: Callable[[], float] = time.monotonic) -> None:
-        self.read = read
-        self.clock = clock
-        self._value = b""
+    name: str
+    scopes: tuple[str, ...]
+    digest: bytes
+
+
+class Tokens:
+    """The tokens of the secret, read when they are needed and kept for some seconds."""
+
+    def __init__(self, read: Callable[[], str], clock: Callable[[], float]) -> None:
+        """Prepare; nothing is read yet.
+
+        Args:
+            read: Returns the text of the secret.
+            clock: Returns seconds that never run backwards.
+        """
+        self._read = read
+        self._clock = clock
+        self._tokens: tuple[Token, ...] = ()
         self._read_at: float | None = None
 
-    def matches(self, offered: str) -> bool:
-        """Compare in constant time. An empty token, offered or kept, matches nothing."""
+    def find(self, offered: str) -> Token | None:
+        """Return the token that a caller offers, or `None` if it is not valid.
+
+        Raises:
+            ValueError: The secret holds no tokens.
+            ClientError: The secret cannot be read.
+            BotoCoreError: Secrets Manager cannot be reached.
+        """
+        if not offered or len(offered) > MAX_TOKEN_CHARACTERS:
+            return None
         if self._age() >= MAX_AGE_SECONDS:
             self._refresh()
-        if self._equals(offered):
-            return True
-        if self._age() < MIN_AGE_SECONDS:
-            return False
-        self._refresh()
-        return self._equals(offered)
+        found = self._match(offered)
+        if found is None and self._age() >= MIN_AGE_SECONDS:
+            self._refresh()
+            found = self._match(offered)
+        return found
 
     def _age(self) -> float:
-        return float("inf") if self._read_at is None else self.clock() - self._read_at
+        return float("inf") if self._read_at is None else self._clock() - self._read_at
 
     def _refresh(self) -> None:
-        self._value = self.read().strip().encode()
-        self._read_at = self.clock()
+        self._tokens = parse_tokens(self._read())
+        self._read_at = self._clock()
 
-    def _equals(self, offered: str) -> bool:
-        return bool(self._value) and hmac.compare_digest(self._value, offered.encode())
+    def _match(self, offered: str) -> Token | None:
+        """Compare with every token in constant time."""
+        digest = _digest(offered)
+        found = None
+        for token in self._tokens:
+            if hmac.compare_digest(token.digest, digest):
+                found = token
+        return found
+
+
+def parse_tokens(text: str) -> tuple[Token, ...]:
+    """Return the tokens of a secret.
+
+    Args:
+        text: One bare token, which has every scope, or
+            `{"tokens": [{"name": "erp", "token": "…", "scopes": ["publish"]}, …]}`.
+
+    Raises:
+        ValueError: The text is neither; the message repeats no token.
+    """
+    text = text.strip()
+    if not text.startswith("{"):
+        return (Token("default", SCOPES, _digest(text)),) if text else ()
+    try:
+        rows = json.loads(text)["tokens"]
+        tokens = tuple(_token(row) for row in rows)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        reason = error.args[0] if type(error) is _SecretError else "it must be one token, or JSON with a list of tokens"
+        raise _SecretError(f"the secret of the API's tokens is wrong: {reason}") from None
+    if len({token.name for token in tokens}) < len(tokens):
+        raise _SecretError("the secret of the API's tokens is wrong: two tokens have the same name")
+    return tokens
+
+
+class _SecretError(ValueError):
+    """The secret cannot be used."""
+
+
+def _token(row: Mapping[str, Any]) -> Token:
+    name, token, scopes = row["name"], row["token"], row["scopes"]
+    if not isinstance(name, str) or not name:
+        raise _SecretError("every token needs a name")
+    if not isinstance(token, str) or not 16 <= len(token.strip()) <= MAX_TOKEN_CHARACTERS:
+        raise _SecretError(f"token {name} must have 16 to {MAX_TOKEN_CHARACTERS} characters")
+    if not isinstance(scopes, list) or not scopes or not set(scopes) <= set(SCOPES):
+        raise _SecretError(f"token {name} needs scopes, a list of {', '.join(SCOPES)}")
+    return Token(name, tuple(scopes), _digest(token.strip()))
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
 @cache
-def token() -> Token:
-    """The token behind `API_TOKEN_SECRET`, the name or ARN of a secret. Nothing is read yet."""
-    secret_id = os.environ["API_TOKEN_SECRET"]
+def tokens() -> Tokens:
+    """Return the tokens behind `API_TOKEN_SECRET`, the name or ARN of a secret. Nothing is read yet."""
+    secret_id = Settings.from_env(needs=("API_TOKEN_SECRET",)).api_token_secret
     # the HTTP API waits ten seconds for an authorizer
     config = Config(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
     client = boto3.client("secretsmanager", config=config)
-    return Token(lambda: str(client.get_secret_value(SecretId=secret_id)["SecretString"]))
+    return Tokens(lambda: str(client.get_secret_value(SecretId=secret_id)["SecretString"]), time.monotonic)
 
 
-def lambda_handler(event: dict[str, Any], context: object) -> dict[str, bool]:  # noqa: ARG001 Lambda calls with both
+def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 Lambda calls with both
     """Answer an HTTP API authorizer request, payload format 2.0, with a simple response.
 
     Args:
-        event: Carries `headers` with names in lower case; `authorization: Bearer <token>` is looked at.
+        event: Carries `headers` with names in lower case; `authorization: Bearer <token>` counts.
         context: Lambda's, not used.
 
     Returns:
-        `{"isAuthorized": bool}`; `false` is answered to the caller as 403.
+        `isAuthorized`, always true, and `context`: the `token`'s name and its `scopes`, separated by spaces. Both are
+        empty if the call has no valid token. `error` says why tokens could not be checked.
     """
-    scheme, _, offered = event.get("headers", {}).get("authorization", "").partition(" ")
-    return {"isAuthorized": scheme.lower() == "bearer" and token().matches(offered.strip())}
+    scheme, _, offered = (event.get("headers") or {}).get("authorization", "").partition(" ")
+    found, error = None, ""
+    if scheme.lower() == "bearer":
+        try:
+            found = tokens().find(offered.strip())
+        except ValueError as wrong:
+            _LOGGER.error("%s", wrong)
+            error = "the API's tokens cannot be checked: their secret is wrong"
+        except (ClientError, BotoCoreError, SettingsError) as refused:
+            _LOGGER.exception("the secret of the API's tokens cannot be read")
+            error = f"the API's tokens cannot be checked: {type(refused).__name__}"
+    caller = {"token": found.name if found else "", "scopes": " ".join(found.scopes) if found else "", "error": error}
+    return {"isAuthorized": True, "context": caller}

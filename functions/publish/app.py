@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from connector.observability import logged
 from connector.settings import Settings
 from publish.dependencies import Dependencies, wiring
 from publish.event import batch_items
 from publish.publisher import Publisher
 
 
+@logged
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """Answer a publish event with its result, a batch with one result each, messages with those to try again.
 

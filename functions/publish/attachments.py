@@ -91,7 +91,7 @@ class StreamedBody:
             found = file.client.get_object(Bucket=file.bucket, Key=file.key, IfMatch=file.etag)
             yield from found["Body"].iter_chunks(_PIECE_BYTES)
         except (ClientError, BotoCoreError) as error:
-            message = f"s3_key {file.key!r} could not be read: {error}"
+            message = f"s3_key {file.key!r:.100} could not be read: {error}"
             raise NotSent(message, method=self._request.method, path=self._request.path) from error
 
 
@@ -160,8 +160,8 @@ def _stored(key: object, client: Any, bucket: str) -> StoredFile:
         code = error.response["Error"]["Code"]
         if code not in _WRONG_KEY:
             raise
-        raise RequestError([f"s3_key {key!r} cannot be read from the bundle's bucket ({code})"]) from error
-    _check_size(f"s3_key {key!r}", head["ContentLength"])
+        raise RequestError([f"s3_key {key!r:.100} cannot be read from the bundle's bucket ({code})"]) from error
+    _check_size(f"s3_key {key!r:.100}", head["ContentLength"])
     return StoredFile(client, bucket, key, head["ContentLength"], head["ETag"], _PLACE + secrets.token_hex(16))
 
 

@@ -50,7 +50,7 @@ class InProgress(IdempotencyConflict):
 
     def __init__(self, key: str, retry_after_seconds: float) -> None:
         self.retry_after_seconds = max(1.0, retry_after_seconds)
-        super().__init__(f"the first call with idempotency key {key!r} is still running")
+        super().__init__(f"the first call with idempotency key {key!r:.100} is still running")
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Idempotency:
         try:
             self._layer.save_inprogress(data, self._milliseconds())
         except IdempotencyValidationError as error:
-            message = f"idempotency key {key!r} was used before with other content; nothing was sent"
+            message = f"idempotency key {key!r:.100} was used before with other content; nothing was sent"
             raise IdempotencyConflict(message) from error
         except IdempotencyItemAlreadyExistsError as error:
             before = error.old_data_record

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from connector.observability import logged
 from connector.settings import Settings
 from subscribe.checks import subscribe_request
 from subscribe.dependencies import wiring
 
 
+@logged
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """Answer a subscribe event with its result, or an HTTP call with its response.
 

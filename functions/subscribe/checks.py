@@ -83,5 +83,5 @@ def _incremental_errors(request: SubscribeRequest, endpoint: Endpoint) -> list[s
         try:
             format_time(parse_time(request.since))
         except (ValueError, OverflowError):
-            errors.append(f"since must be a time such as 2026-11-23T06:00:00Z, not {request.since!r}")
+            errors.append(f"since must be a time such as 2026-11-23T06:00:00Z, not {request.since!r:.100}")
     return errors

@@ -1,20 +1,19 @@
-"""The HTTP side of the subscribe function: reading calls only."""
+"""The HTTP routes of the subscribe function: everything that reads, and the start of runs."""
 
 from __future__ import annotations
 
 import functools
 import json
-import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from connector.errors import SettingsError, UnknownRun
-from connector.http import json_body, prefers_async, resolver, respond_json
+from connector.http import MAX_BODY_BYTES, answer, fits, json_body, prefers_async, resolver, respond_json
 from connector.problem_details import problem
 from connector.transform.routes import register as register_transform
-from lightspeed import CATALOGUE, PAGE_LIMIT, LightspeedError, RateLimited, get_entity
+from lightspeed import CATALOGUE, PAGE_LIMIT, LightspeedError, RateLimited, SystemClock, get_entity
 from lightspeed.catalogue.describe import describe
 from lightspeed.connection_check import check, diagnosis
 from subscribe.checks import subscribe_request
@@ -23,31 +22,34 @@ from subscribe.storage.bucket import run_key
 from subscribe.sync.run import NOTED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from subscribe.dependencies import Dependencies
+    from subscribe.sync.run import Result
 
 ANSWER_SECONDS = 22.0
-"""How long a call may take before its run goes on in the state machine; API Gateway gives up at 30."""
+"""How long a call may read before its run goes on in the state machine. API Gateway gives up at 30 s."""
 
-_DATA_BYTES = 4 * 1024 * 1024
+_RESERVED_BYTES = 20_000
+"""What an answer's body holds besides `objects` and `data`, at most."""
+
 _FAILED = ("FAILED", "TIMED_OUT", "ABORTED")
 
 
 def respond(event: dict[str, Any], context: Any, held: Dependencies) -> dict[str, Any]:
     """Answer one HTTP call."""
-    app = _routes()
-    app.context.update(held=held, run_id=context.aws_request_id)
-    return app.resolve(event, context)
+    return answer(_routes(), event, context, held=held, run_id=context.aws_request_id)
 
 
 @functools.cache
 def _routes() -> APIGatewayHttpResolver:
     app = resolver()
     app.get("/entities")(lambda: respond_json(200, {"entities": [describe(row) for row in CATALOGUE.values()]}))
-    app.get("/entities/.+")(lambda: respond_json(200, describe(get_entity(_after(app, "/entities/")))))
-    app.get("/connections/.+")(lambda: _check(app, _after(app, "/connections/")))
-    app.get("/runs/.+")(lambda: _run(_held(app), _after(app, "/runs/")))
-    register_transform(app, lambda: _held(app).library)
+    app.get("/entities/.+")(lambda: _entity(app))
+    app.get("/connections/<name>")(lambda name: _check(_held(app), unquote(name)))
+    app.get("/runs/<run_id>")(lambda run_id: _run(_held(app), unquote(run_id)))
     app.post("/subscribe")(lambda: _subscribe(app))
+    register_transform(app, lambda: _held(app).library)
     return app
 
 
@@ -56,12 +58,14 @@ def _held(app: APIGatewayHttpResolver) -> Dependencies:
     return held
 
 
-def _after(app: APIGatewayHttpResolver, prefix: str) -> str:
-    return unquote(app.current_event.path.partition(prefix)[2])
+def _entity(app: APIGatewayHttpResolver) -> Response[Any]:
+    """Answer what an entity can do; a pattern of the router takes no slash, and names of entities have one."""
+    name = unquote(app.current_event.path.partition("/entities/")[2])
+    return respond_json(200, describe(get_entity(name)))
 
 
-def _check(app: APIGatewayHttpResolver, name: str) -> Response[Any]:
-    client = _held(app).shops.open(name, fresh=True, remaining_seconds=_deadline())
+def _check(held: Dependencies, name: str) -> Response[Any]:
+    client = held.shops.open(name, fresh=True, remaining_seconds=_deadline())
     try:
         report = check(client)
     except LightspeedError as error:
@@ -88,20 +92,36 @@ def _subscribe(app: APIGatewayHttpResolver) -> Response[Any]:
             wait = result.body["resume_after_seconds"]
             raise RateLimited(message, method="POST", path="/subscribe", retry_after_seconds=max(1, wait))
         return _carry_on(held, request, result.body)
-    data = _data(held, result.body["objects"])
-    body = json.dumps(result.body, ensure_ascii=False, separators=(",", ":"))
-    return respond_json(200, f'{body[:-1]},"data":{data if result.single and data else f"[{data}]"}}}')
+    return respond_json(200, _complete(held, result))
 
 
-def _data(held: Dependencies, objects: list[str]) -> str:
-    """Return the first page of what was landed as JSON text, comma-separated, as far as it fits an answer."""
-    records, size = [], 0
-    for text in held.bucket.first_records(objects[0], PAGE_LIMIT) if objects else ():
-        size += len(text)
-        if size > _DATA_BYTES:
-            break
-        records.append(text.decode())
-    return ",".join(records)
+def _complete(held: Dependencies, result: Result) -> str:
+    """Return a complete run's result with its first page, as far as it fits into an answer."""
+    body, objects = result.body, result.body["objects"]
+    if not fits(json.dumps(objects)):
+        body = {**body, "objects": [], "objects_omitted": f"the manifest lists all {len(objects)} objects"}
+    room = MAX_BODY_BYTES - _RESERVED_BYTES - len(json.dumps(body).encode())
+    records, more = _first_page(held, objects, room)
+    if more:
+        place = f"s3://{held.settings.bucket}/{objects[0]}"
+        body = {
+            **body,
+            "data_omitted": f"only {len(records)} of {body['records']} records fit here; all are in {place}",
+        }
+    data = (records or ["null"])[0] if result.single and objects else f"[{','.join(records)}]"
+    return f'{json.dumps(body, ensure_ascii=False, separators=(",", ":"))[:-1]},"data":{data}}}'
+
+
+def _first_page(held: Dependencies, objects: list[str], room: int) -> tuple[list[str], bool]:
+    """Return the first stored records as JSON texts, and whether the size limit left some of the page out."""
+    records: list[str] = []
+    for stored in held.bucket.first_records(objects[0], PAGE_LIMIT) if objects else ():
+        text = stored.decode()
+        room -= max(len(stored), len(json.dumps(text, ensure_ascii=False).encode()) * 4 // 5)
+        if room < 0:
+            return records, True
+        records.append(text)
+    return records, False
 
 
 def _carry_on(held: Dependencies, request: SubscribeRequest, body: dict[str, Any]) -> Response[Any]:
@@ -122,7 +142,7 @@ def _carry_on(held: Dependencies, request: SubscribeRequest, body: dict[str, Any
 
 def _run(held: Dependencies, run_id: str) -> Response[Any]:
     if not RUN_ID.fullmatch(run_id):
-        raise UnknownRun(f"unknown run {run_id!r}: a run_id holds up to 80 letters, digits and . _ = -")
+        raise UnknownRun(f"unknown run {run_id!r:.100}: a run_id holds up to 80 letters, digits and . _ = -")
     found = held.bucket.read_json(run_key(run_id))
     note: dict[str, Any] = found[0] if found is not None else {"run_id": run_id}
     for inner in {"cursor", *NOTED} - {"started"}:
@@ -130,7 +150,7 @@ def _run(held: Dependencies, run_id: str) -> Response[Any]:
     if note.get("status") != "complete":
         execution = _execution(held, run_id)
         if execution is None and found is None:
-            raise UnknownRun(f"unknown run {run_id!r}: no such execution, and no result of one")
+            raise UnknownRun(f"unknown run {run_id!r:.100}: no such execution, and no result of one")
         note["status"] = "running"
         if execution is not None and execution["status"] in _FAILED:
             note |= {"status": "failed", "error": execution.get("error"), "cause": execution.get("cause")}
@@ -155,6 +175,7 @@ def _running(execution: dict[str, Any] | None) -> bool:
     return execution is not None and execution["status"] == "RUNNING"
 
 
-def _deadline() -> Any:
-    end = time.monotonic() + ANSWER_SECONDS
-    return lambda: end - time.monotonic()
+def _deadline() -> Callable[[], float]:
+    clock = SystemClock()
+    end = clock.monotonic() + ANSWER_SECONDS
+    return lambda: end - clock.monotonic()

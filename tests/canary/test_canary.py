@@ -110,7 +110,7 @@ def functions(aws: AwsClients, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("SYNC_STATE_MACHINE_ARN", machine["stateMachineArn"])
     aws.client("secretsmanager").create_secret(Name=f"{bundle.bucket}-token", SecretString=TOKEN)
     monkeypatch.setenv("API_TOKEN_SECRET", f"{bundle.bucket}-token")
-    authorizer.app.token.cache_clear()
+    authorizer.app.tokens.cache_clear()
     return bundle
 
 

@@ -1,7 +1,13 @@
-"""The HTTP API lets in who shows the token, and nobody else."""
+"""Who may call the deployed HTTP API, over real HTTP."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+import requests
 
+from authorizer.app import MAX_AGE_SECONDS
 from tests.local.stack import Stack
 
 pytestmark = pytest.mark.e2e
@@ -12,18 +18,69 @@ ROUTES = [
     ("GET", "/connections/default"),
     ("GET", "/runs/some-run"),
     ("POST", "/subscribe"),
+    ("POST", "/transform"),
     ("POST", "/publish"),
 ]
+READER, WRITER = "reader-0123456789", "writer-0123456789"
 
 
+def problem(answer: requests.Response, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-request-id"]
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+@pytest.mark.parametrize("token", ["", "wrong"])
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_a_call_without_a_token_is_unauthorized(stack: Stack, method: str, path: str) -> None:
-    assert stack.http(method, path, {} if method == "POST" else None, token="").status_code == 401
+def test_a_call_without_a_valid_token_is_401(stack: Stack, method: str, path: str, token: str) -> None:
+    answer = stack.http(method, path, {} if method == "POST" else None, token=token)
+
+    problem(answer, 401)
+    assert answer.headers["www-authenticate"].startswith("Bearer ")
 
 
-@pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_a_call_with_a_wrong_token_is_forbidden(stack: Stack, method: str, path: str) -> None:
-    assert stack.http(method, path, {} if method == "POST" else None, token="wrong").status_code == 403
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/", 404), ("POST", "/nope", 404), ("GET", "/publish", 405), ("DELETE", "/entities/orders", 405)],
+)
+def test_a_path_or_method_that_is_not_there_needs_no_token(stack: Stack, method: str, path: str, status: int) -> None:
+    answer = stack.http(method, path, token="")
+
+    problem(answer, status)
+    assert answer.headers.get("allow") == {"/publish": "POST", "/entities/orders": "GET"}.get(path)
+
+
+@pytest.fixture
+def two_tokens(stack: Stack) -> Iterator[None]:
+    """Let two tokens be valid besides the one that every other test uses."""
+    rows = [
+        {"name": "default", "token": stack.token, "scopes": ["admin"]},
+        {"name": "reader", "token": READER, "scopes": ["read"]},
+        {"name": "writer", "token": WRITER, "scopes": ["publish"]},
+    ]
+    secret = stack.outputs["ApiTokenSecretArn"]
+    before = stack.token
+    stack.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=json.dumps({"tokens": rows}))
+    yield
+    stack.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=before)
+
+
+@pytest.mark.usefixtures("two_tokens")
+def test_a_token_may_do_what_its_scopes_say_and_is_refused_once_withdrawn(
+    stack: Stack, eventually: Callable[..., Any]
+) -> None:
+    eventually(lambda: stack.http("GET", "/entities", token=READER).status_code == 200)
+    assert problem(stack.http("POST", "/publish", {}, token=READER), 403)["scope"] == "publish"
+    assert problem(stack.http("POST", "/subscribe", {}, token=READER), 403)["scope"] == "admin"
+    assert problem(stack.http("GET", "/entities", token=WRITER), 403)["scope"] == "read"
+    problem(stack.http("POST", "/publish", {}, token=WRITER), 400)
+
+    secret = stack.outputs["ApiTokenSecretArn"]
+    stack.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=stack.token)
+
+    eventually(lambda: stack.http("GET", "/entities", token=READER).status_code == 401, MAX_AGE_SECONDS + 10)
 
 
 def test_the_catalogue_names_its_entities(stack: Stack) -> None:

@@ -8,6 +8,7 @@ import pytest
 from samtranslator.translator.transform import transform
 
 from connector.errors import RunInProgress
+from connector.routes import ROUTES
 from connector.settings import Settings
 from lightspeed import RateLimited, ServerError, TransportError
 from tests.local.deploy import template
@@ -74,9 +75,7 @@ def statements(resources: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, An
                     yield name, statement
 
 
-@pytest.mark.parametrize(
-    "function", ["SubscribeFunction", "PublishFunction", "WebhookFunction", "WebhookTriggerFunction"]
-)
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_is_told_nothing_that_nobody_reads(function: str) -> None:
     assert environment_of(function) - READ_BY_LIBRARIES <= read_by_settings()
 
@@ -85,6 +84,37 @@ def test_every_setting_is_told_to_a_function() -> None:
     told = set().union(*map(environment_of, FUNCTIONS))
 
     assert read_by_settings() <= told
+
+
+def test_the_template_has_exactly_the_routes_that_the_functions_know() -> None:
+    events = [
+        (name, event["Properties"])
+        for name, function in FUNCTIONS.items()
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "HttpApi" and "Path" in event["Properties"]
+    ]
+    open_routes = {route for route in ROUTES if route.scope is None}
+
+    assert {(event["Method"], event["Path"]) for _, event in events} == {(r.method, r.path) for r in ROUTES}
+    without_token = [(e["Method"], e["Path"]) for _, e in events if e.get("Auth") == {"Authorizer": "NONE"}]
+    assert set(without_token) == {(route.method, route.path) for route in open_routes}
+
+
+def test_what_no_route_takes_goes_to_a_function_without_a_token() -> None:
+    (event,) = [
+        event["Properties"]
+        for function in FUNCTIONS.values()
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "HttpApi" and "Path" not in event["Properties"]
+    ]
+
+    assert event["Auth"] == {"Authorizer": "NONE"}
+
+
+def test_the_authorizers_answer_is_never_kept() -> None:
+    auth = template()["Resources"]["HttpApi"]["Properties"]["Auth"]
+
+    assert auth["Authorizers"][auth["DefaultAuthorizer"]]["Identity"]["ReauthorizeEvery"] == 0
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

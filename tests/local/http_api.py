@@ -14,6 +14,8 @@ from tests.local.emulator import Emulator
 
 INTEGRATION = "x-amazon-apigateway-integration"
 AUTHORIZER = "x-amazon-apigateway-authorizer"
+DEFAULT = "$default"
+METHODS = {"x-amazon-apigateway-any-method": "ANY"}
 FUNCTION_REFERENCE = re.compile(r"\$\{(\w+)\.Arn\}")
 
 
@@ -34,10 +36,12 @@ def serve(emulator: Emulator, stack_name: str) -> str:
     authorizers = {
         name: _create_authorizer(gateway, api_id, name, scheme[AUTHORIZER], arns)
         for name, scheme in body["components"]["securitySchemes"].items()
+        if AUTHORIZER in scheme
     }
     for path, operations in body["paths"].items():
         for verb, operation in operations.items():
-            _create_route(gateway, api_id, f"{verb.upper()} {path}", operation, authorizers, arns)
+            route = path if path == DEFAULT else f"{METHODS.get(verb, verb.upper())} {path}"
+            _create_route(gateway, api_id, route, operation, authorizers, arns)
     return f"{emulator.endpoint}/_aws/execute-api/{api_id}/$default"
 
 
@@ -69,7 +73,7 @@ def _create_route(
         IntegrationUri=_function_arn(operation[INTEGRATION]["uri"], arns),
         PayloadFormatVersion=operation[INTEGRATION]["payloadFormatVersion"],
     )
-    required = [name for scheme in operation.get("security", []) for name in scheme if name != "NONE"]
+    required = [name for scheme in operation.get("security", []) for name in scheme if name in authorizers]
     guard = {"AuthorizationType": "CUSTOM", "AuthorizerId": authorizers[required[0]]} if required else {}
     target = f"integrations/{integration['IntegrationId']}"
     gateway.create_route(ApiId=api_id, RouteKey=route, Target=target, **guard)

@@ -58,7 +58,7 @@ def step(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     steps = {"split": split, "work": work, "join": join}
     name = event.get("file_step")
     if name not in steps:
-        raise RequestError([f"file_step must be one of {', '.join(steps)}, not {name!r}"])
+        raise RequestError([f"file_step must be one of {', '.join(steps)}, not {name!r:.100}"])
     return steps[name](event, publisher)
 
 
@@ -78,7 +78,7 @@ def split(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     """
     key, execution = str(event.get("key", "")), str(event.get("execution", ""))
     if not key.startswith(INBOX) or not key.endswith((".jsonl", ".jsonl.gz")):
-        raise RequestError([f"key must be {INBOX}….jsonl or {INBOX}….jsonl.gz, not {key!r}"])
+        raise RequestError([f"key must be {INBOX}….jsonl or {INBOX}….jsonl.gz, not {key!r:.100}"])
     s3, bucket = publisher.deps.aws.client("s3"), publisher.deps.settings.bucket
     try:
         found = s3.get_object(Bucket=bucket, Key=key)

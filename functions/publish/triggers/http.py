@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from connector.errors import RequestError, SettingsError
-from connector.http import json_body, prefers_async, resolver, respond_json
+from connector.http import answer, json_body, prefers_async, resolver, respond_json
 from publish.event import batch_items, publish_request
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ _MESSAGES_AT_ONCE = 10
 
 def respond(event: dict[str, Any], context: Any, publisher: Publisher) -> dict[str, Any]:
     """Answer one HTTP call."""
-    app = _routes()
-    app.context.update(publisher=publisher)
-    return app.resolve(event, context)
+    return answer(_routes(), event, context, publisher=publisher)
 
 
 def deadline(clock: Clock) -> Callable[[], float]:
@@ -71,11 +69,11 @@ def _queue(events: list[object], publisher: Publisher) -> Response[Any]:
             {"Id": str(number), "MessageBody": json.dumps(event, ensure_ascii=False)}
             for number, event in enumerate(events[start : start + _MESSAGES_AT_ONCE])
         ]
-        answer = sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
-        if answer.get("Failed"):
-            queued = len(message_ids) + len(answer.get("Successful", ()))
+        sent = sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
+        if sent.get("Failed"):
+            queued = len(message_ids) + len(sent.get("Successful", ()))
             raise RequestError(
-                [f"only {queued} of {len(events)} items could be queued: {answer['Failed'][0]['Message']}"]
+                [f"only {queued} of {len(events)} items could be queued: {sent['Failed'][0]['Message']}"]
             )
-        message_ids += [found["MessageId"] for found in answer["Successful"]]
+        message_ids += [found["MessageId"] for found in sent["Successful"]]
     return respond_json(202, {"status": "queued", "message_ids": message_ids})

@@ -45,7 +45,7 @@ class TransformError(ConnectorError):
         self.expression = expression
         self.position = position
         where = f" at position {position}" if position >= 0 else ""
-        super().__init__(f"{message}{where} in the transformer {expression!r:.200}")
+        super().__init__(f"{message}{where} in the transformer {expression!r:.100}")
 
 
 class UnknownConnection(ConnectorError):
@@ -57,7 +57,7 @@ class UnknownConnection(ConnectorError):
 
     def __init__(self, name: str, secret_id: str) -> None:
         self.name = name
-        super().__init__(f"unknown connection {name!r}: there is no secret {secret_id!r}")
+        super().__init__(f"unknown connection {name!r:.100}: there is no secret {secret_id!r:.100}")
 
 
 class UnknownRun(ConnectorError):
@@ -73,7 +73,9 @@ class RunInProgress(ConnectorError):
 
     def __init__(self, subscription: str, run_id: str, until: str) -> None:
         self.run_id = run_id
-        super().__init__(f"run {run_id} of subscription {subscription!r} is under way, and is waited for until {until}")
+        super().__init__(
+            f"run {run_id} of subscription {subscription!r:.100} is under way, and is waited for until {until}"
+        )
 
 
 class IdempotencyConflict(ConnectorError):

@@ -1,9 +1,12 @@
-"""HTTP calls in and out, in the form of API Gateway's payload 2.0; errors leave as problems."""
+"""HTTP calls in and out, as API Gateway's payload 2.0 carries them: access, errors, compression, limits."""
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
@@ -11,51 +14,67 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from connector.errors import ConnectorError, RequestError
 from connector.observability import logger
-from connector.problem_details import problem
+from connector.problem_details import HttpProblem, problem
+from connector.routes import SCOPES, allowed_methods, find_route
 from connector.validation import parse_json
 from lightspeed import LightspeedError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_BODY_BYTES = 5_000_000
+"""The largest body of an answer. Lambda takes 6,291,556 bytes in all, and JSON's escapes add about a fifth."""
+
+MAX_REQUEST_BYTES = 4_500_000
+"""The largest body of a call. As base64 it just fits into what Lambda takes."""
+
+ANSWER_WITHIN_SECONDS = 26.0
+"""A call is answered after this time even if a route still waits. API Gateway gives up at 30 s, cold start included."""
+
+_MAX_ENCODED_BYTES = 6_290_000
+_MIN_GZIP_BYTES = 1_000
+
 
 def resolver() -> APIGatewayHttpResolver:
-    """Return a resolver that answers every error of ours as `application/problem+json`."""
+    """Return a resolver that checks the caller's scope and answers every error as `application/problem+json`."""
     app = APIGatewayHttpResolver()
-
-    def _problem(error: Exception) -> Response[Any]:
-        status, headers, body = problem(error)
-        return respond_json(status, body, headers)
-
-    def _no_route(_: Exception) -> Response[Any]:
-        path = app.current_event.path
-        body = {
-            "type": "urn:lightspeed-connector:problem:no-route",
-            "title": "No route",
-            "status": 404,
-            "detail": f"there is no {app.current_event.http_method} {path}",
-        }
-        return respond_json(404, body, {"Content-Type": "application/problem+json"})
 
     def _aws(error: Exception) -> Response[Any]:
         logger().exception("AWS refused a call")
-        body = {
-            "type": "urn:lightspeed-connector:problem:aws-refused",
-            "title": "AWS refused",
-            "status": 500,
-            "detail": f"{_aws_reason(error)}: check the functions' environment and roles",
-        }
-        return respond_json(500, body, {"Content-Type": "application/problem+json"})
+        return respond_problem(error)
 
-    app.exception_handler([LightspeedError, ConnectorError])(_problem)
+    def _unexpected(error: Exception) -> Response[Any]:
+        logger().exception("unexpected error")
+        detail = f"unexpected {type(error).__name__}; the log has the details"
+        return respond_problem(HttpProblem(500, "internal-error", detail))
+
+    def _no_route(_: Exception) -> Response[Any]:
+        return respond_problem(_no_such_route(app.current_event.http_method.upper(), app.current_event.path))
+
+    app.exception_handler(Exception)(_unexpected)
+    app.exception_handler([LightspeedError, ConnectorError])(respond_problem)
     app.exception_handler([ClientError, BotoCoreError, GetParameterError])(_aws)
     app.not_found(_no_route)
+    app.use([_check_call, _in_time])
     return app
 
 
-def _aws_reason(error: BaseException) -> str:
-    """Return which call AWS refused and its code; its message may tell more than a caller should see."""
-    if isinstance(error, ClientError):
-        return f"AWS answered {error.operation_name} with {error.response['Error']['Code']}"
-    cause = error.__cause__ or error.__context__
-    return _aws_reason(cause) if cause is not None else type(error).__name__
+def answer(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any, **collaborators: object) -> dict[str, Any]:
+    """Answer one HTTP call.
+
+    Args:
+        app: The function's resolver.
+        event: API Gateway's event, payload 2.0.
+        context: Lambda's.
+        **collaborators: What the routes find in `app.context`.
+
+    Returns:
+        API Gateway's answer. It carries `X-Request-Id`, and the log lines carry the same `request_id`.
+    """
+    request_id = str(event["requestContext"].get("requestId") or context.aws_request_id)
+    logger().append_keys(request_id=request_id)
+    app.context.update(collaborators)
+    return _finished(app.resolve(event, context), event, request_id)
 
 
 def respond_json(status: int, body: object, headers: dict[str, str] | None = None) -> Response[Any]:
@@ -66,19 +85,121 @@ def respond_json(status: int, body: object, headers: dict[str, str] | None = Non
     return Response(status_code=status, content_type=content_type, body=text, headers=headers)
 
 
+def respond_problem(error: Exception) -> Response[Any]:
+    """Return the `application/problem+json` that an error means."""
+    status, headers, body = problem(error)
+    return respond_json(status, body, headers)
+
+
+def fits(text: str) -> bool:
+    """Return whether text can be the body of an answer, also after Lambda has escaped it."""
+    return len(text.encode()) <= MAX_BODY_BYTES and len(json.dumps(text, ensure_ascii=False).encode()) <= (
+        _MAX_ENCODED_BYTES
+    )
+
+
 def json_body(app: APIGatewayHttpResolver) -> Any:
     """Return the call's JSON body.
 
     Raises:
-        RequestError: It is missing, no JSON, or nested too deep.
+        RequestError: The body is empty, no JSON, or nested too deep.
+        HttpProblem: The body is too large, or its content type is not JSON.
     """
+    event = app.current_event
+    size = len(event.body or "") * 3 // 4 if event.is_base64_encoded else len((event.body or "").encode())
+    if size > MAX_REQUEST_BYTES:
+        advice = "put many records into a file under publish/in/, and an attachment under publish/files/ (s3_key)"
+        raise HttpProblem(413, "too-large", f"the body has {size:,} bytes, at most {MAX_REQUEST_BYTES:,}; {advice}")
+    media_type = (event.headers.get("content-type") or "").partition(";")[0].strip().lower()
+    if media_type and media_type != "application/json" and not media_type.endswith("+json"):
+        detail = f"the body must be JSON: send Content-Type: application/json, not {media_type!r:.100}"
+        raise HttpProblem(415, "unsupported-media-type", detail, {"Accept-Post": "application/json"})
     try:
-        return parse_json(app.current_event.decoded_body or "")
+        text = event.decoded_body or ""
+        if not text.strip():
+            raise RequestError(["the body is empty"])
+        return parse_json(text)
     except ValueError as error:
         raise RequestError([f"the body must be a JSON object: {error}"]) from None
 
 
 def prefers_async(app: APIGatewayHttpResolver) -> bool:
-    """Whether the call asks for 202 at once, by `Prefer: respond-async`."""
-    wishes = app.current_event.headers.get("prefer", "")
-    return "respond-async" in [wish.split(";")[0].strip().lower() for wish in wishes.split(",")]
+    """Return whether the call asks for 202 at once, by `Prefer: respond-async`."""
+    preferences = app.current_event.headers.get("prefer", "")
+    return "respond-async" in [preference.split(";")[0].strip().lower() for preference in preferences.split(",")]
+
+
+def _check_call(app: APIGatewayHttpResolver, next_middleware: Callable[..., Any]) -> Any:
+    """Refuse a call of an unknown route, without a valid token, or without the route's scope."""
+    event = app.current_event
+    route = find_route(event.http_method.upper(), event.path)
+    if route is None:
+        raise _no_such_route(event.http_method.upper(), event.path)
+    if route.scope is not None:
+        _check_scope(route.scope, event.raw_event["requestContext"].get("authorizer") or {})
+    return next_middleware(app)
+
+
+def _check_scope(needed: str, authorizer: dict[str, Any]) -> None:
+    """Check what the authorizer found out about the caller; an IAM policy decides about a signed call by itself."""
+    if authorizer.get("iam"):
+        return
+    caller = authorizer.get("lambda") or {}
+    if caller.get("error"):
+        raise HttpProblem(503, "tokens-unavailable", str(caller["error"]), {"Retry-After": "5"})
+    if not caller.get("token"):
+        detail = "send Authorization: Bearer <token> with a token that is valid"
+        raise HttpProblem(401, "not-authenticated", detail, {"WWW-Authenticate": 'Bearer realm="lightspeed-connector"'})
+    logger().append_keys(token=caller["token"])
+    scopes = str(caller.get("scopes") or "").split()
+    if needed not in scopes and SCOPES[-1] not in scopes:
+        has = ", ".join(scopes) or "none"
+        detail = f"this call needs the scope {needed}; the token {caller['token']!r:.100} has: {has}"
+        challenge = f'Bearer realm="lightspeed-connector", error="insufficient_scope", scope="{needed}"'
+        raise HttpProblem(403, "missing-scope", detail, {"WWW-Authenticate": challenge}, scope=needed)
+
+
+def _in_time(app: APIGatewayHttpResolver, next_middleware: Callable[..., Any]) -> Any:
+    """Run the route, and answer 504 if it takes too long: a shop or a service may send one byte a second."""
+    pool = ThreadPoolExecutor(max_workers=1)
+    route = pool.submit(next_middleware, app)
+    pool.shutdown(wait=False)
+    try:
+        return route.result(timeout=ANSWER_WITHIN_SECONDS)
+    except TimeoutError:
+        if route.done():
+            raise
+        detail = (
+            f"no answer within {ANSWER_WITHIN_SECONDS:.0f} s; the work may still finish: ask again before repeating it"
+        )
+        raise HttpProblem(504, "too-slow", detail, {"Retry-After": "5"}) from None
+
+
+def _no_such_route(method: str, path: str) -> HttpProblem:
+    allowed = allowed_methods(path)
+    call = f"there is no {method:.20} {path:.100}"
+    if not allowed:
+        return HttpProblem(404, "no-route", call)
+    detail = f"{call}; this path answers {', '.join(allowed)}"
+    return HttpProblem(405, "method-not-allowed", detail, {"Allow": ", ".join(allowed)})
+
+
+def _finished(found: dict[str, Any], event: dict[str, Any], request_id: str) -> dict[str, Any]:
+    """Return an answer with its request id, within the size limit, and compressed if the caller takes gzip."""
+    headers = {**found["headers"], "X-Request-Id": request_id}
+    if found["isBase64Encoded"]:
+        return {**found, "headers": headers}
+    text = found["body"] or ""
+    if not fits(text):
+        detail = f"the answer is larger than {MAX_BODY_BYTES:,} bytes; ask for less at once"
+        status, more, body = problem(HttpProblem(413, "answer-too-large", detail))
+        text = json.dumps(body)
+        found = {**found, "statusCode": status, "body": text}
+        headers |= more
+    raw = text.encode()
+    accepted = (event.get("headers") or {}).get("accept-encoding", "")
+    if len(raw) < _MIN_GZIP_BYTES or "gzip" not in accepted:
+        return {**found, "headers": headers}
+    headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    body_text = base64.b64encode(gzip.compress(raw, 6, mtime=0)).decode()
+    return {**found, "headers": headers, "body": body_text, "isBase64Encoded": True}

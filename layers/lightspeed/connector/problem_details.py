@@ -1,10 +1,12 @@
-"""Errors as `application/problem+json`: one table from error type to HTTP status, nothing else decides."""
+"""Errors as `application/problem+json`: one table maps error types to HTTP statuses."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from typing import Any
+
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from connector import errors as own
 from lightspeed import errors as shop
@@ -48,28 +50,90 @@ HINTS: Mapping[type[Exception], str] = {
     "inactive there.",
 }
 
+_MAX_TEXT = 2_000
+"""Characters of one text in a problem. Messages cut what they quote; this bounds how many there are."""
+
+_BUSY = ("SlowDown", "RequestTimeout", "TooManyRequestsException", "ThrottledException", "RequestLimitExceeded")
+
+
+class HttpProblem(own.ConnectorError):
+    """A problem of the HTTP call itself; it is never raised by a direct invocation.
+
+    Attributes:
+        status: The HTTP status.
+        kind: The last part of the problem's type.
+        headers: Headers that the status asks for, such as `Allow`.
+        facts: Further members of the problem.
+    """
+
+    def __init__(
+        self, status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None, **facts: object
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.headers = dict(headers or {})
+        self.facts = facts
+
 
 def problem(error: Exception) -> tuple[int, dict[str, str], dict[str, Any]]:
     """Return status, headers and body of the problem that an error means.
 
     Args:
-        error: Of the `lightspeed` or `connector` tree; any other is a bug and should not come here.
+        error: An error of the `lightspeed` or `connector` tree, or of an AWS call.
     """
+    headers = {"Content-Type": "application/problem+json"}
+    if isinstance(error, HttpProblem):
+        return error.status, headers | error.headers, _members(error.status, error.kind, str(error)) | error.facts
+    if not isinstance(error, shop.LightspeedError | own.ConnectorError):
+        return _aws_problem(error, headers)
     status, name = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
     if (isinstance(error, shop.AnswerLost) and error.timed_out) or getattr(error, "status", None) == 504:
         status = 504
     hint = next((HINTS[kind] for kind in type(error).__mro__ if kind in HINTS), "")
-    body: dict[str, Any] = {
-        "type": f"urn:lightspeed-connector:problem:{name}",
-        "title": name.replace("-", " ").capitalize(),
-        "status": status,
-        "detail": f"{error} {hint}".rstrip(),
-    }
+    body = _members(status, name, f"{_cut(str(error))} {hint}".rstrip())
     for fact in ("entity", "operation", "nearest", "supported", "errors"):
         value = getattr(error, fact, None)
         if value:
-            body[fact] = list(value) if isinstance(value, tuple) else value
-    headers = {"Content-Type": "application/problem+json"}
+            body[fact] = [_cut(one) for one in value] if isinstance(value, tuple) else value[:100]
     if isinstance(error, shop.RateLimited):
         headers["Retry-After"] = str(math.ceil(error.retry_after_seconds))
+    elif status == 503:
+        headers["Retry-After"] = "5"
     return status, headers, body
+
+
+def _aws_problem(error: Exception, headers: dict[str, str]) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """Return 503 for an error that may be gone at the next call, and 500 for any other."""
+    reason = _aws_reason(error)
+    if _passes(error):
+        body = _members(503, "aws-unavailable", f"{reason}: AWS is in trouble; try again")
+        return 503, {**headers, "Retry-After": "5"}, body
+    return 500, headers, _members(500, "aws-refused", f"{reason}: check the functions' environment and roles")
+
+
+def _members(status: int, kind: str, detail: str) -> dict[str, Any]:
+    title = kind.replace("-", " ").capitalize().replace("Aws", "AWS")
+    return {"type": f"urn:lightspeed-connector:problem:{kind}", "title": title, "status": status, "detail": detail}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…"
+
+
+def _passes(error: BaseException) -> bool:
+    """Return whether an error of AWS may be gone in a moment: throttled, failed inside, or not reached."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        code = error.response["Error"]["Code"]
+        return status >= 500 or "Throttl" in code or "ThroughputExceeded" in code or code in _BUSY
+    cause = error.__cause__ or error.__context__
+    return isinstance(error, ConnectionError | HTTPClientError) or (cause is not None and _passes(cause))
+
+
+def _aws_reason(error: BaseException) -> str:
+    """Return the call that AWS refused and its code; AWS's message may name more than a caller should see."""
+    if isinstance(error, ClientError):
+        return f"AWS answered {error.operation_name} with {error.response['Error']['Code']}"
+    cause = error.__cause__ or error.__context__
+    return _aws_reason(cause) if cause is not None else type(error).__name__

@@ -26,6 +26,7 @@ class Settings:
         webhook_window_seconds: `WEBHOOK_WINDOW_SECONDS`, the longest wait of a webhook for its run; 20 to 900.
         webhook_busy_window_seconds: `WEBHOOK_BUSY_WINDOW_SECONDS`, the same on a busy day.
         webhook_busy_after_runs: `WEBHOOK_BUSY_AFTER_RUNS`, how many runs of a subscription make a day of UTC busy.
+        api_token_secret: `API_TOKEN_SECRET`, name or ARN of the secret with the HTTP API's tokens.
         results_bus: `RESULTS_BUS`, name or ARN of the EventBridge bus that hears what became of publish events.
     """
 
@@ -42,6 +43,7 @@ class Settings:
     webhook_window_seconds: float = 60.0
     webhook_busy_window_seconds: float = 300.0
     webhook_busy_after_runs: int = 30
+    api_token_secret: str = ""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, needs: tuple[str, ...] = ()) -> Settings:
@@ -76,6 +78,7 @@ class Settings:
             metrics_namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or "LightspeedConnector",
             quota_reserve_percent=percent,
             publish_failure_queue_url=environ.get("PUBLISH_FAILURE_QUEUE_URL", ""),
+            api_token_secret=environ.get("API_TOKEN_SECRET", ""),
             results_bus=environ.get("RESULTS_BUS", ""),
             webhook_window_seconds=windows["WEBHOOK_WINDOW_SECONDS"],
             webhook_busy_window_seconds=windows["WEBHOOK_BUSY_WINDOW_SECONDS"],

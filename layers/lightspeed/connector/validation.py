@@ -29,6 +29,9 @@ _INSIDE = "at `$.parameters"
 MOST_LEVELS = 200
 """How deep an event may be nested: far deeper than any that means something, and safe to walk through."""
 
+QUOTED_CHARACTERS = 100
+"""How much of a caller's input a message repeats."""
+
 _TOO_DEEP = f"nested too deep, at most {MOST_LEVELS} objects and lists in one another"
 
 
@@ -94,7 +97,7 @@ def _explained(kind: type[msgspec.Struct], message: str) -> str:
     """Return msgspec's message with what would be right."""
     unknown, missing, choice = _UNKNOWN.search(message), _MISSING.search(message), _CHOICE.search(message)
     if choice:
-        return f"{choice[2]} must be {_choices(kind, choice[2])}, not {choice[1]}"
+        return f"{choice[2]} must be {_choices(kind, choice[2])}, not {choice[1]:.100}"
     if not unknown and not missing:
         return _plain(message)
     inside = _INSIDE in message
@@ -102,12 +105,12 @@ def _explained(kind: type[msgspec.Struct], message: str) -> str:
     if missing:
         return f"{missing[1]} is missing (known keys: {', '.join(known)})"
     name = unknown[1] if unknown else ""
-    nearest = difflib.get_close_matches(name, known, n=1)
+    nearest = difflib.get_close_matches(name[:QUOTED_CHARACTERS], known, n=1)
     advice = f"; did you mean {nearest[0]}?" if nearest else ""
     if not inside and name in EventParameters.__struct_fields__:
         advice = f"; {name} stands inside parameters"
     where = " in parameters" if inside else ""
-    return f"unknown key {name}{where}{advice} (known keys: {', '.join(known)})"
+    return f"unknown key {name:.100}{where}{advice} (known keys: {', '.join(known)})"
 
 
 def _plain(message: str) -> str:

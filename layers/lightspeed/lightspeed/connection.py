@@ -63,7 +63,7 @@ class Connection:
             raise InvalidConnection(
                 name, ["must be a JSON object with cluster or base_url, api_key, api_secret, language"]
             )
-        errors = [f"unknown key {key!r}; known are {', '.join(_KEYS)}" for key in settings if key not in _KEYS]
+        errors = [f"unknown key {key!r:.100}; known are {', '.join(_KEYS)}" for key in settings if key not in _KEYS]
         origin = _origin(settings, errors)
         for key in ("api_key", "api_secret"):
             _check_credential(key, settings.get(key), errors)

@@ -51,7 +51,7 @@ class UnknownEntity(CatalogueError):
         self.entity = entity
         self.nearest = tuple(nearest)
         advice = hint or (f"Did you mean {_join_or(nearest)}?" if nearest else "The catalogue lists them all.")
-        super().__init__(f"unknown entity {entity!r}. {advice}")
+        super().__init__(f"unknown entity {entity!r:.100}. {advice}")
 
 
 class UnsupportedOperation(CatalogueError):
@@ -100,7 +100,7 @@ class InvalidConnection(LightspeedError):
     def __init__(self, name: str, errors: Sequence[str]) -> None:
         self.name = name
         self.errors = tuple(errors)
-        super().__init__(f"connection {name!r}: {'; '.join(errors)}")
+        super().__init__(f"connection {name!r:.100}: {'; '.join(errors)}")
 
 
 class _RequestError(LightspeedError):

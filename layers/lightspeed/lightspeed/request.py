@@ -125,7 +125,7 @@ def _path(operation: Operation, given: Mapping[str, object], errors: list[str]) 
     for name in given:
         if name not in wanted:
             known = f"; {operation.name} takes {', '.join(wanted)}" if wanted else f"; {operation.name} takes none"
-            errors.append(f"unknown path parameter {name!r}{known}")
+            errors.append(f"unknown path parameter {name!r:.100}{known}")
     path = operation.path
     for name in wanted:
         value = given.get(name)
@@ -134,7 +134,7 @@ def _path(operation: Operation, given: Mapping[str, object], errors: list[str]) 
             continue
         typed = isinstance(value, int | str) and not isinstance(value, bool)
         if not typed or text in ("", ".", "..") or not _sendable(text):
-            errors.append(f"path parameter {name} must be an id such as 7, not {value!r}")
+            errors.append(f"path parameter {name} must be an id such as 7, not {value!r:.100}")
             continue
         path = path.replace(f"{{{name}}}", quote(text, safe=""))
     return path
@@ -167,18 +167,18 @@ def _query_text(name: str, value: object, kind: FilterType) -> str:
 def _whole_number(name: str, value: object) -> str:
     text = str(value).strip()
     if isinstance(value, bool | float) or not text.isascii() or not text.isdigit():
-        raise ValueError(f"must be a whole number, not {value!r}")
+        raise ValueError(f"must be a whole number, not {value!r:.100}")
     if name == "limit" and not 1 <= int(text) <= PAGE_LIMIT:
-        raise ValueError(f"must be from 1 to {PAGE_LIMIT}, not {value!r}")
+        raise ValueError(f"must be from 1 to {PAGE_LIMIT}, not {value!r:.100}")
     if name == "page" and int(text) < 1:
-        raise ValueError(f"must be 1 or more, not {value!r}")
+        raise ValueError(f"must be 1 or more, not {value!r:.100}")
     return text
 
 
 def _boolean(value: object) -> str:
     text = str(value).lower()
     if text not in ("true", "false", "1", "0"):
-        raise ValueError(f"must be true or false, not {value!r}")
+        raise ValueError(f"must be true or false, not {value!r:.100}")
     return text
 
 
@@ -188,16 +188,16 @@ def _time(value: object) -> str:
             raise ValueError
         return format_time(parse_time(value))
     except (ValueError, OverflowError):
-        raise ValueError(f"must be a time such as 2026-11-23T06:00:00Z, not {value!r}") from None
+        raise ValueError(f"must be a time such as 2026-11-23T06:00:00Z, not {value!r:.100}") from None
 
 
 def _scalar(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, str | int | float):
-        raise ValueError(f"must be text, a number, true or false, or a list of those, not {value!r}")
+        raise ValueError(f"must be text, a number, true or false, or a list of those, not {value!r:.100}")
     if not _sendable(str(value)):
-        raise ValueError(f"must be text that can be sent as UTF-8, not {value!r}")
+        raise ValueError(f"must be text that can be sent as UTF-8, not {value!r:.100}")
     return str(value)
 
 

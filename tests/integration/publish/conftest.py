@@ -144,7 +144,14 @@ def http_event(body: object, headers: dict[str, str]) -> dict[str, Any]:
         "rawPath": "/publish",
         "rawQueryString": "",
         "headers": {"content-type": "application/json", **{k.replace("_", "-").lower(): v for k, v in headers.items()}},
-        "requestContext": {"http": http, "stage": "$default", "requestId": "x", "accountId": "1", "apiId": "a"},
+        "requestContext": {
+            "http": http,
+            "stage": "$default",
+            "requestId": "x",
+            "accountId": "1",
+            "apiId": "a",
+            "authorizer": {"lambda": {"token": "erp", "scopes": "publish", "error": ""}},
+        },
         "body": body if isinstance(body, str) else json.dumps(body),
         "isBase64Encoded": False,
     }

@@ -1,5 +1,6 @@
 """The subscribe function on moto and a simulated shop; one clock for all, which moves only when somebody sleeps."""
 
+import base64
 import dataclasses
 import gzip
 import hashlib
@@ -8,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from moto import mock_aws
@@ -29,6 +31,9 @@ _NUMBERS = itertools.count(1)
 _QUOTE = {"entity": "quotes", "parameters": {"path": {"id": 1016615295}}}
 
 Json = dict[str, Any]
+
+ANYTHING: Json = {"token": "test", "scopes": "admin", "error": ""}
+"""A caller that may do everything, as the authorizer describes it."""
 
 
 class SharedClock:
@@ -145,12 +150,35 @@ class Bundle:
         return lambda_handler(event, Context(request_id or f"request-{next(self.run_numbers)}", milliseconds))
 
     def http(
-        self, method: str, path: str, body: object = None, headers: Json | None = None, request_id: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        headers: Json | None = None,
+        request_id: str | None = None,
+        *,
+        caller: Json | None = ANYTHING,
     ) -> Answer:
-        """Call the handler as the HTTP API does; text is sent as it is, anything else as JSON."""
+        """Call the handler as the HTTP API does.
+
+        Args:
+            method: The HTTP method.
+            path: With its query, if it has one.
+            body: Text is sent as it is, anything else as JSON.
+            headers: More headers, with names in lower case.
+            request_id: Lambda's id of the invocation.
+            caller: What the authorizer found out; `None` for a route without authorizer.
+        """
         text = body if isinstance(body, str) or body is None else json.dumps(body)
-        answer = self.invoke(http_event(method, path, text, headers), request_id)
-        return Answer(answer["statusCode"], answer["headers"], answer["body"])
+        event = http_event(method, path, text, headers)
+        event["requestContext"]["authorizer"] = {"lambda": caller}
+        if caller is None:
+            del event["requestContext"]["authorizer"]
+        answer = self.invoke(event, request_id)
+        body_text = answer["body"]
+        if answer["isBase64Encoded"]:
+            body_text = gzip.decompress(base64.b64decode(body_text)).decode()
+        return Answer(answer["statusCode"], answer["headers"], body_text)
 
     def stored(self, prefix: str = "") -> list[str]:
         """Keys in the bucket, in order."""
@@ -211,15 +239,18 @@ class Bundle:
 
 def http_event(method: str, path: str, body: str | None = None, headers: Json | None = None) -> Json:
     """Return an event of the HTTP API, payload 2.0."""
+    path, _, query = path.partition("?")
     return {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
-        "rawQueryString": "",
+        "rawQueryString": query,
+        "queryStringParameters": dict(parse_qsl(query, keep_blank_values=True)),
         "headers": {"content-type": "application/json", **(headers or {})},
         "requestContext": {
             "accountId": "123456789012",
             "apiId": "example",
+            "authorizer": {"lambda": ANYTHING},
             "domainName": "example.execute-api.eu-west-1.amazonaws.com",
             "domainPrefix": "example",
             "http": {

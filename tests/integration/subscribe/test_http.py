@@ -90,8 +90,8 @@ def test_a_body_may_be_base64(bundle: Bundle) -> None:
 
 
 MALFORMED: dict[str, tuple[object, str]] = {
-    "no body": (None, "the body must be a JSON object"),
-    "empty": ("", "the body must be a JSON object"),
+    "no body": (None, "the body is empty"),
+    "empty": (" ", "the body is empty"),
     "no JSON": ("{entity: orders}", "the body must be a JSON object"),
     "cut": ('{"entity": "ord', "the body must be a JSON object"),
     "a list": ([], "the event must be a JSON object, not []"),
@@ -308,12 +308,27 @@ def test_an_id_of_an_execution_that_has_ended_is_not_started_again(bundle: Bundl
 
 
 def test_data_ends_before_it_is_too_large_for_an_answer(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes, "_DATA_BYTES", 10_000)
+    monkeypatch.setattr(routes, "MAX_BODY_BYTES", 30_000)
 
     answer = bundle.http("POST", "/subscribe", {"entity": "orders"})
 
     assert answer.json["records"] == 30
-    assert 0 < len(answer.json["data"]) < 30
+    shown = len(answer.json["data"])
+    assert 0 < shown < 30
+    place = f"s3://{bundle.bucket}/{answer.json['objects'][0]}"
+    assert answer.json["data_omitted"] == f"only {shown} of 30 records fit here; all are in {place}"
+
+
+def test_a_record_that_is_too_large_for_an_answer_is_left_out_with_its_place(bundle: Bundle) -> None:
+    event = {"entity": "account", "entity_transformer": '{"text": $pad("", 2490000, "é")}'}
+
+    answer = bundle.http("POST", "/subscribe", event)
+
+    assert answer.status == 200, answer.text[:300]
+    assert answer.json["data"] is None
+    assert bundle.records(answer.json)[0]["text"].startswith("éé")
+    place = f"s3://{bundle.bucket}/{answer.json['objects'][0]}"
+    assert answer.json["data_omitted"] == f"only 0 of 1 records fit here; all are in {place}"
 
 
 def test_a_complete_run_can_be_looked_up(bundle: Bundle) -> None:
@@ -358,7 +373,7 @@ def test_a_run_whose_execution_ended_badly_is_failed(bundle: Bundle, sync: Sync)
     assert found["status"] == "failed"
 
 
-@pytest.mark.parametrize("run_id", ["nope", "a%20b", "..", "x" * 200, "a/b", "%F0%9F%98%80"])
+@pytest.mark.parametrize("run_id", ["nope", "a%20b", "..", "x" * 200, "a%2Fb", "%F0%9F%98%80"])
 @pytest.mark.parametrize("with_sync", [False, True])
 def test_an_unknown_run_is_404(bundle: Bundle, request: pytest.FixtureRequest, run_id: str, with_sync: bool) -> None:
     if with_sync:
@@ -387,11 +402,29 @@ def test_an_unknown_entity_is_404_with_the_nearest(bundle: Bundle) -> None:
     assert problem(bundle.http("GET", "/entities/order"), 404, "unknown-entity")["nearest"][0] == "orders"
 
 
+@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("PUT", "/nope"), ("GET", "/runs/"), ("GET", "/runs/a/b")])
+def test_a_path_that_is_not_there_is_404(bundle: Bundle, method: str, path: str) -> None:
+    answer = bundle.http(method, path, caller=None)
+
+    assert problem(answer, 404, "no-route")["detail"] == f"there is no {method} {path}"
+
+
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/"), ("GET", "/subscribe"), ("PUT", "/entities"), ("GET", "/nope"), ("GET", "/runs/")]
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/subscribe", "POST"),
+        ("PUT", "/entities", "GET"),
+        ("DELETE", "/entities/products/images", "GET"),
+        ("GET", "/publish", "POST"),
+    ],
 )
-def test_a_route_that_is_not_there_is_a_problem(bundle: Bundle, method: str, path: str) -> None:
-    assert f"there is no {method} {path}" in problem(bundle.http(method, path), 404, "no-route")["detail"]
+def test_a_path_with_another_method_is_405_with_those_allowed(
+    bundle: Bundle, method: str, path: str, allowed: str
+) -> None:
+    answer = bundle.http(method, path, caller=None)
+
+    problem(answer, 405, "method-not-allowed")
+    assert answer.headers["Allow"] == allowed
 
 
 def test_a_connection_that_works_tells_what_it_can_do(bundle: Bundle) -> None:
@@ -452,7 +485,7 @@ def test_the_mistakes_of_a_connection_are_told_apart(
     assert "wrong0secret" not in answer.text
 
 
-@pytest.mark.parametrize(("name", "status"), [("none", 404), ("a%20b", 400), ("team/none", 404)])
+@pytest.mark.parametrize(("name", "status"), [("none", 404), ("a%20b", 400), ("team/none", 404), ("%2e%2e", 404)])
 def test_a_connection_that_is_not_there(bundle: Bundle, name: str, status: int) -> None:
     assert bundle.http("GET", f"/connections/{name}").status == status
 

@@ -49,7 +49,7 @@ class EmptyLibrary:
         Raises:
             NotStored: Always.
         """
-        raise NotFoundInLibrary(f"there is no saved transformer {name!r}: no bucket is at hand")
+        raise NotFoundInLibrary(f"there is no saved transformer {name!r:.100}: no bucket is at hand")
 
     def table(self, name: str) -> Mapping[str, Any]:
         """Refuse.
@@ -57,7 +57,7 @@ class EmptyLibrary:
         Raises:
             NotStored: Always.
         """
-        raise NotFoundInLibrary(f"there is no table {name!r}: no bucket is at hand")
+        raise NotFoundInLibrary(f"there is no table {name!r:.100}: no bucket is at hand")
 
 
 class S3Library:
@@ -81,7 +81,7 @@ class S3Library:
             NotStored: There is none of this name, or it is too large.
         """
         checked_name(name, "saved transformer")
-        what, key = f"saved transformer {name!r}", f"config/transformers/{name}.jsonata"
+        what, key = f"saved transformer {name!r:.100}", f"config/transformers/{name}.jsonata"
         text: str = self._read(what, key, TRANSFORMER_BYTES, lambda body: body.decode())
         return text
 
@@ -92,7 +92,9 @@ class S3Library:
             NotStored: There is none of this name, or it is too large, or no JSON object.
         """
         checked_name(name, "table")
-        found: Mapping[str, Any] = self._read(f"table {name!r}", f"config/tables/{name}.json", TABLE_BYTES, as_table)
+        found: Mapping[str, Any] = self._read(
+            f"table {name!r:.100}", f"config/tables/{name}.json", TABLE_BYTES, as_table
+        )
         return found
 
     def _read(self, what: str, key: str, most: int, understand: Any) -> Any:

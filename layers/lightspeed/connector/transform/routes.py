@@ -1,4 +1,4 @@
-"""`POST /transform`: try a transformer over HTTP, each step shown; nothing is read from the shop or sent to it."""
+"""`POST /transform`: try a transformer over HTTP and see each step. No request is sent to the shop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from connector.errors import TransformError
 from connector.http import json_body, respond_json
 from connector.problem_details import problem
 from connector.transform.library import Library
-from connector.validation import parse_event
+from connector.validation import QUOTED_CHARACTERS, parse_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +87,10 @@ def _respond(event: object, library: Library) -> Response[Any]:
         from connector.transform.engine.errors import caret, line_and_column  # noqa: PLC0415 - the same
 
         status, headers, body = problem(error)
-        line, column = line_and_column(error.expression, error.position)
-        place = {"line": line, "column": column} if error.position >= 0 else {}
-        facts = {"expression": error.expression, "position": error.position, **place}
-        return respond_json(status, {**body, **facts, "caret": caret(error.expression, error.position)}, headers)
+        facts: dict[str, Any] = {"expression": error.expression[:QUOTED_CHARACTERS], "position": error.position}
+        if error.position >= 0:
+            facts["line"], facts["column"] = line_and_column(error.expression, error.position)
+        start = max(0, error.position - QUOTED_CHARACTERS // 2)
+        part = error.expression[start : start + QUOTED_CHARACTERS]
+        facts["caret"] = caret(part, error.position - start if error.position >= 0 else -1)
+        return respond_json(status, {**body, **facts}, headers)

@@ -308,7 +308,7 @@ def _replacement(found: object, document: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"expected an object with path, query or payload, got {shown(found)}{advice}")
     for key, value in found.items():
         if key not in document:
-            raise ValueError(f"expected path, query or payload, got the unknown key {key!r}")
+            raise ValueError(f"expected path, query or payload, got the unknown key {key!r:.100}")
         if key not in _REPLACED and value != document[key]:
             raise ValueError(f"expected path, query or payload: {key} cannot be changed by a transformer")
     for key in ("path", "query"):

@@ -51,7 +51,7 @@ class NaturalKey:
         ]
         if missing:
             raise _refused(
-                endpoint, f"match by {missing[0]!r} needs its value in the payload, as text or a whole number"
+                endpoint, f"match by {missing[0]!r:.100} needs its value in the payload, as text or a whole number"
             )
 
     @property
@@ -102,7 +102,7 @@ def check_names(endpoint: Endpoint, names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in known]
     if unknown:
         possible = f"can be looked up by {', '.join(known)}" if known else "cannot be looked up"
-        raise _refused(endpoint, f"match by {unknown[0]!r} is not possible: {endpoint.name} {possible}")
+        raise _refused(endpoint, f"match by {unknown[0]!r:.100} is not possible: {endpoint.name} {possible}")
 
 
 def field_names(names: Sequence[str]) -> set[str]:

@@ -10,6 +10,8 @@ from connector.http import resolver
 from connector.transform import NotFoundInLibrary
 from connector.transform.routes import answer, register
 
+READER = {"token": "reader", "scopes": "read", "error": ""}
+
 
 class _Library:
     def transformer(self, name: str) -> str:
@@ -31,7 +33,7 @@ def _call(body: object) -> tuple[int, dict[str, Any]]:
         "rawPath": "/transform",
         "rawQueryString": "",
         "headers": {"content-type": "application/json"},
-        "requestContext": {"http": http, "stage": "$default", "requestId": "x"},
+        "requestContext": {"http": http, "stage": "$default", "requestId": "x", "authorizer": {"lambda": READER}},
         "body": json.dumps(body),
         "isBase64Encoded": False,
     }

@@ -1,0 +1,57 @@
+"""The HTTP API's routes and the scope that each needs.
+
+The functions check callers against this table. The `$default` route answers 404 or 405 from it. The OpenAPI document
+lists it. A test compares it with template.yaml.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+SCOPES = ("read", "publish", "admin")
+"""What a token may be allowed: every GET and `/transform`; `/publish`; everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one path.
+
+    Attributes:
+        method: The HTTP method, in capitals.
+        path: As API Gateway writes it: `{name}` is one segment, `{name+}` is all that follow.
+        scope: The scope that a caller needs besides `admin`; `None` if the route needs no token.
+        pattern: Matches the paths of this route.
+    """
+
+    method: str
+    path: str
+    scope: str | None
+    pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Compile the pattern."""
+        expression = re.sub(r"\\\{\w+\\\+\\\}", ".+", re.escape(self.path))
+        object.__setattr__(self, "pattern", re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", expression)))
+
+
+ROUTES = (
+    Route("GET", "/entities", "read"),
+    Route("GET", "/entities/{entity+}", "read"),
+    Route("GET", "/connections/{connection}", "read"),
+    Route("GET", "/runs/{run_id}", "read"),
+    Route("POST", "/subscribe", "admin"),
+    Route("POST", "/transform", "read"),
+    Route("POST", "/publish", "publish"),
+    Route("POST", "/webhooks/{connection}", None),
+)
+
+
+def find_route(method: str, path: str) -> Route | None:
+    """Return the route that answers a call, or `None`."""
+    return next((route for route in ROUTES if route.method == method and route.pattern.fullmatch(path)), None)
+
+
+def allowed_methods(path: str) -> list[str]:
+    """Return the methods that a path answers, in order; empty for a path that no route has."""
+    return sorted({route.method for route in ROUTES if route.pattern.fullmatch(path)})
