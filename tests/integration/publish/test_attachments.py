@@ -175,13 +175,13 @@ def test_a_message_is_given_up_in_the_end_if_the_bucket_stays_busy(
 
 
 @passing
-def test_a_bucket_that_is_busy_answers_a_call_with_500(publisher: Publisher, s3: S3, error: Exception) -> None:
+def test_a_bucket_that_is_busy_answers_a_call_with_503(publisher: Publisher, s3: S3, error: Exception) -> None:
     s3.errors = [error]
     answer = publisher.http(image(publisher, s3_key="lamp.png"))
-    assert (answer["statusCode"], answer["body"]["title"]) == (500, "AWS refused")
+    assert (answer["statusCode"], answer["body"]["title"]) == (503, "AWS unavailable")
     s3.errors = [error]
     (result,) = publisher.http({"items": [image(publisher, s3_key="lamp.png")]})["body"]["results"]
-    assert (result["status"], result["error"]["status"]) == ("failed", 500)
+    assert (result["status"], result["error"]["status"]) == ("failed", 503)
     assert result["error"]["detail"].startswith("AWS ")
 
 
