@@ -53,7 +53,8 @@ HINTS: Mapping[type[Exception], str] = {
 _MAX_TEXT = 2_000
 """Characters of one text in a problem. Messages cut what they quote; this bounds how many there are."""
 
-_BUSY = ("SlowDown", "RequestTimeout", "TooManyRequestsException", "ThrottledException", "RequestLimitExceeded")
+_BUSY = ("SlowDown", "RequestTimeout", "TooManyRequestsException", "RequestLimitExceeded", "ExpiredToken", "500", "503")
+"""Codes of AWS that say nothing of the request itself. `HeadObject` has no body, so its code is the status."""
 
 
 class HttpProblem(own.ConnectorError):

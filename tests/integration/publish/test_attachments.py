@@ -181,7 +181,7 @@ def test_a_bucket_that_is_busy_answers_a_call_with_503(publisher: Publisher, s3:
     assert (answer["statusCode"], answer["body"]["title"]) == (503, "AWS unavailable")
     s3.errors = [error]
     (result,) = publisher.http({"items": [image(publisher, s3_key="lamp.png")]})["body"]["results"]
-    assert (result["status"], result["error"]["status"]) == ("failed", 503)
+    assert (result["status"], result["error"]["status"]) == ("failed", 500)
     assert result["error"]["detail"].startswith("AWS ")
 
 
