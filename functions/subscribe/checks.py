@@ -39,6 +39,7 @@ def subscribe_request(event: object) -> SubscribeRequest:
         errors += _incremental_errors(request, _walked(request))
     elif request.since is not None:
         errors.append("since is for mode incremental")
+    errors += _ids_errors(request)
     errors += reconcile_errors(request, request.endpoint)
     if request.plan and request.cursor is not None:
         errors.append("plan speaks of a whole run; leave out cursor")
@@ -62,6 +63,23 @@ def _parent_errors(request: SubscribeRequest) -> list[str]:
     if ALL_PARENTS not in path.values() or (parents and path.get(parents[0]) == ALL_PARENTS and "id" not in path):
         return []
     return ['"*" stands for the id of every parent of a nested entity, and for nothing else']
+
+
+def _ids_errors(request: SubscribeRequest) -> list[str]:
+    if request.ids is None:
+        return []
+    errors = []
+    if request.mode == "incremental":
+        errors.append("ids are for modes full and reconcile")
+    if request.endpoint.parents or not request.endpoint.has("get") or not request.endpoint.collection:
+        errors.append(f"{request.entity} takes no ids: its records are not read by id alone")
+    if request.parameters.path or request.parameters.query or request.input_transformer is not None:
+        errors.append("ids name the records; leave out parameters and input_transformer")
+    if request.plan:
+        errors.append("plan speaks of a list; leave out ids")
+    if len(set(map(str, request.ids))) < len(request.ids):
+        errors.append("ids names one of them more than once")
+    return errors
 
 
 def _language_errors(request: SubscribeRequest) -> list[str]:

@@ -26,6 +26,8 @@ class SubscribeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     Attributes:
         mode: `full` reads everything, `incremental` what changed since the bookmark, `reconcile` notices what is gone.
         subscription: Names the bookmark; the entity if left out.
+        ids: Up to 100 records. Mode `full` reads them one by one and leaves out those that do not exist. Mode
+            `reconcile` asks for them alone and stores tombstones of those that are gone.
         since: ISO-8601, where an incremental run without bookmark starts.
         languages: Two-letter codes; the connection's if neither this nor `language` is given.
         max_records: Stop after that many, at least 1.
@@ -42,6 +44,7 @@ class SubscribeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     entity_transformer: str | dict[str, str] | list[str | dict[str, str]] | None = None
     mode: Literal["full", "incremental", "reconcile"] = "full"
     subscription: str | None = None
+    ids: Annotated[list[int | str], msgspec.Meta(min_length=1, max_length=100)] | None = None
     since: str | None = None
     language: str | None = None
     languages: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None

@@ -177,6 +177,23 @@ class Index:
             if text not in present.texts and deleted < seen <= until:
                 yield text, seen
 
+    def known(self, ids: Iterable[Id], until: int) -> Iterator[tuple[Id, int]]:
+        """Yield those of some ids that are alive, in order, each with the time it was last seen.
+
+        Args:
+            ids: What is looked for.
+            until: Epoch seconds; what was last seen later is left out.
+        """
+        for identity in sorted(map(plain, ids), key=order):
+            if isinstance(identity, str):
+                seen, deleted = self._texts.get(identity, (0, 0))
+            else:
+                at = bisect_left(self._ids, identity)
+                there = at < len(self._ids) and self._ids[at] == identity
+                seen, deleted = (self._seen[at], self._deleted[at]) if there else (0, 0)
+            if deleted < seen <= until:
+                yield identity, seen
+
     def saw(self, present: Ids, moment: int) -> int:
         """Note that ids were seen at a time; return how many stand there again that were noticed as deleted.
 

@@ -60,6 +60,20 @@ class Listing:
         """
         self._client.build(self._endpoint.name, "list", Parameters(query=self._query), self._language)
 
+    def first(self) -> Ids:
+        """Return the id of the first record of the list, if it has one.
+
+        Raises:
+            LightspeedError: As the client raises it.
+        """
+        query = {**self._query, "limit": 1}
+        page = self._client.page(
+            self._client.build(self._endpoint.name, "list", Parameters(query=query), self._language)
+        )
+        found = Ids()
+        found.add(_ID.decode(text).id for text in page.records)
+        return found
+
     def read(self) -> None:
         """Read on from where the last invocation stopped, to the end of the list.
 
@@ -120,6 +134,13 @@ class Listing:
             digest=_ids_of,
             gate=self._bounds,
         )
+
+
+class _Row(msgspec.Struct):
+    id: Id
+
+
+_ID = msgspec.json.Decoder(_Row)
 
 
 def _text(moment: datetime) -> str:

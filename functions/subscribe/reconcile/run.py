@@ -173,6 +173,8 @@ class Reconciliation:
             state.known = index.alive(started)
         if not state.known:
             return f"no record of {self._request.entity} is known to be landed and not deleted, so none can be missed"
+        if self._request.ids is not None:
+            return self._ask(index, self._request.ids, started)
         if not state.listed:
             self._bounds.room()
             self._list.read()
@@ -207,6 +209,18 @@ class Reconciliation:
         if not self._trusted(looks, present):
             return "the shop does not give by their id records that stand in its list, so its 404 says nothing"
         self._look(looks, index.missing(present, started))
+        return ""
+
+    def _ask(self, index: Index, ids: list[Id], started: int) -> str:
+        """Ask for some ids alone, without a list; return why nothing could be noticed, or nothing."""
+        known = list(index.known(ids, started))
+        self._state.absent = len(known)
+        if not known:
+            return ""
+        looks = ExistenceCheck(self._client, self._request.endpoint, self._language, self._clock, self._bounds)
+        if not self._trusted(looks, self._list.first()):
+            return "the shop does not give by its id a record that stands in its list, so its 404 says nothing"
+        self._look(looks, iter(known))
         return ""
 
     def _refused(self, known: int, absent: int) -> str:
@@ -323,7 +337,7 @@ class Reconciliation:
         return Result(body)
 
     def _manifest(self, parts: dict[str, bytes], reason: str, again: int) -> dict[str, Any]:
-        state, window = self._state, self._list.window
+        state, window = self._state, self._list.window if self._request.ids is None else None
         progress = state.progress or ListCheckpoint()
         return {
             "run_id": state.run_id,

@@ -76,6 +76,8 @@ def plan_reads(
             "now": now,
         }
         plain = [Parameters(request.parameters.path, request.parameters.query)]
+        if request.ids is not None:
+            plain = [Parameters({"id": identity}) for identity in request.ids]
         for parameters in transformers.parameters(document, seed) if transformers is not None else plain:
             read = _read(request.endpoint, language, parameters)
             errors = _errors(request, read)

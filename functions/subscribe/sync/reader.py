@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from lightspeed import Client, Clock, Parameters
+from lightspeed import Client, Clock, NotFound, Parameters
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import BATCH, PARENTS_AT_ONCE, TRANSFORMED_BATCH, ListReader
 from lightspeed.listing.records import Record
@@ -67,7 +67,12 @@ class Reads:
         """
         if read.operation == "get":
             request = self._client.build(self._request.entity, "get", read.parameters, read.language)
-            record = Record(self._client.record(request), None, None)
+            try:
+                record = Record(self._client.record(request), None, None)
+            except NotFound:
+                if self._request.ids is None:
+                    raise
+                return  # one of many: it was deleted meanwhile
             self._writer.add(read.language, self._digest.of([record], read.language))
         elif read.operation == "each":
             self._read_each(read)

@@ -266,7 +266,7 @@ class SyncRun:
         if follows:
             self._bookmark = self._moved()
         body = self._body("complete", manifest=keys[languages[0]] if languages else None)
-        single = [read.operation for read in self._reads] == ["get"]
+        single = [read.operation for read in self._reads] == ["get"] and self._request.ids is None
         self._note({**body, "status": "finishing"}, single=single, manifests={} if follows else manifests)
         etag = self._bookmarks.decide(before, self._bookmark, manifests, self._state.etag) if follows else ""
         self._writer.drop_leftovers(languages)
