@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from connector.clients import AwsClients
-from connector.observability import logger
+from connector.observability import logged, logger
 from connector.settings import Settings
 from lightspeed import SystemClock
 from webhook.debounce import Policy
@@ -17,6 +17,7 @@ from webhook.services import DynamoMarks, SyncRuns, Ticks, read_object
 _NEEDS = ("BUCKET", "IDEMPOTENCY_TABLE", "SYNC_STATE_MACHINE_ARN", "WEBHOOK_QUEUE_URL")
 
 
+@logged
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda calls with both
     """Handle a batch of the webhook queue.
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from moto.sqs.models import sqs_backends
 
+from tests.integration.subscribe.bundle import Context
 from tests.integration.webhook.conftest import Account
 from webhook import trigger
 from webhook.debounce import LAG_SECONDS, Mark, Policy, Run
@@ -43,7 +44,7 @@ def handle(*messages: Any) -> dict[str, Any]:
         {"messageId": str(number), "body": message if isinstance(message, str) else json.dumps(message)}
         for number, message in enumerate(messages)
     ]
-    return trigger.lambda_handler({"Records": records}, None)
+    return trigger.lambda_handler({"Records": records}, Context("request", function_name="webhook-trigger"))
 
 
 def webhook(entity: str = "orders", action: str = "updated", identity: str = "7", at: float = NOON) -> dict[str, Any]:
