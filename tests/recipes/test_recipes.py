@@ -12,7 +12,7 @@ from lightspeed import Parameters, get_entity
 from lightspeed.request import build_request
 
 _RECIPES = Path(__file__).parent
-_PAGE = _RECIPES.parent.parent / "functions" / "README.md"
+_PAGE = _RECIPES.parents[1] / "layers" / "lightspeed" / "connector" / "transform" / "README.md"
 _NAMES = sorted(path.parent.name for path in _RECIPES.glob("*/recipe.json"))
 _ASKED_FOR = """
     set copy move rename keep drop drop-empty map-by-table conditional loop merge group sort unique chunk split decimals
