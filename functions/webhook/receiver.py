@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from webhook.event import Webhook
+from connector.webhook_event import Webhook
 from webhook.signature import Signers
 
 MOST_BYTES = 256 * 1024

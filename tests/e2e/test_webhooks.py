@@ -1,5 +1,6 @@
 """A change in the shop is in S3 seconds later, because the shop's webhook starts the run that reads it."""
 
+import functools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -7,8 +8,11 @@ from typing import Any
 import pytest
 import requests
 
+from connector.clients import AwsClients
+from connector.operator.main import main
+from connector.operator.stack import Stack as DeployedStack
 from tests.e2e.conftest import Landed, ShopSeen
-from tests.local.stack import Stack
+from tests.local.stack import STACK_NAME, Stack
 
 pytestmark = pytest.mark.e2e
 
@@ -23,12 +27,27 @@ def write(shop: ShopSeen, method: str, path: str, body: object) -> Any:
     return answer.json() if answer.content else None
 
 
+class Aws(AwsClients):
+    """Clients of the emulator."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
+    @functools.cache  # noqa: B019 - as the class itself does
+    def client(self, service: str) -> Any:
+        return self._stack.client(service)
+
+
+def operator(stack: Stack, *words: str) -> int:
+    """Run a command of the operator; the address is the one that works here."""
+    words = ("webhooks", *words, "--stack", STACK_NAME, "--address", stack.outputs["ApiUrl"])
+    return main(words, open_stack=lambda name: DeployedStack(name, Aws(stack)))
+
+
 def test_a_changed_record_is_in_s3_after_its_webhook(
     stack: Stack, shop: ShopSeen, landed: Landed, eventually: Callable[..., Any]
 ) -> None:
-    address = f"{stack.outputs['ApiUrl']}/webhooks/default?stack=local"
-    hook = {"isActive": True, "itemGroup": "tickets", "itemAction": "*", "format": "json", "address": address}
-    write(shop, "POST", "webhooks", {"webhook": hook})
+    assert operator(stack, "apply", "--entity", "tickets") == 0
     ticket = shop.ids("tickets")[0]
 
     write(shop, "PUT", f"tickets/{ticket}", {"ticket": {"subject": "changed"}})
@@ -43,6 +62,11 @@ def test_a_changed_record_is_in_s3_after_its_webhook(
 
     (record,) = eventually(changed, 30)
     assert record["id"] == ticket
+
+
+def test_a_sample_of_the_operator_arrives(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    assert operator(stack, "test") == 0
+    assert "received and stored: s3://" in capsys.readouterr().out
 
 
 def test_a_forged_webhook_is_refused_and_nothing_is_stored(stack: Stack, landed: Landed) -> None:

@@ -1,0 +1,66 @@
+"""`python -m connector`: one command, one exit status.
+
+Exit status: 0 done, 1 refused by or no answer from the shop or AWS, 2 wrong command, 130 interrupted. Errors are one
+plain line on standard error. A command is a module with `add_parser`; `COMMANDS` lists them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from connector.errors import ConnectorError, RequestError, UnknownConnection
+from connector.operator import webhooks
+from connector.operator.stack import CommandError, Stack, default_stack_name
+from lightspeed import InvalidConnection, LightspeedError
+
+COMMANDS = (webhooks,)
+"""Each has `add_parser(commands, common)`. It sets `run`, which takes the parsed words and the stack."""
+
+INTERRUPTED = 130
+_WRONG_COMMAND = (CommandError, RequestError, UnknownConnection, InvalidConnection)
+
+
+def main(argv: Sequence[str] | None = None, *, open_stack: Callable[[str], Stack] = Stack) -> int:
+    """Run one command and return its exit status.
+
+    Args:
+        argv: The words after the program's name; those of the process by default.
+        open_stack: Returns the stack of a name.
+    """
+    arguments = build_parser().parse_args(argv)
+    try:
+        name = getattr(arguments, "stack", "") or default_stack_name(Path.cwd())
+        if not name:
+            raise CommandError("which stack? name it with --stack, or start the command beside samconfig.toml")
+        status: int = arguments.run(arguments, open_stack(name))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except _WRONG_COMMAND as error:
+        return _fail(2, error)
+    except (ConnectorError, LightspeedError, ClientError, BotoCoreError) as error:
+        return _fail(1, error)
+    return status
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of every command."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--stack", default=argparse.SUPPRESS, help="the stack's name (default: from samconfig.toml)")
+    parser = argparse.ArgumentParser(
+        prog="python -m connector", description=__doc__.split("\n", 1)[0], parents=[common]
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_parser(commands, common)
+    return parser
+
+
+def _fail(status: int, error: Exception) -> int:
+    line = "".join(letter if letter.isprintable() else " " for letter in str(error))
+    sys.stderr.write(f"connector: {' '.join(line.split())}\n")
+    return status

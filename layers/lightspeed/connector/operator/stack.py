@@ -1,0 +1,97 @@
+"""The deployed stack that a command works on."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from connector.clients import AwsClients, ShopClients
+from connector.errors import ConnectorError
+from connector.settings import Settings
+from lightspeed import Client, Clock, SystemClock
+
+SAMCONFIG = "samconfig.toml"
+
+
+class CommandError(ConnectorError):
+    """The command is wrong; nothing was changed."""
+
+
+class OperationFailed(ConnectorError):
+    """The command could not be carried out."""
+
+
+class Stack:
+    """A stack by its name.
+
+    Attributes:
+        name: The stack's name.
+        clock: Time, injected.
+    """
+
+    def __init__(self, name: str, aws: AwsClients | None = None, clock: Clock | None = None) -> None:
+        """Take the name; nothing is read yet."""
+        self.name = name
+        self.clock = clock or SystemClock()
+        self._aws = aws or AwsClients()
+
+    def client(self, service: str) -> Any:
+        """Return the client of an AWS service, such as `s3`."""
+        return self._aws.client(service)
+
+    @functools.cached_property
+    def _described(self) -> dict[str, Any]:
+        try:
+            found = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ValidationError":
+                raise CommandError(f"there is no stack named {self.name:.100}; name it with --stack") from error
+            raise
+        described: dict[str, Any] = found[0]
+        return described
+
+    @functools.cached_property
+    def outputs(self) -> Mapping[str, str]:
+        """The stack's outputs."""
+        return {row["OutputKey"]: row["OutputValue"] for row in self._described.get("Outputs", ())}
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """The settings that the stack's functions have, as far as commands need them."""
+        given = {row["ParameterKey"]: row["ParameterValue"] for row in self._described.get("Parameters", ())}
+        environ = {"BUCKET": self.outputs["Bucket"], "SECRET_PREFIX": given.get("SecretPrefix", "lightspeed/")}
+        return Settings.from_env(environ)
+
+    @functools.cached_property
+    def shops(self) -> ShopClients:
+        """The shops of the stack's connections."""
+        return ShopClients(self._aws, self.settings, self.clock)
+
+    def shop(self, connection: str) -> Client:
+        """Return the client of a connection's shop.
+
+        Raises:
+            UnknownConnection: There is no such connection.
+            InvalidConnection: Its settings are wrong.
+        """
+        return self.shops.open(connection, fresh=True)
+
+
+def default_stack_name(folder: Path) -> str:
+    """Return the stack's name that `samconfig.toml` holds; empty if there is none.
+
+    Raises:
+        CommandError: The file is no TOML.
+    """
+    try:
+        settings = tomllib.loads((folder / SAMCONFIG).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return ""
+    except tomllib.TOMLDecodeError as error:
+        raise CommandError(f"{SAMCONFIG} cannot be read: {error}") from error
+    return str(settings.get("default", {}).get("global", {}).get("parameters", {}).get("stack_name", ""))

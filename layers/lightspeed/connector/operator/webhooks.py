@@ -1,0 +1,173 @@
+"""`webhooks plan`, `apply` and `test`: register the webhooks of a connection in its shop."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from typing import Any
+
+import requests
+
+from connector.operator.registrations import ITEM_GROUPS, Plan, is_own, plan
+from connector.operator.stack import CommandError, OperationFailed, Stack
+from connector.webhook_event import Webhook
+from lightspeed import CLUSTERS, Client, Parameters
+
+CHANGES = 2
+"""Exit status of `plan --exit-code` if there is something to do."""
+
+_TIMEOUT_SECONDS = 15
+_EXAMPLES = """examples:
+  python -m connector webhooks plan  --connection default --entity orders products
+  python -m connector webhooks apply --connection default --entity orders products
+  python -m connector webhooks apply --connection default     removes them all
+  python -m connector webhooks test  --connection default
+"""
+
+
+def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the command to those of the command line."""
+    group = commands.add_parser(
+        "webhooks",
+        help="register the webhooks of a connection in its shop",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = group.add_subparsers(required=True, metavar="VERB")
+    helps = {
+        "plan": ("show what apply would change", _plan),
+        "apply": (
+            "create, repair, switch on and remove, until the shop has exactly these webhooks of the stack",
+            _apply,
+        ),
+        "test": ("send a signed sample to the own address, and look for its object", _test),
+    }
+    for verb, (text, run) in helps.items():
+        parser = verbs.add_parser(verb, help=text, description=text, parents=[common])
+        parser.add_argument("--connection", default="default", help="the connection's name (default: default)")
+        parser.add_argument(
+            "--address", default="", help="origin of a custom domain (default: that of the stack's API)"
+        )
+        if verb != "test":
+            parser.add_argument(
+                "--entity", nargs="+", default=[], choices=ITEM_GROUPS, metavar="ENTITY", help=", ".join(ITEM_GROUPS)
+            )
+        if verb == "plan":
+            parser.add_argument("--exit-code", action="store_true", help=f"exit {CHANGES} if there is something to do")
+        parser.set_defaults(run=run)
+
+
+def address_of(stack: Stack, connection: str, origin: str = "") -> str:
+    """Return the address of a connection's webhooks. It names the stack, so that `apply` knows its own.
+
+    Args:
+        stack: The deployed stack.
+        connection: The connection's name.
+        origin: Of a custom domain; that of the stack's API if empty.
+    """
+    return f"{(origin or stack.outputs['ApiUrl']).rstrip('/')}/webhooks/{connection}?stack={stack.name}"
+
+
+def make_plan(shop: Client, entities: list[str], address: str, connection: str, stack: str) -> Plan:
+    """Compare the shop's webhooks with the wanted ones, and count them against the shop's limit.
+
+    Raises:
+        OperationFailed: The shop would have more webhooks than it allows; nothing was changed.
+        LightspeedError: As the client raises it.
+    """
+    existing = [json.loads(row) for page in shop.pages("webhooks", Parameters()) for row in page.records]
+    wanted = [
+        {
+            "isActive": True,
+            "itemGroup": entity,
+            "itemAction": "*",
+            "language": shop.transport.connection.language,
+            "format": "json",
+            "address": address,
+        }
+        for entity in dict.fromkeys(entities)
+    ]
+    own = [row["id"] for row in existing if is_own(str(row.get("address", "")), connection, stack)]
+    found = plan(existing, wanted, own)
+    if any(change.action == "create" for change in found.changes):
+        limits = json.loads(shop.record(shop.build("shop/limits", "get")))
+        most = limits.get("maxWebhooks")
+        if isinstance(most, int) and found.total > most:
+            others = len(existing) - len(own)
+            raise OperationFailed(
+                f"the shop allows {most} webhooks and would have {found.total}: {others} are not of this stack; "
+                f"name fewer entities, or remove some in the shop"
+            )
+    return found
+
+
+def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
+    found = _planned(arguments, stack, stack.shop(arguments.connection))
+    _show(found)
+    return CHANGES if arguments.exit_code and found.changes else 0
+
+
+def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
+    shop = stack.shop(arguments.connection)
+    found = _planned(arguments, stack, shop)
+    for change in found.changes:
+        path = {} if change.id is None else {"id": change.id}
+        payload = change.payload or None
+        shop.write(shop.build("webhooks", change.action, Parameters(path, payload=payload)))
+        print(_line(change))
+    if not found.changes:
+        print("nothing to change")
+    return 0
+
+
+def _test(arguments: argparse.Namespace, stack: Stack) -> int:
+    """Send a webhook as the shop does; its event is `test/created`, which no subscription follows."""
+    connection = stack.shop(arguments.connection).transport.connection
+    now = int(stack.clock.time() * 1000)
+    body = json.dumps({"test": {"id": now}}).encode()
+    cluster = next((name for name, origin in CLUSTERS.items() if origin == connection.origin), "")
+    headers = {
+        "Content-Type": "application/json",
+        "X-Shop-Id": connection.shop_id,
+        "X-Cluster-Id": cluster,
+        "X-Event": "test/created",
+        "X-Format": "json",
+        "X-Test-Id": str(now),
+        "X-Signature": hashlib.md5(body + connection.webhook_secrets[0].encode()).hexdigest(),  # noqa: S324
+    }
+    address = address_of(stack, arguments.connection, arguments.address)
+    try:
+        answer = requests.post(address, data=body, headers=headers, timeout=_TIMEOUT_SECONDS, allow_redirects=False)
+    except requests.RequestException as error:
+        raise OperationFailed(f"no answer from {address}: {type(error).__name__}") from error
+    if answer.status_code != 204:
+        raise OperationFailed(f"{address} answered {answer.status_code}: {answer.text:.200}")
+    sent = Webhook(arguments.connection, {name.lower(): value for name, value in headers.items()}, body, now)
+    folder = sent.key.rsplit("/date=", 1)[0]
+    pages = stack.client("s3").get_paginator("list_objects_v2")
+    found = pages.paginate(Bucket=stack.settings.bucket, Prefix=f"{folder}/")
+    for row in (row for page in found for row in page.get("Contents", ())):
+        if row["Key"].endswith(f"/{sent.id}.json"):
+            print(f"received and stored: s3://{stack.settings.bucket}/{row['Key']}")
+            return 0
+    raise OperationFailed(f"{address} answered 204, but {folder}/ has no object {sent.id}.json")
+
+
+def _planned(arguments: argparse.Namespace, stack: Stack, shop: Client) -> Plan:
+    address = address_of(stack, arguments.connection, arguments.address)
+    if not address.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        raise CommandError(f"the shop sends webhooks to https addresses, not to {address:.100}")
+    return make_plan(shop, arguments.entity, address, arguments.connection, stack.name)
+
+
+def _show(found: Plan) -> None:
+    for change in found.changes:
+        print(_line(change))
+    print(f"{len(found.changes)} to change; the shop then has {found.total} webhooks")
+
+
+def _line(change: Any) -> str:
+    what = change.payload.get("itemGroup", "")
+    number = "" if change.id is None else f" {change.id}"
+    return " ".join(f"{change.action}{number} {what}: {change.why}".split()).replace(" :", ":")

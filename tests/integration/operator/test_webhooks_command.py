@@ -1,0 +1,141 @@
+"""`python -m connector webhooks` against a simulated shop and a stack on moto."""
+
+import functools
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from connector.clients import AwsClients
+from connector.operator.main import main
+from connector.operator.stack import Stack
+from tests.shop import Clock, Shop
+
+NOW = 1_795_413_600
+ADDRESS = "https://api.example/webhooks/default?stack=mine"
+Command = Callable[..., int]
+
+
+class CloudFormation:
+    """Describes the one stack `mine`, in the form of CloudFormation."""
+
+    def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803 - AWS's name
+        if StackName != "mine":
+            raise ClientError({"Error": {"Code": "ValidationError", "Message": "does not exist"}}, "DescribeStacks")
+        outputs = {"ApiUrl": "https://api.example", "Bucket": "bucket"}
+        return {"Stacks": [{"Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]}]}
+
+
+class Aws(AwsClients):
+    """AWS on moto, but for CloudFormation."""
+
+    @functools.cache  # noqa: B019 - as the class itself does
+    def client(self, service: str) -> Any:
+        return CloudFormation() if service == "cloudformation" else boto3.client(service)
+
+
+def open_stack(name: str) -> Stack:
+    return Stack(name, Aws())
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    with Shop(orders=1, products=1, clock=Clock(frozen_at=NOW), quota=None, rate_per_second=None) as shop:
+        yield shop
+
+
+@pytest.fixture
+def command(shop: Shop) -> Iterator[Command]:
+    """Run a command on a stack whose connection leads to the shop."""
+    with mock_aws():
+        settings = {"base_url": shop.url, "api_key": shop.api_key, "api_secret": shop.api_secret, "language": "nl"}
+        boto3.client("secretsmanager").create_secret(Name="lightspeed/default", SecretString=json.dumps(settings))
+        yield lambda *words: main(["webhooks", *words, "--stack", "mine"], open_stack=open_stack)
+
+
+def hooks(shop: Shop) -> list[tuple[str, str, bool]]:
+    rows = shop.store.rows("webhooks")
+    own = [row for row in rows if row["address"] == ADDRESS]
+    return sorted((row["itemGroup"], row["itemAction"], row["isActive"]) for row in own)
+
+
+def test_a_plan_changes_nothing_and_says_if_there_is_something_to_do(
+    shop: Shop, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("plan", "--entity", "orders") == 0
+    assert command("plan", "--entity", "orders", "--exit-code") == 2
+    assert "create orders: it is missing\n" in capsys.readouterr().out
+    assert hooks(shop) == []
+
+
+def test_apply_makes_them_and_a_second_one_changes_nothing(
+    shop: Shop, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = shop.store.rows("webhooks")
+
+    assert command("apply", "--entity", "orders", "products") == 0
+    assert hooks(shop) == [("orders", "*", True), ("products", "*", True)]
+    assert command("apply", "--entity", "orders", "products") == 0
+    assert capsys.readouterr().out.endswith("nothing to change\n")
+    assert command("plan", "--entity", "orders", "products", "--exit-code") == 0
+    assert command("apply") == 0
+    assert shop.store.rows("webhooks") == others
+
+
+def test_apply_switches_on_and_repairs(shop: Shop, command: Command) -> None:
+    command("apply", "--entity", "orders")
+    identity = max(shop.store.ids("webhooks"))
+    shop.store.update("webhooks", identity, isActive=False, itemAction="created")
+
+    assert command("apply", "--entity", "orders") == 0
+    assert hooks(shop) == [("orders", "*", True)]
+
+
+def test_at_the_shops_limit_those_that_are_there_are_changed_and_more_are_refused(
+    shop: Shop, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = shop.store.count("webhooks")
+    groups = ["contacts", "customers", "invoices", "orders", "products", "quotes", "returns", "reviews", "shipments"]
+    assert command("apply", "--entity", *groups[: 10 - others]) == 0
+    before = hooks(shop)
+
+    assert command("apply", "--entity", *groups[: 11 - others], "tickets") == 1
+    assert "the shop allows 10 webhooks and would have 11" in capsys.readouterr().err
+    assert hooks(shop) == before
+    assert command("apply", "--entity", *groups[1 : 10 - others], "tickets") == 0
+    assert len(hooks(shop)) == 10 - others
+    assert "tickets" in [group for group, _, _ in hooks(shop)]
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["plan", "--connection", "unknown"], 2, "unknown connection"),
+        (["plan", "--address", "http://shop.example"], 2, "https addresses"),
+        (["test", "--address", "http://127.0.0.1:9"], 1, "no answer from http://127.0.0.1:9/webhooks/default"),
+    ],
+)
+def test_what_goes_wrong_is_one_line(
+    command: Command, capsys: pytest.CaptureFixture[str], words: list[str], status: int, message: str
+) -> None:
+    assert command(*words) == status
+    error = capsys.readouterr().err
+    assert error.startswith("connector: ")
+    assert error.count("\n") == 1
+    assert message in error
+
+
+def test_an_unknown_stack_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["webhooks", "plan", "--stack", "other"], open_stack=open_stack) == 2
+    assert capsys.readouterr().err == "connector: there is no stack named other; name it with --stack\n"
+
+
+@pytest.mark.parametrize("words", [[], ["webhooks"], ["webhooks", "plan", "--entity", "brands"]])
+def test_a_wrong_command_ends_with_status_2(words: list[Any]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
