@@ -117,6 +117,73 @@ def test_the_authorizers_answer_is_never_kept() -> None:
     assert auth["Authorizers"][auth["DefaultAuthorizer"]]["Identity"]["ReauthorizeEvery"] == 0
 
 
+def test_what_cannot_be_made_again_outlives_the_stack() -> None:
+    kept = {
+        name
+        for name, resource in template()["Resources"].items()
+        if resource.get("DeletionPolicy") == resource.get("UpdateReplacePolicy") == "Retain"
+    }
+
+    assert kept == {"Bucket", "DefaultConnection", "IdempotencyTable", "PublishQueue", "PublishFailureQueue"}
+
+
+def test_no_role_reaches_the_connections_of_another_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    stack_name_or_given = {"Fn::If": ["HasSecretPrefix", {"Ref": "SecretPrefix"}, {"Fn::Sub": "${AWS::StackName}/"}]}
+
+    read = [row["Resource"] for _, row in statements(processed()) if row["Action"] == "secretsmanager:GetSecretValue"]
+
+    by_prefix = [resource["Fn::Sub"] for resource in read if "Fn::Sub" in resource]
+    assert all(text.endswith(":secret:${Prefix}*") for text, _ in by_prefix)
+    assert [values for _, values in by_prefix] == [{"Prefix": stack_name_or_given}] * len(by_prefix)
+    assert [resource for resource in read if "Fn::Sub" not in resource] == [{"Fn::GetAtt": ["ApiToken", "Id"]}]
+
+
+@pytest.mark.parametrize("kind", ["AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"])
+def test_every_bucket_and_queue_takes_only_tls(kind: str) -> None:
+    resources = template()["Resources"]
+    policies = [resource["Properties"] for resource in resources.values() if resource["Type"] == kind]
+    covered = [
+        row["Ref"]
+        for policy in policies
+        for row in policy.get("Queues", [policy.get("Bucket")])
+        if policy["PolicyDocument"]["Statement"][0]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    ]
+
+    owners = kind.replace("Policy", "")
+    assert sorted(covered) == sorted(name for name, resource in resources.items() if resource["Type"] == owners)
+
+
+def test_everything_that_can_be_is_encrypted_with_the_key_of_the_parameter() -> None:
+    kinds = ("AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::SecretsManager::Secret")
+    encrypted = [
+        (name, resource)
+        for name, resource in template()["Resources"].items()
+        if resource["Type"] in (*kinds, "AWS::Logs::LogGroup")
+    ]
+
+    assert len(encrypted) >= 15
+    for name, resource in encrypted:
+        assert "{'Ref': 'KmsKeyArn'}" in str(resource["Properties"]), name
+
+
+def test_the_key_may_be_used_by_every_role_that_the_stack_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    resources = processed()
+    roles = {name for name, resource in resources.items() if resource["Type"] == "AWS::IAM::Role"}
+
+    users = {row["Ref"] for row in resources["UseOfKmsKey"]["Properties"]["Roles"]}
+
+    assert roles - users == {"PublishFileUploadedRole"}  # it starts PublishFile and touches no data
+
+
+def test_a_line_of_the_access_log_holds_nothing_that_a_caller_writes() -> None:
+    line = template()["Resources"]["HttpApi"]["Properties"]["AccessLogSettings"]["Format"]
+    written_by_callers = ("$context.path", "$context.identity.userAgent", '$context.error.message"')
+
+    assert not [name for name in written_by_callers if name in line]
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_handler_is_where_the_template_says(function: str) -> None:
     module, _, name = FUNCTIONS[function]["Handler"].rpartition(".")

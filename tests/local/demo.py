@@ -21,7 +21,7 @@ from tests.local.build import ROOT, build
 from tests.local.emulator import ACCESS_KEY, REGION, SECRET_KEY, start_emulator
 from tests.local.process import LocalError, choose_port, wait_until
 from tests.local.shop import Shop, start_shop
-from tests.local.stack import Stack, deploy_stack, working_folder
+from tests.local.stack import STACK_NAME, Stack, deploy_stack, working_folder
 from tests.local.terminal import Terminal
 
 QUOTE_ID = 1016615295
@@ -95,7 +95,7 @@ def _set_up(
 def _connect(terminal: Terminal, stack: Stack, shop: Shop) -> None:
     with terminal.step("Put the shop's credentials into the connection's secret, and have them checked over HTTP"):
         masked = {name: "…" if name.startswith("api_") else value for name, value in shop.connection.items()}
-        terminal.sent("secret lightspeed/default", masked)
+        terminal.sent(f"secret {STACK_NAME}/default", masked)
         stack.connect(shop.connection)
         _call(terminal, stack, "GET", "/connections/default", shown=("origin", "language", "languages"))
 

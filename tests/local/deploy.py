@@ -2,8 +2,8 @@
 
 Three things differ. The emulator has no Lambda Python runtime of AWS's making, but it serves the Runtime API to a
 custom runtime: so the copy says `provided.al2023` where the template says `python3.13`, and the archive brings a
-`bootstrap` that runs AWS's runtime loop. The emulator speaks plain HTTP on the loopback interface, where a bucket
-closed to all but TLS would be closed to everybody: so the copy leaves that statement out. And it asks for the right to
+`bootstrap` that runs AWS's runtime loop. The emulator speaks plain HTTP on the loopback interface, where a bucket or a
+queue that takes only TLS would refuse every call: so the copy leaves those statements out. And it asks for the right to
 `sqs:SendMessageBatch`, an action that IAM does not know (`sqs:SendMessage` covers it): so the copy adds it.
 
 What the emulator accepts and does not act upon: the roles of the schedule, of the state machine and of the queue's
@@ -63,12 +63,14 @@ def deploy(emulator: Emulator, built: Built, stack_name: str, parameters: Mappin
 def _local_copy(original: dict[str, Any], uris: Mapping[str, str]) -> dict[str, Any]:
     local = copy.deepcopy(original)
     local["Globals"]["Function"] |= {"Runtime": "provided.al2023", "CodeUri": uris["functions"]}
-    for resource in local["Resources"].values():
+    for name, resource in list(local["Resources"].items()):
         if resource["Type"] == "AWS::Serverless::LayerVersion":
             resource["Properties"]["ContentUri"] = uris["layer"]
-        if resource["Type"] == "AWS::S3::BucketPolicy":
+        if resource["Type"] in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"):
             document = resource["Properties"]["PolicyDocument"]
             document["Statement"] = [row for row in document["Statement"] if not _demands_tls(row)]
+            if not document["Statement"]:
+                del local["Resources"][name]
         if resource["Type"] == "AWS::IAM::Role":
             for policy in resource["Properties"]["Policies"]:
                 for statement in policy["PolicyDocument"]["Statement"]:
