@@ -29,6 +29,7 @@ _OF_THE_FUNCTIONS = (
     "PUBLISH_QUEUE_URL",
     "PUBLISH_FAILURE_QUEUE_URL",
     "WEBHOOK_QUEUE_URL",
+    "STACK_NAME",
     "WEBHOOK_WINDOW_SECONDS",
     "WEBHOOK_BUSY_WINDOW_SECONDS",
     "WEBHOOK_BUSY_AFTER_RUNS",
@@ -46,6 +47,7 @@ _KEPT = (
     ("webhook.app", "receiver"),
     ("webhook.aws", "_client"),
     ("webhook.trigger", "scheduler"),
+    ("webhook.daily", "daily_look"),
     ("connector.observability", "logger"),
 )
 _SERVICES = itertools.count(1)

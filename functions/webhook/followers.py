@@ -31,6 +31,7 @@ class Follower:
     """A subscription that follows an entity by webhook.
 
     Attributes:
+        connection: The connection's name.
         subscription: Names the bookmark.
         entity: In the catalogue.
         event: The subscribe event of its runs.
@@ -78,12 +79,23 @@ class Followers:
         """
         if entity not in CATALOGUE:
             return ()
+        listed = self.listed()
+        if listed is None:
+            return (_follower(_Entry(connection, entity, entity, webhooks=True)),)
+        return tuple(one for one in listed if (one.connection, one.entity) == (connection, entity))
+
+    def listed(self) -> Sequence[Follower] | None:
+        """Return every subscription that follows its entity by webhook, in order; `None` if there is no list.
+
+        Raises:
+            msgspec.ValidationError: The stored list is not one.
+        """
         stored = self._read(KEY)
         if stored is None:
-            return (_follower(_Entry(connection, entity, entity, webhooks=True)),)
+            return None
         entries = msgspec.json.decode(stored, type=list[_Entry])
-        found = [one for one in entries if one.webhooks and (one.connection, one.entity) == (connection, entity)]
-        return tuple(_follower(one) for one in sorted(found, key=lambda one: one.subscription))
+        found = [one for one in entries if one.webhooks and one.entity in CATALOGUE]
+        return tuple(_follower(one) for one in sorted(found, key=lambda one: (one.connection, one.subscription)))
 
 
 def _follower(entry: _Entry) -> Follower:

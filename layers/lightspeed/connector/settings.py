@@ -23,6 +23,7 @@ class Settings:
         quota_reserve_percent: `QUOTA_RESERVE_PERCENT`, share of every quota window left for others; 0 to 90.
         publish_failure_queue_url: `PUBLISH_FAILURE_QUEUE_URL`, where publish puts messages that it gives up.
         webhook_queue_url: `WEBHOOK_QUEUE_URL`, where stored webhooks wait for their run; empty: they are only stored.
+        stack_name: `STACK_NAME`, which the addresses of the stack's own webhooks hold.
         webhook_window_seconds: `WEBHOOK_WINDOW_SECONDS`, the longest wait of a webhook for its run; 20 to 900.
         webhook_busy_window_seconds: `WEBHOOK_BUSY_WINDOW_SECONDS`, the same on a busy day.
         webhook_busy_after_runs: `WEBHOOK_BUSY_AFTER_RUNS`, how many runs of a subscription make a day of UTC busy.
@@ -40,6 +41,7 @@ class Settings:
     publish_failure_queue_url: str = ""
     results_bus: str = ""
     webhook_queue_url: str = ""
+    stack_name: str = ""
     webhook_window_seconds: float = 60.0
     webhook_busy_window_seconds: float = 300.0
     webhook_busy_after_runs: int = 30
@@ -83,6 +85,7 @@ class Settings:
             webhook_window_seconds=windows["WEBHOOK_WINDOW_SECONDS"],
             webhook_busy_window_seconds=windows["WEBHOOK_BUSY_WINDOW_SECONDS"],
             webhook_busy_after_runs=int(busy_after),
+            stack_name=environ.get("STACK_NAME", ""),
             webhook_queue_url=environ.get("WEBHOOK_QUEUE_URL", ""),
         )
 

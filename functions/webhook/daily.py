@@ -1,0 +1,138 @@
+"""Entry of the daily look: reports how yesterday's changes arrived, and finds webhooks that the shop switched off."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from connector.clients import AwsClients, ShopClients
+from connector.errors import ConnectorError
+from connector.observability import emit_metrics, logged, logger
+from connector.operator.registrations import is_own
+from connector.settings import Settings
+from connector.webhook_report import Objects, Report, S3Objects, make_report
+from lightspeed import CATALOGUE, Client, Clock, LightspeedError, Parameters, SystemClock
+from webhook.followers import Followers
+from webhook.services import read_object
+
+_NEEDS = ("BUCKET", "STACK_NAME")
+_FOLDER = re.compile(r"events/connection=([A-Za-z0-9_-]+)/entity=([a-z]+)/")
+
+
+@logged
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda calls with both
+    """Report a day, and look at the registrations of every connection.
+
+    Args:
+        event: `date` (ISO-8601) is the day to report; yesterday if it is left out.
+        context: Lambda's, not used.
+
+    Returns:
+        `{"date", "reports": […], "registrations": […]}`, as they are stored under `state/`.
+
+    Raises:
+        SettingsError: The environment is wrong.
+        ValueError: The date is none.
+    """
+    settings = Settings.from_env(needs=_NEEDS)
+    look = daily_look(settings)
+    day = date.fromisoformat(event["date"]) if "date" in event else look.yesterday()
+    reports, registrations = look.reports(day), look.registrations()
+    found = [one for one in reports if one.alarm]
+    broken = sum(len(one["off"]) + len(one["missing"]) for one in registrations)
+    for report in found:
+        logger().warning("webhooks are missed", extra={"subscription": report.subscription, "alarm": report.alarm})
+    emit_metrics(settings.metrics_namespace, {}, WebhookReportAlarms=len(found), WebhooksSwitchedOff=broken)
+    shown = [{"subscription": one.subscription, "changes": one.changes, "alarm": one.alarm} for one in reports]
+    return {"date": str(day), "reports": shown, "registrations": registrations}
+
+
+class DailyLook:
+    """Reports and registrations of a stack."""
+
+    def __init__(
+        self,
+        *,
+        objects: Objects,
+        followers: Followers,
+        open_shop: Callable[[str], Client],
+        stack_name: str,
+        clock: Clock,
+    ) -> None:
+        """Take the collaborators; nothing is read yet."""
+        self._objects = objects
+        self._followers = followers
+        self._open_shop = open_shop
+        self._stack_name = stack_name
+        self._clock = clock
+
+    def yesterday(self) -> date:
+        """Return yesterday in UTC."""
+        return datetime.fromtimestamp(self._clock.time(), UTC).date() - timedelta(days=1)
+
+    def reports(self, day: date) -> list[Report]:
+        """Compute and store the reports of a day, one per subscription that follows by webhook."""
+        return [
+            make_report(self._objects, connection, subscription, entity, day)
+            for connection, subscription, entity in self._subscriptions()
+        ]
+
+    def registrations(self) -> list[dict[str, Any]]:
+        """Compare what each shop has registered with what subscriptions need; store and return what is wrong."""
+        needed: dict[str, set[str]] = {}
+        for connection, _, entity in self._subscriptions():
+            needed.setdefault(connection, set()).add(entity)
+        return [self._registration(connection, sorted(needed[connection])) for connection in sorted(needed)]
+
+    def _subscriptions(self) -> Sequence[tuple[str, str, str]]:
+        """Return connection, subscription and entity; without a stored list, of what webhooks came of so far."""
+        listed = self._followers.listed()
+        if listed is not None:
+            return [(one.connection, one.subscription, one.entity) for one in listed]
+        connections = self._objects.folders("events/")
+        folders = (folder for connection in connections for folder in self._objects.folders(connection))
+        found = (match for match in map(_FOLDER.fullmatch, folders) if match is not None and match[2] in CATALOGUE)
+        return [(match[1], match[2], match[2]) for match in found]
+
+    def _registration(self, connection: str, entities: Sequence[str]) -> dict[str, Any]:
+        looked = datetime.fromtimestamp(self._clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        found: dict[str, Any] = {"connection": connection, "looked_at": looked, "off": [], "missing": [], "error": ""}
+        try:
+            rows = list(_own_webhooks(self._open_shop(connection), connection, self._stack_name))
+        except (LightspeedError, ConnectorError) as error:
+            logger().warning("the webhooks of a shop could not be read", exc_info=error)
+            found["error"] = f"{type(error).__name__}: {error}"[:500]
+        else:
+            active = {row.get("itemGroup") for row in rows if row.get("isActive")}
+            known = {row.get("itemGroup") for row in rows}
+            found["off"] = sorted(str(group) for group in known - active)
+            found["missing"] = [entity for entity in entities if entity not in known]
+        names = " ".join(entities)
+        found["command"] = f"python -m connector webhooks apply --connection {connection} --entity {names}"
+        self._objects.write(f"state/webhooks/connection={connection}.json", json.dumps(found).encode())
+        return found
+
+
+def _own_webhooks(shop: Client, connection: str, stack_name: str) -> Iterable[dict[str, Any]]:
+    for page in shop.pages("webhooks", Parameters()):
+        for record in page.records:
+            row = json.loads(record)
+            if is_own(str(row.get("address", "")), connection, stack_name):
+                yield row
+
+
+@functools.cache
+def daily_look(settings: Settings) -> DailyLook:
+    """Return the look of these settings."""
+    aws = AwsClients()
+    return DailyLook(
+        objects=S3Objects(aws.client("s3"), settings.bucket),
+        followers=Followers(functools.partial(read_object, aws.client("s3"), settings.bucket)),
+        open_shop=functools.partial(ShopClients(aws, settings).open, fresh=True),
+        stack_name=settings.stack_name,
+        clock=SystemClock(),
+    )

@@ -1,0 +1,266 @@
+"""How the changes of a day arrived: by webhook, by schedule or by both, and how late.
+
+A change is one version of a record: its id and `updatedAt` (`createdAt` where there is none). It counts on the day of
+UTC on which the shop changed the record, from the first run that stored it. A webhook reports the newest change of its
+record before it. So a change counts as
+
+- `webhook`: a webhook reported it, and a run that webhooks started stored it;
+- `both`: a webhook reported it, but another run stored it;
+- `poll`: no webhook reported it. The share of these is what webhooks missed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+
+EARLY_SECONDS = 5.0
+"""How much earlier than its change a webhook may seem to come: the shop's times are whole seconds of another clock."""
+
+FEW_CHANGES = 20
+"""A day with fewer changes raises no alarm."""
+
+MOST_MISSED_PERCENT = 20.0
+"""Above this share of missed changes, the report raises an alarm."""
+
+STARTED_BY_WEBHOOKS = "-webhook-"
+"""In the run ids of runs that webhooks started."""
+
+
+class Objects(Protocol):
+    """A bucket, seen as whole objects."""
+
+    def keys(self, prefix: str) -> Iterator[tuple[str, float]]:
+        """Yield the keys under a prefix, in order, and when each was written, epoch seconds."""
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield the folders right under a prefix, each with the prefix and a slash at the end."""
+
+    def read(self, key: str) -> bytes:
+        """Return an object."""
+
+    def write(self, key: str, body: bytes) -> None:
+        """Write an object."""
+
+
+class Report(msgspec.Struct, frozen=True):
+    """The report of a day and subscription.
+
+    Attributes:
+        date: The day of UTC, ISO-8601.
+        webhooks: Webhooks of the entity that came that day.
+        changes: Changes of that day; the sum of the next three.
+        late_seconds: From a change to the manifest of the run that stored it, `p50` and `p95`; `None` without changes.
+        missed_percent: Share of changes that no webhook reported.
+        alarm: Why somebody should look; empty if all is well.
+    """
+
+    connection: str
+    subscription: str
+    entity: str
+    date: str
+    webhooks: int
+    changes: int
+    webhook: int
+    poll: int
+    both: int
+    late_seconds: dict[str, float] | None
+    missed_percent: float
+    alarm: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One version of a record. Times are epoch seconds.
+
+    Attributes:
+        stored: When the manifest of the run that stored it was written.
+        by_webhooks: Whether webhooks started that run.
+    """
+
+    id: str
+    changed: float
+    stored: float
+    by_webhooks: bool
+
+
+class _Row(msgspec.Struct):
+    id: int | str | None = None
+    updatedAt: Any = None  # noqa: N815 - the shop's name
+    createdAt: Any = None  # noqa: N815
+
+
+class _Part(msgspec.Struct):
+    key: str
+
+
+class _Manifest(msgspec.Struct):
+    run_id: str
+    request: dict[str, Any]
+    parts: list[_Part]
+
+
+class _Event(msgspec.Struct):
+    record_id: str
+    received_at: str
+
+
+_ROW = msgspec.json.Decoder(_Row, strict=False)
+_MANIFEST = msgspec.json.Decoder(_Manifest)
+_EVENT = msgspec.json.Decoder(_Event)
+
+
+def report_key(connection: str, subscription: str, day: date) -> str:
+    """Return where the report of a day lies."""
+    return f"state/reports/connection={connection}/date={day}/{subscription.replace('/', '.')}.json"
+
+
+def make_report(objects: Objects, connection: str, subscription: str, entity: str, day: date) -> Report:
+    """Compute the report of a day from `events/`, `manifests/` and the parts that they name; store it and return it.
+
+    Runs and webhooks of the next day count as well, for changes shortly before midnight may arrive then.
+    """
+    place = f"connection={connection}/entity={entity.replace('/', '.')}/"
+    days = (day, day + timedelta(days=1))
+    webhooks = [hook for one in days for hook in _webhooks(objects, f"events/{place}date={one}/")]
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+    changes = (
+        change
+        for change in _changes(objects, f"manifests/{place}", days, subscription)
+        if start <= change.changed < start + 86_400
+    )
+    came = sum(received < start + 86_400 for _, received in webhooks)
+    report = summarize(changes, webhooks, Report(connection, subscription, entity, str(day), came, *_NOTHING))
+    objects.write(report_key(connection, subscription, day), msgspec.json.encode(report))
+    return report
+
+
+_NOTHING: tuple[int, int, int, int, None, float, str] = (0, 0, 0, 0, None, 0.0, "")
+
+
+def summarize(changes: Iterable[Change], webhooks: Iterable[tuple[str, float]], empty: Report) -> Report:
+    """Return the report of changes.
+
+    Args:
+        changes: In any order; of those with the same id and time, the one stored first counts.
+        webhooks: Record id, and when it came in epoch seconds.
+        empty: The report without changes.
+    """
+    first: dict[tuple[str, float], Change] = {}
+    for change in changes:
+        known = first.setdefault((change.id, change.changed), change)
+        if change.stored < known.stored:
+            first[change.id, change.changed] = change
+    reported = _reported(first, webhooks)
+    counts = {"webhook": 0, "poll": 0, "both": 0}
+    for version, change in first.items():
+        counts["poll" if version not in reported else "webhook" if change.by_webhooks else "both"] += 1
+    total = len(first)
+    missed = round(100 * counts["poll"] / total, 1) if total else 0.0
+    late = sorted(change.stored - change.changed for change in first.values())
+    return msgspec.structs.replace(
+        empty,
+        changes=total,
+        **counts,
+        late_seconds={"p50": _percentile(late, 50), "p95": _percentile(late, 95)} if late else None,
+        missed_percent=missed,
+        alarm=_alarm(total, empty.webhooks, missed),
+    )
+
+
+def _alarm(changes: int, webhooks: int, missed_percent: float) -> str:
+    if changes and not webhooks:
+        return "no webhook came all day, though records changed"
+    if changes >= FEW_CHANGES and missed_percent > MOST_MISSED_PERCENT:
+        return f"no webhook reported {missed_percent:g} % of the changes"
+    return ""
+
+
+def _reported(
+    changes: Mapping[tuple[str, float], Change], webhooks: Iterable[tuple[str, float]]
+) -> set[tuple[str, float]]:
+    """Return the changes that a webhook reported: of each webhook, the newest change of its record before it."""
+    times: dict[str, list[float]] = {}
+    for identity, changed in sorted(changes):
+        times.setdefault(identity, []).append(changed)
+    found = set()
+    for identity, received in webhooks:
+        known = times.get(identity, [])
+        at = bisect_right(known, received + EARLY_SECONDS)
+        if at:
+            found.add((identity, known[at - 1]))
+    return found
+
+
+def _webhooks(objects: Objects, prefix: str) -> Iterator[tuple[str, float]]:
+    for key, _ in objects.keys(prefix):
+        event = _EVENT.decode(objects.read(key))
+        yield event.record_id, _epoch(event.received_at)
+
+
+def _changes(objects: Objects, prefix: str, days: Iterable[date], subscription: str) -> Iterator[Change]:
+    folders = [f"{language}date={day}/" for language in objects.folders(prefix) for day in days]
+    for key, written in (found for folder in folders for found in objects.keys(folder)):
+        manifest = _MANIFEST.decode(objects.read(key))
+        request = manifest.request
+        named = request.get("subscription") or request.get("entity")
+        if named == subscription and request.get("mode") != "reconcile":
+            by_webhooks = STARTED_BY_WEBHOOKS in manifest.run_id
+            for part in manifest.parts:
+                yield from _versions(objects.read(part.key), written, by_webhooks=by_webhooks)
+
+
+def _versions(part: bytes, written: float, *, by_webhooks: bool) -> Iterator[Change]:
+    for line in gzip.decompress(part).splitlines():
+        row = _ROW.decode(line)
+        changed = row.updatedAt or row.createdAt
+        if row.id is None or not isinstance(changed, str):
+            continue
+        with contextlib.suppress(ValueError):  # an entity transformer may write times as it likes
+            yield Change(str(row.id), _epoch(changed), written, by_webhooks)
+
+
+def _epoch(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _percentile(values: list[float], percent: int) -> float:
+    """Return the smallest value that at least so many percent of the values do not exceed; seconds, one decimal."""
+    return round(values[max(0, -(-len(values) * percent // 100) - 1)], 1)
+
+
+class S3Objects:
+    """A bucket in S3, see `Objects`."""
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        """Take the bucket; nothing is read yet."""
+        self._client = client
+        self._bucket = bucket
+
+    def keys(self, prefix: str) -> Iterator[tuple[str, float]]:
+        """See `Objects`."""
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
+            for row in page.get("Contents", ()):
+                yield row["Key"], row["LastModified"].timestamp()
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """See `Objects`."""
+        pages = self._client.get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=self._bucket, Prefix=prefix, Delimiter="/"):
+            for row in page.get("CommonPrefixes", ()):
+                yield row["Prefix"]
+
+    def read(self, key: str) -> bytes:
+        """See `Objects`."""
+        return bytes(self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+
+    def write(self, key: str, body: bytes) -> None:
+        """See `Objects`."""
+        self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")

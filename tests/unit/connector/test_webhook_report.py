@@ -1,0 +1,130 @@
+"""How a day's changes arrived, counted from what lies in the bucket."""
+
+import gzip
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from typing import Any
+
+from connector.webhook_report import Change, Report, make_report, report_key, summarize
+
+DAY = date(2026, 11, 23)
+MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC).timestamp()
+EMPTY = Report("default", "orders", "orders", "2026-11-23", 5, 0, 0, 0, 0, None, 0.0, "")
+
+
+class Bucket:
+    """A bucket in memory; an object is written at the time that stands beside it."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, tuple[float, bytes]] = {}
+
+    def keys(self, prefix: str) -> Iterator[tuple[str, float]]:
+        yield from ((key, at) for key, (at, _) in sorted(self.objects.items()) if key.startswith(prefix))
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        inside = (key[len(prefix) :].partition("/") for key in sorted(self.objects) if key.startswith(prefix))
+        yield from dict.fromkeys(f"{prefix}{name}/" for name, slash, _ in inside if slash)
+
+    def read(self, key: str) -> bytes:
+        return self.objects[key][1]
+
+    def write(self, key: str, body: bytes) -> None:
+        self.objects[key] = (0.0, body)
+
+    def store_run(self, run_id: str, at: float, records: list[Any], **request: Any) -> None:
+        place = f"connection=default/entity=orders/lang=nl/date={iso(at)[:10]}"
+        part = f"raw/{place}/run={run_id}/part-00000-abc.jsonl.gz"
+        lines = "\n".join(json.dumps(record) for record in records)
+        self.objects[part] = (at, gzip.compress(lines.encode()))
+        manifest = {"run_id": run_id, "request": {"entity": "orders", **request}, "parts": [{"key": part}]}
+        self.objects[f"manifests/{place}/{run_id}.json"] = (at, json.dumps(manifest).encode())
+
+    def store_webhook(self, identity: int, at: float) -> None:
+        key = f"events/connection=default/entity=orders/date={iso(at)[:10]}/{identity}-{at}.json"
+        event = {"record_id": str(identity), "received_at": iso(at), "body": "{}"}
+        self.objects[key] = (at, json.dumps(event).encode())
+
+
+def iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def order(identity: int, at: float) -> dict[str, Any]:
+    return {"id": identity, "updatedAt": datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")}
+
+
+def test_changes_are_counted_by_how_they_came() -> None:
+    bucket = Bucket()
+    noon = MIDNIGHT + 43_200
+    bucket.store_webhook(1, noon + 2)
+    bucket.store_webhook(3, noon + 400)
+    bucket.store_run("20261123T120012-000-webhook-0123", noon + 20, [order(1, noon), order(2, noon + 1)])
+    bucket.store_run(
+        "scheduled", noon + 300, [order(3, noon + 299), {"no": "id"}, {"id": 9}, {"id": 9, "updatedAt": "?"}]
+    )
+    bucket.store_run("full", noon + 500, [order(1, noon), order(4, MIDNIGHT - 1)])
+    bucket.store_run("gone", noon + 600, [order(5, noon)], mode="reconcile")
+    bucket.store_run("other", noon + 600, [order(6, noon)], subscription="open-orders")
+
+    report = make_report(bucket, "default", "orders", "orders", DAY)
+
+    assert (report.webhooks, report.changes, report.webhook, report.both, report.poll) == (2, 3, 1, 1, 1)
+    assert report.late_seconds == {"p50": 19.0, "p95": 20.0}
+    assert (report.missed_percent, report.alarm) == (33.3, "")
+    stored = json.loads(bucket.read("state/reports/connection=default/date=2026-11-23/orders.json"))
+    assert stored["changes"] == 3
+
+
+def test_a_change_shortly_before_midnight_may_be_stored_and_reported_on_the_next_day() -> None:
+    bucket = Bucket()
+    late = MIDNIGHT + 86_399
+    bucket.store_webhook(1, late + 3)
+    bucket.store_run("20261124T000012-000-webhook-0123", late + 20, [order(1, late)])
+
+    report = make_report(bucket, "default", "orders", "orders", DAY)
+
+    assert (report.webhooks, report.webhook) == (0, 1)
+
+
+def test_a_day_without_anything_is_a_report_too() -> None:
+    report = make_report(Bucket(), "default", "open/orders", "orders", DAY)
+
+    assert (report.changes, report.late_seconds, report.missed_percent, report.alarm) == (0, None, 0.0, "")
+    assert report_key("default", "open/orders", DAY).endswith("/date=2026-11-23/open.orders.json")
+
+
+def test_many_missed_changes_or_no_webhook_at_all_raise_an_alarm() -> None:
+    changes = [Change(str(number), MIDNIGHT, MIDNIGHT + 9, by_webhooks=True) for number in range(20)]
+    known = [(str(number), MIDNIGHT + 1) for number in range(20)]
+    none = Report("default", "orders", "orders", "2026-11-23", 0, 0, 0, 0, 0, None, 0.0, "")
+
+    assert summarize(changes, known[:16], EMPTY).alarm == ""
+    assert summarize(changes, known[:15], EMPTY).alarm == "no webhook reported 25 % of the changes"
+    assert summarize(changes[:19], [], EMPTY).alarm == ""
+    assert summarize(changes[:1], [], none).alarm == "no webhook came all day, though records changed"
+
+
+def test_the_report_is_within_a_percent_of_the_truth() -> None:
+    for seed in range(5):
+        rng = random.Random(seed)
+        changes, webhooks, reported = [], [], 0
+        for identity in range(400):
+            times = sorted(MIDNIGHT + rng.randrange(86_000) for _ in range(rng.randrange(1, 6)))
+            for at, following in pairwise([*times, MIDNIGHT + 90_000]):
+                changes.append(Change(str(identity), at, at + rng.uniform(5, 60), by_webhooks=rng.random() < 0.5))
+                if at == following or rng.random() < 0.1:
+                    continue  # the shop's times are whole seconds: two changes at once are one
+                reported += 1
+                delay = rng.uniform(60, 300) if rng.random() < 0.1 else rng.uniform(0, 2)
+                webhooks += [(str(identity), at + delay)] * (2 if rng.random() < 0.1 else 1)
+        rng.shuffle(webhooks)
+        rng.shuffle(changes)
+        truth = len({(change.id, change.changed) for change in changes})
+
+        report = summarize(changes, webhooks, EMPTY)
+
+        assert report.changes == truth
+        assert abs(report.webhook + report.both - reported) <= truth / 100
