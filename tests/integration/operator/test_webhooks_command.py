@@ -53,7 +53,7 @@ def command(shop: Shop) -> Iterator[Command]:
     """Run a command on a stack whose connection leads to the shop."""
     with mock_aws():
         settings = {"base_url": shop.url, "api_key": shop.api_key, "api_secret": shop.api_secret, "language": "nl"}
-        boto3.client("secretsmanager").create_secret(Name="lightspeed/default", SecretString=json.dumps(settings))
+        boto3.client("secretsmanager").create_secret(Name="mine/default", SecretString=json.dumps(settings))
         yield lambda *words: main(["webhooks", *words, "--stack", "mine"], open_stack=open_stack)
 
 

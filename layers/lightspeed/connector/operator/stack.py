@@ -64,7 +64,7 @@ class Stack:
     def settings(self) -> Settings:
         """The settings that the stack's functions have, as far as commands need them."""
         given = {row["ParameterKey"]: row["ParameterValue"] for row in self._described.get("Parameters", ())}
-        environ = {"BUCKET": self.outputs["Bucket"], "SECRET_PREFIX": given.get("SecretPrefix", "lightspeed/")}
+        environ = {"BUCKET": self.outputs["Bucket"], "SECRET_PREFIX": given.get("SecretPrefix") or f"{self.name}/"}
         return Settings.from_env(environ)
 
     @functools.cached_property
