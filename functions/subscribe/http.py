@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from connector.errors import SettingsError, UnknownRun
+from connector.errors import SettingsError
 from connector.http import MAX_BODY_BYTES, answer, fits, json_body, prefers_async, resolver, respond_json
 from connector.problem_details import problem
 from connector.transform.routes import register as register_transform
@@ -17,9 +17,8 @@ from lightspeed import CATALOGUE, PAGE_LIMIT, LightspeedError, RateLimited, Syst
 from lightspeed.catalogue.describe import describe
 from lightspeed.connection_check import check, diagnosis
 from subscribe.checks import subscribe_request
-from subscribe.event import RUN_ID, SubscribeRequest
-from subscribe.storage.bucket import run_key
-from subscribe.sync.run import NOTED
+from subscribe.event import SubscribeRequest
+from subscribe.runs import Query, Runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +32,6 @@ ANSWER_SECONDS = 22.0
 _RESERVED_BYTES = 20_000
 """What an answer's body holds besides `objects` and `data`, at most."""
 
-_FAILED = ("FAILED", "TIMED_OUT", "ABORTED")
-
 
 def respond(event: dict[str, Any], context: Any, held: Dependencies) -> dict[str, Any]:
     """Answer one HTTP call."""
@@ -47,7 +44,8 @@ def _routes() -> APIGatewayHttpResolver:
     app.get("/entities")(lambda: respond_json(200, {"entities": [describe(row) for row in CATALOGUE.values()]}))
     app.get("/entities/.+")(lambda: _entity(app))
     app.get("/connections/<name>")(lambda name: _check(_held(app), unquote(name)))
-    app.get("/runs/<run_id>")(lambda run_id: _run(_held(app), unquote(run_id)))
+    app.get("/runs")(lambda: respond_json(200, _runs(app).page(Query.from_parameters(_query(app)))))
+    app.get("/runs/<run_id>")(lambda run_id: respond_json(200, _runs(app).get(unquote(run_id))))
     app.post("/subscribe")(lambda: _subscribe(app))
     register_transform(app, lambda: _held(app).library)
     return app
@@ -56,6 +54,17 @@ def _routes() -> APIGatewayHttpResolver:
 def _held(app: APIGatewayHttpResolver) -> Dependencies:
     held: Dependencies = app.context["held"]
     return held
+
+
+def _runs(app: APIGatewayHttpResolver) -> Runs:
+    held = _held(app)
+    arn = held.settings.sync_state_machine_arn
+    step_functions = held.aws.client("stepfunctions") if arn else None
+    return Runs(held.aws.client("s3"), held.settings.bucket, step_functions, arn)
+
+
+def _query(app: APIGatewayHttpResolver) -> dict[str, str]:
+    return dict(app.current_event.query_string_parameters or {})
 
 
 def _entity(app: APIGatewayHttpResolver) -> Response[Any]:
@@ -80,7 +89,7 @@ def _subscribe(app: APIGatewayHttpResolver) -> Response[Any]:
     remaining = _deadline()
     if request.plan:
         return respond_json(200, held.plan(request, run_id, remaining))
-    if request.run_id and not request.cursor and _running(_execution(held, run_id)):
+    if request.run_id and not request.cursor and _is_running(app, run_id):
         return respond_json(202, {"run_id": run_id, "status": "running"}, {"Location": f"/runs/{run_id}"})
     if prefers_async(app):
         held.subscription(request, run_id, remaining).check()
@@ -140,38 +149,8 @@ def _carry_on(held: Dependencies, request: SubscribeRequest, body: dict[str, Any
     return respond_json(202, body, {"Location": f"/runs/{run_id}"})
 
 
-def _run(held: Dependencies, run_id: str) -> Response[Any]:
-    if not RUN_ID.fullmatch(run_id):
-        raise UnknownRun(f"unknown run {run_id!r:.100}: a run_id holds up to 80 letters, digits and . _ = -")
-    found = held.bucket.read_json(run_key(run_id))
-    note: dict[str, Any] = found[0] if found is not None else {"run_id": run_id}
-    for inner in {"cursor", *NOTED} - {"started"}:
-        note.pop(inner, None)
-    if note.get("status") != "complete":
-        execution = _execution(held, run_id)
-        if execution is None and found is None:
-            raise UnknownRun(f"unknown run {run_id!r:.100}: no such execution, and no result of one")
-        note["status"] = "running"
-        if execution is not None and execution["status"] in _FAILED:
-            note |= {"status": "failed", "error": execution.get("error"), "cause": execution.get("cause")}
-    return respond_json(200, note)
-
-
-def _execution(held: Dependencies, run_id: str) -> dict[str, Any] | None:
-    arn = held.settings.sync_state_machine_arn
-    if not arn:
-        return None
-    step_functions = held.aws.client("stepfunctions")
-    try:
-        found: dict[str, Any] = step_functions.describe_execution(
-            executionArn=f"{arn.replace(':stateMachine:', ':execution:')}:{run_id}"
-        )
-    except (step_functions.exceptions.ExecutionDoesNotExist, step_functions.exceptions.InvalidArn):
-        return None
-    return found
-
-
-def _running(execution: dict[str, Any] | None) -> bool:
+def _is_running(app: APIGatewayHttpResolver, run_id: str) -> bool:
+    execution = _runs(app).execution(run_id)
     return execution is not None and execution["status"] == "RUNNING"
 
 

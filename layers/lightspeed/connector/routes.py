@@ -39,6 +39,7 @@ ROUTES = (
     Route("GET", "/entities", "read"),
     Route("GET", "/entities/{entity+}", "read"),
     Route("GET", "/connections/{connection}", "read"),
+    Route("GET", "/runs", "read"),
     Route("GET", "/runs/{run_id}", "read"),
     Route("POST", "/subscribe", "admin"),
     Route("POST", "/transform", "read"),

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from connector import http
 from connector.http import MAX_REQUEST_BYTES
 from connector.routes import ROUTES
-from subscribe.storage.bucket import Bucket
+from subscribe.runs import Runs
 from tests.integration.subscribe.bundle import Answer, Bundle, http_event, quote_event
 from tests.integration.subscribe.test_http import problem
 
@@ -23,6 +23,7 @@ CALLS = [
     ("GET", "/entities", None),
     ("GET", "/entities/products/images", None),
     ("GET", "/connections/default", None),
+    ("GET", "/runs", None),
     ("GET", "/runs/run-1", None),
     ("POST", "/subscribe", quote_event()),
     ("POST", "/transform", {"transformer": "$", "input": {"id": 1}}),
@@ -180,7 +181,7 @@ def test_an_answer_that_is_too_large_is_a_problem(bundle: Bundle, monkeypatch: p
 def test_a_call_that_takes_too_long_is_504(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     ends = threading.Event()
     monkeypatch.setattr(http, "ANSWER_WITHIN_SECONDS", 0.05)
-    monkeypatch.setattr(Bucket, "read_json", lambda *_: ends.wait(30))
+    monkeypatch.setattr(Runs, "get", lambda *_: ends.wait(30))
 
     answer = bundle.http("GET", "/runs/run-1")
 
@@ -207,7 +208,7 @@ def test_trouble_of_aws_that_may_pass_is_503(bundle: Bundle, monkeypatch: pytest
     def refuse(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(Bucket, "read_json", refuse)
+    monkeypatch.setattr(Runs, "get", refuse)
 
     answer = bundle.http("GET", "/runs/run-1")
 
@@ -221,7 +222,7 @@ def test_a_bug_is_a_problem_and_a_line_in_the_log(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr(Bucket, "read_json", fail)
+    monkeypatch.setattr(Runs, "get", fail)
 
     answer = bundle.http("GET", "/runs/run-1")
 

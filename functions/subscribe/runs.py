@@ -1,0 +1,359 @@
+"""Look up runs: one by its id, or the newest of all.
+
+Finished runs are found by their manifests, a day at a time: one request to S3 lists a thousand. Running and failed ones
+are found by their executions of Sync. Nothing scans the bucket.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import heapq
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError
+
+from connector.errors import RequestError, UnknownRun
+from subscribe.event import RUN_ID
+from subscribe.storage.bucket import run_key
+
+MAX_LIMIT = 100
+"""The most runs of one page."""
+
+DEFAULT_LIMIT = 20
+
+_MANIFESTS = "manifests/"
+_FAILED = ("FAILED", "TIMED_OUT", "ABORTED")
+_STATUSES = ("running", "complete", "failed")
+_PARAMETERS = ("connection", "entity", "status", "limit", "after")
+_INTERNAL = ("fingerprint", "single", "manifests", "transformers")
+_MAX_AFTER = 512
+_EXECUTIONS_AT_ONCE = 1_000
+_EXAMINED = 200
+_THREADS = 16
+_MISSING = ("NoSuchKey", "404")
+
+_Item = TypeVar("_Item")
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What `GET /runs` asks for.
+
+    Attributes:
+        connection: Only runs of this connection; empty for all.
+        entity: Only runs of this entity; empty for all.
+        status: `running`, `complete` or `failed`; empty for all.
+        limit: The most runs to return, 1 to 100.
+        after: The sort key after which to go on; empty for the newest.
+    """
+
+    connection: str = ""
+    entity: str = ""
+    status: str = ""
+    limit: int = DEFAULT_LIMIT
+    after: str = ""
+
+    @classmethod
+    def from_parameters(cls, given: dict[str, str]) -> Query:
+        """Return the query that the parameters of a call mean.
+
+        Raises:
+            RequestError: A parameter is unknown, or its value is wrong.
+        """
+        known = ", ".join(_PARAMETERS)
+        errors = [f"unknown parameter {name:.100} (known: {known})" for name in given if name not in _PARAMETERS]
+        status, limit, after = given.get("status", ""), given.get("limit", str(DEFAULT_LIMIT)), given.get("after", "")
+        if status and status not in _STATUSES:
+            errors.append(f"status must be {', '.join(_STATUSES[:-1])} or {_STATUSES[-1]}, not {status!r:.100}")
+        if not (limit.isascii() and limit.isdigit() and len(limit) < 9 and 1 <= int(limit) <= MAX_LIMIT):
+            errors.append(f"limit must be a whole number from 1 to {MAX_LIMIT}, not {limit!r:.100}")
+        key = _decode(after)
+        if key is None:
+            errors.append("after must be the value of the page before")
+        if errors:
+            raise RequestError(errors)
+        return cls(given.get("connection", ""), given.get("entity", ""), status, int(limit), key or "")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Row:
+    """A run that was found, before it is read. Rows sort by day of the start, then by the last thing that happened."""
+
+    day: str
+    changed: str
+    run_id: str
+    status: str = field(compare=False)
+    manifests: tuple[str, ...] = field(compare=False, default=())
+    execution: str = field(compare=False, default="")
+
+    @property
+    def key(self) -> str:
+        return f"{self.day} {self.changed} {self.run_id}"
+
+
+class Runs:
+    """The runs of this bundle."""
+
+    def __init__(self, s3: Any, bucket: str, step_functions: Any = None, state_machine_arn: str = "") -> None:
+        """Take the clients; nothing is read yet.
+
+        Args:
+            s3: The client of S3.
+            bucket: The bundle's bucket.
+            step_functions: The client of Step Functions; not used without a state machine.
+            state_machine_arn: The ARN of Sync, or empty.
+        """
+        self._s3 = s3
+        self._bucket = bucket
+        self._step_functions = step_functions
+        self._arn = state_machine_arn
+
+    def get(self, run_id: str) -> dict[str, Any]:
+        """Return a run's latest result with its status: `running`, `paused`, `complete` or `failed`.
+
+        Raises:
+            UnknownRun: There is no result of this run, and no execution of Sync.
+        """
+        if not RUN_ID.fullmatch(run_id):
+            raise UnknownRun(f"unknown run {run_id!r:.100}: a run_id has up to 80 letters, digits and . _ = -")
+        note = self._note(run_id)
+        if note is not None and note["status"] == "complete":
+            return _public(note)
+        execution = self.execution(run_id)
+        if execution is None and note is None:
+            raise UnknownRun(f"unknown run {run_id!r}: no execution has this name, and there is no result of one")
+        found = _public(note or {"run_id": run_id})
+        if execution is not None and execution["status"] == "SUCCEEDED":
+            return {"status": "complete", **json.loads(execution.get("output") or "{}"), **found}
+        if execution is not None and execution["status"] in _FAILED:
+            return {
+                **found,
+                "status": "failed",
+                "error": execution.get("error"),
+                "cause": execution.get("cause"),
+                "failed_at": _iso(execution["stopDate"]),
+            }
+        if execution is None and note is not None and note["status"] == "partial":
+            return {**found, "status": "paused", **_how_to_continue(note)}
+        return {**found, "status": "running"}
+
+    def execution(self, run_id: str) -> dict[str, Any] | None:
+        """Return the execution of Sync with this name, as Step Functions describes it, or `None`."""
+        if not self._arn:
+            return None
+        arn = f"{self._arn.replace(':stateMachine:', ':execution:')}:{run_id}"
+        refused = self._step_functions.exceptions
+        try:
+            found: dict[str, Any] = self._step_functions.describe_execution(executionArn=arn)
+        except (refused.ExecutionDoesNotExist, refused.InvalidArn):
+            return None
+        return found
+
+    def page(self, query: Query) -> dict[str, Any]:
+        """Return one page of runs, newest first.
+
+        Runs come in the order of the UTC day of their start, then of their end, or of their start while they run. A run
+        that an invocation started directly and that did not finish is not listed; `get` finds it.
+
+        Returns:
+            `runs`, and `after`: the value with which to ask for the next page, `None` at the end. A page may be shorter
+            than the limit and yet not be the last.
+        """
+        finished = self._finished(query) if query.status in ("", "complete") else iter(())
+        executed, floor = self._executed(query) if query.status != "complete" else ([], "")
+        rows: list[_Row] = []
+        for row in heapq.merge(finished, executed, reverse=True):
+            if row.key < floor or len(rows) > query.limit:
+                break
+            if all(row.run_id != other.run_id for other in rows):
+                rows.append(row)
+        more = len(rows) > query.limit
+        shown = rows[: query.limit]
+        after = shown[-1].key if more else floor
+        return {"runs": self._all(self._describe, shown), "after": _encode(after) if after else None}
+
+    def _finished(self, query: Query) -> Iterator[_Row]:
+        """Yield finished runs, newest first; a day is listed when it is reached."""
+        last_day = query.after.partition(" ")[0]
+        days: dict[str, list[str]] = {}
+        for folder, dates in zip(folders := self._folders(query), self._all(self._children, folders), strict=True):
+            for date in dates:
+                days.setdefault(date.rpartition("date=")[2].rstrip("/"), []).append(f"{folder}{date}")
+        for day in sorted(days, reverse=True):
+            if last_day and day > last_day:
+                continue
+            for row in sorted(self._day(day, days[day]), reverse=True):
+                if not query.after or row.key < query.after:
+                    yield row
+
+    def _folders(self, query: Query) -> list[str]:
+        """Return the prefixes whose children are days."""
+        name = query.entity.replace("/", ".")
+        connections = [f"connection={query.connection}/"] if query.connection else self._children(_MANIFESTS)
+        folders = [f"{_MANIFESTS}{connection}" for connection in connections]
+        for level in ([f"entity={name}/"] if name else None, None):
+            below = [level] * len(folders) if level is not None else self._all(self._children, folders)
+            folders = [
+                f"{folder}{child}" for folder, children in zip(folders, below, strict=True) for child in children
+            ]
+        return folders
+
+    def _day(self, day: str, prefixes: Sequence[str]) -> list[_Row]:
+        """Return the finished runs that started on a day; a run in several languages has several manifests."""
+        objects = [row for rows in self._all(lambda prefix: list(self._objects(prefix)), prefixes) for row in rows]
+        runs: dict[str, tuple[str, list[str]]] = {}
+        for item in sorted(objects, key=lambda item: str(item["Key"])):
+            run_id = item["Key"].rpartition("/")[2].removesuffix(".json")
+            changed, keys = runs.setdefault(run_id, ("", []))
+            runs[run_id] = (max(changed, _iso(item["LastModified"])), [*keys, item["Key"]])
+        return [_Row(day, changed, run_id, "complete", tuple(keys)) for run_id, (changed, keys) in runs.items()]
+
+    def _executed(self, query: Query) -> tuple[list[_Row], str]:
+        """Return running and failed runs, newest first, and the key at which the search stopped, empty at the end."""
+        if not self._arn:
+            return [], ""
+        statuses = {"running": ("RUNNING",), "failed": _FAILED}.get(query.status, ("RUNNING", *_FAILED))
+        rows = sorted((row for status in statuses for row in self._executions(query, status)), reverse=True)
+        found: list[_Row] = []
+        for start in range(0, min(len(rows), _EXAMINED), _THREADS):
+            some = rows[start : start + _THREADS]
+            for row, about in zip(some, self._all(self._describe, some), strict=True):
+                if about["status"] != "complete" and _matches(about, query):
+                    found.append(row)
+                if len(found) > query.limit:
+                    return found, row.key
+        return found, rows[_EXAMINED - 1].key if len(rows) > _EXAMINED else ""
+
+    def _executions(self, query: Query, status: str) -> Iterator[_Row]:
+        """Yield the newest executions of a status that come after the query's key, a few more than can be shown."""
+        pages = self._step_functions.get_paginator("list_executions").paginate(
+            stateMachineArn=self._arn, statusFilter=status, PaginationConfig={"PageSize": _EXECUTIONS_AT_ONCE}
+        )
+        number, day = 0, ""
+        for execution in (row for page in pages for row in page["executions"]):
+            started = _iso(execution["startDate"])
+            row = _Row(
+                started[:10],
+                _iso(execution.get("stopDate") or execution["startDate"]),
+                execution["name"],
+                "running" if status == "RUNNING" else "failed",
+                execution=execution["executionArn"],
+            )
+            if query.after and row.key >= query.after:
+                continue
+            if number > _EXAMINED and row.day < day:
+                return  # executions come by their start: what follows is older than all that can be examined
+            number, day = number + 1, row.day
+            yield row
+
+    def _describe(self, row: _Row) -> dict[str, Any]:
+        """Return what the list shows of a run."""
+        if row.manifests:
+            manifests = [json.loads(self._read(key)[0]) for key in row.manifests]
+            first = manifests[0]
+            return {
+                "run_id": row.run_id,
+                "status": "complete",
+                "connection": first["connection"],
+                "entity": first["entity"],
+                "started": first["started"],
+                "finished": row.changed,
+                "records": sum(manifest["records"] for manifest in manifests),
+                "verified": all(manifest["verified"] for manifest in manifests),
+                "reason": next((manifest["reason"] for manifest in manifests if manifest.get("reason")), None),
+                "manifests": list(row.manifests),
+            }
+        execution: dict[str, Any] = {}
+        note = self._note(row.run_id)
+        if note is None:
+            execution = self._step_functions.describe_execution(executionArn=row.execution)
+            note = {**json.loads(execution.get("input") or "{}"), "run_id": row.run_id}
+        about = {
+            "run_id": note.get("run_id", row.run_id),
+            "status": "complete" if note.get("status") == "complete" else row.status,
+            "connection": note.get("connection", "default"),
+            "entity": note.get("entity", ""),
+            "started": note.get("started", row.day),
+            "records": note.get("records", 0),
+        }
+        return about if row.status == "running" else {**about, "failed_at": row.changed}
+
+    def _note(self, run_id: str) -> dict[str, Any] | None:
+        """Return the latest result of a run with the time at which it was written, or `None`."""
+        try:
+            body, written = self._read(run_key(run_id))
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                return None
+            raise
+        note: dict[str, Any] = json.loads(body)
+        return {**note, "noted_at": written}
+
+    def _read(self, key: str) -> tuple[bytes, str]:
+        found = self._s3.get_object(Bucket=self._bucket, Key=key)
+        return found["Body"].read(), _iso(found["LastModified"])
+
+    def _children(self, prefix: str) -> list[str]:
+        """Return the names of the folders directly below a prefix, each with its slash."""
+        found: list[str] = []
+        for page in self._pages(prefix, Delimiter="/"):
+            found += [row["Prefix"].removeprefix(prefix) for row in page.get("CommonPrefixes", ())]
+        return found
+
+    def _objects(self, prefix: str) -> Iterator[dict[str, Any]]:
+        for page in self._pages(prefix):
+            yield from page.get("Contents", ())
+
+    def _pages(self, prefix: str, **more: str) -> Iterator[dict[str, Any]]:
+        asked = {"Bucket": self._bucket, "Prefix": prefix, **more}
+        page = self._s3.list_objects_v2(**asked)
+        yield page
+        while page.get("IsTruncated"):
+            page = self._s3.list_objects_v2(**asked, ContinuationToken=page["NextContinuationToken"])
+            yield page
+
+    @staticmethod
+    def _all(call: Callable[[_Item], _Found], items: Sequence[_Item]) -> list[_Found]:
+        """Return what a call returns for each item, some at once."""
+        if len(items) <= 1:
+            return [call(item) for item in items]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return list(pool.map(call, items))
+
+
+def _matches(about: dict[str, Any], query: Query) -> bool:
+    return query.connection in ("", about["connection"]) and query.entity in ("", about["entity"])
+
+
+def _public(note: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in note.items() if key not in (*_INTERNAL, "cursor", "noted_at")}
+
+
+def _how_to_continue(note: dict[str, Any]) -> dict[str, Any]:
+    """Return since when a run is paused, and what continues it."""
+    resume = "invoke subscribe, or start Sync, with the same event and this cursor"
+    return {"paused_since": note["noted_at"], "cursor": note.get("cursor"), "resume": resume}
+
+
+def _iso(time: Any) -> str:
+    return str(time.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+def _encode(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def _decode(after: str) -> str | None:
+    """Return the key that `after` stands for, or `None` if it is not one."""
+    if len(after) > _MAX_AFTER:
+        return None
+    try:
+        return base64.b64decode(after + "=" * (-len(after) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        return None
