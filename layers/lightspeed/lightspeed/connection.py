@@ -7,9 +7,10 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from html import unescape
 from types import MappingProxyType
 from typing import Any, Literal, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from lightspeed.errors import InvalidConnection
 
@@ -22,6 +23,13 @@ CLUSTERS: Mapping[str, str] = MappingProxyType(
 _KEYS = ("cluster", "base_url", "api_key", "api_secret", "language", "webhook_secret", "shop_id", "update_method")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:]*:[0-9a-f:.]*", re.ASCII)
 _LANGUAGE = re.compile(r"[a-z]{2}")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_ENDS_IN_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_METADATA_HOSTS = ("metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal")
+_METADATA_ADDRESSES = ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_COMPATIBLE = ipaddress.IPv6Network("::/96")
 _SHOP_ID = re.compile(r"[0-9]{0,20}")
 
 UpdateMethod = Literal["PUT", "PATCH"]
@@ -81,10 +89,10 @@ class Connection:
             errors.append(f"shop_id must be the shop's number, not {shop_id!r:.100}")
         language = settings.get("language")
         if not (isinstance(language, str) and _LANGUAGE.fullmatch(language)):
-            errors.append(f"language must be the shop's two-letter code such as nl, en or us, not {language!r}")
+            errors.append(f"language must be the shop's two-letter code such as nl, en or us, not {language!r:.100}")
         update_method = settings.get("update_method") or "PUT"
         if update_method not in ("PUT", "PATCH"):
-            errors.append(f"update_method must be PUT or PATCH, not {update_method!r}")
+            errors.append(f"update_method must be PUT or PATCH, not {update_method!r:.100}")
         if errors:
             raise InvalidConnection(name, errors)
         return cls(
@@ -98,11 +106,24 @@ class Connection:
         )
 
     def redact(self, text: str) -> str:
-        """Return a text of the shop's side with key and secrets masked, in case it repeats them."""
+        """Return a text of the shop's side with key and secrets masked, in case it repeats them.
+
+        They are masked as they are, percent-encoded, in the other case, and in the form of the Authorization header. A
+        text that repeats one in another spelling (HTML or JSON escapes) is masked as a whole.
+        """
+        patterns = self._secret_patterns()
+        for pattern in patterns:
+            text = pattern.sub("***", text)
+        plain = unquote(unescape(_ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)))
+        hidden = plain != text and any(pattern.search(plain) for pattern in patterns)
+        return "***" if hidden else text
+
+    def _secret_patterns(self) -> list[re.Pattern[str]]:
         pair = b64encode(f"{self.api_key}:{self.api_secret}".encode()).decode()
-        for secret in (pair, self.api_secret, self.api_key, *self.webhook_secrets):
-            text = text.replace(secret, "***") if secret else text
-        return text
+        secrets = [secret for secret in (pair, self.api_secret, self.api_key, *self.webhook_secrets) if secret]
+        spellings = [spelling for secret in secrets for spelling in (secret, quote(secret, safe=""))]
+        longest_first = sorted(dict.fromkeys(spellings), key=len, reverse=True)
+        return [re.compile(re.escape(spelling), re.IGNORECASE) for spelling in longest_first]
 
     def in_language(self, language: str) -> Connection:
         """Return the same connection for another language of the shop.
@@ -112,7 +133,7 @@ class Connection:
         """
         if not _LANGUAGE.fullmatch(language):
             raise InvalidConnection(
-                "language", [f"must be the shop's two-letter code such as nl, en or us, not {language!r}"]
+                "language", [f"must be the shop's two-letter code such as nl, en or us, not {language!r:.100}"]
             )
         return replace(self, language=language)
 
@@ -131,7 +152,7 @@ def _origin(settings: Mapping[str, object], errors: list[str]) -> str:
         return ""
     if cluster is not None:
         if not isinstance(cluster, str) or cluster not in CLUSTERS:
-            errors.append(f"cluster must be eu1 or us1, not {cluster!r}")
+            errors.append(f"cluster must be eu1 or us1, not {cluster!r:.100}")
             return ""
         return CLUSTERS[cluster]
     try:
@@ -161,9 +182,53 @@ def parse_origin(base_url: object) -> str:
     if url.path.strip("/") or url.query or url.fragment:
         raise ValueError("must be an origin without path, such as https://api.webshopapp.com")
     if url.scheme == "http" and not _is_loopback(host):
-        raise ValueError(f"must use https; plain http is for loopback hosts only, not {host}")
+        raise ValueError(f"must use https; plain http is for loopback hosts only, not {host:.100}")
+    if is_refused_address(host) or (_ENDS_IN_NUMBER.fullmatch(host) and not _is_address(host)):
+        raise ValueError("may not name a link-local or metadata address, or spell an address in an unusual way")
     shown = f"[{host}]" if ":" in host else host
     return f"{url.scheme}://{shown}" + (f":{port}" if port else "")
+
+
+def is_connection_name(name: str) -> bool:
+    """Whether a connection may have this name: up to 200 letters, digits, `_` and `-`."""
+    return _NAME.fullmatch(name) is not None
+
+
+def is_refused_address(host: str) -> bool:
+    """Whether a host is a link-local or cloud metadata address, or a well-known name of one. No shop has one.
+
+    IPv6 forms that carry an IPv4 address are judged by that.
+
+    Args:
+        host: An address or a name, in small letters.
+    """
+    if host.rstrip(".") in _METADATA_HOSTS:
+        return True
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return any(
+        one.is_link_local or one.is_multicast or one.is_unspecified or str(one) in _METADATA_ADDRESSES
+        for one in (address, *_addresses_inside(address))
+    )
+
+
+def _addresses_inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
+    """Return the IPv4 addresses that an IPv6 address carries."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return []
+    found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
+        found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return [one for one in found if one is not None]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
 
 
 def _is_loopback(host: str) -> bool:
