@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-import msgspec
-
 from lightspeed import response as envelope
 from lightspeed.catalogue.entities import get_entity
-from lightspeed.errors import UnexpectedResponse
+from lightspeed.errors import BrokenResponse, LightspeedError, NotFound, UnexpectedResponse
 from lightspeed.request import PAGE_LIMIT, Parameters, Request, build_request
+from lightspeed.response import Reject
 from lightspeed.transport import Facts, Response, Transport, api_error, redacted_words
 
 _Found = TypeVar("_Found")
@@ -25,12 +24,14 @@ class Page:
     """The records of one list answer.
 
     Attributes:
-        records: Each record's JSON text as the shop sent it, in the shop's order.
+        records: Each record's JSON text as the shop sent it, in the shop's order: one JSON object on one line.
         date: The shop's own time of the answer, or `None`.
+        rejects: The rows that are no JSON object in UTF-8.
     """
 
     records: list[bytes]
     date: datetime | None
+    rejects: list[Reject] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,9 @@ class WriteResponse:
 class Client:
     """Reads and writes the entities of one shop.
 
-    `build` checks and builds a request; the other methods send one and unwrap its answer. They raise `TransportError`
-    when no complete answer came, `ApiError` with the shop's own message, and `UnexpectedResponse` for an answer that
-    is not this API's.
+    `build` checks and builds a request; the other methods send one and unwrap its answer. They raise
+    `TransportError` if no complete answer came, `ApiError` with the shop's own message, and `UnexpectedResponse` for
+    an answer that is not this API's. No other error leaves them.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -86,31 +87,54 @@ class Client:
         )
 
     def record(self, request: Request) -> bytes:
-        """Return the JSON text of the one record that a `get` answers."""
-        return self._unwrap(request, self.transport.send(request), _record(request))
+        """Return the JSON text of the one record that a `get` answers.
+
+        Raises:
+            NotFound: The shop answers 404, or `false`, `null`, `""` or `[]` in place of the record.
+            LightspeedError: As the class says.
+        """
+        found = self._fetch(request, _record(request))
+        if found is None:
+            raise NotFound("the shop answers that there is no such record", status=404, **_facts(request))
+        return found
+
+    def record_page(self, request: Request) -> Page:
+        """Return what a `get` answers as a page: with its record, with a reject, or empty for `false`.
+
+        Raises:
+            NotFound: The shop answers 404.
+            LightspeedError: As the class says.
+        """
+        endpoint = get_entity(request.entity)
+        answer = endpoint.operation(request.operation).answer
+        return self._fetch_with(
+            request, lambda response: _as_page(response, envelope.record_rows(response.body, endpoint, answer))
+        )
 
     def page(self, request: Request) -> Page:
-        """Return the page that a `list` answers; `limit` (default 50) and `page` (from 1) stand in its query."""
+        """Return the page that a `list` answers; its query holds `limit` (default 50) and `page` (from 1)."""
         endpoint = get_entity(request.entity)
-        response = self.transport.send(request)
-        return Page(self._unwrap(request, response, lambda body: envelope.records(body, endpoint)), response.date)
+        return self._fetch_with(request, lambda response: _as_page(response, envelope.records(response.body, endpoint)))
 
     def count(self, request: Request) -> int:
-        """Return the number of matching records that a `count` answers."""
-        return self._unwrap(request, self.transport.send(request), envelope.count)
+        """Return the number of matching records that a `count` answers, 0 or more."""
+        return self._fetch(request, envelope.count)
 
     def write(self, request: Request) -> WriteResponse:
         """Send a create, update, delete or action."""
-        response = self.transport.send(request)
-        empty = response.body.strip() in _EMPTY_BODIES
-        record = None if empty else self._unwrap(request, response, _record(request))
-        return WriteResponse(response.status, record, response.request_id)
+        unwrap = _record(request)
+
+        def written(response: Response) -> WriteResponse:
+            empty = response.body.strip() in _EMPTY_BODIES
+            record = None if empty else unwrap(response.body)
+            return WriteResponse(response.status, record, response.request_id)
+
+        return self._fetch_with(request, written)
 
     def pages(self, entity: str, parameters: Parameters, language: str | None = None) -> Iterator[Page]:
         """Yield every page, from the first or the query's `page` on, until one is not full.
 
-        Rows that move while this goes on may be missed or seen twice, since the API has no cursor: it is for looking
-        at a shop, not for landing it.
+        The API has no cursor, so rows that move meanwhile may be missed or repeated. Use `ListReader` to store a list.
         """
         if "page" not in get_entity(entity).filter_names:
             yield self.page(self.build(entity, "list", parameters, language))
@@ -121,30 +145,53 @@ class Client:
             request = self.build(entity, "list", Parameters(parameters.path, query), language)
             page = self.page(request)
             if page.records and page.records == last:
-                facts: Facts = {"method": request.method, "path": request.path}
-                raise UnexpectedResponse("the shop gave the same page twice", status=200, **facts)
+                raise UnexpectedResponse("the shop gave the same page twice", status=200, **_facts(request))
             yield page
-            if len(page.records) < int(request.query["limit"]):
+            if len(page.records) + len(page.rejects) < int(request.query["limit"]):
                 return
             last = page.records
             query["page"] = int(request.query["page"]) + 1
 
-    def _unwrap(self, request: Request, response: Response, unwrap: Callable[[bytes], _Found]) -> _Found:
-        facts: Facts = {"method": request.method, "path": request.path}
-        redact = self.transport.connection.redact
-        try:
-            return unwrap(response.body)
-        except envelope.ErrorInside as error:
-            status = error.code if error.code >= 400 else response.status
-            raise api_error(status, redact(error.message), facts) from None
-        except envelope.EnvelopeError as error:
-            raise UnexpectedResponse(str(error), status=response.status, **facts) from error
-        except msgspec.DecodeError as error:
-            message = f"expected JSON, got: {redacted_words(response.body, self.transport.connection)}"
-            raise UnexpectedResponse(message, status=response.status, **facts) from error
+    def _fetch(self, request: Request, unwrap: Callable[[bytes], _Found]) -> _Found:
+        return self._fetch_with(request, lambda response: unwrap(response.body))
+
+    def _fetch_with(self, request: Request, unwrap: Callable[[Response], _Found]) -> _Found:
+        """Send a request and unwrap its answer; a read whose body is unreadable is sent again."""
+        made = 0
+        while True:
+            response = self.transport.send(request)
+            made += 1
+            try:
+                return unwrap(response)
+            except (envelope.ErrorInside, envelope.EnvelopeError, envelope.UnreadableBody) as error:
+                failure = self._failure(request, response, error)
+            again = isinstance(failure, BrokenResponse) and request.method == "GET"
+            if not again or not self.transport.wait_to_repeat(made):
+                raise failure
+
+    def _failure(self, request: Request, response: Response, error: ValueError) -> LightspeedError:
+        """Return the typed error for an answer that cannot be unwrapped; no credential is in its message."""
+        facts, connection = _facts(request), self.transport.connection
+        if isinstance(error, envelope.ErrorInside):
+            status = error.code if 400 <= error.code < 600 else response.status
+            return api_error(status, connection.redact(error.message), facts)
+        place = f"page {request.query['page']}: " if "page" in request.query else ""
+        if isinstance(error, envelope.EnvelopeError):
+            return UnexpectedResponse(f"{place}{connection.redact(str(error))}", status=response.status, **facts)
+        words = redacted_words(response.body, connection)
+        message = f"{place}{connection.redact(str(error))}; expected JSON, got: {words}"
+        return BrokenResponse(message, status=response.status, **facts)
 
 
-def _record(request: Request) -> Callable[[bytes], bytes]:
+def _facts(request: Request) -> Facts:
+    return {"method": request.method, "path": request.path}
+
+
+def _as_page(response: Response, rows: envelope.Rows) -> Page:
+    return Page(rows.records, response.date, rows.rejects)
+
+
+def _record(request: Request) -> Callable[[bytes], bytes | None]:
     endpoint = get_entity(request.entity)
     answer = endpoint.operation(request.operation).answer
     several = request.operation not in endpoint.operations

@@ -1,22 +1,25 @@
 """Everything that can go wrong between a caller and the shop, as one tree.
 
-A class exists only where a caller acts differently; every error carries its facts as attributes and never a credential.
+A class exists only if some caller acts differently on it. Every error carries its facts as attributes. No message and
+no attribute holds a credential.
 
 ```
 LightspeedError
 ├── CatalogueError            refused before any request
 │   ├── UnknownEntity         no such entity: names the nearest
-│   ├── UnsupportedOperation  the entity lacks the operation: says what it has, and what to do instead
+│   ├── UnsupportedOperation  the entity lacks the operation: names those it has, and an alternative
 │   └── InvalidParameters     path, query or payload: every mistake at once
 ├── InvalidConnection         the connection's settings: every mistake at once
 ├── TransportError            no complete answer
-│   ├── NotSent               the request surely did not arrive (refused, unknown host)
-│   └── AnswerLost            it may have arrived (timeout, dropped or cut answer)
+│   ├── NotSent               the request did not arrive (refused, unknown host)
+│   └── AnswerLost            the request may have arrived (timeout, dropped or cut answer)
 ├── UnexpectedResponse        answered, but not as this API answers
+│   ├── BrokenResponse        no word of the shop: cut, empty, a page of HTML; trying again may help
+│   └── ResponseTooLarge      the body is over the limit; a smaller page may help
 └── ApiError                  answered with an error: status and the shop's own message
     ├── AuthenticationError   401
     ├── PermissionDenied      403
-    ├── NotFound              404
+    ├── NotFound              404, 410
     │   └── UnknownLanguage   404 for the language segment
     ├── InvalidRequest        every other 4xx
     ├── RateLimited           429, with the seconds to wait
@@ -74,7 +77,7 @@ class UnsupportedOperation(CatalogueError):
 
 
 class InvalidParameters(CatalogueError):
-    """Path, query or payload do not fit the operation, or a natural key does not tell which record is meant.
+    """Path, query or payload do not fit the operation, or a natural key names no single record.
 
     Attributes:
         entity: The catalogue name.
@@ -122,11 +125,11 @@ class TransportError(_RequestError):
 
 
 class NotSent(TransportError):
-    """The connection could not be made, so the shop surely did not see the request."""
+    """The connection could not be made, so the shop did not see the request."""
 
 
 class AnswerLost(TransportError):
-    """The request was sent, the answer did not come or was cut: the shop may have acted on it.
+    """The request was sent; the answer did not come or was cut. The shop may have acted on it.
 
     Attributes:
         timed_out: Whether the shop was too slow, rather than the connection broken.
@@ -138,7 +141,7 @@ class AnswerLost(TransportError):
 
 
 class UnexpectedResponse(_RequestError):
-    """A complete answer that is not what this API sends: HTML, a redirect, no JSON, an unknown envelope.
+    """A complete answer that is not what this API sends: a redirect, no JSON, an unknown envelope.
 
     Attributes:
         status: The HTTP status.
@@ -147,6 +150,17 @@ class UnexpectedResponse(_RequestError):
     def __init__(self, message: str, *, method: str, path: str, status: int) -> None:
         self.status = status
         super().__init__(message, method=method, path=path)
+
+
+class BrokenResponse(UnexpectedResponse):
+    """No word of the shop: no JSON where JSON is due, or a 404 that contradicts what the shop listed.
+
+    Causes are a cut body, an empty one, or a proxy's page of HTML. Trying again may help.
+    """
+
+
+class ResponseTooLarge(UnexpectedResponse):
+    """The body has more bytes than the limit. Fewer rows a page may help."""
 
 
 class ApiError(_RequestError):
@@ -164,7 +178,7 @@ class ApiError(_RequestError):
 
 
 class AuthenticationError(ApiError):
-    """401: key or secret are wrong for this shop, or the shop lives on the other cluster."""
+    """401: key or secret are wrong for this shop, or the shop is on the other cluster."""
 
 
 class PermissionDenied(ApiError):
@@ -172,7 +186,7 @@ class PermissionDenied(ApiError):
 
 
 class NotFound(ApiError):
-    """404: no such record, or no such path."""
+    """404 or 410 in the shop's own words: no such record, or no such path."""
 
 
 class UnknownLanguage(NotFound):
@@ -197,6 +211,10 @@ class RateLimited(ApiError):
 
 class ServerError(ApiError):
     """5xx: the shop failed; trying again later may work."""
+
+
+MAY_PASS = (TransportError, BrokenResponse, RateLimited, ServerError)
+"""The errors after which the same request may succeed later."""
 
 
 def _join_or(names: Sequence[str]) -> str:

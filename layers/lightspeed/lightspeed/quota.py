@@ -2,24 +2,34 @@
 
 The three headers `X-RateLimit-Limit`, `-Remaining` and `-Reset` each hold three numbers separated by slashes: five
 minutes, hour, day; reset is in seconds (several live clients agree). `Remaining` may be -1 once a window is used up.
-The numbers differ per shop and may change while a run lasts, so every answer replaces what was known.
+The numbers differ per shop and may change while a run lasts, so every answer replaces what was known. A number that
+cannot be right is not believed, and no wait is longer than a day.
 """
 
 from __future__ import annotations
 
+import math
+import re
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 REQUESTS_PER_SECOND = 20
 """The shop's limit per key beside the quota (vendor's community announcement of November 2021)."""
 
+LONGEST_WAIT_SECONDS = 86_400
+"""No wait is longer, whatever a header says."""
+
 _PACING_WINDOW_SECONDS = 1.02
 _OVERTAKING_SECONDS = 5
-_NAMES = ("5 minutes", "hour", "day")
+_WINDOWS = (("5 minutes", 300), ("hour", 3600), ("day", 86_400))
+_NUMBER = re.compile(r"\d{1,16}(\.\d{0,16})?", re.ASCII)
+_COUNT = re.compile(r"-?\d{1,12}", re.ASCII)
 
 
 class Clock(Protocol):
@@ -62,7 +72,7 @@ class QuotaWindow:
         name: `5 minutes`, `hour` or `day`.
         limit: Requests per window.
         remaining: Requests left, never negative here.
-        reset_seconds: Seconds from the answer until the window starts anew.
+        reset_seconds: Seconds from the answer until the window starts again, at most a day.
     """
 
     name: str
@@ -73,26 +83,28 @@ class QuotaWindow:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The windows of one answer, shortest first; those that the headers did not give are left out."""
+    """The windows of one answer, shortest first; a window that the headers do not give is left out."""
 
     windows: tuple[QuotaWindow, ...]
 
     @classmethod
-    def from_headers(cls, headers: Mapping[str, str]) -> Quota | None:
-        """Read the three headers; `None` where they are missing or do not hold numbers.
+    def from_headers(cls, headers: Mapping[str, str], now: float) -> Quota | None:
+        """Read the three headers; `None` if they are missing or do not hold numbers.
 
         Args:
             headers: The answer's headers, looked up without regard to case.
+            now: The time of the answer in epoch seconds, for a reset that is a time.
         """
         lowered = {name.lower(): value for name, value in headers.items() if name.lower().startswith("x-ratelimit-")}
         limits, remaining, resets = (
-            _numbers(lowered.get(f"x-ratelimit-{part}", "")) for part in ("limit", "remaining", "reset")
+            lowered.get(f"x-ratelimit-{part}", "").split("/") for part in ("limit", "remaining", "reset")
         )
-        rows = zip(_NAMES, limits, remaining, resets, strict=False)
-        windows = tuple(
-            QuotaWindow(name, limit, max(0, left), max(0, reset)) for name, limit, left, reset in rows if limit > 0
-        )
-        return cls(windows) if windows else None
+        windows = []
+        for (name, length), limit, left, reset in zip(_WINDOWS, limits, remaining, resets, strict=False):
+            most, rest, seconds = _whole(limit), _whole(left), seconds_until(reset, now)
+            if most is not None and most > 0 and rest is not None:
+                windows.append(QuotaWindow(name, most, max(0, rest), length if seconds is None else math.ceil(seconds)))
+        return cls(tuple(windows)) if windows else None
 
     def after(self, earlier: Quota | None, elapsed_seconds: float) -> Quota:
         """Return what to believe of the quota when this answer was read after another.
@@ -148,8 +160,39 @@ def _later(before: QuotaWindow | None, now: QuotaWindow, elapsed_seconds: float)
     return replace(now, remaining=before.remaining) if same_window else now
 
 
-def _numbers(header: str) -> list[int]:
-    try:
-        return [int(part) for part in header.split("/")]
-    except ValueError:
-        return []
+def seconds_until(text: str, now: float) -> float | None:
+    """Return how many seconds after `now` a header's time is, from 0 to `LONGEST_WAIT_SECONDS`.
+
+    The text is a number of seconds (also with a fraction), an epoch in seconds or milliseconds, an HTTP date or
+    ISO-8601. `None` if it is none of these, or more than a day away.
+
+    Args:
+        text: The header's value.
+        now: Epoch seconds.
+    """
+    text = text.strip()
+    if _NUMBER.fullmatch(text):
+        number = float(text)
+        if number <= LONGEST_WAIT_SECONDS:
+            return number
+        distances = [number - now, number / 1000 - now]
+    else:
+        moment = parse_header_time(text)
+        distances = [] if moment is None else [moment.timestamp() - now]
+    near = (max(0.0, distance) for distance in distances if abs(distance) <= LONGEST_WAIT_SECONDS)
+    return next(near, None)
+
+
+def parse_header_time(text: str) -> datetime | None:
+    """Return the time of an HTTP date or ISO-8601 text; a time without zone is UTC. `None` if it is no time."""
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            moment = read(text.strip())
+            return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
+        except (ValueError, OverflowError, TypeError, IndexError):
+            continue
+    return None
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if _COUNT.fullmatch(text := text.strip()) else None

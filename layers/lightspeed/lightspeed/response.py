@@ -1,13 +1,21 @@
 """Take records out of the shop's answers without rebuilding them.
 
 `msgspec.Raw` slices keep the text of each record exactly as the shop sent it, and cost a fraction of parsing it. The
-envelope keys are irregular and not all are proven, so besides the catalogue's key the documented variants are taken,
-and at last the only key that holds what is looked for.
+envelope keys are irregular and not all are proven. So the documented variants of the catalogue's key are accepted, and
+finally the only key that holds what is looked for.
+
+A page that does not decode as a whole is cut into its rows by brackets and strings. So one odd row never hides the
+others: a row that is no JSON object in UTF-8 becomes a `Reject`.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from operator import methodcaller
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
@@ -16,13 +24,26 @@ from lightspeed.catalogue.model import Endpoint
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LISTS = msgspec.json.Decoder(dict[str, list[msgspec.Raw]])
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
-_ERROR = msgspec.json.Decoder(dict[str, object])
+_COUNT = msgspec.json.Decoder(int | float | str)
 _API_KEY = re.compile(rb'("apiKey"\s*:\s*)"(?:[^"\\]|\\.)*"')
-_COUNT = msgspec.json.Decoder(int)
+_MARKS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
+_MEMBER = re.compile(rb'\s*("[^"\\]*(?:\\.[^"\\]*)*")\s*:(.*)', re.DOTALL)
+_COUNT_TEXT = re.compile(r"(\d{1,15})(\.0*)?", re.ASCII)
+_NOTHING = (b"false", b"null", b'""', b"[]")
+_MOST_DIGITS = 4000
+_MESSAGE_CHARACTERS = 1000
+_is_object = methodcaller("startswith", b"{")
+
+UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+"""What the decoder raises on text that is no JSON, no UTF-8, nested too deep, or a number of thousands of digits."""
 
 
 class EnvelopeError(ValueError):
-    """The body is JSON but holds nothing that could be the record or list."""
+    """The body is JSON but holds nothing that could be the record, list or count."""
+
+
+class UnreadableBody(ValueError):
+    """The body is no JSON: it was cut, is empty, or is a page of HTML."""
 
 
 class ErrorInside(ValueError):
@@ -39,24 +60,63 @@ class ErrorInside(ValueError):
         super().__init__(message)
 
 
-def records(body: bytes, endpoint: Endpoint) -> list[bytes]:
-    """Return the text of each record of a list answer, in the shop's order, one line each.
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that is no JSON object in UTF-8.
+
+    Attributes:
+        text: The row's bytes as the shop sent them.
+        reason: What is wrong with it.
+    """
+
+    text: bytes
+    reason: str
+
+
+class _Part(NamedTuple):
+    """A member of a JSON object: its name, its whole text and the text of its value."""
+
+    name: str
+    text: bytes
+    value: bytes
+
+
+class Rows(NamedTuple):
+    """The rows of a list answer, in the shop's order.
+
+    Attributes:
+        records: The text of each JSON object, on one line.
+        rejects: The other rows.
+    """
+
+    records: list[bytes]
+    rejects: list[Reject]
+
+
+def records(body: bytes, endpoint: Endpoint) -> Rows:
+    """Return the rows of a list answer.
 
     Raises:
-        EnvelopeError: No list is in it.
-        ErrorInside: It carries an `error`.
-        msgspec.DecodeError: It is no JSON.
+        EnvelopeError: The body holds no list.
+        ErrorInside: The body carries an `error`.
+        UnreadableBody: The body is no JSON, and no rows can be cut out of it.
     """
-    found = _usual(body, endpoint)
-    if found is None:
-        found = _ARRAY.decode(body) if _first(body) == b"[" else _unusual(body, endpoint)
+    try:
+        if not body.isascii():
+            body.decode()
+        found: Sequence[bytes | msgspec.Raw] | None = _usual(body, endpoint)
+        if found is None:
+            found = _ARRAY.decode(body) if _first(body) == b"[" else _unusual(_members(body), endpoint)
+    except (*UNREADABLE, UnreadableBody) as error:
+        return _checked(_cut_rows(body.strip(), endpoint, error))
+    texts = [bytes(text) for text in found]
     if b"\n" in body or b"\r" in body:
-        return [one_line(bytes(record)) for record in found]
-    return [bytes(record) for record in found]
+        texts = [one_line(text) for text in texts]
+    return Rows(texts, []) if all(map(_is_object, texts)) else _checked(texts)
 
 
 def _usual(body: bytes, endpoint: Endpoint) -> list[msgspec.Raw] | None:
-    """Return the list under its known key in one pass; `None` where the body is anything else."""
+    """Return the list under its known key in one pass; `None` if the body has another form."""
     try:
         members = _LISTS.decode(body)
     except msgspec.ValidationError:
@@ -64,83 +124,194 @@ def _usual(body: bytes, endpoint: Endpoint) -> list[msgspec.Raw] | None:
     return members.get(endpoint.items or "") if "error" not in members else None
 
 
-def _unusual(body: bytes, endpoint: Endpoint) -> list[msgspec.Raw]:
-    members = _members(body)
-    lists = {key: text for key, text in members.items() if _first(text) == b"["}
+def _unusual(members: Mapping[str, bytes | msgspec.Raw], endpoint: Endpoint) -> Sequence[bytes | msgspec.Raw]:
+    lists = {key for key, text in members.items() if _first(text) == b"["}
     known = (endpoint.items, endpoint.item, *endpoint.also)
     key = next((key for key in known if key is not None and key in members), None)
     if key is None and len(lists) == 1:
         key = next(iter(lists))
     if key is None:
         raise EnvelopeError(f"expected a list under {endpoint.items!r}, found {_keys(members)}")
-    if key not in lists:
-        if bytes(members[key]).strip() in (b"{}", b"null", b"false"):
-            return []
-        raise EnvelopeError(f"expected a list under {key!r}")
-    return _ARRAY.decode(lists[key])
+    if key in lists:
+        return _ARRAY.decode(members[key])
+    text = bytes(members[key]).strip()
+    if text in _NOTHING:
+        return []
+    if _first(text) == b"{":
+        numbered = _object_parts(text)
+        if all(part.name.isdecimal() for part in numbered):
+            return [part.value for part in numbered]
+    raise EnvelopeError(f"expected a list under {key!r}")
 
 
-def record(body: bytes, endpoint: Endpoint, answer: str | None, *, several: bool = False) -> bytes:
-    """Return the text of the one record of an answer, on one line.
+def _cut_rows(body: bytes, endpoint: Endpoint, error: Exception) -> list[bytes]:
+    """Return the rows of a list answer that does not decode as a whole; they are not checked."""
+    try:
+        if _first(body) == b"[":
+            return _rows(body)
+        members = {part.name: part.value for part in _object_parts(body)}
+        if "error" in members:
+            _raise_error(members["error"])
+        known = (endpoint.items, endpoint.item, *endpoint.also)
+        for key in (*known, *members):
+            if key in members and _first(members[key]) == b"[":
+                return _rows(members[key])
+    except UnreadableBody:
+        pass
+    raise UnreadableBody(_reason(error)) from None
+
+
+def _rows(text: bytes) -> list[bytes]:
+    found = _parts(text)
+    if b"" in found:
+        raise UnreadableBody("a row is missing between two commas")
+    return found
+
+
+def _checked(texts: list[bytes]) -> Rows:
+    found = Rows([], [])
+    for text in texts:
+        reason = reject_reason(text)
+        if reason:
+            found.rejects.append(Reject(text, reason))
+        else:
+            found.records.append(one_line(text))
+    return found
+
+
+def reject_reason(text: bytes) -> str:
+    """Return why a text is no JSON object in UTF-8; empty if it is one.
+
+    An escape that is half a surrogate pair is JSON. `NaN`, raw control characters and bytes that are no UTF-8 are not.
+    """
+    try:
+        value = json.loads(text.decode(), parse_constant=_refuse, parse_int=str, parse_float=str)
+    except UnicodeDecodeError as error:
+        return f"no UTF-8 at byte {error.start}"
+    except RecursionError:
+        return "nested too deep"
+    except ValueError as error:
+        return f"no JSON: {error}"
+    return "" if isinstance(value, dict) else f"no JSON object but {text[:40].decode(errors='replace')}"
+
+
+def parse(text: bytes) -> Any:
+    """Return a record's text as a value; an integer of thousands of digits stays text.
+
+    Raises:
+        ValueError: The text is no JSON, or nested too deep.
+    """
+    try:
+        return json.loads(text, parse_int=_integer)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def record(body: bytes, endpoint: Endpoint, answer: str | None, *, several: bool = False) -> bytes | None:
+    """Return the text of the one record of an answer, on one line; `None` if the answer says that there is none.
+
+    The shop writes `false`, `null`, `""` or `[]` where a record is missing.
 
     Args:
         body: The answer's body.
-        endpoint: Whose record it is.
+        endpoint: The record's entity.
         answer: The envelope key that the operation answers with, or `None`.
-        several: Whether a list of records is as good, as after a bulk write; its text is returned whole.
+        several: Whether a list of records is accepted, as after a bulk write; its text is returned whole.
 
     Raises:
-        EnvelopeError: No record is in it.
-        ErrorInside: It carries an `error`.
-        msgspec.DecodeError: It is no JSON.
+        EnvelopeError: The body holds no record.
+        ErrorInside: The body carries an `error`.
+        UnreadableBody: The body is no JSON in UTF-8.
     """
+    text = body.strip()
     if endpoint.bare:
-        if _first(body) == b"[":
-            _ARRAY.decode(body)
+        if text in _NOTHING and not several:
+            return None
+        if _first(text) == b"[":
+            _array(text)
         else:
-            _members(body)
-        return one_line(body.strip())
-    members = _members(body)
+            _members(text)
+        return one_line(text)
+    members = _members(text)
     for key in (answer, *endpoint.also, endpoint.items):
         if key is not None and key in members:
-            return one_line(bytes(members[key]) if several else _only(members[key], key))
-    objects = [text for text in members.values() if _first(text) == b"{"]
+            return one_line(bytes(members[key])) if several else _only(bytes(members[key]), key)
+    objects = [member for member in members.values() if _first(member) == b"{"]
     if len(members) == 1 and len(objects) == 1:
         return one_line(bytes(objects[0]))
     if answer is None or answer != endpoint.item:
-        return one_line(body.strip())
+        return one_line(text)
     raise EnvelopeError(f"expected a record under {answer!r}, found {_keys(members)}")
 
 
-def count(body: bytes) -> int:
-    """Return the number of a count answer, `{"count": 42}`.
+def record_rows(body: bytes, endpoint: Endpoint, answer: str | None) -> Rows:
+    """Return what an answer with one record holds: the record, a reject, or nothing if the answer says so.
 
     Raises:
-        EnvelopeError: There is no count in it.
-        ErrorInside: It carries an `error`.
-        msgspec.DecodeError: It is no JSON.
+        EnvelopeError: The body holds no record.
+        ErrorInside: The body carries an `error`.
+        UnreadableBody: The body is no JSON, and no record can be cut out of it.
+    """
+    try:
+        text = record(body, endpoint, answer)
+    except (EnvelopeError, UnreadableBody):
+        reject = _cut_record(body.strip(), (answer, *endpoint.also))
+        if reject is None:
+            raise
+        return Rows([], [reject])
+    return Rows([] if text is None else [text], [])
+
+
+def _cut_record(body: bytes, keys: Sequence[str | None]) -> Reject | None:
+    """Return what an answer holds under one of these keys if it is no JSON object."""
+    try:
+        texts = [part.value for part in _object_parts(body) if part.name in keys]
+    except UnreadableBody:
+        return None
+    rejects = [Reject(text, reject_reason(text)) for text in texts]
+    return rejects[0] if rejects and rejects[0].reason else None
+
+
+def count(body: bytes) -> int:
+    """Return the number of a count answer: `{"count": 42}`, also as text or as `42.0`.
+
+    Raises:
+        EnvelopeError: The body holds no count, or one that is no whole number from 0 up.
+        ErrorInside: The body carries an `error`.
+        UnreadableBody: The body is no JSON.
     """
     members = _members(body)
     if "count" not in members:
         raise EnvelopeError(f"expected a count, found {_keys(members)}")
-    return _COUNT.decode(members["count"])
+    text = bytes(members["count"])
+    try:
+        found = _COUNT_TEXT.fullmatch(str(_COUNT.decode(text)).strip())
+    except UNREADABLE:
+        found = None
+    if found is None:
+        raise EnvelopeError(f"expected a count of 0 or more, found {_shown(text)}")
+    return int(found[1])
 
 
 def error_message(body: bytes) -> tuple[int, str] | None:
     """Return code and message of the error envelope `{"error": {"code", "message"}}`, or `None` if it is not one."""
     try:
-        members = _OBJECT.decode(body)
-        inside = _ERROR.decode(members["error"])
-    except (msgspec.DecodeError, KeyError):
+        envelope = parse(body)
+    except ValueError:
         return None
-    code = inside.get("code")
-    message = str(inside.get("message") or "no message")
-    details = inside.get("errors")
-    return (code if isinstance(code, int) else 0, f"{message} {details}" if details else message)
+    inside = envelope.get("error") if isinstance(envelope, dict) else None
+    return _code_and_message(inside) if isinstance(inside, dict) else None
+
+
+def _code_and_message(inside: Mapping[str, Any]) -> tuple[int, str]:
+    code, details = inside.get("code"), inside.get("errors")
+    message = str(inside.get("message") or "no message") + (f" {details}" if details else "")
+    known = code if isinstance(code, int) and 0 < code < 1000 else 0
+    return known, _printable(message)[:_MESSAGE_CHARACTERS]
 
 
 def one_line(text: bytes) -> bytes:
-    """Drop raw line breaks, which in JSON only ever stand between tokens; the text is otherwise untouched."""
+    """Drop raw line breaks, which in JSON occur only between tokens; the text is otherwise untouched."""
     return text.replace(b"\n", b"").replace(b"\r", b"") if b"\n" in text or b"\r" in text else text
 
 
@@ -149,26 +320,154 @@ def mask_api_key(record: bytes) -> bytes:
     return _API_KEY.sub(rb'\1"***"', record)
 
 
-def _members(body: bytes) -> dict[str, msgspec.Raw]:
-    members = _OBJECT.decode(body)
+def with_first_member(name: str, value: int | str, record: bytes) -> bytes:
+    """Return a JSON object's text with a member in front; a member of that name further on is removed.
+
+    Args:
+        name: Name of the member.
+        value: Its value.
+        record: Text of a JSON object.
+    """
+    head = json.dumps({name: value})[:-1].encode()
+    rest = record.strip()[1:]
+    try:
+        repeated = name in _OBJECT.decode(record)
+    except UNREADABLE:
+        repeated = True
+    if repeated:
+        rest = b",".join(part.text for part in _object_parts(record) if part.name != name) + b"}"
+    return head + (rest.strip() if rest.strip() == b"}" else b"," + rest)
+
+
+def _members(body: bytes) -> Mapping[str, bytes | msgspec.Raw]:
+    """Return the members of an answer's object; raise if it carries an error."""
+    members: Mapping[str, bytes | msgspec.Raw]
+    try:
+        if not body.isascii():
+            body.decode()
+        members = _OBJECT.decode(body)
+    except msgspec.ValidationError:
+        raise EnvelopeError(f"expected a JSON object, found {_shown(body)}") from None
+    except UNREADABLE as error:
+        if reject_reason(body):
+            raise UnreadableBody(_reason(error)) from None
+        members = {part.name: part.value for part in _object_parts(body)}
     if "error" in members:
-        code, message = error_message(body) or (0, bytes(members["error"]).decode(errors="replace")[:200])
-        raise ErrorInside(code, message)
+        _raise_error(bytes(members["error"]))
+        members = {name: text for name, text in members.items() if name != "error"}
     return members
 
 
-def _only(text: msgspec.Raw, key: str) -> bytes:
-    if _first(text) != b"[":
-        return bytes(text)
-    found = _ARRAY.decode(text)
-    if len(found) != 1:
-        raise EnvelopeError(f"expected one record under {key!r}, found a list of {len(found)}")
-    return bytes(found[0])
+def _raise_error(text: bytes) -> None:
+    """Raise what an `error` says; `null`, `false`, `""` and `[]` say that there is none."""
+    if text.strip() in _NOTHING:
+        return
+    try:
+        inside = parse(text)
+    except ValueError:
+        inside = None
+    if isinstance(inside, dict):
+        raise ErrorInside(*_code_and_message(inside))
+    raise ErrorInside(0, text.decode(errors="replace")[:200])
+
+
+def _array(text: bytes) -> list[bytes]:
+    """Return the text of each element of a JSON array."""
+    try:
+        return [bytes(element) for element in _ARRAY.decode(text)]
+    except UNREADABLE as error:
+        found = _parts(text)
+        if any(reject_reason(b'{"":%b}' % element) for element in found):
+            raise UnreadableBody(_reason(error)) from None
+        return found
+
+
+def _only(text: bytes, key: str) -> bytes | None:
+    """Return the one record under a key: an object, or a list with one object in it."""
+    if text in _NOTHING:
+        return None
+    if _first(text) == b"[":
+        found = _array(text)
+        if len(found) > 1:
+            raise EnvelopeError(f"expected one record under {key!r}, found a list of {len(found)}")
+        text = found[0] if found else b"[]"
+    if text in _NOTHING:
+        return None
+    if _first(text) != b"{":
+        raise EnvelopeError(f"expected a record under {key!r}, found {_shown(text)}")
+    return one_line(text)
+
+
+def _parts(text: bytes) -> list[bytes]:
+    """Return what is between the commas directly inside the outermost bracket; it is not checked.
+
+    Raises:
+        UnreadableBody: The brackets do not match.
+    """
+    depth = begin = 0
+    found: list[bytes] = []
+    for mark in _MARKS.finditer(text):
+        kind = mark[0]
+        if kind in (b"[", b"{"):
+            depth += 1
+            if depth == 1:
+                begin = mark.end()
+        elif kind == b"," and depth == 1:
+            found.append(text[begin : mark.start()].strip())
+            begin = mark.end()
+        elif kind in (b"]", b"}"):
+            depth -= 1
+            if depth == 0:
+                last = text[begin : mark.start()].strip()
+                if text[mark.end() :].strip():
+                    break
+                return [*found, last] if found or last else []
+    raise UnreadableBody("the brackets do not match")
+
+
+def _object_parts(text: bytes) -> list[_Part]:
+    """Return the members of a JSON object, in order, those of equal name included.
+
+    Raises:
+        UnreadableBody: The text cannot be cut into members.
+    """
+    found = []
+    for part in _parts(text):
+        member = _MEMBER.fullmatch(part)
+        if member is None:
+            raise UnreadableBody("a member has no name")
+        try:
+            name = str(json.loads(member[1]))
+        except ValueError:
+            name = member[1].decode(errors="replace")
+        found.append(_Part(name, part, member[2].strip()))
+    return found
 
 
 def _first(text: bytes | msgspec.Raw) -> bytes:
     return bytes(memoryview(text)[:64]).lstrip()[:1]
 
 
-def _keys(members: dict[str, msgspec.Raw]) -> str:
-    return ", ".join(members) or "an empty object"
+def _keys(members: Mapping[str, object]) -> str:
+    return _printable(", ".join(members))[:200] or "an empty object"
+
+
+def _shown(text: bytes) -> str:
+    return " ".join(text[:100].decode(errors="replace").split()) or "nothing"
+
+
+def _printable(text: str) -> str:
+    """Return a text that can be encoded: half a surrogate pair becomes a question mark."""
+    return text.encode(errors="replace").decode()
+
+
+def _reason(error: Exception) -> str:
+    return "nested too deep" if isinstance(error, RecursionError) else str(error)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON value")
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) < _MOST_DIGITS else digits

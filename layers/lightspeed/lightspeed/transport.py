@@ -1,15 +1,17 @@
-"""Send requests to one shop and classify what comes back; the only module that opens a connection to it.
+"""Send requests to one shop and classify what comes back.
 
-Retries live here and nowhere else. urllib3's own `Retry` is switched off: it cannot see a body that is cut while it is
-read, nor the time an invocation has left, nor our pacing, nor does it count what it sends.
+Retries live here and nowhere else. urllib3's own `Retry` is switched off: it does not see a cut body, the time that an
+invocation has left, our pacing or the number of requests.
 
-What is tried again, at most `ATTEMPTS` times in all and never past the time that is left:
+A request is sent at most `ATTEMPTS` times, and never past the time that is left:
 
-- reads, updates and deletes: no answer, a cut answer, 500, 502, 503, 504;
-- every verb: a request that surely did not arrive, and a 429 whose wait fits into `patience_seconds`;
-- a 401 once, and a shop that cannot be reached, with settings read afresh: they may have been changed;
-- not a list that timed out or answered 504: whoever reads it asks for a smaller page instead;
-- one record of a row that says so: a 404 (observed on orders, where it may pass).
+- reads, updates and deletes: after no answer, a cut answer, 500, 502, 503, 504;
+- reads: after a 404 that is not in the shop's own words, and (decided by the client) a body that is no JSON;
+- every verb: after a request that did not arrive, and a 429 whose wait fits into `patience_seconds`;
+- once, with settings read again: after a 401, and when no connection can be made, since the settings may have changed;
+- one record of an entity that says so: after a 404 (observed on orders, where a 404 may pass).
+
+A list that timed out or answered 504 is not sent again: the caller asks for a smaller page instead.
 """
 
 from __future__ import annotations
@@ -20,14 +22,12 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from html import unescape
 from typing import TypedDict
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
 from lightspeed import response as envelope
@@ -36,18 +36,30 @@ from lightspeed.errors import (
     AnswerLost,
     ApiError,
     AuthenticationError,
+    BrokenResponse,
     InvalidRequest,
     LightspeedError,
     NotFound,
     NotSent,
     PermissionDenied,
     RateLimited,
+    ResponseTooLarge,
     ServerError,
     TransportError,
     UnexpectedResponse,
     UnknownLanguage,
 )
-from lightspeed.quota import Clock, Quota, RateLimiter, SystemClock
+from lightspeed.http_session import (
+    CONNECT_TIMEOUT_SECONDS,
+    BodyCut,
+    BodyTooLarge,
+    Deadline,
+    PeerRefused,
+    UnknownEncoding,
+    exchange,
+    open_session,
+)
+from lightspeed.quota import Clock, Quota, RateLimiter, SystemClock, parse_header_time, seconds_until
 from lightspeed.request import Request
 
 ATTEMPTS = 4
@@ -56,10 +68,21 @@ ATTEMPTS = 4
 NOT_FOUND_ATTEMPTS = 3
 """A 404 that may pass is asked again twice; then the record is gone."""
 
-CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 60.0
+"""The longest wait for the next bytes of an answer."""
+
+ANSWER_SECONDS = 90.0
+"""The longest time for a whole answer, its body included."""
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+"""The most bytes of a body, before and after decompression: 20,000 times an order."""
+
 PATIENCE_SECONDS = 5.0
-"""The longest that one request waits for the quota; longer waits belong to whoever can wait for nothing."""
+"""The longest that one request waits for the quota; longer waits belong to Step Functions and SQS, where they are free.
+"""
+
+BELIEVED_SECONDS = 60.0
+"""A `Date` this close to our clock, or to the shop's other answers, is believed."""
 
 _NO_PLAIN_PROXY: Mapping[str, str] = {"http": ""}
 """Plain HTTP is for loopback only: a proxy of the environment may not see such a request, nor its credentials."""
@@ -72,8 +95,15 @@ _NOT_CONNECTED = (
     urllib3.exceptions.SSLError,
 )
 _PASSING_SERVER_ERRORS = (500, 502, 503, 504)
+_BOM = b"\xef\xbb\xbf"
+_WORDS_BYTES = 20_000
 _TAGS = re.compile(rb"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
-_STATUS_ERRORS: Mapping[int, type[ApiError]] = {401: AuthenticationError, 403: PermissionDenied, 404: NotFound}
+_STATUS_ERRORS: Mapping[int, type[ApiError]] = {
+    401: AuthenticationError,
+    403: PermissionDenied,
+    404: NotFound,
+    410: NotFound,
+}
 
 
 class Facts(TypedDict):
@@ -88,7 +118,7 @@ class Response:
     """A complete 2xx answer.
 
     Attributes:
-        body: After content decoding; empty for 204.
+        body: Decompressed, without a byte order mark; empty for 204.
         quota: What the answer said of the quota, if anything.
         date: The shop's own time, whole seconds UTC, if it gave one.
         request_id: The shop's id of the request, or empty.
@@ -114,7 +144,9 @@ class Transport:
     Attributes:
         connection: The settings in use; replaced by `renew` after a 401.
         quota: What the last answer said of the quota, or `None`.
-        skew_seconds: How far the shop's clock is ahead of ours, as of the last answer; 0 before the first.
+        skew_seconds: How far the shop's clock is ahead of ours; 0 before the first answer. A `Date` that differs by
+            minutes from our clock is believed once two answers in a row agree on it. Errors count as answers.
+        latest_skew_seconds: The same by the last answer that had a `Date`, whether it is believed or not.
         requests_sent: Requests that were sent so far, retries included.
     """
 
@@ -127,41 +159,42 @@ class Transport:
         remaining_seconds: Callable[[], float] = lambda: math.inf,
         patience_seconds: float = PATIENCE_SECONDS,
         threads: int = 1,
+        max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         """Prepare a session; nothing is opened yet.
 
         Args:
-            connection: Where the shop is and how to enter it.
-            renew: Called once, after a 401 or where no connection is made, for settings read afresh.
-            clock: Time for pacing and waiting.
+            connection: The shop's address and credentials.
+            renew: Reads the settings again; called once, after a 401 or when no connection can be made.
+            clock: Time for pacing, waiting and deadlines.
             remaining_seconds: How long the caller may still run; bounds timeouts and retries.
             patience_seconds: The longest wait for a 429, in seconds, over all tries of one request.
             threads: How many threads will send at once.
+            max_body_bytes: The most bytes of an answer's body, before and after decompression.
         """
         self.connection = connection
         self.quota: Quota | None = None
         self._quota_heard = 0.0
         self.skew_seconds = 0.0
+        self.latest_skew_seconds = 0.0
         self.requests_sent = 0
         self._renew = renew
         self._clock = clock or SystemClock()
         self._pacer = RateLimiter(self._clock)
         self._remaining_seconds = remaining_seconds
         self._patience_seconds = patience_seconds
+        self._max_body_bytes = max_body_bytes
         self._lock = threading.Lock()
-        self._session = requests.Session()
-        adapter = HTTPAdapter(pool_maxsize=threads, max_retries=urllib3.Retry(0, redirect=0, read=False))
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
-        self._session.headers.update({"Accept": "application/json", "User-Agent": USER_AGENT})
+        self._session = open_session(threads)
+        self._session.headers["User-Agent"] = USER_AGENT
 
     def send(self, request: Request) -> Response:
         """Send a request and return its 2xx answer.
 
         Raises:
-            TransportError: No complete answer, after the tries that are safe.
+            TransportError: No complete answer came, after the tries that are safe.
             ApiError: The shop's error, of the class that its status means.
-            UnexpectedResponse: A redirect, which is never followed.
+            UnexpectedResponse: A redirect, which is never followed, or an answer that is not this API's.
         """
         tries = _Tries(patience_seconds=self._patience_seconds)
         while True:
@@ -174,6 +207,18 @@ class Transport:
             tries.made += 1
             if wait:
                 self._clock.sleep(wait)
+
+    def wait_to_repeat(self, made: int) -> bool:
+        """Wait before a read is sent again whose body is unreadable; return whether it may be sent again.
+
+        Args:
+            made: How many times it was sent.
+        """
+        wait = _backoff_seconds(made)
+        if made >= ATTEMPTS or wait + 1 >= self._remaining_seconds():
+            return False
+        self._clock.sleep(wait)
+        return True
 
     def _wait_seconds(self, error: LightspeedError, request: Request, tries: _Tries) -> float | None:
         """Return how long to wait before the next try, or `None` if there may be none."""
@@ -196,56 +241,74 @@ class Transport:
             self.quota = quota.after(self.quota, now - self._quota_heard)
             self._quota_heard = now
 
+    def _observe_date(self, date: datetime | None) -> None:
+        if date is None:
+            return
+        skew = date.timestamp() - self._clock.time()
+        known = (0.0, self.skew_seconds, self.latest_skew_seconds)
+        if any(abs(skew - other) <= BELIEVED_SECONDS for other in known):
+            self.skew_seconds = skew
+        self.latest_skew_seconds = skew
+
     def _send_once(self, request: Request) -> Response:
         self._pacer.wait()
         with self._lock:
             self.requests_sent += 1
+        connection = self.connection
         facts: Facts = {"method": request.method, "path": request.path}
-        read_timeout = max(1.0, min(READ_TIMEOUT_SECONDS, self._remaining_seconds() - 1))
-        credentials = HTTPBasicAuth(self.connection.api_key.encode(), self.connection.api_secret.encode())
-        try:
-            with self._session.request(
-                request.method,
-                self.connection.origin + request.path,
-                params=request.query or None,
-                data=request.body,
-                headers={"Content-Type": "application/json"} if request.body is not None else None,
-                auth=credentials,
-                timeout=(CONNECT_TIMEOUT_SECONDS, read_timeout),
-                proxies=dict(_NO_PLAIN_PROXY),
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
-                body: bytes = answer.raw.read(decode_content=True)
-        except requests.exceptions.ConnectTimeout as error:
-            raise NotSent(f"{self.connection.origin} did not accept a connection in time", **facts) from error
-        except (requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError) as error:
-            raise NotSent(f"{self.connection.origin} is not the address of a host", **facts) from error
-        except requests.exceptions.ConnectionError as error:
-            raise _connection_error(error, self.connection.origin, facts) from error
-        except (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError) as error:
-            raise AnswerLost(f"no answer within {read_timeout:.0f} s", timed_out=True, **facts) from error
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise AnswerLost(f"the answer was cut ({type(error).__name__})", **facts) from error
-        self._update_quota(Quota.from_headers(answer.headers))
-        date = _date(answer.headers.get("Date"))
-        if date is not None:
-            self.skew_seconds = date.timestamp() - self._clock.time()
+        answer, body = self._exchange(request, connection, facts)
+        date = parse_header_time(answer.headers.get("Date", ""))
+        self._observe_date(date)
+        now = self._clock.time() + self.skew_seconds
+        self._update_quota(Quota.from_headers(answer.headers, now))
+        body = body.removeprefix(_BOM)
         if 200 <= answer.status_code < 300:
             return Response(
                 status=answer.status_code,
                 body=body,
                 quota=self.quota,
                 date=date,
-                request_id=answer.headers.get("X-Request-Id", ""),
+                request_id=connection.redact(answer.headers.get("X-Request-Id", ""))[:200],
             )
-        raise _error(answer.status_code, answer.headers, body, facts, self.connection)
+        raise _error(answer.status_code, answer.headers, body, facts, connection, now)
+
+    def _exchange(self, request: Request, connection: Connection, facts: Facts) -> tuple[requests.Response, bytes]:
+        """Send a request once and return its complete answer."""
+        left = self._remaining_seconds() - 1
+        read_timeout = max(1.0, min(READ_TIMEOUT_SECONDS, left))
+        deadline = Deadline(self._clock, max(1.0, min(ANSWER_SECONDS, left)), read_timeout)
+        try:
+            return exchange(
+                self._session,
+                request.method,
+                connection.origin + request.path,
+                deadline=deadline,
+                most_bytes=self._max_body_bytes,
+                params=request.query or None,
+                data=request.body,
+                headers={"Content-Type": "application/json"} if request.body is not None else None,
+                auth=HTTPBasicAuth(connection.api_key.encode(), connection.api_secret.encode()),
+                timeout=(CONNECT_TIMEOUT_SECONDS, read_timeout),
+                proxies=dict(_NO_PLAIN_PROXY),
+            )
+        except BodyTooLarge:
+            message = f"the answer has more than {self._max_body_bytes:,} bytes"
+            failure: LightspeedError = ResponseTooLarge(message, status=200, **facts)
+        except UnknownEncoding:
+            failure = UnexpectedResponse("the answer is compressed in an unknown way", status=200, **facts)
+        except BodyCut:
+            failure = AnswerLost("the compressed answer is damaged or cut", **facts)
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            failure = _transport_error(error, connection.origin, read_timeout, facts)
+        raise failure  # outside of the handler: the caught error holds the request, and so the credentials
 
 
 def is_page_timeout(error: LightspeedError) -> bool:
-    """Whether the shop was too slow for what was asked: a time-out or 504 (seen for wide pages; fewer rows help)."""
-    return (isinstance(error, AnswerLost) and error.timed_out) or (
-        isinstance(error, ServerError) and error.status == 504
+    """Whether fewer rows may help: a time-out, 504 (seen for wide pages) or an answer over the limit of bytes."""
+    return (
+        isinstance(error, ResponseTooLarge)
+        or (isinstance(error, AnswerLost) and error.timed_out)
+        or (isinstance(error, ServerError) and error.status == 504)
     )
 
 
@@ -255,7 +318,9 @@ def _passing(error: LightspeedError, request: Request) -> bool:
     if request.operation == "list" and is_page_timeout(error):
         return False
     if isinstance(error, NotFound):
-        return request.retry_not_found and not isinstance(error, UnknownLanguage)
+        return request.retry_not_found and error.status == 404 and not isinstance(error, UnknownLanguage)
+    if isinstance(error, BrokenResponse):
+        return request.method == "GET"
     passing = isinstance(error, TransportError) or (
         isinstance(error, ServerError) and error.status in _PASSING_SERVER_ERRORS
     )
@@ -266,13 +331,20 @@ def _backoff_seconds(attempt: int) -> float:
     return 0.5 * float(2 ** (attempt - 1)) * (1 + random.random() / 2)  # noqa: S311 - jitter, not a secret
 
 
-def _connection_error(error: requests.exceptions.ConnectionError, origin: str, facts: Facts) -> NotSent | AnswerLost:
-    cause = error.args[0] if error.args else None
+def _transport_error(error: Exception, origin: str, read_timeout: float, facts: Facts) -> NotSent | AnswerLost:
+    """Return what an error of the HTTP library means for the request."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return NotSent(f"{origin} did not accept a connection in time", **facts)
+    if isinstance(error, requests.exceptions.InvalidURL | urllib3.exceptions.LocationValueError):
+        return NotSent(f"{origin} is not the address of a host", **facts)
+    cause = error.args[0] if isinstance(error, requests.exceptions.ConnectionError) and error.args else error
     reason = getattr(cause, "reason", cause)
+    if isinstance(reason, PeerRefused):
+        return NotSent(f"{origin} leads to a link-local address, which no shop has", **facts)
     if isinstance(reason, _NOT_CONNECTED):
         return NotSent(f"could not connect to {origin}: {_plain(reason)}", **facts)
-    if isinstance(reason, urllib3.exceptions.ReadTimeoutError):
-        return AnswerLost("no answer in time", timed_out=True, **facts)
+    if isinstance(reason, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
+        return AnswerLost(f"no complete answer within {read_timeout:.0f} s", timed_out=True, **facts)
     return AnswerLost(f"the connection broke before the answer was complete ({_plain(reason)})", **facts)
 
 
@@ -284,7 +356,7 @@ def _plain(reason: object) -> str:
 
 
 def _error(
-    status: int, headers: Mapping[str, str], body: bytes, facts: Facts, connection: Connection
+    status: int, headers: Mapping[str, str], body: bytes, facts: Facts, connection: Connection, now: float
 ) -> LightspeedError:
     """Return the error that an answer outside 2xx means."""
     if 300 <= status < 400:
@@ -294,8 +366,10 @@ def _error(
     envelope_error = envelope.error_message(body)
     message = connection.redact(envelope_error[1]) if envelope_error else redacted_words(body, connection)
     if status == 429:
-        return RateLimited(message, retry_after_seconds=retry_after_seconds(headers), **facts)
-    if status == 404 and envelope_error and _means_language(message.lower(), facts["path"]):
+        return RateLimited(message, retry_after_seconds=retry_after_seconds(headers, now), **facts)
+    if status == 404 and envelope_error is None:
+        return BrokenResponse(f"404 without the shop's error message, got: {message}", status=status, **facts)
+    if status == 404 and _means_language(message.lower(), facts["path"]):
         return UnknownLanguage(message, status=status, **facts)
     return api_error(status, message, facts)
 
@@ -312,36 +386,34 @@ def api_error(status: int, message: str, facts: Facts) -> ApiError:
     return error_type(message, status=status, **facts)
 
 
-def retry_after_seconds(headers: Mapping[str, str]) -> float:
-    """Return how long a 429 asks to wait, in seconds, at least 1.
+def retry_after_seconds(headers: Mapping[str, str], now: float) -> float:
+    """Return how long a 429 asks to wait, in seconds, from 1 to a day.
 
-    `Retry-After` is read as seconds or as an HTTP date (clients of this API disagree on its form); without it the
-    longest reset among the windows that are used up counts, and with room in every window it is the limit per second.
+    `Retry-After` is read as seconds, an epoch, an HTTP date or ISO-8601 (clients of this API disagree on its form).
+    Without a believable one, the longest reset among the used-up windows counts. With room in every window, it is the
+    limit per second.
+
+    Args:
+        headers: The answer's headers.
+        now: The shop's time in epoch seconds, as far as it is known.
     """
-    given = headers.get("Retry-After", "").strip()
-    if given.isascii() and given.isdigit():
-        return max(1.0, float(given))
-    until, now = _date(given), _date(headers.get("Date"))
-    if until and now:
-        return max(1.0, (until - now).total_seconds())
-    quota = Quota.from_headers(headers)
+    date = parse_header_time(headers.get("Date", ""))
+    given = headers.get("Retry-After", "")
+    for moment in (now if date is None else date.timestamp(), now):
+        seconds = seconds_until(given, moment)
+        if seconds is not None:
+            return max(1.0, seconds)
+    quota = Quota.from_headers(headers, now)
     return max(1.0, float(quota.wait_seconds() if quota else 1))
 
 
 def first_words(body: bytes) -> str:
     """Return the first words of a body that is not the error envelope, without markup, at most 200 characters."""
-    text = unescape(_TAGS.sub(b" ", body[:20_000]).decode(errors="replace"))
+    text = unescape(_TAGS.sub(b" ", body[:_WORDS_BYTES]).decode(errors="replace"))
     return " ".join(text.split())[:200] or "an empty body"
 
 
 def redacted_words(body: bytes, connection: Connection) -> str:
     """Return the first words with key and secrets masked, also one that the end of the words would cut in two."""
-    return connection.redact(first_words(connection.redact(body.decode(errors="replace")).encode()))
-
-
-def _date(header: str | None) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(header) if header else None
-    except (ValueError, OverflowError):
-        return None
-    return date.replace(tzinfo=UTC) if date is not None and date.tzinfo is None else date
+    text = connection.redact(body[: 2 * _WORDS_BYTES].decode(errors="replace"))
+    return connection.redact(first_words(text.encode()))

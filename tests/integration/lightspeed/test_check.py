@@ -123,7 +123,7 @@ def test_nobody_at_the_address(client: Client, shop: Shop) -> None:
     ids=["page", "page 404", "404", "400", "page 405", "redirect", "other json", "other envelope", "list"],
 )
 def test_something_else_at_the_address(client: Client, shop: Shop, fault: Fault) -> None:
-    shop.faults.next(fault)
+    shop.faults.next(fault, times=4)
 
     message = refused(client, UnexpectedResponse)
     assert message.startswith(f"wrong cluster or base URL: {shop.url} answers, but not as a Lightspeed eCom API (GET ")

@@ -113,13 +113,13 @@ def test_an_incomplete_environment_says_what_is_missing(run: Run, monkeypatch: p
         (Fault.answers(404), "GET /nl/products/7.json: 404 Not found"),
         (Fault.answers(422, "Two\nlines\x1b[31m"), "GET /nl/products/7.json: 422 Two lines [31m"),
         (Fault.html(501), "GET /nl/products/7.json: 501 501 Maintenance Maintenance"),
-        (Fault.html(200), "GET /nl/products/7.json: expected JSON, got: 200 Maintenance Maintenance"),
+        (Fault.html(200), "expected JSON, got: 200 Maintenance Maintenance"),
         (Fault.answers(429, headers={"Retry-After": "60"}), "429 Too many requests; try again in 60 s"),
     ],
     ids=["404", "422", "page 501", "page 200", "429"],
 )
 def test_what_the_shop_refuses_is_one_plain_line(run: Run, shop: Shop, fault: Fault, message: str) -> None:
-    shop.faults.next(fault)
+    shop.faults.next(fault, times=4)
 
     assert message in problem(run("get", "products", "--path", "id=7"), 1)
 

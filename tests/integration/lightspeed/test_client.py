@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from lightspeed import (
+    BrokenResponse,
     Client,
     InvalidConnection,
     InvalidParameters,
@@ -179,14 +180,15 @@ def test_an_error_inside_without_a_code_keeps_the_status_of_the_answer(client: C
 def test_a_page_of_html_is_an_error_with_its_first_words(
     client: Client, shop: Shop, entity: str, operation: str
 ) -> None:
-    shop.faults.next(Fault.html(200))
+    shop.faults.next(Fault.html(200), times=4)
     path = {"id": 7} if operation in ("get", "delete") else {}
     request = client.build(entity, operation, Parameters(path))
     send = {"list": client.page, "get": client.record, "count": client.count, "delete": client.write}[operation]
 
-    with pytest.raises(UnexpectedResponse) as caught:
+    with pytest.raises(BrokenResponse) as caught:
         send(request)
 
+    assert len(shop.requests) == (1 if operation == "delete" else 4)
     assert caught.value.status == 200
     assert str(caught.value).endswith("expected JSON, got: 200 Maintenance Maintenance")
 

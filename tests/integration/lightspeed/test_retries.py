@@ -89,7 +89,7 @@ def test_a_refusal_is_final(client: Client, shop: Shop, status: int) -> None:
     with pytest.raises(ApiError) as caught:
         client.transport.send(product_request(client, shop, "get"))
 
-    assert type(caught.value) is (PermissionDenied if status == 403 else InvalidRequest)
+    assert type(caught.value) is {403: PermissionDenied, 410: NotFound}.get(status, InvalidRequest)
     assert (caught.value.status, caught.value.message) == (status, "No.")
     assert len(shop.requests) == 1
 

@@ -2,7 +2,6 @@
 
 import json
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,12 +10,14 @@ from lightspeed import CATALOGUE, Endpoint, get_entity
 from lightspeed.response import (
     EnvelopeError,
     ErrorInside,
+    UnreadableBody,
     count,
     error_message,
     mask_api_key,
     one_line,
     record,
     records,
+    with_first_member,
 )
 
 COLLECTIONS = [pytest.param(row, id=row.name) for row in CATALOGUE.values() if row.items is not None]
@@ -24,10 +25,12 @@ SINGLE = [pytest.param(row, id=row.name) for row in CATALOGUE.values() if row.it
 
 
 def listed(body: bytes, entity: str) -> list[bytes]:
-    return records(body, get_entity(entity))
+    rows = records(body, get_entity(entity))
+    assert not rows.rejects
+    return rows.records
 
 
-def single(body: bytes, entity: str, operation: str = "get") -> bytes:
+def single(body: bytes, entity: str, operation: str = "get") -> bytes | None:
     endpoint = get_entity(entity)
     return record(body, endpoint, endpoint.operation(operation).answer, several=operation not in endpoint.operations)
 
@@ -36,7 +39,7 @@ def single(body: bytes, entity: str, operation: str = "get") -> bytes:
 def test_every_list_is_unwrapped_by_its_own_key(row: Endpoint) -> None:
     body = json.dumps({row.items: [{"id": 2}, {"id": 1}], "other": []}).encode()
 
-    assert records(body, row) == [b'{"id": 2}', b'{"id": 1}']
+    assert records(body, row).records == [b'{"id": 2}', b'{"id": 1}']
 
 
 @pytest.mark.parametrize("row", SINGLE)
@@ -158,23 +161,39 @@ def test_a_record_that_is_not_there_is_an_error(body: bytes) -> None:
         single(body, "orders")
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"<html>", b'{"order":', b"not json", b"7", b"null", b'"text"'], ids=bytes.decode
-)
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"order":', b"not json", b"\xff", b"NaN"], ids=repr)
+@pytest.mark.parametrize("entity", ["orders", "checkouts"])
+def test_what_is_no_json_is_unreadable(entity: str, body: bytes) -> None:
+    for unwrap in (listed, single):
+        with pytest.raises(UnreadableBody):
+            unwrap(body, entity)
+    with pytest.raises(UnreadableBody):
+        count(body)
+
+
+@pytest.mark.parametrize("body", [b"7", b"true", b'"text"'], ids=bytes.decode)
 @pytest.mark.parametrize("entity", ["orders", "checkouts"])
 def test_what_is_no_json_object_is_no_record(entity: str, body: bytes) -> None:
-    with pytest.raises(msgspec.DecodeError):
-        single(body, entity)
-    with pytest.raises(msgspec.DecodeError):
-        listed(body, entity)
+    for unwrap in (listed, single):
+        with pytest.raises(EnvelopeError, match="expected a JSON object"):
+            unwrap(body, entity)
 
 
 @pytest.mark.parametrize(
     "body",
-    [b'{"orders":[{"id":1}', b'{"orders":[{"id":1},]}', b'{"orders":[{"id"}]}', b'[{"id":1}', b'{"orders":[1]} x'],
+    [
+        b'{"orders":[{"id":1}',
+        b'{"orders":[{"id":1},]}',
+        b'{"orders":[{"id":1}{"id":2}',
+        b'[{"id":1}',
+        b'[{"id":1},',
+        b'{"orders":[1]} x',
+        b'{"orders":[{"id":1},{"memo":"cut]}',
+        b'{"orders"[{"id":1}]}',
+    ],
 )
 def test_a_cut_or_broken_list_is_never_taken_in_part(body: bytes) -> None:
-    with pytest.raises(msgspec.DecodeError):
+    with pytest.raises(UnreadableBody):
         listed(body, "orders")
 
 
@@ -229,10 +248,117 @@ def test_a_count_that_is_not_there_is_an_error(body: bytes) -> None:
         count(body)
 
 
-@pytest.mark.parametrize("body", [b"42", b'{"count":"many"}', b'{"count":4.5}', b'{"count":null}', b""])
-def test_a_count_of_another_type_is_no_count(body: bytes) -> None:
-    with pytest.raises(msgspec.DecodeError):
-        count(body)
+@pytest.mark.parametrize(
+    "found",
+    ["many", "4.5", "null", "-5", '"-5"', "true", "[4]", '""', '"1_000"', '"\u0664"', "1e30", "9" * 400, "9" * 5000],
+)
+def test_a_count_that_is_no_whole_number_from_0_up_is_no_count(found: str) -> None:
+    text = found if found != "many" else '"many"'
+    with pytest.raises(EnvelopeError, match="expected a count of 0 or more"):
+        count(f'{{"count":{text}}}'.encode())
+
+
+@pytest.mark.parametrize("found", ["42", '"42"', '" 42 "', "42.0", '"42.0"', "4.2e1"])
+def test_a_count_may_be_text_or_have_a_point(found: str) -> None:
+    assert count(f'{{"count":{found}}}'.encode()) == 42
+
+
+@pytest.mark.parametrize("nothing", ["null", "false", '""', "[]"])
+def test_an_error_that_says_nothing_is_none(nothing: str) -> None:
+    assert listed(f'{{"error":{nothing},"orders":[{{"id":1}}]}}'.encode(), "orders") == [b'{"id":1}']
+    assert single(f'{{"order":{{"id":1}},"error":{nothing}}}'.encode(), "orders") == b'{"id":1}'
+    assert count(f'{{"error":{nothing},"count":3}}'.encode()) == 3
+
+
+def test_a_list_may_be_an_object_with_numbers_for_keys() -> None:
+    assert listed(b'{"orders":{"0":{"id":3},"1":{"id":1},"1":{"id":2}}}', "orders") == [
+        b'{"id":3}',
+        b'{"id":1}',
+        b'{"id":2}',
+    ]
+    assert listed(b'{"orders":{ }}', "orders") == []
+
+
+@pytest.mark.parametrize("nothing", ["false", "null", '""', "[]", " [ false ] "])
+def test_a_record_that_is_false_is_not_there(nothing: str) -> None:
+    assert single(f'{{"quote": {nothing} }}'.encode(), "quotes") is None
+    assert single(f'{{"brandImage":{nothing}}}'.encode(), "brands/image") is None
+
+
+@pytest.mark.parametrize("other", ["7", "true", '"text"', "0"])
+def test_a_record_that_is_no_object_is_an_error(other: str) -> None:
+    with pytest.raises(EnvelopeError, match="expected a record under 'quote', found"):
+        single(f'{{"quote":{other}}}'.encode(), "quotes")
+
+
+ODD_ROWS = {
+    b"false": "no JSON object but false",
+    b"null": "no JSON object but null",
+    b"[]": "no JSON object but []",
+    b'""': 'no JSON object but ""',
+    b"7": "no JSON object but 7",
+    b'{"id":2,"x":NaN}': "no JSON: NaN is no JSON value",
+    b'{"id":2,"x":-Infinity}': "no JSON: -Infinity is no JSON value",
+    b'{"id":2,"x":"a\x01b"}': "no JSON: Invalid control character at",
+    b'{"id":2,"x":"a\nb"}': "no JSON: Invalid control character at",
+    b'{"id":2,"x":"\xff"}': "no UTF-8 at byte 13",
+    b'{"id":2,"\xffx":1}': "no UTF-8 at byte 9",
+    b'{"id":2,"x":01}': "no JSON: Expecting",
+    b'{"id":2,}': "no JSON: ",
+    b'{"id"}': "no JSON: Expecting",
+    b'{"id":2 "x":1}': "no JSON: Expecting",
+    b'{"id":2,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}": "nested too deep",
+}
+
+
+@pytest.mark.parametrize("odd", ODD_ROWS, ids=lambda row: repr(row[:20]))
+@pytest.mark.parametrize("body", [b'{"orders":[%b]}', b"[%b]", b'\n{"a":[1],"orders" : [%b],"n":"]"} '])
+def test_an_odd_row_is_rejected_and_no_other(odd: bytes, body: bytes) -> None:
+    good = b'{"id":1,"memo":"] \\" ,"}'
+    rows = records(body.replace(b"%b", b" , ".join([good, odd, b'{"id":3}'])), get_entity("orders"))
+
+    assert rows.records == [good, b'{"id":3}']
+    assert [reject.text for reject in rows.rejects] == [odd]
+    assert rows.rejects[0].reason.startswith(ODD_ROWS[odd])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"id":2,"x":"\\ud83d"}',
+        b'{"id":2,"x":"\\ude00\\ud83d"}',
+        b'{"id":"\\ud83d"}',
+        b'{"id":2,"id":3}',
+        b'{"id":' + b"9" * 5000 + b"}",
+        b'{"id":2,"x":"\\u0000"}',
+        b"{ }",
+    ],
+    ids=lambda text: repr(text[:30]),
+)
+def test_what_is_a_json_object_is_a_record_as_it_was_sent(text: bytes) -> None:
+    assert listed(b'{"orders":[{"id":1},' + text + b"]}", "orders") == [b'{"id":1}', text]
+    assert single(b'{"order":' + text + b"}", "orders") == text
+    assert single(b'{"order":[' + text + b"]}", "orders") == text
+
+
+@pytest.mark.parametrize(
+    ("record", "line"),
+    [
+        ('{"id":1}', '{"brand_id": 7,"id":1}'),
+        ("{}", '{"brand_id": 7}'),
+        (" { } ", '{"brand_id": 7}'),
+        ('{ "id" : 1 }', '{"brand_id": 7, "id" : 1 }'),
+        ('{"brand_id":9,"id":1}', '{"brand_id": 7,"id":1}'),
+        ('{"id":1,"brand_id":9}', '{"brand_id": 7,"id":1}'),
+        ('{"id":1,"brand\\u005fid":9}', '{"brand_id": 7,"id":1}'),
+        ('{"brand_id":9,"brand_id":[8,{"a":1}]}', '{"brand_id": 7}'),
+        ('{"id":1,"in":{"brand_id":9}}', '{"brand_id": 7,"id":1,"in":{"brand_id":9}}'),
+        ('{"id":1,"x":"\\ud83d"}', '{"brand_id": 7,"id":1,"x":"\\ud83d"}'),
+        ('{"id":1,"x":"\\ud83d","brand_id":2}', '{"brand_id": 7,"id":1,"x":"\\ud83d"}'),
+    ],
+)
+def test_a_parents_id_stands_in_front_once(record: str, line: str) -> None:
+    assert with_first_member("brand_id", 7, record.encode()) == line.encode()
 
 
 def test_the_key_of_an_account_is_masked_and_nothing_else_changes() -> None:
@@ -281,7 +407,7 @@ def test_any_indented_record_becomes_one_line_of_the_same_value(row: dict[str, o
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_list_or_one_of_three_errors(body: bytes) -> None:
     try:
-        texts = listed(body, "orders")
-    except (EnvelopeError, ErrorInside, msgspec.DecodeError):
+        texts = records(body, get_entity("orders")).records
+    except (EnvelopeError, ErrorInside, UnreadableBody):
         return
     assert all(isinstance(text, bytes) for text in texts)

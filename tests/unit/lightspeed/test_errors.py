@@ -7,6 +7,7 @@ from lightspeed.errors import (
     AnswerLost,
     ApiError,
     AuthenticationError,
+    BrokenResponse,
     CatalogueError,
     InvalidConnection,
     InvalidParameters,
@@ -16,6 +17,7 @@ from lightspeed.errors import (
     NotSent,
     PermissionDenied,
     RateLimited,
+    ResponseTooLarge,
     ServerError,
     TransportError,
     UnexpectedResponse,
@@ -36,6 +38,8 @@ TREE = {
     NotSent: TransportError,
     AnswerLost: TransportError,
     UnexpectedResponse: LightspeedError,
+    BrokenResponse: UnexpectedResponse,
+    ResponseTooLarge: UnexpectedResponse,
     ApiError: LightspeedError,
     AuthenticationError: ApiError,
     PermissionDenied: ApiError,
@@ -48,7 +52,7 @@ TREE = {
 
 
 def expected(status: int) -> type[ApiError]:
-    special = {401: AuthenticationError, 403: PermissionDenied, 404: NotFound, 429: RateLimited}
+    special = {401: AuthenticationError, 403: PermissionDenied, 404: NotFound, 410: NotFound, 429: RateLimited}
     return special.get(status, ServerError if status >= 500 else InvalidRequest)
 
 

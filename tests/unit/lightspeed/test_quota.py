@@ -14,8 +14,11 @@ def headers(limit: str, remaining: str, reset: str) -> dict[str, str]:
     return {"X-RateLimit-Limit": limit, "X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": reset}
 
 
+NOW = 1_795_413_600.0
+
+
 def quota(limit: str, remaining: str, reset: str) -> Quota:
-    found = Quota.from_headers(headers(limit, remaining, reset))
+    found = Quota.from_headers(headers(limit, remaining, reset), NOW)
     assert found is not None
     return found
 
@@ -69,7 +72,7 @@ def test_a_window_without_limit_is_left_out() -> None:
 
 def test_spaces_and_the_case_of_names_do_not_matter() -> None:
     found = Quota.from_headers(
-        {"x-ratelimit-limit": "300 / 3000", "X-RATELIMIT-REMAINING": " 1/2", "X-Ratelimit-Reset": "3/4 "}
+        {"x-ratelimit-limit": "300 / 3000", "X-RATELIMIT-REMAINING": " 1/2", "X-Ratelimit-Reset": "3/4 "}, NOW
     )
 
     assert found == quota("300/3000", "1/2", "3/4")
@@ -82,25 +85,60 @@ def test_spaces_and_the_case_of_names_do_not_matter() -> None:
         {"X-RateLimit-Limit": "300/3000/12000"},
         headers("", "", ""),
         headers("many", "1/2/3", "1/2/3"),
-        headers("300/3000/12000", "1/2/3", "soon"),
-        headers("300//12000", "1/2/3", "1/2/3"),
+        headers("9" * 500, "1", "1"),
+        headers("nan/inf/1e3", "1/2/3", "1/2/3"),
         headers("1.5", "1", "1"),
         headers("0/0/0", "0/0/0", "0/0/0"),
     ],
     ids=repr,
 )
 def test_missing_or_garbled_headers_tell_nothing(given_headers: dict[str, str]) -> None:
-    assert Quota.from_headers(given_headers) is None
+    assert Quota.from_headers(given_headers, NOW) is None
 
 
 @given(st.text(max_size=12), st.text(max_size=12), st.text(max_size=12))
 def test_any_headers_are_a_quota_or_nothing(limit: str, remaining: str, reset: str) -> None:
-    found = Quota.from_headers(headers(limit, remaining, reset))
+    found = Quota.from_headers(headers(limit, remaining, reset), NOW)
 
     for window in found.windows if found else ():
         assert window.limit > 0
         assert window.remaining >= 0
-        assert window.reset_seconds >= 0
+        assert 0 <= window.reset_seconds <= 86_400
+
+
+def test_a_number_that_cannot_be_read_leaves_out_its_window_only() -> None:
+    assert [window.name for window in quota("300//12000", "1/2/3", "1/2/3").windows] == ["5 minutes", "day"]
+    assert [window.name for window in quota("300/3000/12000", f"1/{'9' * 500}/3", "1/2/3").windows] == [
+        "5 minutes",
+        "day",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reset", "seconds"),
+    [
+        ("12", 12),
+        ("11.2", 12),
+        ("0", 0),
+        ("86400", 86_400),
+        ("1795413630", 30),
+        ("1795413630000", 30),
+        ("2026-11-23T06:00:30Z", 30),
+        ("Mon, 23 Nov 2026 06:00:30 GMT", 30),
+        ("1795413590", 0),
+        ("soon", 300),
+        ("", 300),
+        ("-4", 300),
+        ("nan", 300),
+        ("inf", 300),
+        ("1e3", 300),
+        ("86401", 300),
+        ("9" * 500, 300),
+        ("2027-11-23T06:00:30Z", 300),
+    ],
+)
+def test_a_reset_is_seconds_or_a_time_and_otherwise_the_length_of_its_window(reset: str, seconds: int) -> None:
+    assert quota("300", "0", reset).windows[0].reset_seconds == seconds
 
 
 def test_with_room_in_every_window_there_is_nothing_to_wait_for() -> None:

@@ -154,7 +154,7 @@ class Counter:
     @property
     def recounts(self) -> bool:
         """Whether the shop's clock differs so much from ours that a run moves its window and counts again."""
-        return abs(self._client.transport.skew_seconds) > SKEW.total_seconds()
+        return abs(self._client.transport.latest_skew_seconds) > SKEW.total_seconds()
 
 
 def estimate(

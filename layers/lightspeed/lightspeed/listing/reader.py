@@ -191,7 +191,7 @@ class ListReader(Generic[_Digest]):
 
     def _unpaged(self) -> _Digest:
         page = self._client.page(self._client.build(self._endpoint.name, "list", self._parameters, self._language))
-        fetched = self._fetched(1, self._heads.read(page.records), frozenset(), 0)
+        fetched = self._fetched(1, self._heads.read(page), frozenset(), 0)
         self._advance(fetched)
         return fetched.digest
 
@@ -290,7 +290,7 @@ class ListReader(Generic[_Digest]):
 
     def _records(self, request: Request) -> list[Record]:
         began = time.perf_counter()
-        records = self._heads.read(self._client.page(request).records)
+        records = self._heads.read(self._client.page(request))
         self._gate.took(time.perf_counter() - began)
         return records
 
@@ -319,7 +319,7 @@ class ListReader(Generic[_Digest]):
         progress.read += len(page.ids)
         progress.sum = (progress.sum + page.sum) & _SUM_BITS
         self._ids.add(page.ids, page.removed_before)
-        progress.doubt = progress.doubt or self._heads.doubt
+        progress.doubt = progress.doubt or self._heads.unverified_reason
 
     def _save(self) -> None:
         self.progress.tail = self._ids.last()

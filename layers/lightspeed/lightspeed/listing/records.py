@@ -1,30 +1,38 @@
-"""What is decoded of a list's records: just enough to know them again and to see whether they obey the filters sent."""
+"""What is decoded of a list's records: enough to identify them and to check that they match the filters sent.
+
+A value that the decoder cannot use (an id that is `false`, an `updatedAt` that is a number) counts as unknown. The
+record is kept as sent, and the parser says why the list is then not verified.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from lightspeed.client import Page
 from lightspeed.request import format_time, parse_time
+from lightspeed.response import UNREADABLE, parse
 
 
 @dataclass(slots=True)
 class Record:
-    """One record of a list.
+    """One row of a list.
 
     Attributes:
-        text: Its JSON text as the shop sent it, on one line.
-        id: Its id; `None` where it has none.
-        changed: `updatedAt`, or else `createdAt`, as the shop wrote it; `None` where it has neither.
+        text: Its JSON text as the shop sent it, on one line; a rejected row's bytes as sent.
+        id: Its id; `None` if it has none that can be used.
+        changed: `updatedAt`, or else `createdAt`, as the shop wrote it; `None` if it has neither.
+        reject_reason: Why the row is no JSON object in UTF-8; empty for a record. Only a record may be stored as one.
     """
 
     text: bytes
     id: int | str | None
     changed: str | None
+    reject_reason: str = ""
 
 
 class _Head(msgspec.Struct):
@@ -68,10 +76,11 @@ class Window:
 
 
 class RecordParser:
-    """Decodes records and notes the first that does not obey what was asked for.
+    """Decodes records and notes why a list made of them is not verified.
 
     Attributes:
-        doubt: What was not obeyed, or empty.
+        unverified_reason: The first reason found, or empty: a record that does not match what was asked for, a value
+            that cannot be used, or a rejected row.
     """
 
     def __init__(self, window: Window | None, filters: Mapping[str, str], relations: frozenset[str]) -> None:
@@ -85,30 +94,77 @@ class RecordParser:
         self._window = window
         self._by_update = window is not None and window.by == "updated_at"
         self._filters = {name: value for name, value in filters.items() if name in relations or name in _EXACT}
-        self.doubt = ""
+        self.unverified_reason = ""
 
-    def read(self, texts: list[bytes]) -> list[Record]:
-        """Return the records of one page, in its order."""
+    def read(self, page: Page) -> list[Record]:
+        """Return the rows of one page, in its order; the rejected ones last."""
         decode = _HEAD.decode
+        window, by_update = self._window, self._by_update
         records = []
-        for text in texts:
-            head = decode(text)
+        for text in page.records:
+            try:
+                head = decode(text)
+            except UNREADABLE:
+                head = self._odd_head(text)
             created, updated = _text(head.createdAt), _text(head.updatedAt)
-            if self._window is not None and not self._window.holds(updated if self._by_update else created):
-                self.doubt = self.doubt or f"the shop ignores its filter {self._window.by}: see record {head.id}"
+            if window is not None and not window.holds(updated if by_update else created):
+                self._note(f"the shop ignores its filter {window.by}: see record {head.id!r:.100}")
             records.append(Record(text, head.id, updated or created))
-        if self._filters and not self.doubt:
+        if self._filters and not self.unverified_reason:
             self._check_filters(records)
+        for reject in page.rejects:
+            self._note(f"a row is no record ({reject.reason:.200}); it is among the rejected")
+            records.append(Record(reject.text, None, None, reject.reason))
         return records
+
+    def _odd_head(self, text: bytes) -> _Head:
+        """Return what can be used of a record that does not decode as expected, and note what cannot."""
+        row = _members_of(text)
+        created, updated = _time_text(row.get("createdAt")), _time_text(row.get("updatedAt"))
+        head = _Head(_usable_id(row.get("id")), created, updated)
+        for name, found in (("id", head.id), ("createdAt", created), ("updatedAt", updated)):
+            missing = row.get(name) is None or (name != "id" and row[name] is False)
+            if found is None and not missing:
+                where = "a record" if head.id is None else f"record {head.id!r:.100}"
+                self._note(f"{where} has a value under {name} that cannot be used: {row[name]!r:.100}")
+        return head
 
     def _check_filters(self, records: list[Record]) -> None:
         for record in records:
-            members = _MEMBERS.decode(record.text)
-            for name, wanted in self._filters.items():
-                found = _plain(msgspec.json.decode(members[name])) if name in members else None
-                if found is not None and str(found).lower() != wanted.lower():
-                    self.doubt = f"the shop ignores its filter {name}: see record {record.id}"
+            try:
+                members = _MEMBERS.decode(record.text)
+                texts = {name: members[name] for name in self._filters if name in members}
+                values = {name: _plain(msgspec.json.decode(text)) for name, text in texts.items()}
+            except UNREADABLE:
+                row = _members_of(record.text)
+                values = {name: _plain(row[name]) for name in self._filters if name in row}
+            for name, found in values.items():
+                if found is not None and str(found).lower() != self._filters[name].lower():
+                    self._note(f"the shop ignores its filter {name}: see record {record.id!r:.100}")
                     return
+
+    def _note(self, reason: str) -> None:
+        self.unverified_reason = self.unverified_reason or reason
+
+
+def _members_of(text: bytes) -> dict[str, Any]:
+    try:
+        return dict(parse(text))
+    except ValueError:
+        return {}
+
+
+def _usable_id(value: Any) -> int | str | None:
+    """Return an id that is a whole number or text; half a surrogate pair cannot be stored as text."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, str):
+        return value if value.isascii() or value.encode(errors="replace").decode() == value else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _time_text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value.encode(errors="replace").decode() == value else None
 
 
 def _text(value: str | bool | None) -> str | None:

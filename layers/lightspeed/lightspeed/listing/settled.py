@@ -1,4 +1,4 @@
-"""Where a window ends: a little behind the shop's own clock, which is known once the shop has answered."""
+"""The end of a window: a little behind the shop's own clock, which is known once the shop has answered."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ SETTLING_LAG = timedelta(seconds=5)
 SKEW = timedelta(seconds=2)
 """How far the shop's clock may be from ours before a window is moved."""
 
+_COUNTS = 3
+
 _Digest = TypeVar("_Digest")
 
 
@@ -32,7 +34,9 @@ def settled_time(client: Client, clock: Clock) -> datetime:
 def begin(
     client: Client, clock: Clock, end: datetime, read_to: Callable[[datetime], ListReader[_Digest]]
 ) -> ListReader[_Digest]:
-    """Take the first count of a list; if the shop's clock turns out to differ from ours, move the window and recount.
+    """Take the first count of a list. If the shop's clock differs from ours, move the window and count again.
+
+    The window moves to the time of the last answer. So a wrong `Date` in one answer is corrected by the next count.
 
     Args:
         client: Of the shop.
@@ -43,10 +47,13 @@ def begin(
     Raises:
         LightspeedError: As the client raises it.
     """
-    reader = read_to(end)
-    reader.begin()
-    settled = settled_time(client, clock)
-    if abs(settled - end) > SKEW:
-        reader = read_to(settled)
+    assumed = None
+    for _ in range(_COUNTS):
+        reader = read_to(end)
         reader.begin()
+        skew = timedelta(seconds=client.transport.latest_skew_seconds)
+        latest = datetime.fromtimestamp(clock.time(), UTC) + skew - SETTLING_LAG
+        if abs(latest - end) <= SKEW or (assumed is not None and abs(skew - assumed) <= SKEW):
+            break
+        end, assumed = latest, skew
     return reader
