@@ -10,7 +10,7 @@ import msgspec
 from lightspeed import Client, Clock, Parameters
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import ListReader
-from lightspeed.listing.records import Record, Window
+from lightspeed.listing.records import Record, RecordParser, Window
 from lightspeed.listing.settled import begin, settled_time
 from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
@@ -71,7 +71,7 @@ class Listing:
             self._client.build(self._endpoint.name, "list", Parameters(query=query), self._language)
         )
         found = Ids()
-        found.add(_ID.decode(text).id for text in page.records)
+        found.add(_ids_of(RecordParser(None, {}, frozenset()).read(page)))
         return found
 
     def read(self) -> None:
@@ -116,7 +116,7 @@ class Listing:
             state.window_end, state.progress = _text(end), ListCheckpoint()
             return self._reader(state.progress)
 
-        if state.progress is None:
+        if state.progress is None or state.progress.rows_left is None:
             return begin(self._client, self._clock, parse_time(state.window_end), read_to)
         reader = self._reader(state.progress)
         reader.begin()
@@ -134,13 +134,6 @@ class Listing:
             digest=_ids_of,
             gate=self._bounds,
         )
-
-
-class _Row(msgspec.Struct):
-    id: Id
-
-
-_ID = msgspec.json.Decoder(_Row)
 
 
 def _text(moment: datetime) -> str:

@@ -25,7 +25,8 @@ from typing import Any
 import msgspec
 
 from connector.errors import RequestError, RunInProgress
-from lightspeed import Client, Clock, RateLimited, ServerError, TransportError
+from lightspeed import Client, Clock, RateLimited
+from lightspeed.errors import MAY_PASS
 from lightspeed.listing.checkpoint import ListCheckpoint
 from subscribe.event import SubscribeRequest
 from subscribe.reconcile.checkpoint import Kept, ReconcileState, RunLock, decode, encode
@@ -129,7 +130,7 @@ class Reconciliation:
             return self._partial(stop.resume_after_seconds)
         except RateLimited as error:
             return self._partial(error.retry_after_seconds)
-        except (TransportError, ServerError):
+        except MAY_PASS:
             if self._state.position == before:
                 raise
             return self._partial(PATIENCE_SECONDS)

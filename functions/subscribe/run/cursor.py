@@ -40,6 +40,7 @@ class RunState(msgspec.Struct, array_like=True):
         transformed: Records given to the entity transformer so far.
         rejected: How many of them it rejected.
         rejected_parts: Parts of rejected records so far, by language, in order.
+        odd_rows: Rows so far that are no JSON objects in UTF-8; they are among the rejected parts.
     """
 
     run_id: str
@@ -60,6 +61,7 @@ class RunState(msgspec.Struct, array_like=True):
     transformed: int = 0
     rejected: int = 0
     rejected_parts: dict[str, list[Part]] = {}
+    odd_rows: int = 0
 
 
 class _Cursor(msgspec.Struct, array_like=True):

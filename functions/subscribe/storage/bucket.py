@@ -198,19 +198,26 @@ class Chunk:
 
     Attributes:
         recent: Time of change by id of those that the next incremental run will see again.
-        rejected: Lines for what could not be transformed, not compressed yet.
+        rejected: Lines for what could not be transformed or is no record, not compressed yet.
+        odd_rows: How many of the rejected lines are rows that are no JSON objects in UTF-8.
     """
 
     member: bytes
     records: int
     recent: dict[str, str]
     rejected: list[bytes]
+    odd_rows: int = 0
 
 
-def chunk(texts: list[bytes], recent: dict[str, str] | None = None, rejected: list[bytes] | None = None) -> Chunk:
+def chunk(
+    texts: list[bytes],
+    recent: dict[str, str] | None = None,
+    rejected: list[bytes] | None = None,
+    odd_rows: int = 0,
+) -> Chunk:
     """Compress records, one a line; readers take gzip members one after another for one file."""
     member = isal_zlib.compress(b"\n".join([*texts, b""]), _LEVEL, _GZIP) if texts else b""
-    return Chunk(member, len(texts), recent or {}, rejected or [])
+    return Chunk(member, len(texts), recent or {}, rejected or [], odd_rows)
 
 
 class PartWriter:

@@ -1,52 +1,78 @@
-"""Read a nested entity for many parents: its rows carry no parent id, and the API lists them per parent only."""
+"""Read a nested entity for many parents. Its rows carry no parent id, and the API lists them per parent only.
+
+A 404 for the nested records of a parent that was just listed is not believed at once. The request is repeated, because
+a 404 may pass. The records are gone only if the parent itself answers 404.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
-from lightspeed import PAGE_LIMIT, Client, Endpoint, NotFound, Parameters
+from lightspeed import (
+    PAGE_LIMIT,
+    BrokenResponse,
+    Client,
+    Endpoint,
+    NotFound,
+    Page,
+    Parameters,
+    Request,
+    UnknownLanguage,
+)
+from lightspeed.catalogue.entities import parent_of
 from lightspeed.listing.budget import RequestBudget
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import THREADS, ListReader
-from lightspeed.listing.records import Record
+from lightspeed.listing.records import Record, RecordParser
+from lightspeed.response import with_first_member
 
 
 class ChildStreams:
-    """The records of a nested entity by parent."""
+    """The records of a nested entity by parent.
+
+    Attributes:
+        unverified_reason: Why it is not certain that all records were read, or empty.
+    """
 
     def __init__(self, client: Client, endpoint: Endpoint, parameters: Parameters, language: str) -> None:
         """Take what to read of each parent; nothing is sent yet.
 
         Args:
-            client: Of the shop.
-            endpoint: Of the nested entity.
+            client: The shop client.
+            endpoint: The nested entity.
             parameters: Its path, with `ALL_PARENTS` for the parent, and its query.
             language: The language to read in.
         """
         self._client = client
         self._endpoint = endpoint
+        self._parent_endpoint = parent_of(endpoint)
         self._parameters = parameters
         self._language = language
         self._parent = endpoint.parents[0]
-        self.doubt = ""
+        self.unverified_reason = ""
 
-    def of(self, parents: Sequence[int | str]) -> tuple[list[bytes], list[int | str]]:
-        """Return the records of these parents, each with its parent's id put in front; several are read at once.
+    def of(self, parents: Sequence[int | str]) -> tuple[list[Record], list[int | str]]:
+        """Return the records of these parents; several parents are read at once.
 
-        The rest of a record's text is as the shop sent it. A parent that is gone by now has none. Parents with more
-        records than fit on a page are returned besides, for `of_long`; theirs are left out.
+        Each text starts with the parent's id; the rest is as the shop sent it. Parents with more records than fit on a
+        page are returned separately, for `of_long`; their records are left out.
+
+        Raises:
+            BrokenResponse: The shop denies the nested records of a parent that it has.
+            LightspeedError: As the client raises it.
         """
         with ThreadPoolExecutor(THREADS) as pool:
             found = list(pool.map(self._of_one, parents))
-        texts = [text for texts in found for text in texts or ()]
-        return texts, [parent for parent, texts in zip(parents, found, strict=True) if texts is None]
+        records = [record for rows in found for record in rows or ()]
+        return records, [parent for parent, rows in zip(parents, found, strict=True) if rows is None]
 
-    def of_long(self, parent: int | str, gate: RequestBudget) -> list[bytes]:
+    def of_long(self, parent: int | str, gate: RequestBudget) -> list[Record]:
         """Return the records of one parent, however many; as in `of`.
 
         Raises:
+            BrokenResponse: The shop denies the nested records of a parent that it has.
             Exception: Whatever the gate raises.
         """
         reader: ListReader[list[Record]] = ListReader(
@@ -61,32 +87,70 @@ class ChildStreams:
             gate=gate,
         )
         try:
-            texts = [record.text for page in reader.pages() for record in page]
-        except NotFound:
+            rows = [row for page in reader.pages() for row in page]
+        except NotFound as error:
+            self._check_gone(parent, error)
             return []
-        self.doubt = self.doubt or reader.progress.doubt
-        return self._with_parent(parent, texts)
+        self._note(reader.progress.doubt)
+        return self._with_parent(parent, rows)
 
-    def _of_one(self, parent: int | str) -> list[bytes] | None:
+    def _of_one(self, parent: int | str) -> list[Record] | None:
         """Return the records of a parent, or `None` if they fill a page."""
         try:
-            texts = self._read(self._path(parent))
-        except NotFound:
+            page = self._read(self._path(parent))
+        except NotFound as error:
+            self._check_gone(parent, error)
             return []
-        return None if texts is None else self._with_parent(parent, texts)
+        if page is None:
+            return None
+        parser = RecordParser(None, {}, frozenset())
+        rows = parser.read(page)
+        self._note(parser.unverified_reason)
+        return self._with_parent(parent, rows)
 
-    def _read(self, path: dict[str, object]) -> list[bytes] | None:
+    def _read(self, path: dict[str, object]) -> Page | None:
         name = self._endpoint.name
         if not self._endpoint.collection:
-            return [self._client.record(self._client.build(name, "get", Parameters(path), self._language))]
+            return self._client.record_page(self._request(name, "get", Parameters(path)))
         limit = {"limit": PAGE_LIMIT} if "limit" in self._endpoint.filter_names else {}
         query = {**self._parameters.query, **limit}
-        page = self._client.page(self._client.build(name, "list", Parameters(path, query), self._language))
-        return page.records if len(page.records) < PAGE_LIMIT or not limit else None
+        page = self._client.page(self._request(name, "list", Parameters(path, query)))
+        return page if len(page.records) + len(page.rejects) < PAGE_LIMIT or not limit else None
+
+    def _check_gone(self, parent: int | str, error: NotFound) -> None:
+        """Return if a parent is gone, or if it has no record of which there is at most one.
+
+        Raises:
+            UnknownLanguage: The 404 is about the language.
+            BrokenResponse: The parent is there.
+        """
+        if isinstance(error, UnknownLanguage):
+            raise error
+        if not self._endpoint.collection or self._parent_endpoint is None:
+            return
+        try:
+            self._client.record(self._request(self._parent_endpoint.name, "get", Parameters({"id": parent})))
+        except UnknownLanguage:
+            raise
+        except NotFound:
+            return
+        message = f"the shop has the parent {parent!r:.100}, but answers for its records: {error.message}"
+        raise BrokenResponse(message, method=error.method, path=error.path, status=error.status)
+
+    def _request(self, entity: str, operation: str, parameters: Parameters) -> Request:
+        return replace(self._client.build(entity, operation, parameters, self._language), retry_not_found=True)
 
     def _path(self, parent: int | str) -> dict[str, object]:
         return {**self._parameters.path, self._parent: parent}
 
-    def _with_parent(self, parent: int | str, texts: list[bytes]) -> list[bytes]:
-        head = json.dumps({self._parent: parent})[:-1].encode()
-        return [head + (b"}" if text == b"{}" else b"," + text[1:]) for text in texts]
+    def _with_parent(self, parent: int | str, rows: list[Record]) -> list[Record]:
+        name = self._parent
+        return [
+            replace(row, reject_reason=f"{row.reject_reason} ({name} {parent!r:.100})")
+            if row.reject_reason
+            else replace(row, text=with_first_member(name, parent, row.text))
+            for row in rows
+        ]
+
+    def _note(self, reason: str) -> None:
+        self.unverified_reason = self.unverified_reason or reason

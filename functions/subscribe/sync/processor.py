@@ -1,9 +1,14 @@
-"""What is landed of the records that were read: without those landed before, masked, transformed, as many as wanted."""
+"""Decide what of the records that were read is landed: deduplicate, mask, transform, stop after `max_records`.
+
+A row that is no JSON object in UTF-8 is never landed as a record. Its line is among the rejected ones, with the reason.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+
+import msgspec
 
 from connector.transform import REJECTED_SHARE, Scope, TransformError, Transformers, check_rejected
 from lightspeed.listing.records import Record
@@ -16,7 +21,7 @@ from subscribe.sync.read_plan import LOOKBACK
 
 
 class RecordProcessor:
-    """Makes chunks of the records of one run.
+    """Turns the records of one run into chunks.
 
     Attributes:
         stopped: Whether records were left out because `max_records` are landed.
@@ -55,21 +60,22 @@ class RecordProcessor:
     def of(self, records: list[Record], language: str) -> Chunk:
         """Return what is landed of a page."""
         records, recent = self.not_landed_before(records)
-        texts = [record.text for record in records]
+        return self.of_rows(records, language, recent)
+
+    def of_rows(self, rows: list[Record], language: str, recent: dict[str, str] | None = None) -> Chunk:
+        """Return what is landed of rows that were not landed before; a row that is no record is rejected."""
+        odd = [row for row in rows if row.reject_reason]
+        texts = [row.text for row in rows if not row.reject_reason] if odd else [row.text for row in rows]
         if self._request.entity == "account":
             texts = [mask_api_key(text) for text in texts]
-        return self.of_texts(texts, language, recent)
-
-    def of_texts(self, texts: list[bytes], language: str, recent: dict[str, str] | None = None) -> Chunk:
-        """Return what is landed of records of which nothing but their text is known."""
-        rejected: list[bytes] = []
+        rejected = [_odd_line(row) for row in odd]
         if self._transformers is not None:
             texts = self._transformed(self._transformers, texts, language, rejected)
         room = self.room()
         if room is not None and len(texts) > room:
             self.stop()
             texts = texts[:room]
-        return chunk(texts, recent, rejected)
+        return chunk(texts, recent, rejected, len(odd))
 
     def not_landed_before(self, records: list[Record]) -> tuple[list[Record], dict[str, str]]:
         """Drop what the run before has landed, and return besides what the next one will see again."""
@@ -112,6 +118,7 @@ class RecordProcessor:
             seed=self._state.run_id,
         )
         transformed = []
+        before = len(rejected)
         for text in texts:
             outcome = transformers.records(text, scope)
             transformed += outcome.records
@@ -119,9 +126,14 @@ class RecordProcessor:
                 rejected.append(outcome.line)
                 self._first_rejection = self._first_rejection or outcome.rejection
         self._state.transformed += len(texts)
-        self._state.rejected += len(rejected)
+        self._state.rejected += len(rejected) - before
         self.check_rejected(final=False)
         return transformed
+
+
+def _odd_line(row: Record) -> bytes:
+    """Return the line for a row that is no JSON object in UTF-8: what was sent, as text, and the reason."""
+    return msgspec.json.encode({"record": row.text.decode(errors="backslashreplace"), "reason": row.reject_reason})
 
 
 def _comes_again(changed: str, overlap: datetime) -> bool:

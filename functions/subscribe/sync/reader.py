@@ -108,7 +108,7 @@ class Reads:
                 self._state.recent.update(recent)
                 self._state.pending = [parent.id for parent in parents if parent.id is not None]
                 self._land_pending(read, children)
-        self._state.doubt = self._state.doubt or reader.progress.doubt or children.doubt
+        self._state.doubt = self._state.doubt or reader.progress.doubt or children.unverified_reason
 
     def _land_pending(self, read: Read, children: ChildStreams) -> None:
         while self._state.pending:
@@ -116,12 +116,12 @@ class Reads:
             if self._digest.room() == 0:
                 self._digest.stop()
                 return
-            texts, long = children.of(group)
-            self._writer.add(read.language, self._digest.of_texts(texts, read.language))
+            rows, long = children.of(group)
+            self._writer.add(read.language, self._digest.of_rows(rows, read.language))
             self._state.pending = [*long, *self._state.pending[len(group) :]]
             for parent in long:
-                texts = children.of_long(parent, self._bounds)
-                self._writer.add(read.language, self._digest.of_texts(texts, read.language))
+                rows = children.of_long(parent, self._bounds)
+                self._writer.add(read.language, self._digest.of_rows(rows, read.language))
                 self._state.pending = self._state.pending[1:]
 
     def _begin(self, read: Read) -> ListReader[Any]:
@@ -132,7 +132,8 @@ class Reads:
             state.window_end, state.progress = iso(end), None
             return self._reader(read)
 
-        if state.progress is None and state.position == 0:
+        counted = state.progress is not None and state.progress.rows_left is not None
+        if not counted and state.position == 0:
             return begin(self._client, self._clock, parse_time(state.window_end), read_to)
         reader = self._reader(read)
         reader.begin()

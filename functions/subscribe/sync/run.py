@@ -11,7 +11,8 @@ import msgspec
 
 from connector.errors import RequestError, RunInProgress
 from connector.transform import Library, Transformers, TransformerSpec, load
-from lightspeed import Client, Clock, RateLimited, ServerError, TransportError
+from lightspeed import Client, Clock, RateLimited
+from lightspeed.errors import MAY_PASS
 from lightspeed.listing.settled import SETTLING_LAG, shop_time
 from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
@@ -122,7 +123,7 @@ class SyncRun:
             return self._partial(stop.resume_after_seconds)
         except RateLimited as error:
             return self._partial(error.retry_after_seconds)
-        except (TransportError, ServerError):
+        except MAY_PASS:
             if self._state.records == landed_before:
                 raise
             return self._partial(PATIENCE_SECONDS)
@@ -341,7 +342,8 @@ class SyncRun:
             "requests": state.requests,
             "bookmark": {"until": until} if incremental and until else None,
         }
-        return {**body, "rejected": state.rejected} if state.rejected else body
+        rejected = state.rejected + state.odd_rows
+        return {**body, "rejected": rejected} if rejected else body
 
     def _note(
         self, body: dict[str, Any], *, single: bool = False, manifests: Mapping[str, object] | None = None

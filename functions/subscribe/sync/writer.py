@@ -30,6 +30,7 @@ class Writer:
         if new.rejected:
             _keep(rejected[1], rejected[0].add(chunk(new.rejected)))
         self._state.records += new.records
+        self._state.odd_rows += new.odd_rows
         self._state.recent.update(new.recent)
 
     def flush(self) -> None:

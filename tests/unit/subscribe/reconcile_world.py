@@ -73,7 +73,7 @@ class ShopList:
     def __init__(self, entity: str, time: VirtualTime, at: Points, limit: int = 0) -> None:
         self.connection = CONNECTION
         self.quota: Quota | None = None
-        self.skew_seconds = 0.0
+        self.skew_seconds = self.latest_skew_seconds = 0.0
         self.requests_sent = 0
         self.rows: dict[int, tuple[str, str]] = {}
         self.hidden: set[int] = set()
