@@ -20,7 +20,7 @@ STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     shop.NotSent: (502, "shop-unreachable"),
     shop.AnswerLost: (502, "answer-lost"),
     shop.TransportError: (502, "no-answer"),
-    shop.BrokenResponse: (502, "broken-answer"),
+    shop.BrokenResponse: (502, "unexpected-answer"),
     shop.ResponseTooLarge: (502, "answer-too-large"),
     shop.UnexpectedResponse: (502, "unexpected-answer"),
     shop.AuthenticationError: (422, "wrong-credentials"),
