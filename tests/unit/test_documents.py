@@ -10,7 +10,7 @@ from connector.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
-    path for path in ROOT.rglob("*.md") if not {".venv", ".tools"} & set(path.parts) and ".aws-sam" not in path.parts
+    path for path in ROOT.rglob("*.md") if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
 )
 TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in PAGES}
 EXAMPLES = [
