@@ -6,9 +6,9 @@ import pytest
 
 from connector.transform import Limits, Scope, Transformers
 from connector.transform.__main__ import Folder, main
-from connector.transform.engine.numbers import loads
 from connector.transform.engine.values import dumps
 from lightspeed import Parameters, get_entity
+from lightspeed.numbers import loads
 from lightspeed.request import build_request
 
 _RECIPES = Path(__file__).parent

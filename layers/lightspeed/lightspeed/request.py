@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from lightspeed.catalogue.model import Endpoint, FilterType, Operation
 from lightspeed.errors import InvalidParameters
+from lightspeed.numbers import dumps, number_text
 
 PAGE_LIMIT = 250
 """The most rows that the shop gives on a page (three independent clients agree); its default is 50."""
@@ -198,7 +199,7 @@ def _scalar(value: object) -> str:
         raise ValueError(f"must be text, a number, true or false, or a list of those, not {value!r:.100}")
     if not _sendable(str(value)):
         raise ValueError(f"must be text that can be sent as UTF-8, not {value!r:.100}")
-    return str(value)
+    return value if isinstance(value, str) else number_text(value)
 
 
 def _sendable(text: str) -> bool:
@@ -217,10 +218,10 @@ def _body(operation: Operation, payload: object, errors: list[str]) -> bytes | N
         errors.append(f"{operation.name} takes no payload")
     types = Mapping if operation.name in _ONE_RECORD else (Mapping, list)
     if not isinstance(payload, types) or (operation.payload == "required" and not payload):
-        errors.append(f"payload must be a record (a JSON object that is not empty), not {payload!r:.60}")
+        errors.append(f"payload must be a record (a JSON object that is not empty), not {payload!r:.100}")
         return None
     try:
-        return json.dumps(wrap(operation, payload), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        return dumps(wrap(operation, payload))
     except (TypeError, ValueError) as error:
         errors.append(f"payload is not JSON: {error}")
         return None

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from lightspeed.writing.diff import difference, same
+from lightspeed.numbers import Exact
+from lightspeed.writing.diff import difference, ignored_fields, same
 
 BRAND = {"resource": {"id": 7, "url": "brands/7", "link": "https://shop/nl/brands/7.json"}}
 
@@ -16,9 +17,8 @@ BRAND = {"resource": {"id": 7, "url": "brands/7", "link": "https://shop/nl/brand
         ("10.00", 10),
         (19.95, "19.950"),
         (True, True),
-        (True, 1),
         (True, "true"),
-        (False, 0),
+        (False, "false"),
         (False, None),
         (None, ""),
         ("", None),
@@ -28,6 +28,10 @@ BRAND = {"resource": {"id": 7, "url": "brands/7", "link": "https://shop/nl/brand
         ({"id": 150, "code": "nl", "title": "Nederland"}, "nl"),
         ([1, 2], [1, 2]),
         (BRAND, BRAND),
+        ([BRAND], [7]),
+        ({}, []),
+        ("2026-11-23T08:00:00+02:00", "2026-11-23T06:00:00Z"),
+        (Exact("12345678901234567890.12"), "12345678901234567890.12"),
     ],
 )
 def test_a_value_that_the_shop_shows_is_the_one_that_was_written(present: Any, wanted: Any) -> None:
@@ -38,6 +42,21 @@ def test_a_value_that_the_shop_shows_is_the_one_that_was_written(present: Any, w
     ("present", "wanted"),
     [
         ("007", "7"),
+        ("007", 7),
+        (7, "007"),
+        ("1_000", 1000),
+        (" 7", 7),
+        ("+7", 7),
+        ("1e3", 1000),
+        ("\u0667", 7),
+        ("NaN", 7),
+        (False, 0),
+        (0, False),
+        (True, 1),
+        ("1", True),
+        ([False], [0]),
+        (Exact("12345678901234567890.12"), Exact("12345678901234567890.13")),
+        ("2026-11-23T08:00:00+02:00", "2026-11-23T07:00:00Z"),
         (5, 6),
         (5, "many"),
         (True, False),
@@ -70,3 +89,45 @@ def test_a_delete_takes_every_field_away() -> None:
         "id": {"from": 1, "to": None},
         "title": {"from": "x", "to": None},
     }
+
+
+@pytest.mark.parametrize(
+    ("shown", "written"),
+    [
+        ("1.0", "1"),
+        (True, 1),
+        (False, "0"),
+        ([], None),
+        ({"resource": {"id": False, "url": "products/1/images"}}, None),
+        ({"resource": {"id": False, "url": "products/1/categories"}}, [1, 2]),
+        ([2, 1], [1, 2]),
+        ("2026-11-23T08:00:00+02:00", "2026-11-23 06:00:00"),
+        ("2026-11-23T00:00:00+01:00", "2026-11-23"),
+    ],
+)
+def test_another_form_of_a_written_value_is_not_ignored(shown: Any, written: Any) -> None:
+    assert ignored_fields({"field": shown}, {"field": written}) == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "written"),
+    [
+        ("Lamp", "Lamp "),
+        ("7", "007"),
+        (4, 5),
+        (BRAND, 8),
+        (BRAND, None),
+        (False, 7),
+        (False, "yes"),
+        (None, "red"),
+        ([1], [1, 2]),
+        ("2026-11-23T08:00:00+02:00", "2026-11-25T08:00:00+02:00"),
+    ],
+)
+def test_another_value_than_the_written_one_is_ignored(shown: Any, written: Any) -> None:
+    assert ignored_fields({"field": shown}, {"field": written}) == ["field"]
+
+
+def test_a_field_that_the_shop_does_not_know_is_ignored_and_one_that_it_never_shows_is_not() -> None:
+    written = {"title": "Lamp", "colour": "red", "password": "x", "doNotifyConfirmed": True, "attachment": "eA=="}
+    assert ignored_fields({"title": "Lamp"}, written) == ["colour"]

@@ -13,9 +13,9 @@ import msgspec
 
 from connector.errors import RequestError, TransformError
 from connector.transform.engine.errors import caret
-from connector.transform.engine.numbers import loads
 from connector.transform.library import NotFoundInLibrary, as_table, checked_name
 from connector.transform.tester import KINDS, steps_of
+from lightspeed.numbers import loads
 
 _DESCRIPTION = (
     """Apply JSONata expressions to a sample and print what each of them returns, or the error under a caret."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from connector.transform.engine.numbers import loads
+from lightspeed.numbers import loads
 
 TRANSFORMER_BYTES = 64 * 1024
 TABLE_BYTES = 5 * 1024 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from connector.errors import TransformError
-from connector.transform.engine.numbers import loads
+from lightspeed.numbers import loads
 
 REJECTED_SHARE = 0.1
 """The share of a run's records that may be rejected before the run fails, unless it is told otherwise."""

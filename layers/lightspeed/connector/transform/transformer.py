@@ -16,12 +16,12 @@ from connector.transform.engine.engine import parse
 from connector.transform.engine.errors import failure, shown
 from connector.transform.engine.functions import FUNCTIONS
 from connector.transform.engine.limits import Escaped, LimitExceeded, Limits, Meter, metered
-from connector.transform.engine.numbers import loads
 from connector.transform.engine.syntax import nodes
 from connector.transform.engine.values import builtin, dumps_all, plain
 from connector.transform.library import EmptyLibrary, Library, NotFoundInLibrary, referred_name
 from connector.transform.rejects import rejected_line
 from lightspeed import Parameters
+from lightspeed.numbers import loads
 
 MOST_EXPRESSIONS = 50
 MOST_REQUESTS = 10_000

@@ -1,18 +1,27 @@
-"""What a write changes: the shop's present values beside those that would be written, field by field.
+"""Compare what is written to the shop with what the shop shows.
 
-The shop reads otherwise than it is written: a relation is written as a plain id and read as a link object, a country
-as its code and read as an object, numbers come back as text, and `false` stands for none.
+The shop shows a record in another form than it takes one. It takes a relation as a plain id and shows a link object. It
+takes a country as its code and shows an object. It shows some numbers as text, and `false` or `null` for none.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-_NONE = (None, False, "")
-_TRUE = (True, 1, "1", "true")
-_FALSE = (False, 0, "0", "false", None, "")
+from lightspeed.numbers import number_text
+
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
+"""A number in its canonical form. `007`, `+7` and `1_000` are texts."""
+
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}.*)?")
+_FLAGS = {"true": True, "false": False, "1": True, "0": False}
+_NESTED = (Mapping, list, tuple)
+_WRITE_ONLY = re.compile(r"password|attachment|filename|src|s3_key|doNotify\w*")
+"""Fields that the shop takes and never shows."""
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
@@ -31,19 +40,46 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any] | None) -> di
     }
 
 
+def ignored_fields(answer: Mapping[str, Any], written: Mapping[str, Any]) -> list[str]:
+    """Return the written fields that the shop answered with another value, or does not know.
+
+    A value counts as accepted if the shop may only show it in another form: `"1.0"` as `1`, `1` as `true`, a time in
+    another zone. A nested object counts as accepted, since its form is not known.
+
+    Args:
+        answer: The record in the answer to the write.
+        written: The fields that were sent.
+    """
+    return [
+        name
+        for name, value in written.items()
+        if not _WRITE_ONLY.fullmatch(name) and not _accepted(answer.get(name), value)
+    ]
+
+
 def same(present: Any, wanted: Any) -> bool:
-    """Whether a value as the shop shows it is the one that was written or would be."""
-    if isinstance(present, Mapping) and not isinstance(wanted, Mapping):
+    """Return whether a value as the shop shows it is the one that would be written.
+
+    A number equals a text only if the text is the number's canonical form: `"10.00"` is 10, `"007"` is not 7.
+    """
+    if isinstance(present, _NESTED) or isinstance(wanted, _NESTED):
+        return _same_nested(present, wanted)
+    if _is_none(present) and _is_none(wanted):
+        return True
+    if isinstance(present, bool) or isinstance(wanted, bool):
+        return _text(present) == _text(wanted)
+    return not _is_none(present) and not _is_none(wanted) and _equal(present, wanted)
+
+
+def _same_nested(present: Any, wanted: Any) -> bool:
+    if isinstance(present, _NESTED) and isinstance(wanted, _NESTED) and not (present or wanted):
+        return True
+    if isinstance(present, Mapping) and isinstance(wanted, Mapping):
+        return present.keys() == wanted.keys() and all(same(present[name], wanted[name]) for name in wanted)
+    if isinstance(present, Mapping):
         return any(same(found, wanted) for found in identities(present))
-    if isinstance(present, Mapping | list) or isinstance(wanted, Mapping | list):
-        return bool(present == wanted)
-    if isinstance(wanted, bool):
-        return present in (_TRUE if wanted else _FALSE)
-    if wanted in (None, ""):
-        return any(present is none for none in (None, False)) or present == ""
-    if isinstance(present, bool):
-        return wanted in (_TRUE if present else _FALSE)
-    return str(present) == str(wanted) or _equal_numbers(present, wanted)
+    lists = isinstance(present, list | tuple) and isinstance(wanted, list | tuple)
+    return lists and len(present) == len(wanted) and all(map(same, present, wanted))
 
 
 def identities(link: Mapping[str, Any]) -> list[Any]:
@@ -51,14 +87,78 @@ def identities(link: Mapping[str, Any]) -> list[Any]:
     resource = link.get("resource", link)
     if not isinstance(resource, Mapping):
         return []
-    return [resource[name] for name in ("id", "code") if resource.get(name) not in _NONE]
+    return [resource[name] for name in ("id", "code") if not _is_none(resource.get(name))]
 
 
-def _equal_numbers(present: float | str, wanted: float | str) -> bool:
-    """Compare `10.00` with 10; two texts are compared as they are, for `007` is not `7`."""
+def _accepted(shown: Any, written: Any) -> bool:
+    if same(shown, written):
+        return True
+    if isinstance(shown, _NESTED) or isinstance(written, _NESTED):
+        return _accepted_nested(shown, written)
+    if isinstance(shown, bool) or isinstance(written, bool):
+        return _flag(shown) == _flag(written)
+    numbers = _number(_text(shown)), _number(_text(written))
+    return numbers[0] == numbers[1] if None not in numbers else _same_wall_clock(str(shown), str(written))
+
+
+def _accepted_nested(shown: Any, written: Any) -> bool:
+    if isinstance(shown, list) and isinstance(written, list):
+        return _holds(shown, written)
+    if isinstance(written, _NESTED):
+        return isinstance(shown, _NESTED) if written else _is_none(shown)
+    return _is_none(written) and not (identities(shown) if isinstance(shown, Mapping) else shown)
+
+
+def _holds(shown: list[Any], written: list[Any]) -> bool:
+    """Return whether two lists have the same elements, in any order."""
+    return len(shown) == len(written) and all(any(_accepted(one, value) for one in shown) for value in written)
+
+
+def _is_none(value: Any) -> bool:
+    return value is None or value is False or value == ""
+
+
+def _flag(value: Any) -> bool | None:
+    return False if _is_none(value) else _FLAGS.get(_text(value))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return number_text(value) if isinstance(value, int | float | Decimal) else str(value)
+
+
+def _number(text: str) -> Decimal | None:
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
+
+
+def _equal(present: Any, wanted: Any) -> bool:
     if isinstance(present, str) and isinstance(wanted, str):
-        return False
+        return present == wanted or _same_moment(present, wanted)
+    if not isinstance(present, str) and not isinstance(wanted, str):
+        return Decimal(_text(present)) == Decimal(_text(wanted))
+    text, number = (present, wanted) if isinstance(present, str) else (wanted, present)
+    read = _number(text)
+    return read is not None and read == Decimal(_text(number))
+
+
+def _times(*texts: str) -> list[datetime]:
+    """Return the texts as times; fewer if one is none."""
     try:
-        return Decimal(str(present)) == Decimal(str(wanted))
-    except InvalidOperation:
+        return [datetime.fromisoformat(text) for text in texts if _TIME.fullmatch(text)]
+    except ValueError:
+        return []
+
+
+def _same_moment(present: str, wanted: str) -> bool:
+    times = _times(present, wanted)
+    return len(times) == 2 and all(time.tzinfo is not None for time in times) and times[0] == times[1]
+
+
+def _same_wall_clock(shown: str, written: str) -> bool:
+    """Return whether two times agree where one of them has no zone."""
+    times = _times(shown, written)
+    if len(times) < 2 or all(time.tzinfo is not None for time in times):
         return False
+    first, second = (time.replace(tzinfo=None) for time in times)
+    return abs((first - second).total_seconds()) <= 14 * 3600

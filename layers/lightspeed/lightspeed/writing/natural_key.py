@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from lightspeed.catalogue.model import Endpoint
@@ -18,7 +20,15 @@ _FIELDS = {"article_code": "articleCode"}
 _WITHOUT_CASE = ("email",)
 _NO_FIELDS = ("page", "limit", "fields", "since_id")
 _NO_KEYS = ("time", "boolean")
-"""Types of filters that no record is told apart by: bounds of a time, and true or false."""
+"""Types of filters that identify no record: bounds of a time, and true or false."""
+
+_INVISIBLE = "\u200b\u200c\u200d\u2060\ufe0e\ufe0f\ufeff"
+"""Characters without width; emoji are joined and styled by them."""
+
+_SHORTEST_CUT = 12
+"""A stored text that is shorter was not cut to a length: it is another text."""
+
+_MOST_IDS = 20
 
 
 class NaturalKey:
@@ -69,27 +79,51 @@ class NaturalKey:
         return {name: value for name, value in fields.items() if name not in same} or fields
 
     def find(self, client: Client) -> dict[str, Any] | None:
-        """Return the one record that has the key's values, or `None` if there surely is none.
+        """Return the one record that has the key's values, or `None` if the shop has none.
+
+        The shop may store a value in another form: without blanks, with `&amp;`, in another case. A record that the
+        shop returns and that differs only so has the value, so that no second record is created.
 
         Raises:
-            InvalidParameters: Several records have them, or the shop ignores the filter and has too many records to
-                look through. Nothing was written.
+            InvalidParameters: Several records have the values, or it cannot be decided whether one has them. Nothing
+                was written.
             LightspeedError: As the client raises it.
         """
         parameters = Parameters(self._parents, {**self.values, "limit": PAGE_LIMIT})
         page = client.page(client.build(self._endpoint.name, "list", parameters))
         rows = [json.loads(text) for text in page.records]
-        found = [row for row in rows if all(_has(row, name, value) for name, value in self.values.items())]
+        found = [row for row in rows if self._agrees(row, _has)]
+        if not found:
+            near = [row for row in rows if self._agrees(row, _is_near)]
+            found = near if len(near) == len(rows) or len(near) > 1 else []
+            cut = [row for row in rows if self._agrees(row, _is_start)]
+            doubtful = near or (cut if len(cut) == len(rows) else [row for row in rows if self._agrees(row, _may_be)])
+            if doubtful and not found:
+                raise self._undecided(doubtful[0])
         if len(found) > 1:
-            ids = ", ".join(str(row.get("id")) for row in found)
-            values = json.dumps(self.values, ensure_ascii=False)
-            raise _refused(self._endpoint, f"several records match {values}: {ids}; update one of them by its id")
+            ids = ", ".join(str(row.get("id")) for row in found[:_MOST_IDS])
+            raise _refused(self._endpoint, f"several records match {self._shown}: {ids}; update one of them by its id")
         if len(rows) >= PAGE_LIMIT and len(found) < len(rows):
             names = ", ".join(self.values)
             raise _refused(
                 self._endpoint, f"the shop ignores a filter of match ({names}) and has too many records to look through"
             )
         return found[0] if found else None
+
+    def _agrees(self, row: Mapping[str, Any], compare: Callable[[Mapping[str, Any], str, Any], bool]) -> bool:
+        return all(compare(row, name, value) for name, value in self.values.items())
+
+    def _undecided(self, row: Mapping[str, Any]) -> InvalidParameters:
+        has = {name: _field(row, name) for name in self.values}
+        text = json.dumps(has, ensure_ascii=False, default=str)
+        advice = f"update record {row.get('id')} by its id, or write the key as the shop shows it"
+        return _refused(
+            self._endpoint, f"record {row.get('id')} has {text:.100} where match asks for {self._shown}; {advice}"
+        )
+
+    @property
+    def _shown(self) -> str:
+        return f"{json.dumps(self.values, ensure_ascii=False):.100}"
 
 
 def check_names(endpoint: Endpoint, names: Sequence[str]) -> None:
@@ -136,13 +170,46 @@ def _refused(endpoint: Endpoint, error: str) -> InvalidParameters:
     return InvalidParameters(endpoint.name, "create", [error])
 
 
+def _field(row: Mapping[str, Any], name: str) -> Any:
+    return row.get(name, row.get(_FIELDS.get(name, name)))
+
+
 def _has(row: Mapping[str, Any], name: str, value: object) -> bool:
     return _compared(name, value) in _values(row, name)
 
 
+def _is_near(row: Mapping[str, Any], name: str, value: object) -> bool:
+    """Return whether the value of a row differs from another only in form."""
+    return _plain(value) in [_plain(found) for found in _values(row, name)]
+
+
+def _is_start(row: Mapping[str, Any], name: str, value: object) -> bool:
+    """Return whether the value of a row is the start of another one."""
+    wanted = _plain(value)
+    return any(found and wanted.startswith(_plain(found)) for found in _values(row, name))
+
+
+def _may_be(row: Mapping[str, Any], name: str, value: object) -> bool:
+    """Return whether the value of a row may be another one that was cut to a length, or got or lost leading zeros."""
+    wanted = _plain(value)
+    return any(
+        (len(found) >= _SHORTEST_CUT and wanted.startswith(found))
+        or (found.isdigit() and wanted.isdigit() and found.lstrip("0") == wanted.lstrip("0"))
+        or found == wanted
+        for found in map(_plain, _values(row, name))
+    )
+
+
+def _plain(value: object) -> str:
+    """Return a text without what the shop may change: case, blanks, HTML entities, Unicode form, emoji."""
+    text = unicodedata.normalize("NFKC", html.unescape(html.unescape(str(value))))
+    letters = (letter for letter in text if letter <= "\uffff" and letter not in _INVISIBLE)
+    return " ".join("".join(letters).split()).casefold()
+
+
 def _values(row: Mapping[str, Any], name: str) -> list[str]:
     """Return what a field can be found by: its value, or the ids and codes of what it links to."""
-    present = row.get(name, row.get(_FIELDS.get(name, name)))
+    present = _field(row, name)
     found = identities(present) if isinstance(present, Mapping) else [present]
     return [_compared(name, value) for value in found if value is not None and not isinstance(value, bool)]
 

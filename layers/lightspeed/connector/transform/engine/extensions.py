@@ -16,8 +16,8 @@ from jsonata.utils import Utils
 
 from connector.transform.engine.errors import shown
 from connector.transform.engine.limits import LimitExceeded, Meter
-from connector.transform.engine.numbers import Exact
 from connector.transform.engine.values import written
+from lightspeed.numbers import Exact
 
 
 def current_engine() -> Any:

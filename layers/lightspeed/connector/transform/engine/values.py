@@ -11,7 +11,7 @@ import msgspec
 from jsonata.utils import Utils
 
 from connector.transform.engine.limits import LimitExceeded, Limits, Meter
-from connector.transform.engine.numbers import Exact
+from lightspeed.numbers import Exact
 
 
 class _Writer:

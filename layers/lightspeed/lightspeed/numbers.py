@@ -1,0 +1,87 @@
+"""JSON whose numbers keep the text that they were written in.
+
+A float holds about 16 digits. So `12345678901234567890.12`, `1.10` and `-0` would change between a reader and a writer.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+
+class Exact(float):
+    """A number with its JSON text: it computes as a float, and `dumps` writes the text.
+
+    Attributes:
+        text: As read, such as `1.10`, or `1e400`, which no float can hold.
+    """
+
+    __slots__ = ("text",)
+
+    text: str
+
+    def __new__(cls, text: str) -> Exact:
+        """Keep the text beside the nearest float."""
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    def __deepcopy__(self, _memo: object) -> Exact:
+        return self
+
+
+def number_text(number: float | Decimal) -> str:
+    """Return a number as JSON text: as it was read, if that is known."""
+    return number.text if isinstance(number, Exact) else str(number)
+
+
+def loads(text: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """Read JSON text. Whole numbers are `int`, at any size; other numbers, and `-0`, are `Exact`.
+
+    Args:
+        text: One JSON value.
+        pairs: Makes an object of its members, in their order; by default a `dict`.
+
+    Raises:
+        ValueError: The text is no JSON.
+        RecursionError: It is nested too deep.
+    """
+    return json.loads(text, parse_float=Exact, parse_int=_whole, parse_constant=_no_constant, object_pairs_hook=pairs)
+
+
+def dumps(value: Any) -> bytes:
+    """Return compact JSON text in UTF-8, every number as it was read.
+
+    Raises:
+        TypeError: A value is of no JSON type.
+        ValueError: A number is infinite or not a number, or a text holds half a surrogate pair.
+    """
+    return msgspec.json.encode(_writable(value))
+
+
+def _writable(value: Any) -> Any:
+    if isinstance(value, float | Decimal):
+        text = number_text(value)
+        if not isinstance(value, Exact) and not math.isfinite(value):
+            raise ValueError(f"{text} is not JSON")
+        return msgspec.Raw(text.encode()) if isinstance(value, Exact | Decimal) else value
+    if isinstance(value, Mapping):
+        return {key: _writable(inside) for key, inside in value.items()}
+    if isinstance(value, list | tuple):
+        return [_writable(inside) for inside in value]
+    if value is None or isinstance(value, str | int):
+        return value
+    raise TypeError(f"{type(value).__name__} is no type of JSON")
+
+
+def _whole(text: str) -> int | Exact:
+    return Exact(text) if text == "-0" else int(text)
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")

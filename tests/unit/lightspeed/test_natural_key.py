@@ -1,0 +1,74 @@
+import json
+from typing import Any
+
+import pytest
+
+from lightspeed import Client, Connection, InvalidParameters, Parameters, Request, Response, Transport, get_entity
+from lightspeed.writing.natural_key import NaturalKey
+
+SETTINGS = {"cluster": "eu1", "api_key": "key", "api_secret": "secret", "language": "nl"}
+
+
+class Shop(Transport):
+    """Answers every look-up with the same rows, whatever it asks for."""
+
+    rows: list[dict[str, Any]]
+
+    def send(self, request: Request) -> Response:
+        assert request.method == "GET"
+        return Response(200, json.dumps({"variants": self.rows}).encode(), None, None, "")
+
+
+def find(rows: list[dict[str, Any]], **key: object) -> dict[str, Any] | None:
+    transport = Shop(Connection.from_mapping(SETTINGS))
+    transport.rows = rows
+    return NaturalKey(get_entity("variants"), tuple(key), Parameters(payload=key)).find(Client(transport))
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        (" A-1 ", "A-1"),
+        ("A  1", "A 1"),
+        ("A\u00a01", "A 1"),
+        ("R&D", "R&amp;D"),
+        ("R&D", "R&amp;amp;D"),
+        ("R&amp;D", "R&D"),
+        ("Lamp 💡", "Lamp"),
+        ("Duo 👩\u200d🔬", "Duo"),
+        ("Heart ❤\ufe0f", "Heart ❤"),
+        ("abc", "ABC"),
+        ("Straße", "STRASSE"),
+        ("Cafe\u0301", "Café"),
+        ("Café", "Cafe\u0301"),
+    ],
+)
+def test_a_value_that_the_shop_stored_in_another_form_is_found(sent: str, stored: str) -> None:
+    assert find([{"id": 7, "sku": stored}], sku=sent) == {"id": 7, "sku": stored}
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"), [("x" * 300, "x" * 255), ("Lamp-XL", "Lamp-X"), ("007", "7"), ("8712", "0008712")]
+)
+def test_a_value_that_lost_characters_is_refused_with_the_id_of_the_record(sent: str, stored: str) -> None:
+    with pytest.raises(InvalidParameters, match=r"record 7 has .* update record 7 by its id"):
+        find([{"id": 7, "sku": stored}], sku=sent)
+
+
+def test_the_exact_value_wins_over_another_form_of_it() -> None:
+    assert find([{"id": 1, "sku": "a"}, {"id": 2, "sku": "A"}], sku="A") == {"id": 2, "sku": "A"}
+
+
+def test_two_other_forms_of_a_value_are_refused_with_their_ids() -> None:
+    with pytest.raises(InvalidParameters, match=r"several records match .*: 1, 2;"):
+        find([{"id": 1, "sku": "a "}, {"id": 2, "sku": " a"}], sku="a")
+
+
+def test_another_form_among_unrelated_records_is_refused_since_the_shop_did_not_filter() -> None:
+    with pytest.raises(InvalidParameters, match="record 2 has"):
+        find([{"id": 1, "sku": "other"}, {"id": 2, "sku": "A"}], sku="a")
+
+
+def test_records_with_other_values_are_not_found() -> None:
+    assert find([{"id": 1, "sku": "A-1"}, {"id": 2, "sku": "B"}, {"id": 3, "sku": None}], sku="A-17") is None
+    assert find([], sku="A") is None
