@@ -2,11 +2,13 @@
 
 import importlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
 
+import boto3
 import pytest
 
 import publish.dependencies
@@ -16,6 +18,9 @@ from tests.integration.subscribe.bundle import Bundle, Context
 EVENTS = Path(__file__).parents[3] / "events"
 FILES = sorted(path.name for path in EVENTS.glob("*.json"))
 QUOTE = 1016615295
+
+HANDLERS = {("webhook", "queue"): "webhook.trigger", ("webhook", "schedule"): "webhook.daily"}
+"""Handlers of a function that are not in its `app`, by function and trigger."""
 
 Json = dict[str, Any]
 Check = Callable[[Bundle, Json], None]
@@ -191,6 +196,38 @@ def three_variants(bundle: Bundle) -> list[Json]:
     return list(reversed(bundle.shop.store.rows("variants")))[:3]
 
 
+def stored_webhook(entity: str, record_id: str) -> Check:
+    """Expect that a webhook is answered 204 and stored, and that the shop is not asked."""
+
+    def check(bundle: Bundle, answer: Json) -> None:
+        assert answer["statusCode"] == 204
+        (key,) = bundle.stored("events/")
+        assert key.startswith(f"events/connection=default/entity={entity}/date=2026-11-23/")
+        assert bundle.json(key)["record_id"] == record_id
+        assert bundle.sent == []
+
+    return check
+
+
+def forged_webhook(bundle: Bundle, answer: Json) -> None:
+    assert answer["statusCode"] == 401
+    assert (bundle.stored("events/"), bundle.sent) == ([], [])
+
+
+def queued_webhooks(bundle: Bundle, answer: Json) -> None:
+    assert answer == {"batchItemFailures": []}
+    # one tick for the orders, one for the products, one for the deleted id
+    counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
+    queue = boto3.client("sqs").get_queue_attributes(QueueUrl=os.environ["WEBHOOK_QUEUE_URL"], AttributeNames=counts)
+    assert sum(int(queue["Attributes"][name]) for name in counts) == 3
+    assert bundle.sent == []
+
+
+def reported_day(bundle: Bundle, answer: Json) -> None:
+    assert answer == {"date": "2026-11-23", "reports": [], "registrations": []}
+    assert bundle.sent == []
+
+
 EXPECTED: dict[str, Check] = {
     "publish-direct-batch.json": batch,
     "publish-direct-convert-quote.json": converted,
@@ -223,6 +260,12 @@ EXPECTED: dict[str, Check] = {
     "subscribe-schedule-changed-orders.json": changed_orders,
     "subscribe-schedule-lines-of-changed-orders.json": lines_of_changed_orders,
     "subscribe-schedule-saved-transformer.json": three_fields,
+    "webhook-http-customer-created-xml.json": stored_webhook("customers", "103"),
+    "webhook-http-forged.json": forged_webhook,
+    "webhook-http-order-updated.json": stored_webhook("orders", "101"),
+    "webhook-http-product-deleted.json": stored_webhook("products", "102"),
+    "webhook-queue-orders-and-a-deleted-product.json": queued_webhooks,
+    "webhook-schedule-report-of-a-day.json": reported_day,
 }
 
 
@@ -243,6 +286,10 @@ def functions(aws: AwsClients, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) 
     saved = b'{"payload": {"title": $uppercase(payload.name)}}'
     bundle.s3.put_object(Bucket=bundle.bucket, Key="config/transformers/brands.jsonata", Body=saved)
     monkeypatch.setenv("BUCKET", bundle.bucket)
+    monkeypatch.setenv("STACK_NAME", "lightspeed-connector")
+    monkeypatch.setenv("SYNC_STATE_MACHINE_ARN", "arn:aws:states:eu-west-1:123456789012:stateMachine:sync")
+    queue = boto3.client("sqs").create_queue(QueueName=f"webhooks-{bundle.bucket}")["QueueUrl"]
+    monkeypatch.setenv("WEBHOOK_QUEUE_URL", queue)
     return bundle
 
 
@@ -253,7 +300,9 @@ def test_every_file_has_a_row_and_every_row_a_file() -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_an_event_does_what_its_row_says(functions: Bundle, name: str) -> None:
     event = json.loads((EVENTS / name).read_text(encoding="utf-8"))
-    handler = importlib.import_module(f"{name.partition('-')[0]}.app").lambda_handler
+    function, trigger, _ = name.split("-", 2)
+    module = HANDLERS.get((function, trigger), f"{function}.app")
+    handler = importlib.import_module(module).lambda_handler
 
     result = handler(event, Context("request-1"))
 

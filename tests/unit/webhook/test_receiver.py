@@ -154,6 +154,39 @@ def test_what_cannot_be_kept_is_to_be_sent_again(fails: str) -> None:
     assert len(kept.objects) == 1
 
 
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("point", range(4))
+def test_a_receiver_killed_at_any_call_loses_nothing(point: int) -> None:
+    kept, passed = Kept(), iter(range(100))
+
+    class Storage(Kept):
+        def queue(self, message: str) -> None:
+            reach()
+            kept.queue(message)
+            reach()
+
+        def store(self, key: str, body: bytes) -> bool:
+            reach()
+            new = kept.store(key, body)
+            reach()
+            return new
+
+    def reach() -> None:
+        if next(passed) == point:
+            raise Killed
+
+    with pytest.raises(Killed):
+        receiver(Storage()).answer(call())
+    assert len(kept.objects) <= len(kept.messages)  # what is stored was queued
+
+    assert receiver(kept).answer(call()).status == 204  # the shop sends it again
+    assert len(kept.objects) == 1
+    assert kept.messages
+
+
 def test_every_stored_webhook_was_queued_before() -> None:
     kept = Kept()
     receiver(kept).answer(call())

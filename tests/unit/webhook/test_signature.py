@@ -124,3 +124,22 @@ def test_unknown_connections_are_remembered_but_never_without_bound() -> None:
 
     assert len(secrets.read) == 2_500
     assert len(signers._kept) <= 1_000
+
+
+def test_no_webhook_is_refused_while_a_secret_is_rotated_under_load() -> None:
+    secrets = Secrets(c={"api_secret": "old"})
+    environments = [Signers(secrets) for _ in range(3)]
+    both_known, shop_changed, old_removed = 100.0, 106.0, 700.0
+
+    for tick in range(10_000):
+        now = tick / 10
+        if now == both_known:
+            secrets.secrets["c"] = {"api_secret": "old", "webhook_secret": ["new", "old"]}
+        if now == old_removed:
+            secrets.secrets["c"] = {"api_secret": "new"}
+        still_under_way = shop_changed <= now < shop_changed + 60 and tick % 3 == 0
+        secret = "old" if now < shop_changed or still_under_way else "new"
+        headers = {"x-signature": sign(BODY, secret)}
+        assert environments[tick % 3].verify("c", headers, BODY, now)[0], now
+
+    assert len(secrets.read) <= 3 * (1 + 1_000 / MAX_AGE_SECONDS + 1)
