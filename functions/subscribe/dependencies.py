@@ -12,8 +12,9 @@ from connector.settings import Settings
 from connector.transform import S3Library
 from lightspeed import SystemClock
 from subscribe.event import SubscribeRequest
+from subscribe.run.result import Result
 from subscribe.storage.bucket import Bucket
-from subscribe.sync.run import Result, SyncRun
+from subscribe.sync.run import SyncRun
 
 if TYPE_CHECKING:
     from subscribe.reconcile.run import Reconciliation

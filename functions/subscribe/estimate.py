@@ -48,7 +48,7 @@ def preview(
     """
     now = datetime.fromtimestamp(clock.time(), UTC).replace(microsecond=0)
     incremental = request.mode == "incremental"
-    until = Bookmarks(bucket, request.connection, request.bookmark_name).look().until if incremental else None
+    until = Bookmarks(bucket, request.connection, request.bookmark_name).peek().until if incremental else None
     started = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     reads = plan_reads(
         request,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from subscribe.dependencies import Dependencies
-    from subscribe.sync.run import Result
+    from subscribe.run.result import Result
 
 ANSWER_SECONDS = 22.0
 """How long a call may read before its run goes on in the state machine. API Gateway gives up at 30 s."""
@@ -124,7 +124,7 @@ def _complete(held: Dependencies, result: Result) -> str:
 def _first_page(held: Dependencies, objects: list[str], room: int) -> tuple[list[str], bool]:
     """Return the first stored records as JSON texts, and whether the size limit left some of the page out."""
     records: list[str] = []
-    for stored in held.bucket.first_records(objects[0], PAGE_LIMIT) if objects else ():
+    for stored in held.bucket.first_lines(objects[0], PAGE_LIMIT) if objects else ():
         text = stored.decode()
         room -= max(len(stored), len(json.dumps(text, ensure_ascii=False).encode()) * 4 // 5)
         if room < 0:

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from connector.errors import RequestError, UnknownRun
 from subscribe.event import RUN_ID
-from subscribe.storage.bucket import run_key
+from subscribe.storage.keys import run_key
 
 MAX_LIMIT = 100
 """The most runs of one page."""

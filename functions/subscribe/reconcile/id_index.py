@@ -14,15 +14,16 @@ import io
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from heapq import merge
 
 import msgspec
 from isal import igzip, isal_zlib
 
 from connector.errors import RequestError
+from connector.timestamps import iso_text
 from lightspeed.request import parse_time
-from subscribe.storage.bucket import Bucket, ids_key
+from subscribe.storage.bucket import Bucket
+from subscribe.storage.keys import ids_key
 
 VERSION = 1
 
@@ -55,11 +56,6 @@ class _Line(msgspec.Struct, omit_defaults=True):
     last_seen: str
     ids: list[Id]
     deleted: str | None = None
-
-
-def iso(epoch: int) -> str:
-    """Return epoch seconds as ISO-8601 UTC."""
-    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def epoch(text: str) -> int:
@@ -261,10 +257,10 @@ class Index:
             end = start + 1
             while end < min(total, start + _LINE_IDS) and (self._seen[end], self._deleted[end]) == times:
                 end += 1
-            yield _Line(iso(seen), list(self._ids[start:end]), iso(deleted) if deleted else None)
+            yield _Line(iso_text(seen), list(self._ids[start:end]), iso_text(deleted) if deleted else None)
             start = end
         for text, (seen, deleted) in sorted(self._texts.items()):
-            yield _Line(iso(seen), [text], iso(deleted) if deleted else None)
+            yield _Line(iso_text(seen), [text], iso_text(deleted) if deleted else None)
 
 
 class StoredIndex:
@@ -309,4 +305,4 @@ class StoredIndex:
         Raises:
             AlreadyWritten: Somebody else wrote it meanwhile.
         """
-        self._etag = self._bucket.write(self.key, index.encode(), etag=self._etag)
+        self._etag = self._bucket.put(self.key, index.encode(), if_match=self._etag)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from connector.timestamps import iso_text
 from lightspeed import Client, Clock, Parameters
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import ListReader
@@ -14,10 +15,11 @@ from lightspeed.listing.records import Record, RecordParser, Window
 from lightspeed.listing.settled import begin, settled_time
 from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
-from subscribe.reconcile.checkpoint import Kept, ReconcileState
-from subscribe.reconcile.id_index import Id, Ids, iso, lines_of
+from subscribe.reconcile.checkpoint import ReconcileState
+from subscribe.reconcile.id_index import Id, Ids, lines_of
 from subscribe.run.budget import Bounds
-from subscribe.storage.bucket import chunk
+from subscribe.run.cursor import Checkpoints
+from subscribe.storage.parts import compress
 
 
 class Listing:
@@ -43,7 +45,7 @@ class Listing:
         self._clock = clock
         self._bounds = bounds
         self._ids = Ids()
-        state.window_end = state.window_end or _text(settled_time(client, clock))
+        state.window_end = state.window_end or iso_text(settled_time(client, clock))
 
     @property
     def window(self) -> Window | None:
@@ -87,13 +89,13 @@ class Listing:
                 self._ids.add(ids)
         self._state.listed = True
 
-    def keep(self, kept: Kept) -> None:
+    def keep(self, kept: Checkpoints) -> None:
         """Keep for the next invocation what this one read."""
         if len(self._ids):
             lines = [msgspec.json.encode(ids) for ids in self._ids.lines()]
-            self._state.ids.append(kept.keep(chunk(lines).member))
+            self._state.ids.append(kept.keep(compress(lines).member))
 
-    def present(self, kept: Kept) -> Ids | None:
+    def present(self, kept: Checkpoints) -> Ids | None:
         """Return the ids of the whole list, or `None` if some that were kept are gone."""
         if not self._state.ids:
             return self._ids
@@ -113,7 +115,7 @@ class Listing:
         state = self._state
 
         def read_to(end: datetime) -> ListReader[list[Id]]:
-            state.window_end, state.progress = _text(end), ListCheckpoint()
+            state.window_end, state.progress = iso_text(end), ListCheckpoint()
             return self._reader(state.progress)
 
         if state.progress is None or state.progress.rows_left is None:
@@ -134,10 +136,6 @@ class Listing:
             digest=_ids_of,
             gate=self._bounds,
         )
-
-
-def _text(moment: datetime) -> str:
-    return iso(int(moment.timestamp()))
 
 
 def _ids_of(records: list[Record]) -> list[Id]:

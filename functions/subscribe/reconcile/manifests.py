@@ -10,9 +10,13 @@ import msgspec
 from subscribe.reconcile.id_index import Id, Index, epoch, lines_of, plain
 from subscribe.run.budget import Suspend
 from subscribe.storage.bucket import Bucket
+from subscribe.storage.keys import MANIFESTS
 
 _SLACK_SECONDS = 3600
 """How much later than its time a manifest may turn up in a listing; those of this stretch are remembered by key."""
+
+_PLACES = (MANIFESTS, "raw/")
+"""Where manifests are; an earlier version of the connector wrote them beside the parts."""
 
 _AT_ONCE = 100_000
 _MOST_WITHOUT_IDS = 100
@@ -42,39 +46,33 @@ _HEAD = msgspec.json.Decoder(_Head, strict=False)
 _TOMBSTONE = msgspec.json.Decoder(_Tombstone)
 
 
-def entity_prefix(connection: str, entity: str) -> str:
-    """Return where the runs of an entity lie, in every language."""
-    return f"raw/connection={connection}/entity={entity.replace('/', '.')}/"
-
-
 class ManifestLog:
     """Brings an index up to date from the runs that it does not include yet."""
 
-    def __init__(self, bucket: Bucket, prefix: str, index: Index, has_time: Callable[[], bool]) -> None:
+    def __init__(self, bucket: Bucket, folder: str, index: Index, has_time: Callable[[], bool]) -> None:
         """Take what to read; nothing is read yet.
 
         Args:
-            bucket: Where the runs lie.
-            prefix: Of all of them.
+            bucket: The bundle's bucket.
+            folder: The folders of the entity's runs, as `entity_folder` gives them.
             index: What is brought up to date.
             has_time: Whether another run may be begun in this invocation.
         """
         self._bucket = bucket
-        self._prefix = prefix
+        self._folder = folder
         self._index = index
         self._has_time = has_time
         self._seen: dict[Id, int] = {}
         self._deleted: dict[Id, int] = {}
 
-    def take_in(self) -> bool:
-        """Take in every complete run that is not included, and return whether there was one.
+    def replay(self) -> bool:
+        """Add every complete run that the index does not include yet; return whether there was one.
 
         Raises:
             Stop: There is no time for the next one; what was taken in is included.
         """
-        new = [
-            (int(written), key) for written, key in self._bucket.manifests(self._prefix) if self._is_new(written, key)
-        ]
+        found = [item for place in _PLACES for item in self._bucket.list(place + self._folder)]
+        new = sorted((int(written), key) for key, written in found if self._is_new(written, key))
         for number, (written, key) in enumerate(new):
             if number and not self._has_time():
                 self._flush()
@@ -94,7 +92,8 @@ class ManifestLog:
 
     def _is_new(self, written: float, key: str) -> bool:
         head = self._index.head
-        return written >= head.until - _SLACK_SECONDS and key not in head.recent
+        is_manifest = key.startswith(MANIFESTS) or key.endswith("/_manifest.json")
+        return is_manifest and written >= head.until - _SLACK_SECONDS and key not in head.recent
 
     def _include(self, written: int, key: str) -> None:
         head = self._index.head

@@ -1,17 +1,16 @@
-"""Notice what was deleted in the shop: compare the ids of its list with the ids landed so far, and land tombstones.
+"""Notice what was deleted in the shop: compare the ids of its list with the ids stored so far, and store tombstones.
 
-An absent row is not a deleted row. What makes a tombstone true:
+An absent row is not a deleted row. These rules make a tombstone true:
 
-1. Only ids are compared that were landed by runs which started no later than this one: whatever was created since is
-   no concern of it.
-2. The list is read whole and verified (see `lightspeed.listing.reader`); otherwise nothing is noticed.
-3. Each id that is absent from it is asked for, and only a 404 counts; and first of all the shop has to find a record
-   by id that does stand in the list, or else its 404 says nothing.
-4. No more than `max_deleted_percent` of the ids are noticed without a person's word.
+1. Only ids are compared that were stored by runs which started no later than this one. What was created since is left
+   alone.
+2. The list is read whole and verified (see `lightspeed.listing.reader`). Otherwise nothing is noticed.
+3. Each absent id is asked for, and only a 404 counts. Before that, the shop has to find a listed record by its id;
+   otherwise its 404 proves nothing.
+4. No more than `max_deleted_percent` of the ids are noticed, unless a person raises it.
 
-What makes it once: the manifest of the run is the only word that counts. The index of ids is brought up to date from
-manifests, of tombstones as well as of records, so it may lag behind but never says anything else; it moves last. A run
-holds its turn from start to end, and a run that was killed after its manifest is complete.
+Each deletion is noticed once, because manifests are the only source. The index of ids is brought up to date from
+manifests, of tombstones as well as of records. It may be late but it never says anything else, and it moves last.
 """
 
 from __future__ import annotations
@@ -20,33 +19,29 @@ import contextlib
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from connector.errors import RequestError, RunInProgress
-from lightspeed import Client, Clock, RateLimited
-from lightspeed.errors import MAY_PASS
+from connector.timestamps import iso_text
+from lightspeed import Client, Clock
 from lightspeed.listing.checkpoint import ListCheckpoint
 from subscribe.event import SubscribeRequest
-from subscribe.reconcile.checkpoint import Kept, ReconcileState, RunLock, decode, encode
+from subscribe.reconcile.checkpoint import ReconcileState
 from subscribe.reconcile.existence import ExistenceCheck
-from subscribe.reconcile.id_index import Head, Id, Ids, Index, StoredIndex, epoch, iso, lines_of, order
+from subscribe.reconcile.id_index import Head, Id, Ids, Index, StoredIndex, epoch, lines_of, order
 from subscribe.reconcile.id_list import Listing
-from subscribe.reconcile.manifests import ManifestLog, entity_prefix
+from subscribe.reconcile.manifests import ManifestLog
 from subscribe.reconcile.rules import DEFAULT_PERCENT
-from subscribe.run.budget import PATIENCE_SECONDS, Bounds, Suspend
-from subscribe.storage.bucket import (
-    PART_BYTES,
-    Bucket,
-    PreconditionFailed,
-    chunk,
-    manifest_key,
-    run_key,
-    run_prefix,
-    tombstones_key,
-)
-from subscribe.sync.run import LEASE, Result
+from subscribe.run.budget import Suspend
+from subscribe.run.cursor import Checkpoints
+from subscribe.run.lease import RunLock
+from subscribe.run.result import Decision, Result
+from subscribe.run.run import Run
+from subscribe.storage.bucket import Bucket, PreconditionFailed
+from subscribe.storage.keys import RunPlace, entity_folder
+from subscribe.storage.parts import PART_BYTES, compress
 
 LONGEST_INVOCATION_SECONDS = 900
 
@@ -55,8 +50,8 @@ _MINUTE_SECONDS = 60
 _TIME_FOR_A_RUN_SECONDS = 10
 
 
-class Reconciliation:
-    """A reconcile run of one request, seen from one invocation."""
+class Reconciliation(Run[ReconcileState]):
+    """A reconcile run, seen from one invocation."""
 
     def __init__(
         self,
@@ -69,105 +64,65 @@ class Reconciliation:
         remaining_seconds: Callable[[], float],
         reserve_percent: float,
     ) -> None:
-        """Take the request and what it needs, as `SyncRun` does; nothing is read or sent yet."""
-        self._request = request
-        self._client = client
-        self._bucket = bucket
-        self._clock = clock
-        self._remaining_seconds = remaining_seconds
-        self._bounds = Bounds(client.transport, clock, remaining_seconds, reserve_percent)
+        """Take the request and what it needs, as `Run` does."""
+        super().__init__(
+            request,
+            run_id,
+            client=client,
+            bucket=bucket,
+            clock=clock,
+            remaining_seconds=remaining_seconds,
+            reserve_percent=reserve_percent,
+        )
         self._stored = StoredIndex(bucket, request.connection, request.bookmark_name, request.entity)
-        self._state = ReconcileState(request.run_id or run_id, "")
         default = client.transport.connection.language
         self._language = request.languages[0] if request.languages else request.language or default
+        self._lock = RunLock(bucket, request.connection, request.bookmark_name, self._run_id)
+        self._checkpoints = Checkpoints(bucket, self._run_id)
         self._index = Index(Head(request.entity))
         self._index_is_new = False
         self._compared: Ids | None = None
         self._gone = bytearray()
-        self._requests_counted = client.transport.requests_sent
-
-    def check(self) -> None:
-        """Check the run without sending or writing anything.
-
-        Raises:
-            RequestError: The cursor, the run id or the subscription is not this request's.
-            RunInProgress: Another reconcile run of the subscription is under way.
-        """
-        if self._start() is None:
-            self._turn.look(self._clock.time())
+        self._reason = ""
+        self._parts: dict[str, bytes] = {}
+        self._holds = False
 
     def invoke(self) -> Result:
-        """Read and compare until the run is complete or the bounds of this invocation are reached.
-
-        Raises:
-            RequestError: The cursor, the run id or the subscription is not this request's; nothing was sent.
-            RunInProgress: Another reconcile run of the subscription is under way; nothing was sent.
-            LightspeedError: As the client raises it. A failure that may pass ends the invocation with a cursor instead
-                if this invocation has come any further.
-        """
-        finished = self._start()
-        if finished is not None:
-            return finished
+        """As `Run.invoke`; a run that fails leaves the lock to others."""
         try:
-            self._turn.take(self._clock.time(), self._until())
-        except RunInProgress:
-            if not self._request.cursor:
-                raise
-            return self._superseded()
-        try:
-            return self._bounded()
-        except PreconditionFailed:
-            return self._superseded()
+            return super().invoke()
         except Exception:
-            self._turn.release(self._clock.time())
+            if self._holds:
+                self._lock.release(self._clock.time())
             raise
 
-    def _bounded(self) -> Result:
-        before = self._state.position
-        try:
-            return self._complete(self._work())
-        except Suspend as stop:
-            return self._partial(stop.resume_after_seconds)
-        except RateLimited as error:
-            return self._partial(error.retry_after_seconds)
-        except MAY_PASS:
-            if self._state.position == before:
-                raise
-            return self._partial(PATIENCE_SECONDS)
+    def _kind(self) -> type[ReconcileState]:
+        return ReconcileState
 
-    def _start(self) -> Result | None:
-        """Load what the run goes on from; return its result if it is complete already."""
-        request = self._request
-        if request.cursor:
-            self._state = decode(request.cursor, request.fingerprint())
-            if request.run_id not in (None, self._state.run_id):
-                raise RequestError([f"cursor belongs to run {self._state.run_id}, not {request.run_id}"])
+    def _prepare(self, note: dict[str, Any], *, resumed: bool) -> None:
         state = self._state
-        self._turn = RunLock(self._bucket, request.connection, request.bookmark_name, state.run_id)
-        self._kept = Kept(self._bucket, state.run_id)
-        found = self._bucket.read_json(run_key(state.run_id))
-        finished = None if found is None else self._finished(found[0])
-        if finished is not None:
-            return finished
-        if not state.started:
-            state.started = found[0]["started"] if found is not None else iso(int(self._clock.time()))
-        self._list = Listing(request, state, self._language, self._client, self._clock, self._bounds)
+        if not resumed:
+            state.started = note.get("started") or iso_text(self._now())
+        self._list = Listing(self._request, state, self._language, self._client, self._clock, self._bounds)
         self._list.check()
-        return None
 
-    def _finished(self, note: dict[str, Any]) -> Result | None:
-        """Return the run's result if it has ended; one that was killed after its manifest is finished here."""
-        if note["fingerprint"] != self._request.fingerprint():
-            raise RequestError([f"run_id {self._state.run_id} was used before for another request"])
-        if note["status"] == "finishing" and self._bucket.read(note["manifest"]) is not None:
-            note = {**note, "status": "complete"}
-            self._bucket.write_json(run_key(self._state.run_id), note)
-        if note["status"] != "complete":
-            return None
-        return Result({key: value for key, value in note.items() if key not in ("started", "fingerprint", "single")})
+    def _check_free(self) -> None:
+        self._lock.check(self._clock.time())
 
-    def _work(self) -> str:
-        """Do what is left, and return why nothing could be noticed, or nothing."""
+    def _claim(self) -> None:
+        if self._lock.decision() is not None or (self._request.cursor and self._lock.is_others()):
+            raise PreconditionFailed(self._request.bookmark_name)
+        self._lock.take(self._clock.time(), self._until())
+        self._holds = True
+
+    def _position(self) -> object:
+        return self._state.position
+
+    def _work(self) -> None:
+        self._reason = self._noticed()
+
+    def _noticed(self) -> str:
+        """Do what is left. Return why nothing could be noticed, or an empty text."""
         state, index = self._state, self._brought_up_to_date()
         started = epoch(state.started)
         if state.known is None:
@@ -184,9 +139,9 @@ class Reconciliation:
 
     def _brought_up_to_date(self) -> Index:
         self._index = index = self._stored.load()
-        prefix = entity_prefix(self._request.connection, self._request.entity)
+        folder = entity_folder(self._request.connection, self._request.entity)
         try:
-            self._index_is_new = ManifestLog(self._bucket, prefix, index, self._has_time).take_in()
+            self._index_is_new = ManifestLog(self._bucket, folder, index, self._has_time).replay()
         except Suspend:
             self._index_is_new = True
             raise
@@ -197,7 +152,7 @@ class Reconciliation:
 
     def _compare(self, index: Index, started: int) -> str:
         """Look at every id that is absent, and return why nothing could be noticed, or nothing."""
-        state, present = self._state, self._list.present(self._kept)
+        state, present = self._state, self._list.present(self._checkpoints)
         if present is None:
             return "the ids that were read are no longer there"
         self._compared = present
@@ -261,85 +216,78 @@ class Reconciliation:
                     for identity, last_seen in group
                     if identity in seen.gone
                 ]
-                self._gone += chunk(tombstones).member
+                self._gone += compress(tombstones).member
                 state.deleted += len(tombstones)
                 state.unclear += seen.unclear
                 state.looked = group[-1][0]
 
-    def _partial(self, resume_after_seconds: float) -> Result:
-        state = self._state
-        self._list.keep(self._kept)
+    def _keep(self) -> None:
+        self._list.keep(self._checkpoints)
         if self._gone:
-            state.gone.append(self._kept.keep(bytes(self._gone)))
+            self._state.gone.append(self._checkpoints.keep(bytes(self._gone)))
         if self._index_is_new:
             self._save_index()
-        self._turn.keep(self._until(resume_after_seconds))
-        body = {
-            **self._body("partial", None, []),
-            "cursor": encode(state, self._request.fingerprint()),
-            "resume_after_seconds": round(resume_after_seconds),
-        }
-        self._note(body)
-        return Result(body)
 
-    def _complete(self, reason: str) -> Result:
-        """Land the tombstones, write the manifest, and only then move the index."""
-        state, prefix = self._state, self._prefix()
-        parts = self._parts() if not reason else []
-        if parts is None:
-            reason, parts = "the tombstones that were noted are no longer there", []
-        key = manifest_key(prefix)
-        keys = [tombstones_key(prefix, number) for number in range(len(parts))]
-        self._turn.keep(self._until(), manifest=key)
-        if self._bucket.read(key) is not None:
-            raise PreconditionFailed(key)
-        state.deleted = state.deleted if parts else 0
-        again = self._index.saw(self._compared, epoch(state.started)) if self._compared else 0
-        body = {**self._body("complete", key, keys), "verified": not reason, "reason": reason or None}
-        self._note({**body, "status": "finishing"})
-        for part_key, part in zip(keys, parts, strict=True):
-            self._bucket.write_part(part_key, part)
-        self._bucket.delete_parts_but(prefix, keys, kind="deleted")
-        self._bucket.write_json(key, self._manifest(dict(zip(keys, parts, strict=True)), reason, again), once=True)
-        for part in parts:
-            ManifestLog(self._bucket, prefix, self._index, self._has_time).note_deleted(part)
-        self._save_index()
-        self._turn.release(self._clock.time())
-        self._note(body)
-        return Result(body)
+    def _hold(self, until: datetime) -> None:
+        self._lock.hold(until.timestamp())
 
-    def _parts(self) -> list[bytes] | None:
-        """Return the tombstones as parts, or `None` if some that were kept are gone."""
-        bodies = [self._kept.read(name) for name in self._state.gone] + [bytes(self._gone)]
-        parts: list[bytes] = []
-        for body in bodies:
+    def _decision(self) -> Decision:
+        """Store the tombstones as parts; the manifest that names them follows once the run is decided."""
+        state = self._state
+        bodies = self._tombstones() if not self._reason else []
+        if bodies is None:
+            self._reason, bodies = "the tombstones that were noted are no longer there", []
+        for number, tombstones in enumerate(bodies):
+            key = self._place.part("deleted", number, hashlib.sha256(tombstones).hexdigest())
+            self._bucket.put(key, tombstones)
+            self._parts[key] = tombstones
+        state.deleted = state.deleted if bodies else 0
+        body = self._body("complete", manifest=self._place.manifest)
+        body |= {"verified": not self._reason}
+        if self._reason:
+            body["reason"] = self._reason
+        return Decision(body, {self._place.manifest: self._manifest()})
+
+    def _decide(self, decision: Decision) -> None:
+        self._lock.commit(self._until(), decision)
+
+    def _own_decision(self) -> Decision | None:
+        return self._lock.decision()
+
+    def _is_overtaken(self) -> bool:
+        return self._lock.is_others()
+
+    def _settle(self, decision: Decision) -> None:  # noqa: ARG002 - of every mode
+        """Bring the index up to date with what this run noticed, and leave the lock to others."""
+        if self._compared is not None or self._parts:
+            log = ManifestLog(self._bucket, "", self._index, self._has_time)
+            for body in self._parts.values():
+                log.note_deleted(body)
+            self._save_index()
+        self._lock.release(self._clock.time())
+
+    def _tombstones(self) -> list[bytes] | None:
+        """Return the tombstones as the bodies of parts, or `None` if some that were kept are gone."""
+        kept = [self._checkpoints.read(name) for name in self._state.gone] + [bytes(self._gone)]
+        bodies: list[bytes] = []
+        for body in kept:
             if body is None:
                 return None
-            if parts and len(parts[-1]) + len(body) <= PART_BYTES:
-                parts[-1] += body
+            if bodies and len(bodies[-1]) + len(body) <= PART_BYTES:
+                bodies[-1] += body
             elif body:
-                parts.append(body)
-        return parts
+                bodies.append(body)
+        return bodies
 
     def _save_index(self) -> None:
-        """Write the index; where somebody else did meanwhile, the next run takes in what is missing."""
+        """Write the index. If another run wrote it meanwhile, the next run adds what is missing."""
         with contextlib.suppress(PreconditionFailed):
             self._stored.save(self._index)
 
-    def _superseded(self) -> Result:
-        """End a run that another took the place of: it counts for nothing and says so, unless it was the same run."""
-        note = self._bucket.read_json(run_key(self._state.run_id))
-        finished = None if note is None else self._finished(note[0])
-        if finished is not None:
-            return finished
-        self._state.deleted = 0
-        body = {**self._body("complete", None, []), "superseded": True}
-        self._note(body)
-        return Result(body)
-
-    def _manifest(self, parts: dict[str, bytes], reason: str, again: int) -> dict[str, Any]:
+    def _manifest(self) -> dict[str, Any]:
         state, window = self._state, self._list.window if self._request.ids is None else None
         progress = state.progress or ListCheckpoint()
+        again = self._index.saw(self._compared, epoch(state.started)) if self._compared else 0
         return {
             "run_id": state.run_id,
             "connection": self._request.connection,
@@ -352,11 +300,11 @@ class Reconciliation:
             "parts": [
                 {
                     "key": key,
-                    "records": sum(1 for _ in lines_of(part)),
-                    "bytes": len(part),
-                    "sha256": hashlib.sha256(part).hexdigest(),
+                    "records": sum(1 for _ in lines_of(body)),
+                    "bytes": len(body),
+                    "sha256": hashlib.sha256(body).hexdigest(),
                 }
-                for key, part in parts.items()
+                for key, body in self._parts.items()
             ],
             "count": {"before": progress.count_before, "after": progress.count_after},
             "ids": {
@@ -368,42 +316,29 @@ class Reconciliation:
                 "listed_again": again,
                 "without_by_run": self._index.head.without_ids,
             },
-            "verified": not reason,
-            "reason": reason or None,
+            "verified": not self._reason,
+            "reason": self._reason or None,
         }
 
-    def _body(self, status: str, manifest: str | None, objects: list[str]) -> dict[str, Any]:
-        state, sent = self._state, self._client.transport.requests_sent
-        state.requests += sent - self._requests_counted
-        self._requests_counted = sent
-        return {
-            "run_id": state.run_id,
-            "connection": self._request.connection,
-            "entity": self._request.entity,
-            "status": status,
-            "records": state.deleted,
-            "objects": objects,
-            "manifest": manifest,
-            "requests": state.requests,
-            "bookmark": None,
-        }
-
-    def _prefix(self) -> str:
+    @property
+    def _place(self) -> RunPlace:
         request, state = self._request, self._state
-        return run_prefix(request.connection, request.entity, self._language, state.started[:10], state.run_id)
+        return RunPlace(request.connection, request.entity, self._language, state.started[:10], state.run_id)
 
-    def _note(self, body: dict[str, Any]) -> None:
-        """Keep the run's latest result where it can be looked up by its id."""
-        known = {"started": self._state.started, "fingerprint": self._request.fingerprint(), "single": False}
-        self._bucket.write_json(run_key(self._state.run_id), {**body, **known})
+    def _records(self) -> int:
+        return self._state.deleted
 
-    def _until(self, pause_seconds: float | None = None) -> float:
-        """Return until when the turn is held: for this invocation, or the pause and the next one; epoch seconds."""
-        if pause_seconds is not None:
-            return self._clock.time() + pause_seconds + LEASE.total_seconds()
+    def _objects(self) -> list[str]:
+        return list(self._parts)
+
+    def _bookmark_seen(self) -> dict[str, str] | None:
+        return None
+
+    def _until(self) -> float:
+        """Return until when this invocation needs the lock, in epoch seconds."""
         left = min(self._remaining_seconds(), LONGEST_INVOCATION_SECONDS)
         return self._clock.time() + max(0.0, left) + _MINUTE_SECONDS
 
 
 def _tombstone(identity: Id, last_seen: int, noticed: int) -> bytes:
-    return msgspec.json.encode({"id": identity, "last_seen": iso(last_seen), "noticed_at": iso(noticed)})
+    return msgspec.json.encode({"id": identity, "last_seen": iso_text(last_seen), "noticed_at": iso_text(noticed)})

@@ -1,97 +1,162 @@
-"""The state of a run between two invocations, small enough to travel through a state machine.
+"""What a run keeps in the bucket between two invocations. A cursor only names it.
 
-It is opaque to callers, carries a version, and is refused if it belongs to another request.
+A cursor holds no state of its own. It names an object by its run and by the hash of its content. So a forged cursor can
+name nothing that this stack did not write for the same request, and a cursor stays short however much a run remembers.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
+import hashlib
+import re
 import zlib
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from connector.errors import RequestError
-from lightspeed.listing.checkpoint import ListCheckpoint
-from subscribe.storage.bucket import Part
+from subscribe.event import RUN_ID
+from subscribe.storage.bucket import Bucket
+from subscribe.storage.keys import checkpoint_key
 
-VERSION = 2
+VERSION = 3
+DIGEST_DIGITS = 32
+LONGEST_CURSOR = 64 * 1024
+"""Characters. Version 2 carried the state itself and grew up to this."""
+
+MOST_BYTES = 256 * 1024 * 1024
+"""The largest state that is unpacked."""
+
+_SELF_CONTAINED = 2
+_POINTER = re.compile(r"3\.([A-Za-z0-9_.=-]{1,80})\.([0-9a-f]{32})")
 
 
 class RunState(msgspec.Struct, array_like=True):
-    """How far a run has come.
+    """What every run keeps between two invocations.
 
     Attributes:
         run_id: The run's id.
-        started: ISO-8601 UTC, by the shop's clock as far as it was known; the date of the keys.
-        window_start: ISO-8601 UTC of an incremental run, or `None`.
-        window_end: ISO-8601 UTC.
-        etag: Of the bookmark that the run started from; empty where there was none.
-        position: Which of the run's reads is under way.
-        progress: Of that read; `None` before it began.
-        parts: Parts landed so far, by language, in order.
-        records: Records landed so far.
+        started: ISO-8601 UTC; its day is part of the run's keys.
         requests: Requests sent so far.
-        count_before: Sum of the shop's counts when the reads began.
-        count_after: Sum of the shop's counts when the reads ended.
-        doubt: Why completeness cannot be shown, or empty.
-        recent: Id and time of the records at the window's end, for the next run's overlap.
-        pending: Parents of the page under way whose nested records are not landed yet.
-        transformed: Records given to the entity transformer so far.
-        rejected: How many of them it rejected.
-        rejected_parts: Parts of rejected records so far, by language, in order.
-        odd_rows: Rows so far that are no JSON objects in UTF-8; they are among the rejected parts.
     """
 
     run_id: str
-    started: str
-    window_start: str | None = None
-    window_end: str = ""
-    etag: str = ""
-    position: int = 0
-    progress: ListCheckpoint | None = None
-    parts: dict[str, list[Part]] = {}
-    records: int = 0
+    started: str = ""
     requests: int = 0
-    count_before: int | None = None
-    count_after: int | None = None
-    doubt: str = ""
-    recent: dict[str, str] = {}
-    pending: list[int | str] = []
-    transformed: int = 0
-    rejected: int = 0
-    rejected_parts: dict[str, list[Part]] = {}
-    odd_rows: int = 0
 
 
-class _Cursor(msgspec.Struct, array_like=True):
-    version: int
-    fingerprint: str
-    state: msgspec.Raw
+State = TypeVar("State", bound=RunState)
 
 
-def encode(state: RunState, fingerprint: str) -> str:
-    """Return the state as a cursor of the request with this fingerprint."""
-    packed = zlib.compress(msgspec.json.encode([VERSION, fingerprint, state]), 9)
-    return base64.urlsafe_b64encode(packed).decode()
+class Checkpoints:
+    """The objects that one run keeps between two invocations, each named by its content."""
+
+    def __init__(self, bucket: Bucket, run_id: str) -> None:
+        """Take whose they are; nothing is read yet."""
+        self._bucket = bucket
+        self._run_id = run_id
+
+    def keep(self, body: bytes) -> str:
+        """Write an object and return its name, the start of its SHA-256."""
+        name = hashlib.sha256(body).hexdigest()[:DIGEST_DIGITS]
+        self._bucket.put(checkpoint_key(self._run_id, name), body)
+        return name
+
+    def read(self, name: str) -> bytes | None:
+        """Return an object, or `None` if it is gone or is not what its name says."""
+        found = self._bucket.read(checkpoint_key(self._run_id, name))
+        if found is None or not hashlib.sha256(found[0]).hexdigest().startswith(name):
+            return None
+        return found[0]
 
 
-def decode(cursor: str, fingerprint: str) -> RunState:
-    """Return the state that a cursor holds.
+class Pointer(NamedTuple):
+    """What a cursor says.
+
+    Attributes:
+        run_id: The run that it continues.
+        digest: The name of the kept state; empty for a cursor of version 2, which carried the state itself.
+    """
+
+    run_id: str
+    digest: str
+
+
+class StateStore(Generic[State]):
+    """Keeps the state of a run for its next invocation, and finds it by a cursor."""
+
+    def __init__(self, bucket: Bucket, kind: type[State], fingerprint: str) -> None:
+        """Prepare; nothing is read yet.
+
+        Args:
+            bucket: The bundle's bucket.
+            kind: The type of the state.
+            fingerprint: Of the request that the run answers.
+        """
+        self._bucket = bucket
+        self._kind = kind
+        self._fingerprint = fingerprint
+
+    def save(self, run_id: str, state: State) -> str:
+        """Keep a state and return the cursor that names it."""
+        packed = zlib.compress(msgspec.json.encode([VERSION, self._fingerprint, state]), 6)
+        return f"{VERSION}.{run_id}.{Checkpoints(self._bucket, run_id).keep(packed)}"
+
+    def load(self, cursor: str) -> State | None:
+        """Return the state that a cursor names, or `None` if the run starts from its beginning.
+
+        A cursor of version 2 carries a state whose parts have keys that are not used any more. Its run starts again,
+        under its own id. Nothing else of the cursor is believed.
+
+        Raises:
+            RequestError: It is no cursor, belongs to another request, or its state is gone.
+        """
+        pointer = pointer_of(cursor)
+        if not pointer.digest:
+            return None
+        packed = Checkpoints(self._bucket, pointer.run_id).read(pointer.digest)
+        if packed is None:
+            raise RequestError(["cursor names a state that is gone; start the run again without it"])
+        return self._state(packed)
+
+    def _state(self, packed: bytes) -> State:
+        try:
+            *_, fingerprint, state = msgspec.json.decode(_unpacked(packed), type=list[msgspec.Raw])
+            if msgspec.json.decode(fingerprint) == self._fingerprint:
+                return msgspec.json.decode(state, type=self._kind)
+        except (zlib.error, msgspec.MsgspecError, ValueError):
+            raise RequestError(["cursor is not one that a partial result gave"]) from None
+        raise RequestError(["cursor belongs to another request; send it with the event that it came from"])
+
+
+def pointer_of(cursor: str) -> Pointer:
+    """Return what a cursor says.
 
     Raises:
-        RequestError: It is no cursor, or of another version, or belongs to another request.
+        RequestError: It is no cursor.
     """
+    found = _POINTER.fullmatch(cursor) if len(cursor) <= LONGEST_CURSOR else None
+    if found:
+        return Pointer(found[1], found[2])
     try:
-        text = zlib.decompress(base64.urlsafe_b64decode(cursor.encode()))
-        return _state(msgspec.json.decode(text, type=_Cursor), fingerprint)
-    except (binascii.Error, zlib.error, msgspec.MsgspecError, ValueError):
-        raise RequestError(["cursor is not one that a partial result gave"]) from None
+        text = cursor[:LONGEST_CURSOR].encode()
+        packed = base64.b64decode(text, altchars=b"-_", validate=True)
+        version, *_, state = msgspec.json.decode(_unpacked(packed))
+        if version == _SELF_CONTAINED and RUN_ID.fullmatch(state[0]):
+            return Pointer(state[0], "")
+    except (zlib.error, msgspec.MsgspecError, ValueError, TypeError, IndexError, KeyError):
+        pass  # what follows says it
+    raise RequestError(["cursor is not one that a partial result gave"])
 
 
-def _state(found: _Cursor, fingerprint: str) -> RunState:
-    if found.version != VERSION:
-        raise RequestError([f"cursor has version {found.version}, this is version {VERSION}; start the run anew"])
-    if found.fingerprint != fingerprint:
-        raise RequestError(["cursor belongs to another request; pass it back in the same event"])
-    return msgspec.json.decode(found.state, type=RunState)
+def _unpacked(packed: bytes) -> bytes:
+    """Return what was compressed, unless it is larger than any state.
+
+    Raises:
+        ValueError: It is too large or cut.
+    """
+    unpacker = zlib.decompressobj()
+    text = unpacker.decompress(packed, MOST_BYTES)
+    if not unpacker.eof:
+        raise ValueError("too large or cut")
+    return text

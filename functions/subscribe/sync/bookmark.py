@@ -1,8 +1,12 @@
-"""Bookmarks: where the next incremental run starts. They move last, and only from the value that a run started from.
+"""Bookmarks: where the next incremental run of a subscription starts.
 
-A run ends with one conditional write: its manifests and where the bookmark moves, noted in the bookmark as `pending`.
-From then on it is decided. What is left, the manifests and then the bookmark, is done by whoever comes: the run itself,
-the next one if it was killed, or both at once, for all of them write the same.
+One object per subscription holds the bookmark, the lease of a paused run, and a decided run that is not finished yet
+(`pending`). Every write is conditional on the object that the run has seen.
+
+1. A run ends with one write: its manifests, its result and where the bookmark moves, noted as `pending`. This write
+   commits the run.
+2. The remaining writes are idempotent: the manifests, the run's note, and last the bookmark. This run makes them, or
+   the next run if this one was killed.
 """
 
 from __future__ import annotations
@@ -14,32 +18,63 @@ import msgspec
 
 from connector.errors import ConnectorError
 from lightspeed.request import parse_time
-from subscribe.storage.bucket import Bucket, PreconditionFailed, bookmark_key
+from subscribe.run.cursor import Checkpoints
+from subscribe.run.result import Decision
+from subscribe.storage.bucket import Bucket, PreconditionFailed
+from subscribe.storage.keys import subscription_key
+
+MOST_RECENT_INSIDE = 1_000
+"""Ids that the bookmark itself holds. More of them are kept beside it."""
 
 
-class Bookmark(msgspec.Struct, frozen=True):
+class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far a subscription has been read.
 
     Attributes:
-        until: ISO-8601 UTC; everything up to here is landed. `None` while the first run is under way.
+        until: ISO-8601 UTC; everything up to here is stored. `None` while the first run is under way.
         run_id: The run that moved it here.
-        recent: Time of the latest change, by id, of the records landed shortly before `until`.
+        recent: Time of the latest change, by id, of the records that were stored shortly before `until`.
+        recent_in: The object of that run that holds `recent` where it is large; empty otherwise.
     """
 
     until: str | None = None
     run_id: str = ""
     recent: Mapping[str, str] = {}
+    recent_in: str = ""
+
+    def is_same(self, until: str | None, run_id: str) -> bool:
+        """Whether it is the bookmark with this time that this run moved."""
+        return (self.until, self.run_id) == (until, run_id)
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """Says that a run is under way between two invocations.
+    """Says that a run is paused between two invocations.
 
     Attributes:
-        until: ISO-8601 UTC; after that the run is taken for given up.
+        until: ISO-8601 UTC. After that the run counts as given up.
     """
 
     run_id: str
     until: str
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """A decided run whose remaining writes may be missing.
+
+    Attributes:
+        manifests: By key.
+        bookmark: Where the bookmark moves.
+        body: The result; empty where an earlier version of the connector decided the run.
+    """
+
+    manifests: Mapping[str, Any]
+    bookmark: Bookmark
+    body: Mapping[str, Any] = {}
+
+    @property
+    def decision(self) -> Decision | None:
+        """How the run ends, or `None` where only its manifests are known."""
+        return Decision(dict(self.body), dict(self.manifests)) if self.body else None
 
 
 class Found(NamedTuple):
@@ -47,91 +82,86 @@ class Found(NamedTuple):
 
     Attributes:
         bookmark: How far it has been read.
-        lease: Of the run that goes on later, if any.
-        etag: Of the object; empty where there is none yet.
+        lease: Of the paused run, if there is one.
+        pending: The run that is decided but perhaps not finished, if there is one.
+        etag: Of the object.
     """
 
     bookmark: Bookmark
     lease: Lease | None
+    pending: Pending | None
     etag: str
-
-
-class _Pending(msgspec.Struct, frozen=True):
-    manifests: Mapping[str, Any]
-    bookmark: Bookmark
 
 
 class _Stored(msgspec.Struct, frozen=True, omit_defaults=True):
     bookmark: Bookmark = Bookmark()
     running: Lease | None = None
-    pending: _Pending | None = None
+    pending: Pending | None = None
 
 
 class Bookmarks:
     """The bookmark of one subscription.
 
-    Every write is conditional on what the run started from; `PreconditionFailed` says that another run was faster.
+    Every write raises `PreconditionFailed` if another run was faster.
     """
 
     def __init__(self, bucket: Bucket, connection: str, subscription: str) -> None:
-        """Take where it lies; nothing is read yet."""
+        """Take whose it is; nothing is read yet."""
         self._bucket = bucket
-        self._key = bookmark_key(connection, subscription)
+        self._key = subscription_key(connection, subscription)
 
     def load(self) -> Found:
-        """Return the bookmark and who is at work on it.
-
-        A run that was killed after it was decided is finished here.
-        """
-        stored, etag = self._read()
-        if stored.pending is None:
-            return Found(stored.bookmark, stored.running, etag)
-        self._bucket.write_manifests(stored.pending.manifests)
-        after = stored.pending.bookmark
-        try:
-            return Found(after, None, self._write(_Stored(after), etag))
-        except PreconditionFailed:
-            return self.load()
-
-    def look(self) -> Bookmark:
-        """Return the bookmark as a run would find it, without finishing one that was killed."""
-        stored, _ = self._read()
-        return stored.bookmark if stored.pending is None else stored.pending.bookmark
-
-    def hold(self, bookmark: Bookmark, lease: Lease, etag: str) -> str:
-        """Note that a run goes on later; return the new ETag."""
-        return self._write(_Stored(bookmark, running=lease), etag)
-
-    def decide(self, before: Bookmark, after: Bookmark, manifests: Mapping[str, Any], etag: str) -> str:
-        """Note where the bookmark moves once these manifests, by key, are there; return the new ETag."""
-        return self._write(_Stored(before, pending=_Pending(manifests, after)), etag)
-
-    def move(self, after: Bookmark, etag: str) -> None:
-        """Move the bookmark; that another run has finished this move already is as good."""
-        try:
-            self._write(_Stored(after), etag)
-        except PreconditionFailed:
-            if self.load().bookmark != after:
-                raise
-
-    def _read(self) -> tuple[_Stored, str]:
+        """Return what is known of the subscription."""
         try:
             found = self._bucket.read_json(self._key)
             if found is None:
-                return _Stored(), ""
+                return Found(Bookmark(), None, None, "")
             stored = msgspec.convert(found[0], _Stored)
             parse_time(stored.bookmark.until or "2000-01-01")
         except (ValueError, msgspec.ValidationError) as error:
-            advice = "restore an earlier version of this object, or delete it to start anew"
+            advice = "restore an earlier version of this object, or delete it to start again"
             raise ConnectorError(f"the bookmark {self._key} cannot be read: {error}; {advice}") from error
-        return stored, found[1]
+        return Found(stored.bookmark, stored.running, stored.pending, found[1])
+
+    def peek(self) -> Bookmark:
+        """Return the bookmark as a run would find it, without finishing one that was killed."""
+        found = self.load()
+        return found.bookmark if found.pending is None else found.pending.bookmark
+
+    def recent(self, bookmark: Bookmark) -> Mapping[str, str]:
+        """Return the records that were stored shortly before a bookmark, from wherever they are kept."""
+        if not bookmark.recent_in:
+            return bookmark.recent
+        body = Checkpoints(self._bucket, bookmark.run_id).read(bookmark.recent_in)
+        if body is None:
+            raise ConnectorError(f"the bookmark {self._key} names an object that is gone: {bookmark.recent_in}")
+        return msgspec.json.decode(body, type=dict[str, str])
+
+    def moved_to(self, until: str | None, run_id: str, recent: Mapping[str, str]) -> Bookmark:
+        """Return a bookmark of bounded size; a large `recent` is kept in an object of the run."""
+        if len(recent) <= MOST_RECENT_INSIDE:
+            return Bookmark(until, run_id, recent)
+        body = msgspec.json.encode(recent, order="sorted")
+        return Bookmark(until, run_id, recent_in=Checkpoints(self._bucket, run_id).keep(body))
+
+    def lease(self, bookmark: Bookmark, lease: Lease, etag: str) -> str:
+        """Note that a run is paused; return the new ETag."""
+        return self._write(_Stored(bookmark, running=lease), etag)
+
+    def commit(self, before: Bookmark, pending: Pending, etag: str) -> None:
+        """Decide a run: note its manifests, its result and where the bookmark moves."""
+        self._write(_Stored(before, pending=pending), etag)
+
+    def finish(self, pending: Pending) -> Bookmark:
+        """Move the bookmark of a run that has its manifests, unless that is done already; return where it is now."""
+        found = self.load()
+        while found.pending is not None and found.pending.bookmark == pending.bookmark:
+            try:
+                self._write(_Stored(pending.bookmark), found.etag)
+                return pending.bookmark
+            except PreconditionFailed:
+                found = self.load()
+        return found.bookmark
 
     def _write(self, stored: _Stored, etag: str) -> str:
-        value = msgspec.to_builtins(stored)
-        try:
-            return self._bucket.write_json(self._key, value, etag=etag)
-        except PreconditionFailed:  # by this very call, if S3's first answer was lost
-            found = self._bucket.read_json(self._key)
-            if found is None or found[0] != value:
-                raise
-            return found[1]
+        return self._bucket.put_json(self._key, msgspec.to_builtins(stored), if_match=etag)

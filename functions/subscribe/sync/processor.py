@@ -15,9 +15,9 @@ from lightspeed.listing.records import Record
 from lightspeed.request import parse_time
 from lightspeed.response import mask_api_key
 from subscribe.event import SubscribeRequest
-from subscribe.run.cursor import RunState
-from subscribe.storage.bucket import Chunk, chunk
+from subscribe.storage.parts import Chunk, compress
 from subscribe.sync.read_plan import LOOKBACK
+from subscribe.sync.state import SyncState
 
 
 class RecordProcessor:
@@ -30,7 +30,7 @@ class RecordProcessor:
     def __init__(
         self,
         request: SubscribeRequest,
-        state: RunState,
+        state: SyncState,
         landed: Mapping[str, str],
         transformers: Transformers | None,
         bookmark: Mapping[str, str] | None,
@@ -75,7 +75,7 @@ class RecordProcessor:
         if room is not None and len(texts) > room:
             self.stop()
             texts = texts[:room]
-        return chunk(texts, recent, rejected, len(odd))
+        return compress(texts, recent, rejected, len(odd))
 
     def not_landed_before(self, records: list[Record]) -> tuple[list[Record], dict[str, str]]:
         """Drop what the run before has landed, and return besides what the next one will see again."""
@@ -140,4 +140,4 @@ def _comes_again(changed: str, overlap: datetime) -> bool:
     try:
         return parse_time(changed) >= overlap
     except ValueError:
-        return True
+        return False

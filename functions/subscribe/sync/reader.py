@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from connector.timestamps import iso_text
 from lightspeed import Client, Clock, NotFound, Parameters
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import BATCH, PARENTS_AT_ONCE, TRANSFORMED_BATCH, ListReader
@@ -17,11 +18,11 @@ from lightspeed.listing.window import unknown_filters
 from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.run.budget import Bounds
-from subscribe.run.cursor import RunState
-from subscribe.storage.bucket import Chunk
+from subscribe.storage.parts import Chunk
 from subscribe.sync.children import ChildStreams
 from subscribe.sync.processor import RecordProcessor
 from subscribe.sync.read_plan import Read, window_of
+from subscribe.sync.state import SyncState
 from subscribe.sync.writer import Writer
 
 _HEAD_FIELDS = ("id", "createdAt", "updatedAt")
@@ -40,7 +41,7 @@ class Reads:
     def __init__(
         self,
         request: SubscribeRequest,
-        state: RunState,
+        state: SyncState,
         *,
         client: Client,
         clock: Clock,
@@ -129,7 +130,7 @@ class Reads:
         state = self._state
 
         def read_to(end: datetime) -> ListReader[Any]:
-            state.window_end, state.progress = iso(end), None
+            state.window_end, state.progress = iso_text(end), None
             return self._reader(read)
 
         counted = state.progress is not None and state.progress.rows_left is not None
@@ -164,8 +165,3 @@ class Reads:
             batch=batch,
             ahead=request.max_records is None,
         )
-
-
-def iso(moment: datetime) -> str:
-    """Return a moment as it stands in what is landed: `2026-11-23T06:00:00Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,19 +1,19 @@
-"""Land a run: parts and, beside them, what a transformer rejected, one language after the other."""
+"""Store the parts of a run: records and, apart from them, what was rejected, one language after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from subscribe.event import SubscribeRequest
-from subscribe.run.cursor import RunState
-from subscribe.storage.bucket import Bucket, Chunk, Part, PartWriter, chunk, part_key, rejected_key, run_prefix
+from subscribe.storage.bucket import Bucket
+from subscribe.storage.keys import Kind, RunPlace
+from subscribe.storage.parts import Chunk, Part, PartWriter, compress
+from subscribe.sync.state import SyncState
 
 
 class Writer:
-    """Writes what a run lands and keeps account of it in the run's state."""
+    """Writes the parts of a run and keeps account of them in the run's state."""
 
-    def __init__(self, bucket: Bucket, request: SubscribeRequest, state: RunState) -> None:
-        """Take where it goes; nothing is written yet."""
+    def __init__(self, bucket: Bucket, request: SubscribeRequest, state: SyncState) -> None:
+        """Take where the parts go; nothing is written yet."""
         self._bucket = bucket
         self._request = request
         self._state = state
@@ -26,51 +26,45 @@ class Writer:
             self.flush()
             self._begin(language)
         records, rejected = self._open
-        _keep(records[1], records[0].add(new))
+        _append(records[1], records[0].add(new))
         if new.rejected:
-            _keep(rejected[1], rejected[0].add(chunk(new.rejected)))
+            _append(rejected[1], rejected[0].add(compress(new.rejected)))
         self._state.records += new.records
         self._state.odd_rows += new.odd_rows
         self._state.recent.update(new.recent)
 
     def flush(self) -> None:
-        """Write what is there."""
+        """Write what is left."""
         for writer, parts in self._open:
-            _keep(parts, writer.flush())
+            _append(parts, writer.flush())
         self._open, self._language = [], ""
 
-    def prefix(self, language: str) -> str:
-        """Return where the run's objects in a language lie."""
+    def place(self, language: str) -> RunPlace:
+        """Return where the run's objects in a language are."""
         request, state = self._request, self._state
-        return run_prefix(request.connection, request.entity, language, state.started[:10], state.run_id)
+        return RunPlace(request.connection, request.entity, language, state.started[:10], state.run_id)
 
-    def parts(self, language: str) -> list[tuple[str, Part]]:
-        """Return the keys and parts of a language, in order."""
-        prefix = self.prefix(language)
-        return [(part_key(prefix, number), part) for number, part in enumerate(self._state.parts.get(language, ()))]
+    def parts(self, kind: Kind, language: str) -> list[tuple[str, Part]]:
+        """Return the keys and parts of a kind in a language, in order."""
+        place, parts = self.place(language), self._stored(kind).get(language, ())
+        return [(place.part(kind, number, part.sha256), part) for number, part in enumerate(parts)]
 
-    def rejected(self, language: str) -> list[tuple[str, Part]]:
-        """Return the keys and parts of what was rejected of a language, in order."""
-        prefix, parts = self.prefix(language), self._state.rejected_parts.get(language, ())
-        return [(rejected_key(prefix, number), part) for number, part in enumerate(parts)]
-
-    def drop_leftovers(self, languages: Iterable[str]) -> None:
-        """Delete the parts that an invocation left which did not come to its end."""
-        for language in languages:
-            keep = (key for key, _ in (*self.parts(language), *self.rejected(language)))
-            self._bucket.delete_parts_but(self.prefix(language), keep)
+    def _stored(self, kind: Kind) -> dict[str, list[Part]]:
+        return self._state.parts if kind == "raw" else self._state.rejected_parts
 
     def _begin(self, language: str) -> None:
-        prefix, state = self.prefix(language), self._state
-        parts = state.parts.setdefault(language, [])
-        rejected = state.rejected_parts.setdefault(language, [])
         self._language = language
-        self._open = [
-            (PartWriter(self._bucket, lambda number: part_key(prefix, number), len(parts)), parts),
-            (PartWriter(self._bucket, lambda number: rejected_key(prefix, number), len(rejected)), rejected),
-        ]
+        self._open = [self._writer("raw", language), self._writer("rejected", language)]
+
+    def _writer(self, kind: Kind, language: str) -> tuple[PartWriter, list[Part]]:
+        place, parts = self.place(language), self._stored(kind).setdefault(language, [])
+
+        def store(number: int, sha256: str, body: bytes) -> None:
+            self._bucket.put(place.part(kind, number, sha256), body)
+
+        return PartWriter(store, len(parts)), parts
 
 
-def _keep(parts: list[Part], part: Part | None) -> None:
+def _append(parts: list[Part], part: Part | None) -> None:
     if part is not None:
         parts.append(part)

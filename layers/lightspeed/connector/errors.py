@@ -21,6 +21,10 @@ class SettingsError(ConnectorError):
         super().__init__("; ".join(errors))
 
 
+class AwsUnavailable(ConnectorError):
+    """AWS throttles, breaks connections or is in trouble otherwise. The same call may succeed later."""
+
+
 class RequestError(ConnectorError):
     """The event is malformed: an unknown key, a missing one, a wrong type, a cursor of another request.
 

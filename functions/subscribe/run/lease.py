@@ -1,0 +1,114 @@
+"""The lock of a subscription's reconcile runs: one at a time, from start to end, between invocations too.
+
+A run that was killed loses the lock when its invocation must be over. A run that was killed after it was decided is
+finished by the next one, and loses the lock at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from connector.errors import RunInProgress
+from connector.timestamps import iso_text
+from lightspeed.request import parse_time
+from subscribe.run.result import Decision
+from subscribe.storage.bucket import NONE_YET, Bucket, PreconditionFailed
+from subscribe.storage.keys import lock_key
+
+
+class _Held(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who has the lock.
+
+    Attributes:
+        until: ISO-8601 UTC.
+        manifest: Of the run that an earlier version of the connector is about to end.
+        manifests: Of a decided run, by key.
+        body: Its result.
+    """
+
+    run_id: str
+    until: str
+    manifest: str | None = None
+    manifests: Mapping[str, Any] = {}
+    body: Mapping[str, Any] = {}
+
+
+class RunLock:
+    """The lock as one run sees it. Writes raise `PreconditionFailed` if another run has taken it."""
+
+    def __init__(self, bucket: Bucket, connection: str, subscription: str, run_id: str) -> None:
+        """Take whose it may become; nothing is read yet."""
+        self._bucket = bucket
+        self._key = lock_key(connection, subscription)
+        self._subscription = subscription
+        self._run_id = run_id
+        self._etag = NONE_YET
+
+    def check(self, now: float) -> None:
+        """Load the lock.
+
+        Args:
+            now: Epoch seconds.
+
+        Raises:
+            RunInProgress: Another run has it.
+        """
+        held = self._load()
+        if held is None or held.run_id == self._run_id or parse_time(held.until).timestamp() <= now:
+            return
+        if not held.body and (held.manifest is None or self._bucket.read(held.manifest) is None):
+            raise RunInProgress(self._subscription, held.run_id, held.until)
+
+    def take(self, now: float, until: float) -> None:
+        """Take the lock until a time in epoch seconds. What a decided run left to write is written first.
+
+        Raises:
+            RunInProgress: Another run has it.
+        """
+        self.check(now)
+        held = self._load()
+        if held is not None and held.run_id != self._run_id:
+            self._bucket.put_manifests(held.manifests)
+        try:
+            self.hold(until)
+        except PreconditionFailed:
+            self.check(now)
+            self.hold(until)
+
+    def hold(self, until: float) -> None:
+        """Keep the lock until another time."""
+        self._write(_Held(self._run_id, iso_text(until)))
+
+    def commit(self, until: float, decision: Decision) -> None:
+        """Decide the run that has the lock."""
+        self._write(_Held(self._run_id, iso_text(until), None, decision.manifests, decision.body))
+
+    def decision(self) -> Decision | None:
+        """Return how this run was decided, if the lock still says so."""
+        held = self._load()
+        if held is None or held.run_id != self._run_id or not held.body:
+            return None
+        return Decision(dict(held.body), dict(held.manifests))
+
+    def is_others(self) -> bool:
+        """Whether another run has taken the lock since."""
+        held = self._load()
+        return held is not None and held.run_id != self._run_id
+
+    def release(self, now: float) -> None:
+        """Leave the lock to others. If one has taken it already, nothing changes."""
+        try:
+            self.hold(now)
+        except PreconditionFailed:
+            return
+
+    def _load(self) -> _Held | None:
+        found = self._bucket.read_json(self._key)
+        self._etag = NONE_YET if found is None else found[1]
+        return None if found is None else msgspec.convert(found[0], _Held)
+
+    def _write(self, held: _Held) -> None:
+        self._etag = self._bucket.put_json(self._key, msgspec.to_builtins(held), if_match=self._etag)

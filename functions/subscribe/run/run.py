@@ -1,0 +1,273 @@
+"""One invocation of a run, whatever its mode: begin, work, then pause, commit or lose.
+
+The mode supplies the work and the way in which the run is decided. This class owns the order of the writes:
+
+1. A run that pauses keeps its state, then its note, then its lease.
+2. A run that ends is decided by one conditional write. Only then its manifests are written, then its note, and last
+   what the mode moves: the bookmark or the index of ids.
+3. A copy that finds its condition broken never writes anything that readers see. It answers with what was decided, or
+   with what the other copy noted, or says that another run of the subscription was faster.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic
+
+from connector.errors import AwsUnavailable, RequestError
+from connector.timestamps import iso_text
+from lightspeed import Client, Clock, RateLimited
+from lightspeed.errors import MAY_PASS
+from subscribe.event import SubscribeRequest
+from subscribe.run.budget import PATIENCE_SECONDS, Bounds, Suspend
+from subscribe.run.cursor import State, StateStore, pointer_of
+from subscribe.run.journal import Journal, result_of
+from subscribe.run.result import Decision, Result
+from subscribe.storage.bucket import Bucket, PreconditionFailed
+
+LEASE = timedelta(minutes=20)
+"""How long after its planned continuation a run counts as given up. It is longer than an invocation can last."""
+
+
+class Run(ABC, Generic[State]):
+    """A run of one request, seen from one invocation."""
+
+    def __init__(
+        self,
+        request: SubscribeRequest,
+        run_id: str,
+        *,
+        client: Client,
+        bucket: Bucket,
+        clock: Clock,
+        remaining_seconds: Callable[[], float],
+        reserve_percent: float,
+    ) -> None:
+        """Take the request and what it needs; nothing is read or sent yet.
+
+        Args:
+            request: A checked event.
+            run_id: The run's id, unless the request names one or has a cursor.
+            client: The client of the request's connection.
+            bucket: The bundle's bucket.
+            clock: The clock for the window's end and for short waits.
+            remaining_seconds: Returns the time until this invocation must be over.
+            reserve_percent: Share of each quota window that stays free for others.
+
+        Raises:
+            RequestError: The cursor is none.
+        """
+        self._request = request
+        self._run_id = request.run_id or run_id
+        if request.cursor:
+            self._run_id = pointer_of(request.cursor).run_id
+        self._client = client
+        self._bucket = bucket
+        self._clock = clock
+        self._remaining_seconds = remaining_seconds
+        self._bounds = Bounds(client.transport, clock, remaining_seconds, reserve_percent)
+        self._journal = Journal(bucket, self._run_id, request.fingerprint())
+        self._states = StateStore(bucket, self._kind(), request.fingerprint())
+        self._state = self._kind()(self._run_id)
+        self._requests_counted = client.transport.requests_sent
+
+    def check(self) -> None:
+        """Plan the run without sending or writing anything.
+
+        Raises:
+            RequestError: The cursor or run id is not this request's.
+            RunInProgress: Another run of the same subscription is under way.
+            TransformError: A transformer failed.
+            CatalogueError: The transformed parameters are wrong.
+        """
+        if self._begin() is None:
+            self._check_free()
+
+    def invoke(self) -> Result:
+        """Read and store until the run is complete or the bounds of this invocation are reached.
+
+        Raises:
+            RequestError: The cursor or run id is not this request's; nothing was sent.
+            RunInProgress: Another run of the same subscription is under way; nothing was sent.
+            TransformError: A transformer failed.
+            CatalogueError: The transformed parameters are wrong; nothing was sent.
+            LightspeedError: As the client raises it. A failure that may pass ends the invocation with a cursor instead
+                if this invocation has made progress.
+            AwsUnavailable: AWS is in trouble; the same event may be sent again.
+        """
+        try:
+            finished = self._begin()
+            if finished is not None:
+                return finished
+            self._claim()
+            return self._bounded()
+        except PreconditionFailed:
+            return self._lost()
+
+    def _begin(self) -> Result | None:
+        """Load what the run goes on from and prepare it; return its result if it is decided already."""
+        request = self._request
+        if request.cursor and request.run_id not in (None, self._run_id):
+            raise RequestError([f"cursor belongs to run {self._run_id}, not {request.run_id}"])
+        finished = self._journal.finished()
+        if finished is not None:
+            return finished
+        note = self._journal.note
+        resumed = self._furthest(request.cursor, note.get("cursor")) if request.cursor else None
+        if resumed is not None:
+            self._state = resumed
+        self._prepare(note, resumed=resumed is not None)
+        return None
+
+    def _furthest(self, cursor: str, noted: str | None) -> State | None:
+        """Return the state to go on from: the cursor's, or the noted one if its answer was lost on the way."""
+        given = self._states.load(cursor)
+        latest = self._states.load(noted) if noted is not None and noted != cursor else None
+        if given is None or latest is None:
+            return given or latest
+        return latest if latest.requests > given.requests else given
+
+    def _bounded(self) -> Result:
+        before = self._position()
+        try:
+            self._work()
+        except Suspend as suspended:
+            return self._pause(suspended.resume_after_seconds)
+        except RateLimited as error:
+            return self._pause(error.retry_after_seconds)
+        except MAY_PASS:
+            if self._position() == before:
+                raise
+            return self._pause(PATIENCE_SECONDS)
+        decision = self._decision()
+        self._decide(decision)
+        return self._finish(decision)
+
+    def _pause(self, resume_after_seconds: float) -> Result:
+        self._keep()
+        body = self._body("partial", manifest=None)
+        body["cursor"] = self._states.save(self._run_id, self._state)
+        body["resume_after_seconds"] = round(resume_after_seconds)
+        self._journal.pause(body, **self._facts())
+        self._hold(self._now() + timedelta(seconds=resume_after_seconds) + LEASE)
+        return Result(body)
+
+    def _finish(self, decision: Decision) -> Result:
+        self._bucket.put_manifests(decision.manifests)
+        self._journal.complete(decision, **self._facts())
+        self._settle(decision)
+        return Result(decision.body, decision.single)
+
+    def _lost(self) -> Result:
+        """Answer for a copy that was not the fastest."""
+        decision = self._own_decision()
+        if decision is not None:
+            return self._finish(decision)
+        finished = self._journal.finished()
+        if finished is not None:
+            return finished
+        note = self._journal.note
+        if self._is_overtaken():
+            body = {**self._body("complete", manifest=None), "objects": [], "superseded": True, "verified": False}
+            body["reason"] = "another run of the subscription was faster, so this run does not count"
+            self._journal.complete(Decision(body, {}), **self._facts())
+            return Result(body)
+        if note.get("status") == "partial":
+            return result_of(note)
+        raise AwsUnavailable(f"the state of run {self._run_id} changed during a write; send the same event again")
+
+    def _facts(self) -> dict[str, Any]:
+        """Return what the note holds besides the result."""
+        return {"started": self._state.started, "noted_at": iso_text(self._now())}
+
+    def _body(self, status: str, *, manifest: str | None) -> dict[str, Any]:
+        """Return the part of a result that every mode has; the run's requests are counted up to here."""
+        state, sent = self._state, self._client.transport.requests_sent
+        state.requests += sent - self._requests_counted
+        self._requests_counted = sent
+        return {
+            "run_id": self._run_id,
+            "connection": self._request.connection,
+            "entity": self._request.entity,
+            "status": status,
+            "records": self._records(),
+            "objects": self._objects(),
+            "manifest": manifest,
+            "requests": state.requests,
+            "bookmark": self._bookmark_seen(),
+        }
+
+    def _now(self) -> datetime:
+        """Return our own time. Leases go by it, because the shop's time may be far off or not known yet."""
+        return datetime.fromtimestamp(self._clock.time(), UTC)
+
+    @abstractmethod
+    def _kind(self) -> type[State]:
+        """Return the type of the mode's state."""
+
+    @abstractmethod
+    def _prepare(self, note: dict[str, Any], *, resumed: bool) -> None:
+        """Plan the run from its state, which is new unless it is resumed, and its note; nothing is sent or written."""
+
+    @abstractmethod
+    def _check_free(self) -> None:
+        """Raise `RunInProgress` if another run of the subscription is under way."""
+
+    @abstractmethod
+    def _claim(self) -> None:
+        """Take what only one run may have, before anything is sent.
+
+        Raises:
+            RunInProgress: Another run has it.
+            PreconditionFailed: This run had it, and another run took it.
+        """
+
+    @abstractmethod
+    def _position(self) -> object:
+        """Return what differs once the run has made progress."""
+
+    @abstractmethod
+    def _work(self) -> None:
+        """Do what is left of the run, or as much as the bounds allow."""
+
+    @abstractmethod
+    def _keep(self) -> None:
+        """Store what the invocation still has in memory, so that the state is whole."""
+
+    @abstractmethod
+    def _decision(self) -> Decision:
+        """Return how the run ends."""
+
+    @abstractmethod
+    def _decide(self, decision: Decision) -> None:
+        """Decide the run by one conditional write."""
+
+    @abstractmethod
+    def _own_decision(self) -> Decision | None:
+        """Return how another copy of this run decided it, if its writes may be missing."""
+
+    @abstractmethod
+    def _is_overtaken(self) -> bool:
+        """Whether another run of the subscription has taken this run's place."""
+
+    @abstractmethod
+    def _hold(self, until: datetime) -> None:
+        """Say that the run goes on later."""
+
+    @abstractmethod
+    def _settle(self, decision: Decision) -> None:
+        """Move what the mode moves last."""
+
+    @abstractmethod
+    def _records(self) -> int:
+        """Return how many records the run has stored."""
+
+    @abstractmethod
+    def _objects(self) -> list[str]:
+        """Return the keys of the parts that the run has stored, in order."""
+
+    @abstractmethod
+    def _bookmark_seen(self) -> dict[str, str] | None:
+        """Return the bookmark as results show it."""

@@ -1,0 +1,51 @@
+"""The state of a run of mode full or incremental between two invocations."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lightspeed.listing.checkpoint import ListCheckpoint
+from subscribe.run.cursor import RunState
+from subscribe.storage.parts import Part
+
+
+class SyncState(RunState, array_like=True):
+    """How far a run has come.
+
+    Attributes:
+        window_start: ISO-8601 UTC of an incremental run, or `None`.
+        window_end: ISO-8601 UTC.
+        bookmark_until: Time of the bookmark that the run started from, or `None`.
+        bookmark_run: The run that moved that bookmark.
+        position: Which of the run's reads is under way.
+        progress: Of that read; `None` before it began.
+        parts: Parts stored so far, by language, in order.
+        records: Records stored so far.
+        count_before: Sum of the shop's counts when the reads began.
+        count_after: Sum of the shop's counts when the reads ended.
+        doubt: Why completeness cannot be shown, or empty.
+        recent: Id and time of the records at the window's end, for the next run's overlap.
+        pending: Parents of the page under way whose nested records are not stored yet.
+        transformed: Records given to the entity transformer so far.
+        rejected: How many of them it rejected.
+        rejected_parts: Parts of rejected records so far, by language, in order.
+        odd_rows: Rows so far that are no JSON objects in UTF-8; they are among the rejected parts.
+    """
+
+    window_start: str | None = None
+    window_end: str = ""
+    bookmark_until: str | None = None
+    bookmark_run: str = ""
+    position: int = 0
+    progress: ListCheckpoint | None = None
+    parts: dict[str, list[Part]] = msgspec.field(default_factory=dict)
+    records: int = 0
+    count_before: int | None = None
+    count_after: int | None = None
+    doubt: str = ""
+    recent: dict[str, str] = msgspec.field(default_factory=dict)
+    pending: list[int | str] = msgspec.field(default_factory=list)
+    transformed: int = 0
+    rejected: int = 0
+    rejected_parts: dict[str, list[Part]] = msgspec.field(default_factory=dict)
+    odd_rows: int = 0
