@@ -60,6 +60,7 @@ def demo(*, keep: bool, port: int | None, shop_port: int | None) -> None:
         _upsert_a_product(terminal, stack, shop)
         _publish_a_file_of_stock(terminal, stack, shop)
         _notice_a_deleted_product(terminal, stack, shop)
+        _receive_a_webhook(terminal, stack, shop, folder)
         _look_at_what_was_landed(terminal, stack, folder / "landed")
         if keep:
             kept.keep(stack, shop, folder)
@@ -232,6 +233,42 @@ def _notice_a_deleted_product(terminal: Terminal, stack: Stack, shop: Shop) -> N
         _insist([row["id"] for row in tombstones] == [product], "the deleted product was not noticed")
         terminal.fact("tombstone", json.dumps(tombstones[0]))
         terminal.fact("landed as", result["objects"][0])
+
+
+def _receive_a_webhook(terminal: Terminal, stack: Stack, shop: Shop, folder: Path) -> None:
+    with terminal.step("Register a webhook in the shop, change an order there, and see it in S3 seconds later"):
+        words = ["webhooks", "apply", "--entity", "orders", "--address", stack.outputs["ApiUrl"]]
+        terminal.line(f"    $ python -m connector {shlex.join(words)}")
+        environ = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "PYTHONPATH": str(ROOT / "layers" / "lightspeed"),
+            "AWS_ENDPOINT_URL": stack.emulator.endpoint,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        }
+        command = [sys.executable, "-m", "connector", *words, "--stack", STACK_NAME]
+        done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+        _insist(done.returncode == 0, done.stderr.strip())
+        terminal.block(done.stdout.splitlines())
+        (order, *_) = [json.loads(row)["id"] for row in _command(terminal, shop, "list", "orders", show=0)]
+        payload = folder / "memo.json"
+        payload.write_text(json.dumps({"memo": "Changed while the demo runs"}))
+        changed = time.monotonic()
+        _command(terminal, shop, "update", "orders", "--path", f"id={order}", "--payload", str(payload), show=0)
+        events = "events/connection=default/entity=orders/"
+        _insist(wait_until(lambda: bool(landed.keys(stack, events)), 30, 0.1), "the webhook did not come")
+        terminal.fact("webhook", landed.keys(stack, events)[0])
+        runs = "raw/connection=default/entity=orders/"
+
+        def stored() -> list[str]:
+            return [key for key in landed.keys(stack, runs) if "-webhook-" in key and key.endswith(".jsonl.gz")]
+
+        _insist(wait_until(lambda: bool(stored()), 60, 0.2), "the webhook started no run")
+        (record,) = [row for row in landed.read(stack, stored()[0]) if row["id"] == order]
+        terminal.fact("run", stored()[0])
+        terminal.fact("memo", record["memo"])
+        terminal.fact("after", f"{time.monotonic() - changed:.0f} s")
 
 
 def _command(terminal: Terminal, shop: Shop, *words: str, show: int | None = None) -> list[str]:

@@ -29,6 +29,13 @@ def read(stack: Stack, key: str) -> list[Any]:
     )
 
 
+def keys(stack: Stack, prefix: str) -> list[str]:
+    """The keys below a prefix, in order."""
+    pages = stack.client("s3").get_paginator("list_objects_v2")
+    found = pages.paginate(Bucket=stack.outputs["Bucket"], Prefix=prefix)
+    return [row["Key"] for page in found for row in page.get("Contents", ())]
+
+
 def exists(stack: Stack, key: str) -> bool:
     """Whether there is an object with this key."""
     found = stack.client("s3").list_objects_v2(Bucket=stack.outputs["Bucket"], Prefix=key)
