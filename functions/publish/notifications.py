@@ -17,7 +17,7 @@ from publish.result import Outcome
 
 SOURCE = "lightspeed.publish"
 _AT_ONCE = 10
-_FACTS = ("status", "id", "http_status", "request_id", "detail", "check")
+_FACTS = ("status", "id", "http_status", "request_id", "ignored", "detail", "check")
 _NAMED = ("entity", "connection", "action", "idempotency_key")
 _MOST_CHARACTERS = 2000
 

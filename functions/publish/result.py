@@ -14,20 +14,33 @@ from connector.problem_details import problem
 from lightspeed import LightspeedError
 
 Result = dict[str, Any]
-"""`status`, `http_status`, `id`, `record`, `request_id`; with `unknown` also `detail` and `check`."""
+"""`status`, `http_status`, `id`, `record`, `request_id`.
+
+`ignored` is added if the shop answered other values than were written, `detail` and `check` if the status is `unknown`.
+"""
 
 Refusal = LightspeedError | ConnectorError
 """Why an event was not published."""
 
 REFUSALS = (LightspeedError, ConnectorError)
+AWS_ERRORS = (ClientError, BotoCoreError, GetParameterError)
 
 
 class AwsFailed(ConnectorError):
-    """AWS did not do what it was asked to; asked again later, it may."""
+    """AWS throttled or failed a call before anything was sent to the shop. The same call may succeed later."""
+
+    def __init__(self, error: Exception) -> None:
+        """Name the call and AWS's code only: AWS's message may say more than a caller should see."""
+        cause = error.__cause__ or error.__context__ if isinstance(error, GetParameterError) else error
+        if isinstance(cause, ClientError):
+            super().__init__(f"AWS answered {cause.operation_name} with {cause.response['Error']['Code']}")
+        else:
+            super().__init__(f"AWS could not be asked: {type(cause or error).__name__}")
 
 
 Outcome = Result | Refusal
 _Found = TypeVar("_Found")
+_MOST_CHARACTERS = 500
 
 
 def result(status: str, http_status: int | None, identity: object, record: object, request_id: str = "") -> Result:
@@ -47,26 +60,17 @@ def shown(outcome: Outcome) -> Result:
 
 
 def attempt(call: Callable[[], _Found]) -> _Found | Refusal:
-    """Return what a call returns or why it was refused.
+    """Return what a call returns, or why it was refused.
 
-    What AWS refused, and what nobody foresaw, is logged and concerns one event of a batch as well: the others shall not
-    suffer for it.
+    An error of AWS or an unexpected error is logged. It concerns one event of a batch; the others are published.
     """
     try:
         return call()
     except REFUSALS as error:
         return error
-    except (ClientError, BotoCoreError, GetParameterError) as error:
+    except AWS_ERRORS as error:
         logger().exception("AWS refused a call")
-        return AwsFailed(_aws_reason(error))
+        return AwsFailed(error)
     except Exception as error:
-        logger().exception("unforeseen error")
-        return ConnectorError(f"unforeseen {type(error).__name__}: {error}")
-
-
-def _aws_reason(error: Exception) -> str:
-    """Return which call AWS refused and its code; its message may tell more than a caller should see."""
-    cause = error.__cause__ or error.__context__ if isinstance(error, GetParameterError) else error
-    if isinstance(cause, ClientError):
-        return f"AWS answered {cause.operation_name} with {cause.response['Error']['Code']}"
-    return f"AWS could not be asked: {type(cause or error).__name__}"
+        logger().exception("unexpected error")
+        return ConnectorError(f"unexpected {type(error).__name__}: {error}"[:_MOST_CHARACTERS])

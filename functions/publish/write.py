@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from connector.errors import TransformError
+from connector.observability import logger
 from connector.transform import Library, load
 from lightspeed import (
     Client,
@@ -23,11 +23,12 @@ from lightspeed import (
     UnknownLanguage,
     WriteResponse,
 )
+from lightspeed.numbers import loads
 from lightspeed.writing.ambiguous import may_have_acted
-from lightspeed.writing.diff import difference
+from lightspeed.writing.diff import difference, ignored_fields
 from lightspeed.writing.natural_key import NaturalKey, record_fields
 from publish.event import PublishRequest
-from publish.result import Result, result
+from publish.result import AWS_ERRORS, AwsFailed, Result, result
 from publish.unknown_result import unknown
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class WriteOperation:
             return self.lost("an earlier try was stopped before its answer was kept", since=stopped_since)
         elif self.request.skip_unchanged:
             return self._change(self._present())
-        return self._write(self.built, self.request.action)
+        return self._write(self.built, self.request.action, self.parameters)
 
     @property
     def fields_of_update(self) -> Mapping[str, Any]:
@@ -145,7 +146,7 @@ class WriteOperation:
         Raises:
             ApiError: The shop refused it.
         """
-        return self._write(self.built, "create")
+        return self._write(self.built, "create", self.parameters)
 
     def settle(self, before: Result) -> Result:
         """Look again for the record of a create that was answered `unknown`; return what is known now."""
@@ -153,7 +154,10 @@ class WriteOperation:
 
     def update(self, fields: Mapping[str, Any]) -> Result:
         """Send other fields than the event's to the record that it names."""
-        return self._write(self._build("update", replace(self.parameters, payload=fields)), "update")
+        return self._update(replace(self.parameters, payload=fields))
+
+    def _update(self, parameters: Parameters) -> Result:
+        return self._write(self._build("update", parameters), "update", parameters)
 
     def _build(self, action: str, parameters: Parameters) -> Request:
         built = self.client.build(self.request.entity, action, parameters)
@@ -168,43 +172,49 @@ class WriteOperation:
         if skip and not difference(present, self.fields):
             return result("unchanged", 200, present.get("id"), present)
         if self.request.action == "update":
-            return self._write(self.built, "update")
-        return self._write(self._update_of(present), "update")
-
-    def _update_of(self, present: Mapping[str, Any]) -> Request:
-        path = {**self.parameters.path, "id": present["id"]}
-        return self._build("update", replace(self.parameters, path=path))
+            return self._write(self.built, "update", self.parameters)
+        return self._update(replace(self.parameters, path={**self.parameters.path, "id": present["id"]}))
 
     def _present(self) -> dict[str, Any]:
         parameters = Parameters(self.parameters.path)
-        found: dict[str, Any] = json.loads(
-            self.client.record(self.client.build(self.request.entity, "get", parameters))
-        )
+        found: dict[str, Any] = loads(self.client.record(self.client.build(self.request.entity, "get", parameters)))
         return found
 
-    def _write(self, built: Request, action: str) -> Result:
+    def _write(self, built: Request, action: str, parameters: Parameters) -> Result:
+        """Send a request. From then on the outcome is a result or a typed error that says that nothing was done."""
         since = self._clock.time() + self.client.transport.skew_seconds
         try:
             written = self.client.write(built)
+            unconfirmed, found = self._written(written, action, parameters)
         except NotFound as error:
             if action != "delete" or isinstance(error, UnknownLanguage):
                 raise
-            return result("deleted", error.status, self.parameters.path.get("id"), None)
+            return result("deleted", error.status, parameters.path.get("id"), None)
         except LightspeedError as error:
             if not may_have_acted(built, error):
                 raise
-            return self._settled() or self.lost(str(error), since=since)
-        return self._written(written, action)
+            unconfirmed, found = str(error), {}
+        except AWS_ERRORS as error:  # the connection could not be read again after the shop refused its key
+            raise AwsFailed(error) from error
+        except Exception as error:
+            logger().exception("unexpected error after a write was sent")
+            unconfirmed, found = f"unexpected {type(error).__name__}", {}
+        if not unconfirmed:
+            return found
+        return self._settled() or {**self.lost(unconfirmed, since=since), **found}
 
     def _settled(self) -> Result | None:
-        """Return the result of a create whose record is there, or `None` where that cannot be said."""
+        """Return the result of a create whose record is there, or `None` if that cannot be shown."""
         if self.match is None:
             return None
         try:
             found = self.match.find(self.client)
-        except LightspeedError:
+        except Exception:
+            logger().warning("a create without an answer could not be looked up", exc_info=True)
             return None
-        return None if found is None else result("created", None, found.get("id"), found)
+        if found is None:
+            return None
+        return _with_ignored(result("created", None, found.get("id"), found), found, self.fields)
 
     def lost(self, why: str, *, since: float) -> Result:
         """Return the result of a create or action of which nobody can tell whether the shop has done it.
@@ -216,16 +226,41 @@ class WriteOperation:
         values = self.match.values if self.match else {}
         return unknown(self.request, self.parameters, why, since=since, values=values)
 
-    def _written(self, written: WriteResponse, action: str) -> Result:
-        record = json.loads(written.record) if written.record is not None else None
+    def _written(self, written: WriteResponse, action: str, parameters: Parameters) -> tuple[str, Result]:
+        """Return why the answer does not confirm the write, or an empty text, and the members of the result."""
+        record = loads(written.record) if written.record is not None else None
         inside = record if isinstance(record, dict) else {}
-        identity = inside.get("id", inside.get("order_id", self.parameters.path.get("id")))
-        return result(_STATUSES.get(action, "done"), written.http_status, identity, record, written.request_id)
+        asked = parameters.path.get("id")
+        identity = inside.get("id", inside.get("order_id", asked))
+        status = _STATUSES.get(action, "done")
+        found = result(status, written.http_status, identity, record or None, written.request_id)
+        if action not in ("create", "update"):
+            return "", found
+        facts = {"http_status": written.http_status, "request_id": written.request_id}
+        fields = record_fields(parameters.payload, self.request.endpoint)
+        if action == "create":
+            if self.request.endpoint.collection and not _is_id(identity):
+                return "the shop's answer has no id", facts
+        elif record is False:
+            return "the shop answered false in place of the record", {**facts, "ignored": list(fields)}
+        elif asked is not None and str(identity).lstrip("0") != str(asked).strip().lstrip("0"):
+            return f"the shop answered with record {identity!r:.100}", facts
+        return "", _with_ignored(found, inside, fields) if inside else found
 
     def _preview(self) -> Result:
         from lightspeed.writing.dry_run import preview  # noqa: PLC0415 - only a dry run needs it
 
         return preview(self.client, self.built, self.parameters, self.match, self._build)
+
+
+def _is_id(identity: object) -> bool:
+    return isinstance(identity, int | str) and not isinstance(identity, bool) and identity not in ("", 0)
+
+
+def _with_ignored(found: Result, record: Mapping[str, Any], fields: Mapping[str, Any]) -> Result:
+    """Return a result with the fields that the shop answered with another value, if there are any."""
+    ignored = ignored_fields(record, fields)
+    return {**found, "ignored": ignored} if ignored else found
 
 
 def _with_file(

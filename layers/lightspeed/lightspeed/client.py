@@ -40,7 +40,8 @@ class WriteResponse:
 
     Attributes:
         http_status: 200, 201 or 204.
-        record: JSON text of the record that came back, without envelope; `None` where the body was empty.
+        record: JSON text of the record that came back, without envelope; `false` if the shop answered that there is
+            none; `None` where the body was empty.
         request_id: The shop's id of the request, or empty.
     """
 
@@ -126,7 +127,7 @@ class Client:
 
         def written(response: Response) -> WriteResponse:
             empty = response.body.strip() in _EMPTY_BODIES
-            record = None if empty else unwrap(response.body)
+            record = None if empty else unwrap(response.body) or b"false"
             return WriteResponse(response.status, record, response.request_id)
 
         return self._fetch_with(request, written)

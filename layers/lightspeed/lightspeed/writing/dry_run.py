@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from lightspeed.catalogue.entities import get_entity
 from lightspeed.client import Client
 from lightspeed.errors import NotFound, UnknownLanguage
+from lightspeed.numbers import loads
 from lightspeed.request import Parameters, Request
 from lightspeed.writing.diff import difference
 from lightspeed.writing.natural_key import NaturalKey, record_fields
@@ -75,11 +75,11 @@ def _present(client: Client, request: Request, parameters: Parameters, *, may_be
         if not may_be_gone or isinstance(error, UnknownLanguage):
             raise
         return {}
-    found: dict[str, Any] = json.loads(text)
+    found: dict[str, Any] = loads(text)
     return found
 
 
 def _body(request: Request) -> Any:
     if request.body is None:
         return None
-    return json.loads(request.body) if isinstance(request.body, bytes) else request.body.shown()
+    return loads(request.body) if isinstance(request.body, bytes) else request.body.shown()

@@ -12,6 +12,7 @@ from typing import Any
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client
 from lightspeed.errors import InvalidParameters
+from lightspeed.numbers import loads
 from lightspeed.request import PAGE_LIMIT, Parameters
 from lightspeed.writing.diff import identities
 
@@ -91,7 +92,7 @@ class NaturalKey:
         """
         parameters = Parameters(self._parents, {**self.values, "limit": PAGE_LIMIT})
         page = client.page(client.build(self._endpoint.name, "list", parameters))
-        rows = [json.loads(text) for text in page.records]
+        rows = [loads(text) for text in page.records]
         found = [row for row in rows if self._agrees(row, _has)]
         if not found:
             near = [row for row in rows if self._agrees(row, _is_near)]

@@ -1,0 +1,170 @@
+"""What the shop answers to a write is compared with what was written."""
+
+import re
+from typing import Any
+
+import pytest
+
+from lightspeed import Client, WriteResponse, get_entity
+from lightspeed.writing.diff import difference, ignored_fields
+from tests.integration.publish.conftest import Publisher, event
+from tests.integration.shop.operations import COLLECTIONS
+from tests.integration.shop.test_operations import first_with_children, ready
+from tests.shop import Fault, Shop
+
+STOCK = {"stockLevel": 4}
+QUOTE = 1016615295
+
+
+def variant(publisher: Publisher) -> int:
+    return publisher.shop.store.ids("variants")[0]
+
+
+def answered(monkeypatch: pytest.MonkeyPatch, record: bytes | None, status: int = 200) -> None:
+    """Let the shop answer the next writes with this record, whatever it did."""
+    write = Client.write
+
+    def lie(client: Client, request: Any) -> WriteResponse:
+        write(client, request)
+        return WriteResponse(status, record, "r-1")
+
+    monkeypatch.setattr(Client, "write", lie)
+
+
+def calls(shop: Shop) -> list[dict[str, Any]]:
+    """An event for each create and update that the shop is known to take, with the body that it is known to take."""
+    found = []
+    for path, (_, verbs, body) in COLLECTIONS.items():
+        if body is None:
+            continue
+        entity = re.sub(r"/\{[^}]+\}", "", path)
+        record = min(shop.store.ids(entity), default=0)
+        parents: dict[str, Any] = {}
+        if "{" in path:
+            parent = first_with_children(shop, entity)[1] if record else min(shop.store.ids(path.split("/")[0]))
+            record = first_with_children(shop, entity)[0] if record else 0
+            parents = {get_entity(entity).parents[0]: parent}
+        if "update" in verbs:
+            found.append(event(entity, "update", ready(body, shop), path={**parents, "id": record}))
+        if "create" in verbs:
+            found.append(event(entity, "create", ready(body, shop), path=parents))
+    return found
+
+
+def test_no_write_that_the_shop_takes_is_reported_as_ignored(publisher: Publisher) -> None:
+    results = [(call["entity"], call["action"], publisher(call)) for call in calls(publisher.shop)]
+    assert len(results) > 80
+    assert [(*named, result) for *named, result in results if result["status"] not in ("created", "updated")] == []
+    assert [(*named, result["ignored"]) for *named, result in results if "ignored" in result] == []
+
+
+@pytest.mark.parametrize("entity", ["products", "variants", "customers", "brands", "categories", "orders", "discounts"])
+def test_a_value_written_as_the_shop_shows_it_is_unchanged(publisher: Publisher, entity: str) -> None:
+    identity = publisher.shop.store.ids(entity)[0]
+    present = publisher(event(entity, "update", {"id": identity}, path={"id": identity}))["record"]
+    assert len(present) > 5
+    assert difference(present, present) == {}
+    assert ignored_fields(present, present) == []
+
+
+def test_values_that_the_shop_answered_otherwise_are_named(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = variant(publisher)
+    answered(monkeypatch, b'{"id": %d, "stockLevel": 3, "sku": "A"}' % identity)
+    answer = publisher(event("variants", "update", {"stockLevel": 4, "sku": "A"}, path={"id": identity}))
+    assert (answer["status"], answer["ignored"]) == ("updated", ["stockLevel"])
+
+
+def test_a_field_that_the_shop_does_not_know_is_named(publisher: Publisher) -> None:
+    product = publisher.shop.store.ids("products")[0]
+    answer = publisher(event("products", "update", {"colour": "red", "title": "x"}, path={"id": product}))
+    assert (answer["status"], answer["ignored"]) == ("updated", ["colour"])
+
+
+def test_a_key_that_the_shop_stored_in_another_form_is_named(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered(monkeypatch, b'{"id": 7, "title": "R&amp;D"}', 201)
+    answer = publisher(event("tags", "create", {"title": "R&D"}, match="title"))
+    assert (answer["status"], answer["id"], answer["ignored"]) == ("created", 7, ["title"])
+
+
+@pytest.mark.parametrize("record", [b'{"title": "sale"}', b'{"id": false}', b'{"id": ""}', b"false", None])
+def test_a_create_whose_answer_has_no_id_is_unknown(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, record: bytes | None
+) -> None:
+    answered(monkeypatch, record, 201)
+    answer = publisher(event("tags", "create", {"title": "sale"}))
+    assert (answer["status"], answer["id"], answer["http_status"]) == ("unknown", None, 201)
+    assert "the shop's answer has no id" in answer["detail"]
+
+
+def test_a_create_whose_answer_has_no_id_is_found_by_match(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered(monkeypatch, b"{}", 201)
+    answer = publisher(event("products", "create", {"title": "New"}, match="title"))
+    assert (answer["status"], answer["record"]["title"]) == ("created", "New")
+
+
+@pytest.mark.parametrize(("record", "reason"), [(b'{"id": 8}', "with record 8"), (b"false", "answered false")])
+def test_an_update_that_is_answered_with_another_record_or_none_is_unknown(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, record: bytes, reason: str
+) -> None:
+    identity = variant(publisher)
+    answered(monkeypatch, record)
+    answer = publisher(event("variants", "update", STOCK, path={"id": identity}))
+    assert answer["status"] == "unknown"
+    assert reason in answer["detail"]
+    assert answer["check"] == {
+        "entity": "variants",
+        "connection": "default",
+        "parameters": {"path": {"id": identity}},
+    }
+
+
+def test_an_update_that_is_answered_without_a_body_is_done(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered(monkeypatch, None)
+    answer = publisher(event("variants", "update", STOCK, path={"id": variant(publisher)}))
+    assert (answer["status"], "ignored" in answer) == ("updated", False)
+
+
+@pytest.mark.parametrize("action", ["create", "update", "delete", "convert"])
+def test_an_unexpected_error_after_a_write_was_sent_is_unknown(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    write = Client.write
+
+    def fail(client: Client, request: Any) -> WriteResponse:
+        write(client, request)
+        raise RecursionError
+
+    monkeypatch.setattr(Client, "write", fail)
+    entity = "quotes" if action == "convert" else "tags"
+    identity = QUOTE if action == "convert" else publisher.shop.store.ids(entity)[0]
+    path = {} if action == "create" else {"id": identity}
+    payload = {"title": "sale"} if action in ("create", "update") else None
+    answer = publisher(event(entity, action, payload, path=path))
+    assert (answer["status"], len(publisher.sent())) == ("unknown", 1)
+    assert "unexpected RecursionError" in answer["detail"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault.loses_answer(), Fault.cuts_body(), Fault.html(200), Fault.error_in_success(), Fault.answers(502)],
+    ids=["lost", "cut", "html", "error", "502"],
+)
+@pytest.mark.parametrize(
+    ("entity", "action", "payload"),
+    [("orders", "credit", {}), ("quotes", "convert", {}), ("customers", "tokens", {"expiresIn": 30})],
+)
+def test_an_action_without_a_usable_answer_is_unknown(
+    publisher: Publisher, fault: Fault, entity: str, action: str, payload: dict[str, Any]
+) -> None:
+    publisher.shop.faults.next(fault, method="POST")
+    identity = QUOTE if action == "convert" else publisher.shop.store.ids(entity)[0]
+    answer = publisher(event(entity, action, payload, path={"id": identity}))
+    assert (answer["status"], len(publisher.sent())) == ("unknown", 1)
