@@ -17,11 +17,7 @@ from typing import Any, Literal
 
 import msgspec
 
-LAG_SECONDS = 10.0
-"""A run covers what came this long before its start: the settling lag of its window, and the clocks' difference."""
-
-MARGIN_SECONDS = 3.0
-"""How much earlier than the end of the window a run starts, since a tick may be late."""
+from connector.webhook_window import LAG_SECONDS, MARGIN_SECONDS, Policy
 
 POLL_SECONDS = 8.0
 """Between two looks at a run under way; the next one starts within 10 s of its end."""
@@ -33,26 +29,6 @@ MOST_IDS = 100
 """Ids that one run asks for."""
 
 Status = Literal["missing", "running", "superseded", "ended"]
-
-
-class Policy(msgspec.Struct, frozen=True):
-    """How often runs start.
-
-    Attributes:
-        window_seconds: The longest wait of a webhook; at least 20.
-        busy_window_seconds: The same from the run on that makes a day busy.
-        busy_after_runs: That run's number in a day of UTC.
-        most_by_id: Records that a run reads one by one, where the entity has no filter by change; beyond, all.
-    """
-
-    window_seconds: float = 60.0
-    busy_window_seconds: float = 300.0
-    busy_after_runs: int = 30
-    most_by_id: int = 10
-
-    def window(self, runs: int) -> float:
-        """Return the window once so many runs started today, in seconds."""
-        return self.window_seconds if runs < self.busy_after_runs else self.busy_window_seconds
 
 
 class Run(msgspec.Struct, frozen=True):

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+from connector.webhook_window import Policy
 from lightspeed import Clock
-from webhook.debounce import MOST_IDS, Mark, Policy, Run, Status, Webhooks, advance, is_stale, note
+from webhook.debounce import MOST_IDS, Mark, Run, Status, Webhooks, advance, is_stale, note
 from webhook.followers import Follower
 
 MOST_TRIES = 20

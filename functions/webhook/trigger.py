@@ -8,8 +8,8 @@ from typing import Any
 from connector.clients import AwsClients
 from connector.observability import logged, logger
 from connector.settings import Settings
+from connector.webhook_window import Policy
 from lightspeed import SystemClock
-from webhook.debounce import Policy
 from webhook.followers import Followers
 from webhook.scheduler import RunScheduler
 from webhook.services import DynamoMarks, SyncRuns, Ticks, read_object

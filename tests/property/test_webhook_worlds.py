@@ -20,10 +20,11 @@ from typing import Any
 import pytest
 
 from connector.webhook_report import Report, make_report
+from connector.webhook_window import LAG_SECONDS, MARGIN_SECONDS, Policy
 from tests.property import test_webhooks as queues
 from tests.property.world import OPENING, ShopTime, VirtualTime, World
 from tests.shop import API_SECRET, Shop
-from webhook.debounce import LAG_SECONDS, MARGIN_SECONDS, Policy, Run
+from webhook.debounce import Run
 from webhook.followers import Followers
 from webhook.receiver import Call, Receiver
 from webhook.scheduler import RunScheduler

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from webhook.debounce import LAG_SECONDS, MARGIN_SECONDS, MOST_IDS, Mark, Policy, Run, Status
+from connector.webhook_window import LAG_SECONDS, MARGIN_SECONDS, Policy
+from webhook.debounce import MOST_IDS, Mark, Run, Status
 from webhook.followers import Followers
 from webhook.scheduler import MarkChanged, RunScheduler
 

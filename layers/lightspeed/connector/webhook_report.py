@@ -142,6 +142,12 @@ def make_report(objects: Objects, connection: str, subscription: str, entity: st
     return report
 
 
+def stored_reports(objects: Objects, connection: str, day: date) -> list[Report]:
+    """Return the stored reports of a connection and day, in order of their subscriptions."""
+    folder = f"state/reports/connection={connection}/date={day}/"
+    return [msgspec.json.decode(objects.read(key), type=Report) for key, _ in objects.keys(folder)]
+
+
 _NOTHING: tuple[int, int, int, int, None, float, str] = (0, 0, 0, 0, None, 0.0, "")
 
 

@@ -68,7 +68,9 @@ def test_a_plan_changes_nothing_and_says_if_there_is_something_to_do(
 ) -> None:
     assert command("plan", "--entity", "orders") == 0
     assert command("plan", "--entity", "orders", "--exit-code") == 2
-    assert "create orders: it is missing\n" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "create orders: it is missing\n" in shown
+    assert "at most 327 runs a day, if records change all day: $1." in shown
     assert hooks(shop) == []
 
 

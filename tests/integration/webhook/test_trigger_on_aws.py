@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from moto.sqs.models import sqs_backends
 
+from connector.webhook_window import LAG_SECONDS, Policy
 from tests.integration.subscribe.bundle import Context
 from tests.integration.webhook.conftest import Account
 from webhook import trigger
-from webhook.debounce import LAG_SECONDS, Mark, Policy, Run
+from webhook.debounce import Mark, Run
 from webhook.scheduler import MarkChanged
 from webhook.services import DynamoMarks, SyncRuns, Ticks, read_object
 

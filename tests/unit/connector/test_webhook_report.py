@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any
 
-from connector.webhook_report import Change, Report, make_report, report_key, summarize
+from connector.webhook_report import Change, Report, make_report, report_key, stored_reports, summarize
 
 DAY = date(2026, 11, 23)
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC).timestamp()
@@ -76,6 +76,7 @@ def test_changes_are_counted_by_how_they_came() -> None:
     assert (report.missed_percent, report.alarm) == (33.3, "")
     stored = json.loads(bucket.read("state/reports/connection=default/date=2026-11-23/orders.json"))
     assert stored["changes"] == 3
+    assert stored_reports(bucket, "default", DAY) == [report]
 
 
 def test_a_change_shortly_before_midnight_may_be_stored_and_reported_on_the_next_day() -> None:

@@ -3,13 +3,11 @@
 import msgspec
 import pytest
 
+from connector.webhook_window import LAG_SECONDS, MARGIN_SECONDS, Policy
 from webhook.debounce import (
-    LAG_SECONDS,
     LOST_TICK_SECONDS,
-    MARGIN_SECONDS,
     POLL_SECONDS,
     Mark,
-    Policy,
     Run,
     Status,
     Webhooks,

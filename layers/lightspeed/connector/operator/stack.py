@@ -64,7 +64,13 @@ class Stack:
     def settings(self) -> Settings:
         """The settings that the stack's functions have, as far as commands need them."""
         given = {row["ParameterKey"]: row["ParameterValue"] for row in self._described.get("Parameters", ())}
-        environ = {"BUCKET": self.outputs["Bucket"], "SECRET_PREFIX": given.get("SecretPrefix") or f"{self.name}/"}
+        environ = {
+            "BUCKET": self.outputs["Bucket"],
+            "SECRET_PREFIX": given.get("SecretPrefix") or f"{self.name}/",
+            "WEBHOOK_WINDOW_SECONDS": given.get("WebhookWindowSeconds", ""),
+            "WEBHOOK_BUSY_WINDOW_SECONDS": given.get("WebhookBusyWindowSeconds", ""),
+            "WEBHOOK_BUSY_AFTER_RUNS": given.get("WebhookBusyAfterRuns", ""),
+        }
         return Settings.from_env(environ)
 
     @functools.cached_property

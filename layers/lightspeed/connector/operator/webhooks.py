@@ -12,6 +12,7 @@ import requests
 from connector.operator.registrations import ITEM_GROUPS, Plan, is_own, plan
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.webhook_event import Webhook
+from connector.webhook_window import Policy, dollars_a_month
 from lightspeed import CLUSTERS, Client, Parameters
 
 CHANGES = 2
@@ -105,6 +106,13 @@ def make_plan(shop: Client, entities: list[str], address: str, connection: str, 
 def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
     found = _planned(arguments, stack, stack.shop(arguments.connection))
     _show(found)
+    settings = stack.settings
+    policy = Policy(
+        settings.webhook_window_seconds, settings.webhook_busy_window_seconds, settings.webhook_busy_after_runs
+    )
+    runs = policy.most_runs_a_day() * len(arguments.entity)
+    if runs:
+        print(f"at most {runs} runs a day, if records change all day: ${dollars_a_month(runs):.2f} a month")
     return CHANGES if arguments.exit_code and found.changes else 0
 
 
