@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from connector.aws_errors import raises_typed
 from connector.observability import logged
 from connector.settings import Settings
 from publish.dependencies import Dependencies, wiring
@@ -12,6 +13,7 @@ from publish.publisher import Publisher
 
 
 @logged
+@raises_typed
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """Answer a publish event with its result, a batch with one result each, messages with those to try again.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from connector.aws_errors import raises_typed
 from connector.observability import logged
 from connector.settings import Settings
 from subscribe.checks import subscribe_request
@@ -11,12 +12,14 @@ from subscribe.dependencies import wiring
 
 
 @logged
+@raises_typed
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """Answer a subscribe event with its result, or an HTTP call with its response.
 
     Raises:
         LightspeedError: Of a direct invocation, as the reading raises it.
         ConnectorError: Of a direct invocation: the event, a transformer, the connection or the environment is wrong.
+            `AwsUnavailable` may pass, and `Sync` tries again.
     """
     held = wiring(Settings.from_env(needs=("BUCKET",)))
     if isinstance(event, dict) and "requestContext" in event:

@@ -56,7 +56,7 @@ def test_a_changed_record_is_in_s3_after_its_webhook(
     assert json.loads(landed.read(event))["record_id"] == str(ticket)
 
     def changed() -> list[dict[str, Any]]:
-        keys = [key for key in landed.keys("manifests/connection=default/entity=tickets/")]
+        keys = landed.keys("manifests/connection=default/entity=tickets/")
         runs = [json.loads(landed.read(key))["run_id"] for key in keys]
         return [record for run in runs for record in landed.records(run) if record["subject"] == "changed"]
 

@@ -114,7 +114,7 @@ class MemoryBucket:
 
     def manifests(self) -> list[dict[str, Any]]:
         """Return every manifest, in order of key."""
-        return [json.loads(self.objects[key]) for key in sorted(self.objects) if key.endswith("/_manifest.json")]
+        return [json.loads(self.objects[key]) for key in sorted(self.objects) if key.startswith("manifests/")]
 
     def landed(self) -> list[Landed]:
         """Return every record of every manifest, as a reader finds them."""
@@ -130,7 +130,7 @@ class MemoryBucket:
 
     def _watch(self, key: str, before: bytes | None) -> None:
         after = self.objects.get(key)
-        if key.endswith("/_manifest.json"):
+        if key.startswith("manifests/"):
             if before is not None and before != after:
                 self.broken.append(f"{key}: a manifest changed")
             if after is not None:
@@ -139,7 +139,7 @@ class MemoryBucket:
             self.broken.append(f"{key}: changed after its manifest")
 
     def _promise(self, manifest: dict[str, Any]) -> None:
-        for part in manifest["parts"]:
+        for part in (*manifest["parts"], *manifest.get("deleted", ()), *manifest.get("rejected", ())):
             body = self.objects.get(part["key"])
             self._promised[part["key"]] = part["sha256"]
             if body is None:

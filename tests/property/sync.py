@@ -27,7 +27,7 @@ _KNOWN = {
     "Task": {"Resource", "Arguments", "TimeoutSeconds", "Output", "Retry", "Catch", "Next"},
     "Choice": {"Choices", "Default"},
     "Wait": {"Seconds", "Next"},
-    "Succeed": set(),
+    "Succeed": {"Output"},
     "Fail": {"Error", "Cause"},
 }
 
@@ -126,10 +126,10 @@ class Sync:
         execution.waited += seconds
         return scope.input, state["Next"]
 
-    def _succeed(self, _: dict[str, Any], scope: _Scope, execution: Execution) -> tuple[Any, None]:
+    def _succeed(self, state: dict[str, Any], scope: _Scope, execution: Execution) -> tuple[Any, None]:
         execution.events += 3
         execution.status = "SUCCEEDED"
-        return scope.input, None
+        return scope.output(state, scope.input), None
 
     def _fail(self, state: dict[str, Any], scope: _Scope, execution: Execution) -> tuple[Any, None]:
         execution.events += 2

@@ -125,21 +125,45 @@ def test_a_message_that_is_replayed_twice_changes_nothing_more() -> None:
     assert stack.world.bucket.objects == objects
 
 
-def test_a_second_start_is_refused_with_the_id_of_the_running_one_and_can_be_replayed_after_it() -> None:
+def test_a_second_start_ends_well_and_names_the_run_under_way() -> None:
     stack = Stack()
     result = stack.world.invoke({**EVENT, "run_id": "first"})
     assert result["status"] == "partial"
 
-    refused = stack.sync.start(EVENT, "second")
+    second = stack.sync.start(EVENT, "second")
 
-    assert refused.status == "FAILED"
-    assert refused.output["Error"] == RunInProgress.__name__
-    assert "first" in refused.output["Cause"]
+    assert second.status == "SUCCEEDED"
+    assert second.output == {"run_id": "second", "status": "already_started", "run_under_way": "first"}
+    assert stack.sync.queue == []
     stack.time.passes(result["resume_after_seconds"])
     stack.sync.start({**EVENT, "run_id": "first", "cursor": result["cursor"]}, "first")
-    (message,) = stack.sync.queue
-    assert stack.sync.start(message, "replay").status == "SUCCEEDED"
     assert stack.landed() == stack.everything()
+
+
+def test_a_run_of_a_webhook_starts_within_ten_seconds_of_the_end_of_the_run_under_way() -> None:
+    stack = Stack()
+    result = stack.world.invoke({**EVENT, "run_id": "first"})
+    begun: list[float] = []
+    ended: list[float] = []
+    stack.before = lambda _: begun.append(stack.time.time())
+
+    def function(payload: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return stack.function(payload)
+        except RunInProgress:
+            if stack.invocations == 3:
+                stack.time.passes(result["resume_after_seconds"])
+                stack.world.run({**EVENT, "cursor": result["cursor"]}, "first")
+                ended.append(stack.time.time())
+            raise
+
+    stack.sync.function = function
+
+    execution = stack.sync.start(EVENT, "20261123T060000-webhook-0123456789abcdef")
+
+    assert (execution.status, execution.output["status"]) == ("SUCCEEDED", "complete")
+    assert 0 < begun[3] - ended[0] <= 10
+    assert stack.sync.queue == []
 
 
 def test_an_event_that_is_wrong_is_kept_even_if_the_queue_fails_at_first() -> None:

@@ -9,9 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
-from botocore.exceptions import BotoCoreError, ClientError
 
+from connector.aws_errors import AWS_ERRORS
 from connector.errors import ConnectorError, RequestError
 from connector.observability import logger
 from connector.problem_details import HttpProblem, problem
@@ -53,7 +52,7 @@ def resolver() -> APIGatewayHttpResolver:
 
     app.exception_handler(Exception)(_unexpected)
     app.exception_handler([LightspeedError, ConnectorError])(respond_problem)
-    app.exception_handler([ClientError, BotoCoreError, GetParameterError])(_aws)
+    app.exception_handler(list(AWS_ERRORS))(_aws)
     app.not_found(_no_route)
     app.use([_check_call, _in_time])
     return app

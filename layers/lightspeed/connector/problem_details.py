@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
-
 from connector import errors as own
+from connector.aws_errors import may_pass, reason
 from lightspeed import errors as shop
 
 STATUSES: Mapping[type[Exception], tuple[int, str]] = {
@@ -38,6 +37,7 @@ STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     own.UnknownRun: (404, "unknown-run"),
     own.RunInProgress: (409, "run-in-progress"),
     own.IdempotencyConflict: (409, "idempotency-conflict"),
+    own.AwsUnavailable: (503, "aws-unavailable"),
     own.OutOfTime: (503, "out-of-time"),
     own.SettingsError: (500, "misconfigured"),
     own.ConnectorError: (500, "failed"),
@@ -54,9 +54,6 @@ HINTS: Mapping[type[Exception], str] = {
 
 _MAX_TEXT = 2_000
 """Characters of one text in a problem. Messages cut what they quote; this bounds how many there are."""
-
-_BUSY = ("SlowDown", "RequestTimeout", "TooManyRequestsException", "RequestLimitExceeded", "ExpiredToken", "500", "503")
-"""Codes of AWS that say nothing of the request itself. `HeadObject` has no body, so its code is the status."""
 
 
 class HttpProblem(own.ConnectorError):
@@ -108,11 +105,10 @@ def problem(error: Exception) -> tuple[int, dict[str, str], dict[str, Any]]:
 
 def _aws_problem(error: Exception, headers: dict[str, str]) -> tuple[int, dict[str, str], dict[str, Any]]:
     """Return 503 for an error that may be gone at the next call, and 500 for any other."""
-    reason = _aws_reason(error)
-    if _passes(error):
-        body = _members(503, "aws-unavailable", f"{reason}: AWS is in trouble; try again")
+    if may_pass(error):
+        body = _members(503, "aws-unavailable", f"{reason(error)}: AWS is in trouble; try again")
         return 503, {**headers, "Retry-After": "5"}, body
-    return 500, headers, _members(500, "aws-refused", f"{reason}: check the functions' environment and roles")
+    return 500, headers, _members(500, "aws-refused", f"{reason(error)}: check the functions' environment and roles")
 
 
 def _members(status: int, kind: str, detail: str) -> dict[str, Any]:
@@ -122,21 +118,3 @@ def _members(status: int, kind: str, detail: str) -> dict[str, Any]:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…"
-
-
-def _passes(error: BaseException) -> bool:
-    """Return whether an error of AWS may be gone in a moment: throttled, failed inside, or not reached."""
-    if isinstance(error, ClientError):
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        code = error.response["Error"]["Code"]
-        return status >= 500 or "Throttl" in code or "ThroughputExceeded" in code or code in _BUSY
-    cause = error.__cause__ or error.__context__
-    return isinstance(error, ConnectionError | HTTPClientError) or (cause is not None and _passes(cause))
-
-
-def _aws_reason(error: BaseException) -> str:
-    """Return the call that AWS refused and its code; AWS's message may name more than a caller should see."""
-    if isinstance(error, ClientError):
-        return f"AWS answered {error.operation_name} with {error.response['Error']['Code']}"
-    cause = error.__cause__ or error.__context__
-    return _aws_reason(cause) if cause is not None else type(error).__name__

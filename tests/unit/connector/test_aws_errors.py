@@ -1,0 +1,70 @@
+"""Which errors of AWS may pass, and the one type that handlers raise for them."""
+
+from __future__ import annotations
+
+import pytest
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore import exceptions as aws
+
+from connector.aws_errors import raises_typed
+from connector.errors import AwsUnavailable
+
+
+def refused(code: str, operation: str, status: int = 400) -> aws.ClientError:
+    return aws.ClientError(
+        {"Error": {"Code": code, "Message": "secret text"}, "ResponseMetadata": {"HTTPStatusCode": status}}, operation
+    )
+
+
+def wrapped(error: Exception) -> GetParameterError:
+    outer = GetParameterError(str(error))
+    outer.__cause__ = error
+    return outer
+
+
+PASSING = {
+    "S3 asks to slow down": refused("SlowDown", "PutObject", 503),
+    "S3 fails": refused("InternalError", "GetObject", 500),
+    "S3 without a body": refused("503", "HeadObject"),
+    "Secrets Manager throttles": wrapped(refused("ThrottlingException", "GetSecretValue")),
+    "Secrets Manager fails": wrapped(refused("InternalServiceError", "GetSecretValue", 500)),
+    "DynamoDB throttles": refused("ProvisionedThroughputExceededException", "PutItem"),
+    "Step Functions throttles": refused("ThrottlingException", "StartExecution"),
+    "no answer in time": aws.ReadTimeoutError(endpoint_url="https://s3"),
+    "no connection in time": aws.ConnectTimeoutError(endpoint_url="https://s3"),
+    "no connection": aws.EndpointConnectionError(endpoint_url="https://s3"),
+    "a connection that was closed": aws.ConnectionClosedError(endpoint_url="https://s3"),
+    "a body that was cut": aws.ResponseStreamingError(error="cut"),
+    "a body that is too short": aws.IncompleteReadError(actual_bytes=1, expected_bytes=2),
+    "a secret without connection": wrapped(aws.EndpointConnectionError(endpoint_url="https://secretsmanager")),
+}
+LASTING = {
+    "no permission": refused("AccessDenied", "PutObject", 403),
+    "no bucket": refused("NoSuchBucket", "GetObject", 404),
+    "no credentials": aws.NoCredentialsError(),
+    "a secret without permission": wrapped(refused("AccessDeniedException", "GetSecretValue")),
+}
+
+
+def handler_that_raises(error: Exception):  # type: ignore[no-untyped-def]
+    @raises_typed
+    def handler(_event: object, _context: object) -> dict[str, object]:
+        raise error
+
+    return handler
+
+
+@pytest.mark.parametrize("error", PASSING.values(), ids=PASSING)
+def test_what_may_pass_is_one_type_that_names_the_call_and_no_more(error: Exception) -> None:
+    with pytest.raises(AwsUnavailable, match="AWS is in trouble; try again") as raised:
+        handler_that_raises(error)({}, None)
+
+    assert "secret text" not in str(raised.value)
+
+
+@pytest.mark.parametrize("error", LASTING.values(), ids=LASTING)
+def test_what_a_person_has_to_mend_keeps_its_type(error: Exception) -> None:
+    with pytest.raises(type(error)) as raised:
+        handler_that_raises(error)({}, None)
+
+    assert raised.value is error
