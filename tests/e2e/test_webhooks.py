@@ -1,6 +1,7 @@
 """A change in the shop is in S3 seconds later, because the shop's webhook starts the run that reads it."""
 
 import functools
+import gzip
 import json
 from collections.abc import Callable
 from typing import Any
@@ -57,8 +58,9 @@ def test_a_changed_record_is_in_s3_after_its_webhook(
 
     def changed() -> list[dict[str, Any]]:
         keys = landed.keys("manifests/connection=default/entity=tickets/")
-        runs = [json.loads(landed.read(key))["run_id"] for key in keys]
-        return [record for run in runs for record in landed.records(run) if record["subject"] == "changed"]
+        parts = [part["key"] for key in keys for part in json.loads(landed.read(key))["parts"]]
+        lines = [line for part in parts for line in gzip.decompress(landed.read(part)).splitlines()]
+        return [record for record in map(json.loads, lines) if record["subject"] == "changed"]
 
     (record,) = eventually(changed, 30)
     assert record["id"] == ticket
