@@ -31,6 +31,6 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     def remaining_seconds() -> float:
         return float(context.get_remaining_time_in_millis() / 1000)
 
-    if request.plan:
-        return held.plan(request, context.aws_request_id, remaining_seconds)
+    if request.estimate:
+        return held.estimate(request, context.aws_request_id, remaining_seconds)
     return held.run(request, context.aws_request_id, remaining_seconds).body

@@ -13,7 +13,10 @@ from lightspeed.request import format_time, parse_time
 from subscribe.event import ALL_PARENTS, RUN_ID, SubscribeRequest
 from subscribe.reconcile.rules import reconcile_errors
 
-_SUBSCRIPTION = re.compile(r"[A-Za-z0-9_./=-]{1,200}")
+_SUBSCRIPTION = re.compile(r"[A-Za-z0-9_=-]+(?:/[A-Za-z0-9_=-]+)*")
+"""No dot: in the key of a bookmark a dot stands for `/`, so `a.b` and `a/b` would share one."""
+
+_SUBSCRIPTION_CHARACTERS = 200
 _LANGUAGE = re.compile(r"[a-z]{2}")
 
 
@@ -25,6 +28,8 @@ def subscribe_request(event: object) -> SubscribeRequest:
         UnknownEntity: There is no such entity.
         TransformError: A transformer cannot be parsed.
     """
+    if isinstance(event, dict) and "plan" in event:
+        raise RequestError(['plan is now called estimate: {"estimate": true}'])
     request = parse_event(SubscribeRequest, event)
     errors = []
     if request.parameters.payload is not None:
@@ -32,8 +37,7 @@ def subscribe_request(event: object) -> SubscribeRequest:
     errors += _language_errors(request)
     if request.run_id is not None and not RUN_ID.fullmatch(request.run_id):
         errors.append("run_id may hold up to 80 letters, digits and . _ = -")
-    if not _SUBSCRIPTION.fullmatch(request.bookmark_name):
-        errors.append("subscription may hold up to 200 letters, digits and . _ = - /")
+    errors += _subscription_errors(request.bookmark_name)
     errors += _parent_errors(request)
     if request.mode == "incremental":
         errors += _incremental_errors(request, _walked(request))
@@ -41,8 +45,8 @@ def subscribe_request(event: object) -> SubscribeRequest:
         errors.append("since is for mode incremental")
     errors += _ids_errors(request)
     errors += reconcile_errors(request, request.endpoint)
-    if request.plan and request.cursor is not None:
-        errors.append("plan speaks of a whole run; leave out cursor")
+    if request.estimate and request.cursor is not None:
+        errors.append("estimate reports on a whole run; leave out cursor")
     if errors:
         raise RequestError(errors)
     if request.max_rejected_percent is not None and request.entity_transformer is None:
@@ -50,6 +54,15 @@ def subscribe_request(event: object) -> SubscribeRequest:
     checked(request.input_transformer)
     checked(request.entity_transformer)
     return request
+
+
+def _subscription_errors(name: str) -> list[str]:
+    if _SUBSCRIPTION.fullmatch(name) and len(name) <= _SUBSCRIPTION_CHARACTERS:
+        return []
+    slashed = name.replace(".", "/")
+    if _SUBSCRIPTION.fullmatch(slashed) and len(name) <= _SUBSCRIPTION_CHARACTERS:
+        return [f"a subscription has no dot; {slashed!r:.110} has the bookmark that {name!r:.110} had"]
+    return [f"subscription may hold up to 200 letters, digits and _ = -, in parts joined by /, not {name!r:.100}"]
 
 
 def _walked(request: SubscribeRequest) -> Endpoint:
@@ -75,8 +88,8 @@ def _ids_errors(request: SubscribeRequest) -> list[str]:
         errors.append(f"{request.entity} takes no ids: its records are not read by id alone")
     if request.parameters.path or request.parameters.query or request.input_transformer is not None:
         errors.append("ids name the records; leave out parameters and input_transformer")
-    if request.plan:
-        errors.append("plan speaks of a list; leave out ids")
+    if request.estimate:
+        errors.append("estimate reports on a list; leave out ids")
     if len(set(map(str, request.ids))) < len(request.ids):
         errors.append("ids names one of them more than once")
     return errors

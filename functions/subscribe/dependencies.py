@@ -58,8 +58,10 @@ class Dependencies:
             return Reconciliation(request, run_id, **needs)
         return SyncRun(request, run_id, **needs, library=self.library)
 
-    def plan(self, request: SubscribeRequest, run_id: str, remaining_seconds: Callable[[], float]) -> dict[str, Any]:
-        """Say what a run would take; nothing is landed or written."""
+    def estimate(
+        self, request: SubscribeRequest, run_id: str, remaining_seconds: Callable[[], float]
+    ) -> dict[str, Any]:
+        """Report what a run would take; nothing is stored."""
         from subscribe.estimate import preview  # noqa: PLC0415 - runs do not pay for it
 
         return preview(

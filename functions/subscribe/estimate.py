@@ -29,7 +29,7 @@ def preview(
     reserve_percent: float,
     library: Library | None = None,
 ) -> dict[str, Any]:
-    """Return the answer to an event with `plan: true`.
+    """Return the answer to an event with `estimate: true`.
 
     Args:
         request: Checked.
@@ -85,6 +85,6 @@ def preview(
         "run_id": run_id,
         "connection": request.connection,
         "entity": request.entity,
-        "status": "plan",
-        "plan": plan.as_dict(),
+        "status": "estimate",
+        "estimate": plan.as_dict(),
     }

@@ -17,7 +17,7 @@ ALL_PARENTS = "*"
 RUN_ID = re.compile(r"[A-Za-z0-9_.=-]{1,80}")
 """What a run may be called; the state machine's executions are called the same."""
 
-_OF_THE_RUN = ("cursor", "run_id", "plan")
+_OF_THE_RUN = ("cursor", "run_id", "estimate")
 
 
 class SubscribeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -34,7 +34,7 @@ class SubscribeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         max_rejected_percent: How much of what it is given the entity transformer may reject; 10 if left out.
         max_deleted_percent: How much of what is known a reconcile run may notice as deleted; 10 if left out.
         cursor: Of an earlier, partial result of the same event.
-        plan: Say what the run would take instead of running it.
+        estimate: Report what the run would take, and read nothing.
     """
 
     entity: str
@@ -53,7 +53,7 @@ class SubscribeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     max_deleted_percent: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
     run_id: str | None = None
     cursor: str | None = None
-    plan: bool = False
+    estimate: bool = False
 
     @property
     def endpoint(self) -> Endpoint:

@@ -87,8 +87,8 @@ def _subscribe(app: APIGatewayHttpResolver) -> Response[Any]:
     held, request = _held(app), subscribe_request(json_body(app))
     run_id = request.run_id or app.context["run_id"]
     remaining = _deadline()
-    if request.plan:
-        return respond_json(200, held.plan(request, run_id, remaining))
+    if request.estimate:
+        return respond_json(200, held.estimate(request, run_id, remaining))
     if request.run_id and not request.cursor and _is_running(app, run_id):
         return respond_json(202, {"run_id": run_id, "status": "running"}, {"Location": f"/runs/{run_id}"})
     if prefers_async(app):

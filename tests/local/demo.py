@@ -109,8 +109,9 @@ def _subscribe_to_a_quote(terminal: Terminal, stack: Stack) -> None:
 
 def _subscribe_to_all_orders(terminal: Terminal, stack: Stack) -> None:
     with terminal.step("Ask what landing all orders will take: the shop is asked for a count, nothing is landed"):
-        plan = _invoke(terminal, stack, {"entity": "orders", "mode": "incremental", "plan": True})["plan"]
-        terminal.came("plan", _only(plan, ("records", "requests", "minutes", "cents")))
+        event = {"entity": "orders", "mode": "incremental", "estimate": True}
+        estimate = _invoke(terminal, stack, event)["estimate"]
+        terminal.came("estimate", _only(estimate, ("records", "requests", "minutes", "cents")))
     with terminal.step("Subscribe to all orders: the schedule starts the state machine Sync, which carries the run"):
         started = _set_off_the_schedule(terminal, stack)
         states = stack.client("stepfunctions")

@@ -68,11 +68,11 @@ def lines_without_prices(bundle: Bundle, result: Json) -> None:
     assert all("id" in record for record in records)
 
 
-def plan_of_orders(bundle: Bundle, result: Json) -> None:
+def estimate_of_orders(bundle: Bundle, result: Json) -> None:
     assert [key for key in bundle.stored() if not key.startswith("config/")] == []
     assert bundle.sent == ["GET /nl/orders/count.json"]
-    assert result["status"] == "plan"
-    assert result["plan"]["records"] == bundle.shop.store.count("orders")
+    assert result["status"] == "estimate"
+    assert result["estimate"]["records"] == bundle.shop.store.count("orders")
 
 
 def three_fields(bundle: Bundle, result: Json) -> None:
@@ -245,7 +245,7 @@ EXPECTED: dict[str, Check] = {
     "subscribe-direct-some-products.json": visible_products,
     "subscribe-direct-order-lines-without-prices.json": lines_without_prices,
     "subscribe-direct-orders-by-status.json": orders_by_status,
-    "subscribe-direct-plan-orders.json": plan_of_orders,
+    "subscribe-direct-estimate-orders.json": estimate_of_orders,
     "subscribe-direct-quote-by-transformer.json": one_quote,
     "subscribe-direct-quote.json": one_quote,
     "subscribe-direct-reconcile-products.json": deleted_products,

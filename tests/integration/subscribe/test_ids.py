@@ -99,7 +99,7 @@ def test_records_are_read_by_id_and_those_that_do_not_exist_are_left_out(bundle:
         ({"entity": "products", "ids": [1], "parameters": {"path": {"id": 1}}}, "leave out parameters"),
         ({"entity": "products/images", "ids": [1]}, "products/images takes no ids"),
         ({"entity": "shop", "ids": [1]}, "shop takes no ids"),
-        ({"entity": "products", "ids": [1], "plan": True}, "leave out ids"),
+        ({"entity": "products", "ids": [1], "estimate": True}, "leave out ids"),
     ],
 )
 def test_ids_that_make_no_sense_are_refused(bundle: Bundle, event: dict[str, Any], message: str) -> None:

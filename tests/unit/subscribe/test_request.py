@@ -68,6 +68,12 @@ MISTAKES: dict[str, tuple[object, str]] = {
     "run-id": ({"entity": "orders", "run_id": "a b"}, "run_id may hold up to 80 letters, digits and . _ = -"),
     "run-id-too-long": ({"entity": "orders", "run_id": "a" * 81}, "run_id may hold up to 80"),
     "subscription": ({"entity": "orders", "subscription": "a b"}, "subscription may hold up to 200 letters"),
+    "subscription with a slash too many": ({"entity": "orders", "subscription": "a//b"}, "in parts joined by /"),
+    "subscription that shares a bookmark": (
+        {"entity": "orders", "subscription": "orders.products"},
+        "a subscription has no dot; 'orders/products' has the bookmark that 'orders.products' had",
+    ),
+    "old name of estimate": ({"entity": "orders", "plan": True}, "plan is now called estimate"),
     "transformer-no-text": ({"entity": "orders", "entity_transformer": 7}, "entity_transformer must be text or"),
 }
 

@@ -1,4 +1,4 @@
-"""What `plan: true` foretells is what the run then does: the simulated shop counts the requests."""
+"""What `estimate: true` foretells is what the run then does: the simulated shop counts the requests."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ def listed(entity: str, **query: object) -> Json:
 
 def planned(bundle: Bundle, event: Json) -> Json:
     """Plan, forget the requests that this took, and let the second pass that they count for."""
-    plan: Json = bundle.invoke({**event, "plan": True})["plan"]
+    plan: Json = bundle.invoke({**event, "estimate": True})["estimate"]
     bundle.shop.requests.clear()
     bundle.clock.shop.advance(2)
     return plan
@@ -55,7 +55,7 @@ def planned(bundle: Bundle, event: Json) -> Json:
     ],
     ids=str,
 )
-def test_a_plan_names_every_request_of_the_run(bundle: Bundle, event: Json, requests: int | None) -> None:
+def test_an_estimate_names_every_request_of_the_run(bundle: Bundle, event: Json, requests: int | None) -> None:
     plan = planned(bundle, event)
     result, invocations = bundle.run_to_the_end(event)
 
@@ -75,7 +75,7 @@ def scarce(aws: AwsClients, clock: SharedClock, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("event", [listed("orders", limit=2), listed("orders", limit=1), listed("taxes")], ids=str)
-def test_a_plan_knows_where_the_quota_interrupts_the_run(scarce: Bundle, event: Json) -> None:
+def test_an_estimate_knows_where_the_quota_interrupts_the_run(scarce: Bundle, event: Json) -> None:
     plan = planned(scarce, event)
     began = scarce.clock.time()
     result, invocations = scarce.run_to_the_end(event)
@@ -87,7 +87,9 @@ def test_a_plan_knows_where_the_quota_interrupts_the_run(scarce: Bundle, event: 
     assert plan["minutes"] == pytest.approx(minutes, abs=0.5)
 
 
-def test_a_plan_knows_where_the_quota_interrupts_a_fan_out(scarce: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_estimate_knows_where_the_quota_interrupts_a_fan_out(
+    scarce: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One thread, since answers that overtake each other tell an older quota last."""
     monkeypatch.setattr(subscribe.sync.children, "THREADS", 1)
     plan = planned(scarce, lines())
@@ -98,8 +100,8 @@ def test_a_plan_knows_where_the_quota_interrupts_a_fan_out(scarce: Bundle, monke
     assert plan["invocations"] == invocations
 
 
-def test_a_plan_asks_for_one_count_and_writes_nothing(bundle: Bundle) -> None:
-    answer = bundle.invoke({"entity": "orders", "plan": True}, request_id="request")
+def test_an_estimate_asks_for_one_count_and_writes_nothing(bundle: Bundle) -> None:
+    answer = bundle.invoke({"entity": "orders", "estimate": True}, request_id="request")
 
     assert bundle.sent == ["GET /nl/orders/count.json"]
     assert bundle.stored() == []
@@ -107,13 +109,13 @@ def test_a_plan_asks_for_one_count_and_writes_nothing(bundle: Bundle) -> None:
         "run_id": "request",
         "connection": "default",
         "entity": "orders",
-        "status": "plan",
+        "status": "estimate",
     }
-    assert set(answer) == {"run_id", "connection", "entity", "status", "plan"}
-    assert answer["plan"]["readings"] == [
+    assert set(answer) == {"run_id", "connection", "entity", "status", "estimate"}
+    assert answer["estimate"]["readings"] == [
         {"entity": "orders", "operation": "list", "language": "nl", "rows": 30, "requests": 2}
     ]
-    assert answer["plan"]["quota"][0] == {
+    assert answer["estimate"]["quota"][0] == {
         "name": "5 minutes",
         "limit": 300,
         "reserve": 30,
@@ -123,7 +125,7 @@ def test_a_plan_asks_for_one_count_and_writes_nothing(bundle: Bundle) -> None:
     }
 
 
-def test_a_plan_starts_at_the_bookmark(bundle: Bundle) -> None:
+def test_an_estimate_starts_at_the_bookmark(bundle: Bundle) -> None:
     event = {"entity": "orders", "mode": "incremental"}
     bundle.run_to_the_end(event)
     before = bundle.bookmark()
@@ -132,7 +134,7 @@ def test_a_plan_starts_at_the_bookmark(bundle: Bundle) -> None:
     assert bundle.bookmark() == before
 
 
-def test_a_plan_starts_where_a_killed_run_had_decided_to_go_on(bundle: Bundle) -> None:
+def test_an_estimate_starts_where_a_killed_run_had_decided_to_go_on(bundle: Bundle) -> None:
     event = {"entity": "orders", "mode": "incremental"}
     bundle.run_to_the_end(event)
     finished = bundle.bookmark()["bookmark"]
@@ -151,7 +153,7 @@ def test_the_fan_out_is_counted_by_parents(bundle: Bundle) -> None:
     assert any(text.startswith("records: those of parents") for text in plan["lower_bounds"])
 
 
-def test_a_plan_knows_that_a_shop_of_another_time_is_counted_again(bundle: Bundle) -> None:
+def test_an_estimate_knows_that_a_shop_of_another_time_is_counted_again(bundle: Bundle) -> None:
     bundle.clock.ahead = 90.0
     event = {"entity": "orders"}
 
@@ -159,7 +161,7 @@ def test_a_plan_knows_that_a_shop_of_another_time_is_counted_again(bundle: Bundl
     assert bundle.run(event)["requests"] == 3
 
 
-def test_a_plan_of_a_reconcile_run_names_what_it_cannot_know(bundle: Bundle) -> None:
+def test_an_estimate_of_a_reconcile_run_names_what_it_cannot_know(bundle: Bundle) -> None:
     event = {"entity": "orders", "mode": "reconcile"}
     bundle.run_to_the_end({"entity": "orders"})
     plan = planned(bundle, event)
@@ -169,22 +171,23 @@ def test_a_plan_of_a_reconcile_run_names_what_it_cannot_know(bundle: Bundle) -> 
     assert "requests: one more for each known id that the list no longer has" in plan["lower_bounds"]
 
 
-def test_http_answers_a_plan_at_once(bundle: Bundle) -> None:
-    answer = bundle.http("POST", "/subscribe", {"entity": "orders", "plan": True}, {"prefer": "respond-async"})
+def test_http_answers_an_estimate_at_once(bundle: Bundle) -> None:
+    answer = bundle.http("POST", "/subscribe", {"entity": "orders", "estimate": True}, {"prefer": "respond-async"})
 
     assert answer.status == 200
-    assert answer.json["status"] == "plan"
-    assert answer.json["plan"]["requests"]["total"] == 2
+    assert answer.json["status"] == "estimate"
+    assert answer.json["estimate"]["requests"]["total"] == 2
     assert bundle.stored() == []
 
 
 @pytest.mark.parametrize(
     ("event", "error"),
     [
-        ({"entity": "orders", "plan": "yes"}, RequestError),
-        ({"entity": "orders", "plan": True, "cursor": "x"}, RequestError),
-        (listed("orders", page=2) | {"plan": True}, RequestError),
-        (listed("orders", limit=900) | {"plan": True}, InvalidParameters),
+        ({"entity": "orders", "estimate": "yes"}, RequestError),
+        ({"entity": "orders", "plan": True}, RequestError),
+        ({"entity": "orders", "estimate": True, "cursor": "x"}, RequestError),
+        (listed("orders", page=2) | {"estimate": True}, RequestError),
+        (listed("orders", limit=900) | {"estimate": True}, InvalidParameters),
     ],
     ids=str,
 )
@@ -196,10 +199,10 @@ def test_a_wrong_event_is_refused_before_anything_is_counted(
     assert bundle.untouched
 
 
-def test_a_plan_changes_nothing_of_the_run_it_speaks_of(bundle: Bundle) -> None:
+def test_an_estimate_changes_nothing_of_the_run_it_speaks_of(bundle: Bundle) -> None:
     event: dict[str, Any] = {"entity": "orders", "run_id": "monday"}
-    bundle.invoke({**event, "plan": True})
+    bundle.invoke({**event, "estimate": True})
     result = bundle.invoke(event)
 
     assert result["status"] == "complete"
-    assert "plan" not in bundle.manifest(result)["request"]
+    assert "estimate" not in bundle.manifest(result)["request"]
