@@ -8,13 +8,13 @@ TOOLS := .tools
 BIN   := $(VENV)/bin
 PIP   := -m pip install -qq --no-input --disable-pip-version-check
 LAYER := layers/lightspeed/requirements.txt
-CODE  := functions layers tests
+CODE  := functions layers tests tools
 
 export PYTHONPATH := functions:layers/lightspeed
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop shop test soak install format lint type template unit integration property e2e coverage bench fuzz build clean
+.PHONY: help demo stop shop test soak install format lint type openapi template unit integration property e2e coverage bench fuzz build clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ lint: $(VENV)/dev.stamp ## Check style, formatting and the direction of imports
 
 type: $(VENV)/dev.stamp ## Check types
 	$(BIN)/mypy
+
+openapi: $(VENV)/dev.stamp ## Write the OpenAPI document of the HTTP API
+	$(BIN)/python -m tools.openapi
 
 template: $(TOOLS)/sam.stamp ## Check template.yaml
 	$(TOOLS)/bin/cfn-lint template.yaml

@@ -10,8 +10,8 @@ from urllib.parse import unquote
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from connector.errors import SettingsError
-from connector.http import MAX_BODY_BYTES, answer, fits, json_body, prefers_async, resolver, respond_json
-from connector.problem_details import problem
+from connector.http import MAX_BODY_BYTES, accepts_gzip, answer, fits, json_body, prefers_async, resolver, respond_json
+from connector.problem_details import HttpProblem, problem
 from connector.transform.routes import register as register_transform
 from lightspeed import CATALOGUE, PAGE_LIMIT, LightspeedError, RateLimited, SystemClock, get_entity
 from lightspeed.catalogue.describe import describe
@@ -47,6 +47,9 @@ def _routes() -> APIGatewayHttpResolver:
     app.get("/runs")(lambda: respond_json(200, _runs(app).page(Query.from_parameters(_query(app)))))
     app.get("/runs/<run_id>")(lambda run_id: respond_json(200, _runs(app).get(unquote(run_id))))
     app.post("/subscribe")(lambda: _subscribe(app))
+    app.get("/openapi.json")(lambda: _file(app, "openapi.json", "application/json"))
+    app.get("/docs")(lambda: _file(app, "index.html", "text/html; charset=utf-8"))
+    app.get("/docs/<name>")(lambda name: _page_file(app, name))
     register_transform(app, lambda: _held(app).library)
     return app
 
@@ -54,6 +57,26 @@ def _routes() -> APIGatewayHttpResolver:
 def _held(app: APIGatewayHttpResolver) -> Dependencies:
     held: Dependencies = app.context["held"]
     return held
+
+
+def _page_file(app: APIGatewayHttpResolver, name: str) -> Response[Any]:
+    from subscribe.docs import PAGE_FILES  # noqa: PLC0415 - other calls do not pay for the page
+
+    if name not in PAGE_FILES:
+        raise HttpProblem(404, "no-file", f"the page has no file {name!r:.100}")
+    return _file(app, name, PAGE_FILES[name], max_age_seconds=86_400)
+
+
+def _file(app: APIGatewayHttpResolver, name: str, content_type: str, max_age_seconds: int = 0) -> Response[Any]:
+    """Answer the document or a file of the page."""
+    from subscribe import docs  # noqa: PLC0415 - other calls do not pay for the page
+
+    headers = docs.headers(content_type, max_age_seconds)
+    body, is_packed = docs.load(name, gzipped=accepts_gzip(app.current_event.raw_event))
+    if is_packed:
+        headers["Content-Encoding"] = "gzip"
+    content: str | bytes = body if is_packed else body.decode()
+    return Response(status_code=200, content_type=headers.pop("Content-Type"), body=content, headers=headers)
 
 
 def _runs(app: APIGatewayHttpResolver) -> Runs:

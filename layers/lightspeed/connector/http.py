@@ -122,6 +122,11 @@ def json_body(app: APIGatewayHttpResolver) -> Any:
         raise RequestError([f"the body must be a JSON object: {error}"]) from None
 
 
+def accepts_gzip(event: dict[str, Any]) -> bool:
+    """Return whether the caller takes a body that is compressed with gzip."""
+    return "gzip" in (event.get("headers") or {}).get("accept-encoding", "")
+
+
 def prefers_async(app: APIGatewayHttpResolver) -> bool:
     """Return whether the call asks for 202 at once, by `Prefer: respond-async`."""
     preferences = app.current_event.headers.get("prefer", "")
@@ -196,8 +201,7 @@ def _finished(found: dict[str, Any], event: dict[str, Any], request_id: str) -> 
         found = {**found, "statusCode": status, "body": text}
         headers |= more
     raw = text.encode()
-    accepted = (event.get("headers") or {}).get("accept-encoding", "")
-    if len(raw) < _MIN_GZIP_BYTES or "gzip" not in accepted:
+    if len(raw) < _MIN_GZIP_BYTES or not accepts_gzip(event):
         return {**found, "headers": headers}
     headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
     body_text = base64.b64encode(gzip.compress(raw, 6, mtime=0)).decode()

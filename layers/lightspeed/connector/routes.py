@@ -45,6 +45,9 @@ ROUTES = (
     Route("POST", "/transform", "read"),
     Route("POST", "/publish", "publish"),
     Route("POST", "/webhooks/{connection}", None),
+    Route("GET", "/openapi.json", None),
+    Route("GET", "/docs", None),
+    Route("GET", "/docs/{file}", None),
 )
 
 

@@ -1,0 +1,45 @@
+"""The description of the HTTP API and the page that shows it. Every file is served from here."""
+
+from __future__ import annotations
+
+import gzip
+from importlib import resources
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+
+PAGE_FILES = {
+    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "swagger-ui.css": "text/css; charset=utf-8",
+    "page.css": "text/css; charset=utf-8",
+    "start.js": "text/javascript; charset=utf-8",
+}
+"""The files of the page, by their content type."""
+
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def load(name: str, *, gzipped: bool) -> tuple[bytes, bool]:
+    """Return a file, and whether it is compressed with gzip.
+
+    Args:
+        name: One of the files of this folder.
+        gzipped: Whether it may be. Only the large files are stored compressed.
+    """
+    folder = resources.files(__name__)
+    packed = folder / f"{name}.gz"
+    if not packed.is_file():
+        return (folder / name).read_bytes(), False
+    return (packed.read_bytes(), True) if gzipped else (gzip.decompress(packed.read_bytes()), False)
+
+
+def headers(content_type: str, max_age_seconds: int) -> dict[str, str]:
+    """Return the headers of a file of the page."""
+    caching = f"public, max-age={max_age_seconds}" if max_age_seconds else "no-cache"
+    return {**_HEADERS, "Content-Type": content_type, "Cache-Control": caching, "Vary": "Accept-Encoding"}
