@@ -2,19 +2,21 @@
 
 PYTHON  ?= python3
 SAM_CLI := aws-sam-cli==1.170.0
+SWAGGER := swagger-ui-dist@5.35.0
 
 VENV  := .venv
 TOOLS := .tools
 BIN   := $(VENV)/bin
 PIP   := -m pip install -qq --no-input --disable-pip-version-check
 LAYER := layers/lightspeed/requirements.txt
+PAGE  := functions/subscribe/docs
 CODE  := functions layers tests tools
 
 export PYTHONPATH := functions:layers/lightspeed
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop shop test soak install format lint type openapi template unit integration property e2e coverage bench fuzz build clean
+.PHONY: help demo stop shop test soak install format lint type openapi swagger-ui template unit integration property e2e coverage bench fuzz build clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +53,12 @@ type: $(VENV)/dev.stamp ## Check types
 
 openapi: $(VENV)/dev.stamp ## Write the OpenAPI document of the HTTP API
 	$(BIN)/python -m tools.openapi
+
+swagger-ui: ## Fetch the files of the page GET /docs (needs npm)
+	@folder=$$(mktemp -d) && cd $$folder && npm pack --silent $(SWAGGER) >/dev/null && tar xzf *.tgz && cd package && \
+	  for name in swagger-ui-bundle.js swagger-ui.css; do gzip -9nc $$name > "$(CURDIR)/$(PAGE)/$$name.gz"; done && \
+	  cp LICENSE "$(CURDIR)/$(PAGE)/swagger-ui.LICENSE" && cp NOTICE "$(CURDIR)/$(PAGE)/swagger-ui.NOTICE" && \
+	  cp swagger-ui-bundle.js.LICENSE.txt "$(CURDIR)/$(PAGE)/" && rm -r $$folder
 
 template: $(TOOLS)/sam.stamp ## Check template.yaml
 	$(TOOLS)/bin/cfn-lint template.yaml
