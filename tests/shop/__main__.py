@@ -35,23 +35,23 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--no-limits", action="store_true", help="no quota and no rate")
     parser.add_argument("--cache-mb", type=int, default=64, help="how much rendered text to remember")
     parser.add_argument("--webhooks", action="store_true", help="deliver webhooks to loopback addresses")
-    parser.add_argument(
-        "--frozen-at", type=float, default=None, help="let the shop's clock stand still at these epoch seconds"
-    )
+    parser.add_argument("--frozen-at", type=float, default=None, help="freeze the shop's clock at these epoch seconds")
     parser.add_argument(
         "--retry-after",
-        choices=("seconds", "http-date", "none"),
+        choices=("seconds", "http-date", "iso", "none"),
         default="seconds",
         help="form of Retry-After with a 429",
     )
+    parser.add_argument("--lower-case-headers", action="store_true", help="header names in lower case")
+    parser.add_argument("--close-connections", action="store_true", help="end the connection after every answer")
     options = parser.parse_args(argv)
     try:
         options.quota = _quota(options.quota)
     except ValueError:
-        parser.error("--quota wants three numbers, such as 300/3000/12000")
+        parser.error("--quota takes three numbers, such as 300/3000/12000")
     options.languages = tuple(language for language in options.languages.split(",") if language)
     if not options.languages:
-        parser.error("--languages wants at least one language")
+        parser.error("--languages takes at least one language")
     return options
 
 
@@ -74,7 +74,11 @@ def main(argv: list[str]) -> int:
         languages=options.languages,
         clock=Clock(options.frozen_at),
         latency_seconds=options.latency_ms / 1000,
-        habits=Habits(retry_after=retry_after),
+        habits=Habits(
+            retry_after=retry_after,
+            lower_case_headers=options.lower_case_headers,
+            close_connections=options.close_connections,
+        ),
         webhooks=options.webhooks,
         cache_megabytes=options.cache_mb,
         port=options.port,

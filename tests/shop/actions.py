@@ -7,10 +7,11 @@ from .data_orders import PAYMENTS, SHIPMENT_ID, SHIPPING_EXCL
 from .exchange import Answer, RefusedError, dumps, json_answer
 from .filters import page_of, select
 from .handlers import NOT_FOUND, Call, asked_fields, envelope, item_text
-from .orders import credit_order, order_from_quote
+from .orders import api_caller, credit_order, order_from_quote
 from .resources import BY_NAME
 from .shapes import Row
-from .writes import INVALID, neutral, unwrap, unwrap_record
+from .uploads import INVALID
+from .writes import neutral, unwrap, unwrap_record
 
 MAX_BULK = 250
 
@@ -38,7 +39,7 @@ def convert(call: Call) -> Answer:
         unwrap_record(call.request, "order")
     if quote.get("isLocked") or quote.get("converted"):
         raise RefusedError(422, "The quote is already converted")
-    order_id = order_from_quote(store, quote["id"], "api")
+    order_id = order_from_quote(store, quote["id"], api_caller(call.request.headers))
     order = store.stored("orders", order_id)
     assert order is not None
     return json_answer(201, envelope("order", item_text(BY_NAME["orders"], call, order)))

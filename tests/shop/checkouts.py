@@ -1,8 +1,8 @@
 """The checkout: another generation of the API, in snake_case, without envelopes and with bare arrays.
 
-POST checkouts, POST products, PUT `shipment_method` (a text) and `payment_method` (`{id}`), GET validate, POST order.
-A checkout shows fourteen fields, those that were seen; what a buyer enters besides (customer, addresses) is kept and
-not shown.
+POST checkouts, POST products, PUT `shipment_method` (an id, or an object of a carrier outside the shop) and
+`payment_method` (`{id}`), GET validate, POST order. A checkout shows the fields that were seen, with its quote; what a
+buyer enters besides (customer, addresses) is kept and not shown.
 """
 
 from typing import Any
@@ -11,9 +11,10 @@ from .data_orders import PAYMENTS, SHIPMENT_ID, TAX_RATE
 from .exchange import Answer, RefusedError, dumps, json_answer
 from .filters import page_of
 from .handlers import NOT_FOUND, Call
-from .orders import place_order
+from .orders import api_caller, place_order
 from .shapes import Row
-from .writes import INVALID, body_of
+from .uploads import INVALID
+from .writes import body_of
 
 _SETTABLE = {
     "mode", "comment", "newsletter", "terms", "notifications", "memo", "step",
@@ -26,6 +27,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "email": (str,),
     "firstname": (str,),
     "lastname": (str,),
+    "phone": (str,),
+    "gender": (str,),
     "mode": (str,),
     "comment": (str,),
 }
@@ -75,7 +78,9 @@ def get_checkout(call: Call) -> Answer:
 
 def create_checkout(call: Call) -> Answer:
     """Start a checkout."""
-    record_id = call.shop.store.add("checkouts", _entered(call))
+    row = _entered(call)
+    quote = call.shop.store.add("quotes", api_caller(call.request.headers), language=call.language)
+    record_id = call.shop.store.add("checkouts", row, quote={"id": quote})
     return json_answer(201, _show(call, "checkouts", record_id))
 
 
@@ -187,6 +192,8 @@ def order(call: Call) -> Answer:
     ]
     order_id = place_order(store, fields, lines)
     store.update("checkouts", checkout["id"], order_id=order_id, step="completed")
+    if fields["quote"]:
+        store.update("quotes", fields["quote"], customer=fields["customer"], converted=True)
     paid = {"payment_url": f"https://pay.example.com/{order_id}", "payment_provider": checkout["payment_method"]["id"]}
     return json_answer(201, dumps({"order_id": order_id} | paid))
 
@@ -208,9 +215,7 @@ def _entered(call: Call) -> Row:
         if row.get(name) is not None and (not isinstance(row[name], kinds) or isinstance(row[name], bool)):
             raise RefusedError(422, f"Invalid value for {name}")
     if "shipment_method" in fields:
-        if fields["shipment_method"] != SHIPMENT_ID:
-            raise RefusedError(422, f"Unknown shipment_method: {fields['shipment_method']}")
-        row["shipment_method"] = {"id": SHIPMENT_ID, "title": "PostNL", "price_incl": 5.95}
+        row["shipment_method"] = _shipment(fields["shipment_method"])
         row["step"] = "shipment"
     if "payment_method" in fields:
         wanted = fields["payment_method"]
@@ -221,6 +226,18 @@ def _entered(call: Call) -> Row:
         row["payment_method"] = {"id": key, "title": title}
         row["step"] = "payment"
     return row
+
+
+def _shipment(wanted: Any) -> Row:
+    """Return the shipment method that is chosen by its id, or described as an object with the id `external`."""
+    if wanted == SHIPMENT_ID:
+        return {"id": SHIPMENT_ID, "title": "PostNL", "price_incl": 5.95}
+    if not isinstance(wanted, dict) or wanted.get("id") != "external":
+        raise RefusedError(422, f"Unknown shipment_method: {wanted}")
+    title, price = wanted.get("title"), wanted.get("price_incl", 0)
+    if not isinstance(title, str) or not title or isinstance(price, bool) or not isinstance(price, int | float):
+        raise RefusedError(422, "An external shipment_method has a title and a price_incl")
+    return {"id": "external", "title": title, "price_incl": price}
 
 
 def _problems(call: Call, checkout: Row) -> dict[str, str]:
@@ -267,12 +284,14 @@ def _order_fields(call: Call, checkout: Row) -> Row:
     return person | {
         "customer": customer_id or False,
         "language": call.language,
-        "channel": "api",
+        **api_caller(call.request.headers),
+        "quote": (checkout["quote"] or {}).get("id", False),
         "comment": checkout["comment"] or "",
         "newsletterSubscribed": bool(checkout["newsletter"]),
         "paymentId": key,
         "paymentTitle": checkout["payment_method"]["title"],
-        "shipmentId": SHIPMENT_ID,
+        "shipmentId": checkout["shipment_method"]["id"],
+        "shipmentTitle": checkout["shipment_method"]["title"],
     }
 
 

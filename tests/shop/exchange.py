@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 
 @dataclass
@@ -34,10 +34,9 @@ class Request:
 
 def parse_request(method: str, target: str, headers: dict[str, str], body: bytes, at: float) -> Request:
     """Build a request from the parts of an HTTP message; `target` is the path with its query."""
-    parts = urlsplit(target)
-    query = dict(parse_qsl(parts.query, keep_blank_values=True)) if parts.query else {}
-    path = unquote(parts.path) if "%" in parts.path else parts.path
-    return Request(method, path, query, headers, body, at)
+    path, _, text = target.partition("#")[0].partition("?")
+    query = dict(parse_qsl(text, keep_blank_values=True)) if text else {}
+    return Request(method, unquote(path) if "%" in path else path, query, headers, body, at)
 
 
 @dataclass
@@ -80,9 +79,13 @@ def dumps(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
+_ACTIONS = {"POST": "CREATE", "PUT": "UPDATE"}
+
+
 def error_answer(request: Request, status: int, message: str) -> Answer:
-    """Build the error envelope that every refusal comes in."""
-    error = {"code": status, "method": request.method, "request": request.path, "message": message}
+    """Build the error envelope that every refusal comes in; `method` of a write is its action, not the verb."""
+    method = _ACTIONS.get(request.method, request.method)
+    error = {"code": status, "method": method, "request": request.path, "message": message}
     return json_answer(status, dumps({"error": error}))
 
 

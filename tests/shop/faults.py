@@ -4,12 +4,13 @@ import threading
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .exchange import Answer, Request, dumps, error_answer, json_answer
+from .exchange import Answer, Request, error_answer
 
 Kind = Literal["answer", "drop", "lost", "cut", "slow", "delay", "error_in_success", "headers"]
+TOO_MANY_REQUESTS = "Too many requests in this time period. Try again later."
 _MESSAGES = {
     404: "Not found",
-    429: "Too many requests",
+    429: TOO_MANY_REQUESTS,
     500: "Internal server error",
     502: "Bad gateway",
     503: "Service unavailable",
@@ -115,10 +116,9 @@ class Fault:
         elif self.kind == "delay":
             answer.delay_seconds = self.seconds
         elif self.kind == "error_in_success":
-            error = {"code": 500, "method": request.method, "request": request.path}
-            text = dumps({"error": error | {"message": (self.body or b"").decode()}})
             status = answer.status if 200 <= answer.status < 300 and answer.status != 204 else 200
-            answer = Answer(status, json_answer(status, text).body, answer.headers)
+            body = error_answer(request, 500, (self.body or b"").decode()).body
+            answer = Answer(status, body, answer.headers)
         return answer
 
     def change_headers(self, answer: Answer) -> Answer:

@@ -88,7 +88,7 @@ def _related(table: Table, resource: Resource, wanted: dict[str, str], parent: i
         below = table.owned_by(resource.parent_field, parent)
         return below if below is not None else [r["id"] for r in table.rows() if r.get(resource.parent_field) == parent]
     for field, value in wanted.items():
-        owned = table.owned_by(field, int(value)) if value.isdigit() else None
+        owned = table.owned_by(field, int(value)) if value.isdecimal() and len(value) <= 18 else None
         if owned is not None:
             return owned
     return None

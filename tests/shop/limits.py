@@ -1,4 +1,4 @@
-"""The quota: three windows aligned to the clock and a rate per second, and the headers that tell of them.
+"""The quota: three windows aligned to the clock and a rate per second, and the headers that report them.
 
 Every answer carries `X-RateLimit-Limit`, `-Remaining` and `-Reset`, each three numbers: five minutes, hour, day (seen
 live as `300/3000/12000`); `Reset` is the seconds left. An exhausted window shows -1 in the answer that refuses.
@@ -38,7 +38,7 @@ class Limits:
         self._lock = threading.Lock()
 
     def use(self, requests: int) -> None:
-        """Count requests of somebody else who shares the key."""
+        """Count requests of another client with the same key."""
         with self._lock:
             self._roll(self._clock.now())
             self._used = [used + requests for used in self._used]
@@ -120,7 +120,12 @@ class Limits:
             return {}
         spent = [_reset(now, i) for i, left in enumerate(self._left()) if left <= 0 and self.quota is not None]
         seconds = max(spent, default=1)
-        return {"Retry-After": str(seconds) if form == "seconds" else http_date(now + seconds)}
+        forms = {"seconds": str(seconds), "http-date": http_date(now + seconds), "iso": _iso(now + seconds)}
+        return {"Retry-After": forms[form]}
+
+
+def _iso(epoch: float) -> str:
+    return datetime.fromtimestamp(int(epoch), UTC).isoformat()
 
 
 def _reset(now: float, window: int) -> int:

@@ -1,6 +1,6 @@
 """How an order comes about: from a quote or a checkout; and how it is credited."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .data_orders import SHIPMENT_DATA, SHIPPING_EXCL, TAX_RATE, taxes
@@ -28,8 +28,19 @@ _PERSON = (
 )
 
 
-def order_from_quote(store: "Store", quote_id: int, channel: str) -> int:
-    """Make an order of a quote, with lines, invoice, shipment and events, and return its id."""
+def api_caller(headers: Mapping[str, str]) -> Row:
+    """Return what an order or quote that was made through the API says of where it came from."""
+    return {"channel": "", "remoteIp": headers.get("x-forwarded-for", "127.0.0.1"), "userAgent": "WebshopappApi"}
+
+
+def order_from_quote(store: "Store", quote_id: int, origin: Row) -> int:
+    """Make an order of a quote, with lines, invoice, shipment and events, and return its id.
+
+    Args:
+        store: the shop's data.
+        quote_id: the quote.
+        origin: channel, remoteIp and userAgent of the order.
+    """
     quote = store.row("quotes", quote_id)
     assert quote is not None
     buyer = store.row("customers", quote["customer"] or 0) or {}
@@ -39,9 +50,7 @@ def order_from_quote(store: "Store", quote_id: int, channel: str) -> int:
         row for i in store.where("quotes/products", "parent_id", quote_id) if (row := store.row("quotes/products", i))
     ]
     chosen = {name: quote[name] for name in quote if name.startswith(("payment", "shipment")) and name in _SHARED}
-    order_id = place_order(
-        store, person | chosen | {"customer": quote["customer"], "quote": quote_id, "channel": channel}, lines
-    )
+    order_id = place_order(store, person | chosen | {"customer": quote["customer"], "quote": quote_id} | origin, lines)
     store.update("quotes", quote_id, converted=True)
     return order_id
 
@@ -136,15 +145,17 @@ def credit_order(store: "Store", order: Row, wish: dict[str, Any]) -> int:
         raise RefusedError(422, "orderProducts must be a list")
     total = 0.0
     for entry in chosen:
-        line = lines.get(entry.get("id", 0)) if isinstance(entry, dict) else None
+        line = lines.get(entry["id"]) if isinstance(entry, dict) and isinstance(entry.get("id"), int) else None
         if line is None:
             raise RefusedError(422, "Unknown order product")
-        quantity = int(entry.get("quantity", 1))
+        quantity = entry.get("quantity", 1)
+        if isinstance(quantity, bool) or not isinstance(quantity, int) or quantity < 1:
+            raise RefusedError(422, "quantity must be at least 1")
         if quantity + line["quantityRefunded"] > line["quantityOrdered"]:
             raise RefusedError(422, "More than was ordered")
         total += line["priceExcl"] / line["quantityOrdered"] * quantity
     for entry in chosen:
-        refunded = lines[entry["id"]]["quantityRefunded"] + int(entry.get("quantity", 1))
+        refunded = lines[entry["id"]]["quantityRefunded"] + entry.get("quantity", 1)
         store.update("orders/products", entry["id"], quantityRefunded=refunded)
     if wish.get("creditShipment", "orderProducts" not in wish):
         total += SHIPPING_EXCL

@@ -154,7 +154,7 @@ class Renderer:
             return simple[field.kind]
         if field.kind == "many":
             link = self._link("false", field.target, field.link or field.target)
-            return lambda _value: link
+            return lambda value: "false" if value is False else link
         if field.kind == "one":
             return partial(self._one, field.target)
         if field.kind == "ones":

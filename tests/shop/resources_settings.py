@@ -51,7 +51,7 @@ SETTINGS: tuple[Resource, ...] = (
         "settings",
         required=("name", "urlEndpoint"),
     ),
-    Resource("files", "file", "files", s.FILE, ALL, "content", required=("title",)),
+    Resource("files", "file", "files", s.FILE, ALL, "content"),
     Resource("groups", "group", "groups", s.GROUP, ALL, "customers", required=("title",)),
     Resource(
         "groups/customers",
@@ -90,7 +90,7 @@ SETTINGS: tuple[Resource, ...] = (
         parent="shippingmethods",
     ),
     Resource("shop/metafields", "shopMetafield", "shopMetafields", METAFIELD, ALL, "settings", required=("key",)),
-    Resource("shop/scripts", "shopScript", "shopScript", s.SCRIPT, ALL, "tracking"),
+    Resource("shop/scripts", "shopScript", "shopScripts", s.SCRIPT, ALL, "tracking"),
     Resource("shop/tracking", "shopTracking", "shopTracking", s.TRACKING, ALL, "tracking", required=("content",)),
     Resource("subscriptions", "subscription", "subscriptions", s.SUBSCRIPTION, ALL, "customers", required=("email",)),
     Resource("taxes", "tax", "taxes", s.TAX, ALL, "settings", required=("title", "rate")),

@@ -112,14 +112,17 @@ def _build() -> Routes:
 
 
 ROUTES = _build()
+_LONGEST_ID = 18
 
 
 def find_route(path: str) -> tuple[dict[str, Route] | None, tuple[int, ...]]:
     """Return the verbs of a path (without language and suffix) and the ids in it; None for an unknown path."""
     ids = []
     parts = path.split("/")
+    if "*" in parts:
+        return None, ()
     for i, part in enumerate(parts):
-        if part.isascii() and part.isdigit():
+        if part.isascii() and part.isdigit() and len(part) <= _LONGEST_ID:
             ids.append(int(part))
             parts[i] = "*"
     return ROUTES.get("/".join(parts)), tuple(ids)

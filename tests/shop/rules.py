@@ -1,4 +1,4 @@
-"""What follows from a change: the stock log, a new product's default variant, an order's log, joins that go."""
+"""What follows from a change: the stock log, default variants, pictures, an order's log, joins that go."""
 
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ _JOINS = {
     "types": (("types/attributes", "type"),),
     "attributes": (("types/attributes", "attribute"),),
 }
+_PICTURE = ("createdAt", "updatedAt", "extension", "size", "title", "thumb", "src")
 _ORDER_STATES = ("status", "paymentStatus", "shipmentStatus")
 
 
@@ -27,6 +28,9 @@ def apply(store: "Store", change: Change) -> None:
     """Make the consequences of a change; they are changes themselves."""
     if change.resource == "variants" and change.after is not None:
         _log_stock(store, change)
+        _keep_one_default(store, change)
+    elif change.resource == "products/images":
+        _show_pictures(store, change)
     elif change.resource == "products" and change.action == "created":
         store.add("variants", product=change.id, isDefault=True)
     elif change.resource == "orders" and change.action == "updated":
@@ -45,6 +49,37 @@ def _log_stock(store: "Store", change: Change) -> None:
     if difference:
         product = change.after.get("product", False)
         store.add("variants/movements", stockLevelChange=difference, product=product, variant=change.id)
+
+
+def _keep_one_default(store: "Store", change: Change) -> None:
+    """Let a variant that becomes the default take the place of the product's former one."""
+    after = change.after or {}
+    if not after.get("isDefault") or (change.before or {}).get("isDefault"):
+        return
+    for variant_id in store.where("variants", "product", after.get("product") or 0):
+        other = store.stored("variants", variant_id)
+        if variant_id != change.id and other is not None and other.get("isDefault"):
+            store.update("variants", variant_id, isDefault=False)
+
+
+def _show_pictures(store: "Store", change: Change) -> None:
+    """Give the product its first picture by sortOrder; a picture that goes leaves the product's variants too."""
+    row = change.after or change.before or {}
+    product_id = row.get("parent_id") or 0
+    product = store.stored("products", product_id)
+    if product is None:
+        return
+    ids = store.where("products/images", "parent_id", product_id)
+    pictures = [found for i in ids if (found := store.stored("products/images", i)) is not None]
+    first = min(pictures, key=lambda found: (found.get("sortOrder", 1), found["id"]), default=None)
+    image = False if first is None else {name: first.get(name, "") for name in _PICTURE}
+    if product.get("image", False) != image or bool(product.get("images") is False) != (first is None):
+        store.update("products", product_id, image=image, images=None if pictures else False)
+    if change.after is None:
+        for variant_id in store.where("variants", "product", product_id):
+            shown = (store.stored("variants", variant_id) or {}).get("image")
+            if shown and shown["src"] == row.get("src"):
+                store.update("variants", variant_id, image=False)
 
 
 def _log_order(store: "Store", change: Change) -> None:

@@ -10,6 +10,7 @@ import http.server
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .exchange import Answer, parse_request
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from .shop import Shop
 
 _PIECES = 10
+_LONGEST_LINE = 1024
+_LARGEST_BODY = 100_000_000
 
 
 class ShopServer(http.server.ThreadingHTTPServer):
@@ -96,10 +99,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: ShopServer
 
-    def do_GET(self) -> None:
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """Answer every verb, known or not; the shop decides which it allows."""
+        if name.startswith("do_"):
+            return self._answer
+        raise AttributeError(name)
+
+    def _answer(self) -> None:
         shop = self.server.shop
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length) if length else b""
+        body = self._body()
+        if body is None:
+            self.send_error(400, "The length of the body is wrong")
+            self.close_connection = True
+            return
         headers = {name.lower(): value for name, value in self.headers.items()}
         answer = shop.handle(parse_request(self.command, self.path, headers, body, shop.clock.now()))
         wait = answer.delay_seconds + shop.latency_seconds
@@ -107,7 +119,26 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.server.closing.wait(wait)
         self._send(answer)
 
-    do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = do_GET  # noqa: N815 - the base class's names
+    def _body(self) -> bytes | None:
+        """Return the request's body, sent whole or in chunks; None where its length makes no sense."""
+        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+            return self._chunks()
+        length = _size(self.headers.get("Content-Length") or "0", 10)
+        return None if length is None else self.rfile.read(length)
+
+    def _chunks(self) -> bytes | None:
+        chunks: list[bytes] = []
+        while True:
+            size = _size(self.rfile.readline(_LONGEST_LINE).partition(b";")[0].strip().decode("latin-1"), 16)
+            if size is None:
+                return None
+            if size == 0:
+                break
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline(_LONGEST_LINE)
+        while self.rfile.readline(_LONGEST_LINE).strip():
+            pass  # trailers
+        return b"".join(chunks)
 
     def _send(self, answer: Answer) -> None:
         if answer.drop:
@@ -116,7 +147,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         phrase = http.client.responses.get(answer.status, "")
         lines = [f"HTTP/1.1 {answer.status} {phrase}"]
         if answer.status != 204:
-            lines.append(f"Content-Length: {len(answer.body)}")
+            name = "content-length" if self.server.shop.habits.lower_case_headers else "Content-Length"
+            lines.append(f"{name}: {len(answer.body)}")
+        if answer.headers.get("Connection", answer.headers.get("connection")) == "close":
+            self.close_connection = True
         lines += [f"{name}: {value}" for name, value in answer.headers.items()]
         head = "\r\n".join([*lines, "\r\n"]).encode("latin-1")
         body = b"" if self.command == "HEAD" else answer.body
@@ -139,3 +173,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: `Shop.requests` is the log."""
+
+
+def _size(text: str, base: int) -> int | None:
+    """Return a length of a body in bytes, or None for what is no number or too large."""
+    digits = "0123456789abcdef"[:base]
+    if not text or len(text) > 20 or any(letter not in digits for letter in text.lower()):
+        return None
+    size = int(text, base)
+    return size if size <= _LARGEST_BODY else None

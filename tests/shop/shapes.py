@@ -56,7 +56,7 @@ def ones(**targets: str) -> Shape:
 
 
 def many(**addresses: str) -> Shape:
-    """Links to a list; they are never stored."""
+    """Links to a list; a stored false stands in the place of a link to an empty one."""
     return tuple(Field(name, "many", None, address) for name, address in addresses.items())
 
 

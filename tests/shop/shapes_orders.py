@@ -177,6 +177,7 @@ CHECKOUT = (
     ID
     + times("created_at", "updated_at")
     + plain(order_id=None, step="cart", mode="guest", shipment_method=None, payment_method=None, discount=False)
+    + plain(quote=None)
     + plain(comment=None, newsletter=False, terms=False, notifications=True, memo=None)
 )
 CHECKOUT_PRODUCT: Shape = (

@@ -2,6 +2,8 @@
 
 from .shapes import CREATED, ID, IMAGE, LANGUAGE, STAMPS, countries, many, one, plain, text, times
 
+SHOP_ID = 1  # a number live; the documentation's example has a text
+
 LANGUAGE_RECORD = ID + plain(isActive=True, isDefault=False, code="", locale="", title="")
 COUNTRY = ID + plain(code="", code3="", title="")
 TAX = ID + plain(isDefault=False, rate=0, title="")
@@ -84,7 +86,7 @@ ACCOUNT = (
     + many(metafields="account/metafields")
 )
 SHOP = (
-    plain(id="000001")
+    plain(id=SHOP_ID)
     + CREATED
     + plain(status="test", isB2b=False, isRetail=False, subDomain="", mainDomain="", email="", phone="", fax="")
     + plain(street="", street2="", zipcode="", city="", region="")

@@ -9,7 +9,7 @@ from types import TracebackType
 from . import rules
 from .clock import Clock, http_date
 from .exchange import Answer, ConnectionDropped, RefusedError, Request, error_answer, parse_request
-from .faults import Fault, FaultPlan
+from .faults import TOO_MANY_REQUESTS, Fault, FaultPlan
 from .habits import Habits
 from .handlers import Call
 from .limits import Limits
@@ -186,6 +186,10 @@ class Shop:
             answer.headers.setdefault("Date", http_date(self.clock.now()))
         if fault is not None:
             fault.change_headers(answer)
+        if self.habits.close_connections:
+            answer.headers["Connection"] = "close"
+        if self.habits.lower_case_headers:
+            answer.headers = {name.lower(): value for name, value in answer.headers.items()}
         request.status = answer.status or None
         return answer
 
@@ -198,7 +202,7 @@ class Shop:
         admitted, headers = self.limits.admit()
         if fault is not None and fault.before_handling:
             return _with_headers(fault.instead(request), headers)
-        answer = self._handled(request) if admitted else error_answer(request, 429, "Too many requests.")
+        answer = self._handled(request) if admitted else error_answer(request, 429, TOO_MANY_REQUESTS)
         if fault is not None:
             answer = fault.after(request, answer)
         return _with_headers(answer, headers)

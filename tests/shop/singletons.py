@@ -10,7 +10,8 @@ from .handlers import MAX_WEBHOOKS, NOT_FOUND, Call, envelope
 from .render import Renderer, iso
 from .resource import Resource
 from .shapes import Row, Shape
-from .writes import neutral, unwrap_record, uploaded
+from .uploads import uploaded
+from .writes import neutral, unwrap_record
 
 _SHAPES: dict[str, tuple[str, Shape]] = {
     "account": ("account", s.ACCOUNT),

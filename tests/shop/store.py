@@ -72,6 +72,10 @@ class Store:
         self._series: dict[str, Series] = goods.series() | buyers.series() | orders.series() | quotes.series()
         self._fixed = FixedData(sizes).lists()
 
+    def now(self) -> int:
+        """Return the shop's time in whole epoch seconds."""
+        return int(self._clock.now())
+
     def table(self, resource: str) -> Table:
         """Return the rows of a resource; raises KeyError for a name that is none."""
         known = BY_NAME.get(resource)

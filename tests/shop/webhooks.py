@@ -1,27 +1,31 @@
 """Deliveries of webhooks: a POST to the registered address for every change that a registration is for.
 
-Signed as documented: `X-Signature` is the md5 hex digest of the raw body followed by the secret. Delivered by a
-background thread, once each and in order, to loopback addresses only; anything else is recorded as refused.
+The body is JSON with escaped slashes, or XML, as the registration's `format` says. `X-Signature` is the md5 hex digest
+of the raw body followed by the secret. A background thread delivers each webhook once and in order, to loopback
+addresses only; any other address is recorded as refused.
 """
 
 import contextlib
 import hashlib
 import http.client
+import json
 import queue
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .exchange import dumps
 from .handlers import order_with_embedded
 from .resources import BY_NAME
+from .shapes import Row
+from .shapes_settings import SHOP_ID
 from .store import Change
+from .xml import to_xml
 
 if TYPE_CHECKING:
     from .shop import Shop
 
-SHOP_ID = "000001"
 CLUSTER = "eu1"
 # Group to the name in the header that carries the record's id.
 GROUPS = {
@@ -89,7 +93,7 @@ class WebhookSender:
             if row.get("isActive", True) and row.get("itemGroup") == change.resource:
                 for action in actions:
                     if wanted in {"*", action}:
-                        self._enqueue(row["address"], row.get("language") or self._shop.languages[0], action, change)
+                        self._enqueue(row, action, change)
 
     def settle(self) -> None:
         """Wait until everything queued so far is delivered or has failed."""
@@ -102,16 +106,18 @@ class WebhookSender:
             self._thread.join()
             self._thread = None
 
-    def _enqueue(self, address: str, language: str, action: str, change: Change) -> None:
-        shop = self._shop
-        body = self._body(language, change)
+    def _enqueue(self, registration: Row, action: str, change: Change) -> None:
+        shop, address = self._shop, registration["address"]
+        language = registration.get("language") or shop.languages[0]
+        form = registration.get("format", "json")
+        body = self._body(language, form, change)
         event = f"{change.resource}/{action}"
         headers = {
-            "Content-Type": "application/json",
-            "X-Shop-Id": SHOP_ID,
+            "Content-Type": f"application/{form}",
+            "X-Shop-Id": str(SHOP_ID),
             "X-Cluster-Id": CLUSTER,
             "X-Event": event,
-            "X-Format": "json",
+            "X-Format": form,
             "X-Language": language,
             "X-Request-Id": f"{hashlib.sha256(f'{len(self.deliveries)}{event}'.encode()).hexdigest()[:32]}",
             f"X-{GROUPS[change.resource]}-Id": str(change.id),
@@ -125,14 +131,20 @@ class WebhookSender:
             self._thread.start()
         self._queue.put(delivery)
 
-    def _body(self, language: str, change: Change) -> bytes:
-        """Return what GET one answers; of a deleted record only the id, for its body is not evidenced."""
-        key = BY_NAME[change.resource].item
+    def _body(self, language: str, form: str, change: Change) -> bytes:
+        """Return what GET one answers; of a deleted record nothing, or the id if the habits say so."""
+        key, store = BY_NAME[change.resource].item, self._shop.store
+        if change.after is None and self._shop.habits.deleted_webhook == "empty":
+            return b""
         if change.after is None:
-            return dumps({key: {"id": change.id}}).encode()
-        if change.resource == "orders":
-            return dumps({key: order_with_embedded(self._shop, change.id, language)}).encode()
-        return f'{{"{key}":{self._shop.store.text(change.resource, change.id, language)}}}'.encode()
+            record: Any = {"id": change.id}
+        elif change.resource == "orders":
+            record = order_with_embedded(self._shop, change.id, language)
+        else:
+            record = json.loads(store.text(change.resource, change.id, language) or "null")
+        if form == "xml":
+            return to_xml({key: record}).encode()
+        return dumps({key: record}).replace("/", "\\/").encode()
 
     def _deliver_all(self) -> None:
         while (delivery := self._queue.get()) is not None:

@@ -1,24 +1,21 @@
 """From a request's body to the fields of a row: envelope, types, relations, translations, and what is refused."""
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from .data import CDN
 from .data_products import slug
 from .exchange import RefusedError, Request
 from .places import COUNTRIES, LANGUAGES
 from .resource import Resource
 from .shapes import Field, Row
+from .uploads import INVALID, multipart_fields, uploaded
 
 if TYPE_CHECKING:
     from .store import Store
 
-INVALID = "Invalid data input"
 _OWN = {"id", "createdAt", "updatedAt", "created_at", "updated_at"}
 _WEBHOOK_GROUPS = {
     "contacts",
@@ -38,12 +35,15 @@ _WEBHOOK_ACTIONS = {"created", "updated", "deleted", "paid", "shipped", "answere
 
 
 def body_of(request: Request) -> Any:
-    """Decode a body, JSON or form (`variant[stockLevel]=5`); 400 if it is neither."""
-    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        return _form(request.body)
+    """Decode a body: JSON, a form (`variant[stockLevel]=5`) or multipart; 400 if it is none of them."""
+    kind = request.headers.get("content-type", "")
+    if kind.startswith("multipart/form-data"):
+        return _nested(multipart_fields(kind, request.body).items())
+    if kind.startswith("application/x-www-form-urlencoded"):
+        return _nested(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
     try:
         return json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RefusedError(400, INVALID) from None
 
 
@@ -57,7 +57,10 @@ def unwrap(request: Request, *envelopes: str) -> Any:
 
 
 def unwrap_record(request: Request, *envelopes: str) -> dict[str, Any]:
-    """Return the one record inside the envelope."""
+    """Return the one record inside the envelope; a multipart upload may come without one."""
+    body = body_of(request)
+    if isinstance(body, dict) and isinstance(body.get("attachment"), bytes):
+        return body
     fields = unwrap(request, *envelopes)
     if not isinstance(fields, dict):
         raise RefusedError(400, INVALID)
@@ -81,6 +84,12 @@ def neutral(store: "Store", resource: Resource, fields: dict[str, Any], language
     _require([name for name in resource.required if name in row], row)
     if resource.name in {"products/images", "files"}:
         row |= uploaded(fields, old)
+    if resource.name == "variants" and "image" in fields:
+        row["image"] = _picture(store, fields["image"])
+    if resource.name == "products":
+        row = _with_visibility(row)
+    if resource.name == "suppliers" and "title" in row:
+        _refuse_second_supplier(store, row["title"], old)
     if (
         "title" in resource.defaults
         and "url" in resource.defaults
@@ -95,30 +104,28 @@ def neutral(store: "Store", resource: Resource, fields: dict[str, Any], language
     return row
 
 
-def uploaded(fields: dict[str, Any], old: Row | None) -> Row:
-    """Return the fields of an uploaded picture or file: base64 `attachment` with `filename`, or a `src` address."""
-    name = str(fields.get("filename") or str(fields.get("src") or "").rpartition("/")[2])
-    size = 8016
-    if "attachment" in fields:
-        try:
-            size = len(base64.b64decode(str(fields["attachment"]), validate=True))
-        except (binascii.Error, ValueError):
-            raise RefusedError(422, "attachment is not base64") from None
-    elif not fields.get("src"):
-        if old is None:
-            raise RefusedError(422, "attachment or src is required")
-        return {}
-    title, _, extension = name.rpartition(".")
-    title = str(fields.get("title") or title or "file")
-    number = 9_100_000 + sum(name.encode()) + size
-    stored = f"{CDN}/{number}/"
-    return {
-        "title": title,
-        "extension": extension or "png",
-        "size": size,
-        "thumb": f"{stored}50x50x2/{title}.{extension}",
-        "src": f"{stored}{title}.{extension}",
-    }
+def _picture(store: "Store", image: Any) -> Row | bool:
+    """Return the picture of a variant, which is written inside its record; null and false clear it."""
+    if image in (None, False, ""):
+        return False
+    if not isinstance(image, dict):
+        raise RefusedError(422, "image must be an object with attachment and filename")
+    return {"createdAt": store.now(), "updatedAt": store.now()} | uploaded(image, None)
+
+
+def _with_visibility(row: Row) -> Row:
+    """Return a product's row in which `isVisible` and `visibility` agree; the latter wins."""
+    if "visibility" in row:
+        return row | {"isVisible": row["visibility"] != "hidden"}
+    if "isVisible" in row:
+        return row | {"visibility": "visible" if row["isVisible"] else "hidden"}
+    return row
+
+
+def _refuse_second_supplier(store: "Store", title: str, old: Row | None) -> None:
+    others = (row for row in store.table("suppliers").rows() if old is None or row["id"] != old["id"])
+    if any(row.get("title") == title for row in others):
+        raise RefusedError(400, "Submitted supplier already exists, try update.")
 
 
 def _require(names: Iterable[str], row: Row) -> None:
@@ -168,7 +175,7 @@ def _relation(store: "Store", field: Field, value: Any) -> Any:
         value = value.get("id") if isinstance(value, dict) else None
     if value in (None, False, "", 0):
         return False
-    if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).isdigit():
+    if isinstance(value, bool) or not isinstance(value, int | str) or not re.fullmatch(r"[0-9]{1,18}", str(value)):
         raise RefusedError(422, f"{field.name} must be an id")
     if store.stored(field.target, int(value)) is None:
         raise RefusedError(422, f"Unknown {field.name}: {value}")
@@ -226,13 +233,16 @@ def _like(default: str, value: float) -> str:
 def _check_webhook(row: Row) -> None:
     if "itemGroup" in row and row["itemGroup"] not in _WEBHOOK_GROUPS:
         raise RefusedError(422, f"Unknown itemGroup: {row['itemGroup']}")
+    if row.get("format", "json") not in {"json", "xml"}:
+        raise RefusedError(422, f"Unknown format: {row['format']}")
     if "itemAction" in row and row["itemAction"] not in _WEBHOOK_ACTIONS:
         raise RefusedError(422, f"Unknown itemAction: {row['itemAction']}")
 
 
-def _form(body: bytes) -> dict[str, Any]:
+def _nested(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a form's pairs as an object; `variant[stockLevel]` is the field `stockLevel` of `variant`."""
     found: dict[str, Any] = {}
-    for name, value in parse_qsl(body.decode(errors="replace"), keep_blank_values=True):
+    for name, value in pairs:
         keys = re.findall(r"[^\[\]]+", name)
         if not keys:
             raise RefusedError(400, INVALID)

@@ -66,11 +66,13 @@ def test_the_hour_refuses_when_five_minutes_have_room(clock: Clock) -> None:
     assert (status, headers["X-RateLimit-Remaining"], headers["Retry-After"]) == (429, "2/-1/497", "2600")
 
 
-def test_retry_after_may_be_a_date_or_absent(clock: Clock) -> None:
+def test_retry_after_may_be_a_date_in_either_form_or_absent(clock: Clock) -> None:
     shop = limited(clock, (0, 50, 500))
 
     shop.habits.retry_after = "http-date"
     assert parsedate_to_datetime(shop.answer("GET", COUNT)[1]["Retry-After"]).timestamp() == NOW + 200
+    shop.habits.retry_after = "iso"
+    assert shop.answer("GET", COUNT)[1]["Retry-After"] == "2026-09-21T14:20:00+00:00"
     shop.habits.retry_after = None
     assert "Retry-After" not in shop.answer("GET", COUNT)[1]
 

@@ -38,7 +38,9 @@ def test_a_checkout_becomes_an_order_step_by_step(shop: Shop, ask: Ask) -> None:
     assert status == 201
     _, answer = ask("GET", f"orders/{ordered['order_id']}")
     order = answer["order"]
-    assert (order["email"], order["channel"], order["addressBillingCountry"]["code"]) == (BUYER["email"], "api", "be")
+    assert (order["email"], order["channel"], order["addressBillingCountry"]["code"]) == (BUYER["email"], "", "be")
+    assert (order["remoteIp"], order["userAgent"]) == ("127.0.0.1", "WebshopappApi")
+    assert order["quote"]["resource"]["id"] == checkout["quote"]["id"]
     assert order["paymentId"] == payment[0]["id"]
     (bought,) = order["products"]["resource"]["embedded"]
     assert (bought["variant"]["resource"]["id"], bought["quantityOrdered"]) == (variant["id"], 2)

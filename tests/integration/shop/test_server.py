@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,18 +47,6 @@ def test_one_connection_serves_many_requests(shop: Shop) -> None:
 
     assert connection.sock is socket_before
     assert json.loads(answer) == {"count": 300}
-    connection.close()
-
-
-def test_a_request_costs_little(shop: Shop) -> None:
-    connection = connected(shop)
-    ask(connection, shop, "/nl/orders/count.json")
-    begin = time.perf_counter()
-
-    for _ in range(200):
-        ask(connection, shop, "/nl/orders/count.json")
-
-    assert (time.perf_counter() - begin) / 200 < 0.005  # well under a millisecond on an idle machine
     connection.close()
 
 
@@ -111,6 +98,30 @@ def test_closing_cuts_open_connections_and_ends_all_threads() -> None:
     assert threading.active_count() <= before
     with pytest.raises(RuntimeError, match="not started"):
         _ = shop.url
+    connection.close()
+
+
+def test_header_names_may_be_in_lower_case_and_connections_end_after_each_answer(shop: Shop) -> None:
+    shop.habits.lower_case_headers = shop.habits.close_connections = True
+    connection = connected(shop)
+
+    connection.request("GET", "/nl/orders/count.json", headers={"Authorization": shop.authorization})
+    response = connection.getresponse()
+
+    assert [name for name, _ in response.getheaders() if name != name.lower()] == []
+    assert (response.getheader("connection"), json.loads(response.read())) == ("close", {"count": 300})
+    assert response.will_close
+    connection.close()
+
+
+def test_a_body_may_come_in_chunks(shop: Shop) -> None:
+    connection = connected(shop)
+    headers = {"Authorization": shop.authorization}
+
+    connection.request("POST", "/nl/tags.json", iter([b'{"tag":', b'{"title":"x"}}']), headers, encode_chunked=True)
+
+    response = connection.getresponse()
+    assert (response.status, json.loads(response.read())["tag"]["title"]) == (201, "x")
     connection.close()
 
 
@@ -168,12 +179,10 @@ def test_many_threads_are_served_at_once(shop: Shop) -> None:
 
 
 def test_a_million_orders_open_at_once_and_page_alike() -> None:
-    begin = time.perf_counter()
     shop = Shop(orders=1_000_000, products=100, quota=None, rate_per_second=None)
 
     last = json.loads(shop.answer("GET", "/nl/orders.json?limit=250&page=4000")[2])["orders"]
 
-    assert time.perf_counter() - begin < 2
     assert (len(last), last[-1]["id"]) == (250, 315_967_958)
     assert json.loads(shop.answer("GET", "/nl/orders.json?limit=250&page=4001")[2])["orders"] == []
     assert json.loads(shop.answer("GET", "/nl/orders/count.json")[2]) == {"count": 1_000_000}
@@ -183,14 +192,6 @@ def test_an_order_of_a_list_is_as_large_as_a_real_one(shop: Shop) -> None:
     _, _, body = shop.answer("GET", "/nl/orders.json?limit=250")
 
     assert 3_300 < len(body) / 250 < 4_300
-
-
-def test_an_empty_shop_is_cheap() -> None:
-    begin = time.perf_counter()
-    for seed in range(100):
-        Shop(seed=seed, orders=0, products=0).answer("GET", "/nl/orders.json")
-
-    assert time.perf_counter() - begin < 0.5
 
 
 def command(*arguments: str) -> "subprocess.Popen[str]":

@@ -5,6 +5,7 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
+from xml.etree import ElementTree
 
 import pytest
 
@@ -60,8 +61,8 @@ def shop() -> Iterator[Shop]:
         yield shop
 
 
-def register(shop: Shop, address: str, group: str, action: str = "*", language: str = "nl") -> None:
-    hook = {"itemGroup": group, "itemAction": action, "language": language, "format": "json", "address": address}
+def register(shop: Shop, address: str, group: str, action: str = "*", language: str = "nl", form: str = "json") -> None:
+    hook = {"itemGroup": group, "itemAction": action, "language": language, "format": form, "address": address}
     status, _, _ = shop.answer("POST", "/nl/webhooks.json", body=json.dumps({"webhook": hook}).encode())
     assert status == 201
 
@@ -94,9 +95,46 @@ def test_a_registration_hears_of_its_group_action_and_in_its_language(shop: Shop
     shop.settle_webhooks()
 
     assert [headers["x-event"] for _, headers, _ in receiver.got] == ["products/updated", "products/deleted"]
-    (_, german, update), (_, _, deletion) = receiver.got
+    (_, german, update), (_, headers_of_deletion, deletion) = receiver.got
     assert (german["x-language"], json.loads(update)["product"]["id"]) == ("de", product)
-    assert json.loads(deletion) == {"product": {"id": product}}
+    assert (deletion, headers_of_deletion["x-product-id"]) == (b"", str(product))
+
+
+def test_a_deletion_may_carry_the_id_in_its_body(shop: Shop, receiver: Receiver) -> None:
+    shop.habits.deleted_webhook = "id"
+    register(shop, receiver.address, "products", "deleted")
+    product = shop.store.ids("products")[0]
+
+    shop.store.delete("products", product)
+    shop.settle_webhooks()
+
+    ((_, _, body),) = receiver.got
+    assert json.loads(body) == {"product": {"id": product}}
+
+
+def test_a_registration_for_xml_is_delivered_as_xml(shop: Shop, receiver: Receiver) -> None:
+    register(shop, receiver.address, "orders", form="xml")
+    order = shop.store.ids("orders")[0]
+
+    shop.store.update("orders", order, memo="<b> & \x01\u00e9")
+    shop.settle_webhooks()
+
+    ((_, headers, body),) = receiver.got
+    assert (headers["content-type"], headers["x-format"]) == ("application/xml", "xml")
+    assert headers["x-signature"] == hashlib.md5(body + shop.api_secret.encode()).hexdigest()  # noqa: S324
+    root = ElementTree.fromstring(body)  # noqa: S314 - the shop's own text
+    assert (root.tag, root.findtext("id"), root.findtext("memo")) == ("order", str(order), "<b> & \u00e9")
+    assert root.findtext("products/resource/embedded/item/id")
+
+
+def test_json_is_delivered_with_escaped_slashes(shop: Shop, receiver: Receiver) -> None:
+    register(shop, receiver.address, "customers")
+
+    shop.store.update("customers", shop.store.ids("customers")[0], memo="a/b")
+    shop.settle_webhooks()
+
+    ((_, _, body),) = receiver.got
+    assert b'"memo":"a\\/b"' in body
 
 
 def test_the_same_registration_twice_is_delivered_twice(shop: Shop, receiver: Receiver) -> None:
