@@ -12,12 +12,45 @@ from tests.shop import Shop
 from tests.shop.resources import BY_NAME
 from tests.shop.routes import ROUTES
 
-VERBS = ("GET", "GET", "POST", "POST", "PUT", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "BREW")
+VERBS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "BREW")
 ODD: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 1.5, 1e308, 10**30, "", "x", "0", "7", "-7", "\u00b2", "\ud800", "x" * 3000, "9" * 5000,
-    [], {}, [[]], [None], {"id": []}, {"id": 1}, {"resource": None}, {"resource": {"id": "x"}}, {"attachment": "%%%"},
-    float("nan"),     "2026-01-01 00:00:00", "0000-00-00", "https://x/y.png", "nl", "zz", {"code": []}, {"code": "nl"}, [1, "x", {}],
-)  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1,
+    1.5,
+    1e308,
+    10**30,
+    "",
+    "x",
+    "0",
+    "7",
+    "-7",
+    "\u00b2",
+    "\ud800",
+    "x" * 3000,
+    "9" * 5000,
+    [],
+    {},
+    [[]],
+    [None],
+    {"id": []},
+    {"id": 1},
+    {"resource": None},
+    {"resource": {"id": "x"}},
+    {"attachment": "%%%"},
+    float("nan"),
+    "2026-01-01 00:00:00",
+    "0000-00-00",
+    "https://x/y.png",
+    "nl",
+    "zz",
+    {"code": []},
+    {"code": "nl"},
+    [1, "x", {}],
+)
 SEGMENTS = (
     "*",
     "%2A",
@@ -37,6 +70,17 @@ SEGMENTS = (
     "é",
 )
 QUERY_NAMES = ("page", "limit", "since_id", "fields", "created_at_min", "updated_at_max", "[]", "a[b]")
+CHECKOUT_FIELDS = [
+    "shipment_method",
+    "payment_method",
+    "customer",
+    "email",
+    "billing_address",
+    "terms",
+    "variant_id",
+    "quantity",
+]
+OTHER_FIELDS = ["attachment", "filename", "src", "image", "orderProducts", "creditShipment", "categories", "product"]
 HEADERS = (
     "Content-Type: application/x-www-form-urlencoded",
     "Content-Type: multipart/form-data; boundary=b",
@@ -45,9 +89,21 @@ HEADERS = (
     "X-Forwarded-For: \xff",
 )
 BODIES = (
-    b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 5000, b'{"product":' * 3000, b"a[b]=1&a=2", b"[]=1", b"&&==", b"NaN",
-    b'--b\r\nContent-Disposition: form-data; name="attachment"; filename="x"\r\n\r\nabc\r\n--b--', b"--b--", b"--b",
-)  # fmt: skip
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b"\xff\xfe",
+    b"[" * 5000,
+    b'{"product":' * 3000,
+    b"a[b]=1&a=2",
+    b"[]=1",
+    b"&&==",
+    b"NaN",
+    b'--b\r\nContent-Disposition: form-data; name="attachment"; filename="x"\r\n\r\nabc\r\n--b--',
+    b"--b--",
+    b"--b",
+)
 
 
 @pytest.fixture
@@ -56,19 +112,21 @@ def shop() -> Iterator[Shop]:
         yield shop
 
 
-def some_path(chance: random.Random, shop: Shop) -> str:
-    """Return the path of a route with ids that exist, sometimes broken at one place."""
-    parts = chance.choice(sorted(ROUTES)).split("/")
+def some_request(chance: random.Random, shop: Shop) -> tuple[str, str, str]:
+    """Return verb, route and path: mostly a verb of the route and ids that exist, sometimes broken at one place."""
+    route = chance.choice(sorted(ROUTES))
+    verb = chance.choice(sorted(ROUTES[route])) if chance.random() < 0.8 else chance.choice(VERBS)
+    parts = route.split("/")
     for i, part in enumerate(parts):
         if part == "*":
-            name = "/".join(p for p in parts[:i] if not p.isdigit())
-            known = name in BY_NAME or name.startswith("checkouts")
-            ids = shop.store.ids(name) if known else []
-            parts[i] = str(chance.choice(ids[:3])) if ids and chance.random() < 0.8 else str(chance.randrange(10**9))
+            name = "/".join(p for p in route.split("/")[:i] if p != "*")
+            parent = int(parts[i - 2]) if name.count("/") and parts[i - 2].isdigit() else None
+            ids = shop.store.ids(name, parent) if name in BY_NAME or name.startswith("checkouts") else []
+            parts[i] = str(chance.choice(ids[:3])) if ids and chance.random() < 0.9 else str(chance.randrange(10**9))
     if chance.random() < 0.2:
         parts[chance.randrange(len(parts))] = chance.choice(SEGMENTS)
-    ending = chance.choice((".json",) * 8 + ("", ".xml", ".json.json"))
-    return f"/{chance.choice(('nl', 'nl', 'nl', 'en', 'xx', ''))}/{'/'.join(parts)}{ending}"
+    ending = chance.choice((".json",) * 20 + ("", ".xml", ".json.json"))
+    return verb, route, f"/{chance.choice(('nl',) * 20 + ('en', 'xx', ''))}/{'/'.join(parts)}{ending}"
 
 
 def some_query(chance: random.Random) -> str:
@@ -78,21 +136,22 @@ def some_query(chance: random.Random) -> str:
     return chance.choice(("", "?", "?")) + "&".join(pairs)
 
 
-def some_body(chance: random.Random, path: str) -> bytes:
+def some_body(chance: random.Random, shop: Shop, route: str) -> bytes:
+    """Return a body that fits the route's resource, with odd values for some of its fields."""
     if chance.random() < 0.2:
         return chance.choice(BODIES)
-    fitting = [r for r in BY_NAME.values() if path.split("/")[2].removesuffix(".json") == r.name.split("/")[0]]
-    resource = chance.choice(fitting or list(BY_NAME.values()))
+    name = "/".join(part for part in route.split("/") if part != "*")
+    resource = BY_NAME.get(name) or BY_NAME.get(name.rpartition("/")[0]) or chance.choice(list(BY_NAME.values()))
+    lines = shop.store.ids("orders/products")
+    values = (*ODD, *(shop.store.ids(each)[0] for each in ("products", "variants", "categories", "customers")))
+    entry = {"id": chance.choice((*lines, *ODD)), "quantity": chance.choice(values), "value": chance.choice(values)}
     names = [field.name for field in resource.shape]
-    fields: Any = {name: chance.choice(ODD) for name in chance.sample(names, chance.randrange(min(len(names), 6) + 1))}
-    if "checkouts" in path:
-        names = ["shipment_method", "payment_method", "customer", "billing_address", "terms", "variant_id", "quantity"]
-        fields = {name: chance.choice(ODD) for name in chance.sample(names, 3)}
+    names += CHECKOUT_FIELDS if name.startswith("checkouts") else OTHER_FIELDS
+    fields: Any = {each: chance.choice((*values, [entry])) for each in chance.sample(names, min(len(names), 4))}
+    if name.startswith("checkouts"):
         return json.dumps(fields).encode()
-    extra = ("attachment", "filename", "src", "image", "orderProducts", "categories", "id", "attribute", "expiresIn")
-    fields |= {name: chance.choice(ODD) for name in chance.sample(extra, 2)}
-    keys = (resource.item, resource.items, "credit", "customerToken", "variant", "productAttributes", "image")
-    return json.dumps({chance.choice(keys): chance.choice((fields, fields, fields, [fields], [fields, 1]))}).encode()
+    keys = (resource.item,) * 4 + (resource.items, "credit", "customerToken", "variant", "productAttributes", "image")
+    return json.dumps({chance.choice(keys): chance.choice((fields, fields, fields, [fields], [entry]))}).encode()
 
 
 def exchange(shop: Shop, verb: str, target: str, header: str, body: bytes, length: str | None) -> bytes:
@@ -120,9 +179,9 @@ def attack(shop: Shop, seed: int, requests: int) -> None:
     for number in range(requests):
         shop.habits.places_in_bulk = chance.choice(("all or none", "until refused", "each"))
         shop.habits.unknown_parameters = chance.choice(("ignore", "refuse"))
-        verb, path = chance.choice(VERBS), some_path(chance, shop)
+        verb, route, path = some_request(chance, shop)
         target = (path + some_query(chance)).replace(" ", "%20")
-        body = some_body(chance, path)
+        body = some_body(chance, shop, route)
         length = chance.choice((None,) * 20 + ("x", "-1", "9" * 23, "7"))
         body = body if length is None else b""  # what a server does not read resets the connection
         received = exchange(shop, verb, target, chance.choice(HEADERS), body, length)
