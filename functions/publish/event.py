@@ -66,7 +66,7 @@ def publish_request(event: object) -> PublishRequest:
     endpoint = request.endpoint
     writes = [name for name in endpoint.operation_names if name not in _READS]
     if request.action not in writes:
-        advice = endpoint.instead.get(request.action, "")
+        advice = endpoint.alternatives.get(request.action, "")
         if request.action in _READS:
             advice = "publish only writes; read with subscribe."
         raise UnsupportedOperation(request.entity, request.action, writes or ["nothing to publish"], advice)

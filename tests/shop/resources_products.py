@@ -16,7 +16,7 @@ PRODUCTS: tuple[Resource, ...] = (
         p.CATEGORY,
         ALL,
         "products",
-        filters=same("parent", "isVisible"),
+        filters=same("parent", "isVisible", "title"),
         required=("title",),
     ),
     Resource(

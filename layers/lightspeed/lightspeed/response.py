@@ -126,7 +126,7 @@ def _usual(body: bytes, endpoint: Endpoint) -> list[msgspec.Raw] | None:
 
 def _unusual(members: Mapping[str, bytes | msgspec.Raw], endpoint: Endpoint) -> Sequence[bytes | msgspec.Raw]:
     lists = {key for key, text in members.items() if _first(text) == b"["}
-    known = (endpoint.items, endpoint.item, *endpoint.also)
+    known = (endpoint.items, endpoint.item, *endpoint.alternative_keys)
     key = next((key for key in known if key is not None and key in members), None)
     if key is None and len(lists) == 1:
         key = next(iter(lists))
@@ -152,7 +152,7 @@ def _cut_rows(body: bytes, endpoint: Endpoint, error: Exception) -> list[bytes]:
         members = {part.name: part.value for part in _object_parts(body)}
         if "error" in members:
             _raise_error(members["error"])
-        known = (endpoint.items, endpoint.item, *endpoint.also)
+        known = (endpoint.items, endpoint.item, *endpoint.alternative_keys)
         for key in (*known, *members):
             if key in members and _first(members[key]) == b"[":
                 return _rows(members[key])
@@ -233,7 +233,7 @@ def record(body: bytes, endpoint: Endpoint, answer: str | None, *, several: bool
             _members(text)
         return one_line(text)
     members = _members(text)
-    for key in (answer, *endpoint.also, endpoint.items):
+    for key in (answer, *endpoint.alternative_keys, endpoint.items):
         if key is not None and key in members:
             return one_line(bytes(members[key])) if several else _only(bytes(members[key]), key)
     objects = [member for member in members.values() if _first(member) == b"{"]
@@ -255,7 +255,7 @@ def record_rows(body: bytes, endpoint: Endpoint, answer: str | None) -> Rows:
     try:
         text = record(body, endpoint, answer)
     except (EnvelopeError, UnreadableBody):
-        reject = _cut_record(body.strip(), (answer, *endpoint.also))
+        reject = _cut_record(body.strip(), (answer, *endpoint.alternative_keys))
         if reject is None:
             raise
         return Rows([], [reject])

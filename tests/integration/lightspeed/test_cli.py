@@ -311,7 +311,10 @@ def test_the_five_minute_window_is_waited_out_but_no_longer_one(run: Run, shop: 
     shop.limits.quota = (300, 1, 12000)
     run("count", "orders")
     message = problem(run("list", "orders", "--all"), 1)
-    assert message == "GET /nl/orders/count.json: 429 Too many requests.; try again in 3300 s"
+    assert (
+        message
+        == "GET /nl/orders/count.json: 429 Too many requests in this time period. Try again later; try again in 3300 s"
+    )
 
 
 def test_count(run: Run) -> None:

@@ -114,7 +114,10 @@ def test_an_incomplete_environment_says_what_is_missing(run: Run, monkeypatch: p
         (Fault.answers(422, "Two\nlines\x1b[31m"), "GET /nl/products/7.json: 422 Two lines [31m"),
         (Fault.html(501), "GET /nl/products/7.json: 501 501 Maintenance Maintenance"),
         (Fault.html(200), "expected JSON, got: 200 Maintenance Maintenance"),
-        (Fault.answers(429, headers={"Retry-After": "60"}), "429 Too many requests; try again in 60 s"),
+        (
+            Fault.answers(429, headers={"Retry-After": "60"}),
+            "429 Too many requests in this time period. Try again later; try again in 60 s",
+        ),
     ],
     ids=["404", "422", "page 501", "page 200", "429"],
 )

@@ -83,7 +83,7 @@ def test_a_row_describes_itself_as_plain_data() -> None:
     assert described["entity"] == "quotes"
     assert described["collection"] is True
     assert described["incremental"] == "updated_at_min"
-    assert described["instead"] == {"delete": "The shop's API deletes no quotes."}
+    assert described["alternatives"] == {"delete": "The shop's API deletes no quotes."}
     assert isinstance(described["operations"], dict)
     assert described["operations"]["convert"] == {
         "method": "POST",

@@ -10,8 +10,8 @@ def describe(endpoint: Endpoint) -> dict[str, object]:
 
     Returns:
         `entity`, `collection`, `operations` (by name: `method`, `path`, `path_parameters`, `payload`), `filters` (type
-        by name), `incremental` (the filter that it goes by, or `None`), `instead` (advice by missing operation),
-        `confidence` and `source`.
+        by name), `filter_confidence` (by name), `incremental` (the filter that it uses, or `None`), `alternatives`
+        (advice by missing operation), `keys` (envelope keys and how well they are known), `confidence` and `source`.
     """
     operations = {}
     for name in endpoint.operation_names:
@@ -27,8 +27,15 @@ def describe(endpoint: Endpoint) -> dict[str, object]:
         "collection": endpoint.collection,
         "operations": operations,
         "filters": {known.name: known.type for known in endpoint.filters},
+        "filter_confidence": {known.name: known.confidence for known in endpoint.filters},
         "incremental": endpoint.incremental,
-        "instead": dict(endpoint.instead),
+        "alternatives": dict(endpoint.alternatives),
+        "keys": {
+            "item": endpoint.item,
+            "item_confidence": endpoint.item_confidence,
+            "list": endpoint.items,
+            "list_confidence": endpoint.items_confidence,
+        },
         "confidence": endpoint.confidence,
         "source": list(endpoint.source),
     }

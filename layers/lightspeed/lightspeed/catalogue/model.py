@@ -1,6 +1,6 @@
 """What a catalogue row is, and the behaviour that every row shares.
 
-The rows themselves are in `catalogue`; nothing here knows a particular entity.
+The rows themselves are in `entities`; nothing here knows a particular entity.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from lightspeed.errors import UnsupportedOperation
 
 Verb = Literal["GET", "POST", "PUT", "DELETE"]
 Confidence = Literal["high", "medium", "low", "inferred", "conflicting", "unknown"]
-"""How well a fact is known: `high` live-tested or several independent clients; `medium` the vendor's client and one
-other; `low` one path only; `inferred` by rule, nobody seen using it; `conflicting` sources disagree."""
+"""How well a fact is known.
+
+`high`: a live-tested client or several independent ones. `medium`: the vendor's client and one other source. `low`: one
+source. `inferred`: by rule, no client uses it. `conflicting`: sources disagree. `unknown`: no source says it."""
 FilterType = Literal["id", "integer", "text", "boolean", "time", "names"]
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -107,18 +109,20 @@ class Endpoint:
         collection: Whether it has many records with ids; else one record without.
         operations: Names of the standard operations that it has.
         item: Envelope key of one record; `None` where bodies are bare or the key is not known.
+        item_confidence: How well the item key is known; `unknown` without one.
         items: Envelope key of a list. Irregular, hence stored and never derived.
-        also: Other spellings of the item key that some source gives.
+        items_confidence: How well the list key is known; `unknown` without one.
+        alternative_keys: Other spellings of the item key that some source gives.
         bare: Whether bodies carry no envelope at all (the checkout family).
         write_keys: Envelope keys of a payload where they differ from `item`, by operation.
         filters: Query parameters that a list takes.
         incremental: The filter that follows changes (`updated_at_min`) or additions (`created_at_min`), or `None`.
-        incremental_confidence: How well that is known; `unknown` with `None` means that nobody looked.
+        incremental_confidence: How well that is known; `unknown` with `None` means that no source says it.
         actions: Operations of their own name.
-        instead: By a missing operation, what to do instead.
+        alternatives: By a missing operation, what to do instead.
         translated: Whether a record may read differently by language; false only where no field of the example
             payloads is the shop's own text (inferred from those, so where in doubt it is true).
-        transient_404: Whether a 404 on one record may pass (observed on orders, hence tried again).
+        transient_404: Whether a 404 on one record may be temporary (seen on orders), so that it is tried again.
         confidence: Of the row as a whole.
         source: Where the row was read, one address or short name each.
     """
@@ -128,15 +132,17 @@ class Endpoint:
     collection: bool = True
     operations: tuple[str, ...]
     item: str | None
+    item_confidence: Confidence = "unknown"
     items: str | None = None
-    also: tuple[str, ...] = ()
+    items_confidence: Confidence = "unknown"
+    alternative_keys: tuple[str, ...] = ()
     bare: bool = False
     write_keys: Mapping[str, str] = field(default_factory=dict)
     filters: tuple[Filter, ...] = ()
     incremental: Literal["updated_at_min", "created_at_min"] | None = None
     incremental_confidence: Confidence = "unknown"
     actions: tuple[Action, ...] = ()
-    instead: Mapping[str, str] = field(default_factory=dict)
+    alternatives: Mapping[str, str] = field(default_factory=dict)
     translated: bool = True
     transient_404: bool = False
     confidence: Confidence
@@ -180,4 +186,4 @@ class Endpoint:
         for action in self.actions:
             if action.name == name:
                 return Operation(name, action.verb, action.path, action.write, action.answer, action.payload)
-        raise UnsupportedOperation(self.name, name, self.operation_names, self.instead.get(name, ""))
+        raise UnsupportedOperation(self.name, name, self.operation_names, self.alternatives.get(name, ""))

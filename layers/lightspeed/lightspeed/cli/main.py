@@ -110,7 +110,9 @@ def _fail(status: int, message: str) -> int:
 
 
 def _reason(error: Exception) -> str:
-    return f"{error}; try again in {error.retry_after_seconds:.0f} s" if isinstance(error, RateLimited) else str(error)
+    if isinstance(error, RateLimited):
+        return f"{str(error).removesuffix('.')}; try again in {error.retry_after_seconds:.0f} s"
+    return str(error)
 
 
 def _entities(arguments: argparse.Namespace) -> None:
@@ -164,7 +166,7 @@ def _entity_text(endpoint: Endpoint) -> str:
         operation = endpoint.operation(name)
         payload = "" if operation.payload == "none" else f"  payload {operation.payload}"
         lines.append(f"  {name:9} {operation.verb:6} {operation.path}{payload}")
-    lines += [f"  no {name}: {advice}" for name, advice in endpoint.instead.items()]
+    lines += [f"  no {name}: {advice}" for name, advice in endpoint.alternatives.items()]
     filters = ", ".join(f"{known.name} ({known.type})" for known in endpoint.filters)
     lines += [f"  filters: {filters or 'none known'}", f"  incremental: {endpoint.incremental or 'no'}"]
     return "\n".join(lines) + "\n"
