@@ -139,5 +139,6 @@ def test_a_used_up_quota_is_not_called_a_mistake(client: Client, shop: Shop) -> 
     shop.faults.next(Fault.answers(429, headers={"Retry-After": "90"}))
 
     assert refused(client, RateLimited) == (
-        "the shop's quota is used up; try again in 90 s (GET /nl/account/permissions.json: 429 Too many requests in this time period. Try again later.)"
+        "the shop's quota is used up; try again in 90 s "
+        "(GET /nl/account/permissions.json: 429 Too many requests in this time period. Try again later.)"
     )
