@@ -67,7 +67,7 @@ class Landed:
 
     def manifest(self, run_id: str) -> dict[str, Any]:
         """The manifest of a run; its parts are as it says."""
-        (key,) = [key for key in self.keys("raw/") if key.endswith(f"/run={run_id}/_manifest.json")]
+        (key,) = [key for key in self.keys("manifests/") if key.endswith(f"/{run_id}.json")]
         manifest: dict[str, Any] = json.loads(self.read(key))
         for part in manifest["parts"]:
             stored = self.read(part["key"])

@@ -28,10 +28,14 @@ QUOTE_ID = 1016615295
 STOCK_FILE = "publish/in/stock.jsonl.gz"
 STOCK_RESULTS = "publish/out/stock.jsonl.gz"
 ORDERS_BY_STATUS = """
+WITH parts AS (SELECT run_id, unnest(parts).key AS key FROM read_json('{folder}/manifests/*/entity=orders/**/*.json')),
+stored AS (SELECT * FROM read_json('{folder}/raw/*/entity=orders/**/*.jsonl.gz', filename = true)),
+latest AS (
+  SELECT stored.* FROM stored JOIN parts ON ends_with(filename, key)
+  QUALIFY row_number() OVER (PARTITION BY id ORDER BY updatedAt DESC, run_id DESC) = 1)
 SELECT status, count(*) AS orders, round(sum(priceIncl), 2) AS turnover,
        min(createdAt)::DATE AS earliest, max(createdAt)::DATE AS latest
-FROM read_json('{folder}/raw/*/entity=orders/**/*.jsonl.gz', format = 'newline_delimited', hive_partitioning = true)
-GROUP BY status ORDER BY orders DESC, status
+FROM latest GROUP BY status ORDER BY orders DESC, status
 """
 
 
@@ -311,10 +315,10 @@ def _requests_left(shop: Shop) -> int:
 def _look_at_what_was_landed(terminal: Terminal, stack: Stack, folder: Path) -> None:
     with terminal.step(f"Look into the bucket {stack.outputs['Bucket']}: what was landed, and what runs remember"):
         objects = landed.download(stack, folder)
-        shown = ("raw/", "state/connection=")
+        shown = ("raw/", "manifests/", "deleted/", "rejected/", "state/connection=")
         terminal.block(landed.tree({key: size for key, size in objects.items() if key.startswith(shown)}))
     with terminal.step("Read the first order that was landed, the shop's own text, and query all of them with DuckDB"):
-        first = min(key for key in objects if "entity=orders" in key and key.endswith(".gz"))
+        first = min(key for key in objects if key.startswith("raw/") and "entity=orders" in key)
         with gzip.open(folder / first, "rt", encoding="utf-8") as part:
             terminal.line(f"    {next(part).strip()[:300]}…")
         terminal.line()

@@ -110,7 +110,7 @@ class Reconciliation(Run[ReconcileState]):
         self._lock.check(self._clock.time())
 
     def _claim(self) -> None:
-        if self._lock.decision() is not None or (self._request.cursor and self._lock.is_others()):
+        if self._request.cursor and self._lock.is_others():
             raise PreconditionFailed(self._request.bookmark_name)
         self._lock.take(self._clock.time(), self._until())
         self._holds = True
@@ -248,16 +248,16 @@ class Reconciliation(Run[ReconcileState]):
             body["reason"] = self._reason
         return Decision(body, {self._place.manifest: self._manifest()})
 
-    def _decide(self, decision: Decision) -> None:
-        self._lock.commit(self._until(), decision)
+    def _decide(self, note: dict[str, Any]) -> None:
+        self._lock.commit(self._until(), note)
 
-    def _own_decision(self) -> Decision | None:
-        return self._lock.decision()
+    def _recover(self) -> None:
+        self._lock.recover()
 
     def _is_overtaken(self) -> bool:
         return self._lock.is_others()
 
-    def _settle(self, decision: Decision) -> None:  # noqa: ARG002 - of every mode
+    def _settle(self) -> None:
         """Bring the index up to date with what this run noticed, and leave the lock to others."""
         if self._compared is not None or self._parts:
             log = ManifestLog(self._bucket, "", self._index, self._has_time)

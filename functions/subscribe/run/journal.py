@@ -7,9 +7,10 @@ So of several copies one goes on, and the others answer with what that one wrote
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from connector.errors import RequestError
+from connector.errors import AwsUnavailable, RequestError
 from subscribe.run.result import Decision, Result
 from subscribe.storage.bucket import NONE_YET, Bucket, PreconditionFailed
 from subscribe.storage.keys import run_key
@@ -57,9 +58,8 @@ class Journal:
         """Return the result of the run if it is decided. A copy that was killed in its last steps is finished here."""
         note = self.load()
         if note.get("status") == "finishing" and (note["manifests"] or self._exists(note["manifest"])):
-            self._bucket.put_manifests(note["manifests"])
-            note = {**note, "status": "complete", "manifests": {}}
-            self._complete(note)
+            finish(self._bucket, note)
+            note = self.load()
         return result_of(note) if note.get("status") == "complete" else None
 
     def pause(self, body: dict[str, Any], **facts: Any) -> None:
@@ -67,45 +67,59 @@ class Journal:
 
         Args:
             body: The result.
-            **facts: What the next invocation needs besides the state: `started`, `transformers`, `noted_at`.
+            **facts: What the next invocation needs besides the state, such as `started` and `transformers`.
 
         Raises:
             PreconditionFailed: Another copy of the run has gone on.
         """
-        self._write({**body, "manifests": {}, "single": False, **facts})
+        self.decide(self.note_of(Decision(body, {}), status="partial", **facts))
 
-    def decide(self, decision: Decision, **facts: Any) -> None:
-        """Note how the run ends; from then on it is decided, and manifests follow.
+    def decide(self, note: dict[str, Any]) -> None:
+        """Write a note over the one that was read last.
 
         Raises:
             PreconditionFailed: Another copy of the run has gone on.
         """
-        self._write(self._note(decision, "finishing", decision.manifests, facts))
+        self._etag = self._bucket.put_json(run_key(self._run_id), note, if_match=self._etag)
 
-    def complete(self, decision: Decision, **facts: Any) -> None:
-        """Note that a decided run has its manifests, whatever the note says now."""
-        self._complete(self._note(decision, "complete", {}, facts))
-
-    def _note(
-        self, decision: Decision, status: str, manifests: dict[str, Any], facts: dict[str, Any]
-    ) -> dict[str, Any]:
-        return {**decision.body, "status": status, "manifests": manifests, "single": decision.single, **facts}
-
-    def _complete(self, note: dict[str, Any]) -> None:
-        for _ in range(_ATTEMPTS):
-            try:
-                return self._write(note)
-            except PreconditionFailed:
-                if self.load().get("status") == "complete":
-                    return None
-        raise PreconditionFailed(run_key(self._run_id))
-
-    def _write(self, note: dict[str, Any]) -> None:
-        body = {**note, "fingerprint": self._fingerprint}
-        self._etag = self._bucket.put_json(run_key(self._run_id), body, if_match=self._etag)
+    def note_of(self, decision: Decision, status: str = "finishing", **facts: Any) -> dict[str, Any]:
+        """Return the note of a run that ends so."""
+        return {
+            **decision.body,
+            "status": status,
+            "manifests": decision.manifests,
+            "single": decision.single,
+            "fingerprint": self._fingerprint,
+            **facts,
+        }
 
     def _exists(self, manifest: str | None) -> bool:
         return manifest is not None and self._bucket.read(manifest) is not None
+
+
+def finish(bucket: Bucket, note: Mapping[str, Any]) -> None:
+    """Write the manifests of a decided run, and then its note, whatever the note says by now.
+
+    Any run may do this for any other one. It changes nothing that is there already.
+
+    Args:
+        bucket: The bundle's bucket.
+        note: The run's note, as it was decided.
+    """
+    bucket.put_manifests(note["manifests"])
+    key, complete = run_key(note["run_id"]), {**note, "status": "complete", "manifests": {}}
+    for _ in range(_ATTEMPTS):
+        found = bucket.read_json(key)
+        if found is not None and found[0]["status"] == "complete":
+            return
+        try:
+            bucket.put_json(
+                key, {**note, "status": "complete", "manifests": {}}, if_match=found[1] if found else NONE_YET
+            )
+        except PreconditionFailed:
+            continue
+        return
+    raise AwsUnavailable(f"the note of run {note['run_id']} changes all the time; send the same event again")
 
 
 def result_of(note: dict[str, Any]) -> Result:

@@ -14,7 +14,7 @@ import msgspec
 from connector.errors import RunInProgress
 from connector.timestamps import iso_text
 from lightspeed.request import parse_time
-from subscribe.run.result import Decision
+from subscribe.run.journal import finish
 from subscribe.storage.bucket import NONE_YET, Bucket, PreconditionFailed
 from subscribe.storage.keys import lock_key
 
@@ -25,15 +25,13 @@ class _Held(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         until: ISO-8601 UTC.
         manifest: Of the run that an earlier version of the connector is about to end.
-        manifests: Of a decided run, by key.
-        body: Its result.
+        note: The note of the run, with its manifests, once it is decided.
     """
 
     run_id: str
     until: str
     manifest: str | None = None
-    manifests: Mapping[str, Any] = {}
-    body: Mapping[str, Any] = {}
+    note: Mapping[str, Any] = {}
 
 
 class RunLock:
@@ -59,39 +57,35 @@ class RunLock:
         held = self._load()
         if held is None or held.run_id == self._run_id or parse_time(held.until).timestamp() <= now:
             return
-        if not held.body and (held.manifest is None or self._bucket.read(held.manifest) is None):
+        if not held.note and (held.manifest is None or self._bucket.read(held.manifest) is None):
             raise RunInProgress(self._subscription, held.run_id, held.until)
 
     def take(self, now: float, until: float) -> None:
-        """Take the lock until a time in epoch seconds. What a decided run left to write is written first.
+        """Take the lock until a time in epoch seconds.
 
         Raises:
             RunInProgress: Another run has it.
         """
         self.check(now)
-        held = self._load()
-        if held is not None and held.run_id != self._run_id:
-            self._bucket.put_manifests(held.manifests)
         try:
             self.hold(until)
         except PreconditionFailed:
             self.check(now)
             self.hold(until)
 
+    def recover(self) -> None:
+        """Finish the run that was decided but perhaps not finished, if there is one."""
+        held = self._load()
+        if held is not None and held.note:
+            finish(self._bucket, held.note)
+
     def hold(self, until: float) -> None:
         """Keep the lock until another time."""
         self._write(_Held(self._run_id, iso_text(until)))
 
-    def commit(self, until: float, decision: Decision) -> None:
+    def commit(self, until: float, note: Mapping[str, Any]) -> None:
         """Decide the run that has the lock."""
-        self._write(_Held(self._run_id, iso_text(until), None, decision.manifests, decision.body))
-
-    def decision(self) -> Decision | None:
-        """Return how this run was decided, if the lock still says so."""
-        held = self._load()
-        if held is None or held.run_id != self._run_id or not held.body:
-            return None
-        return Decision(dict(held.body), dict(held.manifests))
+        self._write(_Held(self._run_id, iso_text(until), note=note))
 
     def is_others(self) -> bool:
         """Whether another run has taken the lock since."""

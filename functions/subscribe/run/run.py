@@ -23,7 +23,7 @@ from lightspeed.errors import MAY_PASS
 from subscribe.event import SubscribeRequest
 from subscribe.run.budget import PATIENCE_SECONDS, Bounds, Suspend
 from subscribe.run.cursor import State, StateStore, pointer_of
-from subscribe.run.journal import Journal, result_of
+from subscribe.run.journal import Journal, finish, result_of
 from subscribe.run.result import Decision, Result
 from subscribe.storage.bucket import Bucket, PreconditionFailed
 
@@ -111,20 +111,21 @@ class Run(ABC, Generic[State]):
         request = self._request
         if request.cursor and request.run_id not in (None, self._run_id):
             raise RequestError([f"cursor belongs to run {self._run_id}, not {request.run_id}"])
+        given = self._states.load(request.cursor) if request.cursor else None
+        self._recover()
         finished = self._journal.finished()
         if finished is not None:
             return finished
         note = self._journal.note
-        resumed = self._furthest(request.cursor, note.get("cursor")) if request.cursor else None
+        resumed = self._furthest(given, note.get("cursor")) if request.cursor else None
         if resumed is not None:
             self._state = resumed
         self._prepare(note, resumed=resumed is not None)
         return None
 
-    def _furthest(self, cursor: str, noted: str | None) -> State | None:
+    def _furthest(self, given: State | None, noted: str | None) -> State | None:
         """Return the state to go on from: the cursor's, or the noted one if its answer was lost on the way."""
-        given = self._states.load(cursor)
-        latest = self._states.load(noted) if noted is not None and noted != cursor else None
+        latest = self._states.load(noted) if noted is not None and noted != self._request.cursor else None
         if given is None or latest is None:
             return given or latest
         return latest if latest.requests > given.requests else given
@@ -142,8 +143,11 @@ class Run(ABC, Generic[State]):
                 raise
             return self._pause(PATIENCE_SECONDS)
         decision = self._decision()
-        self._decide(decision)
-        return self._finish(decision)
+        note = self._journal.note_of(decision, **self._facts())
+        self._decide(note)
+        finish(self._bucket, note)
+        self._settle()
+        return Result(decision.body, decision.single)
 
     def _pause(self, resume_after_seconds: float) -> Result:
         self._keep()
@@ -154,17 +158,9 @@ class Run(ABC, Generic[State]):
         self._hold(self._now() + timedelta(seconds=resume_after_seconds) + LEASE)
         return Result(body)
 
-    def _finish(self, decision: Decision) -> Result:
-        self._bucket.put_manifests(decision.manifests)
-        self._journal.complete(decision, **self._facts())
-        self._settle(decision)
-        return Result(decision.body, decision.single)
-
     def _lost(self) -> Result:
         """Answer for a copy that was not the fastest."""
-        decision = self._own_decision()
-        if decision is not None:
-            return self._finish(decision)
+        self._recover()
         finished = self._journal.finished()
         if finished is not None:
             return finished
@@ -172,7 +168,7 @@ class Run(ABC, Generic[State]):
         if self._is_overtaken():
             body = {**self._body("complete", manifest=None), "objects": [], "superseded": True, "verified": False}
             body["reason"] = "another run of the subscription was faster, so this run does not count"
-            self._journal.complete(Decision(body, {}), **self._facts())
+            finish(self._bucket, self._journal.note_of(Decision(body, {}), **self._facts()))
             return Result(body)
         if note.get("status") == "partial":
             return result_of(note)
@@ -241,12 +237,12 @@ class Run(ABC, Generic[State]):
         """Return how the run ends."""
 
     @abstractmethod
-    def _decide(self, decision: Decision) -> None:
-        """Decide the run by one conditional write."""
+    def _decide(self, note: dict[str, Any]) -> None:
+        """Decide the run by one conditional write, which holds its note."""
 
     @abstractmethod
-    def _own_decision(self) -> Decision | None:
-        """Return how another copy of this run decided it, if its writes may be missing."""
+    def _recover(self) -> None:
+        """Finish the run of the subscription that was killed after it was decided, if there is one."""
 
     @abstractmethod
     def _is_overtaken(self) -> bool:
@@ -257,7 +253,7 @@ class Run(ABC, Generic[State]):
         """Say that the run goes on later."""
 
     @abstractmethod
-    def _settle(self, decision: Decision) -> None:
+    def _settle(self) -> None:
         """Move what the mode moves last."""
 
     @abstractmethod

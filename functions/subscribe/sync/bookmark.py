@@ -11,6 +11,7 @@ One object per subscription holds the bookmark, the lease of a paused run, and a
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ import msgspec
 from connector.errors import ConnectorError
 from lightspeed.request import parse_time
 from subscribe.run.cursor import Checkpoints
-from subscribe.run.result import Decision
+from subscribe.run.journal import finish
 from subscribe.storage.bucket import Bucket, PreconditionFailed
 from subscribe.storage.keys import subscription_key
 
@@ -62,19 +63,14 @@ class Pending(msgspec.Struct, frozen=True):
     """A decided run whose remaining writes may be missing.
 
     Attributes:
-        manifests: By key.
         bookmark: Where the bookmark moves.
-        body: The result; empty where an earlier version of the connector decided the run.
+        note: The run's note, with its manifests; empty where an earlier version of the connector decided the run.
+        manifests: By key, where an earlier version decided the run.
     """
 
-    manifests: Mapping[str, Any]
     bookmark: Bookmark
-    body: Mapping[str, Any] = {}
-
-    @property
-    def decision(self) -> Decision | None:
-        """How the run ends, or `None` where only its manifests are known."""
-        return Decision(dict(self.body), dict(self.manifests)) if self.body else None
+    note: Mapping[str, Any] = {}
+    manifests: Mapping[str, Any] = {}
 
 
 class Found(NamedTuple):
@@ -149,19 +145,26 @@ class Bookmarks:
         return self._write(_Stored(bookmark, running=lease), etag)
 
     def commit(self, before: Bookmark, pending: Pending, etag: str) -> None:
-        """Decide a run: note its manifests, its result and where the bookmark moves."""
+        """Decide a run: note how it ends and where the bookmark moves."""
         self._write(_Stored(before, pending=pending), etag)
 
-    def finish(self, pending: Pending) -> Bookmark:
-        """Move the bookmark of a run that has its manifests, unless that is done already; return where it is now."""
+    def recover(self) -> Found:
+        """Finish the run that was decided but perhaps not finished, if there is one; return what is known then."""
         found = self.load()
-        while found.pending is not None and found.pending.bookmark == pending.bookmark:
-            try:
+        while found.pending is not None:
+            if found.pending.note:
+                finish(self._bucket, found.pending.note)
+            self._bucket.put_manifests(found.pending.manifests)
+            self.move(found.pending)
+            found = self.load()
+        return found
+
+    def move(self, pending: Pending) -> None:
+        """Move the bookmark of a finished run, unless that is done already."""
+        found = self.load()
+        if found.pending is not None and found.pending.bookmark == pending.bookmark:
+            with contextlib.suppress(PreconditionFailed):  # another copy has just moved it
                 self._write(_Stored(pending.bookmark), found.etag)
-                return pending.bookmark
-            except PreconditionFailed:
-                found = self.load()
-        return found.bookmark
 
     def _write(self, stored: _Stored, etag: str) -> str:
         return self._bucket.put_json(self._key, msgspec.to_builtins(stored), if_match=etag)

@@ -72,8 +72,6 @@ class SyncRun(Run[SyncState]):
 
     def _prepare(self, note: dict[str, Any], *, resumed: bool) -> None:
         request, state = self._request, self._state
-        if self._incremental:
-            self._found = self._loaded()
         bookmark = self._found.bookmark
         if not resumed:
             self._begin_window(note.get("started"))
@@ -93,14 +91,9 @@ class SyncRun(Run[SyncState]):
         for read in self._reads:
             check_parameters(self._client, request, read)
 
-    def _loaded(self) -> Found:
-        """Load the bookmark. A run of the subscription that was killed after it was decided is finished first."""
-        found = self._bookmarks.load()
-        while found.pending is not None:
-            self._bucket.put_manifests(found.pending.manifests)
-            self._bookmarks.finish(found.pending)
-            found = self._bookmarks.load()
-        return found
+    def _recover(self) -> None:
+        if self._incremental:
+            self._found = self._bookmarks.recover()
 
     def _begin_window(self, started: str | None) -> None:
         now = shop_time(self._client, self._clock)
@@ -145,10 +138,7 @@ class SyncRun(Run[SyncState]):
         return found.lease is None and found.bookmark.is_same(state.bookmark_until, state.bookmark_run)
 
     def _is_overtaken(self) -> bool:
-        if not self._incremental:
-            return False
-        found = self._loaded()
-        return not self._is_own(found) and not self._is_unchanged(found)
+        return self._incremental and not self._is_own(self._found) and not self._is_unchanged(self._found)
 
     def _position(self) -> object:
         return self._state.records
@@ -187,7 +177,7 @@ class SyncRun(Run[SyncState]):
         keys = {language: self._writer.place(language).manifest for language in languages}
         manifests = {keys[language]: self._manifest(language) for language in reversed(languages)}
         if self._incremental and languages:
-            self._moved = Pending(manifests, self._next_bookmark())
+            self._moved = Pending(self._next_bookmark())
         body = self._body("complete", manifest=keys[languages[0]] if languages else None)
         body |= {"verified": not self._state.doubt}
         if self._state.doubt:
@@ -205,25 +195,16 @@ class SyncRun(Run[SyncState]):
             return self._bookmarks.moved_to(before.until, state.run_id, recent)
         return self._bookmarks.moved_to(state.window_end, state.run_id, state.recent)
 
-    def _decide(self, decision: Decision) -> None:
+    def _decide(self, note: dict[str, Any]) -> None:
         if self._moved is None:
-            self._journal.decide(decision, **self._facts())
+            self._journal.decide(note)
             return
-        self._moved = msgspec.structs.replace(self._moved, body=decision.body)
+        self._moved = msgspec.structs.replace(self._moved, note=note)
         self._bookmarks.commit(self._found.bookmark, self._moved, self._found.etag)
 
-    def _own_decision(self) -> Decision | None:
-        if not self._incremental:
-            return None
-        pending = self._bookmarks.load().pending
-        if pending is None or pending.bookmark.run_id != self._state.run_id:
-            return None
-        self._moved = pending
-        return pending.decision
-
-    def _settle(self, decision: Decision) -> None:  # noqa: ARG002 - of every mode
+    def _settle(self) -> None:
         if self._moved is not None:
-            self._bookmarks.finish(self._moved)
+            self._bookmarks.move(self._moved)
 
     def _manifest(self, language: str) -> dict[str, Any]:
         state, parts = self._state, self._writer.parts("raw", language)

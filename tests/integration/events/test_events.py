@@ -53,7 +53,7 @@ def lines_of_changed_orders(bundle: Bundle, result: Json) -> None:
 
 def two_languages(bundle: Bundle, result: Json) -> None:
     assert result["records"] == 2 * bundle.shop.store.count("brands")
-    assert {key.split("/")[3] for key in result["objects"]} == {"language=nl", "language=en"}
+    assert {key.split("/")[3] for key in result["objects"]} == {"lang=nl", "lang=en"}
 
 
 def visible_products(bundle: Bundle, result: Json) -> None:

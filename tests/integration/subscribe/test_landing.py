@@ -1,6 +1,7 @@
 """What lies in the bucket after a run, and what its result says."""
 
 import gzip
+import hashlib
 import json
 
 import pytest
@@ -8,25 +9,29 @@ import pytest
 from tests.integration.subscribe.bundle import MONDAY_SIX, Bundle, quote_event
 from tests.shop import Shop
 
-PREFIX = "raw/connection=default/entity=orders/language=nl/date=2026-11-23/run=run-1/"
+DAY = "connection=default/entity=orders/lang=nl/date=2026-11-23"
 
 
 def test_a_list_is_landed_in_parts_with_a_manifest(bundle: Bundle) -> None:
     result = bundle.run({"entity": "orders"})
 
+    (part,) = bundle.stored("raw/")
+    sha256 = hashlib.sha256(bundle.body(part)).hexdigest()
+    assert part == f"raw/{DAY}/run=run-1/part-00000-{sha256[:16]}.jsonl.gz"
     assert result == {
         "run_id": "run-1",
         "connection": "default",
         "entity": "orders",
         "status": "complete",
         "records": 30,
-        "objects": [f"{PREFIX}part-00000.jsonl.gz"],
-        "manifest": f"{PREFIX}_manifest.json",
+        "objects": [part],
+        "manifest": f"manifests/{DAY}/run-1.json",
         "requests": 2,
         "bookmark": None,
     }
     assert sorted(bundle.ids(result)) == sorted(bundle.shop.store.ids("orders"))
-    assert bundle.stored("raw/") == [f"{PREFIX}_manifest.json", f"{PREFIX}part-00000.jsonl.gz"]
+    assert bundle.stored("manifests/") == [result["manifest"]]
+    assert b"\n" not in bundle.body(result["manifest"])
 
 
 def test_the_manifest_tells_request_window_parts_and_counts(bundle: Bundle) -> None:
@@ -43,6 +48,8 @@ def test_the_manifest_tells_request_window_parts_and_counts(bundle: Bundle) -> N
         "started": "2026-11-23T06:00:00Z",
         "window": {"by": "created_at", "start": None, "end": "2026-11-23T05:59:55Z"},
         "records": 30,
+        "deleted": [],
+        "rejected": [],
         "count": {"before": 30, "after": 30},
         "verified": True,
         "reason": None,

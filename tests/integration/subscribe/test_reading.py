@@ -14,7 +14,7 @@ def test_another_language_than_the_connections(bundle: Bundle) -> None:
     result = bundle.run(quote_event(language="en"))
 
     assert bundle.sent == ["GET /en/quotes/1016615295.json"]
-    assert "/language=en/" in result["manifest"]
+    assert "/lang=en/" in result["manifest"]
 
 
 def test_several_languages_have_a_manifest_each(bundle: Bundle) -> None:
@@ -22,8 +22,8 @@ def test_several_languages_have_a_manifest_each(bundle: Bundle) -> None:
 
     brands = len(bundle.shop.store.ids("brands"))
     assert result["records"] == 2 * brands
-    assert "/language=nl/" in result["manifest"]
-    found = [bundle.json(key) for key in bundle.stored("raw/") if key.endswith("_manifest.json")]
+    assert "/lang=nl/" in result["manifest"]
+    found = [bundle.json(key) for key in bundle.stored("manifests/")]
     assert [(manifest["language"], manifest["records"]) for manifest in found] == [("en", brands), ("nl", brands)]
 
 
@@ -31,7 +31,7 @@ def test_a_language_that_the_shop_lacks_leaves_no_manifest(bundle: Bundle) -> No
     with pytest.raises(UnknownLanguage):
         bundle.run({"entity": "brands", "languages": ["nl", "fr"]})
 
-    assert not [key for key in bundle.stored() if key.endswith("_manifest.json")]
+    assert not bundle.stored("manifests/")
 
 
 def test_an_input_transformer_may_ask_for_several_reads_in_order(bundle: Bundle) -> None:
@@ -65,7 +65,7 @@ def test_a_failing_entity_transformer_leaves_no_manifest(bundle: Bundle) -> None
     with pytest.raises(TransformError):
         bundle.run({"entity": "orders", "entity_transformer": "$error('broken')"})
 
-    assert not [key for key in bundle.stored() if key.endswith("_manifest.json")]
+    assert not bundle.stored("manifests/")
 
 
 def stopped(bundle: Bundle, result: dict[str, Any]) -> bool:

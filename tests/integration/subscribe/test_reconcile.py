@@ -37,23 +37,26 @@ def test_deletes_are_noticed_once_over_a_chain_of_runs(bundle: Bundle) -> None:
     assert bundle.ids(bundle.invoke(RECONCILE, "third")) == []
 
 
-def test_a_tombstone_lies_in_the_prefix_of_its_run_and_its_manifest_names_it(bundle: Bundle) -> None:
+def test_a_tombstone_is_stored_apart_from_records_and_its_manifest_names_it(bundle: Bundle) -> None:
     bundle.invoke({"entity": "products"}, "full")
     bundle.clock.shop.advance(HOUR)
     (gone,) = delete(bundle, 3)
 
     result = bundle.invoke(RECONCILE, "run")
 
-    prefix = "raw/connection=default/entity=products/language=nl/date=2026-11-23/run=run/"
-    assert result["objects"] == [f"{prefix}deleted-00000.jsonl.gz"]
-    assert result["manifest"] == f"{prefix}_manifest.json"
-    assert bundle.stored(prefix) == [f"{prefix}_manifest.json", *result["objects"]]
+    day = "connection=default/entity=products/lang=nl/date=2026-11-23"
+    assert result["manifest"] == f"manifests/{day}/run.json"
+    assert bundle.stored("deleted/") == result["objects"]
+    assert bundle.stored(f"raw/{day}/run=run/") == []
     assert bundle.records(result) == [
         {"id": gone, "last_seen": "2026-11-23T06:00:00Z", "noticed_at": "2026-11-23T07:00:00Z"}
     ]
     manifest = bundle.manifest(result)
     assert (manifest["records"], manifest["verified"]) == (1, True)
     assert manifest["request"] == RECONCILE
+    part = manifest["parts"][0]
+    assert part["key"] == f"deleted/{day}/run=run/part-00000-{part['sha256'][:16]}.jsonl.gz"
+    assert manifest["parts"] == manifest["rejected"] == []
     assert bundle.stored("state/connection=default/") == [
         "state/connection=default/products.ids.jsonl.gz",
         "state/connection=default/products.ids.turn",

@@ -1,4 +1,4 @@
-"""The cursor: what goes in comes out, and nothing else is taken."""
+"""A cursor names a kept state; nothing else is taken for one."""
 
 import base64
 import json
@@ -8,46 +8,53 @@ import pytest
 
 from connector.errors import RequestError
 from lightspeed.listing.checkpoint import ListCheckpoint
-from subscribe.run import cursor
-from subscribe.run.cursor import RunState
-from subscribe.storage.bucket import Part
+from subscribe.run.cursor import MOST_BYTES, Checkpoints, StateStore, pointer_of
+from subscribe.storage.bucket import Bucket
+from subscribe.storage.parts import Part
+from subscribe.sync.state import SyncState
+from tests.property.bucket import MemoryBucket
 
-STATE = RunState(
-    "run-1",
-    "2026-11-23T06:00:00Z",
-    window_end="2026-11-23T05:59:55Z",
-    etag='"0af"',
-    position=1,
-    progress=ListCheckpoint(
-        rows_left=250, count_before=600, count_after=600, read=350, tail=[1, 2, "a"], marks=[(0, 0), (250, 3)]
-    ),
-    parts={"nl": [Part(350, 1000, "ab" * 32)]},
-    records=350,
-    requests=4,
-    recent={"7": "2026-11-23T05:59:50+00:00"},
-)
+NO_CURSOR = "cursor is not one that a partial result gave"
+
+
+def state(run_id: str = "run-1", ids: int = 3) -> SyncState:
+    return SyncState(
+        run_id,
+        "2026-11-23T06:00:00Z",
+        requests=4,
+        window_end="2026-11-23T05:59:55Z",
+        position=1,
+        progress=ListCheckpoint(
+            rows_left=250, count_before=600, count_after=600, read=350, check=ListCheckpoint(rows_left=3)
+        ),
+        parts={"nl": [Part(350, 1000, f"{number:064x}") for number in range(200)]},
+        records=350,
+        recent={str(identity): "2026-11-23T05:59:50+00:00" for identity in range(ids)},
+    )
+
+
+@pytest.fixture
+def bucket() -> Bucket:
+    return Bucket(MemoryBucket(), "bucket")
+
+
+def store(bucket: Bucket, fingerprint: str = "f" * 16) -> StateStore[SyncState]:
+    return StateStore(bucket, SyncState, fingerprint)
 
 
 def packed(value: object) -> str:
     return base64.urlsafe_b64encode(zlib.compress(json.dumps(value).encode())).decode()
 
 
-def test_a_state_survives_the_way() -> None:
-    assert cursor.decode(cursor.encode(STATE, "f" * 16), "f" * 16) == STATE
+def test_a_state_survives_the_way(bucket: Bucket) -> None:
+    assert store(bucket).load(store(bucket).save("run-1", state())) == state()
 
 
-def test_a_second_pass_survives_the_way() -> None:
-    state = RunState("run-1", "2026-11-23T06:00:00Z", progress=ListCheckpoint(check=ListCheckpoint(rows_left=3)))
+def test_a_cursor_stays_short_however_much_a_run_remembers(bucket: Bucket) -> None:
+    cursor = store(bucket).save("r" * 80, state("r" * 80, ids=50_000))
 
-    assert cursor.decode(cursor.encode(state, "f"), "f") == state
-
-
-def test_a_cursor_fits_into_the_input_of_a_state_machine() -> None:
-    ids: list[int | str] = [10**12 + 7 * number for number in range(4000)]
-    parts = {"nl": [Part(30_000, 10**7, f"{number:064x}") for number in range(200)]}
-    state = RunState("run-1", "2026-11-23T06:00:00Z", progress=ListCheckpoint(tail=ids), parts=parts)
-
-    assert len(cursor.encode(state, "f")) < 128 * 1024
+    assert len(cursor) < 128
+    assert store(bucket).load(cursor) == state("r" * 80, ids=50_000)
 
 
 @pytest.mark.parametrize(
@@ -55,39 +62,62 @@ def test_a_cursor_fits_into_the_input_of_a_state_machine() -> None:
     [
         "",
         "x",
-        "not a cursor",
         "aGVsbG8=",
         "é",
         packed([]),
         packed({"a": 1}),
-        packed([cursor.VERSION, "f"]),
-        packed([cursor.VERSION, "f", [1]]),
+        packed([2, "f", ["../../other"]]),
+        packed([2, "f", {"run_id": 1}]),
+        "3..0123456789abcdef0123456789abcdef",
+        "3.run-1.0123456789abcdef",
+        "3.../../x.0123456789abcdef0123456789abcdef",
+        "3." + "r" * 81 + ".0123456789abcdef0123456789abcdef",
+        "4.run-1.0123456789abcdef0123456789abcdef",
+        "A" * 1_000_000,
     ],
 )
-def test_garbage_is_refused(text: str) -> None:
-    with pytest.raises(RequestError, match="cursor is not one that a partial result gave"):
-        cursor.decode(text, "f")
+def test_garbage_is_refused(bucket: Bucket, text: str) -> None:
+    with pytest.raises(RequestError, match=NO_CURSOR):
+        store(bucket).load(text)
 
 
-def test_a_cut_cursor_is_refused() -> None:
-    with pytest.raises(RequestError, match="cursor is not one"):
-        cursor.decode(cursor.encode(STATE, "f")[:-9], "f")
+def test_a_cursor_that_unpacks_to_a_huge_text_is_refused() -> None:
+    bomb = zlib.compressobj(9)
+    body = b"".join([bomb.compress(bytes(1 << 20)) for _ in range(MOST_BYTES // (1 << 20) + 1)]) + bomb.flush()
+
+    with pytest.raises(RequestError, match=NO_CURSOR):
+        pointer_of(base64.urlsafe_b64encode(body).decode())
 
 
-def test_a_cursor_of_another_version_is_refused_with_both() -> None:
-    whole = zlib.decompress(base64.urlsafe_b64decode(cursor.encode(STATE, "f")))
-    value = json.loads(whole)
-    value[0] = cursor.VERSION + 1
-
-    with pytest.raises(RequestError, match=rf"cursor has version {cursor.VERSION + 1}, this is version"):
-        cursor.decode(packed(value), "f")
+def test_a_state_that_is_gone_is_said(bucket: Bucket) -> None:
+    with pytest.raises(RequestError, match="names a state that is gone"):
+        store(bucket).load("3.run-1.0123456789abcdef0123456789abcdef")
 
 
-def test_a_cursor_of_another_version_may_have_another_form() -> None:
-    with pytest.raises(RequestError, match="cursor has version 0, this is version"):
-        cursor.decode(packed([0, "f", {"another": "form"}]), "f")
+def test_an_object_that_is_not_what_its_name_says_is_not_believed(bucket: Bucket) -> None:
+    cursor = store(bucket).save("run-1", state())
+    name = cursor.rpartition(".")[2]
+    bucket.put(f"state/passes/run-1/{name}.jsonl.gz", zlib.compress(b"[3,[]]"))
+
+    with pytest.raises(RequestError, match="names a state that is gone"):
+        store(bucket).load(cursor)
 
 
-def test_a_cursor_of_another_request_is_refused() -> None:
-    with pytest.raises(RequestError, match="cursor belongs to another request; pass it back in the same event"):
-        cursor.decode(cursor.encode(STATE, "f"), "g")
+def test_another_object_of_the_run_is_no_state(bucket: Bucket) -> None:
+    name = Checkpoints(bucket, "run-1").keep(b"something else")
+
+    with pytest.raises(RequestError, match=NO_CURSOR):
+        store(bucket).load(f"3.run-1.{name}")
+
+
+def test_a_cursor_of_another_request_is_refused(bucket: Bucket) -> None:
+    cursor = store(bucket).save("run-1", state())
+
+    with pytest.raises(RequestError, match="cursor belongs to another request"):
+        store(bucket, "g").load(cursor)
+
+
+@pytest.mark.parametrize("old", [[2, "f", ["run-1", "2026-11-23T06:00:00Z"]], [2, "reconcile", "f", ["run-1", ""]]])
+def test_a_cursor_of_version_2_starts_its_run_again(bucket: Bucket, old: list[object]) -> None:
+    assert pointer_of(packed(old)) == ("run-1", "")
+    assert store(bucket).load(packed(old)) is None

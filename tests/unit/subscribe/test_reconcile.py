@@ -37,7 +37,7 @@ def test_a_deleted_record_is_noticed_once(world: World) -> None:
 
     assert world.gone(noticed) == [7, 8]
     assert noticed["records"] == 2
-    assert noticed["objects"][0].endswith(f"/run={noticed['run_id']}/deleted-00000.jsonl.gz")
+    assert noticed["objects"][0].startswith("deleted/connection=default/entity=reviews/lang=nl/date=2026-11-23/run=")
     assert world.gone(world.run("reconcile")) == []
     assert world.bucket.broken == []
 
@@ -299,7 +299,7 @@ def test_only_runs_that_are_new_are_read(world: World) -> None:
     world.bucket.get_object = watched  # type: ignore[method-assign]
     world.run("reconcile")
 
-    assert [key for key in read if key.endswith("part-00000.jsonl.gz")] == new["objects"]
+    assert [key for key in read if key.startswith("raw/")] == new["objects"]
 
 
 def test_every_language_of_a_run_counts_and_the_list_is_read_in_the_first() -> None:
@@ -312,7 +312,7 @@ def test_every_language_of_a_run_counts_and_the_list_is_read_in_the_first() -> N
     result = world.run("reconcile", languages=["en", "nl"])
 
     assert world.gone(result) == [7]
-    assert "/language=en/" in result["manifest"]
+    assert "/lang=en/" in result["manifest"]
     assert {request.path.split("/")[1] for request in world.shop.requests} == {"en"}
 
 
