@@ -113,9 +113,7 @@ def finish(bucket: Bucket, note: Mapping[str, Any]) -> None:
         if found is not None and found[0]["status"] == "complete":
             return
         try:
-            bucket.put_json(
-                key, {**note, "status": "complete", "manifests": {}}, if_match=found[1] if found else NONE_YET
-            )
+            bucket.put_json(key, complete, if_match=found[1] if found else NONE_YET)
         except PreconditionFailed:
             continue
         return
