@@ -113,3 +113,29 @@ def test_a_connection_is_checked_against_the_shop(stack: Stack) -> None:
 
 def test_a_connection_that_does_not_exist_is_not_found(stack: Stack) -> None:
     assert stack.http("GET", "/connections/nobody").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/docs", "text/html; charset=utf-8"),
+        ("/docs/start.js", "text/javascript; charset=utf-8"),
+        ("/docs/swagger-ui.css", "text/css; charset=utf-8"),
+        ("/openapi.json", "application/json"),
+    ],
+)
+def test_the_page_that_shows_the_api_needs_no_token(stack: Stack, path: str, kind: str) -> None:
+    answer = stack.http("GET", path, token="")
+
+    assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_a_run_is_in_the_list_of_runs(stack: Stack) -> None:
+    result = stack.http("POST", "/subscribe", {"entity": "shop"})
+    assert result.status_code == 200, result.text
+
+    newest = stack.http("GET", "/runs?entity=shop&limit=1").json()["runs"][0]
+
+    assert (newest["run_id"], newest["status"], newest["verified"]) == (result.json()["run_id"], "complete", True)
+    assert stack.http("GET", f"/runs/{newest['run_id']}").json()["manifest"] in newest["manifests"]
