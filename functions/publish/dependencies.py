@@ -40,7 +40,7 @@ class Dependencies:
         """The records of idempotency keys."""
         from publish.idempotency import Records  # noqa: PLC0415 - dear at a cold start, and only needed with a key
 
-        return Records.open(self.settings.idempotency_table, self.aws.client("dynamodb"))
+        return Records.open(self.settings.idempotency_table, self.aws.client("dynamodb"), self.clock)
 
 
 @functools.cache

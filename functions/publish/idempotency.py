@@ -1,26 +1,26 @@
 """Send what carries an idempotency key once, however often it is asked for, and however its sender was stopped.
 
-The records are Powertools' own, in its DynamoDB layer. One thing differs: Powertools lets an in-progress record that
-has expired be written over unseen, and would then send again. Here it is taken over knowingly. Such a record says that
-an invocation was killed somewhere between its claim and its result, so that the shop may have acted; what can be sent
-twice is sent, what has a natural key (`match`) is looked up, and anything else is answered `unknown`.
+The records have the form of Powertools' idempotency, in its DynamoDB layer. One rule differs. Powertools executes again
+if a record in progress has expired (aws-powertools/powertools-lambda-python #8049). Such a record means that an
+invocation was killed between its claim and its result, so the shop may have acted. Here the record is taken over: what
+can be repeated is sent again, what has a natural key (`match`) is looked up, and anything else is answered `unknown`.
+
+A claim carries a token. If the answer to a claim is lost and the claim is repeated, the token shows that the record in
+the table is the own one.
 """
 
 from __future__ import annotations
 
 import json
-import time
+import re
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig
-from aws_lambda_powertools.utilities.idempotency.exceptions import (
-    IdempotencyItemAlreadyExistsError,
-    IdempotencyValidationError,
-)
-from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import STATUS_CONSTANTS, DataRecord
-from botocore.exceptions import BotoCoreError, ClientError
+from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import STATUS_CONSTANTS
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
 from connector.errors import ConnectorError, IdempotencyConflict
 from connector.observability import logger
@@ -28,6 +28,7 @@ from lightspeed import LightspeedError
 from publish.result import Outcome, Result
 
 if TYPE_CHECKING:
+    from lightspeed import Clock
     from publish.event import PublishRequest
     from publish.write import WriteOperation
 
@@ -35,17 +36,22 @@ KEPT_SECONDS = 15 * 24 * 3600
 """How long a key is remembered: a day longer than a message can lie in a queue."""
 
 MARGIN_SECONDS = 60
-"""How long after its invocation's deadline a claim still stands: the shop may be busy with its last request."""
+"""How long a claim is valid after its invocation's deadline: the shop may be busy with its last request."""
 
 LONGEST_INVOCATION_SECONDS = 900
 _MOST_BYTES = 300_000
+_CLAIM_ATTEMPTS = 3
+_TOKEN = "token"  # noqa: S105 - the name of an attribute
+_IN_PROGRESS = STATUS_CONSTANTS["INPROGRESS"]
+_NAME = re.compile(r"#\w+")
+_CONDITION_FAILED = "ConditionalCheckFailedException"
 
 
 class InProgress(IdempotencyConflict):
     """The first call with this key may still be running.
 
     Attributes:
-        retry_after_seconds: Until it surely is not.
+        retry_after_seconds: How long the claim of that call is valid, at least 1.
     """
 
     def __init__(self, key: str, retry_after_seconds: float) -> None:
@@ -59,11 +65,57 @@ class Claim:
 
     Attributes:
         data: Key and content, as the layer takes them.
+        token: Identifies the claim in the table.
         stopped_since: If an earlier holder was stopped, epoch seconds before which it had not begun.
     """
 
     data: dict[str, Any]
+    token: str = ""
     stopped_since: float | None = None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A record of the table, which is a claim or a result.
+
+    Attributes:
+        item: The attributes in DynamoDB's form.
+    """
+
+    item: dict[str, Any]
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether it is a claim."""
+        return self._text("status") == _IN_PROGRESS
+
+    @property
+    def claimed_until(self) -> float:
+        """Epoch seconds until which the claim is valid."""
+        return float(self.item.get("in_progress_expiration", {}).get("N", 0)) / 1000
+
+    @property
+    def expires_at(self) -> float:
+        """Epoch seconds."""
+        return float(self.item.get("expiration", {}).get("N", 0))
+
+    @property
+    def token(self) -> str:
+        """The token of the claim; empty for a record of an earlier version."""
+        return self._text(_TOKEN)
+
+    @property
+    def content_hash(self) -> str:
+        """Hash of the event's content."""
+        return self._text("validation")
+
+    @property
+    def data(self) -> str:
+        """The result as JSON text."""
+        return self._text("data")
+
+    def _text(self, name: str) -> str:
+        return str(self.item.get(name, {}).get("S", ""))
 
 
 @dataclass(frozen=True)
@@ -71,13 +123,14 @@ class Kept:
     """What was answered to the first call with a key.
 
     Attributes:
+        data: Key and content.
         record: As stored.
         result: The answer.
         age_seconds: How long ago it was stored.
     """
 
     data: dict[str, Any]
-    record: DataRecord
+    record: Stored
     result: Result
     age_seconds: float
 
@@ -89,14 +142,14 @@ class Idempotency:
         """Prepare; nothing is read.
 
         Args:
-            layer: Where the records lie.
+            layer: The records; they know the time.
             remaining_seconds: How long the invocation may still run.
         """
         self._layer = layer
         self._remaining_seconds = remaining_seconds
 
     def send(self, publication: WriteOperation, key: str) -> Result:
-        """Send a publication, or return the result of the call that used the key first.
+        """Send an operation, or return the result of the call that used the key first.
 
         Raises:
             IdempotencyConflict: The key was used with other content, or its first call is still running.
@@ -109,7 +162,7 @@ class Idempotency:
         return self.finish(begun, lambda: publication.send(stopped_since=begun.stopped_since))
 
     def begin(self, publication: WriteOperation, key: str) -> Claim | Result:
-        """Claim a key, or return the result of the call that used it first, settled if that can be done.
+        """Claim a key, or return the result of the call that used it first; `unknown` is resolved if possible.
 
         Raises:
             IdempotencyConflict: The key was used with other content, or its first call is still running.
@@ -137,26 +190,24 @@ class Idempotency:
 
         Raises:
             IdempotencyConflict: The key was used with other content, or its first call is still running.
+            ClientError: DynamoDB refuses the claim; the key is free, as far as it can be reached.
+            BotoCoreError: The same.
         """
         data = {"key": f"{request.connection} {key}", "content": request.content()}
-        try:
-            self._layer.save_inprogress(data, self._milliseconds())
-        except IdempotencyValidationError as error:
+        claim = Claim(data, secrets.token_hex(16))
+        before = self._repeated(claim, lambda: self._layer.claim(data, claim.token, self._seconds()))
+        if before is None:
+            return claim
+        if before.content_hash != self._layer.content_hash(data):
             message = f"idempotency key {key!r:.100} was used before with other content; nothing was sent"
-            raise IdempotencyConflict(message) from error
-        except IdempotencyItemAlreadyExistsError as error:
-            before = error.old_data_record
-            if before is None:
-                raise InProgress(key, MARGIN_SECONDS) from error
-        else:
-            return Claim(data)
-        if before.status == STATUS_CONSTANTS["INPROGRESS"]:
-            expiry = float(before.in_progress_expiry_timestamp or 0) / 1000
-            if expiry >= time.time():
-                raise InProgress(key, expiry - time.time())
-            return self._take_over(key, data, before, expiry - MARGIN_SECONDS - LONGEST_INVOCATION_SECONDS)
-        age = time.time() - (float(before.expiry_timestamp or 0) - KEPT_SECONDS)
-        return Kept(data, before, before.response_json_as_dict() or {}, age)
+            raise IdempotencyConflict(message)
+        now = self._layer.clock.time()
+        if before.in_progress:
+            until = before.claimed_until
+            if until >= now:
+                raise InProgress(key, until - now)
+            return self._take_over(key, data, before, until - MARGIN_SECONDS - LONGEST_INVOCATION_SECONDS)
+        return Kept(data, before, json.loads(before.data or "{}"), now - (before.expires_at - KEPT_SECONDS))
 
     def keep(self, claim: Claim, result: Result) -> None:
         """Store the result. The shop has acted: if it cannot be stored, the caller still gets it."""
@@ -176,7 +227,7 @@ class Idempotency:
     def release(self, claim: Claim) -> None:
         """Free a key whose content surely did not reach the shop."""
         try:
-            self._layer.delete_record(claim.data, LightspeedError("nothing was sent"))
+            self._layer.free(claim.data, claim.token)
         except (ClientError, BotoCoreError) as error:
             logger().error(
                 "an idempotency key could not be freed", extra={"key": claim.data["key"], "error": str(error)}
@@ -188,36 +239,51 @@ class Idempotency:
             return kept.result
         if kept.age_seconds > MARGIN_SECONDS:  # the shop is done with the lost request: whether it acted can be seen
             key = str(kept.data["key"])
-            since = time.time() - kept.age_seconds - LONGEST_INVOCATION_SECONDS
+            since = self._layer.clock.time() - kept.age_seconds - LONGEST_INVOCATION_SECONDS
             return self._take_over(key, kept.data, kept.record, since)
         result = publication.settle(kept.result)
         if result["status"] != "unknown":
             self.keep(Claim(kept.data), result)
         return result
 
-    def _take_over(self, key: str, data: dict[str, Any], before: DataRecord, since: float) -> Claim:
-        try:
-            self._layer.take_over(data, before, self._milliseconds())
-        except IdempotencyItemAlreadyExistsError as error:
-            raise InProgress(key, self._remaining_seconds() + MARGIN_SECONDS) from error
-        return Claim(data, stopped_since=since)
+    def _take_over(self, key: str, data: dict[str, Any], before: Stored, since: float) -> Claim:
+        claim = Claim(data, secrets.token_hex(16), since)
+        rival = self._repeated(claim, lambda: self._layer.take_over(data, claim.token, self._seconds(), before))
+        if rival is not None:
+            raise InProgress(key, self._seconds())
+        return claim
 
-    def _milliseconds(self) -> int:
-        return int((max(0.0, self._remaining_seconds()) + MARGIN_SECONDS) * 1000)
+    def _repeated(self, claim: Claim, put: Callable[[], Stored | None]) -> Stored | None:
+        """Put a claim, again if its answer is lost; return the record that is there instead, if it is another's."""
+        for left in range(_CLAIM_ATTEMPTS - 1, -1, -1):
+            try:
+                found = put()
+            except (ClientError, BotoCoreError) as error:
+                if left and _may_have_written(error):
+                    continue
+                if claim.stopped_since is None and _may_have_written(error):
+                    self.release(claim)
+                raise
+            break
+        return None if found is not None and found.token == claim.token else found
+
+    def _seconds(self) -> float:
+        return max(0.0, self._remaining_seconds()) + MARGIN_SECONDS
 
 
 class Records(DynamoDBPersistenceLayer):
-    """Powertools' records; one that is in progress is never written over unless that is meant."""
+    """Powertools' records; one that is in progress is never replaced unless that is meant."""
 
-    _over: DataRecord | None = None
+    clock: Clock
 
     @classmethod
-    def open(cls, table: str, client: Any) -> Records:
+    def open(cls, table: str, client: Any, clock: Clock) -> Records:
         """Return the records of a table; once per client, which Powertools registers itself with.
 
         Args:
             table: Of Powertools' form: partition key `id`, time to live `expiration`.
             client: Of DynamoDB.
+            clock: The time.
         """
         layer = cls(table, boto3_client=client)
         config = IdempotencyConfig(
@@ -227,66 +293,74 @@ class Records(DynamoDBPersistenceLayer):
             expires_after_seconds=KEPT_SECONDS,
         )
         layer.configure(config, key_prefix="publish")
+        layer.clock = clock
         return layer
 
-    def take_over(self, data: dict[str, Any], before: DataRecord, remaining_milliseconds: int) -> None:
-        """Put a new claim in the place of a record, if that is still as it was read.
+    def content_hash(self, data: dict[str, Any]) -> str:
+        """Return the hash of an event's content."""
+        return str(self._get_hashed_payload(data))
 
-        Raises:
-            IdempotencyItemAlreadyExistsError: Somebody else was faster.
-        """
-        self._over = before
+    def claim(self, data: dict[str, Any], token: str, seconds: float) -> Stored | None:
+        """Put a claim for so many seconds; return the record that is there already, if there is one."""
+        condition = f"attribute_not_exists(#{self.key_attr}) OR #{self.expiry_attr} < :now"
+        return self._put(data, token, seconds, condition, {":now": {"N": str(int(self.clock.time()))}})
+
+    def take_over(self, data: dict[str, Any], token: str, seconds: float, before: Stored) -> Stored | None:
+        """Put a claim in the place of a record; return the record that is there, if it is another one by now."""
+        compared = self.in_progress_expiry_attr if before.in_progress else self.data_attr
+        condition = f"#{self.status_attr} = :status AND #{compared} = :before"
+        values = {":status": before.item[self.status_attr], ":before": before.item[compared]}
+        return self._put(data, token, seconds, condition, values)
+
+    def free(self, data: dict[str, Any], token: str) -> None:
+        """Delete a claim, unless it was taken over."""
         try:
-            self.save_inprogress(data, remaining_milliseconds)
-        finally:
-            self._over = None
+            self.client.delete_item(
+                TableName=self.table_name,
+                Key=self._get_key(str(self._get_hashed_idempotency_key(data))),
+                ConditionExpression=f"#{_TOKEN} = :token",
+                ExpressionAttributeNames={f"#{_TOKEN}": _TOKEN},
+                ExpressionAttributeValues={":token": {"S": token}},
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != _CONDITION_FAILED:
+                raise
 
-    def _put_record(self, data_record: DataRecord) -> None:
+    def _put(
+        self, data: dict[str, Any], token: str, seconds: float, condition: str, values: dict[str, Any]
+    ) -> Stored | None:
         item = {
-            **self._get_key(data_record.idempotency_key),
-            self.expiry_attr: {"N": str(data_record.expiry_timestamp)},
-            self.status_attr: {"S": data_record.status},
-            self.in_progress_expiry_attr: {"N": str(data_record.in_progress_expiry_timestamp)},
-            self.validation_key_attr: {"S": data_record.payload_hash},
+            **self._get_key(str(self._get_hashed_idempotency_key(data))),
+            self.expiry_attr: {"N": str(self._get_expiry_timestamp())},
+            self.status_attr: {"S": _IN_PROGRESS},
+            self.in_progress_expiry_attr: {"N": str(int((self.clock.time() + seconds) * 1000))},
+            self.validation_key_attr: {"S": self.content_hash(data)},
+            _TOKEN: {"S": token},
         }
-        condition, values = self._condition()
         try:
             self.client.put_item(
                 TableName=self.table_name,
                 Item=item,
                 ConditionExpression=condition,
-                ExpressionAttributeNames={f"#{name}": name for name in _names(condition)},
+                ExpressionAttributeNames={name: name[1:] for name in _NAME.findall(condition)},
                 ExpressionAttributeValues=values,
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            if error.response["Error"]["Code"] != _CONDITION_FAILED:
                 raise
-            found: dict[str, Any] = dict(error.response).get("Item") or {}
-            before = self._item_to_data_record(found) if found else None
-            if before is not None:
-                self._validate_payload(data_record, before)
-            raise IdempotencyItemAlreadyExistsError(old_data_record=before) from error
+            return Stored(dict(error.response).get("Item") or {})
+        return None
 
-    def _condition(self) -> tuple[str, dict[str, Any]]:
-        before = self._over
-        if before is None:
-            now = {"N": str(int(time.time()))}
-            return f"attribute_not_exists(#{self.key_attr}) OR #{self.expiry_attr} < :now", {":now": now}
-        if before.status == STATUS_CONSTANTS["INPROGRESS"]:
-            expiry = {"N": str(before.in_progress_expiry_timestamp)}
-            return (
-                f"#{self.status_attr} = :status AND #{self.in_progress_expiry_attr} = :expiry",
-                {":status": {"S": before.status}, ":expiry": expiry},
-            )
-        return (
-            f"#{self.status_attr} = :status AND #{self.data_attr} = :data",
-            {":status": {"S": before.status}, ":data": {"S": before.response_data}},
-        )
+    def _get_expiry_timestamp(self) -> int:
+        return int(self.clock.time()) + KEPT_SECONDS
 
 
-def _names(condition: str) -> list[str]:
-    return [word.strip("#()") for word in condition.replace("(", " ").replace(")", " ").split() if word.startswith("#")]
+def _may_have_written(error: Exception) -> bool:
+    """Return whether DynamoDB may have done what it answered this error to."""
+    if isinstance(error, ClientError):
+        return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500
+    return not isinstance(error, EndpointConnectionError | ConnectTimeoutError)
 
 
 def _storable(result: Result) -> Result:

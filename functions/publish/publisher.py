@@ -6,13 +6,14 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from connector.aws_errors import AWS_ERRORS
 from connector.observability import emit_metrics, logger
 from connector.validation import invalid_reason
 from lightspeed import Client
 from publish.batch.item import IncomingEvent
 from publish.event import PublishRequest, publish_request
 from publish.notifications import Results
-from publish.result import REFUSALS, Outcome, Result, shown
+from publish.result import REFUSALS, Outcome, Result, aws_failure, shown
 from publish.write import WriteOperation
 
 if TYPE_CHECKING:
@@ -106,6 +107,10 @@ class Publisher:
         except REFUSALS as error:
             self.tell([IncomingEvent(event)], [error])
             raise
+        except AWS_ERRORS as error:
+            failed = aws_failure(error)
+            self.tell([IncomingEvent(event)], [failed])
+            raise failed from error
         self.tell([IncomingEvent(event)], [outcome])
         return outcome
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
-from botocore.exceptions import BotoCoreError, ClientError
-
-from connector.errors import ConnectorError
+from connector.aws_errors import AWS_ERRORS, may_pass, reason
+from connector.errors import AwsUnavailable, ConnectorError
 from connector.observability import logger
 from connector.problem_details import problem
 from lightspeed import LightspeedError
@@ -23,19 +21,13 @@ Refusal = LightspeedError | ConnectorError
 """Why an event was not published."""
 
 REFUSALS = (LightspeedError, ConnectorError)
-AWS_ERRORS = (ClientError, BotoCoreError, GetParameterError)
 
 
-class AwsFailed(ConnectorError):
-    """AWS throttled or failed a call before anything was sent to the shop. The same call may succeed later."""
-
-    def __init__(self, error: Exception) -> None:
-        """Name the call and AWS's code only: AWS's message may say more than a caller should see."""
-        cause = error.__cause__ or error.__context__ if isinstance(error, GetParameterError) else error
-        if isinstance(cause, ClientError):
-            super().__init__(f"AWS answered {cause.operation_name} with {cause.response['Error']['Code']}")
-        else:
-            super().__init__(f"AWS could not be asked: {type(cause or error).__name__}")
+def aws_failure(error: Exception) -> ConnectorError:
+    """Return the typed error for an error of AWS, before anything was sent to the shop."""
+    if may_pass(error):
+        return AwsUnavailable(f"{reason(error)}: AWS is in trouble; try again")
+    return ConnectorError(f"{reason(error)}: check the functions' environment and roles")
 
 
 Outcome = Result | Refusal
@@ -70,7 +62,7 @@ def attempt(call: Callable[[], _Found]) -> _Found | Refusal:
         return error
     except AWS_ERRORS as error:
         logger().exception("AWS refused a call")
-        return AwsFailed(error)
+        return aws_failure(error)
     except Exception as error:
         logger().exception("unexpected error")
         return ConnectorError(f"unexpected {type(error).__name__}: {error}"[:_MOST_CHARACTERS])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from connector.aws_errors import AWS_ERRORS
 from connector.errors import TransformError
 from connector.observability import logger
 from connector.transform import Library, load
@@ -28,7 +29,7 @@ from lightspeed.writing.ambiguous import may_have_acted
 from lightspeed.writing.diff import difference, ignored_fields
 from lightspeed.writing.natural_key import NaturalKey, record_fields
 from publish.event import PublishRequest
-from publish.result import AWS_ERRORS, AwsFailed, Result, result
+from publish.result import Result, aws_failure, result
 from publish.unknown_result import unknown
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ class WriteOperation:
                 raise
             unconfirmed, found = str(error), {}
         except AWS_ERRORS as error:  # the connection could not be read again after the shop refused its key
-            raise AwsFailed(error) from error
+            raise aws_failure(error) from error
         except Exception as error:
             logger().exception("unexpected error after a write was sent")
             unconfirmed, found = f"unexpected {type(error).__name__}", {}

@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from connector.errors import ConnectorError, OutOfTime, RequestError
+from connector.errors import AwsUnavailable, ConnectorError, OutOfTime, RequestError
 from connector.validation import parse_json
 from lightspeed import ServerError, TransportError
 from publish.batch.batch import Batch
 from publish.batch.item import IncomingEvent
-from publish.result import AwsFailed, Outcome, shown
+from publish.result import Outcome, shown
 from publish.triggers.file_store import Workspace
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _segment(
     final: list[int] = []
     for position, ((number, _), outcome) in enumerate(zip(left, outcomes, strict=True)):
         wait = _wait_seconds(outcome)
-        if wait is None and isinstance(outcome, TransportError | ServerError | AwsFailed) and not last_try:
+        if wait is None and isinstance(outcome, TransportError | ServerError | AwsUnavailable) and not last_try:
             wait, failed = _TRY_AGAIN_SECONDS, True
         if wait is None:
             results[number] = {"line": number, **shown(outcome)}

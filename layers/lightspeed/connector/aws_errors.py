@@ -35,7 +35,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, ClientError):
         return f"AWS answered {error.operation_name} with {error.response['Error']['Code']}"
     cause = error.__cause__ or error.__context__
-    return reason(cause) if cause is not None else type(error).__name__
+    return reason(cause) if cause is not None else f"AWS could not be reached: {type(error).__name__}"
 
 
 def raises_typed(handler: Handler) -> Handler:

@@ -1,12 +1,14 @@
-import time
+import contextlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from connector.errors import IdempotencyConflict
+from connector.errors import AwsUnavailable, IdempotencyConflict
 from lightspeed import InvalidRequest
-from publish.idempotency import MARGIN_SECONDS, InProgress
+from publish.event import publish_request
+from publish.idempotency import MARGIN_SECONDS, Claim, Idempotency, InProgress
 from tests.integration.publish.conftest import Publisher, event
 from tests.shop import Fault
 
@@ -159,7 +161,7 @@ def test_of_two_that_take_a_stopped_call_over_one_is_refused(
 
     def put_with_a_rival(**asked: Any) -> Any:
         """Answer a claim; before the one that takes over, let a rival take over."""
-        if ":expiry" in asked["ExpressionAttributeValues"] and not second:
+        if ":before" in asked["ExpressionAttributeValues"] and not second:
             second.append(True)
             second.append(publisher(call))
         return put(**asked)
@@ -197,4 +199,102 @@ def test_a_result_that_cannot_be_kept_still_reaches_the_caller(
 def test_a_key_is_remembered_longer_than_a_message_can_lie_in_its_queue(publisher: Publisher) -> None:
     publisher(LAMP)
     (item,) = publisher.items
-    assert int(item["expiration"]["N"]) > time.time() + 14 * 86_400
+    assert int(item["expiration"]["N"]) > publisher.shop.clock.now() + 14 * 86_400
+
+
+def internal_error() -> ClientError:
+    answer: Any = {"Error": {"Code": "InternalServerError"}, "ResponseMetadata": {"HTTPStatusCode": 500}}
+    return ClientError(answer, "PutItem")
+
+
+LOST = [ReadTimeoutError(endpoint_url="https://dynamodb"), internal_error()]
+
+
+def lose_answers(publisher: Publisher, monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> None:
+    """Let DynamoDB write the next claims, and lose its answers."""
+    client = publisher.deps.aws.client("dynamodb")
+    put, left = client.put_item, [error] * times
+
+    def put_and_lose(**asked: Any) -> Any:
+        answer = put(**asked)
+        if left:
+            raise left.pop()
+        return answer
+
+    monkeypatch.setattr(client, "put_item", put_and_lose)
+
+
+@pytest.mark.parametrize("error", LOST, ids=["time-out", "500"])
+def test_a_claim_whose_answer_is_lost_is_recognized_as_the_own_one(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    lose_answers(publisher, monkeypatch, error, 1)
+    assert publisher(LAMP)["status"] == "created"
+    assert titles(publisher, "Lamp") == 1
+
+
+def test_a_claim_that_is_taken_over_and_whose_answer_is_lost_is_recognized(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = {**LAMP, "match": "title"}
+    kill_after_answer(publisher, monkeypatch, call)
+    publisher.minutes_pass()
+    client = publisher.deps.aws.client("dynamodb")
+    put = client.put_item
+    lost: list[Any] = []
+
+    def put_and_lose(**asked: Any) -> Any:
+        answer = put(**asked)
+        if not lost:
+            lost.append(answer)
+            raise LOST[0]
+        return answer
+
+    monkeypatch.setattr(client, "put_item", put_and_lose)
+    assert publisher(call)["status"] == "updated"
+    assert titles(publisher, "Lamp") == 1
+
+
+def test_a_claim_that_gets_no_answer_at_all_is_freed_and_the_error_is_typed(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = publisher.deps.aws.client("dynamodb")
+    put = client.put_item
+
+    def put_and_lose(**asked: Any) -> Any:
+        with contextlib.suppress(ClientError):
+            put(**asked)
+        raise LOST[0]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "put_item", put_and_lose)
+        with pytest.raises(AwsUnavailable, match="ReadTimeoutError"):
+            publisher(LAMP)
+    assert publisher.items == []
+    assert publisher(LAMP)["status"] == "created"
+
+
+def test_a_throttled_claim_is_a_typed_error_and_nothing_is_sent(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    throttled: Any = {"Error": {"Code": "ProvisionedThroughputExceededException", "Message": "slow"}}
+
+    def refuse(**_: object) -> None:
+        raise ClientError(throttled, "PutItem")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publisher.deps.aws.client("dynamodb"), "put_item", refuse)
+        with pytest.raises(AwsUnavailable, match="AWS answered PutItem with ProvisionedThroughputExceededException"):
+            publisher(LAMP)
+        answer = publisher.http(LAMP)
+    assert (answer["statusCode"], publisher.sent()) == (503, [])
+
+
+def test_a_claim_that_was_taken_over_is_not_freed_by_its_first_holder(publisher: Publisher) -> None:
+    once = Idempotency(publisher.deps.records, lambda: 10.0)
+    claim = once.claim(publish_request(LAMP), "lamp")
+    assert isinstance(claim, Claim)
+    once.release(replace(claim, token="another"))
+    assert len(publisher.items) == 1
+    once.release(claim)
+    assert publisher.items == []

@@ -73,7 +73,7 @@ def test_a_key_that_cannot_be_claimed_fails_its_update_alone(
     calls = [TAG, {**stock(first, 5), "idempotency_key": "k"}, stock(second, 6), TAG]
     results = publisher.batch(*calls)
     assert [result["status"] for result in results] == ["created", "failed", "updated", "created"]
-    assert (results[1]["error"]["status"], results[1]["error"]["detail"][:4]) == (500, "AWS ")
+    assert (results[1]["error"]["status"], results[1]["error"]["detail"][:4]) == (503, "AWS ")
     assert (level(publisher, first) == 5, level(publisher, second)) == (False, 6)
     assert publisher.batch(calls[1])[0]["status"] == "updated", "nothing of the key is left behind"
 
@@ -147,7 +147,8 @@ def test_a_message_is_given_up_in_the_end_if_the_table_stays_busy(
     assert publisher.failed(message(1, stock(variants[0], 5), receipts=8)) == ["message-1"]
     assert publisher.failed(message(1, stock(variants[0], 5), receipts=9)) == []
     (found,) = failures.receive()
-    assert (found["Error"], found["Detail"]) == ("AwsFailed", "AWS answered UpdateItem with ThrottlingException")
+    assert found["Error"] == "AwsUnavailable"
+    assert found["Detail"].startswith("AWS answered UpdateItem with ThrottlingException")
     assert publisher.failed(redriven(2, found)) == []
     assert level(publisher, variants[0]) == 5
 
@@ -167,4 +168,7 @@ def test_a_secret_that_cannot_be_read_afresh_fails_the_updates_of_its_bulk_alone
     publisher.shop.faults.next(Fault.answers(401), path_contains="variants")
     results = publisher.batch(TAG, *(stock(variant, 5) for variant in variants))
     assert [result["status"] for result in results] == ["created", "failed", "failed", "failed"]
-    assert results[1]["error"]["detail"] == "AWS answered UpdateItem with ThrottlingException"
+    assert (
+        results[1]["error"]["detail"]
+        == "AWS answered UpdateItem with ThrottlingException: AWS is in trouble; try again"
+    )

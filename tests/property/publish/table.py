@@ -41,7 +41,9 @@ class Table:
         return {} if item is None else {"Item": copy.deepcopy(item)}
 
     def delete_item(self, **asked: Any) -> dict[str, Any]:
-        self._write(asked["Key"]["id"]["S"], None)
+        key = asked["Key"]["id"]["S"]
+        self._check(key, asked)
+        self._write(key, None)
         return {}
 
     def update_item(self, **asked: Any) -> dict[str, Any]:
