@@ -49,6 +49,11 @@ class Fault:
         return cls("answer", status, page.encode(), (("Content-Type", "text/html; charset=utf-8"),))
 
     @classmethod
+    def sends(cls, body: bytes, status: int = 200) -> "Fault":
+        """Answer any bytes as JSON."""
+        return cls("answer", status, body, (("Content-Type", "application/json"),))
+
+    @classmethod
     def redirects(cls, location: str, status: int = 302) -> "Fault":
         """Answer a redirect, for instance to another origin."""
         return cls("answer", status, b"", (("Location", location), ("Content-Type", "text/html")))

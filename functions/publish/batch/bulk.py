@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lightspeed import Client, InvalidRequest, NotFound, Parameters, UnknownLanguage, WriteResponse
+from lightspeed.response import parse
 from lightspeed.writing.diff import difference
 from publish.result import REFUSALS, Outcome, Result, result
 
@@ -107,6 +107,6 @@ def bulk_of(entity: str, fields: Mapping[str, Any]) -> Bulk | None:
 
 
 def _rows(written: WriteResponse) -> dict[str, Any]:
-    found = json.loads(written.record) if written.record is not None else []
+    found = parse(written.record) if written.record is not None else []
     rows = found if isinstance(found, list) else []
     return {str(row["id"]): row for row in rows if isinstance(row, dict) and "id" in row}

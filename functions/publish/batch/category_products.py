@@ -13,12 +13,12 @@ from an invocation that was killed looks first as well.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lightspeed import PAGE_LIMIT, InvalidRequest, LightspeedError, NotFound, Parameters, UnknownLanguage
+from lightspeed.response import parse, parse_record
 from lightspeed.writing.ambiguous import may_have_acted
 from lightspeed.writing.diff import identities
 from publish.batch.bulk import LIMIT
@@ -144,7 +144,7 @@ class CategoryProducts:
                 return dict.fromkeys(items, error)
         else:
             status, request_id = written.http_status, written.request_id
-            rows = _by_category(json.loads(written.record) if written.record is not None else None, first)
+            rows = _by_category(parse(written.record) if written.record is not None else None, first)
         if not set(items) <= set(rows):
             seen = attempt(partial(_look, first))
             if isinstance(seen, dict):
@@ -202,7 +202,7 @@ def _look(publication: WriteOperation) -> _Rows | None:
     """
     query = {"product": publication.fields["product"], "limit": PAGE_LIMIT}
     page = publication.client.page(publication.client.build(_ENTITY, "list", Parameters(query=query)))
-    rows = [json.loads(text) for text in page.records]
+    rows = [parse_record(text) for text in page.records]
     found = _by_category(rows, publication)
     others = sum(_end(row, "product") != str(publication.fields["product"]) for row in rows)
     return found if len(rows) < PAGE_LIMIT and len(found) + others == len(rows) else None

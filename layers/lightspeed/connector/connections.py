@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
@@ -12,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from connector.errors import RequestError, UnknownConnection
 from lightspeed import Connection, InvalidConnection
+from lightspeed.connection import is_connection_name
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -21,9 +21,6 @@ MAX_AGE_SECONDS = 60
 
 _GONE = ("ResourceNotFoundException", "InvalidRequestException")
 """There is no such secret, or it is marked for deletion."""
-
-_NAME_CHARACTERS = 200
-_NAME = re.compile(r"[A-Za-z0-9_.+=@-]+(/[A-Za-z0-9_.+=@-]+)*")
 
 
 class Connections:
@@ -51,8 +48,8 @@ class Connections:
             UnknownConnection: There is no such secret.
             InvalidConnection: Its content is not a connection.
         """
-        if not _NAME.fullmatch(name) or len(name) > _NAME_CHARACTERS:
-            raise RequestError([f"connection must be a name such as default, not {name!r:.80}"])
+        if not is_connection_name(name):
+            raise RequestError([f"connection must be a name of letters, digits, _ and -, not {name!r:.100}"])
         secret_id = self._prefix + name
         try:
             text: Any = self._provider.get(secret_id, max_age=MAX_AGE_SECONDS, force_fetch=fresh)
@@ -62,7 +59,7 @@ class Connections:
                 raise UnknownConnection(name, secret_id) from error
             raise
         try:
-            settings = json.loads(text)
+            settings = json.loads(text.removeprefix("\ufeff"))
         except (ValueError, RecursionError):
             raise InvalidConnection(name, ["the secret is not JSON"]) from None
         return Connection.from_mapping(settings, name)

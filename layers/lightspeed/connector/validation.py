@@ -36,13 +36,13 @@ _TOO_DEEP = f"nested too deep, at most {MOST_LEVELS} objects and lists in one an
 
 
 def parse_json(text: str) -> object:
-    """Return JSON text as a value.
+    """Return JSON text as a value; a byte order mark in front is ignored.
 
     Raises:
         ValueError: It is no JSON, or nobody could do anything with it (see `flaw`).
     """
     try:
-        value: object = json.loads(text)
+        value: object = json.loads(text.removeprefix("\ufeff"))
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     found = invalid_reason(value)

@@ -23,9 +23,9 @@ CLUSTERS: Mapping[str, str] = MappingProxyType(
 _KEYS = ("cluster", "base_url", "api_key", "api_secret", "language", "webhook_secret", "shop_id", "update_method")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:]*:[0-9a-f:.]*", re.ASCII)
 _LANGUAGE = re.compile(r"[a-z]{2}")
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _ENDS_IN_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")
-_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
 _METADATA_HOSTS = ("metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal")
 _METADATA_ADDRESSES = ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -114,7 +114,7 @@ class Connection:
         patterns = self._secret_patterns()
         for pattern in patterns:
             text = pattern.sub("***", text)
-        plain = unquote(unescape(_ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)))
+        plain = unquote(unescape(_ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], text)))
         hidden = plain != text and any(pattern.search(plain) for pattern in patterns)
         return "***" if hidden else text
 
@@ -190,7 +190,7 @@ def parse_origin(base_url: object) -> str:
 
 
 def is_connection_name(name: str) -> bool:
-    """Whether a connection may have this name: up to 200 letters, digits, `_` and `-`."""
+    """Whether a connection may have this name: up to 100 letters, digits, `_` and `-`."""
     return _NAME.fullmatch(name) is not None
 
 

@@ -1,11 +1,9 @@
-"""Check a connection with two reads, and say in plain words which of its settings is wrong."""
+"""Check a connection with two reads, and say which of its settings is wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-
-import msgspec
 
 from lightspeed.client import Client
 from lightspeed.connection import Connection
@@ -23,20 +21,21 @@ from lightspeed.errors import (
 )
 from lightspeed.quota import QuotaWindow
 from lightspeed.request import PAGE_LIMIT, Parameters, Request
+from lightspeed.response import parse_record
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a connection that works can do.
+    """What a working connection can do.
 
     Attributes:
         origin: Scheme, host and port that answered.
         language: The language that was read in; the shop has it.
-        languages: Codes of the shop's active languages, its default first, the others by letter; `None` where the key
-            may not read them.
+        languages: Codes of the shop's active languages, its default first, the others by letter; `None` if the key may
+            not read them.
         permissions: `read` and `write` by group (`content`, `products`, `customers`, `orders`, `settings`, `tracking`);
-            `None` where the key may not read them.
-        quota: The windows as the last answer told them, shortest first; empty where it told none.
+            `None` if the key may not read them.
+        quota: The windows of the last answer, shortest first; empty if it had none.
     """
 
     origin: str
@@ -51,7 +50,7 @@ class Report:
 
 
 def check(client: Client) -> Report:
-    """Read the key's permissions and the shop's languages; both answers also tell the quota.
+    """Read the key's permissions and the shop's languages; both answers carry the quota.
 
     Raises:
         AuthenticationError: Key or secret are wrong for the shop at this origin.
@@ -67,7 +66,7 @@ def check(client: Client) -> Report:
 
 
 def diagnosis(error: LightspeedError, connection: Connection) -> str:
-    """Return one sentence that tells which setting of the connection an error of `check` speaks of."""
+    """Return one sentence that names the wrong setting of the connection after an error of `check`."""
     origin = connection.origin
     if isinstance(error, AuthenticationError):
         return (
@@ -92,14 +91,13 @@ def diagnosis(error: LightspeedError, connection: Connection) -> str:
 def _permissions(client: Client) -> dict[str, dict[str, bool]] | None:
     request = client.build("account/permissions", "get")
     try:
-        found = msgspec.json.decode(client.record(request))
+        groups = parse_record(client.record(request)).items()
     except PermissionDenied:
         return None
     except UnknownLanguage:
         raise
     except (NotFound, InvalidRequest) as error:
         raise _unexpected(request, f"{error.status} {error.message}", error.status) from error
-    groups = found.items() if isinstance(found, dict) else ()
     permissions = {
         group: {"read": rights["read"] is True, "write": rights["write"] is True}
         for group, rights in groups
@@ -113,10 +111,10 @@ def _permissions(client: Client) -> dict[str, dict[str, bool]] | None:
 def _languages(client: Client) -> tuple[str, ...] | None:
     request = client.build("languages", "list", Parameters(query={"limit": PAGE_LIMIT}))
     try:
-        rows = [msgspec.json.decode(record) for record in client.page(request).records]
+        rows = [parse_record(record) for record in client.page(request).records]
     except PermissionDenied:
         return None
-    active = [row for row in rows if isinstance(row, dict) and row.get("isActive") and isinstance(row.get("code"), str)]
+    active = [row for row in rows if row.get("isActive") and isinstance(row.get("code"), str)]
     return tuple(row["code"] for row in sorted(active, key=lambda row: (not row.get("isDefault"), row["code"])))
 
 

@@ -26,6 +26,7 @@ from lightspeed.quota import Clock
 CONNECT_TIMEOUT_SECONDS = 5.0
 _CHUNK_BYTES = 1 << 20
 _GZIP = 31
+_MOST_MEMBERS = 1000
 
 
 class BodyTooLarge(Exception):
@@ -138,13 +139,18 @@ class _Adapter(HTTPAdapter):
         return manager
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return nothing: redirects are never followed, and `requests` fails on a `Location` that is no UTF-8."""
+
+
 def open_session(threads: int) -> requests.Session:
     """Return a session that repeats nothing by itself; no connection is made yet.
 
     Args:
         threads: How many threads will send at once.
     """
-    session = requests.Session()
+    session = _Session()
     adapter = _Adapter(pool_maxsize=threads, max_retries=Retry(0, redirect=0, read=False))
     session.mount("https://", adapter)
     session.mount("http://", adapter)
@@ -208,6 +214,8 @@ def _gunzip(chunks: Iterator[bytes], most_bytes: int) -> bytes:
         rest = chunk
         while rest:
             if decoder.eof:
+                if members == _MOST_MEMBERS:
+                    raise BodyCut("the compressed body has too many members")
                 decoder, members = zlib.decompressobj(_GZIP), members + 1
             try:
                 piece = decoder.decompress(rest, room + 1)

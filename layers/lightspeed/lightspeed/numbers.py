@@ -13,6 +13,9 @@ from typing import Any
 
 import msgspec
 
+_MOST_DIGITS = 4000
+"""Python refuses to read an `int` of more than 4,300 digits."""
+
 
 class Exact(float):
     """A number with its JSON text: it computes as a float, and `dumps` writes the text.
@@ -41,7 +44,7 @@ def number_text(number: float | Decimal) -> str:
 
 
 def loads(text: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
-    """Read JSON text. Whole numbers are `int`, at any size; other numbers, and `-0`, are `Exact`.
+    """Read JSON text. Whole numbers are `int`, up to 4,000 digits; other numbers, and `-0`, are `Exact`.
 
     Args:
         text: One JSON value.
@@ -80,7 +83,7 @@ def _writable(value: Any) -> Any:
 
 
 def _whole(text: str) -> int | Exact:
-    return Exact(text) if text == "-0" else int(text)
+    return Exact(text) if text == "-0" or len(text) > _MOST_DIGITS else int(text)
 
 
 def _no_constant(name: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,6 +116,24 @@ def parse_time(text: str) -> datetime:
     """
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def query_warnings(endpoint: Endpoint, query: Mapping[str, object]) -> list[str]:
+    """Return a warning for each query name that the catalogue does not know, with the nearest known name.
+
+    Such a name is sent all the same: the catalogue does not list every filter, and the shop may ignore it.
+    """
+    warnings = []
+    for name in query:
+        if name not in endpoint.filter_names:
+            nearest = difflib.get_close_matches(str(name), endpoint.filter_names, n=1)
+            advice = f"Did you mean {nearest[0]}?" if nearest else _known_filters(endpoint)
+            warnings.append(f"{endpoint.name} has no known filter {name!r:.100}; the shop may ignore it. {advice}")
+    return warnings
+
+
+def _known_filters(endpoint: Endpoint) -> str:
+    return f"Known filters are {', '.join(endpoint.filter_names) or 'none'}."
 
 
 def _path(operation: Operation, given: Mapping[str, object], errors: list[str]) -> str:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, NoReturn
 import msgspec
 
 from lightspeed.catalogue.model import Endpoint
+from lightspeed.numbers import loads
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LISTS = msgspec.json.Decoder(dict[str, list[msgspec.Raw]])
@@ -30,7 +31,6 @@ _MARKS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
 _MEMBER = re.compile(rb'\s*("[^"\\]*(?:\\.[^"\\]*)*")\s*:(.*)', re.DOTALL)
 _COUNT_TEXT = re.compile(r"(\d{1,15})(\.0*)?", re.ASCII)
 _NOTHING = (b"false", b"null", b'""', b"[]")
-_MOST_DIGITS = 4000
 _MESSAGE_CHARACTERS = 1000
 _is_object = methodcaller("startswith", b"{")
 
@@ -196,15 +196,20 @@ def reject_reason(text: bytes) -> str:
 
 
 def parse(text: bytes) -> Any:
-    """Return a record's text as a value; an integer of thousands of digits stays text.
+    """Return JSON text as a value; `None` if it is nested too deep.
 
     Raises:
-        ValueError: The text is no JSON, or nested too deep.
+        ValueError: The text is no JSON.
     """
     try:
-        return json.loads(text, parse_int=_integer)
+        return loads(text)
     except RecursionError:
-        raise ValueError("nested too deep") from None
+        return None
+
+
+def parse_record(text: bytes) -> dict[str, Any]:
+    """Return a record of the client as a value; empty if it is nested too deep."""
+    return dict(parse(text) or {})
 
 
 def record(body: bytes, endpoint: Endpoint, answer: str | None, *, several: bool = False) -> bytes | None:
@@ -467,7 +472,3 @@ def _reason(error: Exception) -> str:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON value")
-
-
-def _integer(digits: str) -> int | str:
-    return int(digits) if len(digits) < _MOST_DIGITS else digits

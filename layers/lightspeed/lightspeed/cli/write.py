@@ -15,6 +15,7 @@ from lightspeed.cli.output import json_lines, note, print_record
 from lightspeed.cli.session import Session, prepare
 from lightspeed.errors import LightspeedError
 from lightspeed.request import Parameters
+from lightspeed.response import parse
 from lightspeed.writing.ambiguous import advice, may_have_acted
 from lightspeed.writing.diff import difference
 from lightspeed.writing.dry_run import preview
@@ -96,7 +97,7 @@ def _send(prepared: Session, match: NaturalKey | None = None) -> None:
             _print(found)
         return
     if written.record is not None:
-        with _printing(prepared, json.loads(written.record)):
+        with _printing(prepared, parse(written.record)):
             print_record(request.entity, written.record)
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from lightspeed.client import Page
 from lightspeed.request import format_time, parse_time
-from lightspeed.response import UNREADABLE, parse
+from lightspeed.response import UNREADABLE, parse_record
 
 
 @dataclass(slots=True)
@@ -119,7 +119,7 @@ class RecordParser:
 
     def _odd_head(self, text: bytes) -> _Head:
         """Return what can be used of a record that does not decode as expected, and note what cannot."""
-        row = _members_of(text)
+        row = parse_record(text)
         created, updated = _time_text(row.get("createdAt")), _time_text(row.get("updatedAt"))
         head = _Head(_usable_id(row.get("id")), created, updated)
         for name, found in (("id", head.id), ("createdAt", created), ("updatedAt", updated)):
@@ -136,7 +136,7 @@ class RecordParser:
                 texts = {name: members[name] for name in self._filters if name in members}
                 values = {name: _plain(msgspec.json.decode(text)) for name, text in texts.items()}
             except UNREADABLE:
-                row = _members_of(record.text)
+                row = parse_record(record.text)
                 values = {name: _plain(row[name]) for name in self._filters if name in row}
             for name, found in values.items():
                 if found is not None and str(found).lower() != self._filters[name].lower():
@@ -145,13 +145,6 @@ class RecordParser:
 
     def _note(self, reason: str) -> None:
         self.unverified_reason = self.unverified_reason or reason
-
-
-def _members_of(text: bytes) -> dict[str, Any]:
-    try:
-        return dict(parse(text))
-    except ValueError:
-        return {}
 
 
 def _usable_id(value: Any) -> int | str | None:

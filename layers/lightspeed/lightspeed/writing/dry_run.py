@@ -11,6 +11,7 @@ from lightspeed.client import Client
 from lightspeed.errors import NotFound, UnknownLanguage
 from lightspeed.numbers import loads
 from lightspeed.request import Parameters, Request
+from lightspeed.response import parse_record
 from lightspeed.writing.diff import difference
 from lightspeed.writing.natural_key import NaturalKey, record_fields
 
@@ -75,8 +76,7 @@ def _present(client: Client, request: Request, parameters: Parameters, *, may_be
         if not may_be_gone or isinstance(error, UnknownLanguage):
             raise
         return {}
-    found: dict[str, Any] = loads(text)
-    return found
+    return parse_record(text)
 
 
 def _body(request: Request) -> Any:

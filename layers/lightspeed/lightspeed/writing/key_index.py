@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client
 from lightspeed.request import PAGE_LIMIT, Parameters
+from lightspeed.response import parse_record
 from lightspeed.writing.natural_key import NaturalKey, concerns_key, field_names, keys_of
 
 
@@ -49,7 +49,7 @@ class KeyIndex:
             query["fields"] = ",".join(dict.fromkeys(["id", *sorted(field_names(self._names))]))
         for page in client.pages(self._endpoint.name, Parameters(query=query)):
             for text in page.records:
-                self._take(json.loads(text))
+                self._take(parse_record(text))
             yield
 
     def find(self, match: NaturalKey) -> int | str | None:

@@ -12,8 +12,8 @@ from typing import Any
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client
 from lightspeed.errors import InvalidParameters
-from lightspeed.numbers import loads
 from lightspeed.request import PAGE_LIMIT, Parameters
+from lightspeed.response import parse_record
 from lightspeed.writing.diff import identities
 
 _FIELDS = {"article_code": "articleCode"}
@@ -92,7 +92,7 @@ class NaturalKey:
         """
         parameters = Parameters(self._parents, {**self.values, "limit": PAGE_LIMIT})
         page = client.page(client.build(self._endpoint.name, "list", parameters))
-        rows = [loads(text) for text in page.records]
+        rows = [parse_record(text) for text in page.records]
         found = [row for row in rows if self._agrees(row, _has)]
         if not found:
             near = [row for row in rows if self._agrees(row, _is_near)]
