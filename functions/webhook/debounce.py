@@ -56,7 +56,8 @@ class Mark(msgspec.Struct, frozen=True):
 
     Attributes:
         event: The subscribe event of its runs.
-        by: `change`: the run reads what changed. `id`: it reads records by id. `existence`: it asks for deleted ids.
+        by: `change`: the run reads what changed, or everything. `id`: it reads records by id. `existence`: it asks for
+            deleted ids.
         since: When the oldest webhook came that no run covers; 0 if there is none.
         latest: When the newest one came.
         ids: Records that those webhooks named.

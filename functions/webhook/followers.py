@@ -48,6 +48,12 @@ class Follower:
         return CATALOGUE[self.entity].incremental == "updated_at_min"
 
     @property
+    def by_id(self) -> bool:
+        """Whether a run can read single records, and nothing in the event says otherwise."""
+        row = CATALOGUE[self.entity]
+        return row.collection and row.has("get") and not {"parameters", "input_transformer"} & self.event.keys()
+
+    @property
     def can_be_reconciled(self) -> bool:
         """Whether single records can be asked for, and their deletion be stored."""
         row = CATALOGUE[self.entity]

@@ -137,7 +137,7 @@ class RunScheduler:
     def _note(self, connection: str, entity: str, messages: Sequence[Message]) -> None:
         followers = self._followers(connection, entity)
         for follower in followers:
-            by = "change" if follower.by_change else "id"
+            by = "id" if follower.by_id and not follower.by_change else "change"
             self._dirty(_Target(_key(connection, follower.subscription), follower.event, by), messages)
         deleted = [message for message in messages if message.action == "deleted" and message.id]
         if followers and deleted:

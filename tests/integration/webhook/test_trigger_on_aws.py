@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from moto.sqs.models import sqs_backends
 
+from connector.operator.registrations import ITEM_GROUPS
 from connector.webhook_window import LAG_SECONDS, Policy
+from subscribe.checks import subscribe_request
 from tests.integration.subscribe.bundle import Context
 from tests.integration.webhook.conftest import Account
 from webhook import trigger
@@ -143,6 +145,31 @@ def test_an_entity_without_a_filter_by_change_is_read_by_id_and_beyond_ten_as_a_
 
     assert few == {"connection": "default", "entity": "contacts", "ids": [1, 2]}
     assert account.runs()[max(account.runs())] == {"connection": "default", "entity": "contacts"}
+
+
+def test_subscribe_takes_every_event_that_a_webhook_leads_to(account: Account, clock: Clock) -> None:
+    handle(*[webhook(entity, "deleted", str(number)) for number, entity in enumerate(ITEM_GROUPS)])
+    clock.now += LAG_SECONDS
+    handle(*ticks(account))
+
+    requests = [subscribe_request(event) for event in account.runs().values()]
+    assert sorted(request.entity for request in requests) == sorted(2 * ITEM_GROUPS)
+    assert {(request.mode, request.ids is None) for request in requests} == {
+        ("incremental", True),
+        ("full", False),
+        ("reconcile", False),
+    }
+
+
+def test_a_subscription_with_parameters_of_its_own_is_read_as_it_says(account: Account, clock: Clock) -> None:
+    event = {"parameters": {"query": {"fields": "id"}}}
+    entry = {"connection": "default", "subscription": "c", "entity": "contacts", "webhooks": True, "event": event}
+    account.client("s3").put_object(Bucket="bucket", Key="config/subscriptions.json", Body=json.dumps([entry]))
+    handle(webhook("contacts"))
+    clock.now += LAG_SECONDS
+    handle(*ticks(account))
+
+    assert list(account.runs().values()) == [{"connection": "default", "entity": "contacts", **event}]
 
 
 @pytest.mark.usefixtures("clock")
