@@ -26,7 +26,7 @@ def look(account: Account, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("STACK_NAME", "mine")
     settings = {"base_url": shop.url, "api_key": shop.api_key, "api_secret": shop.api_secret, "language": "nl"}
     secrets = account.client("secretsmanager")
-    secrets.put_secret_value(SecretId="lightspeed/default", SecretString=json.dumps(settings))
+    secrets.put_secret_value(SecretId=f"{account.prefix}default", SecretString=json.dumps(settings))
     return lambda **event: daily.lambda_handler(event, Context("request", function_name="webhook-daily"))
 
 
@@ -37,7 +37,7 @@ def register(shop: Shop, group: str, *, active: bool = True, address: str = ADDR
 
 def listed(account: Account, *entities: str) -> None:
     entries = [{"connection": "default", "subscription": one, "entity": one, "webhooks": True} for one in entities]
-    account.client("s3").put_object(Bucket="bucket", Key="config/subscriptions.json", Body=json.dumps(entries))
+    account.put("config/subscriptions.json", entries)
 
 
 def test_what_the_shop_switched_off_or_lacks_is_found(account: Account, shop: Shop, look: Any) -> None:
@@ -52,8 +52,7 @@ def test_what_the_shop_switched_off_or_lacks_is_found(account: Account, shop: Sh
     assert found["command"] == (
         "python -m connector webhooks apply --connection default --entity customers orders products"
     )
-    body = account.client("s3").get_object(Bucket="bucket", Key="state/webhooks/connection=default.json")["Body"]
-    assert json.loads(body.read()) == found
+    assert account.json("state/webhooks/connection=default.json") == found
 
 
 def test_every_subscription_has_its_report(account: Account, look: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,7 +73,7 @@ def test_without_a_list_the_entities_count_that_webhooks_came_of(account: Accoun
     for entity in ("orders", "unknown", "test"):
         key = f"events/connection=default/entity={entity}/date=2026-11-23/1.json"
         event = {"record_id": "1", "received_at": "2026-11-23T06:00:00.000Z"}
-        account.client("s3").put_object(Bucket="bucket", Key=key, Body=json.dumps(event))
+        account.put(key, event)
 
     assert [report["subscription"] for report in look(date="2026-11-23")["reports"]] == ["orders"]
 

@@ -42,8 +42,7 @@ def test_a_webhook_is_queued_and_stored(account: Account, capsys: pytest.Capture
 
     (key,) = account.keys()
     assert key.startswith("events/connection=default/entity=orders/date=2026-11-23/")
-    body = account.client("s3").get_object(Bucket="bucket", Key=key)["Body"].read()
-    assert json.loads(body)["body"] == '{"order":{"id":7}}'
+    assert account.json(key)["body"] == '{"order":{"id":7}}'
     assert [message["id"] for message in account.messages()] == ["7", "7"]
     first, second = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (first["WebhooksReceived"], second["WebhooksRepeated"]) == (1, 1)
@@ -66,7 +65,7 @@ def test_if_aws_fails_the_sender_sends_it_again(account: Account, gone: str, mon
     if gone == "queue":
         account.client("sqs").delete_queue(QueueUrl=account.queue)
     elif gone == "bucket":
-        account.client("s3").delete_bucket(Bucket="bucket")
+        account.client("s3").delete_bucket(Bucket=account.bucket)
     else:
         refused = ClientError({"Error": {"Code": "InternalServiceError", "Message": ""}}, "GetSecretValue")
 

@@ -74,9 +74,7 @@ def test_webhooks_of_a_subscription_become_one_run_of_sync(account: Account, clo
     assert event == {"connection": "default", "entity": "orders", "mode": "incremental", "subscription": "orders"}
     (look,) = ticks(account)
     clock.now = look["at"]
-    account.client("stepfunctions").stop_execution(
-        executionArn=f"{account.state_machine.replace(':stateMachine:', ':execution:')}:{name}"
-    )
+    account.end(name)
     handle(look)
     assert ticks(account) == []
     assert len(account.runs()) == 1
@@ -94,7 +92,7 @@ def test_the_stored_list_says_which_subscriptions_follow(account: Account, clock
         {"connection": "default", "subscription": "orders", "entity": "orders", "webhooks": False},
         {"connection": "outlet", "subscription": "orders", "entity": "orders", "webhooks": True},
     ]
-    account.client("s3").put_object(Bucket="bucket", Key="config/subscriptions.json", Body=json.dumps(listed))
+    account.put("config/subscriptions.json", listed)
     handle(webhook(), webhook("products"), webhook("unknown"))
     (tick,) = ticks(account)
     clock.now = tick["at"]
@@ -137,9 +135,7 @@ def test_an_entity_without_a_filter_by_change_is_read_by_id_and_beyond_ten_as_a_
     ((first, few),) = account.runs().items()
     for number in range(11):
         handle(webhook("contacts", identity=str(number), at=clock.now))
-    account.client("stepfunctions").stop_execution(
-        executionArn=f"{account.state_machine.replace(':stateMachine:', ':execution:')}:{first}"
-    )
+    account.end(first)
     clock.now += 60
     handle(*ticks(account))
 
@@ -164,7 +160,7 @@ def test_subscribe_takes_every_event_that_a_webhook_leads_to(account: Account, c
 def test_a_subscription_with_parameters_of_its_own_is_read_as_it_says(account: Account, clock: Clock) -> None:
     event = {"parameters": {"query": {"fields": "id"}}}
     entry = {"connection": "default", "subscription": "c", "entity": "contacts", "webhooks": True, "event": event}
-    account.client("s3").put_object(Bucket="bucket", Key="config/subscriptions.json", Body=json.dumps([entry]))
+    account.put("config/subscriptions.json", [entry])
     handle(webhook("contacts"))
     clock.now += LAG_SECONDS
     handle(*ticks(account))
@@ -179,7 +175,7 @@ def test_a_message_that_cannot_be_handled_stops_no_other(account: Account) -> No
 
 
 def test_a_mark_is_written_only_over_what_was_read(account: Account, clock: Clock) -> None:
-    marks = DynamoMarks(account.client("dynamodb"), "table", clock)
+    marks = DynamoMarks(account.client("dynamodb"), account.table, clock)
     mark = Mark({"entity": "orders"}, since=1.5, latest=2.5, ids=("1",), run=Run("r", {}, 1.0, 2.0))
 
     assert marks.load("a#b") == (None, 0)
@@ -193,7 +189,7 @@ def test_a_mark_is_written_only_over_what_was_read(account: Account, clock: Cloc
 
 
 def test_a_limit_is_counted_once_for_all_consumers(account: Account, clock: Clock) -> None:
-    marks = DynamoMarks(account.client("dynamodb"), "table", clock)
+    marks = DynamoMarks(account.client("dynamodb"), account.table, clock)
 
     assert [marks.allow("c#1", wanted, 100) for wanted in (60, 30, 30, 5)] == [60, 30, 10, 0]
     assert marks.allow("c#2", 5, 100) == 5
@@ -220,10 +216,10 @@ def test_a_tick_waits_at_most_as_long_as_the_queue_lets_it(account: Account) -> 
 
 def test_an_object_that_is_not_there_is_none(account: Account) -> None:
     s3 = account.client("s3")
-    s3.put_object(Bucket="bucket", Key="a", Body=b"x")
+    s3.put_object(Bucket=account.bucket, Key="a", Body=b"x")
 
-    assert read_object(s3, "bucket", "a") == b"x"
-    assert read_object(s3, "bucket", "b") is None
+    assert read_object(s3, account.bucket, "a") == b"x"
+    assert read_object(s3, account.bucket, "b") is None
 
 
 def test_the_window_of_a_busy_day_is_longer() -> None:
