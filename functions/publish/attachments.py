@@ -2,10 +2,10 @@
 
 The payload of an entity that takes a file carries exactly one of
 
+- `attachment`, with its `filename`: the file in base64, or an `https` address that the shop fetches;
 - `src`: an address that the shop fetches;
-- `attachment`: the file in base64, with its `filename`;
-- `s3_key`: a key of the bundle's bucket; `filename` is then the last part of the key unless it is given. The file goes
-  out as `attachment`, piece by piece, so that its size does not matter to the function's memory.
+- `s3_key`: a key under `publish/files/` of the bundle's bucket. `filename` is the last part of the key unless it is
+  given. The file is sent as `attachment` in pieces, so its size does not matter to the function's memory.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -29,7 +30,8 @@ MAX_BYTES = 20 * 1024 * 1024
 """The largest file that is sent. The shop's own limit is not known; it answers with a refusal."""
 
 _PIECE_BYTES = 384 * 1024
-_WAYS = ("src", "attachment", "s3_key")
+_WAYS = ("attachment", "src", "s3_key")
+_FOLDER = "publish/files/"
 _PLACE = "attachment-"
 _WRONG_KEY = ("NoSuchKey", "NotFound", "404", "AccessDenied", "Forbidden", "403", "BadRequest", "400")
 """Codes of an answer of S3 that will be the same however often it is asked for this key."""
@@ -37,7 +39,7 @@ _WRONG_KEY = ("NoSuchKey", "NotFound", "404", "AccessDenied", "Forbidden", "403"
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file in the bucket, as it was when it was looked at; another version of it is not sent.
+    """A file in the bucket, as it was when it was checked; another version of it is not sent.
 
     Attributes:
         size: Bytes.
@@ -59,7 +61,7 @@ class StoredFile:
 
 
 class StreamedBody:
-    """A request body around a file of the bucket; every iteration reads the file anew, so that it can be sent again."""
+    """A request body around a file of the bucket; every iteration reads the file again, so that it can be repeated."""
 
     def __init__(self, file: StoredFile, request: Request, before: bytes, after: bytes) -> None:
         self._file = file
@@ -118,13 +120,13 @@ def attach(
     if not takes_file(request.entity) or request.action not in ("create", "update"):
         return parameters, None
     fields = record_fields(parameters.payload, request.endpoint)
-    given = [name for name in _WAYS if fields.get(name)]
+    given = [name for name in _WAYS if fields.get(name) not in (None, "", False)]
     if len(given) > 1 or (not given and request.action == "create"):
         raise RequestError(
             [f"a file is sent by exactly one of {', '.join(_WAYS)}, not by {' and '.join(given) or 'none'}"]
         )
     if given == ["src"]:
-        _check_src(fields["src"])
+        _check_url("src", fields["src"], ("https", "http"))
     elif given == ["attachment"]:
         _check_attachment(fields)
     elif given == ["s3_key"]:
@@ -135,25 +137,37 @@ def attach(
     return parameters, None
 
 
-def _check_src(src: object) -> None:
-    if not isinstance(src, str) or not src.lower().startswith(("http://", "https://")):
-        raise RequestError([f"src must be an address that the shop can fetch, https://…, not {src!r:.80}"])
+def _check_url(name: str, url: object, schemes: tuple[str, ...]) -> None:
+    try:
+        parts = urlsplit(url if isinstance(url, str) else "")
+        usable = parts.scheme in schemes and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise RequestError([f"{name} must be an address that the shop can fetch, https://…, not {url!r:.100}"])
 
 
 def _check_attachment(fields: Mapping[str, Any]) -> None:
     text = fields["attachment"]
     if not fields.get("filename"):
         raise RequestError(["attachment needs a filename, such as lamp.jpg"])
+    if isinstance(text, str) and "://" in text[:20]:
+        _check_url("attachment", text, ("https",))
+        return
     try:
         size = len(base64.b64decode(text, validate=True))
     except (binascii.Error, TypeError, ValueError):
-        raise RequestError(["attachment must be the file in base64"]) from None
+        raise RequestError(
+            [f"attachment must be the file in base64, or an https:// address, not {text!r:.100}"]
+        ) from None
     _check_size("attachment", size)
 
 
 def _stored(key: object, client: Any, bucket: str) -> StoredFile:
     if not isinstance(key, str) or not bucket:
-        raise RequestError([f"s3_key must be the key of a file in the bundle's bucket, not {key!r:.80}"])
+        raise RequestError([f"s3_key must be the key of a file in the bundle's bucket, not {key!r:.100}"])
+    if not key.startswith(_FOLDER) or key.endswith("/") or ".." in key.split("/"):
+        raise RequestError([f"s3_key must be a key under {_FOLDER}, such as {_FOLDER}lamp.jpg, not {key!r:.100}"])
     try:
         head = client.head_object(Bucket=bucket, Key=key)
     except ClientError as error:

@@ -42,7 +42,7 @@ class S3:
 @pytest.fixture
 def s3(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> S3:
     """The bucket, with a file in it."""
-    put(publisher, "lamp.png", b"picture")
+    put(publisher, "publish/files/lamp.png", b"picture")
     return S3(publisher.deps.aws.client("s3"), monkeypatch)
 
 
@@ -59,6 +59,12 @@ def test_an_image_by_address(publisher: Publisher) -> None:
     call = image(publisher, src="https://example.com/lamp.jpg")
     assert publisher(call)["status"] == "created"
     assert publisher.shop.requests[0].json == {"productImage": {"src": "https://example.com/lamp.jpg"}}
+
+
+def test_an_image_by_an_address_in_attachment(publisher: Publisher) -> None:
+    fields = {"attachment": "https://example.com/lamp.jpg", "filename": "lamp.jpg"}
+    assert publisher(image(publisher, **fields))["status"] == "created"
+    assert publisher.shop.requests[0].json == {"productImage": fields}
 
 
 def test_an_image_in_the_payload(publisher: Publisher) -> None:
@@ -79,44 +85,54 @@ def test_an_image_out_of_the_bucket(publisher: Publisher, size: int) -> None:
 
 
 def test_a_file_out_of_the_bucket_is_sent_again_where_it_did_not_arrive(publisher: Publisher) -> None:
-    put(publisher, "manual.pdf", b"x" * 1000)
+    put(publisher, "publish/files/manual.pdf", b"x" * 1000)
     publisher.shop.faults.next(Fault.answers(429), method="POST")
-    answer = publisher(event("files", "create", {"s3_key": "manual.pdf", "title": "Manual"}))
+    answer = publisher(event("files", "create", {"s3_key": "publish/files/manual.pdf", "title": "Manual"}))
     assert (answer["status"], answer["record"]["size"]) == ("created", 1000)
 
 
 def test_a_dry_run_shows_a_file_of_the_bucket_by_its_key(publisher: Publisher) -> None:
-    put(publisher, "lamp.png", b"x" * 10)
-    shown = publisher({**image(publisher, s3_key="lamp.png"), "dry_run": True})
-    attachment = {"s3_key": "lamp.png", "bytes": 10}
+    put(publisher, "publish/files/lamp.png", b"x" * 10)
+    shown = publisher({**image(publisher, s3_key="publish/files/lamp.png"), "dry_run": True})
+    attachment = {"s3_key": "publish/files/lamp.png", "bytes": 10}
     assert shown["request"]["body"] == {"productImage": {"attachment": attachment, "filename": "lamp.png"}}
 
 
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        ({"title": "x"}, "exactly one of src, attachment, s3_key, not by none"),
-        ({"src": "https://example.com/a.png", "s3_key": "a.png"}, "not by src and s3_key"),
+        ({"title": "x"}, "exactly one of attachment, src, s3_key, not by none"),
+        ({"src": "https://example.com/a.png", "s3_key": "publish/files/a.png"}, "not by src and s3_key"),
         ({"src": "ftp://example.com/a.png"}, "src must be an address that the shop can fetch"),
         ({"attachment": "***", "filename": "a.png"}, "attachment must be the file in base64"),
         ({"attachment": "eA=="}, "attachment needs a filename"),
-        ({"s3_key": "missing.png"}, r"'missing.png' cannot be read from the bundle's bucket \(404\)"),
-        ({"s3_key": "empty.png"}, "is empty"),
-        ({"s3_key": "large.png"}, f"has {MAX_BYTES + 1} bytes; the most that is sent is {MAX_BYTES}"),
+        (
+            {"s3_key": "publish/files/missing.png"},
+            r"'publish/files/missing.png' cannot be read from the bundle's bucket \(404\)",
+        ),
+        ({"s3_key": "publish/files/empty.png"}, "is empty"),
+        ({"s3_key": "publish/files/large.png"}, f"has {MAX_BYTES + 1} bytes; the most that is sent is {MAX_BYTES}"),
         ({"s3_key": 7}, "s3_key must be the key of a file"),
+        ({"s3_key": "state/connection=default/orders.json"}, "s3_key must be a key under publish/files/"),
+        ({"s3_key": "publish/files/../../state/x.json"}, "s3_key must be a key under publish/files/"),
+        ({"s3_key": "publish/files/"}, "s3_key must be a key under publish/files/"),
+        ({"attachment": "http://example.com/a.png", "filename": "a.png"}, "attachment must be an address"),
+        ({"attachment": "https://[", "filename": "a.png"}, "attachment must be an address"),
+        ({"attachment": "https://example.com/a.png"}, "attachment needs a filename"),
+        ({"attachment": "eA==", "filename": "a", "src": "https://example.com/a"}, "not by attachment and src"),
     ],
 )
 def test_a_file_that_cannot_be_sent_is_refused_before_anything_is(
     publisher: Publisher, payload: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(publisher, "empty.png", b"")
-    put(publisher, "large.png", b"x")
+    put(publisher, "publish/files/empty.png", b"")
+    put(publisher, "publish/files/large.png", b"x")
     s3 = publisher.deps.aws.client("s3")
     head = s3.head_object
 
     def measured(**asked: Any) -> Any:
         found = head(**asked)
-        return {**found, "ContentLength": MAX_BYTES + 1} if asked["Key"] == "large.png" else found
+        return {**found, "ContentLength": MAX_BYTES + 1} if asked["Key"] == "publish/files/large.png" else found
 
     monkeypatch.setattr(s3, "head_object", measured)
     with pytest.raises(RequestError, match=message):
@@ -125,14 +141,14 @@ def test_a_file_that_cannot_be_sent_is_refused_before_anything_is(
 
 
 def test_a_file_that_was_replaced_meanwhile_is_not_sent(publisher: Publisher) -> None:
-    put(publisher, "lamp.png", b"old")
-    call = image(publisher, s3_key="lamp.png")
+    put(publisher, "publish/files/lamp.png", b"old")
+    call = image(publisher, s3_key="publish/files/lamp.png")
     s3 = publisher.deps.aws.client("s3")
     head = s3.head_object
 
     def replaced(**asked: Any) -> Any:
         found = head(**asked)
-        put(publisher, "lamp.png", b"new one")
+        put(publisher, "publish/files/lamp.png", b"new one")
         return found
 
     with pytest.MonkeyPatch.context() as patch:
@@ -146,7 +162,10 @@ def test_a_file_that_was_replaced_meanwhile_is_not_sent(publisher: Publisher) ->
 def test_a_bucket_that_is_busy_lets_the_message_come_again(
     publisher: Publisher, failures: FailureQueue, s3: S3, error: Exception
 ) -> None:
-    records = [message(1, image(publisher, s3_key="lamp.png")), message(2, event("tags", "create", {"title": "new"}))]
+    records = [
+        message(1, image(publisher, s3_key="publish/files/lamp.png")),
+        message(2, event("tags", "create", {"title": "new"})),
+    ]
     s3.errors = [error]
     assert publisher.failed(*records) == ["message-1"]
     assert failures.receive() == []
@@ -159,7 +178,7 @@ def test_a_file_that_cannot_be_had_is_the_senders_to_mend(
     publisher: Publisher, failures: FailureQueue, s3: S3, code: str
 ) -> None:
     s3.errors = [refused(code)]
-    assert publisher.failed(message(1, image(publisher, s3_key="lamp.png"))) == []
+    assert publisher.failed(message(1, image(publisher, s3_key="publish/files/lamp.png"))) == []
     (found,) = failures.receive()
     assert (found["Error"], f"({code})" in found["Detail"]) == ("RequestError", True)
 
@@ -169,7 +188,9 @@ def test_a_message_is_given_up_in_the_end_if_the_bucket_stays_busy(
 ) -> None:
     s3.errors = [refused("SlowDown")] * 2
     for receipts, left in ((8, ["message-1"]), (9, [])):
-        assert publisher.failed(message(1, image(publisher, s3_key="lamp.png"), receipts=receipts)) == left
+        assert (
+            publisher.failed(message(1, image(publisher, s3_key="publish/files/lamp.png"), receipts=receipts)) == left
+        )
     (found,) = failures.receive()
     assert found["Error"] == "AwsUnavailable"
     assert found["Detail"].startswith("AWS answered HeadObject with SlowDown")
@@ -178,24 +199,24 @@ def test_a_message_is_given_up_in_the_end_if_the_bucket_stays_busy(
 @passing
 def test_a_bucket_that_is_busy_answers_a_call_with_503(publisher: Publisher, s3: S3, error: Exception) -> None:
     s3.errors = [error]
-    answer = publisher.http(image(publisher, s3_key="lamp.png"))
+    answer = publisher.http(image(publisher, s3_key="publish/files/lamp.png"))
     assert (answer["statusCode"], answer["body"]["title"]) == (503, "AWS unavailable")
     s3.errors = [error]
-    (result,) = publisher.http({"items": [image(publisher, s3_key="lamp.png")]})["body"]["results"]
+    (result,) = publisher.http({"items": [image(publisher, s3_key="publish/files/lamp.png")]})["body"]["results"]
     assert (result["status"], result["error"]["status"]) == ("failed", 503)
     assert result["error"]["detail"].startswith("AWS ")
 
 
 @passing
 def test_a_bucket_that_is_busy_lets_a_line_be_tried_again(machine: PublishFile, s3: S3, error: Exception) -> None:
-    machine.put("publish/in/images.jsonl", image(machine.publisher, s3_key="lamp.png"))
+    machine.put("publish/in/images.jsonl", image(machine.publisher, s3_key="publish/files/lamp.png"))
     s3.errors = [error] * 2
     assert machine.run("publish/in/images.jsonl")["outcomes"] == {"created": 1}
     assert machine.waits == [30, 30, 0]
 
 
 def test_a_line_fails_in_the_end_if_the_bucket_stays_busy(machine: PublishFile, s3: S3) -> None:
-    machine.put("publish/in/images.jsonl", image(machine.publisher, s3_key="lamp.png"))
+    machine.put("publish/in/images.jsonl", image(machine.publisher, s3_key="publish/files/lamp.png"))
     s3.errors = [refused("SlowDown")] * 3
     assert machine.run("publish/in/images.jsonl")["outcomes"] == {"failed": 1}
     assert machine.waits == [30, 30, 0]

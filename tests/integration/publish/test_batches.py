@@ -38,7 +38,7 @@ def test_an_unforeseen_error_concerns_one_item(publisher: Publisher, monkeypatch
     monkeypatch.setattr(s3, "head_object", explode)
     product = publisher.shop.store.ids("products")[0]
     results = publisher.batch(
-        event("products/images", "create", {"s3_key": "a.png"}, path={"product_id": product}),
+        event("products/images", "create", {"s3_key": "publish/files/a.png"}, path={"product_id": product}),
         event("tags", "create", {"title": "sale"}),
     )
     assert [result["status"] for result in results] == ["failed", "created"]
