@@ -2,6 +2,7 @@
 
 PYTHON  ?= python3
 SAM_CLI := aws-sam-cli==1.170.0
+UV      := uv==0.13.9
 SWAGGER := swagger-ui-dist@5.35.0
 
 VENV  := .venv
@@ -16,7 +17,7 @@ export PYTHONPATH := functions:layers/lightspeed
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop shop test soak install format lint type openapi swagger-ui template unit integration property e2e coverage bench fuzz build clean
+.PHONY: help demo stop shop test soak install format lint type lock openapi swagger-ui template unit integration property e2e coverage bench fuzz build clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +51,11 @@ lint: $(VENV)/dev.stamp ## Check style, formatting and the direction of imports
 
 type: $(VENV)/dev.stamp ## Check types
 	$(BIN)/mypy
+
+lock: | $(TOOLS)/bin/python ## Write requirements*.txt: every pinned package with the hashes of its files (after a change of a .in file)
+	@$(TOOLS)/bin/python $(PIP) $(UV)
+	@for file in $(LAYER) requirements-demo.txt requirements-dev.txt; do $(TOOLS)/bin/uv pip compile --quiet --universal --no-deps \
+	  --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" $${file%.txt}.in -o $$file; done
 
 openapi: $(VENV)/dev.stamp ## Write the OpenAPI document of the HTTP API
 	$(BIN)/python -m tools.openapi

@@ -84,7 +84,8 @@ def _dependencies(source: Path) -> Path:
     if not (stamp.is_file() and stamp.read_text() == wanted):
         shutil.rmtree(folder, ignore_errors=True)
         print("Installing the layer's packages for the cold start (half a minute, once) ...", file=sys.stderr)
-        _pip(["--target", str(folder), "-r", str(requirements), boto3])
+        _pip(["--target", str(folder), boto3])  # by itself: it has no hash, and the layer's packages do
+        _pip(["--target", str(folder), "--upgrade", "-r", str(requirements)])
         _compile(folder)
         stamp.write_text(wanted)
     return folder
