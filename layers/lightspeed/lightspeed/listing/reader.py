@@ -307,7 +307,7 @@ class ListReader(Generic[_Digest]):
 
     def _once(self, records: list[Record]) -> tuple[list[Record], list[int | str]]:
         """Return a page's records without those that stand on it twice; those without id cannot be told apart."""
-        if any(record.id is None for record in records):
+        if any(record.id is None and not record.reject_reason for record in records):
             self._doubt("records carry no id, so one that came twice could not be told")
         first = {record.id: record for record in reversed(records) if record.id is not None}
         kept = [record for record in records if record.id is None or first[record.id] is record]
