@@ -1,5 +1,16 @@
 """The Lightspeed eCom (C-Series) management API over HTTP; knows nothing of AWS."""
 
+import sys
+
+try:
+    import msgspec as _msgspec  # noqa: F401 - only to see that it is there
+    import requests as _requests  # noqa: F401 - the same
+except ModuleNotFoundError as error:
+    if sys.argv[0] == "-m":  # Python imports the package for `python -m lightspeed`: one line, no traceback
+        advice = "install it with: pip install -r layers/lightspeed/requirements-client.txt"
+        sys.exit(f"lightspeed: the Python package {error.name!r} is missing; {advice}")
+    raise
+
 from lightspeed.catalogue.entities import CATALOGUE, get_entity
 from lightspeed.catalogue.model import Action, Endpoint, Filter, Operation
 from lightspeed.client import Client, Page, WriteResponse

@@ -111,16 +111,55 @@ def test_list_all_says_if_it_cannot_be_sure(run: Run, shop: Shop) -> None:
 
 
 def test_list_all_says_if_nobody_knows_a_filter(run: Run) -> None:
-    known = run("list", "orders", "--all", "--query", "status=completed")
-    status, out, err = run("list", "orders", "--all", "--query", "nosuch=1")
+    known = run("list", "orders", "--all", "--query", "status=completed_shipped")
+    status, out, err = run("list", "orders", "--all", "--query", "limt=5")
 
     assert (known[0], known[2]) == (0, "")
+    assert known[1]
     assert (status, len(out.splitlines())) == (0, 30)
+    assert err == (
+        "lightspeed: warning: orders has no known filter 'limt', and the shop may ignore it; did you mean limit?\n"
+    )
+
+
+@pytest.mark.parametrize("words", [["list", "orders"], ["count", "orders"]], ids=" ".join)
+def test_an_unknown_filter_is_one_line_and_the_command_goes_on(run: Run, words: list[str]) -> None:
+    status, out, err = run(*words, "--query", "nosuch=1")
+
+    assert status == 0
+    assert out
     assert err.startswith(
-        "lightspeed: not verified that these are all records: nobody knows whether the shop heeds the filter nosuch; "
-        "known filters are page, limit, since_id, "
+        "lightspeed: warning: orders has no known filter 'nosuch', and the shop may ignore it; known are"
     )
     assert err.count("\n") == 1
+
+
+def test_the_children_of_every_parent_are_read(run: Run, shop: Shop) -> None:
+    status, out, err = run("list", "orders/products", "--all", "--path", "order_id=*", "--query", "limit=2")
+
+    assert (status, err) == (0, "")
+    assert sorted(json.loads(line)["id"] for line in out.splitlines()) == sorted(shop.store.ids("orders/products"))
+
+
+def test_a_parent_that_is_gone_has_no_children(run: Run, shop: Shop) -> None:
+    shop.faults.next(Fault.answers(404), times=9, path_contains=f"orders/{shop.store.ids('orders')[0]}/")
+    status, out, _ = run("list", "orders/metafields", "--all", "--path", "order_id=*")
+
+    left = [i for order in shop.store.ids("orders")[1:] for i in shop.store.ids("orders/metafields", order)]
+    assert status == 0
+    assert sorted(json.loads(line)["id"] for line in out.splitlines()) == sorted(left)
+
+
+def test_nothing_found_is_said(run: Run, tmp_path: Path) -> None:
+    no_match = "lightspeed: no orders match status=completed\n"
+    target = tmp_path / "orders.jsonl"
+
+    assert run("list", "orders", "--query", "status=completed") == (0, "", no_match)
+    assert run("list", "orders", "--all", "--query", "status=completed", "--out", target) == (
+        0,
+        "",
+        f"{no_match}lightspeed: wrote 0 records to {target}\n",
+    )
 
 
 def test_list_all_says_if_records_could_not_be_told_apart(run: Run) -> None:
@@ -159,7 +198,7 @@ def test_a_list_goes_into_a_file(run: Run, shop: Shop, tmp_path: Path, name: str
     status, out, err = run("list", "orders", "--all", "--out", target)
 
     text = gzip.decompress(target.read_bytes()) if name.endswith(".gz") else target.read_bytes()
-    assert (status, out, err) == (0, "", "")
+    assert (status, out, err) == (0, "", f"lightspeed: wrote 30 records to {target}\n")
     assert [json.loads(line)["id"] for line in text.splitlines()] == shop.store.ids("orders")
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
@@ -181,7 +220,8 @@ def test_a_list_goes_through_a_named_pipe_that_stays_one(run: Run, tmp_path: Pat
     text = os.read(reader, 65_536)
     os.close(reader)
 
-    assert output == (0, "", "")
+    assert output[:2] == (0, "")
+    assert output[2].startswith("lightspeed: wrote ")
     assert (gzip.decompress(text) if name.endswith(".gz") else text).decode() == expected
     assert pipe.is_fifo()
     assert list(tmp_path.iterdir()) == [pipe]
@@ -196,7 +236,7 @@ def test_a_list_goes_into_the_file_that_a_link_leads_to(run: Run, tmp_path: Path
     link.symlink_to(file)
     expected = run("list", "brands")[1]
 
-    assert run("list", "brands", "--out", link) == (0, "", "")
+    assert run("list", "brands", "--out", link)[:2] == (0, "")
     assert link.is_symlink()
     assert file.read_text() == expected
     assert list(file.parent.iterdir()) == [file]
@@ -275,8 +315,9 @@ def test_progress_is_shown_on_a_terminal_beside_a_file(
     assert status == 0
     assert shown[1] == "orders (waiting 30 s)"
     assert shown[2] == "orders [========                ]  33% 10 of 30 records"
-    assert shown[-1].rstrip("\n") == "orders [========================] 100% 30 of 30 records"
-    assert terminal.getvalue().endswith("\n")
+    bar, said, end = shown[-1].split("\n")
+    assert bar == "orders [========================] 100% 30 of 30 records"
+    assert (said.startswith("lightspeed: wrote 30 records to "), end) == (True, "")
     assert "count" in shop.requests[0].path
 
 
@@ -290,7 +331,7 @@ def test_progress_of_a_list_that_cannot_be_counted(shop: Shop, tmp_path: Path, m
 
     assert status == 0
     assert "checkouts/payment_methods " in terminal.getvalue()
-    assert terminal.getvalue().endswith(" records\n")
+    assert " records\nlightspeed: wrote " in terminal.getvalue()
 
 
 @pytest.mark.usefixtures("run")
@@ -319,7 +360,11 @@ def test_the_five_minute_window_is_waited_out_but_no_longer_one(run: Run, shop: 
 
 def test_count(run: Run) -> None:
     assert run("count", "orders") == (0, "30\n", "")
-    assert run("count", "orders", "--query", "updated_at_min=2030-01-01") == (0, "0\n", "")
+    assert run("count", "orders", "--query", "updated_at_min=2030-01-01") == (
+        0,
+        "0\n",
+        "lightspeed: no orders match updated_at_min=2030-01-01\n",
+    )
 
 
 def test_check(run: Run, shop: Shop) -> None:

@@ -38,9 +38,9 @@ def test_a_connection_file_that_is_none(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "the following arguments are required: COMMAND (python -m lightspeed --help tells more)"),
+        ([], "the following arguments are required: COMMAND (python -m lightspeed --help explains it)"),
         (["fetch", "orders"], "argument COMMAND: invalid choice: 'fetch'"),
-        (["get"], "the following arguments are required: ENTITY (python -m lightspeed get --help tells more)"),
+        (["get"], "the following arguments are required: ENTITY (python -m lightspeed get --help explains it)"),
         (["get", "order", "--path", "id=7"], "unknown entity 'order'. Did you mean orders, "),
         (["get", "quotes/convert"], "unknown entity 'quotes/convert'. It is an action: use entity 'quotes' with "),
         (["entities", "ordres"], "unknown entity 'ordres'. Did you mean orders"),
@@ -52,7 +52,7 @@ def test_a_connection_file_that_is_none(
         (["action", "quotes", "convert", "--path", "id=7", "--match", "x"], "unrecognized arguments: --match x"),
         (["create", "orders"], "orders has no create; it has: list, get, count, update, credit. An order comes from"),
         (["get", "quotes"], 'quotes get: path lacks id; for example {"id": 7}'),
-        (["get", "quotes", "--path", "7"], "--path takes NAME=VALUE, such as id=7, not '7'; ENTITY stands before it"),
+        (["get", "quotes", "--path", "7"], "--path takes NAME=VALUE, such as id=7, not '7'; ENTITY comes before it"),
         (["get", "quotes", "--path", "=7"], "--path takes NAME=VALUE"),
         (["get", "quotes", "--path", "id=7", "id=8"], "--path id is given twice"),
         (["get", "quotes", "--path", "id="], "quotes get: path parameter id must be an id such as 7, not ''"),
@@ -65,7 +65,14 @@ def test_a_connection_file_that_is_none(
         (["delete", "products", "--dry-run"], "products delete: path lacks id"),
         (["update", "products", "--path", "id=7", "--match", "title"], "unrecognized arguments: --match title"),
         (["create", "products", "--match"], "argument --match: expected one argument"),
-        (["list", "orders", "--language", "nld"], "language must be the shop's two-letter code"),
+        (["list", "orders", "--language", "nld"], "--language must be the shop's two-letter code"),
+        (["get", "quotes", "1016615295"], "unrecognized arguments: 1016615295 (give it as --path id=1016615295)"),
+        (["plan", "orders", "--path", "order_id=*"], "plan is now called estimate"),
+        (["list", "orders/products", "--path", "order_id=*"], "the id * reads the records of every parent: add --all"),
+        (["list", "orders", "--all", "--path", "id=*"], "the id * is for the parent of a nested entity, such as"),
+        (["get", "x" * 5000], f"unknown entity '{'x' * 99}. "),
+        (["get", "orders", "--path", "y" * 5000], f"not '{'y' * 99};"),
+        (["z" * 5000], f"invalid choice: '{'z' * 99}…"),
         (["create", "products"], "products create: payload is missing"),
         (["create", "products", "--payload", "missing.json"], "--payload missing.json: No such file or directory"),
         (["list", "orders", "--out"], "argument --out: expected one argument"),
@@ -103,8 +110,15 @@ def test_an_incomplete_environment_says_what_is_missing(run: Run, monkeypatch: p
     monkeypatch.setenv("LIGHTSPEED_CLUSTER", "eu1")
 
     message = problem(run("count", "orders"), 2)
-    assert "give exactly one of cluster (eu1 or us1) and base_url" in message
-    assert "api_secret is required" in message
+    assert "give exactly one of LIGHTSPEED_CLUSTER (eu1 or us1) and LIGHTSPEED_BASE_URL" in message
+    assert "LIGHTSPEED_API_SECRET is required" in message
+
+
+def test_a_key_that_a_payload_has_twice_is_refused(run: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    standard_input(monkeypatch, b'{"title": "a", "title": "b"}')
+
+    assert problem(run("create", "tags", "--payload", "-"), 2) == "--payload - has the key 'title' twice in one object"
+    assert shop.requests == []
 
 
 @pytest.mark.parametrize(
@@ -186,6 +200,6 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
     out = capsys.readouterr().out
     assert caught.value.code == 0
-    for command in ("entities", "get", "list", "count", "plan", "create", "update", "delete", "action", "check"):
+    for command in ("entities", "get", "list", "count", "estimate", "create", "update", "delete", "action", "check"):
         assert f"\n    {command} " in out
     assert "LIGHTSPEED_CLUSTER" in out

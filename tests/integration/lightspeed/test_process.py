@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -65,7 +66,8 @@ def test_a_file_is_written_whole(start: Start, shop: Shop, tmp_path: Path) -> No
     process = start("list", "orders", "--all", "--out", str(target))
     out, err = process.communicate()
 
-    assert (process.returncode, out, err) == (0, b"", b"")
+    assert (process.returncode, out) == (0, b"")
+    assert err.decode() == f"lightspeed: wrote 30 records to {target}\n"
     assert [json.loads(line)["id"] for line in target.read_bytes().splitlines()] == shop.store.ids("orders")
 
 
@@ -107,7 +109,8 @@ def test_a_list_goes_into_a_pipe_that_has_only_a_number(start: Start) -> None:
         text = pipe.read()
     out, err = process.communicate()
 
-    assert (process.returncode, out, err) == (0, b"", b"")
+    assert (process.returncode, out) == (0, b"")
+    assert err.startswith(b"lightspeed: wrote ")
     assert text == expected != b""
 
 
@@ -172,7 +175,7 @@ def test_a_read_that_cannot_be_printed_is_one_line(start: Start, full: int) -> N
     assert (process.returncode, err) == (1, b"lightspeed: cannot write: No space left on device\n")
 
 
-def test_a_write_whose_answer_nobody_reads_is_done(start: Start, shop: Shop, tag: str) -> None:
+def test_a_write_whose_answer_goes_into_a_closed_pipe_says_that_it_was_done(start: Start, shop: Shop, tag: str) -> None:
     tags = len(shop.store.ids("tags"))
     reading, writing = os.pipe()
     os.close(reading)
@@ -180,7 +183,9 @@ def test_a_write_whose_answer_nobody_reads_is_done(start: Start, shop: Shop, tag
     os.close(writing)
     _, err = process.communicate()
 
-    assert (process.returncode, err) == (0, b"")
+    created = shop.store.ids("tags")[0]
+    reason = "its answer could not be printed: Broken pipe"
+    assert (process.returncode, err.decode()) == (1, f"lightspeed: created tags {created}, but {reason}\n")
     assert len(shop.store.ids("tags")) == tags + 1
 
 
@@ -219,3 +224,22 @@ def test_output_is_utf_8_whatever_the_locale(start: Start, tag: str) -> None:
     assert json.loads(out)["request"]["body"] == {"tag": {"title": "caf\u00e9"}}
     assert "\u00e9".encode() in out
     assert "unknown entity 'caf\u00e9'".encode() in wrong
+
+
+def test_a_missing_package_is_one_line_that_says_how_to_install_it() -> None:
+    command = [sys.executable, "-S", "-m", "lightspeed", "--help"]
+    environment = {"PYTHONPATH": str(LAYER), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+
+    line = "is missing; install it with: pip install -r layers/lightspeed/requirements-client.txt\n"
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(rf"lightspeed: the Python package '\w+' {re.escape(line)}", done.stderr)
+
+
+def test_the_client_pins_what_the_layer_pins() -> None:
+
+    def pins(name: str) -> set[str]:
+        lines = (LAYER / name).read_text().splitlines()
+        return {line.partition(" ")[0] for line in lines if line and not line.startswith("#")}
+
+    assert pins("requirements-client.txt") <= pins("requirements.txt")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +22,9 @@ from lightspeed.numbers import loads
 _DESCRIPTION = (
     """Apply JSONata expressions to a sample and print what each of them returns, or the error under a caret."""
 )
+
+
+_FILE_NAME = re.compile(r"[\w./ -]+\.jsonata")
 
 
 class Folder:
@@ -100,6 +105,8 @@ def _expression(text: str) -> str | dict[str, str]:
     if text.lstrip().startswith('{"$ref"'):
         reference: dict[str, str] = json.loads(text)
         return reference
+    if _FILE_NAME.fullmatch(text) and not Path(text).is_file():
+        raise FileNotFoundError(errno.ENOENT, "there is no such file", text)
     try:
         return Path(text).read_text("utf-8") if len(text) < 1000 and Path(text).is_file() else text
     except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,12 +19,17 @@ from lightspeed.request import Parameters
 Run = Callable[[argparse.Namespace], None]
 
 _SETTINGS = ("cluster", "base_url", "api_key", "api_secret", "language")
+_SETTING = re.compile(rf"\b({'|'.join(_SETTINGS)})\b")
 _VARIABLES = {f"LIGHTSPEED_{setting.upper()}": setting for setting in _SETTINGS}
 _EPILOG = (
     "The connection comes from LIGHTSPEED_CLUSTER (eu1 or us1) or LIGHTSPEED_BASE_URL, LIGHTSPEED_API_KEY, "
     "LIGHTSPEED_API_SECRET and LIGHTSPEED_LANGUAGE, or from --connection FILE. Exit status: 0 done, 1 the shop refused "
-    "or could not be reached, 2 the command was wrong, 130 ended by Ctrl-C, 143 by SIGTERM."
+    "or gave no answer, 2 the command was wrong, 130 ended by Ctrl-C, 143 by SIGTERM."
 )
+
+
+ALL_PARENTS = "*"
+"""The id of a parent that stands for every parent."""
 
 
 class CommandError(Exception):
@@ -32,7 +38,9 @@ class CommandError(Exception):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise CommandError(f"{message} ({self.prog} --help tells more)")
+        stray = re.fullmatch(r"unrecognized arguments: ([0-9]+)", message)
+        advice = f"give it as --path id={stray[1]:.100}" if stray else f"{self.prog} --help explains it"
+        raise CommandError(f"{_cut(message)} ({advice})")
 
 
 def build_parser(commands: Mapping[str, Run]) -> argparse.ArgumentParser:
@@ -64,6 +72,9 @@ def build_parser(commands: Mapping[str, Run]) -> argparse.ArgumentParser:
     as_json = _Parser(add_help=False)
     as_json.add_argument("--json", action="store_true", help="as JSON")
 
+    def refuse_old_name(_arguments: argparse.Namespace) -> None:
+        raise CommandError("plan is now called estimate")
+
     def add(name: str, text: str, *parents: _Parser) -> argparse.ArgumentParser:
         command = subparsers.add_parser(name, parents=parents, help=text, description=f"{text[0].upper()}{text[1:]}.")
         command.set_defaults(run=commands[name], command=name)
@@ -76,16 +87,17 @@ def build_parser(commands: Mapping[str, Run]) -> argparse.ArgumentParser:
     listing.add_argument(
         "--all",
         action="store_true",
-        help="every record, each once, as the shop had them five seconds ago; the list's last page comes first",
+        help="every record, each once, as the shop had them five seconds ago; the list's last page comes first. "
+        "With the id * for a parent: the records of every parent",
     )
     listing.add_argument(
         "--out", metavar="FILE", default=STANDARD_OUTPUT, help="a file, gzipped where it ends in .gz; - is stdout"
     )
     add("count", "count records", entity)
-    plan = add("plan", "say what landing an entity in S3 would take: requests, time and cost", entity, as_json)
-    plan.add_argument("--mode", choices=("full", "incremental"), default="full", help="full is the default")
-    plan.add_argument("--since", metavar="TIME", help="where an incremental run starts; all changes if left out")
-    plan.add_argument(
+    estimate = add("estimate", "say how many requests and minutes reading an entity would take", entity, as_json)
+    estimate.add_argument("--mode", choices=("full", "incremental"), default="full", help="full is the default")
+    estimate.add_argument("--since", metavar="TIME", help="where an incremental run starts; all changes if left out")
+    estimate.add_argument(
         "--reserve-percent", metavar="N", type=float, default=10.0, help="share of the quota left for others; 10"
     )
     create = add("create", "create a record", entity, payload, dry_run)
@@ -100,6 +112,9 @@ def build_parser(commands: Mapping[str, Run]) -> argparse.ArgumentParser:
     add("delete", "delete a record", entity, dry_run)
     action = add("action", "run an action of an entity, such as quotes convert", entity, payload, dry_run)
     action.add_argument("name", metavar="NAME", nargs="?", default="", help="the action; if left out, they are listed")
+    old = subparsers.add_parser("plan", add_help=False, prefix_chars="\0")
+    old.add_argument("words", nargs="*")
+    old.set_defaults(run=refuse_old_name, command="plan")
     add("check", "check credentials, cluster, language, permissions and quota", connection, as_json)
     return parser
 
@@ -138,7 +153,14 @@ def read_connection(arguments: argparse.Namespace, environ: Mapping[str, str] = 
     try:
         return Connection.from_mapping({**settings, **changes}, "environment")
     except InvalidConnection as error:
-        raise CommandError(f"{error} (from LIGHTSPEED_CLUSTER, LIGHTSPEED_API_KEY and so on)") from error
+        names = {setting: name for name, setting in _VARIABLES.items()} | dict.fromkeys(changes, "--language")
+        reasons = _SETTING.sub(lambda setting: names[setting[0]], "; ".join(error.errors))
+        raise CommandError(f"connection from the environment: {reasons}") from error
+
+
+def _cut(text: str) -> str:
+    """Return a message with every word of the caller cut at 100 characters."""
+    return re.sub(r"\S{101,}", lambda word: f"{word[0][:100]}…", text)
 
 
 def _pairs(option: str, given: Sequence[str]) -> dict[str, object]:
@@ -146,9 +168,9 @@ def _pairs(option: str, given: Sequence[str]) -> dict[str, object]:
     for pair in given:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise CommandError(f"{option} takes NAME=VALUE, such as id=7, not {pair!r}; ENTITY stands before it")
+            raise CommandError(f"{option} takes NAME=VALUE, such as id=7, not {pair!r:.100}; ENTITY comes before it")
         if name in pairs:
-            raise CommandError(f"{option} {name} is given twice")
+            raise CommandError(f"{option} {name:.100} is given twice")
         pairs[name] = value
     return pairs
 
@@ -157,14 +179,29 @@ def _payload(source: str | None) -> object:
     return None if source is None else _json("--payload", source)
 
 
+class _DoubledKeyError(Exception):
+    """A JSON object has a key twice; readers disagree which value counts."""
+
+
+def _object(members: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in members:
+        if name in found:
+            raise _DoubledKeyError(name)
+        found[name] = value
+    return found
+
+
 def _json(option: str, source: str) -> object:
     if source == "-" and sys.stdin is None:
         raise CommandError(f"{option} -: standard input is closed")
     try:
         text = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-        value: object = json.loads(text)
+        value: object = json.loads(text, object_pairs_hook=_object)
     except OSError as error:
         raise CommandError(f"{option} {source}: {error.strerror}") from error
+    except _DoubledKeyError as error:
+        raise CommandError(f"{option} {source} has the key {error.args[0]!r:.100} twice in one object") from error
     except (ValueError, RecursionError) as error:
         where = f" ({error})" if isinstance(error, json.JSONDecodeError) else ""
         raise CommandError(f"{option} {source} is not JSON{where}") from error

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from queue import Queue
 from threading import Thread
 from typing import BinaryIO
 
-from lightspeed.catalogue.entities import get_entity
+from lightspeed.catalogue.entities import get_entity, parent_of
 from lightspeed.catalogue.model import Endpoint
-from lightspeed.cli.arguments import CommandError, read_parameters
+from lightspeed.cli.arguments import ALL_PARENTS, CommandError, read_parameters
 from lightspeed.cli.output import ProgressLine, note, open_output, to_standard_output
-from lightspeed.cli.session import open_client, prepare
+from lightspeed.cli.session import nothing_matches, open_client, prepare, warn_of_unknown_filters
 from lightspeed.client import Client
+from lightspeed.errors import NotFound
 from lightspeed.listing.budget import UNBOUNDED
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import CONNECTIONS, TRANSFORMED_BATCH, ListReader
 from lightspeed.listing.records import Record
 from lightspeed.listing.settled import begin, settled_time
-from lightspeed.listing.window import closed_window, unknown_filters
+from lightspeed.listing.window import closed_window
 from lightspeed.quota import Clock, SystemClock
-from lightspeed.request import Parameters
+from lightspeed.request import PAGE_LIMIT, Parameters
 from lightspeed.transport import Transport
 
 PATIENCE_SECONDS = 330.0
@@ -35,7 +37,7 @@ _PAGE_AND_COUNT = 2
 
 
 class _ShownWaits(SystemClock):
-    """The machine's clock, which tells the progress line when it waits."""
+    """The machine's clock, which shows on the progress line that it waits."""
 
     def __init__(self, progress: ProgressLine) -> None:
         self._progress = progress
@@ -47,14 +49,14 @@ class _ShownWaits(SystemClock):
 
 
 class _Quota:
-    """The gate of a reading that uses the whole quota, and waits for more of it if that comes soon."""
+    """A request budget that uses the whole quota, and waits for more of it if that comes soon."""
 
     def __init__(self, transport: Transport, clock: Clock) -> None:
         self._transport = transport
         self._clock = clock
 
     def room(self) -> int:
-        """Return how many requests may be sent now; where the wait would be too long the shop itself says so."""
+        """Return how many requests may be sent now; where the wait is too long, the shop answers 429."""
         quota = self._transport.quota
         wait = 0 if quota is None else quota.wait_seconds(needed=_PAGE_AND_COUNT)
         if not wait:
@@ -69,43 +71,103 @@ class _Quota:
         return UNBOUNDED if quota is None else quota.room()
 
     def took(self, seconds: float) -> None:
-        """Hear how long a page took; no time bounds a command."""
+        """Ignore how long a page took; no time bounds a command."""
 
 
 def print_page(arguments: argparse.Namespace) -> None:
     """Write one page, in the shop's order."""
-    prepared = prepare(arguments, "list")
+    if ALL_PARENTS in read_parameters(arguments).path.values():
+        raise CommandError(f"the id {ALL_PARENTS} reads the records of every parent: add --all")
+    session = prepare(arguments, "list")
+    warn_of_unknown_filters(session.endpoint, session.parameters.query)
     with _output(arguments.out) as file, closing(_progress(arguments)) as progress:
-        page = prepared.client.page(prepared.request)
+        page = session.client.page(session.request)
         _write(file, page.records)
         progress.update(len(page.records), None)
+    _report(arguments, session.endpoint, session.parameters, len(page.records))
 
 
 def print_all(arguments: argparse.Namespace) -> None:
-    """Write every record, page by page from the last to the first; say so if that all are there cannot be shown."""
+    """Write every record, page by page from the last to the first; say so if that all are there cannot be shown.
+
+    With the id `*` for the parent of a nested entity, the records of every parent are written.
+    """
     endpoint = get_entity(arguments.entity)
     endpoint.operation("list")
     parameters = read_parameters(arguments)
     if "page" in parameters.query:
         raise CommandError("--all reads every page; leave out --query page")
+    parent = _every_parent(endpoint, parameters)
     progress, written = _progress(arguments), 0
     clock = arguments.clock or _ShownWaits(progress)
     client = open_client(arguments, clock, patience_seconds=PATIENCE_SECONDS, threads=CONNECTIONS)
-    client.build(endpoint.name, "list", parameters)
+    walked, walked_parameters = (endpoint, parameters) if parent is None else (parent, Parameters())
+    client.build(endpoint.name, "list", parameters if parent is None else _below(endpoint, parameters, 1))
+    warn_of_unknown_filters(endpoint, parameters.query)
     with _output(arguments.out) as file, closing(progress):
-        read_to = partial(_reader, client, clock, endpoint, parameters)
+        read_to = partial(_reader, client, clock, walked, walked_parameters)
         reader = begin(client, clock, settled_time(client, clock), read_to)
         for records in _beside(reader.pages()):
-            _write(file, records)
-            written += len(records)
-            progress.update(written, reader.progress.count_before)
-    doubt = reader.progress.doubt or unknown_filters(endpoint, parameters.query)
-    if doubt:
-        note(f"not verified that these are all records: {doubt}")
+            rows = records if parent is None else list(_children(client, endpoint, parameters, records))
+            _write(file, rows)
+            written += len(rows)
+            progress.update(written, reader.progress.count_before if parent is None else None)
+    if reader.progress.doubt:
+        note(f"not verified that these are all records: {reader.progress.doubt}")
+    _report(arguments, endpoint, parameters, written)
+
+
+def _every_parent(endpoint: Endpoint, parameters: Parameters) -> Endpoint | None:
+    """Return the entity whose every record is a parent of what is read; `None` for the records of one parent.
+
+    Raises:
+        CommandError: `*` is given for another path parameter.
+    """
+    if ALL_PARENTS not in parameters.path.values():
+        return None
+    parent = parent_of(endpoint)
+    if parent is None or set(parameters.path) != set(endpoint.parents):
+        raise CommandError(
+            f"the id {ALL_PARENTS} is for the parent of a nested entity, such as order_id of orders/products"
+        )
+    return parent
+
+
+def _below(endpoint: Endpoint, parameters: Parameters, parent_id: object) -> Parameters:
+    return Parameters({endpoint.parents[0]: parent_id}, parameters.query)
+
+
+def _children(client: Client, endpoint: Endpoint, parameters: Parameters, parents: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield the records of some parents; a parent that is gone meanwhile has none."""
+    for parent in parents:
+        with suppress(NotFound):
+            yield from _children_of(client, endpoint, parameters, parent)
+
+
+def _children_of(client: Client, endpoint: Endpoint, parameters: Parameters, parent: bytes) -> Iterator[bytes]:
+    """Yield the records of one parent, page by page until one is not full."""
+    below = _below(endpoint, parameters, json.loads(parent)["id"])
+    limit, number = int(str(parameters.query.get("limit", PAGE_LIMIT))), 0
+    paged = "page" in endpoint.filter_names
+    while True:
+        number += 1
+        query = {**below.query, "limit": limit, "page": number} if paged else below.query
+        rows = client.page(client.build(endpoint.name, "list", Parameters(below.path, query))).records
+        yield from rows
+        if not paged or len(rows) < limit:
+            return
+
+
+def _report(arguments: argparse.Namespace, endpoint: Endpoint, parameters: Parameters, written: int) -> None:
+    """Say how many records went into a file, and if there were none."""
+    if not written:
+        note(nothing_matches(endpoint, parameters.query))
+    if not to_standard_output(arguments.out):
+        note(f"wrote {written:,} record{'' if written == 1 else 's'} to {arguments.out}")
 
 
 def _beside(pages: Iterator[list[bytes]]) -> Iterator[list[bytes]]:
-    """Yield what a thread of its own reads: this one hears Ctrl-C at once, not once the pages under way have come."""
+    """Yield what another thread reads, so that Ctrl-C ends this one at once and not after the pages under way."""
     read: Queue[list[bytes] | BaseException | None] = Queue(maxsize=1)
 
     def fill() -> None:

@@ -1,7 +1,7 @@
 """The client on the command line: look at a shop, save a list to a file, write one record.
 
-Exit status: 0 done, 1 the shop refused or could not be reached, 2 the command was wrong, 130 interrupted, 143 ended by
-SIGTERM. Whatever goes wrong is one line on standard error.
+Exit status: 0 done, 1 the shop refused or gave no answer, 2 the command was wrong, 130 interrupted, 143 ended by
+SIGTERM. Every error is one line on standard error.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lightspeed.catalogue.entities import CATALOGUE, get_entity
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import CommandError, build_parser
 from lightspeed.cli.output import STANDARD_OUTPUT, json_text, note, print_record, to_standard_output
-from lightspeed.cli.session import open_client, prepare
+from lightspeed.cli.session import nothing_matches, open_client, prepare, warn_of_unknown_filters
 from lightspeed.cli.write import OutcomeUnknown, OutputError, act, write
 from lightspeed.connection_check import Report, check, diagnosis
 from lightspeed.errors import CatalogueError, InvalidConnection, LightspeedError, RateLimited
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> in
     except KeyboardInterrupt as error:
         return TERMINATED if isinstance(error, _Terminated) else INTERRUPTED
     except BrokenPipeError:
-        _discard_output()  # whoever read it has seen enough
+        _discard_output()  # the reader has seen enough
     except (CommandError, CatalogueError, InvalidConnection) as error:
         return _fail(2, str(error))
     except (_ShopProblem, OutcomeUnknown, LightspeedError) as error:
@@ -127,13 +127,18 @@ def _entities(arguments: argparse.Namespace) -> None:
 
 
 def _get(arguments: argparse.Namespace) -> None:
-    prepared = prepare(arguments, "get")
-    print_record(prepared.endpoint.name, prepared.client.record(prepared.request))
+    session = prepare(arguments, "get")
+    warn_of_unknown_filters(session.endpoint, session.parameters.query)
+    print_record(session.endpoint.name, session.client.record(session.request))
 
 
 def _count(arguments: argparse.Namespace) -> None:
-    prepared = prepare(arguments, "count")
-    sys.stdout.write(f"{prepared.client.count(prepared.request)}\n")
+    session = prepare(arguments, "count")
+    warn_of_unknown_filters(session.endpoint, session.parameters.query)
+    count = session.client.count(session.request)
+    sys.stdout.write(f"{count}\n")
+    if not count:
+        note(nothing_matches(session.endpoint, session.parameters.query))
 
 
 def _list(arguments: argparse.Namespace) -> None:
@@ -142,13 +147,13 @@ def _list(arguments: argparse.Namespace) -> None:
     (print_all if arguments.all else print_page)(arguments)
 
 
-def _plan(arguments: argparse.Namespace) -> None:
-    from lightspeed.cli.plan import plan_text, planned  # noqa: PLC0415 - the other commands do not pay for it
+def _estimate(arguments: argparse.Namespace) -> None:
+    from lightspeed.cli.estimate import estimate_text, estimated  # noqa: PLC0415 - the other commands do not pay for it
 
     client = open_client(arguments, arguments.clock)
     now = datetime.fromtimestamp((arguments.clock or SystemClock()).time(), UTC)
-    plan = planned(client, arguments, now)
-    sys.stdout.write(json_text(plan.as_dict()) if arguments.json else plan_text(plan))
+    found = estimated(client, arguments, now)
+    sys.stdout.write(json_text(found.as_dict()) if arguments.json else estimate_text(found))
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -196,7 +201,7 @@ _COMMANDS = {
     "get": _get,
     "list": _list,
     "count": _count,
-    "plan": _plan,
+    "estimate": _estimate,
     "create": write,
     "update": write,
     "delete": write,

@@ -19,7 +19,7 @@ _BAR = 24
 
 
 def note(message: str) -> None:
-    """Write one plain line to standard error; where that is closed there is nobody to tell."""
+    """Write one plain line to standard error; where that is closed, do nothing."""
     if sys.stderr is None:
         return
     line = "".join(letter if letter.isprintable() else " " for letter in message)

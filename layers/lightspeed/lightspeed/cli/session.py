@@ -1,13 +1,16 @@
-"""A command's words as a client and a request, checked whole: whatever is wrong is found before anything is sent."""
+"""A command's words as a client and a request. Every mistake in them is found before anything is sent."""
 
 from __future__ import annotations
 
 import argparse
+import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lightspeed.catalogue.entities import get_entity
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import read_connection, read_parameters
+from lightspeed.cli.output import note
 from lightspeed.client import Client
 from lightspeed.quota import Clock
 from lightspeed.request import Parameters, Request
@@ -42,6 +45,22 @@ def prepare(arguments: argparse.Namespace, operation: str) -> Session:
     parameters = read_parameters(arguments)
     client = open_client(arguments, arguments.clock)
     return Session(client, endpoint, client.build(endpoint.name, operation, parameters), parameters)
+
+
+def warn_of_unknown_filters(endpoint: Endpoint, query: Mapping[str, object]) -> None:
+    """Write a line for each query name that the catalogue does not know; it is sent all the same."""
+    for name in query:
+        if name in endpoint.filter_names:
+            continue
+        near = difflib.get_close_matches(name[:100], endpoint.filter_names, n=1)
+        advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(endpoint.filter_names) or 'none'}"
+        note(f"warning: {endpoint.name} has no known filter {name!r:.100}, and the shop may ignore it; {advice}")
+
+
+def nothing_matches(endpoint: Endpoint, query: Mapping[str, object]) -> str:
+    """Return the line for a list without records."""
+    filters = [f"{name}={value}" for name, value in query.items() if name not in ("page", "limit", "fields")]
+    return f"no {endpoint.name} match {' '.join(filters):.100}" if filters else f"there are no {endpoint.name}"
 
 
 def open_client(

@@ -38,7 +38,7 @@ def write(arguments: argparse.Namespace) -> None:
     Raises:
         CommandError: The words are wrong; nothing was sent.
         OutcomeUnknown: The shop may or may not have acted.
-        NotPrinted: The shop has acted.
+        OutputError: The shop has acted.
         LightspeedError: As the client raises it.
     """
     prepared = prepare(arguments, arguments.command)
@@ -58,7 +58,7 @@ def act(arguments: argparse.Namespace) -> None:
     Raises:
         CommandError: The words are wrong; nothing was sent.
         OutcomeUnknown: The shop may or may not have acted.
-        NotPrinted: The shop has acted.
+        OutputError: The shop has acted.
         LightspeedError: As the client raises it.
     """
     endpoint, name = get_entity(arguments.entity), arguments.name
@@ -103,12 +103,10 @@ def _send(prepared: Session, match: NaturalKey | None = None) -> None:
 
 @contextmanager
 def _printing(prepared: Session, record: object) -> Iterator[None]:
-    """Print the answer to a write now, so that a failure is not taken for one of the write."""
+    """Print the answer to a write now, so that a failure to print is not taken for a failure to write."""
     try:
         yield
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise  # nobody wanted to see more
     except OSError as error:
         raise OutputError(
             f"{_done(prepared, record)}, but its answer could not be printed: {error.strerror}"

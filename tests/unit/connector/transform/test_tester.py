@@ -106,3 +106,14 @@ def test_it_runs_as_a_command(sample: str) -> None:
     )
 
     assert done.stdout == '{\n  "id": 7\n}\n'
+
+
+def test_a_file_that_is_missing_is_not_taken_for_an_expression(tmp_path: Path) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    (tmp_path / "sample.json").write_text("{}")
+
+    status = main([str(tmp_path / "slim.jsonata"), "--input", str(tmp_path / "sample.json")], out, err)
+
+    assert (status, out.getvalue()) == (2, "")
+    assert err.getvalue().startswith("connector.transform: ")
+    assert "there is no such file" in err.getvalue()

@@ -1,4 +1,4 @@
-"""The command `plan`: from its words to an estimate, and from that to a short table."""
+"""The command `estimate`: from its words to an estimate, and from that to a short table."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from datetime import UTC, datetime
 
 from lightspeed.catalogue.entities import get_entity, parent_of
 from lightspeed.catalogue.model import Endpoint
-from lightspeed.cli.arguments import CommandError, read_parameters
+from lightspeed.cli.arguments import ALL_PARENTS, CommandError, read_parameters
 from lightspeed.client import Client
 from lightspeed.estimate.estimate import Counter, Estimate, Span, estimate
 from lightspeed.estimate.simulation import Operation
 from lightspeed.request import Parameters, format_time, parse_time
-
-ALL_PARENTS = "*"
-"""Written in place of a parent's id: every parent that the run reads."""
 
 _NAMES = {
     "pages": ("page", "pages"),
@@ -24,8 +21,8 @@ _NAMES = {
 }
 
 
-def planned(client: Client, arguments: argparse.Namespace, now: datetime) -> Estimate:
-    """Count what the command names and return what landing it will take.
+def estimated(client: Client, arguments: argparse.Namespace, now: datetime) -> Estimate:
+    """Count what the command names and return what reading it will take.
 
     Args:
         client: Of the shop.
@@ -61,7 +58,7 @@ def _operation(endpoint: Endpoint, parameters: Parameters) -> tuple[Operation, E
     if parent is not None and parameters.path.get(endpoint.parents[0]) == ALL_PARENTS:
         return "each", parent
     if ALL_PARENTS in parameters.path.values():
-        raise CommandError('"*" stands for the id of every parent of a nested entity, and for nothing else')
+        raise CommandError("the id * is for the parent of a nested entity, such as order_id of orders/products")
     return ("get" if "id" in parameters.path or not endpoint.collection else "list"), endpoint
 
 
@@ -93,23 +90,23 @@ def _check(client: Client, endpoint: Endpoint, operation: Operation, parameters:
     client.build(endpoint.name, operation, Parameters(path, parameters.query))
 
 
-def plan_text(plan: Estimate) -> str:
-    """Return a plan as a short table."""
+def estimate_text(found: Estimate) -> str:
+    """Return an estimate as a short table."""
     kinds = ", ".join(
-        f"{number:,} {_NAMES[kind][number > 1]}" for kind, number in plan.requests.items() if number and kind in _NAMES
+        f"{number:,} {_NAMES[kind][number > 1]}" for kind, number in found.requests.items() if number and kind in _NAMES
     )
-    rows = [("records", f"{plan.records:,}"), ("requests", f"{plan.requests['total']:,} ({kinds})")]
-    rows += [("quota", _window_text(window)) for window in plan.quota] or [("quota", "not told by the shop")]
-    if plan.minutes is None or plan.cents is None:
-        rows.append(("waits for", f"the {plan.binding} window, for ever"))
+    rows = [("records", f"{found.records:,}"), ("requests", f"{found.requests['total']:,} ({kinds})")]
+    rows += [("quota", _window_text(window)) for window in found.quota] or [("quota", "not told by the shop")]
+    if found.minutes is None or found.cents is None:
+        rows.append(("waits for", f"the {found.binding} window, for ever"))
     else:
-        rows.append(("waits for", f"the {plan.binding} window" if plan.binding else "no window"))
-        least = f"{plan.minutes:,.1f} minutes" if plan.minutes >= 1 else f"{plan.minutes * 60:.0f} s"
+        rows.append(("waits for", f"the {found.binding} window" if found.binding else "no window"))
+        least = f"{found.minutes:,.1f} minutes" if found.minutes >= 1 else f"{found.minutes * 60:.0f} s"
         rows.append(("time", f"at least {least}"))
-        rows.append(("invocations", f"{plan.invocations:,}"))
-        rows.append(("cost", f"about {plan.cents:,.3f} cents ({plan.prices})"))
-    rows += [("at least", text) for text in plan.lower_bounds]
-    rows += [("assumed", text) for text in plan.assumptions]
+        rows.append(("invocations", f"{found.invocations:,}"))
+        rows.append(("cost", f"about {found.cents:,.3f} cents ({found.prices})"))
+    rows += [("at least", text) for text in found.lower_bounds]
+    rows += [("assumed", text) for text in found.assumptions]
     return "".join(f"{label:12} {text}\n" for label, text in rows)
 
 
