@@ -8,6 +8,7 @@ secret in any form may be found in one place only: the `Authorization` header th
 import base64
 import contextlib
 import gzip
+import hashlib
 import json
 import logging
 import traceback
@@ -20,6 +21,9 @@ import pytest
 import authorizer.app
 import publish.app
 import publish.dependencies
+import webhook.app
+import webhook.daily
+import webhook.trigger
 from connector.clients import AwsClients
 from tests.integration.subscribe.bundle import Bundle, Context, Json, http_event, quote_event
 from tests.shop import Fault, Shop
@@ -103,6 +107,8 @@ def functions(aws: AwsClients, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) 
         BillingMode="PAY_PER_REQUEST",
     )
     monkeypatch.setenv("PUBLISH_QUEUE_URL", aws.client("sqs").create_queue(QueueName=bundle.bucket)["QueueUrl"])
+    monkeypatch.setenv("WEBHOOK_QUEUE_URL", aws.client("sqs").create_queue(QueueName=f"{bundle.bucket}-w")["QueueUrl"])
+    monkeypatch.setenv("STACK_NAME", "canary")
     definition = json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
     machine = aws.client("stepfunctions").create_state_machine(
         name=bundle.bucket, definition=definition, roleArn="arn:aws:iam::123456789012:role/sync"
@@ -173,6 +179,20 @@ def publishing() -> Iterator[tuple[str, Callable[[], object]]]:
         yield "queue", lambda records=records: publish.app.lambda_handler(records, Context("request"))  # type: ignore[misc]
 
 
+def receiving() -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield webhooks, genuine and forged, what the trigger makes of them, and the daily look."""
+    body = json.dumps({"order": {"id": 7}})
+    for secret in (WEBHOOK_SECRET, WRONG_SECRET):
+        signature = hashlib.md5((body + secret).encode()).hexdigest()  # noqa: S324 - the shop's own scheme
+        headers = {"x-event": "orders/updated", "x-signature": signature, "authorization": f"Bearer {TOKEN}"}
+        event = {**http_event("POST", "/webhooks/default", body, headers), "pathParameters": {"connection": "default"}}
+        yield "webhook", lambda event=event: webhook.app.lambda_handler(event, Context("request"))  # type: ignore[misc]
+    message = {"connection": "default", "entity": "orders", "action": "deleted", "id": "7", "received": 1795413600000}
+    records = {"Records": [{"messageId": "1", "body": json.dumps(message)}, {"messageId": "2", "body": "no JSON"}]}
+    yield "trigger", lambda: webhook.trigger.lambda_handler(records, Context("request"))
+    yield "daily", lambda: webhook.daily.lambda_handler({"date": "2026-11-23"}, Context("request"))
+
+
 def authorizing() -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield calls of the authorizer."""
     for header in (f"Bearer {TOKEN}", f"Bearer {TOKEN}x", "Bearer ", TOKEN):
@@ -231,11 +251,12 @@ def everything_that_was_written(bundle: Bundle, aws: AwsClients) -> Iterator[tup
         yield key, key + (gzip.decompress(body) if key.endswith(".gz") else body).decode()
     yield "items", aws.client("dynamodb").scan(TableName=bundle.bucket)["Items"]
     sqs = aws.client("sqs")
-    url = sqs.get_queue_url(QueueName=bundle.bucket)["QueueUrl"]
-    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-        yield "messages", messages
-        for message in messages:
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    for name in (bundle.bucket, f"{bundle.bucket}-w"):
+        url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            yield "messages", messages
+            for message in messages:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
     states = aws.client("stepfunctions")
     for machine in states.list_state_machines()["stateMachines"]:
         for execution in states.list_executions(stateMachineArn=machine["stateMachineArn"])["executions"]:
@@ -255,7 +276,7 @@ def test_secrets_are_found_in_the_authorization_header_and_nowhere_else(
     for name in ("lightspeed", "connector", "subscribe", "publish", "urllib3", "requests"):
         caplog.set_level(logging.DEBUG, logger=name)
 
-    calls = [*subscribing(bundle), *publishing(), *authorizing()]
+    calls = [*subscribing(bundle), *publishing(), *receiving(), *authorizing()]
     for where, work in calls:
         evidence.call(where, work)
     short = [
@@ -294,7 +315,19 @@ def test_secrets_are_found_in_the_authorization_header_and_nowhere_else(
     assert right in sent
     assert all(value.startswith("Basic ") for value in sent)
     kinds = {where.split(" ")[0].split("/")[0] for where, _ in evidence.found}
-    assert {"subscribe", "POST", "publish", "queue", "raw", "state", "items", "messages", "log", "standard"} <= kinds
+    assert {
+        "subscribe",
+        "POST",
+        "publish",
+        "queue",
+        "raw",
+        "state",
+        "events",
+        "items",
+        "messages",
+        "log",
+        "standard",
+    } <= kinds
 
 
 @pytest.mark.parametrize("secret", [*SECRETS, *PAIRS], ids=lambda secret: secret.replace("canary", "")[:30])

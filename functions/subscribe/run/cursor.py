@@ -19,6 +19,10 @@ from subscribe.event import RUN_ID
 from subscribe.storage.bucket import Bucket
 from subscribe.storage.keys import checkpoint_key
 
+_GZIP = 31
+_GZIP_OR_ZLIB = 47
+"""States are gzip, as their keys say; cursors of version 2 carry zlib."""
+
 VERSION = 3
 DIGEST_DIGITS = 32
 LONGEST_CURSOR = 64 * 1024
@@ -99,7 +103,7 @@ class StateStore(Generic[State]):
 
     def save(self, run_id: str, state: State) -> str:
         """Keep a state and return the cursor that names it."""
-        packed = zlib.compress(msgspec.json.encode([VERSION, self._fingerprint, state]), 6)
+        packed = zlib.compress(msgspec.json.encode([VERSION, self._fingerprint, state]), 6, wbits=_GZIP)
         return f"{VERSION}.{run_id}.{Checkpoints(self._bucket, run_id).keep(packed)}"
 
     def load(self, cursor: str) -> State | None:
@@ -155,7 +159,7 @@ def _unpacked(packed: bytes) -> bytes:
     Raises:
         ValueError: It is too large or cut.
     """
-    unpacker = zlib.decompressobj()
+    unpacker = zlib.decompressobj(_GZIP_OR_ZLIB)
     text = unpacker.decompress(packed, MOST_BYTES)
     if not unpacker.eof:
         raise ValueError("too large or cut")
