@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated
 
 import msgspec
@@ -10,7 +11,11 @@ from connector.errors import RequestError
 from connector.transform import checked
 from connector.validation import EventParameters, parse_event
 from lightspeed import Endpoint, UnsupportedOperation, get_entity
+from lightspeed.numbers import Exact
 from lightspeed.writing.natural_key import check_names
+
+REPEATABLE = ("update", "delete")
+"""Actions that may be sent twice without doing anything twice."""
 
 _READS = ("list", "get", "count")
 
@@ -48,8 +53,13 @@ class PublishRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
 
     def content(self) -> dict[str, object]:
         """Return what two events share exactly if they ask for the same."""
-        members: dict[str, object] = msgspec.to_builtins(self)
+        members: dict[str, object] = msgspec.to_builtins(self, enc_hook=_hashed)
         return {key: value for key, value in members.items() if key != "idempotency_key"}
+
+
+def _hashed(number: Exact) -> float | str:
+    """Return a number as a float if that loses nothing: `1.10` and `1.1` are the same content."""
+    return float(number) if Decimal(number.text) == Decimal(str(float(number))) else number.text
 
 
 def publish_request(event: object) -> PublishRequest:

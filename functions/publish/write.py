@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from connector.aws_errors import AWS_ERRORS
-from connector.errors import TransformError
+from connector.errors import OutOfTime, TransformError
 from connector.observability import logger
 from connector.transform import Library, load
 from lightspeed import (
@@ -183,7 +183,10 @@ class WriteOperation:
 
     def _write(self, built: Request, action: str, parameters: Parameters) -> Result:
         """Send a request. From then on the outcome is a result or a typed error that says that nothing was done."""
-        since = self._clock.time() + self.client.transport.skew_seconds
+        transport = self.client.transport
+        if not transport.has_time_to_write:
+            raise OutOfTime("not sent: too little time is left to wait for the shop's answer")
+        since = self._clock.time() + transport.skew_seconds
         try:
             written = self.client.write(built)
             unconfirmed, found = self._written(written, action, parameters)
@@ -287,7 +290,7 @@ def _transformed(request: PublishRequest, client: Client, clock: Clock, library:
         "bookmark": None,
         "now": datetime.fromtimestamp(clock.time(), UTC).isoformat(timespec="seconds"),
     }
-    found = transformers.parameters(document, request.idempotency_key)
+    found = transformers.parameters(document, request.idempotency_key, exact=True)
     if len(found) != 1:
         raise TransformError(f"expected one request, got {len(found)}", expression=transformers.expressions[-1])
     return found[0]

@@ -179,7 +179,7 @@ def _wait_seconds(outcome: Outcome) -> float | None:
 
 def _entry(event: dict[str, Any], number: int, text: str) -> IncomingEvent | RequestError:
     try:
-        inside = parse_json(text)
+        inside = parse_json(text, exact=True)
     except ValueError as error:
         return RequestError([f"the line must be a JSON object, a publish event: {error}"])
     repeatable = isinstance(inside, dict) and inside.get("action") in _SAFE_TWICE

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import functools
-import json
+import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from connector.errors import RequestError, SettingsError
+from connector.errors import SettingsError
 from connector.http import answer, json_body, prefers_async, resolver, respond_json
-from publish.event import batch_items, publish_request
+from connector.problem_details import HttpProblem
+from lightspeed.numbers import dumps
+from publish.event import REPEATABLE, batch_items, publish_request
+from publish.triggers.queue import QueueFailure, send_all
 
 if TYPE_CHECKING:
     from lightspeed import Clock
     from publish.publisher import Publisher
 
 ANSWER_SECONDS = 25.0
-"""How long a call may take; API Gateway gives up at 30."""
-
-_MESSAGES_AT_ONCE = 10
+"""How long a call may take. A write needs 5 s for its answer, so none starts later than 20 s after the request."""
 
 
 def respond(event: dict[str, Any], context: Any, publisher: Publisher) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def _routes() -> APIGatewayHttpResolver:
 
 def _publish(app: APIGatewayHttpResolver) -> Response[Any]:
     publisher: Publisher = app.context["publisher"]
-    body = json_body(app)
+    body = json_body(app, exact=True)
     events = batch_items(body) if isinstance(body, dict) and "items" in body else None
     if prefers_async(app):
         return _queue([body] if events is None else events, publisher)
@@ -56,24 +57,31 @@ def _publish(app: APIGatewayHttpResolver) -> Response[Any]:
 
 
 def _queue(events: list[object], publisher: Publisher) -> Response[Any]:
-    """Check every event and put them on the queue, or refuse them all."""
+    """Check every event and put them all on the queue, or refuse them all before anything is queued."""
     queue_url = publisher.deps.settings.publish_queue_url
     if not queue_url:
         raise SettingsError(["PUBLISH_QUEUE_URL is not set, so nothing can be queued"])
     for event in events:
         publisher.prepare(publish_request(event))
-    sqs = publisher.deps.aws.client("sqs")
-    message_ids: list[str] = []
-    for start in range(0, len(events), _MESSAGES_AT_ONCE):
-        entries = [
-            {"Id": str(number), "MessageBody": json.dumps(event, ensure_ascii=False)}
-            for number, event in enumerate(events[start : start + _MESSAGES_AT_ONCE])
-        ]
-        sent = sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
-        if sent.get("Failed"):
-            queued = len(message_ids) + len(sent.get("Successful", ()))
-            raise RequestError(
-                [f"only {queued} of {len(events)} items could be queued: {sent['Failed'][0]['Message']}"]
-            )
-        message_ids += [found["MessageId"] for found in sent["Successful"]]
-    return respond_json(202, {"status": "queued", "message_ids": message_ids})
+    keyed = [_with_key(event) for event in events]
+    queued = send_all(publisher.deps.aws.client("sqs"), queue_url, [dumps(event).decode() for event in keyed])
+    facts = {
+        "message_ids": [found if isinstance(found, str) else None for found in queued],
+        "idempotency_keys": [event.get("idempotency_key") for event in keyed],
+    }
+    errors = [found for found in queued if isinstance(found, QueueFailure)]
+    if errors:
+        done = len(queued) - len(errors)
+        detail = (
+            f"{done} of {len(queued)} events are queued; {errors[0].reason}. Send again the events whose message_id is "
+            "null, each with its key from idempotency_keys"
+        )
+        raise HttpProblem(503, "not-all-queued", detail, {"Retry-After": "5"}, **facts)
+    return respond_json(202, {"status": "queued", **facts})
+
+
+def _with_key(event: Any) -> dict[str, Any]:
+    """Return an event with an idempotency key, if it has none and repeating it does harm."""
+    if event["action"] in REPEATABLE or event.get("idempotency_key") or event.get("dry_run"):
+        return dict(event)
+    return {**event, "idempotency_key": secrets.token_hex(16)}

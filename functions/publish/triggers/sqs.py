@@ -48,7 +48,7 @@ def _entry(message: Message) -> IncomingEvent | RequestError:
     One whose time cannot be read is not published: as if it were new or had no time, it could undo a newer update.
     """
     try:
-        return IncomingEvent(parse_json(message.body), key=message.first_id, queued=message.queued)
+        return IncomingEvent(parse_json(message.body, exact=True), key=message.first_id, queued=message.queued)
     except RequestError as error:
         return error
     except ValueError as error:

@@ -97,8 +97,12 @@ def fits(text: str) -> bool:
     )
 
 
-def json_body(app: APIGatewayHttpResolver) -> Any:
+def json_body(app: APIGatewayHttpResolver, *, exact: bool = False) -> Any:
     """Return the call's JSON body.
+
+    Args:
+        app: The function's resolver.
+        exact: Whether numbers keep their text, see `lightspeed.numbers`.
 
     Raises:
         RequestError: The body is empty, no JSON, or nested too deep.
@@ -117,7 +121,7 @@ def json_body(app: APIGatewayHttpResolver) -> Any:
         text = event.decoded_body or ""
         if not text.strip():
             raise RequestError(["the body is empty"])
-        return parse_json(text)
+        return parse_json(text, exact=exact)
     except ValueError as error:
         raise RequestError([f"the body must be a JSON object: {error}"]) from None
 

@@ -10,6 +10,7 @@ from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 import msgspec
 
 from connector.errors import RequestError
+from lightspeed.numbers import loads
 
 _Request = TypeVar("_Request", bound=msgspec.Struct)
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`")
@@ -20,6 +21,7 @@ _PLAIN = {
     "str": "text",
     "int": "a whole number",
     "float": "a number",
+    "Exact": "a number",
     "bool": "true or false",
     "object": "an object",
     "array": "a list",
@@ -35,20 +37,34 @@ QUOTED_CHARACTERS = 100
 _TOO_DEEP = f"nested too deep, at most {MOST_LEVELS} objects and lists in one another"
 
 
-def parse_json(text: str) -> object:
+def parse_json(text: str, *, exact: bool = False) -> object:
     """Return JSON text as a value; a byte order mark in front is ignored.
 
+    Args:
+        text: JSON.
+        exact: Whether numbers keep their text, see `lightspeed.numbers`; otherwise they are `int` or `float`.
+
     Raises:
-        ValueError: It is no JSON, or nobody could do anything with it (see `flaw`).
+        ValueError: It is no JSON, an object has a key twice, or the value cannot be used (see `invalid_reason`).
     """
+    text = text.removeprefix("\ufeff")
     try:
-        value: object = json.loads(text.removeprefix("\ufeff"))
+        value: object = loads(text, _unique) if exact else json.loads(text, object_pairs_hook=_unique)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     found = invalid_reason(value)
     if found:
         raise ValueError(found)
     return value
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for position, name in enumerate(names) if name in names[:position])
+        raise ValueError(f"key {twice!r:.100} is there twice")
+    return members
 
 
 def invalid_reason(value: object) -> str:
@@ -78,7 +94,7 @@ def parse_event(kind: type[_Request], event: object) -> _Request:
     if found:
         raise RequestError([f"the event cannot be read: {found}"])
     if not isinstance(event, dict):
-        raise RequestError([f"the event must be a JSON object, not {event!r:.60}"])
+        raise RequestError([f"the event must be a JSON object, not {event!r:.100}"])
     try:
         return msgspec.convert(event, kind)
     except msgspec.ValidationError as error:

@@ -77,6 +77,9 @@ ANSWER_SECONDS = 90.0
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """The most bytes of a body, before and after decompression: 20,000 times an order."""
 
+WRITE_MARGIN_SECONDS = 5.0
+"""A write is not started, nor repeated, with less time left: its answer could not be waited for."""
+
 PATIENCE_SECONDS = 5.0
 """The longest that one request waits for the quota; longer waits belong to Step Functions and SQS, where they are free.
 """
@@ -202,11 +205,17 @@ class Transport:
                 return self._send_once(request)
             except LightspeedError as error:
                 wait = self._wait_seconds(error, request, tries)
-                if wait is None or tries.made == ATTEMPTS or wait + 1 >= self._remaining_seconds():
+                least = 1.0 if request.method == "GET" else WRITE_MARGIN_SECONDS
+                if wait is None or tries.made == ATTEMPTS or wait + least >= self._remaining_seconds():
                     raise
             tries.made += 1
             if wait:
                 self._clock.sleep(wait)
+
+    @property
+    def has_time_to_write(self) -> bool:
+        """Whether enough time is left to start a write and to wait for its answer."""
+        return self._remaining_seconds() >= WRITE_MARGIN_SECONDS
 
     def wait_to_repeat(self, made: int) -> bool:
         """Wait before a read is sent again whose body is unreadable; return whether it may be sent again.

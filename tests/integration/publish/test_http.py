@@ -1,8 +1,12 @@
 import json
 from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from publish.dependencies import Dependencies
-from tests.integration.publish.conftest import Publisher, event
+from tests.integration.publish.conftest import Publisher, event, message
 from tests.shop import Fault
 
 TAG = event("tags", "create", {"title": "sale"})
@@ -59,8 +63,149 @@ def test_respond_async_checks_everything_and_queues_it(publisher: Publisher) -> 
     assert (answer["statusCode"], answer["body"]["status"]) == (202, "queued")
     assert len(set(answer["body"]["message_ids"])) == 12
     (found,) = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=1)["Messages"]
-    assert json.loads(found["Body"]) == TAG
+    body = json.loads(found["Body"])
+    assert body.pop("idempotency_key") in answer["body"]["idempotency_keys"]
+    assert body == TAG
     assert publisher.sent() == []
+
+
+class Queue:
+    """The client of SQS; it notes what is sent, and fails as it is told."""
+
+    def __init__(self, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+        client = publisher.deps.aws.client("sqs")
+        self.batches: list[list[dict[str, str]]] = []
+        self.failures: list[Any] = []
+        self._send = client.send_message_batch
+        monkeypatch.setattr(client, "send_message_batch", self._answer)
+
+    def _answer(self, **asked: Any) -> Any:
+        self.batches.append(asked["Entries"])
+        failure = self.failures.pop(0) if self.failures else None
+        if isinstance(failure, Exception):
+            raise failure
+        if failure is None:
+            return self._send(**asked)
+        refused = [{"Id": one["Id"], "Code": "Internal", "Message": "busy"} for one in asked["Entries"][failure:]]
+        taken = self._send(QueueUrl=asked["QueueUrl"], Entries=asked["Entries"][:failure])
+        return {**taken, "Failed": refused}
+
+
+@pytest.fixture
+def queue(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> Queue:
+    return Queue(publisher, monkeypatch)
+
+
+def test_respond_async_gives_a_key_only_to_what_may_not_be_repeated(publisher: Publisher) -> None:
+    update = event("tags", "update", {"title": "x"}, path={"id": 7})
+    calls = [TAG, {**TAG, "idempotency_key": "own"}, update]
+    answer = publisher.http({"items": calls}, Prefer="respond-async")
+    given, own, none = answer["body"]["idempotency_keys"]
+    assert (len(given), own, none) == (32, "own", None)
+
+
+def test_respond_async_cuts_its_calls_by_bytes(publisher: Publisher, queue: Queue) -> None:
+    large = event("products", "create", {"title": "x", "content": "é" * 60_000})
+    answer = publisher.http({"items": [large] * 5}, Prefer="respond-async")
+    assert (answer["statusCode"], len(set(answer["body"]["message_ids"]))) == (202, 5)
+    assert [len(batch) for batch in queue.batches] == [2, 2, 1]
+
+
+def test_respond_async_refuses_what_the_queue_cannot_hold_before_anything_is_queued(
+    publisher: Publisher, queue: Queue
+) -> None:
+    large = event("products", "create", {"title": "x", "content": "x" * 262_144})
+    answer = publisher.http({"items": [TAG] * 20 + [large]}, Prefer="respond-async")
+    assert (answer["statusCode"], queue.batches) == (413, [])
+    assert "items[20] has 262," in answer["body"]["detail"]
+    assert "publish/in/" in answer["body"]["detail"]
+
+
+def test_respond_async_sends_again_what_the_queue_did_not_take(publisher: Publisher, queue: Queue) -> None:
+    queue.failures = [4]
+    answer = publisher.http({"items": [TAG] * 10}, Prefer="respond-async")
+    assert (answer["statusCode"], len(set(answer["body"]["message_ids"]))) == (202, 10)
+    assert [len(batch) for batch in queue.batches] == [10, 6]
+
+
+@pytest.mark.parametrize("failure", [0, EndpointConnectionError(endpoint_url="https://sqs")], ids=["busy", "no answer"])
+def test_respond_async_says_what_is_queued_and_a_repetition_doubles_nothing(
+    publisher: Publisher, queue: Queue, failure: Any
+) -> None:
+    queue.failures = [None, failure, failure, failure]
+    items = [event("tags", "create", {"title": f"new {n}"}) for n in range(12)]
+    answer = publisher.http({"items": items}, Prefer="respond-async")
+    body = answer["body"]
+    assert (answer["statusCode"], [found is None for found in body["message_ids"]]) == (503, [False] * 10 + [True] * 2)
+    assert "10 of 12 events are queued" in body["detail"]
+    queue.failures = []
+    again = [{**item, "idempotency_key": key} for item, key in zip(items, body["idempotency_keys"], strict=True)]
+    assert publisher.http({"items": again}, Prefer="respond-async")["statusCode"] == 202
+    for number, batch in enumerate([*queue.batches[:1], *queue.batches[-2:]]):
+        publisher.failed(*(message(100 * number + n, json.loads(one["MessageBody"])) for n, one in enumerate(batch)))
+    created = [row["title"]["nl"] for row in publisher.shop.store.rows("tags")]
+    assert [created.count(f"new {n}") for n in range(12)] == [1] * 12
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("", "the body is empty"),
+        ('{"entity": "tags", "entity": "brands"}', "key 'entity' is there twice"),
+        ('{"entity": "tags", "parameters": {"payload": {"a": 1, "a": 2}}}', "key 'a' is there twice"),
+        ('{"entity": NaN}', "NaN is not JSON"),
+    ],
+)
+def test_a_body_that_is_no_plain_json_is_refused(publisher: Publisher, body: str, reason: str) -> None:
+    answer = publisher.http(body)
+    assert answer["statusCode"] == 400
+    assert reason in answer["body"]["detail"]
+
+
+def test_a_write_that_would_start_more_than_20_seconds_after_the_call_is_not_sent(publisher: Publisher) -> None:
+    publisher.shop.on_request(lambda _: publisher.shop.clock.advance(21))
+    answer = publisher.http(event("products", "create", {"title": "Late"}, match="title"))
+    assert (answer["statusCode"], answer["body"]["title"]) == (503, "Out of time")
+    assert [method for method, _ in publisher.sent()] == ["GET"]
+    product = publisher.shop.store.ids("products")[0]
+    publisher.shop.faults.next(Fault.answers(500))
+    assert publisher.http(event("products", "update", {"title": "x"}, path={"id": product}))["statusCode"] == 502
+    assert [method for method, _ in publisher.sent()] == ["GET", "PUT"]
+
+
+DECIMAL = '"price": 12345678901234567890.12, "weight": -0, "rate": 1.10'
+
+
+def sent_body(publisher: Publisher) -> str:
+    return publisher.shop.requests[-1].body.decode()
+
+
+def call_with_decimals(**more: Any) -> str:
+    text = json.dumps(event("products", "create", {"title": "Exact"}, **more))
+    return text.replace('"title": "Exact"', f'"title": "Exact", {DECIMAL}')
+
+
+@pytest.mark.parametrize("transformer", [None, '{"payload": payload}'])
+def test_numbers_are_sent_as_they_are_written(publisher: Publisher, transformer: str | None) -> None:
+    text = call_with_decimals(**({"request_transformer": transformer} if transformer else {}))
+    wanted = DECIMAL.replace(" ", "")
+    assert publisher.http(text)["statusCode"] == 201
+    assert wanted in sent_body(publisher)
+    assert publisher.failed(message(1, text)) == []
+    assert wanted in sent_body(publisher)
+
+
+def test_numbers_are_queued_as_they_are_written(publisher: Publisher, queue: Queue) -> None:
+    assert publisher.http(call_with_decimals(), Prefer="respond-async")["statusCode"] == 202
+    assert DECIMAL.replace(" ", "") in queue.batches[0][0]["MessageBody"]
+
+
+def test_a_number_written_in_another_form_is_the_same_content(publisher: Publisher) -> None:
+    call = json.dumps(event("products", "create", {"title": "x", "weightValue": 1.5}, idempotency_key="k"))
+    assert publisher.http(call)["statusCode"] == 201
+    assert publisher.http(call.replace("1.5", "1.50"))["statusCode"] == 201
+    assert publisher.http(call.replace("1.5", "1.50000000000000000001"))["statusCode"] == 409
+    assert len(publisher.sent()) == 1
 
 
 def test_respond_async_refuses_a_bad_event_before_anything_is_queued(publisher: Publisher) -> None:

@@ -125,13 +125,16 @@ class Transformers:
             self._tables[name] = self._library.table(name)
         return self._tables[name]
 
-    def parameters(self, document: Mapping[str, Any], seed: str | None = None) -> list[Parameters]:
+    def parameters(
+        self, document: Mapping[str, Any], seed: str | None = None, *, exact: bool = False
+    ) -> list[Parameters]:
         """Apply the transformers to loaded request parameters.
 
         Args:
             document: `path`, `query`, `payload`, `connection`, `entity`, `language`, `bookmark`, `now`. What an
                 expression returns replaces `path`, `query` and `payload`; a key that it leaves out keeps its value.
             seed: As in `Scope`; the run's id, so that a resumed run plans the same.
+            exact: Whether numbers keep their text, see `lightspeed.numbers`; otherwise they are `int` or `float`.
 
         Returns:
             One element, or as many as an expression made of it, in order; none if one returned an empty array.
@@ -141,7 +144,7 @@ class Transformers:
         """
         if not self._steps:
             return [Parameters(document["path"] or {}, document["query"] or {}, document["payload"])]
-        return self._bounded(lambda meter: self._parameters(meter, document, seed, None))
+        return self._bounded(lambda meter: self._parameters(meter, document, seed, None, exact=exact))
 
     def trace_parameters(self, document: Mapping[str, Any], steps: list[list[bytes]]) -> None:
         """Apply the transformers as `parameters` does, and show what each expression returns.
@@ -156,7 +159,13 @@ class Transformers:
         self._bounded(lambda meter: self._parameters(meter, document, None, steps))
 
     def _parameters(
-        self, meter: Meter, document: Mapping[str, Any], seed: str | None, steps: list[list[bytes]] | None
+        self,
+        meter: Meter,
+        document: Mapping[str, Any],
+        seed: str | None,
+        steps: list[list[bytes]] | None,
+        *,
+        exact: bool = False,
     ) -> list[Parameters]:
         connection, entity, language = (str(document.get(key) or "") for key in ("connection", "entity", "language"))
         scope = Scope(connection, entity, language, document.get("bookmark"), document.get("now"), seed)
@@ -166,7 +175,8 @@ class Transformers:
             documents = self._replaced(documents, step, scope, surroundings, meter)
             if steps is not None:
                 steps.append(dumps_all([{key: d[key] for key in _REPLACED} for d in documents], self._limits))
-        made = [builtin({key: d[key] for key in _REPLACED}, self._limits) for d in documents]
+        finished = plain if exact else builtin
+        made = [finished({key: d[key] for key in _REPLACED}, self._limits) for d in documents]
         return [Parameters(d["path"] or {}, d["query"] or {}, d["payload"]) for d in made]
 
     def _replaced(
