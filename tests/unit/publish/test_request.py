@@ -49,13 +49,13 @@ def test_a_batch_is_a_list_of_items_and_nothing_else(body: dict[str, object]) ->
         batch_items(body)
 
 
-def test_an_unforeseen_error_is_a_failed_item_that_says_what_it_was() -> None:
+def test_an_unexpected_error_is_a_failed_item_that_says_what_it_was() -> None:
     def explode() -> None:
         raise ZeroDivisionError("division by zero")
 
     outcome = attempt(explode)
     assert outcome is not None
-    assert shown(outcome)["error"]["detail"] == "unforeseen ZeroDivisionError: division by zero"
+    assert shown(outcome)["error"]["detail"] == "unexpected ZeroDivisionError: division by zero"
 
 
 def test_what_ends_the_process_is_no_outcome() -> None:
