@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ MIN_AGE_SECONDS = 5.0
 
 MAX_TOKEN_CHARACTERS = 128
 
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # safe in the access log, which is JSON without escapes
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -130,8 +132,8 @@ class _SecretError(ValueError):
 
 def _token(row: Mapping[str, Any]) -> Token:
     name, token, scopes = row["name"], row["token"], row["scopes"]
-    if not isinstance(name, str) or not name:
-        raise _SecretError("every token needs a name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise _SecretError("every token needs a name of up to 64 letters, digits and . _ -")
     if not isinstance(token, str) or not 16 <= len(token.strip()) <= MAX_TOKEN_CHARACTERS:
         raise _SecretError(f"token {name} must have 16 to {MAX_TOKEN_CHARACTERS} characters")
     if not isinstance(scopes, list) or not scopes or not set(scopes) <= set(SCOPES):

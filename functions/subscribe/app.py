@@ -21,16 +21,16 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
         ConnectorError: Of a direct invocation: the event, a transformer, the connection or the environment is wrong.
             `AwsUnavailable` may pass, and `Sync` tries again.
     """
-    held = wiring(Settings.from_env(needs=("BUCKET",)))
+    deps = wiring(Settings.from_env(needs=("BUCKET",)))
     if isinstance(event, dict) and "requestContext" in event:
         from subscribe.http import respond  # noqa: PLC0415 - schedules do not pay for HTTP
 
-        return respond(event, context, held)
+        return respond(event, context, deps)
     request = subscribe_request(event)
 
     def remaining_seconds() -> float:
         return float(context.get_remaining_time_in_millis() / 1000)
 
     if request.estimate:
-        return held.estimate(request, context.aws_request_id, remaining_seconds)
-    return held.run(request, context.aws_request_id, remaining_seconds).body
+        return deps.estimate(request, context.aws_request_id, remaining_seconds)
+    return deps.run(request, context.aws_request_id, remaining_seconds).body

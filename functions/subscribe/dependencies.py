@@ -28,6 +28,7 @@ class Dependencies:
     def __init__(self, settings: Settings) -> None:
         """Prepare; nothing is opened yet."""
         self.settings = settings
+        self.clock = SystemClock()
         self.aws = AwsClients()
         self.shops = ShopClients(self.aws, settings)
 
@@ -48,7 +49,7 @@ class Dependencies:
         needs: Any = {
             "client": self.shops.open(request.connection, fresh=True, remaining_seconds=remaining_seconds),
             "bucket": self.bucket,
-            "clock": SystemClock(),
+            "clock": self.clock,
             "remaining_seconds": remaining_seconds,
             "reserve_percent": self.settings.quota_reserve_percent,
         }
@@ -69,7 +70,7 @@ class Dependencies:
             request.run_id or run_id,
             client=self.shops.open(request.connection, fresh=True, remaining_seconds=remaining_seconds),
             bucket=self.bucket,
-            clock=SystemClock(),
+            clock=self.clock,
             reserve_percent=self.settings.quota_reserve_percent,
             library=self.library,
         )

@@ -39,7 +39,7 @@ def load(name: str, *, gzipped: bool) -> tuple[bytes, bool]:
     return (packed.read_bytes(), True) if gzipped else (gzip.decompress(packed.read_bytes()), False)
 
 
-def headers(content_type: str, max_age_seconds: int) -> dict[str, str]:
-    """Return the headers of a file of the page."""
+def headers(max_age_seconds: int) -> dict[str, str]:
+    """Return the headers of a file that a browser may keep so long; 0 is not at all."""
     caching = f"public, max-age={max_age_seconds}" if max_age_seconds else "no-cache"
-    return {**_HEADERS, "Content-Type": content_type, "Cache-Control": caching, "Vary": "Accept-Encoding"}
+    return {**_HEADERS, "Cache-Control": caching, "Vary": "Accept-Encoding"}

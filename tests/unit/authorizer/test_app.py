@@ -128,6 +128,7 @@ WRONG = {
     "no tokens": "{}",
     "no list": '{"tokens": {"a": 1}}',
     "no name": json.dumps({"tokens": [{"name": "", "token": ERP, "scopes": ["read"]}]}),
+    "quote in a name": json.dumps({"tokens": [{"name": 'a"b', "token": ERP, "scopes": ["read"]}]}),
     "short token": json.dumps({"tokens": [{"name": "erp", "token": "short", "scopes": ["read"]}]}),
     "long token": json.dumps({"tokens": [{"name": "erp", "token": "x" * 129, "scopes": ["read"]}]}),
     "no scope": json.dumps({"tokens": [{"name": "erp", "token": ERP, "scopes": []}]}),
