@@ -49,7 +49,8 @@ class Connections:
             InvalidConnection: Its content is not a connection.
         """
         if not is_connection_name(name):
-            raise RequestError([f"connection must be a name of letters, digits, _ and -, not {name!r:.100}"])
+            rule = "it has letters, digits, _ and - only"
+            raise RequestError([f"connection must be a name such as default, not {name!r:.100}; {rule}"])
         secret_id = self._prefix + name
         try:
             text: Any = self._provider.get(secret_id, max_age=MAX_AGE_SECONDS, force_fetch=fresh)
@@ -59,7 +60,7 @@ class Connections:
                 raise UnknownConnection(name, secret_id) from error
             raise
         try:
-            settings = json.loads(text.removeprefix("\ufeff"))
+            settings = json.loads(text if isinstance(text, bytes) else text.encode())
         except (ValueError, RecursionError):
             raise InvalidConnection(name, ["the secret is not JSON"]) from None
         return Connection.from_mapping(settings, name)

@@ -41,7 +41,7 @@ class WriteResponse:
     Attributes:
         http_status: 200, 201 or 204.
         record: JSON text of the record that came back, without envelope; `false` if the shop answered that there is
-            none; `None` where the body was empty.
+            none; `None` if the body was empty.
         request_id: The shop's id of the request, or empty.
     """
 

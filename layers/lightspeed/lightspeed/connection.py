@@ -23,7 +23,7 @@ CLUSTERS: Mapping[str, str] = MappingProxyType(
 _KEYS = ("cluster", "base_url", "api_key", "api_secret", "language", "webhook_secret", "shop_id", "update_method")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:]*:[0-9a-f:.]*", re.ASCII)
 _LANGUAGE = re.compile(r"[a-z]{2}")
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _ENDS_IN_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
 _METADATA_HOSTS = ("metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal")
@@ -42,7 +42,7 @@ class Connection:
     Attributes:
         origin: Scheme, host and port, without a trailing slash.
         language: The language segment of every path: two small letters, read and written in.
-        webhook_secrets: Any of them may have signed a webhook, so that a secret can be rotated.
+        webhook_secrets: A webhook may be signed with any of them, so a secret can be rotated.
         shop_id: The shop's number, which incoming webhooks must carry; empty if the connection does not name it.
         update_method: PUT, which the API takes; PATCH only for those who were promised that verb.
     """
@@ -190,7 +190,7 @@ def parse_origin(base_url: object) -> str:
 
 
 def is_connection_name(name: str) -> bool:
-    """Whether a connection may have this name: up to 100 letters, digits, `_` and `-`."""
+    """Whether a connection may have this name: up to 200 letters, digits, `_` and `-`."""
     return _NAME.fullmatch(name) is not None
 
 

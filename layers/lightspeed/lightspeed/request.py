@@ -34,7 +34,7 @@ class Parameters:
 
 
 class Body(Protocol):
-    """A body that is read while it is sent; every iteration starts anew, so that it can be sent again."""
+    """A body that is read while it is sent. Every iteration starts at its beginning, so it can be sent again."""
 
     def shown(self) -> object:
         """Return it as a person is shown it, JSON-able."""
@@ -82,7 +82,7 @@ def build_request(
         operation_name: A standard operation or an action of it.
         parameters: As the user wrote them.
         language: The language segment of the path.
-        update_method: The verb of `update`: PUT, or PATCH where a connection asks for that.
+        update_method: The verb of `update`: PUT, or PATCH if the connection asks for it.
 
     Raises:
         UnsupportedOperation: The entity lacks the operation.

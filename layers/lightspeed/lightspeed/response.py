@@ -215,7 +215,7 @@ def parse_record(text: bytes) -> dict[str, Any]:
 def record(body: bytes, endpoint: Endpoint, answer: str | None, *, several: bool = False) -> bytes | None:
     """Return the text of the one record of an answer, on one line; `None` if the answer says that there is none.
 
-    The shop writes `false`, `null`, `""` or `[]` where a record is missing.
+    The shop writes `false`, `null`, `""` or `[]` for a missing record.
 
     Args:
         body: The answer's body.

@@ -9,7 +9,7 @@ A request is sent at most `ATTEMPTS` times, and never past the time that is left
 - reads: after a 404 that is not in the shop's own words, and (decided by the client) a body that is no JSON;
 - every verb: after a request that did not arrive, and a 429 whose wait fits into `patience_seconds`;
 - once, with settings read again: after a 401, and when no connection can be made, since the settings may have changed;
-- one record of an entity that says so: after a 404 (observed on orders, where a 404 may pass).
+- one record of an entity with `transient_404`: after a 404 (observed on orders, where a 404 may pass).
 
 A list that timed out or answered 504 is not sent again: the caller asks for a smaller page instead.
 """
@@ -183,7 +183,7 @@ class Transport:
         self.requests_sent = 0
         self._renew = renew
         self._clock = clock or SystemClock()
-        self._pacer = RateLimiter(self._clock)
+        self._limiter = RateLimiter(self._clock)
         self._remaining_seconds = remaining_seconds
         self._patience_seconds = patience_seconds
         self._max_body_bytes = max_body_bytes
@@ -260,7 +260,7 @@ class Transport:
         self.latest_skew_seconds = skew
 
     def _send_once(self, request: Request) -> Response:
-        self._pacer.wait()
+        self._limiter.wait()
         with self._lock:
             self.requests_sent += 1
         connection = self.connection
@@ -388,7 +388,7 @@ def _means_language(message: str, path: str) -> bool:
 
 
 def api_error(status: int, message: str, facts: Facts) -> ApiError:
-    """Return the error of the class that a status means, without headers to tell how long a 429 asks to wait."""
+    """Return the error of the class that a status means; a 429 without its headers asks to wait a second."""
     if status == 429:
         return RateLimited(message, retry_after_seconds=1, **facts)
     error_type = _STATUS_ERRORS.get(status) or (ServerError if status >= 500 else InvalidRequest)

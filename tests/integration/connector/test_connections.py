@@ -46,24 +46,39 @@ def test_prefix_and_name_are_joined_as_they_are(secrets: Any, connections: Conne
     assert connections.get("north").origin == "https://api.webshopapp.com"
 
 
-@pytest.mark.parametrize("name", ["north", "north/2", "a_b.c+d=e@f-g", "x" * 200])
+@pytest.mark.parametrize("name", ["north", "Shop_2-eu", "7", "x" * 200])
 def test_names_of_secrets_are_names_of_connections(secrets: Any, connections: Connections, name: str) -> None:
     store(secrets, f"team/shops-{name}")
 
     assert connections.get(name).language == "nl"
 
 
-@pytest.mark.parametrize("name", ["", " ", "a b", "/", "a/", "/a", "a//b", "a\n", "é", "a*", "x" * 201, "arn:aws:x"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        " ",
+        "a b",
+        "/",
+        "a/",
+        "/a",
+        "a/b",
+        "a//b",
+        "../a",
+        ".",
+        "a.b",
+        "a+b",
+        "a@b",
+        "a\n",
+        "é",
+        "a*",
+        "x" * 201,
+        "arn:aws:x",
+    ],
+)
 def test_what_cannot_be_a_name_is_refused_without_asking(connections: Connections, name: str) -> None:
     with pytest.raises(RequestError, match="connection must be a name such as default, not"):
         connections.get(name)
-
-
-def test_a_name_with_dots_stays_inside_the_prefix(secrets: Any, connections: Connections) -> None:
-    store(secrets, "other")
-
-    with pytest.raises(UnknownConnection):
-        connections.get("../other")
 
 
 def test_a_connection_is_kept_for_a_while(secrets: Any, connections: Connections) -> None:
@@ -101,6 +116,12 @@ def test_every_mistake_is_named_and_no_value(secrets: Any, connections: Connecti
     assert len(refused.value.errors) == 3
     assert "has:a:colon" not in str(refused.value)
     assert " blank " not in str(refused.value)
+
+
+def test_a_byte_order_mark_in_front_of_a_secret_is_ignored(secrets: Any, connections: Connections) -> None:
+    secrets.create_secret(Name="team/shops-a", SecretString="\ufeff" + json.dumps(SETTINGS))
+
+    assert connections.get("a").language == "nl"
 
 
 def test_a_binary_secret_is_as_good(secrets: Any, connections: Connections) -> None:

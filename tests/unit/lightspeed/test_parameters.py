@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lightspeed import InvalidParameters, Parameters, Request, UnsupportedOperation, build_request, get_entity
-from lightspeed.request import format_time, parse_time
+from lightspeed.request import format_time, parse_time, query_warnings
 
 
 def build(entity: str, operation: str, parameters: Parameters | None = None, **settings: str) -> Request:
@@ -310,3 +310,27 @@ def test_any_record_arrives_in_the_shop_as_it_was_given(record: dict[str, object
 
     assert isinstance(body, bytes)
     assert json.loads(body) == {"product": record}
+
+
+@pytest.mark.parametrize(
+    ("query", "warnings"),
+    [
+        ({}, []),
+        ({"limit": 5, "updated_at_min": "2026-11-23"}, []),
+        (
+            {"updated_at_mim": "x", "limit": 5},
+            ["orders has no known filter 'updated_at_mim'; the shop may ignore it. Did you mean updated_at_min?"],
+        ),
+    ],
+)
+def test_a_filter_that_the_catalogue_does_not_know_is_warned_about(
+    query: dict[str, object], warnings: list[str]
+) -> None:
+    assert query_warnings(get_entity("orders"), query) == warnings
+
+
+def test_a_filter_like_no_other_is_warned_about_with_those_that_are_known() -> None:
+    (warning,) = query_warnings(get_entity("orders"), {"zzz" * 100: 1})
+
+    assert len(warning) < 600
+    assert "Known filters are " in warning

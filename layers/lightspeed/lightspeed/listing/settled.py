@@ -11,7 +11,7 @@ from lightspeed.listing.reader import ListReader
 from lightspeed.quota import Clock
 
 SETTLING_LAG = timedelta(seconds=5)
-"""How far behind the shop's clock a window ends, so that what it holds is settled."""
+"""How far behind the shop's clock a window ends. By then every change in the window can be seen."""
 
 SKEW = timedelta(seconds=2)
 """How far the shop's clock may be from ours before a window is moved."""
@@ -22,12 +22,12 @@ _Digest = TypeVar("_Digest")
 
 
 def shop_time(client: Client, clock: Clock) -> datetime:
-    """Return the shop's time as far as it is known: ours, and how far the shop's last answer was ahead of it."""
+    """Return the shop's time as far as it is known: ours, corrected by how far the shop's clock is ahead."""
     return datetime.fromtimestamp(clock.time() + client.transport.skew_seconds, UTC)
 
 
 def settled_time(client: Client, clock: Clock) -> datetime:
-    """Return where a window ends that is opened now, as far as the shop's time is known."""
+    """Return the end of a window that is opened now, as far as the shop's time is known."""
     return shop_time(client, clock) - SETTLING_LAG
 
 

@@ -1,4 +1,4 @@
-"""When no answer says what became of a write: whether the shop may have acted, and where to look."""
+"""A write whose answer is missing or unreadable: whether the shop may have acted, and where to look."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _ACTIONS = {
 
 
 def may_have_acted(request: Request, error: LightspeedError) -> bool:
-    """Whether sending a request again after this error could do twice what it asks for."""
+    """Whether the shop may have acted on a request, so that sending it again could do the same twice.
+
+    Only a POST is not safe to repeat. A redirect or a 4xx says that the shop did not act.
+    """
     if request.method != "POST":
         return False
     if isinstance(error, UnexpectedResponse):
@@ -29,7 +32,7 @@ def advice(entity: str, operation: str, parameters: Parameters, why: object) -> 
     Args:
         entity: Catalogue name.
         operation: Name of the operation.
-        parameters: As they were sent.
+        parameters: The parameters that were sent.
         why: What happened to the answer.
     """
     look = _ACTIONS.get((entity, operation), f"look for it among {entity}")
