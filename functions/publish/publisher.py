@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from connector.aws_errors import AWS_ERRORS
@@ -11,6 +12,7 @@ from connector.observability import emit_metrics, logger
 from connector.validation import invalid_reason
 from lightspeed import Client
 from publish.batch.item import IncomingEvent
+from publish.batch.writer_lease import WriterLeases
 from publish.event import PublishRequest, publish_request
 from publish.notifications import Results
 from publish.result import REFUSALS, Outcome, Result, aws_failure, shown
@@ -46,7 +48,7 @@ class Publisher:
         self._clients: dict[str, Client] = {}
 
     @functools.cached_property
-    def once(self) -> Idempotency | None:
+    def idempotency(self) -> Idempotency | None:
         """The idempotency keys, if there is a table for them."""
         if not self.deps.settings.idempotency_table:
             return None
@@ -62,20 +64,36 @@ class Publisher:
         return Lookups(self.remaining_seconds)
 
     @functools.cached_property
-    def newest(self) -> FieldVersions | None:
+    def field_versions(self) -> FieldVersions | None:
         """The order of queued updates, if there is a table for it."""
         table = self.deps.settings.idempotency_table
         if not table:
             return None
         from publish.batch.field_versions import FieldVersions  # noqa: PLC0415 - only for messages
 
-        return FieldVersions(table, self.deps.aws.client("dynamodb"))
+        return FieldVersions(table, self.deps.aws.client("dynamodb"), self.deps.clock)
+
+    @functools.cached_property
+    def leases(self) -> WriterLeases:
+        """The leases of this invocation."""
+        return WriterLeases(
+            self.deps.settings.idempotency_table, lambda: self.deps.aws.client("dynamodb"), self.deps.clock
+        )
+
+    def hold_leases(self, connections: Iterable[str]) -> AbstractContextManager[None]:
+        """Be the only writer of connections while the context lasts, as far as they are free."""
+        return self.leases.hold(connections, self.remaining_seconds())
+
+    def remaining_seconds_for(self, connection: str) -> float:
+        """Return how long requests to a connection may still start, in seconds."""
+        return min(self.remaining_seconds(), self.leases.remaining_seconds(connection))
 
     def prepare(self, request: PublishRequest) -> WriteOperation:
         """Return the request, checked to the last, before anything of it is sent."""
         client = self._clients.get(request.connection)
         if client is None:
-            client = self.deps.shops.open(request.connection, remaining_seconds=self.remaining_seconds)
+            remaining_seconds = functools.partial(self.remaining_seconds_for, request.connection)
+            client = self.deps.shops.open(request.connection, remaining_seconds=remaining_seconds)
             self._clients[request.connection] = client
         s3 = functools.partial(self.deps.aws.client, "s3")
         library = None if request.request_transformer is None else self.deps.library
@@ -91,9 +109,9 @@ class Publisher:
         """
         request = publication.request
         key = None if request.dry_run else request.idempotency_key or default_key
-        if key is None or self.once is None:
+        if key is None or self.idempotency is None:
             return publication.send()
-        return self.once.send(publication, key)
+        return self.idempotency.send(publication, key)
 
     def publish(self, event: object) -> Result:
         """Publish one event and return its result.

@@ -1,222 +1,228 @@
-"""Let the newest message win, field by field: a queue delivers twice, out of order, and anew after a consumer's death.
+"""Let the newest message win, field by field: a queue delivers twice, out of order, and again after a kill.
 
-For every record that a queued update names, one item of the table keeps by field when the message was queued that set
-it last (`m.`), which message that was (`w.`), the value (`v.`), and the same of the last message whose value the shop
-surely had (`b.`, `a.`, `c.`). Beside the fields stand the messages that may have a request on its way
-(`messages_sending`) and those that are done (`messages_done`, until a newer one comes): of two messages that were
-queued in the same millisecond the one wins that arrives last, but not by being delivered again.
+The table keeps one item per record that a queued update or a line of a file names. For every field it holds the newest
+accepted write: its moment, the messages of that moment, and its value. It also holds the messages whose request may
+still be on its way. A batch holds the writer's lease (see `writer_lease`), so it reads, sends and writes alone:
 
-A message first enters its fields; those for which a newer message is known are left out. After the shop has answered it
-takes itself out of `messages_sending`, unless another message entered in the meantime: then that one's value is sent
-once more, since nobody can say whose request the shop handled last. What the shop refuses is withdrawn, by whoever sent
-it; what the shop had before is the newest again. A message that comes again while it still stands in `messages_sending`
-was stopped halfway; whatever it left behind is written over with the newest values.
+1. It reads the item and drops the fields that are older than what is stored.
+2. It notes its messages as on their way, then sends.
+3. It stores what the shop accepted, and removes the messages whose request is over.
+
+A message that is delivered again while it is noted as on its way was interrupted. Its request may have reached the shop
+after a newer one, so the newest stored values of its fields are sent again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-KEPT_SECONDS = 15 * 24 * 3600
-"""A day longer than a message can lie in a queue."""
+from connector.errors import OutOfTime
+from lightspeed import Clock
+from lightspeed.numbers import dumps, loads
+from publish.batch.planner import chunks
 
-_MOST_BYTES = 100_000
-_REFUSED = "ConditionalCheckFailedException"
+KEPT_SECONDS = 15 * 24 * 3600
+"""A day longer than a message can stay in a queue."""
+
+_MOST_ITEM_BYTES = 300_000
+_MOST_TRANSACTION_BYTES = 3_500_000
+_MOST_ITEMS = 100
+_NO_VALUE = object()
 
 
 @dataclass(frozen=True)
 class FieldWrite:
-    """What a field shall be, and since when.
+    """The newest accepted write of a field.
 
     Attributes:
-        moment: When its message was queued, epoch milliseconds.
-        message: Its id, the same whenever it is delivered.
+        moment: When its message was queued, epoch milliseconds, or its file uploaded; fractions order lines.
+        messages: Every message of this moment that was accepted, the last one last.
+        value: As it was sent; absent where the item would be too large.
     """
 
-    moment: int
-    message: str
-    value: Any
+    moment: Decimal
+    messages: tuple[str, ...]
+    value: Any = _NO_VALUE
+
+    @property
+    def has_value(self) -> bool:
+        """Whether the value is stored."""
+        return self.value is not _NO_VALUE
 
 
-Wishes = dict[str, FieldWrite]
-"""By field."""
+@dataclass(frozen=True)
+class RecordVersions:
+    """What is stored of one record.
 
-_Known = Mapping[str, Any]
+    Attributes:
+        fields: Newest accepted writes, by field.
+        on_their_way: Messages whose request may not be over.
+        revision: Grows with every write of the item.
+    """
+
+    fields: Mapping[str, FieldWrite] = field(default_factory=dict)
+    on_their_way: frozenset[str] = frozenset()
+    revision: int = 0
+
+    def accepts(self, name: str, moment: Decimal, message: str) -> bool:
+        """Whether a message's value of a field is newer than what is stored.
+
+        Of two messages of one moment the one that arrives last wins, but not by a second delivery.
+        """
+        known = self.fields.get(name)
+        if known is None or moment > known.moment:
+            return True
+        return moment == known.moment and message not in known.messages
+
+    def values_to_repair(self, messages: Collection[str], names: Iterable[str]) -> dict[str, Any]:
+        """Return the stored values of fields that an interrupted request may have overwritten."""
+        if self.on_their_way.isdisjoint(messages):
+            return {}
+        known = {name: self.fields[name] for name in names if name in self.fields}
+        return {name: found.value for name, found in known.items() if found.has_value}
+
+    def sending(self, messages: Collection[str]) -> RecordVersions:
+        """Return this with messages on their way."""
+        return replace(self, on_their_way=self.on_their_way | set(messages))
+
+    def accepted(self, moment: Decimal, message: str, fields: Mapping[str, Any]) -> RecordVersions:
+        """Return this with a message's values as the newest."""
+        known = dict(self.fields)
+        for name, value in fields.items():
+            same = known[name].messages if name in known and known[name].moment == moment else ()
+            known[name] = FieldWrite(moment, (*same, message), value)
+        return replace(self, fields=known)
+
+    def over(self, messages: Collection[str]) -> RecordVersions:
+        """Return this without messages whose request is over."""
+        return replace(self, on_their_way=self.on_their_way - set(messages))
 
 
 class FieldVersions:
-    """What the newest messages want, by record."""
+    """The items of records in the table."""
 
-    def __init__(self, table: str, client: Any) -> None:
+    def __init__(self, table: str, client: Any, clock: Clock) -> None:
         """Prepare; nothing is read.
 
         Args:
-            table: With partition key `id` and time to live `expiration`.
-            client: Of DynamoDB.
+            table: Has partition key `id` and time to live `expiration`.
+            client: The DynamoDB client.
+            clock: Time for the expiration.
         """
         self._table = table
         self._client = client
+        self._clock = clock
 
-    def enter(self, record: str, wishes: Wishes, messages: Collection[str]) -> Wishes:
-        """Enter what messages want; return what is to be sent, which may be what another message wants.
+    def read(self, records: Sequence[str]) -> dict[str, RecordVersions]:
+        """Return what is stored of each record.
 
-        Args:
-            record: Names the record, whatever the characters.
-            wishes: By field, the newest of these messages.
-            messages: Ids of all of them.
+        Raises:
+            ClientError: DynamoDB refused the call, or returned no item.
         """
-        if _too_large(wishes):
-            return wishes
-        values = _values(wishes, messages, kept=True)
-        newer = _each(wishes, lambda n: f"(attribute_not_exists(#m{n}) OR #m{n} < :m{n})")
-        change = f"SET {_entered(wishes)}, expiration = :kept REMOVE messages_done ADD messages_sending :messages"
-        done, known = self._update(record, change, wishes, values, newer)
-        if done:
-            return wishes
-        return self._enter_among(record, wishes, messages, known)
+        names = {_id(record): record for record in records}
+        found = {record: RecordVersions() for record in records}
+        for ids in chunks(list(names), _MOST_ITEMS):
+            keys = [{"id": {"S": name}} for name in ids]
+            while keys:
+                asked = {self._table: {"Keys": keys, "ConsistentRead": True}}
+                answer = self._client.batch_get_item(RequestItems=asked)
+                for item in answer["Responses"].get(self._table, []):
+                    found[names[item["id"]["S"]]] = _decode(item)
+                left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+                if len(left) == len(keys):
+                    code = {"Code": "ThrottlingException", "Message": "no item was returned"}
+                    raise ClientError({"Error": code}, "BatchGetItem")
+                keys = left
+        return found
 
-    def sent(self, record: str, wishes: Wishes, own: Wishes, messages: Collection[str]) -> Wishes:
-        """Note that the shop has these values; return other ones to send again, which are then to be noted as well.
+    def write(self, versions: Mapping[str, RecordVersions]) -> dict[str, RecordVersions]:
+        """Store records; return them as stored.
 
-        Args:
-            record: Names the record.
-            wishes: What the shop has.
-            own: What these messages want themselves. It is entered again where something older stands there now, or
-                nothing: then what had been newer was refused, and withdrawn by whoever else sent it.
-            messages: Ids of all of them.
+        Raises:
+            OutOfTime: Another batch has stored one of them since it was read: this one lost its lease.
+            ClientError: DynamoDB refused the call.
         """
-        if _too_large(wishes):
-            return {}
-        still = _each(wishes, lambda n: f"#w{n} = :w{n}")
-        changes = ", ".join(f"#a{n} = :w{n}, #b{n} = :m{n}, #c{n} = :v{n}" for n in range(len(wishes)))
-        change = f"SET {changes} ADD messages_done :messages DELETE messages_sending :messages"
-        done, known = self._update(record, change, wishes, _values(wishes, messages), still)
-        if done:
-            return {}
-        latest = {name: wish for name in wishes if (wish := _latest(known, name)) is not None}
-        if any(name not in latest or latest[name].moment < own[name].moment for name in wishes):
-            return self._enter_among(record, own, messages, known)
-        return {name: wish for name, wish in latest.items() if wish.message != wishes[name].message}
+        puts: list[dict[str, Any]] = []
+        size = 0
+        for record, found in versions.items():
+            text = _encode(found)
+            if len(puts) == _MOST_ITEMS or size + len(text) > _MOST_TRANSACTION_BYTES:
+                self._transact(puts)
+                puts, size = [], 0
+            puts.append(self._put(record, found.revision, text))
+            size += len(text)
+        if puts:
+            self._transact(puts)
+        return {record: replace(found, revision=found.revision + 1) for record, found in versions.items()}
 
-    def withdraw(self, record: str, wishes: Wishes, messages: Collection[str]) -> None:
-        """Forget what the shop refused, so that it does not stand in the way of older messages.
+    def _put(self, record: str, revision: int, text: str) -> dict[str, Any]:
+        item = {
+            "id": {"S": _id(record)},
+            "revision": {"N": str(revision + 1)},
+            "versions": {"S": text},
+            "expiration": {"N": str(int(self._clock.time()) + KEPT_SECONDS)},
+        }
+        put: dict[str, Any] = {"TableName": self._table, "Item": item}
+        if not revision:
+            return {"Put": {**put, "ConditionExpression": "attribute_not_exists(revision)"}}
+        values = {":revision": {"N": str(revision)}}
+        return {"Put": {**put, "ConditionExpression": "revision = :revision", "ExpressionAttributeValues": values}}
 
-        Args:
-            record: Names the record.
-            wishes: What was refused, whoever wanted it.
-            messages: Ids of those that have no request on its way any more.
-        """
-        if _too_large(wishes):
-            return
-        if messages:
-            self._update(record, "DELETE messages_sending :messages", {}, _values({}, messages))
-        for name, wish in wishes.items():
-            values = _values({name: wish}, messages)
-            before = "SET #m0 = #b0, #w0 = #a0, #v0 = #c0"
-            done, _ = self._update(record, before, {name: wish}, values, "#w0 = :w0 AND attribute_exists(#b0)")
-            if not done:
-                self._update(record, "REMOVE #m0, #w0, #v0, #a0", {name: wish}, values, "#w0 = :w0")
-
-    def _enter_among(self, record: str, wishes: Wishes, messages: Collection[str], known: _Known) -> Wishes:
-        """Enter wishes beside others that are as new or newer, or that were entered before."""
-        while True:
-            again = _has(known, "messages_sending", messages)
-            entered = again or _has(known, "messages_done", messages)
-            winning = {name: wish for name, wish in wishes.items() if _wins(known, name, wish, entered=entered)}
-            latest = {name: winning.get(name) or _latest(known, name) or wish for name, wish in wishes.items()}
-            due = {name: wish for name, wish in latest.items() if again or _applied(known, name) != wish.message}
-            values = _values(winning, messages, kept=True)
-            place = "messages_sending" if due else "messages_done"
-            new = f"{_entered(winning)}, " if winning else ""
-            change = f"SET {new}expiration = :kept ADD {place} :messages"
-            unmoved = " AND ".join(_unmoved(known, name, n, values) for n, name in enumerate(winning))
-            done, known = self._update(record, change, winning, values, unmoved)
-            if done:
-                return due
-
-    def _update(
-        self, record: str, change: str, fields: Wishes, values: dict[str, Any], condition: str = ""
-    ) -> tuple[bool, _Known]:
-        """Change the record's item; return whether the condition held, and the item as it was before."""
-        text = f"{change} {condition}"
-        names = {f"#{part}{n}": f"{part}.{name}" for n, name in enumerate(fields) for part in "mwvabc"}
-        asked: dict[str, Any] = {"ConditionExpression": condition} if condition else {}
-        used = {short: name for short, name in names.items() if short in text}
-        if used:
-            asked["ExpressionAttributeNames"] = used
+    def _transact(self, puts: list[dict[str, Any]]) -> None:
         try:
-            answer = self._client.update_item(
-                TableName=self._table,
-                Key={"id": {"S": f"newest#{hashlib.sha256(record.encode()).hexdigest()}"}},
-                UpdateExpression=change,
-                ExpressionAttributeValues={short: value for short, value in values.items() if short in text},
-                ReturnValues="ALL_OLD",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **asked,
-            )
+            self._client.transact_write_items(TransactItems=puts)
         except ClientError as error:
-            if error.response["Error"]["Code"] != _REFUSED:
-                raise
-            return False, dict(error.response).get("Item") or {}
-        return True, answer.get("Attributes") or {}
+            reasons = dict(error.response).get("CancellationReasons", [])
+            if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
+                raise OutOfTime("another batch writes to this shop: the lease of this one is over") from error
+            raise
 
 
-def _entered(wishes: Wishes) -> str:
-    return ", ".join(f"#m{n} = :m{n}, #w{n} = :w{n}, #v{n} = :v{n}" for n in range(len(wishes)))
+def _id(record: str) -> str:
+    return f"newest#{hashlib.sha256(record.encode()).hexdigest()}"
 
 
-def _each(wishes: Wishes, condition: Callable[[int], str]) -> str:
-    return " AND ".join(condition(n) for n in range(len(wishes)))
+def _encode(found: RecordVersions) -> str:
+    """Return the text of a record's item; without values if it would be too large."""
+    whole = {
+        name: [str(one.moment), list(one.messages), *([one.value] if one.has_value else [])]
+        for name, one in found.fields.items()
+    }
+    text = dumps({"fields": whole, "on_their_way": sorted(found.on_their_way)})
+    if len(text) > _MOST_ITEM_BYTES:
+        short = {name: entry[:2] for name, entry in whole.items()}
+        text = dumps({"fields": short, "on_their_way": sorted(found.on_their_way)})
+    return text.decode()
 
 
-def _unmoved(known: _Known, name: str, number: int, values: dict[str, Any]) -> str:
-    """Return the condition that nobody has set a field since it was looked at."""
-    latest = _latest(known, name)
-    if latest is None:
-        return f"attribute_not_exists(#w{number})"
-    values[f":k{number}"] = {"S": latest.message}
-    return f"#w{number} = :k{number}"
+def _decode(item: Mapping[str, Any]) -> RecordVersions:
+    stored = loads(item["versions"]["S"]) if "versions" in item else {"fields": {}, "on_their_way": []}
+    fields = {
+        name: FieldWrite(Decimal(moment), tuple(messages), *value)
+        for name, (moment, messages, *value) in stored["fields"].items()
+    }
+    on_their_way = frozenset((*stored["on_their_way"], *item.get("messages_sending", {}).get("SS", ())))
+    for name, known in _first_format(item).items():
+        if name not in fields or fields[name].moment < known.moment:
+            fields[name] = known
+    return RecordVersions(fields, on_their_way, int(item.get("revision", {"N": "0"})["N"]))
 
 
-def _wins(known: _Known, name: str, wish: FieldWrite, *, entered: bool) -> bool:
-    latest = _latest(known, name)
-    if latest is None or wish.moment > latest.moment:
-        return True
-    return wish.moment == latest.moment and wish.message != latest.message and not entered
-
-
-def _latest(known: _Known, name: str) -> FieldWrite | None:
-    if f"w.{name}" not in known:
-        return None
-    moment, message, value = (known[f"{part}.{name}"] for part in "mwv")
-    return FieldWrite(int(moment["N"]), message["S"], json.loads(value["S"]))
-
-
-def _applied(known: _Known, name: str) -> str | None:
-    found: str | None = known.get(f"a.{name}", {}).get("S")
-    return found
-
-
-def _has(known: _Known, name: str, messages: Collection[str]) -> bool:
-    return not set(messages).isdisjoint(known.get(name, {}).get("SS", ()))
-
-
-def _values(wishes: Wishes, messages: Collection[str], *, kept: bool = False) -> dict[str, Any]:
-    values: dict[str, Any] = {":messages": {"SS": sorted(messages)}}
-    if kept:
-        values[":kept"] = {"N": str(int(time.time()) + KEPT_SECONDS)}
-    for n, wish in enumerate(wishes.values()):
-        values[f":m{n}"] = {"N": str(wish.moment)}
-        values |= {f":w{n}": {"S": wish.message}, f":v{n}": {"S": json.dumps(wish.value)}}
-    return values
-
-
-def _too_large(wishes: Wishes) -> bool:
-    return len(json.dumps({name: wish.value for name, wish in wishes.items()}).encode()) > _MOST_BYTES
+def _first_format(item: Mapping[str, Any]) -> dict[str, FieldWrite]:
+    """Return the fields of an item of the first format: attributes `m.`, `w.` and `v.` with the name of the field."""
+    done = item.get("messages_done", {}).get("SS", [])
+    return {
+        name[2:]: FieldWrite(
+            Decimal(item[f"m.{name[2:]}"]["N"]),
+            (*(message for message in done if message != found["S"]), found["S"]),
+            loads(item[f"v.{name[2:]}"]["S"]),
+        )
+        for name, found in item.items()
+        if name.startswith("w.")
+    }

@@ -1,306 +1,288 @@
-"""Updates that wait for others: those of one record become one request, and many go out in bulk (see `bulk`).
+"""Updates of a segment: those of one record become one request, and many records go out in bulk (see `bulk`).
 
-Of several updates of a record the last value of each field wins. Updates out of a queue are ordered by when they were
-queued, over all batches (see `newest`); those of a batch by their place in it.
+Of several updates of a record the last value of each field wins. Updates from the queue and from files are ordered by
+their moment, across batches (see `field_versions`); others by their position in the batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from lightspeed import ApiError, AuthenticationError, RateLimited, ServerError, UnknownLanguage
-from lightspeed.writing.natural_key import concerns_key
-from publish.batch.bulk import LIMIT, Bulk, Change, bulk_of
-from publish.batch.guard import BatchContext
-from publish.batch.item import number
-from publish.result import Outcome, Refusal, attempt, result
+from lightspeed import ApiError, NotSent, ServerError
+from publish.batch.bulk import LIMIT, Bulk, bulk_of
+from publish.batch.isolate import is_refused, isolate
+from publish.batch.item import PreparedWrite, canonical_id
+from publish.batch.planner import chunks
+from publish.result import Outcome, Refusal, Result, attempt, result
 
 if TYPE_CHECKING:
-    from publish.batch.field_versions import FieldVersions, Wishes
-    from publish.batch.item import PreparedWrite
+    from publish.batch.field_versions import RecordVersions
+    from publish.batch.guard import Guard
+    from publish.publisher import Publisher
     from publish.write import WriteOperation
 
-_MAY_PASS = (RateLimited, ServerError, AuthenticationError, UnknownLanguage)
+_NOT_ALLOWED = 405
 
 
-@dataclass
-class _Joined:
-    """Updates of one record that go out together.
+@dataclass(frozen=True)
+class _Part:
+    """What one event contributes to a merged update.
 
     Attributes:
-        fields: What is sent next.
-        own: What its messages want; empty for what did not come out of a queue, like `wishes`.
-        wishes: What the shop shall have of the same fields when all is sent; some of it may be what others want.
+        item: The event; `None` for stored values that are sent again.
+        fields: What is sent of it; empty if newer values are stored.
     """
 
-    items: list[PreparedWrite]
+    item: PreparedWrite | None
     fields: Mapping[str, Any]
-    own: Wishes = field(default_factory=dict)
-    wishes: Wishes = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MergedUpdate:
+    """The updates of one record.
+
+    Attributes:
+        items: The events.
+        parts: What is sent of each, in the order in which later fields win; a repair first.
+        versions: What is stored of the record; `None` if its updates are not ordered across batches.
+    """
+
+    items: Sequence[PreparedWrite]
+    parts: Sequence[_Part]
+    versions: RecordVersions | None = None
 
     @property
-    def publication(self) -> WriteOperation:
-        return self.items[0].publication
-
-    @property
-    def record(self) -> str:
-        return self.items[0].record
+    def operation(self) -> WriteOperation:
+        """The operation whose path and client all parts share."""
+        return self.items[0].operation
 
     @property
     def messages(self) -> list[str]:
-        return [item.entry.key or "" for item in self.items]
+        """The names of the events."""
+        return [item.incoming.key or "" for item in self.items]
+
+    @property
+    def to_send(self) -> list[_Part]:
+        """The parts that have fields."""
+        return [part for part in self.parts if part.fields]
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The merged fields."""
+        return _merged(self.parts)
 
     @property
     def bulk(self) -> Bulk | None:
-        """The bulk route that it may go out in; none for a connection that asks for another verb."""
-        publication = self.publication
-        return bulk_of(publication.request.entity, self.fields) if publication.built.method == "PUT" else None
-
-    @property
-    def parents(self) -> dict[str, object]:
-        """The path of the record, without its id."""
-        path = self.publication.parameters.path
-        return {name: path[name] for name in self.publication.request.endpoint.parents}
+        """The bulk route that it may be sent through; none for a connection that asks for another verb."""
+        put = self.operation.built.method == "PUT"
+        return bulk_of(self.operation.request.entity, self.fields) if put else None
 
     @property
     def identity(self) -> object:
-        """The record's id as a number where it is one: a bulk entry takes it so."""
-        text = str(self.publication.parameters.path.get("id"))
-        found = number(text)
+        """The record's id, as a number if it is one: a bulk entry takes it so."""
+        text = str(self.operation.parameters.path.get("id"))
+        found = canonical_id(text)
         return text if found is None else found
 
-    def carried(self, messages: Collection[str] | None = None) -> Wishes:
-        """Return what is sent next of what these messages want, or any."""
-        return {
-            n: w for n, w in self.wishes.items() if n in self.fields and (messages is None or w.message in messages)
-        }
 
-    def update(self, fields: Mapping[str, Any]) -> Outcome:
-        return attempt(partial(self.publication.update, fields))
+def merge(items: Sequence[PreparedWrite], versions: RecordVersions | None) -> MergedUpdate:
+    """Merge the updates of one record; only fields that are newer than what is stored are sent.
+
+    Args:
+        items: At least one.
+        versions: What is stored of the record, if its updates are ordered across batches.
+    """
+    if versions is None:
+        return MergedUpdate(items, [_Part(item, item.fields) for item in items])
+    ordered = sorted(items, key=lambda item: (item.incoming.moment or 0, item.position))
+    names = dict.fromkeys(name for item in items for name in item.fields)
+    repair = versions.values_to_repair([item.incoming.key or "" for item in items], names)
+    return MergedUpdate(ordered, [_Part(None, repair), *(_newer(item, versions) for item in ordered)], versions)
 
 
 class Updates:
-    """Updates that were not sent yet; `send` sends them and notes their outcomes."""
+    """Sends the updates of a batch."""
 
-    def __init__(self, course: BatchContext) -> None:
-        """Prepare; nothing waits yet."""
-        self._course = course
-        self._waiting: dict[str, list[PreparedWrite]] = {}
-        self._keys: set[str | None] = set()
-        self._names: dict[tuple[str, str], set[str]] = {}
+    def __init__(self, publisher: Publisher, guard: Guard) -> None:
+        """Prepare; nothing is sent."""
+        self._publisher = publisher
+        self._guard = guard
 
-    def add(self, item: PreparedWrite) -> None:
-        """Let an update wait; when there are enough of them they are sent."""
-        if item.key is not None and item.key in self._keys:
-            self.send()
-        self._keys.add(item.key)
-        self._waiting.setdefault(item.record, []).append(item)
-        place = item.request.connection, item.request.entity
-        self._names.setdefault(place, set()).update(item.publication.fields)
-        if len(self._waiting) >= LIMIT:
-            self.send()
+    def send(self, records: Sequence[Sequence[PreparedWrite]]) -> dict[int, Outcome]:
+        """Send the updates of records that share connection, entity and parent; return outcomes by position."""
+        outcomes: dict[int, Outcome] = {}
+        for chunk in chunks(records, LIMIT):
+            claimed, found = self._claim([item for items in chunk for item in items])
+            outcomes |= found
+            left = [[claimed[item.position] for item in items if item.position in claimed] for items in chunk]
+            found = self._send_claimed([items for items in left if items])
+            self._end_claims(claimed, found)
+            outcomes |= found
+        return outcomes
 
-    def concern(self, item: PreparedWrite) -> bool:
-        """Whether an event may concern a record whose update waits, or carries the key of one."""
-        request = item.request
-        if item.key is not None and item.key in self._keys:
-            return True
-        if request.action != "bulk" and not request.match_fields:
-            return item.record in self._waiting
-        names = self._names.get((request.connection, request.entity))
-        if names is None or not item.may_update:
-            return names is not None
-        return concerns_key(names, request.match_fields)
-
-    def send(self) -> None:
-        """Send everything that waits."""
-        waiting, self._waiting = self._waiting, {}
-        self._keys.clear()
-        self._names.clear()
-        in_bulk: dict[tuple[Bulk, str, str], list[_Joined]] = {}
-        for items in waiting.values():
-            joined = self._prepared(items)
-            if joined is None:
-                continue
-            if (bulk := joined.bulk) is None:
-                self._send_in(None, [joined])
+    def _claim(self, items: Sequence[PreparedWrite]) -> tuple[dict[int, PreparedWrite], dict[int, Outcome]]:
+        """Claim idempotency keys; return the items that may be sent, and the outcomes of the others, by position."""
+        claimed: dict[int, PreparedWrite] = {}
+        outcomes: dict[int, Outcome] = {}
+        for item in items:
+            found = self._guard.attempt(item.operation, partial(self._claimed, item))
+            if isinstance(found, PreparedWrite):
+                claimed[item.position] = found
             else:
-                parents = " ".join(map(str, joined.parents.values()))
-                in_bulk.setdefault((bulk, joined.publication.request.connection, parents), []).append(joined)
-        for (bulk, _, _), together in in_bulk.items():
-            self._send_in(bulk, together)
+                outcomes[item.position] = found
+                self._end_claims({item.position: item}, {item.position: found})
+        return claimed, outcomes
 
-    def _send_in(self, bulk: Bulk | None, together: list[_Joined]) -> None:
-        """Send updates of one connection and parent in a bulk route, or each by itself if there is none for them.
-
-        What newer messages wanted meanwhile is sent likewise, and so on until the shop has the newest of everything.
-        """
-        while together:
-            outcomes = self._outcomes_in(bulk, together)
-            overtaken = []
-            for joined, outcome in zip(together, outcomes, strict=True):
-                self._course.notice(joined.publication, outcome)
-                more = attempt(partial(self._has_more, joined, outcome))
-                if isinstance(more, Refusal):  # it is not known to be done, and can be sent again
-                    self._note(joined.items, more)
-                elif more:
-                    overtaken.append(joined)
-            together = overtaken
-
-    def _has_more(self, joined: _Joined, outcome: Outcome) -> bool:
-        """Note what became of it, unless other values are to be sent now; return whether they are."""
-        overtaken = self._is_overtaken(joined, outcome)
-        if not overtaken:
-            self._end(joined, outcome)
-        return overtaken
-
-    def _outcomes_in(self, bulk: Bulk | None, together: list[_Joined]) -> list[Outcome]:
-        first = together[0].publication
-        halt = self._course.halt(first)
-        if halt is not None:
-            return [halt] * len(together)
-        if bulk is None:
-            return [joined.update(joined.fields) for joined in together]
-        by_id = {joined.identity: joined for joined in together}
-        changes: list[Change] = [(identity, joined.fields) for identity, joined in by_id.items()]
-        found = attempt(partial(bulk.update, first.client, together[0].parents, changes, partial(_alone, by_id)))
-        return [found] * len(together) if isinstance(found, Refusal) else found
-
-    def _prepared(self, items: list[PreparedWrite]) -> _Joined | None:
-        """Join the updates of one record; `None` if nothing of them is left to send."""
-        halt = self._course.halt(items[0].publication)
-        if halt is not None:
-            self._note(items, halt)
-            return None
-        live = [item for item in items if self._claims(item)]
-        if not live:
-            return None
-        fields = {name: value for item in live for name, value in item.publication.fields.items()}
-        newest = None if any(item.entry.queued is None for item in live) else self._course.publisher.newest
-        return _Joined(live, fields) if newest is None else self._ordered(live, newest)
-
-    def _ordered(self, items: list[PreparedWrite], newest: FieldVersions) -> _Joined | None:
-        from publish.batch.field_versions import FieldWrite  # noqa: PLC0415 - only for what comes out of a queue
-
-        wishes: Wishes = {}
-        for item in sorted(items, key=lambda item: (item.entry.queued or 0, item.position)):
-            moment, message = item.entry.queued or 0, item.entry.key or ""
-            wishes |= {name: FieldWrite(moment, message, value) for name, value in item.publication.fields.items()}
-        joined = _Joined(items, {}, wishes)
-        entered = attempt(partial(newest.enter, joined.record, wishes, joined.messages))
-        if isinstance(entered, Refusal):
-            self._note(items, entered)
-            return None
-        joined.wishes = entered
-        joined.fields = _fields(joined.wishes)
-        if joined.wishes:
-            return joined
-        identity = items[0].publication.parameters.path.get("id")
-        self._note(items, result("unchanged", None, identity, None))
-        return None
-
-    def _claims(self, item: PreparedWrite) -> bool:
-        """Claim the item's idempotency key; where it was used before, note the outcome."""
-        ordered = item.entry.queued is not None and self._course.publisher.newest is not None
-        key = item.request.idempotency_key or (None if ordered else item.entry.key)
-        once = None if key is None else self._course.publisher.once
-        if key is None or once is None or item.claim is not None:
-            return True
+    def _claimed(self, item: PreparedWrite) -> PreparedWrite | Outcome:
+        ordered = item.incoming.moment is not None and self._publisher.field_versions is not None
+        key = item.request.idempotency_key or (None if ordered else item.incoming.key)
+        idempotency = self._publisher.idempotency if key is not None and item.claim is None else None
+        if key is None or idempotency is None:
+            return item
         from publish.idempotency import Claim  # noqa: PLC0415 - only with a key
 
-        found = attempt(partial(once.claim, item.request, key))
-        if isinstance(found, Claim):
-            item.claim = found
-            return True
-        self._course.outcomes[item.position] = found if isinstance(found, Refusal) else found.result
-        return False
+        found = idempotency.claim(item.request, key)
+        return replace(item, claim=found) if isinstance(found, Claim) else found.result
 
-    def _is_overtaken(self, joined: _Joined, outcome: Outcome) -> bool:
-        """Note what the shop took; return whether other values are to be sent now, and let them be the next."""
-        newest = self._course.publisher.newest if joined.wishes and isinstance(outcome, dict) else None
-        other = newest.sent(joined.record, joined.wishes, joined.own, joined.messages) if newest is not None else {}
-        if other:
-            joined.wishes = {**joined.wishes, **other}
-            joined.fields = _fields(other)
-        return bool(other)
+    def _end_claims(self, items: Mapping[int, PreparedWrite], outcomes: Mapping[int, Outcome]) -> None:
+        for position, item in items.items():
+            if item.claim is not None and self._publisher.idempotency is not None:
+                self._publisher.idempotency.end(item.claim, outcomes[position])
 
-    def _end(self, joined: _Joined, outcome: Outcome) -> None:
-        newest = self._course.publisher.newest if joined.wishes else None
-        if not _refused(outcome):
-            self._note(joined.items, outcome)
-        elif len(joined.items) > 1:
-            if newest is not None:
-                newest.withdraw(joined.record, joined.carried(joined.messages), joined.messages)
-            self._one_by_one(joined)
-        elif newest is not None:
-            self._apart(joined, outcome, newest)
-        else:
-            self._note(joined.items, outcome)
+    def _send_claimed(self, records: Sequence[Sequence[PreparedWrite]]) -> dict[int, Outcome]:
+        """Send updates whose keys are claimed, between reading and storing the versions of their records."""
+        if not records:
+            return {}
+        merged = attempt(partial(self._merge, records))
+        if isinstance(merged, Refusal):
+            return {item.position: merged for items in records for item in items}
+        outcomes = {item.position: _unchanged(item) for update in merged for item in update.items}
+        sending = [update for update in merged if update.to_send]
+        marked = attempt(partial(self._store, {update.items[0].record: _marked(update) for update in sending}))
+        if isinstance(marked, Refusal):
+            return outcomes | {item.position: marked for update in sending for item in update.items}
+        answered = [(update, found) for bulk, group in _routes(sending) for update, found in self._route(bulk, group)]
+        settled = {update.items[0].record: _settled(update, found, marked) for update, found in answered}
+        stored = attempt(partial(self._store, settled))
+        for update, found in answered:
+            outcomes |= _outcomes(update, found, stored if isinstance(stored, Refusal) else None)
+        return outcomes
 
-    def _one_by_one(self, joined: _Joined) -> None:
-        """Send the updates of a record as they came: one of them is bad, and the others shall not suffer."""
-        for item in joined.items:
-            single = self._prepared([item])
-            if single is not None:
-                self._send_in(None, [single])
+    def _merge(self, records: Sequence[Sequence[PreparedWrite]]) -> list[MergedUpdate]:
+        ordered = [items[0].record for items in records if all(item.incoming.moment is not None for item in items)]
+        versions = self._publisher.field_versions if ordered else None
+        stored = versions.read(ordered) if versions is not None else {}
+        return [merge(items, stored.get(items[0].record)) for items in records]
 
-    def _apart(self, joined: _Joined, refusal: Outcome, newest: FieldVersions) -> None:
-        """Find out whose values the shop refused: a message does not suffer for those of others that it carried.
+    def _store(self, changes: Mapping[str, RecordVersions | None]) -> dict[str, RecordVersions]:
+        found = {record: versions for record, versions in changes.items() if versions is not None}
+        versions = self._publisher.field_versions if found else None
+        return versions.write(found) if versions is not None else {}
 
-        Every turn ends here or withdraws what another message wanted, so that it does not go round for ever.
-        """
-        (message,) = joined.messages
-        carried = joined.carried()
-        senders = list(dict.fromkeys(wish.message for wish in carried.values()))
-        outcomes: dict[str, Outcome] = {}
-        for sender in senders:
-            values = joined.carried([sender])
-            outcome = refusal if len(senders) == 1 else self._alone_or_halted(joined, values)
-            if _refused(outcome):
-                newest.withdraw(joined.record, values, [message] if sender == message else [])
-            outcomes[sender] = outcome
-        failures = [outcome for outcome in outcomes.values() if not isinstance(outcome, dict)]
-        final = outcomes[message] if _refused(outcomes.get(message)) else _first_passing(failures)
-        if final is not None:
-            self._note(joined.items, final)
-        elif failures:
-            self._one_by_one(joined)
-        elif self._is_overtaken(joined, outcomes[senders[-1]]):
-            self._send_in(None, [joined])
-        else:
-            self._note(joined.items, outcomes[senders[-1]])
+    def _route(self, bulk: Bulk | None, updates: Sequence[MergedUpdate]) -> list[tuple[MergedUpdate, list[Outcome]]]:
+        if bulk is None:
+            return [(update, self._alone(update)) for update in updates]
+        answers = isolate(updates, partial(self._in_bulk, bulk))
+        return [
+            (update, answer if isinstance(answer, list) else [answer] * len(update.to_send))
+            for update, answer in zip(updates, answers, strict=True)
+        ]
 
-    def _alone_or_halted(self, joined: _Joined, wishes: Wishes) -> Outcome:
-        outcome = self._course.halt(joined.publication) or joined.update(_fields(wishes))
-        self._course.notice(joined.publication, outcome)
-        return outcome
+    def _in_bulk(self, bulk: Bulk, updates: Sequence[MergedUpdate]) -> list[list[Outcome]] | Refusal:
+        """Send records in one request; return the outcomes of the parts of each."""
+        if len(updates) == 1:
+            return [self._alone(updates[0])]
+        first = updates[0]
+        changes = [(update.identity, update.fields) for update in updates]
+        send = partial(bulk.update, first.operation.client, first.items[0].parents, changes)
+        found = self._guard.attempt(first.operation, send)
+        if isinstance(found, Refusal):
+            self._guard.observe(first.operation, found)
+            if isinstance(found, ApiError) and found.status == _NOT_ALLOWED:
+                return [self._alone(update) for update in updates]
+            return found
+        self._guard.observe(first.operation)
+        return [
+            [outcome] * len(update.to_send) if outcome is not None else self._alone(update)
+            for update, outcome in zip(updates, found, strict=True)
+        ]
 
-    def _note(self, items: Iterable[PreparedWrite], outcome: Outcome) -> None:
-        for item in items:
-            self._course.outcomes[item.position] = outcome
-            claim, item.claim = item.claim, None
-            once = None if claim is None else self._course.publisher.once
-            if claim is not None and once is not None:
-                once.end(claim, outcome)
+    def _alone(self, update: MergedUpdate) -> list[Outcome]:
+        """Send the update of one record; return the outcomes of its parts."""
+        return isolate(update.to_send, partial(self._parts, update.operation))
 
-
-def _alone(by_id: Mapping[object, _Joined], change: Change) -> Outcome:
-    identity, fields = change
-    return by_id[identity].update(fields)
+    def _parts(self, operation: WriteOperation, parts: Sequence[_Part]) -> list[Result] | Refusal:
+        sent = self._guard.attempt(operation, partial(operation.update, _merged(parts)))
+        self._guard.observe(operation, sent)
+        return sent if isinstance(sent, Refusal) else [sent] * len(parts)
 
 
-def _fields(wishes: Wishes) -> dict[str, Any]:
-    return {name: wish.value for name, wish in wishes.items()}
+def _newer(item: PreparedWrite, versions: RecordVersions) -> _Part:
+    moment, message = item.incoming.moment, item.incoming.key or ""
+    assert moment is not None  # noqa: S101 - only ordered updates come here
+    return _Part(item, {name: value for name, value in item.fields.items() if versions.accepts(name, moment, message)})
 
 
-def _first_passing(failures: Iterable[Outcome]) -> Outcome | None:
-    """Return the first failure after which a message is to be tried again."""
-    return next((failure for failure in failures if not _refused(failure)), None)
+def _merged(parts: Sequence[_Part]) -> dict[str, Any]:
+    return {name: value for part in parts for name, value in part.fields.items()}
 
 
-def _refused(outcome: Outcome | None) -> bool:
-    """Whether the shop will not take it, however often it is sent."""
-    return isinstance(outcome, ApiError) and not isinstance(outcome, _MAY_PASS)
+def _routes(updates: Sequence[MergedUpdate]) -> list[tuple[Bulk | None, list[MergedUpdate]]]:
+    """Group updates by the route that they go out on."""
+    groups: dict[Bulk | None, list[MergedUpdate]] = {}
+    for update in updates:
+        groups.setdefault(update.bulk, []).append(update)
+    return list(groups.items())
+
+
+def _marked(update: MergedUpdate) -> RecordVersions | None:
+    return None if update.versions is None else update.versions.sending(update.messages)
+
+
+def _settled(
+    update: MergedUpdate, outcomes: Sequence[Outcome], marked: Mapping[str, RecordVersions]
+) -> RecordVersions | None:
+    """Return what is to be stored of a record after its parts were sent."""
+    versions = marked.get(update.items[0].record)
+    if versions is None:
+        return None
+    for part, outcome in zip(update.to_send, outcomes, strict=True):
+        if part.item is not None and part.item.incoming.moment is not None and isinstance(outcome, dict):
+            versions = versions.accepted(part.item.incoming.moment, part.item.incoming.key or "", part.fields)
+    found = _outcomes(update, outcomes, None)
+    return versions.over(
+        [item.incoming.key or "" for item in update.items if _is_over(found.get(item.position, _unchanged(item)))]
+    )
+
+
+def _outcomes(update: MergedUpdate, outcomes: Sequence[Outcome], failure: Refusal | None) -> dict[int, Outcome]:
+    """Return the outcomes of the events of a record, by position.
+
+    Args:
+        update: The record.
+        outcomes: Of the parts that were sent.
+        failure: Why the versions could not be stored; the events whose request was accepted are then sent again.
+    """
+    found: dict[int, Outcome] = {}
+    repair: dict[int, Outcome] = {}
+    for part, outcome in zip(update.to_send, outcomes, strict=True):
+        told = failure if failure is not None and isinstance(outcome, dict) else outcome
+        if part.item is not None:
+            found[part.item.position] = told
+        elif not isinstance(told, dict) and not is_refused(told):
+            repair = {item.position: told for item in update.items}
+    return found | repair
+
+
+def _is_over(outcome: Outcome) -> bool:
+    """Whether the shop surely does not act on a request any more."""
+    if isinstance(outcome, dict | NotSent):
+        return True
+    return isinstance(outcome, ApiError) and not isinstance(outcome, ServerError)
+
+
+def _unchanged(item: PreparedWrite) -> Outcome:
+    return result("unchanged", None, item.operation.parameters.path.get("id"), None)

@@ -1,14 +1,13 @@
 """Publish the lines of a JSON Lines file in the bucket: `publish/in/….jsonl[.gz]` → `publish/out/….jsonl[.gz]`.
 
-Three steps, which the state machine `PublishFile` carries out:
+The state machine `PublishFile` carries out three steps, named by `file_step`:
 
-- `split` sorts the lines into parts, one per connection and family of entities (`products` and `products/images` are
-  one), so that the order of lines is kept wherever it can matter. One part is enough to use up a shop's quota; several
-  run side by side.
-- `work` publishes a part, segment by segment, and writes the results of each beside it. It returns when its time or
-  the shop's quota is used up, and is called again with what it returned. A segment that was killed is done again: its
-  creates carry keys, its updates can be repeated.
-- `join` writes all results in the order of the lines.
+- `split` sorts the lines into shards, one per connection and family of entities (`products` and `products/images` are
+  one family), so that lines keep their order wherever it can matter.
+- `work` publishes a shard, segment by segment, and stores the results of each. It returns when its time or the shop's
+  quota is used up, and is called again with what it returned. A segment may be published again after a kill, or by two
+  copies of a step: its creates carry keys, and its updates are ordered by upload time and line.
+- `join` merges all results in the order of the lines.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ import contextlib
 import gzip
 import hashlib
 import heapq
-import json
 import math
 import zlib
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -28,6 +27,7 @@ from botocore.exceptions import ClientError
 from connector.errors import AwsUnavailable, ConnectorError, OutOfTime, RequestError
 from connector.validation import parse_json
 from lightspeed import ServerError, TransportError
+from lightspeed.numbers import dumps
 from publish.batch.batch import Batch
 from publish.batch.item import IncomingEvent
 from publish.result import Outcome, shown
@@ -40,13 +40,13 @@ INBOX = "publish/in/"
 OUTBOX = "publish/out/"
 SEGMENT_LINES = 500
 SEGMENT_BYTES = 1_000_000
-MOST_PARTS = 40
+MOST_SHARDS = 40
 TRIES = 3
-"""How often a line is tried that the shop did not answer, or with 5xx, or for which AWS failed."""
+"""Number of tries of a line that got no answer or 5xx from the shop, or whose AWS call failed."""
 
 _TRY_AGAIN_SECONDS = 30.0
 _LEAST_SECONDS = 20.0
-_SAFE_TWICE = ("update", "delete")
+_LINE_DIGITS = 9
 
 
 def step(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def step(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     Raises:
         RequestError: There is no such step, or the file cannot be read.
     """
-    steps = {"split": split, "work": work, "join": join}
+    steps = {"split": split, "work": publish_shard, "join": merge}
     name = event.get("file_step")
     if name not in steps:
         raise RequestError([f"file_step must be one of {', '.join(steps)}, not {name!r:.100}"])
@@ -63,20 +63,23 @@ def step(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
 
 
 def split(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
-    """Sort the lines of a file into parts.
+    """Sort the lines of a file into shards.
 
     Args:
         event: `key` of the file and `execution`, the name of the state machine's execution.
-        publisher: What it is part of.
+        publisher: The invocation.
 
     Returns:
-        `parts`, each the event of a `work` step, and `join`, the event of that step. Nothing for a file whose upload
-        another execution takes care of already: S3 may tell of an upload twice.
+        `parts`, each the event of a `work` step, and `join`, the event of that step. Nothing to do for a folder, and
+        for an upload that another execution publishes already: S3 may announce an upload twice.
 
     Raises:
         RequestError: The file is not where such files lie, or cannot be read.
     """
     key, execution = str(event.get("key", "")), str(event.get("execution", ""))
+    nothing: dict[str, Any] = {"parts": [], "join": None}
+    if key.startswith(INBOX) and key.endswith("/"):
+        return nothing
     if not key.startswith(INBOX) or not key.endswith((".jsonl", ".jsonl.gz")):
         raise RequestError([f"key must be {INBOX}….jsonl or {INBOX}….jsonl.gz, not {key!r:.100}"])
     s3, bucket = publisher.deps.aws.client("s3"), publisher.deps.settings.bucket
@@ -88,70 +91,71 @@ def split(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     run = hashlib.sha256(f"{key} {version}".encode()).hexdigest()[:16]
     space = Workspace(s3, bucket, run)
     if not space.begin(execution):
-        return {"parts": [], "join": None}
-    parts = _Parts(space)
+        return nothing
+    shards = _Shards(space)
     lines = 0
     for number, text in _lines(found["Body"], key):
-        parts.add(number, text)
+        shards.add(number, text)
         lines += 1
-    whole = {"run": run, "key": key, "version": version}
+    uploaded = int(found["LastModified"].timestamp() * 1000)
+    whole = {"run": run, "key": key, "version": version, "uploaded": uploaded}
     begun = {"segment": 0, "tries": 0}
-    written = parts.end()
+    written = shards.end()
     works = [{"file_step": "work", **whole, "part": part, "segments": n, **begun} for part, n in written]
     joined = {"file_step": "join", **whole, "lines": lines, "parts": [n for _, n in written]}
     return {"parts": works, "join": joined}
 
 
-def work(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
-    """Publish the segments of a part, from `segment` on; return the event with which to go on.
+def publish_shard(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
+    """Publish the segments of a shard, from `segment` on; return the event to continue with.
 
     Returns:
         The event with `status` `complete`, or `partial` and `resume_after_seconds`.
     """
     space = Workspace(publisher.deps.aws.client("s3"), publisher.deps.settings.bucket, event["run"])
-    part, segment, tries = event["part"], event["segment"], event["tries"]
+    segment, tries = event["segment"], event["tries"]
     while segment < event["segments"]:
-        if publisher.remaining_seconds() < _LEAST_SECONDS:
-            return {**event, "segment": segment, "tries": tries, "status": "partial", "resume_after_seconds": 0}
-        wait = _segment(event, space, segment, publisher, last_try=tries + 1 >= TRIES)
-        if wait is not None:
-            seconds, failed = wait
-            tries = tries + 1 if failed else tries
-            return {**event, "segment": segment, "tries": tries, "status": "partial", "resume_after_seconds": seconds}
-        segment, tries = segment + 1, 0
-    return {**event, "segment": segment, "status": "complete", "resume_after_seconds": 0, "part": part}
+        wait, failed = 0, False
+        if publisher.remaining_seconds() >= _LEAST_SECONDS:
+            done = _publish_segment(event, space, segment, publisher, last_try=tries + 1 >= TRIES)
+            if done is None:
+                segment, tries = segment + 1, 0
+                continue
+            wait, failed = done
+        tries += failed
+        return {**event, "segment": segment, "tries": tries, "status": "partial", "resume_after_seconds": wait}
+    return {**event, "segment": segment, "status": "complete", "resume_after_seconds": 0}
 
 
-def join(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
-    """Write the results of all parts in the order of the lines; return how many there are of each kind."""
+def merge(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
+    """Write the results of all shards in the order of the lines; return their number by status."""
     s3, bucket = publisher.deps.aws.client("s3"), publisher.deps.settings.bucket
     space = Workspace(s3, bucket, event["run"])
     out = OUTBOX + str(event["key"]).removeprefix(INBOX)
     counts: dict[str, int] = {}
 
     def texts() -> Iterator[bytes]:
-        parts = [_results_of(space, part, segments) for part, segments in enumerate(event["parts"])]
-        for _, result in heapq.merge(*parts, key=lambda found: found[0]):
+        shards = [_results_of(space, shard, segments) for shard, segments in enumerate(event["parts"])]
+        for _, result in heapq.merge(*shards, key=lambda found: found[0]):
             counts[result["status"]] = counts.get(result["status"], 0) + 1
-            yield json.dumps(result, separators=(",", ":")).encode() + b"\n"
+            yield dumps(result) + b"\n"
 
     space.write(out, texts(), packed=out.endswith(".gz"))
     return {"results": out, "lines": event["lines"], "outcomes": counts}
 
 
-def _segment(
+def _publish_segment(
     event: dict[str, Any], space: Workspace, segment: int, publisher: Publisher, *, last_try: bool
 ) -> tuple[int, bool] | None:
-    """Publish what is left of a segment; return how long to wait before going on and whether the shop failed."""
+    """Publish what is left of a segment; return how long to wait if lines remain, and whether the shop failed."""
     lines = space.segment(event["part"], segment)
-    results = space.results(event["part"], segment)
+    results, etag = space.results(event["part"], segment)
     left = [(number, text) for number, text in lines if number not in results]
-    found = [_entry(event, number, text) for number, text in left]
-    alike = event["segments"] - segment
-    batch = Batch(publisher, background=True, alike=alike)
-    published = iter(batch.run([entry for entry in found if isinstance(entry, IncomingEvent)]))
-    outcomes = [next(published) if isinstance(entry, IncomingEvent) else entry for entry in found]
-    entries = [entry if isinstance(entry, IncomingEvent) else IncomingEvent(None) for entry in found]
+    found = [_incoming(event, number, text) for number, text in left]
+    batch = Batch(publisher, background=True, alike=event["segments"] - segment)
+    published = iter(batch.run([one for one in found if isinstance(one, IncomingEvent)]))
+    outcomes = [next(published) if isinstance(one, IncomingEvent) else one for one in found]
+    events = [one if isinstance(one, IncomingEvent) else IncomingEvent(None) for one in found]
     waits: list[float] = []
     failed = False
     final: list[int] = []
@@ -164,32 +168,33 @@ def _segment(
             final.append(position)
         else:
             waits.append(wait)
-    space.keep_results(event["part"], segment, results)
+    if final and not space.keep_results(event["part"], segment, results, etag):
+        return 1, False  # another copy of this step has stored results meanwhile
     facts: list[dict[str, object]] = [{"file": event["key"], "line": left[position][0]} for position in final]
-    publisher.tell([entries[position] for position in final], [outcomes[position] for position in final], facts)
+    publisher.tell([events[position] for position in final], [outcomes[position] for position in final], facts)
     return (math.ceil(max(waits)), failed) if waits else None
 
 
 def _wait_seconds(outcome: Outcome) -> float | None:
     """Return how long to wait before a line is tried again, or `None` if its outcome is final."""
-    if isinstance(outcome, OutOfTime):
-        return 0.0
-    return getattr(outcome, "retry_after_seconds", None)
+    seconds: float | None = getattr(outcome, "retry_after_seconds", None)
+    return 0.0 if seconds is None and isinstance(outcome, OutOfTime) else seconds
 
 
-def _entry(event: dict[str, Any], number: int, text: str) -> IncomingEvent | RequestError:
+def _incoming(event: dict[str, Any], number: int, text: str) -> IncomingEvent | RequestError:
     try:
         inside = parse_json(text, exact=True)
     except ValueError as error:
         return RequestError([f"the line must be a JSON object, a publish event: {error}"])
-    repeatable = isinstance(inside, dict) and inside.get("action") in _SAFE_TWICE
-    return IncomingEvent(inside, key=None if repeatable else f"{event['key']} {event['version']} {number}")
+    uploaded = event.get("uploaded")  # executions that an older release began have none
+    moment = None if uploaded is None else uploaded + Decimal(number).scaleb(-_LINE_DIGITS)
+    return IncomingEvent(inside, f"{event['key']} {event['version']} {number}", moment)
 
 
-def _results_of(space: Workspace, part: int, segments: int) -> Iterator[tuple[int, dict[str, Any]]]:
+def _results_of(space: Workspace, shard: int, segments: int) -> Iterator[tuple[int, dict[str, Any]]]:
     for segment in range(segments):
-        results = space.results(part, segment)
-        for number, _ in space.segment(part, segment):
+        results, _ = space.results(shard, segment)
+        for number, _ in space.segment(shard, segment):
             missing = shown(ConnectorError("its worker failed; whether it was published is not known"))
             yield number, results.get(number) or {"line": number, **missing}
 
@@ -206,8 +211,8 @@ def _lines(body: Any, key: str) -> Iterator[tuple[int, str]]:
         raise RequestError([f"{key} cannot be read: {error}"]) from error
 
 
-class _Parts:
-    """Lines on their way into the segments of their parts."""
+class _Shards:
+    """Sorts lines into shards, and writes their segments."""
 
     def __init__(self, space: Workspace) -> None:
         self._space = space
@@ -218,24 +223,24 @@ class _Parts:
 
     def add(self, number: int, text: str) -> None:
         family = _family(text)
-        part = self._numbers.setdefault(family, len(self._numbers) % MOST_PARTS)
-        lines = self._open.setdefault(part, [])
+        shard = self._numbers.setdefault(family, len(self._numbers) % MOST_SHARDS)
+        lines = self._open.setdefault(shard, [])
         lines.append((number, text))
-        self._sizes[part] = self._sizes.get(part, 0) + len(text)
-        if len(lines) >= SEGMENT_LINES or self._sizes[part] >= SEGMENT_BYTES:
-            self._write(part)
+        self._sizes[shard] = self._sizes.get(shard, 0) + len(text)
+        if len(lines) >= SEGMENT_LINES or self._sizes[shard] >= SEGMENT_BYTES:
+            self._write(shard)
 
     def end(self) -> list[tuple[int, int]]:
-        """Write what is left; return each part and how many segments it has."""
-        for part in [part for part, lines in self._open.items() if lines]:
-            self._write(part)
+        """Write what is left; return each shard and its number of segments."""
+        for shard in [shard for shard, lines in self._open.items() if lines]:
+            self._write(shard)
         return sorted(self._written.items())
 
-    def _write(self, part: int) -> None:
-        segment = self._written.get(part, 0)
-        self._space.keep_segment(part, segment, self._open.pop(part))
-        self._written[part] = segment + 1
-        self._sizes[part] = 0
+    def _write(self, shard: int) -> None:
+        segment = self._written.get(shard, 0)
+        self._space.keep_segment(shard, segment, self._open.pop(shard))
+        self._written[shard] = segment + 1
+        self._sizes[shard] = 0
 
 
 def _family(text: str) -> tuple[str, str]:

@@ -1,19 +1,22 @@
-"""Where the lines of a file and their results lie while it is published: `publish/parts/<run>/` in the bucket."""
+"""The workspace of a file while it is published: its lines and their results, `publish/parts/<run>/` in the bucket."""
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from lightspeed.numbers import dumps, loads
+
 Line = tuple[int, str]
 """Number, from 1, and text."""
 
 _MISSING = ("NoSuchKey", "404")
-_EXISTS = ("PreconditionFailed", "ConditionalRequestConflict")
+_CONFLICT = "ConditionalRequestConflict"
+"""Two conditional writes met, and this one wrote nothing."""
+_TRIES = 5
 
 
 class Workspace:
@@ -32,53 +35,84 @@ class Workspace:
         self._prefix = f"publish/parts/{run}/"
 
     def begin(self, execution: str) -> bool:
-        """Claim the run for an execution; return whether it is its own."""
-        key = self._prefix + "execution"
-        try:
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=execution.encode(), IfNoneMatch="*")
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in _EXISTS:
-                raise
-            return self._read(key) == execution
-        return True
+        """Claim the run for an execution; return whether it belongs to this execution."""
+        return self._put("execution", execution.encode(), "") or self._read("execution")[0] == execution
 
     def keep_segment(self, part: int, segment: int, lines: Iterable[Line]) -> None:
         """Store the lines of a segment."""
-        self._keep(f"lines-{part:03d}-{segment:05d}", ({"line": number, "text": text} for number, text in lines))
+        rows = ({"line": number, "text": text} for number, text in lines)
+        key = self._prefix + _lines_name(part, segment)
+        self._client.put_object(Bucket=self._bucket, Key=key, Body=_lines(rows))
 
     def segment(self, part: int, segment: int) -> list[Line]:
         """Return the lines of a segment."""
-        rows = self._rows(f"lines-{part:03d}-{segment:05d}")
-        return [(row["line"], row["text"]) for row in rows]
+        text, _ = self._read(_lines_name(part, segment))
+        return [(row["line"], row["text"]) for row in _rows(text)]
 
-    def keep_results(self, part: int, segment: int, results: Mapping[int, dict[str, Any]]) -> None:
-        """Store the results of a segment as far as they are known, by line."""
-        self._keep(f"results-{part:03d}-{segment:05d}", results.values())
+    def keep_results(self, part: int, segment: int, results: Mapping[int, dict[str, Any]], etag: str) -> bool:
+        """Store the known results of a segment, unless somebody else has stored results since.
 
-    def results(self, part: int, segment: int) -> dict[int, dict[str, Any]]:
-        """Return the results of a segment that are known, by line."""
-        return {row["line"]: row for row in self._rows(f"results-{part:03d}-{segment:05d}")}
+        Args:
+            part: Number of the shard.
+            segment: Number of the segment.
+            results: By line.
+            etag: As `results` returned it.
+
+        Returns:
+            Whether they are stored.
+        """
+        return self._put(_results_name(part, segment), _lines(results.values()), etag)
+
+    def results(self, part: int, segment: int) -> tuple[dict[int, dict[str, Any]], str]:
+        """Return the known results of a segment, by line, and the ETag of their object; empty if there is none."""
+        text, etag = self._read(_results_name(part, segment))
+        return {row["line"]: row for row in _rows(text)}, etag
 
     def write(self, key: str, texts: Iterable[bytes], *, packed: bool) -> None:
         """Write an object of any size, piece by piece."""
         self._client.upload_fileobj(_Stream(_packed(texts) if packed else iter(texts)), self._bucket, key)
 
-    def _keep(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        body = "\n".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
-        self._client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=body.encode())
+    def _put(self, name: str, body: bytes, etag: str) -> bool:
+        """Write an object if it still has this ETag, or if it still is missing; return whether it is written."""
+        condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+        for _ in range(_TRIES):
+            try:
+                self._client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=body, **condition)
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code == _CONFLICT:
+                    continue
+                if code in ("PreconditionFailed", *_MISSING):
+                    return False
+                raise
+            return True
+        return False
 
-    def _rows(self, name: str) -> list[dict[str, Any]]:
-        # not splitlines: it also splits at separators that may stand inside JSON text
-        return [json.loads(line) for line in self._read(self._prefix + name).split("\n") if line]
-
-    def _read(self, key: str) -> str:
+    def _read(self, name: str) -> tuple[str, str]:
         try:
-            found: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
         except ClientError as error:
             if error.response["Error"]["Code"] not in _MISSING:
                 raise
-            return ""
-        return found.decode()
+            return "", ""
+        return found["Body"].read().decode(), found["ETag"]
+
+
+def _lines_name(part: int, segment: int) -> str:
+    return f"lines-{part:03d}-{segment:05d}"
+
+
+def _results_name(part: int, segment: int) -> str:
+    return f"results-{part:03d}-{segment:05d}"
+
+
+def _lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    return b"\n".join(dumps(row) for row in rows)
+
+
+def _rows(text: str) -> list[dict[str, Any]]:
+    # not splitlines: it also splits at separators that may be part of JSON text
+    return [loads(line) for line in text.split("\n") if line]
 
 
 class _Stream:

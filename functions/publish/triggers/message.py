@@ -1,13 +1,14 @@
-"""A message of the publish queue, and what becomes of it when it is not done: it is hidden, replaced, or given up.
+"""A message of the publish queue, and what happens to it when it is not done: postponed, replaced or dead-lettered.
 
-Whatever takes its place keeps its first id and time, by which its idempotency key and the order of updates know it; a
-message that SQS itself moves to the failure queue and back comes with a new id and a new time.
+A copy keeps the first id and time of its message: they name its idempotency key and order its updates. A message that
+SQS itself moves to the failure queue and back gets a new id and a new time.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
 _LONGEST_VISIBILITY_SECONDS = 43_200
 _LONGEST_DELAY_SECONDS = 900
 _OFTEN = 5
-"""Receipts after which a message that only waits is replaced; the queue gives up at twice as many."""
+"""Receives after which a message that only waits is replaced by a copy; the queue moves it at twice as many."""
 
 _LAST = 2 * _OFTEN - 1
-"""The receipt at which any other is given up: one before the queue would, lest this one is stopped on the way."""
+"""The receive at which any other message is dead-lettered: one before the queue does it, in case this one is killed."""
 
 _MOST_CHARACTERS = 1000
-_NOT_SENDABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_SENDABLE = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 _MILLISECONDS = re.compile("[0-9]{1,15}")
 _RECEIPTS = re.compile("[0-9]{1,9}")
 _FIRST_ID = "FirstMessageId"
@@ -35,57 +36,57 @@ _FIRST_SENT = "FirstSentTimestamp"
 
 
 class Message:
-    """A message as Lambda hands it over."""
+    """A message as Lambda delivers it."""
 
     def __init__(self, record: dict[str, Any], deps: Dependencies) -> None:
         """Prepare; nothing is sent.
 
         Args:
-            record: Of the event.
-            deps: Knows the queues.
+            record: The record of the event.
+            deps: Holds the queues and the SQS client.
         """
         self._record = record
         self._deps = deps
-        self.id = str(record["messageId"])
-        self.body = str(record["body"])
+        self.id = str(record.get("messageId") or "")
+        self.body = str(record.get("body") or "").removeprefix("\ufeff")
 
     @property
     def first_id(self) -> str:
-        """Its id when it was first queued."""
+        """Its id when it was first queued; empty if SQS gave none."""
         return self._kept(_FIRST_ID) or self.id
 
     @property
     def first_sent(self) -> str:
-        """When it was first queued, as it was told: epoch milliseconds; empty if that is not known."""
+        """When it was first queued, as text in epoch milliseconds; empty if that is not known."""
         return self._kept(_FIRST_SENT) or str(self._system.get("SentTimestamp") or "")
 
     @property
-    def queued(self) -> int | None:
+    def moment(self) -> Decimal | None:
         """When it was first queued, epoch milliseconds, if that is known.
 
         Raises:
-            RequestError: Something else stands there.
+            RequestError: The text is something else.
         """
         text = self.first_sent
         if not text:
             return None
         if not _MILLISECONDS.fullmatch(text):
             raise RequestError([f"{_FIRST_SENT} must be epoch milliseconds, not {text!r:.60}"])
-        return int(text)
+        return Decimal(text)
 
     @property
-    def receipts(self) -> int:
+    def receives(self) -> int:
         """How often it was received, this time included; 1 if that is not known."""
         text = str(self._system.get("ApproximateReceiveCount") or "")
         return int(text) if _RECEIPTS.fullmatch(text) else 1
 
     @property
-    def is_worn(self) -> bool:
-        """Whether it has come so often that the queue is about to give it up."""
-        return self.receipts >= _LAST
+    def is_exhausted(self) -> bool:
+        """Whether the queue moves it to the failure queue soon."""
+        return self.receives >= _LAST
 
-    def hide(self, seconds: float) -> None:
-        """Let it come again after so many seconds."""
+    def set_visibility(self, seconds: float) -> None:
+        """Deliver it again after so many seconds."""
         queue_url = self._deps.settings.publish_queue_url
         if not queue_url:
             return
@@ -95,27 +96,27 @@ class Message:
                 ReceiptHandle=self._record.get("receiptHandle", ""),
                 VisibilityTimeout=min(math.ceil(seconds), _LONGEST_VISIBILITY_SECONDS),
             )
-        except ClientError as error:  # it then comes again when the queue's own time is up
+        except (ClientError, BotoCoreError) as error:  # the queue's own timeout applies
             facts = {"message_id": self.id, "error": str(error)}
-            logger().warning("a message could not be told when to come again", extra=facts)
+            logger().warning("the visibility timeout of a message could not be changed", extra=facts)
 
-    def wait(self, seconds: float) -> bool:
-        """Let it lie in the queue for so many seconds, itself or as a copy; return whether it was replaced.
+    def postpone(self, seconds: float) -> bool:
+        """Leave it in the queue for so many seconds, itself or as a copy; return whether a copy replaced it.
 
-        A queue gives up what it delivered too often, and waiting is no reason for that.
+        The queue moves a message that is received too often. Waiting must not count, so a copy starts at zero.
         """
         queue_url = self._deps.settings.publish_queue_url
-        if self.receipts >= _OFTEN and queue_url and self._send(queue_url, {}, seconds):
+        if self.receives >= _OFTEN and queue_url and self._send(queue_url, {}, seconds):
             return True
-        self.hide(seconds)
+        self.set_visibility(seconds)
         return False
 
-    def give_up(self, error: str, detail: str) -> bool:
-        """Put it into the failure queue with what was wrong; return whether it lies there.
+    def dead_letter(self, error: str, detail: str) -> bool:
+        """Put it into the failure queue with its error; return whether it is there.
 
         Args:
-            error: One word.
-            detail: A sentence; the start of it is kept.
+            error: Name of the error type, or `unknown`.
+            detail: A sentence; at most 1,000 characters of it are kept.
         """
         queue_url = self._deps.settings.publish_failure_queue_url
         why = {"Error": error, "Detail": _NOT_SENDABLE.sub("", detail)[:_MOST_CHARACTERS]}
@@ -131,7 +132,7 @@ class Message:
                 DelaySeconds=min(math.ceil(delay_seconds), _LONGEST_DELAY_SECONDS),
                 MessageAttributes=attributes,
             )
-        except (ClientError, BotoCoreError) as error:  # it then stays where it is
+        except (ClientError, BotoCoreError) as error:  # the message stays in its queue
             facts = {"message_id": self.id, "queue_url": queue_url, "error": str(error)}
             logger().error("a message could not be put into a queue", extra=facts)
             return False

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from connector.errors import RequestError
-from tests.integration.publish.conftest import Publisher, event
+from publish.triggers.file_store import Workspace
+from tests.integration.publish.conftest import Publisher, event, message
 from tests.shop import Fault
 
 Lines = list[dict[str, Any]]
@@ -38,7 +39,7 @@ class PublishFile:
         """The lines of the results of a file."""
         body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         text = gzip.decompress(body) if key.endswith(".gz") else body
-        return [json.loads(line) for line in text.decode().splitlines()]
+        return [json.loads(line) for line in text.decode().split("\n") if line]
 
     def _work(self, work: dict[str, Any]) -> None:
         while work.get("status") != "complete":
@@ -200,6 +201,83 @@ def test_connections_and_families_of_entities_are_published_side_by_side(machine
     machine.put("publish/in/mixed.jsonl", tag, {**tag, "connection": "second"}, update, image)
     split = machine.publisher({"file_step": "split", "key": "publish/in/mixed.jsonl", "execution": "one"})
     assert [part["part"] for part in split["parts"]] == [0, 1, 2]
+
+
+def test_an_empty_folder_is_no_file_and_no_failure(machine: PublishFile) -> None:
+    machine.put("publish/in/")
+    assert machine.run("publish/in/") == {}
+    assert machine.run("publish/in/day/") == {}
+
+
+def test_a_line_that_is_tried_later_does_not_undo_a_newer_one(machine: PublishFile) -> None:
+    variant = machine.publisher.shop.store.ids("variants")[0]
+    other = event("variants", "update", {"title": "x"}, path={"id": variant}, skip_unchanged=True)
+    machine.publisher.shop.faults.next(Fault.answers(503), times=4, method="PUT")
+    machine.put("publish/in/stock.jsonl", stock(variant, 10), other, stock(variant, 20))
+    machine.run("publish/in/stock.jsonl")
+    assert machine.waits == [30, 0]
+    assert (machine.publisher.shop.store.row("variants", variant) or {})["stockLevel"] == 20
+
+
+def test_a_step_whose_first_copy_still_runs_undoes_nothing_and_keeps_its_results(machine: PublishFile) -> None:
+    """While the first copy waits for the shop, Step Functions starts the step again, and then the next segment."""
+    publisher = machine.publisher
+    variant = publisher.shop.store.ids("variants")[0]
+    machine.put("publish/in/stock.jsonl", *(stock(variant, n) for n in range(600)))
+    split = publisher({"file_step": "split", "key": "publish/in/stock.jsonl", "execution": "one"})
+    (work,) = split["parts"]
+    again: list[dict[str, Any]] = []
+
+    def begin_again(_: object) -> None:
+        if not again:
+            again.append({})
+            again[0] = publisher(work)
+
+    publisher.shop.on_request(begin_again)
+    assert publisher(work)["status"] == "complete"
+    assert (again[0]["status"], again[0]["segment"]) == ("partial", 0), "one writer at a time"
+    before = len(publisher.sent())
+    assert publisher(work)["status"] == "complete"
+    assert len(publisher.sent()) == before
+    assert publisher(split["join"])["outcomes"] == {"updated": 600}
+    assert (publisher.shop.store.row("variants", variant) or {})["stockLevel"] == 599
+
+
+def test_a_segment_that_is_done_again_after_a_kill_does_not_undo_a_newer_message(machine: PublishFile) -> None:
+    publisher = machine.publisher
+    variant = publisher.shop.store.ids("variants")[0]
+    machine.put("publish/in/stock.jsonl", stock(variant, 10))
+    split = publisher({"file_step": "split", "key": "publish/in/stock.jsonl", "execution": "one"})
+    later = split["parts"][0]["uploaded"] + 5000
+    assert publisher.failed(message(1, stock(variant, 20), sent=later)) == []
+    assert publisher(split["parts"][0])["status"] == "complete"
+    assert (publisher.shop.store.row("variants", variant) or {})["stockLevel"] == 20
+    assert publisher(split["join"])["outcomes"] == {"unchanged": 1}
+
+
+def test_an_execution_that_an_older_release_began_goes_on(machine: PublishFile) -> None:
+    publisher = machine.publisher
+    variant = publisher.shop.store.ids("variants")[0]
+    machine.put("publish/in/stock.jsonl", stock(variant, 10))
+    split = publisher({"file_step": "split", "key": "publish/in/stock.jsonl", "execution": "one"})
+    work = {name: value for name, value in split["parts"][0].items() if name != "uploaded"}
+    assert publisher(work)["status"] == "complete"
+    assert (publisher.shop.store.row("variants", variant) or {})["stockLevel"] == 10
+
+
+def test_results_that_another_copy_has_stored_meanwhile_are_not_written_over(machine: PublishFile) -> None:
+    machine.put("publish/in/tags.jsonl", *(event("tags", "create", {"title": f"fresh {n}"}) for n in range(2)))
+    publisher = machine.publisher
+    split = publisher({"file_step": "split", "key": "publish/in/tags.jsonl", "execution": "one"})
+    space = Workspace(publisher.deps.aws.client("s3"), publisher.deps.settings.bucket, split["join"]["run"])
+
+    def overtake(_: object) -> None:
+        space.keep_results(0, 0, {1: {"line": 1, "status": "created"}}, "")
+
+    publisher.shop.on_request(overtake)
+    assert publisher(split["parts"][0])["status"] == "partial"
+    assert set(space.results(0, 0)[0]) == {1}
+    assert machine.run("publish/in/tags.jsonl")["outcomes"] == {"created": 2}
 
 
 def test_an_empty_file_has_empty_results(machine: PublishFile) -> None:

@@ -1,7 +1,6 @@
 import json
 from typing import Any
 
-from publish.batch.field_versions import FieldVersions, FieldWrite
 from tests.integration.publish.conftest import Publisher, event, message
 from tests.shop import Fault
 
@@ -19,6 +18,22 @@ def test_a_bad_message_goes_back_and_stops_no_other(publisher: Publisher) -> Non
     tag = event("tags", "create", {"title": "new"})
     failed = publisher.failed(message(1, "not JSON"), message(2, tag), message(3, {"entity": "orders"}))
     assert failed == ["message-1", "message-3"]
+    assert publisher.sent() == [("POST", "/nl/tags.json")]
+
+
+def test_a_message_without_an_id_or_a_body_stops_no_other(publisher: Publisher) -> None:
+    tag = event("tags", "create", {"title": "new"})
+    nameless, empty = message(1, event("tags", "create", {"title": "nameless"})), message(2, "")
+    del nameless["messageId"], empty["body"]
+    assert publisher.failed(nameless, empty, message(3, tag)) == ["message-2"]
+    assert publisher.sent() == [("POST", "/nl/tags.json")] * 2
+    del empty["messageId"]
+    assert publisher.failed(empty, message(4, "not JSON")) == ["message-4"], "an empty id would fail the whole batch"
+
+
+def test_a_body_may_begin_with_a_byte_order_mark(publisher: Publisher) -> None:
+    tag = event("tags", "create", {"title": "new"})
+    assert publisher.failed(message(1, "\ufeff" + json.dumps(tag))) == []
     assert publisher.sent() == [("POST", "/nl/tags.json")]
 
 
@@ -79,37 +94,6 @@ def test_an_older_message_still_sets_the_fields_that_the_newer_one_left_alone(pu
     both = event("variants", "update", {"stockLevel": 10, "priceExcl": 7.5}, path={"id": variant})
     publisher.failed(message(1, both))
     assert publisher.shop.requests[-1].json == {"variant": {"priceExcl": 7.5}}
-    assert level(publisher, variant) == 20
-
-
-def test_whose_request_arrives_last_does_not_matter(publisher: Publisher) -> None:
-    """While the older message's request is on its way, another consumer publishes the newer one."""
-    variant = publisher.shop.store.ids("variants")[0]
-    overtaken: list[object] = []
-
-    def overtake(_: object) -> None:
-        if not overtaken:
-            overtaken.append(True)
-            publisher.failed(message(2, stock(variant, 20)))
-
-    publisher.shop.on_request(overtake)
-    assert publisher.failed(message(1, stock(variant, 10))) == []
-    assert level(publisher, variant) == 20
-
-
-def test_an_older_request_of_a_consumer_that_died_is_written_over(publisher: Publisher) -> None:
-    variant = publisher.shop.store.ids("variants")[0]
-    client = publisher.deps.aws.client("dynamodb")
-    newest = FieldVersions(publisher.deps.settings.idempotency_table, client)
-    name = f"default variants {json.dumps({'id': str(variant)})}"
-    newest.enter(
-        name, {"stockLevel": FieldWrite(1, "message-1", 10)}, ["message-1"]
-    )  # and then its consumer dies, its request on its way
-    publisher.failed(message(2, stock(variant, 20)))
-    publisher.shop.store.update("variants", variant, stockLevel=10)  # the dead consumer's request arrives
-
-    assert publisher.failed(message(1, stock(variant, 10))) == []
-
     assert level(publisher, variant) == 20
 
 

@@ -52,16 +52,12 @@ def variants(publisher: Publisher) -> list[int]:
     return publisher.shop.store.ids("variants")[:3]
 
 
-def entering(asked: str) -> bool:
-    return "ADD messages_sending" in asked
+def marking(asked: str) -> bool:
+    return "Put" in asked and '\\"on_their_way\\":[\\"' in asked.replace('"', '\\"')
 
 
-def noting(asked: str) -> bool:
-    return "DELETE messages_sending" in asked and "#a0" in asked
-
-
-def withdrawing(asked: str) -> bool:
-    return "DELETE messages_sending" in asked and "#a0" not in asked
+def settling(asked: str) -> bool:
+    return "Put" in asked and not marking(asked)
 
 
 @either
@@ -79,8 +75,8 @@ def test_a_key_that_cannot_be_claimed_fails_its_update_alone(
 
 
 @either
-@pytest.mark.parametrize("when", [entering, noting])
-def test_an_update_whose_order_cannot_be_kept_comes_again_alone(
+@pytest.mark.parametrize("when", [marking, settling])
+def test_updates_whose_order_cannot_be_kept_come_again_without_the_others(
     publisher: Publisher,
     failures: FailureQueue,
     variants: list[int],
@@ -88,62 +84,59 @@ def test_an_update_whose_order_cannot_be_kept_comes_again_alone(
     error: Exception,
     when: Callable[[str], bool],
 ) -> None:
-    aws_fails.fail("dynamodb", "update_item", error, when)
+    aws_fails.fail("dynamodb", "transact_write_items", error, when)
     records = [message(n, stock(variant, n)) for n, variant in enumerate(variants)]
-    assert publisher.failed(message(9, TAG), *records) == ["message-0"]
+    assert publisher.failed(message(9, TAG), *records) == ["message-0", "message-1", "message-2"]
     assert (aws_fails.left, failures.receive()) == (0, [])
     assert publisher.failed(*records) == []
     assert [level(publisher, variant) for variant in variants] == [0, 1, 2]
 
 
 @either
-def test_a_value_that_was_sent_but_not_noted_does_not_undo_a_newer_one(
+def test_updates_whose_versions_cannot_be_read_come_again(
     publisher: Publisher, variants: list[int], aws_fails: AwsClients, error: Exception
 ) -> None:
-    """The newer message is published while the older one's request is on its way."""
-    overtaken: list[object] = []
+    aws_fails.fail("dynamodb", "batch_get_item", error, lambda _: True)
+    assert publisher.failed(message(1, stock(variants[0], 1)), message(9, TAG)) == ["message-1"]
+    assert publisher.failed(message(1, stock(variants[0], 1))) == []
+    assert level(publisher, variants[0]) == 1
 
-    def overtake(_: object) -> None:
-        if not overtaken:
-            overtaken.append(True)
-            assert publisher.failed(message(2, stock(variants[0], 20))) == []
-            aws_fails.fail("dynamodb", "update_item", error, noting)
 
-    publisher.shop.on_request(overtake)
+@either
+def test_a_value_that_was_sent_but_not_stored_does_not_undo_a_newer_one(
+    publisher: Publisher, variants: list[int], aws_fails: AwsClients, error: Exception
+) -> None:
+    aws_fails.fail("dynamodb", "transact_write_items", error, settling)
     assert publisher.failed(message(1, stock(variants[0], 10))) == ["message-1"]
-    assert level(publisher, variants[0]) == 10
+    assert publisher.failed(message(2, stock(variants[0], 20))) == []
     assert publisher.failed(message(1, stock(variants[0], 10), receipts=2)) == []
     assert level(publisher, variants[0]) == 20
 
 
 @either
-def test_a_refused_value_that_cannot_be_withdrawn_comes_again_and_then_makes_room(
-    publisher: Publisher, failures: FailureQueue, variants: list[int], aws_fails: AwsClients, error: Exception
+def test_a_lease_that_cannot_be_taken_costs_its_messages_a_try(
+    publisher: Publisher, variants: list[int], aws_fails: AwsClients, error: Exception
 ) -> None:
-    aws_fails.fail("dynamodb", "update_item", error, withdrawing)
-    bad = message(2, stock(variants[0], "many"))
-    assert publisher.failed(bad, message(3, stock(variants[1], 3))) == ["message-2"]
-    assert (level(publisher, variants[1]), failures.receive()) == (3, [])
-    assert publisher.failed(bad) == []
-    assert [found["Error"] for found in failures.receive()] == ["InvalidRequest"]
+    aws_fails.fail("dynamodb", "put_item", error, lambda asked: "writer#" in asked)
+    assert publisher.failed(message(1, stock(variants[0], 1))) == ["message-1"]
     assert publisher.failed(message(1, stock(variants[0], 1))) == []
-    assert level(publisher, variants[0]) == 1
 
 
-def test_an_update_of_several_messages_that_cannot_be_ordered_comes_again_whole(
-    publisher: Publisher, variants: list[int], aws_fails: AwsClients
+@either
+def test_a_lease_that_cannot_be_freed_ends_by_itself(
+    publisher: Publisher, variants: list[int], aws_fails: AwsClients, error: Exception
 ) -> None:
-    aws_fails.fail("dynamodb", "update_item", THROTTLED, entering)
-    records = [message(n, stock(variants[0], n)) for n in range(3)]
-    assert publisher.failed(*records, message(9, TAG)) == ["message-0", "message-1", "message-2"]
-    assert publisher.failed(*records) == []
-    assert level(publisher, variants[0]) == 2
+    aws_fails.fail("dynamodb", "delete_item", error, lambda asked: "writer#" in asked)
+    assert publisher.failed(message(1, stock(variants[0], 1))) == []
+    assert publisher.failed(message(2, stock(variants[0], 2))) == ["message-2"]
+    publisher.shop.clock.advance(151)
+    assert publisher.failed(message(2, stock(variants[0], 2))) == []
 
 
 def test_a_message_is_given_up_in_the_end_if_the_table_stays_busy(
     publisher: Publisher, failures: FailureQueue, variants: list[int], aws_fails: AwsClients
 ) -> None:
-    aws_fails.fail("dynamodb", "update_item", THROTTLED, entering, times=2)
+    aws_fails.fail("dynamodb", "transact_write_items", THROTTLED, marking, times=2)
     assert publisher.failed(message(1, stock(variants[0], 5), receipts=8)) == ["message-1"]
     assert publisher.failed(message(1, stock(variants[0], 5), receipts=9)) == []
     (found,) = failures.receive()

@@ -46,6 +46,25 @@ class Table:
         self._write(key, None)
         return {}
 
+    def batch_get_item(self, **asked: Any) -> dict[str, Any]:
+        self.step()
+        ((table, keys),) = asked["RequestItems"].items()
+        items = [self.items[key["id"]["S"]] for key in keys["Keys"] if key["id"]["S"] in self.items]
+        return {"Responses": {table: copy.deepcopy(items)}, "UnprocessedKeys": {}}
+
+    def transact_write_items(self, **asked: Any) -> dict[str, Any]:
+        self.step()
+        puts = [part["Put"] for part in asked["TransactItems"]]
+        for put in puts:
+            try:
+                self._check(put["Item"]["id"]["S"], put)
+            except ClientError as error:
+                reasons: Any = {"CancellationReasons": [{"Code": "ConditionalCheckFailed"}]}
+                raise ClientError({**error.response, **reasons}, "TransactWriteItems") from error
+        self.items |= {put["Item"]["id"]["S"]: copy.deepcopy(put["Item"]) for put in puts}
+        self.step()
+        return {}
+
     def update_item(self, **asked: Any) -> dict[str, Any]:
         key = asked["Key"]["id"]["S"]
         self._check(key, asked)

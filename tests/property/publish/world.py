@@ -112,8 +112,10 @@ class World:
         return {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
 
     def minutes_pass(self) -> None:
-        """Let claims run out and what is unknown grow old."""
+        """Let claims and leases run out, and what is unknown grow old."""
         for item in self.table.items.values():
+            if "deadline" in item:
+                item["deadline"] = {"N": "1"}
             if "in_progress_expiration" in item:
                 item["in_progress_expiration"] = {"N": "1"}
                 item["expiration"] = {"N": str(int(item["expiration"]["N"]) - 600)}

@@ -1,12 +1,13 @@
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from lightspeed import Client, Connection, InvalidRequest, Request, Response, Transport, UnknownLanguage
 from publish.batch.bulk import LIMIT, Change, bulk_of
-from publish.result import Outcome, result
+from publish.batch.isolate import isolate
+from publish.result import Outcome, Refusal, result
 
 STOCK = {"stockLevel": 1}
 VALUE = {"value": "USA"}
@@ -46,7 +47,10 @@ def shop() -> Shop:
 def publish(
     shop: Shop, count: int, entity: str = "variants", fields: Mapping[str, Any] = STOCK
 ) -> tuple[list[Outcome], list[object]]:
-    """Update records 1 to count; the outcomes, and those that were updated by themselves."""
+    """Update records 1 to count; the outcomes, and those that were updated alone."""
+    bulk = bulk_of(entity, fields)
+    assert bulk is not None
+    parents = {"product_id": 7} if entity == "products/attributes" else {}
     singles: list[object] = []
 
     def alone(change: Change) -> Outcome:
@@ -55,29 +59,21 @@ def publish(
             return InvalidRequest("bad", method="PUT", path="/", status=422)
         return result("updated", 200, change[0], None)
 
-    bulk = bulk_of(entity, fields)
-    assert bulk is not None
-    parents = {"product_id": 7} if entity == "products/attributes" else {}
-    changes: list[Change] = [(number, fields) for number in range(1, count + 1)]
-    return bulk.update(Client(shop), parents, changes, alone), singles
+    def send(changes: Sequence[Change]) -> list[Outcome] | Refusal:
+        if len(changes) == 1:
+            return [alone(changes[0])]
+        found = bulk.update(Client(shop), parents, changes)
+        if not isinstance(found, list):
+            return found
+        return [one or alone(change) for one, change in zip(found, changes, strict=True)]
 
-
-def test_a_bulk_holds_a_hundred(shop: Shop) -> None:
-    outcomes, singles = publish(shop, 250)
-    assert shop.sizes == [LIMIT, LIMIT, 50]
-    assert [outcome["id"] for outcome in outcomes if isinstance(outcome, dict)] == list(range(1, 251))
-    assert singles == []
-
-
-def test_one_change_is_no_bulk(shop: Shop) -> None:
-    assert publish(shop, 1)[1] == [1]
-    assert publish(shop, 0) == ([], [])
+    return isolate([(number, fields) for number in range(1, count + 1)], send), singles
 
 
 @pytest.mark.parametrize("bad", [1, 37, 64, 100])
 def test_one_bad_entry_of_a_hundred_is_found_in_fifteen_requests(shop: Shop, bad: int) -> None:
     shop.bad = frozenset([bad])
-    outcomes, singles = publish(shop, 100)
+    outcomes, singles = publish(shop, LIMIT)
     assert [n for n, outcome in enumerate(outcomes, 1) if not isinstance(outcome, dict)] == [bad]
     assert bad in singles
     assert len(shop.sizes) + len(singles) <= 15
@@ -109,13 +105,6 @@ def test_a_language_that_the_shop_lacks_is_no_bad_entry(shop: Shop) -> None:
     outcomes, singles = publish(shop, 8)
     assert outcomes == [shop.error] * 8
     assert (shop.sizes, singles) == ([8], [])
-
-
-def test_a_shop_without_the_route_gets_single_updates(shop: Shop) -> None:
-    shop.error = InvalidRequest("not allowed", method="PUT", path="/nl/variants/bulk.json", status=405)
-    outcomes, singles = publish(shop, 8)
-    assert singles == list(range(1, 9))
-    assert (len(outcomes), shop.sizes) == (8, [8])
 
 
 def test_attribute_values_of_a_product_go_to_its_own_path(shop: Shop) -> None:

@@ -1,0 +1,158 @@
+"""One writer per shop: a batch of the queue or of a file holds a lease on its connection while it writes.
+
+The shop's limits are per key, so concurrent senders gain nothing. With one sender at a time the order of updates is the
+order of requests, and queue and files together stay below the shop's limit per second.
+
+The lease is one item of the table. It ends with its holder's invocation. A holder that died delays the others until
+that deadline and a margin, in which the shop finishes the holder's last request. No request starts after the deadline.
+Direct calls take no lease: their caller waits, and they have no place in the order of the queue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from connector.errors import OutOfTime
+from connector.observability import logger
+from lightspeed import Clock
+from publish.result import Refusal, attempt
+
+MARGIN_SECONDS = 30.0
+"""How long after a holder's deadline the shop may still act on its last request."""
+
+WAIT_SECONDS = 5.0
+"""How long a batch waits for the lease before it is postponed."""
+
+POSTPONE_SECONDS = 30.0
+"""The longest that a batch is postponed; most holders are done long before their deadline."""
+
+_POLL_SECONDS = 0.5
+_KEPT_SECONDS = 24 * 3600
+
+
+class ShopBusy(OutOfTime):
+    """Another batch writes to this shop.
+
+    Attributes:
+        retry_after_seconds: When to try again, in seconds from now.
+    """
+
+    def __init__(self, connection: str, retry_after_seconds: float) -> None:
+        self.retry_after_seconds = max(1.0, retry_after_seconds)
+        super().__init__(f"not sent: another batch writes to the shop of connection {connection!r}")
+
+
+class WriterLeases:
+    """The leases of one invocation, by connection."""
+
+    def __init__(self, table: str, client: Callable[[], Any], clock: Clock) -> None:
+        """Prepare; nothing is written.
+
+        Args:
+            table: The idempotency table; empty for none, then every batch may write.
+            client: Returns the DynamoDB client.
+            clock: Time for deadlines and waits.
+        """
+        self._table = table
+        self._client = client
+        self._clock = clock
+        self._holder = uuid.uuid4().hex
+        self._deadlines: dict[str, float] = {}
+        self._refusals: dict[str, Refusal] = {}
+
+    @contextlib.contextmanager
+    def hold(self, connections: Iterable[str], seconds: float) -> Iterator[None]:
+        """Hold the leases of connections, as far as they become free within `WAIT_SECONDS`.
+
+        Args:
+            connections: Names, each once.
+            seconds: How long the invocation may still run.
+        """
+        names = sorted(connections) if self._table else []
+        end = self._clock.time() + seconds
+        patience = self._clock.monotonic() + WAIT_SECONDS
+        try:
+            for name in names:
+                refusal = attempt(lambda name=name: self._acquire(name, end, patience))  # type: ignore[misc]
+                if refusal is not None:
+                    self._refusals[name] = refusal
+            yield
+        finally:
+            for name in list(self._deadlines):
+                self._release(name)
+            self._refusals.clear()
+
+    def refusal(self, connection: str) -> Refusal | None:
+        """Return why a batch may not write to a connection, or `None`."""
+        return self._refusals.get(connection)
+
+    def remaining_seconds(self, connection: str) -> float:
+        """Return how long a lease lasts, in seconds; without one there is no limit."""
+        deadline = self._deadlines.get(connection)
+        return float("inf") if deadline is None else deadline - self._clock.time()
+
+    def _acquire(self, connection: str, end: float, patience: float) -> ShopBusy | None:
+        while True:
+            deadline = self._try(connection, end)
+            if deadline is None:
+                self._deadlines[connection] = end
+                return None
+            if self._clock.monotonic() >= patience:
+                left = deadline - self._clock.time()
+                return ShopBusy(connection, min(left if left > 0 else left + MARGIN_SECONDS, POSTPONE_SECONDS))
+            self._clock.sleep(_POLL_SECONDS)
+
+    def _try(self, connection: str, end: float) -> float | None:
+        """Take the lease if it is free; return the deadline of the batch that holds it, or `None` if it is taken."""
+        now = self._clock.time()
+        item = {
+            "id": {"S": _id(connection)},
+            "holder": {"S": self._holder},
+            "deadline": {"N": _milliseconds(end)},
+            "expiration": {"N": str(int(end) + _KEPT_SECONDS)},
+        }
+        try:
+            self._client().put_item(
+                TableName=self._table,
+                Item=item,
+                # the last term: an answer was lost, and the same request comes again
+                ConditionExpression="attribute_not_exists(id) OR deadline < :over OR holder = :holder",
+                ExpressionAttributeValues={
+                    ":over": {"N": _milliseconds(now - MARGIN_SECONDS)},
+                    ":holder": item["holder"],
+                },
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            found: dict[str, Any] = dict(error.response).get("Item") or {}
+            return int(found["deadline"]["N"]) / 1000 if found else now
+        return None
+
+    def _release(self, connection: str) -> None:
+        """Free a lease; if that fails, it ends by itself."""
+        self._deadlines.pop(connection)
+        try:
+            self._client().delete_item(
+                TableName=self._table,
+                Key={"id": {"S": _id(connection)}},
+                ConditionExpression="holder = :holder",
+                ExpressionAttributeValues={":holder": {"S": self._holder}},
+            )
+        except (ClientError, BotoCoreError) as error:
+            facts = {"connection": connection, "error": str(error)}
+            logger().warning("the lease of a writer could not be freed; it ends by itself", extra=facts)
+
+
+def _id(connection: str) -> str:
+    return f"writer#{connection}"
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(int(seconds * 1000))

@@ -1,0 +1,163 @@
+"""The planner sends nothing, so these tests need neither a shop nor AWS."""
+
+from typing import Any
+
+import pytest
+
+from lightspeed import Client, Connection, Transport
+from publish.batch import planner
+from publish.batch.item import IncomingEvent, Kind, PreparedWrite, canonical_id
+from publish.event import publish_request
+from publish.write import WriteOperation
+from tests.integration.publish.conftest import event
+
+
+class NoClock:
+    def monotonic(self) -> float:
+        return 0.0
+
+    def time(self) -> float:
+        return 0.0
+
+    def sleep(self, seconds: float) -> None:
+        raise AssertionError(f"the planner waits {seconds} s")
+
+
+def prepared(*events: dict[str, Any]) -> list[PreparedWrite]:
+    settings = {"cluster": "eu1", "api_key": "key", "api_secret": "secret", "language": "nl"}
+    client = Client(Transport(Connection.from_mapping(settings)))
+    return [
+        PreparedWrite(n, IncomingEvent(one), WriteOperation(publish_request(one), client, NoClock()))
+        for n, one in enumerate(events)
+    ]
+
+
+def cut(*events: dict[str, Any]) -> list[list[int]]:
+    """The positions of each segment."""
+    return [[item.position for item in segment] for segment in planner.segments(prepared(*events))]
+
+
+def kind(one: dict[str, Any]) -> Kind:
+    return prepared(one)[0].kind
+
+
+def update(identity: object, entity: str = "variants", **fields: Any) -> dict[str, Any]:
+    more = {name: fields.pop(name) for name in ("idempotency_key", "connection") if name in fields}
+    return event(entity, "update", fields or {"stockLevel": 1}, path={"id": identity}, **more)
+
+
+def upsert(sku: str, match: Any = "sku", **fields: Any) -> dict[str, Any]:
+    return event("variants", "create", {"sku": sku, "stockLevel": 1, **fields}, match=match)
+
+
+def place(category: int, product: int = 1) -> dict[str, Any]:
+    payload = {"category": category, "product": product}
+    return event("categories/products", "create", payload, match=["category", "product"])
+
+
+DELETE = event("variants", "delete", path={"id": 1})
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (update(1), Kind.UPDATE),
+        (update(1) | {"skip_unchanged": True}, Kind.OTHER),
+        (update(1) | {"dry_run": True}, Kind.OTHER),
+        (upsert("A"), Kind.UPSERT),
+        (upsert("A") | {"skip_unchanged": True}, Kind.OTHER),
+        (event("tags", "create", {"title": "x"}), Kind.OTHER),
+        (event("variants", "bulk", [{"id": 1}]), Kind.OTHER),
+        (DELETE, Kind.OTHER),
+        (place(1), Kind.PLACEMENT),
+        (place(1) | {"dry_run": True}, Kind.OTHER),
+        (event("categories/products", "create", {"category": 1, "product": 2}), Kind.OTHER),
+        (event("categories/products", "create", {"category": "01", "product": 2}, match=["category", "product"]),
+         Kind.OTHER),
+    ],
+)  # fmt: skip
+def test_a_write_is_of_one_kind(one: dict[str, Any], expected: Kind) -> None:
+    assert kind(one) is expected
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [update(1), update(2), update(1)],
+        [DELETE, update(1), event("variants", "delete", path={"id": 2})],
+        [update(1), event("tags", "delete", path={"id": 1})],
+        [update(1), update(1, connection="second"), event("tags", "create", {"title": "x"})],
+        [upsert("A"), upsert("A"), upsert("B"), update(1)],
+        [update(1), upsert("A")],
+        [place(1), place(2), update(1, entity="products", title="x")],
+        [place(1), place(1, product=2)],
+        [place(1), DELETE],
+    ],
+)
+def test_what_does_not_depend_on_what_waits_is_one_segment(events: list[dict[str, Any]]) -> None:
+    assert cut(*events) == [list(range(len(events)))]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param([update(1), DELETE], id="a delete after the update of its record"),
+        pytest.param([update(1), update(1) | {"skip_unchanged": True}], id="an update that reads first"),
+        pytest.param([update(1), event("variants", "bulk", [{"id": 9}])], id="a bulk of the sender"),
+        pytest.param([update(1, sku="A"), upsert("A")], id="an upsert by a field that an update writes"),
+        pytest.param([upsert("A", ean="1"), upsert("B", match="ean", ean="1")], id="an upsert by what another writes"),
+        pytest.param([upsert("A"), DELETE], id="a delete that may name the record of an upsert"),
+        pytest.param([update(1), upsert("A") | {"dry_run": True}], id="a look at what an update changes"),
+        pytest.param([place(1), place(1)], id="a placement twice"),
+        pytest.param([place(1), event("products", "delete", path={"id": 1})], id="a delete after a placement"),
+        pytest.param([update(1, idempotency_key="k"), update(2, idempotency_key="k")], id="a key twice"),
+        pytest.param([update(1, idempotency_key="k"), DELETE | {"idempotency_key": "k"}], id="the key of an update"),
+    ],
+)
+def test_what_depends_on_what_waits_begins_a_segment(events: list[dict[str, Any]]) -> None:
+    assert cut(*events) == [[0], [1]]
+
+
+def test_a_segment_ends_what_waits() -> None:
+    assert cut(update(1), DELETE, update(1), update(2), event("variants", "delete", path={"id": 2})) == [
+        [0],
+        [1, 2, 3],
+        [4],
+    ]
+
+
+def test_updates_are_grouped_by_connection_entity_and_parent_and_inside_by_record() -> None:
+    value = {"value": "x"}
+    events = [
+        update(1),
+        event("products/attributes", "update", value, path={"product_id": 7, "id": 1}),
+        update(2),
+        event("products/attributes", "update", value, path={"product_id": 8, "id": 1}),
+        update(1, priceExcl=2),
+        update("1", stockLevel=3),
+        update(1, connection="second"),
+        event("products/attributes", "update", value, path={"product_id": 7, "id": 2}),
+    ]
+    groups = planner.records(prepared(*events))
+    assert [[[item.position for item in record] for record in group] for group in groups] == [
+        [[0, 4, 5], [2]],
+        [[1], [7]],
+        [[3]],
+        [[6]],
+    ]
+
+
+def test_placements_are_grouped_by_product() -> None:
+    groups = planner.products(prepared(place(1), place(1, product=2), place(2)))
+    assert [[item.position for item in group] for group in groups] == [[0, 2], [1]]
+
+
+def test_chunks_hold_every_entry_once() -> None:
+    assert [list(chunk) for chunk in planner.chunks(list(range(5)), 2)] == [[0, 1], [2, 3], [4]]
+    assert list(planner.chunks([], 2)) == []
+
+
+@pytest.mark.parametrize("written", ["01", " 1", "+1", "1.0", "\u0661", "9" * 20, "", None, True])
+def test_an_id_that_is_not_written_as_the_shop_writes_it_is_no_number(written: object) -> None:
+    assert canonical_id(written) is None
+    assert (canonical_id(12), canonical_id("12"), canonical_id("0")) == (12, 12, 0)
