@@ -90,6 +90,8 @@ def _ids_errors(request: SubscribeRequest) -> list[str]:
         errors.append("ids name the records; leave out parameters and input_transformer")
     if request.estimate:
         errors.append("estimate reports on a list; leave out ids")
+    if request.max_deleted_percent is not None or request.max_records is not None:
+        errors.append("ids are few and named; leave out max_deleted_percent and max_records")
     if len(set(map(str, request.ids))) < len(request.ids):
         errors.append("ids names one of them more than once")
     return errors

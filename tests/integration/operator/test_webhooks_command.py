@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
+import msgspec
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
@@ -13,6 +14,7 @@ from moto import mock_aws
 from connector.clients import AwsClients
 from connector.operator.main import main
 from connector.operator.stack import Stack
+from connector.webhook_report import Report
 from tests.shop import Clock, Shop
 
 NOW = 1_795_413_600
@@ -113,6 +115,23 @@ def test_at_the_shops_limit_those_that_are_there_are_changed_and_more_are_refuse
     assert "tickets" in [group for group, _, _ in hooks(shop)]
 
 
+def test_the_report_of_a_day_is_shown(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    late = {"p50": 19.0, "p95": 40.5}
+    report = Report("default", "orders", "orders", "2026-11-23", 9, 10, 6, 3, 1, late, 30.0, "look")
+    key = "state/reports/connection=default/date=2026-11-23/orders.json"
+    s3.put_object(Bucket="bucket", Key=key, Body=msgspec.json.encode(report))
+
+    assert command("report", "--date", "2026-11-23") == 0
+    assert command("report", "--date", "2026-11-24") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "orders: 10 changes: 6 by webhook, 3 by schedule, 1 by both, late p50 19 s p95 40.5 s, 30 % missed",
+        "orders: look",
+        "no report of 2026-11-24 for default",
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
@@ -136,7 +155,9 @@ def test_an_unknown_stack_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "connector: there is no stack named other; name it with --stack\n"
 
 
-@pytest.mark.parametrize("words", [[], ["webhooks"], ["webhooks", "plan", "--entity", "brands"]])
+@pytest.mark.parametrize(
+    "words", [[], ["webhooks"], ["webhooks", "plan", "--entity", "brands"], ["webhooks", "report", "--date", "x"]]
+)
 def test_a_wrong_command_ends_with_status_2(words: list[Any]) -> None:
     with pytest.raises(SystemExit) as end:
         main(words)

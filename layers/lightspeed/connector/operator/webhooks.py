@@ -1,10 +1,11 @@
-"""`webhooks plan`, `apply` and `test`: register the webhooks of a connection in its shop."""
+"""`webhooks plan`, `apply`, `report` and `test`: register the webhooks of a connection in its shop."""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
 import json
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import requests
@@ -12,6 +13,7 @@ import requests
 from connector.operator.registrations import ITEM_GROUPS, Plan, is_own, plan
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.webhook_event import Webhook
+from connector.webhook_report import S3Objects, stored_reports
 from connector.webhook_window import Policy, dollars_a_month
 from lightspeed import CLUSTERS, Client, Parameters
 
@@ -24,6 +26,7 @@ _EXAMPLES = """examples:
   python -m connector webhooks apply --connection default --entity orders products
   python -m connector webhooks apply --connection default     removes them all
   python -m connector webhooks test  --connection default
+  python -m connector webhooks report --connection default --date 2026-11-23
 """
 
 
@@ -38,25 +41,24 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     verbs = group.add_subparsers(required=True, metavar="VERB")
     helps = {
         "plan": ("show what apply would change", _plan),
-        "apply": (
-            "create, repair, switch on and remove, until the shop has exactly these webhooks of the stack",
-            _apply,
-        ),
+        "apply": ("create, repair, switch on and remove, until the shop has just these webhooks of the stack", _apply),
+        "report": ("show how the changes of a day arrived", _report),
         "test": ("send a signed sample to the own address, and look for its object", _test),
     }
     for verb, (text, run) in helps.items():
         parser = verbs.add_parser(verb, help=text, description=text, parents=[common])
+        parser.set_defaults(run=run)
         parser.add_argument("--connection", default="default", help="the connection's name (default: default)")
-        parser.add_argument(
-            "--address", default="", help="origin of a custom domain (default: that of the stack's API)"
-        )
-        if verb != "test":
-            parser.add_argument(
-                "--entity", nargs="+", default=[], choices=ITEM_GROUPS, metavar="ENTITY", help=", ".join(ITEM_GROUPS)
-            )
+        if verb == "report":
+            parser.add_argument("--date", type=_date, default=None, help="a day of UTC (default: yesterday)")
+        else:
+            origin = "origin of a custom domain (default: that of the stack's API)"
+            parser.add_argument("--address", default="", help=origin)
+        if verb in ("plan", "apply"):
+            groups = ", ".join(ITEM_GROUPS)
+            parser.add_argument("--entity", nargs="+", default=[], choices=ITEM_GROUPS, metavar="ENTITY", help=groups)
         if verb == "plan":
             parser.add_argument("--exit-code", action="store_true", help=f"exit {CHANGES} if there is something to do")
-        parser.set_defaults(run=run)
 
 
 def address_of(stack: Stack, connection: str, origin: str = "") -> str:
@@ -160,6 +162,29 @@ def _test(arguments: argparse.Namespace, stack: Stack) -> int:
             print(f"received and stored: s3://{stack.settings.bucket}/{row['Key']}")
             return 0
     raise OperationFailed(f"{address} answered 204, but {folder}/ has no object {sent.id}.json")
+
+
+def _report(arguments: argparse.Namespace, stack: Stack) -> int:
+    yesterday = datetime.fromtimestamp(stack.clock.time(), UTC).date() - timedelta(days=1)
+    day = arguments.date or yesterday
+    reports = stored_reports(S3Objects(stack.client("s3"), stack.settings.bucket), arguments.connection, day)
+    for one in reports:
+        seconds = one.late_seconds
+        late = "" if seconds is None else f", late p50 {seconds['p50']:g} s p95 {seconds['p95']:g} s"
+        counts = f"{one.webhook} by webhook, {one.poll} by schedule, {one.both} by both"
+        print(f"{one.subscription}: {one.changes} changes: {counts}{late}, {one.missed_percent:g} % missed")
+        if one.alarm:
+            print(f"{one.subscription}: {one.alarm}")
+    if not reports:
+        print(f"no report of {day} for {arguments.connection}")
+    return 0
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a day is written 2026-11-23, not {text:.40}") from None
 
 
 def _planned(arguments: argparse.Namespace, stack: Stack, shop: Client) -> Plan:
