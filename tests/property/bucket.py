@@ -13,6 +13,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -45,15 +46,18 @@ class MemoryBucket:
         broken: What a reader would have seen of promises that were broken, each with the key.
     """
 
-    def __init__(self, at: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, at: Callable[[str], None] = lambda _: None, now: Callable[[], float] = lambda: 0.0) -> None:
         """Open an empty bucket.
 
         Args:
             at: Called before and after each call; may raise.
+            now: The time that listings show, epoch seconds.
         """
         self.objects: dict[str, bytes] = {}
         self.broken: list[str] = []
         self._promised: dict[str, str] = {}
+        self._now = now
+        self._written: dict[str, float] = {}
         self._at = at
         self._lock = threading.RLock()
 
@@ -84,6 +88,7 @@ class MemoryBucket:
             if (IfMatch is not None and there is not None and _etag(there) != IfMatch) or (IfNoneMatch and there):
                 raise _error("PreconditionFailed", "PutObject")
             self.objects[Key] = body = bytes(Body)
+            self._written[Key] = self._now()
             self._watch(Key, there)
         self._at(f"after put {Key}")
         return {"ETag": _etag(body)}
@@ -104,7 +109,10 @@ class MemoryBucket:
         self._at(f"before list {Prefix}")
         keys = sorted(key for key in self.objects if key.startswith(Prefix))
         for start in range(0, max(1, len(keys)), PAGE_KEYS):
-            page = [{"Key": key} for key in keys[start : start + PAGE_KEYS]]
+            page = [
+                {"Key": key, "LastModified": datetime.fromtimestamp(self._written.get(key, 0.0), UTC)}
+                for key in keys[start : start + PAGE_KEYS]
+            ]
             yield {"KeyCount": len(page), **({"Contents": page} if page else {})}
         self._at(f"after list {Prefix}")
 
@@ -128,6 +136,14 @@ class MemoryBucket:
                     )
         return found
 
+    def tombstones(self) -> list[dict[str, Any]]:
+        """Return every tombstone of every manifest."""
+        found = []
+        for manifest in self.manifests():
+            for part in manifest["deleted"]:
+                found += [json.loads(line) for line in gzip.decompress(self.objects[part["key"]]).splitlines()]
+        return found
+
     def _watch(self, key: str, before: bytes | None) -> None:
         after = self.objects.get(key)
         if key.startswith("manifests/"):
@@ -139,7 +155,7 @@ class MemoryBucket:
             self.broken.append(f"{key}: changed after its manifest")
 
     def _promise(self, manifest: dict[str, Any]) -> None:
-        for part in (*manifest["parts"], *manifest.get("deleted", ()), *manifest.get("rejected", ())):
+        for part in (*manifest["parts"], *manifest["deleted"], *manifest["rejected"]):
             body = self.objects.get(part["key"])
             self._promised[part["key"]] = part["sha256"]
             if body is None:

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import pytest
 
 from lightspeed.listing import reader as reading
+from subscribe.reconcile import existence
+from subscribe.sync import children
 
 _Done = TypeVar("_Done")
 
@@ -29,4 +31,5 @@ class AtOnce(Executor):
 @pytest.fixture
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fetch one page after the other, so that a seed decides everything."""
-    monkeypatch.setattr(reading, "ThreadPoolExecutor", AtOnce)
+    for module in (reading, children, existence):
+        monkeypatch.setattr(module, "ThreadPoolExecutor", AtOnce)

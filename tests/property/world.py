@@ -16,6 +16,7 @@ from requests.structures import CaseInsensitiveDict
 from lightspeed import Client, Connection, Transport
 from lightspeed.listing.reader import CONNECTIONS
 from subscribe.checks import subscribe_request
+from subscribe.reconcile.run import Reconciliation
 from subscribe.storage.bucket import Bucket
 from subscribe.sync.run import SyncRun
 from tests.property.bucket import MemoryBucket
@@ -174,7 +175,7 @@ class World:
         self.shop = shop
         self.time = time
         self.at = Points()
-        self.bucket = MemoryBucket(self.at)
+        self.bucket = MemoryBucket(self.at, time.time)
         self.seconds_per_request = seconds_per_request
         self.reserve_percent = reserve_percent
         self.billed = 0.0
@@ -197,7 +198,8 @@ class World:
         transport = Transport(CONNECTION, clock=self.time, remaining_seconds=left, threads=CONNECTIONS)
         transport._session = ShopSession(self.shop, self)  # type: ignore[assignment]
         try:
-            subscription = SyncRun(
+            kind: type[SyncRun | Reconciliation] = Reconciliation if request.mode == "reconcile" else SyncRun
+            subscription = kind(
                 request,
                 run_id,
                 client=Client(transport),

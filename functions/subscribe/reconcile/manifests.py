@@ -31,6 +31,7 @@ class _Manifest(msgspec.Struct):
     started: str
     request: dict[str, Any]
     parts: list[_Part]
+    deleted: list[_Part] = []
 
 
 class _Head(msgspec.Struct):
@@ -107,16 +108,18 @@ class ManifestLog:
             return
         manifest = msgspec.convert(found[0], _Manifest)
         started = epoch(manifest.started)
-        tombstones = manifest.request.get("mode") == "reconcile"
         changed = manifest.request.get("entity_transformer") is not None
-        for part in manifest.parts:
+        records, tombstones = manifest.parts, manifest.deleted
+        if manifest.request.get("mode") == "reconcile":  # an earlier version listed tombstones among the parts
+            records, tombstones = [], [*manifest.parts, *manifest.deleted]
+        for part in records:
             body = self._bucket.read(part.key)
-            if body is None:
-                continue
-            if tombstones:
-                self.note_deleted(body[0])
-            else:
+            if body is not None:
                 self._note_landed(body[0], manifest.run_id, started, changed=changed)
+        for part in tombstones:
+            body = self._bucket.read(part.key)
+            if body is not None:
+                self.note_deleted(body[0])
 
     def _note_landed(self, part: bytes, run_id: str, started: int, *, changed: bool) -> None:
         lost = 0

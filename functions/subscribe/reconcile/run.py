@@ -106,6 +106,9 @@ class Reconciliation(Run[ReconcileState]):
         self._list = Listing(self._request, state, self._language, self._client, self._clock, self._bounds)
         self._list.check()
 
+    def _is_shared(self) -> bool:
+        return True
+
     def _check_free(self) -> None:
         self._lock.check(self._clock.time())
 
@@ -250,6 +253,7 @@ class Reconciliation(Run[ReconcileState]):
 
     def _decide(self, note: dict[str, Any]) -> None:
         self._lock.commit(self._until(), note)
+        self._holds = False  # the lock now says what was decided
 
     def _recover(self) -> None:
         self._lock.recover()
@@ -297,7 +301,8 @@ class Reconciliation(Run[ReconcileState]):
             "started": state.started,
             "window": None if window is None else {"by": window.by, "start": None, "end": state.window_end},
             "records": state.deleted,
-            "parts": [
+            "parts": [],
+            "deleted": [
                 {
                     "key": key,
                     "records": sum(1 for _ in lines_of(body)),
@@ -306,6 +311,7 @@ class Reconciliation(Run[ReconcileState]):
                 }
                 for key, body in self._parts.items()
             ],
+            "rejected": [],
             "count": {"before": progress.count_before, "after": progress.count_after},
             "ids": {
                 "known": state.known,

@@ -39,7 +39,7 @@ class Journal:
         self._bucket = bucket
         self._run_id = run_id
         self._fingerprint = fingerprint
-        self._etag = NONE_YET
+        self._etag = self._written = NONE_YET
         self.note: dict[str, Any] = {}
 
     def load(self) -> dict[str, Any]:
@@ -53,6 +53,11 @@ class Journal:
         if self.note and self.note["fingerprint"] != self._fingerprint:
             raise RequestError([f"run_id {self._run_id} was used before for another request"])
         return self.note
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this copy wrote the note that was read last."""
+        return self._etag == self._written
 
     def finished(self) -> Result | None:
         """Return the result of the run if it is decided. A copy that was killed in its last steps is finished here."""
@@ -80,7 +85,7 @@ class Journal:
         Raises:
             PreconditionFailed: Another copy of the run has gone on.
         """
-        self._etag = self._bucket.put_json(run_key(self._run_id), note, if_match=self._etag)
+        self._etag = self._written = self._bucket.put_json(run_key(self._run_id), note, if_match=self._etag)
 
     def note_of(self, decision: Decision, status: str = "finishing", **facts: Any) -> dict[str, Any]:
         """Return the note of a run that ends so."""

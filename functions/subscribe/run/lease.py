@@ -45,8 +45,8 @@ class RunLock:
         self._run_id = run_id
         self._etag = NONE_YET
 
-    def check(self, now: float) -> None:
-        """Load the lock.
+    def check(self, now: float) -> _Held | None:
+        """Load the lock, and return it unless it is free.
 
         Args:
             now: Epoch seconds.
@@ -56,22 +56,24 @@ class RunLock:
         """
         held = self._load()
         if held is None or held.run_id == self._run_id or parse_time(held.until).timestamp() <= now:
-            return
+            return held
         if not held.note and (held.manifest is None or self._bucket.read(held.manifest) is None):
             raise RunInProgress(self._subscription, held.run_id, held.until)
+        return held
 
     def take(self, now: float, until: float) -> None:
-        """Take the lock until a time in epoch seconds.
+        """Take the lock until a time in epoch seconds. A decided run that has it is finished first.
 
         Raises:
             RunInProgress: Another run has it.
+            PreconditionFailed: This run is decided, or another process took the lock meanwhile.
         """
-        self.check(now)
-        try:
-            self.hold(until)
-        except PreconditionFailed:
-            self.check(now)
-            self.hold(until)
+        held = self.check(now)
+        if held is not None and held.note:
+            finish(self._bucket, held.note)
+            if held.run_id == self._run_id:
+                raise PreconditionFailed(self._key)
+        self.hold(until)
 
     def recover(self) -> None:
         """Finish the run that was decided but perhaps not finished, if there is one."""

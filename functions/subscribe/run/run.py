@@ -20,6 +20,7 @@ from connector.errors import AwsUnavailable, RequestError
 from connector.timestamps import iso_text
 from lightspeed import Client, Clock, RateLimited
 from lightspeed.errors import MAY_PASS
+from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.run.budget import PATIENCE_SECONDS, Bounds, Suspend
 from subscribe.run.cursor import State, StateStore, pointer_of
@@ -29,6 +30,10 @@ from subscribe.storage.bucket import Bucket, PreconditionFailed
 
 LEASE = timedelta(minutes=20)
 """How long after its planned continuation a run counts as given up. It is longer than an invocation can last."""
+
+
+DECIDING = "deciding"
+"""Status of a note whose run is about to be decided in an object that it shares with other runs."""
 
 
 class Run(ABC, Generic[State]):
@@ -144,6 +149,8 @@ class Run(ABC, Generic[State]):
             return self._pause(PATIENCE_SECONDS)
         decision = self._decision()
         note = self._journal.note_of(decision, **self._facts())
+        if self._is_shared():
+            self._journal.decide({**note, "status": DECIDING, "manifests": {}})
         self._decide(note)
         finish(self._bucket, note)
         self._settle()
@@ -159,20 +166,32 @@ class Run(ABC, Generic[State]):
         return Result(body)
 
     def _lost(self) -> Result:
-        """Answer for a copy that was not the fastest."""
+        """Answer for a copy that was not the fastest.
+
+        A run that was overtaken ends in its note, over the note that was read. So no copy of it can be decided later.
+        """
         self._recover()
         finished = self._journal.finished()
         if finished is not None:
             return finished
-        note = self._journal.note
-        if self._is_overtaken():
+        if self._is_overtaken() and not self._is_being_decided():
             body = {**self._body("complete", manifest=None), "objects": [], "superseded": True, "verified": False}
             body["reason"] = "another run of the subscription was faster, so this run does not count"
-            finish(self._bucket, self._journal.note_of(Decision(body, {}), **self._facts()))
+            try:
+                self._journal.decide(self._journal.note_of(Decision(body, {}), status="complete", **self._facts()))
+            except PreconditionFailed as error:
+                message = f"another copy of run {self._run_id} goes on; send the same event again"
+                raise AwsUnavailable(message) from error
             return Result(body)
-        if note.get("status") == "partial":
-            return result_of(note)
+        if self._journal.note.get("status") == "partial":
+            return result_of(self._journal.note)
         raise AwsUnavailable(f"the state of run {self._run_id} changed during a write; send the same event again")
+
+    def _is_being_decided(self) -> bool:
+        """Whether another copy, which started later, may decide the run at this moment."""
+        note = self._journal.note
+        is_others = note.get("status") == DECIDING and not self._journal.is_own
+        return is_others and self._now() < parse_time(note["noted_at"]) + LEASE
 
     def _facts(self) -> dict[str, Any]:
         """Return what the note holds besides the result."""
@@ -206,6 +225,13 @@ class Run(ABC, Generic[State]):
     @abstractmethod
     def _prepare(self, note: dict[str, Any], *, resumed: bool) -> None:
         """Plan the run from its state, which is new unless it is resumed, and its note; nothing is sent or written."""
+
+    @abstractmethod
+    def _is_shared(self) -> bool:
+        """Whether the run is decided in an object that it shares with other runs, and not in its note.
+
+        Then the note says so first. Copies of the run exclude each other by the note, and runs by the shared object.
+        """
 
     @abstractmethod
     def _check_free(self) -> None:

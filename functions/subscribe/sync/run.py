@@ -113,6 +113,9 @@ class SyncRun(Run[SyncState]):
             self._saved[name] = list(loaded.expressions)
         return loaded
 
+    def _is_shared(self) -> bool:
+        return self._moved is not None
+
     def _check_free(self) -> None:
         if self._incremental:
             self._refuse_if_leased(self._found)
@@ -208,7 +211,7 @@ class SyncRun(Run[SyncState]):
 
     def _manifest(self, language: str) -> dict[str, Any]:
         state, parts = self._state, self._writer.parts("raw", language)
-        manifest = {
+        return {
             "run_id": state.run_id,
             "connection": self._request.connection,
             "entity": self._request.entity,
@@ -218,12 +221,12 @@ class SyncRun(Run[SyncState]):
             "window": self._window_seen(),
             "records": sum(part.records for _, part in parts),
             "parts": _listed(parts),
+            "deleted": [],
+            "rejected": _listed(self._writer.parts("rejected", language)),
             "count": {"before": state.count_before, "after": state.count_after},
             "verified": not state.doubt,
             "reason": state.doubt or None,
         }
-        rejected = self._writer.parts("rejected", language)
-        return {**manifest, "rejected": _listed(rejected)} if rejected else manifest
 
     def _window_seen(self) -> dict[str, str | None] | None:
         start = parse_time(self._state.window_start) if self._state.window_start else None

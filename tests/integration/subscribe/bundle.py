@@ -214,7 +214,7 @@ class Bundle:
     def manifest(self, result: Json) -> Json:
         """The manifest of a result, after checking that it speaks of what is stored."""
         manifest: Json = self.json(result["manifest"])
-        for part in (*manifest["parts"], *manifest.get("rejected", ())):
+        for part in (*manifest["parts"], *manifest["deleted"], *manifest["rejected"]):
             stored = self.body(part["key"])
             assert part["bytes"] == len(stored)
             assert part["sha256"] == hashlib.sha256(stored).hexdigest()

@@ -87,9 +87,7 @@ def test_an_estimate_knows_where_the_quota_interrupts_the_run(scarce: Bundle, ev
     assert plan["minutes"] == pytest.approx(minutes, abs=0.5)
 
 
-def test_an_estimate_knows_where_the_quota_interrupts_a_fan_out(
-    scarce: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_estimate_knows_where_quota_interrupts_a_fan_out(scarce: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread, since answers that overtake each other tell an older quota last."""
     monkeypatch.setattr(subscribe.sync.children, "THREADS", 1)
     plan = planned(scarce, lines())

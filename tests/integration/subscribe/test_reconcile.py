@@ -54,7 +54,7 @@ def test_a_tombstone_is_stored_apart_from_records_and_its_manifest_names_it(bund
     manifest = bundle.manifest(result)
     assert (manifest["records"], manifest["verified"]) == (1, True)
     assert manifest["request"] == RECONCILE
-    part = manifest["parts"][0]
+    part = manifest["deleted"][0]
     assert part["key"] == f"deleted/{day}/run=run/part-00000-{part['sha256'][:16]}.jsonl.gz"
     assert manifest["parts"] == manifest["rejected"] == []
     assert bundle.stored("state/connection=default/") == [

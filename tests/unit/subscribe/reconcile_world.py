@@ -192,7 +192,7 @@ class World:
     def _landed(self, *, reconciled: bool) -> Iterator[Json]:
         for manifest in self.bucket.manifests():
             if (manifest["request"].get("mode") == "reconcile") is reconciled:
-                for part in manifest["parts"]:
+                for part in manifest["deleted" if reconciled else "parts"]:
                     for record in self.records(part["key"]):
                         yield {**record, "started": epoch(manifest["started"])}
 
@@ -242,8 +242,8 @@ class World:
         if result["manifest"] is None:
             return []
         manifest = self.manifest(result)
-        assert [part["key"] for part in manifest["parts"]] == result["objects"]
-        return [record for part in manifest["parts"] for record in self.records(part["key"])]
+        assert [part["key"] for part in manifest["deleted"]] == result["objects"]
+        return [record for part in manifest["deleted"] for record in self.records(part["key"])]
 
     def noticed(self) -> dict[int, list[int]]:
         """Return when each id was noticed as deleted by any run, in epoch seconds and in order."""

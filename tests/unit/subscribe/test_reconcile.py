@@ -112,7 +112,7 @@ def test_an_entity_that_was_never_landed_completes_without_a_request_and_says_so
     assert world.shop.requests == []
     assert (result["objects"], result["requests"], result["verified"]) == ([], 0, False)
     assert result["reason"] == "no record of reviews is known to be landed and not deleted, so none can be missed"
-    assert world.manifest(result)["parts"] == []
+    assert world.manifest(result)["deleted"] == []
 
 
 def test_a_record_that_is_there_but_not_in_the_list_is_not_deleted(world: World) -> None:
