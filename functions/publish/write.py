@@ -24,7 +24,7 @@ from lightspeed import (
     UnknownLanguage,
     WriteResponse,
 )
-from lightspeed.numbers import loads
+from lightspeed.response import parse, parse_record
 from lightspeed.writing.ambiguous import may_have_acted
 from lightspeed.writing.diff import difference, ignored_fields
 from lightspeed.writing.natural_key import NaturalKey, record_fields
@@ -178,8 +178,7 @@ class WriteOperation:
 
     def _present(self) -> dict[str, Any]:
         parameters = Parameters(self.parameters.path)
-        found: dict[str, Any] = loads(self.client.record(self.client.build(self.request.entity, "get", parameters)))
-        return found
+        return parse_record(self.client.record(self.client.build(self.request.entity, "get", parameters)))
 
     def _write(self, built: Request, action: str, parameters: Parameters) -> Result:
         """Send a request. From then on the outcome is a result or a typed error that says that nothing was done."""
@@ -232,7 +231,7 @@ class WriteOperation:
 
     def _written(self, written: WriteResponse, action: str, parameters: Parameters) -> tuple[str, Result]:
         """Return why the answer does not confirm the write, or an empty text, and the members of the result."""
-        record = loads(written.record) if written.record is not None else None
+        record = parse(written.record) if written.record is not None else None
         inside = record if isinstance(record, dict) else {}
         asked = parameters.path.get("id")
         identity = inside.get("id", inside.get("order_id", asked))

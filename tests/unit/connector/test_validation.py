@@ -14,5 +14,5 @@ def test_a_byte_order_mark_in_front_is_ignored(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "\ufeff", "\ufeff\ufeff{}", "{} \ufeff", "<html>", "[" * 5000, "9" * 5000])
 def test_what_is_no_json_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"\w"):
         parse_json(text)
