@@ -15,6 +15,7 @@ import contextlib
 import gzip
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
@@ -29,6 +30,9 @@ FEW_CHANGES = 20
 
 MOST_MISSED_PERCENT = 20.0
 """Above this share of missed changes, the report raises an alarm."""
+
+READERS = 10
+"""Objects that are read at once; as many connections as a client of boto3 keeps."""
 
 STARTED_BY_WEBHOOKS = "-webhook-"
 """In the run ids of runs that webhooks started."""
@@ -205,10 +209,15 @@ def _reported(
     return found
 
 
-def _webhooks(objects: Objects, prefix: str) -> Iterator[tuple[str, float]]:
-    for key, _ in objects.keys(prefix):
+def _webhooks(objects: Objects, prefix: str) -> list[tuple[str, float]]:
+    """Return the record's id of each webhook, and when it came; reads several objects at once."""
+
+    def read(key: str) -> tuple[str, float]:
         event = _EVENT.decode(objects.read(key))
-        yield event.record_id, _epoch(event.received_at)
+        return event.record_id, _epoch(event.received_at)
+
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(read, [key for key, _ in objects.keys(prefix)]))
 
 
 def _changes(objects: Objects, prefix: str, days: Iterable[date], subscription: str) -> Iterator[Change]:
