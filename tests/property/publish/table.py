@@ -95,8 +95,8 @@ class Table:
         condition = asked.get("ConditionExpression", "")
         if all(self._holds(part, item, asked) for part in condition.split(" AND ") if part):
             return
-        error: Any = {"Error": {"Code": "ConditionalCheckFailedException"}, "Item": copy.deepcopy(item)}
-        raise ClientError(error, "Write")
+        error: Any = {"Error": {"Code": "ConditionalCheckFailedException"}}
+        raise ClientError({**error, "Item": copy.deepcopy(item)} if item else error, "Write")
 
     @staticmethod
     def _holds(part: str, item: Item, asked: dict[str, Any]) -> bool:

@@ -1,0 +1,80 @@
+"""Conditional writes of the bucket, and what S3 may answer to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from connector.errors import AwsUnavailable
+from subscribe.storage.bucket import NONE_YET, Bucket, PreconditionFailed
+from tests.property.bucket import MemoryBucket
+
+
+class Conflicting(MemoryBucket):
+    """S3 that answers 409 to some conditional writes, without having written."""
+
+    def __init__(self, conflicts: int) -> None:
+        super().__init__()
+        self.conflicts = conflicts
+
+    def put_object(self, **given: Any) -> dict[str, Any]:
+        if self.conflicts and ("IfMatch" in given or "IfNoneMatch" in given):
+            self.conflicts -= 1
+            raise ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject")
+        return super().put_object(**given)
+
+
+@pytest.mark.parametrize("conflicts", [1, 4])
+def test_a_conflict_means_that_nothing_was_written_so_the_write_is_tried_again(conflicts: int) -> None:
+    s3 = Conflicting(conflicts)
+
+    Bucket(s3, "bucket").put("key", b"one", if_match=NONE_YET)
+
+    assert s3.objects == {"key": b"one"}
+
+
+def test_a_conflict_that_stays_is_an_error_to_retry_and_never_taken_for_written() -> None:
+    s3 = Conflicting(100)
+
+    with pytest.raises(AwsUnavailable, match="ConditionalRequestConflict"):
+        Bucket(s3, "bucket").put("key", b"one", if_match=NONE_YET)
+
+    assert s3.objects == {}
+
+
+def test_a_condition_that_failed_because_the_write_was_sent_twice_is_no_failure() -> None:
+    bucket = Bucket(MemoryBucket(), "bucket")
+    first = bucket.put("key", b"one", if_match=NONE_YET)
+
+    assert bucket.put("key", b"one", if_match=NONE_YET) == first
+
+
+@pytest.mark.parametrize("condition", [NONE_YET, '"another"'])
+def test_a_write_over_another_state_is_refused_and_changes_nothing(condition: str) -> None:
+    s3 = MemoryBucket()
+    bucket = Bucket(s3, "bucket")
+    bucket.put("key", b"one")
+
+    with pytest.raises(PreconditionFailed):
+        bucket.put("key", b"two", if_match=condition)
+
+    assert s3.objects == {"key": b"one"}
+
+
+def test_a_write_over_an_object_that_is_gone_is_refused() -> None:
+    with pytest.raises(PreconditionFailed):
+        Bucket(MemoryBucket(), "bucket").put("key", b"two", if_match='"etag"')
+
+
+def test_a_manifest_that_is_there_stays() -> None:
+    s3 = MemoryBucket()
+    bucket = Bucket(s3, "bucket")
+    manifest = {"run_id": "run", "parts": [], "deleted": [], "rejected": []}
+    bucket.put_manifests({"manifests/run.json": manifest})
+    before = dict(s3.objects)
+
+    bucket.put_manifests({"manifests/run.json": {**manifest, "verified": True}})
+
+    assert s3.objects == before
