@@ -250,13 +250,12 @@ def check_windows(executions: list[Execution]) -> None:
 
 
 def check_followed(world: World, came: float, executions: list[Execution], lag: float = LAG_SECONDS) -> None:
-    """A run that counts starts after the webhook and reads it; the first one starts in time."""
+    """A run that counts starts after the webhook and reads it; the first that covers it starts in time."""
     counted = [one for one in executions if not one.superseded and one.start >= came + lag - 0.01]
     assert counted
-    first = next(one for one in executions if one.start >= came)
+    first = next(one for one in executions if one.start >= came + lag - 0.01)
     earlier = [one for one in executions if one.start < first.start]
-    window = POLICY.window(len(earlier))
-    until = came + window
+    until = came + POLICY.window(len(earlier))
     if earlier:
         until = max(until, earlier[-1].end + 10)
     assert first.start <= until + SLACK_SECONDS + world.killed * 2 * VISIBILITY_SECONDS
