@@ -7,11 +7,12 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from connector.errors import SettingsError
+from connector.errors import ConnectorError, SettingsError
 from connector.http import MAX_BODY_BYTES, answer, fits, json_body, prefers_async, resolver, respond_json
-from connector.problem_details import problem
+from connector.problem_details import HttpProblem, problem
 from connector.transform.routes import register as register_transform
 from lightspeed import CATALOGUE, PAGE_LIMIT, Clock, LightspeedError, RateLimited, get_entity
 from lightspeed.catalogue.describe import describe
@@ -91,18 +92,18 @@ def _subscribe(app: APIGatewayHttpResolver) -> Response[Any]:
     remaining = _deadline(deps.clock)
     if request.estimate:
         return respond_json(200, deps.estimate(request, run_id, remaining))
-    if request.run_id and not request.cursor and _is_running(app, run_id):
+    if request.run_id and not request.cursor and _is_running(app, request):
         return respond_json(202, {"run_id": run_id, "status": "running"}, {"Location": f"/runs/{run_id}"})
     if prefers_async(app):
         deps.subscription(request, run_id, remaining).check()
-        return _carry_on(deps, request, {"run_id": run_id, "status": "running"})
+        return _carry_on(app, request, {"run_id": run_id, "status": "running"})
     result = deps.run(request, run_id, remaining)
     if result.body["status"] == "partial":
         if not deps.settings.sync_state_machine_arn:
             message = "the quota or the time of one call is used up, and no state machine is set to carry the run on"
             wait = result.body["resume_after_seconds"]
             raise RateLimited(message, method="POST", path="/subscribe", retry_after_seconds=max(1, wait))
-        return _carry_on(deps, request, result.body)
+        return _carry_on(app, request, result.body)
     return respond_json(200, _complete(deps, result))
 
 
@@ -135,8 +136,13 @@ def _first_page(deps: Dependencies, objects: list[str], room: int) -> tuple[list
     return records, False
 
 
-def _carry_on(deps: Dependencies, request: SubscribeRequest, body: dict[str, Any]) -> Response[Any]:
-    """Start the state machine with the request, from the cursor on if there is one, and answer where to look."""
+def _carry_on(app: APIGatewayHttpResolver, request: SubscribeRequest, body: dict[str, Any]) -> Response[Any]:
+    """Start the state machine with the request, from the cursor on if there is one, and answer where to look.
+
+    Raises:
+        HttpProblem: 409 if the run id belongs to an execution that does not do this.
+    """
+    deps = _deps(app)
     if not deps.settings.sync_state_machine_arn:
         raise SettingsError(["SYNC_STATE_MACHINE_ARN is not set, so no run can go on by itself"])
     event = request.as_event(cursor=body.get("cursor"))
@@ -147,13 +153,36 @@ def _carry_on(deps: Dependencies, request: SubscribeRequest, body: dict[str, Any
             stateMachineArn=deps.settings.sync_state_machine_arn, name=run_id, input=json.dumps(event)
         )
     except step_functions.exceptions.ExecutionAlreadyExists:
+        if not _is_running(app, msgspec.structs.replace(request, run_id=run_id)):
+            detail = f"run {run_id} ended before, and its id cannot be used again: send the event with another run_id"
+            raise HttpProblem(409, "run-conflict", detail, run_id=run_id) from None
         body = {**body, "status": "running"}
     return respond_json(202, body, {"Location": f"/runs/{run_id}"})
 
 
-def _is_running(app: APIGatewayHttpResolver, run_id: str) -> bool:
+def _is_running(app: APIGatewayHttpResolver, request: SubscribeRequest) -> bool:
+    """Return whether the run that a request names is under way in the state machine.
+
+    Raises:
+        HttpProblem: 409 if that run does something else.
+    """
+    run_id = request.run_id or ""
     execution = _runs(app).execution(run_id)
-    return execution is not None and execution["status"] == "RUNNING"
+    if execution is None or execution["status"] != "RUNNING":
+        return False
+    if not _asks_for(execution, request):
+        detail = f"run {run_id} is under way and does something else: send the event with another run_id"
+        raise HttpProblem(409, "run-conflict", detail, run_id=run_id)
+    return True
+
+
+def _asks_for(execution: dict[str, Any], request: SubscribeRequest) -> bool:
+    """Return whether an execution was started with an event that asks for the same."""
+    try:
+        started = subscribe_request(json.loads(execution["input"]))
+    except (ValueError, KeyError, ConnectorError, LightspeedError):
+        return False
+    return msgspec.structs.replace(started, run_id=request.run_id, cursor=request.cursor) == request
 
 
 def _deadline(clock: Clock) -> Callable[[], float]:

@@ -303,7 +303,7 @@ def test_an_id_of_an_execution_that_has_ended_is_not_started_again(bundle: Bundl
 
     answer = bundle.http("POST", "/subscribe", event, {"prefer": "respond-async"})
 
-    assert answer.status == 202
+    assert problem(answer, 409, "run-conflict")["run_id"] == "mine"
     assert len(sync.executions()) == 1
 
 

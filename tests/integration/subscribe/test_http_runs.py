@@ -235,3 +235,25 @@ def test_a_partial_run_that_nothing_continues_is_paused_and_says_how_to_continue
     bundle.clock.shop.advance(300)
     assert bundle.run({**event, "cursor": found["cursor"]}, "another")["status"] == "complete"
     assert bundle.http("GET", "/runs/run-1").json["status"] == "complete"
+
+
+def test_a_run_id_that_is_under_way_for_another_entity_is_409(bundle: Bundle, sync: Sync) -> None:
+    start(sync, "taken", "products")
+    for headers in ({}, {"prefer": "respond-async"}):
+        answer = bundle.http("POST", "/subscribe", {"entity": "orders", "run_id": "taken"}, headers=headers)
+        assert problem(answer, 409, "run-conflict")["run_id"] == "taken"
+
+
+def test_a_run_id_of_a_run_that_was_aborted_is_409_if_nothing_would_run(bundle: Bundle, sync: Sync) -> None:
+    start(sync, "stopped")
+    sync.abort("stopped")
+    call = {"entity": "orders", "run_id": "stopped"}
+    answer = bundle.http("POST", "/subscribe", call, headers={"prefer": "respond-async"})
+    assert "send the event with another run_id" in problem(answer, 409, "run-conflict")["detail"]
+
+
+def test_a_run_that_is_under_way_is_202(bundle: Bundle, sync: Sync) -> None:
+    start(sync, "going")
+    for headers in ({}, {"prefer": "respond-async"}):
+        answer = bundle.http("POST", "/subscribe", {"entity": "orders", "run_id": "going"}, headers=headers)
+        assert (answer.status, answer.json["status"]) == (202, "running"), answer.text
