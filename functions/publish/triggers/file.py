@@ -66,7 +66,8 @@ def split(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     """Sort the lines of a file into shards.
 
     Args:
-        event: `key` of the file and `execution`, the name of the state machine's execution.
+        event: `key` of the file, `execution`, the name of the state machine's execution, and `input`, what that was
+            started with; `replaces` in it names a failed execution to continue.
         publisher: The invocation.
 
     Returns:
@@ -90,7 +91,7 @@ def split(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     version = found.get("VersionId") or found["ETag"].strip('"')
     run = hashlib.sha256(f"{key} {version}".encode()).hexdigest()[:16]
     space = Workspace(s3, bucket, run)
-    if not space.begin(execution):
+    if not space.begin(execution, str((event.get("input") or {}).get("replaces", ""))):
         return nothing
     shards = _Shards(space)
     lines = 0

@@ -34,9 +34,17 @@ class Workspace:
         self._bucket = bucket
         self._prefix = f"publish/parts/{run}/"
 
-    def begin(self, execution: str) -> bool:
-        """Claim the run for an execution; return whether it belongs to this execution."""
-        return self._put("execution", execution.encode(), "") or self._read("execution")[0] == execution
+    def begin(self, execution: str, replaces: str = "") -> bool:
+        """Claim the run for an execution; return whether it belongs to this execution.
+
+        Args:
+            execution: Name of the execution.
+            replaces: Name of a failed execution whose run is continued, if there is one.
+        """
+        if self._put("execution", execution.encode(), ""):
+            return True
+        holder, etag = self._read("execution")
+        return holder == execution or (holder == replaces and self._put("execution", execution.encode(), etag))
 
     def keep_segment(self, part: int, segment: int, lines: Iterable[Line]) -> None:
         """Store the lines of a segment."""

@@ -168,6 +168,16 @@ def test_s3_may_tell_of_an_upload_twice(machine: PublishFile) -> None:
     assert len(machine.publisher.sent()) == 2
 
 
+def test_a_failed_execution_is_continued_by_the_one_that_replaces_it(machine: PublishFile) -> None:
+    machine.put("publish/in/tags.jsonl", event("tags", "create", {"title": "one"}))
+    step = {"file_step": "split", "key": "publish/in/tags.jsonl"}
+    first = machine.publisher({**step, "execution": "first"})
+    assert machine.publisher({**step, "execution": "second", "input": {"detail": {}}})["join"] is None
+    again = machine.publisher({**step, "execution": "second", "input": {"replaces": "first"}})
+    assert again == first
+    assert machine.publisher({**step, "execution": "third", "input": {"replaces": "first"}})["join"] is None
+
+
 def test_what_the_shop_does_not_answer_is_tried_again_later(machine: PublishFile) -> None:
     tag = machine.publisher.shop.store.ids("tags")[0]
     machine.publisher.shop.faults.next(Fault.answers(503), times=6)

@@ -5,13 +5,16 @@ virtual: it moves a little with every step, and jumps where everybody sleeps. A 
 as Lambda does it. What a killed copy had on its way may still arrive at the shop some seconds later.
 """
 
+import hashlib
+import io
 import json
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import ConnectionClosedError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError
 
 from connector.settings import Settings
 from lightspeed import AnswerLost, Client, Connection, InvalidRequest, Request, Response, ServerError, Transport
@@ -312,6 +315,37 @@ class Queue:
         self.put(copied, asked["DelaySeconds"])
 
 
+class Body(io.BytesIO):
+    """The body of an object, as botocore hands it over."""
+
+    def iter_lines(self) -> Iterator[bytes]:
+        yield from self.read().splitlines()
+
+
+class Objects:
+    """A bucket with conditional writes."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+
+    def get_object(self, **asked: Any) -> dict[str, Any]:
+        body = self.objects.get(asked["Key"])
+        if body is None:
+            raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
+        return {"Body": Body(body), "ETag": _etag(body), "LastModified": datetime.fromtimestamp(START, UTC)}
+
+    def put_object(self, **asked: Any) -> None:
+        there = self.objects.get(asked["Key"])
+        etag = "" if there is None else _etag(there)
+        if ("IfNoneMatch" in asked and there is not None) or asked.get("IfMatch", etag) != etag:
+            raise ClientError({"Error": {"Code": "PreconditionFailed"}}, "PutObject")
+        self.objects[asked["Key"]] = asked["Body"]
+
+
+def _etag(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
 class World:
     """A shop, a table, a queue, and copies of the function."""
 
@@ -321,10 +355,12 @@ class World:
         self.table = Table()
         self.shop = MemoryShop(self.number, lost)
         self.queue = Queue(self.scheduler)
+        self.bucket = Objects()
+        self.work: dict[str, Any] | None = None
         self.lost = lost
         self._claimed: dict[str, float] = {}
 
-    def process(self, copy: Copy, **clients: Any) -> Dependencies:
+    def process(self, copy: Copy) -> Dependencies:
         """The execution environment of a copy."""
         environment = {"IDEMPOTENCY_TABLE": "table", "PUBLISH_QUEUE_URL": "queue", "BUCKET": "bucket"}
         deps = Dependencies(Settings.from_env({**environment, "PUBLISH_FAILURE_QUEUE_URL": "failures"}), copy)
@@ -336,7 +372,7 @@ class World:
             return Client(wire)
 
         deps.shops.open = opened  # type: ignore[method-assign]
-        found = {"dynamodb": self.table, "sqs": self.queue, **clients}
+        found = {"dynamodb": self.table, "sqs": self.queue, "s3": self.bucket}
         calls = {name: Calls(client, copy, self.lost / 2) for name, client in found.items()}
         deps.aws.client = calls.__getitem__  # type: ignore[assignment]
         return deps
@@ -352,15 +388,49 @@ class World:
             if record["messageId"] not in failed and self.number.random() < 0.95:
                 self.queue.delete(record["messageId"])
 
+    def upload(self, lines: list[Any]) -> None:
+        """Put a file into the bucket and split it; its lines must be of one family of entities."""
+        self.bucket.objects["publish/in/file.jsonl"] = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+        split: list[dict[str, Any]] = []
+
+        def work(copy: Copy) -> None:
+            step = {"file_step": "split", "key": "publish/in/file.jsonl", "execution": "one"}
+            deps = self.process(copy)
+            deps.aws.client = {"s3": self.bucket}.__getitem__  # type: ignore[assignment]
+            split.append(handle(step, copy, deps))
+
+        self.scheduler.start(work, None)
+        while self.scheduler.running:
+            self.scheduler.turn()
+        (self.work,) = split[0]["parts"]
+
+    def step(self, copy: Copy) -> None:
+        """Publish a part of the file, as Step Functions asks for it: the last answer decides what comes next."""
+        if self.work is None:
+            return
+        try:
+            work = handle(self.work, copy, self.process(copy))
+        except (ClientError, BotoCoreError):
+            return  # the same step is started again
+        self.work = None if work["status"] == "complete" else work
+
+    @property
+    def line_results(self) -> dict[int, dict[str, Any]]:
+        """The results of the lines, by number."""
+        text = next((body for key, body in self.bucket.objects.items() if "/results-" in key), b"")
+        return {row["line"]: row for row in map(json.loads, text.splitlines())}
+
     def drain(self, consumers: int) -> None:
         """Let copies of the function publish until the queue is empty and nothing is on its way."""
         for turn in range(MOST_TURNS):
             if self.scheduler.running < consumers and self.queue.messages and self.number.random() < 0.3:
                 kill_at = self.number.choice([None, None, self.number.randint(0, 60)])
                 self.scheduler.start(self.consume, kill_at if turn < MOST_TURNS / 4 else None)
+            if self.work is not None and self.scheduler.running < consumers and self.number.random() < 0.1:
+                self.scheduler.start(self.step, self.number.choice([None, self.number.randint(0, 60)]))
             if self.scheduler.running:
                 self.scheduler.turn()
-            elif not self._pass_time():
+            elif self.work is None and not self._pass_time():
                 return
             self.age()
         raise AssertionError("it never ends")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.integration.publish.conftest import event, message
-from tests.property.publish.interleaving import WRONG, World
+from tests.property.publish.interleaving import START, WRONG, World
 
 SAMPLE, SOAK = 60, 10_000
 VARIANTS = (1, 2)
@@ -51,4 +51,49 @@ def _messages(seed: int, consumers: int) -> World:
     created = [tag["title"] for tag in world.shop.tags]
     assert all(created.count(title) == 1 for title in titles), f"seed {seed}: {created}"
     assert created.count("plain") <= 1, f"seed {seed}: {created}"
+    return world
+
+
+@pytest.mark.parametrize("copies", [2, 3])
+def test_lines_of_a_file_and_messages_are_ordered_whoever_goes_on(copies: int) -> None:
+    worlds = [_file(seed, copies) for seed in range(SAMPLE)]
+    assert sum(world.shop.overlaps for world in worlds) == 0, "one writer at a time"
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("copies", [2, 3])
+def test_soak_lines_of_a_file_and_messages_are_ordered_whoever_goes_on(copies: int) -> None:
+    for seed in range(SAMPLE, SAMPLE + SOAK // 2):
+        _file(seed, copies)
+
+
+def _file(seed: int, copies: int) -> World:
+    """Publish a file while older and newer messages of the same records are published."""
+    world = World(seed, lost=0.02)
+    number = world.number
+    for variant in VARIANTS:
+        world.shop.variants[variant] = {"id": variant, "stockLevel": -1}
+    writes: list[tuple[int, int | str, int, Any]] = []  # in order: who, name, variant and value
+    for n, seconds in enumerate((-10, -10, 10, 10)):
+        variant = number.choice(VARIANTS)
+        sent = int(START + seconds) * 1000 + n
+        world.queue.put(message(n, event("variants", "update", {"stockLevel": n}, path={"id": variant}), sent=sent))
+        writes.append((sent, f"message-{n}", variant, n))
+    lines = []
+    for line in range(1, 7):
+        variant, value = number.choice(VARIANTS), WRONG if number.random() < 0.2 else 100 + line
+        lines.append(event("variants", "update", {"stockLevel": value}, path={"id": variant}))
+        writes.append((int(START) * 1000, line, variant, value))
+    world.upload(lines)
+    world.drain(copies)
+    results = world.line_results
+    assert sorted(results) == [1, 2, 3, 4, 5, 6], f"seed {seed}"
+    for variant in VARIANTS:
+        allowed = {-1}
+        for _, name, _, value in sorted((w for w in writes if w[2] == variant), key=lambda w: (w[0], str(w[1]))):
+            if isinstance(name, str) or results[name]["status"] != "failed":
+                allowed = {value}
+            elif value != WRONG:  # AWS or the shop failed three times: it may have been done
+                allowed |= {value}
+        assert world.shop.variants[variant]["stockLevel"] in allowed, f"seed {seed}: {world.shop.variants} {results}"
     return world
