@@ -20,6 +20,8 @@ _AT_ONCE = 10
 _FACTS = ("status", "id", "http_status", "request_id", "ignored", "detail", "check")
 _NAMED = ("entity", "connection", "action", "idempotency_key")
 _MOST_CHARACTERS = 2000
+_MOST_BYTES = 20_000
+"""EventBridge takes 256 KB in one call, of up to 10 entries; a usual entry has a few hundred bytes."""
 
 
 class Results:
@@ -52,6 +54,9 @@ class Results:
         if isinstance(event, dict) and isinstance(event.get("parameters"), dict):
             detail["path"] = event["parameters"].get("path", {})
         text = json.dumps(detail, ensure_ascii=False, default=str)
+        if len(text.encode()) > _MOST_BYTES:  # a caller may put anything into a path or a name
+            short = {name: f"{value!s:.100}" for name, value in detail.items()}
+            text = json.dumps(short, ensure_ascii=False)
         self._entries.append({"Source": SOURCE, "DetailType": kind, "Detail": text, "EventBusName": self._bus})
 
     def tell(self) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector.aws_errors import AWS_ERRORS
 from connector.observability import emit_metrics, logger
-from connector.validation import invalid_reason
+from connector.validation import QUOTED_CHARACTERS, invalid_reason
 from lightspeed import Client
 from publish.batch.item import IncomingEvent
 from publish.batch.writer_lease import WriterLeases
@@ -155,7 +155,7 @@ class Publisher:
 def _named(event: object) -> dict[str, str]:
     inside = event if isinstance(event, dict) else {}
     return {
-        "connection": str(inside.get("connection", "default")),
-        "entity": str(inside.get("entity", "")),
-        "action": str(inside.get("action", "")),
+        "connection": str(inside.get("connection", "default"))[:QUOTED_CHARACTERS],
+        "entity": str(inside.get("entity", ""))[:QUOTED_CHARACTERS],
+        "action": str(inside.get("action", ""))[:QUOTED_CHARACTERS],
     }

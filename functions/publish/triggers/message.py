@@ -71,7 +71,7 @@ class Message:
         if not text:
             return None
         if not _MILLISECONDS.fullmatch(text):
-            raise RequestError([f"{_FIRST_SENT} must be epoch milliseconds, not {text!r:.60}"])
+            raise RequestError([f"{_FIRST_SENT} must be epoch milliseconds, not {text!r:.100}"])
         return Decimal(text)
 
     @property

@@ -17,6 +17,7 @@ from connector.problem_details import HttpProblem, problem
 from connector.routes import SCOPES, allowed_methods, find_route
 from connector.validation import parse_json
 from lightspeed import LightspeedError
+from lightspeed.numbers import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +80,7 @@ def answer(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any, **c
 def respond_json(status: int, body: object, headers: dict[str, str] | None = None) -> Response[Any]:
     """Return an answer with a JSON body; text is taken to be JSON already."""
     headers = {"Content-Type": "application/json", **(headers or {})}
-    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    text = body if isinstance(body, str) else dumps(body).decode()
     content_type = headers.pop("Content-Type")
     return Response(status_code=status, content_type=content_type, body=text, headers=headers)
 
