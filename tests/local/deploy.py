@@ -11,6 +11,7 @@ poller (the functions' own roles are enforced), throttling, access logs, encrypt
 failure queue, memory limits, the processor, and a read-only file system.
 """
 
+import contextlib
 import copy
 import json
 from collections.abc import Mapping
@@ -90,7 +91,8 @@ def _with_batches(actions: str | list[str]) -> list[str]:
 def _upload(emulator: Emulator, built: Built) -> dict[str, str]:
     """Put both archives where CloudFormation reads them; their names change with their content, as it expects."""
     s3 = emulator.client("s3")
-    s3.create_bucket(Bucket=ARTEFACTS, CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=ARTEFACTS, CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
     uris = {}
     for kind, archive in (("layer", built.layer), ("functions", built.functions)):
         key = f"{kind}/{archive.name}"
