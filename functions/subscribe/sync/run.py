@@ -14,8 +14,7 @@ from connector.timestamps import iso_text
 from connector.transform import Library, Transformers, TransformerSpec, load
 from lightspeed import Client, Clock
 from lightspeed.listing.settled import SETTLING_LAG, shop_time
-from lightspeed.listing.window import unknown_filters
-from lightspeed.request import parse_time
+from lightspeed.request import parse_time, query_warnings
 from subscribe.event import SubscribeRequest
 from subscribe.run.result import Decision
 from subscribe.run.run import Run
@@ -243,9 +242,9 @@ class SyncRun(Run[SyncState]):
 
     def _body(self, status: str, *, manifest: str | None) -> dict[str, Any]:
         body = super()._body(status, manifest=manifest)
-        warnings = [unknown_filters(read.endpoint, read.parameters.query) for read in self._reads]
-        if any(warnings):
-            body["warnings"] = list(dict.fromkeys(warning for warning in warnings if warning))
+        warnings = [text for read in self._reads for text in query_warnings(read.endpoint, read.parameters.query)]
+        if warnings:
+            body["warnings"] = list(dict.fromkeys(warnings))
         if self._state.rejected + self._state.odd_rows:
             body["rejected"] = self._state.rejected + self._state.odd_rows
         return body

@@ -126,14 +126,10 @@ def query_warnings(endpoint: Endpoint, query: Mapping[str, object]) -> list[str]
     warnings = []
     for name in query:
         if name not in endpoint.filter_names:
-            nearest = difflib.get_close_matches(str(name), endpoint.filter_names, n=1)
-            advice = f"Did you mean {nearest[0]}?" if nearest else _known_filters(endpoint)
-            warnings.append(f"{endpoint.name} has no known filter {name!r:.100}; the shop may ignore it. {advice}")
+            near = difflib.get_close_matches(str(name)[:100], endpoint.filter_names, n=1)
+            advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(endpoint.filter_names) or 'none'}"
+            warnings.append(f"{endpoint.name} has no known filter {name!r:.100}, and the shop may ignore it; {advice}")
     return warnings
-
-
-def _known_filters(endpoint: Endpoint) -> str:
-    return f"Known filters are {', '.join(endpoint.filter_names) or 'none'}."
 
 
 def _path(operation: Operation, given: Mapping[str, object], errors: list[str]) -> str:

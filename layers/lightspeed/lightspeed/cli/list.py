@@ -84,6 +84,8 @@ def print_page(arguments: argparse.Namespace) -> None:
         page = session.client.page(session.request)
         _write(file, page.records)
         progress.update(len(page.records), None)
+    for reject in page.rejects:
+        note(f"left out a row that is no record: {reject.reason:.200}")
     _report(arguments, session.endpoint, session.parameters, len(page.records))
 
 
@@ -205,7 +207,7 @@ def _reader(
 
 
 def _texts(records: list[Record]) -> list[bytes]:
-    return [record.text for record in records]
+    return [record.text for record in records if not record.reject_reason]
 
 
 def _progress(arguments: argparse.Namespace) -> ProgressLine:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from lightspeed.cli.arguments import read_connection, read_parameters
 from lightspeed.cli.output import note
 from lightspeed.client import Client
 from lightspeed.quota import Clock
-from lightspeed.request import Parameters, Request
+from lightspeed.request import Parameters, Request, query_warnings
 from lightspeed.transport import PATIENCE_SECONDS, Transport
 
 
@@ -49,12 +48,8 @@ def prepare(arguments: argparse.Namespace, operation: str) -> Session:
 
 def warn_of_unknown_filters(endpoint: Endpoint, query: Mapping[str, object]) -> None:
     """Write a line for each query name that the catalogue does not know; it is sent all the same."""
-    for name in query:
-        if name in endpoint.filter_names:
-            continue
-        near = difflib.get_close_matches(name[:100], endpoint.filter_names, n=1)
-        advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(endpoint.filter_names) or 'none'}"
-        note(f"warning: {endpoint.name} has no known filter {name!r:.100}, and the shop may ignore it; {advice}")
+    for warning in query_warnings(endpoint, query):
+        note(f"warning: {warning}")
 
 
 def nothing_matches(endpoint: Endpoint, query: Mapping[str, object]) -> str:

@@ -113,7 +113,7 @@ class RecordParser:
         if self._filters and not self.unverified_reason:
             self._check_filters(records)
         for reject in page.rejects:
-            self._note(f"a row is no record ({reject.reason:.200}); it is among the rejected")
+            self._note(f"a row is no record: {reject.reason:.200}")
             records.append(Record(reject.text, None, None, reject.reason))
         return records
 
