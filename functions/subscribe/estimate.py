@@ -1,14 +1,18 @@
-"""What a run would take, said before it: the shop is asked for counts, and nothing is landed or written."""
+"""Estimate a run before it starts: the shop is asked for counts, and nothing is stored.
+
+Requests and minutes come from the client; the invocations of the function and their price on AWS are added here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from connector.prices import INVOCATION_SECONDS, PRICES, cents
 from connector.transform import Library, load
 from lightspeed import Client, Clock
-from lightspeed.estimate.estimate import Counter, Span, estimate
-from lightspeed.estimate.simulation import Operation
+from lightspeed.estimate import Counter, Estimate, Operation, Reading, Span, estimate
 from lightspeed.listing.settled import SETTLING_LAG
 from lightspeed.request import PAGE_LIMIT, parse_time
 from subscribe.event import SubscribeRequest
@@ -17,6 +21,14 @@ from subscribe.sync.bookmark import Bookmarks
 from subscribe.sync.read_plan import LOOKBACK, plan_reads
 from subscribe.sync.reader import batch_of
 from subscribe.sync.run import check_parameters
+
+OVERHEAD_SECONDS = 1.0
+"""Billed for each invocation besides the shop's answers: its start, the secret and the objects. Assumed."""
+
+RECORDS_PER_PART = 20_000
+"""Records of one stored object: 16 MB compressed, at half a kB each, as orders have. Assumed."""
+
+_ENDING_SECONDS = 5
 
 
 def preview(
@@ -76,7 +88,6 @@ def preview(
         most=request.max_records,
         page_seconds=counter.slowest_seconds,
         recounts=counter.recounts,
-        incremental=incremental,
     )
     if request.mode == "reconcile":
         plan.lower_bounds.append("requests: one more for each known id that the list no longer has")
@@ -86,5 +97,27 @@ def preview(
         "connection": request.connection,
         "entity": request.entity,
         "status": "estimate",
-        "estimate": plan.as_dict(),
+        "estimate": plan.as_dict() | _cost(plan, readings, incremental=incremental),
+    }
+
+
+def _cost(plan: Estimate, readings: Sequence[Reading], *, incremental: bool) -> dict[str, Any]:
+    """Return the invocations and the cents that a run takes; both `None` for a run that could never end.
+
+    An invocation ends where the quota makes the run wait, and when its time is over.
+    """
+    if plan.minutes is None:
+        return {"invocations": None, "cents": None, "prices": PRICES}
+    invocations = 1 + plan.waits + int(plan.work_seconds / (INVOCATION_SECONDS - _ENDING_SECONDS))
+    languages = len({reading.language for reading in readings})
+    parts = -(-(plan.records or 0) // RECORDS_PER_PART) + languages - 1 + invocations - 1
+    puts = parts + languages + invocations + 1 + (invocations + 1 if incremental else 0)
+    billed = plan.work_seconds + OVERHEAD_SECONDS * invocations
+    cost = cents(billed_seconds=billed, invocations=invocations, puts=puts)
+    assumed = f"each invocation is billed {OVERHEAD_SECONDS:g} s besides, and {RECORDS_PER_PART:,} records make a part"
+    return {
+        "invocations": invocations,
+        "cents": round(cost, 4),
+        "prices": PRICES,
+        "assumptions": [*plan.assumptions, assumed],
     }

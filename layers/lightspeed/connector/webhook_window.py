@@ -6,7 +6,7 @@ import math
 
 import msgspec
 
-from lightspeed.estimate.prices import cents
+from connector.prices import cents
 
 LAG_SECONDS = 10.0
 """A run covers what came this long before its start: the settling lag of its window, and the clocks' difference."""

@@ -41,8 +41,7 @@ def test_a_plan_is_a_short_table(run: Run, shop: Shop) -> None:
         "5 minutes: 269 of 300 requests left above the reserve of 30; needs 1 window",
     ] in rows
     assert "waits for    no window\n" in out
-    assert "invocations  1\n" in out
-    assert "AWS list prices, eu-west-1, " in out
+    assert "AWS" not in out
     assert "\nassumed      a page takes as long as the slowest count took just now\n" in out
     assert len(shop.requests) == 1
 

@@ -9,8 +9,7 @@ from lightspeed.catalogue.entities import get_entity, parent_of
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import ALL_PARENTS, CommandError, read_parameters
 from lightspeed.client import Client
-from lightspeed.estimate.estimate import Counter, Estimate, Span, estimate
-from lightspeed.estimate.simulation import Operation
+from lightspeed.estimate import Counter, Estimate, Operation, Span, estimate
 from lightspeed.request import Parameters, format_time, parse_time
 
 _NAMES = {
@@ -49,7 +48,6 @@ def estimated(client: Client, arguments: argparse.Namespace, now: datetime) -> E
         reserve_percent=arguments.reserve_percent,
         page_seconds=counter.slowest_seconds,
         recounts=counter.recounts,
-        incremental=span.incremental,
     )
 
 
@@ -95,16 +93,17 @@ def estimate_text(found: Estimate) -> str:
     kinds = ", ".join(
         f"{number:,} {_NAMES[kind][number > 1]}" for kind, number in found.requests.items() if number and kind in _NAMES
     )
-    rows = [("records", f"{found.records:,}"), ("requests", f"{found.requests['total']:,} ({kinds})")]
+    rows = [
+        ("records", "not known" if found.records is None else f"{found.records:,}"),
+        ("requests", f"{found.requests['total']:,} ({kinds})"),
+    ]
     rows += [("quota", _window_text(window)) for window in found.quota] or [("quota", "not told by the shop")]
-    if found.minutes is None or found.cents is None:
+    if found.minutes is None:
         rows.append(("waits for", f"the {found.binding} window, for ever"))
     else:
         rows.append(("waits for", f"the {found.binding} window" if found.binding else "no window"))
         least = f"{found.minutes:,.1f} minutes" if found.minutes >= 1 else f"{found.minutes * 60:.0f} s"
         rows.append(("time", f"at least {least}"))
-        rows.append(("invocations", f"{found.invocations:,}"))
-        rows.append(("cost", f"about {found.cents:,.3f} cents ({found.prices})"))
     rows += [("at least", text) for text in found.lower_bounds]
     rows += [("assumed", text) for text in found.assumptions]
     return "".join(f"{label:12} {text}\n" for label, text in rows)

@@ -8,7 +8,10 @@ from __future__ import annotations
 PRICES = "AWS list prices, eu-west-1, November 2026, US cents, no free tier"
 
 MEMORY_MB = 1024
-"""Of the subscribe function, as the template sets it."""
+"""Memory of the subscribe function, as the template sets it."""
+
+INVOCATION_SECONDS = 900
+"""The longest that one invocation lasts, as the template sets it."""
 
 LAMBDA_ARM64_GB_SECOND = 0.0000133334
 LAMBDA_REQUEST = 0.0000002
@@ -22,8 +25,8 @@ def cents(*, billed_seconds: float, invocations: int, puts: int) -> float:
     A run is its start, `Begin` and `Complete`; `Fetch` and `Decide` for each invocation, and `Pause` between two.
 
     Args:
-        billed_seconds: Of all invocations together.
-        invocations: Of the function, at least 1.
+        billed_seconds: Billed time of all invocations together.
+        invocations: Invocations of the function, at least 1.
         puts: Objects written to S3.
     """
     transitions = 3 + 2 * invocations + (invocations - 1)

@@ -1,0 +1,446 @@
+"""Estimate the requests and minutes of a run before it starts, by formula.
+
+Each list is counted once. A list of `n` rows takes `ceil(n / limit)` pages and a count for every batch of pages, twice
+if no time window closes it. The time is that of the answers or of the shop's rate, and the waits for its quota windows.
+Compared with the reader itself on a virtual clock, over 3,000 random shops: requests have a median error of 0.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from lightspeed.catalogue.model import Endpoint
+from lightspeed.client import Client
+from lightspeed.listing.reader import BATCH, THREADS
+from lightspeed.listing.records import Window
+from lightspeed.listing.settled import SKEW
+from lightspeed.listing.window import closed_window
+from lightspeed.quota import REQUESTS_PER_SECOND, Quota, QuotaWindow
+from lightspeed.request import PAGE_LIMIT, Parameters
+
+ASSUMED_PAGE_SECONDS = 0.5
+"""How long a page takes where nothing was counted, so that nothing could be measured."""
+
+PATIENCE_SECONDS = 5.0
+"""A shorter wait for the quota does not interrupt a run."""
+
+_LEAST_ROOM = 3
+_PAGE_AND_COUNT = 2
+_NOT_COUNTED = ("page", "limit", "fields")
+_LENGTHS = {"5 minutes": 300, "hour": 3600, "day": 86_400}
+
+Operation = Literal["get", "list", "each"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What the readings of a run share.
+
+    Attributes:
+        end: The end of every window.
+        start: The start of an incremental window; `None` for the beginning.
+        incremental: Whether changes are followed.
+        batch: The most pages between two counts.
+    """
+
+    end: datetime
+    start: datetime | None = None
+    incremental: bool = False
+    batch: int = BATCH
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One reading of a run, counted.
+
+    Attributes:
+        operation: `get`, `list`, or `each`: the nested records of every parent.
+        entity: The entity whose list is read: the parent for `each`.
+        language: The language that it is read in.
+        rows: What the shop counts, parents for `each`; `None` for a record, and for a list without pages and count.
+        closed: Whether a window makes sure that no row enters the list while it is read.
+        limit: Rows per page.
+        batch: The most pages between two counts.
+    """
+
+    operation: Operation
+    entity: str
+    language: str
+    rows: int | None = None
+    closed: bool = False
+    limit: int = PAGE_LIMIT
+    batch: int = BATCH
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run will take.
+
+    Attributes:
+        readings: Each with its entity, operation, language, rows and requests.
+        records: The records that were counted; `None` where some cannot be counted.
+        requests: By kind (`pages`, `counts`, `children`, `single`), and their `total`.
+        quota: By window: limit, reserve, what is left above the reserve now, and how many windows are needed.
+        binding: The window that the run waits for longest, or `None` if it waits for none.
+        waits: How often the run waits for the quota for longer than `PATIENCE_SECONDS`.
+        minutes: The least that the run takes, waits included; `None` where it could never end.
+        work_seconds: The same in seconds, waits left out.
+        page_seconds: How long a page was taken to last.
+        lower_bounds: What may turn out to be more, in plain words.
+        assumptions: What was taken for granted, in plain words.
+    """
+
+    readings: list[dict[str, object]]
+    records: int | None
+    requests: dict[str, int]
+    quota: list[dict[str, object]]
+    binding: str | None
+    waits: int
+    minutes: float | None
+    work_seconds: float
+    page_seconds: float
+    lower_bounds: list[str]
+    assumptions: list[str]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return it as JSON-able data."""
+        return asdict(self)
+
+
+class Counter:
+    """Counts each list of a run once, and times the answers."""
+
+    def __init__(self, client: Client, timer: Callable[[], float] = time.perf_counter) -> None:
+        """Set the counter up; nothing is sent yet.
+
+        Args:
+            client: The shop's client.
+            timer: A clock in seconds that never goes back.
+        """
+        self._client = client
+        self._timer = timer
+        self.slowest_seconds: float | None = None
+
+    def reading(
+        self, operation: Operation, endpoint: Endpoint, parameters: Parameters, language: str, span: Span
+    ) -> Reading:
+        """Count one reading of a run.
+
+        Args:
+            operation: `get`, `list`, or `each` for the nested records of every parent.
+            endpoint: Whose list is walked: the parent's for `each`.
+            parameters: Path and query; those of the nested entity for `each`.
+            language: The language to read in.
+            span: Of the run.
+
+        Raises:
+            CatalogueError: The parameters are wrong; nothing was sent.
+            LightspeedError: As the client raises it.
+        """
+        if operation == "get":
+            return Reading("get", endpoint.name, language)
+        if operation == "each":
+            parameters = Parameters()
+        incremental = span.incremental
+        window, closed = closed_window(endpoint, parameters.query, span.start, span.end, incremental=incremental)
+        rows = self._rows(endpoint, parameters, language, window)
+        limit = int(str(parameters.query.get("limit", PAGE_LIMIT)))
+        return Reading(operation, endpoint.name, language, rows, closed, limit, span.batch)
+
+    def _rows(self, endpoint: Endpoint, parameters: Parameters, language: str, window: Window | None) -> int | None:
+        """Return the shop's count of a list in its window; `None`, and nothing sent, for one without pages.
+
+        Raises:
+            CatalogueError: The parameters are wrong; nothing was sent.
+            LightspeedError: As the client raises it.
+        """
+        if "page" not in endpoint.filter_names:
+            return None
+        query = {name: value for name, value in parameters.query.items() if name not in _NOT_COUNTED}
+        asked = Parameters(parameters.path, {**query, **(window.query if window is not None else {})})
+        request = self._client.build(endpoint.name, "count", asked, language)
+        began = self._timer()
+        rows = self._client.count(request)
+        self.slowest_seconds = max(self.slowest_seconds or 0.0, self._timer() - began)
+        return rows
+
+    @property
+    def quota(self) -> Quota | None:
+        """The quota in the shop's last answer; `None` before the first answer, or if it had none."""
+        return self._client.transport.quota
+
+    @property
+    def recounts(self) -> bool:
+        """Whether the shop's clock differs so much from ours that a run moves its window and counts again."""
+        return abs(self._client.transport.latest_skew_seconds) > SKEW.total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """The requests of one reading in a shop that does not change.
+
+    Attributes:
+        rounds: How many answers are waited for one after the other.
+        records: The records that are kept, as far as they were counted.
+    """
+
+    pages: int = 0
+    counts: int = 0
+    children: int = 0
+    single: int = 0
+    rounds: int = 0
+    records: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.pages + self.counts + self.children + self.single
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """How long some requests take.
+
+    Attributes:
+        seconds: In all.
+        waits: How often they wait for longer than `PATIENCE_SECONDS`.
+        waited: Seconds waited, by window.
+    """
+
+    seconds: float = 0.0
+    waits: int = 0
+    waited: Mapping[str, float] = field(default_factory=dict)
+
+    def then(self, other: _Wait, times: int = 1) -> _Wait:
+        if not times:
+            return self
+        waited = dict(self.waited)
+        for name, seconds in other.waited.items():
+            waited[name] = waited.get(name, 0) + seconds * times
+        return _Wait(self.seconds + other.seconds * times, self.waits + other.waits * times, waited)
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """One window of the quota: requests above the reserve now, when it resets, and requests in each later window."""
+
+    name: str
+    room: int
+    reset: float
+    each: int
+
+    @property
+    def fresh(self) -> _Window:
+        return _Window(self.name, self.each, _LENGTHS.get(self.name, _LENGTHS["day"]), self.each)
+
+
+def estimate(
+    readings: Sequence[Reading],
+    quota: Quota | None,
+    *,
+    reserve_percent: float = 10,
+    most: int | None = None,
+    page_seconds: float | None = None,
+    recounts: bool = False,
+) -> Estimate:
+    """Return what a run of these readings will take, from the quota as it is now.
+
+    Args:
+        readings: The readings, in the order of the run.
+        quota: The quota in the shop's last answer; `None` if it had none.
+        reserve_percent: The share of each window that is left for others, 0 to 100.
+        most: How many records the run stops after, if it does.
+        page_seconds: How long a page takes at least, as measured; assumed if not given.
+        recounts: Whether the first list is counted once more, since the shop's clock differs from ours.
+    """
+    seconds = ASSUMED_PAGE_SECONDS if page_seconds is None else page_seconds
+    told = () if quota is None else quota.windows
+    reserves = {window.name: window.limit * reserve_percent / 100 for window in told}
+    stuck = next((w.name for w in told if w.limit - reserves[w.name] < _LEAST_ROOM), None)
+    works: list[_Work] = []
+    for position, reading in enumerate(readings):
+        left = None if most is None else max(0, most - sum(work.records for work in works))
+        work = _work(reading, left)
+        again = int(recounts and position == 0 and work.counts > 0)
+        works.append(
+            _Work(work.pages, work.counts + again, work.children, work.single, work.rounds + again, work.records)
+        )
+    base = sum(work.total for work in works)
+    rounds = sum(work.rounds for work in works)
+    pace = max(1 / REQUESTS_PER_SECOND, rounds * seconds / base) if base else 0.0
+    windows = [
+        _Window(w.name, max(0, int(w.remaining - reserves[w.name])), w.reset_seconds, int(w.limit - reserves[w.name]))
+        for w in reversed([] if stuck else told)
+    ]
+    took, resumed = _wait(base, windows, pace), 0
+    at_once = int(any(window.room < _PAGE_AND_COUNT for window in windows))  # a wait before the first request
+    resuming = _resuming(readings, works, windows)
+    for _ in range(3):  # each wait adds requests, which may add waits
+        resumed = round(max(0, took.waits - at_once) * resuming)
+        took = _wait(base + resumed, windows, pace)
+    kinds = {kind: sum(getattr(work, kind) for work in works) for kind in ("pages", "counts", "children", "single")}
+    kinds["counts"] += resumed
+    total = base + resumed
+    work_seconds = max(rounds * seconds, (total - REQUESTS_PER_SECOND) / REQUESTS_PER_SECOND)
+    described: list[dict[str, object]] = [
+        {
+            "entity": reading.entity,
+            "operation": reading.operation,
+            "language": reading.language,
+            "rows": reading.rows,
+            "requests": work.total,
+        }
+        for reading, work in zip(readings, works, strict=True)
+    ]
+    waited = sum(took.waited.values())
+    return Estimate(
+        readings=described,
+        records=None if any(map(_is_uncounted, readings)) else sum(work.records for work in works),
+        requests={**kinds, "total": total},
+        quota=[_window(window, reserves[window.name], total) for window in told],
+        binding=stuck or max(took.waited, key=lambda name: took.waited[name], default=None),
+        waits=took.waits,
+        minutes=None if stuck else round((work_seconds + waited) / 60, 2),
+        work_seconds=round(work_seconds, 3),
+        page_seconds=round(seconds, 3),
+        lower_bounds=_lower_bounds(readings, stuck),
+        assumptions=_assumptions(readings, quota, page_seconds, most),
+    )
+
+
+def _work(reading: Reading, most: int | None) -> _Work:
+    """Return the requests of a reading that stops after `most` records, if there is such a bound."""
+    if most == 0:
+        return _Work()
+    if reading.rows is None:
+        one = reading.operation == "get"
+        return _Work(pages=int(not one), single=int(one), rounds=1, records=int(one))
+    rows, limit = reading.rows, reading.limit
+    pages = -(-rows // limit)
+    if reading.operation == "each":
+        passes, batches = _passes(reading), pages
+        counts = _counts(passes, pages, batches)
+        return _Work(passes * pages, counts, rows, 0, passes * pages + counts + -(-rows // THREADS), 0)
+    if most is not None and most < rows:
+        needed = 1 + -(-max(0, most - (rows - (pages - 1) * limit)) // limit)
+        batches = -(-needed // reading.batch)
+        read = min(pages, batches * reading.batch)
+        if needed < pages:
+            counts = 1 + batches
+            return _Work(read, counts, 0, 0, counts + _rounds(read, reading.batch), most)
+    passes, batches = _passes(reading), -(-pages // reading.batch)
+    counts = _counts(passes, pages, batches)
+    kept = rows if most is None else min(rows, most)
+    return _Work(passes * pages, counts, 0, 0, counts + passes * _rounds(pages, reading.batch), kept)
+
+
+def _rounds(pages: int, batch: int) -> int:
+    """Return how many answers are waited for one after the other, with `THREADS` pages of a batch in flight."""
+    full, rest = divmod(pages, batch)
+    return full * -(-batch // THREADS) + -(-rest // THREADS)
+
+
+def _passes(reading: Reading) -> int:
+    """Return how often a list is read: twice if no window closes it and it fills a page."""
+    return 1 if reading.closed or (reading.rows or 0) < reading.limit else 2
+
+
+def _counts(passes: int, pages: int, batches: int) -> int:
+    """Return the counts of a list: one at the start of each pass and one after each batch of several pages."""
+    return passes * (1 + batches) if pages > 1 else 2 * passes - 1
+
+
+def _resuming(readings: Sequence[Reading], works: Sequence[_Work], windows: Sequence[_Window]) -> float:
+    """Return how many more requests a run takes for each wait: a count to go on from, and a batch that is cut short."""
+    largest = max(range(len(works)), key=lambda i: works[i].total, default=None)
+    if largest is None or not windows or readings[largest].rows is None:
+        return 0
+    if works[largest].children > works[largest].pages:
+        return 1
+    batch = readings[largest].batch
+    room = max(1, min(window.each for window in windows) - 1)
+    counts = -(-room // (batch + 1))
+    return 1 + counts - (room - counts) / batch
+
+
+def _wait(requests: int, windows: Sequence[_Window], pace: float) -> _Wait:
+    """Return how long requests take.
+
+    Args:
+        requests: How many.
+        windows: The windows of the quota, longest first.
+        pace: Seconds for each request while no window is used up.
+    """
+    if not windows:
+        return _Wait(requests * pace)
+    window, shorter = windows[0], windows[1:]
+    if requests <= window.room:
+        return _wait(requests, shorter, pace)
+    fresh = [inner.fresh for inner in shorter]
+    whole = _until(window.fresh, _wait(window.each, fresh, pace))
+    took = _until(window, _wait(window.room, shorter, pace))
+    left = requests - window.room
+    if not whole.waited.get(window.name):  # too slow to use up a whole window
+        return took.then(_wait(left, fresh, pace))
+    full, rest = divmod(left - 1, window.each)
+    return took.then(whole, full).then(_wait(rest + 1, fresh, pace))
+
+
+def _until(window: _Window, took: _Wait) -> _Wait:
+    """Return the time with the wait for the window's end added."""
+    wait = window.reset - took.seconds
+    if wait <= 0:
+        return took
+    if wait <= PATIENCE_SECONDS:
+        return _Wait(window.reset, took.waits, took.waited)
+    return took.then(_Wait(wait, 1, {window.name: wait}))
+
+
+def _is_uncounted(reading: Reading) -> bool:
+    return reading.operation == "each" or (reading.operation == "list" and reading.rows is None)
+
+
+def _window(window: QuotaWindow, reserve: float, requests: int) -> dict[str, object]:
+    """Return what a window has now, and how many of its kind the requests need; `None` where no number is enough."""
+    left = max(0, int(window.remaining - reserve))
+    each = int(window.limit - reserve)
+    needed = 1 if requests <= left else 1 + -(-(requests - left) // each) if each > 0 else None
+    return {
+        "name": window.name,
+        "limit": window.limit,
+        "reserve": round(reserve, 1),
+        "left": left,
+        "reset_seconds": window.reset_seconds,
+        "windows": needed,
+    }
+
+
+def _lower_bounds(readings: Sequence[Reading], stuck: str | None) -> list[str]:
+    named = ["minutes: a page of 250 records takes longer than the count that was timed"]
+    if any(reading.operation == "each" for reading in readings):
+        named.append("records: those of parents are not counted; one request for each parent, more from 250 records on")
+    if any(reading.operation == "list" and reading.rows is None for reading in readings):
+        named.append("records: the shop has no count of this list; it is one page")
+    if stuck is not None:
+        named.append(f"the run could not go on: the {stuck} window holds less than {_LEAST_ROOM} above the reserve")
+    return named
+
+
+def _assumptions(
+    readings: Sequence[Reading], quota: Quota | None, page_seconds: float | None, most: int | None
+) -> list[str]:
+    named = ["no other client uses the key, and the shop neither changes nor fails meanwhile"]
+    if page_seconds is None:
+        named.append(f"nothing was counted and so nothing timed: a page takes {ASSUMED_PAGE_SECONDS} s")
+    else:
+        named.append("a page takes as long as the slowest count took just now")
+    if quota is None:
+        named.append("the shop has not told its quota: no window holds the run up")
+    if any(reading.operation == "list" and reading.rows and not reading.closed for reading in readings):
+        named.append("a list that no window closes is read twice, unless it is less than a page")
+    if most is not None:
+        named.append("max_records: every record read is kept, and the records of parents are not stopped at")
+    return named

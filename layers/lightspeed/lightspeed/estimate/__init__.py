@@ -1,1 +1,0 @@
-"""Estimate the requests, minutes and cost of a run before it starts."""
