@@ -115,3 +115,10 @@ def test_a_bus_that_does_not_answer_does_not_fail_the_call(
 def test_without_a_bus_nothing_is_told(publisher: Publisher) -> None:
     assert publisher.deps.settings.results_bus == ""
     assert publisher(event("tags", "create", {"title": "one"}))["status"] == "created"
+
+
+def test_a_result_repeats_only_the_start_of_what_a_caller_sent(publisher: Publisher, bus: Bus) -> None:
+    publisher.batch(event("x" * 300_000, "create", {"title": "x"}, path={"id": "9" * 300_000}))
+    (entry,) = bus.entries
+    assert entry["DetailType"] == "failed"
+    assert len(json.dumps(entry["Detail"])) < 5_000
