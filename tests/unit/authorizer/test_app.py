@@ -223,3 +223,11 @@ def test_a_wrong_secret_is_said_in_the_context(deployed: ModuleType, caplog: pyt
 
     assert answer["context"]["error"] == "the API's tokens cannot be checked: their secret is wrong"
     assert "the secret of the API's tokens is wrong" in caplog.text
+
+
+def test_a_secret_that_is_no_text_is_said_in_the_context(deployed: ModuleType) -> None:
+    boto3.client("secretsmanager").put_secret_value(SecretId="stack-api-token", SecretBinary=b"token")
+
+    answer = deployed.lambda_handler(request("Bearer right"), None)
+
+    assert answer["context"] == {"token": "", "scopes": "", "error": "the API's tokens cannot be checked: KeyError"}
