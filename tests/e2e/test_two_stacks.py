@@ -12,11 +12,21 @@ from tests.local.stack import Stack
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture
-def staging(stack: Stack) -> Iterator[Mapping[str, str]]:
-    """The outputs of a second stack."""
-    yield deploy(stack.emulator, build(), "staging", {})
+@pytest.fixture(scope="module")
+def staging(bundle: tuple[Stack, object]) -> Iterator[Mapping[str, str]]:
+    """The outputs of a second stack, with a value for every optional parameter."""
+    stack = bundle[0]
+    parameters = {
+        "KmsKeyArn": stack.client("kms").create_key()["KeyMetadata"]["Arn"],
+        "ResultsBus": stack.client("events").create_event_bus(Name="results")["EventBusArn"],
+        "RecordRetentionDays": "365",
+        "PublishedFileRetentionDays": "30",
+        "RunNoteRetentionDays": "90",
+        "WebhookRetentionDays": "30",
+    }
+    yield deploy(stack.emulator, build(), "staging", parameters)
     stack.client("cloudformation").delete_stack(StackName="staging")
+    stack.client("events").delete_event_bus(Name="results")
 
 
 def test_a_second_stack_shares_no_name_and_no_connection_with_the_first(
@@ -32,6 +42,14 @@ def test_a_second_stack_shares_no_name_and_no_connection_with_the_first(
 
     assert json.load(first["Payload"])["status"] == "complete"
     assert json.load(second["Payload"])["errorType"] == "InvalidConnection"  # its own, which nobody filled in
+
+
+def test_the_key_of_the_parameter_encrypts_a_queue(stack: Stack, staging: Mapping[str, str]) -> None:
+    queue = stack.client("sqs").get_queue_attributes(
+        QueueUrl=staging["PublishQueueUrl"], AttributeNames=["KmsMasterKeyId"]
+    )
+
+    assert queue["Attributes"]["KmsMasterKeyId"].startswith("arn:aws:kms:")
 
 
 def test_a_stack_cannot_read_the_connections_of_another(stack: Stack, staging: Mapping[str, str]) -> None:
