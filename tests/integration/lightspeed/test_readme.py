@@ -1,0 +1,63 @@
+"""Every code block of the client's README runs, against the simulated shop."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import lightspeed
+from lightspeed import CATALOGUE, Connection
+from tests.integration.lightspeed.conftest import Run, settings_of
+from tests.shop import Shop
+
+LAYER = Path(lightspeed.__file__).parent.parent
+PAGE = (LAYER / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
+COMMANDS = [line for kind, block in BLOCKS if kind == "console" for line in block.splitlines()]
+
+
+def test_the_page_has_no_block_of_another_kind() -> None:
+    assert {kind for kind, _ in BLOCKS} == {"sh", "console", "python"}
+    assert len(COMMANDS) == 9
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_does_what_it_says(command: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(command)
+    assert words[:3] == ["python", "-m", "lightspeed"]
+
+    status, out, err = run(*words[3:])
+
+    written = [path for path in tmp_path.iterdir() if path.stat().st_size]
+    assert status == 0
+    assert "no orders match" not in err
+    assert (out != "") != (written != [])
+
+
+def test_the_python_block_runs(shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = (text for kind, text in BLOCKS if kind == "python")
+    loopback = Connection.from_mapping(settings_of(shop))
+    monkeypatch.setattr(Connection, "from_mapping", lambda _settings, _name: loopback)
+
+    exec(compile(block, "README.md", "exec"), {"KEY": shop.api_key, "SECRET": shop.api_secret})  # noqa: S102 - ours
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 11
+    assert lines[-1] == "GET /nl/quotes/1.json: 404 Not found"
+
+
+def test_the_shell_blocks_name_what_exists() -> None:
+    shell = "".join(text for kind, text in BLOCKS if kind == "sh")
+
+    assert (LAYER / "requirements-client.txt").is_file()
+    assert "pip install -r layers/lightspeed/requirements-client.txt" in shell
+    assert "PYTHONPATH=layers/lightspeed" in shell
+
+
+def test_the_figures_are_those_of_the_catalogue() -> None:
+    keys = [row.items_confidence for row in CATALOGUE.values() if row.items is not None]
+
+    assert f"{len(CATALOGUE)} entities" in PAGE
+    assert f"{keys.count('inferred')} of the {len(keys)} known list keys" in PAGE
