@@ -113,7 +113,7 @@ class Reconciliation(Run[ReconcileState]):
         self._lock.check(self._clock.time())
 
     def _claim(self) -> None:
-        if self._request.cursor and self._lock.is_others():
+        if self._resumed and self._lock.is_others():
             raise PreconditionFailed(self._request.bookmark_name)
         self._lock.take(self._clock.time(), self._until())
         self._holds = True

@@ -15,7 +15,7 @@ from subscribe.run.result import Decision, Result
 from subscribe.storage.bucket import NONE_YET, Bucket, PreconditionFailed
 from subscribe.storage.keys import run_key
 
-NOTED = ("started", "fingerprint", "single", "manifests", "transformers", "noted_at")
+NOTED = ("started", "fingerprint", "single", "manifests", "transformers", "noted_at", "copy")
 """What a note holds besides the result."""
 
 _ATTEMPTS = 5

@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic
+from uuid import uuid4
 
 from connector.errors import AwsUnavailable, RequestError
 from connector.timestamps import iso_text
@@ -76,6 +77,7 @@ class Run(ABC, Generic[State]):
         self._journal = Journal(bucket, self._run_id, request.fingerprint())
         self._states = StateStore(bucket, self._kind(), request.fingerprint())
         self._state = self._kind()(self._run_id)
+        self._resumed = False
         self._requests_counted = client.transport.requests_sent
 
     def check(self) -> None:
@@ -122,18 +124,13 @@ class Run(ABC, Generic[State]):
         if finished is not None:
             return finished
         note = self._journal.note
-        resumed = self._furthest(given, note.get("cursor")) if request.cursor else None
-        if resumed is not None:
-            self._state = resumed
-        self._prepare(note, resumed=resumed is not None)
+        noted = note.get("cursor")
+        if noted is not None and noted != request.cursor:
+            given = self._states.load(noted) or given  # copies write the note in turn, so it has the latest state
+        self._resumed = given is not None
+        self._state = given or self._state
+        self._prepare(note, resumed=self._resumed)
         return None
-
-    def _furthest(self, given: State | None, noted: str | None) -> State | None:
-        """Return the state to go on from: the cursor's, or the noted one if its answer was lost on the way."""
-        latest = self._states.load(noted) if noted is not None and noted != self._request.cursor else None
-        if given is None or latest is None:
-            return given or latest
-        return latest if latest.requests > given.requests else given
 
     def _bounded(self) -> Result:
         before = self._position()
@@ -150,7 +147,8 @@ class Run(ABC, Generic[State]):
         decision = self._decision()
         note = self._journal.note_of(decision, **self._facts())
         if self._is_shared():
-            self._journal.decide({**note, "status": DECIDING, "manifests": {}})
+            goes_on = {key: self._journal.note[key] for key in ("cursor",) if key in self._journal.note}
+            self._journal.decide({**note, **goes_on, "status": DECIDING, "manifests": {}, "copy": uuid4().hex})
         self._decide(note)
         finish(self._bucket, note)
         self._settle()

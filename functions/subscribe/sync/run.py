@@ -122,7 +122,7 @@ class SyncRun(Run[SyncState]):
     def _claim(self) -> None:
         if not self._incremental:
             return
-        if self._request.cursor and not self._is_own(self._found) and not self._is_unchanged(self._found):
+        if self._resumed and not self._is_unchanged(self._found):
             raise PreconditionFailed(self._request.bookmark_name)
         self._refuse_if_leased(self._found)
 
@@ -135,12 +135,13 @@ class SyncRun(Run[SyncState]):
         return found.lease is not None and found.lease.run_id == self._state.run_id
 
     def _is_unchanged(self, found: Found) -> bool:
-        """Whether a resumed run finds the subscription as it left it."""
+        """Whether the bookmark is the one that the run started from, and no other run is paused."""
         state = self._state
-        return found.lease is None and found.bookmark.is_same(state.bookmark_until, state.bookmark_run)
+        is_free = found.lease is None or self._is_own(found)
+        return is_free and found.bookmark.is_same(state.bookmark_until, state.bookmark_run)
 
     def _is_overtaken(self) -> bool:
-        return self._incremental and not self._is_own(self._found) and not self._is_unchanged(self._found)
+        return self._incremental and not self._is_unchanged(self._found)
 
     def _position(self) -> object:
         return self._state.records
