@@ -176,7 +176,7 @@ def test_ten_thousand_stock_updates_end_right_in_few_requests_though_a_consumer_
     with Poller(stack) as poller, SlowRequest(shop, DEADLY) as slow:
         put_into_queue(stack, forgetful_queue, updates)
         poller.start(1)
-        assert slow.arrived.wait(60)
+        assert slow.arrived.wait(MOST_SECONDS)
         asked = {row["id"]: row["stockLevel"] for row in slow.request.json["variant"]}
         kill_consumers(stack)
         end_lease(stack)

@@ -277,11 +277,16 @@ class Queue:
         return records
 
     def redrive(self) -> bool:
-        """Move messages back that were given up but not refused; return whether there are any."""
+        """Move messages back that were given up, but neither refused nor unknown without a natural key.
+
+        Returns:
+            Whether there are any.
+        """
         moved = [
             asked
             for asked in self.failures
-            if asked["MessageAttributes"]["Error"]["StringValue"] not in ("InvalidRequest", "unknown")
+            if asked["MessageAttributes"]["Error"]["StringValue"] != "InvalidRequest"
+            and ("match" in asked["MessageBody"] or "create" not in asked["MessageBody"])
         ]
         self.failures = [asked for asked in self.failures if asked not in moved]
         for asked in moved:
