@@ -9,7 +9,7 @@ class Clock:
     """Tells the shop's time in seconds since 1970 (UTC).
 
     Args:
-        frozen_at: epoch seconds at which the clock stands still until it is advanced. Without it the clock runs with
+        frozen_at: epoch seconds at which the clock is frozen until it is advanced. Without it the clock runs with
             real time plus whatever it was advanced by.
     """
 

@@ -6,7 +6,7 @@ from functools import cached_property
 from .series import mix
 
 # The newest record is of this moment (3 June 2026, midnight UTC) whatever the real date, so that a seed gives the same
-# shop every day. Only a clock that stands earlier moves it.
+# shop every day. Only an earlier clock moves it.
 NEWEST = 1_780_444_800
 SPAN_SECONDS = 2 * 365 * 86_400
 _LONGEST_LAG = 14 * 86_400

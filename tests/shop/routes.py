@@ -1,4 +1,4 @@
-"""Which path and verb leads where. In a path, `*` stands for an id."""
+"""Routes: the handler of each path and verb. In a path, `*` is the place of an id."""
 
 from dataclasses import dataclass
 from functools import partial

@@ -56,7 +56,7 @@ def ones(**targets: str) -> Shape:
 
 
 def many(**addresses: str) -> Shape:
-    """Links to a list; a stored false stands in the place of a link to an empty one."""
+    """Links to a list; a stored false replaces the link."""
     return tuple(Field(name, "many", None, address) for name, address in addresses.items())
 
 

@@ -40,7 +40,7 @@ class Shop:
         clock: the shop's time; by default real time.
         latency_seconds: real seconds that every answer over a socket waits.
         permissions: what differs from everything allowed: `{"products": {"write": False}}`.
-        habits: switches for what nobody has proved about the real shop.
+        habits: switches for what is not proved about the real shop.
         webhooks: deliver webhooks (to loopback addresses only).
         cache_megabytes: how much rendered text is remembered; an order takes 4 kB in each language.
         port: where to listen; 0 for any free port.
@@ -209,7 +209,7 @@ class Shop:
 
     def _handled(self, request: Request) -> Answer:
         try:
-            with self.store.lock, self._changes_told_together():
+            with self.store.lock, self._changes_sent_together():
                 return self._routed(request)
         except RefusedError as refused:
             answer = error_answer(request, refused.status, refused.message)
@@ -243,7 +243,7 @@ class Shop:
         rules.apply(self.store, change)
 
     @contextlib.contextmanager
-    def _changes_told_together(self) -> Iterator[None]:
+    def _changes_sent_together(self) -> Iterator[None]:
         """Let webhooks of a request see what is there at its end: a new order with its lines and invoice."""
         self._held_back = [] if self._sender is not None else None
         try:

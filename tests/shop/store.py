@@ -1,7 +1,7 @@
-"""The shop's data: what is in it, and every change, whoever makes it.
+"""The shop's data: what is in it, and every change.
 
 A change through the API and a change by a test (somebody else working in the shop) take the same way: stamps by the
-clock, consequences by `rules`, and listeners are told.
+clock, consequences by `rules`, and listeners are called.
 """
 
 import threading

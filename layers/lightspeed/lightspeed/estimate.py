@@ -257,9 +257,9 @@ def estimate(
         recounts: Whether the first list is counted once more, since the shop's clock differs from ours.
     """
     seconds = ASSUMED_PAGE_SECONDS if page_seconds is None else page_seconds
-    told = () if quota is None else quota.windows
-    reserves = {window.name: window.limit * reserve_percent / 100 for window in told}
-    stuck = next((w.name for w in told if w.limit - reserves[w.name] < _LEAST_ROOM), None)
+    known = () if quota is None else quota.windows
+    reserves = {window.name: window.limit * reserve_percent / 100 for window in known}
+    stuck = next((w.name for w in known if w.limit - reserves[w.name] < _LEAST_ROOM), None)
     works: list[_Work] = []
     for position, reading in enumerate(readings):
         left = None if most is None else max(0, most - sum(work.records for work in works))
@@ -273,7 +273,7 @@ def estimate(
     pace = max(1 / REQUESTS_PER_SECOND, rounds * seconds / base) if base else 0.0
     windows = [
         _Window(w.name, max(0, int(w.remaining - reserves[w.name])), w.reset_seconds, int(w.limit - reserves[w.name]))
-        for w in reversed([] if stuck else told)
+        for w in reversed([] if stuck else known)
     ]
     took, resumed = _wait(base, windows, pace), 0
     at_once = int(any(window.room < _PAGE_AND_COUNT for window in windows))  # a wait before the first request
@@ -300,7 +300,7 @@ def estimate(
         readings=described,
         records=None if any(map(_is_uncounted, readings)) else sum(work.records for work in works),
         requests={**kinds, "total": total},
-        quota=[_window(window, reserves[window.name], total) for window in told],
+        quota=[_window(window, reserves[window.name], total) for window in known],
         binding=stuck or max(took.waited, key=lambda name: took.waited[name], default=None),
         waits=took.waits,
         minutes=None if stuck else round((work_seconds + waited) / 60, 2),
@@ -438,7 +438,7 @@ def _assumptions(
     else:
         named.append("a page takes as long as the slowest count took just now")
     if quota is None:
-        named.append("the shop has not told its quota: no window holds the run up")
+        named.append("the shop's quota is not known: no window holds the run up")
     if any(reading.operation == "list" and reading.rows and not reading.closed for reading in readings):
         named.append("a list that no window closes is read twice, unless it is less than a page")
     if most is not None:

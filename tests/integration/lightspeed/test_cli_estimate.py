@@ -82,7 +82,7 @@ def test_one_record_is_one_request_and_nothing_is_asked(run: Run, shop: Shop) ->
     out = run("estimate", "orders", "--path", "id=7")[1]
 
     assert "requests     1 (1 record)\n" in out
-    assert "quota        not told by the shop\n" in out
+    assert "quota        not known\n" in out
     assert "assumed      nothing was counted and so nothing timed: a page takes 0.5 s\n" in out
     assert shop.requests == []
 

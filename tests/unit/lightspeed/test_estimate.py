@@ -110,7 +110,7 @@ def test_without_a_quota_no_window_is_named() -> None:
 
     assert plan.quota == []
     assert plan.page_seconds == ASSUMED_PAGE_SECONDS
-    assert "the shop has not told its quota: no window holds the run up" in plan.assumptions
+    assert "the shop's quota is not known: no window holds the run up" in plan.assumptions
 
 
 def test_a_run_that_waits_counts_before_it_goes_on() -> None:

@@ -29,7 +29,7 @@ _EPILOG = (
 
 
 ALL_PARENTS = "*"
-"""The id of a parent that stands for every parent."""
+"""Given as the id of a parent: every parent."""
 
 
 class CommandError(Exception):

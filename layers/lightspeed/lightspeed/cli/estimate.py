@@ -97,7 +97,7 @@ def estimate_text(found: Estimate) -> str:
         ("records", "not known" if found.records is None else f"{found.records:,}"),
         ("requests", f"{found.requests['total']:,} ({kinds})"),
     ]
-    rows += [("quota", _window_text(window)) for window in found.quota] or [("quota", "not told by the shop")]
+    rows += [("quota", _window_text(window)) for window in found.quota] or [("quota", "not known")]
     if found.minutes is None:
         rows.append(("waits for", f"the {found.binding} window, for ever"))
     else:

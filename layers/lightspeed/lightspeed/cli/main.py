@@ -190,7 +190,7 @@ def _report_text(report: Report) -> str:
         lines.append(f"permissions  {', '.join(granted)}")
     lines += [
         f"quota        {window.remaining:,} of {window.limit:,} requests left of the {window.name} window, "
-        f"which starts anew in {window.reset_seconds:,} s"
+        f"which resets in {window.reset_seconds:,} s"
         for window in report.quota
     ]
     return "\n".join(lines) + "\n"

@@ -32,7 +32,7 @@ def json_text(value: object) -> str:
 
 
 def json_lines(value: object, depth: int, indent: str = "") -> str:
-    """Return a value as JSON with a line for each member, down to some depth; what lies deeper stands on one line."""
+    """Return a value as JSON with a line for each member, down to some depth; deeper values are on one line."""
     if depth == 0 or not isinstance(value, dict) or not value:
         return json.dumps(value, ensure_ascii=False)
     inner = indent + "  "

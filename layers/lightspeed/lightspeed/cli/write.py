@@ -41,15 +41,15 @@ def write(arguments: argparse.Namespace) -> None:
         OutputError: The shop has acted.
         LightspeedError: As the client raises it.
     """
-    prepared = prepare(arguments, arguments.command)
+    session = prepare(arguments, arguments.command)
     names = getattr(arguments, "match", None)
-    match = NaturalKey(prepared.endpoint, names, prepared.parameters) if names else None
+    match = NaturalKey(session.endpoint, names, session.parameters) if names else None
     if arguments.dry_run:
-        _show(prepared, match)
+        _show(session, match)
     elif match is None:
-        _send(prepared)
+        _send(session)
     else:
-        _upsert(prepared, match)
+        _upsert(session, match)
 
 
 def act(arguments: argparse.Namespace) -> None:
@@ -69,72 +69,70 @@ def act(arguments: argparse.Namespace) -> None:
         has = f"its actions: {', '.join(actions)}" if actions else "it has no actions"
         given = f"{endpoint.name} has no action {name}" if name else "the action is missing"
         raise CommandError(f"{given}; {has}")
-    prepared = prepare(arguments, name)
+    session = prepare(arguments, name)
     if arguments.dry_run:
-        _show(prepared, None)
+        _show(session, None)
     else:
-        _send(prepared)
+        _send(session)
 
 
-def _show(prepared: Session, match: NaturalKey | None) -> None:
-    shown = preview(prepared.client, prepared.request, prepared.parameters, match, gone_is_deleted=False)
+def _show(session: Session, match: NaturalKey | None) -> None:
+    shown = preview(session.client, session.request, session.parameters, match, gone_is_deleted=False)
     sys.stdout.write(json_lines(shown, 2) + "\n")
 
 
-def _send(prepared: Session, match: NaturalKey | None = None) -> None:
-    request, endpoint = prepared.request, prepared.endpoint
+def _send(session: Session, match: NaturalKey | None = None) -> None:
+    request, endpoint = session.request, session.endpoint
     try:
-        written = prepared.client.write(request)
+        written = session.client.write(request)
     except LightspeedError as error:
         if not may_have_acted(request, error):
             raise
-        found = _settled(prepared, match)
+        found = _settled(session, match)
         if found is None:
-            why = advice(request.entity, request.operation, prepared.parameters, error)
+            why = advice(request.entity, request.operation, session.parameters, error)
             raise OutcomeUnknown(why) from error
         note(f"created: the answer was lost ({error}), but {endpoint.name} {found.get('id')} is there")
-        with _printing(prepared, found):
+        with _printing(session, found):
             _print(found)
         return
     if written.record is not None:
-        with _printing(prepared, parse(written.record)):
+        with _printing(session, parse(written.record)):
             print_record(request.entity, written.record)
 
 
 @contextmanager
-def _printing(prepared: Session, record: object) -> Iterator[None]:
+def _printing(session: Session, record: object) -> Iterator[None]:
     """Print the answer to a write now, so that a failure to print is not taken for a failure to write."""
     try:
         yield
         sys.stdout.flush()
     except OSError as error:
-        raise OutputError(
-            f"{_done(prepared, record)}, but its answer could not be printed: {error.strerror}"
-        ) from error
+        raise OutputError(f"{_done(session, record)}, but its answer could not be printed: {error.strerror}") from error
 
 
-def _done(prepared: Session, record: object) -> str:
-    operation, identity = prepared.request.operation, prepared.parameters.path.get("id")
+def _done(session: Session, record: object) -> str:
+    operation, identity = session.request.operation, session.parameters.path.get("id")
     if identity is None and isinstance(record, Mapping):
         identity = record.get("id")
-    what = prepared.endpoint.name if identity is None else f"{prepared.endpoint.name} {identity}"
+    what = session.endpoint.name if identity is None else f"{session.endpoint.name} {identity}"
     return f"{_DONE[operation]} {what}" if operation in _DONE else f"{operation} of {what} is done"
 
 
-def _settled(prepared: Session, match: NaturalKey | None) -> Mapping[str, Any] | None:
+def _settled(session: Session, match: NaturalKey | None) -> Mapping[str, Any] | None:
     """Return the record of a create whose answer was lost, or `None` where that cannot be said."""
     try:
-        return match.find(prepared.client) if match is not None else None
+        return match.find(session.client) if match is not None else None
     except LightspeedError:
         return None
 
 
-def _upsert(prepared: Session, match: NaturalKey) -> None:
+def _upsert(session: Session, match: NaturalKey) -> None:
     """Update the record that has the natural key, or else create it; what cannot be updated is left as it is."""
-    client, endpoint, given = prepared.client, prepared.endpoint, prepared.parameters
+    client, endpoint, given = session.client, session.endpoint, session.parameters
     found = match.find(client)
     if found is None:
-        _send(prepared, match)
+        _send(session, match)
         return
     if not endpoint.has("update") and not difference(found, record_fields(given.payload, endpoint)):
         note(f"{endpoint.name} {found.get('id')} is there already")
