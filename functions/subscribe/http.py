@@ -63,7 +63,8 @@ def _runs(app: APIGatewayHttpResolver) -> Runs:
     deps = _deps(app)
     arn = deps.settings.sync_state_machine_arn
     step_functions = deps.aws.client("stepfunctions") if arn else None
-    return Runs(deps.aws.client("s3"), deps.settings.bucket, step_functions, arn)
+    s3, bucket = deps.aws.client("s3"), deps.settings.bucket
+    return Runs(s3, bucket, deps.clock, step_functions=step_functions, state_machine_arn=arn)
 
 
 def _query(app: APIGatewayHttpResolver) -> dict[str, str]:

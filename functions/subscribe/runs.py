@@ -18,7 +18,10 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from connector.errors import RequestError, UnknownRun
+from lightspeed import Clock
+from lightspeed.request import parse_time
 from subscribe.event import RUN_ID
+from subscribe.run.run import LEASE
 from subscribe.storage.keys import run_key
 
 MAX_LIMIT = 100
@@ -100,17 +103,21 @@ class _Row:
 class Runs:
     """The runs of this bundle."""
 
-    def __init__(self, s3: Any, bucket: str, step_functions: Any = None, state_machine_arn: str = "") -> None:
+    def __init__(
+        self, s3: Any, bucket: str, clock: Clock, *, step_functions: Any = None, state_machine_arn: str = ""
+    ) -> None:
         """Take the clients; nothing is read yet.
 
         Args:
             s3: The client of S3.
             bucket: The bundle's bucket.
+            clock: The time.
             step_functions: The client of Step Functions; not used without a state machine.
             state_machine_arn: The ARN of Sync, or empty.
         """
         self._s3 = s3
         self._bucket = bucket
+        self._clock = clock
         self._step_functions = step_functions
         self._arn = state_machine_arn
 
@@ -123,8 +130,8 @@ class Runs:
         if not RUN_ID.fullmatch(run_id):
             raise UnknownRun(f"unknown run {run_id!r:.100}: a run_id has up to 80 letters, digits and . _ = -")
         note = self._note(run_id)
-        if note is not None and note["status"] == "complete":
-            return _public(note)
+        if note is not None and self._is_complete(note):
+            return {**_public(note), "status": "complete"}
         execution = self.execution(run_id)
         if execution is None and note is None:
             raise UnknownRun(f"unknown run {run_id!r}: no execution has this name, and there is no result of one")
@@ -139,9 +146,20 @@ class Runs:
                 "cause": execution.get("cause"),
                 "failed_at": _iso(execution["stopDate"]),
             }
-        if execution is None and note is not None and note["status"] == "partial":
+        if execution is None and note is not None and self._is_paused(note):
             return {**found, "status": "paused", **_how_to_continue(note)}
         return {**found, "status": "running"}
+
+    def _is_complete(self, note: dict[str, Any]) -> bool:
+        """Return whether readers see the run: its invocation may have been killed after it wrote the manifest."""
+        if note["status"] == "finishing" and note.get("manifest"):
+            return any(row["Key"] == note["manifest"] for row in self._objects(note["manifest"]))
+        return bool(note["status"] == "complete")
+
+    def _is_paused(self, note: dict[str, Any]) -> bool:
+        """Return whether no invocation works on a run that no execution of Sync carries."""
+        until = parse_time(note["noted_at"]) + LEASE
+        return note["status"] == "partial" or self._clock.time() >= until.timestamp()
 
     def execution(self, run_id: str) -> dict[str, Any] | None:
         """Return the execution of Sync with this name, as Step Functions describes it, or `None`."""
@@ -337,8 +355,11 @@ def _public(note: dict[str, Any]) -> dict[str, Any]:
 
 def _how_to_continue(note: dict[str, Any]) -> dict[str, Any]:
     """Return since when a run is paused, and what continues it."""
+    paused = {"paused_since": note["noted_at"]}
+    if not note.get("cursor"):
+        return {**paused, "resume": "invoke subscribe, or start Sync, with the same event and this run_id"}
     resume = "invoke subscribe, or start Sync, with the same event and this cursor"
-    return {"paused_since": note["noted_at"], "cursor": note.get("cursor"), "resume": resume}
+    return {**paused, "cursor": note["cursor"], "resume": resume}
 
 
 def _iso(time: Any) -> str:

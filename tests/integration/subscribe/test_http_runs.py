@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lightspeed import SystemClock
 from subscribe.runs import MAX_LIMIT, Query, Runs
 from tests.integration.subscribe.bundle import Bundle
 from tests.integration.subscribe.test_http import Sync, problem, sync
@@ -108,16 +109,16 @@ def listing() -> Listing:
 
 
 def test_runs_come_newest_first_each_once(listing: Listing) -> None:
-    assert walk(Runs(listing, "bucket")) == ["long", "a-images", "b-morning", "night"]
+    assert walk(Runs(listing, "bucket", SystemClock())) == ["long", "a-images", "b-morning", "night"]
 
 
 @pytest.mark.parametrize("limit", range(1, 6))
 def test_pages_of_any_size_hold_every_run_once(listing: Listing, limit: int) -> None:
-    assert walk(Runs(listing, "bucket"), limit=str(limit)) == ["long", "a-images", "b-morning", "night"]
+    assert walk(Runs(listing, "bucket", SystemClock()), limit=str(limit)) == ["long", "a-images", "b-morning", "night"]
 
 
 def test_runs_are_filtered(listing: Listing) -> None:
-    runs = Runs(listing, "bucket")
+    runs = Runs(listing, "bucket", SystemClock())
 
     assert walk(runs, entity="orders") == ["b-morning", "night"]
     assert walk(runs, entity="products/images") == ["a-images"]
@@ -130,7 +131,7 @@ def test_a_run_in_the_list_says_what_it_read_and_whether_it_is_verified(listing:
         listing, "orders", "2026-11-24T01:00:00Z", "2026-11-24T01:00:02Z", "doubt", verified=False, reason="no count"
     )
 
-    doubtful, long = Runs(listing, "bucket").page(Query(limit=2))["runs"]
+    doubtful, long = Runs(listing, "bucket", SystemClock()).page(Query(limit=2))["runs"]
 
     assert (doubtful["verified"], doubtful["reason"], doubtful["records"]) == (False, "no count", 3)
     assert (long["status"], long["records"], long["started"]) == ("complete", 6, "2026-11-23T05:00:00Z")
@@ -144,7 +145,7 @@ def test_a_page_costs_little_among_a_hundred_thousand_runs() -> None:
     for number in range(100_000):  # ten entities, a run of each every 53 minutes, for a year
         started = (start + datetime.timedelta(minutes=5.256 * number)).isoformat()
         add_run(s3, f"entity-{number % 10}", started, started, f"run-{number:06}")
-    runs = Runs(s3, "bucket")
+    runs = Runs(s3, "bucket", SystemClock())
 
     newest = runs.page(Query())
     assert ids(newest) == [f"run-{number:06}" for number in range(99_999, 99_979, -1)]
@@ -257,3 +258,31 @@ def test_a_run_that_is_under_way_is_202(bundle: Bundle, sync: Sync) -> None:
     for headers in ({}, {"prefer": "respond-async"}):
         answer = bundle.http("POST", "/subscribe", {"entity": "orders", "run_id": "going"}, headers=headers)
         assert (answer.status, answer.json["status"]) == (202, "running"), answer.text
+
+
+def note(bundle: Bundle, run_id: str, **changes: object) -> None:
+    """Change the note of a run, as if its invocation had been killed there."""
+    key = f"state/runs/{run_id}.json"
+    bundle.put(key, {**bundle.json(key), **changes})
+
+
+def test_a_run_that_was_killed_behind_its_manifest_is_complete(bundle: Bundle) -> None:
+    result = bundle.run({"entity": "orders"}, "run-1")
+    note(bundle, "run-1", status="finishing")
+
+    assert bundle.http("GET", "/runs/run-1").json["status"] == "complete"
+    bundle.s3.delete_object(Bucket=bundle.bucket, Key=result["manifest"])
+    assert bundle.http("GET", "/runs/run-1").json["status"] == "running"
+
+
+def test_a_run_whose_invocation_was_killed_is_paused_after_its_time(bundle: Bundle) -> None:
+    bundle.run({"entity": "orders"}, "run-1")
+    note(bundle, "run-1", status="deciding", manifest=None)
+    written = bundle.s3.head_object(Bucket=bundle.bucket, Key="state/runs/run-1.json")["LastModified"].timestamp()
+    bundle.clock.ahead = written - bundle.clock.shop.now()
+    assert bundle.http("GET", "/runs/run-1").json["status"] == "running"
+
+    bundle.clock.ahead += 1200
+
+    found = bundle.http("GET", "/runs/run-1").json
+    assert (found["status"], "this run_id" in found["resume"]) == ("paused", True)
