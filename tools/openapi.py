@@ -227,6 +227,7 @@ SCHEMAS: dict[str, Json] = {
             "record": {},
             "request_id": _TEXT,
             "ignored": array(_TEXT),
+            "record_omitted": _TEXT,
             "error": reference("Problem"),
         },
     ),

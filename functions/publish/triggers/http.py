@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from connector.errors import SettingsError
-from connector.http import answer, json_body, prefers_async, resolver, respond_json
+from connector.http import answer, fits, json_body, prefers_async, resolver, respond_json
 from connector.problem_details import HttpProblem
 from lightspeed.numbers import dumps
 from publish.event import REPEATABLE, batch_items, publish_request
@@ -51,9 +51,20 @@ def _publish(app: APIGatewayHttpResolver) -> Response[Any]:
     if events is not None:
         from publish.batch.batch import publish_batch  # noqa: PLC0415 - a single event does not pay for it
 
-        return respond_json(200, {"results": publish_batch(events, publisher)})
+        return _respond(200, {"results": publish_batch(events, publisher)})
     result = publisher.publish(body)
-    return respond_json(201 if result["status"] == "created" else 200, result)
+    return _respond(201 if result["status"] == "created" else 200, result)
+
+
+def _respond(status: int, body: dict[str, Any]) -> Response[Any]:
+    """Answer results; records that are too large for an answer are left out, for the writes are done."""
+    response = respond_json(status, body)
+    if fits(str(response.body)):
+        return response
+    for result in body.get("results", [body]):
+        if result.get("record") is not None:
+            result |= {"record": None, "record_omitted": "too large for an answer: read it by its id"}
+    return respond_json(status, body)
 
 
 def _queue(events: list[object], publisher: Publisher) -> Response[Any]:

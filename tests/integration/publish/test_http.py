@@ -225,3 +225,15 @@ def test_an_unknown_outcome_is_an_answer_not_an_error(publisher: Publisher) -> N
     publisher.shop.faults.next(Fault.loses_answer(), method="POST")
     answer = publisher.http(TAG)
     assert (answer["statusCode"], answer["body"]["status"]) == (200, "unknown")
+
+
+def test_records_that_are_too_large_for_an_answer_are_left_out(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connector.http.MAX_BODY_BYTES", 500)
+
+    (first, second) = publisher.http({"items": [TAG, event("tags", "create", {"title": "new"})]})["body"]["results"]
+
+    assert (first["status"], second["status"]) == ("created", "created")
+    assert first["record"] is second["record"] is None
+    assert "read it by its id" in second["record_omitted"]
