@@ -178,6 +178,7 @@ class MemoryShop:
 
     def __init__(self, number: random.Random, lost: float) -> None:
         self.variants: dict[int, dict[str, Any]] = {}
+        self.accepted: dict[tuple[int, str], list[int]] = {}
         self.tags: list[dict[str, Any]] = []
         self.writers: set[int] = set()
         self.overlaps = 0
@@ -195,6 +196,8 @@ class MemoryShop:
                 return 422, {}
             for row in rows:
                 self.variants[row["id"]] |= row
+                for name in row.keys() - {"id"}:
+                    self.accepted.setdefault((row["id"], name), []).append(row[name])
             return 200, {"variants": rows} if parts[1] == "bulk" else {"variant": rows[0]}
         if request.method == "GET":
             found = [tag for tag in self.tags if tag["title"] == request.query.get("title", tag["title"])]
@@ -292,11 +295,6 @@ class Queue:
         for asked in moved:
             self.send_message(**{**asked, "QueueUrl": "queue"})
         return bool(moved)
-
-    @property
-    def refused(self) -> set[str]:
-        """The first ids of the messages in the failure queue."""
-        return {asked["MessageAttributes"]["FirstMessageId"]["StringValue"] for asked in self.failures}
 
     def delete(self, name: str) -> None:
         self.messages.pop(name, None)
