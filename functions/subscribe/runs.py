@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from connector.errors import RequestError, UnknownRun
+from connector.storage_keys import run_key
 from lightspeed import Clock
 from lightspeed.request import parse_time
 from subscribe.event import RUN_ID
 from subscribe.run.run import LEASE
-from subscribe.storage.keys import run_key
 
 MAX_LIMIT = 100
 """The most runs of one page."""

@@ -20,10 +20,10 @@ import msgspec
 from isal import igzip, isal_zlib
 
 from connector.errors import RequestError
+from connector.storage_keys import ids_key
 from connector.timestamps import iso_text
 from lightspeed.request import parse_time
 from subscribe.storage.bucket import Bucket
-from subscribe.storage.keys import ids_key
 
 VERSION = 1
 

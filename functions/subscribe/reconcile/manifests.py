@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
+from connector.storage_keys import MANIFESTS
 from subscribe.reconcile.id_index import Id, Index, epoch, lines_of, plain
 from subscribe.run.budget import Suspend
 from subscribe.storage.bucket import Bucket
-from subscribe.storage.keys import MANIFESTS
 
 _SLACK_SECONDS = 3600
 """How much later than its time a manifest may turn up in a listing; those of this stretch are remembered by key."""

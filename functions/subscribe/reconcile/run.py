@@ -24,6 +24,7 @@ from typing import Any
 
 import msgspec
 
+from connector.storage_keys import RunPlace, entity_folder
 from connector.timestamps import iso_text
 from lightspeed import Client, Clock
 from lightspeed.listing.checkpoint import ListCheckpoint
@@ -40,7 +41,6 @@ from subscribe.run.lease import RunLock
 from subscribe.run.result import Decision, Result
 from subscribe.run.run import Run
 from subscribe.storage.bucket import Bucket, PreconditionFailed
-from subscribe.storage.keys import RunPlace, entity_folder
 from subscribe.storage.parts import PART_BYTES, compress
 
 LONGEST_INVOCATION_SECONDS = 900

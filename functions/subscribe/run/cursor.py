@@ -15,9 +15,9 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 
 from connector.errors import RequestError
+from connector.storage_keys import checkpoint_key
 from subscribe.event import RUN_ID
 from subscribe.storage.bucket import Bucket
-from subscribe.storage.keys import checkpoint_key
 
 _GZIP = 31
 _GZIP_OR_ZLIB = 47

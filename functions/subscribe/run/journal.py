@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from connector.errors import AwsUnavailable, RequestError
+from connector.storage_keys import run_key
 from subscribe.run.result import Decision, Result
 from subscribe.storage.bucket import NONE_YET, Bucket, PreconditionFailed
-from subscribe.storage.keys import run_key
 
 NOTED = ("started", "fingerprint", "single", "manifests", "transformers", "noted_at", "copy")
 """What a note holds besides the result."""

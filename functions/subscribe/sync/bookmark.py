@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from connector.errors import ConnectorError
+from connector.storage_keys import subscription_key
 from lightspeed.request import parse_time
 from subscribe.run.cursor import Checkpoints
 from subscribe.run.journal import finish
 from subscribe.storage.bucket import Bucket, PreconditionFailed
-from subscribe.storage.keys import subscription_key
 
 MOST_RECENT_INSIDE = 1_000
 """Ids that the bookmark itself holds. More of them are kept beside it."""

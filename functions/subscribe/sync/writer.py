@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from connector.storage_keys import Kind, RunPlace
 from subscribe.event import SubscribeRequest
 from subscribe.storage.bucket import Bucket
-from subscribe.storage.keys import Kind, RunPlace
 from subscribe.storage.parts import Chunk, Part, PartWriter, compress
 from subscribe.sync.state import SyncState
 

@@ -1,4 +1,4 @@
-"""The keys of the bundle's objects."""
+"""The keys of the bucket's objects, for the functions and the command line."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from subscribe.storage.keys import RunPlace, manifest_place, run_key, subscription_key
+from connector.storage_keys import RunPlace, manifest_place, run_key, subscription_key
 
 PLACE = RunPlace("default", "products/images", "nl", "2026-11-23", "run-1")
 FOLDER = "connection=default/entity=products.images/lang=nl/date=2026-11-23/"
