@@ -131,8 +131,8 @@ class Listing:
             Parameters(query=self._query),
             language=self._language,
             window=self.window,
-            closed=self.window is not None,
-            progress=progress,
+            stable=self.window is not None,
+            checkpoint=progress,
             digest=_ids_of,
             gate=self._bounds,
         )

@@ -137,7 +137,7 @@ class Reconciliation(Run[ReconcileState]):
         if not state.listed:
             self._bounds.room()
             self._list.read()
-        doubt = state.progress.doubt if state.progress is not None else ""
+        doubt = state.progress.unverified_reason if state.progress is not None else ""
         return f"the list could not be verified: {doubt}" if doubt else self._compare(index, started)
 
     def _brought_up_to_date(self) -> Index:

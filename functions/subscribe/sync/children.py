@@ -81,8 +81,8 @@ class ChildStreams:
             Parameters(self._path(parent), self._parameters.query),
             language=self._language,
             window=None,
-            closed=False,
-            progress=ListCheckpoint(),
+            stable=False,
+            checkpoint=ListCheckpoint(),
             digest=list,
             gate=gate,
         )
@@ -91,7 +91,7 @@ class ChildStreams:
         except NotFound as error:
             self._check_gone(parent, error)
             return []
-        self._note(reader.progress.doubt)
+        self._note(reader.checkpoint.unverified_reason)
         return self._with_parent(parent, rows)
 
     def _of_one(self, parent: int | str) -> list[Record] | None:

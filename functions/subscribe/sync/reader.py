@@ -10,10 +10,12 @@ from typing import Any
 
 from connector.timestamps import iso_text
 from lightspeed import Client, Clock, NotFound, Parameters
-from lightspeed.listing.checkpoint import ListCheckpoint
+from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
 from lightspeed.listing.reader import BATCH, PARENTS_AT_ONCE, TRANSFORMED_BATCH, ListReader
-from lightspeed.listing.records import Record
+from lightspeed.listing.records import Record, Window
 from lightspeed.listing.settled import begin
+from lightspeed.listing.split import SplitReader
+from lightspeed.listing.stability import UnstableList
 from lightspeed.listing.window import unknown_filters
 from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
@@ -75,14 +77,26 @@ class Reads:
                     raise
                 return  # one of many: it was deleted meanwhile
             self._writer.add(read.language, self._digest.of([record], read.language))
-        elif read.operation == "each":
-            self._read_each(read)
         else:
-            self._read_list(read)
+            carry_out = self._read_each if read.operation == "each" else self._read_list
+            if self._state.progress is None:
+                self._writer.mark()
+            try:
+                carry_out(read)
+            except UnstableList:
+                self._discard()
+                carry_out(read)
+
+    def _discard(self) -> None:
+        """Discard what an unstable list gave; it is read again in parts that each fit on one page."""
+        state = self._state
+        self._writer.discard_read()
+        state.pending = []
+        state.progress = ListCheckpoint(split=SplitCheckpoint())
 
     def _read_list(self, read: Read) -> None:
         reader = self._begin(read)
-        progress, state = reader.progress, self._state
+        progress, state = reader.checkpoint, self._state
         with contextlib.closing(reader.pages()) as pages:
             for page in pages:
                 new = page if isinstance(page, Chunk) else self._digest.of(page, read.language)
@@ -93,7 +107,7 @@ class Reads:
         if progress.count_before is not None:
             state.count_before = (state.count_before or 0) + progress.count_before
             state.count_after = (state.count_after or 0) + (progress.count_after or 0)
-        state.doubt = state.doubt or progress.doubt or unknown_filters(read.endpoint, read.parameters.query)
+        state.doubt = state.doubt or progress.unverified_reason or unknown_filters(read.endpoint, read.parameters.query)
 
     def _read_each(self, read: Read) -> None:
         """Read the parents page by page, and of each page's parents the nested records before the next page."""
@@ -109,7 +123,7 @@ class Reads:
                 self._state.recent.update(recent)
                 self._state.pending = [parent.id for parent in parents if parent.id is not None]
                 self._land_pending(read, children)
-        self._state.doubt = self._state.doubt or reader.progress.doubt or children.unverified_reason
+        self._state.doubt = self._state.doubt or reader.checkpoint.unverified_reason or children.unverified_reason
 
     def _land_pending(self, read: Read, children: ChildStreams) -> None:
         while self._state.pending:
@@ -125,9 +139,12 @@ class Reads:
                 self._writer.add(read.language, self._digest.of_rows(rows, read.language))
                 self._state.pending = self._state.pending[1:]
 
-    def _begin(self, read: Read) -> ListReader[Any]:
+    def _begin(self, read: Read) -> ListReader[Any] | SplitReader[Any]:
         """Take the first count; that of the run's first list tells the shop's time, by which its window ends."""
         state = self._state
+
+        if state.progress is not None and state.progress.split is not None:
+            return self._split_reader(read, state.progress)
 
         def read_to(end: datetime) -> ListReader[Any]:
             state.window_end, state.progress = iso_text(end), None
@@ -144,24 +161,48 @@ class Reads:
         """Return the list's reader; what is only compressed is compressed where it is fetched."""
         request, state = self._request, self._state
         state.progress = state.progress or ListCheckpoint()
-        start = parse_time(state.window_start) if state.window_start else None
-        window, closed = window_of(request, read, start, parse_time(state.window_end))
-        parameters, batch = read.parameters, batch_of(request, state.progress.limit)
-        digest: Callable[[list[Record]], Any] = list
-        if read.operation == "each":
-            batch, parameters = 1, Parameters(query={"fields": _HEAD_FIELDS})
-        elif self._digest.plain:
-            digest = functools.partial(self._digest.of, language=read.language)
+        window, stable = self._window(read)
         return ListReader(
             self._client,
             read.endpoint,
-            parameters,
+            self._parameters(read),
             language=read.language,
             window=window,
-            closed=closed,
-            progress=state.progress,
-            digest=digest,
+            stable=stable,
+            checkpoint=state.progress,
+            digest=self._digest_of(read),
             gate=self._bounds,
-            batch=batch,
+            batch=1 if read.operation == "each" else batch_of(request, state.progress.limit),
             ahead=request.max_records is None,
+            recoverable=True,
+            clock=self._clock,
         )
+
+    def _split_reader(self, read: Read, checkpoint: ListCheckpoint) -> SplitReader[Any]:
+        window, _ = self._window(read)
+        if window is None:
+            raise ValueError("only a list with a window is read in parts")
+        return SplitReader(
+            self._client,
+            read.endpoint,
+            self._parameters(read),
+            language=read.language,
+            window=window,
+            checkpoint=checkpoint,
+            digest=self._digest_of(read),
+            gate=self._bounds,
+            clock=self._clock,
+        )
+
+    def _window(self, read: Read) -> tuple[Window | None, bool]:
+        state = self._state
+        start = parse_time(state.window_start) if state.window_start else None
+        return window_of(self._request, read, start, parse_time(state.window_end))
+
+    def _parameters(self, read: Read) -> Parameters:
+        return Parameters(query={"fields": _HEAD_FIELDS}) if read.operation == "each" else read.parameters
+
+    def _digest_of(self, read: Read) -> Callable[[list[Record]], Any]:
+        if read.operation != "each" and self._digest.plain:
+            return functools.partial(self._digest.of, language=read.language)
+        return list

@@ -9,6 +9,26 @@ from subscribe.run.cursor import RunState
 from subscribe.storage.parts import Part
 
 
+class ReadMark(msgspec.Struct, array_like=True):
+    """What a run had stored when one of its reads began, so that the parts of that read can be discarded.
+
+    Attributes:
+        parts: Number of parts by language.
+        rejected_parts: Number of rejected parts by language.
+        records: As in the state.
+        transformed: As in the state.
+        rejected: As in the state.
+        odd_rows: As in the state.
+    """
+
+    parts: dict[str, int]
+    rejected_parts: dict[str, int]
+    records: int
+    transformed: int
+    rejected: int
+    odd_rows: int
+
+
 class SyncState(RunState, array_like=True):
     """How far a run has come.
 
@@ -29,6 +49,7 @@ class SyncState(RunState, array_like=True):
         transformed: Records given to the entity transformer so far.
         rejected: How many of them it rejected.
         rejected_parts: Parts of rejected records so far, by language, in order.
+        mark: What was stored before the read that is under way; `None` before it began.
         odd_rows: Rows so far that are no JSON objects in UTF-8; they are among the rejected parts.
     """
 
@@ -49,3 +70,4 @@ class SyncState(RunState, array_like=True):
     rejected: int = 0
     rejected_parts: dict[str, list[Part]] = msgspec.field(default_factory=dict)
     odd_rows: int = 0
+    mark: ReadMark | None = None

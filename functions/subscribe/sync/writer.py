@@ -6,7 +6,7 @@ from connector.storage_keys import Kind, RunPlace
 from subscribe.event import SubscribeRequest
 from subscribe.storage.bucket import Bucket
 from subscribe.storage.parts import Chunk, Part, PartWriter, compress
-from subscribe.sync.state import SyncState
+from subscribe.sync.state import ReadMark, SyncState
 
 
 class Writer:
@@ -38,6 +38,31 @@ class Writer:
         for writer, parts in self._open:
             _append(parts, writer.flush())
         self._open, self._language = [], ""
+
+    def mark(self) -> None:
+        """Note where a read begins; what was taken before is written first."""
+        self.flush()
+        state = self._state
+        state.mark = ReadMark(
+            {language: len(parts) for language, parts in state.parts.items()},
+            {language: len(parts) for language, parts in state.rejected_parts.items()},
+            state.records,
+            state.transformed,
+            state.rejected,
+            state.odd_rows,
+        )
+
+    def discard_read(self) -> None:
+        """Forget what was stored since the mark. No manifest will name those parts, so no reader sees them."""
+        state, mark = self._state, self._state.mark
+        self._open, self._language = [], ""
+        if mark is None:
+            return
+        for stored, kept in ((state.parts, mark.parts), (state.rejected_parts, mark.rejected_parts)):
+            for language, parts in stored.items():
+                del parts[kept.get(language, 0) :]
+        state.records, state.transformed = mark.records, mark.transformed
+        state.rejected, state.odd_rows = mark.rejected, mark.odd_rows
 
     def place(self, language: str) -> RunPlace:
         """Return where the run's objects in a language are."""

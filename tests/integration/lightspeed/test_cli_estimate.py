@@ -21,8 +21,8 @@ def read_whole(client: Client, entity: str, limit: int) -> None:
         Parameters(query={"limit": limit}),
         language="nl",
         window=None,
-        closed=False,
-        progress=ListCheckpoint(),
+        stable=False,
+        checkpoint=ListCheckpoint(),
         digest=len,
     )
     for _ in reader.pages():

@@ -192,14 +192,14 @@ def test_a_page_over_the_limit_is_asked_for_in_smaller_pages() -> None:
             Parameters(query={"limit": 8}),
             language="nl",
             window=None,
-            closed=True,
-            progress=ListCheckpoint(),
+            stable=True,
+            checkpoint=ListCheckpoint(),
             digest=list,
         )
         found = [record.id for records in reader.pages() for record in records]
 
     assert sorted(found) == list(range(8))
-    assert reader.progress.limit == 4
+    assert reader.checkpoint.limit == 4
 
 
 # Encodings
@@ -407,8 +407,8 @@ def window_ends(dates: list[float]) -> tuple[list[float], int]:
                 Parameters(),
                 language="nl",
                 window=None,
-                closed=True,
-                progress=ListCheckpoint(),
+                stable=True,
+                checkpoint=ListCheckpoint(),
                 digest=len,
             )
 

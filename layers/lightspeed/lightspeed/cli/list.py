@@ -113,9 +113,9 @@ def print_all(arguments: argparse.Namespace) -> None:
             rows = records if parent is None else list(_children(client, endpoint, parameters, records))
             _write(file, rows)
             written += len(rows)
-            progress.update(written, reader.progress.count_before if parent is None else None)
-    if reader.progress.doubt:
-        note(f"not verified that these are all records: {reader.progress.doubt}")
+            progress.update(written, reader.checkpoint.count_before if parent is None else None)
+    if reader.checkpoint.unverified_reason:
+        note(f"not verified that these are all records: {reader.checkpoint.unverified_reason}")
     _report(arguments, endpoint, parameters, written)
 
 
@@ -191,15 +191,15 @@ def _beside(pages: Iterator[list[bytes]]) -> Iterator[list[bytes]]:
 def _reader(
     client: Client, clock: Clock, endpoint: Endpoint, parameters: Parameters, end: datetime
 ) -> ListReader[list[bytes]]:
-    window, closed = closed_window(endpoint, parameters.query, None, end, incremental=False)
+    window, stable = closed_window(endpoint, parameters.query, None, end, incremental=False)
     return ListReader(
         client,
         endpoint,
         parameters,
         language=client.transport.connection.language,
         window=window,
-        closed=closed,
-        progress=ListCheckpoint(),
+        stable=stable,
+        checkpoint=ListCheckpoint(),
         digest=_texts,
         gate=_Quota(client.transport, clock),
         batch=TRANSFORMED_BATCH,

@@ -1,20 +1,38 @@
-"""How far the reading of one list has come, and which of the records that were read could come again."""
+"""How far the reading of one list has come, and which ids were read."""
 
 from __future__ import annotations
 
+import zlib
 from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import accumulate
+from operator import gt, lt, sub
+
+import msgspec
 
 from lightspeed.request import PAGE_LIMIT
 
-TAIL = 4000
-"""How many ids are carried from one process to the next."""
-
-MARKS = 32
-"""How many times at which rows were found gone are carried from one process to the next."""
-
 _SHORT, _LONG = "I", "Q"
 _LONGEST = 1 << 64
+_ASCENDING, _DESCENDING, _UNORDERED, _JSON = b"adux"
+
+
+@dataclass(slots=True)
+class SplitCheckpoint:
+    """How far a list was read in parts that each fit on one page.
+
+    Attributes:
+        parts: Parts that are not read yet, the next one last. Each is the first and last second by the window's time,
+            then by `created_at`; `None` means no bound. There are at most some sixty, because parts are halved.
+        page_rows: Rows that make a page full: the size that was asked for, or the smaller size that the shop gives.
+        count_before: The shop's count when the first part was read.
+    """
+
+    parts: list[tuple[str | None, str | None, str | None, str | None]] = field(default_factory=list)
+    page_rows: int | None = None
+    count_before: int | None = None
 
 
 @dataclass(slots=True)
@@ -28,10 +46,14 @@ class ListCheckpoint:
         read: Records read so far, each once.
         sum: Of their ids, order aside, to compare two passes.
         limit: Rows per page that the shop still manages.
-        tail: Ids of the records read last, at most `TAIL`, to know them again.
-        marks: Before which of the ids read how many rows had gone for sure, oldest first, at most `MARKS` times.
-        doubt: Why completeness cannot be shown, or empty.
+        ids: The ids read so far, packed: two to three bytes each for a list in the order of ids, else up to eight.
+        repeated: Rows that came again and were dropped.
+        repeated_at: `createdAt` and `updatedAt` of such rows, at most `REPEATED`.
+        rises: How often a row was changed later than the row behind it in the list, up to `ENOUGH_TURNS`.
+        falls: How often it was changed earlier, up to the same bound.
+        unverified_reason: Why completeness cannot be shown, or empty.
         check: Of the second pass over a list that no window closes.
+        split: Of a list that is read in parts, because its pages are not stable.
     """
 
     rows_left: int | None = None
@@ -40,10 +62,14 @@ class ListCheckpoint:
     read: int = 0
     sum: int = 0
     limit: int = PAGE_LIMIT
-    tail: list[int | str] = field(default_factory=list)
-    marks: list[tuple[int, int]] = field(default_factory=list)
-    doubt: str = ""
+    ids: bytes = b""
+    repeated: int = 0
+    repeated_at: list[tuple[str, str]] = field(default_factory=list)
+    rises: int = 0
+    falls: int = 0
+    unverified_reason: str = ""
     check: ListCheckpoint | None = None
+    split: SplitCheckpoint | None = None
 
     @property
     def removed(self) -> int:
@@ -51,80 +77,105 @@ class ListCheckpoint:
         return max(0, (self.count_before or 0) - (self.count_after or 0))
 
 
-class Ids:
-    """The ids that were read, in order, and which of them could come again.
+class IdLog:
+    """The ids that were read, from the end of the list to its front.
 
-    They are kept as plain numbers, four bytes each or eight once one of them needs it, and as they are once one of them
-    is no such number. Of those that earlier processes read the last are known, of the others how many there are.
+    While they rise or fall without exception they are kept as plain numbers of four or eight bytes. A set is kept only
+    for a list in another order. Threads may ask while one thread adds.
     """
 
-    def __init__(self, progress: ListCheckpoint, limit: int) -> None:
-        """Take what earlier processes read.
+    def __init__(self, packed: bytes = b"") -> None:
+        """Take what earlier processes read."""
+        self._ids: array[int] = array(_SHORT)
+        self._set: set[int | str] | None = None
+        self._rising: bool | None = None
+        if packed:
+            self._unpack(packed)
 
-        Args:
-            progress: Of the list.
-            limit: The most rows that a page had. A row that comes again has moved by as many rows as stand between,
-                give or take a page where it stood and one where it stands.
-        """
-        self._forgotten = progress.read - len(progress.tail)
-        self._marks = list(progress.marks)
-        self._slack = 2 * limit
-        self._ids: array[int] | list[int | str] = array(_SHORT)
-        self._keep(progress.tail)
-
-    def add(self, ids: list[int | str], removed_before: int) -> None:
-        """Take the ids of a page, and how many rows had gone for sure before it was read."""
-        if not self._marks or self._marks[-1][1] != removed_before:
-            self._marks.append((self._total, removed_before))
-        self._keep(ids)
-
-    def known(self, removed: int) -> frozenset[int | str]:
-        """Return the ids that could come again, as far as they are known."""
-        far = self._reach(removed)
-        return frozenset(self._ids[-far:] if far else ())
-
-    def suffice(self, removed: int) -> bool:
-        """Whether every id that could come again is known."""
-        return self._reach(removed) <= len(self._ids)
-
-    def last(self) -> list[int | str]:
-        """Return the last ids, at most `TAIL`."""
-        return list(self._ids[-TAIL:])
-
-    def marks(self) -> list[tuple[int, int]]:
-        """Return how many rows had gone before which id, at most `MARKS` times, joined where that is farthest off."""
-        marks = self._marks
-        while len(marks) > MARKS:
-            ends = [start for start, _ in marks[2:]] + [self._total]
-            off = [self._total - end + then for (_, then), end in zip(marks, ends, strict=False)]
-            joined = off.index(max(off))
-            marks = marks[: joined + 1] + marks[joined + 2 :]
-        return marks
+    def __len__(self) -> int:
+        return len(self._ids) if self._set is None else len(self._set)
 
     @property
-    def _total(self) -> int:
-        return self._forgotten + len(self._ids)
+    def ordered(self) -> bool:
+        """Whether every id is beyond the one before it, in one direction."""
+        return self._set is None
 
-    def _reach(self, removed: int) -> int:
-        """Return how many of the last ids could stand on a page that is not read yet."""
-        total, far = self._total, 0
-        ends = [start for start, _ in self._marks[1:]] + [total]
-        for (start, removed_then), end in zip(self._marks, ends, strict=False):
-            gone = removed - removed_then
-            if gone > 0 and gone + self._slack >= total - end:
-                far = max(far, min(total - start, gone + self._slack))
-        return far
-
-    def _keep(self, ids: list[int | str]) -> None:
+    def repeated(self, ids: Iterable[int | str]) -> set[int | str]:
+        """Return those of the ids that were read before."""
+        known = self._set
+        if known is not None:
+            return known.intersection(ids)
+        log, rising = self._ids, self._rising
+        if not log:
+            return set()
+        last = log[-1]
+        found: set[int | str] = set()
         for identity in ids:
-            try:
-                self._ids.append(identity)  # type: ignore[arg-type]
-            except (OverflowError, TypeError):
-                self._ids = _wider(self._ids, identity)
+            if not isinstance(identity, int):
+                continue
+            if (rising is not False and identity <= last) or (rising is not True and identity >= last):
+                place = bisect_left(log, -identity, key=int.__neg__) if rising is False else bisect_left(log, identity)
+                if place < len(log) and log[place] == identity:
+                    found.add(identity)
+        return found
+
+    def add(self, ids: list[int | str]) -> int:
+        """Take the new ids of a page, in the list's order; return how many of them were read before after all."""
+        new = ids[::-1]
+        if self._set is None and not self._in_order(new):
+            self._set = set(self._ids)
+        if self._set is not None:
+            before = len(self._set)
+            self._set.update(new)
+            return before + len(new) - len(self._set)
+        before = len(self._ids)
+        try:
+            self._ids.extend(new)  # type: ignore[arg-type]
+        except OverflowError:
+            self._ids = array(_LONG, [*self._ids[:before], *new])  # type: ignore[list-item]
+        return 0
+
+    def pack(self) -> bytes:
+        """Return the ids in few bytes."""
+        if self._set is None:
+            numbers, kind = list(self._ids), _DESCENDING if self._rising is False else _ASCENDING
+        elif all(isinstance(identity, int) and 0 <= identity < _LONGEST for identity in self._set):
+            numbers, kind = sorted(identity for identity in self._set if isinstance(identity, int)), _UNORDERED
+        else:
+            return bytes([_JSON]) + zlib.compress(msgspec.json.encode(list(self._set)))
+        if kind == _DESCENDING:
+            numbers.reverse()
+        steps = array(_LONG, map(sub, numbers, [0, *numbers[:-1]]))
+        return bytes([kind]) + zlib.compress(steps.tobytes())
+
+    def _unpack(self, packed: bytes) -> None:
+        kind, body = packed[0], zlib.decompress(packed[1:])
+        if kind == _JSON:
+            self._set = set(msgspec.json.decode(body, type=list[int | str]))
+            return
+        steps = array(_LONG)
+        steps.frombytes(body)
+        numbers = list(accumulate(steps))
+        if kind == _UNORDERED:
+            self._set = set(numbers)
+            return
+        if kind == _DESCENDING:
+            numbers.reverse()
+        self._rising = None if len(numbers) < 2 else kind == _ASCENDING
+        top = max(numbers, default=0)
+        self._ids = array(_SHORT if top < 1 << 32 else _LONG, numbers)
+
+    def _in_order(self, new: list[int | str]) -> bool:
+        """Whether ids go on in the direction of those before; the first two decide it."""
+        if not new:
+            return True
+        if not all(isinstance(identity, int) and 0 <= identity < _LONGEST for identity in new):
+            return False
+        numbers: list[int] = [*self._ids[-1:], *new]  # type: ignore[list-item]
+        if self._rising is None and len(numbers) > 1:
+            self._rising = numbers[1] > numbers[0]
+        return _all(numbers, rising=self._rising is not False)
 
 
-def _wider(ids: array[int] | list[int | str], identity: int | str) -> array[int] | list[int | str]:
-    """Return the ids and one more that needs more room than they have."""
-    if isinstance(identity, int) and 0 <= identity < _LONGEST:
-        return array(_LONG, [*ids, identity])
-    return [*ids, identity]
+def _all(numbers: list[int], *, rising: bool) -> bool:
+    return all(map(lt if rising else gt, numbers, numbers[1:]))

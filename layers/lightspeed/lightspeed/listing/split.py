@@ -1,0 +1,329 @@
+"""Read a list in parts that each fit on one page, so that neither order nor paging matters.
+
+A part is a stretch of time within the list's closed window. Its first page is asked for. If that page is not full, it
+is the whole part at one instant. If it is full, the part is cut in two at a time that the page shows.
+
+Why the parts together are complete: they cover the window without gap or overlap. A record in the window at the end of
+the reading was there all the time, with the same time. So it was in its part when that part was read. A record that
+changes leaves an `updated_at` window for good. So no record comes in two parts.
+
+What makes a page full: as many rows as were asked for. The shop may give fewer, so the first page of the whole window
+shows how many it gives. The sum of the parts is compared with the counts before and after. It must lie between them.
+
+A single second that does not fit on a page is cut by `created_at`. If that is one second too, its pages are read again
+and again until as many different ids came as the shop counts. If they do not, the reason says it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
+
+from lightspeed.catalogue.model import Endpoint
+from lightspeed.client import Client
+from lightspeed.errors import LightspeedError
+from lightspeed.listing.budget import RequestBudget, UnlimitedBudget
+from lightspeed.listing.checkpoint import IdLog, ListCheckpoint, SplitCheckpoint
+from lightspeed.listing.records import Record, RecordParser, Window
+from lightspeed.listing.stability import times_of
+from lightspeed.quota import Clock, SystemClock
+from lightspeed.request import PAGE_LIMIT, Parameters, Request, format_time, parse_time
+from lightspeed.transport import is_page_timeout
+
+DENSE_ROWS = 2500
+"""The most rows of one second whose pages are read again until all came; ten pages."""
+
+ROUNDS = 15
+"""How often the pages of such a second are read. In random order a round misses a third of what is left."""
+
+IDLE_ROUNDS = 3
+"""How many rounds in a row may bring nothing new before the reading of such a second is given up."""
+
+_PAGING = ("page", "limit", "fields")
+_SECOND = timedelta(seconds=1)
+
+_Digest = TypeVar("_Digest")
+_Bounds = tuple[datetime | None, datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A stretch of the window, bounds included; by the window's own time, and by `created_at` besides."""
+
+    main: _Bounds
+    created: _Bounds = (None, None)
+
+    @classmethod
+    def unpack(cls, texts: tuple[str | None, str | None, str | None, str | None]) -> _Part:
+        first, last, created_first, created_last = [parse_time(text) if text else None for text in texts]
+        return cls((first, last), (created_first, created_last))
+
+    def pack(self) -> tuple[str | None, str | None, str | None, str | None]:
+        first, last = self.main
+        created_first, created_last = self.created
+        return _text(first), _text(last), _text(created_first), _text(created_last)
+
+
+class SplitReader(Generic[_Digest]):
+    """Reads one list of a closed window in parts; `checkpoint.split` says how far it came."""
+
+    def __init__(  # noqa: PLR0913 - a list, how far it was read, and how to go on
+        self,
+        client: Client,
+        endpoint: Endpoint,
+        parameters: Parameters,
+        *,
+        language: str,
+        window: Window,
+        checkpoint: ListCheckpoint,
+        digest: Callable[[list[Record]], _Digest],
+        gate: RequestBudget | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Prepare a reading; nothing is sent yet.
+
+        Args:
+            client: Of the shop.
+            endpoint: The list's row.
+            parameters: Path and query; a `limit` in the query is the page size.
+            language: The language to read in.
+            window: The closed window.
+            checkpoint: Where to go on, and where progress is written to.
+            digest: Makes of the records of a part what is yielded.
+            gate: Decides how far to go.
+            clock: Measures how long a page takes.
+        """
+        self._client = client
+        self._endpoint = endpoint
+        self._parameters = parameters
+        self._language = language
+        self._window = window
+        self._digest = digest
+        self._gate = gate or UnlimitedBudget()
+        self._clock = clock or SystemClock()
+        self._ids = IdLog(checkpoint.ids)
+        self.checkpoint = checkpoint
+        self._split = checkpoint.split = checkpoint.split or SplitCheckpoint()
+
+    def pages(self) -> Generator[_Digest]:
+        """Yield the digest of each part's records; `checkpoint` is true after each.
+
+        Raises:
+            LightspeedError: As the client raises it; what was yielded before stays read.
+            Exception: Whatever the gate raises.
+        """
+        checkpoint, split = self.checkpoint, self._split
+        try:
+            if split.count_before is None:
+                self._gate.room()
+                given = self._parameters.query.get("limit")
+                checkpoint.limit = PAGE_LIMIT if given is None else int(str(given))
+                split.parts = [_Part((self._window.start, self._window.end)).pack()]
+                split.count_before = checkpoint.count_before = checkpoint.count_after = self._count()
+            while split.parts:
+                self._gate.room()
+                part = _Part.unpack(split.parts[-1])
+                records = self._records(part, 1)
+                smaller = self._cut(part, records) if self._is_full(records) else []
+                if smaller:
+                    split.parts[-1:] = [each.pack() for each in smaller]
+                    continue
+                if self._is_full(records):
+                    for rows in self._dense(part):
+                        yield self._digest(self._new(rows))
+                    split.parts.pop()
+                else:
+                    split.parts.pop()
+                    checkpoint.rows_left = len(split.parts)
+                    yield self._digest(self._new(records))
+            checkpoint.count_after = self._count()
+        finally:
+            checkpoint.ids = self._ids.pack()
+            checkpoint.rows_left = len(split.parts)
+        if not checkpoint.count_after <= checkpoint.read <= split.count_before:
+            counts = f"{split.count_before} before and {checkpoint.count_after} after"
+            self._note(f"the list in parts holds {checkpoint.read} records, but the shop counts {counts}")
+
+    def _is_full(self, records: list[Record]) -> bool:
+        """Whether a page may not be all of its part. The first page of all shows how many rows the shop gives."""
+        split = self._split
+        if split.page_rows is None:
+            split.page_rows = max(1, len(records))
+        return len(records) >= min(split.page_rows, self.checkpoint.limit)
+
+    def _cut(self, part: _Part, records: list[Record]) -> list[_Part]:
+        """Return the parts of a part, the last to be read first; none if it cannot be cut."""
+        if self.checkpoint.unverified_reason:
+            return []  # a shop that ignores its filters gives the same page for every part
+        times = [times_of(record) for record in records]
+        by_update = self._window.by == "updated_at"
+        cut = _cut(part.main, [each.updated if by_update else each.created for each in times])
+        if cut is not None:
+            return [_Part((cut + _SECOND, part.main[1]), part.created), _Part((part.main[0], cut), part.created)]
+        known = self._endpoint.filter_names
+        if not by_update or "created_at_min" not in known or "created_at_max" not in known:
+            return []
+        if {"created_at_min", "created_at_max"} & set(self._parameters.query):
+            return []
+        first, last = part.created
+        cut = _cut((first, last), [each.created for each in times])
+        if cut is None:
+            return []
+        return [_Part(part.main, (cut + _SECOND, last)), _Part(part.main, (first, cut))]
+
+    def _dense(self, part: _Part) -> Iterator[list[Record]]:
+        """Read a part that does not fit on one page and cannot be cut, until as many rows came as the shop counts.
+
+        Of more than `DENSE_ROWS` the pages are read once and yielded one by one, so that memory stays small.
+        """
+        counted = self._count(part)
+        if counted > DENSE_ROWS:
+            self._note(f"{counted} records carry the same second, too many to show that all were read")
+            yield from self._round(part, counted)
+            return
+        found: dict[int | str, Record] = {}
+        loose: list[Record] = []
+        idle = 0
+        for _ in range(ROUNDS):
+            self._gate.room()
+            loose, before = [], len(found)
+            for records in self._round(part, counted):
+                found.update({record.id: record for record in records if record.id is not None})
+                loose += [record for record in records if record.id is None]
+            count = self._count(part)
+            if len(found) == counted == count:
+                break
+            idle = idle + 1 if len(found) == before else 0
+            if count != counted:
+                found, counted = {}, count
+            if idle == IDLE_ROUNDS:
+                break
+        if len(found) != counted:
+            self._note(f"{counted} records carry the same second, and their pages do not show all of them")
+            for records in self._round(part, counted):
+                found.update({record.id: record for record in records if record.id is not None})
+        yield [*found.values(), *loose]
+
+    def _round(self, part: _Part, counted: int) -> Iterator[list[Record]]:
+        """Yield the pages of a part, up to one that is not full; no more than the shop counts, and one."""
+        number, most = 1, None
+        while most is None or number <= most:
+            records = self._records(part, number)
+            yield records
+            rows = min(self._split.page_rows or 1, self.checkpoint.limit)
+            if (number - 1) * rows + len(records) > counted:
+                self._note(f"the shop counts {counted} records of one second, but more follow")
+            if len(records) < rows:
+                return
+            most = counted // rows + 1
+            number += 1
+
+    def _new(self, records: list[Record]) -> list[Record]:
+        """Return the records that did not come before; in parts none may come again."""
+        again = self._ids.repeated(record.id for record in records if record.id is not None)
+        kept, seen = [], set(again)
+        for record in records:
+            if record.id is None and not record.reject_reason:
+                self._note("records carry no id, so one that came twice cannot be known")
+            if record.id is not None and record.id in seen:
+                self._note(f"the shop ignores its filter {self._window.by}: record {record.id!r:.100} came twice")
+                continue
+            if record.id is not None:
+                seen.add(record.id)
+            kept.append(record)
+        ids = [record.id for record in kept if record.id is not None]
+        self._ids.add(ids)
+        self.checkpoint.read += len(ids)
+        return kept
+
+    def _records(self, part: _Part, number: int) -> list[Record]:
+        checkpoint = self.checkpoint
+        first, last = part.main
+        window = Window(self._window.by, first, last or self._window.end)
+        while True:
+            query = {**self._parameters.query, **self._bounds(part), "limit": checkpoint.limit, "page": number}
+            began = self._clock.monotonic()
+            try:
+                page = self._client.page(self._request("list", query))
+            except LightspeedError as error:
+                if checkpoint.limit == 1 or not is_page_timeout(error):
+                    raise
+                checkpoint.limit = max(1, checkpoint.limit // 2)
+                if number > 1:
+                    raise
+                continue
+            self._gate.took(self._clock.monotonic() - began)
+            parser = RecordParser(window, self._parser_filters(), _relations(self._endpoint))
+            records = parser.read(page)
+            self._note(parser.unverified_reason)
+            return records
+
+    def _count(self, part: _Part | None = None) -> int:
+        part = part or _Part((self._window.start, self._window.end))
+        return self._client.count(self._request("count", {**self._filters(), **self._bounds(part)}))
+
+    def _filters(self) -> dict[str, object]:
+        return {name: value for name, value in self._parameters.query.items() if name not in _PAGING}
+
+    def _parser_filters(self) -> dict[str, str]:
+        return dict(self._request("count", self._filters()).query)
+
+    def _bounds(self, part: _Part) -> dict[str, object]:
+        query: dict[str, object] = {}
+        for by, (first, last) in (("created_at", part.created), (self._window.by, part.main)):
+            query |= {f"{by}_min": format_time(first)} if first is not None else {}
+            query |= {f"{by}_max": format_time(last)} if last is not None else {}
+        return query
+
+    def _request(self, operation: str, query: dict[str, object]) -> Request:
+        parameters = Parameters(self._parameters.path, query)
+        return self._client.build(self._endpoint.name, operation, parameters, self._language)
+
+    def _note(self, reason: str) -> None:
+        self.checkpoint.unverified_reason = self.checkpoint.unverified_reason or reason
+
+
+def _cut(bounds: _Bounds, shown: list[str]) -> datetime | None:
+    """Return the second after which a part is cut; `None` if no time on its page lets it be cut.
+
+    A page of rows in the order of their times shows one end of the part: the cut leaves what it shows on one side. In
+    any other order it shows a sample: the cut is its middle.
+    """
+    first, last = bounds
+    times = [moment for moment in map(_moment, shown) if moment is not None and _lies(moment, bounds)]
+    if not times or (first is not None and first == last):
+        return None
+    low, high = min(times), max(times)
+    if times == sorted(times):
+        cut = high - _SECOND
+    elif times == sorted(times, reverse=True):
+        cut = low
+    else:
+        cut = sorted(times)[(len(times) - 1) // 2]
+    if last is not None:
+        cut = min(cut, last - _SECOND)
+    if first is not None:
+        cut = max(cut, first)
+    return cut
+
+
+def _lies(moment: datetime, bounds: _Bounds) -> bool:
+    first, last = bounds
+    return (first is None or moment >= first) and (last is None or moment <= last)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return parse_time(text).astimezone(UTC).replace(microsecond=0)
+    except ValueError:
+        return None
+
+
+def _text(moment: datetime | None) -> str | None:
+    return format_time(moment) if moment is not None else None
+
+
+def _relations(endpoint: Endpoint) -> frozenset[str]:
+    return frozenset(known.name for known in endpoint.filters if known.type == "id" and known.name != "since_id")

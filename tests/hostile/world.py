@@ -1,0 +1,355 @@
+"""A list as a transport: seeded, in one process, without sockets; every habit of it is a choice of the seed."""
+
+from __future__ import annotations
+
+import functools
+import json
+import random
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from lightspeed import AnswerLost, Client, Connection, Parameters, Request, Response, get_entity
+from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
+from lightspeed.listing.reader import ListReader
+from lightspeed.listing.records import Record, Window
+from lightspeed.listing.split import SplitReader
+from lightspeed.listing.stability import UnstableList
+from lightspeed.request import format_time
+
+START = datetime(2026, 11, 23, 6, tzinfo=UTC)
+END = START - timedelta(seconds=5)
+CONNECTION = Connection.from_mapping(
+    {"base_url": "http://127.0.0.1:1", "api_key": "key", "api_secret": "secret", "language": "nl"}
+)
+ORDERS = ("id", "-id", "created", "-created", "updated", "-updated", "created-ties", "updated-ties", "random")
+PAGINGS = ("honest", "ignored", "cached", "repeated", "capped", "cached-count")
+COUNTS = ("right", "zero", "low", "high", "constant", "one-less", "wild")
+
+
+@dataclass
+class Habits:
+    """How a shop behaves.
+
+    Attributes:
+        order: Of the list: by a time with ties by id, by a time with ties at random, or at random for each request.
+        paging: What the shop does with `page` and `limit`.
+        count: What it counts.
+        changes: How likely a change is before each request, and after each change a further one.
+        deletes: Share of the changes that are deletes.
+        slowness: How likely a page is too much for the shop, by the row.
+        ties: How many seconds the times of the rows are spread over; few seconds make many ties.
+    """
+
+    order: str = "id"
+    paging: str = "honest"
+    count: str = "right"
+    changes: float = 0.0
+    deletes: float = 0.4
+    slowness: float = 0.0
+    ties: int = 10_000
+    cap: int = 4
+
+    @classmethod
+    def drawn(cls, rng: random.Random) -> Habits:
+        """Return the habits of a random shop; most have one bad habit, some have several."""
+        habits = cls(order=rng.choice(ORDERS))
+        habits.changes = rng.choice([0.0, 0.0, 0.02, 0.1, 0.4, 0.6])
+        habits.deletes = rng.choice([0.1, 0.5, 0.9])
+        habits.ties = rng.choice([1, 10, 200, 10_000, 10_000])
+        habits.slowness = rng.choice([0.0, 0.0, 0.01])
+        if rng.random() < 0.4:
+            habits.paging = rng.choice(PAGINGS)
+            habits.cap = rng.randrange(1, 12)
+        if rng.random() < 0.25 and habits.paging != "capped":
+            habits.count = rng.choice(COUNTS)
+        return habits
+
+
+@dataclass
+class HostileList:
+    """A list of the shop as a transport; every request first lets others work in the shop, and takes a second.
+
+    Attributes:
+        rows: Times of creation and change by id.
+        instants: The ids that the whole shop held at each request.
+    """
+
+    rng: random.Random
+    habits: Habits
+    rows: dict[int, tuple[str, str]] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
+    instants: list[frozenset[int]] = field(default_factory=list)
+    now: datetime = START
+    next_id: int = 1
+    connection: Connection = CONNECTION
+    meanwhile: Callable[[], object] = bool
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    cache: dict[object, bytes] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rng: random.Random, habits: Habits, rows: int) -> HostileList:
+        """Return a list with so many rows in the past."""
+        shop = cls(rng, habits)
+        base = START - timedelta(seconds=20_000)
+        seconds = sorted(rng.randrange(habits.ties) for _ in range(rows))
+        for second in seconds:
+            created = base + timedelta(seconds=second)
+            shop.insert(created, created + timedelta(seconds=rng.choice([0, rng.randrange(habits.ties)])))
+        return shop
+
+    def insert(self, created: datetime, updated: datetime) -> None:
+        """Add a row."""
+        self.rows[self.next_id] = (format_time(created), format_time(updated))
+        self.next_id += self.rng.randrange(1, 3)
+
+    def others_work(self) -> None:
+        """Change some rows."""
+        while self.rng.random() < self.habits.changes:
+            if not self.rows or self.rng.random() < 0.2:
+                self.insert(self.now, self.now)
+                continue
+            chosen = self.rng.choice(list(self.rows))
+            if self.rng.random() < self.habits.deletes:
+                del self.rows[chosen]
+            else:
+                self.rows[chosen] = (self.rows[chosen][0], format_time(self.now))
+
+    def matching(self, query: dict[str, str]) -> list[int]:
+        """Return the ids that filters select, in the list's order."""
+        found = list(self.rows)
+        for position, name in enumerate(("created_at", "updated_at")):
+            low, high = query.get(f"{name}_min", ""), query.get(f"{name}_max", "9")
+            found = [identity for identity in found if low <= self.rows[identity][position] <= high]
+        return self.sorted(found)
+
+    def sorted(self, found: list[int]) -> list[int]:
+        """Return ids in the list's order."""
+        order = self.habits.order
+        if order == "random" or order.endswith("ties"):
+            self.rng.shuffle(found)
+        else:
+            found.sort()
+        if "created" in order:
+            found.sort(key=lambda identity: self.rows[identity][0])
+        elif "updated" in order:
+            found.sort(key=lambda identity: self.rows[identity][1])
+        return found[::-1] if order.startswith("-") else found
+
+    def send(self, request: Request) -> Response:
+        """Answer a count or a page."""
+        if request.operation == "count":
+            self.meanwhile()
+        with self.lock:
+            return self.answer(request)
+
+    def answer(self, request: Request) -> Response:
+        """Answer one request after the other."""
+        self.others_work()
+        self.instants.append(frozenset(self.rows))
+        self.now += timedelta(seconds=1)
+        self.requests.append(request)
+        query = dict(request.query)
+        key = (request.operation, *sorted(query.items()))
+        kept = "cached" if request.operation == "list" else "cached-count"
+        if self.habits.paging == kept and key in self.cache and self.rng.random() < 0.7:
+            return Response(200, self.cache[key], None, None, "")
+        found = self.matching(query)
+        if request.operation == "count":
+            body: dict[str, object] = {"count": self.counted(len(found))}
+        else:
+            limit = int(query["limit"])
+            if self.rng.random() < self.habits.slowness * limit:
+                raise AnswerLost("no answer in time", timed_out=True, method="GET", path=request.path)
+            body = {request.entity: [self.row(identity) for identity in self.page(found, query)]}
+        text = json.dumps(body).encode()
+        self.cache[key] = text
+        return Response(200, text, None, None, "")
+
+    def page(self, found: list[int], query: dict[str, str]) -> list[int]:
+        """Return the ids of a page."""
+        limit, page, paging = int(query["limit"]), int(query.get("page", 1)), self.habits.paging
+        if paging == "ignored":
+            page = 1
+        if paging == "repeated" and page > 1 and self.rng.random() < 0.3:
+            page -= 1
+        if paging == "capped":
+            limit = min(limit, self.habits.cap)
+        return found[(page - 1) * limit : page * limit]
+
+    def counted(self, count: int) -> int:
+        """Return what the shop counts."""
+        wrong = {"zero": 0, "low": count * 4 // 5, "high": count * 3 + 7, "constant": 20, "one-less": max(0, count - 1)}
+        if self.habits.count == "wild":
+            return self.rng.randrange(0, count + 20)
+        return wrong.get(self.habits.count, count)
+
+    def row(self, identity: int) -> dict[str, object]:
+        """Return a record."""
+        created, updated = self.rows[identity]
+        return {"id": identity, "createdAt": f"{created}+00:00", "updatedAt": f"{updated}+00:00"}
+
+
+class Turns(Executor):
+    """Does what it is given when its result is wanted, or while the shop counts, in any order: that of the seed."""
+
+    def __init__(self, shop: HostileList) -> None:
+        self.rng = shop.rng
+        self.waiting: list[Turn] = []
+        shop.meanwhile = self.some
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Turn:
+        turn = Turn(self, functools.partial(fn, *args, **kwargs))
+        self.waiting.append(turn)
+        return turn
+
+    def some(self) -> None:
+        for _ in range(self.rng.choice([0, 0, 1, 4, 20])):
+            self.one()
+
+    def one(self) -> None:
+        if self.waiting:
+            self.waiting.pop(self.rng.randrange(min(8, len(self.waiting)))).take()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - the base's
+        assert cancel_futures, "what is not wanted any more must not be sent"
+        self.waiting = []
+
+
+class Turn(Future[Any]):
+    """What `Turns` was given."""
+
+    def __init__(self, turns: Turns, work: Callable[[], object]) -> None:
+        super().__init__()
+        self.turns = turns
+        self.work = work
+
+    def take(self) -> None:
+        if not self.set_running_or_notify_cancel():
+            return
+        try:
+            self.set_result(self.work())
+        except Exception as error:
+            self.set_exception(error)
+
+    def result(self, timeout: float | None = None) -> Any:  # noqa: ARG002 - the base's
+        while not self.done():
+            self.turns.one()
+        return super().result()
+
+
+class Interrupted(Exception):
+    """The invocation ends here."""
+
+
+class SometimesClosed:
+    """A budget that ends the invocation now and then."""
+
+    def __init__(self, rng: random.Random, chance: float) -> None:
+        self.rng = rng
+        self.chance = chance
+
+    def room(self) -> int:
+        if self.rng.random() < self.chance:
+            raise Interrupted
+        return self.rng.randrange(1, 40)
+
+    def left(self) -> int:
+        return 0 if self.rng.random() < self.chance / 10 else self.rng.randrange(1, 40)
+
+    def took(self, seconds: float) -> None:
+        pass
+
+
+@dataclass
+class Landed:
+    """What a reading gave.
+
+    Attributes:
+        ids: In the order in which they came.
+        reason: Why it is not verified, or empty.
+        split: Whether the list was read again in parts.
+    """
+
+    ids: list[int]
+    reason: str
+    split: bool
+
+
+def ids_of(records: list[Record]) -> list[int]:
+    """Return the ids of records."""
+    return [record.id for record in records if isinstance(record.id, int)]
+
+
+def read(
+    shop: HostileList,
+    window: Window | None,
+    *,
+    chance: float = 0.0,
+    limit: int = 250,
+    batch: int = 64,
+    threads: bool = False,
+) -> Landed:
+    """Read a list as a run does: over several invocations, and again in parts if it is unstable."""
+    landed: list[int] = []
+    checkpoint = ListCheckpoint()
+    for _ in range(3000):
+        try:
+            for page in _pages(shop, window, checkpoint, chance, limit, batch, threads):
+                landed += page
+        except UnstableList:
+            landed, checkpoint = [], ListCheckpoint(split=SplitCheckpoint())
+        except (Interrupted, AnswerLost):
+            checkpoint = msgspec.json.decode(msgspec.json.encode(checkpoint), type=ListCheckpoint)
+            for _ in range(shop.rng.randrange(5)):
+                shop.others_work()
+        else:
+            return Landed(landed, checkpoint.unverified_reason, checkpoint.split is not None)
+    raise AssertionError("the reading never came to its end")
+
+
+def _pages(
+    shop: HostileList,
+    window: Window | None,
+    checkpoint: ListCheckpoint,
+    chance: float,
+    limit: int,
+    batch: int,
+    threads: bool,
+) -> Any:
+    client: Any = Client(shop)  # type: ignore[arg-type]
+    parameters, budget = Parameters(query={"limit": limit}), SometimesClosed(shop.rng, chance)
+    endpoint = get_entity("orders" if window is not None else "taxes")
+    if checkpoint.split is not None and window is not None:
+        yield from SplitReader(
+            client,
+            endpoint,
+            parameters,
+            language="nl",
+            window=window,
+            checkpoint=checkpoint,
+            digest=ids_of,
+            gate=budget,
+        ).pages()
+        return
+    reader = ListReader(
+        client,
+        endpoint,
+        parameters,
+        language="nl",
+        window=window,
+        stable=window is not None,
+        checkpoint=checkpoint,
+        digest=ids_of,
+        gate=budget,
+        batch=batch,
+        recoverable=True,
+        executor=None if threads else lambda: Turns(shop),
+    )
+    reader.begin()
+    yield from reader.pages()
