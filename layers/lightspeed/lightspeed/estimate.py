@@ -320,21 +320,25 @@ def _work(reading: Reading, most: int | None) -> _Work:
         return _Work(pages=int(not one), single=int(one), rounds=1, records=int(one))
     rows, limit = reading.rows, reading.limit
     pages = -(-rows // limit)
+    behind = int(rows % limit == 0)  # the page after a full last page is asked for: it must be empty
     if reading.operation == "each":
         passes, batches = _passes(reading), pages
         counts = _counts(passes, pages, batches)
-        return _Work(passes * pages, counts, rows, 0, passes * pages + counts + -(-rows // THREADS), 0)
+        read = passes * pages + behind
+        return _Work(read, counts, rows, 0, read + counts + -(-rows // THREADS), 0)
     if most is not None and most < rows:
         needed = 1 + -(-max(0, most - (rows - (pages - 1) * limit)) // limit)
         batches = -(-needed // reading.batch)
         read = min(pages, batches * reading.batch)
         if needed < pages:
             counts = 1 + batches
-            return _Work(read, counts, 0, 0, counts + _rounds(read, reading.batch), most)
+            rounds = counts + behind + _rounds(read, reading.batch)
+            return _Work(read + behind, counts, 0, 0, rounds, most)
     passes, batches = _passes(reading), -(-pages // reading.batch)
     counts = _counts(passes, pages, batches)
     kept = rows if most is None else min(rows, most)
-    return _Work(passes * pages, counts, 0, 0, counts + passes * _rounds(pages, reading.batch), kept)
+    rounds = counts + behind + passes * _rounds(pages, reading.batch)
+    return _Work(passes * pages + behind, counts, 0, 0, rounds, kept)
 
 
 def _rounds(pages: int, batch: int) -> int:

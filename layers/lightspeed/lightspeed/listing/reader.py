@@ -26,8 +26,8 @@ C. A count is not believed alone. A count that is too low shows itself by rows b
    itself by an empty page at the end. A count that rises in a closed window is wrong.
 D. A list that no window closes is read twice. Both passes give the same ids, and the count between them is their
    number. A record that both passes gave was there at the time of that count. So they are the list of that instant.
-   The second pass asks for pages of another size, so that its pages come from no cache that the first one filled. A
-   cache that is older than both passes cannot be seen. A record that leaves such a list and comes back cannot be seen.
+   The second pass asks for ids only, so its pages come from no cache that a first pass of whole records filled. A cache
+   that is older than both passes cannot be seen. A record that leaves such a list and comes back cannot be seen.
 E. A list that fits on one page is read at one instant. It is complete if a count before it gives as many rows.
 
 What is not proved makes the list unstable: `UnstableList` is raised, and the caller reads the list again in parts that
@@ -516,11 +516,10 @@ class ListReader(Generic[_Digest]):
         self.checkpoint.limit = next(limit // factor for factor in range(2, limit + 1) if limit % factor == 0)
 
     def _compare(self) -> None:
-        """Read the list once more, ids only and in pages of another size, and compare."""
+        """Read the list once more, ids only, and compare."""
         checkpoint = self.checkpoint
         checkpoint.check = checkpoint.check or ListCheckpoint()
-        limit = self._limit - 1 if self._limit > 1 else self._limit
-        query = {**self._parameters.query, "fields": "id", "limit": limit}
+        query = {**self._parameters.query, "fields": "id"}
         second = ListReader(
             self._client,
             self._endpoint,
