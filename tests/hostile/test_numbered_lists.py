@@ -1,0 +1,66 @@
+"""One list for each way in which a shop's list was once believed though records were missing."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime
+
+import pytest
+
+from lightspeed import get_entity
+from lightspeed.listing.records import Window
+from lightspeed.listing.window import closed_window
+from tests.hostile.world import END, Habits, HostileList, read
+
+WINDOW = Window("created_at", None, END)
+
+
+@pytest.mark.parametrize(
+    ("rows", "habits"),
+    [
+        (600, Habits(order="updated", changes=0.3, deletes=0)),
+        (600, Habits(order="-updated", changes=0.3, deletes=0)),
+        (800, Habits(order="created-ties", ties=10)),
+        (800, Habits(order="random")),
+        (800, Habits(paging="ignored")),
+        (800, Habits(paging="repeated")),
+        (600, Habits(paging="capped", cap=100)),
+    ],
+    ids=str,
+)
+def test_a_list_with_unstable_pages_is_read_completely_and_verified(rows: int, habits: Habits) -> None:
+    shop = HostileList.of(random.Random(3), habits, rows)
+
+    landed = read(shop, WINDOW)
+
+    assert landed.reason == ""
+    assert len(landed.ids) == len(set(landed.ids))
+    assert set(shop.matching(WINDOW.query)) <= set(landed.ids)
+
+
+@pytest.mark.parametrize(("rows", "count"), [(600, "zero"), (1000, "low"), (600, "high"), (600, "one-less")])
+def test_a_wrong_count_is_a_reason_and_loses_no_record(rows: int, count: str) -> None:
+    shop = HostileList.of(random.Random(3), Habits(count=count), rows)
+
+    landed = read(shop, WINDOW)
+
+    assert "the shop counts" in landed.reason
+    assert sorted(landed.ids) == sorted(shop.rows)
+
+
+def test_a_far_too_high_count_does_not_cost_its_pages() -> None:
+    shop = HostileList.of(random.Random(3), Habits(count="high"), 10_000)
+
+    read(shop, WINDOW, limit=50, batch=8)
+
+    assert len(shop.requests) < 3 * 10_000 / 50
+
+
+def test_a_first_incremental_run_asks_for_records_that_were_never_changed() -> None:
+    window, stable = closed_window(get_entity("orders"), {}, None, END, incremental=True)
+    later, _ = closed_window(get_entity("orders"), {}, datetime(2026, 1, 1, tzinfo=END.tzinfo), END, incremental=True)
+
+    assert window == WINDOW
+    assert stable
+    assert later is not None
+    assert later.by == "updated_at"
