@@ -12,15 +12,18 @@ One object per subscription holds the bookmark, the lease of a paused run, and a
 from __future__ import annotations
 
 import contextlib
+import functools
+import gzip
+import hashlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from connector.errors import ConnectorError
-from connector.storage_keys import subscription_key
+from connector.storage_keys import recent_key, subscription_key
 from lightspeed.request import parse_time
-from subscribe.run.cursor import Checkpoints
+from subscribe.run.cursor import DIGEST_DIGITS
 from subscribe.run.journal import finish
 from subscribe.storage.bucket import Bucket, PreconditionFailed
 
@@ -35,7 +38,8 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
         until: ISO-8601 UTC; everything up to here is stored. `None` while the first run is under way.
         run_id: The run that moved it here.
         recent: Time of the latest change, by id, of the records that were stored shortly before `until`.
-        recent_in: The object of that run that holds `recent` where it is large; empty otherwise.
+        recent_in: Start of the SHA-256 of the object beside the bookmark that holds `recent` where it is large; else
+            empty.
     """
 
     until: str | None = None
@@ -105,6 +109,7 @@ class Bookmarks:
         """Take whose it is; nothing is read yet."""
         self._bucket = bucket
         self._key = subscription_key(connection, subscription)
+        self._recent_key = functools.partial(recent_key, connection, subscription)
 
     def load(self) -> Found:
         """Return what is known of the subscription."""
@@ -128,17 +133,20 @@ class Bookmarks:
         """Return the records that were stored shortly before a bookmark, from wherever they are kept."""
         if not bookmark.recent_in:
             return bookmark.recent
-        body = Checkpoints(self._bucket, bookmark.run_id).read(bookmark.recent_in)
-        if body is None:
-            raise ConnectorError(f"the bookmark {self._key} names an object that is gone: {bookmark.recent_in}")
-        return msgspec.json.decode(body, type=dict[str, str])
+        key = self._recent_key(bookmark.recent_in)
+        found = self._bucket.read(key)
+        if found is None:
+            raise ConnectorError(f"the bookmark {self._key} names {key}, which is gone; restore it")
+        return msgspec.json.decode(gzip.decompress(found[0]), type=dict[str, str])
 
     def moved_to(self, until: str | None, run_id: str, recent: Mapping[str, str]) -> Bookmark:
-        """Return a bookmark of bounded size; a large `recent` is kept in an object of the run."""
+        """Return a bookmark of bounded size; a large `recent` is kept in an object beside it, named by its content."""
         if len(recent) <= MOST_RECENT_INSIDE:
             return Bookmark(until, run_id, recent)
-        body = msgspec.json.encode(recent, order="sorted")
-        return Bookmark(until, run_id, recent_in=Checkpoints(self._bucket, run_id).keep(body))
+        body = gzip.compress(msgspec.json.encode(recent, order="sorted"), mtime=0)
+        digest = hashlib.sha256(body).hexdigest()[:DIGEST_DIGITS]
+        self._bucket.put(self._recent_key(digest), body)
+        return Bookmark(until, run_id, recent_in=digest)
 
     def lease(self, bookmark: Bookmark, lease: Lease, etag: str) -> str:
         """Note that a run is paused; return the new ETag."""

@@ -69,6 +69,11 @@ def subscription_key(connection: str, subscription: str) -> str:
     return f"state/connection={connection}/{subscription.replace('/', '.')}.json"
 
 
+def recent_key(connection: str, subscription: str, digest: str) -> str:
+    """Return the key of what a bookmark remembers of its last records, where that is large; it never expires."""
+    return f"state/connection={connection}/{subscription.replace('/', '.')}.recent-{digest}.json.gz"
+
+
 def ids_key(connection: str, subscription: str) -> str:
     """Return the key of the index of ids that reconcile runs compare with."""
     return f"state/connection={connection}/{subscription.replace('/', '.')}.ids.jsonl.gz"
