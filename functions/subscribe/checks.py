@@ -1,4 +1,4 @@
-"""What is wrong with a subscribe event, found before anything is read."""
+"""Check subscribe events before anything is read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def subscribe_request(event: object) -> SubscribeRequest:
         errors.append("parameters.payload is for publish; subscribe takes path and query")
     errors += _language_errors(request)
     if request.run_id is not None and not RUN_ID.fullmatch(request.run_id):
-        errors.append("run_id may hold up to 80 letters, digits and . _ = -")
+        errors.append("run_id has up to 80 letters, digits and . _ = -")
     errors += _subscription_errors(request.bookmark_name)
     errors += _parent_errors(request)
     if request.mode == "incremental":
@@ -50,7 +50,7 @@ def subscribe_request(event: object) -> SubscribeRequest:
     if errors:
         raise RequestError(errors)
     if request.max_rejected_percent is not None and request.entity_transformer is None:
-        raise RequestError(["max_rejected_percent speaks of the entity_transformer, and there is none"])
+        raise RequestError(["max_rejected_percent limits what the entity_transformer rejects; give both or none"])
     checked(request.input_transformer)
     checked(request.entity_transformer)
     return request
@@ -66,7 +66,7 @@ def _subscription_errors(name: str) -> list[str]:
 
 
 def _walked(request: SubscribeRequest) -> Endpoint:
-    """Return whose list a run walks: the parent's where every parent is asked for."""
+    """Return the endpoint whose list a run reads: the parent's if every parent is asked for."""
     parent = parent_of(request.endpoint)
     return parent if parent is not None and ALL_PARENTS in request.parameters.path.values() else request.endpoint
 
@@ -75,7 +75,7 @@ def _parent_errors(request: SubscribeRequest) -> list[str]:
     path, parents = request.parameters.path, request.endpoint.parents
     if ALL_PARENTS not in path.values() or (parents and path.get(parents[0]) == ALL_PARENTS and "id" not in path):
         return []
-    return ['"*" stands for the id of every parent of a nested entity, and for nothing else']
+    return ['"*" may only replace the parent id of a nested entity; it reads the records of every parent']
 
 
 def _ids_errors(request: SubscribeRequest) -> list[str]:
@@ -93,7 +93,7 @@ def _ids_errors(request: SubscribeRequest) -> list[str]:
     if request.max_deleted_percent is not None or request.max_records is not None:
         errors.append("ids are few and named; leave out max_deleted_percent and max_records")
     if len(set(map(str, request.ids))) < len(request.ids):
-        errors.append("ids names one of them more than once")
+        errors.append("ids names one more than once")
     return errors
 
 
@@ -105,7 +105,7 @@ def _language_errors(request: SubscribeRequest) -> list[str]:
     wrong = [language for language in given if not _LANGUAGE.fullmatch(language)]
     if wrong:
         return [f"a language is the shop's two-letter code such as nl, en or us, not {wrong[0]!r:.60}"]
-    return ["languages names one of them more than once"] if len(set(languages)) < len(languages) else []
+    return ["languages names one more than once"] if len(set(languages)) < len(languages) else []
 
 
 def _incremental_errors(request: SubscribeRequest, endpoint: Endpoint) -> list[str]:

@@ -45,7 +45,7 @@ class Dependencies:
     def subscription(
         self, request: SubscribeRequest, run_id: str, remaining_seconds: Callable[[], float]
     ) -> SyncRun | Reconciliation:
-        """Return the run that a request asks for; the connection's secret is read afresh, once an invocation."""
+        """Return the run that a request asks for. The connection's secret is read once per invocation."""
         needs: Any = {
             "client": self.shops.open(request.connection, fresh=True, remaining_seconds=remaining_seconds),
             "bucket": self.bucket,
@@ -76,7 +76,7 @@ class Dependencies:
         )
 
     def run(self, request: SubscribeRequest, run_id: str, remaining_seconds: Callable[[], float]) -> Result:
-        """Carry one invocation of a run and report what it did."""
+        """Run one invocation of a run, log it and count it."""
         result = self.subscription(request, run_id, remaining_seconds).invoke()
         body = result.body
         logger().info("subscribe", extra={key: body[key] for key in _REPORTED})
@@ -87,5 +87,5 @@ class Dependencies:
 
 @functools.cache
 def wiring(settings: Settings) -> Dependencies:
-    """Return what is kept for these settings."""
+    """Return the dependencies for these settings."""
     return Dependencies(settings)

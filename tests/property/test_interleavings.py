@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 ENTITY = "reviews"
 MOST_ATTEMPTS = 60
-SAMPLE, SOAK = 25, 1500
+SAMPLE, SOAK = 20, 2600
 """Seeds per scenario: of the default run and of the long search."""
 
 

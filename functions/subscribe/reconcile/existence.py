@@ -1,7 +1,6 @@
-"""The second look: a record that is not in the list is asked for by its id before it is taken for deleted.
+"""Ask for records that a list lacks, one by one, before they count as deleted.
 
-Only a 404 says that it is gone; whatever else comes back, it is not deleted. Where a 404 is known to pass by itself
-(orders), it takes two, some seconds apart.
+Only a 404 means that a record is gone. Where a 404 may be temporary (orders), two are needed, some seconds apart.
 """
 
 from __future__ import annotations
@@ -28,16 +27,16 @@ from subscribe.reconcile.id_index import Id
 from subscribe.run.budget import Bounds
 
 APART_SECONDS = 2.0
-"""Between two looks at the same record."""
+"""Time between two requests for the same record."""
 
 
 @dataclass(slots=True)
 class Seen:
-    """What a look at some records told.
+    """What the shop answered about some records.
 
     Attributes:
-        gone: Epoch seconds of the look, by id of the records that are not there.
-        unclear: How many answers said neither that the record is there nor that it is gone.
+        gone: Epoch seconds of the answer, by id of the records that are gone.
+        unclear: How many answers showed neither that the record exists nor that it is gone.
     """
 
     gone: dict[Id, int] = field(default_factory=dict)
@@ -48,14 +47,14 @@ class ExistenceCheck:
     """Asks for single records."""
 
     def __init__(self, client: Client, endpoint: Endpoint, language: str, clock: Clock, bounds: Bounds) -> None:
-        """Take what to ask; nothing is sent yet.
+        """Prepare; nothing is sent yet.
 
         Args:
-            client: Of the shop.
-            endpoint: Of the entity.
+            client: The shop's client.
+            endpoint: The entity's row of the catalogue.
             language: The language to ask in.
-            clock: Says when it was looked.
-            bounds: Hears how long a look took.
+            clock: The clock for the times of answers and for the wait between two requests.
+            bounds: The invocation's limits. They take the latency of each request.
         """
         self._client = client
         self._endpoint = endpoint
@@ -65,11 +64,11 @@ class ExistenceCheck:
         self.requests_each = 2 if endpoint.transient_404 else 1
 
     def at(self, ids: Sequence[Id]) -> Seen:
-        """Look at records, several at once.
+        """Ask for records, several at once.
 
         Raises:
-            LightspeedError: As the client raises it where going on makes no sense: no answer, no credentials, no quota
-                or a shop that fails on every record.
+            LightspeedError: The shop does not answer, refuses the credentials, has no quota left, or fails on every
+                record.
         """
         began = self._clock.monotonic()
         answers = self._ask(ids)
@@ -95,7 +94,7 @@ class ExistenceCheck:
         }
 
     def _gone(self, identity: Id) -> bool | ApiError | UnexpectedResponse:
-        """Return whether the record is gone, or what the shop said instead."""
+        """Return whether the record is gone, or the shop's error."""
         request = self._client.build(self._endpoint.name, "get", Parameters({"id": identity}), self._language)
         began = self._clock.monotonic()
         try:

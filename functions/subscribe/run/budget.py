@@ -1,4 +1,4 @@
-"""What bounds one invocation: the shop's quota above its reserve, and the time that is left."""
+"""The limits of one invocation: the shop's quota above its reserve, and the time that is left."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _PAGE_AND_COUNT = 2
 
 
 class Suspend(Exception):
-    """The invocation ends here, the run goes on later.
+    """The invocation ends here. The run continues later.
 
     Attributes:
-        resume_after_seconds: 0, or how long the quota asks to wait.
+        resume_after_seconds: How long the shop's quota asks to wait, or 0.
     """
 
     def __init__(self, resume_after_seconds: float) -> None:
@@ -28,18 +28,18 @@ class Suspend(Exception):
 
 
 class Bounds:
-    """The gate of every list that an invocation reads."""
+    """The request budget of every list that an invocation reads."""
 
     def __init__(
         self, transport: Transport, clock: Clock, remaining_seconds: Callable[[], float], reserve_percent: float
     ) -> None:
-        """Take what tells quota and time.
+        """Prepare; nothing is sent yet.
 
         Args:
-            transport: Whose last answer tells the quota.
-            clock: For waits of a few seconds.
-            remaining_seconds: Time until the invocation must be over.
-            reserve_percent: Share of each quota window that is left for others.
+            transport: The shop's transport. Its last answer shows the quota.
+            clock: The clock for waits of a few seconds.
+            remaining_seconds: Returns the time until this invocation must be over.
+            reserve_percent: Share of each quota window that stays free for others.
         """
         self._transport = transport
         self._clock = clock
@@ -48,20 +48,20 @@ class Bounds:
         self._slowest_seconds = 0.0
 
     def took(self, seconds: float) -> None:
-        """Hear how long a page took; the slowest decides how many still fit."""
+        """Record a page's latency. The slowest page decides how many more fit into the remaining time."""
         self._slowest_seconds = max(self._slowest_seconds, seconds)
 
     def left(self) -> int:
-        """Return how many requests the shop's last answer and the time leave room for, 0 if none."""
+        """Return how many requests the shop's last answer and the remaining time allow; 0 if none."""
         quota = self._transport.quota
         by_quota = UNBOUNDED if quota is None else quota.room(self._reserve_percent)
         return min(by_quota, self._left_by_time())
 
     def room(self) -> int:
-        """Return how many requests may be sent now, after waiting a few seconds for the quota if need be.
+        """Return how many requests may be sent now. It waits a few seconds for the quota if that is enough.
 
         Raises:
-            Stop: There is no room for a page and a count, or no time for another page.
+            Suspend: There is no room for a page and a count, or no time for another page.
         """
         quota = self._transport.quota
         wait = 0 if quota is None else quota.wait_seconds(self._reserve_percent, _PAGE_AND_COUNT)
@@ -74,7 +74,7 @@ class Bounds:
         return _PAGE_AND_COUNT if wait else self.left()
 
     def _left_by_time(self) -> int:
-        """Return how many pages the time allows: at least one and its count, or 0."""
+        """Return how many requests the time allows: at least a page and its count, or 0."""
         left = self._remaining_seconds() - _ENDING_SECONDS
         if left < 2 * self._slowest_seconds or left <= 0:
             return 0

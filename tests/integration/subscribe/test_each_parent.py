@@ -103,7 +103,7 @@ def test_a_parent_that_goes_meanwhile_has_none(bundle: Bundle) -> None:
     ids=["no parent", "one record", "for the id", "singleton"],
 )
 def test_a_star_stands_for_a_parent_and_nothing_else(bundle: Bundle, event: dict[str, Any]) -> None:
-    with pytest.raises(RequestError, match='"\\*" stands for the id of every parent of a nested entity'):
+    with pytest.raises(RequestError, match='"\\*" may only replace the parent id'):
         bundle.run(event)
 
     assert bundle.untouched

@@ -94,7 +94,7 @@ def test_records_are_read_by_id_and_those_that_do_not_exist_are_left_out(bundle:
     [
         ({"entity": "products", "ids": []}, "ids"),
         ({"entity": "products", "ids": list(range(101))}, "ids"),
-        ({"entity": "products", "ids": [1, "1"]}, "ids names one of them more than once"),
+        ({"entity": "products", "ids": [1, "1"]}, "ids names one more than once"),
         ({"entity": "products", "ids": [1], "mode": "incremental"}, "ids are for modes full and reconcile"),
         ({"entity": "products", "ids": [1], "parameters": {"path": {"id": 1}}}, "leave out parameters"),
         ({"entity": "products", "ids": [1], "mode": "reconcile", "max_deleted_percent": 5}, "leave out max_deleted"),

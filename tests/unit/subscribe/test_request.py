@@ -56,7 +56,7 @@ MISTAKES: dict[str, tuple[object, str]] = {
         "give language or languages, not both",
     ),
     "no-languages": ({"entity": "orders", "languages": []}, "languages must be a list of length >= 1"),
-    "language-twice": ({"entity": "orders", "languages": ["nl", "nl"]}, "languages names one of them more than once"),
+    "language-twice": ({"entity": "orders", "languages": ["nl", "nl"]}, "languages names one more than once"),
     "language-in-capitals": (
         {"entity": "orders", "language": "NL"},
         "a language is the shop's two-letter code such as nl, en or us, not",
@@ -65,8 +65,8 @@ MISTAKES: dict[str, tuple[object, str]] = {
         {"entity": "orders", "languages": ["nl", "eng"]},
         "a language is the shop's two-letter code such as nl, en or us, not",
     ),
-    "run-id": ({"entity": "orders", "run_id": "a b"}, "run_id may hold up to 80 letters, digits and . _ = -"),
-    "run-id-too-long": ({"entity": "orders", "run_id": "a" * 81}, "run_id may hold up to 80"),
+    "run-id": ({"entity": "orders", "run_id": "a b"}, "run_id has up to 80 letters, digits and . _ = -"),
+    "run-id-too-long": ({"entity": "orders", "run_id": "a" * 81}, "run_id has up to 80"),
     "subscription": ({"entity": "orders", "subscription": "a b"}, "subscription may hold up to 200 letters"),
     "subscription with a slash too many": ({"entity": "orders", "subscription": "a//b"}, "in parts joined by /"),
     "subscription that shares a bookmark": (
