@@ -91,7 +91,7 @@ def reading(request: pytest.FixtureRequest, stack: Stack, eventually: Eventually
         shop.faults.next(Fault.delays(600), path_contains="/orders.json", after=ANSWERED_PAGES)
         credentials = {"api_key": shop.api_key, "api_secret": shop.api_secret}
         connection = {"base_url": shop.url, "language": "nl", **credentials}
-        stack.client("secretsmanager").create_secret(Name=f"lightspeed/{name}", SecretString=json.dumps(connection))
+        stack.add_connection(name, connection)
         yield Reading(stack, shop, name, eventually)
 
 

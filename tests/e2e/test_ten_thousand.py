@@ -101,8 +101,7 @@ def large_shop(stack: Stack) -> Iterator[Shop]:
     """A shop of this test's own, with many variants and the usual quota."""
     with Shop(orders=5, products=500) as shop:
         credentials = {"api_key": shop.api_key, "api_secret": shop.api_secret}
-        connection = json.dumps({"base_url": shop.url, "language": "nl", **credentials})
-        stack.client("secretsmanager").create_secret(Name=f"lightspeed/{CONNECTION}", SecretString=connection)
+        stack.add_connection(CONNECTION, {"base_url": shop.url, "language": "nl", **credentials})
         yield shop
 
 

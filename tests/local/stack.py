@@ -51,6 +51,12 @@ class Stack:
         secret_id = self.outputs["DefaultConnectionSecretArn"]
         self.client("secretsmanager").put_secret_value(SecretId=secret_id, SecretString=json.dumps(connection))
 
+    def add_connection(self, name: str, connection: dict[str, Any]) -> None:
+        """Store a shop's connection in a secret of its own, beside that of the default connection."""
+        secrets = self.client("secretsmanager")
+        default: str = secrets.describe_secret(SecretId=self.outputs["DefaultConnectionSecretArn"])["Name"]
+        secrets.create_secret(Name=default.removesuffix("default") + name, SecretString=json.dumps(connection))
+
     def _secret(self, output: str) -> str:
         return str(self.client("secretsmanager").get_secret_value(SecretId=self.outputs[output])["SecretString"])
 
