@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime
 
 import pytest
 
-from lightspeed import get_entity
 from lightspeed.listing.records import Window
-from lightspeed.listing.window import closed_window
 from tests.hostile.world import END, Habits, HostileList, read
 
 WINDOW = Window("created_at", None, END)
@@ -54,13 +51,3 @@ def test_a_far_too_high_count_does_not_cost_its_pages() -> None:
     read(shop, WINDOW, limit=50, batch=8)
 
     assert len(shop.requests) < 3 * 10_000 / 50
-
-
-def test_a_first_incremental_run_asks_for_records_that_were_never_changed() -> None:
-    window, stable = closed_window(get_entity("orders"), {}, None, END, incremental=True)
-    later, _ = closed_window(get_entity("orders"), {}, datetime(2026, 1, 1, tzinfo=END.tzinfo), END, incremental=True)
-
-    assert window == WINDOW
-    assert stable
-    assert later is not None
-    assert later.by == "updated_at"

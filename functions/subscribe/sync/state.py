@@ -19,6 +19,7 @@ class ReadMark(msgspec.Struct, array_like=True):
         transformed: As in the state.
         rejected: As in the state.
         odd_rows: As in the state.
+        recent: As in the state.
     """
 
     parts: dict[str, int]
@@ -27,6 +28,7 @@ class ReadMark(msgspec.Struct, array_like=True):
     transformed: int
     rejected: int
     odd_rows: int
+    recent: dict[str, str]
 
 
 class SyncState(RunState, array_like=True):

@@ -50,6 +50,7 @@ class Writer:
             state.transformed,
             state.rejected,
             state.odd_rows,
+            dict(state.recent),
         )
 
     def discard_read(self) -> None:
@@ -63,6 +64,7 @@ class Writer:
                 del parts[kept.get(language, 0) :]
         state.records, state.transformed = mark.records, mark.transformed
         state.rejected, state.odd_rows = mark.rejected, mark.odd_rows
+        state.recent = dict(mark.recent)
 
     def place(self, language: str) -> RunPlace:
         """Return where the run's objects in a language are."""

@@ -32,7 +32,7 @@ def test_the_first_run_reads_everything_and_sets_the_bookmark(bundle: Bundle) ->
     assert result["records"] == 30
     assert result["bookmark"] == {"until": "2026-11-23T05:59:55Z"}
     assert bundle.bookmark()["bookmark"]["until"] == "2026-11-23T05:59:55Z"
-    assert bundle.manifest(result)["window"] == {"by": "created_at", "start": None, "end": "2026-11-23T05:59:55Z"}
+    assert bundle.manifest(result)["window"] == {"by": "updated_at", "start": None, "end": "2026-11-23T05:59:55Z"}
 
 
 def test_the_next_run_lands_what_changed_since_and_nothing_else(bundle: Bundle) -> None:

@@ -47,6 +47,7 @@ class ListCheckpoint:
         sum: Of their ids, order aside, to compare two passes.
         limit: Rows per page that the shop still manages.
         ids: The ids read so far, packed: two to three bytes each for a list in the order of ids, else up to eight.
+        asked_again: Whether pages were asked for a second time, so that a cache may have given an old one.
         repeated: Rows that came again and were dropped.
         repeated_at: `createdAt` and `updatedAt` of such rows, at most `REPEATED`.
         rises: How often a row was changed later than the row behind it in the list, up to `ENOUGH_TURNS`.
@@ -63,6 +64,7 @@ class ListCheckpoint:
     sum: int = 0
     limit: int = PAGE_LIMIT
     ids: bytes = b""
+    asked_again: bool = False
     repeated: int = 0
     repeated_at: list[tuple[str, str]] = field(default_factory=list)
     rises: int = 0

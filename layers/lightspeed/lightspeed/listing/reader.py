@@ -17,10 +17,11 @@ A. **As many different ids as the shop counted at first.** All of them were in t
    others. So they are the list. This holds for any order, for ties, and for pages that are ignored, cached or repeated.
    It needs a count that is right, see C.
 B. If rows left meanwhile, fewer ids than that are known, and A cannot tell rows that left from rows that were missed.
-   Then the order must be known. At least `ENOUGH_ROWS` ids rise or fall without exception over all pages, while the
-   times of change turn at least `ENOUGH_TURNS` times each way. So the list is sorted by id or by time of creation, and
-   neither changes. If two rows of one second swap places, one of them comes twice in place of the other. So every
-   second of a row that came twice is read once more, on one page: all its rows must be known.
+   Then no page may have been asked for twice, because a cache could have given an old one. And the order must be known:
+   at least `ENOUGH_ROWS` ids rise or fall without exception over all pages, while the times of change turn at least
+   `ENOUGH_TURNS` times each way. So the list is sorted by id or by time of creation, and neither changes. If two rows
+   of one second swap places, one comes twice in place of the other. So every second of a row that came twice is read once
+   more, on one page: all its rows must be known.
 C. A count is not believed alone. A count that is too low shows itself by rows behind its end: the last page holds more
    rows than counted, or, if the last page is full, the page after it is not empty. A count that is too high shows
    itself by an empty page at the end. A count that rises in a closed window is wrong.
@@ -39,6 +40,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import blake2b
 from typing import Generic, TypeVar
 
@@ -77,6 +79,7 @@ PARENTS_AT_ONCE = 40
 """Parents whose nested records are read between two looks at quota and time."""
 
 _ONE_PAGE_ATTEMPTS = 3
+_SECOND = timedelta(seconds=1)
 
 _PAGING = ("page", "limit", "fields")
 _SUM_BITS = (1 << 64) - 1
@@ -229,6 +232,7 @@ class ListReader(Generic[_Digest]):
             return
         if checkpoint.rows_left is None:
             self.begin()
+        checkpoint.asked_again = checkpoint.asked_again or checkpoint.read > 0
         try:
             unchecked = checkpoint.read == 0 and checkpoint.rows_left == checkpoint.count_before
             if unchecked and (self._ahead or not checkpoint.rows_left):
@@ -296,11 +300,16 @@ class ListReader(Generic[_Digest]):
         }
         for name, text in sorted(seconds):
             try:
-                second = format_time(parse_time(text))
+                second = parse_time(text)
             except ValueError:
                 return "rows came again whose time cannot be read"
             window = self._window.query if self._window is not None else {}
-            query = {**self._parameters.query, **window, f"{name}_min": second, f"{name}_max": second}
+            query = {
+                **self._parameters.query,
+                **window,
+                f"{name}_min": format_time(second),
+                f"{name}_max": format_time(second + _SECOND),
+            }
             page = self._client.page(self._plain_request("list", {**query, "limit": self.checkpoint.limit}))
             records = RecordParser(None, {}, frozenset()).read(page)
             ids = [record.id for record in records if record.id is not None]
@@ -340,6 +349,8 @@ class ListReader(Generic[_Digest]):
                     batch = self._submit(pool, last, size if size > 1 else 0, room)
                 ahead = self._submit_ahead(pool, batch)
                 fetched, error = self._collect(batch) if batch.pages else self._read_one_page(last)
+                if len(fetched) < len(batch.pages):
+                    checkpoint.asked_again = True
                 if ahead is not None and len(fetched) < len(batch.pages):
                     ahead.drop()
                     ahead = None

@@ -3,14 +3,14 @@
 A part is a stretch of time within the list's closed window. Its first page is asked for. If that page is not full, it
 is the whole part at one instant. If it is full, the part is cut in two at a time that the page shows.
 
-Why the parts together are complete: they cover the window without gap or overlap. A record in the window at the end of
-the reading was there all the time, with the same time. So it was in its part when that part was read. A record that
-changes leaves an `updated_at` window for good. So no record comes in two parts.
+Why the parts together are complete: they cover the window without gap. Neighbours share one second, because a shop may
+leave out the last second of a filter. A record that comes in both is dropped once, by its id. A record in the window at
+the end of the reading was there all the time, with the same time. So it was in its part when that part was read.
 
 What makes a page full: as many rows as were asked for. The shop may give fewer, so the first page of the whole window
 shows how many it gives. The sum of the parts is compared with the counts before and after. It must lie between them.
 
-A single second that does not fit on a page is cut by `created_at`. If that is one second too, its pages are read again
+Two seconds that do not fit on a page are cut by `created_at`. If those are two seconds too, its pages are read again
 and again until as many different ids came as the shop counts. If they do not, the reason says it.
 """
 
@@ -161,7 +161,7 @@ class SplitReader(Generic[_Digest]):
         by_update = self._window.by == "updated_at"
         cut = _cut(part.main, [each.updated if by_update else each.created for each in times])
         if cut is not None:
-            return [_Part((cut + _SECOND, part.main[1]), part.created), _Part((part.main[0], cut), part.created)]
+            return [_Part((cut, part.main[1]), part.created), _Part((part.main[0], cut), part.created)]
         known = self._endpoint.filter_names
         if not by_update or "created_at_min" not in known or "created_at_max" not in known:
             return []
@@ -171,7 +171,7 @@ class SplitReader(Generic[_Digest]):
         cut = _cut((first, last), [each.created for each in times])
         if cut is None:
             return []
-        return [_Part(part.main, (cut + _SECOND, last)), _Part(part.main, (first, cut))]
+        return [_Part(part.main, (cut, last)), _Part(part.main, (first, cut))]
 
     def _dense(self, part: _Part) -> Iterator[list[Record]]:
         """Read a part that does not fit on one page and cannot be cut, until as many rows came as the shop counts.
@@ -221,14 +221,13 @@ class SplitReader(Generic[_Digest]):
             number += 1
 
     def _new(self, records: list[Record]) -> list[Record]:
-        """Return the records that did not come before; in parts none may come again."""
+        """Return the records that did not come before, at the end of the part before."""
         again = self._ids.repeated(record.id for record in records if record.id is not None)
         kept, seen = [], set(again)
         for record in records:
             if record.id is None and not record.reject_reason:
                 self._note("records carry no id, so one that came twice cannot be known")
             if record.id is not None and record.id in seen:
-                self._note(f"the shop ignores its filter {self._window.by}: record {record.id!r:.100} came twice")
                 continue
             if record.id is not None:
                 seen.add(record.id)
@@ -293,19 +292,19 @@ def _cut(bounds: _Bounds, shown: list[str]) -> datetime | None:
     """
     first, last = bounds
     times = [moment for moment in map(_moment, shown) if moment is not None and _lies(moment, bounds)]
-    if not times or (first is not None and first == last):
+    if not times or (first is not None and last is not None and last - first <= _SECOND):
         return None
     low, high = min(times), max(times)
     if times == sorted(times):
         cut = high - _SECOND
     elif times == sorted(times, reverse=True):
-        cut = low
+        cut = low + _SECOND
     else:
         cut = sorted(times)[(len(times) - 1) // 2]
     if last is not None:
         cut = min(cut, last - _SECOND)
     if first is not None:
-        cut = max(cut, first)
+        cut = max(cut, first + _SECOND)
     return cut
 
 

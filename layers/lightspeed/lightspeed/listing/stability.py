@@ -62,6 +62,8 @@ def why_order_is_unknown(checkpoint: ListCheckpoint, ids: IdLog, *, by_update: b
         ids: All that were read.
         by_update: Whether a changed row leaves the list, so that the times in it do not change.
     """
+    if checkpoint.asked_again:
+        return "rows left the list while it was read, and pages that were asked for twice may come from a cache"
     if not ids.ordered or len(ids) < ENOUGH_ROWS:
         return "rows left the list while it was read, and its order is not known"
     turned = min(checkpoint.rises, checkpoint.falls) >= ENOUGH_TURNS

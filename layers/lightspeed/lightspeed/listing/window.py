@@ -18,9 +18,7 @@ def closed_window(
     """Return the window of a list, and whether it is sure that no row can enter the list while it is read.
 
     An incremental reading takes what changed between `start` and `end`. A full one takes what was created up to `end`;
-    a record changed meanwhile stays in such a window and is not lost. So does an incremental one from the beginning,
-    because the shop's filter by time of change hides records that were never changed. Times that the user filters by
-    narrow the window.
+    a record changed meanwhile stays in such a window and is not lost. Times that the user filters by narrow the window.
     With any other filter rows may enter, unless the window is one of changes: an order may just get the status that is
     asked for.
 
@@ -32,7 +30,7 @@ def closed_window(
         incremental: Whether changes are followed; the entity must have the filter for it.
     """
     known = endpoint.filter_names
-    if incremental and (start is not None or "created_at_max" not in known):
+    if incremental:
         by_update = endpoint.incremental == "updated_at_min"
         window = Window("updated_at" if by_update else "created_at", start, end)
         return window, by_update or _no_row_can_enter(query)
