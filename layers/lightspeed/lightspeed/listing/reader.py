@@ -17,11 +17,11 @@ A. **As many different ids as the shop counted at first.** All of them were in t
    others. So they are the list. This holds for any order, for ties, and for pages that are ignored, cached or repeated.
    It needs a count that is right, see C.
 B. If rows left meanwhile, fewer ids than that are known, and A cannot tell rows that left from rows that were missed.
-   Then no page may have been asked for twice, because a cache could have given an old one. And the order must be known:
-   at least `ENOUGH_ROWS` ids rise or fall without exception over all pages, while the times of change turn at least
-   `ENOUGH_TURNS` times each way. So the list is sorted by id or by time of creation, and neither changes. If two rows
-   of one second swap places, one comes twice in place of the other. So every second of a row that came twice is read once
-   more, on one page: all its rows must be known.
+   Then no page may have been asked for twice, because a cache could have given an old one. And the order must be
+   known: at least `ENOUGH_ROWS` ids rise or fall without exception over all pages, while the times of change turn at
+   least `ENOUGH_TURNS` times each way. So the list is sorted by id or by time of creation, and neither changes. If
+   two rows of one second swap places, one comes twice in place of the other. So every second of a row that came twice
+   is read once more, on one page: all its rows must be known.
 C. A count is not believed alone. A count that is too low shows itself by rows behind its end: the last page holds more
    rows than counted, or, if the last page is full, the page after it is not empty. A count that is too high shows
    itself by an empty page at the end. A count that rises in a closed window is wrong.
