@@ -17,7 +17,7 @@ export PYTHONPATH := functions:layers/lightspeed
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop shop test soak install format lint type lock openapi swagger-ui template unit integration property e2e coverage bench fuzz build clean
+.PHONY: help demo stop shop test soak install format lint type lock openapi schemas swagger-ui template unit integration property e2e coverage bench fuzz build clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ lock: | $(TOOLS)/bin/python ## Write requirements*.txt: every pinned package wit
 
 openapi: $(VENV)/dev.stamp ## Write the OpenAPI document of the HTTP API
 	$(BIN)/python -m tools.openapi
+
+schemas: $(VENV)/dev.stamp ## Write the JSON Schemas of the sample payloads
+	$(BIN)/python -m tools.schemas
 
 swagger-ui: ## Fetch the files of the page GET /docs (needs npm)
 	@folder=$$(mktemp -d) && cd $$folder && npm pack --silent $(SWAGGER) >/dev/null && tar xzf *.tgz && cd package && \

@@ -1,0 +1,159 @@
+"""Infer what records look like: a JSON Schema from examples, with how often each field has which type.
+
+The shop writes `false` for "none" and numbers as text here and there. So a field has a set of types and not one. An
+inferred schema describes what was seen and promises nothing about the next record.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+MOST_FIELDS = 500
+"""Fields that one schema names, at every depth together. Records may have more; those are not described."""
+
+ID_KEYS = "^[0-9]+$"
+"""The pattern of the keys of an object that holds one value for each id, such as `variants` of `catalog`."""
+
+TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
+"""The types of JSON Schema, in the order in which a schema names them."""
+
+Schema = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Shape:
+    """What was seen at one place of some records.
+
+    Attributes:
+        seen: How many values.
+        types: How many of each type; `false` counts as `boolean`.
+        false: How many were `false`, which is this shop's way to say none.
+        longest: Characters of the longest text.
+        example: The first value that is neither none nor an object or array.
+        fields: By name, the fields of the objects.
+        by_id: The values of objects whose keys are ids; `None` if there are no such keys.
+        items: The members of the arrays; `None` if no array had a member.
+    """
+
+    seen: int = 0
+    types: Counter[str] = field(default_factory=Counter)
+    false: int = 0
+    longest: int = 0
+    example: Any = None
+    fields: dict[str, Shape] = field(default_factory=dict)
+    by_id: Shape | None = None
+    items: Shape | None = None
+
+    @property
+    def nones(self) -> int:
+        """How many values say none: `null` or `false`."""
+        return self.types["null"] + self.false
+
+
+class Inference:
+    """Collects records of one entity and describes them.
+
+    Attributes:
+        shape: What was seen so far; `shape.seen` is the number of records.
+    """
+
+    def __init__(self) -> None:
+        self.shape = Shape()
+        self._room = MOST_FIELDS
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Take one record, as a JSON reader gives it. Numbers may be `int` or any kind of `float`."""
+        self._see(self.shape, record)
+
+    def schema(self, *, shares: bool = False, examples: bool = False) -> Schema:
+        """Return the JSON Schema of what was seen; without records it allows everything.
+
+        Args:
+            shares: Whether each field says how often it is there (`x-present`, 0 to 1), how often it is none
+                (`x-none`, `null` or `false`, 0 to 1), and how long its longest text is (`x-longest`, characters).
+                Without it, a field that was always none says so (`x-none` is 1), because its type is then not known.
+            examples: Whether each field repeats a value. It may be personal data.
+        """
+        return _schema(self.shape, self.shape.seen, shares, examples)
+
+    def _see(self, shape: Shape, value: Any) -> None:
+        shape.seen += 1
+        kind = type_name(value)
+        shape.types[kind] += 1
+        if kind == "object":
+            self._see_fields(shape, value)
+        elif kind == "array":
+            for item in value:
+                shape.items = shape.items or Shape()
+                self._see(shape.items, item)
+        elif value is False:
+            shape.false += 1
+        elif value is not None:
+            shape.example = value if shape.example is None else shape.example
+            if kind == "string":
+                shape.longest = max(shape.longest, len(value))
+
+    def _see_fields(self, shape: Shape, value: Mapping[str, Any]) -> None:
+        for name, inside in value.items():
+            if name.isascii() and name.isdigit():
+                shape.by_id = shape.by_id or Shape()
+                self._see(shape.by_id, inside)
+                continue
+            known = shape.fields.get(name)
+            if known is None:
+                if not self._room:
+                    continue
+                self._room -= 1
+                known = shape.fields[name] = Shape()
+            self._see(known, inside)
+
+
+def type_name(value: Any) -> str:
+    """Return the JSON Schema type of a value that a JSON reader gave.
+
+    Raises:
+        TypeError: It is of no JSON type.
+    """
+    if value is None:
+        return "null"
+    for kind, name in _KINDS:
+        if isinstance(value, kind):
+            return name
+    raise TypeError(f"{type(value).__name__} is no type of JSON")
+
+
+_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (bool, "boolean"),
+    (int, "integer"),
+    (float, "number"),
+    (str, "string"),
+    (Mapping, "object"),
+    ((list, tuple), "array"),
+)
+
+
+def _schema(shape: Shape, of: int, shares: bool, examples: bool) -> Schema:
+    found: Schema = {}
+    kinds = [kind for kind in TYPES if shape.types[kind] and not (kind == "integer" and shape.types["number"])]
+    if kinds:
+        found["type"] = kinds[0] if len(kinds) == 1 else kinds
+    if shares and of:
+        found["x-present"] = round(shape.seen / of, 4)
+        found["x-none"] = round(shape.nones / max(1, shape.seen), 4)
+        if shape.longest:
+            found["x-longest"] = shape.longest
+    elif shape.seen and shape.nones == shape.seen:
+        found["x-none"] = 1
+    if examples and shape.example is not None:
+        found["examples"] = [shape.example]
+    objects = shape.types["object"]
+    if shape.fields:
+        found["properties"] = {name: _schema(each, objects, shares, examples) for name, each in shape.fields.items()}
+    if shape.by_id is not None:
+        found["patternProperties"] = {ID_KEYS: _schema(shape.by_id, shape.by_id.seen, shares, examples)}
+    if shape.items is not None:
+        found["items"] = _schema(shape.items, shape.items.seen, shares, examples)
+    return found
