@@ -14,11 +14,11 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from connector.errors import ConnectorError, RequestError, UnknownConnection
-from connector.operator import webhooks
+from connector.operator import query, webhooks
 from connector.operator.stack import CommandError, Stack, default_stack_name
 from lightspeed import InvalidConnection, LightspeedError
 
-COMMANDS = (webhooks,)
+COMMANDS = (query, webhooks)
 """Each has `add_parser(commands, common)`. It sets `run`, which takes the parsed words and the stack."""
 
 INTERRUPTED = 130
@@ -35,8 +35,6 @@ def main(argv: Sequence[str] | None = None, *, open_stack: Callable[[str], Stack
     arguments = build_parser().parse_args(argv)
     try:
         name = getattr(arguments, "stack", "") or default_stack_name(Path.cwd())
-        if not name:
-            raise CommandError("which stack? name it with --stack, or start the command beside samconfig.toml")
         status: int = arguments.run(arguments, open_stack(name))
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -35,7 +35,7 @@ class Stack:
     """
 
     def __init__(self, name: str, aws: AwsClients | None = None, clock: Clock | None = None) -> None:
-        """Take the name; nothing is read yet."""
+        """Take the name; nothing is read yet. A command that needs no stack may leave it empty."""
         self.name = name
         self.clock = clock or SystemClock()
         self._aws = aws or AwsClients()
@@ -44,10 +44,21 @@ class Stack:
         """Return the client of an AWS service, such as `s3`."""
         return self._aws.client(service)
 
+    @property
+    def required_name(self) -> str:
+        """The stack's name.
+
+        Raises:
+            CommandError: There is none.
+        """
+        if not self.name:
+            raise CommandError("which stack? name it with --stack, or start the command beside samconfig.toml")
+        return self.name
+
     @functools.cached_property
     def _described(self) -> dict[str, Any]:
         try:
-            found = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+            found = self.client("cloudformation").describe_stacks(StackName=self.required_name)["Stacks"]
         except ClientError as error:
             if error.response["Error"]["Code"] == "ValidationError":
                 raise CommandError(f"there is no stack named {self.name:.100}; name it with --stack") from error

@@ -1,0 +1,166 @@
+"""Stored runs as views in DuckDB. Records are read as text, never by guessed types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+
+from connector.operator.lake import Folder, Run, Scope
+from connector.operator.stack import CommandError, OperationFailed
+from connector.operator.views import DELETED, PARTS, RAW, EntityViews
+
+SETTINGS = (
+    "SET TimeZone = 'UTC'",
+    "SET threads = 2",
+    "SET memory_limit = '1GB'",
+    "SET preserve_insertion_order = false",
+    "SET autoinstall_known_extensions = false",
+)
+
+_ISO_8601 = r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?)?"
+
+MACROS = (
+    # one parse of the record; the second one is of a scalar
+    """CREATE MACRO json_extract_scalar(record, path) AS
+  CASE WHEN json_type(json_extract(record, path)) IN ('OBJECT', 'ARRAY') THEN NULL
+  ELSE json_extract_string(json_extract(record, path), '$') END""",
+    f"""CREATE MACRO from_iso8601_timestamp(moment) AS
+  CASE WHEN regexp_full_match(moment, '{_ISO_8601}') THEN CAST(moment AS TIMESTAMPTZ)
+  ELSE CAST('no such time' AS TIMESTAMPTZ) END""",
+)
+"""What DuckDB has under another name, with the meaning that the name has in Athena."""
+
+_AT_ONCE = 10_000
+_WRONG_QUERY = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.InvalidInputException)
+
+
+class Result(NamedTuple):
+    """The result of a query; its rows are read once, before the next query is asked."""
+
+    columns: list[str]
+    rows: Iterator[tuple[Any, ...]]
+
+
+class Database:
+    """An empty DuckDB in memory, with the connector's settings and functions."""
+
+    def __init__(self, temporary_folder: Path | None = None) -> None:
+        """Open the database.
+
+        Args:
+            temporary_folder: Where DuckDB puts what does not fit into its memory limit.
+        """
+        self._connection = duckdb.connect()
+        self.statements: list[str] = []
+        for statement in SETTINGS:
+            self._connection.execute(statement)
+        if temporary_folder is not None:
+            self._connection.execute(f"SET temp_directory = {quoted(str(temporary_folder))}")
+        for statement in MACROS:
+            self._define(statement)
+
+    def relations(self, sql: str) -> set[str]:
+        """Return the names of the relations that a query reads.
+
+        Raises:
+            CommandError: It is no query.
+        """
+        try:
+            return {name.strip('"') for name in self._connection.get_table_names(sql)}
+        except duckdb.Error as error:
+            raise CommandError(f"the query cannot be read: {error}") from error
+
+    def add(self, views: EntityViews, folder: Folder, scope: Scope) -> int:
+        """Make the views of an entity; return how many finished runs they show."""
+        runs = folder.runs(views.entity, scope)
+        self._define(f"CREATE TABLE {views.name}{PARTS} (path VARCHAR, run_id VARCHAR, started VARCHAR)")
+        rows = list(_parts(folder, runs))
+        for some in _chunks(rows, 1000):
+            values = ",\n".join(f"({', '.join(map(quoted, row))})" for row in some)
+            self._define(f"INSERT INTO {views.name}{PARTS} VALUES\n{values}")
+        for end, kind in ((RAW, "raw/"), (DELETED, "deleted/")):
+            files = [row[0] for row in rows if Path(row[0]).is_relative_to(folder.root / kind)]
+            self._define(f"CREATE VIEW {views.name}{end} AS\n{_files_view(files)}")
+        for name, query in views.queries().items():
+            self._define(f"CREATE VIEW {name} AS\n{query}")
+        return len(runs)
+
+    def ask(self, sql: str) -> Result:
+        """Run a query and return its result. Times with a zone become text in UTC.
+
+        Raises:
+            CommandError: The query is wrong.
+            OperationFailed: It cannot be carried out.
+        """
+        try:
+            columns = self._connection.execute(f"DESCRIBE {sql}").fetchall()
+            zoned = [quoted_name(name) for name, kind, *_ in columns if "TIME ZONE" in kind]
+            if zoned:
+                texts = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in zoned)
+                sql = f"SELECT * REPLACE ({texts}) FROM ({sql})"
+            return Result([name for name, *_ in columns], self._rows(sql))
+        except duckdb.Error as error:
+            raise failure(error) from error
+
+    def _rows(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        try:
+            self._connection.execute(sql)
+            while rows := self._connection.fetchmany(_AT_ONCE):
+                yield from rows
+        except duckdb.Error as error:
+            raise failure(error) from error
+
+    def write(self, sql: str, path: Path, options: str) -> None:
+        """Write a query's result into a file; errors as in `ask`."""
+        try:
+            self._connection.execute(f"COPY ({sql}) TO {quoted(str(path))} ({options})")
+        except duckdb.Error as error:
+            raise failure(error) from error
+
+    def _define(self, statement: str) -> None:
+        self._connection.execute(statement)
+        self.statements.append(statement)
+
+
+def failure(error: duckdb.Error) -> CommandError | OperationFailed:
+    """Return the error of the command line for one of DuckDB."""
+    kind = CommandError if isinstance(error, _WRONG_QUERY) else OperationFailed
+    return kind(f"DuckDB: {error}")
+
+
+def quoted_name(name: str) -> str:
+    """Return a name as SQL quotes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quoted(text: str) -> str:
+    """Return a text as a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _parts(folder: Folder, runs: Sequence[Run]) -> Iterator[tuple[str, str, str]]:
+    for run in runs:
+        for part in (*run.manifest.parts, *run.manifest.deleted):
+            path = folder.path(part.key)
+            if not path.exists():
+                raise OperationFailed(f"there is no {path}, which the manifest of run {run.manifest.run_id} names")
+            yield str(path), part.run_id or run.manifest.run_id, part.started or run.manifest.started
+
+
+def _chunks(rows: list[tuple[str, str, str]], most: int) -> Iterable[list[tuple[str, str, str]]]:
+    return (rows[start : start + most] for start in range(0, len(rows), most))
+
+
+def _files_view(files: list[str]) -> str:
+    if not files:
+        columns = "'' AS connection, '' AS lang, '' AS \"date\", '' AS \"$path\", '' AS json"
+        return f"SELECT {columns} WHERE false"
+    listed = ",\n  ".join(quoted(file) for file in files)
+    return f"""SELECT connection, lang, "date", filename AS "$path", CAST(json AS VARCHAR) AS json
+FROM read_ndjson_objects([
+  {listed}
+  ], format = 'newline_delimited', compression = 'gzip', filename = true,
+  hive_partitioning = true, hive_types_autocast = false)"""

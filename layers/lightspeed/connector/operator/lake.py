@@ -1,0 +1,323 @@
+"""The stored runs of a bucket, as files in a folder: a cache that follows the bucket, or a copy of it.
+
+The folder has the keys of the bucket as paths. Parts never change: their keys hold their hash. Each is fetched once.
+Manifests are small. They are compared by ETag each time, because `compact` and `forget` replace them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from connector.operator.stack import OperationFailed
+from connector.storage_keys import MANIFESTS, entity_folder, manifest_place
+
+AT_ONCE = 16
+"""How many objects are fetched at once."""
+
+CACHE_BYTES = 5 * 1024**3
+"""The default size of a cache, in bytes."""
+
+_ETAGS = "etags.json"
+_ATTEMPTS = 3
+_MISSING = ("NoSuchKey", "404")
+
+
+class StoredPart(msgspec.Struct, frozen=True):
+    """A part that a manifest names.
+
+    Attributes:
+        key: The object's key.
+        records: How many lines it has.
+        bytes: The size of the object.
+        sha256: Of the object, hexadecimal.
+        run_id: The run of its records; empty for the manifest's run.
+        started: The start of that run; empty for the manifest's run.
+    """
+
+    key: str
+    records: int
+    bytes: int
+    sha256: str
+    run_id: str = ""
+    started: str = ""
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What readers need to know of a finished run.
+
+    Attributes:
+        language: The language in which the records were read.
+        started: The start of the run, ISO-8601 UTC.
+        parts: Of records.
+        deleted: Parts of tombstones.
+        replaces: Keys of the manifests that are not read any more, because this one has their parts.
+        request: The subscribe event.
+    """
+
+    run_id: str
+    connection: str
+    entity: str
+    language: str
+    started: str
+    parts: list[StoredPart]
+    deleted: list[StoredPart] = []
+    replaces: list[str] = []
+    request: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run in one language.
+
+    Attributes:
+        key: The manifest's key.
+        date: The day on which it started, UTC.
+        manifest: The manifest.
+    """
+
+    key: str
+    date: str
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which runs are asked for.
+
+    Attributes:
+        connections: Names; empty for all.
+        since: The first day, `2026-11-23`; empty for all.
+    """
+
+    connections: tuple[str, ...] = ()
+    since: str = ""
+
+
+class Folder:
+    """Stored runs in a folder that has the keys of the bucket as paths."""
+
+    def __init__(self, root: Path) -> None:
+        """Take the folder; nothing is read yet."""
+        self.root = root.resolve()
+
+    def path(self, key: str) -> Path:
+        """Return the file of an object.
+
+        Raises:
+            OperationFailed: The key leads out of the folder.
+        """
+        if ".." in PurePosixPath(key).parts or key.startswith("/"):
+            raise OperationFailed(f"a manifest names {key!r:.100}, which is no key of this bucket")
+        return self.root / key
+
+    def runs(self, entity: str, scope: Scope) -> list[Run]:
+        """Return the finished runs of an entity, by start."""
+        folders = [self.root / MANIFESTS / entity_folder(name, entity) for name in scope.connections or self._names()]
+        paths = sorted(path for folder in folders for path in folder.glob("lang=*/date=*/*.json"))
+        bodies = ((path.relative_to(self.root).as_posix(), path.read_bytes()) for path in paths)
+        return [run for run in in_force(bodies) if run.date >= scope.since]
+
+    def entities(self) -> list[str]:
+        """Return the entities that have a finished run, as their folders are named."""
+        return sorted({path.name.partition("=")[2] for path in self.root.glob(f"{MANIFESTS}connection=*/entity=*")})
+
+    def _names(self) -> list[str]:
+        return sorted(path.name.partition("=")[2] for path in self.root.glob(f"{MANIFESTS}connection=*"))
+
+
+def in_force(bodies: Iterable[tuple[str, bytes]]) -> list[Run]:
+    """Return the runs of manifests, by start, without those that another manifest replaces.
+
+    Args:
+        bodies: Key and content of each manifest.
+
+    Raises:
+        OperationFailed: One of them is no manifest.
+    """
+    runs = []
+    for key, body in bodies:
+        place = manifest_place(key)
+        if place is None:
+            continue
+        try:
+            runs.append(Run(key, place.date, msgspec.json.decode(body, type=Manifest)))
+        except msgspec.MsgspecError as error:
+            raise OperationFailed(f"{key} is no manifest: {error}") from error
+    replaced = {key for run in runs for key in run.manifest.replaces}
+    return sorted(
+        (run for run in runs if run.key not in replaced), key=lambda run: (run.manifest.started, run.manifest.run_id)
+    )
+
+
+class BucketListing:
+    """Lists manifests and what they belong to, with as few requests as the keys allow."""
+
+    def __init__(self, s3: Any, bucket: str) -> None:
+        """Take the S3 client and the bucket's name."""
+        self._s3 = s3
+        self._bucket = bucket
+
+    def connections(self) -> list[str]:
+        """Return the connections that have a finished run."""
+        return [name for _, name in self._folders(MANIFESTS)]
+
+    def entities(self, connections: Sequence[str] = ()) -> list[str]:
+        """Return the entities that have a finished run, as their folders are named."""
+        names = connections or self.connections()
+        return sorted({e for name in names for _, e in self._folders(f"{MANIFESTS}connection={name}/")})
+
+    def languages(self, connection: str, entity: str) -> list[str]:
+        """Return the languages in which an entity has a finished run."""
+        return [name for _, name in self._folders(MANIFESTS + entity_folder(connection, entity))]
+
+    def manifests(self, entity: str, scope: Scope) -> Iterator[tuple[str, str]]:
+        """Yield key and ETag of each manifest of an entity."""
+        for connection in scope.connections or self.connections():
+            folder = MANIFESTS + entity_folder(connection, entity)
+            if not scope.since:
+                yield from self._objects(folder)
+                continue
+            for language, _ in self._folders(folder):
+                yield from self._objects(language, f"{language}date={scope.since}")
+
+    def _folders(self, prefix: str) -> list[tuple[str, str]]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix, Delimiter="/")
+        found = [row["Prefix"] for page in pages for row in page.get("CommonPrefixes", ())]
+        return [(folder, folder[len(prefix) : -1].partition("=")[2]) for folder in found]
+
+    def _objects(self, prefix: str, after: str = "") -> Iterator[tuple[str, str]]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix, StartAfter=after or prefix
+        )
+        for page in pages:
+            for row in page.get("Contents", ()):
+                if manifest_place(row["Key"]) is not None:
+                    yield row["Key"], row["ETag"]
+
+
+class Cache(Folder):
+    """A folder that follows a bucket: manifests are compared, parts are fetched once."""
+
+    def __init__(self, root: Path, s3: Any, bucket: str, most_bytes: int = CACHE_BYTES) -> None:
+        """Take where the files are kept, and the bucket.
+
+        Args:
+            root: The folder; it is made if it is missing.
+            s3: The S3 client.
+            bucket: The bucket's name.
+            most_bytes: How large the folder may become. Parts that the command at hand reads are kept in any case.
+        """
+        root.mkdir(parents=True, exist_ok=True)
+        super().__init__(root)
+        self._s3 = s3
+        self._bucket = bucket
+        self._most_bytes = most_bytes
+        self._listing = BucketListing(s3, bucket)
+
+    def refresh(self, entities: Iterable[str], scope: Scope) -> None:
+        """Fetch the manifests of some entities, and the parts that they name.
+
+        Raises:
+            OperationFailed: An object is missing, or is not what its manifest says.
+        """
+        used: set[Path] = set()
+        for entity in entities:
+            used |= self._refresh(entity, scope)
+        for path in used:
+            os.utime(path)
+        self._evict(used)
+
+    def _refresh(self, entity: str, scope: Scope) -> set[Path]:
+        """Make the entity's files those of the bucket; a part that is replaced meanwhile is looked up again."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            self._refresh_manifests(entity, scope)
+            runs = self.runs(entity, scope)
+            parts = [part for run in runs for part in (*run.manifest.parts, *run.manifest.deleted)]
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                paths = list(pool.map(self._fetch_part, parts))
+            missing = [part.key for part, path in zip(parts, paths, strict=True) if path is None]
+            if not missing:
+                break
+            if attempt == _ATTEMPTS:
+                raise OperationFailed(f"the bucket has no {missing[0]}, which a manifest names")
+        return {path for path in paths if path is not None}
+
+    def _refresh_manifests(self, entity: str, scope: Scope) -> None:
+        listed = dict(self._listing.manifests(entity, scope))
+        known = self._etags()
+        wanted = [key for key, etag in listed.items() if known.get(key) != etag or not self.path(key).exists()]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            fetched = dict(zip(wanted, pool.map(self._read, wanted), strict=True))
+        for key, found in fetched.items():
+            if found is not None:
+                self._write(key, found[0])
+                known[key] = found[1]
+        for run in self._kept_manifests(entity, scope):
+            if run not in listed or (run in fetched and fetched[run] is None):
+                self.path(run).unlink()
+                known.pop(run, None)
+        if wanted or len(known) != len(self._etags()):
+            self._write(_ETAGS, json.dumps(known).encode())
+
+    def _kept_manifests(self, entity: str, scope: Scope) -> list[str]:
+        names = scope.connections or self._names()
+        folders = [self.root / MANIFESTS / entity_folder(name, entity) for name in names]
+        keys = [p.relative_to(self.root).as_posix() for folder in folders for p in folder.glob("lang=*/date=*/*.json")]
+        return [key for key in keys if key.partition("/date=")[2] >= scope.since]
+
+    def _etags(self) -> dict[str, str]:
+        try:
+            known: dict[str, str] = json.loads((self.root / _ETAGS).read_bytes())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return known
+
+    def _fetch_part(self, part: StoredPart) -> Path | None:
+        path = self.path(part.key)
+        if path.exists() and path.stat().st_size == part.bytes:
+            return path
+        found = self._read(part.key)
+        if found is None:
+            return None
+        if hashlib.sha256(found[0]).hexdigest() != part.sha256:
+            raise OperationFailed(f"{part.key} is not the object that its manifest names: its SHA-256 differs")
+        self._write(part.key, found[0])
+        return path
+
+    def _read(self, key: str) -> tuple[bytes, str] | None:
+        try:
+            answer = self._s3.get_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                return None
+            raise
+        return answer["Body"].read(), answer["ETag"]
+
+    def _write(self, key: str, body: bytes) -> None:
+        path = self.path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(body)
+        Path(file.name).replace(path)
+
+    def _evict(self, used: set[Path]) -> None:
+        """Delete the parts that were not used for the longest time, until the folder is small enough."""
+        parts = [(path, path.stat()) for path in self.root.rglob("part-*.jsonl.gz")]
+        size = sum(about.st_size for _, about in parts)
+        for path, about in sorted(parts, key=lambda item: item[1].st_mtime):
+            if size <= self._most_bytes:
+                return
+            if path not in used:
+                path.unlink()
+                size -= about.st_size

@@ -1,0 +1,8 @@
+-- What changed since yesterday: orders that the shop made or changed since a day
+-- since: -1 day
+SELECT id, number, status, created_at, updated_at,
+  CASE WHEN try(from_iso8601_timestamp(created_at)) >= from_iso8601_timestamp(:since) THEN 'created'
+  ELSE 'changed' END AS what
+FROM orders_current
+WHERE try(from_iso8601_timestamp(coalesce(updated_at, created_at))) >= from_iso8601_timestamp(:since)
+ORDER BY updated_at, id

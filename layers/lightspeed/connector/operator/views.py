@@ -1,0 +1,189 @@
+"""The views that readers ask: one SQL text for Athena and DuckDB.
+
+Each entity has three relations that differ by engine: `<entity>_raw` and `<entity>_deleted` with one column `json` of
+text and a column `"$path"`, and `<entity>_parts` with the parts that manifests name. The views on top of them are the
+same text in both engines. It uses the functions in `FUNCTIONS` only. Each of them has one meaning in both engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from lightspeed import CATALOGUE, Endpoint
+
+FUNCTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "json_extract_scalar": "the text of a string, number, true or false; NULL of an object, a list and null",
+        "json_extract": "the value as JSON text; used for objects and lists only",
+        "from_iso8601_timestamp": "the instant of 2026-11-23T06:00:00+01:00; an error if the text is no such time",
+        "try": "NULL instead of an error",
+        "max_by": "the first argument of the row whose second argument is largest",
+        "row": "values that compare one after the other; none of them is NULL",
+        "coalesce": "the first value that is not NULL",
+        "nullif": "NULL if both values are equal",
+        "count": "the number of rows, or of values that are not NULL",
+        "sum": "the sum of DECIMAL or BIGINT values",
+        "max": "the largest value",
+        "substr": "part of a text; the first letter is 1",
+    }
+)
+"""The closed list. `CAST` and `TRY_CAST` to VARCHAR, BIGINT and DECIMAL are allowed as well."""
+
+MONEY = "DECIMAL(38, 4)"
+WHOLE = "BIGINT"
+TEXT = ""
+
+FIELDS: Mapping[str, tuple[tuple[str, str, str], ...]] = MappingProxyType(
+    {
+        "orders": (
+            ("number", "$.number", TEXT),
+            ("status", "$.status", TEXT),
+            ("channel", "$.channel", TEXT),
+            ("payment_status", "$.paymentStatus", TEXT),
+            ("shipment_status", "$.shipmentStatus", TEXT),
+            ("price_excl", "$.priceExcl", MONEY),
+            ("price_incl", "$.priceIncl", MONEY),
+            ("customer_id", "$.customer.resource.id", TEXT),
+        ),
+        "orders/products": (
+            ("order_id", "$.order_id", TEXT),
+            ("product_id", "$.product.resource.id", TEXT),
+            ("variant_id", "$.variant.resource.id", TEXT),
+            ("product_title", "$.productTitle", TEXT),
+            ("article_code", "$.articleCode", TEXT),
+            ("quantity_ordered", "$.quantityOrdered", WHOLE),
+            ("price_excl", "$.priceExcl", MONEY),
+            ("price_incl", "$.priceIncl", MONEY),
+        ),
+        "products": (
+            ("title", "$.title", TEXT),
+            ("visibility", "$.visibility", TEXT),
+            ("brand_id", "$.brand.resource.id", TEXT),
+        ),
+        "variants": (
+            ("title", "$.title", TEXT),
+            ("sku", "$.sku", TEXT),
+            ("article_code", "$.articleCode", TEXT),
+            ("price_excl", "$.priceExcl", MONEY),
+            ("price_incl", "$.priceIncl", MONEY),
+            ("stock_tracking", "$.stockTracking", TEXT),
+            ("stock_level", "$.stockLevel", WHOLE),
+            ("stock_alert", "$.stockAlert", WHOLE),
+            ("product_id", "$.product.resource.id", TEXT),
+        ),
+        "customers": (
+            ("type", "$.type", TEXT),
+            ("is_confirmed", "$.isConfirmed", TEXT),
+        ),
+    }
+)
+"""Fields that views take out of the record, by entity: name of the column, path, type. All others are in `json`."""
+
+RAW, DELETED, PARTS, TOMBSTONES, GONE, CURRENT = "_raw", "_deleted", "_parts", "_tombstones", "_gone", "_current"
+
+_LOWEST = "from_iso8601_timestamp('0001-01-01T00:00:00Z')"
+
+
+@dataclass(frozen=True, slots=True)
+class EntityViews:
+    """The relations of an entity.
+
+    Attributes:
+        entity: The entity's name in the catalogue.
+        name: The same as SQL has it, with `_` for `/`.
+    """
+
+    entity: str
+    name: str
+    parents: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all relations, those that differ by engine first."""
+        return tuple(self.name + end for end in (RAW, DELETED, PARTS, TOMBSTONES, "", GONE, CURRENT))
+
+    def queries(self) -> Mapping[str, str]:
+        """Return the views with their queries; each one is based on those before it."""
+        name = self.name
+        return {
+            name + TOMBSTONES: self._tombstones(),
+            name: self._versions(),
+            name + GONE: self._gone(),
+            name + CURRENT: self._current(),
+        }
+
+    def _tombstones(self) -> str:
+        return f"""SELECT r.connection, r.lang, r."date", p.run_id, p.started,
+  json_extract_scalar(r.json, '$.id') AS id,
+  json_extract_scalar(r.json, '$.last_seen') AS last_seen,
+  json_extract_scalar(r.json, '$.noticed_at') AS noticed_at
+FROM {self.name}{DELETED} AS r
+JOIN {self.name}{PARTS} AS p ON r."$path" = p.path"""
+
+    def _versions(self) -> str:
+        return f"""SELECT r.connection, r.lang, r."date", p.run_id, p.started,
+  {self._columns("r.json")},
+  r.json
+FROM {self.name}{RAW} AS r
+JOIN {self.name}{PARTS} AS p ON r."$path" = p.path"""
+
+    def _gone(self) -> str:
+        """The records that no run stored after their tombstone was written."""
+        return f"""SELECT t.connection, t.id, max(t.noticed_at) AS noticed_at
+FROM {self.name}{TOMBSTONES} AS t
+JOIN {self.name} AS v ON v.connection = t.connection AND v.id = t.id
+GROUP BY t.connection, t.id
+HAVING max(t.noticed_at) >= max(v.started)"""
+
+    def _current(self) -> str:
+        ranked = f"""SELECT connection, lang, "date", run_id, started, parent_id, id, json,
+    row(CASE WHEN coalesce(updated_at, created_at) IS NULL THEN {_LOWEST}
+      ELSE coalesce(try(from_iso8601_timestamp(coalesce(updated_at, created_at))), {_LOWEST}) END,
+      started, run_id) AS version
+  FROM {self.name}"""
+        latest = f"""SELECT connection, lang, parent_id, id,
+    max_by("date", version) AS "date", max_by(run_id, version) AS run_id, max_by(started, version) AS started,
+    max_by(json, version) AS json
+  FROM ({ranked}) AS ranked
+  GROUP BY connection, lang, parent_id, id"""
+        return f"""SELECT l.connection, l.lang, l."date", l.run_id, l.started,
+  {self._columns("l.json")},
+  l.json
+FROM ({latest}) AS l
+LEFT JOIN {self.name}{GONE} AS g ON g.connection = l.connection AND g.id = l.id
+WHERE g.id IS NULL"""
+
+    def _columns(self, record: str) -> str:
+        return ",\n  ".join(f"{value} AS {name}" for name, value in self._fields(record))
+
+    def _fields(self, record: str) -> Iterator[tuple[str, str]]:
+        yield "parent_id", self._parent(record)
+        yield "id", f"json_extract_scalar({record}, '$.id')"
+        for name, path in (("created_at", "$.createdAt"), ("updated_at", "$.updatedAt")):
+            yield name, f"nullif(nullif(json_extract_scalar({record}, '{path}'), 'false'), '')"
+        for name, path, kind in FIELDS.get(self.entity, ()):
+            text = f"json_extract_scalar({record}, '{path}')"
+            yield name, f"TRY_CAST({text} AS {kind})" if kind else text
+
+    def _parent(self, record: str) -> str:
+        """The parent that a run of `"*"` puts in front of the record; an empty text if there is none."""
+        parents = [f"json_extract_scalar({record}, '$.{name}')" for name in self.parents]
+        return f"coalesce({', '.join([*parents, chr(39) * 2])})" if parents else "''"
+
+
+def view_name(entity: str) -> str:
+    """Return an entity's name as SQL has it."""
+    return entity.replace("/", "_").replace(".", "_").lower()
+
+
+def views_of(endpoint: Endpoint) -> EntityViews:
+    """Return the relations of an entity."""
+    return EntityViews(endpoint.name, view_name(endpoint.name), tuple(endpoint.parents))
+
+
+def all_views() -> dict[str, EntityViews]:
+    """Return the relations of every entity, by each of their names."""
+    every = [views_of(endpoint) for endpoint in CATALOGUE.values()]
+    return {name: views for views in every for name in views.names}
