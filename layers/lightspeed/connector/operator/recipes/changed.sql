@@ -5,4 +5,4 @@ SELECT id, number, status, created_at, updated_at,
   ELSE 'changed' END AS what
 FROM orders_current
 WHERE try(from_iso8601_timestamp(coalesce(updated_at, created_at))) >= from_iso8601_timestamp(:since)
-ORDER BY updated_at, id
+ORDER BY try(from_iso8601_timestamp(updated_at)), id

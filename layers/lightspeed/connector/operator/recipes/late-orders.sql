@@ -4,4 +4,4 @@ SELECT id, number, created_at, status, price_incl
 FROM orders_current
 WHERE status IN ('processing_awaiting_shipment', 'processing_ready_for_pickup')
   AND try(from_iso8601_timestamp(created_at)) < from_iso8601_timestamp(:before)
-ORDER BY created_at, id
+ORDER BY try(from_iso8601_timestamp(created_at)), id
