@@ -11,7 +11,7 @@ BIN   := $(VENV)/bin
 PIP   := -m pip install -qq --no-input --disable-pip-version-check
 LAYER := layers/lightspeed/requirements.txt
 PAGE  := functions/subscribe/docs
-CODE  := functions layers tests tools
+CODE  := functions layers tests
 
 export PYTHONPATH := functions:layers/lightspeed
 export SAM_CLI_TELEMETRY := 0
@@ -58,7 +58,7 @@ lock: | $(TOOLS)/bin/python ## Write requirements*.txt: every pinned package wit
 	  --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" $${file%.txt}.in -o $$file; done
 
 openapi: $(VENV)/dev.stamp ## Write the OpenAPI document of the HTTP API
-	$(BIN)/python -m tools.openapi
+	$(BIN)/python -m tests.openapi
 
 schemas: $(VENV)/dev.stamp ## Write the JSON Schemas of the sample payloads
 	$(BIN)/python -m tools.schemas

@@ -15,7 +15,7 @@ from werkzeug.test import Client
 
 from connector.routes import ROUTES
 from tests.integration.http.conftest import TOKEN
-from tools.openapi import TARGET, document, text
+from tests.openapi import TARGET, document, text
 
 EXAMPLES = 4
 SOAK_EXAMPLES = 500

@@ -1,4 +1,4 @@
-"""Write the OpenAPI 3.1 document of the HTTP API: `python -m tools.openapi`, or `make openapi`.
+"""Write the OpenAPI 3.1 document of the HTTP API: `python -m tests.openapi`, or `make openapi`.
 
 Schemas of requests come from the event types, examples of requests from events/, examples of problems from the table of
 problems, and paths and scopes from the table of routes. A test compares the checked-in document with this program.
@@ -499,7 +499,7 @@ def problem_response(code: str) -> Json:
     headers: Json = {}
     for error in PROBLEMS[code]:
         status, sent, body = problem(error)
-        assert str(status) == code, (code, status)  # noqa: S101 - the table is checked while the document is made
+        assert str(status) == code, (code, status)
         examples[body["type"].rpartition(":")[2]] = {"value": body}
         headers |= {name: {"schema": _TEXT} for name in sent if name != "Content-Type"}
     content = {"application/problem+json": {"schema": reference("Problem"), "examples": examples}}

@@ -1,1 +1,0 @@
-"""Programs that make checked-in files."""
