@@ -61,7 +61,7 @@ openapi: $(VENV)/dev.stamp ## Write the OpenAPI document of the HTTP API
 	$(BIN)/python -m tests.openapi
 
 schemas: $(VENV)/dev.stamp ## Write the JSON Schemas of the sample payloads
-	$(BIN)/python -m tools.schemas
+	$(BIN)/python -m tests.schemas
 
 swagger-ui: ## Fetch the files of the page GET /docs (needs npm)
 	@folder=$$(mktemp -d) && cd $$folder && npm pack --silent $(SWAGGER) >/dev/null && tar xzf *.tgz && cd package && \

@@ -12,7 +12,7 @@ from lightspeed.catalogue.entities import CATALOGUE
 from lightspeed.catalogue.sample_schemas import PLACE, load_sample_schemas
 from lightspeed.numbers import dumps, loads
 from lightspeed.schema import MOST_FIELDS, Inference
-from tools.schemas import content, samples_of
+from tests.schemas import content, samples_of
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
