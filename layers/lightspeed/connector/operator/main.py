@@ -14,11 +14,11 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from connector.errors import ConnectorError, RequestError, UnknownConnection
-from connector.operator import query, webhooks
+from connector.operator import query, subscriptions, webhooks
 from connector.operator.stack import CommandError, Stack, default_stack_name
 from lightspeed import InvalidConnection, LightspeedError
 
-COMMANDS = (query, webhooks)
+COMMANDS = (query, subscriptions, webhooks)
 """Each has `add_parser(commands, common)`. It sets `run`, which takes the parsed words and the stack."""
 
 INTERRUPTED = 130
@@ -59,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _fail(status: int, error: Exception) -> int:
-    line = "".join(letter if letter.isprintable() else " " for letter in str(error))
-    sys.stderr.write(f"connector: {' '.join(line.split())}\n")
+    for text in getattr(error, "lines", (str(error),)):
+        line = "".join(letter if letter.isprintable() else " " for letter in text)
+        sys.stderr.write(f"connector: {' '.join(line.split())}\n")
     return status

@@ -71,6 +71,16 @@ class Stack:
         """The stack's outputs."""
         return {row["OutputKey"]: row["OutputValue"] for row in self._described.get("Outputs", ())}
 
+    def output(self, name: str) -> str:
+        """Return an output of the stack.
+
+        Raises:
+            OperationFailed: The stack has none of this name, so it is older than this command.
+        """
+        if name not in self.outputs:
+            raise OperationFailed(f"stack {self.name} has no output {name}: deploy this version of the template first")
+        return self.outputs[name]
+
     @functools.cached_property
     def settings(self) -> Settings:
         """The settings that the stack's functions have, as far as commands need them."""
@@ -78,6 +88,7 @@ class Stack:
         environ = {
             "BUCKET": self.outputs["Bucket"],
             "SECRET_PREFIX": given.get("SecretPrefix") or f"{self.name}/",
+            "QUOTA_RESERVE_PERCENT": given.get("QuotaReservePercent", ""),
             "WEBHOOK_WINDOW_SECONDS": given.get("WebhookWindowSeconds", ""),
             "WEBHOOK_BUSY_WINDOW_SECONDS": given.get("WebhookBusyWindowSeconds", ""),
             "WEBHOOK_BUSY_AFTER_RUNS": given.get("WebhookBusyAfterRuns", ""),

@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from connector.operator.registrations import ITEM_GROUPS, Plan, is_own, plan
+from connector.operator.registrations import ITEM_GROUPS, Change, Plan, is_own, plan
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.webhook_event import Webhook
 from connector.webhook_report import S3Objects, stored_reports
@@ -28,6 +28,10 @@ _EXAMPLES = """examples:
   python -m connector webhooks test  --connection default
   python -m connector webhooks report --connection default --date 2026-11-23
 """
+
+
+class TooManyWebhooks(OperationFailed):
+    """The shop would have more webhooks than it allows; nothing was changed."""
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -72,11 +76,21 @@ def address_of(stack: Stack, connection: str, origin: str = "") -> str:
     return f"{(origin or stack.outputs['ApiUrl']).rstrip('/')}/webhooks/{connection}?stack={stack.name}"
 
 
-def make_plan(shop: Client, entities: list[str], address: str, connection: str, stack: str) -> Plan:
+def make_plan(
+    shop: Client, entities: list[str], address: str, connection: str, stack: str, *, keep_others: bool = False
+) -> Plan:
     """Compare the shop's webhooks with the wanted ones, and count them against the shop's limit.
 
+    Args:
+        shop: The client of the connection's shop.
+        entities: What webhooks are wanted of.
+        address: Where they go.
+        connection: The connection's name.
+        stack: The stack's name.
+        keep_others: Whether the stack's webhooks of other entities stay as they are.
+
     Raises:
-        OperationFailed: The shop would have more webhooks than it allows; nothing was changed.
+        TooManyWebhooks: The shop would have more webhooks than it allows; nothing was changed.
         LightspeedError: As the client raises it.
     """
     existing = [json.loads(row) for page in shop.pages("webhooks", Parameters()) for row in page.records]
@@ -91,18 +105,29 @@ def make_plan(shop: Client, entities: list[str], address: str, connection: str, 
         }
         for entity in dict.fromkeys(entities)
     ]
-    own = [row["id"] for row in existing if is_own(str(row.get("address", "")), connection, stack)]
+    own = [
+        row["id"]
+        for row in existing
+        if is_own(str(row.get("address", "")), connection, stack)
+        and (row.get("itemGroup") in entities or not keep_others)
+    ]
     found = plan(existing, wanted, own)
     if any(change.action == "create" for change in found.changes):
         limits = json.loads(shop.record(shop.build("shop/limits", "get")))
         most = limits.get("maxWebhooks")
         if isinstance(most, int) and found.total > most:
             others = len(existing) - len(own)
-            raise OperationFailed(
+            raise TooManyWebhooks(
                 f"the shop allows {most} webhooks and would have {found.total}: {others} are not of this stack; "
                 f"name fewer entities, or remove some in the shop"
             )
     return found
+
+
+def make_change(shop: Client, change: Change) -> None:
+    """Make one change in the shop."""
+    path = {} if change.id is None else {"id": change.id}
+    shop.write(shop.build("webhooks", change.action, Parameters(path, payload=change.payload or None)))
 
 
 def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
@@ -122,10 +147,8 @@ def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
     shop = stack.shop(arguments.connection)
     found = _planned(arguments, stack, shop)
     for change in found.changes:
-        path = {} if change.id is None else {"id": change.id}
-        payload = change.payload or None
-        shop.write(shop.build("webhooks", change.action, Parameters(path, payload=payload)))
-        print(_line(change))
+        make_change(shop, change)
+        print(line_of(change))
     if not found.changes:
         print("nothing to change")
     return 0
@@ -196,11 +219,12 @@ def _planned(arguments: argparse.Namespace, stack: Stack, shop: Client) -> Plan:
 
 def _show(found: Plan) -> None:
     for change in found.changes:
-        print(_line(change))
+        print(line_of(change))
     print(f"{len(found.changes)} to change; the shop then has {found.total} webhooks")
 
 
-def _line(change: Any) -> str:
+def line_of(change: Change) -> str:
+    """Return a change as one line for people."""
     what = change.payload.get("itemGroup", "")
     number = "" if change.id is None else f" {change.id}"
     return " ".join(f"{change.action}{number} {what}: {change.why}".split()).replace(" :", ":")

@@ -1,0 +1,144 @@
+"""How often a subscription runs: from words such as `15 minutes` to EventBridge's expression, and to the next run.
+
+An interval of minutes or hours that divides its next larger unit becomes a cron expression with an offset, so that the
+runs of many shops do not meet in one minute. Days are calendar days of a time zone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+LONGEST_DAYS = 31
+_EVERY = re.compile(r"([1-9][0-9]{0,5}) (minute|hour|day|week)s?")
+_AT = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+_UNITS = {"minute": MINUTE, "hour": HOUR, "day": DAY, "week": 7 * DAY}
+_WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """When runs start.
+
+    Attributes:
+        seconds: The interval.
+        at: Minutes after midnight; for intervals of days.
+        timezone: IANA name of the zone whose days count.
+        offset: Spreads subscriptions over time: any whole number from 0.
+    """
+
+    seconds: int
+    at: int | None
+    timezone: str
+    offset: int
+
+    @property
+    def expression(self) -> str:
+        """The schedule expression of EventBridge Scheduler."""
+        minutes, hours, days = self.seconds // MINUTE, self.seconds // HOUR, self.seconds // DAY
+        if self.at is not None:
+            clock = f"{self.at % 60} {self.at // 60}"
+            if days == 1:
+                return f"cron({clock} * * ? *)"
+            if days == 7:
+                return f"cron({clock} ? * {_WEEKDAYS[self.offset % 7]} *)"
+            return f"cron({clock} 1/{days} * ? *)" if days < 28 else f"cron({clock} 1 * ? *)"
+        if minutes < 60 and 60 % minutes == 0:
+            return "rate(1 minute)" if minutes == 1 else f"cron({self.offset % minutes}/{minutes} * * * ? *)"
+        if self.seconds % HOUR == 0 and hours < 24 and 24 % hours == 0:
+            minute = self.offset % 60
+            return f"cron({minute} * * * ? *)" if hours == 1 else f"cron({minute} {self._hour(hours)}/{hours} * * ? *)"
+        return f"rate({minutes} minutes)"
+
+    def next_after(self, moment: datetime, last: datetime | None = None) -> datetime:
+        """Return when the next run starts, UTC.
+
+        Args:
+            moment: With its zone.
+            last: The start of the last run; only an interval that no cron expression holds counts from it.
+        """
+        zone = ZoneInfo(self.timezone)
+        if self.at is not None:
+            day = moment.astimezone(zone).date()
+            for more in range(LONGEST_DAYS + 2):
+                local = datetime.combine(day + timedelta(more), time(self.at // 60, self.at % 60), zone)
+                start = local.astimezone(UTC)
+                if start > moment and self._is_day(local) and exists(local):
+                    return start
+        step = self.seconds
+        minutes, hours = step // MINUTE, step // HOUR
+        if step < HOUR and 60 % minutes == 0:
+            phase = self.offset % minutes * MINUTE
+        elif step % HOUR == 0 and hours < 24 and 24 % hours == 0:
+            phase = self.offset % 60 * MINUTE + self._hour(hours) * HOUR
+        else:
+            return (last or moment) + timedelta(seconds=step)
+        passed = (moment.timestamp() - phase) // step
+        return datetime.fromtimestamp((passed + 1) * step + phase, UTC)
+
+    def skipped(self, start: datetime) -> datetime | None:
+        """Return the first run within a year that the clock change leaves out, as local time, or `None`."""
+        if self.at is None:
+            return None
+        first = start.astimezone(ZoneInfo(self.timezone)).date()
+        for more in range(366):
+            local = datetime.combine(
+                first + timedelta(more), time(self.at // 60, self.at % 60), ZoneInfo(self.timezone)
+            )
+            if not exists(local):
+                return local
+        return None
+
+    def _hour(self, hours: int) -> int:
+        return self.offset // 60 % hours
+
+    def _is_day(self, local: datetime) -> bool:
+        days = self.seconds // DAY
+        if days == 1:
+            return True
+        if days == 7:
+            return local.weekday() == self.offset % 7
+        return (local.day - 1) % days == 0 if days < 28 else local.day == 1
+
+
+def exists(local: datetime) -> bool:
+    """Return whether a local time exists: in spring the clock jumps over an hour."""
+    return local.astimezone(UTC).astimezone(local.tzinfo).replace(tzinfo=None) == local.replace(tzinfo=None)
+
+
+def seconds_of(text: str) -> int:
+    """Return the seconds of `15 minutes`, `1 hour`, `7 days` or `1 week`.
+
+    Raises:
+        ValueError: It is written otherwise, is no whole number of days from a day on, or is longer than 31 days.
+    """
+    found = _EVERY.fullmatch(text)
+    if found is None:
+        raise ValueError(f'it is written "15 minutes", "6 hours" or "7 days", not {text!r:.100}')
+    seconds = int(found[1]) * _UNITS[found[2]]
+    if seconds >= DAY and seconds % DAY:
+        raise ValueError(f"from a day on it counts whole days, not {text!r:.100}")
+    if seconds > LONGEST_DAYS * DAY:
+        raise ValueError(f"it is at most {LONGEST_DAYS} days, not {text!r:.100}")
+    return seconds
+
+
+def minutes_of(text: str) -> int:
+    """Return the minutes after midnight of `03:00`.
+
+    Raises:
+        ValueError: It is written otherwise.
+    """
+    found = _AT.fullmatch(text)
+    if found is None:
+        raise ValueError(f'it is written "03:00", not {text!r:.100}')
+    return int(found[1]) * 60 + int(found[2])
+
+
+def spread(*names: str) -> int:
+    """Return an offset that depends only on the names."""
+    return int(hashlib.sha256("\n".join(names).encode()).hexdigest()[:8], 16)

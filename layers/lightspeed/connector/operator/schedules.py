@@ -1,0 +1,280 @@
+"""The schedules of a stack: what they should be, what they are, and the calls that make them so.
+
+A schedule cannot be tagged, so its group says whose it is: the stack's own group, which every call names.
+`UpdateSchedule` replaces everything, so every call sends a whole schedule.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from botocore.exceptions import ClientError
+
+from connector.cadence import DAY, Cadence
+from connector.operator.subscriptions_file import Subscription
+from lightspeed import Clock
+
+SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
+"""EventBridge Scheduler puts the planned time of a run in its place, the same for every copy of the run."""
+
+NAME_CHARACTERS = 60
+"""The run id is the schedule's name and a time, and an execution's name has 80 characters at most."""
+
+SPREAD_MINUTES = 15
+"""A daily run starts within this time after `at`, so that many shops with one `at` do not meet in one minute."""
+
+PAUSED_BY_FILE = "Paused by enabled = false. "
+_DESCRIPTION = "Starts Sync for {title}. Written by python -m connector apply."
+_ATTEMPTS = 5
+_CALL_SECONDS = 0.1
+_AGAIN = ("ConflictException", "ThrottlingException", "TooManyRequestsException", "InternalServerException")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What every schedule of a stack shares."""
+
+    group: str
+    target: str
+    role: str
+    dead_letter: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleChange:
+    """One call that makes the schedules what they should be.
+
+    Attributes:
+        name: Of the schedule.
+        document: What it becomes; empty for one that is removed.
+        what: For people: the subscription, and whether it is its reconcile run.
+        why: For people.
+    """
+
+    action: Literal["create", "update", "remove"]
+    name: str
+    document: Mapping[str, Any]
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulePlan:
+    """What has to be done.
+
+    Attributes:
+        changes: In the order in which they are made.
+        unnamed: Schedules that the file does not name, by name, with what they are.
+        paused: What a person paused, for people.
+        total: How many schedules the stack has now.
+    """
+
+    changes: tuple[ScheduleChange, ...]
+    unnamed: Mapping[str, str]
+    paused: tuple[str, ...]
+    total: int
+
+
+def schedule_name(connection: str, subscription: str, purpose: str = "") -> str:
+    """Return the name of a schedule: readable, at most 60 characters, and unique by its hash."""
+    readable = "-".join(filter(None, (connection, subscription, purpose)))
+    digest = hashlib.sha256("\n".join((connection, subscription, purpose)).encode()).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '-', readable)[: NAME_CHARACTERS - 9]}-{digest}"
+
+
+def wanted_schedules(subscriptions: Iterable[Subscription], place: Place) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return what each subscription needs: by name of the schedule, what it is for people, and the schedule."""
+    found = {}
+    for one in subscriptions:
+        runs = [("", one.cadence, one.event, one.title)]
+        if one.reconcile is not None:
+            runs.append(("reconcile", one.reconcile, one.reconcile_event, f"{one.title} (reconcile)"))
+        for purpose, cadence, event, title in runs:
+            name = schedule_name(one.connection, one.name, purpose)
+            found[name] = title, _document(name, cadence, event, place, title=title, enabled=one.enabled)
+    return found
+
+
+def _document(
+    name: str, cadence: Cadence, event: Mapping[str, Any], place: Place, *, title: str, enabled: bool
+) -> dict[str, Any]:
+    """Return a schedule as CreateSchedule and UpdateSchedule take it."""
+    day = cadence.seconds >= DAY
+    window = {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": SPREAD_MINUTES} if day else {"Mode": "OFF"}
+    return {
+        "Name": name,
+        "GroupName": place.group,
+        "Description": ("" if enabled else PAUSED_BY_FILE) + _DESCRIPTION.format(title=title),
+        "ScheduleExpression": cadence.expression,
+        "ScheduleExpressionTimezone": cadence.timezone,
+        "FlexibleTimeWindow": window,
+        "State": "ENABLED" if enabled else "DISABLED",
+        "Target": {
+            "Arn": place.target,
+            "RoleArn": place.role,
+            "Input": json.dumps({**event, "run_id": name, "scheduled_time": SCHEDULED_TIME}),
+            "DeadLetterConfig": {"Arn": place.dead_letter},
+            "RetryPolicy": {
+                "MaximumEventAgeInSeconds": min(max(cadence.seconds // 2, 60), DAY),
+                "MaximumRetryAttempts": 2,
+            },
+        },
+    }
+
+
+class Schedules:
+    """The schedules of a stack's group."""
+
+    def __init__(self, client: Any, clock: Clock, place: Place, jitter: Callable[[], float] = random.random) -> None:
+        """Take the client of EventBridge Scheduler; nothing is called yet."""
+        self._client = client
+        self._clock = clock
+        self._place = place
+        self._jitter = jitter
+
+    def read(self) -> dict[str, dict[str, Any]]:
+        """Return every schedule of the group by its name."""
+        pages = self._client.get_paginator("list_schedules").paginate(GroupName=self._place.group)
+        names = [row["Name"] for page in pages for row in page["Schedules"]]
+        found = {}
+        for name in names:
+            try:
+                row = self._call("get_schedule", Name=name, GroupName=self._place.group)
+            except self._client.exceptions.ResourceNotFoundException:
+                continue  # removed meanwhile
+            found[name] = {key: row[key] for key in _KEYS if key in row}
+        return found
+
+    def plan(
+        self,
+        wanted: Mapping[str, tuple[str, dict[str, Any]]],
+        live: Mapping[str, dict[str, Any]],
+        *,
+        prune: bool = False,
+        resume: bool = False,
+    ) -> SchedulePlan:
+        """Return what makes the live schedules the wanted ones.
+
+        Args:
+            wanted: As `wanted_schedules` returns it.
+            live: As `read` returns it.
+            prune: Whether what is not wanted is removed.
+            resume: Whether what a person paused goes on.
+        """
+        changes, paused = [], []
+        for name, (title, document) in wanted.items():
+            now = live.get(name)
+            if now is None:
+                changes.append(ScheduleChange("create", name, document, title, _when(document)))
+                continue
+            if document["State"] == "ENABLED" and is_paused_by_hand(now):
+                paused.append(title)
+                if not resume:
+                    document = {**document, "State": "DISABLED"}  # noqa: PLW2901 - a person decided
+            differences = [key for key in _KEYS if now.get(key) != document[key]]
+            if differences:
+                changes.append(ScheduleChange("update", name, document, title, _why(now, document, differences)))
+        unnamed = {name: _title(row) for name, row in sorted(live.items()) if name not in wanted}
+        if prune:
+            changes += [
+                ScheduleChange("remove", name, {}, title, "the file does not name it; the bookmark stays")
+                for name, title in unnamed.items()
+            ]
+        return SchedulePlan(tuple(changes), unnamed, tuple(paused), len(live))
+
+    def make(self, change: ScheduleChange) -> None:
+        """Make one change. One that was made before changes nothing."""
+        if change.action == "remove":
+            try:
+                self._call("delete_schedule", Name=change.name, GroupName=self._place.group)
+            except self._client.exceptions.ResourceNotFoundException:
+                return
+            return
+        self._call(f"{change.action}_schedule", **change.document)
+
+    def _call(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """Call, at most ten times a second, and again when AWS is busy or the schedule changes just now."""
+        for attempt in range(_ATTEMPTS):
+            self._clock.sleep(_CALL_SECONDS)
+            try:
+                answer: dict[str, Any] = getattr(self._client, name)(**arguments)
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in _AGAIN or attempt == _ATTEMPTS - 1:
+                    raise
+                if name == "create_schedule" and self._exists(arguments["Name"]):
+                    name = "update_schedule"
+                self._clock.sleep(2**attempt * (0.5 + self._jitter() / 2))
+            else:
+                return answer
+        raise AssertionError("the last attempt returns or raises")
+
+    def _exists(self, name: str) -> bool:
+        try:
+            self._client.get_schedule(Name=name, GroupName=self._place.group)
+        except self._client.exceptions.ResourceNotFoundException:
+            return False
+        return True
+
+
+_KEYS = (
+    "ScheduleExpression",
+    "ScheduleExpressionTimezone",
+    "State",
+    "FlexibleTimeWindow",
+    "Target",
+    "Description",
+)
+
+
+def is_paused_by_hand(row: Mapping[str, Any]) -> bool:
+    """Return whether a schedule is paused, and not because its file says so."""
+    return row.get("State") == "DISABLED" and not str(row.get("Description", "")).startswith(PAUSED_BY_FILE)
+
+
+def connection_of(row: Mapping[str, Any]) -> str:
+    """Return the connection of a live schedule; empty if its input is not ours."""
+    try:
+        return str(json.loads(row["Target"]["Input"])["connection"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _title(row: Mapping[str, Any]) -> str:
+    found = re.search(r"Starts Sync for (.+?)\. Written", str(row.get("Description", "")))
+    return found[1] if found else "written by hand"
+
+
+def _when(document: Mapping[str, Any]) -> str:
+    paused = ", paused" if document["State"] == "DISABLED" else ""
+    return f"{document['ScheduleExpression']} {document['ScheduleExpressionTimezone']}{paused}"
+
+
+def _why(now: Mapping[str, Any], document: Mapping[str, Any], differences: list[str]) -> str:
+    told = []
+    for key in differences:
+        if key == "Target":
+            told.append(_target(now.get("Target") or {}, document["Target"]))
+        elif key == "State":
+            told.append("pause" if document["State"] == "DISABLED" else "resume")
+        elif key != "Description" or len(differences) == 1:
+            told.append(f"{key} {now.get(key)!s:.80} -> {document[key]!s:.80}")
+    return "; ".join(told)
+
+
+def _target(now: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    keys = [key for key in wanted if now.get(key) != wanted[key]]
+    if keys == ["Input"]:
+        try:
+            before, after = json.loads(now["Input"]), json.loads(wanted["Input"])
+        except (KeyError, ValueError):
+            return "the event"
+        names = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+        shown = (f"{key} {json.dumps(before.get(key)):.80} -> {json.dumps(after.get(key)):.80}" for key in names)
+        return ", ".join(shown)
+    return ", ".join(keys)

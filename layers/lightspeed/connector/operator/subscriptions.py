@@ -1,0 +1,374 @@
+"""`plan` and `apply`: make a stack read what `subscriptions.toml` says.
+
+There is no state file. Both commands compare the file with what is there: the schedules of the stack's group, the
+webhooks in each shop, and `config/subscriptions.json`. So an interrupted `apply` is simply run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from connector.errors import ConnectorError
+from connector.operator.apply_lock import apply_lock
+from connector.operator.quota_forecast import Forecast, forecast
+from connector.operator.registrations import Change
+from connector.operator.schedules import Place, SchedulePlan, Schedules, connection_of, wanted_schedules
+from connector.operator.stack import CommandError, OperationFailed, Stack
+from connector.operator.subscriptions_file import Subscription, read_file, references, schema_text
+from connector.operator.webhooks import TooManyWebhooks, address_of, line_of, make_change, make_plan
+from connector.transform.library import NotFoundInLibrary, S3Library, referred_name
+from lightspeed import LightspeedError
+
+CHANGES = 2
+"""Exit status of `plan --exit-code` if there is something to do."""
+
+LIST = "config/subscriptions.json"
+FEW = 4
+"""Fewer live objects than this may be removed without `--remove`, but never all of them."""
+
+_EXAMPLES = """examples:
+  python -m connector plan subscriptions.toml
+  python -m connector apply subscriptions.toml
+  python -m connector apply subscriptions.toml --prune
+  python -m connector plan --schema > subscriptions.schema.json    for editors
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ShopPlan:
+    """What has to be done in one shop.
+
+    Attributes:
+        connection: The connection's name.
+        changes: Of its webhooks, in order.
+        total: How many webhooks the shop has afterwards; `None` if nothing is wanted of it.
+        error: Why the shop could not be asked; empty if it could.
+    """
+
+    connection: str
+    changes: tuple[Change, ...] = ()
+    total: int | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StackPlan:
+    """Everything that has to be done.
+
+    Attributes:
+        schedules: Of the stack's group.
+        shops: One per connection.
+        listed: The new content of `config/subscriptions.json`, or `None` if it stays.
+        warnings: For people.
+        forecasts: The use of each shop's quota.
+    """
+
+    schedules: SchedulePlan
+    shops: tuple[ShopPlan, ...]
+    listed: bytes | None
+    warnings: tuple[str, ...] = ()
+    forecasts: tuple[Forecast, ...] = field(default=())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has to be done."""
+        return not self.schedules.changes and not any(one.changes for one in self.shops) and self.listed is None
+
+
+def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add `plan` and `apply` to the command line."""
+    for name, run, text in (
+        ("plan", _plan, "show what apply would change, and what quota and money it takes"),
+        ("apply", _apply, "make the stack read what subscriptions.toml says"),
+    ):
+        parser = commands.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=_EXAMPLES,
+            parents=[common],
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        parser.set_defaults(run=run)
+        parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="subscriptions.toml")
+        parser.add_argument("--prune", action="store_true", help="remove what the file does not name")
+        parser.add_argument("--remove", type=int, metavar="N", help="with --prune: exactly so many may be removed")
+        parser.add_argument("--resume", action="store_true", help="go on with what a person paused")
+        parser.add_argument("--address", default="", help="origin of a custom domain for webhooks")
+        parser.add_argument("--no-forecast", action="store_true", help="do not count in the shops for the quota")
+        if name == "plan":
+            parser.add_argument("--exit-code", action="store_true", help=f"exit {CHANGES} if there is something to do")
+            parser.add_argument("--schema", action="store_true", help="print the JSON Schema of the file, for editors")
+
+
+def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
+    if arguments.schema:
+        print(schema_text(), end="")
+        return 0
+    found = make_stack_plan(arguments, stack, with_forecast=not arguments.no_forecast)
+    _show(found)
+    return CHANGES if arguments.exit_code and not found.is_empty else 0
+
+
+def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
+    subscriptions = _subscriptions(arguments)  # a wrong file is refused before anything is locked
+    with apply_lock(stack), _interrupted_between_calls() as interrupted:
+        found = make_stack_plan(arguments, stack, subscriptions=subscriptions)
+        for step in _steps(found, stack):
+            print(step)
+            if interrupted:
+                print("interrupted; run the command again to make the rest")
+                return 130
+    for warning in found.warnings:
+        print(f"warning: {warning}")
+    failed = [one for one in found.shops if one.error]
+    for one in failed:
+        print(f"{one.connection}: its webhooks were left as they are: {one.error}")
+    if found.is_empty:
+        print("nothing to change")
+    return 1 if failed else 0
+
+
+def _steps(found: StackPlan, stack: Stack) -> Iterator[str]:
+    """Make the changes one by one; each is told after it was made.
+
+    The list comes first, so that a webhook finds its subscription, and removals last.
+    """
+    if found.listed is not None:
+        stack.client("s3").put_object(Bucket=stack.settings.bucket, Key=LIST, Body=found.listed)
+        yield f"wrote {LIST}"
+    schedules = _schedules(stack)
+    for change in found.schedules.changes:
+        schedules.make(change)
+        yield f"{change.action} schedule {change.what}: {change.why}"
+    for one in found.shops:
+        shop = stack.shop(one.connection) if one.changes else None
+        for change_ in one.changes:
+            assert shop is not None  # noqa: S101 - for the type checker
+            make_change(shop, change_)
+            yield f"{one.connection}: {line_of(change_)}"
+
+
+def make_stack_plan(
+    arguments: argparse.Namespace,
+    stack: Stack,
+    *,
+    subscriptions: Sequence[Subscription] | None = None,
+    with_forecast: bool = False,
+) -> StackPlan:
+    """Compare a file with what is there.
+
+    Raises:
+        CommandError: The file is wrong, or it would remove too much; nothing was changed.
+        TooManyWebhooks: A shop would have more webhooks than it allows; nothing was changed.
+    """
+    wanted = _subscriptions(arguments) if subscriptions is None else subscriptions
+    _check_library(wanted, stack)
+    schedules = _schedules(stack)
+    live = schedules.read()
+    planned = schedules.plan(
+        wanted_schedules(wanted, _place(stack)), live, prune=arguments.prune, resume=arguments.resume
+    )
+    listed_now = _listed(stack)
+    connections = sorted(
+        {one.connection for one in wanted}
+        | {connection_of(row) for row in live.values()} - {""}
+        | {str(row["connection"]) for row in listed_now or ()}
+    )
+    shops = tuple(_shop_plan(one, wanted, arguments, stack) for one in connections)
+    _check_removals(arguments, planned, shops, wanted, stack)
+    now = datetime.fromtimestamp(stack.clock.time(), UTC)
+    return StackPlan(
+        planned,
+        shops,
+        _new_list(wanted, listed_now, prune=arguments.prune),
+        tuple(_warnings(wanted, planned, now)),
+        tuple(forecast(wanted, stack)) if with_forecast else (),
+    )
+
+
+def _subscriptions(arguments: argparse.Namespace) -> list[Subscription]:
+    if arguments.file is None:
+        raise CommandError("which file? name it, such as subscriptions.toml")
+    if arguments.remove is not None and not arguments.prune:
+        raise CommandError("--remove goes with --prune")
+    found = read_file(arguments.file)
+    if not found:
+        raise CommandError(f"{arguments.file.name} names no subscription; nothing was changed")
+    return found
+
+
+def _check_library(wanted: Sequence[Subscription], stack: Stack) -> None:
+    """Refuse a file that names a saved transformer that is not there."""
+    library = S3Library(stack.client("s3"), stack.settings.bucket)
+    for one in wanted:
+        for key in ("input_transformer", "entity_transformer"):
+            for reference in references(one.event.get(key)):
+                try:
+                    library.transformer(referred_name(reference))
+                except NotFoundInLibrary as error:
+                    raise CommandError(f"line {one.line}: {one.title}.{key}: {error}") from error
+
+
+def _place(stack: Stack) -> Place:
+    return Place(
+        stack.output("ScheduleGroupName"),
+        stack.output("SyncStateMachineArn"),
+        stack.output("ScheduleRoleArn"),
+        stack.output("RunFailureQueueArn"),
+    )
+
+
+def _schedules(stack: Stack) -> Schedules:
+    return Schedules(stack.client("scheduler"), stack.clock, _place(stack))
+
+
+def _listed(stack: Stack) -> list[dict[str, Any]] | None:
+    try:
+        body = stack.client("s3").get_object(Bucket=stack.settings.bucket, Key=LIST)["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+            return None
+        raise
+    try:
+        rows: list[dict[str, Any]] = json.loads(body)
+    except ValueError as error:
+        raise OperationFailed(f"{LIST} in the bucket is no JSON; remove it, then apply again") from error
+    return rows
+
+
+def _new_list(wanted: Sequence[Subscription], now: list[dict[str, Any]] | None, *, prune: bool) -> bytes | None:
+    """Return the list for the webhook trigger and the status, or `None` if it is there already."""
+    rows = {(one.connection, one.name): _entry(one) for one in wanted}
+    if not prune:
+        rows = {(row["connection"], row["subscription"]): row for row in now or ()} | rows
+    new = [rows[key] for key in sorted(rows)]
+    return None if new == now else json.dumps(new, indent=1).encode()
+
+
+def _entry(one: Subscription) -> dict[str, Any]:
+    cadences = {"every": one.cadence, "reconcile": one.reconcile}
+    return {
+        "connection": one.connection,
+        "subscription": one.name,
+        "entity": one.entity,
+        "webhooks": one.webhooks and one.enabled,
+        "event": dict(one.event),
+        "enabled": one.enabled,
+        **{
+            key: {"seconds": each.seconds, "at": each.at, "timezone": each.timezone, "offset": each.offset}
+            for key, each in cadences.items()
+            if each is not None
+        },
+    }
+
+
+def _shop_plan(
+    connection: str, wanted: Sequence[Subscription], arguments: argparse.Namespace, stack: Stack
+) -> ShopPlan:
+    """Compare the webhooks of one shop. A shop that cannot be asked does not stop the others."""
+    entities = sorted({one.entity for one in wanted if one.connection == connection and one.webhooks})
+    if not entities and not arguments.prune:
+        return ShopPlan(connection)
+    address = address_of(stack, connection, arguments.address)
+    try:
+        shop = stack.shop(connection)
+        found = make_plan(shop, entities, address, connection, stack.name, keep_others=not arguments.prune)
+    except TooManyWebhooks as error:
+        raise TooManyWebhooks(f"{connection}: {error}") from error
+    except (LightspeedError, ConnectorError) as error:
+        return ShopPlan(connection, error=str(error) if entities else "")
+    return ShopPlan(connection, found.changes, found.total)
+
+
+def _check_removals(
+    arguments: argparse.Namespace,
+    planned: SchedulePlan,
+    shops: Sequence[ShopPlan],
+    wanted: Sequence[Subscription],
+    stack: Stack,
+) -> None:
+    """Refuse to remove everything, and more than half unless the exact number is given."""
+    if not arguments.prune:
+        return
+    named = {one.connection for one in wanted}
+    removed = sum(change.action == "remove" for change in planned.changes)
+    removed += sum(change.action == "delete" for one in shops for change in one.changes)
+    kept = planned.total - sum(change.action == "remove" for change in planned.changes)
+    if removed and not kept:
+        raise CommandError(
+            f"this would remove everything that stack {stack.name} reads ({removed} schedules and webhooks); refused"
+        )
+    live = planned.total + sum(one.total or 0 for one in shops if one.connection in named)
+    if live >= FEW and removed * 2 > planned.total and removed != arguments.remove:
+        raise CommandError(
+            f"this would remove {removed} schedules and webhooks; if it is meant, add --remove {removed}"
+        )
+    if arguments.remove is not None and removed != arguments.remove:
+        raise CommandError(f"--remove {arguments.remove} was given, but this would remove {removed}")
+
+
+def _warnings(wanted: Sequence[Subscription], planned: SchedulePlan, now: datetime) -> Iterator[str]:
+    for one in wanted:
+        for cadence in filter(None, (one.cadence, one.reconcile)):
+            gap = cadence.skipped(now)
+            if gap is not None:
+                yield (
+                    f"{one.title}: {gap:%H:%M} does not exist on {gap:%Y-%m-%d} in {cadence.timezone}, because the "
+                    f"clock changes; that run is left out. Another hour avoids it"
+                )
+    for title in planned.paused:
+        yield f"{title} is paused by hand and stays paused; --resume starts it"
+    if not any(change.action == "remove" for change in planned.changes):
+        for title in planned.unnamed.values():
+            yield f"{title} is not in the file and goes on; --prune removes it"
+
+
+def _show(found: StackPlan) -> None:
+    signs = {"create": "+", "update": "~", "remove": "-", "delete": "-"}
+    for change in found.schedules.changes:
+        print(f"{signs[change.action]} schedule {change.what}: {change.why}")
+    for one in found.shops:
+        for hook in one.changes:
+            print(f"{signs[hook.action]} {one.connection}: webhook {line_of(hook)}")
+        if one.error:
+            print(f"! {one.connection}: its webhooks cannot be compared: {one.error}")
+    if found.listed is not None:
+        print(f"~ {LIST}")
+    for each in found.forecasts:
+        for line in each.lines():
+            print(line)
+    for warning in found.warnings:
+        print(f"warning: {warning}")
+    print("nothing to change" if found.is_empty else "python -m connector apply makes these changes")
+
+
+@contextmanager
+def _interrupted_between_calls() -> Iterator[list[int]]:
+    """Let the first Ctrl-C finish the call under way; the second one ends the command at once."""
+    seen: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        if seen:
+            signal.default_int_handler(number, frame)
+        seen.append(number)
+
+    try:
+        before = signal.signal(signal.SIGINT, note)
+    except ValueError:  # not the main thread: signals are someone else's
+        yield seen
+        return
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)
