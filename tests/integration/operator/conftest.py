@@ -97,7 +97,8 @@ class Operated:
         """Every schedule of the stack's group by name, as EventBridge Scheduler has it."""
         scheduler = boto3.client("scheduler")
         rows = scheduler.list_schedules(GroupName=GROUP)["Schedules"]
-        return {row["Name"]: scheduler.get_schedule(GroupName=GROUP, Name=row["Name"]) for row in rows}
+        found = {row["Name"]: scheduler.get_schedule(GroupName=GROUP, Name=row["Name"]) for row in rows}
+        return {name: {key: row[key] for key in row if key != "ResponseMetadata"} for name, row in found.items()}
 
     def hooks(self) -> list[tuple[str, str]]:
         """The webhooks of the stack in the shop: connection and item group."""
