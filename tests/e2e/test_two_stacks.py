@@ -18,6 +18,7 @@ def staging(bundle: tuple[Stack, object]) -> Iterator[Mapping[str, str]]:
     stack = bundle[0]
     parameters = {
         "KmsKeyArn": stack.client("kms").create_key()["KeyMetadata"]["Arn"],
+        "CatalogDatabase": "staging",
         "ResultsBus": stack.client("events").create_event_bus(Name="results")["EventBusArn"],
         "RecordRetentionDays": "365",
         "PublishedFileRetentionDays": "30",

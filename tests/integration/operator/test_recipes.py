@@ -1,5 +1,7 @@
 """Each recipe gives what the simulated shop has, and what the documentation shows."""
 
+import csv
+import io
 import json
 import re
 from collections import defaultdict
@@ -14,7 +16,9 @@ import pytest
 from connector.operator import recipes
 from connector.operator.main import main
 from connector.operator.stack import Stack
+from connector.operator.views import all_views
 from tests.integration.operator.shop_lake import DELETED, stored_shop
+from tests.unit.operator.athena import Athena
 
 Rows = list[dict[str, Any]]
 Ask = Callable[..., str]
@@ -115,6 +119,16 @@ def test_what_was_deleted_this_week(rows: Callable[..., Rows]) -> None:
     assert len(found) == DELETED
     assert all(row["title"] for row in found)
     assert rows("deleted", "--param", "since=2026-11-25") == []
+
+
+def test_each_recipe_has_the_same_rows_in_athenas_sql(world: SimpleNamespace, ask: Ask) -> None:
+    views = [all_views()[name] for name in ("orders", "orders_products", "products", "variants", "customers")]
+    athena = Athena(world.folder, views)
+    for name in recipes.names():
+        rows = list(csv.reader(io.StringIO(ask(name, "--format", "csv"))))[1:]
+        found = athena.ask(recipes.load(name).sql({}, world.clock.time()))
+        assert rows, name
+        assert rows == [["" if cell is None else str(cell) for cell in row] for row in found], name
 
 
 @pytest.mark.parametrize("name", recipes.names())

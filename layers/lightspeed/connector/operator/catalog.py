@@ -1,0 +1,282 @@
+"""`catalog apply`: make the tables and views of Athena.
+
+The stack makes the database and the workgroup. The tables are made here, and not by the template, because each new
+connection and language has to be named in their partition projection. An update takes what is there and adds to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from connector.operator.lake import BucketListing
+from connector.operator.stack import CommandError, OperationFailed, Stack
+from connector.operator.views import DELETED, PARTS, RAW, EntityViews, all_views
+from connector.storage_keys import entity_folder
+
+MANIFESTS = "_manifests"
+MOST_PARTITIONS = 20_000
+"""How many partitions of a table Athena may plan with before a query becomes slow."""
+
+_KINDS = {RAW: "raw", DELETED: "deleted", MANIFESTS: "manifests"}
+_FIRST_DATE = "2024-01-01"
+_AT_ONCE = 10
+_WAIT_SECONDS = 1
+_MOST_WAITS = 120
+_SERDE = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
+_INPUT = "org.apache.hadoop.mapred.TextInputFormat"
+_OUTPUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
+_WRITABLE = ("Description", "Owner", "Retention", "ViewOriginalText", "ViewExpandedText", "TargetTable")
+_EXAMPLES = """examples:
+  python -m connector catalog apply
+  python -m connector catalog apply --save-sql catalog.sql     makes nothing; run the file in Athena yourself
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with one column of text, `json`.
+
+    Attributes:
+        name: The table's name.
+        location: The URL of its folder.
+        template: The URL of a partition's folder, with `${connection}`, `${lang}` and `${date}`.
+        connections: The connections of the projection.
+        languages: The languages of the projection.
+    """
+
+    name: str
+    location: str
+    template: str
+    connections: Sequence[str]
+    languages: Sequence[str]
+
+    def parameters(self, present: Mapping[str, str]) -> dict[str, str]:
+        """Return the table's parameters: those that are there, and those of the projection.
+
+        Args:
+            present: The parameters of the table that exists. Its connections and languages stay in the projection.
+        """
+        return {
+            **present,
+            "EXTERNAL": "TRUE",
+            "projection.enabled": "true",
+            "projection.connection.type": "enum",
+            "projection.connection.values": _joined(present.get("projection.connection.values"), self.connections),
+            "projection.lang.type": "enum",
+            "projection.lang.values": _joined(present.get("projection.lang.values"), self.languages),
+            "projection.date.type": "date",
+            "projection.date.format": "yyyy-MM-dd",
+            "projection.date.range": f"{_FIRST_DATE},NOW",
+            "storage.location.template": self.template,
+        }
+
+    def definition(self, present: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the table as Glue's `TableInput`.
+
+        Args:
+            present: The table as Glue has it; empty for a new one.
+        """
+        return {
+            **{key: present[key] for key in _WRITABLE if key in present},
+            "Name": self.name,
+            "TableType": "EXTERNAL_TABLE",
+            "Parameters": self.parameters(present.get("Parameters", {})),
+            "PartitionKeys": [{"Name": name, "Type": "string"} for name in ("connection", "lang", "date")],
+            "StorageDescriptor": {
+                "Columns": [{"Name": "json", "Type": "string"}],
+                "Location": self.location,
+                "InputFormat": _INPUT,
+                "OutputFormat": _OUTPUT,
+                "SerdeInfo": {
+                    "SerializationLibrary": _SERDE,
+                    "Parameters": {"field.delim": "\u0001", "serialization.format": "\u0001"},
+                },
+            },
+        }
+
+    def statement(self) -> str:
+        """Return the same as a statement of Athena."""
+        properties = ",\n  ".join(f"'{name}' = '{value}'" for name, value in self.parameters({}).items())
+        return (
+            f"CREATE EXTERNAL TABLE IF NOT EXISTS `{self.name}` (`json` string)\n"
+            "PARTITIONED BY (`connection` string, `lang` string, `date` string)\n"
+            f"ROW FORMAT DELIMITED FIELDS TERMINATED BY '\\001'\nLOCATION '{self.location}'\n"
+            f"TBLPROPERTIES (\n  {properties})"
+        )
+
+
+def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the command to those of the command line."""
+    group = commands.add_parser(
+        "catalog",
+        help="make the tables and views of Athena",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = group.add_subparsers(required=True, metavar="VERB")
+    text = "make or update the tables and views of every entity that has stored records"
+    parser = verbs.add_parser(
+        "apply",
+        help=text,
+        description=text,
+        parents=[common],
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--save-sql", type=Path, metavar="FILE", help="only write the SQL")
+    parser.set_defaults(run=_apply)
+
+
+def tables_of(views: EntityViews, bucket: str, connections: Sequence[str], languages: Sequence[str]) -> list[Table]:
+    """Return the tables of an entity."""
+    folder = entity_folder("${connection}", views.entity)
+    return [
+        Table(
+            views.name + end,
+            f"s3://{bucket}/{kind}/",
+            f"s3://{bucket}/{kind}/{folder}lang=${{lang}}/date=${{date}}/",
+            connections,
+            languages,
+        )
+        for end, kind in _KINDS.items()
+    ]
+
+
+def parts_query(views: EntityViews, bucket: str) -> str:
+    """Return the query of the parts that the manifests of an entity name."""
+    table = views.name + MANIFESTS
+    replaced = f"""SELECT 's3://{bucket}/' || r.key AS path
+  FROM {table} AS m
+  CROSS JOIN UNNEST(CAST(json_extract(m.json, '$.replaces') AS ARRAY(VARCHAR))) AS r(key)"""
+    both = "\nUNION ALL\n".join(
+        f"""SELECT 's3://{bucket}/' || json_extract_scalar(t.part, '$.key') AS path,
+  coalesce(json_extract_scalar(t.part, '$.run_id'), json_extract_scalar(m.json, '$.run_id')) AS run_id,
+  coalesce(json_extract_scalar(t.part, '$.started'), json_extract_scalar(m.json, '$.started')) AS started
+FROM {table} AS m
+CROSS JOIN UNNEST(CAST(json_extract(m.json, '$.{member}') AS ARRAY(JSON))) AS t(part)
+LEFT JOIN replaced AS o ON o.path = m."$path"
+WHERE o.path IS NULL"""
+        for member in ("parts", "deleted")
+    )
+    return f"WITH replaced AS (\n  {replaced}\n)\n{both}"
+
+
+def view_statements(views: EntityViews, bucket: str) -> dict[str, str]:
+    """Return the statements that make the views of an entity, by name; each is based on those before it."""
+    queries = {views.name + PARTS: parts_query(views, bucket), **views.queries()}
+    return {name: f'CREATE OR REPLACE VIEW "{name}" AS\n{query}' for name, query in queries.items()}
+
+
+def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
+    bucket, database = stack.outputs["Bucket"], stack.outputs.get("CatalogDatabase", "")
+    if not database:
+        raise CommandError("the stack has no catalogue; deploy it with the parameter CatalogDatabase=<name>")
+    found = list(_found(BucketListing(stack.client("s3"), bucket)))
+    if not found:
+        raise OperationFailed("no run of any entity has finished yet, so there is nothing to make tables of")
+    tables = [table for views, names, languages in found for table in tables_of(views, bucket, names, languages)]
+    statements = [view_statements(views, bucket) for views, _, _ in found]
+    _warn(tables, stack.clock.time())
+    if arguments.save_sql is not None:
+        texts = [table.statement() for table in tables] + [text for views in statements for text in views.values()]
+        head = f"-- For Athena. Run the statements one after the other in the database {database}.\n"
+        arguments.save_sql.write_text(head + ";\n\n".join(texts) + ";\n", encoding="utf-8")
+        return 0
+    glue = stack.client("glue")
+    done = [_make_table(glue, database, table) for table in tables]
+    athena = _Athena(stack, database)
+    for level in zip(*(views.items() for views in statements), strict=True):
+        athena.run_all(level)
+    sys.stdout.write(
+        f"{len(found)} entities: {done.count('created')} tables created, {done.count('updated')} updated, "
+        f"{done.count('')} unchanged; {sum(map(len, statements))} views made\n"
+    )
+    return 0
+
+
+def _found(listing: BucketListing) -> Iterator[tuple[EntityViews, list[str], list[str]]]:
+    """Yield the entities of the catalogue that have manifests, with their connections and languages."""
+    known = {views.entity.replace("/", "."): views for views in all_views().values()}
+    connections: dict[str, list[str]] = {}
+    for connection in listing.connections():
+        for folder in listing.entities([connection]):
+            connections.setdefault(folder, []).append(connection)
+    for folder, names in sorted(connections.items()):
+        if folder in known:
+            languages = sorted({language for name in names for language in listing.languages(name, folder)})
+            yield known[folder], names, languages
+
+
+def _warn(tables: Iterable[Table], now: float) -> None:
+    days = int(now - datetime.fromisoformat(_FIRST_DATE).replace(tzinfo=UTC).timestamp()) // 86_400
+    for table in tables:
+        partitions = len(table.connections) * len(table.languages) * days
+        if table.name.endswith(RAW) and partitions > MOST_PARTITIONS:
+            sys.stderr.write(
+                f"connector: {table.name} has about {partitions} partitions; name connection, lang or "
+                f'"date" in WHERE, or queries are slow\n'
+            )
+
+
+def _make_table(glue: Any, database: str, table: Table) -> str:
+    """Create a table, or add what it lacks; return `created`, `updated` or an empty text."""
+    try:
+        present = glue.get_table(DatabaseName=database, Name=table.name)["Table"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "EntityNotFoundException":
+            raise
+        glue.create_table(DatabaseName=database, TableInput=table.definition({}))
+        return "created"
+    wanted = table.definition(present)
+    if all(present.get(key) == value for key, value in wanted.items()):
+        return ""
+    glue.update_table(DatabaseName=database, TableInput=wanted, SkipArchive=True)
+    return "updated"
+
+
+class _Athena:
+    """Runs statements in the stack's workgroup, some at once."""
+
+    def __init__(self, stack: Stack, database: str) -> None:
+        self._athena = stack.client("athena")
+        self._clock = stack.clock
+        self._context = {
+            "QueryExecutionContext": {"Database": database},
+            "WorkGroup": stack.outputs["CatalogWorkGroup"],
+        }
+
+    def run_all(self, statements: Sequence[tuple[str, str]]) -> None:
+        """Run statements that do not depend on each other, and wait for their end.
+
+        Raises:
+            OperationFailed: One of them failed.
+        """
+        for start in range(0, len(statements), _AT_ONCE):
+            started = [
+                (name, self._athena.start_query_execution(QueryString=text, **self._context)["QueryExecutionId"])
+                for name, text in statements[start : start + _AT_ONCE]
+            ]
+            for name, execution in started:
+                self._wait(name, execution)
+
+    def _wait(self, name: str, execution: str) -> None:
+        for _ in range(_MOST_WAITS):
+            status = self._athena.get_query_execution(QueryExecutionId=execution)["QueryExecution"]["Status"]
+            if status["State"] == "SUCCEEDED":
+                return
+            if status["State"] in ("FAILED", "CANCELLED"):
+                raise OperationFailed(f"Athena did not make {name}: {status.get('StateChangeReason', '')!s:.300}")
+            self._clock.sleep(_WAIT_SECONDS)
+        raise OperationFailed(f"Athena did not make {name} within {_MOST_WAITS * _WAIT_SECONDS} seconds")
+
+
+def _joined(present: str | None, names: Sequence[str]) -> str:
+    return ",".join(dict.fromkeys([*(present or "").split(","), *names])).strip(",")

@@ -1,0 +1,208 @@
+"""`catalog apply`: what Glue and Athena are asked for. Their answers are fakes; what they take is AWS's own model."""
+
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.validate import validate_parameters
+from moto import mock_aws
+
+from connector.clients import AwsClients
+from connector.operator.main import main
+from connector.operator.stack import Stack
+from tests.shop import Clock
+from tests.unit.operator.lake import store_run
+
+Command = Callable[..., int]
+
+
+class Glue:
+    """Keeps tables as Glue does: an update replaces all of a table."""
+
+    def __init__(self) -> None:
+        self.model = boto3.client("glue").meta.service_model
+        self.tables: dict[str, dict[str, Any]] = {}
+
+    def get_table(self, **asked: Any) -> dict[str, Any]:
+        validate_parameters(asked, self.model.operation_model("GetTable").input_shape)
+        if asked["Name"] not in self.tables:
+            raise ClientError({"Error": {"Code": "EntityNotFoundException", "Message": "none"}}, "GetTable")
+        return {"Table": {**self.tables[asked["Name"]], "DatabaseName": "shop_data", "VersionId": "3"}}
+
+    def create_table(self, **asked: Any) -> None:
+        validate_parameters(asked, self.model.operation_model("CreateTable").input_shape)
+        self.tables[asked["TableInput"]["Name"]] = asked["TableInput"]
+
+    def update_table(self, **asked: Any) -> None:
+        validate_parameters(asked, self.model.operation_model("UpdateTable").input_shape)
+        self.tables[asked["TableInput"]["Name"]] = asked["TableInput"]
+
+
+class Athena:
+    """Runs statements: each is running when it is first asked for, and done after that."""
+
+    def __init__(self) -> None:
+        self.model = boto3.client("athena").meta.service_model
+        self.statements: list[str] = []
+        self.asked: set[str] = set()
+        self.refused = ""
+
+    def start_query_execution(self, **asked: Any) -> dict[str, str]:
+        validate_parameters(asked, self.model.operation_model("StartQueryExecution").input_shape)
+        assert (asked["WorkGroup"], asked["QueryExecutionContext"]) == ("mine-queries", {"Database": "shop_data"})
+        self.statements.append(asked["QueryString"])
+        return {"QueryExecutionId": str(len(self.statements) - 1)}
+
+    def get_query_execution(self, **asked: Any) -> dict[str, Any]:
+        identity = asked["QueryExecutionId"]
+        done = identity in self.asked
+        self.asked.add(identity)
+        failed = self.refused and self.refused in self.statements[int(identity)]
+        state = ("FAILED" if failed else "SUCCEEDED") if done else "RUNNING"
+        return {"QueryExecution": {"Status": {"State": state, "StateChangeReason": "line 1:8: mismatched input"}}}
+
+
+class CloudFormation:
+    """Describes the one stack `mine`."""
+
+    def __init__(self) -> None:
+        self.outputs = {"Bucket": "bucket", "CatalogDatabase": "shop_data", "CatalogWorkGroup": "mine-queries"}
+
+    def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803 - AWS's name
+        assert StackName == "mine"
+        return {"Stacks": [{"Outputs": [{"OutputKey": k, "OutputValue": v} for k, v in self.outputs.items()]}]}
+
+
+class Aws(AwsClients):
+    """S3 on moto, the rest as above."""
+
+    def __init__(self) -> None:
+        self.fakes: dict[str, Any] = {"glue": Glue(), "athena": Athena(), "cloudformation": CloudFormation()}
+
+    @functools.cache  # noqa: B019 - as the class itself does
+    def client(self, service: str) -> Any:
+        return self.fakes.get(service) or boto3.client(service)
+
+
+@pytest.fixture
+def aws() -> Iterator[Aws]:
+    with mock_aws():
+        made = Aws()
+        location = {"LocationConstraint": "eu-west-1"}
+        made.client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration=location)
+        yield made
+
+
+@pytest.fixture
+def command(aws: Aws) -> Command:
+    clock = Clock(frozen_at=1_795_413_600)
+
+    class Time:
+        def time(self) -> float:
+            return clock.now()
+
+        def monotonic(self) -> float:
+            return clock.now()
+
+        def sleep(self, seconds: float) -> None:
+            clock.advance(seconds)
+
+    return lambda *words: main(
+        ["catalog", "apply", "--stack", "mine", *words], open_stack=lambda name: Stack(name, aws, Time())
+    )
+
+
+def put(aws: Aws) -> Callable[[str, bytes], None]:
+    return lambda key, body: aws.client("s3").put_object(Bucket="bucket", Key=key, Body=body)
+
+
+def test_tables_have_one_column_of_text_and_projected_partitions(
+    aws: Aws, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store_run(put(aws), "a", "2026-11-01T00:00:00Z", [{"id": 1}])
+    store_run(put(aws), "b", "2026-11-01T00:00:00Z", [{"id": 1}], connection="outlet", language="en")
+    store_run(put(aws), "c", "2026-11-01T00:00:00Z", [{"id": 1}], entity="products/images")
+
+    assert command() == 0
+    assert capsys.readouterr().out == "2 entities: 6 tables created, 0 updated, 0 unchanged; 10 views made\n"
+    table = aws.fakes["glue"].tables["orders_raw"]
+    assert table["StorageDescriptor"]["Columns"] == [{"Name": "json", "Type": "string"}]
+    assert table["Parameters"]["projection.connection.values"] == "default,outlet"
+    assert table["Parameters"]["projection.lang.values"] == "en,nl"
+    assert table["Parameters"]["storage.location.template"] == (
+        "s3://bucket/raw/connection=${connection}/entity=orders/lang=${lang}/date=${date}/"
+    )
+    assert "projection.enabled" not in table["StorageDescriptor"].get("Parameters", {})
+    images = aws.fakes["glue"].tables["products_images_manifests"]["Parameters"]["storage.location.template"]
+    assert images.startswith("s3://bucket/manifests/connection=${connection}/entity=products.images/")
+
+
+def test_views_are_made_after_those_that_they_are_based_on(aws: Aws, command: Command) -> None:
+    store_run(put(aws), "a", "2026-11-01T00:00:00Z", [{"id": 1}])
+
+    assert command() == 0
+    made = [text.split('"')[1] for text in aws.fakes["athena"].statements]
+    assert made == ["orders_parts", "orders_tombstones", "orders", "orders_gone", "orders_current"]
+
+
+def test_a_second_apply_changes_no_table_and_a_new_connection_is_added(
+    aws: Aws, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store_run(put(aws), "a", "2026-11-01T00:00:00Z", [{"id": 1}])
+    command()
+    glue = aws.fakes["glue"]
+    glue.tables["orders_raw"]["Parameters"]["owner"] = "finance"
+    glue.tables["orders_raw"]["Parameters"]["projection.lang.values"] = "nl,fr"
+    capsys.readouterr()
+
+    assert command() == 0
+    assert capsys.readouterr().out == "1 entities: 0 tables created, 0 updated, 3 unchanged; 5 views made\n"
+    store_run(put(aws), "b", "2026-11-01T00:00:00Z", [{"id": 1}], connection="outlet")
+    assert command() == 0
+    parameters = glue.tables["orders_raw"]["Parameters"]
+    assert parameters["owner"] == "finance"
+    assert parameters["projection.lang.values"] == "nl,fr"
+    assert parameters["projection.connection.values"] == "default,outlet"
+
+
+def test_what_athena_refuses_is_an_error_with_its_reason(
+    aws: Aws, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store_run(put(aws), "a", "2026-11-01T00:00:00Z", [{"id": 1}])
+    aws.fakes["athena"].refused = '"orders_gone"'
+
+    assert command() == 1
+    assert capsys.readouterr().err == "connector: Athena did not make orders_gone: line 1:8: mismatched input\n"
+
+
+def test_the_sql_can_be_saved_instead(aws: Aws, command: Command, tmp_path: Path) -> None:
+    store_run(put(aws), "a", "2026-11-01T00:00:00Z", [{"id": 1}])
+
+    assert command("--save-sql", str(tmp_path / "catalog.sql")) == 0
+    text = (tmp_path / "catalog.sql").read_text()
+    assert text.count("CREATE EXTERNAL TABLE") == 3
+    assert text.count("CREATE OR REPLACE VIEW") == 5
+    assert not aws.fakes["glue"].tables
+    assert not aws.fakes["athena"].statements
+
+
+def test_without_a_catalogue_or_data_the_command_says_so(
+    aws: Aws, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command() == 1
+    assert "no run of any entity has finished yet" in capsys.readouterr().err
+    aws.fakes["cloudformation"].outputs.pop("CatalogDatabase")
+    assert command() == 2
+    assert "deploy it with the parameter CatalogDatabase=<name>" in capsys.readouterr().err
+
+
+def test_too_many_partitions_are_warned_of(aws: Aws, command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(20):
+        store_run(put(aws), "a", "2026-11-01T00:00:00Z", [{"id": 1}], connection=f"shop-{number}")
+
+    assert command() == 0
+    assert "orders_raw has about 21140 partitions" in capsys.readouterr().err

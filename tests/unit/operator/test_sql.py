@@ -1,0 +1,98 @@
+"""The SQL of views and recipes: one meaning in Athena and DuckDB."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+import sqlglot
+
+from connector.operator import catalog, recipes
+from connector.operator.main import main
+from connector.operator.views import FUNCTIONS, all_views, views_of
+from lightspeed import CATALOGUE
+from tests.sql_lint import offences
+from tests.unit.operator.athena import Athena
+from tests.unit.operator.lake import into, store_run
+
+VIEWS = [views_of(endpoint) for endpoint in CATALOGUE.values()]
+NOW = 1_795_413_600
+
+
+def test_the_list_of_functions_is_short() -> None:
+    assert len(FUNCTIONS) <= 12
+
+
+@pytest.mark.parametrize("views", [all_views()[name] for name in ("orders", "orders_products", "variants", "shop")])
+def test_views_use_functions_of_the_list_only(views: object) -> None:
+    assert [o for sql in views.queries().values() for o in offences(sql)] == []  # type: ignore[attr-defined]
+    assert offences(catalog.parts_query(views, "bucket")) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_recipes_use_functions_of_the_list_only(name: str) -> None:
+    assert offences(recipes.load(name).sql({}, NOW)) == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "offence"),
+    [
+        ("SELECT date_diff('day', a, b) FROM t", "DateDiff"),
+        ("SELECT CAST(a AS TIMESTAMP) FROM t", "CAST to TIMESTAMP"),
+        ("SELECT CAST(a AS DOUBLE) FROM t", "CAST to DOUBLE"),
+        ("SELECT lower(a) FROM t", "Lower"),
+        ("SELECT home_made(a) FROM t", "home_made"),
+        ("SELECT row_number() OVER (PARTITION BY a) FROM t", "RowNumber"),
+        ("SELECT a LIKE 'x%' FROM t", "Like"),
+        ("SELECT a + 1 FROM t", "Add"),
+    ],
+)
+def test_what_is_not_on_the_list_is_found(sql: str, offence: str) -> None:
+    assert offence in offences(sql)
+
+
+def test_what_trino_does_not_parse_is_an_error() -> None:
+    with pytest.raises(sqlglot.errors.ParseError):
+        offences("SELECT FROM WHERE")
+
+
+def test_every_name_is_one_that_glue_takes_and_belongs_to_one_entity() -> None:
+    names = [name for views in VIEWS for name in (*views.names, views.name + catalog.MANIFESTS)]
+
+    assert [name for name in names if not re.fullmatch(r"[a-z0-9_]{1,255}", name)] == []
+    assert len(set(names)) == len(names)
+
+
+def test_athenas_views_have_the_rows_of_duckdbs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Odd rows, several languages, repeated runs, tombstones, a replaced run, and a run without manifest."""
+    put = into(tmp_path)
+    odd = [
+        '{"id":1,"updatedAt":"2026-10-25T02:30:00+02:00","priceIncl":12.50,"status":"new"}',
+        '{"id":2,"updatedAt":false,"createdAt":"2026-01-01T00:00:00Z","priceIncl":false,"customer":false}',
+        '{"id":3,"updatedAt":{"a":1},"priceIncl":"7","ID":9,"customer":{"resource":{"id":77}}}',
+        '{"id":"4","updatedAt":"never","status":{"a":"\\u00e9\\/"}}',
+        '{"updatedAt":null}',
+    ]
+    later = '{"id":1,"updatedAt":"2026-10-25T02:10:00+01:00","priceIncl":1e2}'
+    store_run(put, "a", "2026-11-01T00:00:00Z", odd)
+    store_run(put, "b", "2026-11-02T00:00:00Z", [*odd, later], language="en")
+    store_run(put, "c", "2026-11-03T00:00:00Z", odd[:3], connection="outlet")
+    store_run(put, "lost", "2026-11-04T00:00:00Z", odd, finished=False)
+    again = {"id": 3, "last_seen": "", "noticed_at": "2026-11-02T12:00:00Z"}
+    gone = {"id": 2, "last_seen": "", "noticed_at": "2026-11-06T12:00:00Z"}
+    store_run(put, "r", "2026-11-02T10:00:00Z", deleted=[again, gone])
+    replaced = store_run(put, "d", "2026-11-05T00:00:00Z", odd)
+    parts = json.loads((tmp_path / replaced).read_bytes())["parts"]
+    own = [{**parts[0], "run_id": "own", "started": "2026-11-05T00:00:01Z"}]
+    store_run(put, "2026-11-05-compact", "2026-11-05T00:00:00Z", parts=own, replaces=[replaced])
+
+    athena = Athena(tmp_path, [all_views()["orders"]])
+    for name in ("orders", "orders_current", "orders_gone", "orders_tombstones"):
+        assert main(["query", name, "--lake", str(tmp_path), "--format", "csv"]) == 0
+        rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))[1:]
+        expected = [["" if cell is None else str(cell) for cell in row] for row in athena.ask(f"TABLE {name}")]
+        assert rows, name
+        assert sorted(rows) == sorted(expected), name
+    assert athena.ask("SELECT id FROM orders WHERE run_id = 'own' AND id IS NULL") == [(None,)]
