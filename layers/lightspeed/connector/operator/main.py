@@ -14,11 +14,23 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from connector.errors import ConnectorError, RequestError, UnknownConnection
-from connector.operator import catalog, query, subscriptions, webhooks
+from connector.operator import (
+    catalog,
+    query,
+    redrive,
+    subscriptions,
+    webhooks,
+)
 from connector.operator.stack import CommandError, Stack, default_stack_name
 from lightspeed import InvalidConnection, LightspeedError
 
-COMMANDS = (catalog, query, subscriptions, webhooks)
+COMMANDS = (
+    subscriptions,
+    redrive,
+    query,
+    catalog,
+    webhooks,
+)
 """Each has `add_parser(commands, common)`. It sets `run`, which takes the parsed words and the stack."""
 
 INTERRUPTED = 130

@@ -1,0 +1,133 @@
+"""The stack's failure queues: what is in them, and why.
+
+A message says its cause in the attribute `Error`, or in `ERROR_CODE` if EventBridge Scheduler wrote it. A message that
+SQS moved by itself says none: it was received too often.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+RECEIVED_TOO_OFTEN = "ReceivedTooOften"
+"""The cause of a message that SQS moved by itself."""
+
+MOST_READ = 1_000
+"""Messages of a queue that are read at once."""
+
+SORTING_SECONDS = 300
+"""How long messages are hidden while they are sorted."""
+
+Queue = Literal["runs", "publish", "webhooks"]
+_BATCH = 10
+_EMPTY_ANSWERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One message of a failure queue.
+
+    Attributes:
+        queue: Which queue holds it.
+        cause: One word, such as `AuthenticationError`.
+        detail: A sentence, if the message has one.
+        connection: Of its event; empty if it names none.
+        subscription: Of a run's event; empty for others.
+        sent: Epoch seconds when it was first queued.
+        message: As SQS gave it.
+    """
+
+    queue: Queue
+    cause: str
+    detail: str
+    connection: str
+    subscription: str
+    sent: float
+    message: dict[str, Any]
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The message's attributes as texts."""
+        given = self.message.get("MessageAttributes") or {}
+        return {name: str(value.get("StringValue", "")) for name, value in given.items()}
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """The event that the message holds; empty if it holds none."""
+        return event_in(self.message["Body"])
+
+
+def event_in(body: str) -> dict[str, Any]:
+    """Return the event of a message's body, or of the call that EventBridge Scheduler could not make."""
+    try:
+        found = json.loads(body)
+        if isinstance(found, dict) and "entity" not in found:
+            inside = found.get("Input") or found.get("input")
+            if isinstance(inside, str):
+                found = json.loads(inside)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def receive(sqs: Any, queue: Queue, url: str, most: int = MOST_READ) -> list[Failure]:
+    """Return the messages of a queue, hidden for five minutes; `release` shows them again.
+
+    SQS may answer with nothing although there is more, so two empty answers end it.
+    """
+    found: dict[str, Failure] = {}
+    empty = 0
+    while empty < _EMPTY_ANSWERS and len(found) < most:
+        answer = sqs.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=_BATCH,
+            VisibilityTimeout=SORTING_SECONDS,
+            MessageAttributeNames=["All"],
+            AttributeNames=["All"],
+        )
+        messages = answer.get("Messages", [])
+        empty = 0 if messages else empty + 1
+        for message in messages:
+            found[message["MessageId"]] = _failure(queue, message)
+    return list(found.values())
+
+
+def release(sqs: Any, url: str, failures: Sequence[Failure]) -> None:
+    """Show messages again at once."""
+    for batch in _batches(failures):
+        entries = [
+            {"Id": str(number), "ReceiptHandle": one.message["ReceiptHandle"], "VisibilityTimeout": 0}
+            for number, one in enumerate(batch)
+        ]
+        sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
+
+
+def causes(failures: Iterable[Failure]) -> dict[tuple[Queue, str], list[Failure]]:
+    """Return failures by queue and cause, the most frequent first."""
+    groups: dict[tuple[Queue, str], list[Failure]] = {}
+    for one in failures:
+        groups.setdefault((one.queue, one.cause), []).append(one)
+    return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
+def _failure(queue: Queue, message: dict[str, Any]) -> Failure:
+    given = message.get("MessageAttributes") or {}
+    texts = {name: str(value.get("StringValue", "")) for name, value in given.items()}
+    event = event_in(message["Body"])
+    sent = texts.get("FirstSentTimestamp") or (message.get("Attributes") or {}).get("SentTimestamp") or "0"
+    return Failure(
+        queue,
+        texts.get("Error") or texts.get("ERROR_CODE") or RECEIVED_TOO_OFTEN,
+        texts.get("Detail") or texts.get("ERROR_MESSAGE") or "",
+        str(event.get("connection") or ("default" if "entity" in event else "")),
+        str(event.get("subscription") or event.get("entity") or "") if queue == "runs" else "",
+        int(sent) / 1000 if sent.isdigit() else 0.0,
+        message,
+    )
+
+
+def _batches(failures: Sequence[Failure]) -> Iterator[Sequence[Failure]]:
+    for start in range(0, len(failures), _BATCH):
+        yield failures[start : start + _BATCH]

@@ -1,0 +1,132 @@
+"""`redrive`: send failed runs and messages back, one cause at a time.
+
+A message is sent first and deleted then. A kill in between doubles nothing: a run is started under a name made of the
+message's id, and a publish message keeps its first id, which is its idempotency key.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from connector.failure_queues import Failure, Queue, causes, receive, release
+from connector.operator.stack import CommandError, Stack
+
+OUTPUTS: dict[Queue, str] = {
+    "runs": "RunFailureQueueUrl",
+    "publish": "PublishFailureQueueUrl",
+    "webhooks": "WebhookFailureQueueUrl",
+}
+"""The stack's outputs with the addresses of its failure queues."""
+
+_WHY = ("Error", "Detail", "Execution")
+_UNFILLED = "<aws.scheduler."
+_EXAMPLES = """examples:
+  python -m connector redrive --dry-run                     what is there, by cause
+  python -m connector redrive --cause AuthenticationError   send these back
+  python -m connector redrive --cause ServerError --queue runs
+"""
+
+
+def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the command to those of the command line."""
+    text = "send failed runs and messages back, one cause at a time"
+    parser = commands.add_parser(
+        "redrive",
+        help=text,
+        description=text,
+        epilog=_EXAMPLES,
+        parents=[common],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=_run)
+    parser.add_argument("--cause", default="", help="only messages of this cause; needed if there are several")
+    parser.add_argument("--queue", choices=list(OUTPUTS), help="only this failure queue")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be sent back")
+
+
+def _run(arguments: argparse.Namespace, stack: Stack) -> int:
+    sqs = stack.client("sqs")
+    urls = {queue: stack.output(name) for queue, name in OUTPUTS.items() if arguments.queue in (None, queue)}
+    found = [one for queue, url in urls.items() for one in receive(sqs, queue, url)]
+    left = list(found)
+    try:
+        groups = causes(found)
+        chosen = [one for one in found if arguments.cause in ("", one.cause)]
+        if not found:
+            print("no failed run or message")
+            return 0
+        if arguments.dry_run:
+            for (queue, cause), group in groups.items():
+                if arguments.cause in ("", cause):
+                    print(_line(queue, cause, group))
+            return 0
+        names = sorted({one.cause for one in found})
+        if not arguments.cause and len(names) > 1:
+            raise CommandError(f"one cause at a time; name it with --cause: {', '.join(names)}")
+        if not chosen:
+            raise CommandError(f"no message has the cause {arguments.cause!r:.100}; there are: {', '.join(names)}")
+        refused = 0
+        for one in chosen:
+            problem = _send(one, stack)
+            if problem:
+                refused += 1
+                print(f"{one.queue} {one.message['MessageId']}: left where it is: {problem}")
+                continue
+            sqs.delete_message(QueueUrl=urls[one.queue], ReceiptHandle=one.message["ReceiptHandle"])
+            left.remove(one)
+        print(f"{len(chosen) - refused} sent back, {len(left)} left")
+        return 1 if refused else 0
+    finally:
+        for queue, url in urls.items():
+            release(sqs, url, [one for one in left if one.queue == queue])
+
+
+def _send(one: Failure, stack: Stack) -> str:
+    """Send a message back, and return why that is impossible; empty if it was done."""
+    if one.queue == "runs":
+        if not one.event.get("entity"):
+            return "its body is no subscribe event"
+        return _start(stack, "SyncStateMachineArn", _run_event(one), one)
+    if one.queue == "publish" and "detail" in one.event and "entity" not in one.event:
+        return _start(stack, "PublishFileStateMachineArn", one.event, one)
+    attributes = {name: text for name, text in one.attributes.items() if name not in _WHY and text}
+    if one.queue == "publish":
+        attributes.setdefault("FirstMessageId", one.message["MessageId"])
+        attributes.setdefault("FirstSentTimestamp", str(one.message["Attributes"]["SentTimestamp"]))
+    stack.client("sqs").send_message(
+        QueueUrl=stack.output("PublishQueueUrl" if one.queue == "publish" else "WebhookQueueUrl"),
+        MessageBody=one.message["Body"],
+        MessageAttributes={name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()},
+    )
+    return ""
+
+
+def _run_event(one: Failure) -> dict[str, Any]:
+    """Return the event with which Sync goes on. A planned time that was never filled in is that of the message."""
+    event = dict(one.event)
+    if _UNFILLED in str(event.get("scheduled_time", "")):
+        event["scheduled_time"] = datetime.fromtimestamp(one.sent, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return event
+
+
+def _start(stack: Stack, output: str, event: dict[str, Any], one: Failure) -> str:
+    """Start an execution that has the message's name, so that a second start changes nothing."""
+    client = stack.client("stepfunctions")
+    digest = hashlib.sha256(one.message["MessageId"].encode()).hexdigest()[:16]
+    try:
+        client.start_execution(stateMachineArn=stack.output(output), name=f"redrive-{digest}", input=json.dumps(event))
+    except client.exceptions.ExecutionAlreadyExists:
+        return ""  # a redrive that was killed before it deleted the message
+    return ""
+
+
+def _line(queue: str, cause: str, group: list[Failure]) -> str:
+    oldest = datetime.fromtimestamp(min(one.sent for one in group), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    names = sorted({one.subscription or one.connection for one in group} - {""})
+    of = f" of {', '.join(names[:5])}{' and others' if len(names) > 5 else ''}" if names else ""
+    detail = next((one.detail for one in group if one.detail), "")
+    return f"{queue}: {len(group)} x {cause}{of}, oldest {oldest}{f': {detail:.200}' if detail else ''}"
