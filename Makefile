@@ -17,7 +17,7 @@ export PYTHONPATH := functions:layers/lightspeed
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop shop test soak install format lint type lock openapi schemas swagger-ui template unit integration property e2e coverage bench fuzz build clean
+.PHONY: help demo stop invoke connector shop test soak install format lint type lock openapi schemas swagger-ui template unit integration property e2e coverage bench fuzz build clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,12 @@ demo: $(VENV)/demo.stamp ## Run the connector's main job on this machine, end to
 
 stop: $(VENV)/demo.stamp ## Stop what `make demo KEEP=1` left running
 	@$(BIN)/python -m tests.local stop
+
+invoke: $(VENV)/demo.stamp ## Send an event to what `make demo KEEP=1` left running (EVENT=events/subscribe-direct-quote.json)
+	@$(BIN)/python -m tests.local invoke $(or $(EVENT),events/subscribe-direct-quote.json)
+
+connector: $(VENV)/demo.stamp ## Run `python -m connector` on what `make demo KEEP=1` left running (ARGS="query orders_current")
+	@$(BIN)/python -m tests.local connector $(ARGS)
 
 shop: $(VENV)/demo.stamp ## Serve the simulated shop alone (SHOP_PORT=8080)
 	@$(BIN)/python -m tests.shop --port $(or $(SHOP_PORT),8080)

@@ -1,10 +1,14 @@
 """The bundle on this machine: `python -m tests.local demo`, and what belongs to it."""
 
 import argparse
+import json
 import os
 import sys
+from pathlib import Path
 
 from tests.local import kept
+from tests.local.connector_command import run_connector
+from tests.local.invoke import invoke
 from tests.local.process import LocalError, interrupt_on_every_end
 from tests.local.stack import Stack
 
@@ -20,6 +24,10 @@ def main() -> int:
     commands.add_parser("stop", help="stop what a demo left running")
     commands.add_parser("token", help="print the bearer token of what a demo left running")
     commands.add_parser("connection", help="print the connection, as JSON, to the shop that a demo left running")
+    event = commands.add_parser("invoke", help="send a file of events/ to what a demo left running")
+    event.add_argument("event", type=Path)
+    command = commands.add_parser("connector", help="run a command of python -m connector on what a demo left running")
+    command.add_argument("words", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
 
     interrupt_on_every_end()
@@ -30,6 +38,10 @@ def main() -> int:
             _demo(arguments)
         elif arguments.command == "stop":
             print(kept.stop())
+        elif arguments.command == "invoke":
+            print(json.dumps(invoke(_kept(), arguments.event), indent=2, ensure_ascii=False))
+        elif arguments.command == "connector":
+            return run_connector(_kept(), arguments.words).returncode
         elif arguments.command == "token":
             print(_kept().token)
         else:
@@ -44,7 +56,7 @@ def main() -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> None:
-    from tests.local.demo import demo  # noqa: PLC0415 - DuckDB takes a while, and `stop` does not need it
+    from tests.local.demo import demo  # noqa: PLC0415 - `stop` does not need it
 
     demo(keep=arguments.keep, port=arguments.port, shop_port=arguments.shop_port)
 

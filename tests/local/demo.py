@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import requests
 
 from tests.local import kept, landed
-from tests.local.build import ROOT, build
+from tests.local.build import CACHE, ROOT, build
+from tests.local.connector_command import run_connector
 from tests.local.emulator import ACCESS_KEY, REGION, SECRET_KEY, start_emulator
 from tests.local.process import LocalError, choose_port, wait_until
 from tests.local.shop import Shop, start_shop
@@ -27,16 +27,14 @@ from tests.local.terminal import Terminal
 QUOTE_ID = 1016615295
 STOCK_FILE = "publish/in/stock.jsonl.gz"
 STOCK_RESULTS = "publish/out/stock.jsonl.gz"
-ORDERS_BY_STATUS = """
-WITH parts AS (SELECT run_id, unnest(parts).key AS key FROM read_json('{folder}/manifests/*/entity=orders/**/*.json')),
-stored AS (SELECT * FROM read_json('{folder}/raw/*/entity=orders/**/*.jsonl.gz', filename = true)),
-latest AS (
-  SELECT stored.* FROM stored JOIN parts ON ends_with(filename, key)
-  QUALIFY row_number() OVER (PARTITION BY id ORDER BY updatedAt DESC, run_id DESC) = 1)
-SELECT status, count(*) AS orders, round(sum(priceIncl), 2) AS turnover,
-       min(createdAt)::DATE AS earliest, max(createdAt)::DATE AS latest
-FROM latest GROUP BY status ORDER BY orders DESC, status
-"""
+CHARTS = CACHE / "demo"
+"""Folder of the files that the demo leaves."""
+
+ORDERS_BY_STATUS = "SELECT status, sum(price_incl) AS revenue, count(*) AS orders FROM orders_current GROUP BY status ORDER BY orders DESC"
+VERSIONS_AND_RECORDS = (
+    "SELECT (SELECT count(*) FROM orders) AS order_versions, (SELECT count(*) FROM orders_current) AS orders, "
+    "(SELECT count(*) FROM products) AS product_versions, (SELECT count(*) FROM products_current) AS products"
+)
 
 
 def demo(*, keep: bool, port: int | None, shop_port: int | None) -> None:
@@ -66,6 +64,7 @@ def demo(*, keep: bool, port: int | None, shop_port: int | None) -> None:
         _notice_a_deleted_product(terminal, stack, shop)
         _receive_a_webhook(terminal, stack, shop, folder)
         _look_at_what_was_landed(terminal, stack, folder / "landed")
+        _ask_the_data(terminal, stack, shop, folder)
         if keep:
             kept.keep(stack, shop, folder)
             ends.pop_all()
@@ -75,6 +74,8 @@ def demo(*, keep: bool, port: int | None, shop_port: int | None) -> None:
                 ends.close()
     terminal.line()
     terminal.line(f"Done in {time.monotonic() - began:.0f} s.")
+    terminal.line()
+    terminal.block(NEXT_ON_A_KEPT_STACK if keep else NEXT)
 
 
 def _set_up(
@@ -243,24 +244,11 @@ def _notice_a_deleted_product(terminal: Terminal, stack: Stack, shop: Shop) -> N
 def _receive_a_webhook(terminal: Terminal, stack: Stack, shop: Shop, folder: Path) -> None:
     with terminal.step("Register a webhook in the shop, change an order there, and see it in S3 seconds later"):
         words = ["webhooks", "apply", "--entity", "orders", "--address", stack.outputs["ApiUrl"]]
-        terminal.line(f"    $ python -m connector {shlex.join(words)}")
-        environ = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "PYTHONPATH": str(ROOT / "layers" / "lightspeed"),
-            "AWS_ENDPOINT_URL": stack.emulator.endpoint,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-        }
-        command = [sys.executable, "-m", "connector", *words, "--stack", STACK_NAME]
-        done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
-        _insist(done.returncode == 0, done.stderr.strip())
-        terminal.block(done.stdout.splitlines())
+        terminal.block(_connector(terminal, stack, folder, *words).splitlines())
         (order, *_) = [json.loads(row)["id"] for row in _command(terminal, shop, "list", "orders", show=0)]
-        payload = folder / "memo.json"
-        payload.write_text(json.dumps({"memo": "Changed while the demo runs"}))
+        memo = json.dumps({"memo": "Changed while the demo runs"})
         changed = time.monotonic()
-        _command(terminal, shop, "update", "orders", "--path", f"id={order}", "--payload", str(payload), show=0)
+        _command(terminal, shop, "update", "orders", "--path", f"id={order}", "--payload", "-", show=0, piped=memo)
         events = "events/connection=default/entity=orders/"
         _insist(wait_until(lambda: bool(landed.keys(stack, events)), 30, 0.1), "the webhook did not come")
         terminal.fact("webhook", landed.keys(stack, events)[0])
@@ -276,7 +264,15 @@ def _receive_a_webhook(terminal: Terminal, stack: Stack, shop: Shop, folder: Pat
         terminal.fact("after", f"{time.monotonic() - changed:.0f} s")
 
 
-def _command(terminal: Terminal, shop: Shop, *words: str, show: int | None = None) -> list[str]:
+def _connector(terminal: Terminal, stack: Stack, folder: Path, *words: str) -> str:
+    """Run a command of `python -m connector` against the stack; return what it prints."""
+    terminal.command(f"python -m connector {shlex.join(words)}")
+    done = run_connector(stack, words, home=folder, capture=True)
+    _insist(done.returncode == 0, str(done.stderr).strip())
+    return str(done.stdout)
+
+
+def _command(terminal: Terminal, shop: Shop, *words: str, show: int | None = None, piped: str = "") -> list[str]:
     """Run a command of `python -m lightspeed` against the shop; return the lines that it prints.
 
     Args:
@@ -284,13 +280,16 @@ def _command(terminal: Terminal, shop: Shop, *words: str, show: int | None = Non
         shop: The shop.
         words: The command.
         show: How many of the lines to show; all by default.
+        piped: Standard input of the command.
     """
-    terminal.line(f"    $ python -m lightspeed {shlex.join(words)}")
+    pipe = f"echo {shlex.quote(piped)} | " if piped else ""
+    terminal.command(f"{pipe}python -m lightspeed {shlex.join(words)}")
     settings = {f"LIGHTSPEED_{name.upper()}": value for name, value in shop.connection.items()}
     environ = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT / "layers" / "lightspeed")}
     done = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-m", "lightspeed", *words],
         env=environ | settings,
+        input=piped,
         capture_output=True,
         text=True,
         check=False,
@@ -313,19 +312,31 @@ def _requests_left(shop: Shop) -> int:
 
 
 def _look_at_what_was_landed(terminal: Terminal, stack: Stack, folder: Path) -> None:
-    with terminal.step(f"Look into the bucket {stack.outputs['Bucket']}: what was landed, and what runs remember"):
+    with terminal.step("Look into the bucket: what was landed, and what runs remember"):
         objects = landed.download(stack, folder)
         shown = ("raw/", "manifests/", "deleted/", "rejected/", "state/connection=")
         terminal.block(landed.tree({key: size for key, size in objects.items() if key.startswith(shown)}))
-    with terminal.step("Read the first order that was landed, the shop's own text, and query all of them with DuckDB"):
+    with terminal.step("Read the first order that was landed: the shop's own text"):
         first = min(key for key in objects if key.startswith("raw/") and "entity=orders" in key)
         with gzip.open(folder / first, "rt", encoding="utf-8") as part:
-            terminal.line(f"    {next(part).strip()[:300]}…")
-        terminal.line()
-        terminal.block(ORDERS_BY_STATUS.format(folder="s3://bucket").strip().split("\n"))
-        answer = duckdb.execute(ORDERS_BY_STATUS.format(folder=folder))
-        terminal.line()
-        terminal.table([column[0] for column in answer.description or ()], answer.fetchall())
+            terminal.block([f"{next(part).strip()[:280]}…"])
+
+
+def _ask_the_data(terminal: Terminal, stack: Stack, shop: Shop, folder: Path) -> None:
+    with terminal.step("Ask for the current state with DuckDB: the latest version of each order, and a chart"):
+        CHARTS.mkdir(parents=True, exist_ok=True)
+        chart = CHARTS / "orders-by-status.svg"
+        words = ["query", ORDERS_BY_STATUS, "--format", "table", "--plot", str(chart.relative_to(ROOT))]
+        terminal.block(_connector(terminal, stack, folder, *words).splitlines())
+        terminal.fact("chart", chart.relative_to(ROOT))
+    with terminal.step("Land all products again, and compare with the shop: no record counts twice"):
+        _subscribe(terminal, stack, {"entity": "products"})
+        answer = _connector(terminal, stack, folder, "query", VERSIONS_AND_RECORDS, "--format", "jsonl")
+        terminal.block(answer.splitlines())
+        stored = json.loads(answer)
+        for entity in ("orders", "products"):
+            (count,) = _command(terminal, shop, "count", entity)
+            _insist(int(stored[entity]) == int(count), f"the shop has {count} {entity}, the view {stored[entity]}")
 
 
 def _call(
@@ -357,29 +368,43 @@ def _insist(so: bool, otherwise: str) -> None:
         raise LocalError(otherwise)
 
 
+NEXT = [
+    "Three things to try next:",
+    "1  make demo KEEP=1 leaves it running; then make invoke EVENT=events/subscribe-direct-quote.json",
+    "2  Read how to do your own job: functions/subscribe/README.md and functions/publish/README.md",
+    '3  Deploy it to your account: README.md, "Deploy"',
+]
+NEXT_ON_A_KEPT_STACK = [
+    "Three things to try next:",
+    "1  make invoke EVENT=events/subscribe-direct-two-languages.json  (events/README.md has more)",
+    "2  make connector ARGS='query brands_current --format table'",
+    "3  make invoke EVENT=events/publish-direct-create-product.json",
+]
+
+
 def _how_to_talk_to_it(terminal: Terminal, stack: Stack, shop: Shop) -> None:
     terminal.line()
     terminal.title("Left running. How to talk to it:")
     terminal.line()
-    terminal.block(
-        [
-            "# the connector, over HTTP",
-            f"API='{stack.outputs['ApiUrl']}'",
-            "TOKEN=$(.venv/bin/python -m tests.local token)",
-            'curl -H "Authorization: Bearer $TOKEN" "$API/entities/quotes"',
-            """curl -H "Authorization: Bearer $TOKEN" "$API/subscribe" -d '{"entity": "shop"}'""",
-            "",
-            "# the local AWS, for the aws command or any SDK",
-            f"export AWS_ENDPOINT_URL={stack.emulator.endpoint} AWS_DEFAULT_REGION={REGION}",
-            f"export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY}",
-            f"aws s3 ls --recursive s3://{stack.outputs['Bucket']}",
-            "",
-            f"# the shop itself, at {shop.url}",
-            ".venv/bin/python -m tests.local connection > .local/connection.json",
-            "export PYTHONPATH=layers/lightspeed",
-            ".venv/bin/python -m lightspeed list orders --connection .local/connection.json",
-            "",
-            "# when done",
-            "make stop",
-        ]
-    )
+    lines = [
+        "# the connector, over HTTP",
+        f"API='{stack.outputs['ApiUrl']}'",
+        "TOKEN=$(.venv/bin/python -m tests.local token)",
+        'curl -H "Authorization: Bearer $TOKEN" "$API/entities/quotes"',
+        """curl -H "Authorization: Bearer $TOKEN" "$API/subscribe" --json '{"entity": "shop"}'""",
+        "",
+        "# the local AWS, for the aws command or any SDK",
+        f"export AWS_ENDPOINT_URL={stack.emulator.endpoint} AWS_DEFAULT_REGION={REGION}",
+        f"export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY}",
+        f"aws s3 ls --recursive s3://{stack.outputs['Bucket']}",
+        "",
+        f"# the shop itself, at {shop.url}",
+        ".venv/bin/python -m tests.local connection > .local/connection.json",
+        "export PYTHONPATH=layers/lightspeed",
+        ".venv/bin/python -m lightspeed list orders --connection .local/connection.json",
+        "",
+        "# when done",
+        "make stop",
+    ]
+    for line in lines:
+        terminal.line(f"    {line}".rstrip())

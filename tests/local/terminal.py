@@ -1,18 +1,23 @@
-"""Plain output for a person who watches: numbered steps, what was sent, what came back."""
+"""Plain output for a person who watches: numbered steps, what was sent, what came back. Every line fits 100 columns."""
 
 import contextlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
 
-WIDTH = 150
+WIDTH = 100
+"""The longest line, in columns."""
+
+_INDENT = "    "
+_DEEPER = "        "
 _WORTH_SAYING_SECONDS = 1.0
 
 
 class Terminal:
-    """Writes steps to standard output; colours only where somebody sees them."""
+    """Writes steps to standard output, in colours on a terminal."""
 
     def __init__(self) -> None:
         self._colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
@@ -20,7 +25,7 @@ class Terminal:
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Head what the block does, and say how long it took if that was long."""
+        """Write the title of a block, and how long the block took if that was long."""
         self._steps += 1
         self.line()
         self.line(f"{self._steps:2}  {self._bold(title)}")
@@ -31,37 +36,43 @@ class Terminal:
             self.line(self._dim(f"    {took:.1f} s"))
 
     def line(self, text: str = "") -> None:
-        """One line, at once."""
+        """Write one line at once."""
         print(text, flush=True)
 
     def title(self, text: str) -> None:
-        """The first line."""
+        """Write the first line."""
         self.line(self._bold(text))
 
     def fact(self, name: str, value: object) -> None:
-        """A name and what it stands for."""
-        self.line(f"    {name:<18}{value}")
+        """Show a name and its value."""
+        for line in _folded(f"{name:<18}{value}"):
+            self.line(line)
 
     def sent(self, where: str, what: object = None) -> None:
-        """Something that goes out, whole."""
+        """Show the whole of something that goes out."""
         text = "" if what is None else json.dumps(what, ensure_ascii=False)
-        self.line(f"    {self._colour('→')} {where}  {text}".rstrip())
+        self._arrow("→", _folded(f"→ {where}  {text}"))
 
     def came(self, status: str, what: object = None) -> None:
-        """Something that comes back: on one line if it fits, or else a line for each member, cut where it gets long."""
+        """Show something that comes back: on one line if it fits, else one line per member, cut at the width."""
         text = "" if what is None else json.dumps(what, ensure_ascii=False)
-        head = f"    {self._colour('←')} {status}"
-        if not isinstance(what, dict) or len(text) <= WIDTH:
-            self.line(f"{head}  {_cut(text, WIDTH)}".rstrip())
+        whole = f"{_INDENT}← {status}  {text}".rstrip()
+        if not isinstance(what, dict) or len(whole) <= WIDTH:
+            self._arrow("←", [_cut(whole, WIDTH)])
             return
-        self.line(head)
+        self._arrow("←", [f"{_INDENT}← {status}"])
         widest = max(len(name) for name in what)
         for name, value in what.items():
             shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            self.line(f"        {name:<{widest}}  {_cut(shown, WIDTH - widest)}".rstrip())
+            self.line(_cut(f"{_DEEPER}{name:<{widest}}  {shown}".rstrip(), WIDTH))
+
+    def command(self, text: str) -> None:
+        """Show a command."""
+        for line in _folded(f"$ {text}"):
+            self.line(line)
 
     def table(self, names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Rows below their names, numbers to the right."""
+        """Write rows below their names, numbers to the right."""
         cells = [[str(name) for name in names], *([str(cell) for cell in row] for row in rows)]
         widths = [max(len(row[column]) for row in cells) for column in range(len(names))]
         numeric = [all(isinstance(row[column], int | float) for row in rows) for column in range(len(names))]
@@ -74,9 +85,10 @@ class Terminal:
             self.line(self._dim(text) if number == 0 else text)
 
     def block(self, lines: Sequence[str]) -> None:
-        """Lines as they are, indented."""
-        for line in lines:
-            self.line(f"    {line}".rstrip())
+        """Show lines, indented and folded."""
+        for text in lines:
+            for line in _folded(text):
+                self.line(line)
 
     def _bold(self, text: str) -> str:
         return f"\033[1m{text}\033[0m" if self._colours else text
@@ -84,9 +96,27 @@ class Terminal:
     def _dim(self, text: str) -> str:
         return f"\033[2m{text}\033[0m" if self._colours else text
 
-    def _colour(self, text: str) -> str:
-        return f"\033[36m{text}\033[0m" if self._colours else text
+    def _arrow(self, arrow: str, lines: Sequence[str]) -> None:
+        first, *others = lines
+        self.line(first.replace(arrow, f"\033[36m{arrow}\033[0m", 1) if self._colours else first)
+        for line in others:
+            self.line(line)
 
 
 def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[:length]}…"
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _folded(text: str) -> list[str]:
+    """Indent a text, and break it at spaces, and after slashes and commas."""
+    lines, line = [], _INDENT
+    for piece in re.findall(r"\s*[^\s/,]*[/,]?", text):
+        if line.strip() and len(line) + len(piece) > WIDTH:
+            lines.append(line.rstrip())
+            line = _DEEPER + piece.lstrip()
+        else:
+            line += piece
+        while len(line) > WIDTH:
+            lines.append(line[:WIDTH])
+            line = _DEEPER + line[WIDTH:]
+    return [*lines, line.rstrip()]

@@ -1,0 +1,59 @@
+"""Send a file of events/ to a stack on this machine, as its trigger would."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.local import landed
+from tests.local.process import LocalError, wait_until
+from tests.local.stack import STACK_NAME, Stack
+
+FUNCTIONS = {
+    ("webhook", "queue"): "WebhookTriggerFunction",
+    ("webhook", "schedule"): "WebhookDailyFunction",
+    ("webhook", "http"): "WebhookFunction",
+}
+"""Functions that have no output of the template, by function and trigger: their logical ids."""
+
+
+def invoke(stack: Stack, path: Path) -> Any:
+    """Send an event, wait for its end, and return the answer.
+
+    A file of lines is put under publish/in/. Every other event is the payload of a direct invocation.
+
+    Raises:
+        LocalError: There is no such file, its name does not say its function, or the function failed.
+    """
+    function, trigger, *_ = [*path.name.split("-", 2), ""]
+    if not path.is_file():
+        raise LocalError(f"there is no file {path}; events/README.md lists the events")
+    if path.name.endswith((".jsonl", ".jsonl.gz")):
+        return _publish_file(stack, path)
+    arn = _function(stack, function, trigger)
+    answer = stack.client("lambda").invoke(FunctionName=arn, Payload=path.read_bytes())
+    result = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer:
+        raise LocalError(f"{result.get('errorType')}: {result.get('errorMessage')}")
+    return result
+
+
+def _function(stack: Stack, function: str, trigger: str) -> str:
+    output = f"{function.title()}FunctionArn"
+    if output in stack.outputs:
+        return stack.outputs[output]
+    logical_id = FUNCTIONS.get((function, trigger))
+    if logical_id is None:
+        raise LocalError("an event is named <function>-<trigger>-<case>.json, as in events/README.md")
+    found = stack.client("cloudformation").describe_stack_resource(StackName=STACK_NAME, LogicalResourceId=logical_id)
+    return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+
+def _publish_file(stack: Stack, path: Path) -> list[Any]:
+    s3, bucket = stack.client("s3"), stack.outputs["Bucket"]
+    results = f"publish/out/{path.name}"
+    s3.delete_object(Bucket=bucket, Key=results)
+    s3.put_object(Bucket=bucket, Key=f"publish/in/{path.name}", Body=path.read_bytes())
+    if not wait_until(lambda: landed.exists(stack, results), 60, 0.2):
+        raise LocalError("the file was not published within 60 seconds; its results come to " + results)
+    body = s3.get_object(Bucket=bucket, Key=results)["Body"].read()
+    return [json.loads(line) for line in body.splitlines()]
