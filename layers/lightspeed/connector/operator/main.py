@@ -18,6 +18,7 @@ from connector.operator import (
     catalog,
     query,
     redrive,
+    schema,
     subscriptions,
     webhooks,
 )
@@ -28,6 +29,7 @@ COMMANDS = (
     subscriptions,
     redrive,
     query,
+    schema,
     catalog,
     webhooks,
 )

@@ -1,0 +1,128 @@
+"""`schema`: describe the stored records of an entity, and what changed in them."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import itertools
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from connector.operator import drift
+from connector.operator.lake import Cache, Folder, Run
+from connector.operator.source import add_source_arguments, date_of, open_folder, scope_of, views_named
+from connector.operator.stack import CommandError, Stack
+from connector.operator.views import view_name
+from lightspeed.numbers import dumps, loads
+from lightspeed.schema import Inference
+
+RECORDS = 20_000
+"""How many records are looked at by default, the newest runs first."""
+
+CHANGED = 2
+"""Exit status of `--drift --exit-code` if something changed."""
+
+_EXAMPLES = """examples:
+  python -m connector schema orders
+  python -m connector schema products/images --since 2026-11-01 > images.schema.json
+  python -m connector schema orders --drift 2026-11-20 2026-11-23
+
+The schema describes what was seen and promises nothing. Each field has its types, the share of records that have it
+(x-present), the share of these that say none, with null or false (x-none), and the length of its longest text
+(x-longest). Values are shown with --examples only: they may be personal data.
+
+--drift compares the records that were stored through FROM with those that were stored after it, through TO. A field
+has vanished if 95 % of at least 500 earlier records have it, and none of at least 200 later records of full runs.
+"""
+
+
+def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the command to those of the command line."""
+    text = "describe the stored records of an entity as JSON Schema"
+    parser = commands.add_parser(
+        "schema",
+        help=text,
+        description=text,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common],
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("entity", metavar="ENTITY", help="orders, products/images, …")
+    parser.add_argument("--drift", nargs=2, metavar=("FROM", "TO"), help="show what changed between two days, UTC")
+    parser.add_argument("--exit-code", action="store_true", help=f"with --drift: exit {CHANGED} if something changed")
+    parser.add_argument("--examples", action="store_true", help="show a value of each field; it may be personal data")
+    parser.add_argument(
+        "--records", type=int, default=RECORDS, metavar="N", help=f"records to look at (default: {RECORDS})"
+    )
+    add_source_arguments(parser)
+
+
+def run(arguments: argparse.Namespace, stack: Stack) -> int:
+    """Run the command."""
+    entity = views_named([view_name(arguments.entity)])[0].entity
+    days = [date_of(day, "--drift") for day in arguments.drift or ()]
+    if days and days[0] >= days[1]:
+        raise CommandError(f"--drift FROM TO: {days[1]} is not after {days[0]}")
+    if arguments.records < 1:
+        raise CommandError("--records must be at least 1")
+    folder, scope = open_folder(arguments, stack), scope_of(arguments)
+    if isinstance(folder, Cache):
+        folder.refresh([entity], scope)
+    runs = [run for run in folder.runs(entity, scope) if run.manifest.parts]
+    if not runs:
+        sys.stderr.write(f"connector: no finished run of {entity} yet\n")
+    return _drift(folder, runs, days, arguments) if days else _schema(folder, entity, runs, arguments)
+
+
+def _schema(folder: Folder, entity: str, runs: list[Run], arguments: argparse.Namespace) -> int:
+    inference = _inferred(itertools.islice(_records(folder, reversed(runs)), arguments.records))
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": entity,
+        "x-records": inference.shape.seen,
+        **inference.schema(shares=True, examples=arguments.examples),
+    }
+    sys.stdout.write(dumps(schema).decode() + "\n")
+    return 0
+
+
+def _drift(folder: Folder, runs: list[Run], days: list[str], arguments: argparse.Namespace) -> int:
+    first, last = days
+    earlier = [run for run in runs if run.date <= first]
+    later = [run for run in runs if first < run.date <= last]
+    before = drift.fields_of(_inferred(itertools.islice(_records(folder, reversed(earlier)), arguments.records)).shape)
+    known = {path: drift.Field(types=set(found.types)) for path, found in before.items()}
+    full, changes = Inference(), []
+    for each in later:
+        inference = Inference()
+        for record in itertools.islice(_records(folder, [each]), arguments.records):
+            inference.add(record)
+            if each.manifest.request.get("mode", "full") == "full":
+                full.add(record)
+        if before:
+            found = drift.fields_of(inference.shape)
+            changes += drift.appeared(known, found, each.manifest.run_id, examples=arguments.examples)
+    changes += drift.vanished(before, drift.fields_of(full.shape))
+    for change in changes:
+        sys.stdout.write(dumps(asdict(change)).decode() + "\n")
+    counts = f"{len(earlier)} runs through {first}, {len(later)} runs after it through {last}"
+    sys.stderr.write(f"connector: {len(changes)} changes; {counts}\n")
+    return CHANGED if changes and arguments.exit_code else 0
+
+
+def _inferred(records: Iterable[dict[str, Any]]) -> Inference:
+    inference = Inference()
+    for record in records:
+        inference.add(record)
+    return inference
+
+
+def _records(folder: Folder, runs: Iterable[Run]) -> Iterator[dict[str, Any]]:
+    for each in runs:
+        for part in each.manifest.parts:
+            with gzip.open(folder.path(part.key)) as lines:
+                for line in lines:
+                    yield loads(line)

@@ -1,0 +1,98 @@
+"""Which stored records a command reads, and from where."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from connector.operator.lake import CACHE_BYTES, Cache, Folder, Scope
+from connector.operator.stack import CommandError, Stack
+from connector.operator.views import EntityViews, all_views
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_GIGABYTE = 1024**3
+
+
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say which records are read."""
+    parser.add_argument("--connection", action="append", default=[], metavar="C", help="only this connection")
+    parser.add_argument("--since", default="", metavar="DATE", help="only runs that started on this day or later, UTC")
+    parser.add_argument("--bucket", default="", help="the bucket's name (default: that of the stack)")
+    parser.add_argument("--lake", type=Path, metavar="DIR", help="read a copy of the bucket instead of the bucket")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="where parts are kept (default: ~/.cache)")
+    parser.add_argument("--cache-gb", type=float, default=CACHE_BYTES / _GIGABYTE, metavar="N", help="default: 5")
+    parser.add_argument("--offline", action="store_true", help="read only what the cache has")
+
+
+def date_of(text: str, what: str) -> str:
+    """Return a date after checking it.
+
+    Args:
+        text: Such as `2026-11-23`.
+        what: The argument, for the message.
+
+    Raises:
+        CommandError: It is no date.
+    """
+    try:
+        if not _DATE.fullmatch(text) or not datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC):
+            raise ValueError
+    except ValueError:
+        raise CommandError(f"{what} must be a date such as 2026-11-23, not {text!r:.100}") from None
+    return text
+
+
+def scope_of(arguments: argparse.Namespace) -> Scope:
+    """Return which runs the arguments ask for.
+
+    Raises:
+        CommandError: `--since` is no date, or `--connection` no name.
+    """
+    since = date_of(arguments.since, "--since") if arguments.since else ""
+    for name in arguments.connection:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise CommandError(f"{name!r:.100} is no name of a connection: letters, digits, _ and - only")
+    return Scope(tuple(dict.fromkeys(arguments.connection)), since)
+
+
+def open_folder(arguments: argparse.Namespace, stack: Stack) -> Folder:
+    """Return where the stored runs are read: a copy, the cache as it is, or the cache of the bucket.
+
+    Raises:
+        CommandError: There is no such folder.
+    """
+    if arguments.lake is not None:
+        if not arguments.lake.is_dir():
+            raise CommandError(f"there is no folder {str(arguments.lake)!r:.100}")
+        return Folder(arguments.lake)
+    root = (arguments.cache or Path.home() / ".cache" / "lightspeed-connector") / (
+        arguments.bucket or stack.required_name
+    )
+    if arguments.offline:
+        if not root.is_dir():
+            raise CommandError(f"nothing is cached in {root}")
+        return Folder(root)
+    bucket = arguments.bucket or stack.outputs["Bucket"]
+    return Cache(root, stack.client("s3"), bucket, int(arguments.cache_gb * _GIGABYTE))
+
+
+def views_named(names: Sequence[str]) -> list[EntityViews]:
+    """Return the entities of some relations, each once.
+
+    Raises:
+        CommandError: One of the names is none; the message has the nearest known ones.
+    """
+    known = all_views()
+    found = {}
+    for name in names:
+        views = known.get(name.lower())
+        if views is None:
+            near = difflib.get_close_matches(name.lower(), known, 3)
+            hint = f"; is it {' or '.join(near)}?" if near else ""
+            raise CommandError(f"there is no view {name!r:.100}{hint}")
+        found[views.name] = views
+    return list(found.values())
