@@ -1,5 +1,6 @@
 """A stack on moto whose two connections lead to a simulated shop."""
 
+import datetime
 import functools
 import json
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from moto.s3.models import s3_backends
 
 from connector.clients import AwsClients
 from connector.operator.main import main
@@ -18,6 +20,7 @@ from connector.operator.stack import Stack
 from tests.shop import Clock, Shop
 
 NOW = 1_795_413_600  # 2026-11-23T06:00:00Z
+ACCOUNT = "123456789012"
 GROUP = "mine-subscriptions"
 SYNC = "arn:aws:states:eu-west-1:123456789012:stateMachine:mine-sync"
 
@@ -112,8 +115,12 @@ class Operated:
     def read(self, key: str) -> bytes:
         return bytes(boto3.client("s3").get_object(Bucket="bucket", Key=key)["Body"].read())
 
-    def put(self, key: str, body: object) -> None:
+    def put(self, key: str, body: object, written: str = "") -> None:
+        """Write an object; `written` is when S3 says that it was written, ISO-8601."""
         boto3.client("s3").put_object(Bucket="bucket", Key=key, Body=json.dumps(body).encode())
+        if written:
+            stored = s3_backends[ACCOUNT]["aws"].buckets["bucket"].keys[key]
+            stored.last_modified = datetime.datetime.fromisoformat(written).replace(tzinfo=None)
 
 
 @pytest.fixture

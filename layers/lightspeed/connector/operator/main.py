@@ -19,6 +19,7 @@ from connector.operator import (
     query,
     redrive,
     schema,
+    status,
     subscriptions,
     webhooks,
 )
@@ -27,6 +28,7 @@ from lightspeed import InvalidConnection, LightspeedError
 
 COMMANDS = (
     subscriptions,
+    status,
     redrive,
     query,
     schema,

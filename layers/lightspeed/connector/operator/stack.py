@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -100,14 +101,19 @@ class Stack:
         """The shops of the stack's connections."""
         return ShopClients(self._aws, self.settings, self.clock)
 
-    def shop(self, connection: str) -> Client:
+    def shop(self, connection: str, *, within_seconds: float = math.inf) -> Client:
         """Return the client of a connection's shop.
+
+        Args:
+            connection: The connection's name.
+            within_seconds: How long its calls may take, from now.
 
         Raises:
             UnknownConnection: There is no such connection.
             InvalidConnection: Its settings are wrong.
         """
-        return self.shops.open(connection, fresh=True)
+        end = self.clock.monotonic() + within_seconds
+        return self.shops.open(connection, fresh=True, remaining_seconds=lambda: end - self.clock.monotonic())
 
 
 def default_stack_name(folder: Path) -> str:

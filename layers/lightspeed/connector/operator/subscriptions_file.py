@@ -252,9 +252,7 @@ class _Reader:
             self._wrong((*path, "webhooks"), f"the shop sends webhooks of {', '.join(ITEM_GROUPS)} only")
         cadence = self._cadence(path, table)
         reconcile = self._reconcile(path, table, row)
-        event: dict[str, Any] = {"connection": connection, "entity": entity, "mode": mode}
-        if mode == "incremental":
-            event["subscription"] = name
+        event: dict[str, Any] = {"connection": connection, "entity": entity, "mode": mode, "subscription": name}
         for key in ("languages", "parameters", "since", "max_rejected_percent"):
             if getattr(table, key) is not None:
                 event[key] = getattr(table, key)

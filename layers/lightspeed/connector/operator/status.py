@@ -1,0 +1,158 @@
+"""`status`: whether everything works, as a table, as JSON or as a page."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from connector.errors import ConnectorError
+from connector.failure_queues import Failure, receive, release
+from connector.operator.redrive import OUTPUTS
+from connector.operator.schedules import schedule_name
+from connector.operator.stack import CommandError, Stack
+from connector.shop_state import shop_state
+from connector.status import DAYS, ShopState, StatusReader, duration
+from connector.status_page import page
+from lightspeed import LightspeedError
+from lightspeed.request import parse_time
+
+PATIENCE_SECONDS = 1.5
+"""How long a shop may take to say its quota."""
+
+_TONES = {"red": "bold red", "warning": "yellow", "good": "green", "paused": "dim"}
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_EXAMPLES = """examples:
+  python -m connector status
+  python -m connector status --html status.html
+  python -m connector status --json | jq .actions
+exit status: 0 nothing is red, 1 something is
+"""
+
+
+def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the command to those of the command line."""
+    text = "show whether everything works, worst first"
+    parser = commands.add_parser(
+        "status",
+        help=text,
+        description=text,
+        epilog=_EXAMPLES,
+        parents=[common],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=_run)
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.add_argument("--no-shops", action="store_true", help="do not ask the shops for their quota")
+
+
+def _run(arguments: argparse.Namespace, stack: Stack) -> int:
+    found = collect(stack, ask_shops=not arguments.no_shops)
+    if arguments.html is not None:
+        try:
+            arguments.html.write_text(page(found), encoding="utf-8")
+        except OSError as error:
+            raise CommandError(f"{arguments.html} cannot be written: {error.strerror}") from error
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+    elif arguments.html is None:
+        show(found)
+    else:
+        print(f"wrote {arguments.html}")
+    return 1 if found["level"] == "red" else 0
+
+
+def collect(stack: Stack, *, ask_shops: bool = True) -> dict[str, Any]:
+    """Return the status of a stack."""
+    settings = stack.settings
+    reader = StatusReader(
+        stack.client("s3"),
+        settings.bucket,
+        stack.clock,
+        stack=stack.name,
+        reserve_percent=settings.quota_reserve_percent,
+    )
+    ask = functools.partial(_ask, stack) if ask_shops else None
+    return reader.read(failures=_failures(stack), is_paused=_paused(stack), ask_shop=ask)
+
+
+def _ask(stack: Stack, name: str) -> ShopState:
+    try:
+        return shop_state(stack.shop(name, within_seconds=PATIENCE_SECONDS))
+    except (LightspeedError, ConnectorError) as error:
+        return ShopState(error=str(error))
+
+
+def _failures(stack: Stack) -> list[Failure]:
+    sqs, found = stack.client("sqs"), []
+    for queue, output in OUTPUTS.items():
+        if output in stack.outputs:
+            here = receive(sqs, queue, stack.outputs[output])
+            release(sqs, stack.outputs[output], here)
+            found += here
+    return found
+
+
+def _paused(stack: Stack) -> Callable[[str, str], bool]:
+    """Return what says whether a subscription's schedule is paused: one list, without the schedules themselves."""
+    group = stack.outputs.get("ScheduleGroupName")
+    names: set[str] = set()
+    if group is not None:
+        pages = stack.client("scheduler").get_paginator("list_schedules").paginate(GroupName=group)
+        names = {row["Name"] for found in pages for row in found["Schedules"] if row.get("State") == "DISABLED"}
+    return lambda connection, subscription: schedule_name(connection, subscription) in names
+
+
+def show(found: Mapping[str, Any]) -> None:
+    """Print the status as tables, worst first."""
+    from rich.console import Console  # noqa: PLC0415 - only this form needs it
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    def text(value: object, tone: str = "") -> Text:
+        return Text("".join(letter if letter.isprintable() else " " for letter in str(value)), style=tone)
+
+    console, now = Console(), parse_time(found["at"])
+    for one in found["actions"]:
+        console.print(text(f"{one['what']}: {one['why']}", _TONES[one["level"]]))
+        if one["command"]:
+            console.print(text(f"  {one['command']}"))
+    table = Table(box=None, pad_edge=False)
+    for name in ("subscription", "last run", "behind", "records", f"{DAYS} days", "next run"):
+        table.add_column(name, no_wrap=name != "subscription", overflow="fold")
+    for one in found["subscriptions"]:
+        run, lag, after = one["last_run"], one["lag_seconds"], one["next_run_at"]
+        ago = "none yet" if run is None else f"{duration((now - parse_time(run['finished'])).total_seconds())} ago"
+        table.add_row(
+            text(f"{one['connection']}.{one['name']}", _TONES[one["level"]]),
+            text(ago + ("" if run is None or run["verified"] else ", not verified")),
+            text("" if lag is None else duration(lag)),
+            text(f"{sum(one['records_per_day']):,}"),
+            text(_spark(one["records_per_day"])),
+            text("paused" if one["paused"] else "" if after is None else f"in {_until(after, now)}"),
+        )
+    if found["subscriptions"]:
+        console.print(table)
+    else:
+        console.print("nothing is read yet: python -m connector apply subscriptions.toml")
+    for one in found["shops"]:
+        quota = ", ".join(f"{each['name']} {each['used']:,} of {each['limit']:,} used" for each in one["quota"])
+        console.print(text(f"shop {one['connection']}: {one['why'] or quota or 'good'}", _TONES[one["level"]]))
+    for one in found["arrivals"]:
+        if one["changes"]:
+            how = f"{one['webhook']:,} by webhook, {one['both']:,} by both, {one['poll']:,} by schedule"
+            console.print(text(f"{one['connection']}.{one['subscription']} on {one['date']}: {how}"))
+
+
+def _until(text: str, now: datetime) -> str:
+    return duration((parse_time(text) - now).total_seconds())
+
+
+def _spark(counts: list[int]) -> str:
+    most = max([*counts, 1])
+    return "".join(_BLOCKS[-(-count * (len(_BLOCKS) - 1) // most)] for count in counts)

@@ -1,0 +1,177 @@
+"""`status`: what is red, why, and which command helps."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.integration.operator.conftest import NOW, Operated
+from tests.integration.operator.test_redrive import put as put_message
+
+EVIL = '"><img src=x onerror=1>\x1b]0;x'
+FILE = """
+[default.orders]
+every = "15 minutes"
+webhooks = true
+[default.products]
+every = "1 day"
+at = "03:00"
+[outlet.orders]
+every = "1 hour"
+enabled = false
+"""
+
+
+def add_run(operated: Operated, connection: str, entity: str, started: str, run_id: str, **more: Any) -> None:
+    """Store the manifest of a finished run, written when the run started."""
+    folder = f"manifests/connection={connection}/entity={entity.replace('/', '.')}/lang=nl/date={started[:10]}"
+    manifest = {
+        "run_id": run_id,
+        "connection": connection,
+        "entity": entity,
+        "language": "nl",
+        "request": {"connection": connection, "entity": entity, "mode": "incremental", "subscription": entity},
+        "started": started,
+        "window": {"by": "updatedAt", "start": None, "end": started},
+        "records": 5,
+        "parts": [],
+        "rejected": [],
+        "verified": True,
+        "reason": None,
+        **more,
+    }
+    operated.put(f"{folder}/{run_id}.json", manifest, written=started)
+
+
+def status(operated: Operated, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    capsys.readouterr()
+    operated("status", "--json", *words)
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+@pytest.fixture
+def running(operated: Operated) -> Operated:
+    """A stack that works."""
+    assert operated("apply", operated.file(FILE)) == 0
+    operated.clock.now = NOW
+    add_run(operated, "default", "orders", "2026-11-23T05:52:00Z", "r-2")
+    add_run(operated, "default", "orders", "2026-11-22T05:37:00Z", "r-1", records=7)
+    add_run(operated, "default", "products", "2026-11-23T03:00:00Z", "p-1")
+    return operated
+
+
+def named(found: dict[str, Any], name: str) -> dict[str, Any]:
+    connection, _, subscription = name.partition(".")
+    return next(one for one in found["subscriptions"] if (one["connection"], one["name"]) == (connection, subscription))
+
+
+def test_a_stack_that_works_is_good(running: Operated, capsys: pytest.CaptureFixture[str]) -> None:
+    assert running("status") == 0
+    found = status(running, capsys)
+
+    assert (found["version"], found["stack"], found["level"], found["actions"]) == (1, "mine", "good", [])
+    orders = named(found, "default.orders")
+    assert (orders["lag_seconds"], orders["records_per_day"][-2:], orders["last_run"]["run_id"]) == (480, [7, 5], "r-2")
+    assert orders["next_run_at"].startswith("2026-11-23T06:")
+    assert named(found, "default.products")["next_run_at"] == "2026-11-24T03:00:00Z"
+    assert (named(found, "outlet.orders")["level"], named(found, "outlet.orders")["next_run_at"]) == ("paused", None)
+
+
+def test_what_is_late_is_red(running: Operated, capsys: pytest.CaptureFixture[str]) -> None:
+    running.clock.now += 3 * 3600
+    assert running("status") == 1
+    found = status(running, capsys)
+
+    worst = found["subscriptions"][0]
+    assert (worst["name"], worst["level"]) == ("orders", "red")
+    assert worst["why"].startswith("3 h 8 min behind, ")
+    assert found["actions"][0]["command"] == "python -m connector runs --connection default --entity orders"
+    assert named(found, "default.products")["level"] == "good"
+
+
+def test_runs_that_are_not_verified_or_reject_much_are_shown(
+    running: Operated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_run(running, "default", "orders", "2026-11-23T05:58:00Z", "r-3", verified=False, reason="no count")
+    add_run(running, "default", "products", "2026-11-23T04:00:00Z", "p-2", rejected=[{"records": 3}])
+    found = status(running, capsys)
+
+    assert found["level"] == "warning"
+    assert named(found, "default.orders")["why"] == "the last run is not verified: no count"
+    assert named(found, "default.products")["why"] == "3 of 8 records were rejected"
+
+
+def test_failed_runs_are_grouped_by_cause_with_the_command(
+    running: Operated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = {"entity": "orders", "connection": "default", "subscription": "orders"}
+    put_message(running, "RunFailureQueueUrl", event, Error="AuthenticationError")
+    found = status(running, capsys)
+
+    assert found["level"] == "red"
+    (queue,) = found["failures"]
+    command = "python -m connector redrive --queue runs --cause AuthenticationError"
+    assert (queue["messages"], queue["of"], queue["command"]) == (1, ["orders"], command)
+    assert named(found, "default.orders")["level"] == "red"
+    assert [one["command"] for one in found["actions"]] == [command]
+
+
+def test_wrong_credentials_are_red(running: Operated, capsys: pytest.CaptureFixture[str]) -> None:
+    secret = {"base_url": running.shop.url, "api_key": "wrong", "api_secret": "wrong", "language": "nl"}
+    boto3.client("secretsmanager").put_secret_value(SecretId="mine/default", SecretString=json.dumps(secret))
+    found = status(running, capsys)
+
+    (action,) = found["actions"]
+    assert action["why"].startswith("wrong credentials")
+    assert action["command"] == "python -m connector connect default --rotate"
+
+
+def test_webhooks_that_the_shop_switched_off_are_red(running: Operated, capsys: pytest.CaptureFixture[str]) -> None:
+    running.put("state/webhooks/connection=default.json", {"off": ["orders"], "missing": [], "command": "mend it"})
+    late = {"p50": 12.0, "p95": 40.0}
+    report = {"connection": "default", "subscription": "orders", "date": "2026-11-22", "changes": 10, "webhook": 6}
+    report |= {"poll": 3, "both": 1, "late_seconds": late, "alarm": "30 % missed"}
+    running.put("state/reports/connection=default/date=2026-11-22/orders.json", report)
+    found = status(running, capsys)
+
+    assert [(one["level"], one["command"]) for one in found["actions"]] == [
+        ("red", "mend it"),
+        ("warning", "python -m connector webhooks plan --connection default"),
+    ]
+    assert found["arrivals"][0]["webhook"] == 6
+
+
+def test_the_page_holds_no_script_and_escapes_everything(
+    running: Operated, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    listed = running.listed()
+    running.put("config/subscriptions.json", [*listed, {**listed[0], "connection": EVIL, "subscription": EVIL}])
+    add_run(running, "default", "orders", "2026-11-23T05:59:00Z", "r-9", verified=False, reason=EVIL, language=EVIL)
+    event = {"entity": EVIL, "connection": EVIL}
+    put_message(running, "RunFailureQueueUrl", event, Error="Evil", Detail='"><img src=x onerror=1>')
+
+    assert running("status", "--html", str(tmp_path / "status.html")) == 1
+    text = (tmp_path / "status.html").read_text(encoding="utf-8")
+    assert "<img" not in text
+    assert "\x1b" not in text
+    assert "<script" not in text
+    assert not re.search(r"<[^>]* on\w+=", text)
+    assert 'http-equiv="Content-Security-Policy" content="default-src &#x27;none&#x27;' in text
+    running("status")
+    assert "\x1b]0" not in capsys.readouterr().out
+
+
+def test_an_empty_stack_says_what_to_do(operated: Operated, tmp_path: Path) -> None:
+    assert operated("status", "--html", str(tmp_path / "status.html")) == 0
+    assert "Nothing is read yet" in (tmp_path / "status.html").read_text(encoding="utf-8")
+
+
+def test_a_page_that_cannot_be_written_is_one_line(
+    running: Operated, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert running("status", "--html", str(tmp_path / "none" / "status.html")) == 2
+    assert capsys.readouterr().err.endswith("status.html cannot be written: No such file or directory\n")
