@@ -30,7 +30,10 @@ STOCK_RESULTS = "publish/out/stock.jsonl.gz"
 CHARTS = CACHE / "demo"
 """Folder of the files that the demo leaves."""
 
-ORDERS_BY_STATUS = "SELECT status, sum(price_incl) AS revenue, count(*) AS orders FROM orders_current GROUP BY status ORDER BY orders DESC"
+ORDERS_BY_STATUS = (
+    "SELECT status, sum(price_incl) AS revenue, count(*) AS orders "
+    "FROM orders_current GROUP BY status ORDER BY orders DESC"
+)
 VERSIONS_AND_RECORDS = (
     "SELECT (SELECT count(*) FROM orders) AS order_versions, (SELECT count(*) FROM orders_current) AS orders, "
     "(SELECT count(*) FROM products) AS product_versions, (SELECT count(*) FROM products_current) AS products"

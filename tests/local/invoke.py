@@ -12,6 +12,7 @@ FUNCTIONS = {
     ("webhook", "queue"): "WebhookTriggerFunction",
     ("webhook", "schedule"): "WebhookDailyFunction",
     ("webhook", "http"): "WebhookFunction",
+    ("authorizer", "http"): "AuthorizerFunction",
 }
 """Functions that have no output of the template, by function and trigger: their logical ids."""
 
@@ -19,7 +20,8 @@ FUNCTIONS = {
 def invoke(stack: Stack, path: Path) -> Any:
     """Send an event, wait for its end, and return the answer.
 
-    A file of lines is put under publish/in/. Every other event is the payload of a direct invocation.
+    A file of lines is put under publish/in/. The event of an upload starts PublishFile. Every other event is the
+    payload of a direct invocation.
 
     Raises:
         LocalError: There is no such file, its name does not say its function, or the function failed.
@@ -29,6 +31,8 @@ def invoke(stack: Stack, path: Path) -> Any:
         raise LocalError(f"there is no file {path}; events/README.md lists the events")
     if path.name.endswith((".jsonl", ".jsonl.gz")):
         return _publish_file(stack, path)
+    if trigger == "file":
+        return _publish_uploaded(stack, path)
     arn = _function(stack, function, trigger)
     answer = stack.client("lambda").invoke(FunctionName=arn, Payload=path.read_bytes())
     result = json.loads(answer["Payload"].read())
@@ -57,3 +61,14 @@ def _publish_file(stack: Stack, path: Path) -> list[Any]:
         raise LocalError("the file was not published within 60 seconds; its results come to " + results)
     body = s3.get_object(Bucket=bucket, Key=results)["Body"].read()
     return [json.loads(line) for line in body.splitlines()]
+
+
+def _publish_uploaded(stack: Stack, path: Path) -> Any:
+    states, machine = stack.client("stepfunctions"), stack.outputs["PublishFileStateMachineArn"]
+    execution = states.start_execution(stateMachineArn=machine, input=path.read_text())["executionArn"]
+    if not wait_until(lambda: states.describe_execution(executionArn=execution)["status"] != "RUNNING", 60, 0.2):
+        raise LocalError("PublishFile did not end within 60 seconds")
+    found = states.describe_execution(executionArn=execution)
+    if found["status"] != "SUCCEEDED":
+        raise LocalError(f"PublishFile {found['status'].lower()}: {found.get('cause', '')}")
+    return json.loads(found["output"])

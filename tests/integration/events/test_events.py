@@ -1,8 +1,12 @@
-"""Every file of events/ runs through the real handler of its function, and does what its row says."""
+"""Every file of events/ runs through the real handler of its function, and does what its row says.
+
+`events/README.md` lists every file.
+"""
 
 import importlib
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +15,13 @@ from unittest.mock import ANY
 import boto3
 import pytest
 
+import authorizer.app
 import publish.dependencies
 from connector.clients import AwsClients
 from tests.integration.subscribe.bundle import Bundle, Context
 
 EVENTS = Path(__file__).parents[3] / "events"
-FILES = sorted(path.name for path in EVENTS.glob("*.json"))
+FILES = sorted(path.name for path in EVENTS.glob("*.json") if path.name != "subscriptions.schema.json")
 QUOTE = 1016615295
 
 HANDLERS = {("webhook", "queue"): "webhook.trigger", ("webhook", "schedule"): "webhook.daily"}
@@ -24,6 +29,11 @@ HANDLERS = {("webhook", "queue"): "webhook.trigger", ("webhook", "schedule"): "w
 
 Json = dict[str, Any]
 Check = Callable[[Bundle, Json], None]
+
+
+def contents(name: str) -> Json:
+    event: Json = json.loads((EVENTS / name).read_text(encoding="utf-8"))
+    return event
 
 
 def one_quote(bundle: Bundle, result: Json) -> None:
@@ -97,8 +107,7 @@ def deleted_products(bundle: Bundle, result: Json) -> None:
     bundle.invoke({"entity": "products"}, "landing")
     gone = bundle.shop.store.ids("products")[3]
     bundle.shop.store.delete("products", gone)
-    event = json.loads((EVENTS / "subscribe-direct-reconcile-products.json").read_text(encoding="utf-8"))
-    again = bundle.invoke(event, "again")
+    again = bundle.invoke(contents("subscribe-direct-reconcile-products.json"), "again")
     assert bundle.ids(again) == [gone]
     assert bundle.manifest(again)["verified"] is True
 
@@ -228,23 +237,88 @@ def reported_day(bundle: Bundle, answer: Json) -> None:
     assert bundle.sent == []
 
 
+def orders_of_2025(bundle: Bundle, result: Json) -> None:
+    assert (result["run_id"], result["status"], result["bookmark"]) == ("orders-of-2025", "complete", None)
+    assert result["records"] > 0
+    assert {record["createdAt"][:4] for record in bundle.records(result)} <= {
+        "2025",
+        "2026",
+    }  # the shop writes its zone
+
+
+def one_run(bundle: Bundle, answer: Json) -> None:
+    assert answer["statusCode"] == 404
+    bundle.invoke(contents("subscribe-direct-orders-of-2025.json"))
+    again = bundle.invoke(contents("subscribe-http-run.json"))
+    assert (again["statusCode"], json.loads(again["body"])["status"]) == (200, "complete")
+
+
+def listed_runs(bundle: Bundle, answer: Json) -> None:
+    assert json.loads(answer["body"]) == {"runs": [], "after": None}
+    bundle.invoke(contents("subscribe-direct-orders-of-2025.json"))
+    again = bundle.invoke(contents("subscribe-http-runs.json"))
+    assert [run["run_id"] for run in json.loads(again["body"])["runs"]] == ["orders-of-2025"]
+
+
+def image_of_a_product(bundle: Bundle, result: Json) -> None:
+    assert (result["status"], result["http_status"]) == ("created", 201)
+    assert [request.path for request in bundle.shop.requests] == ["/nl/products/163090479/images.json"]
+
+
+def deleted_product(bundle: Bundle, result: Json) -> None:
+    assert result["status"] == "deleted"
+    assert 163090479 not in bundle.shop.store.ids("products")
+
+
+def queued_product(bundle: Bundle, answer: Json) -> None:
+    body = json.loads(answer["body"])
+    assert answer["statusCode"] == 202
+    assert (len(body["message_ids"]), len(body["idempotency_keys"])) == (1, 1)
+    assert bundle.sent == []
+
+
+def published_file(_: Bundle, split: Json) -> None:
+    handler = importlib.import_module("publish.app").lambda_handler
+    for part in split["parts"]:
+        assert handler(part, Context("part"))["status"] == "complete"
+    joined = handler(split["join"], Context("join"))
+    assert joined == {
+        "results": "publish/out/publish-file-stock.jsonl",
+        "lines": 4,
+        "outcomes": {"updated": 3, "created": 1},
+    }
+
+
+def identified(_: Bundle, answer: Json) -> None:
+    assert answer == {
+        "isAuthorized": True,
+        "context": {"token": "default", "scopes": "read publish admin", "error": ""},
+    }
+
+
 EXPECTED: dict[str, Check] = {
+    "authorizer-http-token.json": identified,
     "publish-direct-batch.json": batch,
     "publish-direct-convert-quote.json": converted,
     "publish-direct-create-by-saved-transformer.json": created("DELTA"),
     "publish-direct-create-by-transformer.json": created("DELTA"),
     "publish-direct-create-product.json": created("Lamp"),
+    "publish-direct-delete-product.json": deleted_product,
     "publish-direct-dry-run-update.json": shown,
+    "publish-direct-image.json": image_of_a_product,
     "publish-direct-product-in-categories.json": product_in_categories,
     "publish-direct-stock-and-prices.json": stock_and_prices,
     "publish-direct-upsert-brand.json": upserted,
+    "publish-file-uploaded.json": published_file,
     "publish-http-create-product.json": http_created,
+    "publish-http-create-product-async.json": queued_product,
     "publish-queue-one-bad-message.json": one_bad_message,
     "publish-queue-stock-out-of-order.json": newest_stock,
     "subscribe-direct-entity-transformer.json": three_fields,
     "subscribe-direct-some-products.json": visible_products,
     "subscribe-direct-order-lines-without-prices.json": lines_without_prices,
     "subscribe-direct-orders-by-status.json": orders_by_status,
+    "subscribe-direct-orders-of-2025.json": orders_of_2025,
     "subscribe-direct-estimate-orders.json": estimate_of_orders,
     "subscribe-direct-quote-by-transformer.json": one_quote,
     "subscribe-direct-quote.json": one_quote,
@@ -254,6 +328,8 @@ EXPECTED: dict[str, Check] = {
     "subscribe-http-entities.json": whole_catalogue,
     "subscribe-http-entity.json": http(200, entity="products/images"),
     "subscribe-http-quote.json": http_quote,
+    "subscribe-http-run.json": one_run,
+    "subscribe-http-runs.json": listed_runs,
     "subscribe-http-transform.json": transformed,
     "subscribe-http-unknown-entity.json": http(404, entity="order", title="Unknown entity"),
     "subscribe-schedule-all-orders.json": all_orders,
@@ -290,6 +366,11 @@ def functions(aws: AwsClients, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("SYNC_STATE_MACHINE_ARN", "arn:aws:states:eu-west-1:123456789012:stateMachine:sync")
     queue = boto3.client("sqs").create_queue(QueueName=f"webhooks-{bundle.bucket}")["QueueUrl"]
     monkeypatch.setenv("WEBHOOK_QUEUE_URL", queue)
+    queue = boto3.client("sqs").create_queue(QueueName=f"publish-{bundle.bucket}")["QueueUrl"]
+    monkeypatch.setenv("PUBLISH_QUEUE_URL", queue)
+    bundle.store_secret("tokens", "example-token-not-a-secret")
+    monkeypatch.setenv("API_TOKEN_SECRET", f"{bundle.prefix}tokens")
+    authorizer.app.tokens.cache_clear()
     return bundle
 
 
@@ -297,10 +378,22 @@ def test_every_file_has_a_row_and_every_row_a_file() -> None:
     assert sorted(EXPECTED) == FILES
 
 
+def test_the_index_lists_every_file_and_no_other() -> None:
+    index = (EVENTS / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"\]\(([a-z-]+\.(?:json|jsonl|toml|schema\.json))\)", index)
+
+    assert sorted(listed) == sorted(path.name for path in EVENTS.iterdir() if path.name != "README.md")
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_an_event_does_what_its_row_says(functions: Bundle, name: str) -> None:
-    event = json.loads((EVENTS / name).read_text(encoding="utf-8"))
+    event = contents(name)
     function, trigger, _ = name.split("-", 2)
+    if trigger == "file":  # what the state machine PublishFile makes of the event
+        key = event["detail"]["object"]["key"]
+        lines = (EVENTS / "publish-file-stock.jsonl").read_bytes()
+        functions.s3.put_object(Bucket=functions.bucket, Key=key, Body=lines)
+        event = {"file_step": "split", "key": key, "execution": "one", "input": event}
     module = HANDLERS.get((function, trigger), f"{function}.app")
     handler = importlib.import_module(module).lambda_handler
 
@@ -311,9 +404,9 @@ def test_an_event_does_what_its_row_says(functions: Bundle, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_name_of_a_file_tells_function_and_trigger(name: str) -> None:
+def test_the_name_of_a_file_says_function_and_trigger(name: str) -> None:
     function, trigger, *case = name.removesuffix(".json").split("-")
-    event = json.loads((EVENTS / name).read_text(encoding="utf-8"))
+    event = contents(name)
 
     assert function in ("subscribe", "publish", "webhook", "authorizer")
     assert case
