@@ -380,7 +380,7 @@ def test_every_file_has_a_row_and_every_row_a_file() -> None:
 
 def test_the_index_lists_every_file_and_no_other() -> None:
     index = (EVENTS / "README.md").read_text(encoding="utf-8")
-    listed = re.findall(r"\]\(([a-z-]+\.(?:json|jsonl|toml|schema\.json))\)", index)
+    listed = re.findall(r"\]\(([a-z0-9-]+\.(?:json|jsonl|toml|schema\.json))\)", index)
 
     assert sorted(listed) == sorted(path.name for path in EVENTS.iterdir() if path.name != "README.md")
 
