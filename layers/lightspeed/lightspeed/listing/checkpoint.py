@@ -55,6 +55,7 @@ class ListCheckpoint:
         unverified_reason: Why completeness cannot be shown, or empty.
         check: Of the second pass over a list that no window closes.
         split: Of a list that is read in parts, because its pages are not stable.
+        unidentified: Rows read so far that have no usable id, so that one that came twice cannot be known.
     """
 
     rows_left: int | None = None
@@ -72,6 +73,7 @@ class ListCheckpoint:
     unverified_reason: str = ""
     check: ListCheckpoint | None = None
     split: SplitCheckpoint | None = None
+    unidentified: int = 0
 
     @property
     def removed(self) -> int:

@@ -255,6 +255,9 @@ class ListReader(Generic[_Digest]):
         checkpoint = self.checkpoint
         if checkpoint.read == checkpoint.count_before:
             return
+        if checkpoint.unidentified and checkpoint.read + checkpoint.unidentified == checkpoint.count_before:
+            self._note("records carry no id, so one that came twice cannot be known")  # parts could not show it either
+            return
         if not self._ahead and (checkpoint.count_before or 0) % checkpoint.limit == 0:
             self._unstable("rows left the list before its end was looked at")
             return
@@ -491,6 +494,7 @@ class ListReader(Generic[_Digest]):
         twice = self._ids.add(page.ids)
         checkpoint.read += len(page.ids) - twice
         checkpoint.repeated += len(page.repeated)
+        checkpoint.unidentified += page.rows - len(page.ids) - len(page.repeated)
         checkpoint.rises = min(ENOUGH_TURNS, checkpoint.rises + page.turns[0])
         checkpoint.falls = min(ENOUGH_TURNS, checkpoint.falls + page.turns[1])
         if page.repeated:
