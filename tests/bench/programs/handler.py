@@ -22,6 +22,10 @@ class Context:
     """What the handler asks of its context."""
 
     aws_request_id = "bench"
+    function_name = "subscribe"
+    function_version = "1"
+    memory_limit_in_mb = 1024
+    invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:subscribe"
 
     def __init__(self) -> None:
         self._began = time.monotonic()

@@ -15,7 +15,7 @@ def test_the_connector_lands_a_thousand_records_with_one_request_a_page_and_its_
     with track() as ground:
         figures = ground.run(CONNECTOR, Setup(1000), limit_seconds=60)
     assert figures.cost.failure == ""
-    assert (figures.records, figures.pages, figures.refused, figures.errors) == (1000, 4, 0, 0)
+    assert (figures.records, figures.pages, figures.refused, figures.errors) == (1000, 5, 0, 0)
     assert 1 <= figures.counts <= 3
     assert figures.cost.cpu_seconds > 0
     assert figures.cost.peak_megabytes > 10
