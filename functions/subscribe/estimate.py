@@ -14,11 +14,12 @@ from connector.transform import Library, load
 from lightspeed import Client, Clock
 from lightspeed.estimate import Counter, Estimate, Operation, Reading, Span, estimate
 from lightspeed.listing.settled import SETTLING_LAG
+from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import PAGE_LIMIT, parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.storage.bucket import Bucket
 from subscribe.sync.bookmark import Bookmarks
-from subscribe.sync.read_plan import LOOKBACK, plan_reads
+from subscribe.sync.read_plan import plan_reads
 from subscribe.sync.reader import batch_of
 from subscribe.sync.run import check_parameters
 

@@ -12,11 +12,11 @@ import msgspec
 
 from connector.transform import REJECTED_SHARE, Scope, TransformError, Transformers, check_rejected
 from lightspeed.listing.records import Record
+from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time
 from lightspeed.response import mask_api_key
 from subscribe.event import SubscribeRequest
 from subscribe.storage.parts import Chunk, compress
-from subscribe.sync.read_plan import LOOKBACK
 from subscribe.sync.state import SyncState
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from connector.errors import RequestError
 from connector.transform import Transformers
@@ -13,9 +13,6 @@ from lightspeed.catalogue.entities import parent_of
 from lightspeed.listing.records import Window
 from lightspeed.listing.window import closed_window
 from subscribe.event import ALL_PARENTS, SubscribeRequest
-
-LOOKBACK = timedelta(seconds=60)
-"""How far an incremental window reaches back behind its bookmark; what was landed already is dropped."""
 
 
 @dataclass(frozen=True, slots=True)

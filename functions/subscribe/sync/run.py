@@ -14,6 +14,7 @@ from connector.timestamps import iso_text
 from connector.transform import Library, Transformers, TransformerSpec, load
 from lightspeed import Client, Clock
 from lightspeed.listing.settled import SETTLING_LAG, shop_time
+from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time, query_warnings
 from subscribe.event import SubscribeRequest
 from subscribe.run.result import Decision
@@ -22,7 +23,7 @@ from subscribe.storage.bucket import Bucket, PreconditionFailed
 from subscribe.storage.parts import Part
 from subscribe.sync.bookmark import Bookmark, Bookmarks, Found, Lease, Pending
 from subscribe.sync.processor import RecordProcessor
-from subscribe.sync.read_plan import LOOKBACK, Read, languages_of, plan_reads, window_of
+from subscribe.sync.read_plan import Read, languages_of, plan_reads, window_of
 from subscribe.sync.reader import Reads
 from subscribe.sync.state import SyncState
 from subscribe.sync.writer import Writer

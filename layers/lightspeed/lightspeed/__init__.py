@@ -6,7 +6,7 @@ try:
     import msgspec as _msgspec  # noqa: F401 - only to see that it is there
     import requests as _requests  # noqa: F401 - the same
 except ModuleNotFoundError as error:
-    if sys.argv[0] == "-m":  # Python imports the package for `python -m lightspeed`: one line, no traceback
+    if sys.argv[0].endswith(("-m", "tap-lightspeed-ecom")):  # `python -m lightspeed` or the script: no traceback
         advice = "install it with: pip install -r layers/lightspeed/requirements-client.txt"
         sys.exit(f"lightspeed: the Python package {error.name!r} is missing; {advice}")
     raise

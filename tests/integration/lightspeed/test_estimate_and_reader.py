@@ -6,7 +6,7 @@ import pytest
 
 from lightspeed import Client, Connection, Parameters, Transport
 from lightspeed.catalogue.entities import get_entity
-from lightspeed.cli.list import PATIENCE_SECONDS, _Quota
+from lightspeed.cli.list import PATIENCE_SECONDS, WholeQuota
 from lightspeed.estimate import Reading, estimate
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import CONNECTIONS, ListReader
@@ -48,7 +48,7 @@ def compared(seed: int) -> tuple[float, float]:
             stable=closed,
             checkpoint=ListCheckpoint(),
             digest=len,
-            gate=_Quota(client.transport, clock),
+            gate=WholeQuota(client.transport, clock),
             batch=batch,
         )
         began = clock.time()

@@ -112,6 +112,19 @@ def build_parser(commands: Mapping[str, Run]) -> argparse.ArgumentParser:
     add("delete", "delete a record", entity, dry_run)
     action = add("action", "run an action of an entity, such as quotes convert", entity, payload, dry_run)
     action.add_argument("name", metavar="NAME", nargs="?", default="", help="the action; if left out, they are listed")
+    tap = add("tap", "write lists as Singer messages: SCHEMA, RECORD and STATE", _Parser(add_help=False))
+    tap.epilog = (
+        "A stream with a bookmark is read from a minute before it, so the last records of a run come again in the "
+        "next one. Only messages go to standard output. The script tap-lightspeed-ecom is the same command."
+    )
+    for option, text in (
+        ("--config", "settings as a JSON object (--about lists them); without it, the LIGHTSPEED_ variables"),
+        ("--catalog", "what --discover printed, with the wanted streams and fields selected; all without it"),
+        ("--state", "the value of the last STATE message of the run before"),
+    ):
+        tap.add_argument(option, metavar="FILE", help=text)
+    tap.add_argument("--discover", action="store_true", help="print the catalogue of streams; nothing is sent")
+    tap.add_argument("--about", action="store_true", help="print settings and capabilities as JSON; nothing is sent")
     old = subparsers.add_parser("plan", add_help=False, prefix_chars="\0")
     old.add_argument("words", nargs="*")
     old.set_defaults(run=refuse_old_name, command="plan")
@@ -141,7 +154,7 @@ def read_connection(arguments: argparse.Namespace, environ: Mapping[str, str] = 
     """
     changes = {"language": arguments.language} if arguments.language else {}
     if arguments.connection:
-        settings = _json("--connection", arguments.connection)
+        settings = read_json("--connection", arguments.connection)
         if isinstance(settings, Mapping):
             settings = {**settings, **changes}
         return Connection.from_mapping(settings, arguments.connection)
@@ -176,7 +189,7 @@ def _pairs(option: str, given: Sequence[str]) -> dict[str, object]:
 
 
 def _payload(source: str | None) -> object:
-    return None if source is None else _json("--payload", source)
+    return None if source is None else read_json("--payload", source)
 
 
 class _DoubledKeyError(Exception):
@@ -192,7 +205,12 @@ def _object(members: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _json(option: str, source: str) -> object:
+def read_json(option: str, source: str) -> object:
+    """Return the JSON value of a file, or of standard input for `-`.
+
+    Raises:
+        CommandError: It cannot be read, is no JSON, is `null`, or has a key twice in one object.
+    """
     if source == "-" and sys.stdin is None:
         raise CommandError(f"{option} -: standard input is closed")
     try:

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import partial
 from queue import Queue
 from threading import Thread
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from lightspeed.catalogue.entities import get_entity, parent_of
 from lightspeed.catalogue.model import Endpoint
@@ -35,6 +35,8 @@ PATIENCE_SECONDS = 330.0
 
 _PAGE_AND_COUNT = 2
 
+_Found = TypeVar("_Found")
+
 
 class _ShownWaits(SystemClock):
     """The machine's clock, which shows on the progress line that it waits."""
@@ -48,7 +50,7 @@ class _ShownWaits(SystemClock):
         super().sleep(seconds)
 
 
-class _Quota:
+class WholeQuota:
     """A request budget that uses the whole quota, and waits for more of it if that comes soon."""
 
     def __init__(self, transport: Transport, clock: Clock) -> None:
@@ -109,7 +111,7 @@ def print_all(arguments: argparse.Namespace) -> None:
     with _output(arguments.out) as file, closing(progress):
         read_to = partial(_reader, client, clock, walked, walked_parameters)
         reader = begin(client, clock, settled_time(client, clock), read_to)
-        for records in _beside(reader.pages()):
+        for records in beside(reader.pages()):
             rows = records if parent is None else list(_children(client, endpoint, parameters, records))
             _write(file, rows)
             written += len(rows)
@@ -168,14 +170,14 @@ def _report(arguments: argparse.Namespace, endpoint: Endpoint, parameters: Param
         note(f"wrote {written:,} record{'' if written == 1 else 's'} to {arguments.out}")
 
 
-def _beside(pages: Iterator[list[bytes]]) -> Iterator[list[bytes]]:
+def beside(pages: Iterator[_Found]) -> Iterator[_Found]:
     """Yield what another thread reads, so that Ctrl-C ends this one at once and not after the pages under way."""
-    read: Queue[list[bytes] | BaseException | None] = Queue(maxsize=1)
+    read: Queue[_Found | BaseException | None] = Queue(maxsize=1)
 
     def fill() -> None:
         try:
-            for records in pages:
-                read.put(records)
+            for page in pages:
+                read.put(page)
         except BaseException as error:  # for the thread that reads this one's queue
             read.put(error)
         else:
@@ -201,7 +203,7 @@ def _reader(
         stable=stable,
         checkpoint=ListCheckpoint(),
         digest=_texts,
-        gate=_Quota(client.transport, clock),
+        gate=WholeQuota(client.transport, clock),
         batch=TRANSFORMED_BATCH,
     )
 

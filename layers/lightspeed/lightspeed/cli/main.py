@@ -73,6 +73,18 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> in
     return 0
 
 
+def run(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run one command as a process of its own.
+
+    Args:
+        argv: The words after the program's name; those of the process by default.
+    """
+    status = main(argv)
+    if status in (INTERRUPTED, TERMINATED):
+        os._exit(status)  # without waiting for pages that are still under way
+    sys.exit(status)
+
+
 def _speak_utf8() -> None:
     """Write UTF-8 whatever the locale; what even that has no bytes for is escaped."""
     for stream in (sys.stdout, sys.stderr):
@@ -156,6 +168,16 @@ def _estimate(arguments: argparse.Namespace) -> None:
     sys.stdout.write(json_text(found.as_dict()) if arguments.json else estimate_text(found))
 
 
+def _tap(arguments: argparse.Namespace) -> None:
+    from lightspeed.cli.tap import tap  # noqa: PLC0415 - the other commands do not pay for it
+    from lightspeed.tap.sync import StreamRefused  # noqa: PLC0415 - the same
+
+    try:
+        tap(arguments)
+    except StreamRefused as error:
+        raise _ShopProblem(str(error)) from error
+
+
 def _check(arguments: argparse.Namespace) -> None:
     client = open_client(arguments, arguments.clock)
     try:
@@ -202,6 +224,7 @@ _COMMANDS = {
     "list": _list,
     "count": _count,
     "estimate": _estimate,
+    "tap": _tap,
     "create": write,
     "update": write,
     "delete": write,

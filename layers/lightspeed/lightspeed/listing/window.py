@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.listing.records import Window
 from lightspeed.request import parse_time
+
+LOOKBACK = timedelta(seconds=60)
+"""How far an incremental window reaches back behind its bookmark. What lies in it comes twice."""
 
 _CANNOT_LET_ROWS_IN = ("limit", "fields", "since_id", "created_at_min", "created_at_max")
 

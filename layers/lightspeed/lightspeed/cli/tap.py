@@ -1,0 +1,195 @@
+"""The command `tap`: lists of the shop as Singer messages on standard output.
+
+Settings, catalogue and state are checked before anything is sent. Notes and metrics go to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from lightspeed.cli.arguments import CommandError, read_connection, read_json
+from lightspeed.cli.list import PATIENCE_SECONDS, WholeQuota, beside
+from lightspeed.cli.output import json_text, note
+from lightspeed.cli.write import OutputError
+from lightspeed.client import Client
+from lightspeed.connection import Connection
+from lightspeed.listing.reader import CONNECTIONS, TRANSFORMED_BATCH
+from lightspeed.quota import Clock, SystemClock
+from lightspeed.request import parse_time
+from lightspeed.tap.messages import Messages
+from lightspeed.tap.streams import CatalogError, Stream, discover, select
+from lightspeed.tap.sync import Reading, StateError, StreamRefused, bookmark_of, moved
+from lightspeed.transport import Transport
+
+_CONNECTION: Mapping[str, tuple[str, str, bool]] = {
+    "cluster": ("string", "eu1 or us1; give this or base_url", False),
+    "base_url": ("string", "an https:// origin; plain http:// for loopback hosts only", False),
+    "api_key": ("string", "the shop's API key", True),
+    "api_secret": ("string", "the shop's API secret", True),
+    "language": ("string", "a language of the shop, such as nl, en or us", False),
+}
+_OPTIONS: Mapping[str, tuple[str, str, bool]] = {
+    "start_date": ("string", "where the first run of a stream starts, ISO 8601; the whole list without it", False),
+    "use_singer_decimal": ("boolean", "pass numbers that may be fractions as text (x-singer.decimal)", False),
+}
+"""By setting: its type, what it is, and whether it is a secret."""
+
+_MOST_NOTES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Config:
+    """The tap's settings.
+
+    Attributes:
+        start: Where the first run of a stream starts; `None` for the whole list.
+        decimals: Whether numbers that may be fractions are passed as text.
+    """
+
+    connection: Connection
+    start: datetime | None
+    decimals: bool
+
+
+def tap(arguments: argparse.Namespace) -> None:
+    """Run the tap, or print its catalogue or its settings.
+
+    Raises:
+        CommandError: Settings, catalogue or state are wrong; nothing was sent.
+        InvalidConnection: The connection's settings are wrong.
+        StreamRefused: The shop refused some streams; the others are written.
+        OutputError: The target closed standard output.
+        LightspeedError: As the client raises it.
+    """
+    if arguments.about:
+        sys.stdout.write(json_text(about()))
+        return
+    if arguments.discover:
+        settings = _settings(arguments.config) if arguments.config else {}
+        sys.stdout.write(json_text(discover(decimals=bool(settings.get("use_singer_decimal")))))
+        return
+    config, state = _config(arguments), _state(arguments.state)
+    try:
+        catalog = read_json("--catalog", arguments.catalog) if arguments.catalog else None
+        streams = select(catalog, decimals=config.decimals)
+    except CatalogError as error:
+        raise CommandError(f"--catalog {arguments.catalog} {error}") from None
+    if not streams:
+        raise CommandError(f"--catalog {arguments.catalog} selects no stream: set selected in a stream's metadata")
+    clock = arguments.clock or SystemClock()
+    transport = Transport(config.connection, clock=clock, patience_seconds=PATIENCE_SECONDS, threads=CONNECTIONS)
+    try:
+        _sync(Client(transport), clock, streams, Messages(sys.stdout.buffer, state, clock), config.start)
+    except BrokenPipeError:
+        raise OutputError("the target closed its input; what it did not store comes again in the next run") from None
+
+
+def about() -> dict[str, Any]:
+    """Return what the tap can do and its settings, as JSON-able data."""
+    settings = {
+        name: {"type": kind, "description": text, **({"secret": True} if secret else {})}
+        for name, (kind, text, secret) in {**_CONNECTION, **_OPTIONS}.items()
+    }
+    return {
+        "name": "tap-lightspeed-ecom",
+        "description": "Lists of a Lightspeed eCom (C-Series) shop, complete and incremental",
+        "capabilities": ["catalog", "discover", "state", "about"],
+        "settings": {
+            "type": "object",
+            "properties": settings,
+            "required": ["api_key", "api_secret", "language"],
+        },
+    }
+
+
+def _settings(source: str) -> dict[str, Any]:
+    settings = read_json("--config", source)
+    if not isinstance(settings, dict):
+        raise CommandError(f"--config {source} must be a JSON object; --about lists the settings")
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _config(arguments: argparse.Namespace) -> _Config:
+    if not arguments.config:
+        arguments.connection = arguments.language = None
+        return _Config(read_connection(arguments), None, False)
+    settings = _settings(arguments.config)
+    for name in settings:
+        if name not in _CONNECTION and name not in _OPTIONS:
+            note(f"warning: --config has the setting {name!r:.100}, which the tap does not know; --about lists them")
+    decimals, start = settings.get("use_singer_decimal", False), settings.get("start_date")
+    if not isinstance(decimals, bool):
+        raise CommandError(f"use_singer_decimal must be true or false, not {decimals!r:.100}")
+    try:
+        begin = parse_time(start) if start is not None else None
+    except (TypeError, ValueError):
+        raise CommandError(f"start_date must be a time such as 2026-11-23T06:00:00Z, not {start!r:.100}") from None
+    connection = {name: value for name, value in settings.items() if name in _CONNECTION}
+    return _Config(Connection.from_mapping(connection, arguments.config), begin, decimals)
+
+
+def _state(source: str | None) -> dict[str, Any]:
+    state = read_json("--state", source) if source else {}
+    if not isinstance(state, dict):
+        raise CommandError(f"--state {source} must be a JSON object, the value of a STATE message")
+    return state
+
+
+def _sync(client: Client, clock: Clock, streams: list[Stream], messages: Messages, start: datetime | None) -> None:
+    try:
+        starts = [bookmark_of(messages.state, stream) or start for stream in streams]
+    except StateError as error:
+        raise CommandError(str(error)) from None
+    refused = []
+    for stream, bookmark in zip(streams, starts, strict=True):
+        reading = Reading(
+            stream,
+            bookmark if stream.replication_key else None,
+            client=client,
+            clock=clock,
+            budget=WholeQuota(client.transport, clock),
+            pages_at_once=TRANSFORMED_BATCH,
+            note=note,
+        )
+        began = clock.monotonic()
+        messages.write_schema(stream)
+        try:
+            written, left_out = _write(stream, reading, messages)
+        except StreamRefused as error:
+            note(f"{stream.name} is left out: {error}")
+            refused.append(stream.name)
+            continue
+        messages.state = moved(messages.state, stream, reading.end)
+        messages.write_state()
+        if left_out > _MOST_NOTES:
+            note(f"{stream.name}: {left_out:,} rows are left out in all")
+        if reading.unverified_reason:
+            note(f"{stream.name}: not verified that these are all records: {reading.unverified_reason}")
+        _metric("counter", "record_count", written, stream)
+        _metric("timer", "sync_duration", round(clock.monotonic() - began, 3), stream)
+    if refused:
+        raise StreamRefused(f"the shop refuses {', '.join(refused):.200}; deselect what the key may not read")
+
+
+def _write(stream: Stream, reading: Reading, messages: Messages) -> tuple[int, int]:
+    """Write the records of a stream; return how many, and how many rows are left out."""
+    written = left_out = 0
+    for batch in beside(reading.batches()):
+        messages.write_records(stream, batch.records, batch.extracted)
+        written += len(batch.records)
+        for reason in batch.left_out[: max(0, _MOST_NOTES - left_out)]:
+            note(f"{stream.name}: left out {reason}")
+        left_out += len(batch.left_out)
+    return written, left_out
+
+
+def _metric(kind: str, name: str, value: float, stream: Stream) -> None:
+    if sys.stderr is not None:
+        metric = {"type": kind, "metric": name, "value": value, "tags": {"endpoint": stream.name}}
+        sys.stderr.write(f"INFO METRIC: {json.dumps(metric)}\n")

@@ -1,0 +1,1 @@
+"""A Singer tap: lists of the shop as SCHEMA, RECORD and STATE messages."""

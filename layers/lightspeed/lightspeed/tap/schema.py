@@ -1,0 +1,208 @@
+"""Schemas for Singer targets, which allow what the shop writes, and records that are sure to fit them.
+
+A target refuses or drops a record that does not match its schema. So a schema of the samples is widened: every field
+but the key may be `null`, `false` or text, for the shop writes `false` for "none" and some numbers as text. No field
+has the format `date-time`, because `false` is no time.
+
+A value of any other type is passed as its JSON text. So no record is lost and every record matches.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from lightspeed.numbers import dumps, loads, number_text
+from lightspeed.response import UNREADABLE, parse_record
+from lightspeed.schema import Schema, type_name
+
+DECIMAL = "x-singer.decimal"
+"""The format of numbers that are passed as text, for targets that know it."""
+
+Path = tuple[str, ...]
+"""The names of nested fields, outermost first."""
+
+_NONE = ("null", "boolean", "string")
+_WIDENED = {
+    "null": _NONE,
+    "boolean": _NONE,
+    "string": _NONE,
+    "integer": (*_NONE, "number"),
+    "number": (*_NONE, "number"),
+    "array": (*_NONE, "array", "object"),
+    "object": (*_NONE, "array", "object"),
+}
+_ANY = ("null", "boolean", "string", "number", "array", "object")
+
+
+def stream_schema(sample: Schema, key: str, others: tuple[str, ...], *, decimals: bool = False) -> Schema:
+    """Return the schema of a stream.
+
+    Args:
+        sample: What the samples look like; an entity without a sample has `{}`.
+        key: The field that is the key. It is the only one that may not be none.
+        others: Fields that the schema names even if no sample has them.
+        decimals: Whether numbers that may be fractions are passed as text.
+    """
+    fields = sample.get("properties", {})
+    properties: Schema = {key: {"type": fields.get(key, {}).get("type", "integer")}}
+    for name, each in ({name: {"type": "string"} for name in others} | fields).items():
+        if name != key:
+            properties[name] = _widened(each, decimals)
+    return {"type": "object", "properties": properties, "required": [key]}
+
+
+def without(schema: Schema, dropped: frozenset[Path], at: Path = ()) -> Schema:
+    """Return a schema without some fields; an object that loses a field allows only those that it names."""
+    inside = schema.get("properties", {})
+    kept = {name: without(each, dropped, (*at, name)) for name, each in inside.items() if (*at, name) not in dropped}
+    found = {**schema, "properties": kept} if inside else dict(schema)
+    return found if len(kept) == len(inside) else {**found, "additionalProperties": False}
+
+
+def paths(schema: Schema, at: Path = ()) -> Iterator[Path]:
+    """Yield the path of every field that a schema names, an outer one before what is inside."""
+    for name, each in schema.get("properties", {}).items():
+        yield (*at, name)
+        yield from paths(each, (*at, name))
+
+
+def _widened(schema: Schema, decimals: bool) -> Schema:
+    given = schema.get("type", [])
+    kinds = [given] if isinstance(given, str) else given
+    if decimals and "number" in kinds:
+        return {"type": ["null", "string"], "format": DECIMAL}
+    found: Schema = {"type": [kind for kind in _ANY if any(kind in _WIDENED[each] for each in kinds)]}
+    if not kinds or schema.get("x-none") == 1:
+        return {"type": list(_ANY)}
+    if "properties" in schema:
+        found["properties"] = {name: _widened(each, decimals) for name, each in schema["properties"].items()}
+    if "patternProperties" in schema:
+        found["patternProperties"] = {
+            name: _widened(each, decimals) for name, each in schema["patternProperties"].items()
+        }
+    if "items" in schema:
+        found["items"] = _widened(schema["items"], decimals)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """A schema as it is checked: which types it allows, and what is inside.
+
+    Attributes:
+        closed: Whether a field that is not named is left out.
+        decimal: Whether a number becomes text.
+    """
+
+    allowed: frozenset[str] = frozenset()
+    fields: Mapping[str, _Node] = field(default_factory=dict)
+    by_id: _Node | None = None
+    items: _Node | None = None
+    closed: bool = False
+    decimal: bool = False
+
+
+class Fit:
+    """Makes the text of a record match a stream's schema; a text that matches is returned as it is."""
+
+    def __init__(self, schema: Schema, key: str) -> None:
+        """Take the schema of a stream and the name of its key."""
+        self._node = _node(schema)
+        self._key = key
+        self._decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+    def fit(self, text: bytes) -> bytes | None:
+        """Return a record's JSON text with every value that the schema does not allow as text; numbers stay as read.
+
+        Args:
+            text: A JSON object.
+
+        Returns:
+            `None` if the record has no key that the schema allows.
+        """
+        try:
+            value = self._decode(text)
+        except UNREADABLE:  # a number that is too long for the fast decoder, or half a surrogate pair
+            value = parse_record(text)
+        if _fits(value, self._node):
+            return text if self._key in value else None
+        mended = _mended(loads(text), self._node)
+        if self._key not in mended or not _fits(mended[self._key], self._node.fields[self._key]):
+            return None
+        try:
+            return dumps(mended)
+        except ValueError:  # half a surrogate pair has no UTF-8
+            return json.dumps(mended).encode()
+
+
+def _node(schema: Schema) -> _Node:
+    given = schema.get("type", [])
+    patterns = list(schema.get("patternProperties", {}).values())
+    return _Node(
+        frozenset([given] if isinstance(given, str) else given),
+        {name: _node(each) for name, each in schema.get("properties", {}).items()},
+        _node(patterns[0]) if patterns else None,
+        _node(schema["items"]) if "items" in schema else None,
+        schema.get("additionalProperties") is False,
+        schema.get("format") == DECIMAL,
+    )
+
+
+def _fits(value: Any, node: _Node) -> bool:
+    kind = _KINDS.get(type(value)) or type_name(value)
+    if kind not in node.allowed and not (kind == "integer" and "number" in node.allowed):
+        return False
+    if kind == "object":
+        fields, by_id, closed = node.fields, node.by_id, node.closed
+        for name, inside in value.items():
+            known = fields.get(name) or (by_id if by_id is not None and _is_id(name) else None)
+            if known is None:
+                if closed:
+                    return False
+            elif not _fits(inside, known):
+                return False
+    elif kind == "array" and node.items is not None:
+        return all(_fits(item, node.items) for item in value)
+    return True
+
+
+_KINDS = {
+    type(None): "null",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    dict: "object",
+    list: "array",
+}
+
+
+def _mended(value: Any, node: _Node) -> Any:
+    kind = type_name(value)
+    if node.decimal and kind in ("integer", "number", "boolean"):
+        return number_text(value) if kind != "boolean" else None
+    if kind == "number" and "integer" in node.allowed and value.is_integer():
+        return int(value)
+    if kind not in node.allowed and not (kind == "integer" and "number" in node.allowed):
+        return json.dumps(value) if kind == "string" else dumps(value).decode()
+    if kind == "object":
+        found = {}
+        for name, inside in value.items():
+            known = node.fields.get(name) or (node.by_id if _is_id(name) else None)
+            if known is not None:
+                found[name] = _mended(inside, known)
+            elif not node.closed:
+                found[name] = inside
+        return found
+    if kind == "array" and node.items is not None:
+        return [_mended(item, node.items) for item in value]
+    return value
+
+
+def _is_id(name: str) -> bool:
+    return name.isascii() and name.isdigit()

@@ -1,0 +1,145 @@
+"""The streams of the tap, and the Singer catalogue that names them and says which are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lightspeed.catalogue.entities import CATALOGUE
+from lightspeed.catalogue.model import Endpoint
+from lightspeed.catalogue.sample_schemas import load_sample_schemas
+from lightspeed.schema import Schema
+from lightspeed.tap.schema import Path, paths, stream_schema, without
+
+KEY = "id"
+_KEYS: Mapping[str | None, str] = {"updated_at_min": "updatedAt", "created_at_min": "createdAt"}
+
+
+class CatalogError(ValueError):
+    """A Singer catalogue cannot be used; nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A list of the shop as a stream.
+
+    Attributes:
+        name: Of the stream: the entity's name, with `_` for `/`.
+        endpoint: The list's row.
+        schema: Of its records.
+        replication_key: The field that its bookmark follows; `None` where every run reads the whole list.
+    """
+
+    name: str
+    endpoint: Endpoint
+    schema: Schema
+    replication_key: str | None
+
+    def entry(self) -> dict[str, Any]:
+        """Return the stream's entry in a Singer catalogue."""
+        method = "FULL_TABLE" if self.replication_key is None else "INCREMENTAL"
+        root: dict[str, Any] = {
+            "inclusion": "available",
+            "selected-by-default": True,
+            "table-key-properties": [KEY],
+            "valid-replication-keys": [self.replication_key] if self.replication_key else [],
+            "forced-replication-method": method,
+        }
+        automatic = {(KEY,), (self.replication_key,)}
+        metadata = [{"breadcrumb": [], "metadata": root}]
+        for path in paths(self.schema):
+            breadcrumb = [word for name in path for word in ("properties", name)]
+            inclusion = "automatic" if path in automatic else "available"
+            metadata.append({"breadcrumb": breadcrumb, "metadata": {"inclusion": inclusion}})
+        return {
+            "tap_stream_id": self.name,
+            "stream": self.name,
+            "schema": self.schema,
+            "key_properties": [KEY],
+            "replication_method": method,
+            **({"replication_key": self.replication_key} if self.replication_key else {}),
+            "metadata": metadata,
+        }
+
+
+def streams(*, decimals: bool = False) -> Iterator[Stream]:
+    """Yield every stream: each list of the shop that is not below another record.
+
+    Args:
+        decimals: Whether numbers that may be fractions are passed as text.
+    """
+    samples = load_sample_schemas()
+    for name, endpoint in CATALOGUE.items():
+        if not endpoint.has("list") or endpoint.parents or endpoint.bare:
+            continue
+        replication_key = _KEYS.get(endpoint.incremental)
+        times = [field for start, field in _KEYS.items() if start in endpoint.filter_names]
+        schema = stream_schema(samples.get(name, {}), KEY, tuple(times), decimals=decimals)
+        yield Stream(name.replace("/", "_"), endpoint, schema, replication_key)
+
+
+def discover(*, decimals: bool = False) -> dict[str, Any]:
+    """Return the Singer catalogue of all streams; nothing is sent."""
+    return {"streams": [stream.entry() for stream in streams(decimals=decimals)]}
+
+
+def select(catalog: object, *, decimals: bool = False) -> list[Stream]:
+    """Return the streams that a Singer catalogue selects, each without the fields that it leaves out.
+
+    A stream or field is wanted if its metadata says `selected`, or does not say so and is selected by default. The key
+    and the replication key are always wanted. The schemas are the tap's own; those in the catalogue are not read.
+
+    Args:
+        catalog: What `--discover` printed, edited or not; `None` selects every stream with every field.
+        decimals: Whether numbers that may be fractions are passed as text.
+
+    Raises:
+        CatalogError: It is no Singer catalogue, or names a stream that there is not.
+    """
+    known = {stream.name: stream for stream in streams(decimals=decimals)}
+    if catalog is None:
+        return list(known.values())
+    entries = catalog.get("streams") if isinstance(catalog, Mapping) else None
+    if not isinstance(entries, list):
+        raise CatalogError("must be a JSON object with a list under streams, as --discover prints it")
+    found = []
+    for entry in entries:
+        name = entry.get("tap_stream_id") if isinstance(entry, Mapping) else None
+        if name not in known:
+            raise CatalogError(f"there is no stream {name!r:.100}; --discover lists them")
+        settings = _settings(entry)
+        if _is_wanted(settings.get((), {}), default=settings.get((), {}).get("selected-by-default", False)):
+            found.append(_selected(known[name], entry, settings))
+    return found
+
+
+def _settings(entry: Mapping[str, Any]) -> dict[Path, Mapping[str, Any]]:
+    """Return a catalogue entry's metadata, by the path of the field; that of the stream stands at `()`."""
+    found: dict[Path, Mapping[str, Any]] = {}
+    try:
+        for each in entry.get("metadata", []):
+            words = each["breadcrumb"]
+            found[tuple(word for place, word in enumerate(words) if place % 2)] = dict(each["metadata"])
+    except (TypeError, KeyError, ValueError):
+        name = entry["tap_stream_id"]
+        raise CatalogError(f"the metadata of stream {name} must be a list of breadcrumb and metadata") from None
+    return found
+
+
+def _is_wanted(settings: Mapping[str, Any], *, default: bool) -> bool:
+    if settings.get("inclusion") == "unsupported":
+        return False
+    return bool(settings.get("selected", settings.get("selected-by-default", default)))
+
+
+def _selected(stream: Stream, entry: Mapping[str, Any], settings: Mapping[Path, Mapping[str, Any]]) -> Stream:
+    method = settings.get((), {}).get("replication-method") or entry.get("replication_method")
+    replication_key = None if method == "FULL_TABLE" else stream.replication_key
+    automatic = {(KEY,), (stream.replication_key,)}
+    dropped = frozenset(
+        path
+        for path in paths(stream.schema)
+        if path not in automatic and not _is_wanted(settings.get(path, {}), default=True)
+    )
+    return Stream(stream.name, stream.endpoint, without(stream.schema, dropped), replication_key)

@@ -1,0 +1,198 @@
+"""Read one stream: its whole list, or what changed since its bookmark.
+
+A list is read from its last page to the first, in no order of time. So the bookmark moves once, after the last record,
+to the end of the window that was read. A run that is stopped starts from the old bookmark again: a record may come
+twice, none is missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from lightspeed.client import Client
+from lightspeed.errors import NotFound, PermissionDenied
+from lightspeed.listing.budget import RequestBudget
+from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
+from lightspeed.listing.reader import ListReader
+from lightspeed.listing.records import Record, Window
+from lightspeed.listing.settled import begin, settled_time, shop_time
+from lightspeed.listing.split import SplitReader
+from lightspeed.listing.stability import UnstableList
+from lightspeed.listing.window import LOOKBACK, closed_window
+from lightspeed.quota import Clock
+from lightspeed.request import Parameters, parse_time
+from lightspeed.tap.schema import Fit
+from lightspeed.tap.streams import KEY, Stream
+
+
+class StateError(ValueError):
+    """A bookmark of the state cannot be used; nothing was sent."""
+
+
+class StreamRefused(Exception):
+    """The shop does not let this key read the stream, or does not have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records of one page.
+
+    Attributes:
+        records: The JSON text of each, which matches the stream's schema.
+        extracted: When they were read, ISO 8601 in UTC.
+        left_out: Why each record that has no key is not among them.
+    """
+
+    records: list[bytes]
+    extracted: str
+    left_out: list[str]
+
+
+def bookmark_of(state: Mapping[str, Any], stream: Stream) -> datetime | None:
+    """Return where a stream's last run ended; `None` if it was never read, or is always read as a whole.
+
+    Raises:
+        StateError: The state holds something else than a time there.
+    """
+    bookmarks = state.get("bookmarks") or {}
+    found = bookmarks.get(stream.name) if isinstance(bookmarks, Mapping) else bookmarks
+    if stream.replication_key is None or not found:
+        return None
+    try:
+        value = found.get("replication_key_value")
+        return None if value is None else parse_time(value)
+    except (AttributeError, TypeError, ValueError):
+        raise StateError(f"the state of {stream.name} is no bookmark of this tap: {found!r:.100}") from None
+
+
+def moved(state: Mapping[str, Any], stream: Stream, end: datetime) -> dict[str, Any]:
+    """Return a state whose bookmark of a stream stands at the end of what was read, and never moves back."""
+    if stream.replication_key is None:
+        return dict(state)
+    before = bookmark_of(state, stream)
+    value = iso_text(end if before is None else max(before, end))
+    bookmark = {"replication_key": stream.replication_key, "replication_key_value": value}
+    return {**state, "bookmarks": {**(state.get("bookmarks") or {}), stream.name: bookmark}}
+
+
+def iso_text(moment: datetime) -> str:
+    """Return a moment as ISO 8601 in UTC, in whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Reading:
+    """One stream as it is read.
+
+    Attributes:
+        end: Where the window ends that is read; known after the first batch, or the end if there is none.
+        unverified_reason: Why it cannot be shown that every record was read; empty if it can.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        start: datetime | None,
+        *,
+        client: Client,
+        clock: Clock,
+        budget: RequestBudget,
+        pages_at_once: int,
+        note: Callable[[str], None],
+    ) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            stream: What to read.
+            start: The bookmark; `None` reads the whole list.
+            client: The shop's client.
+            clock: Ours.
+            budget: Decides how far to go.
+            pages_at_once: The most pages that are held between two counts.
+            note: Takes a line for the user.
+        """
+        self._stream = stream
+        self._start = start - LOOKBACK if start is not None else None
+        self._client = client
+        self._clock = clock
+        self._budget = budget
+        self._pages_at_once = pages_at_once
+        self._note = note
+        self._fit = Fit(stream.schema, KEY)
+        self._window: Window | None = None
+        self.end = settled_time(client, clock)
+        self.unverified_reason = ""
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the records, page by page.
+
+        Raises:
+            StreamRefused: The shop refuses the list.
+            LightspeedError: As the client raises it.
+        """
+        try:
+            reader = begin(self._client, self._clock, self.end, self._read_to)
+            with closing(reader.pages()) as pages:
+                yield from pages
+            checkpoint = reader.checkpoint
+        except (PermissionDenied, NotFound) as error:
+            raise StreamRefused(str(error)) from error
+        except UnstableList as error:
+            self._note(f"{self._stream.name}: {error}; the list is read again in parts, so records come twice")
+            checkpoint = yield from self._in_parts()
+        self.unverified_reason = checkpoint.unverified_reason
+
+    def _in_parts(self) -> Generator[Batch, None, ListCheckpoint]:
+        if self._window is None:
+            raise ValueError("only a list with a window is read in parts")
+        reader = SplitReader(
+            self._client,
+            self._stream.endpoint,
+            Parameters(),
+            language=self._client.transport.connection.language,
+            window=self._window,
+            checkpoint=ListCheckpoint(split=SplitCheckpoint()),
+            digest=self._batch,
+            gate=self._budget,
+            clock=self._clock,
+        )
+        yield from reader.pages()
+        return reader.checkpoint
+
+    def _read_to(self, end: datetime) -> ListReader[Batch]:
+        self.end = end
+        endpoint = self._stream.endpoint
+        self._window, stable = closed_window(
+            endpoint, {}, self._start, end, incremental=self._stream.replication_key is not None
+        )
+        return ListReader(
+            self._client,
+            endpoint,
+            Parameters(),
+            language=self._client.transport.connection.language,
+            window=self._window,
+            stable=stable,
+            checkpoint=ListCheckpoint(),
+            digest=self._batch,
+            gate=self._budget,
+            batch=self._pages_at_once,
+            recoverable=True,
+            clock=self._clock,
+        )
+
+    def _batch(self, records: list[Record]) -> Batch:
+        """Make the records of a page match the schema; called in a fetching thread."""
+        kept, left_out = [], []
+        for record in records:
+            if record.reject_reason:
+                left_out.append(f"a row that is no record: {record.reject_reason:.200}")
+                continue
+            fitting = self._fit.fit(record.text)
+            if fitting is None:
+                left_out.append(f"a record whose id is no whole number: {record.id!r:.100}")
+            else:
+                kept.append(fitting)
+        return Batch(kept, iso_text(shop_time(self._client, self._clock)), left_out)
