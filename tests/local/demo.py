@@ -68,6 +68,7 @@ def demo(*, keep: bool, port: int | None, shop_port: int | None) -> None:
         _receive_a_webhook(terminal, stack, shop, folder)
         _look_at_what_was_landed(terminal, stack, folder / "landed")
         _ask_the_data(terminal, stack, shop, folder)
+        _show_the_status(terminal, stack, folder)
         if keep:
             kept.keep(stack, shop, folder)
             ends.pop_all()
@@ -340,6 +341,14 @@ def _ask_the_data(terminal: Terminal, stack: Stack, shop: Shop, folder: Path) ->
         for entity in ("orders", "products"):
             (count,) = _command(terminal, shop, "count", entity)
             _insist(int(stored[entity]) == int(count), f"the shop has {count} {entity}, the view {stored[entity]}")
+
+
+def _show_the_status(terminal: Terminal, stack: Stack, folder: Path) -> None:
+    with terminal.step("Write the status page, which GET /status serves too: does everything work?"):
+        page = CHARTS / "status.html"
+        terminal.block(
+            _connector(terminal, stack, folder, "status", "--html", str(page.relative_to(ROOT))).splitlines()
+        )
 
 
 def _call(

@@ -45,10 +45,11 @@ def deploy(emulator: Emulator, built: Built, stack_name: str, parameters: Mappin
         LocalError: A resource could not be created; the message names it and its reason.
     """
     body = json.dumps(_local_copy(template(), _upload(emulator, built)))
+    emulator.client("s3").put_object(Bucket=ARTEFACTS, Key="template.json", Body=body.encode())
     cloudformation = emulator.client("cloudformation")
     cloudformation.create_stack(
         StackName=stack_name,
-        TemplateBody=body,
+        TemplateURL=f"{emulator.endpoint}/{ARTEFACTS}/template.json",  # a body has at most 51,200 characters
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
