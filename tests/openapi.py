@@ -16,13 +16,13 @@ from connector import errors as own
 from connector.http import MAX_BODY_BYTES, MAX_REQUEST_BYTES
 from connector.problem_details import HttpProblem, problem
 from connector.routes import ROUTES, Route
+from connector.runs import DEFAULT_LIMIT, MAX_LIMIT
 from connector.transform.routes import TransformRequest
 from lightspeed import errors as shop
 from lightspeed import get_entity
 from lightspeed.catalogue.describe import describe
 from publish.event import PublishRequest
 from subscribe.event import SubscribeRequest
-from subscribe.runs import DEFAULT_LIMIT, MAX_LIMIT
 
 Json = dict[str, Any]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 from connector.errors import RequestError
+from connector.storage_keys import RUN_ID
 from connector.transform import checked
 from connector.validation import parse_event
 from lightspeed import Endpoint
 from lightspeed.catalogue.entities import parent_of
 from lightspeed.request import format_time, parse_time
-from subscribe.event import ALL_PARENTS, RUN_ID, SubscribeRequest
+from subscribe.event import ALL_PARENTS, SubscribeRequest
 from subscribe.reconcile.rules import reconcile_errors
 
 _SUBSCRIPTION = re.compile(r"[A-Za-z0-9_=-]+(?:/[A-Za-z0-9_=-]+)*")

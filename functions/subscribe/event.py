@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,9 +12,6 @@ from lightspeed import Endpoint, get_entity
 
 ALL_PARENTS = "*"
 """Written in place of a parent's id: every parent that the run reads."""
-
-RUN_ID = re.compile(r"[A-Za-z0-9_.=-]{1,80}")
-"""What a run may be called; the state machine's executions are called the same."""
 
 _OF_THE_RUN = ("cursor", "run_id", "estimate")
 

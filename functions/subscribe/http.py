@@ -13,6 +13,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from connector.errors import ConnectorError, SettingsError
 from connector.http import MAX_BODY_BYTES, answer, fits, json_body, prefers_async, resolver, respond_json
 from connector.problem_details import HttpProblem, problem
+from connector.runs import Query, Runs
 from connector.transform.routes import register as register_transform
 from lightspeed import CATALOGUE, PAGE_LIMIT, Clock, LightspeedError, RateLimited, get_entity
 from lightspeed.catalogue.describe import describe
@@ -20,7 +21,6 @@ from lightspeed.connection_check import check, diagnosis
 from subscribe.checks import subscribe_request
 from subscribe.docs.routes import register as register_docs
 from subscribe.event import SubscribeRequest
-from subscribe.runs import Query, Runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

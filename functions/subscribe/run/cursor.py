@@ -15,8 +15,7 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 
 from connector.errors import RequestError
-from connector.storage_keys import checkpoint_key
-from subscribe.event import RUN_ID
+from connector.storage_keys import RUN_ID, checkpoint_key
 from subscribe.storage.bucket import Bucket
 
 _GZIP = 31

@@ -18,6 +18,7 @@ from typing import Any, Generic
 from uuid import uuid4
 
 from connector.errors import AwsUnavailable, RequestError
+from connector.runs import LEASE
 from connector.timestamps import iso_text
 from lightspeed import Client, Clock, RateLimited
 from lightspeed.errors import MAY_PASS
@@ -28,10 +29,6 @@ from subscribe.run.cursor import State, StateStore, pointer_of
 from subscribe.run.journal import Journal, finish, result_of
 from subscribe.run.result import Decision, Result
 from subscribe.storage.bucket import Bucket, PreconditionFailed
-
-LEASE = timedelta(minutes=20)
-"""How long after its planned continuation a run counts as given up. It is longer than an invocation can last."""
-
 
 DECIDING = "deciding"
 """Status of a note whose run is about to be decided in an object that it shares with other runs."""

@@ -32,7 +32,8 @@ header{display:flex;flex-wrap:wrap;gap:.3rem 1rem;align-items:baseline;justify-c
 .state{font-weight:600;padding:.7rem .9rem;border-radius:.5rem;margin:1rem 0 0;background:var(--card);
 border:1px solid var(--line);border-left:.4rem solid var(--tone)}
 .red{--tone:var(--red)}.warning{--tone:var(--warning)}.good{--tone:var(--good)}.paused{--tone:var(--paused)}
-ul{list-style:none;margin:0;padding:0;display:grid;gap:.5rem}
+ul{list-style:none;margin:0;padding:0;display:grid;
+grid-template-columns:minmax(0,1fr);gap:.5rem}
 li{background:var(--card);border:1px solid var(--line);border-left:.4rem solid var(--tone);
 border-radius:.5rem;padding:.6rem .8rem}
 code{display:block;margin-top:.4rem;padding:.35rem .5rem;background:var(--track);border-radius:.3rem;overflow-x:auto;
@@ -45,12 +46,14 @@ tr:last-child td{border-bottom:0}
 .tag{color:var(--tone);font-weight:600;white-space:nowrap}
 .tag::before{content:"";display:inline-block;width:.6rem;height:.6rem;border-radius:50%;background:var(--tone);margin-right:.4rem}
 .num{white-space:nowrap}
-svg{display:block;max-width:100%}.b{fill:var(--bar)}.t{fill:var(--track)}.u{fill:var(--warning)}.r{fill:var(--red)}
+svg{display:block;max-width:100%;margin:.15rem 0 .35rem}.b{fill:var(--bar)}.t{fill:var(--track)}.u{fill:var(--warning)}.r{fill:var(--red)}
 .legend span{margin-right:1rem;white-space:nowrap}
-@media(max-width:46rem){body{padding:.9rem}thead{display:none}table,tbody,tr,td{display:block}
-table{background:none;border:0}tr{background:var(--card);border:1px solid var(--line);border-radius:.5rem;
+@media(max-width:46rem){body{padding:.9rem}thead{display:none}table,tbody,td{display:block}
+table{background:none;border:0}tr{display:grid;
+grid-template-columns:minmax(0,1fr) minmax(0,1fr);background:var(--card);border:1px solid var(--line);border-radius:.5rem;
 margin-bottom:.6rem;padding:.3rem 0}
-td{border:0;padding:.25rem .8rem}td[data-name]::before{content:attr(data-name);display:block;
+td{border:0;padding:.25rem .8rem}
+td:first-child,td.wide{grid-column:1/-1}td[data-name]::before{content:attr(data-name);display:block;
 font-size:.75rem;color:var(--soft)}}
 """
 
@@ -130,7 +133,7 @@ def _subscriptions(rows: Sequence[Mapping[str, Any]], days: Sequence[str], now: 
         why = f"<br><small>{_text(one['why'])}</small>" if one["why"] and level != "paused" else ""
         yield (
             f'<tr class="{level}"><td><b>{_text(name)}</b>{entity}{hooks}{_tag(level)}{why}'
-            f'<td data-name="last run">{_run(run, now)}<td data-name="behind">{_lag(one)}'
+            f'<td data-name="last run">{_run(run, now)}<td data-name="behind" class="num">{_lag(one)}'
             f'<td data-name="records per day">{_chart(one["records_per_day"], one["runs"], days)}'
             f'<td data-name="next run" class="num">{_when(one["next_run_at"], now)}</tr>'
         )
@@ -206,7 +209,7 @@ def _shops(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         )
         yield (
             f'<tr class="{level}"><td><b>{_text(one["connection"])}</b>{_tag(level)}{why}'
-            f'<td data-name="quota used">{windows or "<span class=soft>not asked</span>"}</tr>'
+            f'<td data-name="quota used" class="wide">{windows or "<span class=soft>not asked</span>"}</tr>'
         )
     yield "</tbody></table>"
 
@@ -219,7 +222,7 @@ def _failures(rows: Sequence[Mapping[str, Any]], now: datetime) -> Iterable[str]
         detail = f"<br><small>{_text(one['detail'])}</small>" if one["detail"] else ""
         yield (
             f'<tr class="red"><td data-name="queue">{_text(one["queue"])}'
-            f'<td data-name="cause"><span class="tag">{_text(one["cause"])}</span>{detail}'
+            f'<td data-name="cause" class="wide"><span class="tag">{_text(one["cause"])}</span>{detail}'
             f"<code>{_text(one['command'])}</code>"
             f'<td data-name="messages" class="num">{one["messages"]:,}'
             f'<td data-name="oldest">{_when(one["oldest_at"], now)}'
@@ -240,7 +243,7 @@ def _arrivals(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         text = f"{one['webhook']:,} by webhook, {one['both']:,} by both, {one['poll']:,} by schedule"
         yield (
             f"<tr><td><b>{_text(one['connection'])}.{_text(one['subscription'])}</b>"
-            f'<td data-name="arrived">{text}{_bar(shares, 220, text)}'
+            f'<td data-name="arrived" class="wide">{text}{_bar(shares, 220, text)}'
             f'<td data-name="how late">{_late(one["late_seconds"])}</tr>'
         )
     yield "</tbody></table>"

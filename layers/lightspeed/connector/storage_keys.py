@@ -8,6 +8,9 @@ from typing import Literal, NamedTuple
 Kind = Literal["raw", "deleted", "rejected"]
 """What a part holds: records, tombstones, or rows that were rejected with a reason."""
 
+RUN_ID = re.compile(r"[A-Za-z0-9_.=-]{1,80}")
+"""What a run may be called; the state machine's executions are called the same."""
+
 MANIFESTS = "manifests/"
 RUN_NOTES = "state/runs/"
 HASH_DIGITS = 16

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from connector import http
 from connector.http import MAX_REQUEST_BYTES
 from connector.routes import ROUTES
-from subscribe.runs import Runs
+from connector.runs import Runs
 from tests.integration.subscribe.bundle import Answer, Bundle, http_event, quote_event
 from tests.integration.subscribe.test_http import problem
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from connector.runs import MAX_LIMIT, Query, Runs
 from lightspeed import SystemClock
-from subscribe.runs import MAX_LIMIT, Query, Runs
 from tests.integration.subscribe.bundle import Bundle
 from tests.integration.subscribe.test_http import Sync, problem, sync
 

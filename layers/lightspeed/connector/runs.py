@@ -13,16 +13,18 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
 from connector.errors import RequestError, UnknownRun
-from connector.storage_keys import run_key
+from connector.storage_keys import RUN_ID, run_key
 from lightspeed import Clock
 from lightspeed.request import parse_time
-from subscribe.event import RUN_ID
-from subscribe.run.run import LEASE
+
+LEASE = timedelta(minutes=20)
+"""How long after its planned continuation a run counts as given up. It is longer than an invocation can last."""
 
 MAX_LIMIT = 100
 """The most runs of one page."""
