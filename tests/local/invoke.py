@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.local import landed
+from tests.local.build import ROOT
 from tests.local.process import LocalError, wait_until
 from tests.local.stack import STACK_NAME, Stack
+
+SAVED = ROOT / "events" / "config"
+"""Saved transformers that some events name."""
 
 FUNCTIONS = {
     ("webhook", "queue"): "WebhookTriggerFunction",
@@ -18,7 +22,7 @@ FUNCTIONS = {
 
 
 def invoke(stack: Stack, path: Path) -> Any:
-    """Send an event, wait for its end, and return the answer.
+    """Put the saved transformers into the bucket, send an event, wait for its end, and return the answer.
 
     A file of lines is put under publish/in/. The event of an upload starts PublishFile. Every other event is the
     payload of a direct invocation.
@@ -29,6 +33,9 @@ def invoke(stack: Stack, path: Path) -> Any:
     function, trigger, *_ = [*path.name.split("-", 2), ""]
     if not path.is_file():
         raise LocalError(f"there is no file {path}; events/README.md lists the events")
+    for saved in SAVED.rglob("*.jsonata"):
+        key = str(saved.relative_to(SAVED.parent))
+        stack.client("s3").put_object(Bucket=stack.outputs["Bucket"], Key=key, Body=saved.read_bytes())
     if path.name.endswith((".jsonl", ".jsonl.gz")):
         return _publish_file(stack, path)
     if trigger == "file":

@@ -267,7 +267,7 @@ def image_of_a_product(bundle: Bundle, result: Json) -> None:
 
 def deleted_product(bundle: Bundle, result: Json) -> None:
     assert result["status"] == "deleted"
-    assert 163090479 not in bundle.shop.store.ids("products")
+    assert 163090605 not in bundle.shop.store.ids("products")
 
 
 def queued_product(bundle: Bundle, answer: Json) -> None:
@@ -357,10 +357,9 @@ def functions(aws: AwsClients, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) 
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    saved = b'{"id": id, "number": number, "total": priceIncl}'
-    bundle.s3.put_object(Bucket=bundle.bucket, Key="config/transformers/orders.jsonata", Body=saved)
-    saved = b'{"payload": {"title": $uppercase(payload.name)}}'
-    bundle.s3.put_object(Bucket=bundle.bucket, Key="config/transformers/brands.jsonata", Body=saved)
+    for saved in (EVENTS / "config").rglob("*.jsonata"):
+        key = str(saved.relative_to(EVENTS))
+        bundle.s3.put_object(Bucket=bundle.bucket, Key=key, Body=saved.read_bytes())
     monkeypatch.setenv("BUCKET", bundle.bucket)
     monkeypatch.setenv("STACK_NAME", "lightspeed-connector")
     monkeypatch.setenv("SYNC_STATE_MACHINE_ARN", "arn:aws:states:eu-west-1:123456789012:stateMachine:sync")
@@ -382,7 +381,9 @@ def test_the_index_lists_every_file_and_no_other() -> None:
     index = (EVENTS / "README.md").read_text(encoding="utf-8")
     listed = re.findall(r"\]\(([a-z0-9-]+\.(?:json|jsonl|toml|schema\.json))\)", index)
 
-    assert sorted(listed) == sorted(path.name for path in EVENTS.iterdir() if path.name != "README.md")
+    assert sorted(listed) == sorted(
+        path.name for path in EVENTS.iterdir() if path.is_file() and path.name != "README.md"
+    )
 
 
 @pytest.mark.parametrize("name", FILES)
