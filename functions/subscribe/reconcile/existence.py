@@ -1,6 +1,7 @@
 """Ask for records that a list lacks, one by one, before they count as deleted.
 
-Only a 404 means that a record is gone. Where a 404 may be temporary (orders), two are needed, some seconds apart.
+Only HTTP status 404 with the shop's error message proves that a record is gone. A 410, and a 2xx answer with `false`
+in place of the record, prove nothing. Where a 404 may be temporary (orders), two are needed, some seconds apart.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from lightspeed import (
 from lightspeed.listing import reader as reading
 from subscribe.reconcile.id_index import Id
 from subscribe.run.budget import Bounds
+
+_GONE = 404
 
 APART_SECONDS = 2.0
 """Time between two requests for the same record."""
@@ -101,8 +104,8 @@ class ExistenceCheck:
             self._client.record(replace(request, retry_not_found=False))
         except (UnknownLanguage, AuthenticationError, RateLimited):
             raise
-        except NotFound:
-            return True
+        except NotFound as error:
+            return error if error.http_status != _GONE else True
         except (ApiError, UnexpectedResponse) as error:
             return error
         finally:

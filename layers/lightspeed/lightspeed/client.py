@@ -96,7 +96,8 @@ class Client:
         """
         found = self._fetch(request, _record(request))
         if found is None:
-            raise NotFound("the shop answers that there is no such record", status=404, **_facts(request))
+            message = "the shop answers that there is no such record"
+            raise NotFound(message, status=404, http_status=200, **_facts(request))
         return found
 
     def record_page(self, request: Request) -> Page:
@@ -175,7 +176,9 @@ class Client:
         facts, connection = _facts(request), self.transport.connection
         if isinstance(error, envelope.ErrorInside):
             status = error.code if 400 <= error.code < 600 else response.status
-            return api_error(status, connection.redact(error.message), facts)
+            failure = api_error(status, connection.redact(error.message), facts)
+            failure.http_status = response.status
+            return failure
         place = f"page {request.query['page']}: " if "page" in request.query else ""
         if isinstance(error, envelope.EnvelopeError):
             return UnexpectedResponse(f"{place}{connection.redact(str(error))}", status=response.status, **facts)

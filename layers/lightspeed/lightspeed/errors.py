@@ -168,11 +168,13 @@ class ApiError(_RequestError):
 
     Attributes:
         status: The HTTP status; for an error inside a 2xx answer, the code the body gives.
+        http_status: The HTTP status in every case.
         message: The shop's own message, or the first words of a body that is not the error envelope.
     """
 
-    def __init__(self, message: str, *, method: str, path: str, status: int) -> None:
+    def __init__(self, message: str, *, method: str, path: str, status: int, http_status: int | None = None) -> None:
         self.status = status
+        self.http_status = status if http_status is None else http_status
         self.message = message
         super().__init__(f"{status} {message}", method=method, path=path)
 
@@ -186,7 +188,10 @@ class PermissionDenied(ApiError):
 
 
 class NotFound(ApiError):
-    """404 or 410 in the shop's own words: no such record, or no such path."""
+    """404 or 410 in the shop's own words: no such record, or no such path.
+
+    Also a 2xx answer that holds this error, or `false` in place of a record. Only `http_status` 404 proves a deletion.
+    """
 
 
 class UnknownLanguage(NotFound):

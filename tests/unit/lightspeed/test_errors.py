@@ -52,7 +52,13 @@ TREE = {
 
 
 def expected(status: int) -> type[ApiError]:
-    special = {401: AuthenticationError, 403: PermissionDenied, 404: NotFound, 410: NotFound, 429: RateLimited}
+    special: dict[int, type[ApiError]] = {
+        401: AuthenticationError,
+        403: PermissionDenied,
+        404: NotFound,
+        410: NotFound,
+        429: RateLimited,
+    }
     return special.get(status, ServerError if status >= 500 else InvalidRequest)
 
 

@@ -10,6 +10,7 @@ import pytest
 from connector.errors import RequestError
 from lightspeed import (
     AuthenticationError,
+    NotFound,
     PermissionDenied,
     ServerError,
     UnknownLanguage,
@@ -131,6 +132,8 @@ def test_a_record_that_is_there_but_not_in_the_list_is_not_deleted(world: World)
     [
         ServerError("failed", status=500, **FACTS),
         PermissionDenied("no", status=403, **FACTS),
+        NotFound("Gone", status=410, **FACTS),
+        NotFound("an error inside a 2xx answer", status=404, http_status=200, **FACTS),
     ],
 )
 def test_only_a_404_says_that_a_record_is_gone(world: World, failure: Exception) -> None:
