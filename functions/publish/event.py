@@ -9,7 +9,7 @@ import msgspec
 
 from connector.errors import RequestError
 from connector.transform import checked
-from connector.validation import EventParameters, parse_event
+from connector.validation import EventParameters, parse_event, without_defaults
 from lightspeed import Endpoint, UnsupportedOperation, get_entity
 from lightspeed.numbers import Exact
 from lightspeed.writing.natural_key import check_names
@@ -53,7 +53,7 @@ class PublishRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
 
     def content(self) -> dict[str, object]:
         """Return what two events share exactly if they ask for the same."""
-        members: dict[str, object] = msgspec.to_builtins(self, enc_hook=_hashed)
+        members: dict[str, object] = msgspec.to_builtins(without_defaults(self), enc_hook=_hashed)
         return {key: value for key, value in members.items() if key != "idempotency_key"}
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from connector.validation import EventParameters
+from connector.validation import EventParameters, without_defaults
 from lightspeed import Endpoint, get_entity
 
 ALL_PARENTS = "*"
@@ -63,7 +63,8 @@ class SubscribeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     def as_event(self, cursor: str | None = None) -> dict[str, object]:
         """Return the event that asks for the same, from a cursor on if one is given; it does not name its run."""
-        event: dict[str, object] = {k: v for k, v in msgspec.to_builtins(self).items() if k not in _OF_THE_RUN}
+        members = msgspec.to_builtins(without_defaults(self))
+        event: dict[str, object] = {k: v for k, v in members.items() if k not in _OF_THE_RUN}
         return event if cursor is None else {**event, "cursor": cursor}
 
     def fingerprint(self) -> str:

@@ -109,6 +109,19 @@ class EventParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
     payload: object = None
 
 
+def without_defaults(event: _Request) -> _Request:
+    """Return an event whose default values are the defaults themselves, so that they are left out of its JSON.
+
+    `omit_defaults` of msgspec compares texts and objects by identity: it keeps a default that the caller wrote.
+    """
+    same = {
+        field.name: field.default
+        for field in msgspec.structs.fields(event)
+        if field.default is not msgspec.NODEFAULT and getattr(event, field.name) == field.default
+    }
+    return msgspec.structs.replace(event, **same)
+
+
 def _explained(kind: type[msgspec.Struct], message: str) -> str:
     """Return msgspec's message with what would be right."""
     unknown, missing, choice = _UNKNOWN.search(message), _MISSING.search(message), _CHOICE.search(message)

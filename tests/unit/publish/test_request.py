@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -41,6 +42,14 @@ def test_two_events_that_ask_for_the_same_have_the_same_content() -> None:
     first = publish_request({**TAG, "idempotency_key": "a", "dry_run": False, "connection": "default"})
     second = publish_request({**TAG, "idempotency_key": "b"})
     assert first.content() == second.content()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"connection": "default"}', '{"parameters": {}}', '{"parameters": {"path": {}}}', '{"match": null}'],
+)
+def test_a_default_that_is_written_is_the_same_content_as_one_that_is_left_out(text: str) -> None:
+    assert publish_request({**TAG, **json.loads(text)}).content() == TAG
 
 
 @pytest.mark.parametrize("body", [{"items": {}}, {"items": [], "more": 1}, {"items": None}])

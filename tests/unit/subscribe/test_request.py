@@ -1,5 +1,6 @@
 """The subscribe event: every mistake is refused with one sentence that says what would be right."""
 
+import json
 from typing import Any
 
 import pytest
@@ -142,6 +143,23 @@ def test_run_and_cursor_are_not_part_of_what_is_asked_for() -> None:
 )
 def test_every_other_key_is_part_of_what_is_asked_for(change: dict[str, Any]) -> None:
     assert request(**change).fingerprint() != request().fingerprint()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"connection": "default"}',
+        '{"mode": "full"}',
+        '{"parameters": {}}',
+        '{"parameters": {"path": {}, "query": {}, "payload": null}}',
+        '{"ids": null, "estimate": false, "max_records": null}',
+    ],
+)
+def test_a_default_that_is_written_asks_for_the_same_as_one_that_is_left_out(text: str) -> None:
+    written = request(**json.loads(text))
+
+    assert written.as_event() == {"entity": "orders"}
+    assert written.fingerprint() == "4db39c444c0c4d46", "stored runs hold this fingerprint"
 
 
 def test_the_order_of_keys_does_not_matter() -> None:
