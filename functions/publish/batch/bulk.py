@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from connector.aws_errors import AWS_ERRORS
+from connector.observability import logger
 from lightspeed import Client, LightspeedError, Parameters, WriteResponse
 from lightspeed.response import parse
 from lightspeed.writing.diff import difference
-from publish.result import Result, result
+from publish.result import Result, aws_failure, result
 
 LIMIT = 100
 """Records in one request. The shop's own limit is not known; a larger request that it refuses is split."""
@@ -48,15 +50,27 @@ class Bulk:
             changes: Each record once, at most `LIMIT`.
 
         Returns:
-            One result each, in order, `None` where the answer does not show what became of it; or the shop's error.
+            One result each, in order, `None` where it is not known what became of it; or the shop's error.
+
+        Raises:
+            ConnectorError: The connection could not be read again after the shop refused its key.
         """
         entries = [{"id": identity, **fields} for identity, fields in changes]
         try:
-            written = client.write(client.build(self.entity, "bulk", Parameters(parents, payload=entries)))
+            request = client.build(self.entity, "bulk", Parameters(parents, payload=entries))
         except LightspeedError as error:
             return error
-        rows = _rows(written)
-        return [self._result(change, rows, written) for change in changes]
+        try:
+            written = client.write(request)
+            rows = _rows(written)
+            return [self._result(change, rows, written) for change in changes]
+        except LightspeedError as error:
+            return error
+        except AWS_ERRORS as error:
+            raise aws_failure(error) from error
+        except Exception:
+            logger().exception("unexpected error after a bulk write was sent")
+            return [None] * len(changes)
 
     def _result(self, change: Change, rows: Mapping[str, Any], written: WriteResponse) -> Result | None:
         identity, fields = change

@@ -18,9 +18,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lightspeed import PAGE_LIMIT, LightspeedError, Parameters
+from connector.aws_errors import AWS_ERRORS
+from connector.observability import logger
+from lightspeed import PAGE_LIMIT, Client, LightspeedError, Parameters, Request
 from lightspeed.response import parse, parse_record
 from lightspeed.writing.ambiguous import may_have_acted
 from lightspeed.writing.diff import identities
@@ -28,7 +30,7 @@ from publish.batch.bulk import LIMIT
 from publish.batch.isolate import is_refused
 from publish.batch.item import PLACEMENT, PreparedWrite
 from publish.batch.planner import chunks
-from publish.result import REFUSALS, Outcome, Refusal, attempt, result
+from publish.result import REFUSALS, Outcome, Refusal, attempt, aws_failure, result
 
 if TYPE_CHECKING:
     from publish.batch.guard import Guard
@@ -40,6 +42,20 @@ _Items = Mapping[str, PreparedWrite]
 
 _Rows = dict[str, Any]
 """The rows of one product, by category."""
+
+
+class _Answer(NamedTuple):
+    """The answer to placements that were sent together.
+
+    Attributes:
+        rows: The placements that it shows.
+        why_unknown: Why those that it does not show may be done too; empty if they surely are not.
+    """
+
+    rows: _Rows
+    why_unknown: str = ""
+    http_status: int | None = None
+    request_id: str = ""
 
 
 class CategoryProducts:
@@ -109,18 +125,10 @@ class CategoryProducts:
         client, since = first.client, self._publisher.deps.clock.time() + first.client.transport.skew_seconds
         payload = {"categories": [int(category) for category in items], "product": int(str(first.fields["product"]))}
         built = client.build(PLACEMENT, "bulk", Parameters(payload=payload))
-        why_unknown, status, request_id = "", None, ""
-        rows: _Rows = {}
-        try:
-            written = client.write(built)
-        except REFUSALS as error:
-            if isinstance(error, LightspeedError) and may_have_acted(built, error):
-                why_unknown = str(error)
-            elif not is_refused(error):
-                return dict.fromkeys(items, error)
-        else:
-            status, request_id = written.http_status, written.request_id
-            rows = _by_category(parse(written.record) if written.record is not None else None, first)
+        answer = _send(client, built, first)
+        if isinstance(answer, Refusal):
+            return dict.fromkeys(items, answer)
+        rows, why_unknown = answer.rows, answer.why_unknown
         if not set(items) <= set(rows):
             seen = attempt(partial(_look, first))
             if isinstance(seen, dict):
@@ -131,7 +139,7 @@ class CategoryProducts:
         for category, item in items.items():
             if category in rows:
                 row = rows[category]
-                outcomes[category] = result("created", status, row.get("id"), row, request_id)
+                outcomes[category] = result("created", answer.http_status, row.get("id"), row, answer.request_id)
             elif why_unknown:
                 outcomes[category] = item.operation.lost(why_unknown, since=since)
         return outcomes
@@ -159,6 +167,23 @@ class CategoryProducts:
         if item.claim is not None and self._publisher.idempotency is not None:
             self._publisher.idempotency.end(item.claim, outcome)
         return outcome
+
+
+def _send(client: Client, built: Request, operation: WriteOperation) -> _Answer | Refusal:
+    """Send placements in one request; return what the answer shows, or why surely nothing was done."""
+    try:
+        written = client.write(built)
+        rows = _by_category(parse(written.record) if written.record is not None else None, operation)
+    except REFUSALS as error:
+        if isinstance(error, LightspeedError) and may_have_acted(built, error):
+            return _Answer({}, str(error))
+        return _Answer({}) if is_refused(error) else error
+    except AWS_ERRORS as error:  # the connection could not be read again after the shop refused its key
+        return aws_failure(error)
+    except Exception as error:
+        logger().exception("unexpected error after placements were sent")
+        return _Answer({}, f"unexpected {type(error).__name__}")
+    return _Answer(rows, "", written.http_status, written.request_id)
 
 
 def _first(items: _Items) -> WriteOperation:

@@ -1,4 +1,8 @@
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+import requests
 
 from lightspeed import AnswerLost, InvalidParameters, ServerError
 from tests.integration.publish.conftest import Publisher, event
@@ -160,3 +164,58 @@ def test_unknown_says_nothing_of_a_place_to_look_where_there_is_none(publisher: 
     answer = publisher(event("categories/products", "bulk", {"categories": categories, "product": product}))
     assert answer["status"] == "unknown"
     assert "check" not in answer
+
+
+@pytest.fixture
+def break_after_post(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return what makes the HTTP library fail in an unexpected way, once, after a write to a path was answered."""
+
+    def arm(path: str) -> None:
+        send = requests.Session.send
+        broken: list[str] = []
+
+        def send_and_break(session: Any, request: Any, **more: Any) -> Any:
+            answer = send(session, request, **more)
+            if path in request.url and request.method != "GET" and not broken:
+                broken.append(request.url)
+                raise ZeroDivisionError("division by zero")
+            return answer
+
+        monkeypatch.setattr(requests.Session, "send", send_and_break)
+
+    return arm
+
+
+def test_a_single_create_with_an_unexpected_error_after_it_was_sent_is_unknown(
+    publisher: Publisher, break_after_post: Callable[[str], None]
+) -> None:
+    break_after_post("/tags.json")
+    (found,) = publisher.batch(event("tags", "create", {"title": "sale"}))
+    assert (found["status"], found["detail"].count("ZeroDivisionError")) == ("unknown", 1)
+
+
+def test_updates_in_bulk_with_an_unexpected_error_after_they_were_sent_are_sent_alone(
+    publisher: Publisher, break_after_post: Callable[[str], None]
+) -> None:
+    ids = publisher.shop.store.ids("variants")[:3]
+    break_after_post("/variants/bulk.json")
+    found = publisher.batch(*(event("variants", "update", {"stockLevel": 7}, path={"id": one}) for one in ids))
+    assert [(one["status"], one["record"]["stockLevel"]) for one in found] == [("updated", 7)] * 3
+    assert [path for _, path in publisher.sent()] == [
+        "/nl/variants/bulk.json",
+        *(f"/nl/variants/{one}.json" for one in ids),
+    ]
+
+
+def test_placements_with_an_unexpected_error_after_they_were_sent_are_looked_for(
+    publisher: Publisher, break_after_post: Callable[[str], None]
+) -> None:
+    product = publisher.shop.store.add("products")
+    categories = sorted(publisher.shop.store.ids("categories"))[:3]
+    break_after_post("/categories/products/bulk.json")
+    items = [
+        event("categories/products", "create", {"category": one, "product": product}, match=["category", "product"])
+        for one in categories
+    ]
+    assert [one["status"] for one in publisher.batch(*items)] == ["created"] * 3
+    assert [method for method, _ in publisher.sent()] == ["GET", "POST", "GET"], "nothing is sent twice"
