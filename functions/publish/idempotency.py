@@ -193,7 +193,8 @@ class Idempotency:
             ClientError: DynamoDB refuses the claim; the key is free, as far as it can be reached.
             BotoCoreError: The same.
         """
-        data = {"key": f"{request.connection} {key}", "content": request.content()}
+        subject = f"{request.connection} {request.entity}"
+        data = {"key": f"{request.connection} {key}", "content": request.content(), "subject": subject}
         claim = Claim(data, secrets.token_hex(16))
         before = self._repeated(claim, lambda: self._layer.claim(data, claim.token, self._seconds()))
         if before is None:
@@ -336,6 +337,7 @@ class Records(DynamoDBPersistenceLayer):
             self.in_progress_expiry_attr: {"N": str(int((self.clock.time() + seconds) * 1000))},
             self.validation_key_attr: {"S": self.content_hash(data)},
             _TOKEN: {"S": token},
+            "subject": {"S": data["subject"]},
         }
         try:
             self.client.put_item(

@@ -166,6 +166,7 @@ class FieldVersions:
             "id": {"S": _id(record)},
             "revision": {"N": str(revision + 1)},
             "versions": {"S": text},
+            "subject": {"S": record},
             "expiration": {"N": str(int(self._clock.time()) + KEPT_SECONDS)},
         }
         put: dict[str, Any] = {"TableName": self._table, "Item": item}

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from connector.errors import ConnectorError, RequestError, UnknownConnection
 from connector.operator import (
     catalog,
+    forget,
     query,
     redrive,
     schema,
@@ -33,6 +34,7 @@ COMMANDS = (
     query,
     schema,
     catalog,
+    forget,
     webhooks,
 )
 """Each has `add_parser(commands, common)`. It sets `run`, which takes the parsed words and the stack."""

@@ -1,0 +1,460 @@
+"""`forget`: delete the data of a shop, or of one record, in every version and place.
+
+A record leaves a stored run in this order: the new part, then the manifest that names it (only over the manifest that
+was read), then every version of the old part and of the old manifest. So readers always find a whole run. A command
+that is interrupted is run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import json
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from connector.failure_queues import Failure, Queue, receive, release
+from connector.operator.source import views_named
+from connector.operator.stack import CommandError, OperationFailed, Stack
+from connector.operator.versions import Version, Versions
+from connector.operator.views import view_name
+from connector.storage_keys import HASH_DIGITS, MANIFESTS, RUN_NOTES, entity_folder
+from connector.timestamps import iso_text
+from lightspeed import CATALOGUE, get_entity
+
+_KINDS = {"parts": "raw", "deleted": "deleted", "rejected": "rejected"}
+_QUEUES: dict[Queue, str] = {
+    "runs": "RunFailureQueueUrl",
+    "publish": "PublishFailureQueueUrl",
+    "webhooks": "WebhookFailureQueueUrl",
+}
+_ATTEMPTS = 5
+_UNDER_WAY_DAYS = 1
+"""A part that no manifest names and that is younger may belong to a run under way."""
+
+_EXAMPLES = """examples:
+  python -m connector forget --connection outlet                        everything of a shop
+  python -m connector forget --connection default --record customers 7  one record, with what belongs to it
+  python -m connector forget --connection default --record orders 12 --dry-run
+
+Stop the schedules and webhooks of the shop first: a run reads again what the shop still has. Name each record of a
+person: the customer, and each order, invoice, quote, return, ticket and review. A second call finds nothing.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is forgotten.
+
+    Attributes:
+        connection: The shop.
+        entity: Of the record; empty for all of the shop.
+        id: Of the record, as text.
+    """
+
+    connection: str
+    entity: str = ""
+    id: str = ""
+
+    @property
+    def entities(self) -> dict[str, str]:
+        """The entity, and those whose records belong to one of its records, each with the member that holds the id."""
+        if not self.entity:
+            return {}
+        children = {name: row.parents[0] for name, row in CATALOGUE.items() if name.startswith(f"{self.entity}/")}
+        return {self.entity: "id", **children}
+
+    def has_event(self, event: object) -> bool:
+        """Whether a publish or subscribe event is about it."""
+        if not isinstance(event, Mapping) or event.get("connection", "default") != self.connection:
+            return False
+        if not self.entity:
+            return True
+        member = self.entities.get(str(event.get("entity")))
+        parameters = event.get("parameters")
+        path = parameters.get("path") if isinstance(parameters, Mapping) else None
+        return member is not None and isinstance(path, Mapping) and str(path.get(member)) == self.id
+
+
+def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the command to those of the command line."""
+    text = "delete the data of a shop or of one record, in every version and place"
+    parser = commands.add_parser(
+        "forget",
+        help=text,
+        description=text,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common],
+    )
+    parser.set_defaults(run=_run)
+    parser.add_argument("--connection", required=True, metavar="C", help="the shop's connection")
+    parser.add_argument("--record", nargs=2, metavar=("ENTITY", "ID"), help="only this record")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="the cache of `query` (default: ~/.cache)")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be deleted")
+
+
+def _run(arguments: argparse.Namespace, stack: Stack) -> int:
+    entity, identity = arguments.record or ("", "")
+    if entity:
+        entity = views_named([view_name(entity)])[0].entity
+        if not get_entity(entity).collection:
+            raise CommandError(f"{entity} has no records with ids")
+    target = Target(arguments.connection, entity, identity)
+    forgetting = Forgetting(stack, target, dry_run=arguments.dry_run)
+    forgetting.run()
+    cache = (arguments.cache or Path.home() / ".cache" / "lightspeed-connector") / stack.name
+    for folder in list(cache.glob(f"*/connection={target.connection}")):
+        forgetting.note("cache", sum(1 for path in folder.rglob("*") if path.is_file()), 0)
+        if not arguments.dry_run:
+            shutil.rmtree(folder)
+    forgetting.report()
+    return 0
+
+
+class Forgetting:
+    """One call of the command; it counts what it deletes."""
+
+    def __init__(self, stack: Stack, target: Target, *, dry_run: bool) -> None:
+        """Take what is forgotten, and where."""
+        self._stack = stack
+        self._target = target
+        self._dry_run = dry_run
+        self._bucket = Versions(stack.client("s3"), stack.output("Bucket"))
+        self._deleted: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
+        self._under_way: list[str] = []
+
+    def run(self) -> None:
+        """Delete, and look again.
+
+        Raises:
+            OperationFailed: A version is left, or a run or a file under way still has the data.
+        """
+        target = self._target
+        if target.entity:
+            for entity, member in target.entities.items():
+                self._record_in_runs(entity, member)
+            self._delete_where(f"events/connection={target.connection}/entity={target.entity}/", self._is_webhook)
+            self._delete_where(f"state/connection={target.connection}/", self._is_index_with_id)
+        else:
+            self._delete_shop()
+        self._published_files()
+        self._failure_queues()
+        self._idempotency_table()
+        if self._under_way:
+            some = ", ".join(self._under_way[:3])
+            raise OperationFailed(f"still under way, so nothing of it was deleted: {some}. Call again after its end")
+
+    def note(self, place: str, count: int, size: int) -> None:
+        """Count what is deleted in a place."""
+        if count:
+            self._deleted[place] += count
+            self._bytes[place] += size
+
+    def report(self) -> None:
+        """Write what was deleted, and what cannot be reached."""
+        out = sys.stdout
+        verb = "would be deleted" if self._dry_run else "deleted"
+        for place, count in sorted(self._deleted.items()):
+            out.write(f"{place:24} {count:8} {verb}, {self._bytes[place]} bytes\n")
+        if not self._deleted:
+            out.write("nothing found\n")
+        now = datetime.fromtimestamp(self._stack.clock.time(), UTC)
+        for what, days in (
+            ("inputs of executions in Step Functions", 90),
+            ("log lines (parameter LogRetentionDays; at most)", 365),
+            ("messages in queues that are not failure queues", 14),
+            ("workspaces of published files", 14),
+            ("ids that runs keep between invocations", 30),
+            ("idempotency records that an earlier version wrote", 15),
+            ("results of queries in Athena", 1),
+        ):
+            out.write(f"not reached: {what}, until {(now + timedelta(days=days)).date().isoformat()}\n")
+        out.write("not reached: the shop itself, copies that others made, the connection's secret\n")
+
+    def _delete_shop(self) -> None:
+        """Delete everything under the connection's folders; manifests first, so that no reader misses a part."""
+        connection = self._target.connection
+        run_ids = {
+            version.key.rpartition("/")[2].removesuffix(".json")
+            for version in self._bucket.under(f"{MANIFESTS}connection={connection}/")
+        }
+        folders = ("manifests", "raw", "deleted", "rejected", "events", "state", "state/reports")
+        prefixes = [f"{folder}/connection={connection}/" for folder in folders]
+        for prefix in [*prefixes, f"state/webhooks/connection={connection}.json"]:
+            self._delete_where(prefix, lambda _: True, read=False)
+        self._delete_where(RUN_NOTES, lambda body: self._is_run_note(body, run_ids))
+        for run_id in sorted(run_ids):
+            self._delete_where(f"state/passes/{run_id}/", lambda _: True, read=False)
+
+    def _is_run_note(self, body: bytes, run_ids: set[str]) -> bool:
+        note = _json(body)
+        if not isinstance(note, dict):
+            return False
+        owner = note.get("connection")
+        found = note.get("run_id") in run_ids if owner is None else owner == self._target.connection
+        if found:
+            run_ids.add(str(note.get("run_id")))
+        return found
+
+    def _delete_where(self, prefix: str, matches: Callable[[bytes], bool], *, read: bool = True) -> None:
+        """Delete the versions under a prefix whose content matches, and the delete markers of their keys."""
+        place = prefix.partition("/")[0]
+
+        def found() -> list[Version]:
+            every = list(self._bucket.under(prefix))
+            if not read:
+                return every
+            matching = [one for one in every if not one.is_marker and matches(self._bucket.read(one))]
+            keys = {one.key for one in matching}
+            return matching + [one for one in every if one.is_marker and one.key in keys]
+
+        versions = found()
+        self._delete(place, versions)
+        if versions and not self._dry_run and found():
+            raise OperationFailed(f"versions are left under {prefix}: something writes there. Stop it and call again")
+
+    def _delete(self, place: str, versions: list[Version]) -> None:
+        self.note(place, len(versions), sum(version.size for version in versions))
+        if not self._dry_run:
+            self._bucket.delete(versions)
+
+    def _record_in_runs(self, entity: str, member: str) -> None:
+        """Take a record out of the runs of an entity, and delete every other version that holds it."""
+        folder = entity_folder(self._target.connection, entity)
+        named: set[str] = set()
+        for key in sorted({version.key for version in self._bucket.under(MANIFESTS + folder)}):
+            named |= self._record_in_run(key, member)
+        young = datetime.fromtimestamp(self._stack.clock.time(), UTC) - timedelta(days=_UNDER_WAY_DAYS)
+        for kind in _KINDS.values():
+            left: list[Version] = []
+            for version in self._bucket.under(f"{kind}/{folder}"):
+                if version.is_marker or (version.latest and version.key in named):
+                    continue
+                if _without(self._bucket.read(version), kind, member, self._target.id) is None:
+                    continue
+                if version.latest and version.written > young:
+                    self._under_way.append(version.key)
+                else:
+                    left += self._bucket.of(version.key)
+            self._delete(kind, list(dict.fromkeys(left)))
+
+    def _record_in_run(self, key: str, member: str) -> set[str]:
+        """Take the record out of the parts of one run; return the keys that its manifest names then.
+
+        Raises:
+            OperationFailed: The manifest changes again and again, or a version is left.
+        """
+        for _ in range(_ATTEMPTS):
+            found = self._bucket.current(key)
+            if found is None:
+                return set()
+            manifest = json.loads(found[0])
+            new, old_keys = self._rewritten(manifest, member)
+            if not old_keys or self._dry_run:
+                return {part["key"] for name in _KINDS for part in manifest.get(name, ())}
+            before = self._bucket.of(key)
+            body = json.dumps(new, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+            if not self._bucket.replace(key, body, found[1]):
+                continue
+            old_parts = [version for old in old_keys for version in self._bucket.of(old)]
+            for version in old_parts:
+                self._delete(version.key.partition("/")[0], [version])
+            self._delete("manifests", before)
+            if any(self._bucket.of(old) for old in old_keys) or len(self._bucket.of(key)) != 1:
+                raise OperationFailed(f"versions of {key} or of its parts are left: something writes them. Call again")
+            return {part["key"] for name in _KINDS for part in new.get(name, ())}
+        raise OperationFailed(f"{key} changes again and again; call again later")
+
+    def _rewritten(self, manifest: dict[str, Any], member: str) -> tuple[dict[str, Any], list[str]]:
+        """Store the parts without the record; return the manifest that names them, and the keys of the old parts."""
+        new, old_keys = dict(manifest), []
+        for name, kind in _KINDS.items():
+            kept = []
+            for part in manifest.get(name, ()):
+                found = self._bucket.current(part["key"])
+                lines = None if found is None else _without(found[0], kind, member, self._target.id)
+                if lines is None:
+                    kept.append(part)
+                    continue
+                old_keys.append(part["key"])
+                if self._dry_run:
+                    self.note(kind, 1, part["bytes"])
+                elif lines:
+                    kept.append(self._store(part, lines))
+            new[name] = kept
+        at = iso_text(self._stack.clock.time())
+        stamp = {"at": at, "by": "forget", "reason": "a record was deleted on request"}
+        new["rewritten"] = [*manifest.get("rewritten", ()), stamp]
+        return new, old_keys
+
+    def _store(self, part: Mapping[str, Any], lines: list[bytes]) -> dict[str, Any]:
+        body = gzip.compress(b"".join(lines), mtime=0)
+        sha256 = hashlib.sha256(body).hexdigest()
+        folder, _, name = str(part["key"]).rpartition("/")
+        number = name.split("-")[1].partition(".")[0]
+        key = f"{folder}/part-{number}-{sha256[:HASH_DIGITS]}.jsonl.gz"
+        self._bucket.put(key, body)
+        return {**part, "key": key, "records": len(lines), "bytes": len(body), "sha256": sha256}
+
+    def _is_webhook(self, body: bytes) -> bool:
+        event = _json(body)
+        return isinstance(event, dict) and str(event.get("record_id")) == self._target.id
+
+    def _is_index_with_id(self, body: bytes) -> bool:
+        """Whether a state object is an index of ids with this one; the next reconcile run builds it again."""
+        if not body.startswith(b"\x1f\x8b"):
+            return False
+        head, *lines = [_json(line) for line in gzip.decompress(body).splitlines()] or [None]
+        if not isinstance(head, dict) or head.get("entity") != self._target.entity:
+            return False
+        return any(str(i) == self._target.id for line in lines if isinstance(line, dict) for i in line.get("ids", ()))
+
+    def _published_files(self) -> None:
+        """Delete files that name the data, take their results out of the answers, and delete what they attached.
+
+        A file under `publish/in/` is not rewritten, because a new version would be published again.
+        """
+        by_name: dict[str, list[Version]] = {}
+        for version in self._bucket.under("publish/in/"):
+            if not version.is_marker:
+                by_name.setdefault(version.key.removeprefix("publish/in/"), []).append(version)
+        for name, versions in by_name.items():
+            self._published_file(name, versions)
+        for key in sorted({one.key for one in self._bucket.under("publish/out/")}):
+            if self._target.entity and key.removeprefix("publish/out/") not in by_name:
+                self._take_out_of_answer(key)
+
+    def _published_file(self, name: str, versions: list[Version]) -> None:
+        answers = [one for one in self._bucket.of(f"publish/out/{name}") if not one.is_marker]
+        results = {row.get("line"): row for one in answers for row in _rows(self._bucket.read(one))}
+        numbers: set[Any] = set()
+        attached: set[str] = set()
+        for version in versions:
+            for number, event in enumerate(_rows(self._bucket.read(version)), 1):
+                if self._target.has_event(event) or self._created(event, results.get(number)):
+                    numbers.add(number)
+                    attached |= set(_attachments(event))
+        if numbers and not answers:
+            self._under_way.append(versions[0].key)
+        elif numbers:
+            self._delete("publish", self._bucket.of(f"publish/in/{name}"))
+            self._take_out(f"publish/out/{name}", numbers)
+            for key in sorted(attached):
+                self._delete("publish", self._bucket.of(key))
+
+    def _take_out_of_answer(self, key: str) -> None:
+        """Take the results with the record's id out of a file whose input is gone: their entity is not known."""
+        rows = [row for one in self._bucket.of(key) if not one.is_marker for row in _rows(self._bucket.read(one))]
+        numbers = {row.get("line") for row in rows if str(row.get("id")) == self._target.id}
+        if numbers:
+            self._take_out(key, numbers)
+
+    def _created(self, event: Mapping[str, Any], result: Mapping[str, Any] | None) -> bool:
+        """Whether a line created the record: its id is in the result only."""
+        own = event.get("connection", "default") == self._target.connection
+        same = bool(self._target.entity) and event.get("entity") == self._target.entity
+        return own and same and result is not None and str(result.get("id")) == self._target.id
+
+    def _take_out(self, key: str, numbers: set[Any]) -> None:
+        versions = self._bucket.of(key)
+        found = self._bucket.current(key)
+        if found is not None and not self._dry_run:
+            kept = [line for line in _lines(found[0]) if (_json(line) or {}).get("line") not in numbers]
+            body = b"".join(kept)
+            if body:
+                self._bucket.put(key, gzip.compress(body, mtime=0) if key.endswith(".gz") else body)
+        self._delete("publish", versions)
+
+    def _failure_queues(self) -> None:
+        sqs = self._stack.client("sqs")
+        for queue, output in _QUEUES.items():
+            url = self._stack.output(output)
+            messages = receive(sqs, queue, url)
+            gone = [one for one in messages if self._target.has_event(one.event) or self._is_notice(one)]
+            if not self._dry_run:
+                for one in gone:
+                    sqs.delete_message(QueueUrl=url, ReceiptHandle=one.message["ReceiptHandle"])
+            self.note("failure queues", len(gone), sum(len(one.message["Body"]) for one in gone))
+            release(sqs, url, [one for one in messages if self._dry_run or one not in gone])
+
+    def _is_notice(self, failure: Failure) -> bool:
+        """Whether a message is a webhook of the record."""
+        event = failure.event
+        own = failure.queue == "webhooks" and event.get("connection") == self._target.connection
+        return own and event.get("entity") == self._target.entity and str(event.get("id")) == self._target.id
+
+    def _idempotency_table(self) -> None:
+        dynamodb, table = self._stack.client("dynamodb"), self._stack.output("IdempotencyTable")
+        for page in dynamodb.get_paginator("scan").paginate(TableName=table):
+            for item in page["Items"]:
+                if self._has_item(item):
+                    self.note("idempotency table", 1, sum(len(str(value)) for value in item.values()))
+                    if not self._dry_run:
+                        dynamodb.delete_item(TableName=table, Key={"id": item["id"]})
+
+    def _has_item(self, item: Mapping[str, Any]) -> bool:
+        connection, entity, path = ([*item.get("subject", {}).get("S", "").split(" ", 2), "", "", ""])[:3]
+        if connection != self._target.connection:
+            return False
+        given = _json(path.encode()) if path else None
+        result = _json(item.get("data", {}).get("S", "").encode())
+        event = {"connection": connection, "entity": entity, "parameters": {"path": given or {}}}
+        return self._target.has_event(event) or self._created(event, result if isinstance(result, dict) else None)
+
+
+def _without(body: bytes, kind: str, member: str, identity: str) -> list[bytes] | None:
+    """Return the lines of a part without those of a record, or `None` if none is of it."""
+    lines = _lines(body)
+    kept = [line for line in lines if not _is_of(line, kind, member, identity)]
+    return None if len(kept) == len(lines) else kept
+
+
+def _is_of(line: bytes, kind: str, member: str, identity: str) -> bool:
+    row = _json(line)
+    if kind == "rejected" and isinstance(row, dict):
+        record = row.get("record")
+        row = _json(record.encode()) if isinstance(record, str) else record
+        if row is None and isinstance(record, str):
+            return identity in record  # no JSON: rather one line too many than one too few
+    return isinstance(row, dict) and member in row and str(row[member]) == identity
+
+
+def _lines(body: bytes) -> list[bytes]:
+    text = gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
+    return [line + b"\n" for line in text.split(b"\n") if line]
+
+
+def _rows(body: bytes) -> Iterator[dict[str, Any]]:
+    """Yield the objects of JSON Lines; a line that is none gives an empty one, so that lines can be counted."""
+    for line in _lines(body):
+        row = _json(line)
+        yield row if isinstance(row, dict) else {}
+
+
+def _attachments(value: object) -> Iterator[str]:
+    """Yield the keys of the files that an event attaches."""
+    if isinstance(value, Mapping):
+        for name, inside in value.items():
+            if name == "s3_key" and isinstance(inside, str) and inside.startswith("publish/files/"):
+                yield inside
+            else:
+                yield from _attachments(inside)
+    elif isinstance(value, list):
+        for inside in value:
+            yield from _attachments(inside)
+
+
+def _json(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,111 @@
+"""Every version of a bucket's objects: a deleted object is still there as an old version, until that is deleted too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from connector.operator.stack import OperationFailed
+
+_AT_ONCE = 1000
+_LATER = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "404")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of an object.
+
+    Attributes:
+        key: The object's key.
+        id: The version's id.
+        size: Bytes; 0 for a delete marker.
+        latest: Whether it is the one that readers get.
+        written: When it was written.
+        is_marker: Whether it only says that the object was deleted.
+    """
+
+    key: str
+    id: str
+    size: int
+    latest: bool
+    written: datetime
+    is_marker: bool
+
+
+class Versions:
+    """The versions of a bucket's objects."""
+
+    def __init__(self, s3: Any, bucket: str) -> None:
+        """Take the S3 client and the bucket's name."""
+        self._s3 = s3
+        self._bucket = bucket
+
+    def under(self, prefix: str) -> Iterator[Version]:
+        """Yield every version and delete marker under a prefix."""
+        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix)
+        for page in pages:
+            for rows, is_marker in ((page.get("Versions", ()), False), (page.get("DeleteMarkers", ()), True)):
+                for row in rows:
+                    yield Version(
+                        row["Key"],
+                        row["VersionId"],
+                        row.get("Size", 0),
+                        row["IsLatest"],
+                        row["LastModified"],
+                        is_marker,
+                    )
+
+    def of(self, key: str) -> list[Version]:
+        """Return every version of one object."""
+        return [version for version in self.under(key) if version.key == key]
+
+    def read(self, version: Version) -> bytes:
+        """Return the bytes of a version."""
+        answer = self._s3.get_object(Bucket=self._bucket, Key=version.key, VersionId=version.id)
+        body: bytes = answer["Body"].read()
+        return body
+
+    def delete(self, versions: Iterable[Version]) -> None:
+        """Delete versions for good.
+
+        Raises:
+            OperationFailed: S3 did not delete one of them.
+        """
+        left = list(versions)
+        while left:
+            some, left = left[:_AT_ONCE], left[_AT_ONCE:]
+            objects = [{"Key": version.key, "VersionId": version.id} for version in some]
+            answer = self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True})
+            for error in answer.get("Errors", ()):
+                raise OperationFailed(
+                    f"S3 did not delete {error.get('Key')}: {error.get('Message', error.get('Code'))}"
+                )
+
+    def current(self, key: str) -> tuple[bytes, str] | None:
+        """Return an object's bytes and ETag, or `None` if there is none."""
+        try:
+            answer = self._s3.get_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                return None
+            raise
+        return answer["Body"].read(), answer["ETag"]
+
+    def put(self, key: str, body: bytes, content_type: str = "application/gzip") -> None:
+        """Write an object, whatever is there."""
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
+
+    def replace(self, key: str, body: bytes, etag: str, content_type: str = "application/json") -> bool:
+        """Write over the object with this ETag; an empty one stands for no object. Return whether that was there."""
+        condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+        try:
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type, **condition)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _LATER:
+                return False
+            raise
+        return True

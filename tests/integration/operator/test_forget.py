@@ -1,0 +1,305 @@
+"""`forget` on a stack on moto: nothing of the data is left in any version, and all else is."""
+
+import functools
+import gzip
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from connector.clients import AwsClients
+from connector.operator.main import main
+from connector.operator.stack import Stack
+from connector.storage_keys import RunPlace
+from tests.unit.operator.lake import store_run
+
+SECRET = "jane.doe@example.com"
+LATER, EARLIER = 4_102_444_800.0, 946_684_800.0
+"""2100 and 2000: what was just stored is old, or new."""
+
+
+class StillClock:
+    def __init__(self) -> None:
+        self.now = LATER
+
+    def time(self) -> float:
+        return self.now
+
+    monotonic = time
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class CloudFormation:
+    def __init__(self, outputs: dict[str, str]) -> None:
+        self.outputs = outputs
+
+    def describe_stacks(self, **_: str) -> dict[str, Any]:
+        return {"Stacks": [{"Outputs": [{"OutputKey": k, "OutputValue": v} for k, v in self.outputs.items()]}]}
+
+
+class Aws(AwsClients):
+    outputs: dict[str, str]
+
+    @functools.cache  # noqa: B019 - as the class itself does
+    def client(self, service: str) -> Any:
+        return CloudFormation(self.outputs) if service == "cloudformation" else boto3.client(service)
+
+
+class World:
+    """A stack with data of one person in every place, and of others beside it."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.clock = StillClock()
+        self.cache = tmp_path / "cache"
+        self.aws = Aws()
+        self.s3 = self.aws.client("s3")
+        self.sqs = self.aws.client("sqs")
+        self.dynamodb = self.aws.client("dynamodb")
+        self.s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        self.s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+        queues = {name: self.sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("runs", "publish", "webhooks")}
+        self.aws.outputs = {
+            "Bucket": "bucket",
+            "RunFailureQueueUrl": queues["runs"],
+            "PublishFailureQueueUrl": queues["publish"],
+            "WebhookFailureQueueUrl": queues["webhooks"],
+            "IdempotencyTable": "table",
+        }
+        self.dynamodb.create_table(
+            TableName="table",
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self.fill("default")
+        self.published("default")
+        store_run(
+            self.put, "o", "2026-11-01T00:00:00Z", [{"id": 7, "email": SECRET}], entity="customers", connection="outlet"
+        )
+        self.published("outlet")
+
+    def fill(self, connection: str) -> None:
+        """Store record 7 of customers, which is the person, and record 8, which is not."""
+        person, other = {"id": 7, "email": SECRET}, {"id": 8, "email": "other@example.com"}
+        where: dict[str, Any] = {"entity": "customers", "connection": connection}
+        for language in ("nl", "en"):
+            store_run(self.put, f"a-{connection}", "2026-11-01T00:00:00Z", [person, other], language=language, **where)
+        store_run(self.put, f"b-{connection}", "2026-11-02T00:00:00Z", [person], **where)
+        gone = [{"id": number, "last_seen": "", "noticed_at": ""} for number in (7, 8)]
+        store_run(self.put, f"r-{connection}", "2026-11-02T00:00:00Z", deleted=gone, **where)
+        child = [
+            {"customer_id": number, "id": number * 10, "value": SECRET if number == 7 else "x"} for number in (7, 8)
+        ]
+        store_run(
+            self.put,
+            f"m-{connection}",
+            "2026-11-02T00:00:00Z",
+            child,
+            entity="customers/metafields",
+            connection=connection,
+        )
+        place = RunPlace(connection, "customers", "nl", "2026-11-03", f"x-{connection}")
+        rejected = b"".join(
+            json.dumps({"record": row, "error": "no"}).encode() + b"\n" for row in (person, other, f"{SECRET} 7")
+        )
+        body = gzip.compress(rejected)
+        part = {"records": 3, "bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()}
+        key = place.part("rejected", 0, part["sha256"])  # type: ignore[arg-type]
+        self.put(key, body)
+        store_run(self.put, place.run_id, "2026-11-03T00:00:00Z", rejected=[{"key": key, **part}], **where)
+        store_run(self.put, f"lost-{connection}", "2026-11-03T00:00:00Z", [person], finished=False, **where)
+        expired = RunPlace(connection, "customers", "nl", "2026-10-01", "old").part("raw", 0, "0" * 64)
+        self.put(expired, gzip.compress(json.dumps(person).encode() + b"\n"))
+        self.s3.delete_object(Bucket="bucket", Key=expired)
+        for number in (7, 8):
+            event = {"record_id": str(number), "body": json.dumps({"customer": {"id": number, "email": SECRET}})}
+            text = json.dumps(event if number == 7 else {**event, "body": "{}"})
+            self.put(f"events/connection={connection}/entity=customers/date=2026-11-02/{number}.json", text.encode())
+        index = [{"entity": "customers"}, {"last_seen": "", "ids": [7, 8]}]
+        self.put(f"state/connection={connection}/customers.ids.jsonl.gz", lines(index))
+        self.put(f"state/connection={connection}/customers.json", b'{"until":"2026-11-02"}')
+        self.put(f"state/runs/a-{connection}.json", json.dumps({"connection": connection, "run_id": "a"}).encode())
+
+    def published(self, connection: str) -> None:
+        update = {"entity": "customers", "action": "update", "connection": connection}
+        person = {**update, "parameters": {"path": {"id": 7}, "payload": {"email": SECRET}}}
+        other = {**update, "parameters": {"path": {"id": 8}, "payload": {}}}
+        create = {"entity": "customers", "action": "create", "connection": connection}
+        made = {**create, "parameters": {"payload": {"email": SECRET, "s3_key": f"publish/files/{connection}.pdf"}}}
+        self.put(f"publish/files/{connection}.pdf", SECRET.encode())
+        self.put(f"publish/in/{connection}.jsonl.gz", lines([other, person, made]))
+        results = [{"line": 1, "id": 8}, {"line": 2, "id": 7}, {"line": 3, "id": 7, "record": {"email": SECRET}}]
+        self.put(f"publish/out/{connection}.jsonl.gz", lines(results))
+        for event in (person, other):
+            queue = self.aws.outputs["PublishFailureQueueUrl"]
+            self.sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(event))
+        answers = ({"id": 7, "record": {"email": SECRET}}, {"id": 8, "record": {}})
+        for answer in answers:
+            self.item(f"{connection}-{answer['id']}", f"{connection} customers", json.dumps(answer))
+        self.item(f"{connection}-newest", f'{connection} customers {{"id": "7"}}', SECRET)
+
+    def item(self, identity: str, subject: str, data: str) -> None:
+        item = {"id": {"S": identity}, "subject": {"S": subject}, "data": {"S": data}}
+        self.dynamodb.put_item(TableName="table", Item=item)
+
+    def put(self, key: str, body: bytes) -> None:
+        """Store an object, over an older version of itself."""
+        for _ in range(2 if "run=b" in key or "state" in key or "publish" in key else 1):
+            self.s3.put_object(Bucket="bucket", Key=key, Body=body)
+
+    def forget(self, *words: str) -> int:
+        command = ["forget", *words, "--cache", str(self.cache), "--stack", "mine"]
+        return main(command, open_stack=lambda name: Stack(name or "mine", self.aws, self.clock))
+
+    def versions(self) -> dict[str, list[bytes]]:
+        """Every version in the bucket as text, by key; a delete marker is no text."""
+        found: dict[str, list[bytes]] = {}
+        answer = self.s3.list_object_versions(Bucket="bucket")
+        assert not answer["IsTruncated"]
+        for row in answer.get("Versions", ()):
+            body = self.s3.get_object(Bucket="bucket", Key=row["Key"], VersionId=row["VersionId"])["Body"].read()
+            found.setdefault(row["Key"], []).append(gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body)
+        for row in answer.get("DeleteMarkers", ()):
+            found.setdefault(row["Key"], [])
+        return found
+
+    def manifests(self) -> list[dict[str, Any]]:
+        return [json.loads(texts[0]) for key, texts in self.versions().items() if key.startswith("manifests/")]
+
+    def items(self) -> set[str]:
+        return {item["id"]["S"] for item in self.dynamodb.scan(TableName="table")["Items"]}
+
+    def messages(self) -> list[str]:
+        url = self.aws.outputs["PublishFailureQueueUrl"]
+        found = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        return sorted(message["Body"] for message in found.get("Messages", ()))
+
+
+def lines(rows: list[Any]) -> bytes:
+    return gzip.compress(b"".join(json.dumps(row).encode() + b"\n" for row in rows))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with mock_aws():
+        yield World(tmp_path)
+
+
+Output = Callable[[], str]
+
+
+@pytest.fixture
+def output(capsys: pytest.CaptureFixture[str]) -> Output:
+    return lambda: capsys.readouterr().out
+
+
+def test_a_record_is_left_nowhere_and_a_second_call_finds_nothing(world: World, output: Output) -> None:
+    before = world.versions()
+    assert world.forget("--connection", "default", "--record", "customers", "7") == 0
+    after = world.versions()
+
+    own = {key: texts for key, texts in after.items() if "outlet" not in key}
+    assert [key for key, texts in own.items() for text in texts if SECRET[:4].encode() in text] == []
+    assert {key: texts for key, texts in after.items() if "outlet" in key} == {
+        key: texts for key, texts in before.items() if "outlet" in key
+    }
+    assert world.items() == {"default-8", "outlet-7", "outlet-8", "outlet-newest"}
+    assert len(world.messages()) == 3
+    shown = output()
+    assert "failure queues                  1 deleted" in shown
+    assert "not reached: inputs of executions in Step Functions, until 2100-04-01" in shown
+
+    assert world.forget("--connection", "default", "--record", "customers", "7") == 0
+    assert output().startswith("nothing found\n")
+    assert world.versions() == after
+
+
+def test_the_runs_are_whole_afterwards(world: World) -> None:
+    world.forget("--connection", "default", "--record", "customers", "7")
+
+    for manifest in world.manifests():
+        for part in (*manifest["parts"], *manifest["deleted"], *manifest["rejected"]):
+            body = world.s3.get_object(Bucket="bucket", Key=part["key"])["Body"].read()
+            assert (part["bytes"], part["sha256"]) == (len(body), hashlib.sha256(body).hexdigest())
+            assert part["sha256"][:16] in part["key"]
+            assert part["records"] == len(gzip.decompress(body).splitlines())
+    rewritten = {manifest["run_id"]: manifest for manifest in world.manifests() if "rewritten" in manifest}
+    assert set(rewritten) == {"a-default", "b-default", "r-default", "m-default", "x-default"}
+    assert rewritten["b-default"]["parts"] == []
+    assert rewritten["b-default"]["records"] == 1
+    assert rewritten["b-default"]["rewritten"] == [
+        {"at": "2100-01-01T00:00:00Z", "by": "forget", "reason": "a record was deleted on request"}
+    ]
+    assert all(manifest["verified"] for manifest in rewritten.values())
+
+
+def test_nothing_of_a_shop_is_left_and_all_of_another_is(world: World, output: Output) -> None:
+    cached = world.cache / "mine" / "raw" / "connection=default" / "part"
+    cached.parent.mkdir(parents=True)
+    cached.write_text(SECRET)
+    before = world.versions()
+    assert world.forget("--connection", "default") == 0
+    after = world.versions()
+
+    assert [key for key in after if "default" in key] == []
+    assert {key: texts for key, texts in after.items() if "outlet" in key} == {
+        key: texts for key, texts in before.items() if "outlet" in key
+    }
+    assert world.items() == {"outlet-7", "outlet-8", "outlet-newest"}
+    assert len(world.messages()) == 2
+    assert not cached.exists()
+
+    output()
+    assert world.forget("--connection", "default") == 0
+    assert output().startswith("nothing found\n")
+
+
+def test_a_dry_run_deletes_nothing(world: World, output: Output) -> None:
+    before = world.versions(), world.items(), world.messages()
+    assert world.forget("--connection", "default", "--record", "customers", "7", "--dry-run") == 0
+    assert world.forget("--connection", "default", "--dry-run") == 0
+    assert "would be deleted" in output()
+    assert (world.versions(), world.items(), world.messages()) == before
+
+
+def test_a_run_or_a_file_under_way_is_named_and_left(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.clock.now = EARLIER
+    assert world.forget("--connection", "default", "--record", "customers", "7") == 1
+    assert "still under way, so nothing of it was deleted: raw/connection=default/" in capsys.readouterr().err
+    lost = [key for key in world.versions() if "run=lost-default" in key]
+    assert len(lost) == 1
+
+    world.clock.now = LATER
+    assert world.forget("--connection", "default", "--record", "customers", "7") == 0
+    world.put("publish/in/new.jsonl", json.dumps({"entity": "customers", "parameters": {"path": {"id": 7}}}).encode())
+    assert world.forget("--connection", "default", "--record", "customers", "7") == 1
+    assert "publish/in/new.jsonl" in world.versions()
+
+
+def test_a_manifest_that_changes_meanwhile_is_read_again(world: World) -> None:
+    key = RunPlace("default", "customers", "nl", "2026-11-02", "b-default").manifest
+    interrupted: list[str] = []
+
+    def change(params: dict[str, Any], **_: Any) -> None:
+        if params.get("Key") == key and "IfMatch" in params and not interrupted:
+            interrupted.append(key)
+            manifest = json.loads(world.versions()[key][0])
+            world.s3.put_object(Bucket="bucket", Key=key, Body=json.dumps({**manifest, "note": "mine"}).encode())
+
+    world.s3.meta.events.register("provide-client-params.s3.PutObject", change)
+    assert world.forget("--connection", "default", "--record", "customers", "7") == 0
+    manifest = next(manifest for manifest in world.manifests() if manifest["run_id"] == "b-default")
+    assert interrupted
+    assert (manifest["note"], manifest["parts"]) == ("mine", [])
+
+
+@pytest.mark.parametrize("record", [("customer", "7"), ("shop", "7")])
+def test_an_entity_without_records_is_a_wrong_command(world: World, record: tuple[str, str]) -> None:
+    assert world.forget("--connection", "default", "--record", *record) == 2
