@@ -46,12 +46,13 @@ tr:last-child td{border-bottom:0}
 .tag{color:var(--tone);font-weight:600;white-space:nowrap}
 .tag::before{content:"";display:inline-block;width:.6rem;height:.6rem;border-radius:50%;background:var(--tone);margin-right:.4rem}
 .num{white-space:nowrap}
-svg{display:block;max-width:100%;margin:.15rem 0 .35rem}.b{fill:var(--bar)}.t{fill:var(--track)}.u{fill:var(--warning)}.r{fill:var(--red)}
+svg{display:block;max-width:100%;margin:.15rem 0 .35rem}
+.b{fill:var(--bar)}.t{fill:var(--track)}.u{fill:var(--warning)}.r{fill:var(--red)}
 .legend span{margin-right:1rem;white-space:nowrap}
 @media(max-width:46rem){body{padding:.9rem}thead{display:none}table,tbody,td{display:block}
 table{background:none;border:0}tr{display:grid;
-grid-template-columns:minmax(0,1fr) minmax(0,1fr);background:var(--card);border:1px solid var(--line);border-radius:.5rem;
-margin-bottom:.6rem;padding:.3rem 0}
+grid-template-columns:minmax(0,1fr) minmax(0,1fr);background:var(--card);border:1px solid var(--line);
+border-radius:.5rem;margin-bottom:.6rem;padding:.3rem 0}
 td{border:0;padding:.25rem .8rem}
 td:first-child,td.wide{grid-column:1/-1}td[data-name]::before{content:attr(data-name);display:block;
 font-size:.75rem;color:var(--soft)}}

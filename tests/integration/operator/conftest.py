@@ -149,3 +149,14 @@ def operated(tmp_path: Path) -> Iterator[Operated]:
             "WebhookFailureQueueUrl": queues["hook-failures"],
         }
         yield Operated(Aws(outputs), shop, tmp_path)
+
+
+@pytest.fixture
+def machines(operated: Operated) -> dict[str, str]:
+    role = boto3.client("iam").create_role(RoleName="sync", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    definition = json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
+    arns = {}
+    for output, name in (("SyncStateMachineArn", "mine-sync"), ("PublishFileStateMachineArn", "mine-publish-file")):
+        made = boto3.client("stepfunctions").create_state_machine(name=name, definition=definition, roleArn=role)
+        arns[output] = operated.aws.outputs[output] = made["stateMachineArn"]
+    return arns

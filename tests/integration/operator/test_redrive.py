@@ -11,17 +11,6 @@ from tests.integration.operator.conftest import Operated
 EVENT = {"entity": "orders", "connection": "outlet", "subscription": "open", "run_id": "r-1", "mode": "incremental"}
 
 
-@pytest.fixture
-def machines(operated: Operated) -> dict[str, str]:
-    role = boto3.client("iam").create_role(RoleName="sync", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    definition = json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
-    arns = {}
-    for output, name in (("SyncStateMachineArn", "mine-sync"), ("PublishFileStateMachineArn", "mine-publish-file")):
-        made = boto3.client("stepfunctions").create_state_machine(name=name, definition=definition, roleArn=role)
-        arns[output] = operated.aws.outputs[output] = made["stateMachineArn"]
-    return arns
-
-
 def put(operated: Operated, output: str, body: object, **attributes: str) -> str:
     sent = boto3.client("sqs").send_message(
         QueueUrl=operated.aws.outputs[output],

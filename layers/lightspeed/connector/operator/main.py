@@ -16,9 +16,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from connector.errors import ConnectorError, RequestError, UnknownConnection
 from connector.operator import (
     catalog,
+    connect,
     forget,
     query,
     redrive,
+    runs,
     schema,
     status,
     subscriptions,
@@ -28,7 +30,9 @@ from connector.operator.stack import CommandError, Stack, default_stack_name
 from lightspeed import InvalidConnection, LightspeedError
 
 COMMANDS = (
+    connect,
     subscriptions,
+    runs,
     status,
     redrive,
     query,

@@ -83,9 +83,14 @@ class Stack:
         return self.outputs[name]
 
     @functools.cached_property
+    def parameters(self) -> Mapping[str, str]:
+        """The stack's parameters."""
+        return {row["ParameterKey"]: row["ParameterValue"] for row in self._described.get("Parameters", ())}
+
+    @functools.cached_property
     def settings(self) -> Settings:
         """The settings that the stack's functions have, as far as commands need them."""
-        given = {row["ParameterKey"]: row["ParameterValue"] for row in self._described.get("Parameters", ())}
+        given = self.parameters
         environ = {
             "BUCKET": self.outputs["Bucket"],
             "SECRET_PREFIX": given.get("SecretPrefix") or f"{self.name}/",

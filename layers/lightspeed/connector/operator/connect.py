@@ -1,0 +1,186 @@
+"""`connect`: take the settings of a shop, check them live, store them as the connection's secret.
+
+`--rotate` replaces key and secret. Webhooks that are under way are signed with the old secret, so both are valid until
+`--finish`, a day later.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from connector.operator.stack import CommandError, OperationFailed, Stack
+from lightspeed import CLUSTERS, Client, Connection, InvalidConnection, LightspeedError, Transport
+from lightspeed.connection import is_connection_name
+from lightspeed.connection_check import Report, check, diagnosis
+
+BOTH_VALID = timedelta(hours=24)
+"""How long the old webhook secret stays valid after a rotation."""
+
+_PLAIN = ("cluster", "base_url", "language", "shop_id", "update_method")
+_SECRET = ("api_key", "api_secret")
+_GONE = "ResourceNotFoundException"
+_EXAMPLES = """examples:
+  python -m connector connect outlet --cluster eu1 --language nl      asks for key and secret
+  python -m connector connect outlet --stdin < outlet.json            takes all settings from a program
+  python -m connector connect outlet --rotate                         replaces key and secret
+  python -m connector connect outlet --finish                         a day later: drops the old webhook secret
+"""
+
+
+def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the command to those of the command line."""
+    text = "take the settings of a shop, check them live, store the secret"
+    parser = commands.add_parser(
+        "connect",
+        help=text,
+        description=text,
+        epilog=_EXAMPLES,
+        parents=[common],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=_run)
+    parser.add_argument("name", metavar="NAME", help="the connection's name")
+    parser.add_argument("--cluster", choices=sorted(CLUSTERS), help="where the shop is")
+    parser.add_argument("--base-url", help="an https origin, instead of --cluster")
+    parser.add_argument("--language", help="the shop's two-letter code, such as nl, en or us")
+    parser.add_argument("--shop-id", help="the shop's number, which webhooks must carry")
+    parser.add_argument("--update-method", choices=("PUT", "PATCH"), help="the verb of updates (default: PUT)")
+    parser.add_argument("--stdin", action="store_true", help="read the settings as a JSON object; ask nothing")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--rotate", action="store_true", help="replace key and secret of a connection that is there")
+    group.add_argument("--replace", action="store_true", help="overwrite a connection that is there")
+    group.add_argument("--finish", action="store_true", help="end a rotation: drop the old webhook secret")
+
+
+def _run(arguments: argparse.Namespace, stack: Stack) -> int:
+    name = arguments.name
+    if not is_connection_name(name):
+        raise CommandError(f"a connection has letters, digits, _ and - only, not {name!r:.100}")
+    secret_id = stack.settings.secret_prefix + name
+    stored = _stored(stack, secret_id)
+    old = _valid(stored, name)
+    if arguments.finish:
+        return _finish(stack, secret_id, stored, old, name)
+    if old is not None and not (arguments.rotate or arguments.replace):
+        raise CommandError(f"connection {name} is there; replace its key with --rotate, or everything with --replace")
+    if old is None and arguments.rotate:
+        raise CommandError(f"there is no connection {name} whose key could be rotated; leave out --rotate")
+    kept = dict(stored or {}) if arguments.rotate else {}
+    for key in _SECRET:
+        kept.pop(key, None)
+    settings = {**kept, **_given(arguments, kept)}
+    if arguments.rotate and old is not None and not _has_own_webhook_secret(stored or {}):
+        new = settings.get("api_secret")
+        settings["webhook_secret"] = [new, *(one for one in old.webhook_secrets if one != new)]
+    report = _checked(settings, name, stack)
+    _store(stack, secret_id, settings, exists=stored is not None)
+    languages = ", ".join(report.languages or ())
+    print(f"{name}: works at {report.origin}{f', with the languages {languages}' if languages else ''}; stored")
+    if arguments.rotate:
+        print(
+            "workers use the new key within a minute; then remove the old key in the shop. "
+            f"In 24 hours: python -m connector connect {name} --finish"
+        )
+    return 0
+
+
+def _given(arguments: argparse.Namespace, kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings from options, standard input or questions."""
+    found = {key: getattr(arguments, key) for key in _PLAIN if getattr(arguments, key)}
+    if arguments.stdin:
+        try:
+            read = json.loads(sys.stdin.read())
+        except ValueError as error:
+            raise CommandError(f"standard input is no JSON: {error}") from None
+        if not isinstance(read, dict):
+            raise CommandError("standard input must be a JSON object with cluster, api_key, api_secret and language")
+        return {**read, **found}
+    if not sys.stdin.isatty():
+        raise CommandError("nobody can be asked here; give the settings as JSON with --stdin")
+    if not ({"cluster", "base_url"} & {*found, *kept}):
+        found["cluster"] = _ask(f"cluster ({' or '.join(sorted(CLUSTERS))}): ", input)
+    if not ({"language"} & {*found, *kept}):
+        found["language"] = _ask("language (such as nl): ", input)
+    for key in _SECRET:
+        found[key] = _ask(f"{key.replace('_', ' ')}: ", getpass.getpass)
+    return found
+
+
+def _ask(question: str, read: Callable[[str], str]) -> str:
+    return read(question).strip()
+
+
+def _checked(settings: Mapping[str, Any], name: str, stack: Stack) -> Report:
+    """Check the settings with the shop; nothing is stored.
+
+    Raises:
+        InvalidConnection: They cannot be right.
+        OperationFailed: The shop refuses them.
+    """
+    connection = Connection.from_mapping(settings, name)
+    try:
+        return check(Client(Transport(connection, clock=stack.clock)))
+    except LightspeedError as error:
+        raise OperationFailed(f"{name} was not stored: {diagnosis(error, connection)}") from error
+
+
+def _finish(stack: Stack, secret_id: str, stored: Mapping[str, Any] | None, old: Connection | None, name: str) -> int:
+    if stored is None or old is None:
+        raise CommandError(f"there is no connection {name}")
+    if len(old.webhook_secrets) < 2:
+        print(f"{name}: there is no old webhook secret")
+        return 0
+    changed = stack.client("secretsmanager").describe_secret(SecretId=secret_id)["LastChangedDate"]
+    end = changed.astimezone(UTC) + BOTH_VALID
+    if datetime.fromtimestamp(stack.clock.time(), UTC) < end:
+        raise CommandError(f"webhooks that are under way may be signed with the old secret until {end:%Y-%m-%dT%H:%MZ}")
+    _store(stack, secret_id, {**stored, "webhook_secret": old.webhook_secrets[0]}, exists=True)
+    print(f"{name}: the old webhook secret is gone")
+    return 0
+
+
+def _has_own_webhook_secret(settings: Mapping[str, Any]) -> bool:
+    """Return whether webhooks are signed with another secret than the API's."""
+    hooks = settings.get("webhook_secret")
+    first = hooks[0] if isinstance(hooks, list) and hooks else hooks
+    return bool(first) and first != settings.get("api_secret")
+
+
+def _stored(stack: Stack, secret_id: str) -> dict[str, Any] | None:
+    """Return the settings that are stored; empty if the secret holds none, `None` if there is no secret."""
+    try:
+        text = stack.client("secretsmanager").get_secret_value(SecretId=secret_id)["SecretString"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == _GONE:
+            return None
+        raise
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _valid(stored: Mapping[str, Any] | None, name: str) -> Connection | None:
+    try:
+        return None if not stored else Connection.from_mapping(stored, name)
+    except InvalidConnection:
+        return None
+
+
+def _store(stack: Stack, secret_id: str, settings: Mapping[str, Any], *, exists: bool) -> None:
+    client, text = stack.client("secretsmanager"), json.dumps(settings)
+    if exists:
+        client.put_secret_value(SecretId=secret_id, SecretString=text)
+        return
+    key = stack.parameters.get("KmsKeyArn")
+    more = {"KmsKeyId": key} if key else {}
+    client.create_secret(Name=secret_id, SecretString=text, Description="One shop's API credentials", **more)

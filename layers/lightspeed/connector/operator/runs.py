@@ -1,0 +1,169 @@
+"""`run` starts a run and follows it; `runs` lists the newest runs, or shows one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from connector.operator.stack import CommandError, OperationFailed, Stack
+from connector.runs import DEFAULT_LIMIT, Query, Runs
+from connector.storage_keys import RUN_ID
+from connector.timestamps import iso_text
+from connector.validation import parse_json
+from lightspeed import LightspeedError, get_entity
+
+POLL_SECONDS = 2.0
+"""How often a run that is followed is looked at."""
+
+_STATUSES = ("running", "complete", "failed")
+_EXAMPLES = """examples:
+  python -m connector run events/subscribe-schedule-changed-orders.json
+  echo '{"entity": "orders"}' | python -m connector run -
+  python -m connector runs --connection outlet --status failed
+  python -m connector runs RUN_ID --follow
+"""
+
+
+def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add `run` and `runs` to the command line."""
+    texts = {"run": "start a run and follow it", "runs": "list the newest runs, or show one"}
+    parsers = {
+        name: commands.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=_EXAMPLES,
+            parents=[common],
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        for name, text in texts.items()
+    }
+    run, runs = parsers["run"], parsers["runs"]
+    run.set_defaults(run=_run)
+    run.add_argument("file", metavar="EVENT-FILE", help="a subscribe event as JSON; - for standard input")
+    run.add_argument("--no-follow", action="store_true", help="only start it")
+    runs.set_defaults(run=_runs)
+    runs.add_argument("id", nargs="?", metavar="RUN_ID", help="show this run")
+    runs.add_argument("--follow", action="store_true", help="follow it until it ends")
+    runs.add_argument("--connection", default="", help="only runs of this connection")
+    runs.add_argument("--entity", default="", help="only runs of this entity")
+    runs.add_argument("--status", choices=_STATUSES, default="", help="only runs with this status")
+    runs.add_argument("--limit", type=int, default=DEFAULT_LIMIT, help=f"the most runs (default: {DEFAULT_LIMIT})")
+    runs.add_argument("--json", action="store_true", help="print JSON Lines")
+
+
+def _run(arguments: argparse.Namespace, stack: Stack) -> int:
+    event = _event(arguments.file)
+    run_id = event.pop("run_id", None) or f"{event['entity'].replace('/', '.')}-{uuid.uuid4().hex[:12]}"
+    if not (isinstance(run_id, str) and RUN_ID.fullmatch(run_id)):
+        raise CommandError(f"run_id has up to 80 letters, digits and . _ = -, not {run_id!r:.100}")
+    client = stack.client("stepfunctions")
+    try:
+        client.start_execution(
+            stateMachineArn=stack.output("SyncStateMachineArn"), name=run_id, input=json.dumps(event)
+        )
+    except client.exceptions.ExecutionAlreadyExists:
+        raise OperationFailed(f"run {run_id} was started before: python -m connector runs {run_id}") from None
+    print(f"started {run_id}")
+    return 0 if arguments.no_follow else _follow(stack, run_id)
+
+
+def _event(name: str) -> dict[str, Any]:
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        event = parse_json(text)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{name} cannot be read: {error}") from error
+    if not isinstance(event, dict) or not isinstance(event.get("entity"), str):
+        raise CommandError(f'{name} holds no subscribe event, such as {{"entity": "orders"}}')
+    try:
+        get_entity(event["entity"])
+    except LightspeedError as error:
+        raise CommandError(str(error)) from error
+    return event
+
+
+def _lookup(stack: Stack) -> Runs:
+    return Runs(
+        stack.client("s3"),
+        stack.settings.bucket,
+        stack.clock,
+        step_functions=stack.client("stepfunctions"),
+        state_machine_arn=stack.output("SyncStateMachineArn"),
+    )
+
+
+def _runs(arguments: argparse.Namespace, stack: Stack) -> int:
+    lookup = _lookup(stack)
+    if arguments.id:
+        if arguments.follow:
+            return _follow(stack, arguments.id)
+        found = lookup.get(arguments.id)
+        print(json.dumps(found, indent=2))
+        return 1 if found["status"] == "failed" else 0
+    query = Query.from_parameters(
+        {
+            "connection": arguments.connection,
+            "entity": arguments.entity,
+            "status": arguments.status,
+            "limit": str(arguments.limit),
+        }
+    )
+    rows = lookup.page(query)["runs"]
+    for row in rows:
+        print(json.dumps(row) if arguments.json else _line(row))
+    if not rows and not arguments.json:
+        print("no run")
+    return 0
+
+
+def _line(row: dict[str, Any]) -> str:
+    proven = "" if row.get("verified", True) else f"  not verified: {row.get('reason') or 'no reason given'}"
+    told = (
+        f"{row['started']:20}  {row['status']:8}  {row['connection']}.{row['entity']:20}  "
+        f"{row['records']:>9,} records  {row['run_id']}{proven}"
+    )
+    return "".join(letter if letter.isprintable() else " " for letter in told)
+
+
+def _follow(stack: Stack, run_id: str) -> int:
+    """Show a run's progress until it ends. Ctrl-C leaves the run going."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - only here
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"), TimeElapsedColumn())
+    found: dict[str, Any] = {}
+    try:
+        with Progress(*columns, transient=True) as progress:
+            task = progress.add_task(run_id, total=None, told="starting")
+            for found in _watch(stack, run_id):
+                progress.update(
+                    task, told=f"{found.get('records', 0):,} records, {found.get('requests', 0):,} requests"
+                )
+    except KeyboardInterrupt:
+        print(f"run {run_id} goes on; come back with: python -m connector runs {run_id} --follow")
+        raise
+    if found["status"] != "complete":
+        cause = f": {found.get('error')}: {found.get('cause')}" if found["status"] == "failed" else ""
+        print(f"{run_id} {found['status']} at {iso_text(stack.clock.time())}{cause:.500}")
+        if found["status"] == "failed":
+            print("python -m connector redrive --dry-run shows what can be sent back")
+        return 1
+    verified = "verified" if found.get("verified") else f"not verified: {found.get('reason')}"
+    print(f"{run_id} complete: {found.get('records', 0):,} records, {found.get('requests', 0):,} requests, {verified}")
+    return 0
+
+
+def _watch(stack: Stack, run_id: str) -> Iterator[dict[str, Any]]:
+    """Yield what is known of a run, every two seconds, until it is not running any more."""
+    lookup = _lookup(stack)
+    while True:
+        found = lookup.get(run_id)
+        yield found
+        if found["status"] != "running":
+            return
+        stack.clock.sleep(POLL_SECONDS)

@@ -1,0 +1,108 @@
+"""`run` and `runs`: start, follow, come back."""
+
+import io
+import json
+
+import boto3
+import pytest
+
+from tests.integration.operator.conftest import Operated
+from tests.integration.operator.test_redrive import inputs
+from tests.integration.operator.test_status import add_run
+
+
+def note(operated: Operated, run_id: str, **more: object) -> None:
+    body = {"run_id": run_id, "connection": "default", "entity": "orders", "status": "partial", "records": 250}
+    operated.put(f"state/runs/{run_id}.json", {**body, "requests": 3, "manifest": None, **more})
+
+
+def test_a_run_is_started_and_followed_to_its_end(
+    operated: Operated, machines: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = operated.folder / "event.json"
+    path.write_text('{"entity": "orders", "run_id": "r-1"}')
+    looks = 0
+
+    def finish(name: str) -> None:
+        nonlocal looks
+        looks += name == "DescribeExecution"
+        if looks == 3:
+            note(operated, "r-1", status="complete", records=400, verified=True)
+
+    note(operated, "r-1")
+    operated.aws.before_call = finish
+    assert operated("run", str(path)) == 0
+    assert inputs(machines["SyncStateMachineArn"]) == [{"entity": "orders"}]
+    assert "r-1 complete: 400 records, 3 requests, verified" in capsys.readouterr().out
+    assert looks == 3
+
+
+def test_ctrl_c_leaves_the_run_going_and_says_how_to_come_back(
+    operated: Operated,
+    machines: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO('{"entity": "orders", "run_id": "r-2"}'))
+
+    def interrupt(name: str) -> None:
+        if name == "DescribeExecution":
+            raise KeyboardInterrupt
+
+    operated.aws.before_call = interrupt
+    assert operated("run", "-") == 130
+    assert "run r-2 goes on; come back with: python -m connector runs r-2 --follow" in capsys.readouterr().out
+    client = boto3.client("stepfunctions")
+    (row,) = client.list_executions(stateMachineArn=machines["SyncStateMachineArn"])["executions"]
+    assert row["status"] == "RUNNING"
+
+
+def test_a_failed_run_says_why(
+    operated: Operated, machines: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = boto3.client("stepfunctions")
+    started = client.start_execution(stateMachineArn=machines["SyncStateMachineArn"], name="r-3", input="{}")
+    client.stop_execution(executionArn=started["executionArn"], error="ServerError", cause="the shop fails")
+
+    assert operated("runs", "r-3", "--follow") == 1
+    assert "r-3 failed at " in capsys.readouterr().out
+    assert operated("runs", "r-3") == 1
+    assert json.loads(capsys.readouterr().out)["status"] == "failed"
+
+
+@pytest.mark.usefixtures("machines")
+def test_the_newest_runs_are_listed(operated: Operated, capsys: pytest.CaptureFixture[str]) -> None:
+    add_run(operated, "default", "orders", "2026-11-23T05:00:00Z", "r-4", verified=False, reason="no count")
+    add_run(operated, "outlet", "brands", "2026-11-22T05:00:00Z", "r-5")
+
+    assert operated("runs") == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("2026-11-23T05:00:00Z  complete  default.orders")
+    assert first.endswith("r-4  not verified: no count")
+    assert second.endswith("r-5")
+    assert operated("runs", "--connection", "outlet", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["run_id"] == "r-5"
+    assert operated("runs", "unknown") == 1
+
+
+@pytest.mark.usefixtures("machines")
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        ("[]", "holds no subscribe event"),
+        ("{", "cannot be read"),
+        ('{"entity": "ordrs"}', "ordrs"),
+        ('{"entity": "orders", "run_id": "a b"}', "run_id has up to 80"),
+    ],
+)
+def test_a_wrong_event_starts_nothing(
+    operated: Operated,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    event: str,
+    message: str,
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(event))
+
+    assert operated("run", "-") == 2
+    assert message in capsys.readouterr().err
