@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -11,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from subscribe.storage.folder import FolderS3
 from tests.property.bucket import MemoryBucket
 from tests.property.publish.table import Table
 
@@ -44,7 +46,7 @@ OBJECTS: dict[str, list[Call]] = {
         ("delete_object", {"Key": "a/1"}),
     ],
     "a list": [
-        *[("put_object", {**WRITE, "Key": key}) for key in ("b/1", "a/2", "a/10", "a", "a/1")],
+        *[("put_object", {**WRITE, "Key": key}) for key in ("b/1", "a/2", "a/10", "ab", "a/1")],
         ("list", {"Prefix": "a/"}),
         ("list", {"Prefix": "c/"}),
     ],
@@ -176,13 +178,15 @@ def of_table(table: Any, calls: list[Call]) -> list[Any]:
 
 @pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize("calls", OBJECTS.values(), ids=OBJECTS)
-def test_the_bucket_in_memory_answers_as_s3_does(calls: list[Call]) -> None:
+def test_the_bucket_in_memory_and_the_folder_answer_as_s3_does(calls: list[Call], tmp_path: Path) -> None:
     s3 = boto3.client("s3", region_name="us-east-1")
     s3.create_bucket(Bucket="bucket")
     for row in s3.list_objects_v2(Bucket="bucket").get("Contents", ()):
         s3.delete_object(Bucket="bucket", Key=row["Key"])
 
-    assert of_bucket(MemoryBucket(), calls) == of_bucket(s3, calls)
+    expected = of_bucket(s3, calls)
+    assert of_bucket(MemoryBucket(), calls) == expected
+    assert of_bucket(FolderS3(tmp_path), calls) == expected
 
 
 @pytest.mark.usefixtures("aws")

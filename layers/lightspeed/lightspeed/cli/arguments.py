@@ -16,7 +16,8 @@ from lightspeed.connection import Connection
 from lightspeed.errors import InvalidConnection
 from lightspeed.request import Parameters
 
-Run = Callable[[argparse.Namespace], None]
+Run = Callable[[argparse.Namespace], "int | None"]
+"""What carries a command out. It returns an exit status other than 0, or nothing."""
 
 _SETTINGS = ("cluster", "base_url", "api_key", "api_secret", "language")
 _SETTING = re.compile(rf"\b({'|'.join(_SETTINGS)})\b")
@@ -36,8 +37,11 @@ class CommandError(Exception):
     """The command was wrong; nothing was sent."""
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """A parser that raises `CommandError` for a wrong word."""
+
     def error(self, message: str) -> NoReturn:
+        """Raise `CommandError`, with every word of the caller cut."""
         stray = re.fullmatch(r"unrecognized arguments: ([0-9]+)", message)
         advice = f"give it as --path id={stray[1]:.100}" if stray else f"{self.prog} --help explains it"
         raise CommandError(f"{_cut(message)} ({advice})")
@@ -49,33 +53,33 @@ def build_parser(commands: Mapping[str, Run]) -> argparse.ArgumentParser:
     Args:
         commands: The function of each command, by the command's name.
     """
-    parser = _Parser(
+    parser = Parser(
         prog="python -m lightspeed", description="Read and write a Lightspeed eCom (C-Series) shop.", epilog=_EPILOG
     )
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    connection = _Parser(add_help=False)
+    connection = Parser(add_help=False)
     connection.add_argument("--connection", metavar="FILE", help="cluster or base_url, api_key … as a JSON object")
     connection.add_argument("--language", metavar="CODE", help="another language of the shop, such as nl or en")
-    entity = _Parser(add_help=False, parents=[connection])
+    entity = Parser(add_help=False, parents=[connection])
     entity.add_argument("entity", metavar="ENTITY", help="a name of the catalogue, such as orders or products/images")
     for option, text in (
         ("--path", "which record, such as id=9 product_id=7"),
         ("--query", "filters and the like, such as updated_at_min=2026-11-23"),
     ):
         entity.add_argument(option, metavar="NAME=VALUE", nargs="+", action="extend", default=[], help=text)
-    payload = _Parser(add_help=False)
+    payload = Parser(add_help=False)
     payload.add_argument("--payload", metavar="FILE", help="the record as JSON, with or without envelope; - is stdin")
-    dry_run = _Parser(add_help=False)
+    dry_run = Parser(add_help=False)
     dry_run.add_argument(
         "--dry-run", action="store_true", help="only read: show the request, and what it would change field by field"
     )
-    as_json = _Parser(add_help=False)
+    as_json = Parser(add_help=False)
     as_json.add_argument("--json", action="store_true", help="as JSON")
 
     def refuse_old_name(_arguments: argparse.Namespace) -> None:
         raise CommandError("plan is now called estimate")
 
-    def add(name: str, text: str, *parents: _Parser) -> argparse.ArgumentParser:
+    def add(name: str, text: str, *parents: Parser) -> argparse.ArgumentParser:
         command = subparsers.add_parser(name, parents=parents, help=text, description=f"{text[0].upper()}{text[1:]}.")
         command.set_defaults(run=commands[name], command=name)
         return command
@@ -112,7 +116,7 @@ def build_parser(commands: Mapping[str, Run]) -> argparse.ArgumentParser:
     add("delete", "delete a record", entity, dry_run)
     action = add("action", "run an action of an entity, such as quotes convert", entity, payload, dry_run)
     action.add_argument("name", metavar="NAME", nargs="?", default="", help="the action; if left out, they are listed")
-    tap = add("tap", "write lists as Singer messages: SCHEMA, RECORD and STATE", _Parser(add_help=False))
+    tap = add("tap", "write lists as Singer messages: SCHEMA, RECORD and STATE", Parser(add_help=False))
     tap.epilog = (
         "A stream with a bookmark is read from a minute before it, so the last records of a run come again in the "
         "next one. Only messages go to standard output. The script tap-lightspeed-ecom is the same command."
@@ -125,6 +129,11 @@ def build_parser(commands: Mapping[str, Run]) -> argparse.ArgumentParser:
         tap.add_argument(option, metavar="FILE", help=text)
     tap.add_argument("--discover", action="store_true", help="print the catalogue of streams; nothing is sent")
     tap.add_argument("--about", action="store_true", help="print settings and capabilities as JSON; nothing is sent")
+    sync = subparsers.add_parser(
+        "sync", add_help=False, prefix_chars="\0", help="store an entity in a folder, as the bundle does in its bucket"
+    )
+    sync.add_argument("words", nargs="*")
+    sync.set_defaults(run=commands["sync"], command="sync")
     old = subparsers.add_parser("plan", add_help=False, prefix_chars="\0")
     old.add_argument("words", nargs="*")
     old.set_defaults(run=refuse_old_name, command="plan")

@@ -50,13 +50,14 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> in
         clock: Time for pacing and waiting; the machine's by default.
     """
     _speak_utf8()
+    status = None
     try:
         with _sigterm_interrupts():
             arguments = build_parser(_COMMANDS).parse_args(argv)
             arguments.clock = clock
             if sys.stdout is None and to_standard_output(getattr(arguments, "out", STANDARD_OUTPUT)):
                 raise CommandError("standard output is closed; nothing was sent")
-            arguments.run(arguments)
+            status = arguments.run(arguments)
             if sys.stdout is not None:
                 sys.stdout.flush()
     except KeyboardInterrupt as error:
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> in
     except (OutputError, OSError) as error:
         _discard_output()
         return _fail(1, f"cannot write: {error.strerror}" if isinstance(error, OSError) else str(error))
-    return 0
+    return status or 0
 
 
 def run(argv: Sequence[str] | None = None) -> NoReturn:
@@ -178,6 +179,12 @@ def _tap(arguments: argparse.Namespace) -> None:
         raise _ShopProblem(str(error)) from error
 
 
+def _sync(arguments: argparse.Namespace) -> int:
+    from lightspeed.cli.sync import sync  # noqa: PLC0415 - the other commands do not pay for it
+
+    return sync(arguments)
+
+
 def _check(arguments: argparse.Namespace) -> None:
     client = open_client(arguments, arguments.clock)
     try:
@@ -225,6 +232,7 @@ _COMMANDS = {
     "count": _count,
     "estimate": _estimate,
     "tap": _tap,
+    "sync": _sync,
     "create": write,
     "update": write,
     "delete": write,

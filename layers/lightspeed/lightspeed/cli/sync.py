@@ -1,0 +1,29 @@
+"""The command `sync`: a run of the subscribe function into a folder.
+
+The run is code of the bundle, which stands above this package. So it is looked up by name when the command is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from importlib.util import find_spec
+
+from lightspeed.cli.arguments import CommandError
+
+
+def sync(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit status.
+
+    Raises:
+        CommandError: The bundle's code or a package that it needs is not there.
+    """
+    if find_spec("subscribe") is None:
+        raise CommandError("sync is code of the bundle: set PYTHONPATH=functions:layers/lightspeed in its repository")
+    try:
+        local = importlib.import_module("subscribe.local")
+    except ModuleNotFoundError as error:
+        advice = "install it with: pip install -r layers/lightspeed/requirements.txt boto3"
+        raise CommandError(f"the Python package {error.name!r} is missing; {advice}") from error
+    status: int = local.main(arguments.words, clock=arguments.clock)
+    return status
