@@ -214,6 +214,20 @@ SCHEMAS: dict[str, Json] = {
             "manifests": array(_TEXT),
         },
     ),
+    "Status": schema(
+        {
+            "version": {"const": 1},
+            "stack": _TEXT,
+            "at": _TEXT,
+            "level": {"enum": ["red", "warning", "good"]},
+            "days": array(_TEXT),
+            "actions": array(schema({"level": _TEXT, "what": _TEXT, "why": _TEXT, "command": _TEXT})),
+            "subscriptions": array({"type": "object"}),
+            "shops": array({"type": "object"}),
+            "failures": array({"type": "object"}),
+            "arrivals": array({"type": "object"}),
+        }
+    ),
     "RunPage": schema({"runs": array(reference("Run")), "after": _NULLABLE_TEXT}),
     "PublishResult": schema(
         {
@@ -331,6 +345,26 @@ _REPORT = {
     "quota": [{"name": "5 minutes", "limit": 300, "remaining": 299, "reset_seconds": 300}],
 }
 
+_STATUS = {
+    "version": 1,
+    "stack": "lightspeed-connector",
+    "at": "2026-11-23T06:00:00Z",
+    "level": "red",
+    "days": ["2026-11-22", "2026-11-23"],
+    "actions": [
+        {
+            "level": "red",
+            "what": "failure queue runs",
+            "why": "3 failed: AuthenticationError",
+            "command": "python -m connector redrive --queue runs --cause AuthenticationError",
+        }
+    ],
+    "subscriptions": [],
+    "shops": [],
+    "failures": [],
+    "arrivals": [],
+}
+
 OPERATIONS: dict[str, Json] = {
     "GET /entities": {
         "summary": "List the catalogue",
@@ -353,6 +387,12 @@ OPERATIONS: dict[str, Json] = {
         "and an unknown language.",
         "responses": {"200": answer("The connection works", reference("ConnectionReport"), _REPORT)},
         "errors": ["400", "404", "422", "429", "502"],
+    },
+    "GET /status": {
+        "summary": "Show whether everything works",
+        "description": "What `python -m connector status` shows, worst first. A browser gets a page; without a token "
+        "it has no data and asks for one.",
+        "responses": {"200": answer("The status", reference("Status"), _STATUS)},
     },
     "GET /runs": {
         "summary": "List runs, newest first",

@@ -48,6 +48,7 @@ def _routes() -> APIGatewayHttpResolver:
     app.get("/connections/<name>")(lambda name: _check(_deps(app), unquote(name)))
     app.get("/runs")(lambda: respond_json(200, _runs(app).page(Query.from_parameters(_query(app)))))
     app.get("/runs/<run_id>")(lambda run_id: respond_json(200, _runs(app).get(unquote(run_id))))
+    app.get("/status")(lambda: _status(app))
     app.post("/subscribe")(lambda: _subscribe(app))
     register_docs(app)
     register_transform(app, lambda: _deps(app).library)
@@ -85,6 +86,12 @@ def _check(deps: Dependencies, name: str) -> Response[Any]:
         status, headers, body = problem(error)
         return respond_json(status, {**body, "detail": diagnosis(error, client.transport.connection)}, headers)
     return respond_json(200, {"connection": name, **report.as_dict()})
+
+
+def _status(app: APIGatewayHttpResolver) -> Response[Any]:
+    from subscribe.status import respond as respond_status  # noqa: PLC0415 - other routes do not pay for it
+
+    return respond_status(app, _deps(app))
 
 
 def _subscribe(app: APIGatewayHttpResolver) -> Response[Any]:

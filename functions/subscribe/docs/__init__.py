@@ -15,6 +15,7 @@ PAGE_FILES = {
     "swagger-ui.css": "text/css; charset=utf-8",
     "page.css": "text/css; charset=utf-8",
     "start.js": "text/javascript; charset=utf-8",
+    "status.js": "text/javascript; charset=utf-8",
 }
 """The files of the page, by their content type."""
 

@@ -132,6 +132,17 @@ def accepts_gzip(event: dict[str, Any]) -> bool:
     return "gzip" in (event.get("headers") or {}).get("accept-encoding", "")
 
 
+def asks_for_page(app: APIGatewayHttpResolver) -> bool:
+    """Return whether the caller is a browser that opens a page."""
+    return "text/html" in (app.current_event.headers.get("accept") or "")
+
+
+def is_anonymous(app: APIGatewayHttpResolver) -> bool:
+    """Return whether the call came without a token and without a signature."""
+    authorizer = app.current_event.raw_event["requestContext"].get("authorizer") or {}
+    return not authorizer.get("iam") and not (authorizer.get("lambda") or {}).get("token")
+
+
 def prefers_async(app: APIGatewayHttpResolver) -> bool:
     """Return whether the call asks for 202 at once, by `Prefer: respond-async`."""
     preferences = app.current_event.headers.get("prefer", "")
@@ -144,7 +155,7 @@ def _check_call(app: APIGatewayHttpResolver, next_middleware: Callable[..., Any]
     route = find_route(event.http_method.upper(), event.path)
     if route is None:
         raise _no_such_route(event.http_method.upper(), event.path)
-    if route.scope is not None:
+    if route.scope is not None and not (route.page and asks_for_page(app) and is_anonymous(app)):
         _check_scope(route.scope, event.raw_event["requestContext"].get("authorizer") or {})
     return next_middleware(app)
 

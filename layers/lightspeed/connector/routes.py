@@ -21,12 +21,14 @@ class Route:
         method: The HTTP method, in capitals.
         path: As API Gateway writes it: `{name}` is one segment, `{name+}` is all that follow.
         scope: The scope that a caller needs besides `admin`; `None` if the route needs no token.
+        page: Whether a browser without a token gets a page without data, which asks for one.
         pattern: Matches the paths of this route.
     """
 
     method: str
     path: str
     scope: str | None
+    page: bool = False
     pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -41,6 +43,7 @@ ROUTES = (
     Route("GET", "/connections/{connection}", "read"),
     Route("GET", "/runs", "read"),
     Route("GET", "/runs/{run_id}", "read"),
+    Route("GET", "/status", "read", page=True),
     Route("POST", "/subscribe", "admin"),
     Route("POST", "/transform", "read"),
     Route("POST", "/publish", "publish"),

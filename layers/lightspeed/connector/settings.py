@@ -28,6 +28,8 @@ class Settings:
         webhook_busy_window_seconds: `WEBHOOK_BUSY_WINDOW_SECONDS`, the same on a busy day.
         webhook_busy_after_runs: `WEBHOOK_BUSY_AFTER_RUNS`, how many runs of a subscription make a day of UTC busy.
         api_token_secret: `API_TOKEN_SECRET`, name or ARN of the secret with the HTTP API's tokens.
+        run_failure_queue_url: `RUN_FAILURE_QUEUE_URL`, where runs wait that failed; `GET /status` shows them.
+        webhook_failure_queue_url: `WEBHOOK_FAILURE_QUEUE_URL`, where webhooks wait that could not become a run.
         results_bus: `RESULTS_BUS`, name or ARN of the EventBridge bus that hears what became of publish events.
     """
 
@@ -46,6 +48,8 @@ class Settings:
     webhook_busy_window_seconds: float = 300.0
     webhook_busy_after_runs: int = 30
     api_token_secret: str = ""
+    run_failure_queue_url: str = ""
+    webhook_failure_queue_url: str = ""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, needs: tuple[str, ...] = ()) -> Settings:
@@ -82,6 +86,8 @@ class Settings:
             publish_failure_queue_url=environ.get("PUBLISH_FAILURE_QUEUE_URL", ""),
             api_token_secret=environ.get("API_TOKEN_SECRET", ""),
             results_bus=environ.get("RESULTS_BUS", ""),
+            run_failure_queue_url=environ.get("RUN_FAILURE_QUEUE_URL", ""),
+            webhook_failure_queue_url=environ.get("WEBHOOK_FAILURE_QUEUE_URL", ""),
             webhook_window_seconds=windows["WEBHOOK_WINDOW_SECONDS"],
             webhook_busy_window_seconds=windows["WEBHOOK_BUSY_WINDOW_SECONDS"],
             webhook_busy_after_runs=int(busy_after),

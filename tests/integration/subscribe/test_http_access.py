@@ -24,6 +24,7 @@ CALLS = [
     ("GET", "/entities/products/images", None),
     ("GET", "/connections/default", None),
     ("GET", "/runs", None),
+    ("GET", "/status", None),
     ("GET", "/runs/run-1", None),
     ("POST", "/subscribe", quote_event()),
     ("POST", "/transform", {"transformer": "$", "input": {"id": 1}}),
