@@ -1,13 +1,18 @@
 """Every code block of the client's README runs, against the simulated shop."""
 
+import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
 import lightspeed
 from lightspeed import CATALOGUE, Connection
+from lightspeed.cli.tap import about
 from tests.integration.lightspeed.conftest import Run, settings_of
 from tests.shop import Shop
 
@@ -18,8 +23,8 @@ COMMANDS = [line for kind, block in BLOCKS if kind == "console" for line in bloc
 
 
 def test_the_page_has_no_block_of_another_kind() -> None:
-    assert {kind for kind, _ in BLOCKS} == {"sh", "console", "python"}
-    assert len(COMMANDS) == 9
+    assert {kind for kind, _ in BLOCKS} == {"sh", "console", "python", "yaml"}
+    assert len(COMMANDS) == 10
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -46,6 +51,47 @@ def test_the_python_block_runs(shop: Shop, monkeypatch: pytest.MonkeyPatch, caps
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 11
     assert lines[-1] == "GET /nl/quotes/1.json: 404 Not found"
+
+
+def test_the_tap_of_the_shell_block_runs(shop: Shop, tmp_path: Path) -> None:
+    (block,) = (text for kind, text in BLOCKS if kind == "sh" and "tap=" in text)
+    (tmp_path / "config.json").write_text(json.dumps(settings_of(shop)))
+    (tmp_path / "state.json").write_text("{}")
+    for name, line in (("target-jsonl", "exec grep '\"STATE\"'"), ("python3", f'exec {sys.executable} "$@"')):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "layers").symlink_to(LAYER.parent)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    script = block.replace("tail -1", "tail -n 1")
+
+    subprocess.run(["/bin/sh", "-ec", script], cwd=tmp_path, env=environment, check=True, capture_output=True)  # noqa: S603
+
+    state = json.loads((tmp_path / "state.next.json").read_text())
+    assert "orders" in state["value"]["bookmarks"]
+
+
+def test_the_folder_of_the_shell_block_is_written(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = (text for kind, text in BLOCKS if kind == "sh" and "sync" in text)
+    monkeypatch.chdir(tmp_path)
+    commands = [shlex.split(line)[3:] for line in block.splitlines() if line.startswith("python -m lightspeed")]
+
+    assert [run(*words)[0] for words in commands] == [0, 0]
+    assert {path.name for path in (tmp_path / "lake" / "raw" / "connection=default").iterdir()} == {
+        "entity=orders",
+        "entity=orders.products",
+    }
+
+
+def test_meltano_is_told_what_the_tap_says_of_itself() -> None:
+    (block,) = (text for kind, text in BLOCKS if kind == "yaml")
+    (extractor,) = yaml_parse(block)["plugins"]["extractors"]
+    settings = about()["settings"]["properties"]
+
+    assert extractor["capabilities"] == about()["capabilities"]
+    assert (LAYER.parents[1] / extractor["executable"]).is_file()
+    assert [setting["name"] for setting in extractor["settings"]] == list(settings)
+    for setting in extractor["settings"]:
+        assert (setting.get("kind") == "password") is settings[setting["name"]].get("secret", False)
 
 
 def test_the_shell_blocks_name_what_exists() -> None:
