@@ -53,21 +53,29 @@ def test_the_python_block_runs(shop: Shop, monkeypatch: pytest.MonkeyPatch, caps
     assert lines[-1] == "GET /nl/quotes/1.json: 404 Not found"
 
 
-def test_the_tap_of_the_shell_block_runs(shop: Shop, tmp_path: Path) -> None:
+def test_the_tap_of_the_shell_block_runs(tmp_path: Path) -> None:
     (block,) = (text for kind, text in BLOCKS if kind == "sh" and "tap=" in text)
-    (tmp_path / "config.json").write_text(json.dumps(settings_of(shop)))
+    setting, discover, sync = block.replace("tail -1", "tail -n 1").splitlines()
     (tmp_path / "state.json").write_text("{}")
+    (tmp_path / "layers").symlink_to(LAYER.parent)
     for name, line in (("target-jsonl", "exec grep '\"STATE\"'"), ("python3", f'exec {sys.executable} "$@"')):
         (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
         (tmp_path / name).chmod(0o755)
-    (tmp_path / "layers").symlink_to(LAYER.parent)
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-    script = block.replace("tail -1", "tail -n 1")
 
-    subprocess.run(["/bin/sh", "-ec", script], cwd=tmp_path, env=environment, check=True, capture_output=True)  # noqa: S603
+    def shell(command: str) -> None:
+        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+        words = ["/bin/sh", "-ec", f"{setting}\n{command}"]
+        subprocess.run(words, cwd=tmp_path, env=environment, check=True, capture_output=True)  # noqa: S603 - ours
 
-    state = json.loads((tmp_path / "state.next.json").read_text())
-    assert "orders" in state["value"]["bookmarks"]
+    shell(discover)
+    catalog = json.loads((tmp_path / "catalog.json").read_text())
+    catalog["streams"] = [entry for entry in catalog["streams"] if entry["stream"] == "orders"]
+    (tmp_path / "catalog.json").write_text(json.dumps(catalog))
+    with Shop(orders=5, products=2) as shop:
+        (tmp_path / "config.json").write_text(json.dumps(settings_of(shop)))
+        shell(sync)
+
+    assert list(json.loads((tmp_path / "state.next.json").read_text())["value"]["bookmarks"]) == ["orders"]
 
 
 def test_the_folder_of_the_shell_block_is_written(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
