@@ -148,7 +148,7 @@ class Idempotency:
         self._layer = layer
         self._remaining_seconds = remaining_seconds
 
-    def send(self, publication: WriteOperation, key: str) -> Result:
+    def send(self, operation: WriteOperation, key: str) -> Result:
         """Send an operation, or return the result of the call that used the key first.
 
         Raises:
@@ -156,19 +156,19 @@ class Idempotency:
             LightspeedError: As the client raises it; the key is then free again, since the shop did not act.
             ConnectorError: The same.
         """
-        begun = self.begin(publication, key)
+        begun = self.begin(operation, key)
         if not isinstance(begun, Claim):
             return begun
-        return self.finish(begun, lambda: publication.send(stopped_since=begun.stopped_since))
+        return self.finish(begun, lambda: operation.send(stopped_since=begun.stopped_since))
 
-    def begin(self, publication: WriteOperation, key: str) -> Claim | Result:
+    def begin(self, operation: WriteOperation, key: str) -> Claim | Result:
         """Claim a key, or return the result of the call that used it first; `unknown` is resolved if possible.
 
         Raises:
             IdempotencyConflict: The key was used with other content, or its first call is still running.
         """
-        claim = self.claim(publication.request, key)
-        return claim if isinstance(claim, Claim) else self._settled(publication, claim)
+        claim = self.claim(operation.request, key)
+        return claim if isinstance(claim, Claim) else self._settled(operation, claim)
 
     def finish(self, claim: Claim, send: Callable[[], Result]) -> Result:
         """Send under a claim and keep the result.
@@ -234,15 +234,15 @@ class Idempotency:
                 "an idempotency key could not be freed", extra={"key": claim.data["key"], "error": str(error)}
             )
 
-    def _settled(self, publication: WriteOperation, kept: Kept) -> Result | Claim:
+    def _settled(self, operation: WriteOperation, kept: Kept) -> Result | Claim:
         """Return the first result, what is known by now where that was `unknown`, or the right to send again."""
-        if kept.result.get("status") != "unknown" or not publication.request.match_fields:
+        if kept.result.get("status") != "unknown" or not operation.request.match_fields:
             return kept.result
         if kept.age_seconds > MARGIN_SECONDS:  # the shop is done with the lost request: whether it acted can be seen
             key = str(kept.data["key"])
             since = self._layer.clock.time() - kept.age_seconds - LONGEST_INVOCATION_SECONDS
             return self._take_over(key, kept.data, kept.record, since)
-        result = publication.settle(kept.result)
+        result = operation.settle(kept.result)
         if result["status"] != "unknown":
             self.keep(Claim(kept.data), result)
         return result

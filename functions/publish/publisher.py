@@ -100,18 +100,18 @@ class Publisher:
         bucket = self.deps.settings.bucket
         return WriteOperation(request, client, self.deps.clock, s3=s3, bucket=bucket, library=library)
 
-    def send(self, publication: WriteOperation, default_key: str | None = None) -> Result:
+    def send(self, operation: WriteOperation, default_key: str | None = None) -> Result:
         """Send a request, once if it has a key.
 
         Raises:
             LightspeedError: As the client raises it.
             ConnectorError: Its idempotency key was used for another, or `match` finds several.
         """
-        request = publication.request
+        request = operation.request
         key = None if request.dry_run else request.idempotency_key or default_key
         if key is None or self.idempotency is None:
-            return publication.send()
-        return self.idempotency.send(publication, key)
+            return operation.send()
+        return self.idempotency.send(operation, key)
 
     def publish(self, event: object) -> Result:
         """Publish one event and return its result.
