@@ -242,7 +242,7 @@ class Idempotency:
             key = str(kept.data["key"])
             since = self._layer.clock.time() - kept.age_seconds - LONGEST_INVOCATION_SECONDS
             return self._take_over(key, kept.data, kept.record, since)
-        result = operation.settle(kept.result)
+        result = operation.resolve_unknown(kept.result)
         if result["status"] != "unknown":
             self.keep(Claim(kept.data), result)
         return result

@@ -149,7 +149,7 @@ class WriteOperation:
         """
         return self._write(self.built, "create", self.parameters)
 
-    def settle(self, before: Result) -> Result:
+    def resolve_unknown(self, before: Result) -> Result:
         """Look again for the record of a create that was answered `unknown`; return what is known now."""
         return self._settled() or before
 
