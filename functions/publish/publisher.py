@@ -15,7 +15,7 @@ from publish.batch.item import IncomingEvent
 from publish.batch.writer_lease import WriterLeases
 from publish.event import PublishRequest, publish_request
 from publish.notifications import Results
-from publish.result import REFUSALS, Outcome, Result, aws_failure, shown
+from publish.result import REFUSALS, Outcome, Result, aws_failure, to_json
 from publish.write import WriteOperation
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Publisher:
         for position, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True)):
             event = None if invalid_reason(entry.event) else entry.event
             named = _named(event)
-            result = shown(outcome)
+            result = to_json(outcome)
             more = facts[position] if facts else {}
             logger().info("publish", extra={**named, **more, "status": result["status"], "id": result.get("id")})
             self.results.add(event, outcome, **more)

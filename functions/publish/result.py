@@ -46,8 +46,8 @@ def result(status: str, http_status: int | None, identity: object, record: objec
     }
 
 
-def shown(outcome: Outcome) -> Result:
-    """Return what stands in the results of a batch: the result, or `failed` with the problem."""
+def to_json(outcome: Outcome) -> Result:
+    """Return an outcome as the results of a batch hold it: the result, or `failed` with the problem."""
     return outcome if isinstance(outcome, dict) else {"status": "failed", "error": problem(outcome)[2]}
 
 

@@ -21,7 +21,7 @@ from publish.batch.guard import Guard
 from publish.batch.item import IncomingEvent, Kind, PreparedWrite
 from publish.batch.updates import Updates
 from publish.event import publish_request
-from publish.result import Outcome, Result, attempt, shown
+from publish.result import Outcome, Result, attempt, to_json
 from publish.write import WriteOperation
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def publish_batch(events: list[object], publisher: Publisher) -> list[Result]:
     incoming = [IncomingEvent(event) for event in events]
     outcomes = Batch(publisher).run(incoming)
     publisher.tell(incoming, outcomes)
-    return [shown(outcome) for outcome in outcomes]
+    return [to_json(outcome) for outcome in outcomes]
 
 
 class Batch:

@@ -30,7 +30,7 @@ from lightspeed import ServerError, TransportError
 from lightspeed.numbers import dumps
 from publish.batch.batch import Batch
 from publish.batch.item import IncomingEvent
-from publish.result import Outcome, shown
+from publish.result import Outcome, to_json
 from publish.triggers.file_store import Workspace
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _publish_segment(
         if wait is None and isinstance(outcome, TransportError | ServerError | AwsUnavailable) and not last_try:
             wait, failed = _TRY_AGAIN_SECONDS, True
         if wait is None:
-            results[number] = {"line": number, **shown(outcome)}
+            results[number] = {"line": number, **to_json(outcome)}
             final.append(position)
         else:
             waits.append(wait)
@@ -196,7 +196,7 @@ def _results_of(space: Workspace, shard: int, segments: int) -> Iterator[tuple[i
     for segment in range(segments):
         results, _ = space.results(shard, segment)
         for number, _ in space.segment(shard, segment):
-            missing = shown(ConnectorError("its worker failed; whether it was published is not known"))
+            missing = to_json(ConnectorError("its worker failed; whether it was published is not known"))
             yield number, results.get(number) or {"line": number, **missing}
 
 

@@ -7,7 +7,7 @@ from connector.errors import RequestError
 from lightspeed import CatalogueError
 from publish.batch.item import IncomingEvent
 from publish.event import batch_items, publish_request
-from publish.result import attempt, shown
+from publish.result import attempt, to_json
 
 TAG = {"entity": "tags", "action": "create"}
 
@@ -64,7 +64,7 @@ def test_an_unexpected_error_is_a_failed_item_that_says_what_it_was() -> None:
 
     outcome = attempt(explode)
     assert outcome is not None
-    assert shown(outcome)["error"]["detail"] == "unexpected ZeroDivisionError: division by zero"
+    assert to_json(outcome)["error"]["detail"] == "unexpected ZeroDivisionError: division by zero"
 
 
 def test_what_ends_the_process_is_no_outcome() -> None:
