@@ -40,9 +40,9 @@ _OF_THE_FUNCTIONS = (
     "LOG_LEVEL",
 )
 _KEPT = (
-    ("subscribe.dependencies", "wiring"),
+    ("subscribe.dependencies", "cached_dependencies"),
     ("subscribe.http", "_routes"),
-    ("publish.dependencies", "wiring"),
+    ("publish.dependencies", "cached_dependencies"),
     ("publish.triggers.http", "_routes"),
     ("webhook.app", "receiver"),
     ("webhook.aws", "_client"),

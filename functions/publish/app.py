@@ -7,7 +7,7 @@ from typing import Any
 from connector.aws_errors import raises_typed
 from connector.observability import logged
 from connector.settings import Settings
-from publish.dependencies import Dependencies, wiring
+from publish.dependencies import Dependencies, cached_dependencies
 from publish.event import batch_items
 from publish.publisher import Publisher
 
@@ -21,7 +21,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
         LightspeedError: Of a direct invocation with one event.
         ConnectorError: The same.
     """
-    return handle(event, context, wiring(Settings.from_env()))
+    return handle(event, context, cached_dependencies(Settings.from_env()))
 
 
 def handle(event: Any, context: Any, deps: Dependencies) -> dict[str, Any]:

@@ -44,6 +44,6 @@ class Dependencies:
 
 
 @functools.cache
-def wiring(settings: Settings) -> Dependencies:
+def cached_dependencies(settings: Settings) -> Dependencies:
     """Return what is kept for these settings."""
     return Dependencies(settings)

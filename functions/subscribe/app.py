@@ -8,7 +8,7 @@ from connector.aws_errors import raises_typed
 from connector.observability import logged
 from connector.settings import Settings
 from subscribe.checks import subscribe_request
-from subscribe.dependencies import wiring
+from subscribe.dependencies import cached_dependencies
 
 
 @logged
@@ -21,7 +21,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
         ConnectorError: Of a direct invocation: the event, a transformer, the connection or the environment is wrong.
             `AwsUnavailable` may pass, and `Sync` tries again.
     """
-    deps = wiring(Settings.from_env(needs=("BUCKET",)))
+    deps = cached_dependencies(Settings.from_env(needs=("BUCKET",)))
     if isinstance(event, dict) and "requestContext" in event:
         from subscribe.http import respond  # noqa: PLC0415 - schedules do not pay for HTTP
 

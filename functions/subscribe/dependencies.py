@@ -86,6 +86,6 @@ class Dependencies:
 
 
 @functools.cache
-def wiring(settings: Settings) -> Dependencies:
+def cached_dependencies(settings: Settings) -> Dependencies:
     """Return the dependencies for these settings."""
     return Dependencies(settings)

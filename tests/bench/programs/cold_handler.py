@@ -10,13 +10,13 @@ def main() -> None:
     began = time.process_time()
     from connector.observability import logger  # noqa: PLC0415
     from connector.settings import Settings  # noqa: PLC0415
-    from subscribe.dependencies import wiring  # noqa: PLC0415
+    from subscribe.dependencies import cached_dependencies  # noqa: PLC0415
 
     imported = time.process_time()
     logger()
-    held = wiring(Settings.from_env(needs=("BUCKET",)))
-    held.bucket  # noqa: B018 - made on first use
-    held.shops.connections  # noqa: B018 - the same
+    deps = cached_dependencies(Settings.from_env(needs=("BUCKET",)))
+    deps.bucket  # noqa: B018 - made on first use
+    deps.shops.connections  # noqa: B018 - the same
     opened = time.process_time()
     print(1000 * (imported - began), 1000 * (opened - began))
 

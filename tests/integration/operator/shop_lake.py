@@ -10,7 +10,7 @@ from moto import mock_aws
 
 import lightspeed.transport
 from connector.clients import AwsClients
-from subscribe import dependencies as wiring
+from subscribe import dependencies
 from tests.integration.subscribe.bundle import Bundle, SharedClock, make_bundle
 from tests.shop import Shop
 
@@ -30,9 +30,9 @@ def stored_shop(folder: Path) -> Iterator[SimpleNamespace]:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "testing")
         patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-        patch.setattr(wiring, "SystemClock", lambda: clock)
+        patch.setattr(dependencies, "SystemClock", lambda: clock)
         patch.setattr(lightspeed.transport, "SystemClock", lambda: clock)
-        wiring.wiring.cache_clear()
+        dependencies.cached_dependencies.cache_clear()
         bundle = make_bundle(AwsClients(), shop, clock, patch)
         store(bundle)
         clock.shop.advance(86_400)
@@ -45,7 +45,7 @@ def stored_shop(folder: Path) -> Iterator[SimpleNamespace]:
         bundle.run_to_the_end({"entity": "products", "mode": "reconcile", "max_deleted_percent": 50})
         download(bundle, folder)
         yield SimpleNamespace(bundle=bundle, shop=shop, clock=clock, folder=folder)
-        wiring.wiring.cache_clear()
+        dependencies.cached_dependencies.cache_clear()
 
 
 def store(bundle: Bundle) -> None:

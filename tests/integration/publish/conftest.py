@@ -55,8 +55,8 @@ class Context:
 class Publisher:
     """The function with what it holds, and the shop and the AWS side that it works on."""
 
-    def __init__(self, held: Dependencies, shop: Shop) -> None:
-        self.deps = held
+    def __init__(self, deps: Dependencies, shop: Shop) -> None:
+        self.deps = deps
         self.shop = shop
         self.context = Context()
 

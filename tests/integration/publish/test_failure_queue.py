@@ -16,10 +16,10 @@ class FailureQueue:
     """The failure queue, as the function is told of it."""
 
     def __init__(self, publisher: Publisher) -> None:
-        held = publisher.deps
-        self._sqs = held.aws.client("sqs")
-        self.url = self._sqs.create_queue(QueueName=held.settings.idempotency_table + "-failures")["QueueUrl"]
-        publisher.deps = Dependencies(replace(held.settings, publish_failure_queue_url=self.url), held.clock, held.aws)
+        deps = publisher.deps
+        self._sqs = deps.aws.client("sqs")
+        self.url = self._sqs.create_queue(QueueName=deps.settings.idempotency_table + "-failures")["QueueUrl"]
+        publisher.deps = Dependencies(replace(deps.settings, publish_failure_queue_url=self.url), deps.clock, deps.aws)
 
     def receive(self) -> list[Json]:
         """What lies there: `body` and its attributes, each as text."""
@@ -207,16 +207,16 @@ def test_the_detail_is_cut_and_holds_only_what_a_queue_takes(publisher: Publishe
 
 
 def test_without_the_failure_queue_the_message_goes_back(publisher: Publisher) -> None:
-    held = publisher.deps
-    assert held.settings.publish_failure_queue_url == ""
+    deps = publisher.deps
+    assert deps.settings.publish_failure_queue_url == ""
     records = [message(1, "not JSON", receipts=10), message(2, {"entity": "tags"}, receipts=9)]
     assert publisher.failed(*records) == ["message-1", "message-2"]
 
 
 def test_a_failure_queue_that_takes_nothing_leaves_the_message_where_it_is(publisher: Publisher) -> None:
-    held = publisher.deps
-    absent = held.settings.publish_queue_url + "-absent"
-    publisher.deps = Dependencies(replace(held.settings, publish_failure_queue_url=absent), held.clock, held.aws)
+    deps = publisher.deps
+    absent = deps.settings.publish_queue_url + "-absent"
+    publisher.deps = Dependencies(replace(deps.settings, publish_failure_queue_url=absent), deps.clock, deps.aws)
     assert publisher.failed(message(1, "not JSON")) == ["message-1"]
 
 

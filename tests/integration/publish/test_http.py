@@ -216,8 +216,8 @@ def test_respond_async_refuses_a_bad_event_before_anything_is_queued(publisher: 
 
 
 def test_respond_async_without_a_queue_is_a_mistake_of_the_deployment(publisher: Publisher) -> None:
-    held = publisher.deps
-    publisher.deps = Dependencies(replace(held.settings, publish_queue_url=""), held.clock, held.aws)
+    deps = publisher.deps
+    publisher.deps = Dependencies(replace(deps.settings, publish_queue_url=""), deps.clock, deps.aws)
     assert publisher.http(TAG, Prefer="respond-async")["statusCode"] == 500
 
 

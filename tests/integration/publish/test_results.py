@@ -34,10 +34,10 @@ class Bus:
 @pytest.fixture
 def bus(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> Bus:
     bus = Bus()
-    held = publisher.deps
-    publisher.deps = Dependencies(replace(held.settings, results_bus="results"), held.clock, held.aws)
-    client = held.aws.client
-    monkeypatch.setattr(held.aws, "client", lambda service: bus if service == "events" else client(service))
+    deps = publisher.deps
+    publisher.deps = Dependencies(replace(deps.settings, results_bus="results"), deps.clock, deps.aws)
+    client = deps.aws.client
+    monkeypatch.setattr(deps.aws, "client", lambda service: bus if service == "events" else client(service))
     return bus
 
 
@@ -106,9 +106,9 @@ def test_what_the_bus_does_not_take_is_logged_and_the_caller_gets_the_result(
 def test_a_bus_that_does_not_answer_does_not_fail_the_call(
     publisher: Publisher,
 ) -> None:
-    held = publisher.deps
+    deps = publisher.deps
     missing = "arn:aws:events:eu-west-1:123456789012:event-bus/none"
-    publisher.deps = Dependencies(replace(held.settings, results_bus=missing), held.clock, held.aws)
+    publisher.deps = Dependencies(replace(deps.settings, results_bus=missing), deps.clock, deps.aws)
     assert publisher(event("tags", "create", {"title": "one"}))["status"] == "created"
 
 

@@ -129,9 +129,9 @@ def test_what_the_queue_says_of_a_message_stops_no_other_where_it_is_no_number(
 
 
 def test_a_secret_that_is_nested_too_deep_is_not_json(publisher: Publisher) -> None:
-    held = publisher.deps
-    name = held.settings.secret_prefix + "deep"
-    held.aws.client("secretsmanager").create_secret(Name=name, SecretString="[" * 50_000)
+    deps = publisher.deps
+    name = deps.settings.secret_prefix + "deep"
+    deps.aws.client("secretsmanager").create_secret(Name=name, SecretString="[" * 50_000)
     results = publisher.batch({**TAG, "connection": "deep"}, TAG)
     assert [result["status"] for result in results] == ["failed", "created"]
     assert "the secret is not JSON" in results[0]["error"]["detail"]
@@ -146,8 +146,8 @@ def test_a_secret_that_is_nested_too_deep_is_not_json(publisher: Publisher) -> N
     ids=["endless", "deep"],
 )
 def test_a_table_that_cannot_be_read_fails_its_event_alone(publisher: Publisher, table: str, why: str) -> None:
-    held = publisher.deps
-    held.aws.client("s3").put_object(Bucket=held.settings.bucket, Key="config/tables/deep.json", Body=table.encode())
+    deps = publisher.deps
+    deps.aws.client("s3").put_object(Bucket=deps.settings.bucket, Key="config/tables/deep.json", Body=table.encode())
     looked_up = {**TAG, "request_transformer": '{"payload": {"title": $lookup_table("deep", "a", "x")}}'}
     results = publisher.batch(looked_up, TAG)
     assert [result["status"] for result in results] == ["failed", "created"]
@@ -156,9 +156,9 @@ def test_a_table_that_cannot_be_read_fails_its_event_alone(publisher: Publisher,
 
 
 def test_a_saved_transformer_that_is_nested_too_deep_fails_its_event_alone(publisher: Publisher) -> None:
-    held = publisher.deps
+    deps = publisher.deps
     key = "config/transformers/deep.jsonata"
-    held.aws.client("s3").put_object(Bucket=held.settings.bucket, Key=key, Body=b"(" * 20_000)
+    deps.aws.client("s3").put_object(Bucket=deps.settings.bucket, Key=key, Body=b"(" * 20_000)
     results = publisher.batch({**TAG, "request_transformer": {"$ref": f"s3:{key}"}}, TAG)
     assert [result["status"] for result in results] == ["failed", "created"]
     assert results[0]["error"]["status"] == 400

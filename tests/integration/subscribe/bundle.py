@@ -17,7 +17,7 @@ from moto import mock_aws
 import lightspeed.transport
 from connector.clients import AwsClients
 from connector.settings import Settings
-from subscribe import dependencies as wiring
+from subscribe import dependencies
 from subscribe.app import lambda_handler
 from subscribe.checks import subscribe_request
 from subscribe.reconcile.run import Reconciliation
@@ -127,8 +127,8 @@ class Bundle:
         self, event: object, run_id: str, remaining_seconds: Callable[[], float] | None = None, reserve: float = 10
     ) -> SyncRun | Reconciliation:
         """Return one invocation of a run, wired as the function wires it."""
-        held = wiring.wiring(dataclasses.replace(Settings.from_env(), quota_reserve_percent=reserve))
-        return held.subscription(subscribe_request(event), run_id, remaining_seconds or (lambda: 900.0))
+        deps = dependencies.cached_dependencies(dataclasses.replace(Settings.from_env(), quota_reserve_percent=reserve))
+        return deps.subscription(subscribe_request(event), run_id, remaining_seconds or (lambda: 900.0))
 
     def run(self, event: object, run_id: str | None = None, **how: Any) -> Json:
         """Carry one invocation and return its result."""
@@ -290,7 +290,7 @@ def aws() -> Iterator[AwsClients]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> SharedClock:
     """The clock that function, client and shop go by."""
     shared = SharedClock()
-    monkeypatch.setattr(wiring, "SystemClock", lambda: shared)
+    monkeypatch.setattr(dependencies, "SystemClock", lambda: shared)
     monkeypatch.setattr(lightspeed.transport, "SystemClock", lambda: shared)
     return shared
 
@@ -313,7 +313,7 @@ def make_bundle(aws: AwsClients, shop: Shop, clock: SharedClock, monkeypatch: py
     bucket, prefix = f"bucket-{number}", f"lightspeed-{number}/"
     monkeypatch.setenv("BUCKET", bucket)
     monkeypatch.setenv("SECRET_PREFIX", prefix)
-    monkeypatch.setattr(wiring, "AwsClients", lambda: aws)
+    monkeypatch.setattr(dependencies, "AwsClients", lambda: aws)
     s3, secrets = aws.client("s3"), aws.client("secretsmanager")
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     made = Bundle(shop, clock, bucket, prefix, s3, secrets)
