@@ -82,7 +82,7 @@ class StreamedBody:
             left = whole[cut:]
         yield base64.b64encode(left) + self._after
 
-    def shown(self) -> Any:
+    def to_json(self) -> Any:
         """Return the body as a dry run shows it: the file by its key and size, which is 4 / 3 of that in base64."""
         note = json.dumps({"s3_key": self._file.key, "bytes": self._file.size}).encode()
         return json.loads(self._before.removesuffix(b'"') + note + self._after.removeprefix(b'"'))

@@ -36,7 +36,7 @@ class Parameters:
 class Body(Protocol):
     """A body that is read while it is sent. Every iteration starts at its beginning, so it can be sent again."""
 
-    def shown(self) -> object:
+    def to_json(self) -> object:
         """Return it as a person is shown it, JSON-able."""
         ...
 

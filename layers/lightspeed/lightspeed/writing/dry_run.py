@@ -82,4 +82,4 @@ def _present(client: Client, request: Request, parameters: Parameters, *, may_be
 def _body(request: Request) -> Any:
     if request.body is None:
         return None
-    return loads(request.body) if isinstance(request.body, bytes) else request.body.shown()
+    return loads(request.body) if isinstance(request.body, bytes) else request.body.to_json()
