@@ -137,8 +137,8 @@ class Reconciliation(Run[ReconcileState]):
         if not state.listed:
             self._bounds.room()
             self._list.read()
-        doubt = state.progress.unverified_reason if state.progress is not None else ""
-        return f"the list could not be verified: {doubt}" if doubt else self._compare(index, started)
+        reason = state.progress.unverified_reason if state.progress is not None else ""
+        return f"the list could not be verified: {reason}" if reason else self._compare(index, started)
 
     def _brought_up_to_date(self) -> Index:
         self._index = index = self._stored.load()

@@ -93,7 +93,7 @@ class RecordProcessor:
     def stop(self) -> None:
         """Note that records were left out."""
         self.stopped = True
-        self._state.doubt = self._state.doubt or "stopped after max_records"
+        self._state.unverified_reason = self._state.unverified_reason or "stopped after max_records"
 
     def check_rejected(self, *, final: bool) -> None:
         """Fail a run of which too much was rejected.

@@ -107,7 +107,11 @@ class Reads:
         if progress.count_before is not None:
             state.count_before = (state.count_before or 0) + progress.count_before
             state.count_after = (state.count_after or 0) + (progress.count_after or 0)
-        state.doubt = state.doubt or progress.unverified_reason or unknown_filters(read.endpoint, read.parameters.query)
+        state.unverified_reason = (
+            state.unverified_reason
+            or progress.unverified_reason
+            or unknown_filters(read.endpoint, read.parameters.query)
+        )
 
     def _read_each(self, read: Read) -> None:
         """Read the parents page by page, and of each page's parents the nested records before the next page."""
@@ -123,7 +127,9 @@ class Reads:
                 self._state.recent.update(recent)
                 self._state.pending = [parent.id for parent in parents if parent.id is not None]
                 self._land_pending(read, children)
-        self._state.doubt = self._state.doubt or reader.checkpoint.unverified_reason or children.unverified_reason
+        self._state.unverified_reason = (
+            self._state.unverified_reason or reader.checkpoint.unverified_reason or children.unverified_reason
+        )
 
     def _land_pending(self, read: Read, children: ChildStreams) -> None:
         while self._state.pending:

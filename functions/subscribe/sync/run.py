@@ -183,9 +183,9 @@ class SyncRun(Run[SyncState]):
         if self._incremental and languages:
             self._moved = Pending(self._next_bookmark())
         body = self._body("complete", manifest=keys[languages[0]] if languages else None)
-        body |= {"verified": not self._state.doubt}
-        if self._state.doubt:
-            body["reason"] = self._state.doubt
+        body |= {"verified": not self._state.unverified_reason}
+        if self._state.unverified_reason:
+            body["reason"] = self._state.unverified_reason
         single = [read.operation for read in self._reads] == ["get"]
         return Decision(body, manifests, single)
 
@@ -225,8 +225,8 @@ class SyncRun(Run[SyncState]):
             "deleted": [],
             "rejected": _listed(self._writer.parts("rejected", language)),
             "count": {"before": state.count_before, "after": state.count_after},
-            "verified": not state.doubt,
-            "reason": state.doubt or None,
+            "verified": not state.unverified_reason,
+            "reason": state.unverified_reason or None,
         }
 
     def _window_seen(self) -> dict[str, str | None] | None:

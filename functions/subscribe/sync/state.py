@@ -45,7 +45,7 @@ class SyncState(RunState, array_like=True):
         records: Records stored so far.
         count_before: Sum of the shop's counts when the reads began.
         count_after: Sum of the shop's counts when the reads ended.
-        doubt: Why completeness cannot be shown, or empty.
+        unverified_reason: Why completeness cannot be shown, or empty.
         recent: Id and time of the records at the window's end, for the next run's overlap.
         pending: Parents of the page under way whose nested records are not stored yet.
         transformed: Records given to the entity transformer so far.
@@ -65,7 +65,7 @@ class SyncState(RunState, array_like=True):
     records: int = 0
     count_before: int | None = None
     count_after: int | None = None
-    doubt: str = ""
+    unverified_reason: str = ""
     recent: dict[str, str] = msgspec.field(default_factory=dict)
     pending: list[int | str] = msgspec.field(default_factory=list)
     transformed: int = 0
