@@ -14,7 +14,7 @@ class ReconcileState(RunState, array_like=True):
 
     Attributes:
         window_end: ISO-8601 UTC by the shop's clock; what was created later is not looked at.
-        progress: Of the list; `None` before it began.
+        checkpoint: Of the list; `None` before it began.
         listed: Whether the list was read to its end.
         ids: What of the list earlier invocations keep in the bucket, by content.
         known: How many ids were alive when the run looked, or `None` before that.
@@ -27,7 +27,7 @@ class ReconcileState(RunState, array_like=True):
     """
 
     window_end: str = ""
-    progress: ListCheckpoint | None = None
+    checkpoint: ListCheckpoint | None = None
     listed: bool = False
     ids: list[str] = msgspec.field(default_factory=list)
     known: int | None = None
@@ -41,5 +41,5 @@ class ReconcileState(RunState, array_like=True):
     @property
     def position(self) -> tuple[object, ...]:
         """What differs once the run has come further."""
-        read = self.progress.read if self.progress is not None else None
+        read = self.checkpoint.read if self.checkpoint is not None else None
         return read, self.listed, self.absent, self.looked

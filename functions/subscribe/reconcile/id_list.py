@@ -115,16 +115,16 @@ class Listing:
         state = self._state
 
         def read_to(end: datetime) -> ListReader[list[Id]]:
-            state.window_end, state.progress = iso_text(end), ListCheckpoint()
-            return self._reader(state.progress)
+            state.window_end, state.checkpoint = iso_text(end), ListCheckpoint()
+            return self._reader(state.checkpoint)
 
-        if state.progress is None or state.progress.rows_left is None:
+        if state.checkpoint is None or state.checkpoint.rows_left is None:
             return begin(self._client, self._clock, parse_time(state.window_end), read_to)
-        reader = self._reader(state.progress)
+        reader = self._reader(state.checkpoint)
         reader.begin()
         return reader
 
-    def _reader(self, progress: ListCheckpoint) -> ListReader[list[Id]]:
+    def _reader(self, checkpoint: ListCheckpoint) -> ListReader[list[Id]]:
         return ListReader(
             self._client,
             self._endpoint,
@@ -132,7 +132,7 @@ class Listing:
             language=self._language,
             window=self.window,
             stable=self.window is not None,
-            checkpoint=progress,
+            checkpoint=checkpoint,
             digest=_ids_of,
             gate=self._bounds,
         )

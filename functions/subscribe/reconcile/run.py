@@ -137,7 +137,7 @@ class Reconciliation(Run[ReconcileState]):
         if not state.listed:
             self._bounds.room()
             self._list.read()
-        reason = state.progress.unverified_reason if state.progress is not None else ""
+        reason = state.checkpoint.unverified_reason if state.checkpoint is not None else ""
         return f"the list could not be verified: {reason}" if reason else self._compare(index, started)
 
     def _brought_up_to_date(self) -> Index:
@@ -290,7 +290,7 @@ class Reconciliation(Run[ReconcileState]):
 
     def _manifest(self) -> dict[str, Any]:
         state, window = self._state, self._list.window if self._request.ids is None else None
-        progress = state.progress or ListCheckpoint()
+        checkpoint = state.checkpoint or ListCheckpoint()
         again = self._index.saw(self._compared, epoch(state.started)) if self._compared else 0
         return {
             "run_id": state.run_id,
@@ -312,10 +312,10 @@ class Reconciliation(Run[ReconcileState]):
                 for key, body in self._parts.items()
             ],
             "rejected": [],
-            "count": {"before": progress.count_before, "after": progress.count_after},
+            "count": {"before": checkpoint.count_before, "after": checkpoint.count_after},
             "ids": {
                 "known": state.known,
-                "listed": progress.read,
+                "listed": checkpoint.read,
                 "absent": state.absent,
                 "deleted": state.deleted,
                 "unclear": state.unclear,

@@ -79,7 +79,7 @@ class Reads:
             self._writer.add(read.language, self._digest.of([record], read.language))
         else:
             carry_out = self._read_each if read.operation == "each" else self._read_list
-            if self._state.progress is None:
+            if self._state.checkpoint is None:
                 self._writer.mark()
             try:
                 carry_out(read)
@@ -92,24 +92,24 @@ class Reads:
         state = self._state
         self._writer.discard_read()
         state.pending = []
-        state.progress = ListCheckpoint(split=SplitCheckpoint())
+        state.checkpoint = ListCheckpoint(split=SplitCheckpoint())
 
     def _read_list(self, read: Read) -> None:
         reader = self._begin(read)
-        progress, state = reader.checkpoint, self._state
+        checkpoint, state = reader.checkpoint, self._state
         with contextlib.closing(reader.pages()) as pages:
             for page in pages:
                 new = page if isinstance(page, Chunk) else self._digest.of(page, read.language)
                 self._writer.add(read.language, new)
-                if self._digest.room() == 0 and progress.rows_left:
+                if self._digest.room() == 0 and checkpoint.rows_left:
                     self._digest.stop()
                     break
-        if progress.count_before is not None:
-            state.count_before = (state.count_before or 0) + progress.count_before
-            state.count_after = (state.count_after or 0) + (progress.count_after or 0)
+        if checkpoint.count_before is not None:
+            state.count_before = (state.count_before or 0) + checkpoint.count_before
+            state.count_after = (state.count_after or 0) + (checkpoint.count_after or 0)
         state.unverified_reason = (
             state.unverified_reason
-            or progress.unverified_reason
+            or checkpoint.unverified_reason
             or unknown_filters(read.endpoint, read.parameters.query)
         )
 
@@ -149,14 +149,14 @@ class Reads:
         """Take the first count; that of the run's first list tells the shop's time, by which its window ends."""
         state = self._state
 
-        if state.progress is not None and state.progress.split is not None:
-            return self._split_reader(read, state.progress)
+        if state.checkpoint is not None and state.checkpoint.split is not None:
+            return self._split_reader(read, state.checkpoint)
 
         def read_to(end: datetime) -> ListReader[Any]:
-            state.window_end, state.progress = iso_text(end), None
+            state.window_end, state.checkpoint = iso_text(end), None
             return self._reader(read)
 
-        counted = state.progress is not None and state.progress.rows_left is not None
+        counted = state.checkpoint is not None and state.checkpoint.rows_left is not None
         if not counted and state.position == 0:
             return begin(self._client, self._clock, parse_time(state.window_end), read_to)
         reader = self._reader(read)
@@ -166,7 +166,7 @@ class Reads:
     def _reader(self, read: Read) -> ListReader[Any]:
         """Return the list's reader; what is only compressed is compressed where it is fetched."""
         request, state = self._request, self._state
-        state.progress = state.progress or ListCheckpoint()
+        state.checkpoint = state.checkpoint or ListCheckpoint()
         window, stable = self._window(read)
         return ListReader(
             self._client,
@@ -175,10 +175,10 @@ class Reads:
             language=read.language,
             window=window,
             stable=stable,
-            checkpoint=state.progress,
+            checkpoint=state.checkpoint,
             digest=self._digest_of(read),
             gate=self._bounds,
-            batch=1 if read.operation == "each" else batch_of(request, state.progress.limit),
+            batch=1 if read.operation == "each" else batch_of(request, state.checkpoint.limit),
             ahead=request.max_records is None,
             recoverable=True,
             clock=self._clock,

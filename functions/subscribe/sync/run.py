@@ -163,7 +163,7 @@ class SyncRun(Run[SyncState]):
                 break
             self._bounds.room()
             reads.read(self._reads[self._state.position])
-            self._state.progress = None
+            self._state.checkpoint = None
             self._state.position += 1
         self._writer.flush()
         self._processor.check_rejected(final=True)

@@ -40,7 +40,7 @@ class SyncState(RunState, array_like=True):
         bookmark_until: Time of the bookmark that the run started from, or `None`.
         bookmark_run: The run that moved that bookmark.
         position: Which of the run's reads is under way.
-        progress: Of that read; `None` before it began.
+        checkpoint: Of that read; `None` before it began.
         parts: Parts stored so far, by language, in order.
         records: Records stored so far.
         count_before: Sum of the shop's counts when the reads began.
@@ -60,7 +60,7 @@ class SyncState(RunState, array_like=True):
     bookmark_until: str | None = None
     bookmark_run: str = ""
     position: int = 0
-    progress: ListCheckpoint | None = None
+    checkpoint: ListCheckpoint | None = None
     parts: dict[str, list[Part]] = msgspec.field(default_factory=dict)
     records: int = 0
     count_before: int | None = None

@@ -24,7 +24,7 @@ def state(run_id: str = "run-1", ids: int = 3) -> SyncState:
         requests=4,
         window_end="2026-11-23T05:59:55Z",
         position=1,
-        progress=ListCheckpoint(
+        checkpoint=ListCheckpoint(
             rows_left=250, count_before=600, count_after=600, read=350, check=ListCheckpoint(rows_left=3)
         ),
         parts={"nl": [Part(350, 1000, f"{number:064x}") for number in range(200)]},
