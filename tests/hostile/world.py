@@ -333,7 +333,7 @@ def _pages(
             language="nl",
             window=window,
             checkpoint=checkpoint,
-            digest=ids_of,
+            process=ids_of,
             gate=budget,
         ).pages()
         return
@@ -345,7 +345,7 @@ def _pages(
         window=window,
         stable=window is not None,
         checkpoint=checkpoint,
-        digest=ids_of,
+        process=ids_of,
         gate=budget,
         batch=batch,
         recoverable=True,

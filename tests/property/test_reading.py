@@ -69,7 +69,7 @@ def quiet_reader(shop: HostileList, limit: int) -> ListReader[int]:
         window=Window("updated_at", None, END),
         stable=True,
         checkpoint=ListCheckpoint(),
-        digest=len,
+        process=len,
     )
 
 

@@ -133,7 +133,7 @@ class Listing:
             window=self.window,
             stable=self.window is not None,
             checkpoint=checkpoint,
-            digest=_ids_of,
+            process=_ids_of,
             gate=self._bounds,
         )
 

@@ -83,7 +83,7 @@ class ChildStreams:
             window=None,
             stable=False,
             checkpoint=ListCheckpoint(),
-            digest=list,
+            process=list,
             gate=gate,
         )
         try:

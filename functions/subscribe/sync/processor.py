@@ -59,7 +59,7 @@ class RecordProcessor:
 
     def of(self, records: list[Record], language: str) -> Chunk:
         """Return what is landed of a page."""
-        records, recent = self.not_landed_before(records)
+        records, recent = self.deduplicate(records)
         return self.of_rows(records, language, recent)
 
     def of_rows(self, rows: list[Record], language: str, recent: dict[str, str] | None = None) -> Chunk:
@@ -77,7 +77,7 @@ class RecordProcessor:
             texts = texts[:room]
         return compress(texts, recent, rejected, len(odd))
 
-    def not_landed_before(self, records: list[Record]) -> tuple[list[Record], dict[str, str]]:
+    def deduplicate(self, records: list[Record]) -> tuple[list[Record], dict[str, str]]:
         """Drop what the run before has landed, and return besides what the next one will see again."""
         if self._request.mode != "incremental":
             return records, {}

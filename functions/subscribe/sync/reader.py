@@ -48,7 +48,7 @@ class Reads:
         client: Client,
         clock: Clock,
         bounds: Bounds,
-        digest: RecordProcessor,
+        processor: RecordProcessor,
         writer: Writer,
     ) -> None:
         """Take what a reading needs; nothing is sent yet."""
@@ -57,7 +57,7 @@ class Reads:
         self._client = client
         self._clock = clock
         self._bounds = bounds
-        self._digest = digest
+        self._processor = processor
         self._writer = writer
 
     def read(self, read: Read) -> None:
@@ -76,7 +76,7 @@ class Reads:
                 if self._request.ids is None:
                     raise
                 return  # one of many: it was deleted meanwhile
-            self._writer.add(read.language, self._digest.of([record], read.language))
+            self._writer.add(read.language, self._processor.of([record], read.language))
         else:
             carry_out = self._read_each if read.operation == "each" else self._read_list
             if self._state.checkpoint is None:
@@ -99,10 +99,10 @@ class Reads:
         checkpoint, state = reader.checkpoint, self._state
         with contextlib.closing(reader.pages()) as pages:
             for page in pages:
-                new = page if isinstance(page, Chunk) else self._digest.of(page, read.language)
+                new = page if isinstance(page, Chunk) else self._processor.of(page, read.language)
                 self._writer.add(read.language, new)
-                if self._digest.room() == 0 and checkpoint.rows_left:
-                    self._digest.stop()
+                if self._processor.room() == 0 and checkpoint.rows_left:
+                    self._processor.stop()
                     break
         if checkpoint.count_before is not None:
             state.count_before = (state.count_before or 0) + checkpoint.count_before
@@ -120,10 +120,10 @@ class Reads:
         with contextlib.closing(reader.pages()) as pages:
             self._land_pending(read, children)
             for page in pages:
-                if self._digest.room() == 0:
-                    self._digest.stop()
+                if self._processor.room() == 0:
+                    self._processor.stop()
                     break
-                parents, recent = self._digest.not_landed_before(page)
+                parents, recent = self._processor.deduplicate(page)
                 self._state.recent.update(recent)
                 self._state.pending = [parent.id for parent in parents if parent.id is not None]
                 self._land_pending(read, children)
@@ -134,15 +134,15 @@ class Reads:
     def _land_pending(self, read: Read, children: ChildStreams) -> None:
         while self._state.pending:
             group = self._state.pending[: min(PARENTS_AT_ONCE, self._bounds.room())]
-            if self._digest.room() == 0:
-                self._digest.stop()
+            if self._processor.room() == 0:
+                self._processor.stop()
                 return
             rows, long = children.of(group)
-            self._writer.add(read.language, self._digest.of_rows(rows, read.language))
+            self._writer.add(read.language, self._processor.of_rows(rows, read.language))
             self._state.pending = [*long, *self._state.pending[len(group) :]]
             for parent in long:
                 rows = children.of_long(parent, self._bounds)
-                self._writer.add(read.language, self._digest.of_rows(rows, read.language))
+                self._writer.add(read.language, self._processor.of_rows(rows, read.language))
                 self._state.pending = self._state.pending[1:]
 
     def _begin(self, read: Read) -> ListReader[Any] | SplitReader[Any]:
@@ -176,7 +176,7 @@ class Reads:
             window=window,
             stable=stable,
             checkpoint=state.checkpoint,
-            digest=self._digest_of(read),
+            process=self._process_of(read),
             gate=self._bounds,
             batch=1 if read.operation == "each" else batch_of(request, state.checkpoint.limit),
             ahead=request.max_records is None,
@@ -195,7 +195,7 @@ class Reads:
             language=read.language,
             window=window,
             checkpoint=checkpoint,
-            digest=self._digest_of(read),
+            process=self._process_of(read),
             gate=self._bounds,
             clock=self._clock,
         )
@@ -208,7 +208,7 @@ class Reads:
     def _parameters(self, read: Read) -> Parameters:
         return Parameters(query={"fields": _HEAD_FIELDS}) if read.operation == "each" else read.parameters
 
-    def _digest_of(self, read: Read) -> Callable[[list[Record]], Any]:
-        if read.operation != "each" and self._digest.plain:
-            return functools.partial(self._digest.of, language=read.language)
+    def _process_of(self, read: Read) -> Callable[[list[Record]], Any]:
+        if read.operation != "each" and self._processor.plain:
+            return functools.partial(self._processor.of, language=read.language)
         return list

@@ -154,7 +154,7 @@ class SyncRun(Run[SyncState]):
             client=self._client,
             clock=self._clock,
             bounds=self._bounds,
-            digest=self._processor,
+            processor=self._processor,
             writer=self._writer,
         )
         while self._state.position < len(self._reads):

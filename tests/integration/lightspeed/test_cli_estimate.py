@@ -23,7 +23,7 @@ def read_whole(client: Client, entity: str, limit: int) -> None:
         window=None,
         stable=False,
         checkpoint=ListCheckpoint(),
-        digest=len,
+        process=len,
     )
     for _ in reader.pages():
         pass

@@ -47,7 +47,7 @@ def compared(seed: int) -> tuple[float, float]:
             window=window,
             stable=closed,
             checkpoint=ListCheckpoint(),
-            digest=len,
+            process=len,
             gate=WholeQuota(client.transport, clock),
             batch=batch,
         )

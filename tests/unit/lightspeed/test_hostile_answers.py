@@ -194,7 +194,7 @@ def test_a_page_over_the_limit_is_asked_for_in_smaller_pages() -> None:
             window=None,
             stable=True,
             checkpoint=ListCheckpoint(),
-            digest=list,
+            process=list,
         )
         found = [record.id for records in reader.pages() for record in records]
 
@@ -409,7 +409,7 @@ def window_ends(dates: list[float]) -> tuple[list[float], int]:
                 window=None,
                 stable=True,
                 checkpoint=ListCheckpoint(),
-                digest=len,
+                process=len,
             )
 
         begin(client, clock, NOW - SETTLING_LAG, read_to)

@@ -202,7 +202,7 @@ def _reader(
         window=window,
         stable=stable,
         checkpoint=ListCheckpoint(),
-        digest=_texts,
+        process=_texts,
         gate=WholeQuota(client.transport, clock),
         batch=TRANSFORMED_BATCH,
     )

@@ -84,11 +84,11 @@ _SECOND = timedelta(seconds=1)
 _PAGING = ("page", "limit", "fields")
 _SUM_BITS = (1 << 64) - 1
 
-_Digest = TypeVar("_Digest")
+_Processed = TypeVar("_Processed")
 
 
 @dataclass(frozen=True, slots=True)
-class _Fetched(Generic[_Digest]):
+class _Fetched(Generic[_Processed]):
     """A page as it was read.
 
     Attributes:
@@ -98,7 +98,7 @@ class _Fetched(Generic[_Digest]):
         repeated: Records that were dropped because they were read before.
         sum: Of the ids, for two passes.
         turns: How often the time of change rises and falls from row to row.
-        digest: Of the new records.
+        processed: What `process` made of the new records.
     """
 
     number: int
@@ -107,11 +107,11 @@ class _Fetched(Generic[_Digest]):
     repeated: list[Record]
     sum: int
     turns: tuple[int, int]
-    digest: _Digest
+    processed: _Processed
 
 
 @dataclass(frozen=True, slots=True)
-class _Batch(Generic[_Digest]):
+class _Batch(Generic[_Processed]):
     """Pages that were asked for at once, downwards from the one with the number `last`.
 
     Attributes:
@@ -119,7 +119,7 @@ class _Batch(Generic[_Digest]):
     """
 
     last: int
-    pages: list[Future[_Fetched[_Digest] | None]]
+    pages: list[Future[_Fetched[_Processed] | None]]
     room: int
 
     def drop(self) -> None:
@@ -129,7 +129,7 @@ class _Batch(Generic[_Digest]):
             page.exception()
 
 
-class ListReader(Generic[_Digest]):
+class ListReader(Generic[_Processed]):
     """Reads one list, from the last page to the first."""
 
     def __init__(  # noqa: PLR0913 - a list, how far it was read, and how to go on
@@ -142,7 +142,7 @@ class ListReader(Generic[_Digest]):
         window: Window | None,
         stable: bool,
         checkpoint: ListCheckpoint,
-        digest: Callable[[list[Record]], _Digest],
+        process: Callable[[list[Record]], _Processed],
         gate: RequestBudget | None = None,
         batch: int = BATCH,
         ahead: bool = True,
@@ -160,10 +160,10 @@ class ListReader(Generic[_Digest]):
             window: The closed window, or `None` where the list has no time filter.
             stable: Whether it is sure that no row can enter the list while it is read.
             checkpoint: Where to go on, and where progress is written to.
-            digest: Makes of the new records of a page what is yielded; called in a fetching thread.
+            process: Makes of the new records of a page what is yielded; called in a fetching thread.
             gate: Decides how far to go.
             batch: The most pages between two counts.
-            ahead: Whether to ask for the next batch while one is counted and yielded; twice as many digests are then
+            ahead: Whether to ask for the next batch while one is counted and yielded; twice as many pages are then
                 held. Not for a reading that may be left before its end: those pages would be asked for in vain.
             recoverable: Whether the caller reads an unstable list of a closed window again in parts. If not, the
                 reading goes on and the reason stands in the checkpoint.
@@ -176,7 +176,7 @@ class ListReader(Generic[_Digest]):
         self._language = language
         self._window = window
         self._stable = stable
-        self._digest = digest
+        self._process = process
         self._gate = gate or UnlimitedBudget()
         self._batch = self._size = batch
         self._ahead = ahead
@@ -217,8 +217,8 @@ class ListReader(Generic[_Digest]):
             checkpoint.limit = self._limit
         self._take_count(count)
 
-    def pages(self) -> Generator[_Digest]:
-        """Yield the digest of the new records of each page; `checkpoint` is true after each.
+    def pages(self) -> Generator[_Processed]:
+        """Yield what `process` makes of the new records of each page; `checkpoint` is true after each.
 
         Raises:
             UnstableList: The pages cannot be shown to be the list; the caller asked for it with `recoverable`.
@@ -238,8 +238,8 @@ class ListReader(Generic[_Digest]):
             if unchecked and (self._ahead or not checkpoint.rows_left):
                 self._check_end()
                 unchecked = False
-            for digest in self._batches():
-                yield digest
+            for processed in self._batches():
+                yield processed
                 if unchecked:  # a reading that may be left before its end asks only now for a page more
                     self._check_end()
                     unchecked = False
@@ -330,15 +330,15 @@ class ListReader(Generic[_Digest]):
         if page.records or page.rejects:
             self._unstable(f"the shop counts {count} records, but more follow")
 
-    def _unpaged(self) -> _Digest:
+    def _unpaged(self) -> _Processed:
         page = self._client.page(self._client.build(self._endpoint.name, "list", self._parameters, self._language))
         fetched = self._fetched(1, self._parser.read(page))
         self._advance(fetched)
-        return fetched.digest
+        return fetched.processed
 
-    def _batches(self) -> Iterator[_Digest]:
+    def _batches(self) -> Iterator[_Processed]:
         checkpoint = self.checkpoint
-        batch: _Batch[_Digest] | None = None
+        batch: _Batch[_Processed] | None = None
         pool = self._executor()
         try:
             while checkpoint.rows_left:
@@ -359,18 +359,18 @@ class ListReader(Generic[_Digest]):
                     ahead = None
                 for page in fetched:
                     self._advance(page)
-                    yield page.digest
+                    yield page.processed
                 if error is not None:
                     self._shrink_or_raise(error)
                 batch = ahead
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _submit(self, pool: Executor, last: int, size: int, room: int) -> _Batch[_Digest]:
+    def _submit(self, pool: Executor, last: int, size: int, room: int) -> _Batch[_Processed]:
         numbers = range(last, last - size, -1)
         return _Batch(last, [pool.submit(self._fetch, number) for number in numbers], room)
 
-    def _submit_ahead(self, pool: Executor, batch: _Batch[_Digest]) -> _Batch[_Digest] | None:
+    def _submit_ahead(self, pool: Executor, batch: _Batch[_Processed]) -> _Batch[_Processed] | None:
         """Ask for the pages after a batch that is not counted yet, if there is room besides and the list is calm."""
         last = batch.last - len(batch.pages)
         room = min(batch.room - len(batch.pages) - 1, self._gate.left())
@@ -378,7 +378,7 @@ class ListReader(Generic[_Digest]):
         calm = bool(batch.pages) and self._size == self._batch
         return self._submit(pool, last, size, room) if self._ahead and calm and size > 0 else None
 
-    def _read_only_page(self) -> _Digest:
+    def _read_only_page(self) -> _Processed:
         """Read the only page of a list, at one instant; again if the count before it does not fit."""
         checkpoint = self.checkpoint
         for attempt in range(_ONE_PAGE_ATTEMPTS):
@@ -397,9 +397,9 @@ class ListReader(Generic[_Digest]):
                 break
         fetched = self._fetched(number, records)
         self._advance(fetched)
-        return fetched.digest
+        return fetched.processed
 
-    def _read_one_page(self, number: int) -> tuple[list[_Fetched[_Digest]], LightspeedError | None]:
+    def _read_one_page(self, number: int) -> tuple[list[_Fetched[_Processed]], LightspeedError | None]:
         """Read one page, then count."""
         try:
             records = self._records(self._page_request(number))
@@ -409,12 +409,12 @@ class ListReader(Generic[_Digest]):
         self._size = min(self._batch, 4)
         return [self._fetched(number, records)], None
 
-    def _collect(self, batch: _Batch[_Digest]) -> tuple[list[_Fetched[_Digest]], LightspeedError | None]:
+    def _collect(self, batch: _Batch[_Processed]) -> tuple[list[_Fetched[_Processed]], LightspeedError | None]:
         """Wait for a batch and count; nothing is returned of one in which something moved.
 
         The batch ends early, before a page that failed, for which there is no room any more, or that is empty.
         """
-        fetched: list[_Fetched[_Digest]] = []
+        fetched: list[_Fetched[_Processed]] = []
         error: LightspeedError | None = None
         empty = 0
         for future in batch.pages:
@@ -450,7 +450,7 @@ class ListReader(Generic[_Digest]):
             low, high = (middle, high) if page.records or page.rejects else (low, middle)
         self.checkpoint.rows_left = low * self.checkpoint.limit
 
-    def _fetch(self, number: int) -> _Fetched[_Digest] | None:
+    def _fetch(self, number: int) -> _Fetched[_Processed] | None:
         if self._gate.left() < 1:
             return None
         return self._fetched(number, self._records(self._page_request(number)))
@@ -461,7 +461,7 @@ class ListReader(Generic[_Digest]):
         self._gate.took(self._clock.monotonic() - began)
         return records
 
-    def _fetched(self, number: int, records: list[Record]) -> _Fetched[_Digest]:
+    def _fetched(self, number: int, records: list[Record]) -> _Fetched[_Processed]:
         rows, turned = len(records), turns(records)
         ids = [record.id for record in records if record.id is not None]
         known = self._ids.repeated(ids)
@@ -469,7 +469,7 @@ class ListReader(Generic[_Digest]):
         if known or len(set(ids)) < rows:
             records, ids, repeated = self._once(records, known)
         total = sum(_scatter(identity) for identity in ids) if not self._stable else 0
-        return _Fetched(number, rows, ids, repeated, total & _SUM_BITS, turned, self._digest(records))
+        return _Fetched(number, rows, ids, repeated, total & _SUM_BITS, turned, self._process(records))
 
     def _once(self, records: list[Record], known: set[int | str]) -> tuple[list[Record], list[int | str], list[Record]]:
         """Return the records of a page that are new, their ids, and those that came before or come twice on it."""
@@ -486,7 +486,7 @@ class ListReader(Generic[_Digest]):
             kept.append(record)
         return kept, [record.id for record in kept if record.id is not None], repeated
 
-    def _advance(self, page: _Fetched[_Digest]) -> None:
+    def _advance(self, page: _Fetched[_Processed]) -> None:
         checkpoint = self.checkpoint
         count, before = checkpoint.count_before, (page.number - 1) * checkpoint.limit
         checkpoint.rows_left = before
@@ -543,7 +543,7 @@ class ListReader(Generic[_Digest]):
             window=self._window,
             stable=False,
             checkpoint=checkpoint.check,
-            digest=len,
+            process=len,
             gate=self._gate,
             batch=self._batch,
             ahead=self._ahead,

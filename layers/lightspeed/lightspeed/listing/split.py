@@ -44,7 +44,7 @@ IDLE_ROUNDS = 3
 _PAGING = ("page", "limit", "fields")
 _SECOND = timedelta(seconds=1)
 
-_Digest = TypeVar("_Digest")
+_Processed = TypeVar("_Processed")
 _Bounds = tuple[datetime | None, datetime | None]
 
 
@@ -66,7 +66,7 @@ class _Part:
         return _text(first), _text(last), _text(created_first), _text(created_last)
 
 
-class SplitReader(Generic[_Digest]):
+class SplitReader(Generic[_Processed]):
     """Reads one list of a closed window in parts; `checkpoint.split` says how far it came."""
 
     def __init__(  # noqa: PLR0913 - a list, how far it was read, and how to go on
@@ -78,7 +78,7 @@ class SplitReader(Generic[_Digest]):
         language: str,
         window: Window,
         checkpoint: ListCheckpoint,
-        digest: Callable[[list[Record]], _Digest],
+        process: Callable[[list[Record]], _Processed],
         gate: RequestBudget | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -91,7 +91,7 @@ class SplitReader(Generic[_Digest]):
             language: The language to read in.
             window: The closed window.
             checkpoint: Where to go on, and where progress is written to.
-            digest: Makes of the records of a part what is yielded.
+            process: Makes of the records of a part what is yielded.
             gate: Decides how far to go.
             clock: Measures how long a page takes.
         """
@@ -100,15 +100,15 @@ class SplitReader(Generic[_Digest]):
         self._parameters = parameters
         self._language = language
         self._window = window
-        self._digest = digest
+        self._process = process
         self._gate = gate or UnlimitedBudget()
         self._clock = clock or SystemClock()
         self._ids = IdLog(checkpoint.ids)
         self.checkpoint = checkpoint
         self._split = checkpoint.split = checkpoint.split or SplitCheckpoint()
 
-    def pages(self) -> Generator[_Digest]:
-        """Yield the digest of each part's records; `checkpoint` is true after each.
+    def pages(self) -> Generator[_Processed]:
+        """Yield what `process` makes of each part's records; `checkpoint` is true after each.
 
         Raises:
             LightspeedError: As the client raises it; what was yielded before stays read.
@@ -132,12 +132,12 @@ class SplitReader(Generic[_Digest]):
                     continue
                 if self._is_full(records):
                     for rows in self._dense(part):
-                        yield self._digest(self._new(rows))
+                        yield self._process(self._new(rows))
                     split.parts.pop()
                 else:
                     split.parts.pop()
                     checkpoint.rows_left = len(split.parts)
-                    yield self._digest(self._new(records))
+                    yield self._process(self._new(records))
             checkpoint.count_after = self._count()
         finally:
             checkpoint.ids = self._ids.pack()

@@ -155,7 +155,7 @@ class Reading:
             language=self._client.transport.connection.language,
             window=self._window,
             checkpoint=ListCheckpoint(split=SplitCheckpoint()),
-            digest=self._batch,
+            process=self._batch,
             gate=self._budget,
             clock=self._clock,
         )
@@ -176,7 +176,7 @@ class Reading:
             window=self._window,
             stable=stable,
             checkpoint=ListCheckpoint(),
-            digest=self._batch,
+            process=self._batch,
             gate=self._budget,
             batch=self._pages_at_once,
             recoverable=True,
