@@ -38,7 +38,7 @@ class Folder:
         """Return the text of a saved transformer.
 
         Raises:
-            NotStored: There is no such file.
+            NotFoundInLibrary: There is no such file.
         """
         return self._read(f"transformers/{name}.jsonata", f"saved transformer {name!r}")
 
@@ -46,7 +46,7 @@ class Folder:
         """Return a table.
 
         Raises:
-            NotStored: There is no such file, or it holds no JSON object.
+            NotFoundInLibrary: There is no such file, or it holds no JSON object.
         """
         checked_name(name, "table")
         try:

@@ -29,14 +29,14 @@ class Library(Protocol):
         """Return the text of a saved transformer.
 
         Raises:
-            NotStored: There is none of this name, or it is too large.
+            NotFoundInLibrary: There is none of this name, or it is too large.
         """
 
     def table(self, name: str) -> Mapping[str, Any]:
         """Return a table.
 
         Raises:
-            NotStored: There is none of this name, or it is too large, or no JSON object.
+            NotFoundInLibrary: There is none of this name, or it is too large, or no JSON object.
         """
 
 
@@ -47,7 +47,7 @@ class EmptyLibrary:
         """Refuse.
 
         Raises:
-            NotStored: Always.
+            NotFoundInLibrary: Always.
         """
         raise NotFoundInLibrary(f"there is no saved transformer {name!r:.100}: no bucket is at hand")
 
@@ -55,7 +55,7 @@ class EmptyLibrary:
         """Refuse.
 
         Raises:
-            NotStored: Always.
+            NotFoundInLibrary: Always.
         """
         raise NotFoundInLibrary(f"there is no table {name!r:.100}: no bucket is at hand")
 
@@ -78,7 +78,7 @@ class S3Library:
         """Return the text of a saved transformer.
 
         Raises:
-            NotStored: There is none of this name, or it is too large.
+            NotFoundInLibrary: There is none of this name, or it is too large.
         """
         checked_name(name, "saved transformer")
         what, key = f"saved transformer {name!r:.100}", f"config/transformers/{name}.jsonata"
@@ -89,7 +89,7 @@ class S3Library:
         """Return a table.
 
         Raises:
-            NotStored: There is none of this name, or it is too large, or no JSON object.
+            NotFoundInLibrary: There is none of this name, or it is too large, or no JSON object.
         """
         checked_name(name, "table")
         found: Mapping[str, Any] = self._read(
@@ -140,7 +140,7 @@ def checked_name(name: str, kind: str) -> None:
     """Refuse what cannot be a name.
 
     Raises:
-        NotStored: It is not made of letters, digits and . _ - in up to five parts with / between them.
+        NotFoundInLibrary: It is not made of letters, digits and . _ - in up to five parts with / between them.
     """
     if not _NAME.fullmatch(name):
         raise NotFoundInLibrary(f"the name of a {kind} holds letters, digits and . _ - /, not {name!r:.60}")
@@ -150,7 +150,7 @@ def referred_name(reference: object) -> str:
     """Return the name in `s3:config/transformers/<name>.jsonata`.
 
     Raises:
-        NotStored: The reference is of another form.
+        NotFoundInLibrary: The reference is of another form.
     """
     found = _REFERENCE.fullmatch(reference) if isinstance(reference, str) else None
     if found is None:

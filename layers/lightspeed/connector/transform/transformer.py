@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from jsonata.utils import Utils
-
 from connector.errors import TransformError
 from connector.transform.context import Outcome, Scope, TransformerSpec
-from connector.transform.engine.engine import parse
-from connector.transform.engine.errors import failure, shown
-from connector.transform.engine.functions import FUNCTIONS
+from connector.transform.engine import expression as engine
+from connector.transform.engine.errors import shown
+from connector.transform.engine.expression import Context, Expression
 from connector.transform.engine.limits import Escaped, LimitExceeded, Limits, Meter, metered
-from connector.transform.engine.syntax import nodes
-from connector.transform.engine.values import builtin, dumps_all, plain
+from connector.transform.engine.values import builtin, dumps_all, is_none, plain
 from connector.transform.library import EmptyLibrary, Library, NotFoundInLibrary, referred_name
 from connector.transform.rejects import rejected_line
-from lightspeed import Parameters
+from lightspeed import Clock, Parameters, SystemClock
 from lightspeed.numbers import loads
 
 MOST_EXPRESSIONS = 50
@@ -32,8 +28,9 @@ _Found = TypeVar("_Found")
 class _Surroundings:
     """What functions may ask for while one input is transformed."""
 
-    def __init__(self, scope: Scope, tables: Callable[[str], Mapping[str, Any]], content: str) -> None:
+    def __init__(self, scope: Scope, tables: Callable[[str], Mapping[str, Any]], content: str, clock: Clock) -> None:
         self._scope = scope
+        self._clock = clock
         self._tables = tables
         self._content = content
         self._random: random.Random | None = None
@@ -50,7 +47,9 @@ class _Surroundings:
     def now_milliseconds(self) -> float:
         """Milliseconds since 1970."""
         now = self._scope.now
-        moment = datetime.fromisoformat(now) if now else datetime.now(UTC)
+        if not now:
+            return self._clock.time() * 1000
+        moment = datetime.fromisoformat(now)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000
 
     def table(self, name: str) -> Mapping[str, Any]:
@@ -63,26 +62,28 @@ class _Surroundings:
             raise Escaped(error) from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    expression: str
-    saved_as: str = ""
-
-
 class Transformers:
     """The expressions of one transformer of a request, with saved ones loaded; made once per request."""
 
-    def __init__(self, given: TransformerSpec, library: Library | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        given: TransformerSpec,
+        library: Library | None = None,
+        limits: Limits | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         """Load saved transformers, parse everything, and load the tables that are named in the expressions.
 
         Args:
             given: As the event says it.
             library: Where saved transformers and tables come from.
             limits: Bounds of each evaluation.
+            clock: Measures evaluations, and is the time of a scope that names none; the machine's by default.
 
         Raises:
             TransformError: An expression cannot be parsed; a saved transformer or a table does not exist.
         """
+        self._clock = clock or SystemClock()
         self._library: Library = library or EmptyLibrary()
         self._limits = limits or Limits()
         self._tables: dict[str, Mapping[str, Any]] = {}
@@ -97,28 +98,23 @@ class Transformers:
     @property
     def expressions(self) -> list[str]:
         """The expressions as text, saved ones loaded."""
-        return [step.expression for step in self._steps]
+        return [step.text for step in self._steps]
 
-    def _step(self, item: str | Mapping[str, str]) -> _Step:
+    def _step(self, item: str | Mapping[str, str]) -> Expression:
         if isinstance(item, str):
-            return _Step(item)
+            return engine.compile(item)
         reference = item["$ref"]
         try:
-            return _Step(self._library.transformer(referred_name(reference)), reference)
+            return engine.compile(self._library.transformer(referred_name(reference)), reference)
         except NotFoundInLibrary as error:
             raise TransformError(str(error), expression=reference) from None
 
-    def _load_tables(self, step: _Step) -> None:
-        for node in nodes(parse(step.expression, step.saved_as).ast):
-            if node.type != "function" or getattr(node.procedure, "value", None) != "lookup_table":
-                continue
-            first = next(iter(node.arguments or ()), None)
-            if first is None or first.type != "string" or node.procedure.type != "variable":
-                continue
+    def _load_tables(self, step: Expression) -> None:
+        for use in step.tables():
             try:
-                self._table(first.value)
+                self._table(use.table)
             except NotFoundInLibrary as error:
-                raise failure(LimitExceeded(str(error)), step.expression, first, saved_as=step.saved_as) from None
+                raise step.missing(use, str(error)) from None
 
     def _table(self, name: str) -> Mapping[str, Any]:
         if name not in self._tables:
@@ -169,10 +165,10 @@ class Transformers:
     ) -> list[Parameters]:
         connection, entity, language = (str(document.get(key) or "") for key in ("connection", "entity", "language"))
         scope = Scope(connection, entity, language, document.get("bookmark"), document.get("now"), seed)
-        surroundings = _Surroundings(scope, self._table, "")
+        context = self._context(scope, "")
         documents = [dict(document)]
         for step in self._steps:
-            documents = self._replaced(documents, step, scope, surroundings, meter)
+            documents = self._replaced(documents, step, context, meter)
             if steps is not None:
                 steps.append(dumps_all([{key: d[key] for key in _REPLACED} for d in documents], self._limits))
         finished = plain if exact else builtin
@@ -180,11 +176,11 @@ class Transformers:
         return [Parameters(d["path"] or {}, d["query"] or {}, d["payload"]) for d in made]
 
     def _replaced(
-        self, documents: list[dict[str, Any]], step: _Step, scope: Scope, surroundings: _Surroundings, meter: Meter
+        self, documents: list[dict[str, Any]], step: Expression, context: Context, meter: Meter
     ) -> list[dict[str, Any]]:
         replaced = []
         for before in documents:
-            found = plain(_evaluate(step.expression, before, meter, surroundings, scope.variables()), self._limits)
+            found = plain(step.evaluate(before, meter, context), self._limits)
             for element in found if isinstance(found, list) else [found]:
                 replaced.append({**before, **_replacement(element, before)})
             if len(replaced) > MOST_REQUESTS:
@@ -226,18 +222,17 @@ class Transformers:
         self._bounded(lambda meter: self._record(meter, text, scope, steps))
 
     def _record(self, meter: Meter, text: bytes, scope: Scope, steps: list[list[bytes]] | None) -> list[bytes]:
-        surroundings = _Surroundings(scope, self._table, "" if scope.seed is None else text.decode(errors="replace"))
+        context = self._context(scope, "" if scope.seed is None else text.decode(errors="replace"))
         try:
             values = [loads(text)]
         except ValueError as error:
             raise ValueError(f"the record cannot be read: {error}") from None
-        variables = scope.variables()
         last = len(self._steps) - 1
         texts: list[bytes] = []
         for number, step in enumerate(self._steps):
             elements: list[Any] = []
             for value in values:
-                elements += _records(_evaluate(step.expression, value, meter, surroundings, variables))
+                elements += _records(step.evaluate(value, meter, context))
             if number == last or steps is not None:
                 texts = dumps_all(elements, self._limits)
             if steps is not None:
@@ -245,6 +240,9 @@ class Transformers:
             if number < last:
                 values = [plain(element, self._limits) for element in elements]
         return texts
+
+    def _context(self, scope: Scope, content: str) -> Context:
+        return Context(_Surroundings(scope, self._table, content, self._clock), scope.variables())
 
     def _bounded(self, work: Callable[[Meter], _Found]) -> _Found:
         """Run what evaluates expressions inside the bounds, and turn whatever stops it into a `TransformError`."""
@@ -255,16 +253,16 @@ class Transformers:
             return work(meter)
 
         try:
-            return metered(self._limits, noted)
+            return metered(self._limits, noted, self._clock)
         except Escaped as carried:
             raise carried.cause from None
         except TransformError:
             raise
         except (LimitExceeded, Exception) as error:
-            expression, node = (meters[0].expression, meters[0].failed_at) if meters else ("", None)
-            expression = expression or self._steps[0].expression
-            saved = next((step.saved_as for step in self._steps if step.expression == expression), "")
-            raise failure(error, expression, node, FUNCTIONS, saved) from None
+            meter = meters[0] if meters else None
+            text = meter.expression if meter is not None else ""
+            step = next((step for step in self._steps if step.text == text), self._steps[0])
+            raise step.failed(error, meter) from None
 
 
 def checked(given: TransformerSpec) -> list[str | Mapping[str, str]]:
@@ -280,7 +278,7 @@ def checked(given: TransformerSpec) -> list[str | Mapping[str, str]]:
         raise TransformError(message, expression=str(items[0]))
     for item in items:
         if isinstance(item, str):
-            parse(item)
+            engine.compile(item)
             continue
         try:
             if not isinstance(item, Mapping) or set(item) != {"$ref"}:
@@ -291,13 +289,6 @@ def checked(given: TransformerSpec) -> list[str | Mapping[str, str]]:
     return items
 
 
-def _evaluate(expression: str, value: Any, meter: Meter, surroundings: Any, variables: Mapping[str, object]) -> Any:
-    meter.expression, meter.failed_at = expression, None
-    found = parse(expression).run(value, meter, surroundings, variables)
-    meter.failed_at = None
-    return found
-
-
 def _records(found: Any) -> list[Any]:
     """Return what an expression made of a record, without what it dropped.
 
@@ -305,7 +296,7 @@ def _records(found: Any) -> list[Any]:
         ValueError: It made something else than records.
     """
     elements = found if isinstance(found, list) else [found]
-    kept = [element for element in elements if element is not None and element is not Utils.NULL_VALUE]
+    kept = [element for element in elements if not is_none(element)]
     wrong = next((element for element in kept if not isinstance(element, dict)), None)
     if wrong is not None:
         raise ValueError(f"expected an object, an array of objects, or nothing, got {shown(wrong)}")

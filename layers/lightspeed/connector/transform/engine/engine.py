@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import math
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -85,7 +84,7 @@ class Engine(Jsonata):  # type: ignore[misc]
         outer_input, outer_environment = self.input, self.environment
         self.input, self.environment = input, environment
         try:
-            if time.monotonic() > meter.deadline:
+            if meter.now() > meter.deadline:
                 raise meter.late()
             return self._node(expr, input, environment)
         except BaseException:

@@ -1,14 +1,15 @@
-"""What one evaluation may use: time, depth, items, characters. Whoever goes over is stopped, wherever it is."""
+"""What one evaluation may use: time, depth, items, characters. An evaluation that uses more is stopped at once."""
 
 from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, TypeVar
+
+from lightspeed import Clock, SystemClock
 
 _Found = TypeVar("_Found")
 
@@ -45,7 +46,7 @@ class LimitExceeded(BaseException):
 
 
 class Escaped(BaseException):
-    """Something that is no mistake of an expression, such as S3 not answering: it passes through the evaluation."""
+    """Carries an error that is no mistake of the expression, such as S3 not answering, through the evaluation."""
 
     def __init__(self, cause: Exception) -> None:
         self.cause = cause
@@ -57,18 +58,30 @@ class Meter:
 
     Attributes:
         limits: What it may use.
-        deadline: On the monotonic clock.
+        now: Returns the time of the monotonic clock, in seconds.
+        deadline: On that clock.
         depth: How deep it is now.
         interruptible: Whether a timer can interrupt a single long operation; only in the main thread.
         expression: The one that is being evaluated.
         failed_at: The innermost syntax node that an error came through, once there was one.
     """
 
-    __slots__ = ("_characters", "_items", "deadline", "depth", "expression", "failed_at", "interruptible", "limits")
+    __slots__ = (
+        "_characters",
+        "_items",
+        "deadline",
+        "depth",
+        "expression",
+        "failed_at",
+        "interruptible",
+        "limits",
+        "now",
+    )
 
-    def __init__(self, limits: Limits, *, interruptible: bool) -> None:
+    def __init__(self, limits: Limits, clock: Clock, *, interruptible: bool) -> None:
         self.limits = limits
-        self.deadline = time.monotonic() + limits.seconds
+        self.now = clock.monotonic
+        self.deadline = self.now() + limits.seconds
         self.depth = 0
         self.interruptible = interruptible
         self.expression = ""
@@ -80,7 +93,7 @@ class Meter:
         """Count items that are about to be made.
 
         Raises:
-            Stopped: They are too many.
+            LimitExceeded: They are too many.
         """
         self._items += number
         if self._items > self.limits.items:
@@ -90,7 +103,7 @@ class Meter:
         """Count characters of text that is about to be made.
 
         Raises:
-            Stopped: They are too many.
+            LimitExceeded: They are too many.
         """
         self._characters += number
         if self._characters > self.limits.characters:
@@ -103,9 +116,9 @@ class Meter:
         """Look at the clock.
 
         Raises:
-            Stopped: Time is up.
+            LimitExceeded: Time is up.
         """
-        if time.monotonic() > self.deadline:
+        if self.now() > self.deadline:
             raise self.late()
 
     def late(self) -> LimitExceeded:
@@ -123,30 +136,36 @@ _AGAIN_SECONDS = 0.05
 
 
 def _expire(_number: int, _frame: FrameType | None) -> None:
-    if _running is not None and time.monotonic() >= _running.deadline:
+    if _running is not None and _running.now() >= _running.deadline:
         raise _running.late()
 
 
-def metered(limits: Limits, work: Callable[[Meter], _Found]) -> _Found:
+def metered(limits: Limits, work: Callable[[Meter], _Found], clock: Clock | None = None) -> _Found:
     """Run work with a meter, and in the main thread a timer that interrupts even a single long operation.
 
     Python runs signal handlers in the main thread only. Elsewhere the clock is looked at between steps, so an operation
-    that cannot be interrupted must not start there: see `Meter.interruptible`. A timer that somebody else has armed is
-    put off meanwhile and armed again for what was left of it.
+    that cannot be interrupted must not start there: see `Meter.interruptible`. A timer of other code is stopped
+    meanwhile and started again for the rest of its time.
 
-    This is a function and no context manager, because a signal may raise at the entry of every function, that of an
-    `__exit__` too; here the timer is off as soon as the work is over, however it ended.
+    This is a function and no context manager. A signal may raise at the entry of any function, also of `__exit__`.
+    Here the timer is off as soon as the work ends, with or without an error.
+
+    Args:
+        limits: The bounds.
+        work: What is bounded.
+        clock: The clock of the deadline. The timer of the operating system has a clock of its own.
 
     Raises:
-        Stopped: Time is up, or another bound is reached.
+        LimitExceeded: Time is up, or another bound is reached.
     """
     global _running  # noqa: PLW0603 - there is one interval timer in a process, so there is one of these
+    clock = clock or SystemClock()
     if threading.current_thread() is not threading.main_thread() or _running is not None:
-        return work(Meter(limits, interruptible=False))
+        return work(Meter(limits, clock, interruptible=False))
     before = signal.getsignal(signal.SIGALRM)
     if before is not _expire:
         signal.signal(signal.SIGALRM, _expire)
-    meter = Meter(limits, interruptible=True)
+    meter = Meter(limits, clock, interruptible=True)
     left, interval = 0.0, 0.0
     _running = meter
     try:
@@ -158,5 +177,5 @@ def metered(limits: Limits, work: Callable[[Meter], _Found]) -> _Found:
         if callable(before) and before is not _expire:
             signal.signal(signal.SIGALRM, before)
         if left:
-            used = time.monotonic() - (meter.deadline - limits.seconds)
+            used = meter.now() - (meter.deadline - limits.seconds)
             signal.setitimer(signal.ITIMER_REAL, max(left - used, 0.001), interval)

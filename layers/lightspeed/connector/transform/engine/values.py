@@ -64,12 +64,17 @@ class _Writer:
         return found
 
 
+def is_none(value: Any) -> bool:
+    """Whether an evaluation returned `null` or nothing."""
+    return value is None or value is Utils.NULL_VALUE
+
+
 def plain(value: Any, limits: Limits) -> Any:
     """Return a result as JSON types; `None` stands for both `null` and nothing, numbers that remember their text do.
 
     Raises:
         ValueError: It holds a function, or a number that JSON cannot hold.
-        Stopped: It is too large or too deep.
+        LimitExceeded: It is too large or too deep.
     """
     return _Writer(limits, lambda number: number).plain(value)
 
@@ -79,7 +84,7 @@ def builtin(value: Any, limits: Limits) -> Any:
 
     Raises:
         ValueError: It holds a function, or a number that JSON or a float cannot hold.
-        Stopped: It is too large or too deep.
+        LimitExceeded: It is too large or too deep.
     """
     return _Writer(limits, _finite).plain(value)
 
@@ -96,7 +101,7 @@ def dumps(value: Any, limits: Limits) -> bytes:
 
     Raises:
         ValueError: It holds a function, or a number that JSON cannot hold.
-        Stopped: It is too large or too deep.
+        LimitExceeded: It is too large or too deep.
     """
     return dumps_all([value], limits)[0]
 
@@ -106,7 +111,7 @@ def dumps_all(values: list[Any], limits: Limits) -> list[bytes]:
 
     Raises:
         ValueError: One holds a function, or a number that JSON cannot hold.
-        Stopped: They are too large or too deep.
+        LimitExceeded: They are too large or too deep.
     """
     writer = _Writer(limits, lambda number: msgspec.Raw(number.text.encode()))
     texts, size = [], 0
@@ -159,7 +164,7 @@ def written(value: Any, meter: Meter, depth: int = 0) -> int:
     """Return about how many characters a value takes as JSON text.
 
     Raises:
-        Stopped: More values than may be made, or nested too deep.
+        LimitExceeded: More values than may be made, or nested too deep.
     """
     if isinstance(value, str):
         return len(value) + 2
