@@ -1,12 +1,24 @@
-"""The documents say what is: their examples are event files that tests run, and their names and links exist."""
+"""The documents are true: their examples are event files that tests run; their commands, names and links exist."""
 
+import argparse
 import json
 import re
+import shlex
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+import connector.errors
+import lightspeed.errors
+from connector.operator import main as operator
+from connector.routes import ROUTES
 from connector.settings import Settings
+from lightspeed.cli.arguments import CommandError, build_parser
+from publish.event import PublishRequest
+from subscribe.event import SubscribeRequest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -19,6 +31,31 @@ EXAMPLES = [
     for path, text in re.findall(r"<!-- (events/\S+\.json) -->\n```json\n(.*?)```", page, re.DOTALL)
 ]
 REFERENCE = TEXTS["functions/README.md"]
+OPERATION = TEXTS["functions/OPERATION.md"]
+TEMPLATE = (ROOT / "template.yaml").read_text(encoding="utf-8")
+CLIENT = [
+    "entities",
+    "get",
+    "list",
+    "count",
+    "create",
+    "update",
+    "delete",
+    "action",
+    "check",
+    "estimate",
+    "tap",
+    "sync",
+]
+
+
+def commands(program: str) -> Iterator[tuple[str, list[str]]]:
+    """Return each command of a program in the documents' blocks, with its page."""
+    for name, page in TEXTS.items():
+        for block in re.findall(r"```(?:sh|console)\n(.*?)```", page, re.DOTALL):
+            joined = block.replace("\\\n", " ")
+            for line in re.findall(rf"(?m)^\s*(?:\$ )?python -m {program} (.*)$", joined):
+                yield name, shlex.split(line.partition(" > ")[0].partition(" | ")[0], comments=True)
 
 
 @pytest.mark.parametrize(("page", "path", "text"), EXAMPLES, ids=[f"{page} {path}" for page, path, _ in EXAMPLES])
@@ -39,6 +76,99 @@ def test_every_link_to_a_file_leads_somewhere(name: str) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)", TEXTS[name])
 
     assert [link for link in links if not (ROOT / name).parent.joinpath(link).exists()] == []
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_link_to_a_heading_leads_somewhere(name: str) -> None:
+    broken = []
+    for path, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", TEXTS[name]):
+        page = (ROOT / name).parent.joinpath(path).resolve() if path else ROOT / name
+        headings = re.findall(r"(?m)^#+ (.*)$", page.read_text(encoding="utf-8"))
+        if anchor not in {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}:
+            broken.append(f"{path}#{anchor}")
+
+    assert broken == []
+
+
+def is_refused(parser: argparse.ArgumentParser, words: list[str]) -> bool:
+    """Return whether a parser refuses a command; help is none."""
+    try:
+        parser.parse_args(words)
+    except SystemExit as end:
+        return end.code != 0
+    except CommandError:
+        return True
+    return False
+
+
+def test_every_command_of_the_operator_can_be_parsed() -> None:
+    found = list(commands("connector"))
+    parser = operator.build_parser()
+
+    assert len(found) > 10
+    assert [(page, words) for page, words in found if is_refused(parser, words)] == []
+
+
+def test_every_command_of_the_client_can_be_parsed() -> None:
+    found = list(commands("lightspeed"))
+    parser = build_parser(dict.fromkeys(CLIENT, print))
+
+    assert len(found) > 5
+    assert [(page, words) for page, words in found if is_refused(parser, words)] == []
+
+
+@pytest.mark.parametrize("event", [SubscribeRequest, PublishRequest])
+def test_every_key_of_an_event_is_documented(event: type[msgspec.Struct]) -> None:
+    keys = {field.encode_name for field in msgspec.structs.fields(event)}
+
+    assert {key for key in keys if f"`{key}`" not in REFERENCE} == set()
+
+
+def test_every_route_is_documented() -> None:
+    shown = {f"{route.method} {route.path.replace('+', '')}" for route in ROUTES}
+
+    assert {route for route in shown if f"`{route}" not in REFERENCE} == set()
+
+
+def test_every_error_has_a_remedy() -> None:
+    internal = {"ConnectorError", "LightspeedError", "CatalogueError", "ApiError"}  # bases, which no one raises
+    errors = {
+        name
+        for module in (connector.errors, lightspeed.errors)
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, Exception) and value.__module__ == module.__name__
+        if not name.startswith("_")
+    }
+
+    assert {name for name in errors - internal if f"`{name}`" not in OPERATION} == set()
+
+
+def test_every_alarm_and_every_parameter_of_the_stack_is_documented() -> None:
+    parameters = TEMPLATE.partition("\nParameters:\n")[2].partition("\nConditions:\n")[0]
+    names = re.findall(r"(?m)^  (\w+):$", parameters) + re.findall(r"(?m)^  (\w+Alarm):$", TEMPLATE)
+
+    assert len(names) > 20
+    assert {name for name in names if f"`{name}`" not in OPERATION} == set()
+
+
+def test_every_step_of_the_demo_on_the_front_page_exists() -> None:
+    demo = (ROOT / "tests/local/demo.py").read_text(encoding="utf-8")
+    steps = re.findall(r"(?m)^[ \d]\d  (.*)$", TEXTS["README.md"])
+
+    assert len(steps) >= 4
+    assert [step for step in steps if f'"{step}"' not in demo] == []
+
+
+def test_blocks_of_json_and_toml_can_be_read() -> None:
+    for page in TEXTS.values():
+        for language, block in re.findall(r"```(json|toml)\n(.*?)```", page, re.DOTALL):
+            json.loads(block) if language == "json" else tomllib.loads(block)
+
+
+def test_the_subscriptions_file_of_the_page_is_the_file_in_events() -> None:
+    (block,) = re.findall(r"```toml\n(.*?)```", TEXTS["functions/subscribe/README.md"], re.DOTALL)
+
+    assert tomllib.loads(block) == tomllib.loads((ROOT / "events/subscriptions.toml").read_text(encoding="utf-8"))
 
 
 def test_every_setting_is_documented() -> None:
