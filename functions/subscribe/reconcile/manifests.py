@@ -23,7 +23,10 @@ _MOST_WITHOUT_IDS = 100
 
 
 class _Part(msgspec.Struct):
+    """A part; one of a compacted day says when the runs of its records started."""
+
     key: str
+    started: str = ""
 
 
 class _Manifest(msgspec.Struct):
@@ -32,6 +35,7 @@ class _Manifest(msgspec.Struct):
     request: dict[str, Any]
     parts: list[_Part]
     deleted: list[_Part] = []
+    replaces: list[str] = []
 
 
 class _Head(msgspec.Struct):
@@ -115,7 +119,9 @@ class ManifestLog:
         for part in records:
             body = self._bucket.read(part.key)
             if body is not None:
-                self._note_landed(body[0], manifest.run_id, started, changed=changed)
+                run_id = "" if manifest.replaces else manifest.run_id  # what it replaces was counted
+                began = epoch(part.started) if part.started else started
+                self._note_landed(body[0], run_id, began, changed=changed)
         for part in tombstones:
             body = self._bucket.read(part.key)
             if body is not None:
@@ -130,7 +136,7 @@ class ManifestLog:
                 continue
             self._seen[identity] = max(self._seen.get(identity, 0), started)
             self._flush(_AT_ONCE)
-        if lost:
+        if lost and run_id:
             runs = self._index.head.without_ids
             runs[run_id] = runs.get(run_id, 0) + lost
             for oldest in list(runs)[:-_MOST_WITHOUT_IDS]:

@@ -13,6 +13,7 @@ import pytest
 from moto import mock_aws
 
 from connector.clients import AwsClients
+from connector.operator.apply_lock import REWRITE_KEY
 from connector.operator.main import main
 from connector.operator.stack import Stack
 from connector.storage_keys import RunPlace
@@ -168,7 +169,7 @@ class World:
             found.setdefault(row["Key"], []).append(gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body)
         for row in answer.get("DeleteMarkers", ()):
             found.setdefault(row["Key"], [])
-        return found
+        return {key: texts for key, texts in found.items() if key != REWRITE_KEY}
 
     def manifests(self) -> list[dict[str, Any]]:
         return [json.loads(texts[0]) for key, texts in self.versions().items() if key.startswith("manifests/")]

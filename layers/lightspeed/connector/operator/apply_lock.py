@@ -1,4 +1,4 @@
-"""The lock of `apply`: one at a time per stack. It names its owner, and expires after ten minutes."""
+"""The locks of commands: one `apply` at a time per stack, and one `forget` or `compact`. A lock names its owner."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import getpass
 import json
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,13 +16,31 @@ from connector.operator.stack import OperationFailed, Stack
 
 KEY = "config/apply.lock"
 LASTS = timedelta(minutes=10)
+REWRITE_KEY = "config/rewrite.lock"
+REWRITE_LASTS = timedelta(hours=1)
 _TAKEN = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
 _GONE = ("NoSuchKey", "404")
 
 
+def apply_lock(stack: Stack) -> AbstractContextManager[None]:
+    """Hold the lock of `apply` for at most ten minutes; errors as in `held_lock`."""
+    return held_lock(stack, KEY, LASTS, "applies a file")
+
+
+def rewrite_lock(stack: Stack) -> AbstractContextManager[None]:
+    """Hold the lock of the commands that rewrite stored runs for at most an hour; errors as in `held_lock`."""
+    return held_lock(stack, REWRITE_KEY, REWRITE_LASTS, "rewrites stored runs")
+
+
 @contextmanager
-def apply_lock(stack: Stack) -> Iterator[None]:
-    """Hold the lock.
+def held_lock(stack: Stack, key: str, lasts: timedelta, doing: str) -> Iterator[None]:
+    """Hold a lock.
+
+    Args:
+        stack: Whose bucket has the lock.
+        key: The lock's key.
+        lasts: When it expires.
+        doing: What its owner does, for messages.
 
     Raises:
         OperationFailed: Somebody else has it.
@@ -30,36 +48,36 @@ def apply_lock(stack: Stack) -> Iterator[None]:
     s3, bucket = stack.client("s3"), stack.settings.bucket
     now = datetime.fromtimestamp(stack.clock.time(), UTC)
     owner = f"{getpass.getuser()}@{platform.node()}"
-    body = json.dumps({"owner": owner, "until": (now + LASTS).isoformat()}).encode()
-    etag = _write(s3, bucket, body, _condition(s3, bucket, now))
+    body = json.dumps({"owner": owner, "until": (now + lasts).isoformat()}).encode()
+    etag = _write(s3, bucket, key, body, _condition(s3, bucket, key, now, doing), doing)
     try:
         yield
     finally:
         try:
-            s3.delete_object(Bucket=bucket, Key=KEY, IfMatch=etag)
+            s3.delete_object(Bucket=bucket, Key=key, IfMatch=etag)
         except ClientError as error:
             if error.response["Error"]["Code"] not in (*_TAKEN, *_GONE):
                 raise
 
 
-def _condition(s3: Any, bucket: str, now: datetime) -> dict[str, str]:
+def _condition(s3: Any, bucket: str, key: str, now: datetime, doing: str) -> dict[str, str]:
     """Return on what the write depends: that there is no lock, or the expired one that was read."""
     try:
-        found = s3.get_object(Bucket=bucket, Key=KEY)
+        found = s3.get_object(Bucket=bucket, Key=key)
     except ClientError as error:
         if error.response["Error"]["Code"] in _GONE:
             return {"IfNoneMatch": "*"}
         raise
     held = json.loads(found["Body"].read())
     if datetime.fromisoformat(held["until"]) > now:
-        raise OperationFailed(f"{held['owner']:.100} applies a file now; wait, at the latest until {held['until']}")
+        raise OperationFailed(f"{held['owner']:.100} {doing} now; wait, at the latest until {held['until']}")
     return {"IfMatch": found["ETag"]}
 
 
-def _write(s3: Any, bucket: str, body: bytes, condition: dict[str, str]) -> str:
+def _write(s3: Any, bucket: str, key: str, body: bytes, condition: dict[str, str], doing: str) -> str:
     try:
-        return str(s3.put_object(Bucket=bucket, Key=KEY, Body=body, **condition)["ETag"])
+        return str(s3.put_object(Bucket=bucket, Key=key, Body=body, **condition)["ETag"])
     except ClientError as error:
         if error.response["Error"]["Code"] in _TAKEN:
-            raise OperationFailed("somebody else began to apply a file just now; try again") from error
+            raise OperationFailed(f"somebody else {doing} since just now; try again") from error
         raise

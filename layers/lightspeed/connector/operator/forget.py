@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from connector.failure_queues import Failure, Queue, receive, release
+from connector.operator.apply_lock import rewrite_lock
 from connector.operator.source import views_named
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.versions import Version, Versions
@@ -109,7 +110,8 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
             raise CommandError(f"{entity} has no records with ids")
     target = Target(arguments.connection, entity, identity)
     forgetting = Forgetting(stack, target, dry_run=arguments.dry_run)
-    forgetting.run()
+    with rewrite_lock(stack):
+        forgetting.run()
     cache = (arguments.cache or Path.home() / ".cache" / "lightspeed-connector") / stack.name
     for folder in list(cache.glob(f"*/connection={target.connection}")):
         forgetting.note("cache", sum(1 for path in folder.rglob("*") if path.is_file()), 0)

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from connector.errors import ConnectorError, RequestError, UnknownConnection
 from connector.operator import (
     catalog,
+    compact,
     connect,
     forget,
     query,
@@ -38,6 +39,7 @@ COMMANDS = (
     query,
     schema,
     catalog,
+    compact,
     forget,
     webhooks,
 )

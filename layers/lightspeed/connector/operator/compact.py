@@ -1,0 +1,307 @@
+"""`compact`: the small runs of a closed day become one run, so that readers open few objects.
+
+One conditional write decides: the manifest of the new run names the manifests that it replaces, and readers leave
+those out from then on. The replaced objects are deleted an hour later, by the next call, so that a query that began
+before finds them.
+
+Readers see the same records, with the same order of versions and the same deletions. So the records of several runs
+share a part only if no tombstone was noticed between the starts of these runs, and if no record is in two of them with
+the same instant of change. The part then has the start and the id of its last run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import json
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from connector.operator.apply_lock import rewrite_lock
+from connector.operator.lake import BucketListing, Run, Scope, StoredPart, in_force
+from connector.operator.source import date_of, views_named
+from connector.operator.stack import CommandError, OperationFailed, Stack
+from connector.operator.versions import Versions
+from connector.operator.views import EntityViews, all_views, view_name
+from connector.storage_keys import RunPlace
+from connector.timestamps import iso_text
+
+CLOSED_DAYS = 2
+"""How many days ago a day has to be, so that none of its runs is under way."""
+
+KEPT_SECONDS = 3600
+"""How long replaced objects are kept for readers that began before."""
+
+PART_BYTES = 64 * 1024 * 1024
+"""The most text of one part, before compression."""
+
+_SUFFIX = "-compact"
+_LOWEST = float("-inf")
+_EXAMPLES = """examples:
+  python -m connector compact                         every closed day of every entity
+  python -m connector compact --entity orders --date 2026-11-20
+  python -m connector compact --dry-run
+"""
+
+_ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?)?")
+
+Key = tuple[str, str]
+"""The parent's id and the id of a record, as text."""
+
+
+def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the command to those of the command line."""
+    text = "make one run of the small runs of each closed day"
+    parser = commands.add_parser(
+        "compact",
+        help=text,
+        description=text,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common],
+    )
+    parser.set_defaults(run=_run)
+    parser.add_argument("--connection", action="append", default=[], metavar="C", help="only this connection")
+    parser.add_argument("--entity", action="append", default=[], metavar="E", help="only this entity")
+    parser.add_argument("--date", default="", help="only this day, UTC; at least two days ago")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would become one run")
+
+
+def _run(arguments: argparse.Namespace, stack: Stack) -> int:
+    now = datetime.fromtimestamp(stack.clock.time(), UTC)
+    last = (now - timedelta(days=CLOSED_DAYS)).date().isoformat()
+    date = date_of(arguments.date, "--date") if arguments.date else ""
+    if date > last:
+        raise CommandError(f"{date} is not closed yet; the last closed day is {last}")
+    s3, bucket = stack.client("s3"), stack.output("Bucket")
+    listing = BucketListing(s3, bucket)
+    compaction = Compaction(Versions(s3, bucket), listing, stack.clock.time(), dry_run=arguments.dry_run)
+    with rewrite_lock(stack):
+        for connection in arguments.connection or listing.connections():
+            for views in _entities(listing, connection, arguments.entity):
+                compaction.entity(connection, views, date or last, only=bool(date))
+    return 0
+
+
+def _entities(listing: BucketListing, connection: str, names: Sequence[str]) -> list[EntityViews]:
+    if names:
+        return views_named([view_name(name) for name in names])
+    known = {views.entity.replace("/", "."): views for views in all_views().values()}
+    return [known[folder] for folder in listing.entities([connection]) if folder in known]
+
+
+class Compaction:
+    """One call of the command."""
+
+    def __init__(self, bucket: Versions, listing: BucketListing, now: float, *, dry_run: bool) -> None:
+        """Take the bucket and the present time in epoch seconds."""
+        self._bucket = bucket
+        self._listing = listing
+        self._now = now
+        self._dry_run = dry_run
+
+    def entity(self, connection: str, views: EntityViews, last: str, *, only: bool) -> None:
+        """Make one run of each closed day of an entity, and delete what was replaced an hour ago.
+
+        Args:
+            connection: The connection's name.
+            views: The entity.
+            last: The last day, UTC.
+            only: Whether no other day is looked at.
+        """
+        bodies: dict[str, bytes] = {}
+        etags: dict[str, str] = {}
+        for key, _ in self._listing.manifests(views.entity, Scope((connection,))):
+            found = self._bucket.current(key)
+            if found is not None:
+                bodies[key], etags[key] = found
+        runs = in_force(bodies.items())
+        noticed = sorted(self._noticed(runs))
+        days: dict[tuple[str, str], list[Run]] = defaultdict(list)
+        for run in runs:
+            if run.date == last or (not only and run.date < last):
+                days[run.manifest.language, run.date].append(run)
+        for (language, date), some in sorted(days.items()):
+            place = RunPlace(connection, views.entity, language, date, date + _SUFFIX)
+            if place.manifest not in bodies:
+                self._day(place, views, some, noticed, {run.key: json.loads(bodies[run.key]) for run in some})
+            elif date == last or not only:
+                self._clean(json.loads(bodies[place.manifest]), bodies)
+
+    def _noticed(self, runs: Sequence[Run]) -> Iterator[str]:
+        for run in runs:
+            for part in run.manifest.deleted:
+                for line in self._lines(part):
+                    yield str(json.loads(line)["noticed_at"])
+
+    def _day(
+        self,
+        place: RunPlace,
+        views: EntityViews,
+        runs: list[Run],
+        noticed: list[str],
+        manifests: dict[str, dict[str, Any]],
+    ) -> None:
+        """Write the run of a day, if there are several runs that can become one."""
+        runs = [run for run in runs if not run.manifest.deleted]
+        transformers = {json.dumps(run.manifest.request.get("entity_transformer")) for run in runs}
+        if len(runs) < 2 or len(transformers) > 1:
+            return
+        words = f"{place.connection} {place.entity} {place.language} {place.date}: {len(runs)} runs"
+        if self._dry_run:
+            sys.stdout.write(f"{words} would become one\n")
+            return
+        parts = [
+            self._store(place, number, part) for number, part in enumerate(_joined(self._read(runs, views), noticed))
+        ]
+        old = [manifests[run.key] for run in runs]
+        manifest = {
+            "run_id": place.run_id,
+            "connection": place.connection,
+            "entity": place.entity,
+            "language": place.language,
+            "request": {
+                "entity": place.entity,
+                "connection": place.connection,
+                "mode": "compact",
+                "entity_transformer": old[0]["request"].get("entity_transformer"),
+            },
+            "started": runs[0].manifest.started,
+            "window": None,
+            "records": sum(part["records"] for part in parts),
+            "parts": parts,
+            "deleted": [],
+            "rejected": [part for one in old for part in one.get("rejected", ())],
+            "count": {"before": None, "after": None},
+            "verified": all(one.get("verified") for one in old),
+            "reason": next((one["reason"] for one in old if one.get("reason")), None),
+            "replaces": [run.key for run in runs],
+            "runs": [{name: one.get(name) for name in ("run_id", "started", "records", "verified")} for one in old],
+            "rewritten": [{"at": iso_text(self._now), "by": "compact", "reason": "the runs of a day became one"}],
+        }
+        body = json.dumps(manifest, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        if not self._bucket.replace(place.manifest, body, ""):
+            raise OperationFailed(f"{place.manifest} was written by another call just now")
+        sys.stdout.write(f"{words} became one of {len(parts)} parts\n")
+
+    def _read(self, runs: Sequence[Run], views: EntityViews) -> Iterator[_Source]:
+        for run in runs:
+            for part in run.manifest.parts:
+                lines = self._lines(part)
+                started, run_id = part.started or run.manifest.started, part.run_id or run.manifest.run_id
+                yield _Source(run_id, started, lines, views.parents)
+
+    def _lines(self, part: StoredPart) -> list[bytes]:
+        found = self._bucket.current(part.key)
+        if found is None:
+            raise OperationFailed(f"the bucket has no {part.key}, which a manifest names")
+        return [line + b"\n" for line in gzip.decompress(found[0]).split(b"\n") if line]
+
+    def _store(self, place: RunPlace, number: int, part: _Part) -> dict[str, Any]:
+        body = gzip.compress(b"".join(part.lines), mtime=0)
+        sha256 = hashlib.sha256(body).hexdigest()
+        key = place.part("raw", number, sha256)
+        self._bucket.put(key, body)
+        return {
+            "key": key,
+            "records": len(part.lines),
+            "bytes": len(body),
+            "sha256": sha256,
+            "run_id": part.run_id,
+            "started": part.started,
+        }
+
+    def _clean(self, manifest: dict[str, Any], bodies: dict[str, bytes]) -> None:
+        """Delete what a compacted run replaced, if no reader can need it any more: parts first, then manifests."""
+        written = datetime.fromisoformat(manifest["rewritten"][0]["at"]).timestamp()
+        left = [key for key in manifest["replaces"] if key in bodies]
+        if not left or self._now < written + KEPT_SECONDS or self._dry_run:
+            return
+        for key in left:
+            for part in json.loads(bodies[key])["parts"]:
+                self._bucket.delete(self._bucket.of(part["key"]))
+            self._bucket.delete(self._bucket.of(key))
+        sys.stdout.write(f"{manifest['run_id']} of {manifest['entity']}: {len(left)} replaced runs deleted\n")
+
+
+class _Source:
+    """The records of one part of a run."""
+
+    def __init__(self, run_id: str, started: str, lines: list[bytes], parents: tuple[str, ...]) -> None:
+        self.run_id = run_id
+        self.started = started
+        self.lines = lines
+        self.instants: dict[Key, float] = {}
+        for line in lines:
+            key, instant = _identity(line, parents)
+            self.instants[key] = max(instant, self.instants.get(key, _LOWEST))
+
+
+class _Part:
+    """A part of the new run: the records of one run or of several that follow each other."""
+
+    def __init__(self, first: _Source) -> None:
+        self.run_id = first.run_id
+        self.started = first.started
+        self.lines = list(first.lines)
+        self._began = first.started
+        self._bytes = sum(map(len, first.lines))
+        self._instants = {key: (instant, first.run_id) for key, instant in first.instants.items()}
+
+    def takes(self, more: _Source, noticed: Sequence[str]) -> bool:
+        """Whether another run's records can follow without a change for readers."""
+        if self._bytes + sum(map(len, more.lines)) > PART_BYTES:
+            return False
+        if any(self._began <= moment < more.started for moment in noticed):
+            return False
+        return not any(
+            key in self._instants and self._instants[key][1] != more.run_id and self._instants[key][0] == instant
+            for key, instant in more.instants.items()
+        )
+
+    def add(self, more: _Source) -> None:
+        """Take the records of a later run."""
+        self.run_id, self.started = more.run_id, more.started
+        self.lines += more.lines
+        self._bytes += sum(map(len, more.lines))
+        for key, instant in more.instants.items():
+            if key not in self._instants or self._instants[key][0] < instant:
+                self._instants[key] = (instant, more.run_id)
+
+
+def _joined(sources: Iterator[_Source], noticed: Sequence[str]) -> Iterator[_Part]:
+    part: _Part | None = None
+    for source in sources:
+        if part is not None and part.takes(source, noticed):
+            part.add(source)
+            continue
+        if part is not None:
+            yield part
+        part = _Part(source)
+    if part is not None:
+        yield part
+
+
+def _identity(line: bytes, parents: Sequence[str]) -> tuple[Key, float]:
+    """Return what identifies a record for the views, and the instant by which its versions are ordered."""
+    record = json.loads(line)
+    parent = next((str(record[name]) for name in parents if record.get(name) is not None), "")
+    updated = record.get("updatedAt")
+    is_none = updated is None or updated is False or updated == "" or isinstance(updated, dict | list)
+    return (parent, str(record.get("id"))), _instant(record.get("createdAt") if is_none else updated)
+
+
+def _instant(value: object) -> float:
+    """Return epoch seconds; what the views cannot read is the lowest."""
+    if not isinstance(value, str) or not _ISO_8601.fullmatch(value):
+        return _LOWEST
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return _LOWEST
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
