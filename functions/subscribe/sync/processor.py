@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from connector.transform import REJECTED_SHARE, Scope, TransformError, Transformers, check_rejected
+from connector.transform import REJECTED_SHARE, Scope, TransformError, check_rejected
 from lightspeed.listing.records import Record
 from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time
@@ -18,6 +19,9 @@ from lightspeed.response import mask_api_key
 from subscribe.event import SubscribeRequest
 from subscribe.storage.parts import Chunk, compress
 from subscribe.sync.state import SyncState
+
+if TYPE_CHECKING:
+    from connector.transform import Transformers
 
 
 class RecordProcessor:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from connector.errors import RequestError
-from connector.transform import Transformers
 from lightspeed import Endpoint, Parameters
 from lightspeed.catalogue.entities import parent_of
 from lightspeed.listing.records import Window
 from lightspeed.listing.window import closed_window
 from subscribe.event import ALL_PARENTS, SubscribeRequest
+
+if TYPE_CHECKING:
+    from connector.transform import Transformers
 
 
 @dataclass(frozen=True, slots=True)

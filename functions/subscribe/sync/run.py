@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from connector.errors import RunInProgress
 from connector.timestamps import iso_text
-from connector.transform import Library, Transformers, TransformerSpec, load
+from connector.transform import Library, TransformerSpec, load
 from lightspeed import Client, Clock
 from lightspeed.listing.settled import SETTLING_LAG, shop_time
 from lightspeed.listing.window import LOOKBACK
@@ -27,6 +27,9 @@ from subscribe.sync.read_plan import Read, languages_of, plan_reads, window_of
 from subscribe.sync.reader import Reads
 from subscribe.sync.state import SyncState
 from subscribe.sync.writer import Writer
+
+if TYPE_CHECKING:
+    from connector.transform import Transformers
 
 
 class SyncRun(Run[SyncState]):

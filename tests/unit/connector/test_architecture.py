@@ -119,3 +119,22 @@ def test_importing_opens_nothing_and_reads_no_environment() -> None:
     )
 
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        (("subscribe.app", "subscribe.http", "publish.app"), ("jsonata", "duckdb", "pyarrow")),
+        (("webhook.app", "webhook.receiver"), ("jsonata", "boto3", "botocore", "msgspec", "aws_lambda_powertools")),
+        (("lightspeed.cli.main",), ("jsonata", "boto3", "lightspeed.tap.sync", "lightspeed.listing.reader")),
+    ],
+)
+def test_a_cold_start_does_not_load_what_is_not_needed_yet(modules: tuple[str, ...], heavy: tuple[str, ...]) -> None:
+    environment = {"PYTHONPATH": os.pathsep.join([str(FUNCTIONS), str(LAYER)]), "PATH": os.environ["PATH"]}
+    look = f"import sys, {', '.join(modules)}; print(*[name for name in {heavy!r} if name in sys.modules])"
+
+    done = subprocess.run(  # noqa: S603 - this very Python
+        [sys.executable, "-c", look], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert done.stdout.strip() == ""
