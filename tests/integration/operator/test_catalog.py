@@ -128,7 +128,7 @@ def test_tables_have_one_column_of_text_and_projected_partitions(
     store_run(put(aws), "c", "2026-11-01T00:00:00Z", [{"id": 1}], entity="products/images")
 
     assert command() == 0
-    assert capsys.readouterr().out == "2 entities: 6 tables created, 0 updated, 0 unchanged; 10 views made\n"
+    assert capsys.readouterr().out == "2 entities: 6 tables created, 0 updated, 0 unchanged; 12 views made\n"
     table = aws.fakes["glue"].tables["orders_raw"]
     assert table["StorageDescriptor"]["Columns"] == [{"Name": "json", "Type": "string"}]
     assert table["Parameters"]["projection.connection.values"] == "default,outlet"
@@ -146,7 +146,7 @@ def test_views_are_made_after_those_that_they_are_based_on(aws: Aws, command: Co
 
     assert command() == 0
     made = [text.split('"')[1] for text in aws.fakes["athena"].statements]
-    assert made == ["orders_parts", "orders_tombstones", "orders", "orders_gone", "orders_current"]
+    assert made == ["orders_parts", "orders_tombstones", "orders", "orders_unreadable", "orders_gone", "orders_current"]
 
 
 def test_a_second_apply_changes_no_table_and_a_new_connection_is_added(
@@ -160,7 +160,7 @@ def test_a_second_apply_changes_no_table_and_a_new_connection_is_added(
     capsys.readouterr()
 
     assert command() == 0
-    assert capsys.readouterr().out == "1 entities: 0 tables created, 0 updated, 3 unchanged; 5 views made\n"
+    assert capsys.readouterr().out == "1 entities: 0 tables created, 0 updated, 3 unchanged; 6 views made\n"
     store_run(put(aws), "b", "2026-11-01T00:00:00Z", [{"id": 1}], connection="outlet")
     assert command() == 0
     parameters = glue.tables["orders_raw"]["Parameters"]
@@ -185,7 +185,7 @@ def test_the_sql_can_be_saved_instead(aws: Aws, command: Command, tmp_path: Path
     assert command("--save-sql", str(tmp_path / "catalog.sql")) == 0
     text = (tmp_path / "catalog.sql").read_text()
     assert text.count("CREATE EXTERNAL TABLE") == 3
-    assert text.count("CREATE OR REPLACE VIEW") == 5
+    assert text.count("CREATE OR REPLACE VIEW") == 6
     assert not aws.fakes["glue"].tables
     assert not aws.fakes["athena"].statements
 

@@ -70,6 +70,7 @@ def test_a_record_whose_time_of_change_is_unreadable_ranks_lowest(tmp_path: Path
     store_run(put, "b", "2026-11-03T00:00:00Z", [stored])
 
     assert [row["run_id"] for row in ask("orders_current")] == ["a"]
+    assert [row["run_id"] for row in ask("orders_unreadable")] == ["b"]
 
 
 @pytest.mark.parametrize("none", [None, False, ""])

@@ -89,7 +89,7 @@ def test_athenas_views_have_the_rows_of_duckdbs(tmp_path: Path, capsys: pytest.C
     store_run(put, "2026-11-05-compact", "2026-11-05T00:00:00Z", parts=own, replaces=[replaced])
 
     athena = Athena(tmp_path, [all_views()["orders"]])
-    for name in ("orders", "orders_current", "orders_gone", "orders_tombstones"):
+    for name in ("orders", "orders_current", "orders_gone", "orders_tombstones", "orders_unreadable"):
         assert main(["query", name, "--lake", str(tmp_path), "--format", "csv"]) == 0
         rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))[1:]
         expected = [["" if cell is None else str(cell) for cell in row] for row in athena.ask(f"TABLE {name}")]

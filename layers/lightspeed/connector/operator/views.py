@@ -81,7 +81,8 @@ FIELDS: Mapping[str, tuple[tuple[str, str, str], ...]] = MappingProxyType(
 )
 """Fields that views take out of the record, by entity: name of the column, path, type. All others are in `json`."""
 
-RAW, DELETED, PARTS, TOMBSTONES, GONE, CURRENT = "_raw", "_deleted", "_parts", "_tombstones", "_gone", "_current"
+RAW, DELETED, PARTS = "_raw", "_deleted", "_parts"
+TOMBSTONES, UNREADABLE, GONE, CURRENT = "_tombstones", "_unreadable", "_gone", "_current"
 
 _LOWEST = "from_iso8601_timestamp('0001-01-01T00:00:00Z')"
 
@@ -102,7 +103,7 @@ class EntityViews:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all relations, those that differ by engine first."""
-        return tuple(self.name + end for end in (RAW, DELETED, PARTS, TOMBSTONES, "", GONE, CURRENT))
+        return tuple(self.name + end for end in (RAW, DELETED, PARTS, TOMBSTONES, "", UNREADABLE, GONE, CURRENT))
 
     def queries(self) -> Mapping[str, str]:
         """Return the views with their queries; each one is based on those before it."""
@@ -110,6 +111,7 @@ class EntityViews:
         return {
             name + TOMBSTONES: self._tombstones(),
             name: self._versions(),
+            name + UNREADABLE: self._unreadable(),
             name + GONE: self._gone(),
             name + CURRENT: self._current(),
         }
@@ -128,6 +130,13 @@ JOIN {self.name}{PARTS} AS p ON r."$path" = p.path"""
   r.json
 FROM {self.name}{RAW} AS r
 JOIN {self.name}{PARTS} AS p ON r."$path" = p.path"""
+
+    def _unreadable(self) -> str:
+        """The versions that rank lowest because their time cannot be read."""
+        return f"""SELECT connection, lang, run_id, started, id, coalesce(updated_at, created_at) AS moment
+FROM {self.name}
+WHERE coalesce(updated_at, created_at) IS NOT NULL
+  AND try(from_iso8601_timestamp(coalesce(updated_at, created_at))) IS NULL"""
 
     def _gone(self) -> str:
         """The records that no run stored after their tombstone was written."""
