@@ -14,6 +14,7 @@ import pytest
 import connector.errors
 import lightspeed.errors
 from connector.operator import main as operator
+from connector.problem_details import STATUSES
 from connector.routes import ROUTES
 from connector.settings import Settings
 from lightspeed.cli.arguments import CommandError, build_parser
@@ -128,6 +129,19 @@ def test_every_route_is_documented() -> None:
     shown = {f"{route.method} {route.path.replace('+', '')}" for route in ROUTES}
 
     assert {route for route in shown if f"`{route}" not in REFERENCE} == set()
+
+
+def test_every_type_of_problem_is_documented() -> None:
+    kinds = {kind for _, kind in STATUSES.values()}
+
+    assert {kind for kind in kinds if f"`{kind}`" not in REFERENCE} == set()
+
+
+def test_every_command_of_the_operator_is_documented() -> None:
+    found = re.findall(r"(?m)^    ([a-z]+)  ", operator.build_parser().format_help())
+
+    assert len(found) > 10
+    assert {name for name in found if not re.search(rf"`{name}\b", OPERATION)} == set()
 
 
 def test_every_error_has_a_remedy() -> None:
