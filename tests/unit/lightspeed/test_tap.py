@@ -88,6 +88,14 @@ def test_a_value_of_another_type_becomes_its_json_text(row: bytes, expected: byt
     assert fitted(row) == expected
 
 
+@pytest.mark.parametrize("depth", [500, 900, 5_000])
+def test_a_deep_value_never_stops_the_tap(depth: int) -> None:
+    deep = b"[" * depth + b"]" * depth
+
+    Fit(SCHEMA, KEY).fit(b'{"id":1,"title":7,"more":%b}' % deep)
+    Fit(SCHEMA, KEY).fit(b'{"id":1,"title":%b}' % deep)
+
+
 def test_half_a_surrogate_pair_loses_no_record() -> None:
     row = b'{"id":1,"title":"\\ud83d"}'
 
@@ -97,6 +105,7 @@ def test_half_a_surrogate_pair_loses_no_record() -> None:
         "title": "\ud83d",
         "brand": "7",
     }
+    assert Fit(SCHEMA, KEY).fit(b'{"id":1,"title":["\\ud83d"]}') == b'{"id":1,"title":"[\\"\\\\ud83d\\"]"}'
 
 
 ANY = st.recursive(

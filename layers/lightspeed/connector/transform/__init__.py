@@ -1,6 +1,6 @@
 """JSONata transformers: shape requests and records inside bounds, with errors that name expression and position.
 
-The engine is imported when something is given to be transformed, and not before: it is dear at a cold start.
+The engine is imported when something is given to be transformed, and not before: it makes a cold start slow.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def __getattr__(name: str) -> Any:
     """Import the engine when it is asked for."""
     if name != "Transformers":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from connector.transform.transformer import Transformers  # noqa: PLC0415 - dear at a cold start
+    from connector.transform.transformer import Transformers  # noqa: PLC0415 - slow at a cold start
 
     return Transformers
 
@@ -57,7 +57,7 @@ def load(given: TransformerSpec, library: Library | None = None, limits: Limits 
     """
     if not given:
         return None
-    from connector.transform.transformer import Transformers  # noqa: PLC0415 - dear at a cold start
+    from connector.transform.transformer import Transformers  # noqa: PLC0415 - slow at a cold start
 
     return Transformers(given, library, limits)
 
@@ -70,6 +70,6 @@ def checked(given: TransformerSpec) -> list[str | Mapping[str, str]]:
     """
     if given is None:
         return []
-    from connector.transform import transformer  # noqa: PLC0415 - dear at a cold start
+    from connector.transform import transformer  # noqa: PLC0415 - slow at a cold start
 
     return transformer.checked(given)

@@ -62,7 +62,7 @@ def answer(event: object, library: Library) -> dict[str, Any]:
         RequestError: The event is malformed.
         TransformError: An expression fails.
     """
-    from connector.transform.tester import trial  # noqa: PLC0415 - the engine is dear at a cold start
+    from connector.transform.tester import trial  # noqa: PLC0415 - the engine is slow at a cold start
 
     request = parse_event(TransformRequest, event)
     return trial(

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from lightspeed.numbers import dumps, loads, number_text
+from lightspeed.numbers import Exact, dumps, number_text
 from lightspeed.response import UNREADABLE, parse_record
 from lightspeed.schema import Schema, type_name
 
@@ -95,11 +95,14 @@ class _Node:
     """A schema as it is checked: which types it allows, and what is inside.
 
     Attributes:
+        allowed: Types of JSON Schema.
+        types: The same as Python types, as JSON readers give them.
         closed: Whether a field that is not named is left out.
         decimal: Whether a number becomes text.
     """
 
     allowed: frozenset[str] = frozenset()
+    types: frozenset[type] = frozenset()
     fields: Mapping[str, _Node] = field(default_factory=dict)
     by_id: _Node | None = None
     items: _Node | None = None
@@ -123,7 +126,7 @@ class Fit:
             text: A JSON object.
 
         Returns:
-            `None` if the record has no key that the schema allows.
+            `None` if the record has no key that the schema allows, or does not match and is nested too deep to change.
         """
         try:
             value = self._decode(text)
@@ -131,20 +134,41 @@ class Fit:
             value = parse_record(text)
         if _fits(value, self._node):
             return text if self._key in value else None
-        mended = _mended(loads(text), self._node)
-        if self._key not in mended or not _fits(mended[self._key], self._node.fields[self._key]):
-            return None
         try:
-            return dumps(mended)
-        except ValueError:  # half a surrogate pair has no UTF-8
-            return json.dumps(mended).encode()
+            mended = _mended(parse_record(text), self._node)
+            if self._key not in mended or not _fits(mended[self._key], self._node.fields[self._key]):
+                return None
+            return _json_text(mended)
+        except RecursionError:
+            return None
+
+
+def _json_text(value: Any) -> bytes:
+    """Return a value as JSON; half a surrogate pair, which has no UTF-8, is escaped."""
+    try:
+        return dumps(value)
+    except ValueError:
+        return json.dumps(value).encode()
+
+
+_PYTHON: Mapping[str, tuple[type, ...]] = {
+    "null": (type(None),),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float, Exact),
+    "string": (str,),
+    "array": (list,),
+    "object": (dict,),
+}
 
 
 def _node(schema: Schema) -> _Node:
     given = schema.get("type", [])
+    allowed = frozenset([given] if isinstance(given, str) else given)
     patterns = list(schema.get("patternProperties", {}).values())
     return _Node(
-        frozenset([given] if isinstance(given, str) else given),
+        allowed,
+        frozenset(kind for name in allowed for kind in _PYTHON[name]),
         {name: _node(each) for name, each in schema.get("properties", {}).items()},
         _node(patterns[0]) if patterns else None,
         _node(schema["items"]) if "items" in schema else None,
@@ -154,32 +178,24 @@ def _node(schema: Schema) -> _Node:
 
 
 def _fits(value: Any, node: _Node) -> bool:
-    kind = _KINDS.get(type(value)) or type_name(value)
-    if kind not in node.allowed and not (kind == "integer" and "number" in node.allowed):
-        return False
-    if kind == "object":
-        fields, by_id, closed = node.fields, node.by_id, node.closed
-        for name, inside in value.items():
-            known = fields.get(name) or (by_id if by_id is not None and _is_id(name) else None)
-            if known is None:
-                if closed:
-                    return False
-            elif not _fits(inside, known):
+    return type(value) in node.types and (not isinstance(value, dict | list) or _fits_inside(value, node))
+
+
+def _fits_inside(value: Any, node: _Node) -> bool:
+    """Whether every member of an object or array fits; most are plain values, which cost no further call."""
+    if type(value) is list:
+        return node.items is None or all(_fits(item, node.items) for item in value)
+    fields, by_id = node.fields, node.by_id
+    for name, inside in value.items():
+        known = fields.get(name) or (by_id if by_id is not None and _is_id(name) else None)
+        if known is None:
+            if node.closed:
                 return False
-    elif kind == "array" and node.items is not None:
-        return all(_fits(item, node.items) for item in value)
+            continue
+        kind = type(inside)
+        if kind not in known.types or ((kind is dict or kind is list) and not _fits_inside(inside, known)):
+            return False
     return True
-
-
-_KINDS = {
-    type(None): "null",
-    bool: "boolean",
-    int: "integer",
-    float: "number",
-    str: "string",
-    dict: "object",
-    list: "array",
-}
 
 
 def _mended(value: Any, node: _Node) -> Any:
@@ -189,7 +205,7 @@ def _mended(value: Any, node: _Node) -> Any:
     if kind == "number" and "integer" in node.allowed and value.is_integer():
         return int(value)
     if kind not in node.allowed and not (kind == "integer" and "number" in node.allowed):
-        return json.dumps(value) if kind == "string" else dumps(value).decode()
+        return _json_text(value).decode()
     if kind == "object":
         found = {}
         for name, inside in value.items():

@@ -192,7 +192,7 @@ class Reading:
                 continue
             fitting = self._fit.fit(record.text)
             if fitting is None:
-                left_out.append(f"a record whose id is no whole number: {record.id!r:.100}")
+                left_out.append(f"a record whose id is no whole number, or that is nested too deep: {record.id!r:.100}")
             else:
                 kept.append(fitting)
         return Batch(kept, iso_text(shop_time(self._client, self._clock)), left_out)
