@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 import pytest
 
+from lightspeed.listing import children
 from lightspeed.listing import reader as reading
 from subscribe.reconcile import existence
-from subscribe.sync import children
 
 _Done = TypeVar("_Done")
 

@@ -11,6 +11,7 @@ from typing import Any
 from connector.timestamps import iso_text
 from lightspeed import Client, Clock, NotFound, Parameters
 from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
+from lightspeed.listing.children import ChildStreams
 from lightspeed.listing.reader import BATCH, PARENTS_AT_ONCE, TRANSFORMED_BATCH, ListReader
 from lightspeed.listing.records import Record, Window
 from lightspeed.listing.settled import begin
@@ -21,7 +22,6 @@ from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.run.budget import Bounds
 from subscribe.storage.parts import Chunk
-from subscribe.sync.children import ChildStreams
 from subscribe.sync.processor import RecordProcessor
 from subscribe.sync.read_plan import Read, window_of
 from subscribe.sync.state import SyncState

@@ -143,12 +143,38 @@ def test_the_children_of_every_parent_are_read(run: Run, shop: Shop) -> None:
 
 
 def test_a_parent_that_is_gone_has_no_children(run: Run, shop: Shop) -> None:
-    shop.faults.next(Fault.answers(404), times=9, path_contains=f"orders/{shop.store.ids('orders')[0]}/")
+    shop.faults.next(Fault.answers(404), times=99, path_contains=f"orders/{shop.store.ids('orders')[0]}")
     status, out, _ = run("list", "orders/metafields", "--all", "--path", "order_id=*")
 
     left = [i for order in shop.store.ids("orders")[1:] for i in shop.store.ids("orders/metafields", order)]
     assert status == 0
     assert sorted(json.loads(line)["id"] for line in out.splitlines()) == sorted(left)
+
+
+def test_a_parent_whose_children_the_shop_denies_ends_the_command_with_an_error(run: Run, shop: Shop) -> None:
+    shop.faults.next(Fault.answers(404), times=9, path_contains=f"orders/{shop.store.ids('orders')[0]}/")
+    status, _, err = run("list", "orders/metafields", "--all", "--path", "order_id=*")
+
+    assert status == 1
+    assert "the shop has the parent" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "body"),
+    [
+        (["tags"], "tags.json", b'{"tags": [7]}'),
+        (["orders/metafields", "--path", "order_id=*"], "/metafields.json", b'{"orderMetafields": [7]}'),
+    ],
+    ids=["of a list", "of a parent"],
+)
+def test_list_all_says_which_rows_are_no_records(
+    run: Run, shop: Shop, words: list[str], path: str, body: bytes
+) -> None:
+    shop.faults.next(Fault.sends(body), path_contains=path)
+    status, _, err = run("list", *words, "--all")
+
+    assert status == 0
+    assert "no record: no JSON object but 7" in err
 
 
 def test_nothing_found_is_said(run: Run, tmp_path: Path) -> None:

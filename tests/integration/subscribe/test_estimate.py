@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-import subscribe.sync.children
+import lightspeed.listing.children
 from connector.clients import AwsClients
 from connector.errors import RequestError
 from lightspeed import InvalidParameters
@@ -89,7 +89,7 @@ def test_an_estimate_knows_where_the_quota_interrupts_the_run(scarce: Bundle, ev
 
 def test_an_estimate_knows_where_quota_interrupts_a_fan_out(scarce: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread, since answers that overtake each other tell an older quota last."""
-    monkeypatch.setattr(subscribe.sync.children, "THREADS", 1)
+    monkeypatch.setattr(lightspeed.listing.children, "THREADS", 1)
     plan = planned(scarce, lines())
     result, invocations = scarce.run_to_the_end(lines())
 

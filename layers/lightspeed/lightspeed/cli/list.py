@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from functools import partial
 from queue import Queue
@@ -19,15 +18,15 @@ from lightspeed.cli.arguments import ALL_PARENTS, CommandError, read_parameters
 from lightspeed.cli.output import ProgressLine, note, open_output, to_standard_output
 from lightspeed.cli.session import nothing_matches, open_client, prepare, warn_of_unknown_filters
 from lightspeed.client import Client
-from lightspeed.errors import NotFound
 from lightspeed.listing.budget import UNBOUNDED
 from lightspeed.listing.checkpoint import ListCheckpoint
+from lightspeed.listing.children import ChildStreams
 from lightspeed.listing.reader import CONNECTIONS, TRANSFORMED_BATCH, ListReader
 from lightspeed.listing.records import Record
 from lightspeed.listing.settled import begin, settled_time
 from lightspeed.listing.window import closed_window
 from lightspeed.quota import Clock, SystemClock
-from lightspeed.request import PAGE_LIMIT, Parameters
+from lightspeed.request import Parameters
 from lightspeed.transport import Transport
 
 PATIENCE_SECONDS = 330.0
@@ -94,7 +93,8 @@ def print_page(arguments: argparse.Namespace) -> None:
 def print_all(arguments: argparse.Namespace) -> None:
     """Write every record, page by page from the last to the first; say so if that all are there cannot be shown.
 
-    With the id `*` for the parent of a nested entity, the records of every parent are written.
+    With the id `*` for the parent of a nested entity, the records of every parent are written. Each then starts with
+    the id of its parent.
     """
     endpoint = get_entity(arguments.entity)
     endpoint.operation("list")
@@ -108,16 +108,22 @@ def print_all(arguments: argparse.Namespace) -> None:
     walked, walked_parameters = (endpoint, parameters) if parent is None else (parent, Parameters())
     client.build(endpoint.name, "list", parameters if parent is None else _below(endpoint, parameters, 1))
     warn_of_unknown_filters(endpoint, parameters.query)
+    language = client.transport.connection.language
+    children = None if parent is None else ChildStreams(client, endpoint, parameters, language)
     with _output(arguments.out) as file, closing(progress):
         read_to = partial(_reader, client, clock, walked, walked_parameters)
         reader = begin(client, clock, settled_time(client, clock), read_to)
-        for records in beside(reader.pages()):
-            rows = records if parent is None else list(_children(client, endpoint, parameters, records))
+        for page in beside(reader.pages()):
+            if children is None:
+                rows = _texts(page)
+            else:
+                rows = _texts(_children(children, page, WholeQuota(client.transport, clock)))
             _write(file, rows)
             written += len(rows)
             progress.update(written, reader.checkpoint.count_before if parent is None else None)
-    if reader.checkpoint.unverified_reason:
-        note(f"not verified that these are all records: {reader.checkpoint.unverified_reason}")
+    reason = reader.checkpoint.unverified_reason or (children.unverified_reason if children is not None else "")
+    if reason:
+        note(f"not verified that these are all records: {reason}")
     _report(arguments, endpoint, parameters, written)
 
 
@@ -141,25 +147,12 @@ def _below(endpoint: Endpoint, parameters: Parameters, parent_id: object) -> Par
     return Parameters({endpoint.parents[0]: parent_id}, parameters.query)
 
 
-def _children(client: Client, endpoint: Endpoint, parameters: Parameters, parents: Sequence[bytes]) -> Iterator[bytes]:
-    """Yield the records of some parents; a parent that is gone meanwhile has none."""
-    for parent in parents:
-        with suppress(NotFound):
-            yield from _children_of(client, endpoint, parameters, parent)
-
-
-def _children_of(client: Client, endpoint: Endpoint, parameters: Parameters, parent: bytes) -> Iterator[bytes]:
-    """Yield the records of one parent, page by page until one is not full."""
-    below = _below(endpoint, parameters, json.loads(parent)["id"])
-    limit, number = int(str(parameters.query.get("limit", PAGE_LIMIT))), 0
-    paged = "page" in endpoint.filter_names
-    while True:
-        number += 1
-        query = {**below.query, "limit": limit, "page": number} if paged else below.query
-        rows = client.page(client.build(endpoint.name, "list", Parameters(below.path, query))).records
-        yield from rows
-        if not paged or len(rows) < limit:
-            return
+def _children(children: ChildStreams, parents: Sequence[Record], quota: WholeQuota) -> list[Record]:
+    """Return the records of some parents; a parent that is gone meanwhile has none."""
+    rows, long = children.of([parent.id for parent in parents if parent.id is not None])
+    for parent in long:
+        rows += children.of_long(parent, quota)
+    return rows
 
 
 def _report(arguments: argparse.Namespace, endpoint: Endpoint, parameters: Parameters, written: int) -> None:
@@ -192,7 +185,7 @@ def beside(pages: Iterator[_Found]) -> Iterator[_Found]:
 
 def _reader(
     client: Client, clock: Clock, endpoint: Endpoint, parameters: Parameters, end: datetime
-) -> ListReader[list[bytes]]:
+) -> ListReader[list[Record]]:
     window, stable = closed_window(endpoint, parameters.query, None, end, incremental=False)
     return ListReader(
         client,
@@ -202,13 +195,17 @@ def _reader(
         window=window,
         stable=stable,
         checkpoint=ListCheckpoint(),
-        process=_texts,
+        process=list,
         gate=WholeQuota(client.transport, clock),
         batch=TRANSFORMED_BATCH,
     )
 
 
 def _texts(records: list[Record]) -> list[bytes]:
+    """Return the texts of records; say which rows are none."""
+    for record in records:
+        if record.reject_reason:
+            note(f"left out a row that is no record: {record.reject_reason:.200}")
     return [record.text for record in records if not record.reject_reason]
 
 

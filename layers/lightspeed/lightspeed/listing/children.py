@@ -10,22 +10,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from lightspeed import (
-    PAGE_LIMIT,
-    BrokenResponse,
-    Client,
-    Endpoint,
-    NotFound,
-    Page,
-    Parameters,
-    Request,
-    UnknownLanguage,
-)
 from lightspeed.catalogue.entities import parent_of
+from lightspeed.catalogue.model import Endpoint
+from lightspeed.client import Client, Page
+from lightspeed.errors import BrokenResponse, NotFound, UnknownLanguage
 from lightspeed.listing.budget import RequestBudget
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import THREADS, ListReader
 from lightspeed.listing.records import Record, RecordParser
+from lightspeed.request import PAGE_LIMIT, Parameters, Request
 from lightspeed.response import with_first_member
 
 
