@@ -36,7 +36,7 @@ def handle(event: Any, context: Any, deps: Dependencies) -> dict[str, Any]:
 
         return consume(event, publisher)
     if isinstance(event, dict) and "file_step" in event:
-        from publish.triggers.file import step  # noqa: PLC0415 - nobody else pays for files
+        from publish.triggers.file import step  # noqa: PLC0415 - only files need it
 
         return step(event, publisher)
     if isinstance(event, dict) and "items" in event:

@@ -43,7 +43,7 @@ class StoredFile:
 
     Attributes:
         size: Bytes.
-        place: Text that stands for its base64 in the payload until it is sent.
+        place: Text in place of its base64 in the payload until it is sent.
     """
 
     client: Any

@@ -61,7 +61,7 @@ class InProgress(IdempotencyConflict):
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to send what a key stands for.
+    """The right to send the request of a key.
 
     Attributes:
         data: Key and content, as the layer takes them.

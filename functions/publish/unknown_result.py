@@ -1,4 +1,4 @@
-"""What is answered when nobody can know whether the shop acted, and where to look."""
+"""The result of a write of which it is not known whether the shop acted, and where to look."""
 
 from __future__ import annotations
 

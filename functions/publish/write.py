@@ -94,7 +94,7 @@ class WriteOperation:
 
         Args:
             stopped_since: An earlier try with the same idempotency key began after this moment (epoch seconds), was
-                stopped, and nobody knows how far it came. Without `match`, what was not repeatable stays `unknown`.
+                stopped at an unknown point. Without `match`, what was not repeatable stays `unknown`.
 
         Raises:
             ApiError: The shop refused it.
@@ -220,7 +220,7 @@ class WriteOperation:
         return _with_ignored(result("created", None, found.get("id"), found), found, self.fields)
 
     def lost(self, why: str, *, since: float) -> Result:
-        """Return the result of a create or action of which nobody can tell whether the shop has done it.
+        """Return the result of a create or action of which it is not known whether the shop did it.
 
         Args:
             why: What happened to the answer.

@@ -15,7 +15,7 @@ from subscribe.event import ALL_PARENTS, SubscribeRequest
 from subscribe.reconcile.rules import reconcile_errors
 
 _SUBSCRIPTION = re.compile(r"[A-Za-z0-9_=-]+(?:/[A-Za-z0-9_=-]+)*")
-"""No dot: in the key of a bookmark a dot stands for `/`, so `a.b` and `a/b` would share one."""
+"""No dot: the key of a bookmark has a dot in place of `/`, so `a.b` and `a/b` would share one."""
 
 _SUBSCRIPTION_CHARACTERS = 200
 _LANGUAGE = re.compile(r"[a-z]{2}")

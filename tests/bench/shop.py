@@ -73,7 +73,7 @@ class Shop:
         self.set_up(Setup())
 
     def set_up(self, setup: Setup) -> None:
-        """Begin anew."""
+        """Begin again."""
         with self.lock:
             self.setup = setup
             self.counters = Counters()
@@ -114,7 +114,7 @@ class ShopHandler(Handler):
     """Answers orders, their count, and the bench's own two requests."""
 
     def do_POST(self) -> None:  # noqa: N802 - the base class's name
-        """Set up anew."""
+        """Set up again."""
         self.server.state.set_up(Setup(**json.loads(self.read_body())))  # type: ignore[attr-defined]
         self.answer_json(200, {})
 

@@ -1,4 +1,4 @@
-"""The process of a handler killed in the middle of a run, as by `kill -9`: whoever comes next finishes it."""
+"""The process of a handler killed in the middle of a run, as by `kill -9`: the next invocation finishes it."""
 
 import json
 import os
@@ -63,14 +63,14 @@ class Reading:
         return pages.count(held.query["page"])
 
     def bookmark(self, landed: Landed) -> dict[str, Any] | None:
-        """Where the bookmark stands, if there is one."""
+        """The time of the bookmark, if there is one."""
         keys = landed.keys(f"state/connection={self.connection}/")
         assert len(keys) <= 1
         stored: dict[str, Any] | None = json.loads(landed.read(keys[0]))["bookmark"] if keys else None
         return stored
 
     def check_complete(self, landed: Landed, result: dict[str, Any]) -> None:
-        """Every order is landed, once, by this run and no other, and the bookmark stands at its end."""
+        """Every order is landed, once, by this run and no other, and the bookmark is at its end."""
         assert (result["status"], result["records"]) == ("complete", ORDERS)
         keys = landed.keys(f"raw/connection={self.connection}/")
         manifest = landed.manifest(result["run_id"])

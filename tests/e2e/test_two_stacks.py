@@ -42,7 +42,7 @@ def test_a_second_stack_shares_no_name_and_no_connection_with_the_first(
     second = functions.invoke(FunctionName=staging["SubscribeFunctionArn"], Payload=event)
 
     assert json.load(first["Payload"])["status"] == "complete"
-    assert json.load(second["Payload"])["errorType"] == "InvalidConnection"  # its own, which nobody filled in
+    assert json.load(second["Payload"])["errorType"] == "InvalidConnection"  # its own, which is empty
 
 
 def test_the_key_of_the_parameter_encrypts_a_queue(stack: Stack, staging: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Expressions and JSON that nobody would write, for property tests and fuzzing."""
+"""Unlikely expressions and JSON, for property tests and fuzzing."""
 
 from __future__ import annotations
 

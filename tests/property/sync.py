@@ -33,7 +33,7 @@ _KNOWN = {
 
 
 def definition() -> dict[str, Any]:
-    """Return the definition of Sync as it stands in the template."""
+    """Return the definition of Sync as the template holds it."""
     sync = yaml_parse(TEMPLATE.read_text())["Resources"]["Sync"]
     found: dict[str, Any] = sync["Properties"]["Definition"]
     assert found.pop("QueryLanguage") == "JSONata"
@@ -204,7 +204,7 @@ class _Scope:
         self._variables = variables
 
     def value(self, given: Any) -> Any:
-        """Return what stands in a definition with its expressions evaluated."""
+        """Return a part of a definition with its expressions evaluated."""
         if isinstance(given, dict):
             return {key: self.value(each) for key, each in given.items()}
         if isinstance(given, list):

@@ -97,7 +97,7 @@ class Chain:
         return int(row["updatedAt"])
 
     def follow(self) -> None:
-        """Make one run, which may be killed, given up, started anew and taken up again."""
+        """Make one run, which may be killed, given up, started again and taken up again."""
         rng, cursor = self.rng, None
         self.runs += 1
         run_id, attempt = f"run-{self.runs}", 0

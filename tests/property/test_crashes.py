@@ -1,4 +1,4 @@
-"""A run killed at any point: no reader is let down, and it can be finished, or started anew, with the same outcome."""
+"""A run killed at any point: no reader is let down, and it can be finished, or started again, with the same outcome."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class VirtualTime:
             self._elapsed += seconds
 
     def passes(self, seconds: float) -> None:
-        """Let time pass that nobody slept."""
+        """Let time pass without a sleep."""
         with self._lock:
             self._elapsed += seconds
 

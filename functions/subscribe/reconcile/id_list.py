@@ -23,7 +23,7 @@ from subscribe.storage.parts import compress
 
 
 class Listing:
-    """The list of a reconcile run; how far it was read stands in the run's state."""
+    """The list of a reconcile run; the run's state says how far it was read."""
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ _NOT_TAKEN = ("input_transformer", "entity_transformer", "max_records")
 
 
 def reconcile_errors(request: SubscribeRequest, endpoint: Endpoint) -> list[str]:
-    """Return what stands against the event, one sentence each."""
+    """Return what is wrong with the event, one sentence each."""
     if request.mode != "reconcile":
         given = request.max_deleted_percent is not None
         return ["max_deleted_percent is for mode reconcile"] if given else []

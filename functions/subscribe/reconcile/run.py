@@ -166,7 +166,7 @@ class Reconciliation(Run[ReconcileState]):
             return refused
         looks = ExistenceCheck(self._client, self._request.endpoint, self._language, self._clock, self._bounds)
         if not self._trusted(looks, present):
-            return "the shop does not give by their id records that stand in its list, so its 404 says nothing"
+            return "the shop answers 404 for records of its own list, so its 404 says nothing"
         self._look(looks, index.missing(present, started))
         return ""
 
@@ -178,7 +178,7 @@ class Reconciliation(Run[ReconcileState]):
             return ""
         looks = ExistenceCheck(self._client, self._request.endpoint, self._language, self._clock, self._bounds)
         if not self._trusted(looks, self._list.first()):
-            return "the shop does not give by its id a record that stands in its list, so its 404 says nothing"
+            return "the shop answers 404 for a record of its own list, so its 404 says nothing"
         self._look(looks, iter(known))
         return ""
 
@@ -194,7 +194,7 @@ class Reconciliation(Run[ReconcileState]):
         )
 
     def _trusted(self, looks: ExistenceCheck, present: Ids) -> bool:
-        """Whether the shop finds a record by its id that stands in its list; an empty list has none to ask for."""
+        """Whether the shop finds a record of its list by its id; an empty list has none to ask for."""
         for identity in present.some():
             if self._state.trusted:
                 break

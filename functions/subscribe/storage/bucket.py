@@ -18,7 +18,7 @@ _FAILED = ("PreconditionFailed", "NoSuchKey")
 _ATTEMPTS = 5
 
 NONE_YET = ""
-"""The ETag that stands for "there is no such object"."""
+"""The ETag that means "there is no such object"."""
 
 
 class PreconditionFailed(Exception):

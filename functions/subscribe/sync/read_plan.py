@@ -101,7 +101,7 @@ def _errors(request: SubscribeRequest, read: Read) -> list[str]:
     if "page" in query:
         errors.append("query page is not needed: every page is read (max_records stops earlier)")
     if "id" in query and "id" not in read.endpoint.filter_names:
-        errors.append(f'id names one record and stands in path: {{"path": {{"id": {query["id"]!r:.40}}}}}')
+        errors.append(f'id names one record and belongs in path: {{"path": {{"id": {query["id"]!r:.40}}}}}')
     if request.mode != "incremental":
         return errors
     if "id" in read.parameters.path:

@@ -38,7 +38,7 @@ def batch_of(request: SubscribeRequest, limit: int) -> int:
 
 
 class Reads:
-    """Reads into a writer; how far it came stands in the run's state after each page."""
+    """Reads into a writer; the run's state says after each page how far it came."""
 
     def __init__(
         self,

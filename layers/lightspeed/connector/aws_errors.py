@@ -41,7 +41,7 @@ def reason(error: BaseException) -> str:
 def raises_typed(handler: Handler) -> Handler:
     """Return a handler that raises `AwsUnavailable` for every error of AWS that may pass.
 
-    State machines retry by the name of the type, so one name stands for botocore's many.
+    State machines retry by the name of the type, so one name covers botocore's many.
     """
 
     @functools.wraps(handler)

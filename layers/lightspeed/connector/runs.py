@@ -373,7 +373,7 @@ def _encode(key: str) -> str:
 
 
 def _decode(after: str) -> str | None:
-    """Return the key that `after` stands for, or `None` if it is not one."""
+    """Return the key that `after` encodes, or `None` if it is not one."""
     if len(after) > _MAX_AFTER:
         return None
     try:

@@ -137,7 +137,7 @@ def _explained(kind: type[msgspec.Struct], message: str) -> str:
     nearest = difflib.get_close_matches(name[:QUOTED_CHARACTERS], known, n=1)
     advice = f"; did you mean {nearest[0]}?" if nearest else ""
     if not inside and name in EventParameters.__struct_fields__:
-        advice = f"; {name} stands inside parameters"
+        advice = f"; {name} belongs inside parameters"
     where = " in parameters" if inside else ""
     return f"unknown key {name:.100}{where}{advice} (known keys: {', '.join(known)})"
 

@@ -62,7 +62,7 @@ class Reading:
         entity: The entity whose list is read: the parent for `each`.
         language: The language that it is read in.
         rows: What the shop counts, parents for `each`; `None` for a record, and for a list without pages and count.
-        closed: Whether a window makes sure that no row enters the list while it is read.
+        stable: Whether a window makes sure that no row enters the list while it is read.
         limit: Rows per page.
         batch: The most pages between two counts.
     """
@@ -71,7 +71,7 @@ class Reading:
     entity: str
     language: str
     rows: int | None = None
-    closed: bool = False
+    stable: bool = False
     limit: int = PAGE_LIMIT
     batch: int = BATCH
 
@@ -146,10 +146,10 @@ class Counter:
         if operation == "each":
             parameters = Parameters()
         incremental = span.incremental
-        window, closed = closed_window(endpoint, parameters.query, span.start, span.end, incremental=incremental)
+        window, stable = closed_window(endpoint, parameters.query, span.start, span.end, incremental=incremental)
         rows = self._rows(endpoint, parameters, language, window)
         limit = int(str(parameters.query.get("limit", PAGE_LIMIT)))
-        return Reading(operation, endpoint.name, language, rows, closed, limit, span.batch)
+        return Reading(operation, endpoint.name, language, rows, stable, limit, span.batch)
 
     def _rows(self, endpoint: Endpoint, parameters: Parameters, language: str, window: Window | None) -> int | None:
         """Return the shop's count of a list in its window; `None`, and nothing sent, for one without pages.
@@ -349,7 +349,7 @@ def _rounds(pages: int, batch: int) -> int:
 
 def _passes(reading: Reading) -> int:
     """Return how often a list is read: twice if no window closes it and it fills a page."""
-    return 1 if reading.closed or (reading.rows or 0) < reading.limit else 2
+    return 1 if reading.stable or (reading.rows or 0) < reading.limit else 2
 
 
 def _counts(passes: int, pages: int, batches: int) -> int:
@@ -443,7 +443,7 @@ def _assumptions(
         named.append("a page takes as long as the slowest count took just now")
     if quota is None:
         named.append("the shop's quota is not known: no window holds the run up")
-    if any(reading.operation == "list" and reading.rows and not reading.closed for reading in readings):
+    if any(reading.operation == "list" and reading.rows and not reading.stable for reading in readings):
         named.append("a list that no window closes is read twice, unless it is less than a page")
     if most is not None:
         named.append("max_records: every record read is kept, and the records of parents are not stopped at")

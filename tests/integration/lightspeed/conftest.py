@@ -1,4 +1,4 @@
-"""A simulated shop on loopback, and a client whose clock is the shop's, so that nobody waits for real."""
+"""A simulated shop on loopback, and a client whose clock is the shop's, so that no test really waits."""
 
 import io
 import sys
@@ -11,7 +11,7 @@ from lightspeed.cli.main import main
 from tests.shop import Clock, Shop
 
 MONDAY_SIX = 1_795_413_600
-"""2026-11-23 06:00:00 UTC, where all windows of the quota start anew but the day's."""
+"""2026-11-23 06:00:00 UTC, where all windows of the quota start again but the day's."""
 
 
 class SharedClock:
@@ -96,7 +96,7 @@ def shop(clock: SharedClock) -> Iterator[Shop]:
 
 @pytest.fixture
 def other(clock: SharedClock) -> Iterator[Shop]:
-    """A second origin, which nobody should ever call."""
+    """A second origin, which must never be called."""
     with Shop(orders=0, products=0, clock=clock.shop) as running:
         yield running
 

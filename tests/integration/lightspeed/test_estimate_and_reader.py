@@ -29,15 +29,15 @@ def compared(seed: int) -> tuple[float, float]:
         client = Client(Transport(connection, clock=clock, patience_seconds=PATIENCE_SECONDS, threads=CONNECTIONS))
         parameters = Parameters(query={"limit": chance.choice((1, 2, 3, 7, 50))})
         endpoint, batch = get_entity("orders"), chance.choice((1, 8, 64))
-        window, closed = closed_window(endpoint, parameters.query, None, NOW, incremental=False)
-        closed = closed and chance.random() < 0.7
+        window, stable = closed_window(endpoint, parameters.query, None, NOW, incremental=False)
+        stable = stable and chance.random() < 0.7
         rows = shop.store.count("orders")
         windows = tuple(
             QuotaWindow(name, limit, limit, reset)
             for name, limit, reset in zip(("5 minutes", "hour", "day"), quota, (300, 3600, 18 * 3600), strict=True)
         )
         limit = int(str(parameters.query["limit"]))
-        reading = Reading("list", "orders", "nl", rows, closed, limit, batch)
+        reading = Reading("list", "orders", "nl", rows, stable, limit, batch)
         expected = estimate([reading], Quota(windows), reserve_percent=0, page_seconds=0)
         reader: ListReader[int] = ListReader(
             client,
@@ -45,7 +45,7 @@ def compared(seed: int) -> tuple[float, float]:
             parameters,
             language="nl",
             window=window,
-            stable=closed,
+            stable=stable,
             checkpoint=ListCheckpoint(),
             process=len,
             gate=WholeQuota(client.transport, clock),

@@ -21,7 +21,7 @@ _NUMBERS = itertools.count(1)
 
 
 class ShopTime:
-    """The shop's clock as the connector's: whoever waits moves it."""
+    """The shop's clock as the connector's: a wait moves it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -159,14 +159,14 @@ def http_event(body: object, headers: dict[str, str]) -> dict[str, Any]:
 
 @pytest.fixture
 def shop() -> Iterator[Shop]:
-    """A shop whose clock stands still unless somebody waits."""
+    """A shop whose clock moves only by waits."""
     with Shop(orders=40, products=60, quota=None, rate_per_second=None, clock=Clock(frozen_at=START)) as running:
         yield running
 
 
 @functools.cache
 def _clients() -> AwsClients:
-    """The clients of AWS: dear to make, and as good under every new AWS of moto's."""
+    """The clients of AWS: slow to make, and valid under every new AWS of moto."""
     return AwsClients()
 
 

@@ -1,4 +1,4 @@
-"""A table or a secret that cannot be asked costs the events that need it, and nobody else's result."""
+"""A table or a secret that cannot be asked costs the events that need it, and no other result."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,6 +1,6 @@
 """What every write operation of the catalogue looks like on the wire: verb, path, query and body.
 
-`wire.json` is the snapshot. Write it anew with `python -m tests.integration.publish.test_wire` after a wanted change.
+`wire.json` is the snapshot. Write it again with `python -m tests.integration.publish.test_wire` after a wanted change.
 """
 
 import json

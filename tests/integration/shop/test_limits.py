@@ -1,4 +1,4 @@
-"""Quota windows and the rate per second, on a clock that stands still."""
+"""Quota windows and the rate per second, on a clock that does not move."""
 
 import json
 from email.utils import parsedate_to_datetime

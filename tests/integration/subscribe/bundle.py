@@ -25,7 +25,7 @@ from subscribe.sync.run import SyncRun
 from tests.shop import Clock, Shop
 
 MONDAY_SIX = 1_795_413_600
-"""2026-11-23 06:00:00 UTC, where all windows of the quota start anew but the day's."""
+"""2026-11-23 06:00:00 UTC, where all windows of the quota start again but the day's."""
 
 _NUMBERS = itertools.count(1)
 _QUOTE = {"entity": "quotes", "parameters": {"path": {"id": 1016615295}}}

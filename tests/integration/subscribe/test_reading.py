@@ -163,7 +163,7 @@ def test_a_filter_that_nobody_knows_is_not_believed(bundle: Bundle) -> None:
     assert result["records"] == 30
     assert manifest["verified"] is False
     assert manifest["reason"].startswith(
-        "nobody knows whether the shop heeds the filter stauts; known filters are page,"
+        "it is not known whether the shop applies the filter stauts; known filters are page,"
     )
     assert "paymentStatus" in manifest["reason"]
 

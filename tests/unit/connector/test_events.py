@@ -41,7 +41,7 @@ def test_an_event_that_fits() -> None:
         ({"entity": "e", "kind": "c"}, "kind must be a or b, not 'c'"),
         ({"entity": "e", "parameters": 1}, "parameters must be an object, not a whole number"),
         ({"entity": "e", "parameters": {"payloads": 1}}, "unknown key payloads in parameters; did you mean payload?"),
-        ({"entity": "e", "payload": {}}, "unknown key payload; payload stands inside parameters"),
+        ({"entity": "e", "payload": {}}, "unknown key payload; payload belongs inside parameters"),
         ({"enttiy": "e", "entity": "e"}, "unknown key enttiy; did you mean entity?"),
     ],
 )

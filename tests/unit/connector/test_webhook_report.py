@@ -16,7 +16,7 @@ EMPTY = Report("default", "orders", "orders", "2026-11-23", 5, 0, 0, 0, 0, None,
 
 
 class Bucket:
-    """A bucket in memory; an object is written at the time that stands beside it."""
+    """A bucket in memory; an object is written at the time beside it."""
 
     def __init__(self) -> None:
         self.objects: dict[str, tuple[float, bytes]] = {}

@@ -14,11 +14,11 @@ FRESH = Quota(
         QuotaWindow("day", 12_000, 12_000, 86_400),
     )
 )
-ORDERS = Reading("list", "orders", "nl", rows=601, closed=True)
+ORDERS = Reading("list", "orders", "nl", rows=601, stable=True)
 
 
-def total(rows: int, *, closed: bool = True, limit: int = 250) -> int:
-    reading = replace(ORDERS, rows=rows, closed=closed, limit=limit)
+def total(rows: int, *, stable: bool = True, limit: int = 250) -> int:
+    reading = replace(ORDERS, rows=rows, stable=stable, limit=limit)
     return estimate([reading], FRESH, page_seconds=0.1).requests["total"]
 
 
@@ -27,7 +27,7 @@ def windows(plan: Estimate) -> dict[object, object]:
 
 
 @pytest.mark.parametrize(
-    ("rows", "closed", "requests"),
+    ("rows", "stable", "requests"),
     [
         (0, True, 2),
         (1, True, 2),
@@ -41,8 +41,8 @@ def windows(plan: Estimate) -> dict[object, object]:
         (251, False, 8),
     ],
 )
-def test_requests_are_pages_and_counts(rows: int, closed: bool, requests: int) -> None:
-    assert total(rows, closed=closed) == requests
+def test_requests_are_pages_and_counts(rows: int, stable: bool, requests: int) -> None:
+    assert total(rows, stable=stable) == requests
 
 
 def test_a_million_records_take_more_than_an_hour_and_no_second_day() -> None:
@@ -114,7 +114,7 @@ def test_without_a_quota_no_window_is_named() -> None:
 
 
 def test_a_run_that_waits_counts_before_it_goes_on() -> None:
-    parents = Reading("each", "orders", "nl", rows=300, closed=True)
+    parents = Reading("each", "orders", "nl", rows=300, stable=True)
 
     assert estimate([parents], FRESH, page_seconds=0.1).requests["counts"] == 4
     assert estimate([parents], None, page_seconds=0.1).requests["counts"] == 3
@@ -122,7 +122,7 @@ def test_a_run_that_waits_counts_before_it_goes_on() -> None:
 
 def test_every_reading_has_its_requests() -> None:
     one = Reading("get", "quotes", "nl")
-    parents = Reading("each", "orders", "nl", rows=300, closed=True)
+    parents = Reading("each", "orders", "nl", rows=300, stable=True)
     plan = estimate([one, parents, replace(ORDERS, language="en")], None, page_seconds=0.1)
 
     assert [row["requests"] for row in plan.readings] == [1, 1 + 2 + 2 + 300, 5]

@@ -1,4 +1,4 @@
-"""Which ids a reading remembers, whatever they are and however many processes it takes."""
+"""Which ids a reading remembers, of any kind and however many processes it takes."""
 
 import random
 

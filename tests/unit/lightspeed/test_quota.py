@@ -24,7 +24,7 @@ def quota(limit: str, remaining: str, reset: str) -> Quota:
 
 
 class FakeClock:
-    """Stands still until somebody sleeps."""
+    """Moves only by sleeps."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -83,7 +83,7 @@ def test_an_input_transformer_sees_the_bookmark() -> None:
     [
         ({"parameters": {"query": {"page": 2}}}, "query page is not needed"),
         ({"input_transformer": '{"query": {"page": 2}}'}, "query page is not needed"),
-        ({"parameters": {"query": {"id": 7}}}, 'id names one record and stands in path: {"path": {"id": 7}}'),
+        ({"parameters": {"query": {"id": 7}}}, 'id names one record and belongs in path: {"path": {"id": 7}}'),
         ({"mode": "incremental", "parameters": {"path": {"id": 7}}}, "mode incremental follows a list"),
         ({"mode": "incremental", "input_transformer": '{"path": {"id": 7}}'}, "mode incremental follows a list"),
         ({"mode": "incremental", "parameters": {"query": {"fields": "id"}}}, "leave out query fields"),

@@ -18,8 +18,8 @@ MISTAKES: dict[str, tuple[object, str]] = {
     "entity-no-text": ({"entity": 7}, "entity must be text, not a whole number"),
     "unknown-key": ({"entity": "orders", "foo": 1}, "unknown key foo (known keys: entity,"),
     "nearly-known-key": ({"entity": "orders", "max_record": 1}, "unknown key max_record; did you mean max_records?"),
-    "path-outside": ({"entity": "orders", "path": {"id": 7}}, "unknown key path; path stands inside parameters"),
-    "query-outside": ({"entity": "orders", "query": {}}, "unknown key query; query stands inside parameters"),
+    "path-outside": ({"entity": "orders", "path": {"id": 7}}, "unknown key path; path belongs inside parameters"),
+    "query-outside": ({"entity": "orders", "query": {}}, "unknown key query; query belongs inside parameters"),
     "unknown-inside": (
         {"entity": "orders", "parameters": {"qeury": {}}},
         "unknown key qeury in parameters; did you mean query? (known keys: path, query, payload)",

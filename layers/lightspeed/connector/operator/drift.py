@@ -40,7 +40,7 @@ class Change:
 
     Attributes:
         kind: `new`, `type` or `vanished`.
-        path: The field, such as `customer.resource.id`; `*` stands for any id, `[]` for the members of a list.
+        path: The field, such as `customer.resource.id`; `*` means any id, `[]` for the members of a list.
         text: What differs.
         run_id: The first run with the difference; empty if there is no such run.
     """

@@ -383,7 +383,7 @@ class _Reader:
 
 
 def as_event(transformer: Any) -> Any:
-    """Return a transformer as an event holds it: the text `s3:…` stands for a saved one."""
+    """Return a transformer as an event holds it: the text `s3:…` names a saved one."""
     if isinstance(transformer, list):
         return [as_event(one) for one in transformer]
     if isinstance(transformer, str) and transformer.startswith(REFERENCE):

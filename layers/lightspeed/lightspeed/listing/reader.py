@@ -32,7 +32,7 @@ D. A list that no window closes is read twice. Both passes give the same ids, an
 E. A list that fits on one page is read at one instant. It is complete if a count before it gives as many rows.
 
 What is not proved makes the list unstable: `UnstableList` is raised, and the caller reads the list again in parts that
-do not depend on order or paging (`split.py`). Without recovery the reason stands in the checkpoint.
+do not depend on order or paging (`split.py`). Without recovery the checkpoint holds the reason.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class ListReader(Generic[_Processed]):
             ahead: Whether to ask for the next batch while one is counted and yielded; twice as many pages are then
                 held. Not for a reading that may be left before its end: those pages would be asked for in vain.
             recoverable: Whether the caller reads an unstable list of a closed window again in parts. If not, the
-                reading goes on and the reason stands in the checkpoint.
+                reading goes on and the checkpoint holds the reason.
             clock: Measures how long a page takes.
             executor: Makes the pool of fetching threads; `THREADS` of them unless given.
         """

@@ -52,7 +52,7 @@ def unknown_filters(endpoint: Endpoint, query: Mapping[str, object]) -> str:
     unknown = [name for name in query if name not in known]
     if not unknown:
         return ""
-    reason = f"nobody knows whether the shop heeds the filter {unknown[0]}"
+    reason = f"it is not known whether the shop applies the filter {unknown[0]}"
     return f"{reason}; known filters are {', '.join(known) or 'none'}"
 
 

@@ -16,7 +16,7 @@ class KeyIndex:
     """The ids of an entity's records by the values of some of their fields, as they were while the list was read.
 
     The list is read forwards, though rows may move meanwhile and hide from it. That is enough, for only a value that
-    one row was seen to have is answered. Whoever asks for any other has to look it up by itself: one that was not seen,
+    one row was seen to have is answered. Any other has to be looked up by itself: one that was not seen,
     one that several rows have, one that a write has touched since. That another row got the value later, or hid with
     it, is no more noticed than after a look-up.
     """

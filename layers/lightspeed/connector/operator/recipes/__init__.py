@@ -1,6 +1,6 @@
 """Queries for common questions: SQL files beside this module, in the functions that Athena and DuckDB share.
 
-The first line of a file is its title. A line `-- name: default` declares a parameter; `:name` stands for it in the
+The first line of a file is its title. A line `-- name: default` declares a parameter; `:name` is its place in the
 text. A parameter is a date or a whole number. The default `-1 day` is the day before today, UTC.
 """
 
