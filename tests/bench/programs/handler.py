@@ -1,6 +1,6 @@
 """The `subscribe` handler with a direct event, invoked again with its cursor until the run is complete.
 
-Waiting takes the place of the state machine's Wait. With `UNPACED` the connector's own 20 requests a second are lifted, for a
+It waits as the state machine does. With `UNPACED` the connector's own 20 requests a second are lifted, for a
 shop that has no such limit.
 """
 
