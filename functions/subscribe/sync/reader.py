@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from connector.timestamps import iso_text
-from lightspeed import Client, Clock, NotFound, Parameters
+from lightspeed import PAGE_LIMIT, Client, Clock, NotFound, Parameters
 from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
 from lightspeed.listing.children import ChildStreams
 from lightspeed.listing.reader import BATCH, PARENTS_AT_ONCE, TRANSFORMED_BATCH, ListReader
@@ -126,6 +126,8 @@ class Reads:
                 parents, recent = self._processor.deduplicate(page)
                 self._state.recent.update(recent)
                 self._state.pending = [parent.id for parent in parents if parent.id is not None]
+                split = reader.checkpoint.split
+                children.saw(min(len(page), (split.page_rows or 0) if split is not None else PAGE_LIMIT))
                 self._land_pending(read, children)
         self._state.unverified_reason = (
             self._state.unverified_reason or reader.checkpoint.unverified_reason or children.unverified_reason

@@ -2,6 +2,9 @@
 
 A 404 for the nested records of a parent that was just listed is not believed at once. The request is repeated, because
 a 404 may pass. The records are gone only if the parent itself answers 404.
+
+A parent costs one request if its page is surely whole: if it has fewer rows than another page on which the shop gave
+more. A shop may give fewer rows than it is asked for, so a page that sets a record is compared with the shop's count.
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ from lightspeed.listing.reader import THREADS, ListReader
 from lightspeed.listing.records import Record, RecordParser
 from lightspeed.request import PAGE_LIMIT, Parameters, Request
 from lightspeed.response import with_first_member
+
+DEFAULT_LIMIT = 50
+"""Rows of a page where the shop does not heed `limit` (three independent clients agree)."""
 
 
 class ChildStreams:
@@ -44,13 +50,18 @@ class ChildStreams:
         self._parameters = parameters
         self._language = language
         self._parent = endpoint.parents[0]
+        self._rows_given = 0
         self.unverified_reason = ""
+
+    def saw(self, rows: int) -> None:
+        """Note that the shop gave so many rows on one page, so that a page with fewer rows is whole."""
+        self._rows_given = max(self._rows_given, rows)
 
     def of(self, parents: Sequence[int | str]) -> tuple[list[Record], list[int | str]]:
         """Return the records of these parents; several parents are read at once.
 
-        Each text starts with the parent's id; the rest is as the shop sent it. Parents with more records than fit on a
-        page are returned separately, for `of_long`; their records are left out.
+        Each text starts with the parent's id; the rest is as the shop sent it. Parents whose page may not hold all of
+        their records are returned separately, for `of_long`; their records are left out.
 
         Raises:
             BrokenResponse: The shop denies the nested records of a parent that it has.
@@ -59,6 +70,7 @@ class ChildStreams:
         with ThreadPoolExecutor(THREADS) as pool:
             found = list(pool.map(self._of_one, parents))
         records = [record for rows in found for record in rows or ()]
+        self.saw(max((len(rows) for rows in found if rows is not None), default=0))
         return records, [parent for parent, rows in zip(parents, found, strict=True) if rows is None]
 
     def of_long(self, parent: int | str, gate: RequestBudget) -> list[Record]:
@@ -88,7 +100,7 @@ class ChildStreams:
         return self._with_parent(parent, rows)
 
     def _of_one(self, parent: int | str) -> list[Record] | None:
-        """Return the records of a parent, or `None` if they fill a page."""
+        """Return the records of a parent, or `None` if its page may not hold all of them."""
         try:
             page = self._read(self._path(parent))
         except NotFound as error:
@@ -108,7 +120,13 @@ class ChildStreams:
         limit = {"limit": PAGE_LIMIT} if "limit" in self._endpoint.filter_names else {}
         query = {**self._parameters.query, **limit}
         page = self._client.page(self._request(name, "list", Parameters(path, query)))
-        return page if len(page.records) + len(page.rejects) < PAGE_LIMIT or not limit else None
+        rows = len(page.records) + len(page.rejects)
+        if not limit or rows < min(self._rows_given, DEFAULT_LIMIT):
+            return page
+        if not rows or rows >= PAGE_LIMIT:
+            return None if rows else page
+        counted = {key: value for key, value in self._parameters.query.items() if key not in ("limit", "fields")}
+        return page if self._client.count(self._request(name, "count", Parameters(path, counted))) == rows else None
 
     def _check_gone(self, parent: int | str, error: NotFound) -> None:
         """Return if a parent is gone, or if it has no record of which there is at most one.

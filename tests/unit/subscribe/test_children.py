@@ -1,0 +1,61 @@
+"""The nested records of a parent are whole, whatever number of rows the shop gives on a page."""
+
+import json
+from typing import Any
+
+import pytest
+
+from lightspeed import Client, Connection, Parameters, Request, Response, get_entity
+from subscribe.event import ALL_PARENTS
+from subscribe.sync.children import ChildStreams
+
+CONNECTION = Connection.from_mapping(
+    {"base_url": "http://127.0.0.1:1", "api_key": "key", "api_secret": "secret", "language": "nl"}
+)
+LINES = get_entity("orders/products")
+
+
+class Shop:
+    """A transport to orders with lines, of which each page gives at most `cap`, whatever `limit` says."""
+
+    connection = CONNECTION
+
+    def __init__(self, lines: dict[int, int], cap: int) -> None:
+        self.lines = lines
+        self.cap = cap
+        self.sent: list[str] = []
+
+    def send(self, request: Request) -> Response:
+        self.sent.append(request.path)
+        order = int(request.path.split("/")[3])
+        body: Any = {"count": self.lines[order]}
+        if request.operation == "list":
+            ids = range(order * 1000, order * 1000 + self.lines[order])
+            size = min(self.cap, int(request.query.get("limit", 50)))
+            begin = (int(request.query.get("page", 1)) - 1) * size
+            body = {"orderProducts": [{"id": identity} for identity in ids[begin : begin + size]]}
+        return Response(200, json.dumps(body).encode(), None, None, "")
+
+
+def streams(shop: Any) -> ChildStreams:
+    return ChildStreams(Client(shop), LINES, Parameters({"order_id": ALL_PARENTS}), "nl")
+
+
+@pytest.mark.parametrize("cap", [5, 50, 100])
+def test_a_page_that_the_shop_cut_short_is_not_taken_for_all_lines(cap: int) -> None:
+    shop = Shop({1: 2, 2: cap + 3, 3: cap}, cap)
+
+    records, long = streams(shop).of([1, 2, 3])
+
+    assert [record.id for record in records] == [1000, 1001, *range(3000, 3000 + cap)]
+    assert long == [2]
+
+
+def test_a_page_smaller_than_one_that_the_shop_gave_before_needs_no_count() -> None:
+    shop = Shop({1: 4, 2: 3}, 250)
+    children = streams(shop)
+    children.saw(5)
+
+    children.of([1, 2])
+
+    assert sorted(shop.sent) == ["/nl/orders/1/products.json", "/nl/orders/2/products.json"]
