@@ -28,11 +28,13 @@ class SplitCheckpoint:
             then by `created_at`; `None` means no bound. There are at most some sixty, because parts are halved.
         page_rows: Rows that make a page full: the size that was asked for, or the smaller size that the shop gives.
         count_before: The shop's count when the first part was read.
+        unsure: Why a part may not be whole, or empty. The other parts are read all the same.
     """
 
     parts: list[tuple[str | None, str | None, str | None, str | None]] = field(default_factory=list)
     page_rows: int | None = None
     count_before: int | None = None
+    unsure: str = ""
 
 
 @dataclass(slots=True)

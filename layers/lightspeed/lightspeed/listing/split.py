@@ -8,7 +8,9 @@ leave out the last second of a filter. A record that comes in both is dropped on
 the end of the reading was there all the time, with the same time. So it was in its part when that part was read.
 
 What makes a page full: as many rows as were asked for. The shop may give fewer, so the first page of the whole window
-shows how many it gives. The sum of the parts is compared with the counts before and after. It must lie between them.
+shows how many it gives, and each part is counted after its page. If the count differs, records left meanwhile, so page
+and count are asked for again. The sum of the parts alone would prove too little: records that leave after they were
+read make room for others that were missed. It must lie between the counts before and after.
 
 Two seconds that do not fit on a page are cut by `created_at`. If those are two seconds too, its pages are read again
 and again until as many different ids came as the shop counts. If they do not, the reason says it.
@@ -37,6 +39,9 @@ DENSE_ROWS = 2500
 
 ROUNDS = 15
 """How often the pages of such a second are read. In random order a round misses a third of what is left."""
+
+PART_ATTEMPTS = 4
+"""How often a part is read that changes between its page and its count."""
 
 IDLE_ROUNDS = 3
 """How many rounds in a row may bring nothing new before the reading of such a second is given up."""
@@ -125,12 +130,12 @@ class SplitReader(Generic[_Processed]):
             while split.parts:
                 self._gate.room()
                 part = _Part.unpack(split.parts[-1])
-                records = self._records(part, 1)
-                smaller = self._cut(part, records) if self._is_full(records) else []
+                records, whole = self._page_of(part)
+                smaller = [] if whole else self._cut(part, records)
                 if smaller:
                     split.parts[-1:] = [each.pack() for each in smaller]
                     continue
-                if self._is_full(records):
+                if not whole:
                     for rows in self._dense(part):
                         yield self._process(self._new(rows))
                     split.parts.pop()
@@ -142,9 +147,22 @@ class SplitReader(Generic[_Processed]):
         finally:
             checkpoint.ids = self._ids.pack()
             checkpoint.rows_left = len(split.parts)
+        self._note(split.unsure)
         if not checkpoint.count_after <= checkpoint.read <= split.count_before:
             counts = f"{split.count_before} before and {checkpoint.count_after} after"
             self._note(f"the list in parts holds {checkpoint.read} records, but the shop counts {counts}")
+
+    def _page_of(self, part: _Part) -> tuple[list[Record], bool]:
+        """Return the first page of a part, and whether it is taken for all of the part."""
+        for _ in range(PART_ATTEMPTS):
+            records = self._records(part, 1)
+            if self._is_full(records):
+                return records, False
+            if self._split.unsure or (counted := self._count(part)) == len(records):
+                return records, True
+            self._gate.room()
+        self._split.unsure = f"the shop counts {counted} records of a stretch of time, but gives {len(records)}"
+        return records, True
 
     def _is_full(self, records: list[Record]) -> bool:
         """Whether a page may not be all of its part. The first page of all shows how many rows the shop gives."""

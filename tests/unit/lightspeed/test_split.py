@@ -1,0 +1,69 @@
+"""A list that is read in parts: what the shop leaves out of a page is noticed, although rows leave meanwhile."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lightspeed import Client, Connection, Parameters, Request, Response, get_entity
+from lightspeed.listing.checkpoint import ListCheckpoint
+from lightspeed.listing.records import Record, Window
+from lightspeed.listing.split import SplitReader
+from lightspeed.request import format_time
+
+END = datetime(2026, 11, 23, 6, tzinfo=UTC)
+CONNECTION = Connection.from_mapping(
+    {"base_url": "http://127.0.0.1:1", "api_key": "key", "api_secret": "secret", "language": "nl"}
+)
+
+
+class Shop:
+    """A transport to a list of one row a minute. After the first page, it leaves a row out of each longer page.
+
+    Before the last count, rows that were given leave the list.
+    """
+
+    connection = CONNECTION
+
+    def __init__(self) -> None:
+        self.rows = {number: format_time(END - timedelta(minutes=number)) for number in range(1, 31)}
+        self.given: set[int] = set()
+
+    def send(self, request: Request) -> Response:
+        if request.operation == "count":
+            if "created_at_min" not in request.query and self.given >= {1, 29}:
+                self.rows = {number: time for number, time in self.rows.items() if number > 10}
+            return self.answer({"count": len(self.matching(request))})
+        rows = self.matching(request)[: int(request.query["limit"])]
+        if self.given and len(rows) > 1:
+            rows = rows[:-1]
+        self.given |= set(rows)
+        return self.answer({"orders": [{"id": number, "createdAt": self.rows[number] + "+00:00"} for number in rows]})
+
+    def answer(self, body: Any) -> Response:
+        return Response(200, json.dumps(body).encode(), None, None, "")
+
+    def matching(self, request: Request) -> list[int]:
+        first, last = request.query.get("created_at_min", ""), request.query["created_at_max"]
+        return [number for number, time in self.rows.items() if first <= time <= last]
+
+
+def test_rows_that_leave_do_not_hide_rows_that_were_left_out_of_a_page() -> None:
+    shop: Any = Shop()
+    window, checkpoint = Window("created_at", None, END), ListCheckpoint()
+
+    def ids(records: list[Record]) -> list[int | str | None]:
+        return [record.id for record in records]
+
+    reader = SplitReader(
+        Client(shop),
+        get_entity("orders"),
+        Parameters(query={"limit": 10}),
+        language="nl",
+        window=window,
+        checkpoint=checkpoint,
+        digest=ids,
+    )
+    found = [identity for part in reader.pages() for identity in part]
+
+    assert set(shop.rows) - set(found)
+    assert "the shop counts" in checkpoint.unverified_reason
