@@ -90,6 +90,12 @@ def three_fields(bundle: Bundle, result: Json) -> None:
     assert {tuple(record) for record in bundle.records(result)} == {("id", "number", "total")}
 
 
+def without_personal_data(bundle: Bundle, result: Json) -> None:
+    records = bundle.records(result)
+    assert len(records) == bundle.shop.store.count("customers")
+    assert not [key for record in records for key in record if key in ("email", "phone", "mobile", "lastname")]
+
+
 def orders_by_status(bundle: Bundle, result: Json) -> None:
     statuses = {record["status"] for record in bundle.records(result)}
     assert statuses <= {"processing_awaiting_shipment", "on_hold"}
@@ -314,6 +320,7 @@ EXPECTED: dict[str, Check] = {
     "publish-http-create-product-async.json": queued_product,
     "publish-queue-one-bad-message.json": one_bad_message,
     "publish-queue-stock-out-of-order.json": newest_stock,
+    "subscribe-direct-customers-without-personal-data.json": without_personal_data,
     "subscribe-direct-entity-transformer.json": three_fields,
     "subscribe-direct-some-products.json": visible_products,
     "subscribe-direct-order-lines-without-prices.json": lines_without_prices,
