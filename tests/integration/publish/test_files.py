@@ -164,9 +164,7 @@ def test_s3_may_tell_of_an_upload_twice(machine: PublishFile) -> None:
     assert machine.run("publish/in/tags.jsonl", "first")["lines"] == 1
     assert machine.run("publish/in/tags.jsonl", "second") == {}
     machine.put("publish/in/tags.jsonl", event("tags", "create", {"title": "one"}))
-    assert machine.run("publish/in/tags.jsonl", "third")["lines"] == 1, (
-        "the same content again is another file"
-    )
+    assert machine.run("publish/in/tags.jsonl", "third")["lines"] == 1, "the same content again is another file"
     assert len(machine.publisher.sent()) == 2
 
 

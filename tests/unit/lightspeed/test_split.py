@@ -61,7 +61,7 @@ def test_rows_that_leave_do_not_hide_rows_that_were_left_out_of_a_page() -> None
         language="nl",
         window=window,
         checkpoint=checkpoint,
-        digest=ids,
+        process=ids,
     )
     found = [identity for part in reader.pages() for identity in part]
 

@@ -14,6 +14,7 @@ from connector.transform.engine.limits import Limits
 from connector.transform.engine.values import dumps
 from connector.transform.library import Library
 from connector.transform.transformer import Transformers
+from lightspeed import SystemClock
 
 KINDS = ("record", "parameters")
 
@@ -51,7 +52,7 @@ def steps_of(
         raise RequestError([f"kind must be record or parameters, not {kind!r:.60}"])
     if not isinstance(value, Mapping):
         raise RequestError([f"input must be a JSON object, not {value!r:.60}"])
-    now = scope.get("now") or datetime.now(UTC).isoformat(timespec="seconds")
+    now = scope.get("now") or datetime.fromtimestamp(SystemClock().time(), UTC).isoformat(timespec="seconds")
     try:
         datetime.fromisoformat(now)
     except ValueError:

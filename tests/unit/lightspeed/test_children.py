@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from lightspeed import Client, Connection, Parameters, Request, Response, get_entity
+from lightspeed.listing.children import ChildStreams
 from subscribe.event import ALL_PARENTS
-from subscribe.sync.children import ChildStreams
 
 CONNECTION = Connection.from_mapping(
     {"base_url": "http://127.0.0.1:1", "api_key": "key", "api_secret": "secret", "language": "nl"}
