@@ -1,4 +1,4 @@
-// Asks for a token, keeps it for this tab only, and shows the status that the server wrote as a page without script.
+// Asks for a token, keeps it for this tab only, and shows the page that the server wrote, which has no script.
 const told = document.getElementById("told");
 
 async function show(token) {
@@ -11,10 +11,8 @@ async function show(token) {
     return;
   }
   sessionStorage.setItem("token", token);
-  document.getElementById("ask").hidden = true;
-  const page = document.getElementById("page");
-  page.srcdoc = text;
-  page.hidden = false;
+  const page = new DOMParser().parseFromString(text, "text/html"); // what it holds never runs
+  document.documentElement.replaceWith(document.adoptNode(page.documentElement));
 }
 
 document.getElementById("ask").addEventListener("submit", (event) => {
