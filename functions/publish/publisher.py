@@ -147,8 +147,9 @@ class Publisher:
             if result["status"] not in ("unknown", "dry_run", "failed", "unchanged"):
                 counted[tuple(named.values())] = counted.get(tuple(named.values()), 0) + 1
         for values, number in counted.items():
-            dimensions = dict(zip(("connection", "entity", "action"), values, strict=True))
-            emit_metrics(self.deps.settings.metrics_namespace, dimensions, Published=number)
+            about = dict(zip(("connection", "entity", "action"), values, strict=True))
+            settings = self.deps.settings
+            emit_metrics(settings.metrics_namespace, settings.stack_name, about, Published=number)
         self.results.tell()
 
 

@@ -80,8 +80,9 @@ class Dependencies:
         result = self.subscription(request, run_id, remaining_seconds).invoke()
         body = result.body
         logger().info("subscribe", extra={key: body[key] for key in _REPORTED})
-        dimensions = {"connection": body["connection"], "entity": body["entity"]}
-        emit_metrics(self.settings.metrics_namespace, dimensions, Records=body["records"], Requests=body["requests"])
+        facts = {"connection": body["connection"], "entity": body["entity"]}
+        counts = {"Records": body["records"], "Requests": body["requests"]}
+        emit_metrics(self.settings.metrics_namespace, self.settings.stack_name, facts, **counts)
         return result
 
 

@@ -46,7 +46,8 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
     broken = sum(len(one["off"]) + len(one["missing"]) for one in registrations)
     for report in found:
         logger().warning("webhooks are missed", extra={"subscription": report.subscription, "alarm": report.alarm})
-    emit_metrics(settings.metrics_namespace, {}, WebhookReportAlarms=len(found), WebhooksSwitchedOff=broken)
+    counts = {"WebhookReportAlarms": len(found), "WebhooksSwitchedOff": broken}
+    emit_metrics(settings.metrics_namespace, settings.stack_name, {}, **counts)
     shown = [{"subscription": one.subscription, "changes": one.changes, "alarm": one.alarm} for one in reports]
     return {"date": str(day), "reports": shown, "registrations": registrations}
 

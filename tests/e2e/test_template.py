@@ -174,8 +174,8 @@ def test_the_key_may_be_used_by_every_role_that_the_stack_has(monkeypatch: pytes
 
     users = {row["Ref"] for row in resources["UseOfKmsKey"]["Properties"]["Roles"]}
 
-    # they start PublishFile and the daily look, and touch no data
-    assert roles - users == {"PublishFileUploadedRole", "WebhookDailyFunctionDailyRole"}
+    # they start PublishFile, the daily look and the watcher, and touch no data
+    assert roles - users == {"PublishFileUploadedRole", "WebhookDailyFunctionDailyRole", "WatchFunctionWatchRole"}
 
 
 def test_a_line_of_the_access_log_holds_nothing_that_a_caller_writes() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
+
+from lightspeed.quota import SystemClock
 
 Handler = Callable[[Any, Any], dict[str, Any]]
 """A Lambda handler: takes an event and a context, and returns a JSON object."""
@@ -33,17 +35,24 @@ def logged(handler: Handler) -> Handler:
     return with_context
 
 
-def emit_metrics(namespace: str, dimensions: dict[str, str], **counts: int) -> None:
-    """Write metrics of one invocation to its log, in the embedded metric format.
+def emit_metrics(namespace: str, stack: str, facts: Mapping[str, str], **counts: float) -> None:
+    """Write metrics of one invocation to its log, in CloudWatch's embedded metric format.
+
+    Every combination of dimensions is a billed metric, so the stack is the only one. Connection and entity are fields
+    of the log line, which Logs Insights can ask for.
 
     Args:
         namespace: The metrics' namespace.
-        dimensions: Names and values that identify the metrics, such as entity and connection.
+        stack: The stack's name, the only dimension.
+        facts: Fields of the line that are no dimensions, such as entity and connection.
         **counts: Metric names and values.
     """
-    metrics = Metrics(namespace=namespace)
-    for name, value in dimensions.items():
-        metrics.add_dimension(name, value)
-    for name, number in counts.items():
-        metrics.add_metric(name, MetricUnit.Count, number)
-    metrics.flush_metrics()
+    described = {
+        "Namespace": namespace,
+        "Dimensions": [["stack"]],
+        "Metrics": [
+            {"Name": name, "Unit": "None" if isinstance(number, float) else "Count"} for name, number in counts.items()
+        ],
+    }
+    about = {"Timestamp": int(SystemClock().time() * 1000), "CloudWatchMetrics": [described]}
+    print(json.dumps({"_aws": about, "stack": stack, **facts, **counts}))  # the log of a function is its output

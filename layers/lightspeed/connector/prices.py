@@ -1,6 +1,7 @@
 """What a run costs on AWS: list prices of Europe (Ireland), eu-west-1, in US dollars, without any free tier.
 
-Taken from AWS's public price pages of Lambda, Step Functions and S3 in November 2026; the first tier of each.
+Taken from AWS's public price pages of Lambda, Step Functions, S3, CloudWatch and Secrets Manager in November 2026; the
+first tier of each.
 """
 
 from __future__ import annotations
@@ -17,6 +18,21 @@ LAMBDA_ARM64_GB_SECOND = 0.0000133334
 LAMBDA_REQUEST = 0.0000002
 STEP_FUNCTIONS_TRANSITION = 0.000025
 S3_PUT = 0.000005
+S3_GET = 0.0000004
+CLOUDWATCH_METRIC = 0.30
+CLOUDWATCH_ALARM = 0.10
+CLOUDWATCH_LOG_GB = 0.57
+SECRET = 0.40
+SECRET_CALL = 0.000005
+
+TRANSITIONS_A_RUN = 5
+"""Of a run in one invocation: its start, `SetRunId`, `Fetch`, `Decide` and `Complete`."""
+
+METRICS = 13
+"""Custom metrics of a stack."""
+
+ALARMS = 13
+"""Alarms of a stack."""
 
 
 def cents(*, billed_seconds: float, invocations: int, puts: int) -> float:

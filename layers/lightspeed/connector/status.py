@@ -31,6 +31,9 @@ DAYS = 14
 """Days of UTC that the charts show, today included."""
 
 SUBSCRIPTIONS = "config/subscriptions.json"
+LATEST = "state/status/latest.json"
+"""The last run of each subscription, which may be older than the days that are shown."""
+
 LEVELS = ("red", "warning", "good", "paused")
 """From what needs action to what needs none."""
 
@@ -95,6 +98,7 @@ class StatusReader:
         self._stack = stack
         self._reserve = reserve_percent
         self._most_rejected = most_rejected_percent
+        self._latest: dict[str, dict[str, RunRow]] = {}
 
     def read(
         self,
@@ -113,8 +117,9 @@ class StatusReader:
         now = datetime.fromtimestamp(self._clock.time(), UTC)
         today = now.date()
         days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
-        rows = self._rows(days)
+        rows = self.runs(days)
         listed = self._json(SUBSCRIPTIONS) or []
+        self._latest = self._remember(rows)
         subscriptions = [
             self._subscription(key, entry, runs, days, now, failures, is_paused)
             for key, entry, runs in _grouped(listed, rows)
@@ -151,13 +156,14 @@ class StatusReader:
 
     # runs
 
-    def _rows(self, days: Sequence[date]) -> list[RunRow]:
-        """Return the runs that started on these days."""
+    def runs(self, days: Sequence[date]) -> list[RunRow]:
+        """Return the finished runs that started on these days of UTC; the last two may still change."""
         kept = self._all(self._kept, days)
         folders = self._folders() if days else []
+        open_after = datetime.fromtimestamp(self._clock.time(), UTC).date() - timedelta(days=_OPEN_DAYS)
         rows: list[RunRow] = []
         for day, known in zip(days, kept, strict=True):
-            if day in days[-_OPEN_DAYS:] or known is None:
+            if day > open_after or known is None:
                 known = self._read_day(day, folders, known or {})  # noqa: PLW2901 - the day as it is now
             rows += known.values()
         return rows
@@ -174,6 +180,25 @@ class StatusReader:
         if found != known or not known:
             body = gzip.compress(msgspec.json.encode(found), mtime=0)
             self._s3.put_object(Bucket=self._bucket, Key=_day_key(day), Body=body)
+        return found
+
+    def _remember(self, rows: Sequence[RunRow]) -> dict[str, dict[str, RunRow]]:
+        """Return the last run of each subscription, and its last verified one, however long ago they were."""
+        body = self._read(LATEST)
+        try:
+            known = msgspec.json.decode(body, type=dict[str, dict[str, RunRow]]) if body is not None else {}
+        except ValueError:
+            known = {}  # of an earlier form
+        found = {key: dict(value) for key, value in known.items()}
+        for row in rows:
+            if row.mode == "reconcile":
+                continue
+            of_one = found.setdefault(f"{row.connection}/{row.subscription}", {})
+            for name in ("last", "verified") if row.verified else ("last",):
+                if name not in of_one or of_one[name].finished <= row.finished:
+                    of_one[name] = row
+        if found != known:
+            self._s3.put_object(Bucket=self._bucket, Key=LATEST, Body=msgspec.json.encode(found))
         return found
 
     def _kept(self, day: date) -> dict[str, RunRow] | None:
@@ -226,8 +251,8 @@ class StatusReader:
     ) -> dict[str, Any]:
         connection, name = key
         reads = sorted((run for run in runs if run.mode != "reconcile"), key=lambda run: run.finished)
-        last = reads[-1] if reads else None
-        verified = next((run for run in reversed(reads) if run.verified), None)
+        latest = self._latest.get("/".join(key), {})
+        last, verified = latest.get("last"), latest.get("verified")
         cadence = _cadence(entry, "every")
         allowed = _allowed(cadence, reads)
         lag = None if verified is None else (now - parse_time(verified.until)).total_seconds()
@@ -240,7 +265,7 @@ class StatusReader:
         found = {
             "connection": connection,
             "name": name,
-            "entity": entry["entity"] if entry else reads[-1].entity if reads else name,
+            "entity": entry["entity"] if entry else last.entity if last else name,
             "paused": rests,
             "webhooks": bool(entry and entry.get("webhooks")),
             "last_run": None if last is None else _shown(last),

@@ -30,7 +30,8 @@ def test_an_invocation_counts_records_and_requests(
     (line,) = [line for line in lines(capsys) if "_aws" in line]
     assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Mine"
     assert (line["connection"], line["entity"]) == ("default", "orders")
-    assert (line["Records"], line["Requests"]) == ([30.0], [2.0])
+    assert (line["Records"], line["Requests"]) == (30, 2)
+    assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["stack"]]
 
 
 def test_two_invocations_do_not_mix_their_dimensions(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.prices import INVOCATION_SECONDS, MEMORY_MB, cents
+from connector.prices import ALARMS, INVOCATION_SECONDS, MEMORY_MB, cents
 
 
 def test_the_price_follows_from_the_listed_ones() -> None:
@@ -22,3 +22,9 @@ def test_memory_time_and_processor_are_those_of_the_template() -> None:
     assert re.search(rf"^ +MemorySize: {MEMORY_MB}$", function, re.MULTILINE)
     assert re.search(rf"^ +Timeout: {INVOCATION_SECONDS}$", function, re.MULTILINE)
     assert "    Architectures: [arm64]\n" in template.partition("Resources:")[0]
+
+
+def test_the_alarms_are_those_of_the_template() -> None:
+    template = (Path(__file__).parents[3] / "template.yaml").read_text()
+
+    assert template.count("Type: AWS::CloudWatch::Alarm\n") == ALARMS
