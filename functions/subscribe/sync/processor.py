@@ -86,7 +86,7 @@ class RecordProcessor:
         if self._request.mode != "incremental":
             return records, {}
         overlap = parse_time(self._state.window_end) - LOOKBACK
-        recent = {str(r.id): r.changed for r in records if r.changed and _comes_again(r.changed, overlap)}
+        recent = {str(r.id): r.changed for r in records if r.changed and changed_since(r.changed, overlap)}
         return [record for record in records if self._landed.get(str(record.id)) != (record.changed or "")], recent
 
     def room(self) -> int | None:
@@ -140,8 +140,9 @@ def _odd_line(row: Record) -> bytes:
     return msgspec.json.encode({"record": row.text.decode(errors="backslashreplace"), "reason": row.reject_reason})
 
 
-def _comes_again(changed: str, overlap: datetime) -> bool:
+def changed_since(changed: str, moment: datetime) -> bool:
+    """Whether a time, as the shop wrote it, is at or after a moment; a text that is no time is not."""
     try:
-        return parse_time(changed) >= overlap
+        return parse_time(changed) >= moment
     except ValueError:
         return False

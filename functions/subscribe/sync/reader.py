@@ -111,7 +111,25 @@ class Reads:
             state.unverified_reason
             or checkpoint.unverified_reason
             or unknown_filters(read.endpoint, read.parameters.query)
+            or self._hidden(read, checkpoint.count_after or 0)
         )
+
+    def _hidden(self, read: Read, counted: int) -> str:
+        """Return why a first incremental run may lack records that were never changed; empty if it holds them.
+
+        Such a record may have no time of change, and then a filter by that time hides it.
+        """
+        window, _ = self._window(read)
+        if self._request.mode != "incremental" or window is None or window.by != "updated_at":
+            return ""
+        if window.start is not None or not read.endpoint.has("count"):
+            return ""
+        query = {name: value for name, value in read.parameters.query.items() if name not in ("limit", "fields")}
+        parameters = Parameters(read.parameters.path, query)
+        total = self._client.count(self._client.build(read.endpoint.name, "count", parameters, read.language))
+        if total <= counted:
+            return ""
+        return f"{total - counted} records have no time of change, or changed during the run; mode full reads them too"
 
     def _read_each(self, read: Read) -> None:
         """Read the parents page by page, and of each page's parents the nested records before the next page."""

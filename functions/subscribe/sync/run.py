@@ -22,7 +22,7 @@ from subscribe.run.run import Run
 from subscribe.storage.bucket import Bucket, PreconditionFailed
 from subscribe.storage.parts import Part
 from subscribe.sync.bookmark import Bookmark, Bookmarks, Found, Lease, Pending
-from subscribe.sync.processor import RecordProcessor
+from subscribe.sync.processor import RecordProcessor, changed_since
 from subscribe.sync.read_plan import Read, languages_of, plan_reads, window_of
 from subscribe.sync.reader import Reads
 from subscribe.sync.state import SyncState
@@ -197,10 +197,12 @@ class SyncRun(Run[SyncState]):
         before, state = self._found.bookmark, self._state
         if self._processor.stopped:
             return before
-        if before.until is not None and parse_time(before.until) > parse_time(state.window_end):
-            recent = {**self._bookmarks.recent(before), **state.recent}
-            return self._bookmarks.moved_to(before.until, state.run_id, recent)
-        return self._bookmarks.moved_to(state.window_end, state.run_id, state.recent)
+        until = state.window_end
+        if before.until is not None and parse_time(before.until) > parse_time(until):
+            until = before.until
+        since = parse_time(until) - LOOKBACK
+        ahead = {key: time for key, time in self._bookmarks.recent(before).items() if changed_since(time, since)}
+        return self._bookmarks.moved_to(until, state.run_id, {**ahead, **state.recent})
 
     def _decide(self, note: dict[str, Any]) -> None:
         if self._moved is None:

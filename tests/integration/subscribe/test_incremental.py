@@ -32,7 +32,28 @@ def test_the_first_run_reads_everything_and_sets_the_bookmark(bundle: Bundle) ->
     assert result["records"] == 30
     assert result["bookmark"] == {"until": "2026-11-23T05:59:55Z"}
     assert bundle.bookmark()["bookmark"]["until"] == "2026-11-23T05:59:55Z"
-    assert bundle.manifest(result)["window"] == {"by": "updated_at", "start": None, "end": "2026-11-23T05:59:55Z"}
+    assert bundle.manifest(result)["window"] == {"by": "created_at", "start": None, "end": "2026-11-23T05:59:55Z"}
+
+
+def test_the_first_run_reads_records_that_were_never_changed(bundle: Bundle) -> None:
+    never_changed = bundle.shop.store.ids("orders")[4]
+    bundle.shop.store.update("orders", never_changed, updatedAt=None)
+
+    result = bundle.run(EVENT)
+
+    assert never_changed in bundle.ids(result)
+    assert bundle.manifest(result)["verified"] is True
+
+
+def test_a_first_run_whose_filter_may_hide_records_says_so(bundle: Bundle) -> None:
+    status = {"parameters": {"query": {"status": "completed_shipped"}}}
+    hidden = bundle.records(bundle.run({"entity": "orders", **status}))[0]["id"]
+    bundle.shop.store.update("orders", hidden, updatedAt=None)
+
+    result = bundle.run({**EVENT, **status})
+
+    assert hidden not in bundle.ids(result)
+    assert (result["verified"], result["reason"][:39]) == (False, "1 records have no time of change, or ch")
 
 
 def test_the_next_run_lands_what_changed_since_and_nothing_else(bundle: Bundle) -> None:

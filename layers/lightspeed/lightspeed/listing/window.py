@@ -22,6 +22,8 @@ def closed_window(
 
     An incremental reading takes what changed between `start` and `end`. A full one takes what was created up to `end`;
     a record changed meanwhile stays in such a window and is not lost. Times that the user filters by narrow the window.
+    The first incremental reading, from the beginning, goes by creation too where no row can enter: a record that was
+    never changed may have no time of change, and a filter by that time hides it.
     With any other filter rows may enter, unless the window is one of changes: an order may just get the status that is
     asked for.
 
@@ -33,7 +35,8 @@ def closed_window(
         incremental: Whether changes are followed; the entity must have the filter for it.
     """
     known = endpoint.filter_names
-    if incremental:
+    from_creation = start is None and "created_at_max" in known and _no_row_can_enter(query)
+    if incremental and not from_creation:
         by_update = endpoint.incremental == "updated_at_min"
         window = Window("updated_at" if by_update else "created_at", start, end)
         return window, by_update or _no_row_can_enter(query)
