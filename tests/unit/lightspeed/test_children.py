@@ -7,7 +7,6 @@ import pytest
 
 from lightspeed import Client, Connection, Parameters, Request, Response, get_entity
 from lightspeed.listing.children import ChildStreams
-from subscribe.event import ALL_PARENTS
 
 CONNECTION = Connection.from_mapping(
     {"base_url": "http://127.0.0.1:1", "api_key": "key", "api_secret": "secret", "language": "nl"}
@@ -38,7 +37,7 @@ class Shop:
 
 
 def streams(shop: Any) -> ChildStreams:
-    return ChildStreams(Client(shop), LINES, Parameters({"order_id": ALL_PARENTS}), "nl")
+    return ChildStreams(Client(shop), LINES, Parameters({"order_id": "*"}), "nl")
 
 
 @pytest.mark.parametrize("cap", [5, 50, 100])

@@ -117,6 +117,7 @@ def print_all(arguments: argparse.Namespace) -> None:
             if children is None:
                 rows = _texts(page)
             else:
+                children.saw(len(page))
                 rows = _texts(_children(children, page, WholeQuota(client.transport, clock)))
             _write(file, rows)
             written += len(rows)
