@@ -161,7 +161,9 @@ def test_every_alarm_and_every_parameter_of_the_stack_is_documented() -> None:
     parameters = TEMPLATE.partition("\nParameters:\n")[2].partition("\nConditions:\n")[0]
     names = re.findall(r"(?m)^  (\w+):$", parameters) + re.findall(r"(?m)^  (\w+Alarm):$", TEMPLATE)
 
+    alarms = sum(name.endswith("Alarm") for name in names)
     assert len(names) > 20
+    assert f"| {alarms} alarms, at 0.10 each | {alarms / 10:.2f} |" in OPERATION
     assert {name for name in names if f"`{name}`" not in OPERATION} == set()
 
 
