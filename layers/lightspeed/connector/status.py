@@ -256,10 +256,9 @@ class StatusReader:
         cadence = _cadence(entry, "every")
         allowed = _allowed(cadence, reads)
         lag = None if verified is None else (now - parse_time(verified.until)).total_seconds()
-        by_day = {str(day): 0 for day in days}
+        by_day: dict[str, list[RunRow]] = {str(day): [] for day in days}
         for run in reads:
-            if run.started[:10] in by_day:
-                by_day[run.started[:10]] += run.records
+            by_day.get(run.started[:10], []).append(run)
         rests = bool(entry and not entry.get("enabled", True)) or (is_paused is not None and is_paused(*key))
         own = [one for one in failures if one.queue == "runs" and (one.connection, one.subscription) == key]
         found = {
@@ -272,11 +271,10 @@ class StatusReader:
             "last_verified_at": None if verified is None else verified.finished,
             "lag_seconds": None if lag is None else round(lag),
             "allowed_lag_seconds": allowed,
-            "records_per_day": list(by_day.values()),
+            "records_per_day": [sum(run.records for run in of_day) for of_day in by_day.values()],
             "runs": [
-                {"day": str(day), "runs": len(of_day), "unverified": sum(not run.verified for run in of_day)}
-                for day in days
-                for of_day in [[run for run in reads if run.started[:10] == str(day)]]
+                {"day": day, "runs": len(of_day), "unverified": sum(not run.verified for run in of_day)}
+                for day, of_day in by_day.items()
             ],
             "next_run_at": _next(cadence, now, last, is_paused=rests),
             "failed": len(own),
@@ -432,9 +430,14 @@ def _allowed(cadence: Cadence | None, runs: Sequence[RunRow]) -> int | None:
     """Return how far behind a subscription may be: two intervals and its longest run."""
     if cadence is None:
         return None
-    longest = max(((parse_time(r.finished) - parse_time(r.started)).total_seconds() for r in runs), default=0)
+    longest = max((_instant(run.finished) - _instant(run.started) for run in runs), default=timedelta()).total_seconds()
     spread = _SPREAD_SECONDS if cadence.seconds >= DAY else 0
     return round(2 * cadence.seconds + longest + spread)
+
+
+def _instant(text: str) -> datetime:
+    """Return a time that this module or a manifest wrote; the quick way, for there may be many."""
+    return datetime.fromisoformat(text)
 
 
 def _next(cadence: Cadence | None, now: datetime, last: RunRow | None, *, is_paused: bool) -> str | None:
