@@ -169,14 +169,20 @@ class StatusReader:
         return rows
 
     def _read_day(self, day: date, folders: Sequence[str], known: dict[str, RunRow]) -> dict[str, RunRow]:
-        """Read the manifests of a day that are not known yet, and keep them."""
+        """Read the manifests of a day that are not known yet, and keep them.
+
+        A manifest that replaces others is left out while those are known: they say more of the runs.
+        """
         prefixes = [f"{folder}date={day}/" for folder in folders]
         objects = {row["Key"]: row for rows in self._all(self._objects, prefixes) for row in rows}
         new = [row for key, row in objects.items() if key not in known and manifest_place(key) is not None]
         found = {key: row for key, row in known.items() if key in objects}
-        for item, row in zip(new, self._all(self._run, new), strict=True):
-            if row is not None:
-                found[item["Key"]] = row
+        for item, manifest in zip(new, self._all(self._manifest, new), strict=True):
+            replaced = manifest.get("replaces", ())
+            of_before = {key: known[key] for key in replaced if key in known}
+            found |= of_before
+            if manifest and not of_before and not any(key in objects for key in replaced):
+                found[item["Key"]] = _row(manifest, item)
         if found != known or not known:
             body = gzip.compress(msgspec.json.encode(found), mtime=0)
             self._s3.put_object(Bucket=self._bucket, Key=_day_key(day), Body=body)
@@ -194,9 +200,10 @@ class StatusReader:
             if row.mode == "reconcile":
                 continue
             of_one = found.setdefault(f"{row.connection}/{row.subscription}", {})
-            for name in ("last", "verified") if row.verified else ("last",):
-                if name not in of_one or of_one[name].finished <= row.finished:
-                    of_one[name] = row
+            if "last" not in of_one or of_one["last"].started <= row.started:
+                of_one["last"] = row
+            if row.verified and ("verified" not in of_one or of_one["verified"].until <= row.until):
+                of_one["verified"] = row
         if found != known:
             self._s3.put_object(Bucket=self._bucket, Key=LATEST, Body=msgspec.json.encode(found))
         return found
@@ -208,27 +215,10 @@ class StatusReader:
         except (ValueError, OSError):
             return None  # of an earlier form: it is read again
 
-    def _run(self, item: Mapping[str, Any]) -> RunRow | None:
-        body = self._read(item["Key"])
-        if body is None:
-            return None  # replaced meanwhile
-        found = json.loads(body)
-        request = found.get("request") or {}
-        entity = str(found["entity"])
-        return RunRow(
-            str(found["connection"]),
-            entity,
-            str(request.get("subscription") or entity),
-            str(request.get("mode") or "full"),
-            str(found["run_id"]),
-            str(found["started"]),
-            iso_text(item["LastModified"].timestamp()),
-            str((found.get("window") or {}).get("end") or found["started"]),
-            int(found["records"]),
-            sum(int(part["records"]) for part in found.get("rejected", ())),
-            bool(found["verified"]),
-            str(found.get("reason") or ""),
-        )
+    def _manifest(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a manifest; empty if it was removed meanwhile."""
+        found: dict[str, Any] = self._json(item["Key"]) or {}
+        return found
 
     def _folders(self) -> list[str]:
         """Return the prefixes of every connection, entity and language."""
@@ -450,6 +440,26 @@ def _fell_silent(per_day: Sequence[int]) -> bool:
     """Return whether records came on most days of a week, and then none for three whole days."""
     before, quiet = per_day[-8 - _QUIET_DAYS : -1 - _QUIET_DAYS], per_day[-1 - _QUIET_DAYS : -1]
     return sum(count > 0 for count in before) >= _BUSY_DAYS and not any(quiet) and not per_day[-1]
+
+
+def _row(manifest: Mapping[str, Any], item: Mapping[str, Any]) -> RunRow:
+    """Return what is kept of a manifest. One that was written again does not say when its run ended."""
+    request = manifest.get("request") or {}
+    entity, started = str(manifest["entity"]), str(manifest["started"])
+    return RunRow(
+        str(manifest["connection"]),
+        entity,
+        str(request.get("subscription") or entity),
+        str(request.get("mode") or "full"),
+        str(manifest["run_id"]),
+        started,
+        started if manifest.get("rewritten") else iso_text(item["LastModified"].timestamp()),
+        str((manifest.get("window") or {}).get("end") or started),
+        int(manifest["records"]),
+        sum(int(part["records"]) for part in manifest.get("rejected", ())),
+        bool(manifest["verified"]),
+        str(manifest.get("reason") or ""),
+    )
 
 
 def _shown(run: RunRow) -> dict[str, Any]:

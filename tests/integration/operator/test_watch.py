@@ -89,3 +89,26 @@ def test_a_second_status_reads_only_what_is_new(operated: Operated) -> None:
     measured(operated)
     assert operated.aws.calls.count("GetObject") == reads - 1  # but for the new manifest
     assert operated.aws.calls.count("ListObjectsV2") == 3 + 2 + 2  # folders, two open days, reports
+
+
+def test_runs_that_became_one_count_once(operated: Operated) -> None:
+    folder = "manifests/connection=default/entity=orders/lang=nl/date=2026-11-22"
+    for hour in range(3):
+        add_run(operated, "default", "orders", f"2026-11-22T0{hour}:00:00Z", f"r-{hour}")
+    replaced = [f"{folder}/r-{hour}.json" for hour in range(3)]
+    started = {"replaces": replaced, "records": 15, "rewritten": [{"by": "compact"}]}
+
+    def per_day() -> Any:
+        reader = StatusReader(operated.aws.client("s3"), "bucket", operated.clock, stack="mine")
+        (orders,) = reader.read()["subscriptions"]
+        return orders["records_per_day"][-2], orders["last_run"]["run_id"]
+
+    assert per_day() == (15, "r-2")
+    add_run(operated, "default", "orders", "2026-11-22T00:00:00Z", "2026-11-22-compact", **started)
+    assert per_day() == (15, "r-2")
+    for key in replaced:
+        operated.aws.client("s3").delete_object(Bucket="bucket", Key=key)
+    assert per_day() == (15, "r-2")
+    operated.aws.client("s3").delete_object(Bucket="bucket", Key="state/status/date=2026-11-22.json.gz")
+    operated.aws.client("s3").delete_object(Bucket="bucket", Key="state/status/latest.json")
+    assert per_day() == (15, "2026-11-22-compact")
