@@ -194,5 +194,25 @@ def test_every_setting_is_documented() -> None:
     assert {name for name in settings if f"`{name}`" not in REFERENCE} == set()
 
 
+def sentences(page: str) -> Iterator[str]:
+    """Return the sentences of a page and the cells of its tables; a piece of code counts as one word."""
+    text = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
+    for paragraph in re.split(r"\n\s*\n|\n\s*- |\n\d+\. |\n\|", text):
+        for cell in re.sub(r"`[^`]*`", "code", paragraph).split("|"):
+            yield from re.split(r"(?<=[.:;?!])\**\s+", " ".join(cell.split()))
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_sentence_has_at_most_25_words(name: str) -> None:
+    assert [sentence for sentence in sentences(TEXTS[name]) if len(sentence.split()) > 25] == []
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_pages_use_common_words(name: str) -> None:
+    rare = r"(?i)\b(whoever|anew|lest|nobody|told apart|as good as|for nothing|stands|tells|hence|whilst)\b"
+
+    assert re.findall(rare, " ".join(sentences(TEXTS[name]))) == []
+
+
 def test_the_front_page_is_short() -> None:
     assert len(TEXTS["README.md"].splitlines()) <= 200
