@@ -31,6 +31,13 @@ MOST_RECENT_INSIDE = 1_000
 """Ids that the bookmark itself holds. More of them are kept beside it."""
 
 
+MOST_UNVERIFIED = 3
+"""Runs in a row that may leave the bookmark where it is because their list could not be proved."""
+
+MOST_REMEMBERED = 20_000
+"""Records of a window that a run remembers, so that the next run can read that window again and store none twice."""
+
+
 class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far a subscription has been read.
 
@@ -40,12 +47,14 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
         recent: Time of the latest change, by id, of the records that were stored shortly before `until`.
         recent_in: Start of the SHA-256 of the object beside the bookmark that holds `recent` where it is large; else
             empty.
+        unverified: Runs in a row that left `until` as it was, because they may have missed records.
     """
 
     until: str | None = None
     run_id: str = ""
     recent: Mapping[str, str] = {}
     recent_in: str = ""
+    unverified: int = 0
 
     def is_same(self, until: str | None, run_id: str) -> bool:
         """Whether it is the bookmark with this time that this run moved."""
@@ -139,14 +148,14 @@ class Bookmarks:
             raise ConnectorError(f"the bookmark {self._key} names {key}, which is gone; restore it")
         return msgspec.json.decode(gzip.decompress(found[0]), type=dict[str, str])
 
-    def moved_to(self, until: str | None, run_id: str, recent: Mapping[str, str]) -> Bookmark:
+    def moved_to(self, until: str | None, run_id: str, recent: Mapping[str, str], *, unverified: int = 0) -> Bookmark:
         """Return a bookmark of bounded size; a large `recent` is kept in an object beside it, named by its content."""
         if len(recent) <= MOST_RECENT_INSIDE:
-            return Bookmark(until, run_id, recent)
+            return Bookmark(until, run_id, recent, unverified=unverified)
         body = gzip.compress(msgspec.json.encode(recent, order="sorted"), mtime=0)
         digest = hashlib.sha256(body).hexdigest()[:DIGEST_DIGITS]
         self._bucket.put(self._recent_key(digest), body)
-        return Bookmark(until, run_id, recent_in=digest)
+        return Bookmark(until, run_id, recent_in=digest, unverified=unverified)
 
     def lease(self, bookmark: Bookmark, lease: Lease, etag: str) -> str:
         """Note that a run is paused; return the new ETag."""

@@ -82,11 +82,20 @@ class RecordProcessor:
         return compress(texts, recent, rejected, len(odd))
 
     def deduplicate(self, records: list[Record]) -> tuple[list[Record], dict[str, str]]:
-        """Drop what the run before has landed, and return besides what the next one will see again."""
+        """Drop what the run before has landed or the next one will land; return besides what comes again in the next.
+
+        A first run reads by time of creation, so it sees records that changed after its window's end. They belong to
+        the next run.
+        """
         if self._request.mode != "incremental":
             return records, {}
-        overlap = parse_time(self._state.window_end) - LOOKBACK
-        recent = {str(r.id): r.changed for r in records if r.changed and changed_since(r.changed, overlap)}
+        end = parse_time(self._state.window_end)
+        if self._state.window_start is None:
+            records = [record for record in records if not _is_after(record.changed, end)]
+            overlap: datetime | None = end - LOOKBACK
+        else:
+            overlap = None if self._state.remembers_all else end - LOOKBACK
+        recent = {str(r.id): r.changed for r in records if r.changed and _comes_again(r.changed, overlap)}
         return [record for record in records if self._landed.get(str(record.id)) != (record.changed or "")], recent
 
     def room(self) -> int | None:
@@ -140,9 +149,23 @@ def _odd_line(row: Record) -> bytes:
     return msgspec.json.encode({"record": row.text.decode(errors="backslashreplace"), "reason": row.reject_reason})
 
 
-def changed_since(changed: str, moment: datetime) -> bool:
-    """Whether a time, as the shop wrote it, is at or after a moment; a text that is no time is not."""
+def _comes_again(changed: str, overlap: datetime | None) -> bool:
+    if overlap is None:
+        return True
     try:
-        return parse_time(changed) >= moment
+        return parse_time(changed) >= overlap
     except ValueError:
         return False
+
+
+def _is_after(changed: str | None, end: datetime) -> bool:
+    try:
+        return changed is not None and parse_time(changed) > end
+    except ValueError:
+        return False
+
+
+def still_recent(recent: Mapping[str, str], until: str) -> dict[str, str]:
+    """Return the records that a window behind this bookmark will hold again."""
+    overlap = parse_time(until) - LOOKBACK
+    return {record: changed for record, changed in recent.items() if _comes_again(changed, overlap)}

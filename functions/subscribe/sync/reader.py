@@ -107,6 +107,7 @@ class Reads:
         if checkpoint.count_before is not None:
             state.count_before = (state.count_before or 0) + checkpoint.count_before
             state.count_after = (state.count_after or 0) + (checkpoint.count_after or 0)
+        state.may_have_missed |= bool(checkpoint.unverified_reason) and not checkpoint.unidentified
         state.unverified_reason = (
             state.unverified_reason
             or checkpoint.unverified_reason
@@ -142,11 +143,12 @@ class Reads:
                     self._processor.stop()
                     break
                 parents, recent = self._processor.deduplicate(page)
-                self._state.recent.update(recent)
+                self._writer.remember(recent)
                 self._state.pending = [parent.id for parent in parents if parent.id is not None]
                 split = reader.checkpoint.split
                 children.saw(min(len(page), (split.page_rows or 0) if split is not None else PAGE_LIMIT))
                 self._land_pending(read, children)
+        self._state.may_have_missed |= bool(reader.checkpoint.unverified_reason)
         self._state.unverified_reason = (
             self._state.unverified_reason or reader.checkpoint.unverified_reason or children.unverified_reason
         )

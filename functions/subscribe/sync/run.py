@@ -21,8 +21,8 @@ from subscribe.run.result import Decision
 from subscribe.run.run import Run
 from subscribe.storage.bucket import Bucket, PreconditionFailed
 from subscribe.storage.parts import Part
-from subscribe.sync.bookmark import Bookmark, Bookmarks, Found, Lease, Pending
-from subscribe.sync.processor import RecordProcessor, changed_since
+from subscribe.sync.bookmark import MOST_UNVERIFIED, Bookmark, Bookmarks, Found, Lease, Pending
+from subscribe.sync.processor import RecordProcessor, still_recent
 from subscribe.sync.read_plan import Read, languages_of, plan_reads, window_of
 from subscribe.sync.reader import Reads
 from subscribe.sync.state import SyncState
@@ -91,6 +91,8 @@ class SyncRun(Run[SyncState]):
             now=state.started,
             seed=state.run_id,
         )
+        if not resumed:
+            state.remembers_all = bookmark.until is not None and len(self._reads) == 1
         for read in self._reads:
             check_parameters(self._client, request, read)
 
@@ -193,16 +195,22 @@ class SyncRun(Run[SyncState]):
         return Decision(body, manifests, single)
 
     def _next_bookmark(self) -> Bookmark:
-        """Return where the bookmark moves: never back, and not at all past what `max_records` left to the next run."""
+        """Return where the bookmark moves: never back, and not past what `max_records` left to the next run.
+
+        A run that may have missed records leaves the bookmark where it is, `MOST_UNVERIFIED` times in a row. It notes
+        what it stored, so the next run reads the same window and more, and stores only what is new. Then the bookmark
+        moves all the same: a shop that never gives a provable list must not stop the subscription.
+        """
         before, state = self._found.bookmark, self._state
         if self._processor.stopped:
             return before
-        until = state.window_end
-        if before.until is not None and parse_time(before.until) > parse_time(until):
+        until, unverified = state.window_end, 0
+        if state.may_have_missed and state.remembers_all and before.unverified < MOST_UNVERIFIED:
+            until, unverified = before.until or until, before.unverified + 1
+        elif before.until is not None and parse_time(before.until) > parse_time(until):
             until = before.until
-        since = parse_time(until) - LOOKBACK
-        ahead = {key: time for key, time in self._bookmarks.recent(before).items() if changed_since(time, since)}
-        return self._bookmarks.moved_to(until, state.run_id, {**ahead, **state.recent})
+        recent = still_recent({**self._bookmarks.recent(before), **state.recent}, until)
+        return self._bookmarks.moved_to(until, state.run_id, recent, unverified=unverified)
 
     def _decide(self, note: dict[str, Any]) -> None:
         if self._moved is None:

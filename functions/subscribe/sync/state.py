@@ -53,6 +53,8 @@ class SyncState(RunState, array_like=True):
         rejected_parts: Parts of rejected records so far, by language, in order.
         mark: What was stored before the read that is under way; `None` before it began.
         odd_rows: Rows so far that are no JSON objects in UTF-8; they are among the rejected parts.
+        may_have_missed: Whether a list of this run could not be proved, so that a record may be missing.
+        remembers_all: Whether `recent` holds every record of the window, so that the window can be read again.
     """
 
     window_start: str | None = None
@@ -73,3 +75,5 @@ class SyncState(RunState, array_like=True):
     rejected_parts: dict[str, list[Part]] = msgspec.field(default_factory=dict)
     odd_rows: int = 0
     mark: ReadMark | None = None
+    may_have_missed: bool = False
+    remembers_all: bool = False

@@ -6,6 +6,8 @@ from connector.storage_keys import Kind, RunPlace
 from subscribe.event import SubscribeRequest
 from subscribe.storage.bucket import Bucket
 from subscribe.storage.parts import Chunk, Part, PartWriter, compress
+from subscribe.sync.bookmark import MOST_REMEMBERED
+from subscribe.sync.processor import still_recent
 from subscribe.sync.state import ReadMark, SyncState
 
 
@@ -31,7 +33,15 @@ class Writer:
             _append(rejected[1], rejected[0].add(compress(new.rejected)))
         self._state.records += new.records
         self._state.odd_rows += new.odd_rows
-        self._state.recent.update(new.recent)
+        self.remember(new.recent)
+
+    def remember(self, recent: dict[str, str]) -> None:
+        """Note what the next run will see again; a window with too many records is not remembered as a whole."""
+        state = self._state
+        state.recent.update(recent)
+        if state.remembers_all and len(state.recent) > MOST_REMEMBERED:
+            state.remembers_all = False
+            state.recent = still_recent(state.recent, state.window_end)
 
     def flush(self) -> None:
         """Write what is left."""

@@ -40,7 +40,9 @@ def closed_window(
         by_update = endpoint.incremental == "updated_at_min"
         window = Window("updated_at" if by_update else "created_at", start, end)
         return window, by_update or _no_row_can_enter(query)
-    by_update = "updated_at_max" in known and ("updated_at_min" in query or "updated_at_max" in query)
+    by_update = (
+        not incremental and "updated_at_max" in known and ("updated_at_min" in query or "updated_at_max" in query)
+    )
     if not by_update and "created_at_max" not in known:
         return None, False
     by = "updated_at" if by_update else "created_at"
