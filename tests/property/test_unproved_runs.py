@@ -1,0 +1,132 @@
+"""Incremental runs whose list cannot be proved now and then: a record that they missed is stored once, later."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from lightspeed.request import parse_time
+from subscribe.sync.bookmark import MOST_UNVERIFIED
+from tests.property.world import OPENING, ShopTime, VirtualTime, World
+from tests.shop import Shop
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SEEDS = 40
+EVENT: dict[str, Any] = {"entity": "reviews", "mode": "incremental", "parameters": {"query": {"limit": 5}}}
+
+
+class LossyShop:
+    """A shop whose pages leave out some records that its counts include."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+        self.hidden: set[int] = set()
+
+    def answer(
+        self, method: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> tuple[int, dict[str, str], bytes]:
+        status, given, body = self.shop.answer(method, target, headers, body)
+        document = json.loads(body)
+        if isinstance(document.get("reviews"), list):
+            rows = [row for row in document["reviews"] if row["id"] not in self.hidden]
+            body = json.dumps({"reviews": rows}).encode()
+        return status, given, body
+
+
+class Followed:
+    """A shop, and a subscription that follows it."""
+
+    def __init__(self, reviews: int) -> None:
+        self.time = VirtualTime()
+        self.shop = Shop(orders=0, products=0, clock=ShopTime(self.time))
+        self.lossy = LossyShop(self.shop)
+        self.world = World(self.lossy, self.time)
+        for number in range(reviews):
+            self.shop.store.add("reviews", at=OPENING - 2000 + number)
+        self.runs = 0
+
+    def run(self) -> dict[str, Any]:
+        self.runs += 1
+        return self.world.run(EVENT, f"run-{self.runs}")
+
+    def change(self, record_id: int) -> None:
+        self.shop.store.update("reviews", record_id, content=f"{self.time.time()}", at=self.time.time())
+
+    def stamp(self, record_id: int) -> int:
+        return int((self.shop.store.stored("reviews", record_id) or {})["updatedAt"])
+
+    def until(self) -> str:
+        until: str = self.world.bookmark("reviews")["until"]
+        return until
+
+    def landed(self) -> Counter[tuple[int, str]]:
+        return Counter((found.id, found.changed) for found in self.world.bucket.landed())
+
+
+def test_a_record_that_an_unverified_run_missed_is_stored_once_by_a_later_run() -> None:
+    for seed in range(SEEDS):
+        rng = random.Random(seed)
+        followed = Followed(rng.randrange(3, 20))
+        followed.run()
+        ids = followed.shop.store.ids("reviews")
+        for _ in range(4):
+            for losses in range(rng.randrange(MOST_UNVERIFIED + 1)):
+                followed.time.passes(rng.choice([70, 400]))
+                for changed in rng.sample(ids, rng.randrange(1, len(ids))) if losses == 0 else []:
+                    followed.change(changed)
+                followed.time.passes(rng.choice([20, 70]))
+                followed.lossy.hidden = set(rng.sample(ids, rng.randrange(3)))
+                followed.run()
+            followed.time.passes(120)
+            followed.lossy.hidden = set()
+            assert followed.run()["verified"], seed
+
+            landed = followed.landed()
+            assert max(landed.values()) == 1, seed
+            newest = {record_id: max(changed for each, changed in landed if each == record_id) for record_id in ids}
+            for record_id in ids:
+                assert _epoch(newest[record_id]) == followed.stamp(record_id), (seed, record_id)
+
+
+def test_a_shop_that_never_gives_a_provable_list_does_not_stop_the_bookmark_for_ever() -> None:
+    followed = Followed(8)
+    followed.run()
+    changed = followed.shop.store.ids("reviews")[0]
+    bookmarks = [followed.until()]
+    followed.time.passes(200)
+    followed.change(changed)
+    followed.lossy.hidden = {changed}
+    for _ in range(MOST_UNVERIFIED + 1):
+        followed.time.passes(100)
+        assert not followed.run()["verified"]
+        bookmarks.append(followed.until())
+
+    assert len(set(bookmarks[:-1])) == 1
+    assert bookmarks[-1] > bookmarks[0]
+
+
+def test_the_first_incremental_run_stores_records_that_the_filter_by_time_of_change_hides() -> None:
+    followed = Followed(12)
+    hidden = followed.shop.store.ids("reviews")[3]
+    answer = followed.lossy.answer
+
+    def hiding(method: str, target: str) -> Any:
+        followed.lossy.hidden = {hidden} if "updated_at" in target else set()
+        return answer(method, target)
+
+    followed.lossy.answer = hiding  # type: ignore[method-assign]
+
+    result = followed.run()
+
+    assert result["verified"]
+    assert result["records"] == 12
+
+
+def _epoch(text: str) -> int:
+    return int(parse_time(text).timestamp())
