@@ -37,12 +37,25 @@ def test_the_first_run_reads_everything_and_sets_the_bookmark(bundle: Bundle) ->
 
 def test_the_first_run_reads_records_that_were_never_changed(bundle: Bundle) -> None:
     never_changed = bundle.shop.store.ids("orders")[4]
-    bundle.shop.store.update("orders", never_changed, updatedAt=None)
+    orders = bundle.shop.store.table("orders")
+    orders.put({**(orders.row(never_changed) or {}), "updatedAt": None})
 
     result = bundle.run(EVENT)
 
     assert never_changed in bundle.ids(result)
     assert bundle.manifest(result)["verified"] is True
+
+
+def test_the_first_run_leaves_a_record_that_changes_after_its_window_to_the_next_one(bundle: Bundle) -> None:
+    changed = bundle.shop.store.ids("orders")[4]
+    bundle.shop.store.update("orders", changed)
+
+    first = bundle.run(EVENT)
+    bundle.clock.shop.advance(30)
+    second = bundle.run(EVENT)
+
+    assert changed not in bundle.ids(first)
+    assert bundle.ids(second) == [changed]
 
 
 def test_a_first_run_whose_filter_may_hide_records_says_so(bundle: Bundle) -> None:
