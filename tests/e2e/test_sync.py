@@ -93,6 +93,16 @@ def test_an_event_may_bring_its_run_id_and_a_cursor(run: Run) -> None:
     assert json.loads(execution["output"])["run_id"] == "given"
 
 
+def test_a_schedule_that_fires_twice_names_one_run_by_its_planned_time(run: Run) -> None:
+    planned = {"run_id": "default-orders-1a2b3c4d", "scheduled_time": "2026-11-23T03:00:00Z"}
+    first, second = (run({"start": {"status": "complete"}}, **planned) for _ in range(2))
+
+    assert first["name"] != second["name"]
+    assert {json.loads(one["output"])["run_id"] for one in (first, second)} == {
+        "default-orders-1a2b3c4d-20261123T030000Z"
+    }
+
+
 @pytest.mark.parametrize("error", ["TransportError", "RateLimited"])
 def test_an_error_that_may_pass_is_tried_again(run: Run, error: str) -> None:
     execution = run({"start": {"status": "complete", "error": error, "failures": 2}})
