@@ -344,7 +344,7 @@ def _ask_the_data(terminal: Terminal, stack: Stack, shop: Shop, folder: Path) ->
 
 
 def _show_the_status(terminal: Terminal, stack: Stack, folder: Path) -> None:
-    with terminal.step("Does everything work? Write the status page"):
+    with terminal.step("Does everything work? Write the status page, which GET /status shows too"):
         page = CHARTS / "status.html"
         terminal.block(
             _connector(terminal, stack, folder, "status", "--html", str(page.relative_to(ROOT))).splitlines()

@@ -17,6 +17,7 @@ from connector.operator import main as operator
 from connector.problem_details import STATUSES
 from connector.routes import ROUTES
 from connector.settings import Settings
+from lightspeed.catalogue.entities import CATALOGUE
 from lightspeed.cli.arguments import CommandError, build_parser
 from publish.event import PublishRequest
 from subscribe.event import SubscribeRequest
@@ -123,6 +124,18 @@ def test_every_key_of_an_event_is_documented(event: type[msgspec.Struct]) -> Non
     keys = {field.encode_name for field in msgspec.structs.fields(event)}
 
     assert {key for key in keys if f"`{key}`" not in REFERENCE} == set()
+
+
+def test_every_named_action_is_documented() -> None:
+    actions = {(entity, action.name) for entity, row in CATALOGUE.items() for action in row.actions}
+    (row,) = re.findall(r"(?m)^\| `action` \|(.*)$", REFERENCE)
+    documented = {
+        (entity, action)
+        for entity, names in re.findall(r"`([a-z/]+)`: ((?:`\w+`(?:, )?)+)", row)
+        for action in re.findall(r"`(\w+)`", names)
+    }
+
+    assert documented == actions
 
 
 def test_every_route_is_documented() -> None:
