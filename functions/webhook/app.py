@@ -14,6 +14,9 @@ from connector.settings import Settings
 from webhook.receiver import Call, Receiver
 from webhook.signature import Signers
 
+BILLED = ("WebhooksRefusedOfKnownShop",)
+"""Counts that are metrics of CloudWatch."""
+
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer a webhook of the shop.
@@ -28,7 +31,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     settings = Settings.from_env(needs=("BUCKET",))
     call = _call(event, context)
     answer = receiver(settings).answer(call)
-    _log(settings.metrics_namespace, call, answer.status, answer.metrics, answer.fields)
+    _log(settings, call, answer.status, answer.metrics, answer.fields)
     return answer.to_lambda(call.request_id)
 
 
@@ -61,15 +64,16 @@ def _now() -> int:
     return int(SystemClock().time() * 1000)
 
 
-def _log(namespace: str, call: Call, status: int, metrics: Any, fields: Any) -> None:
-    """Write one line: the log entry, and the metrics in CloudWatch's embedded format."""
-    names = [{"Name": name, "Unit": "Count"} for name in metrics]
-    directive = {"Namespace": namespace, "Dimensions": [["service"]], "Metrics": names}
-    embedded = {"_aws": {"Timestamp": call.received, "CloudWatchMetrics": [directive]}} if metrics else {}
+def _log(settings: Settings, call: Call, status: int, metrics: Any, fields: Any) -> None:
+    """Write one line: the log entry, and the metric that an alarm needs. Other counts are fields of the line."""
+    names = [{"Name": name, "Unit": "Count"} for name in metrics if name in BILLED]
+    directive = {"Namespace": settings.metrics_namespace, "Dimensions": [["stack"]], "Metrics": names}
+    embedded = {"_aws": {"Timestamp": call.received, "CloudWatchMetrics": [directive]}} if names else {}
     line = {
         "level": "INFO" if status == 204 else "WARNING",
         "message": "webhook",
         "service": "webhook",
+        "stack": settings.stack_name,
         "request_id": call.request_id,
         "connection": call.connection[:100],
         "status": status,

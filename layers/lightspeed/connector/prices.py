@@ -28,7 +28,7 @@ SECRET_CALL = 0.000005
 TRANSITIONS_A_RUN = 5
 """Of a run in one invocation: its start, `SetRunId`, `Fetch`, `Decide` and `Complete`."""
 
-METRICS = 13
+METRICS = 10
 """Custom metrics of a stack."""
 
 ALARMS = 13

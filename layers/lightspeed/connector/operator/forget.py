@@ -191,7 +191,8 @@ class Forgetting:
         }
         folders = ("manifests", "raw", "deleted", "rejected", "events", "state", "state/reports")
         prefixes = [f"{folder}/connection={connection}/" for folder in folders]
-        for prefix in [*prefixes, f"state/webhooks/connection={connection}.json"]:
+        # the next status reads what it kept of manifests again
+        for prefix in [*prefixes, f"state/webhooks/connection={connection}.json", "state/status/"]:
             self._delete_where(prefix, lambda _: True, read=False)
         self._delete_where(RUN_NOTES, lambda body: self._is_run_note(body, run_ids))
         for run_id in sorted(run_ids):
