@@ -9,10 +9,12 @@ import msgspec
 
 from connector.timestamps import iso_text
 from lightspeed import Client, Clock, Parameters
-from lightspeed.listing.checkpoint import ListCheckpoint
+from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
 from lightspeed.listing.reader import ListReader
 from lightspeed.listing.records import Record, RecordParser, Window
 from lightspeed.listing.settled import begin, settled_time
+from lightspeed.listing.split import SplitReader
+from lightspeed.listing.stability import UnstableList
 from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.reconcile.checkpoint import ReconcileState
@@ -20,6 +22,8 @@ from subscribe.reconcile.id_index import Id, Ids, lines_of
 from subscribe.run.budget import Bounds
 from subscribe.run.cursor import Checkpoints
 from subscribe.storage.parts import compress
+
+_SPLIT_FIELDS = ("id", "createdAt")
 
 
 class Listing:
@@ -83,11 +87,18 @@ class Listing:
             Stop: There is no room for more in this invocation; what was read counts.
             LightspeedError: As the client raises it; what was read counts.
         """
-        reader = self._begin()
+        try:
+            self._read(self._begin())
+        except UnstableList:
+            self._ids, self._state.ids = Ids(), []
+            self._state.checkpoint = ListCheckpoint(split=SplitCheckpoint())
+            self._read(self._begin())
+        self._state.listed = True
+
+    def _read(self, reader: ListReader[list[Id]] | SplitReader[list[Id]]) -> None:
         with contextlib.closing(reader.pages()) as pages:
             for ids in pages:
                 self._ids.add(ids)
-        self._state.listed = True
 
     def keep(self, kept: Checkpoints) -> None:
         """Keep for the next invocation what this one read."""
@@ -110,9 +121,11 @@ class Listing:
             present.add(ids)
         return present
 
-    def _begin(self) -> ListReader[list[Id]]:
+    def _begin(self) -> ListReader[list[Id]] | SplitReader[list[Id]]:
         """Take the first count, which tells the shop's time, by which the window ends; or that of a resumed reading."""
         state = self._state
+        if state.checkpoint is not None and state.checkpoint.split is not None:
+            return self._split_reader(state.checkpoint)
 
         def read_to(end: datetime) -> ListReader[list[Id]]:
             state.window_end, state.checkpoint = iso_text(end), ListCheckpoint()
@@ -135,6 +148,24 @@ class Listing:
             checkpoint=checkpoint,
             process=_ids_of,
             gate=self._bounds,
+            recoverable=True,
+        )
+
+    def _split_reader(self, checkpoint: ListCheckpoint) -> SplitReader[list[Id]]:
+        """Return the reader of an unstable list; it cuts the list at times of creation."""
+        if self.window is None:
+            raise ValueError("only a list with a window is read in parts")
+        query = {**self._query, "fields": _SPLIT_FIELDS} if "fields" in self._query else self._query
+        return SplitReader(
+            self._client,
+            self._endpoint,
+            Parameters(query=query),
+            language=self._language,
+            window=self.window,
+            checkpoint=checkpoint,
+            process=_ids_of,
+            gate=self._bounds,
+            clock=self._clock,
         )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from connector.errors import RequestError
 from tests.integration.subscribe.bundle import Bundle
-from tests.shop import Fault, Shop
+from tests.shop import Fault, Request, Shop
 
 RECONCILE = {"entity": "products", "mode": "reconcile"}
 HOUR = 3600
@@ -155,3 +155,23 @@ def test_every_invocation_keeps_the_reserve_and_the_run_goes_on_from_its_cursor(
     assert bundle.ids(result) == gone
     assert invocations > 2
     assert not [request for request in shop.requests if request.status == 429]
+
+
+def test_a_delete_is_noticed_in_a_list_whose_order_changes_while_it_is_read(bundle: Bundle) -> None:
+    store = bundle.shop.store
+    bundle.shop.habits.orders["products"] = "updatedAt"
+    bundle.invoke({"entity": "products"}, "full")
+    bundle.clock.shop.advance(HOUR)
+    gone = delete(bundle, 3)
+
+    def changed(identity: int) -> int:
+        return int((store.stored("products", identity) or {})["updatedAt"])
+
+    def touch(_: Request) -> None:
+        store.update("products", min(store.ids("products"), key=changed))
+
+    bundle.shop.on_request(touch)
+    result = bundle.invoke({**RECONCILE, "parameters": {"query": {"limit": 5}}}, "noticed")
+
+    assert any("createdAt" in request.query.get("fields", "") for request in bundle.shop.requests)
+    assert bundle.ids(result) == gone
