@@ -26,7 +26,8 @@ _FILES = {
 _TABLE_ROWS = 100
 _CELL = 40
 _BARS = 60
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 900, 360, 90, 70
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 900, 410, 90, 120
+_LABEL = 28
 
 
 def check_file(path: Path) -> None:
@@ -149,9 +150,10 @@ def _svg(bars: list[tuple[str, float]], title: str) -> str:
         )
         if number % every == 0:
             middle = x + step / 2
+            shown = label if len(label) <= _LABEL else f"{label[: _LABEL - 1]}…"
             drawn.append(
                 f'<text x="{middle:.1f}" y="{floor + 14}" text-anchor="end" '
-                f'transform="rotate(-35 {middle:.1f} {floor + 14})">{escape(label[:14])}</text>'
+                f'transform="rotate(-35 {middle:.1f} {floor + 14})">{escape(shown)}</text>'
             )
     if not bars:
         drawn.append(f'<text x="{_WIDTH / 2:.0f}" y="{_HEIGHT / 2:.0f}" text-anchor="middle">no rows</text>')
