@@ -245,6 +245,8 @@ class ListReader(Generic[_Processed]):
                     unchecked = False
         finally:
             self._save()
+        if checkpoint.limit < self._limit:
+            self._check_end()  # the last page that was counted on may have become several smaller ones
         if self._stable:
             self._prove()
         else:
@@ -324,10 +326,10 @@ class ListReader(Generic[_Processed]):
         """Show that nothing is behind the counted rows, where the last page would not show it."""
         checkpoint = self.checkpoint
         count = checkpoint.count_before or 0
-        if count % checkpoint.limit:
+        if count % checkpoint.limit and checkpoint.limit == self._limit:
             return
         page = self._client.page(self._page_request(count // checkpoint.limit + 1))
-        if page.records or page.rejects:
+        if len(page.records) + len(page.rejects) > count % checkpoint.limit:
             self._unstable(f"the shop counts {count} records, but more follow")
 
     def _unpaged(self) -> _Processed:
