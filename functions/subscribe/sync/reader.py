@@ -136,6 +136,7 @@ class Reads:
         """Read the parents page by page, and of each page's parents the nested records before the next page."""
         reader = self._begin(read)
         children = ChildStreams(self._client, self._request.endpoint, read.parameters, read.language)
+        children.saw(self._state.rows_given)
         with contextlib.closing(reader.pages()) as pages:
             self._land_pending(read, children)
             for page in pages:
@@ -147,6 +148,7 @@ class Reads:
                 self._state.pending = [parent.id for parent in parents if parent.id is not None]
                 split = reader.checkpoint.split
                 children.saw(min(len(page), (split.page_rows or 0) if split is not None else PAGE_LIMIT))
+                self._state.rows_given = children.rows_given
                 self._land_pending(read, children)
         self._state.may_have_missed |= bool(reader.checkpoint.unverified_reason)
         self._state.unverified_reason = (
@@ -155,11 +157,12 @@ class Reads:
 
     def _land_pending(self, read: Read, children: ChildStreams) -> None:
         while self._state.pending:
-            group = self._state.pending[: min(PARENTS_AT_ONCE, self._bounds.room())]
+            group = self._state.pending[: min(PARENTS_AT_ONCE, children.fitting(self._bounds.room()))]
             if self._processor.room() == 0:
                 self._processor.stop()
                 return
             rows, long = children.of(group)
+            self._state.rows_given = children.rows_given
             self._writer.add(read.language, self._processor.of_rows(rows, read.language))
             self._state.pending = [*long, *self._state.pending[len(group) :]]
             for parent in long:

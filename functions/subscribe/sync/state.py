@@ -55,6 +55,7 @@ class SyncState(RunState, array_like=True):
         odd_rows: Rows so far that are no JSON objects in UTF-8; they are among the rejected parts.
         may_have_missed: Whether a list of this run could not be proved, so that a record may be missing.
         remembers_all: Whether `recent` holds every record of the window, so that the window can be read again.
+        rows_given: The most rows of a page of nested records so far.
     """
 
     window_start: str | None = None
@@ -77,3 +78,4 @@ class SyncState(RunState, array_like=True):
     mark: ReadMark | None = None
     may_have_missed: bool = False
     remembers_all: bool = False
+    rows_given: int = 0

@@ -33,6 +33,7 @@ class ChildStreams:
 
     Attributes:
         unverified_reason: Why it is not certain that all records were read, or empty.
+        rows_given: The most rows that the shop gave on one page so far, so that a page with fewer rows is whole.
     """
 
     def __init__(self, client: Client, endpoint: Endpoint, parameters: Parameters, language: str) -> None:
@@ -50,12 +51,19 @@ class ChildStreams:
         self._parameters = parameters
         self._language = language
         self._parent = endpoint.parents[0]
-        self._rows_given = 0
+        self.rows_given = 0
         self.unverified_reason = ""
 
     def saw(self, rows: int) -> None:
-        """Note that the shop gave so many rows on one page, so that a page with fewer rows is whole."""
-        self._rows_given = max(self._rows_given, rows)
+        """Note that the shop gave so many rows on one page."""
+        self.rows_given = max(self.rows_given, rows)
+
+    def fitting(self, requests: int) -> int:
+        """Return for how many parents so many requests suffice, at least 1.
+
+        A parent takes one request, and one more as long as the shop has not shown pages of `DEFAULT_LIMIT` rows.
+        """
+        return max(1, requests if self.rows_given >= DEFAULT_LIMIT else requests // 2)
 
     def of(self, parents: Sequence[int | str]) -> tuple[list[Record], list[int | str]]:
         """Return the records of these parents; several parents are read at once.
@@ -121,7 +129,7 @@ class ChildStreams:
         query = {**self._parameters.query, **limit}
         page = self._client.page(self._request(name, "list", Parameters(path, query)))
         rows = len(page.records) + len(page.rejects)
-        if not limit or rows < min(self._rows_given, DEFAULT_LIMIT):
+        if not limit or rows < min(self.rows_given, DEFAULT_LIMIT):
             return page
         if not rows or rows >= PAGE_LIMIT:
             return None if rows else page
