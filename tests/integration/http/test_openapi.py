@@ -14,6 +14,7 @@ from schemathesis.config import SchemathesisConfig
 from werkzeug.test import Client
 
 from connector.routes import ROUTES
+from connector.transform import checked
 from tests.integration.http.conftest import TOKEN
 from tests.openapi import TARGET, document, text
 
@@ -23,6 +24,12 @@ CONFIG = SchemathesisConfig.from_path(Path(__file__).parents[3] / "schemathesis.
 DOCUMENT = document()
 OPERATIONS = [(method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods]
 JSON = "application/json"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def engine() -> None:
+    """Load the engine of the transformers first: it raises the recursion limit, and Hypothesis warns if a test does."""
+    checked("1")
 
 
 def test_the_checked_in_document_is_the_one_that_the_code_makes() -> None:
