@@ -104,7 +104,7 @@ def _given(arguments: argparse.Namespace, kept: Mapping[str, Any]) -> dict[str, 
             raise CommandError("standard input must be a JSON object with cluster, api_key, api_secret and language")
         return {**read, **found}
     if not sys.stdin.isatty():
-        raise CommandError("nobody can be asked here; give the settings as JSON with --stdin")
+        raise CommandError("this terminal cannot ask; give the settings as JSON with --stdin")
     if not ({"cluster", "base_url"} & {*found, *kept}):
         found["cluster"] = _ask(f"cluster ({' or '.join(sorted(CLUSTERS))}): ", input)
     if not ({"language"} & {*found, *kept}):
