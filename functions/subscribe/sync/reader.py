@@ -137,23 +137,24 @@ class Reads:
         reader = self._begin(read)
         children = ChildStreams(self._client, self._request.endpoint, read.parameters, read.language)
         children.saw(self._state.rows_given)
-        with contextlib.closing(reader.pages()) as pages:
-            self._land_pending(read, children)
-            for page in pages:
-                if self._processor.room() == 0:
-                    self._processor.stop()
-                    break
-                parents, recent = self._processor.deduplicate(page)
-                self._writer.remember(recent)
-                self._state.pending = [parent.id for parent in parents if parent.id is not None]
-                split = reader.checkpoint.split
-                children.saw(min(len(page), (split.page_rows or 0) if split is not None else PAGE_LIMIT))
-                self._state.rows_given = children.rows_given
+        try:
+            with contextlib.closing(reader.pages()) as pages:
                 self._land_pending(read, children)
+                for page in pages:
+                    if self._processor.room() == 0:
+                        self._processor.stop()
+                        break
+                    parents, recent = self._processor.deduplicate(page)
+                    self._writer.remember(recent)
+                    self._state.pending = [parent.id for parent in parents if parent.id is not None]
+                    split = reader.checkpoint.split
+                    children.saw(min(len(page), (split.page_rows or 0) if split is not None else PAGE_LIMIT))
+                    self._state.rows_given = children.rows_given
+                    self._land_pending(read, children)
+        finally:  # the next invocation has another `ChildStreams`, which knows nothing of this one's reason
+            self._state.unverified_reason = self._state.unverified_reason or children.unverified_reason
         self._state.may_have_missed |= bool(reader.checkpoint.unverified_reason)
-        self._state.unverified_reason = (
-            self._state.unverified_reason or reader.checkpoint.unverified_reason or children.unverified_reason
-        )
+        self._state.unverified_reason = self._state.unverified_reason or reader.checkpoint.unverified_reason
 
     def _land_pending(self, read: Read, children: ChildStreams) -> None:
         while self._state.pending:

@@ -6,6 +6,7 @@ import pytest
 
 from connector.errors import RequestError
 from tests.integration.subscribe.bundle import MONDAY_SIX, Bundle
+from tests.shop import Fault
 
 LINES: dict[str, Any] = {"entity": "orders/products", "parameters": {"path": {"order_id": "*"}}}
 
@@ -60,6 +61,19 @@ def test_the_quota_interrupts_the_walk_and_nothing_is_missed_or_doubled(bundle: 
     assert invocations > 1
     assert len(bundle.ids(result)) == len(set(bundle.ids(result)))
     assert set(bundle.ids(result)) == all_lines(bundle)
+
+
+def test_a_reason_of_one_invocation_is_still_one_after_the_next(bundle: Bundle) -> None:
+    for number in range(60):
+        bundle.shop.store.add("orders", {"number": f"NEW{number}"}, at=MONDAY_SIX - 3600)
+    first = max(bundle.shop.store.ids("orders"))
+    bundle.shop.faults.next(Fault.sends(b'{"orderProducts":[7]}'), path_contains=f"/orders/{first}/products")
+    bundle.shop.limits.use(220)
+
+    result, invocations = bundle.run_to_the_end(LINES)
+
+    assert invocations > 1
+    assert (result["verified"], result["reason"][:27]) == (False, "a row is no record: no JSON")
 
 
 def test_long_lists_of_parents_keep_to_the_quota_as_well(bundle: Bundle) -> None:
