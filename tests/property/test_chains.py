@@ -23,6 +23,9 @@ MOST_SET_BACK = 45
 """Seconds by which the shop's clock may be set back; a window reaches a minute behind its bookmark."""
 
 
+LEFT_TO_THE_NEXT = "records changed while they were read in several languages"
+
+
 class Chain:
     """A shop at work, and a subscription that follows it."""
 
@@ -141,7 +144,8 @@ class Chain:
                     assert landed[language, record_id, stamp] == 1, (language, record_id, stamp, until)
         assert not [state for state, times in landed.items() if times > 1]
         assert all((record_id, stamp) in self.had for _, record_id, stamp in landed)
-        assert all(manifest["verified"] for manifest in self.world.bucket.manifests())
+        for found in self.world.bucket.manifests():
+            assert found["verified"] or (found["reason"].startswith(LEFT_TO_THE_NEXT) and "languages" in self.event)
 
     def landed(self) -> Counter[tuple[str, int, int]]:
         return Counter(

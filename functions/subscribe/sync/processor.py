@@ -82,19 +82,22 @@ class RecordProcessor:
         return compress(texts, recent, rejected, len(odd))
 
     def deduplicate(self, records: list[Record]) -> tuple[list[Record], dict[str, str]]:
-        """Drop what the run before has landed or the next one will land; return besides what comes again in the next.
+        """Drop what the run before has landed; return besides what comes again in the next.
 
-        A first run reads by time of creation, so it sees records that changed after its window's end. They belong to
-        the next run.
+        A first run reads by time of creation, so it sees records that changed after its window's end. In several
+        languages they are left to the next run: one language may show a record before its change, another one after it.
         """
         if self._request.mode != "incremental":
             return records, {}
         end = parse_time(self._state.window_end)
-        if self._state.window_start is None:
-            records = [record for record in records if not _is_after(record.changed, end)]
-            overlap: datetime | None = end - LOOKBACK
-        else:
-            overlap = None if self._state.remembers_all else end - LOOKBACK
+        first = self._state.window_start is None
+        if first and len(self._request.languages or ()) > 1:
+            kept = [record for record in records if not _is_after(record.changed, end)]
+            if len(kept) < len(records):
+                reason = "records changed while they were read in several languages; the next run reads them"
+                self._state.unverified_reason = self._state.unverified_reason or reason
+            records = kept
+        overlap = None if self._state.remembers_all and not first else end - LOOKBACK
         recent = {str(r.id): r.changed for r in records if r.changed and _comes_again(r.changed, overlap)}
         return [record for record in records if self._landed.get(str(record.id)) != (record.changed or "")], recent
 

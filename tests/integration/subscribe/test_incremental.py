@@ -46,7 +46,7 @@ def test_the_first_run_reads_records_that_were_never_changed(bundle: Bundle) -> 
     assert bundle.manifest(result)["verified"] is True
 
 
-def test_the_first_run_leaves_a_record_that_changes_after_its_window_to_the_next_one(bundle: Bundle) -> None:
+def test_the_first_run_stores_a_record_that_changed_after_its_window_once(bundle: Bundle) -> None:
     changed = bundle.shop.store.ids("orders")[4]
     bundle.shop.store.update("orders", changed)
 
@@ -54,8 +54,23 @@ def test_the_first_run_leaves_a_record_that_changes_after_its_window_to_the_next
     bundle.clock.shop.advance(30)
     second = bundle.run(EVENT)
 
+    assert changed in bundle.ids(first)
+    assert first["verified"] is True
+    assert bundle.ids(second) == []
+
+
+def test_the_first_run_in_several_languages_leaves_such_a_record_to_the_next_one_and_says_so(bundle: Bundle) -> None:
+    event = {"entity": "products", "mode": "incremental", "languages": ["nl", "en"]}
+    changed = bundle.shop.store.ids("products")[4]
+    bundle.shop.store.update("products", changed)
+
+    first = bundle.run(event)
+    bundle.clock.shop.advance(30)
+    second = bundle.run(event)
+
     assert changed not in bundle.ids(first)
-    assert bundle.ids(second) == [changed]
+    assert (first["verified"], first["reason"][:45]) == (False, "records changed while they were read in sever")
+    assert bundle.ids(second) == [changed, changed]
 
 
 def test_a_first_run_whose_filter_may_hide_records_says_so(bundle: Bundle) -> None:

@@ -10,6 +10,9 @@ from connector.transform import Limits, Scope, TransformError, Transformers
 from connector.transform.engine.limits import LimitExceeded, Meter, metered
 from lightspeed import SystemClock
 
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""A signal may come while a finalizer runs, where Python cannot raise; another signal follows 0.05 s later."""
+
 _SCOPE = Scope("main", "orders", "nl", None, "2026-11-23T06:00:00+00:00", "run")
 _BRIEF = Limits(seconds=0.2)
 _SMALL = Limits(seconds=30, items=50_000, characters=500_000, output_values=20_000, output_bytes=200_000)
