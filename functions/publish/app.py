@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from connector.aws_errors import raises_typed
-from connector.observability import logged
-from connector.settings import Settings
-from publish.dependencies import Dependencies, cached_dependencies
-from publish.event import batch_items
-from publish.publisher import Publisher
+from connector.cold_start import without_garbage_collection
+
+with without_garbage_collection():
+    from connector.aws_errors import raises_typed
+    from connector.observability import logged
+    from connector.settings import Settings
+    from publish.dependencies import Dependencies, cached_dependencies
+    from publish.event import batch_items
+    from publish.publisher import Publisher
 
 
 @logged

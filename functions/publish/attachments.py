@@ -19,8 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from connector import botocore_errors
 from connector.errors import RequestError
 from lightspeed import NotSent, Parameters, Request
 from lightspeed.writing.natural_key import record_fields
@@ -92,7 +91,7 @@ class StreamedBody:
         try:
             found = file.client.get_object(Bucket=file.bucket, Key=file.key, IfMatch=file.etag)
             yield from found["Body"].iter_chunks(_PIECE_BYTES)
-        except (ClientError, BotoCoreError) as error:
+        except (botocore_errors.ClientError, botocore_errors.BotoCoreError) as error:
             message = f"s3_key {file.key!r:.100} could not be read: {error}"
             raise NotSent(message, method=self._request.method, path=self._request.path) from error
 
@@ -170,7 +169,7 @@ def _stored(key: object, client: Any, bucket: str) -> StoredFile:
         raise RequestError([f"s3_key must be a key under {_FOLDER}, such as {_FOLDER}lamp.jpg, not {key!r:.100}"])
     try:
         head = client.head_object(Bucket=bucket, Key=key)
-    except ClientError as error:
+    except botocore_errors.ClientError as error:
         code = error.response["Error"]["Code"]
         if code not in _WRONG_KEY:
             raise

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig
 from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import STATUS_CONSTANTS
-from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
+from connector import botocore_errors
 from connector.errors import ConnectorError, IdempotencyConflict
 from connector.observability import logger
 from lightspeed import LightspeedError
@@ -214,7 +214,7 @@ class Idempotency:
         """Store the result. The shop has acted: if it cannot be stored, the caller still gets it."""
         try:
             self._layer.save_success(claim.data, _storable(result))
-        except (ClientError, BotoCoreError) as error:
+        except (botocore_errors.ClientError, botocore_errors.BotoCoreError) as error:
             facts = {"key": claim.data["key"], "status": result["status"], "error": str(error)}
             logger().error("the result of an idempotency key could not be stored", extra=facts)
 
@@ -229,7 +229,7 @@ class Idempotency:
         """Free a key whose content surely did not reach the shop."""
         try:
             self._layer.free(claim.data, claim.token)
-        except (ClientError, BotoCoreError) as error:
+        except (botocore_errors.ClientError, botocore_errors.BotoCoreError) as error:
             logger().error(
                 "an idempotency key could not be freed", extra={"key": claim.data["key"], "error": str(error)}
             )
@@ -259,7 +259,7 @@ class Idempotency:
         for left in range(_CLAIM_ATTEMPTS - 1, -1, -1):
             try:
                 found = put()
-            except (ClientError, BotoCoreError) as error:
+            except (botocore_errors.ClientError, botocore_errors.BotoCoreError) as error:
                 if left and _may_have_written(error):
                     continue
                 if claim.stopped_since is None and _may_have_written(error):
@@ -323,7 +323,7 @@ class Records(DynamoDBPersistenceLayer):
                 ExpressionAttributeNames={f"#{_TOKEN}": _TOKEN},
                 ExpressionAttributeValues={":token": {"S": token}},
             )
-        except ClientError as error:
+        except botocore_errors.ClientError as error:
             if error.response["Error"]["Code"] != _CONDITION_FAILED:
                 raise
 
@@ -348,7 +348,7 @@ class Records(DynamoDBPersistenceLayer):
                 ExpressionAttributeValues=values,
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except ClientError as error:
+        except botocore_errors.ClientError as error:
             if error.response["Error"]["Code"] != _CONDITION_FAILED:
                 raise
             return Stored(dict(error.response).get("Item") or {})
@@ -360,9 +360,9 @@ class Records(DynamoDBPersistenceLayer):
 
 def _may_have_written(error: Exception) -> bool:
     """Return whether DynamoDB may have done what it answered this error to."""
-    if isinstance(error, ClientError):
+    if isinstance(error, botocore_errors.ClientError):
         return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500
-    return not isinstance(error, EndpointConnectionError | ConnectTimeoutError)
+    return not isinstance(error, (botocore_errors.EndpointConnectionError, botocore_errors.ConnectTimeoutError))
 
 
 def _storable(result: Result) -> Result:

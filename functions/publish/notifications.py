@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from connector import botocore_errors
 from connector.observability import logger
 from connector.problem_details import problem
 from lightspeed import RateLimited
@@ -66,14 +67,12 @@ class Results:
             self._put(entries[start : start + _AT_ONCE])
 
     def _put(self, entries: list[dict[str, str]]) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - only with a bus
-
         left = entries
         error = ""
         for _ in range(2):
             try:
                 answers = self._client().put_events(Entries=left)["Entries"]
-            except (ClientError, BotoCoreError) as refused:
+            except (botocore_errors.ClientError, botocore_errors.BotoCoreError) as refused:
                 error = str(refused)
                 break
             failed = [(entry, answer) for entry, answer in zip(left, answers, strict=True) if "ErrorCode" in answer]

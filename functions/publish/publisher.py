@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from connector.aws_errors import AWS_ERRORS
+from connector.aws_errors import aws_error_types
 from connector.observability import emit_metrics, logger
 from connector.validation import QUOTED_CHARACTERS, invalid_reason
 from lightspeed import Client
@@ -125,7 +125,7 @@ class Publisher:
         except REFUSALS as error:
             self.tell([IncomingEvent(event)], [error])
             raise
-        except AWS_ERRORS as error:
+        except aws_error_types() as error:
             failed = aws_failure(error)
             self.tell([IncomingEvent(event)], [failed])
             raise failed from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from connector.aws_errors import AWS_ERRORS, may_pass, reason
+from connector.aws_errors import aws_error_types, may_pass, reason
 from connector.errors import AwsUnavailable, ConnectorError
 from connector.observability import logger
 from connector.problem_details import problem
@@ -60,7 +60,7 @@ def attempt(call: Callable[[], _Found]) -> _Found | Refusal:
         return call()
     except REFUSALS as error:
         return error
-    except AWS_ERRORS as error:
+    except aws_error_types() as error:
         logger().exception("AWS refused a call")
         return aws_failure(error)
     except Exception as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from connector.aws_errors import AWS_ERRORS
+from connector.aws_errors import aws_error_types
 from connector.errors import OutOfTime, TransformError
 from connector.observability import logger
 from connector.transform import Library, load
@@ -197,7 +197,7 @@ class WriteOperation:
             if not may_have_acted(built, error):
                 raise
             unconfirmed, found = str(error), {}
-        except AWS_ERRORS as error:  # the connection could not be read again after the shop refused its key
+        except aws_error_types() as error:  # the connection could not be read again after the shop refused its key
             raise aws_failure(error) from error
         except Exception as error:
             logger().exception("unexpected error after a write was sent")

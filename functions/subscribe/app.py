@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from connector.aws_errors import raises_typed
-from connector.observability import logged
-from connector.settings import Settings
-from subscribe.checks import subscribe_request
-from subscribe.dependencies import cached_dependencies
+from connector.cold_start import without_garbage_collection
+
+with without_garbage_collection():
+    from connector.aws_errors import raises_typed
+    from connector.observability import logged
+    from connector.settings import Settings
+    from subscribe.checks import subscribe_request
+    from subscribe.dependencies import cached_dependencies
 
 
 @logged
@@ -23,7 +26,8 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """
     deps = cached_dependencies(Settings.from_env(needs=("BUCKET",)))
     if isinstance(event, dict) and "requestContext" in event:
-        from subscribe.http import respond  # noqa: PLC0415 - schedules do not pay for HTTP
+        with without_garbage_collection():
+            from subscribe.http import respond  # noqa: PLC0415 - schedules do not pay for HTTP
 
         return respond(event, context, deps)
     request = subscribe_request(event)

@@ -7,8 +7,8 @@ import math
 from typing import Any
 
 import msgspec
-from botocore.exceptions import ClientError
 
+from connector import botocore_errors
 from lightspeed import Clock
 from webhook.debounce import Mark, Run, Status
 from webhook.scheduler import MarkChanged
@@ -120,7 +120,7 @@ def read_object(client: Any, bucket: str, key: str) -> bytes | None:
     """Return an object's bytes, `None` if there is no such object."""
     try:
         answer = client.get_object(Bucket=bucket, Key=key)
-    except ClientError as error:
+    except botocore_errors.ClientError as error:
         if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
             return None
         raise

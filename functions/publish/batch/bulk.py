@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from connector.aws_errors import AWS_ERRORS
+from connector.aws_errors import aws_error_types
 from connector.observability import logger
 from lightspeed import Client, LightspeedError, Parameters, WriteResponse
 from lightspeed.response import parse
@@ -66,7 +66,7 @@ class Bulk:
             return [self._result(change, rows, written) for change in changes]
         except LightspeedError as error:
             return error
-        except AWS_ERRORS as error:
+        except aws_error_types() as error:
             raise aws_failure(error) from error
         except Exception:
             logger().exception("unexpected error after a bulk write was sent")

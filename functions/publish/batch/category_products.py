@@ -20,7 +20,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from connector.aws_errors import AWS_ERRORS
+from connector.aws_errors import aws_error_types
 from connector.observability import logger
 from lightspeed import PAGE_LIMIT, Client, LightspeedError, Parameters, Request
 from lightspeed.response import parse, parse_record
@@ -178,7 +178,7 @@ def _send(client: Client, built: Request, operation: WriteOperation) -> _Answer 
         if isinstance(error, LightspeedError) and may_have_acted(built, error):
             return _Answer({}, str(error))
         return _Answer({}) if is_refused(error) else error
-    except AWS_ERRORS as error:  # the connection could not be read again after the shop refused its key
+    except aws_error_types() as error:  # the connection could not be read again after the shop refused its key
         return aws_failure(error)
     except Exception as error:
         logger().exception("unexpected error after placements were sent")

@@ -20,8 +20,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from botocore.exceptions import ClientError
-
+from connector import botocore_errors
 from connector.errors import OutOfTime
 from lightspeed import Clock
 from lightspeed.numbers import dumps, loads
@@ -137,7 +136,7 @@ class FieldVersions:
                 left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
                 if len(left) == len(keys):
                     code = {"Code": "ThrottlingException", "Message": "no item was returned"}
-                    raise ClientError({"Error": code}, "BatchGetItem")
+                    raise botocore_errors.ClientError({"Error": code}, "BatchGetItem")
                 keys = left
         return found
 
@@ -178,7 +177,7 @@ class FieldVersions:
     def _transact(self, puts: list[dict[str, Any]]) -> None:
         try:
             self._client.transact_write_items(TransactItems=puts)
-        except ClientError as error:
+        except botocore_errors.ClientError as error:
             reasons = dict(error.response).get("CancellationReasons", [])
             if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
                 raise OutOfTime("another batch writes to this shop: the lease of this one is over") from error

@@ -15,8 +15,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from connector import botocore_errors
 from connector.errors import OutOfTime
 from connector.observability import logger
 from lightspeed import Clock
@@ -128,7 +127,7 @@ class WriterLeases:
                 },
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except ClientError as error:
+        except botocore_errors.ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
             found: dict[str, Any] = dict(error.response).get("Item") or {}
@@ -145,7 +144,7 @@ class WriterLeases:
                 ConditionExpression="holder = :holder",
                 ExpressionAttributeValues={":holder": {"S": self._holder}},
             )
-        except (ClientError, BotoCoreError) as error:
+        except (botocore_errors.ClientError, botocore_errors.BotoCoreError) as error:
             facts = {"connection": connection, "error": str(error)}
             logger().warning("the lease of a writer could not be freed; it ends by itself", extra=facts)
 

@@ -22,8 +22,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
+from connector import botocore_errors
 from connector.errors import AwsUnavailable, ConnectorError, OutOfTime, RequestError
 from connector.validation import parse_json
 from lightspeed import ServerError, TransportError
@@ -86,7 +85,7 @@ def split(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     s3, bucket = publisher.deps.aws.client("s3"), publisher.deps.settings.bucket
     try:
         found = s3.get_object(Bucket=bucket, Key=key)
-    except ClientError as error:
+    except botocore_errors.ClientError as error:
         raise RequestError([f"{key} cannot be read ({error.response['Error']['Code']})"]) from error
     version = found.get("VersionId") or found["ETag"].strip('"')
     run = hashlib.sha256(f"{key} {version}".encode()).hexdigest()[:16]

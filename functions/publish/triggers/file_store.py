@@ -6,8 +6,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
-
+from connector import botocore_errors
 from lightspeed.numbers import dumps, loads
 
 Line = tuple[int, str]
@@ -86,7 +85,7 @@ class Workspace:
         for _ in range(_TRIES):
             try:
                 self._client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=body, **condition)
-            except ClientError as error:
+            except botocore_errors.ClientError as error:
                 code = error.response["Error"]["Code"]
                 if code == _CONFLICT:
                     continue
@@ -99,7 +98,7 @@ class Workspace:
     def _read(self, name: str) -> tuple[str, str]:
         try:
             found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
-        except ClientError as error:
+        except botocore_errors.ClientError as error:
             if error.response["Error"]["Code"] not in _MISSING:
                 raise
             return "", ""

@@ -11,8 +11,7 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from connector import botocore_errors
 from connector.errors import RequestError
 from connector.observability import logger
 
@@ -96,7 +95,7 @@ class Message:
                 ReceiptHandle=self._record.get("receiptHandle", ""),
                 VisibilityTimeout=min(math.ceil(seconds), _LONGEST_VISIBILITY_SECONDS),
             )
-        except (ClientError, BotoCoreError) as error:  # the queue's own timeout applies
+        except (botocore_errors.ClientError, botocore_errors.BotoCoreError) as error:  # the queue's own timeout applies
             facts = {"message_id": self.id, "error": str(error)}
             logger().warning("the visibility timeout of a message could not be changed", extra=facts)
 
@@ -132,7 +131,7 @@ class Message:
                 DelaySeconds=min(math.ceil(delay_seconds), _LONGEST_DELAY_SECONDS),
                 MessageAttributes=attributes,
             )
-        except (ClientError, BotoCoreError) as error:  # the message stays in its queue
+        except (botocore_errors.ClientError, botocore_errors.BotoCoreError) as error:  # the message stays in its queue
             facts = {"message_id": self.id, "queue_url": queue_url, "error": str(error)}
             logger().error("a message could not be put into a queue", extra=facts)
             return False

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from connector import botocore_errors
 from connector.aws_errors import reason
 from connector.problem_details import HttpProblem
 
@@ -80,7 +79,7 @@ def _send(sqs: Any, queue_url: str, texts: dict[int, str]) -> dict[int, str | Qu
         entries = [{"Id": str(number), "MessageBody": text} for number, text in left.items()]
         try:
             answer = sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
-        except (ClientError, BotoCoreError) as error:
+        except (botocore_errors.ClientError, botocore_errors.BotoCoreError) as error:
             return outcomes | dict.fromkeys(left, QueueFailure(reason(error)))
         outcomes |= {int(found["Id"]): found["MessageId"] for found in answer.get("Successful", ())}
         failed = {int(found["Id"]): found for found in answer.get("Failed", ())}

@@ -8,8 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
-
+from connector import botocore_errors
 from connector.errors import AwsUnavailable
 
 _MISSING = ("NoSuchKey", "404")
@@ -37,7 +36,7 @@ class Bucket:
         """Return an object's bytes and its ETag, or `None` if there is no such object."""
         try:
             answer = self._s3.get_object(Bucket=self._name, Key=key)
-        except ClientError as error:
+        except botocore_errors.ClientError as error:
             if error.response["Error"]["Code"] in _MISSING:
                 return None
             raise
@@ -69,7 +68,7 @@ class Bucket:
         for _ in range(_ATTEMPTS):
             try:
                 return str(self._s3.put_object(**write, **condition)["ETag"])
-            except ClientError as error:
+            except botocore_errors.ClientError as error:
                 code = error.response["Error"]["Code"]
                 if code == _CONFLICT:  # S3 wrote nothing and asks for another attempt
                     continue

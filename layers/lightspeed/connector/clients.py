@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from connector.cold_start import without_garbage_collection
 from connector.connections import Connections
 from connector.settings import Settings
 from lightspeed import Client, Connection, Transport
@@ -28,7 +29,8 @@ class AwsClients:
     @functools.cache  # noqa: B019 - one instance per execution environment
     def client(self, service: str) -> Any:
         """Return the client of a service, such as `s3`."""
-        return self._session.client(service)
+        with without_garbage_collection():
+            return self._session.client(service)
 
 
 class ShopClients:
@@ -42,7 +44,7 @@ class ShopClients:
     @functools.cached_property
     def connections(self) -> Connections:
         """The connections in Secrets Manager."""
-        return Connections(self._aws.client("secretsmanager"), self._settings.secret_prefix)
+        return Connections(self._aws.client("secretsmanager"), self._settings.secret_prefix, self._clock)
 
     def open(
         self,

@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.utilities.parameters import SecretsProvider
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
-from botocore.exceptions import ClientError
-
+from connector import botocore_errors
 from connector.errors import RequestError, UnknownConnection
-from lightspeed import Connection, InvalidConnection
+from lightspeed import Clock, Connection, InvalidConnection, SystemClock
 from lightspeed.connection import is_connection_name
 
 if TYPE_CHECKING:
@@ -26,15 +23,18 @@ _GONE = ("ResourceNotFoundException", "InvalidRequestException")
 class Connections:
     """Reads connections by name; one per execution environment."""
 
-    def __init__(self, client: BaseClient, prefix: str) -> None:
+    def __init__(self, client: BaseClient, prefix: str, clock: Clock | None = None) -> None:
         """Prepare; nothing is read yet.
 
         Args:
             client: Of Secrets Manager.
             prefix: Joined with a connection's name, the name of its secret.
+            clock: Tells how old a secret is; the machine's by default.
         """
-        self._provider = SecretsProvider(boto3_client=client)
+        self._client = client
         self._prefix = prefix
+        self._clock = clock or SystemClock()
+        self._kept: dict[str, tuple[float, str | bytes]] = {}
 
     def get(self, name: str, *, fresh: bool = False) -> Connection:
         """Return the connection of this name.
@@ -47,20 +47,28 @@ class Connections:
             RequestError: The name cannot be one.
             UnknownConnection: There is no such secret.
             InvalidConnection: Its content is not a connection.
+            ClientError: Secrets Manager refuses the call.
         """
         if not is_connection_name(name):
             rule = "it has letters, digits, _ and - only"
             raise RequestError([f"connection must be a name such as default, not {name!r:.100}; {rule}"])
-        secret_id = self._prefix + name
-        try:
-            text: Any = self._provider.get(secret_id, max_age=MAX_AGE_SECONDS, force_fetch=fresh)
-        except GetParameterError as error:
-            cause = error.__cause__ or error.__context__
-            if isinstance(cause, ClientError) and cause.response["Error"]["Code"] in _GONE:
-                raise UnknownConnection(name, secret_id) from error
-            raise
+        read_at, text = self._kept.get(name, (0.0, ""))
+        if fresh or not text or self._clock.monotonic() - read_at >= MAX_AGE_SECONDS:
+            text = self._read(name)
+            self._kept[name] = (self._clock.monotonic(), text)
         try:
             settings = json.loads(text if isinstance(text, bytes) else text.encode())
         except (ValueError, RecursionError):
             raise InvalidConnection(name, ["the secret is not JSON"]) from None
         return Connection.from_mapping(settings, name)
+
+    def _read(self, name: str) -> str | bytes:
+        secret_id = self._prefix + name
+        try:
+            answer: dict[str, Any] = self._client.get_secret_value(SecretId=secret_id)
+        except botocore_errors.ClientError as error:
+            if error.response["Error"]["Code"] in _GONE:
+                raise UnknownConnection(name, secret_id) from error
+            raise
+        text: str | bytes = answer.get("SecretString") or answer["SecretBinary"]
+        return text

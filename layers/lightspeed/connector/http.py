@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from connector.aws_errors import AWS_ERRORS
+from connector.aws_errors import aws_error_types
 from connector.errors import ConnectorError, RequestError
 from connector.observability import logger
 from connector.problem_details import HttpProblem, problem
@@ -39,11 +39,10 @@ def resolver() -> APIGatewayHttpResolver:
     """Return a resolver that checks the caller's scope and answers every error as `application/problem+json`."""
     app = APIGatewayHttpResolver()
 
-    def _aws(error: Exception) -> Response[Any]:
-        logger().exception("AWS refused a call")
-        return respond_problem(error)
-
     def _unexpected(error: Exception) -> Response[Any]:
+        if isinstance(error, aws_error_types()):
+            logger().exception("AWS refused a call")
+            return respond_problem(error)
         logger().exception("unexpected error")
         detail = f"unexpected {type(error).__name__}; the log has the details"
         return respond_problem(HttpProblem(500, "internal-error", detail))
@@ -53,7 +52,6 @@ def resolver() -> APIGatewayHttpResolver:
 
     app.exception_handler(Exception)(_unexpected)
     app.exception_handler([LightspeedError, ConnectorError])(respond_problem)
-    app.exception_handler(list(AWS_ERRORS))(_aws)
     app.not_found(_no_route)
     app.use([_check_call, _in_time])
     return app

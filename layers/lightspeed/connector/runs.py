@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from botocore.exceptions import ClientError
-
+from connector import botocore_errors
 from connector.errors import RequestError, UnknownRun
 from connector.storage_keys import RUN_ID, run_key
 from lightspeed import Clock
@@ -308,7 +307,7 @@ class Runs:
         """Return the latest result of a run with the time at which it was written, or `None`."""
         try:
             body, written = self._read(run_key(run_id))
-        except ClientError as error:
+        except botocore_errors.ClientError as error:
             if error.response["Error"]["Code"] in _MISSING:
                 return None
             raise

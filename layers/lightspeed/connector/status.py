@@ -15,8 +15,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
-from botocore.exceptions import ClientError
 
+from connector import botocore_errors
 from connector.cadence import DAY, Cadence
 from connector.failure_queues import Failure, Queue, causes
 from connector.storage_keys import MANIFESTS, manifest_place
@@ -356,7 +356,7 @@ class StatusReader:
     def _read(self, key: str) -> bytes | None:
         try:
             body: bytes = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-        except ClientError as error:
+        except botocore_errors.ClientError as error:
             if error.response["Error"]["Code"] in _MISSING:
                 return None
             raise

@@ -8,6 +8,7 @@ import time
 def main() -> None:
     """Import and open."""
     began = time.process_time()
+    import subscribe.app  # noqa: F401, PLC0415 - what Lambda imports
     from connector.observability import logger  # noqa: PLC0415
     from connector.settings import Settings  # noqa: PLC0415
     from subscribe.dependencies import cached_dependencies  # noqa: PLC0415

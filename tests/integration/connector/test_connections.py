@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import ClientError
 
 from connector.clients import AwsClients, ShopClients
@@ -13,7 +12,7 @@ from connector.connections import Connections
 from connector.errors import RequestError, UnknownConnection
 from connector.settings import Settings
 from lightspeed import AuthenticationError, InvalidConnection
-from tests.integration.subscribe.bundle import Bundle
+from tests.integration.subscribe.bundle import Bundle, SharedClock
 
 SETTINGS = {"cluster": "eu1", "api_key": "key", "api_secret": "secret", "language": "nl"}
 Store = Callable[..., None]
@@ -89,6 +88,19 @@ def test_a_connection_is_kept_for_a_while(secrets: Any, connections: Connections
     assert connections.get("a").language == "nl"
 
 
+def test_after_a_minute_a_connection_is_read_again(secrets: Any) -> None:
+    clock = SharedClock()
+    connections = Connections(secrets, "team/shops-", clock)
+    store(secrets, "team/shops-a")
+    connections.get("a")
+    store(secrets, "team/shops-a", language="en")
+
+    clock.shop.advance(59)
+    assert connections.get("a").language == "nl"
+    clock.shop.advance(1)
+    assert connections.get("a").language == "en"
+
+
 def test_a_fresh_connection_replaces_what_is_kept(secrets: Any, connections: Connections) -> None:
     store(secrets, "team/shops-a")
     connections.get("a")
@@ -138,7 +150,7 @@ def test_trouble_with_secrets_manager_is_not_an_unknown_connection(
 
     monkeypatch.setattr(secrets, "get_secret_value", refuse)
 
-    with pytest.raises(GetParameterError):
+    with pytest.raises(ClientError, match="AccessDenied"):
         connections.get("a")
 
 

@@ -121,9 +121,18 @@ def test_importing_opens_nothing_and_reads_no_environment() -> None:
     assert done.returncode == 0, done.stderr
 
 
+BOTO = ("boto3", "botocore.session", "botocore.exceptions")
+
+
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [
+        (("subscribe.app", "subscribe.http"), BOTO),
+        (("subscribe.watch",), BOTO),
+        (("publish.app", "publish.triggers.http", "publish.triggers.sqs", "publish.triggers.file"), BOTO),
+        (("authorizer.app",), (*BOTO, "lightspeed", "aws_lambda_powertools", "msgspec")),
+        (("webhook.trigger",), BOTO),
+        (("webhook.daily",), (*BOTO, "duckdb", "subscribe")),
         (("subscribe.app", "subscribe.http", "publish.app"), ("jsonata", "duckdb", "pyarrow")),
         (("webhook.app", "webhook.receiver"), ("jsonata", "boto3", "botocore", "msgspec", "aws_lambda_powertools")),
         (("lightspeed.cli.main",), ("jsonata", "boto3", "lightspeed.tap.sync", "lightspeed.listing.reader")),

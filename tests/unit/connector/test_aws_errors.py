@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore import exceptions as aws
 
 from connector.aws_errors import raises_typed
@@ -16,18 +15,12 @@ def refused(code: str, operation: str, status: int = 400) -> aws.ClientError:
     )
 
 
-def wrapped(error: Exception) -> GetParameterError:
-    outer = GetParameterError(str(error))
-    outer.__cause__ = error
-    return outer
-
-
 PASSING = {
     "S3 asks to slow down": refused("SlowDown", "PutObject", 503),
     "S3 fails": refused("InternalError", "GetObject", 500),
     "S3 without a body": refused("503", "HeadObject"),
-    "Secrets Manager throttles": wrapped(refused("ThrottlingException", "GetSecretValue")),
-    "Secrets Manager fails": wrapped(refused("InternalServiceError", "GetSecretValue", 500)),
+    "Secrets Manager throttles": refused("ThrottlingException", "GetSecretValue"),
+    "Secrets Manager fails": refused("InternalServiceError", "GetSecretValue", 500),
     "DynamoDB throttles": refused("ProvisionedThroughputExceededException", "PutItem"),
     "Step Functions throttles": refused("ThrottlingException", "StartExecution"),
     "no answer in time": aws.ReadTimeoutError(endpoint_url="https://s3"),
@@ -36,13 +29,13 @@ PASSING = {
     "a connection that was closed": aws.ConnectionClosedError(endpoint_url="https://s3"),
     "a body that was cut": aws.ResponseStreamingError(error="cut"),
     "a body that is too short": aws.IncompleteReadError(actual_bytes=1, expected_bytes=2),
-    "a secret without connection": wrapped(aws.EndpointConnectionError(endpoint_url="https://secretsmanager")),
+    "a secret without connection": aws.EndpointConnectionError(endpoint_url="https://secretsmanager"),
 }
 LASTING = {
     "no permission": refused("AccessDenied", "PutObject", 403),
     "no bucket": refused("NoSuchBucket", "GetObject", 404),
     "no credentials": aws.NoCredentialsError(),
-    "a secret without permission": wrapped(refused("AccessDeniedException", "GetSecretValue")),
+    "a secret without permission": refused("AccessDeniedException", "GetSecretValue"),
 }
 
 

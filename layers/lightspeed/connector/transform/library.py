@@ -7,8 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from botocore.exceptions import ClientError
-
+from connector import botocore_errors
 from lightspeed.numbers import loads
 
 TRANSFORMER_BYTES = 64 * 1024
@@ -101,7 +100,7 @@ class S3Library:
         etag, content = self._kept.get(key, ("", None))
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=key, **({"IfNoneMatch": etag} if etag else {}))
-        except ClientError as error:
+        except botocore_errors.ClientError as error:
             code = error.response["Error"]["Code"]
             if code in ("304", "NotModified"):
                 self._kept.move_to_end(key)
