@@ -6,20 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from connector.errors import ConnectorError
 from connector.failure_queues import Failure, Queue, receive, release
 from connector.http import asks_for_page, is_anonymous, respond_json
-from connector.shop_state import shop_state
+from connector.shop_state import PATIENCE_SECONDS, shop_state
 from connector.status import ShopState, StatusReader
 from connector.status_page import POLICY, page
-from lightspeed import LightspeedError
 from subscribe.docs import headers, load
 
 if TYPE_CHECKING:
     from subscribe.dependencies import Dependencies
-
-PATIENCE_SECONDS = 1.5
-"""How long a shop may take to say its quota."""
 
 _HTML = "text/html; charset=utf-8"
 
@@ -65,7 +60,4 @@ def _failures(deps: Dependencies) -> list[Failure]:
 
 def _ask(deps: Dependencies, name: str) -> ShopState:
     end = deps.clock.monotonic() + PATIENCE_SECONDS
-    try:
-        return shop_state(deps.shops.open(name, remaining_seconds=lambda: end - deps.clock.monotonic()))
-    except (LightspeedError, ConnectorError) as error:
-        return ShopState(error=str(error))
+    return shop_state(lambda: deps.shops.open(name, remaining_seconds=lambda: end - deps.clock.monotonic()))

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 
+from connector.aws_errors import AWS_ERRORS, reason
+from connector.errors import ConnectorError
 from connector.status import ShopState
 from lightspeed import AuthenticationError, Client, LightspeedError
 from lightspeed.connection_check import diagnosis
 
+PATIENCE_SECONDS = 1.5
+"""How long a shop may take to say its quota."""
 
-def shop_state(client: Client) -> ShopState:
-    """Return what a shop says of its quota. Only wrong settings are an error; a slow or busy shop is not known."""
+
+def shop_state(open_shop: Callable[[], Client]) -> ShopState:
+    """Return what a shop says of its quota. Only wrong settings are an error; a slow or busy shop is not known.
+
+    Args:
+        open_shop: Returns the shop's client, whose calls end in time.
+    """
+    try:
+        client = open_shop()
+    except (LightspeedError, ConnectorError) as error:
+        return ShopState(error=str(error))
+    except AWS_ERRORS as error:
+        return ShopState(error=f"the connection's secret cannot be read: {reason(error)}")
     connection = client.transport.connection
     try:
         client.record(client.build("shop", "get"))
     except AuthenticationError as error:
         return ShopState(error=diagnosis(error, connection))
-    except LightspeedError:
+    except (LightspeedError, ConnectorError, *AWS_ERRORS):
         pass
     quota = client.transport.quota
     return ShopState(tuple(asdict(window) for window in quota.windows) if quota else ())

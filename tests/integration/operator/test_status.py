@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.integration.operator.conftest import NOW, Operated
 from tests.integration.operator.test_redrive import put as put_message
@@ -128,6 +129,24 @@ def test_wrong_credentials_are_red(running: Operated, capsys: pytest.CaptureFixt
     (action,) = found["actions"]
     assert action["why"].startswith("wrong credentials")
     assert action["command"] == "python -m connector connect default --rotate"
+
+
+def test_a_secret_that_may_not_be_read_leaves_the_rest_of_the_status(
+    running: Operated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(name: str) -> None:
+        if name == "GetSecretValue":
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "key"}}, name)
+
+    running.aws.before_call = refuse
+    found = status(running, capsys)
+
+    assert {one["why"] for one in found["shops"]} == {
+        "the connection's secret cannot be read: AWS answered GetSecretValue with AccessDeniedException"
+    }
+    assert named(found, "default.orders")["level"] == "good"
+    assert running("webhooks", "plan") == 1
+    assert "AccessDeniedException" in capsys.readouterr().err
 
 
 def test_webhooks_that_the_shop_switched_off_are_red(running: Operated, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from connector.aws_errors import AWS_ERRORS
 from connector.errors import ConnectorError, RequestError, UnknownConnection
 from connector.operator import (
     catalog,
@@ -66,7 +65,7 @@ def main(argv: Sequence[str] | None = None, *, open_stack: Callable[[str], Stack
         return INTERRUPTED
     except _WRONG_COMMAND as error:
         return _fail(2, error)
-    except (ConnectorError, LightspeedError, ClientError, BotoCoreError) as error:
+    except (ConnectorError, LightspeedError, *AWS_ERRORS) as error:
         return _fail(1, error)
     return status
 

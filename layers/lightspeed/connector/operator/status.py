@@ -10,19 +10,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from connector.errors import ConnectorError
 from connector.failure_queues import Failure, receive, release
 from connector.operator.redrive import OUTPUTS
 from connector.operator.schedules import schedule_name
 from connector.operator.stack import CommandError, Stack
-from connector.shop_state import shop_state
+from connector.shop_state import PATIENCE_SECONDS, shop_state
 from connector.status import DAYS, ShopState, StatusReader, duration
 from connector.status_page import page
-from lightspeed import LightspeedError
 from lightspeed.request import parse_time
-
-PATIENCE_SECONDS = 1.5
-"""How long a shop may take to say its quota."""
 
 _TONES = {"red": "bold red", "warning": "yellow", "good": "green", "paused": "dim"}
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -82,10 +77,7 @@ def collect(stack: Stack, *, ask_shops: bool = True) -> dict[str, Any]:
 
 
 def _ask(stack: Stack, name: str) -> ShopState:
-    try:
-        return shop_state(stack.shop(name, within_seconds=PATIENCE_SECONDS))
-    except (LightspeedError, ConnectorError) as error:
-        return ShopState(error=str(error))
+    return shop_state(lambda: stack.shop(name, within_seconds=PATIENCE_SECONDS))
 
 
 def _failures(stack: Stack) -> list[Failure]:
