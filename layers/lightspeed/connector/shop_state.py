@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 
-from connector.aws_errors import AWS_ERRORS, reason
+from connector.aws_errors import aws_error_types, reason
 from connector.errors import ConnectorError
 from connector.status import ShopState
 from lightspeed import AuthenticationError, Client, LightspeedError
@@ -25,14 +25,14 @@ def shop_state(open_shop: Callable[[], Client]) -> ShopState:
         client = open_shop()
     except (LightspeedError, ConnectorError) as error:
         return ShopState(error=str(error))
-    except AWS_ERRORS as error:
+    except aws_error_types() as error:
         return ShopState(error=f"the connection's secret cannot be read: {reason(error)}")
     connection = client.transport.connection
     try:
         client.record(client.build("shop", "get"))
     except AuthenticationError as error:
         return ShopState(error=diagnosis(error, connection))
-    except (LightspeedError, ConnectorError, *AWS_ERRORS):
+    except (LightspeedError, ConnectorError, *aws_error_types()):
         pass
     quota = client.transport.quota
     return ShopState(tuple(asdict(window) for window in quota.windows) if quota else ())

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from connector.aws_errors import AWS_ERRORS
+from connector.aws_errors import aws_error_types
 from connector.errors import ConnectorError, RequestError, UnknownConnection
 from connector.operator import (
     catalog,
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None, *, open_stack: Callable[[str], Stack
         return INTERRUPTED
     except _WRONG_COMMAND as error:
         return _fail(2, error)
-    except (ConnectorError, LightspeedError, *AWS_ERRORS) as error:
+    except (ConnectorError, LightspeedError, *aws_error_types()) as error:
         return _fail(1, error)
     return status
 
