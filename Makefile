@@ -37,14 +37,14 @@ connector: $(VENV)/demo.stamp ## Run `python -m connector` on what `make demo KE
 shop: $(VENV)/demo.stamp ## Serve the simulated shop alone (SHOP_PORT=8080)
 	@$(BIN)/python -m tests.shop --port $(or $(SHOP_PORT),8080)
 
-test: lint type template ## Run every check and every test
+test: lint type template $(TOOLS)/target.stamp ## Run every check and every test
 	$(BIN)/pytest -n auto -m "not e2e and not soak"
 	$(BIN)/pytest -m e2e
 
 soak: $(VENV)/dev.stamp ## Search many seeds for broken promises
 	$(BIN)/pytest -m soak
 
-install: $(VENV)/dev.stamp $(TOOLS)/sam.stamp ## Install what developing and testing need
+install: $(VENV)/dev.stamp $(TOOLS)/sam.stamp $(TOOLS)/target.stamp ## Install what developing and testing need
 
 format: $(VENV)/dev.stamp ## Format the code
 	$(BIN)/ruff format $(CODE)
@@ -60,7 +60,7 @@ type: $(VENV)/dev.stamp ## Check types
 
 lock: | $(TOOLS)/bin/python ## Write requirements*.txt: every pinned package with the hashes of its files (after a change of a .in file)
 	@$(TOOLS)/bin/python $(PIP) $(UV)
-	@for file in $(LAYER) requirements-operator.txt requirements-demo.txt requirements-dev.txt; do $(TOOLS)/bin/uv pip compile --quiet --universal --no-deps \
+	@for file in $(LAYER) requirements-operator.txt requirements-demo.txt requirements-dev.txt requirements-target.txt; do $(TOOLS)/bin/uv pip compile --quiet --universal --no-deps \
 	  --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" $${file%.txt}.in -o $$file; done
 
 openapi: $(VENV)/dev.stamp ## Write the OpenAPI document of the HTTP API
@@ -82,7 +82,7 @@ template: $(TOOLS)/sam.stamp ## Check template.yaml
 unit: $(VENV)/dev.stamp ## Test functions and modules, without network and AWS
 	$(BIN)/pytest tests/unit -m "not soak"
 
-integration: $(VENV)/dev.stamp ## Test the client and the handlers against the simulated shop
+integration: $(VENV)/dev.stamp $(TOOLS)/target.stamp ## Test the client and the handlers against the simulated shop
 	$(BIN)/pytest tests/integration -m "not soak"
 
 property: $(VENV)/dev.stamp ## Test the promises of a run: random shops, changes, kills, and a day of quota
@@ -91,7 +91,7 @@ property: $(VENV)/dev.stamp ## Test the promises of a run: random shops, changes
 e2e: $(VENV)/dev.stamp ## Test the deployed stack on the local emulator
 	$(BIN)/pytest tests/e2e
 
-coverage: $(VENV)/dev.stamp ## See what the tests reach (without those that a signal ends: coverage's own lock does not survive it)
+coverage: $(VENV)/dev.stamp $(TOOLS)/target.stamp ## See what the tests reach (without those that a signal ends: coverage's own lock does not survive it)
 	$(BIN)/coverage run -m pytest -m "not e2e" --ignore tests/property --ignore tests/unit/connector/transform
 	$(BIN)/coverage report
 
@@ -126,7 +126,11 @@ $(TOOLS)/sam.stamp: Makefile | $(TOOLS)/bin/python # SAM CLI's own pins do not g
 	  echo "Installing $(SAM_CLI) into $(TOOLS) (a minute, once) ..."; $(TOOLS)/bin/python $(PIP) $(SAM_CLI); }
 	@echo "$(SAM_CLI)" > $@
 
-$(BIN)/python $(TOOLS)/bin/python:
+$(TOOLS)/target.stamp: requirements-target.txt | $(TOOLS)/target/bin/python # nor do those of the Singer target
+	@$(TOOLS)/target/bin/python $(PIP) -r requirements-target.txt
+	@touch $@
+
+$(BIN)/python $(TOOLS)/bin/python $(TOOLS)/target/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not installed; say which Python to use: PYTHON=..."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "make: Python 3.11 or newer is needed and $(PYTHON) is older; say which Python to use: PYTHON=..."; exit 1; }

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FILES = ["layers/lightspeed/requirements", "requirements-operator", "requirements-demo", "requirements-dev"]
+FILES = [
+    "layers/lightspeed/requirements",
+    "requirements-operator",
+    "requirements-demo",
+    "requirements-dev",
+    "requirements-target",
+]
 
 
 def pins(text: str) -> set[str]:

@@ -325,7 +325,7 @@ def mask_api_key(record: bytes) -> bytes:
     return _API_KEY.sub(rb'\1"***"', record)
 
 
-def with_first_member(name: str, value: int | str, record: bytes) -> bytes:
+def with_first_member(name: str, value: int | str | None, record: bytes) -> bytes:
     """Return a JSON object's text with a member in front; a member of that name further on is removed.
 
     Args:

@@ -37,6 +37,8 @@ def write(path: Path, value: object) -> Path:
 
 def catalog_of(tmp_path: Path, *names: str) -> Path:
     entries = [entry for entry in discover()["streams"] if entry["stream"] in names]
+    for entry in entries:
+        entry["metadata"][0]["metadata"]["selected"] = True
     return write(tmp_path / "catalog.json", {"streams": entries})
 
 
@@ -114,6 +116,50 @@ def test_a_second_run_loads_what_changed_and_the_overlap_only(tap: Tap, shop: Sh
     assert len(records(one)) == len(shop.store.ids("orders"))
     assert sorted(record["id"] for record in records(two)) == sorted([first, second_newest])
     assert [record["id"] for record in records(three)] == [second_newest]
+
+
+def test_records_of_a_nested_list_have_their_parents_id_and_time_of_change(tap: Tap, shop: Shop) -> None:
+    messages, _ = tap("orders_products")
+
+    assert messages[0]["key_properties"] == ["order_id", "id"]
+    found = records(messages, "orders_products")
+    orders = {row["id"]: row["updatedAt"] for row in shop.store.records("orders", "nl")}
+    expected = [
+        (order, changed, line["id"])
+        for order, changed in orders.items()
+        for line in shop.store.records("orders/products", "nl", order)
+    ]
+    assert sorted((row["order_id"], row["order_updatedAt"], row["id"]) for row in found) == sorted(expected)
+    bookmark = messages[-1]["value"]["bookmarks"]["orders_products"]
+    assert bookmark == {"replication_key": "order_updatedAt", "replication_key_value": "2026-11-23T05:59:55Z"}
+
+
+def test_nested_records_are_read_again_for_parents_that_changed_only(tap: Tap, shop: Shop, clock: SharedClock) -> None:
+    one, _ = tap("orders_products")
+    clock.shop.advance(600)
+    changed = shop.store.ids("orders")[7]
+    shop.store.update("orders", changed, {"memo": "changed"})
+    clock.shop.advance(30)
+    shop.requests.clear()
+
+    two, _ = tap("orders_products", state=one[-1]["value"])
+
+    assert {row["order_id"] for row in records(two, "orders_products")} == {changed}
+    assert len(shop.requests) == 4
+
+
+def test_a_parent_with_many_nested_records_and_a_list_that_nothing_follows(tap: Tap, shop: Shop) -> None:
+    order = shop.store.ids("orders")[3]
+    line = shop.store.records("orders/products", "nl", order)[0]
+    for _ in range(300):
+        shop.store.add("orders/products", {"productTitle": line["productTitle"]}, parent=order)
+
+    found = records(tap("orders_products")[0], "orders_products")
+    assert sum(row["order_id"] == order for row in found) == len(shop.store.ids("orders/products", order)) > 300
+
+    messages, _ = tap("shippingmethods_countries")
+    assert all(row["shippingmethod_id"] for row in records(messages, "shippingmethods_countries"))
+    assert messages[-1] == {"type": "STATE", "value": {}}
 
 
 def test_numbers_pass_as_the_shop_wrote_them(run: Run, config: Path, tmp_path: Path, shop: Shop) -> None:

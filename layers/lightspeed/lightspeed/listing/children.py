@@ -167,7 +167,7 @@ class ChildStreams:
         return [
             replace(row, reject_reason=f"{row.reject_reason} ({name} {parent!r:.100})")
             if row.reject_reason
-            else replace(row, text=with_first_member(name, parent, row.text))
+            else replace(row, text=with_first_member(name, parent, row.text), parent=parent)
             for row in rows
         ]
 

@@ -27,12 +27,14 @@ class Record:
         id: Its id; `None` if it has none that can be used.
         changed: `updatedAt`, or else `createdAt`, as the shop wrote it; `None` if it has neither.
         reject_reason: Why the row is no JSON object in UTF-8; empty for a record. Only a record may be stored as one.
+        parent: The id of its parent, if it is a record of a nested list that was read for many parents.
     """
 
     text: bytes
     id: int | str | None
     changed: str | None
     reject_reason: str = ""
+    parent: int | str | None = None
 
 
 class _Head(msgspec.Struct):

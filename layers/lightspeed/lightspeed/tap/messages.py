@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from lightspeed.quota import Clock
-from lightspeed.tap.streams import KEY, Stream
+from lightspeed.tap.streams import Stream
 
 STATE_RECORDS = 1_000
 """A state follows after at most so many records ..."""
@@ -34,7 +34,11 @@ class Messages:
         """Announce a stream, and repeat the state: a target that gets no record has one to store all the same."""
         bookmark = [stream.replication_key] if stream.replication_key else []
         self._write(
-            type="SCHEMA", stream=stream.name, schema=stream.schema, key_properties=[KEY], bookmark_properties=bookmark
+            type="SCHEMA",
+            stream=stream.name,
+            schema=stream.schema,
+            key_properties=list(stream.keys),
+            bookmark_properties=bookmark,
         )
         self.write_state()
 

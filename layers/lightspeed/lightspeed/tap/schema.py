@@ -12,9 +12,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from lightspeed.numbers import Exact, dumps, number_text
 from lightspeed.response import UNREADABLE, parse_record
@@ -39,21 +42,21 @@ _WIDENED = {
 _ANY = ("null", "boolean", "string", "number", "array", "object")
 
 
-def stream_schema(sample: Schema, key: str, others: tuple[str, ...], *, decimals: bool = False) -> Schema:
+def stream_schema(sample: Schema, keys: tuple[str, ...], others: tuple[str, ...], *, decimals: bool = False) -> Schema:
     """Return the schema of a stream.
 
     Args:
         sample: What the samples look like; an entity without a sample has `{}`.
-        key: The field that is the key. It is the only one that may not be none.
+        keys: The fields that are the key together. They are the only ones that may not be none.
         others: Fields that the schema names even if no sample has them.
         decimals: Whether numbers that may be fractions are passed as text.
     """
     fields = sample.get("properties", {})
-    properties: Schema = {key: {"type": fields.get(key, {}).get("type", "integer")}}
+    properties: Schema = {key: {"type": fields.get(key, {}).get("type", "integer")} for key in keys}
     for name, each in ({name: {"type": "string"} for name in others} | fields).items():
-        if name != key:
+        if name not in keys:
             properties[name] = _widened(each, decimals)
-    return {"type": "object", "properties": properties, "required": [key]}
+    return {"type": "object", "properties": properties, "required": list(keys)}
 
 
 def without(schema: Schema, dropped: frozenset[Path], at: Path = ()) -> Schema:
@@ -113,11 +116,11 @@ class _Node:
 class Fit:
     """Makes the text of a record match a stream's schema; a text that matches is returned as it is."""
 
-    def __init__(self, schema: Schema, key: str) -> None:
-        """Take the schema of a stream and the name of its key."""
+    def __init__(self, schema: Schema) -> None:
+        """Take the schema of a stream; the fields that it requires are the key."""
         self._node = _node(schema)
-        self._key = key
-        self._decode = msgspec.json.Decoder(dict[str, Any]).decode
+        self._keys = schema["required"]
+        self._check = msgspec.json.Decoder(_object_type(schema)).decode
 
     def fit(self, text: bytes) -> bytes | None:
         """Return a record's JSON text with every value that the schema does not allow as text; numbers stay as read.
@@ -129,18 +132,61 @@ class Fit:
             `None` if the record has no key that the schema allows, or does not match and is nested too deep to change.
         """
         try:
-            value = self._decode(text)
-        except UNREADABLE:  # a number that is too long for the fast decoder, or half a surrogate pair
-            value = parse_record(text)
-        if _fits(value, self._node):
-            return text if self._key in value else None
+            self._check(text)
+        except UNREADABLE:  # another type, a number that is too long, or half a surrogate pair
+            return self._mended_text(text)
+        return text
+
+    def _mended_text(self, text: bytes) -> bytes | None:
         try:
-            mended = _mended(parse_record(text), self._node)
-            if self._key not in mended or not _fits(mended[self._key], self._node.fields[self._key]):
+            value = parse_record(text)
+            if _fits(value, self._node):
+                return text if all(key in value for key in self._keys) else None
+            mended = _mended(value, self._node)
+            if any(key not in mended or not _fits(mended[key], self._node.fields[key]) for key in self._keys):
                 return None
             return _json_text(mended)
         except RecursionError:
             return None
+
+
+_SCALARS: Mapping[str, Any] = {"null": None, "boolean": bool, "integer": int, "string": str}
+
+
+def _type_of(schema: Schema) -> Any:
+    """Return the type with which msgspec decodes what a schema allows, and no more than that."""
+    given = schema.get("type", [])
+    kinds = [given] if isinstance(given, str) else given
+    options = [_SCALARS[kind] for kind in kinds if kind in _SCALARS]
+    if schema.get("format") == DECIMAL:
+        return reduce(or_, options)
+    if "number" in kinds:
+        options.append(float)
+    if "array" in kinds:
+        options.append(list[_type_of(schema["items"])] if "items" in schema else list)  # type: ignore[misc]
+    if "object" in kinds:
+        options.append(_object_type(schema))
+    return reduce(or_, options)
+
+
+def _object_type(schema: Schema) -> Any:
+    fields = schema.get("properties", {})
+    by_id = list(schema.get("patternProperties", {}).values())
+    if by_id and not fields:
+        return dict[str, _type_of(by_id[0])]  # type: ignore[misc]
+    required = schema.get("required", [])
+    types = [
+        (f"field_{place}", *_member_type(name, inside, name in required))
+        for place, (name, inside) in enumerate(fields.items())
+    ]
+    closed = bool(by_id) or schema.get("additionalProperties") is False
+    return msgspec.defstruct("Record", types, kw_only=True, forbid_unknown_fields=closed)
+
+
+def _member_type(name: str, schema: Schema, required: bool) -> tuple[Any, Any]:
+    if required:
+        return _type_of(schema), msgspec.field(name=name)
+    return _type_of(schema) | UnsetType, msgspec.field(default=UNSET, name=name)
 
 
 def _json_text(value: Any) -> bytes:

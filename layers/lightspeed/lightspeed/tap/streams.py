@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lightspeed.catalogue.entities import CATALOGUE
+from lightspeed.catalogue.entities import CATALOGUE, parent_of
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.catalogue.sample_schemas import load_sample_schemas
 from lightspeed.schema import Schema
@@ -28,7 +28,8 @@ class Stream:
         name: Of the stream: the entity's name, with `_` for `/`.
         endpoint: The list's row.
         schema: Of its records.
-        replication_key: The field that its bookmark follows; `None` where every run reads the whole list.
+        replication_key: The field that its bookmark follows; `None` where every run reads the whole list. The records
+            of a nested list follow the time of change of their parent.
     """
 
     name: str
@@ -36,17 +37,27 @@ class Stream:
     schema: Schema
     replication_key: str | None
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The fields that are the key together: the parent's id, if the list is nested, and the record's own."""
+        return (*self.endpoint.parents, KEY)
+
+    @property
+    def parent(self) -> Endpoint | None:
+        """The list whose every record has a nested list of this stream; `None` for a list that is not nested."""
+        return parent_of(self.endpoint)
+
     def entry(self) -> dict[str, Any]:
         """Return the stream's entry in a Singer catalogue."""
         method = "FULL_TABLE" if self.replication_key is None else "INCREMENTAL"
         root: dict[str, Any] = {
             "inclusion": "available",
-            "selected-by-default": True,
-            "table-key-properties": [KEY],
+            "selected-by-default": self.parent is None,
+            "table-key-properties": list(self.keys),
             "valid-replication-keys": [self.replication_key] if self.replication_key else [],
             "forced-replication-method": method,
         }
-        automatic = {(KEY,), (self.replication_key,)}
+        automatic = {*((key,) for key in self.keys), (self.replication_key,)}
         metadata = [{"breadcrumb": [], "metadata": root}]
         for path in paths(self.schema):
             breadcrumb = [word for name in path for word in ("properties", name)]
@@ -56,7 +67,7 @@ class Stream:
             "tap_stream_id": self.name,
             "stream": self.name,
             "schema": self.schema,
-            "key_properties": [KEY],
+            "key_properties": list(self.keys),
             "replication_method": method,
             **({"replication_key": self.replication_key} if self.replication_key else {}),
             "metadata": metadata,
@@ -64,18 +75,23 @@ class Stream:
 
 
 def streams(*, decimals: bool = False) -> Iterator[Stream]:
-    """Yield every stream: each list of the shop that is not below another record.
+    """Yield every stream: each list of the shop but those of the checkouts, which have no ids that fit.
 
     Args:
         decimals: Whether numbers that may be fractions are passed as text.
     """
     samples = load_sample_schemas()
     for name, endpoint in CATALOGUE.items():
-        if not endpoint.has("list") or endpoint.parents or endpoint.bare:
+        if not endpoint.has("list") or endpoint.bare:
             continue
-        replication_key = _KEYS.get(endpoint.incremental)
         times = [field for start, field in _KEYS.items() if start in endpoint.filter_names]
-        schema = stream_schema(samples.get(name, {}), KEY, tuple(times), decimals=decimals)
+        parent = parent_of(endpoint)
+        if parent is None:
+            replication_key = _KEYS.get(endpoint.incremental)
+        else:
+            replication_key = f"{endpoint.parents[0].removesuffix('_id')}_updatedAt" if parent.incremental else None
+            times = [*times, replication_key] if replication_key else times
+        schema = stream_schema(samples.get(name, {}), (*endpoint.parents, KEY), tuple(times), decimals=decimals)
         yield Stream(name.replace("/", "_"), endpoint, schema, replication_key)
 
 
@@ -91,7 +107,7 @@ def select(catalog: object, *, decimals: bool = False) -> list[Stream]:
     and the replication key are always wanted. The schemas are the tap's own; those in the catalogue are not read.
 
     Args:
-        catalog: What `--discover` printed, edited or not; `None` selects every stream with every field.
+        catalog: What `--discover` printed, edited or not; `None` is the same as what it printed.
         decimals: Whether numbers that may be fractions are passed as text.
 
     Raises:
@@ -99,7 +115,7 @@ def select(catalog: object, *, decimals: bool = False) -> list[Stream]:
     """
     known = {stream.name: stream for stream in streams(decimals=decimals)}
     if catalog is None:
-        return list(known.values())
+        return [stream for stream in known.values() if stream.parent is None]
     entries = catalog.get("streams") if isinstance(catalog, Mapping) else None
     if not isinstance(entries, list):
         raise CatalogError("must be a JSON object with a list under streams, as --discover prints it")
@@ -136,7 +152,7 @@ def _is_wanted(settings: Mapping[str, Any], *, default: bool) -> bool:
 def _selected(stream: Stream, entry: Mapping[str, Any], settings: Mapping[Path, Mapping[str, Any]]) -> Stream:
     method = settings.get((), {}).get("replication-method") or entry.get("replication_method")
     replication_key = None if method == "FULL_TABLE" else stream.replication_key
-    automatic = {(KEY,), (stream.replication_key,)}
+    automatic = {*((key,) for key in stream.keys), (stream.replication_key,)}
     dropped = frozenset(
         path
         for path in paths(stream.schema)

@@ -1,5 +1,7 @@
 """Read one stream: its whole list, or what changed since its bookmark.
 
+The records of a nested list are read for each parent that changed since the bookmark.
+
 A list is read from its last page to the first, in no order of time. So the bookmark moves once, after the last record,
 to the end of the window that was read. A run that is stopped starts from the old bookmark again: a record may come
 twice, none is missed.
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +19,8 @@ from lightspeed.client import Client
 from lightspeed.errors import NotFound, PermissionDenied
 from lightspeed.listing.budget import RequestBudget
 from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
-from lightspeed.listing.reader import ListReader
+from lightspeed.listing.children import ChildStreams
+from lightspeed.listing.reader import PARENTS_AT_ONCE, ListReader
 from lightspeed.listing.records import Record, Window
 from lightspeed.listing.settled import begin, settled_time, shop_time
 from lightspeed.listing.split import SplitReader
@@ -25,8 +28,12 @@ from lightspeed.listing.stability import UnstableList
 from lightspeed.listing.window import LOOKBACK, closed_window
 from lightspeed.quota import Clock
 from lightspeed.request import Parameters, parse_time
+from lightspeed.response import with_first_member
 from lightspeed.tap.schema import Fit
-from lightspeed.tap.streams import KEY, Stream
+from lightspeed.tap.streams import Stream
+
+_HEAD_FIELDS = ("id", "createdAt", "updatedAt")
+"""What is asked of a parent whose nested records are read."""
 
 
 class StateError(ValueError):
@@ -121,7 +128,10 @@ class Reading:
         self._budget = budget
         self._pages_at_once = pages_at_once
         self._note = note
-        self._fit = Fit(stream.schema, KEY)
+        self._language = client.transport.connection.language
+        self._fit = Fit(stream.schema)
+        self._walked = stream.parent or stream.endpoint
+        self._query = {"fields": _HEAD_FIELDS} if stream.parent else {}
         self._window: Window | None = None
         self.end = settled_time(client, clock)
         self.unverified_reason = ""
@@ -136,52 +146,84 @@ class Reading:
         try:
             reader = begin(self._client, self._clock, self.end, self._read_to)
             with closing(reader.pages()) as pages:
-                yield from pages
+                yield from self._batches_of(pages)
             checkpoint = reader.checkpoint
         except (PermissionDenied, NotFound) as error:
             raise StreamRefused(str(error)) from error
         except UnstableList as error:
             self._note(f"{self._stream.name}: {error}; the list is read again in parts, so records come twice")
             checkpoint = yield from self._in_parts()
-        self.unverified_reason = checkpoint.unverified_reason
+        self.unverified_reason = self.unverified_reason or checkpoint.unverified_reason
 
     def _in_parts(self) -> Generator[Batch, None, ListCheckpoint]:
         if self._window is None:
             raise ValueError("only a list with a window is read in parts")
         reader = SplitReader(
             self._client,
-            self._stream.endpoint,
-            Parameters(),
-            language=self._client.transport.connection.language,
+            self._walked,
+            Parameters(query=self._query),
+            language=self._language,
             window=self._window,
             checkpoint=ListCheckpoint(split=SplitCheckpoint()),
-            process=self._batch,
+            process=self._process,
             gate=self._budget,
             clock=self._clock,
         )
-        yield from reader.pages()
+        yield from self._batches_of(reader.pages())
         return reader.checkpoint
 
-    def _read_to(self, end: datetime) -> ListReader[Batch]:
+    def _read_to(self, end: datetime) -> ListReader[Any]:
         self.end = end
-        endpoint = self._stream.endpoint
         self._window, stable = closed_window(
-            endpoint, {}, self._start, end, incremental=self._stream.replication_key is not None
+            self._walked, {}, self._start, end, incremental=self._stream.replication_key is not None
         )
         return ListReader(
             self._client,
-            endpoint,
-            Parameters(),
-            language=self._client.transport.connection.language,
+            self._walked,
+            Parameters(query=self._query),
+            language=self._language,
             window=self._window,
             stable=stable,
             checkpoint=ListCheckpoint(),
-            process=self._batch,
+            process=self._process,
             gate=self._budget,
             batch=self._pages_at_once,
             recoverable=True,
             clock=self._clock,
         )
+
+    @property
+    def _process(self) -> Callable[[list[Record]], Any]:
+        """What becomes of a page in the thread that fetched it."""
+        return list if self._stream.parent else self._batch
+
+    def _batches_of(self, pages: Iterator[Any]) -> Iterator[Batch]:
+        if self._stream.parent is None:
+            yield from pages
+            return
+        children = ChildStreams(self._client, self._stream.endpoint, Parameters(), self._language)
+        for page in pages:
+            children.saw(len(page))
+            changed = {parent.id: parent.changed for parent in page if parent.id is not None}
+            parents = list(changed)
+            while parents:
+                group = parents[: min(PARENTS_AT_ONCE, children.fitting(self._budget.room()))]
+                parents = parents[len(group) :]
+                rows, long = children.of(group)
+                yield self._batch(self._with_change(rows, changed))
+                for parent in long:
+                    yield self._batch(self._with_change(children.of_long(parent, self._budget), changed))
+            self.unverified_reason = self.unverified_reason or children.unverified_reason
+
+    def _with_change(self, rows: list[Record], changed: Mapping[int | str, str | None]) -> list[Record]:
+        """Put the parent's time of change in front of each record; rows that are no records stay as they are."""
+        key = self._stream.replication_key
+        if key is None:
+            return rows
+        return [
+            replace(row, text=with_first_member(key, changed[row.parent], row.text)) if row.parent is not None else row
+            for row in rows
+        ]
 
     def _batch(self, records: list[Record]) -> Batch:
         """Make the records of a page match the schema; called in a fetching thread."""
