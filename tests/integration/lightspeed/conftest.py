@@ -8,34 +8,8 @@ import pytest
 
 from lightspeed import Client, Connection, Parameters, Request, Transport
 from lightspeed.cli.main import main
-from tests.shop import Clock, Shop
-
-MONDAY_SIX = 1_795_413_600
-"""2026-11-23 06:00:00 UTC, where all windows of the quota start again but the day's."""
-
-
-class SharedClock:
-    """The client's clock; sleeping moves the shop's as well.
-
-    Attributes:
-        shop: The shop's clock.
-        slept: Every sleep in seconds, in order.
-    """
-
-    def __init__(self) -> None:
-        self.shop = Clock(frozen_at=MONDAY_SIX)
-        self.slept: list[float] = []
-
-    def monotonic(self) -> float:
-        return self.shop.now()
-
-    def time(self) -> float:
-        return self.shop.now()
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.shop.advance(seconds)
-
+from tests.shop import Shop
+from tests.support.clock import FakeClock
 
 Connect = Callable[..., Client]
 Output = tuple[int, str, str]
@@ -84,25 +58,25 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def clock() -> SharedClock:
-    return SharedClock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def shop(clock: SharedClock) -> Iterator[Shop]:
-    with Shop(orders=30, products=20, clock=clock.shop) as running:
+def shop(clock: FakeClock) -> Iterator[Shop]:
+    with Shop(orders=30, products=20, clock=clock) as running:
         yield running
 
 
 @pytest.fixture
-def other(clock: SharedClock) -> Iterator[Shop]:
+def other(clock: FakeClock) -> Iterator[Shop]:
     """A second origin, which must never be called."""
-    with Shop(orders=0, products=0, clock=clock.shop) as running:
+    with Shop(orders=0, products=0, clock=clock) as running:
         yield running
 
 
 @pytest.fixture
-def connect(shop: Shop, clock: SharedClock) -> Connect:
+def connect(shop: Shop, clock: FakeClock) -> Connect:
     """Return a function that makes a client for the shop; settings and arguments of `Transport` may be changed."""
 
     def client(settings: dict[str, object] | None = None, **arguments: object) -> Client:
@@ -118,7 +92,7 @@ def client(connect: Connect) -> Client:
 
 
 @pytest.fixture
-def run(shop: Shop, clock: SharedClock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(shop: Shop, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run one command; returns its exit status, standard output and standard error."""
     for name, value in settings_of(shop).items():
         monkeypatch.setenv(f"LIGHTSPEED_{name.upper()}", str(value))

@@ -11,9 +11,10 @@ import pytest
 
 from lightspeed import CATALOGUE
 from lightspeed.cli.main import main
-from tests.integration.lightspeed.conftest import MONDAY_SIX, Run, SharedClock, problem, settings_of
+from tests.integration.lightspeed.conftest import Run, problem, settings_of
 from tests.shop import Fault, Shop
 from tests.shop import Request as Seen
+from tests.support.clock import MONDAY_SIX, FakeClock
 
 
 class Terminal(io.StringIO):
@@ -196,9 +197,9 @@ def test_list_all_says_if_records_could_not_be_told_apart(run: Run) -> None:
     assert "records carry no id" in err
 
 
-def test_list_all_goes_by_the_clock_of_the_shop(run: Run, shop: Shop, clock: SharedClock) -> None:
-    ours = type("Ours", (SharedClock,), {"time": lambda self: self.shop.now() - 3600})()
-    ours.shop = clock.shop
+def test_list_all_goes_by_the_clock_of_the_shop(run: Run, shop: Shop, clock: FakeClock) -> None:
+    ours = FakeClock(clock.now())
+    ours.ahead = -3600
     words = ["list", "orders", "--all", "--query", "fields=id"]
 
     assert main(words, clock=ours) == 0
@@ -287,7 +288,7 @@ def test_a_list_that_breaks_off_leaves_no_file_and_keeps_the_old_one(run: Run, s
 
 @pytest.mark.usefixtures("run")
 def test_an_interrupted_list_leaves_no_file(shop: Shop, tmp_path: Path) -> None:
-    class InterruptedClock(SharedClock):
+    class InterruptedClock(FakeClock):
         def monotonic(self) -> float:
             if len(shop.requests) >= 3:
                 raise KeyboardInterrupt
@@ -330,7 +331,7 @@ def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("run")
 def test_progress_is_shown_on_a_terminal_beside_a_file(
-    shop: Shop, clock: SharedClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
@@ -371,7 +372,7 @@ def test_records_on_a_terminal_are_not_mixed_with_progress(monkeypatch: pytest.M
     assert terminal.getvalue() == ""
 
 
-def test_the_five_minute_window_is_waited_out_but_no_longer_one(run: Run, shop: Shop, clock: SharedClock) -> None:
+def test_the_five_minute_window_is_waited_out_but_no_longer_one(run: Run, shop: Shop, clock: FakeClock) -> None:
     shop.limits.quota = (4, 3000, 12000)
     assert run("list", "orders", "--all", "--query", "limit=10")[0] == 0
     assert clock.slept == [300]

@@ -9,8 +9,9 @@ from lightspeed.catalogue.entities import get_entity
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import ListReader
 from lightspeed.request import Parameters
-from tests.integration.lightspeed.conftest import Connect, Run, SharedClock, problem
+from tests.integration.lightspeed.conftest import Connect, Run, problem
 from tests.shop import Fault, Shop
+from tests.support.clock import FakeClock
 
 
 def read_whole(client: Client, entity: str, limit: int) -> None:
@@ -61,11 +62,11 @@ def test_the_same_as_data(run: Run) -> None:
 
 @pytest.mark.parametrize("limit", [1, 3, 5, 6, 7, 250])
 def test_the_plan_of_an_unclosed_list_names_every_request(
-    run: Run, connect: Connect, shop: Shop, clock: SharedClock, limit: int
+    run: Run, connect: Connect, shop: Shop, clock: FakeClock, limit: int
 ) -> None:
     plan = json.loads(run("estimate", "taxes", "--query", f"limit={limit}", "--json")[1])
     shop.requests.clear()
-    clock.shop.advance(2)
+    clock.advance(2)
     read_whole(connect(), "taxes", limit)
 
     assert plan["requests"]["total"] == len(shop.requests)

@@ -7,8 +7,9 @@ from threading import Thread
 import pytest
 
 from lightspeed.cli.main import main
-from tests.integration.lightspeed.conftest import Run, SharedClock, problem, standard_input
+from tests.integration.lightspeed.conftest import Run, problem, standard_input
 from tests.shop import Fault, Shop
+from tests.support.clock import FakeClock
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_no_message_shows_a_credential(run: Run, shop: Shop, monkeypatch: pytest
 
 @pytest.mark.usefixtures("run")
 def test_an_interrupted_command_ends_quietly() -> None:
-    class Interrupted(SharedClock):
+    class Interrupted(FakeClock):
         def monotonic(self) -> float:
             raise KeyboardInterrupt
 
@@ -162,16 +163,15 @@ def test_an_interrupted_command_ends_quietly() -> None:
 
 @pytest.mark.usefixtures("run")
 @pytest.mark.parametrize("before", [signal.SIG_DFL, signal.SIG_IGN], ids=["default", "ignored"])
-def test_what_sigterm_does_is_afterwards_what_it_was_before(clock: SharedClock, before: signal.Handlers) -> None:
+def test_what_sigterm_does_is_afterwards_what_it_was_before(clock: FakeClock, before: signal.Handlers) -> None:
     seen = []
 
-    class Looking(SharedClock):
+    class Looking(FakeClock):
         def monotonic(self) -> float:
             seen.append(signal.getsignal(signal.SIGTERM))
             return super().monotonic()
 
-    looking = Looking()
-    looking.shop = clock.shop
+    looking = Looking(clock.now())
     previous = signal.signal(signal.SIGTERM, before)
     try:
         status = main(["count", "orders"], clock=looking)

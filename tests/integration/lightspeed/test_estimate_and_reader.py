@@ -13,8 +13,9 @@ from lightspeed.listing.reader import CONNECTIONS, ListReader
 from lightspeed.listing.window import closed_window
 from lightspeed.quota import Quota, QuotaWindow
 from lightspeed.request import parse_time
-from tests.integration.lightspeed.conftest import SharedClock, settings_of
+from tests.integration.lightspeed.conftest import settings_of
 from tests.shop import Shop
+from tests.support.clock import FakeClock
 
 NOW = parse_time("2026-11-23T06:00:00Z")
 
@@ -22,9 +23,9 @@ NOW = parse_time("2026-11-23T06:00:00Z")
 def compared(seed: int) -> tuple[float, float]:
     """Return by how much, as a share, the estimate of one list is wrong in requests and in seconds."""
     chance = random.Random(seed)
-    clock = SharedClock()
+    clock = FakeClock()
     quota = chance.choice(((150, 1500, 10_000), (300, 3000, 12_000)))
-    with Shop(orders=chance.randrange(301), products=0, quota=quota, clock=clock.shop) as shop:
+    with Shop(orders=chance.randrange(301), products=0, quota=quota, clock=clock) as shop:
         connection = Connection.from_mapping(settings_of(shop))
         client = Client(Transport(connection, clock=clock, patience_seconds=PATIENCE_SECONDS, threads=CONNECTIONS))
         parameters = Parameters(query={"limit": chance.choice((1, 2, 3, 7, 50))})

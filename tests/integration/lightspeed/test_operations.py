@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from lightspeed import CATALOGUE, Client, Connection, Endpoint, Parameters, Transport
-from tests.integration.lightspeed.conftest import SharedClock, settings_of
+from tests.integration.lightspeed.conftest import settings_of
 from tests.shop import Shop
+from tests.support.clock import FakeClock
 
 
 class Id(str):
@@ -169,8 +170,8 @@ class World:
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    clock = SharedClock()
-    with Shop(orders=40, products=20, quota=None, rate_per_second=None, clock=clock.shop) as shop:
+    clock = FakeClock()
+    with Shop(orders=40, products=20, quota=None, rate_per_second=None, clock=clock) as shop:
         yield World(shop, Client(Transport(Connection.from_mapping(settings_of(shop)), clock=clock)))
 
 

@@ -17,8 +17,9 @@ from lightspeed import (
     UnknownLanguage,
 )
 from lightspeed import transport as transport_module
-from tests.integration.lightspeed.conftest import Connect, SharedClock, product_request
+from tests.integration.lightspeed.conftest import Connect, product_request
 from tests.shop import Fault, Shop
+from tests.support.clock import FakeClock
 
 READS = ("list", "get", "count")
 AGAIN = ("list", "get", "count", "update", "delete")
@@ -27,7 +28,7 @@ AGAIN = ("list", "get", "count", "update", "delete")
 @pytest.mark.parametrize("operation", AGAIN)
 @pytest.mark.parametrize("status", [500, 502, 503])
 def test_a_failing_shop_is_asked_again(
-    client: Client, shop: Shop, clock: SharedClock, operation: str, status: int
+    client: Client, shop: Shop, clock: FakeClock, operation: str, status: int
 ) -> None:
     shop.faults.next(Fault.answers(status))
     client.transport.send(product_request(client, shop, operation))
@@ -37,7 +38,7 @@ def test_a_failing_shop_is_asked_again(
     assert 0.5 <= clock.slept[0] <= 0.75
 
 
-def test_waits_grow_and_the_last_error_is_raised(client: Client, shop: Shop, clock: SharedClock) -> None:
+def test_waits_grow_and_the_last_error_is_raised(client: Client, shop: Shop, clock: FakeClock) -> None:
     shop.faults.next(Fault.html(503), times=9)
 
     with pytest.raises(ServerError) as caught:
@@ -173,7 +174,7 @@ def test_a_slow_answer_is_asked_for_again_while_there_is_time(
     assert len(shop.requests) == 2
 
 
-def test_no_try_begins_that_the_time_left_does_not_allow(connect: Connect, shop: Shop, clock: SharedClock) -> None:
+def test_no_try_begins_that_the_time_left_does_not_allow(connect: Connect, shop: Shop, clock: FakeClock) -> None:
     client = connect(remaining_seconds=lambda: 1.4)
     shop.faults.next(Fault.answers(503))
 
@@ -186,7 +187,7 @@ def test_no_try_begins_that_the_time_left_does_not_allow(connect: Connect, shop:
 
 @pytest.mark.parametrize("operation", ["get", "create", "update", "delete"])
 def test_a_429_within_patience_is_waited_out_whatever_the_verb(
-    client: Client, shop: Shop, clock: SharedClock, operation: str
+    client: Client, shop: Shop, clock: FakeClock, operation: str
 ) -> None:
     shop.faults.next(Fault.answers(429, headers={"Retry-After": "3"}))
     client.transport.send(product_request(client, shop, operation))
@@ -209,7 +210,7 @@ def test_a_429_within_patience_is_waited_out_whatever_the_verb(
     ids=repr,
 )
 def test_every_form_of_asking_to_wait_is_understood(
-    client: Client, shop: Shop, clock: SharedClock, headers: dict[str, str | None], seconds: float
+    client: Client, shop: Shop, clock: FakeClock, headers: dict[str, str | None], seconds: float
 ) -> None:
     shop.faults.next(Fault.answers(429, headers=headers))
     client.transport.send(product_request(client, shop, "get"))
@@ -217,7 +218,7 @@ def test_every_form_of_asking_to_wait_is_understood(
     assert clock.slept == [seconds]
 
 
-def test_a_429_beyond_patience_is_for_the_caller(client: Client, shop: Shop, clock: SharedClock) -> None:
+def test_a_429_beyond_patience_is_for_the_caller(client: Client, shop: Shop, clock: FakeClock) -> None:
     shop.faults.next(Fault.answers(429, "Too many requests.", headers={"Retry-After": "6"}))
 
     with pytest.raises(RateLimited) as caught:
@@ -228,7 +229,7 @@ def test_a_429_beyond_patience_is_for_the_caller(client: Client, shop: Shop, clo
     assert clock.slept == []
 
 
-def test_patience_is_for_all_tries_together(client: Client, shop: Shop, clock: SharedClock) -> None:
+def test_patience_is_for_all_tries_together(client: Client, shop: Shop, clock: FakeClock) -> None:
     shop.faults.next(Fault.answers(429, headers={"Retry-After": "3"}), times=2)
 
     with pytest.raises(RateLimited):
@@ -239,7 +240,7 @@ def test_patience_is_for_all_tries_together(client: Client, shop: Shop, clock: S
 
 @pytest.mark.parametrize("form", ["seconds", "http-date", None])
 def test_a_used_up_window_is_waited_out_by_who_can_wait(
-    connect: Connect, shop: Shop, clock: SharedClock, form: str | None
+    connect: Connect, shop: Shop, clock: FakeClock, form: str | None
 ) -> None:
     shop.habits.retry_after = form  # type: ignore[assignment]
     shop.limits.quota = (3, 3000, 12000)
@@ -251,7 +252,7 @@ def test_a_used_up_window_is_waited_out_by_who_can_wait(
     assert [seen.status for seen in shop.requests] == [200, 200, 200, 429, 200]
 
 
-def test_the_limit_per_second_is_never_exceeded(client: Client, shop: Shop, clock: SharedClock) -> None:
+def test_the_limit_per_second_is_never_exceeded(client: Client, shop: Shop, clock: FakeClock) -> None:
     for _ in range(50):
         client.transport.send(product_request(client, shop, "count"))
 
@@ -260,7 +261,7 @@ def test_the_limit_per_second_is_never_exceeded(client: Client, shop: Shop, cloc
 
 
 def test_somebody_else_who_uses_the_second_up_costs_one_more_second(
-    client: Client, connect: Connect, shop: Shop, clock: SharedClock
+    client: Client, connect: Connect, shop: Shop, clock: FakeClock
 ) -> None:
     somebody = connect()
     for _ in range(20):
@@ -364,7 +365,7 @@ def test_a_renewal_is_one_of_the_four_tries(connect: Connect, shop: Shop) -> Non
 
 
 def test_a_closed_port_is_surely_not_sent_and_tried_again_whatever_the_verb(
-    connect: Connect, shop: Shop, clock: SharedClock
+    connect: Connect, shop: Shop, clock: FakeClock
 ) -> None:
     client = connect()
     prepared = product_request(client, shop, "create")

@@ -15,8 +15,9 @@ import pytest
 from lightspeed.cli.main import main
 from lightspeed.tap.messages import STATE_RECORDS
 from lightspeed.tap.streams import discover
-from tests.integration.lightspeed.conftest import Run, SharedClock, problem, settings_of
+from tests.integration.lightspeed.conftest import Run, problem, settings_of
 from tests.shop import Fault, Shop
+from tests.support.clock import FakeClock
 
 Message = dict[str, Any]
 Tap = Callable[..., tuple[list[Message], str]]
@@ -100,15 +101,15 @@ def test_a_stream_without_a_record_has_a_state_too(tap: Tap, shop: Shop) -> None
     assert messages[-1]["value"]["bookmarks"]["reviews"]["replication_key_value"] == "2026-11-23T05:59:55Z"
 
 
-def test_a_second_run_loads_what_changed_and_the_overlap_only(tap: Tap, shop: Shop, clock: SharedClock) -> None:
+def test_a_second_run_loads_what_changed_and_the_overlap_only(tap: Tap, shop: Shop, clock: FakeClock) -> None:
     first, second_newest = shop.store.ids("orders")[0], shop.store.ids("orders")[1]
-    clock.shop.advance(600)
+    clock.advance(600)
     shop.store.update("orders", first, {"memo": "in the overlap"})
-    clock.shop.advance(30)
+    clock.advance(30)
     one, _ = tap("orders")
-    clock.shop.advance(600)
+    clock.advance(600)
     shop.store.update("orders", second_newest, {"memo": "changed"})
-    clock.shop.advance(30)
+    clock.advance(30)
 
     two, _ = tap("orders", state=one[-1]["value"])
     three, _ = tap("orders", state=two[-1]["value"])
@@ -185,8 +186,8 @@ def test_a_record_without_a_key_is_left_out_and_named(tap: Tap, shop: Shop) -> N
     assert "not verified that these are all records" in err
 
 
-def test_a_state_comes_after_at_most_a_thousand_records(run: Run, clock: SharedClock, tmp_path: Path) -> None:
-    with Shop(orders=400, products=0, clock=clock.shop) as shop:
+def test_a_state_comes_after_at_most_a_thousand_records(run: Run, clock: FakeClock, tmp_path: Path) -> None:
+    with Shop(orders=400, products=0, clock=clock) as shop:
         config = write(tmp_path / "config.json", settings_of(shop))
         out = run("tap", "--config", config, "--catalog", catalog_of(tmp_path, "events"))[1]
 
@@ -239,7 +240,7 @@ class ClosedPipe(io.BytesIO):
 
 
 def test_a_target_that_closes_its_input_ends_the_tap_with_one_line(
-    config: Path, clock: SharedClock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    config: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(ClosedPipe()))
 
@@ -301,11 +302,11 @@ def test_a_wrong_catalogue_or_state_is_refused_before_anything_is_sent(
     assert shop.requests == []
 
 
-def test_the_first_run_starts_at_the_start_date(run: Run, shop: Shop, tmp_path: Path, clock: SharedClock) -> None:
-    clock.shop.advance(3_600)
+def test_the_first_run_starts_at_the_start_date(run: Run, shop: Shop, tmp_path: Path, clock: FakeClock) -> None:
+    clock.advance(3_600)
     changed = shop.store.ids("orders")[4]
     shop.store.update("orders", changed, {"memo": "changed"})
-    clock.shop.advance(60)
+    clock.advance(60)
     path = write(tmp_path / "config.json", settings_of(shop, start_date="2026-11-23T06:30:00Z"))
 
     out = run("tap", "--config", path, "--catalog", catalog_of(tmp_path, "orders"))[1]

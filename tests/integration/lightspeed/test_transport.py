@@ -16,8 +16,9 @@ from lightspeed import (
     UnexpectedResponse,
 )
 from lightspeed import transport as transport_module
-from tests.integration.lightspeed.conftest import Connect, SharedClock, product_request
+from tests.integration.lightspeed.conftest import Connect, product_request
 from tests.shop import Fault, Shop
+from tests.support.clock import FakeClock
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -119,7 +120,7 @@ def test_an_error_tells_of_the_quota_too(client: Client) -> None:
     assert client.transport.quota is not None
 
 
-def test_the_shops_time_and_request_id_come_with_the_answer(client: Client, shop: Shop, clock: SharedClock) -> None:
+def test_the_shops_time_and_request_id_come_with_the_answer(client: Client, shop: Shop, clock: FakeClock) -> None:
     shop.faults.next(Fault.changes_headers({"X-Request-Id": "r-1"}))
     answer = client.transport.send(product_request(client, shop, "count"))
 

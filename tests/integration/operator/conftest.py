@@ -18,27 +18,12 @@ from connector.clients import AwsClients
 from connector.operator.main import main
 from connector.operator.stack import Stack
 from tests.shop import Clock, Shop
+from tests.support.clock import FakeClock
 
 NOW = 1_795_413_600  # 2026-11-23T06:00:00Z
 ACCOUNT = "123456789012"
 GROUP = "mine-subscriptions"
 SYNC = "arn:aws:states:eu-west-1:123456789012:stateMachine:mine-sync"
-
-
-class StillClock:
-    """Time that only sleeping moves."""
-
-    def __init__(self, now: float = NOW) -> None:
-        self.now = float(now)
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class CloudFormation:
@@ -84,7 +69,7 @@ class Operated:
     aws: Aws
     shop: Shop
     folder: Path
-    clock: StillClock = field(default_factory=StillClock)
+    clock: FakeClock = field(default_factory=FakeClock)
 
     def __call__(self, *words: str) -> int:
         """Run one command and return its exit status."""

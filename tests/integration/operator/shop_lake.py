@@ -11,8 +11,9 @@ from moto import mock_aws
 import lightspeed.transport
 from connector.clients import AwsClients
 from subscribe import dependencies
-from tests.integration.subscribe.bundle import Bundle, SharedClock, make_bundle
+from tests.integration.subscribe.bundle import Bundle, make_bundle
 from tests.shop import Shop
+from tests.support.clock import FakeClock
 
 DELETED = 3
 """How many products are deleted after they were stored."""
@@ -21,11 +22,11 @@ DELETED = 3
 @contextmanager
 def stored_shop(folder: Path) -> Iterator[SimpleNamespace]:
     """Store the shop twice, with changes in between; yield `bundle`, `shop`, `clock` and `folder` (the bucket)."""
-    clock = SharedClock()
+    clock = FakeClock()
     with (
         mock_aws(),
         pytest.MonkeyPatch.context() as patch,
-        Shop(orders=40, products=12, clock=clock.shop, quota=None, rate_per_second=None) as shop,
+        Shop(orders=40, products=12, clock=clock, quota=None, rate_per_second=None) as shop,
     ):
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "testing")
@@ -35,12 +36,12 @@ def stored_shop(folder: Path) -> Iterator[SimpleNamespace]:
         dependencies.cached_dependencies.cache_clear()
         bundle = make_bundle(AwsClients(), shop, clock, patch)
         store(bundle)
-        clock.shop.advance(86_400)
+        clock.advance(86_400)
         for identity in list(shop.store.ids("orders"))[:4]:
             shop.store.update("orders", identity, status="cancelled")
         for identity in list(shop.store.ids("products"))[:DELETED]:
             shop.store.delete("products", identity)
-        clock.shop.advance(3600)
+        clock.advance(3600)
         store(bundle)
         bundle.run_to_the_end({"entity": "products", "mode": "reconcile", "max_deleted_percent": 50})
         download(bundle, folder)

@@ -131,7 +131,7 @@ def test_killed_at_every_call_the_next_apply_makes_the_rest(operated: Operated) 
         once(number)
         with pytest.raises(Killed):
             operated("apply", file)
-        operated.clock.now += 601  # the lock of the killed one expires
+        operated.clock.advance(601)  # the lock of the killed one expires
     operated.aws.before_call = lambda _: None
     assert operated("apply", file) == 0
     assert len(operated.schedules()) == 5
@@ -145,7 +145,7 @@ def test_one_apply_at_a_time(operated: Operated, capsys: pytest.CaptureFixture[s
     assert operated("apply", operated.file(FILE)) == 1
     assert "ann@laptop applies a file now" in capsys.readouterr().err
     assert operated.schedules() == {}
-    operated.clock.now += 600
+    operated.clock.advance(600)
     assert operated("apply", operated.file(FILE)) == 0
 
 

@@ -14,7 +14,7 @@ from moto import mock_aws
 from connector.clients import AwsClients
 from connector.operator.main import main
 from connector.operator.stack import Stack
-from tests.shop import Clock
+from tests.support.clock import FakeClock
 from tests.unit.operator.lake import store_run
 
 Command = Callable[..., int]
@@ -99,20 +99,10 @@ def aws() -> Iterator[Aws]:
 
 @pytest.fixture
 def command(aws: Aws) -> Command:
-    clock = Clock(frozen_at=1_795_413_600)
-
-    class Time:
-        def time(self) -> float:
-            return clock.now()
-
-        def monotonic(self) -> float:
-            return clock.now()
-
-        def sleep(self, seconds: float) -> None:
-            clock.advance(seconds)
+    clock = FakeClock()
 
     return lambda *words: main(
-        ["catalog", "apply", "--stack", "mine", *words], open_stack=lambda name: Stack(name, aws, Time())
+        ["catalog", "apply", "--stack", "mine", *words], open_stack=lambda name: Stack(name, aws, clock)
     )
 
 

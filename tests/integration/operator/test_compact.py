@@ -18,6 +18,7 @@ from connector.storage_keys import RunPlace, entity_folder
 from subscribe.reconcile.id_index import Head, Index
 from subscribe.reconcile.manifests import ManifestLog
 from subscribe.storage.bucket import Bucket
+from tests.support.clock import FakeClock
 from tests.unit.operator.lake import store_run
 
 DAY = "2026-11-01"
@@ -25,19 +26,6 @@ COMPACT = RunPlace("default", "orders", "nl", DAY, f"{DAY}-compact").manifest
 CURRENT = "SELECT connection, lang, id, json FROM orders_current ORDER BY ALL"
 VERSIONS = "SELECT connection, lang, id, json FROM orders ORDER BY ALL"
 Rows = list[dict[str, Any]]
-
-
-class StillClock:
-    def __init__(self) -> None:
-        self.now = 1_795_413_600.0
-
-    def time(self) -> float:
-        return self.now
-
-    monotonic = time
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class CloudFormation:
@@ -55,7 +43,7 @@ class World:
     """A versioned bucket, its clock, and two ways to ask it."""
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.aws, self.clock, self.folder, self.capsys = Aws(), StillClock(), folder, capsys
+        self.aws, self.clock, self.folder, self.capsys = Aws(), FakeClock(), folder, capsys
         self.s3 = self.aws.client("s3")
         self.s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         self.s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})

@@ -93,9 +93,9 @@ def test_a_rotation_keeps_the_old_webhook_secret_for_a_day(
         "webhook_secret": [operated.shop.api_secret, "before"],
     }
     changed = boto3.client("secretsmanager").describe_secret(SecretId="mine/default")["LastChangedDate"].timestamp()
-    operated.clock.now = changed + 23 * 3600
+    operated.clock.set(changed + 23 * 3600)
     assert operated("connect", "default", "--finish") == 2
-    operated.clock.now = changed + 25 * 3600
+    operated.clock.set(changed + 25 * 3600)
     assert operated("connect", "default", "--finish") == 0
     assert secret("default")["webhook_secret"] == operated.shop.api_secret
     assert operated("connect", "default", "--finish") == 0

@@ -17,24 +17,12 @@ from connector.operator.apply_lock import REWRITE_KEY
 from connector.operator.main import main
 from connector.operator.stack import Stack
 from connector.storage_keys import RunPlace
+from tests.support.clock import FakeClock
 from tests.unit.operator.lake import store_run
 
 SECRET = "jane.doe@example.com"
 LATER, EARLIER = 4_102_444_800.0, 946_684_800.0
 """2100 and 2000: what was just stored is old, or new."""
-
-
-class StillClock:
-    def __init__(self) -> None:
-        self.now = LATER
-
-    def time(self) -> float:
-        return self.now
-
-    monotonic = time
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class CloudFormation:
@@ -57,7 +45,7 @@ class World:
     """A stack with data of one person in every place, and of others beside it."""
 
     def __init__(self, tmp_path: Path) -> None:
-        self.clock = StillClock()
+        self.clock = FakeClock(LATER)
         self.cache = tmp_path / "cache"
         self.aws = Aws()
         self.s3 = self.aws.client("s3")
@@ -271,13 +259,13 @@ def test_a_dry_run_deletes_nothing(world: World, output: Output) -> None:
 
 
 def test_a_run_or_a_file_under_way_is_named_and_left(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    world.clock.now = EARLIER
+    world.clock.set(EARLIER)
     assert world.forget("--connection", "default", "--record", "customers", "7") == 1
     assert "still under way, so nothing of it was deleted: raw/connection=default/" in capsys.readouterr().err
     lost = [key for key in world.versions() if "run=lost-default" in key]
     assert len(lost) == 1
 
-    world.clock.now = LATER
+    world.clock.set(LATER)
     assert world.forget("--connection", "default", "--record", "customers", "7") == 0
     world.put("publish/in/new.jsonl", json.dumps({"entity": "customers", "parameters": {"path": {"id": 7}}}).encode())
     assert world.forget("--connection", "default", "--record", "customers", "7") == 1

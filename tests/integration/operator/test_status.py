@@ -58,7 +58,7 @@ def status(operated: Operated, capsys: pytest.CaptureFixture[str], *words: str) 
 def running(operated: Operated) -> Operated:
     """A stack that works."""
     assert operated("apply", operated.file(FILE)) == 0
-    operated.clock.now = NOW
+    operated.clock.set(NOW)
     add_run(operated, "default", "orders", "2026-11-23T05:52:00Z", "r-2")
     add_run(operated, "default", "orders", "2026-11-22T05:37:00Z", "r-1", records=7)
     add_run(operated, "default", "products", "2026-11-23T03:00:00Z", "p-1")
@@ -83,7 +83,7 @@ def test_a_stack_that_works_is_good(running: Operated, capsys: pytest.CaptureFix
 
 
 def test_what_is_late_is_red(running: Operated, capsys: pytest.CaptureFixture[str]) -> None:
-    running.clock.now += 3 * 3600
+    running.clock.advance(3 * 3600)
     assert running("status") == 1
     found = status(running, capsys)
 

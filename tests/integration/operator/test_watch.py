@@ -26,13 +26,13 @@ def test_a_weekly_subscription_that_stops_is_late_after_two_weeks_and_a_quarter_
     add_run(operated, "default", "orders", "2026-11-23T03:00:00Z", "r-1")
     start = 1_795_402_800  # 2026-11-23T03:00:00Z
 
-    operated.clock.now = start + 10 * 86_400
+    operated.clock.set(start + 10 * 86_400)
     assert 0 < measured(operated)["LagOfAllowed"] <= 1
-    operated.clock.now = start + 14 * 86_400 + 600
+    operated.clock.set(start + 14 * 86_400 + 600)
     assert measured(operated)["LagOfAllowed"] <= 1
-    operated.clock.now = start + 14 * 86_400 + 960
+    operated.clock.set(start + 14 * 86_400 + 960)
     assert measured(operated)["LagOfAllowed"] > 1
-    operated.clock.now = start + 40 * 86_400
+    operated.clock.set(start + 40 * 86_400)
     assert measured(operated)["LagOfAllowed"] > 2
 
 
@@ -42,11 +42,11 @@ def test_trouble_is_counted_and_what_is_paused_is_not(operated: Operated) -> Non
     add_run(operated, "default", "products", "2026-11-23T05:00:00Z", "p-1", verified=False, reason="no count")
     add_run(operated, "default", "orders", "2026-11-23T05:51:00Z", "r-2", rejected=[{"records": 4}])
     add_run(operated, "outlet", "orders", "2026-11-20T05:00:00Z", "o-1", verified=False, reason="paused")
-    operated.clock.now += 600
+    operated.clock.advance(600)
 
     found = measured(operated)
     assert (found["NotVerified"], found["Rejecting"], found["Silent"]) == (1, 1, 0)
-    operated.clock.now += 7200
+    operated.clock.advance(7200)
     assert measured(operated)["LagOfAllowed"] > 1
 
 

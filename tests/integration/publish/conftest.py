@@ -14,26 +14,10 @@ from connector.observability import logger
 from connector.settings import Settings
 from publish.app import handle
 from publish.dependencies import Dependencies
-from tests.shop import Clock, Shop
+from tests.shop import Shop
+from tests.support.clock import FakeClock
 
-START = 1_795_413_600.0
 _NUMBERS = itertools.count(1)
-
-
-class ShopTime:
-    """The shop's clock as the connector's: a wait moves it."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    def monotonic(self) -> float:
-        return self._clock.now()
-
-    def time(self) -> float:
-        return self._clock.now()
-
-    def sleep(self, seconds: float) -> None:
-        self._clock.advance(seconds)
 
 
 class Context:
@@ -158,9 +142,13 @@ def http_event(body: object, headers: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def shop() -> Iterator[Shop]:
-    """A shop whose clock moves only by waits."""
-    with Shop(orders=40, products=60, quota=None, rate_per_second=None, clock=Clock(frozen_at=START)) as running:
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def shop(clock: FakeClock) -> Iterator[Shop]:
+    with Shop(orders=40, products=60, quota=None, rate_per_second=None, clock=clock) as running:
         yield running
 
 
@@ -184,7 +172,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsClients]:
 
 
 @pytest.fixture
-def publisher(aws: AwsClients, shop: Shop) -> Publisher:
+def publisher(aws: AwsClients, shop: Shop, clock: FakeClock) -> Publisher:
     """The function, connected to the shop; its bucket, table and queue are empty."""
     number = next(_NUMBERS)
     bucket, table, prefix = f"bucket-{number}", f"table-{number}", f"lightspeed-{number}/"
@@ -199,6 +187,6 @@ def publisher(aws: AwsClients, shop: Shop) -> Publisher:
     )
     queue = aws.client("sqs").create_queue(QueueName=f"publish-{number}")["QueueUrl"]
     environment = {"BUCKET": bucket, "IDEMPOTENCY_TABLE": table, "PUBLISH_QUEUE_URL": queue, "SECRET_PREFIX": prefix}
-    publisher = Publisher(Dependencies(Settings.from_env(environment), ShopTime(shop.clock), aws), shop)
+    publisher = Publisher(Dependencies(Settings.from_env(environment), clock, aws), shop)
     publisher.connect("default")
     return publisher

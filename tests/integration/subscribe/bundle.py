@@ -22,10 +22,8 @@ from subscribe.app import lambda_handler
 from subscribe.checks import subscribe_request
 from subscribe.reconcile.run import Reconciliation
 from subscribe.sync.run import SyncRun
-from tests.shop import Clock, Shop
-
-MONDAY_SIX = 1_795_413_600
-"""2026-11-23 06:00:00 UTC, where all windows of the quota start again but the day's."""
+from tests.shop import Shop
+from tests.support.clock import FakeClock
 
 _NUMBERS = itertools.count(1)
 _QUOTE = {"entity": "quotes", "parameters": {"path": {"id": 1016615295}}}
@@ -34,31 +32,6 @@ Json = dict[str, Any]
 
 ANYTHING: Json = {"token": "test", "scopes": "admin", "error": ""}
 """A caller that may do everything, as the authorizer describes it."""
-
-
-class SharedClock:
-    """The functions' clock; sleeping moves the shop's as well.
-
-    Attributes:
-        shop: The shop's clock.
-        ahead: How many seconds our clock is ahead of the shop's.
-        slept: Every sleep in seconds, in order.
-    """
-
-    def __init__(self) -> None:
-        self.shop = Clock(frozen_at=MONDAY_SIX)
-        self.ahead = 0.0
-        self.slept: list[float] = []
-
-    def monotonic(self) -> float:
-        return self.shop.now()
-
-    def time(self) -> float:
-        return self.shop.now() + self.ahead
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.shop.advance(seconds)
 
 
 @dataclass
@@ -99,7 +72,7 @@ class Bundle:
     """
 
     shop: Shop
-    clock: SharedClock
+    clock: FakeClock
     bucket: str
     prefix: str
     s3: Any
@@ -141,7 +114,7 @@ class Bundle:
             result = self.run(event, run_id, **how)
             if result["status"] == "complete":
                 return result, invocation
-            self.clock.shop.advance(result["resume_after_seconds"])
+            self.clock.advance(result["resume_after_seconds"])
             event = {**event, "cursor": result["cursor"]}
         raise AssertionError
 
@@ -287,27 +260,27 @@ def aws() -> Iterator[AwsClients]:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> SharedClock:
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     """The clock that function, client and shop go by."""
-    shared = SharedClock()
+    shared = FakeClock()
     monkeypatch.setattr(dependencies, "SystemClock", lambda: shared)
     monkeypatch.setattr(lightspeed.transport, "SystemClock", lambda: shared)
     return shared
 
 
 @pytest.fixture
-def shop(clock: SharedClock) -> Iterator[Shop]:
-    with Shop(orders=30, products=20, clock=clock.shop) as running:
+def shop(clock: FakeClock) -> Iterator[Shop]:
+    with Shop(orders=30, products=20, clock=clock) as running:
         yield running
 
 
 @pytest.fixture
-def bundle(aws: AwsClients, shop: Shop, clock: SharedClock, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+def bundle(aws: AwsClients, shop: Shop, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     """A bundle with the connection `default`, ready to run."""
     return make_bundle(aws, shop, clock, monkeypatch)
 
 
-def make_bundle(aws: AwsClients, shop: Shop, clock: SharedClock, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+def make_bundle(aws: AwsClients, shop: Shop, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     """Build a bundle with a bucket of its own around a shop."""
     number = next(_NUMBERS)
     bucket, prefix = f"bucket-{number}", f"lightspeed-{number}/"

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from connector.errors import RequestError
-from tests.integration.subscribe.bundle import MONDAY_SIX, Bundle
+from tests.integration.subscribe.bundle import Bundle
 from tests.shop import Fault
+from tests.support.clock import MONDAY_SIX
 
 LINES: dict[str, Any] = {"entity": "orders/products", "parameters": {"path": {"order_id": "*"}}}
 

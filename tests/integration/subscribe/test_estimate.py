@@ -9,8 +9,9 @@ import lightspeed.listing.children
 from connector.clients import AwsClients
 from connector.errors import RequestError
 from lightspeed import InvalidParameters
-from tests.integration.subscribe.bundle import Bundle, Json, SharedClock, make_bundle, quote_event
+from tests.integration.subscribe.bundle import Bundle, Json, make_bundle, quote_event
 from tests.shop import Shop
+from tests.support.clock import FakeClock
 
 
 def lines(**changes: object) -> Json:
@@ -25,7 +26,7 @@ def planned(bundle: Bundle, event: Json) -> Json:
     """Plan, forget the requests that this took, and let the second pass that they count for."""
     plan: Json = bundle.invoke({**event, "estimate": True})["estimate"]
     bundle.shop.requests.clear()
-    bundle.clock.shop.advance(2)
+    bundle.clock.advance(2)
     return plan
 
 
@@ -68,9 +69,9 @@ def test_an_estimate_names_every_request_of_the_run(bundle: Bundle, event: Json,
 
 
 @pytest.fixture
-def scarce(aws: AwsClients, clock: SharedClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bundle]:
+def scarce(aws: AwsClients, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bundle]:
     """A shop whose quota is used up again and again."""
-    with Shop(orders=130, products=20, quota=(30, 60, 500), rate_per_second=None, clock=clock.shop) as shop:
+    with Shop(orders=130, products=20, quota=(30, 60, 500), rate_per_second=None, clock=clock) as shop:
         yield make_bundle(aws, shop, clock, monkeypatch)
 
 

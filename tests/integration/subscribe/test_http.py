@@ -246,7 +246,7 @@ def test_a_run_that_goes_on_is_202_and_carried_by_the_state_machine(bundle: Bund
     assert answer.json["status"] == "partial"
     (execution,) = sync.executions()
     assert execution == {"name": "request-1", "input": {**event, "cursor": answer.json["cursor"]}}
-    bundle.clock.shop.advance(300)
+    bundle.clock.advance(300)
     result = bundle.run({**execution["input"], "run_id": "request-1"}, "whatever")
     assert (result["status"], result["run_id"], result["records"]) == ("complete", "request-1", 30)
 

@@ -233,7 +233,7 @@ def test_a_partial_run_that_nothing_continues_is_paused_and_says_how_to_continue
     assert (found["status"], found["records"]) == ("paused", result["records"])
     assert found["paused_since"].endswith("Z")
     assert "with the same event and this cursor" in found["resume"]
-    bundle.clock.shop.advance(300)
+    bundle.clock.advance(300)
     assert bundle.run({**event, "cursor": found["cursor"]}, "another")["status"] == "complete"
     assert bundle.http("GET", "/runs/run-1").json["status"] == "complete"
 
@@ -279,7 +279,7 @@ def test_a_run_whose_invocation_was_killed_is_paused_after_its_time(bundle: Bund
     bundle.run({"entity": "orders"}, "run-1")
     note(bundle, "run-1", status="deciding", manifest=None)
     written = bundle.s3.head_object(Bucket=bundle.bucket, Key="state/runs/run-1.json")["LastModified"].timestamp()
-    bundle.clock.ahead = written - bundle.clock.shop.now()
+    bundle.clock.ahead = written - bundle.clock.now()
     assert bundle.http("GET", "/runs/run-1").json["status"] == "running"
 
     bundle.clock.ahead += 1200

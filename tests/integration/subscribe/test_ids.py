@@ -19,7 +19,7 @@ def reconcile(*ids: Any, entity: str = "products") -> dict[str, Any]:
 
 def test_a_deleted_id_gets_a_tombstone_and_the_others_none(bundle: Bundle) -> None:
     bundle.invoke({"entity": "products"}, "full")
-    bundle.clock.shop.advance(HOUR)
+    bundle.clock.advance(HOUR)
     gone, there, not_asked, *_ = bundle.shop.store.ids("products")
     bundle.shop.store.delete("products", gone)
     bundle.shop.store.delete("products", not_asked)
@@ -37,7 +37,7 @@ def test_a_deleted_id_gets_a_tombstone_and_the_others_none(bundle: Bundle) -> No
 
 def test_a_tombstone_is_stored_once_however_often_it_is_asked_for(bundle: Bundle) -> None:
     bundle.invoke({"entity": "products"}, "full")
-    bundle.clock.shop.advance(HOUR)
+    bundle.clock.advance(HOUR)
     gone = bundle.shop.store.ids("products")[0]
     bundle.shop.store.delete("products", gone)
 

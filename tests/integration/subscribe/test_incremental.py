@@ -8,8 +8,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from connector.errors import ConnectorError, RunInProgress
-from tests.integration.subscribe.bundle import MONDAY_SIX, Bundle
+from tests.integration.subscribe.bundle import Bundle
 from tests.shop import Fault
+from tests.support.clock import MONDAY_SIX
 
 EVENT: dict[str, Any] = {"entity": "orders", "mode": "incremental"}
 PAGED: dict[str, Any] = {**EVENT, "parameters": {"query": {"limit": 5}}}
@@ -18,12 +19,12 @@ PAGED: dict[str, Any] = {**EVENT, "parameters": {"query": {"limit": 5}}}
 def touch(bundle: Bundle, number: int, *, seconds_ago: float) -> int:
     """Let one order have changed so many seconds ago."""
     order = bundle.shop.store.ids("orders")[number]
-    bundle.shop.store.update("orders", order, {"memo": f"{seconds_ago}"}, at=bundle.clock.shop.now() - seconds_ago)
+    bundle.shop.store.update("orders", order, {"memo": f"{seconds_ago}"}, at=bundle.clock.now() - seconds_ago)
     return order
 
 
 def next_hour(bundle: Bundle) -> None:
-    bundle.clock.shop.advance(3600)
+    bundle.clock.advance(3600)
 
 
 def test_the_first_run_reads_everything_and_sets_the_bookmark(bundle: Bundle) -> None:
@@ -51,7 +52,7 @@ def test_the_first_run_stores_a_record_that_changed_after_its_window_once(bundle
     bundle.shop.store.update("orders", changed)
 
     first = bundle.run(EVENT)
-    bundle.clock.shop.advance(30)
+    bundle.clock.advance(30)
     second = bundle.run(EVENT)
 
     assert changed in bundle.ids(first)
@@ -65,7 +66,7 @@ def test_the_first_run_in_several_languages_leaves_such_a_record_to_the_next_one
     bundle.shop.store.update("products", changed)
 
     first = bundle.run(event)
-    bundle.clock.shop.advance(30)
+    bundle.clock.advance(30)
     second = bundle.run(event)
 
     assert changed not in bundle.ids(first)
@@ -110,7 +111,7 @@ def test_without_a_change_nothing_is_landed_but_a_manifest(bundle: Bundle) -> No
 def test_a_record_in_the_overlap_is_not_landed_again(bundle: Bundle) -> None:
     touch(bundle, 3, seconds_ago=30)
     bundle.run(EVENT)
-    bundle.clock.shop.advance(120)
+    bundle.clock.advance(120)
 
     assert bundle.run(EVENT)["records"] == 0
 
@@ -119,7 +120,7 @@ def test_a_record_that_changes_again_in_the_overlap_is_landed_again(bundle: Bund
     touch(bundle, 3, seconds_ago=30)
     bundle.run(EVENT)
     order = touch(bundle, 3, seconds_ago=10)
-    bundle.clock.shop.advance(120)
+    bundle.clock.advance(120)
 
     assert bundle.ids(bundle.run(EVENT)) == [order]
 
@@ -127,7 +128,7 @@ def test_a_record_that_changes_again_in_the_overlap_is_landed_again(bundle: Bund
 def test_a_change_that_settled_late_is_found_in_the_overlap(bundle: Bundle) -> None:
     bundle.run(EVENT)
     late = touch(bundle, 3, seconds_ago=30)
-    bundle.clock.shop.advance(120)
+    bundle.clock.advance(120)
 
     assert bundle.ids(bundle.run(EVENT)) == [late]
 
@@ -141,15 +142,15 @@ def test_every_change_is_landed_once_over_many_runs(bundle: Bundle, step: int) -
     seen = list(landed())
     expected = set(seen)
     for number in range(12):
-        bundle.clock.shop.advance(step)
+        bundle.clock.advance(step)
         order = bundle.shop.store.ids("orders")[number % 5]
         bundle.shop.store.update("orders", order, {"memo": str(number)})
         text = json.loads(bundle.shop.store.text("orders", order, "nl") or "")
         expected.add(f"{order} {text['updatedAt']}")
-        bundle.clock.shop.advance(step)
+        bundle.clock.advance(step)
         if number % 2:
             seen += landed()
-    bundle.clock.shop.advance(100)
+    bundle.clock.advance(100)
     seen += landed()
 
     assert len(seen) == len(set(seen))
@@ -226,7 +227,7 @@ def test_an_entity_with_creation_times_only_is_followed_by_those(bundle: Bundle)
     event = {"entity": "events", "mode": "incremental"}
     bundle.run(event)
     next_hour(bundle)
-    new = bundle.shop.store.add("events", {}, at=bundle.clock.shop.now() - 60)
+    new = bundle.shop.store.add("events", {}, at=bundle.clock.now() - 60)
 
     result = bundle.run(event)
 
@@ -312,7 +313,7 @@ def test_others_are_kept_out_whatever_the_shops_clock_says(bundle: Bundle, hours
     with pytest.raises(RunInProgress):
         bundle.run(PAGED, "run-2")
 
-    bundle.clock.shop.advance(3600)
+    bundle.clock.advance(3600)
     assert bundle.run(PAGED, "run-3")["status"] == "complete"
 
 
@@ -325,7 +326,7 @@ def test_another_subscription_is_not_kept_out(bundle: Bundle) -> None:
 
 def test_a_run_that_was_given_up_is_overtaken_and_its_cursor_counts_for_nothing(bundle: Bundle) -> None:
     given_up = partial(bundle)
-    bundle.clock.shop.advance(2 * 3600)
+    bundle.clock.advance(2 * 3600)
     other = bundle.run(PAGED, "run-2")
 
     result = bundle.run({**PAGED, "cursor": given_up["cursor"]}, "run-1")
@@ -387,10 +388,10 @@ def test_a_run_killed_between_manifest_and_bookmark_is_adopted_by_the_next(
 
 def test_a_run_that_fails_after_its_first_invocation_does_not_block_for_ever(bundle: Bundle) -> None:
     partial(bundle)
-    bundle.clock.shop.advance(60 + 20 * 60 + 1)
+    bundle.clock.advance(60 + 20 * 60 + 1)
 
     assert bundle.run(PAGED, "run-2")["status"] == "complete"
-    assert bundle.clock.shop.now() > MONDAY_SIX
+    assert bundle.clock.now() > MONDAY_SIX
 
 
 def test_languages_share_one_bookmark(bundle: Bundle) -> None:
@@ -398,7 +399,7 @@ def test_languages_share_one_bookmark(bundle: Bundle) -> None:
     bundle.run(event)
     next_hour(bundle)
     product = bundle.shop.store.ids("products")[0]
-    bundle.shop.store.update("products", product, {"isVisible": False}, at=bundle.clock.shop.now() - 600)
+    bundle.shop.store.update("products", product, {"isVisible": False}, at=bundle.clock.now() - 600)
 
     result = bundle.run(event)
 

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from tests.integration.subscribe.bundle import MONDAY_SIX, Bundle, quote_event
+from tests.integration.subscribe.bundle import Bundle, quote_event
 from tests.shop import Shop
+from tests.support.clock import MONDAY_SIX
 
 DAY = "connection=default/entity=orders/lang=nl/date=2026-11-23"
 
@@ -182,13 +183,13 @@ def test_an_entity_transformer_sees_a_masked_api_key(bundle: Bundle) -> None:
 
 
 def test_the_date_of_the_keys_is_the_start_of_the_run(bundle: Bundle) -> None:
-    bundle.clock.shop.advance(18 * 3600 - 10)  # ten seconds to midnight
+    bundle.clock.advance(18 * 3600 - 10)  # ten seconds to midnight
     bundle.shop.limits.use(271)
 
     result, invocations = bundle.run_to_the_end({"entity": "orders"})
 
     assert invocations == 2
-    assert bundle.clock.shop.now() >= MONDAY_SIX + 18 * 3600
+    assert bundle.clock.now() >= MONDAY_SIX + 18 * 3600
     assert "/date=2026-11-23/" in result["manifest"]
 
 

@@ -14,21 +14,21 @@ from lightspeed.cli.main import main
 from subscribe.checks import subscribe_request
 from subscribe.local import sync
 from subscribe.storage.folder import OWN, FolderS3
-from tests.integration.subscribe.bundle import SharedClock
 from tests.property.bucket import MemoryBucket
 from tests.shop import Fault, Shop
+from tests.support.clock import FakeClock
 
 ORDERS = {"entity": "orders", "mode": "incremental"}
 
 
 @pytest.fixture
-def clock() -> SharedClock:
-    return SharedClock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def shop(clock: SharedClock) -> Iterator[Shop]:
-    with Shop(orders=30, products=5, clock=clock.shop) as running:
+def shop(clock: FakeClock) -> Iterator[Shop]:
+    with Shop(orders=30, products=5, clock=clock) as running:
         yield running
 
 
@@ -45,7 +45,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> N
         monkeypatch.setenv(f"LIGHTSPEED_{name.upper()}", value)
 
 
-def run(settings: dict[str, str], clock: SharedClock, folder: Any, run_id: str, **event: object) -> dict[str, Any]:
+def run(settings: dict[str, str], clock: FakeClock, folder: Any, run_id: str, **event: object) -> dict[str, Any]:
     client = Client(Transport(Connection.from_mapping(settings), clock=clock, threads=11))
     return sync(subscribe_request({**ORDERS, **event}), run_id, client=client, folder=folder, clock=clock)
 
@@ -66,7 +66,7 @@ def landed(lake: Path) -> list[int]:
 
 
 def test_the_command_stores_every_record_and_prints_the_result(
-    shop: Shop, clock: SharedClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    shop: Shop, clock: FakeClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status = main(["sync", "orders", "--to", str(tmp_path)], clock=clock)
 
@@ -77,13 +77,13 @@ def test_the_command_stores_every_record_and_prints_the_result(
 
 
 def test_a_second_run_stores_only_what_changed(
-    shop: Shop, clock: SharedClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    shop: Shop, clock: FakeClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["sync", "orders", "--to", str(tmp_path)], clock=clock)
-    clock.shop.advance(600)
+    clock.advance(600)
     changed = shop.store.ids("orders")[3]
     shop.store.update("orders", changed, {"memo": "changed"})
-    clock.shop.advance(60)
+    clock.advance(60)
     capsys.readouterr()
 
     main(["sync", "orders", "--to", str(tmp_path)], clock=clock)
@@ -92,9 +92,7 @@ def test_a_second_run_stores_only_what_changed(
     assert landed(tmp_path) == sorted([*shop.store.ids("orders"), changed])
 
 
-def test_a_folder_has_the_objects_that_a_bucket_has(
-    settings: dict[str, str], clock: SharedClock, tmp_path: Path
-) -> None:
+def test_a_folder_has_the_objects_that_a_bucket_has(settings: dict[str, str], clock: FakeClock, tmp_path: Path) -> None:
     bucket = MemoryBucket()
 
     run(settings, clock, FolderS3(tmp_path), "one")
@@ -107,15 +105,15 @@ def test_a_folder_has_the_objects_that_a_bucket_has(
 
 
 def test_a_folder_that_moves_to_a_bucket_goes_on_there(
-    settings: dict[str, str], shop: Shop, clock: SharedClock, tmp_path: Path
+    settings: dict[str, str], shop: Shop, clock: FakeClock, tmp_path: Path
 ) -> None:
     run(settings, clock, FolderS3(tmp_path), "here")
     bucket = MemoryBucket()
     bucket.objects.update(objects(tmp_path))
-    clock.shop.advance(600)
+    clock.advance(600)
     changed = shop.store.ids("orders")[0]
     shop.store.update("orders", changed, {"memo": "changed"})
-    clock.shop.advance(60)
+    clock.advance(60)
 
     assert run(settings, clock, bucket, "there")["records"] == 1
 
@@ -144,7 +142,7 @@ class FragileFolder(FolderS3):
 
 @pytest.mark.parametrize("after", [False, True])
 def test_a_run_that_is_killed_at_any_write_loses_and_doubles_nothing(
-    settings: dict[str, str], shop: Shop, clock: SharedClock, tmp_path: Path, after: bool
+    settings: dict[str, str], shop: Shop, clock: FakeClock, tmp_path: Path, after: bool
 ) -> None:
     kills = 0
     for at in range(1, 100):
@@ -162,7 +160,7 @@ def test_a_run_that_is_killed_at_any_write_loses_and_doubles_nothing(
 
 
 def test_two_copies_at_once_store_each_record_once(
-    settings: dict[str, str], shop: Shop, clock: SharedClock, tmp_path: Path
+    settings: dict[str, str], shop: Shop, clock: FakeClock, tmp_path: Path
 ) -> None:
     for number in range(5):
         lake, start = tmp_path / str(number), threading.Barrier(2)
@@ -181,7 +179,7 @@ def test_two_copies_at_once_store_each_record_once(
 
 
 def test_a_run_waits_for_the_quota_and_goes_on(
-    settings: dict[str, str], shop: Shop, clock: SharedClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    settings: dict[str, str], shop: Shop, clock: FakeClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shop.faults.next(Fault.answers(429, headers={"Retry-After": "120"}), path_contains="/orders.json")
 
@@ -206,7 +204,7 @@ def test_a_run_waits_for_the_quota_and_goes_on(
 )
 def test_a_wrong_command_is_one_line_and_sends_nothing(
     shop: Shop,
-    clock: SharedClock,
+    clock: FakeClock,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -224,7 +222,7 @@ def test_a_wrong_command_is_one_line_and_sends_nothing(
 
 
 def test_a_place_that_is_no_folder_is_said(
-    clock: SharedClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    clock: FakeClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
 

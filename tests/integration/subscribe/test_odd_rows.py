@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from lightspeed import BrokenResponse, NotFound, UnknownLanguage
-from tests.integration.subscribe.bundle import MONDAY_SIX, Bundle, Json
+from tests.integration.subscribe.bundle import Bundle, Json
 from tests.shop import Fault
+from tests.support.clock import MONDAY_SIX
 
 IMAGES: Json = {"entity": "brands/image", "parameters": {"path": {"brand_id": "*"}}}
 LINES: Json = {"entity": "orders/products", "parameters": {"path": {"order_id": "*"}}}

@@ -6,8 +6,9 @@ import pytest
 
 from connector.errors import RequestError
 from lightspeed import AnswerLost, AuthenticationError, NotFound, NotSent, ServerError, TransportError
-from tests.integration.subscribe.bundle import MONDAY_SIX, Bundle, quote_event
+from tests.integration.subscribe.bundle import Bundle, quote_event
 from tests.shop import Fault
+from tests.support.clock import MONDAY_SIX
 
 SMALL_PAGES: dict[str, Any] = {"entity": "orders", "parameters": {"query": {"limit": 5}}}
 """Thirty orders on six pages."""
@@ -44,7 +45,7 @@ def test_the_cursor_goes_on_where_it_stopped(bundle: Bundle) -> None:
     leave(bundle, 4)
     first = bundle.run(SMALL_PAGES, "run-1")
     sent_before = len(bundle.shop.requests)
-    bundle.clock.shop.advance(300)
+    bundle.clock.advance(300)
 
     result = bundle.run({**SMALL_PAGES, "cursor": first["cursor"]}, "another-request-id")
 
@@ -65,19 +66,19 @@ def test_a_larger_reserve_stops_earlier(bundle: Bundle) -> None:
 def test_a_cursor_that_is_resumed_early_says_partial_again(bundle: Bundle) -> None:
     leave(bundle, 4)
     first = bundle.run(SMALL_PAGES, "run-1")
-    bundle.clock.shop.advance(100)
+    bundle.clock.advance(100)
 
     early = bundle.run({**SMALL_PAGES, "cursor": first["cursor"]}, "run-1")
 
     assert early["status"] == "partial"
     assert early["records"] == first["records"]
     assert early["resume_after_seconds"] == 200
-    bundle.clock.shop.advance(200)
+    bundle.clock.advance(200)
     assert_all_orders(bundle, bundle.run({**SMALL_PAGES, "cursor": early["cursor"]}, "run-1"))
 
 
 def test_a_quota_that_is_back_in_seconds_is_waited_for(bundle: Bundle) -> None:
-    bundle.clock.shop.advance(297)
+    bundle.clock.advance(297)
     leave(bundle, 2)
 
     result = bundle.run(SMALL_PAGES)
@@ -110,7 +111,7 @@ def test_a_429_is_waited_out_and_never_an_error(bundle: Bundle) -> None:
     first = bundle.run({"entity": "orders"}, "run-1")
 
     assert (first["status"], first["records"], first["resume_after_seconds"]) == ("partial", 0, 300)
-    bundle.clock.shop.advance(300)
+    bundle.clock.advance(300)
     assert_all_orders(bundle, bundle.run({"entity": "orders", "cursor": first["cursor"]}, "run-1"))
 
 
@@ -140,7 +141,7 @@ def test_what_changes_between_invocations_is_neither_missed_nor_doubled(bundle: 
         bundle.shop.store.delete("orders", gone)
     bundle.shop.store.update("orders", ids[5], {"status": "cancelled"})
     bundle.shop.store.add("orders", {"number": "NEW"})
-    bundle.clock.shop.advance(300)
+    bundle.clock.advance(300)
 
     result = bundle.run({**SMALL_PAGES, "cursor": first["cursor"]}, "run-1")
 
@@ -336,7 +337,7 @@ def test_a_full_run_that_was_killed_is_the_same_run_again(
     kill_on(bundle, monkeypatch, where, after=after)
     with pytest.raises(Killed):
         bundle.run(SMALL_PAGES, "run-1")
-    bundle.clock.shop.advance(60)
+    bundle.clock.advance(60)
     bundle.shop.store.delete("orders", bundle.shop.store.ids("orders")[3])
     manifests = {key: bundle.body(key) for key in bundle.stored("manifests/")}
 
@@ -358,13 +359,13 @@ def test_an_incremental_run_that_was_killed_is_the_same_run_again(
         first = bundle.run(event, "run-1")
         assert first["status"] == "partial"
         event = {**event, "cursor": first["cursor"]}
-        bundle.clock.shop.advance(300)
+        bundle.clock.advance(300)
     kill_on(bundle, monkeypatch, where, after=after)
     if invocation == "first" and where == "manifests/":
-        bundle.clock.shop.advance(300)
+        bundle.clock.advance(300)
     with pytest.raises(Killed):
         bundle.run(event, "run-1")
-    bundle.clock.shop.advance(300)
+    bundle.clock.advance(300)
     bundle.shop.store.delete("orders", bundle.shop.store.ids("orders")[3])
 
     result, _ = bundle.run_to_the_end(event, "run-1")
@@ -386,7 +387,7 @@ def test_parts_that_a_killed_invocation_left_are_named_by_no_manifest(
         with pytest.raises(Killed):
             bundle.run({"entity": "products"}, "run-1")
     (left,) = bundle.stored("raw/")
-    bundle.clock.shop.advance(60)
+    bundle.clock.advance(60)
     bundle.shop.store.delete("products", bundle.shop.store.ids("products")[3])
 
     result = bundle.run({"entity": "products"}, "run-1")
@@ -398,11 +399,11 @@ def test_parts_that_a_killed_invocation_left_are_named_by_no_manifest(
 def test_a_resumed_run_that_has_ended_answers_what_it_answered(bundle: Bundle) -> None:
     leave(bundle, 4)
     first = bundle.run(SMALL_PAGES, "run-1")
-    bundle.clock.shop.advance(300)
+    bundle.clock.advance(300)
     result = bundle.run({**SMALL_PAGES, "cursor": first["cursor"]}, "run-1")
     bundle.shop.store.delete("orders", bundle.shop.store.ids("orders")[0])
     sent = len(bundle.shop.requests)
 
     assert bundle.run({**SMALL_PAGES, "cursor": first["cursor"]}, "run-1") == result
     assert len(bundle.shop.requests) == sent
-    assert bundle.clock.shop.now() == MONDAY_SIX + 300
+    assert bundle.clock.now() == MONDAY_SIX + 300

@@ -6,8 +6,9 @@ import pytest
 
 from connector.errors import TransformError
 from lightspeed import UnknownLanguage
-from tests.integration.subscribe.bundle import MONDAY_SIX, Bundle, quote_event
+from tests.integration.subscribe.bundle import Bundle, quote_event
 from tests.shop import filters
+from tests.support.clock import MONDAY_SIX
 
 
 def test_another_language_than_the_connections(bundle: Bundle) -> None:

@@ -25,10 +25,10 @@ def delete(bundle: Bundle, *positions: int, entity: str = "products") -> list[in
 
 def test_deletes_are_noticed_once_over_a_chain_of_runs(bundle: Bundle) -> None:
     bundle.invoke({"entity": "products"}, "full")
-    bundle.clock.shop.advance(HOUR)
+    bundle.clock.advance(HOUR)
     first = delete(bundle, 3)
     noticed = bundle.invoke(RECONCILE, "first")
-    bundle.clock.shop.advance(HOUR)
+    bundle.clock.advance(HOUR)
     bundle.invoke({"entity": "products", "mode": "incremental"}, "incremental")
     second = delete(bundle, 5)
 
@@ -39,7 +39,7 @@ def test_deletes_are_noticed_once_over_a_chain_of_runs(bundle: Bundle) -> None:
 
 def test_a_tombstone_is_stored_apart_from_records_and_its_manifest_names_it(bundle: Bundle) -> None:
     bundle.invoke({"entity": "products"}, "full")
-    bundle.clock.shop.advance(HOUR)
+    bundle.clock.advance(HOUR)
     (gone,) = delete(bundle, 3)
 
     result = bundle.invoke(RECONCILE, "run")
@@ -85,7 +85,7 @@ def test_a_404_of_an_order_may_pass(bundle: Bundle) -> None:
     bundle.invoke({"entity": "orders"}, "full")
     there, gone = bundle.shop.store.ids("orders")[3], bundle.shop.store.ids("orders")[5]
     bundle.shop.store.delete("orders", gone)
-    bundle.shop.store.update("orders", there, createdAt=int(bundle.clock.shop.now()) + 600)
+    bundle.shop.store.update("orders", there, createdAt=int(bundle.clock.now()) + 600)
     bundle.shop.faults.next(Fault.answers(404), path_contains=f"/orders/{there}.json")
 
     result = bundle.invoke({"entity": "orders", "mode": "reconcile"})
@@ -138,7 +138,7 @@ def test_bad_input_is_refused_before_anything_is_sent_or_written(bundle: Bundle)
 
 
 def test_every_invocation_keeps_the_reserve_and_the_run_goes_on_from_its_cursor(bundle: Bundle) -> None:
-    with Shop(orders=0, products=60, clock=bundle.clock.shop, quota=(24, 3000, 12000), rate_per_second=None) as shop:
+    with Shop(orders=0, products=60, clock=bundle.clock, quota=(24, 3000, 12000), rate_per_second=None) as shop:
         bundle.shop = shop
         bundle.store_connection()
         event: dict[str, Any] = RECONCILE | {"parameters": {"query": {"limit": 2}}, "max_deleted_percent": 50}
@@ -147,7 +147,7 @@ def test_every_invocation_keeps_the_reserve_and_the_run_goes_on_from_its_cursor(
         invocations = 0
         result: dict[str, Any] = {"status": "partial", "resume_after_seconds": 0}
         while result["status"] == "partial":
-            bundle.clock.shop.advance(result["resume_after_seconds"])
+            bundle.clock.advance(result["resume_after_seconds"])
             result = bundle.invoke(event, "run")
             event = event | {"cursor": result.get("cursor")}
             invocations += 1
@@ -161,7 +161,7 @@ def test_a_delete_is_noticed_in_a_list_whose_order_changes_while_it_is_read(bund
     store = bundle.shop.store
     bundle.shop.habits.orders["products"] = "updatedAt"
     bundle.invoke({"entity": "products"}, "full")
-    bundle.clock.shop.advance(HOUR)
+    bundle.clock.advance(HOUR)
     gone = delete(bundle, 3)
 
     def changed(identity: int) -> int:

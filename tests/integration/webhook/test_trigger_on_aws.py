@@ -11,6 +11,7 @@ from connector.webhook_window import LAG_SECONDS, Policy
 from subscribe.checks import subscribe_request
 from tests.integration.subscribe.bundle import Context
 from tests.integration.webhook.conftest import Account
+from tests.support.clock import FakeClock
 from webhook import trigger
 from webhook.debounce import Mark, Run
 from webhook.scheduler import MarkChanged
@@ -19,25 +20,9 @@ from webhook.services import DynamoMarks, SyncRuns, Ticks, read_object
 NOON = 1_795_435_200.0
 
 
-class Clock:
-    """A clock that is moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    clock = FakeClock(NOON)
     monkeypatch.setattr(trigger, "SystemClock", lambda: clock)
     return clock
 
@@ -62,10 +47,10 @@ def ticks(account: Account) -> list[dict[str, Any]]:
     return bodies
 
 
-def test_webhooks_of_a_subscription_become_one_run_of_sync(account: Account, clock: Clock) -> None:
+def test_webhooks_of_a_subscription_become_one_run_of_sync(account: Account, clock: FakeClock) -> None:
     assert handle(*[webhook(at=NOON + number / 100) for number in range(10)]) == {"batchItemFailures": []}
     (tick,) = ticks(account)
-    clock.now = tick["at"] + LAG_SECONDS
+    clock.set(tick["at"] + LAG_SECONDS)
 
     handle(tick)
 
@@ -73,14 +58,14 @@ def test_webhooks_of_a_subscription_become_one_run_of_sync(account: Account, clo
     assert name.startswith("20261123T1200")
     assert event == {"connection": "default", "entity": "orders", "mode": "incremental", "subscription": "orders"}
     (look,) = ticks(account)
-    clock.now = look["at"]
+    clock.set(look["at"])
     account.end(name)
     handle(look)
     assert ticks(account) == []
     assert len(account.runs()) == 1
 
 
-def test_the_stored_list_says_which_subscriptions_follow(account: Account, clock: Clock) -> None:
+def test_the_stored_list_says_which_subscriptions_follow(account: Account, clock: FakeClock) -> None:
     listed = [
         {
             "connection": "default",
@@ -95,7 +80,7 @@ def test_the_stored_list_says_which_subscriptions_follow(account: Account, clock
     account.put("config/subscriptions.json", listed)
     handle(webhook(), webhook("products"), webhook("unknown"))
     (tick,) = ticks(account)
-    clock.now = tick["at"]
+    clock.set(tick["at"])
 
     handle(tick)
 
@@ -110,9 +95,9 @@ def test_the_stored_list_says_which_subscriptions_follow(account: Account, clock
     ]
 
 
-def test_deleted_records_are_asked_for_by_id_at_most_a_hundred_in_a_window(account: Account, clock: Clock) -> None:
+def test_deleted_records_are_asked_for_by_id_at_most_a_hundred_in_a_window(account: Account, clock: FakeClock) -> None:
     handle(*[webhook("products", "deleted", str(number)) for number in range(150)])
-    clock.now += LAG_SECONDS
+    clock.advance(LAG_SECONDS)
 
     handle(*ticks(account))
 
@@ -127,25 +112,25 @@ def test_deleted_records_are_asked_for_by_id_at_most_a_hundred_in_a_window(accou
 
 
 def test_an_entity_without_a_filter_by_change_is_read_by_id_and_beyond_ten_as_a_whole(
-    account: Account, clock: Clock
+    account: Account, clock: FakeClock
 ) -> None:
     handle(webhook("contacts", identity="1"), webhook("contacts", identity="2"))
-    clock.now += LAG_SECONDS
+    clock.advance(LAG_SECONDS)
     handle(*ticks(account))
     ((first, few),) = account.runs().items()
     for number in range(11):
-        handle(webhook("contacts", identity=str(number), at=clock.now))
+        handle(webhook("contacts", identity=str(number), at=clock.now()))
     account.end(first)
-    clock.now += 60
+    clock.advance(60)
     handle(*ticks(account))
 
     assert few == {"connection": "default", "entity": "contacts", "ids": [1, 2]}
     assert account.runs()[max(account.runs())] == {"connection": "default", "entity": "contacts"}
 
 
-def test_subscribe_takes_every_event_that_a_webhook_leads_to(account: Account, clock: Clock) -> None:
+def test_subscribe_takes_every_event_that_a_webhook_leads_to(account: Account, clock: FakeClock) -> None:
     handle(*[webhook(entity, "deleted", str(number)) for number, entity in enumerate(ITEM_GROUPS)])
-    clock.now += LAG_SECONDS
+    clock.advance(LAG_SECONDS)
     handle(*ticks(account))
 
     requests = [subscribe_request(event) for event in account.runs().values()]
@@ -157,12 +142,12 @@ def test_subscribe_takes_every_event_that_a_webhook_leads_to(account: Account, c
     }
 
 
-def test_a_subscription_with_parameters_of_its_own_is_read_as_it_says(account: Account, clock: Clock) -> None:
+def test_a_subscription_with_parameters_of_its_own_is_read_as_it_says(account: Account, clock: FakeClock) -> None:
     event = {"parameters": {"query": {"fields": "id"}}}
     entry = {"connection": "default", "subscription": "c", "entity": "contacts", "webhooks": True, "event": event}
     account.put("config/subscriptions.json", [entry])
     handle(webhook("contacts"))
-    clock.now += LAG_SECONDS
+    clock.advance(LAG_SECONDS)
     handle(*ticks(account))
 
     assert list(account.runs().values()) == [{"connection": "default", "entity": "contacts", **event}]
@@ -174,7 +159,7 @@ def test_a_message_that_cannot_be_handled_stops_no_other(account: Account) -> No
     assert len(ticks(account)) == 1
 
 
-def test_a_mark_is_written_only_over_what_was_read(account: Account, clock: Clock) -> None:
+def test_a_mark_is_written_only_over_what_was_read(account: Account, clock: FakeClock) -> None:
     marks = DynamoMarks(account.client("dynamodb"), account.table, clock)
     mark = Mark({"entity": "orders"}, since=1.5, latest=2.5, ids=("1",), run=Run("r", {}, 1.0, 2.0))
 
@@ -188,7 +173,7 @@ def test_a_mark_is_written_only_over_what_was_read(account: Account, clock: Cloc
     assert marks.load("a#b") == (mark, 2)
 
 
-def test_a_limit_is_counted_once_for_all_consumers(account: Account, clock: Clock) -> None:
+def test_a_limit_is_counted_once_for_all_consumers(account: Account, clock: FakeClock) -> None:
     marks = DynamoMarks(account.client("dynamodb"), account.table, clock)
 
     assert [marks.allow("c#1", wanted, 100) for wanted in (60, 30, 30, 5)] == [60, 30, 10, 0]

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.publish.conftest import START, event, message
+from tests.integration.publish.conftest import event, message
 from tests.property.publish.world import Failures, World
-from tests.shop import Clock, Fault, Shop
+from tests.shop import Fault, Shop
+from tests.support.clock import FakeClock
 
 SEEDS = 200
 FAULTS = [Fault.answers(422), Fault.answers(400), Fault.answers(503), Fault.answers(429), Fault.loses_answer()]
@@ -16,7 +17,7 @@ FAULTS = [Fault.answers(422), Fault.answers(400), Fault.answers(503), Fault.answ
 
 @pytest.fixture
 def shop() -> Iterator[Shop]:
-    with Shop(orders=5, products=20, quota=None, rate_per_second=None, clock=Clock(frozen_at=START)) as running:
+    with Shop(orders=5, products=20, quota=None, rate_per_second=None, clock=FakeClock()) as running:
         yield running
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.publish.conftest import START, event, message
+from tests.integration.publish.conftest import event, message
 from tests.property.publish.world import World
-from tests.shop import Clock, Fault, Shop
+from tests.shop import Fault, Shop
+from tests.support.clock import FakeClock
 
 SEEDS = 160
 BLOCKS = 4
@@ -18,7 +19,7 @@ FAULTS = [Fault.loses_answer(), Fault.cuts_body(), Fault.drops(), Fault.answers(
 
 @pytest.fixture
 def shop() -> Iterator[Shop]:
-    with Shop(orders=5, products=20, quota=None, rate_per_second=None, clock=Clock(frozen_at=START)) as running:
+    with Shop(orders=5, products=20, quota=None, rate_per_second=None, clock=FakeClock()) as running:
         yield running
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.publish.conftest import START, event, message
+from tests.integration.publish.conftest import event, message
 from tests.property.publish.world import World
 from tests.shop import Clock, Shop
+from tests.support.clock import MONDAY_SIX, FakeClock
 
 MESSAGES = 10_000
 AT_ONCE = 100
@@ -86,7 +87,7 @@ class Queue:
 
 @pytest.fixture
 def shop() -> Iterator[Shop]:
-    clock = Clock(frozen_at=START)
+    clock = FakeClock()
     with Shop(orders=5, products=250, quota=QUOTA, rate_per_second=None, clock=clock) as running:
         yield running
 
@@ -137,4 +138,4 @@ def test_waiting_for_the_quota_brings_no_message_into_the_failure_queue(shop: Sh
 
     assert queue.dead == []
     assert shop.store.count("tags") == before + 100
-    assert shop.clock.now() - START >= 4 * 3600
+    assert shop.clock.now() - MONDAY_SIX >= 4 * 3600

@@ -8,9 +8,10 @@ from connector.settings import Settings
 from lightspeed import Client, Connection, Request, Response, Transport
 from publish.app import handle
 from publish.dependencies import Dependencies
-from tests.integration.publish.conftest import Context, ShopTime, message
+from tests.integration.publish.conftest import Context, message
 from tests.property.publish.table import Table
 from tests.shop import Shop
+from tests.support.clock import FakeClock
 
 
 class Killed(BaseException):
@@ -76,7 +77,8 @@ class World:
         self.table.step = self.steps
         self.queue: Any = None
         self.failures: Failures | None = None
-        self.clock = ShopTime(shop.clock)
+        assert isinstance(shop.clock, FakeClock)
+        self.clock = shop.clock
 
     def process(self) -> Dependencies:
         """A new execution environment."""

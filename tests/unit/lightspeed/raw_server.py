@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from lightspeed import Client, Connection, Transport
+from tests.support.clock import FakeClock
 
 Script = Callable[[int], Iterable[bytes]]
 """Makes of the number of a request, from 0, the pieces of its answer."""
@@ -13,23 +14,17 @@ Script = Callable[[int], Iterable[bytes]]
 SETTINGS = {"api_key": "0123456789abcdefKEY", "api_secret": "se/cret+fedcba9876543210", "language": "nl"}
 
 
-class TickingClock:
-    """Moves by a step whenever somebody looks at it, and by as long as somebody sleeps.
+class PacingClock(FakeClock):
+    """Lets a server send a piece of its answer whenever the client looks at the clock."""
 
-    Attributes:
-        slept: Every sleep in seconds, in order.
-    """
-
-    def __init__(self, step: float = 0.0, now: float = 1_795_413_600.0) -> None:
-        self._step = step
+    def __init__(self, *, step: float) -> None:
+        super().__init__(step=step)
         self._looks = threading.Semaphore(0)
-        self._now = now
-        self.slept: list[float] = []
 
     def monotonic(self) -> float:
-        self._now += self._step
+        now = super().monotonic()
         self._looks.release()
-        return self._now
+        return now
 
     def paced(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """Yield a piece whenever somebody looks at the clock."""
@@ -40,13 +35,6 @@ class TickingClock:
     def stop_pacing(self) -> None:
         """Let what is paced come to its end."""
         self._looks.release(1_000_000)
-
-    def time(self) -> float:
-        return self._now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self._now += seconds
 
 
 class RawServer:
@@ -107,10 +95,10 @@ def raw_server(script: Script) -> Iterator[RawServer]:
         server.close()
 
 
-def client_of(server: RawServer, clock: TickingClock | None = None, **arguments: object) -> Client:
+def client_of(server: RawServer, clock: FakeClock | None = None, **arguments: object) -> Client:
     """Return a client of the server; further arguments are those of `Transport`."""
     connection = Connection.from_mapping({"base_url": server.url, **SETTINGS})
-    return Client(Transport(connection, clock=clock or TickingClock(), **arguments))  # type: ignore[arg-type]
+    return Client(Transport(connection, clock=clock or FakeClock(), **arguments))  # type: ignore[arg-type]
 
 
 def http(body: bytes = b"", status: int = 200, **headers: str) -> bytes:

@@ -37,7 +37,8 @@ from lightspeed.listing.reader import ListReader
 from lightspeed.listing.settled import SETTLING_LAG, begin
 from lightspeed.transport import is_page_timeout
 from lightspeed.writing.ambiguous import may_have_acted
-from tests.unit.lightspeed.raw_server import SETTINGS, TickingClock, client_of, http, raw_server
+from tests.support.clock import FakeClock
+from tests.unit.lightspeed.raw_server import SETTINGS, PacingClock, client_of, http, raw_server
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 PAGE = b'{"orders":[{"id":2},{"id":1}]}'
@@ -109,7 +110,7 @@ TRICKLES: dict[str, Iterable[bytes]] = {
 
 @pytest.mark.parametrize("kind", TRICKLES)
 def test_a_trickling_answer_ends_at_the_deadline_of_its_request(kind: str) -> None:
-    clock = TickingClock(step=0.5)
+    clock = PacingClock(step=0.5)
     start = clock.time()
     with raw_server(lambda _: clock.paced(TRICKLES[kind])) as server:
         with pytest.raises(AnswerLost) as caught:
@@ -123,7 +124,7 @@ def test_a_trickling_answer_ends_at_the_deadline_of_its_request(kind: str) -> No
 
 
 def test_the_deadline_is_a_second_before_the_caller_must_be_done() -> None:
-    clock = TickingClock(step=0.5)
+    clock = PacingClock(step=0.5)
     end = clock.time() + 10
     with raw_server(lambda _: clock.paced(bytes([byte]) for byte in http(b" " * 500 + PAGE))) as server:
         with pytest.raises(AnswerLost):
@@ -267,7 +268,7 @@ NO_JSON = {
 @pytest.mark.parametrize("call", ["page", "count", "record"])
 def test_a_read_whose_body_is_no_json_is_sent_again(call: str, body: bytes) -> None:
     good = {"page": PAGE, "count": b'{"count":2}', "record": b'{"quote":{"id":7}}'}[call]
-    clock = TickingClock()
+    clock = FakeClock()
     with raw_server(in_turn(http(body), http(body), http(good))) as server:
         CALLS[call](client_of(server, clock))
 
@@ -395,7 +396,7 @@ def test_a_date_that_is_none_tells_nothing(date: str) -> None:
 def window_ends(dates: list[float]) -> tuple[list[float], int]:
     """Return the ends of the windows of which counts were taken, in seconds from now, and how many counts."""
     ends: list[float] = []
-    clock = TickingClock()
+    clock = FakeClock()
     with raw_server(in_turn(*(http(b'{"count":1}', Date=at(seconds)) for seconds in dates))) as server:
         client = client_of(server, clock)
 

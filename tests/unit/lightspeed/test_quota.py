@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lightspeed import Quota, QuotaWindow, SystemClock
 from lightspeed.quota import REQUESTS_PER_SECOND, RateLimiter
+from tests.support.clock import FakeClock
 
 
 def headers(limit: str, remaining: str, reset: str) -> dict[str, str]:
@@ -21,24 +22,6 @@ def quota(limit: str, remaining: str, reset: str) -> Quota:
     found = Quota.from_headers(headers(limit, remaining, reset), NOW)
     assert found is not None
     return found
-
-
-class FakeClock:
-    """Moves only by sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.slept: list[float] = []
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def time(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
 
 
 def test_three_windows_as_a_live_shop_sends_them() -> None:
@@ -186,7 +169,7 @@ def test_requests_spread_over_time_never_wait() -> None:
 
     for _ in range(100):
         pacer.wait()
-        clock.now += 0.06
+        clock.advance(0.06)
 
     assert clock.slept == []
 
@@ -197,9 +180,9 @@ def test_no_second_ever_sees_more_than_the_limit(gaps: list[float]) -> None:
     pacer = RateLimiter(clock)
     sent = []
     for gap in gaps:
-        clock.now += gap
+        clock.advance(gap)
         pacer.wait()
-        sent.append(clock.now)
+        sent.append(clock.now())
 
     for earlier, later in zip(sent, sent[REQUESTS_PER_SECOND:], strict=False):
         assert later - earlier > 1

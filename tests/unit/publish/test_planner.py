@@ -10,24 +10,14 @@ from publish.batch.item import IncomingEvent, Kind, PreparedWrite, canonical_id
 from publish.event import publish_request
 from publish.write import WriteOperation
 from tests.integration.publish.conftest import event
-
-
-class NoClock:
-    def monotonic(self) -> float:
-        return 0.0
-
-    def time(self) -> float:
-        return 0.0
-
-    def sleep(self, seconds: float) -> None:
-        raise AssertionError(f"the planner waits {seconds} s")
+from tests.support.clock import FakeClock
 
 
 def prepared(*events: dict[str, Any]) -> list[PreparedWrite]:
     settings = {"cluster": "eu1", "api_key": "key", "api_secret": "secret", "language": "nl"}
     client = Client(Transport(Connection.from_mapping(settings)))
     return [
-        PreparedWrite(n, IncomingEvent(one), WriteOperation(publish_request(one), client, NoClock()))
+        PreparedWrite(n, IncomingEvent(one), WriteOperation(publish_request(one), client, FakeClock()))
         for n, one in enumerate(events)
     ]
 

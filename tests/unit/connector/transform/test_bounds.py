@@ -7,7 +7,7 @@ import pytest
 
 from connector.transform import Limits, Scope, TransformError, Transformers
 from connector.transform.engine.limits import LimitExceeded, Meter, metered
-from lightspeed import SystemClock
+from tests.support.clock import FakeClock
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 """A signal may come while a finalizer runs, where Python cannot raise; another signal follows 0.05 s later."""
@@ -166,36 +166,21 @@ def test_deep_but_ending_recursion_is_allowed() -> None:
     assert Transformers(expression).records(b"{}", _SCOPE).records == [b'{"a":2432902008176640000}']
 
 
-class SlowClock(SystemClock):
-    """A clock that goes on by some seconds each time it is looked at."""
-
-    def __init__(self, step: float) -> None:
-        self._step = step
-        self._now = 0.0
-
-    def monotonic(self) -> float:
-        self._now += self._step
-        return self._now
-
-    def time(self) -> float:
-        return 1_795_413_600.0
-
-
 def test_time_counts_from_each_evaluation_and_not_from_when_it_was_parsed() -> None:
-    transformers = Transformers('{"a": 1}', clock=SlowClock(0.3))
+    transformers = Transformers('{"a": 1}', clock=FakeClock(step=0.3))
 
     for _ in range(3):
         assert transformers.records(b"{}", _SCOPE).records == [b'{"a":1}']
 
 
 def test_an_evaluation_ends_when_its_clock_says_so() -> None:
-    outcome = Transformers('{"a": 1}', clock=SlowClock(2)).records(b"{}", _SCOPE)
+    outcome = Transformers('{"a": 1}', clock=FakeClock(step=2)).records(b"{}", _SCOPE)
 
     assert "takes longer than 1 s" in str(outcome.rejection)
 
 
 def test_a_scope_without_a_time_takes_that_of_the_clock() -> None:
-    transformers = Transformers('{"at": $now()}', clock=SlowClock(0))
+    transformers = Transformers('{"at": $now()}', clock=FakeClock())
 
     assert transformers.records(b"{}", Scope()).records == [b'{"at":"2026-11-23T06:00:00.000Z"}']
 

@@ -1,0 +1,1 @@
+"""What tests of several suites share: clocks, fakes of AWS, and events."""

@@ -1,0 +1,46 @@
+"""The clock of the tests: one object is the connector's clock and the simulated shop's."""
+
+from tests.shop import Clock
+
+MONDAY_SIX = 1_795_413_600
+"""2026-11-23 06:00:00 UTC: a new window of the quota begins for five minutes and for the hour, but not for the day."""
+
+
+class FakeClock(Clock):
+    """Stands still until somebody sleeps, advances it or sets it. It is safe to use from several threads.
+
+    Attributes:
+        ahead: How many seconds the connector's clock is ahead of the shop's.
+        slept: Every sleep in seconds, in order.
+    """
+
+    def __init__(self, now: float = MONDAY_SIX, *, step: float = 0.0) -> None:
+        """Set the time.
+
+        Args:
+            now: Epoch seconds.
+            step: Seconds by which each look at `monotonic` advances the clock.
+        """
+        super().__init__(frozen_at=now)
+        self._step = step
+        self.ahead = 0.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        """Return seconds, as `lightspeed.Clock` does."""
+        if self._step:
+            self.advance(self._step)
+        return self.now()
+
+    def time(self) -> float:
+        """Return epoch seconds of the connector."""
+        return self.now() + self.ahead
+
+    def sleep(self, seconds: float) -> None:
+        """Note the sleep and advance by it."""
+        self.slept.append(seconds)
+        self.advance(seconds)
+
+    def set(self, now: float) -> None:
+        """Set the shop's clock to epoch seconds."""
+        self.advance(now - self.now())
