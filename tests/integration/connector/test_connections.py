@@ -12,7 +12,8 @@ from connector.connections import Connections
 from connector.errors import RequestError, UnknownConnection
 from connector.settings import Settings
 from lightspeed import AuthenticationError, InvalidConnection
-from tests.integration.subscribe.bundle import Bundle, SharedClock
+from tests.integration.subscribe.bundle import Bundle
+from tests.support.clock import FakeClock
 
 SETTINGS = {"cluster": "eu1", "api_key": "key", "api_secret": "secret", "language": "nl"}
 Store = Callable[..., None]
@@ -89,15 +90,15 @@ def test_a_connection_is_kept_for_a_while(secrets: Any, connections: Connections
 
 
 def test_after_a_minute_a_connection_is_read_again(secrets: Any) -> None:
-    clock = SharedClock()
+    clock = FakeClock()
     connections = Connections(secrets, "team/shops-", clock)
     store(secrets, "team/shops-a")
     connections.get("a")
     store(secrets, "team/shops-a", language="en")
 
-    clock.shop.advance(59)
+    clock.advance(59)
     assert connections.get("a").language == "nl"
-    clock.shop.advance(1)
+    clock.advance(1)
     assert connections.get("a").language == "en"
 
 

@@ -188,7 +188,7 @@ class Pair:
                 self.apply(text)
         else:
             assert self.apply(text) in (0, 1)
-        self.operated.clock.now += LASTS.total_seconds() + 1  # a lock that was left expires
+        self.operated.clock.advance(LASTS.total_seconds() + 1)  # a lock that was left expires
 
 
 @pytest.fixture

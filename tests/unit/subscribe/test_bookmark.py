@@ -1,0 +1,52 @@
+"""Where the next run of a subscription starts, and who may move it."""
+
+from __future__ import annotations
+
+from subscribe.storage.bucket import Bucket
+from subscribe.sync.bookmark import Bookmark, Bookmarks, Pending
+from tests.property.bucket import MemoryBucket
+
+MONDAY = Bookmark("2026-11-23T06:00:00Z", "monday")
+TUESDAY = Bookmark("2026-11-24T06:00:00Z", "tuesday")
+
+
+def bookmarks() -> Bookmarks:
+    return Bookmarks(Bucket(MemoryBucket(), "bucket"), "default", "orders-nl")
+
+
+def commit(marks: Bookmarks, pending: Pending) -> None:
+    found = marks.load()
+    marks.commit(found.bookmark, pending, found.etag)
+
+
+def test_the_bookmark_moves_to_where_the_decided_run_ends() -> None:
+    marks = bookmarks()
+    commit(marks, Pending(MONDAY))
+
+    marks.move(Pending(MONDAY))
+
+    found = marks.load()
+    assert (found.bookmark, found.pending) == (MONDAY, None)
+
+
+def test_a_copy_of_an_earlier_run_does_not_end_a_later_run_that_is_decided() -> None:
+    marks = bookmarks()
+    commit(marks, Pending(MONDAY))
+    marks.move(Pending(MONDAY))
+    commit(marks, Pending(TUESDAY))
+
+    marks.move(Pending(MONDAY))
+
+    found = marks.load()
+    assert (found.bookmark, found.pending) == (MONDAY, Pending(TUESDAY))
+
+
+def test_a_bookmark_that_moved_already_stays() -> None:
+    marks = bookmarks()
+    commit(marks, Pending(MONDAY))
+    marks.move(Pending(MONDAY))
+    before = marks.load()
+
+    marks.move(Pending(MONDAY))
+
+    assert marks.load() == before
