@@ -25,8 +25,9 @@ from lightspeed.catalogue.sample_schemas import load_sample_schemas
 from lightspeed.cli.main import main
 from lightspeed.cli.tap import about
 from lightspeed.tap.streams import discover
-from tests.integration.lightspeed.conftest import Run, SharedClock, settings_of
+from tests.integration.lightspeed.conftest import Run, settings_of
 from tests.shop import Fault, Shop
+from tests.support.clock import FakeClock
 
 ROOT = Path(__file__).parents[3]
 TARGET = ROOT / ".tools/target/bin/target-jsonl"
@@ -47,9 +48,9 @@ def catalog_of(*names: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def messages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """What the tap writes in one run of all streams, by stream."""
-    folder, clock = tmp_path_factory.mktemp("tap"), SharedClock()
+    folder, clock = tmp_path_factory.mktemp("tap"), FakeClock()
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    with Shop(orders=8, products=5, clock=clock.shop, quota=None, rate_per_second=None) as shop:
+    with Shop(orders=8, products=5, clock=clock, quota=None, rate_per_second=None) as shop:
         shop.store.add("returns", {"status": "open"})
         (folder / "config.json").write_text(json.dumps(settings_of(shop)))
         (folder / "catalog.json").write_text(json.dumps(catalog_of(*ENTRIES)))
@@ -171,12 +172,12 @@ def loaded(folder: Path, name: str) -> list[dict[str, Any]]:
 
 
 def test_the_second_run_with_the_real_target_loads_the_overlap_only(
-    run: Run, shop: Shop, clock: SharedClock, tmp_path: Path
+    run: Run, shop: Shop, clock: FakeClock, tmp_path: Path
 ) -> None:
     orders = shop.store.ids("orders")
-    clock.shop.advance(600)
+    clock.advance(600)
     shop.store.update("orders", orders[0], {"memo": "in the overlap"})
-    clock.shop.advance(30)
+    clock.advance(30)
 
     state = load(run, shop, tmp_path, "orders", "orders_products", "languages")
     lines = sum(len(shop.store.ids("orders/products", order)) for order in orders)
@@ -184,14 +185,14 @@ def test_the_second_run_with_the_real_target_loads_the_overlap_only(
     assert len(loaded(tmp_path, "orders_products")) == lines
     languages = len(loaded(tmp_path, "languages"))
 
-    clock.shop.advance(600)
+    clock.advance(600)
     again = load(run, shop, tmp_path, "orders", "orders_products", "languages", state=state)
     assert [row["id"] for row in loaded(tmp_path, "orders")] == [orders[0]]
     assert {row["order_id"] for row in loaded(tmp_path, "orders_products")} == {orders[0]}
     assert len(loaded(tmp_path, "languages")) == languages  # a list without times is read as a whole each time
 
     shop.store.update("orders", orders[1], {"memo": "changed"})
-    clock.shop.advance(30)
+    clock.advance(30)
     load(run, shop, tmp_path, "orders", "orders_products", state=again)
     assert [row["id"] for row in loaded(tmp_path, "orders")] == [orders[1]]
     assert {row["order_id"] for row in loaded(tmp_path, "orders_products")} == {orders[1]}
