@@ -32,7 +32,7 @@ def shop_state(open_shop: Callable[[], Client]) -> ShopState:
         client.record(client.build("shop", "get"))
     except AuthenticationError as error:
         return ShopState(error=diagnosis(error, connection))
-    except (LightspeedError, ConnectorError, *aws_error_types()):
+    except LightspeedError:
         pass
     quota = client.transport.quota
     return ShopState(tuple(asdict(window) for window in quota.windows) if quota else ())

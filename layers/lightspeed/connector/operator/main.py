@@ -65,7 +65,9 @@ def main(argv: Sequence[str] | None = None, *, open_stack: Callable[[str], Stack
         return INTERRUPTED
     except _WRONG_COMMAND as error:
         return _fail(2, error)
-    except (ConnectorError, LightspeedError, *aws_error_types()) as error:
+    except (ConnectorError, LightspeedError) as error:
+        return _fail(1, error)
+    except aws_error_types() as error:
         return _fail(1, error)
     return status
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from connector.aws_errors import aws_error_types
+from connector.aws_errors import aws_error_types, reason
 from connector.errors import ConnectorError
 from connector.operator.apply_lock import apply_lock
 from connector.operator.quota_forecast import Forecast, forecast
@@ -287,8 +287,10 @@ def _shop_plan(
         found = make_plan(shop, entities, address, connection, stack.name, keep_others=not arguments.prune)
     except TooManyWebhooks as error:
         raise TooManyWebhooks(f"{connection}: {error}") from error
-    except (LightspeedError, ConnectorError, *aws_error_types()) as error:
+    except (LightspeedError, ConnectorError) as error:
         return ShopPlan(connection, error=str(error) if entities else "")
+    except aws_error_types() as error:
+        return ShopPlan(connection, error=reason(error) if entities else "")
     return ShopPlan(connection, found.changes, found.total)
 
 
