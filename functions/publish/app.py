@@ -33,17 +33,25 @@ def handle(event: Any, context: Any, deps: Dependencies) -> dict[str, Any]:
         from publish.triggers.http import deadline, respond  # noqa: PLC0415 - messages do not pay for HTTP
 
         return respond(event, context, Publisher(deps, context, deadline(deps.clock)))
-    publisher = Publisher(deps, context)
-    if isinstance(event, dict) and "Records" in event:
-        from publish.triggers.sqs import consume  # noqa: PLC0415 - direct events do not pay for messages
-
-        return consume(event, publisher)
-    if isinstance(event, dict) and "file_step" in event:
-        from publish.triggers.file import step  # noqa: PLC0415 - only files need it
-
-        return step(event, publisher)
+    background = isinstance(event, dict) and ("Records" in event or "file_step" in event)
+    publisher = Publisher(deps, context, background=background)
+    if background:
+        try:
+            return _in_background(event, publisher)
+        finally:
+            deps.shops.release()
     if isinstance(event, dict) and "items" in event:
         from publish.batch.batch import publish_batch  # noqa: PLC0415 - a single event does not pay for it
 
         return {"results": publish_batch(batch_items(event), publisher)}
     return publisher.publish(event)
+
+
+def _in_background(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
+    if "Records" in event:
+        from publish.triggers.sqs import consume  # noqa: PLC0415 - files do not pay for messages
+
+        return consume(event, publisher)
+    from publish.triggers.file import step  # noqa: PLC0415 - messages do not pay for files
+
+    return step(event, publisher)

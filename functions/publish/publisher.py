@@ -33,18 +33,27 @@ class Publisher:
         results: What the bus is told of it.
     """
 
-    def __init__(self, deps: Dependencies, context: Any, remaining_seconds: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        deps: Dependencies,
+        context: Any,
+        remaining_seconds: Callable[[], float] | None = None,
+        *,
+        background: bool = False,
+    ) -> None:
         """Prepare; nothing is opened yet.
 
         Args:
             deps: What outlives it.
             context: Of Lambda.
             remaining_seconds: How long the caller waits, if that is less than the function may run.
+            background: No caller waits, so calls of other workers go first.
         """
         self.deps = deps
         self.results = Results(deps.settings.results_bus, lambda: deps.aws.client("events"))
         self._until_the_end = lambda: float(context.get_remaining_time_in_millis()) / 1000
         self.remaining_seconds = remaining_seconds or self._until_the_end
+        self._background = background
         self._clients: dict[str, Client] = {}
 
     @functools.cached_property
@@ -93,7 +102,9 @@ class Publisher:
         client = self._clients.get(request.connection)
         if client is None:
             remaining_seconds = functools.partial(self.remaining_seconds_for, request.connection)
-            client = self.deps.shops.open(request.connection, remaining_seconds=remaining_seconds)
+            client = self.deps.shops.open(
+                request.connection, background=self._background, remaining_seconds=remaining_seconds
+            )
             self._clients[request.connection] = client
         s3 = functools.partial(self.deps.aws.client, "s3")
         library = None if request.request_transformer is None else self.deps.library

@@ -37,4 +37,4 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
 
     if request.estimate:
         return deps.estimate(request, context.aws_request_id, remaining_seconds)
-    return deps.run(request, context.aws_request_id, remaining_seconds).body
+    return deps.run(request, context.aws_request_id, remaining_seconds, background=True).body

@@ -30,7 +30,7 @@ class Dependencies:
         self.settings = settings
         self.clock = SystemClock()
         self.aws = AwsClients()
-        self.shops = ShopClients(self.aws, settings)
+        self.shops = ShopClients(self.aws, settings, self.clock)
 
     @functools.cached_property
     def bucket(self) -> Bucket:
@@ -43,11 +43,25 @@ class Dependencies:
         return S3Library(self.aws.client("s3"), self.settings.bucket)
 
     def subscription(
-        self, request: SubscribeRequest, run_id: str, remaining_seconds: Callable[[], float]
+        self,
+        request: SubscribeRequest,
+        run_id: str,
+        remaining_seconds: Callable[[], float],
+        *,
+        background: bool = False,
     ) -> SyncRun | Reconciliation:
-        """Return the run that a request asks for. The connection's secret is read once per invocation."""
+        """Return the run that a request asks for. The connection's secret is read once per invocation.
+
+        Args:
+            request: The request.
+            run_id: The run's id.
+            remaining_seconds: Returns how long the invocation may still run.
+            background: No caller waits, so calls of other workers go first.
+        """
         needs: Any = {
-            "client": self.shops.open(request.connection, fresh=True, remaining_seconds=remaining_seconds),
+            "client": self.shops.open(
+                request.connection, fresh=True, background=background, remaining_seconds=remaining_seconds
+            ),
             "bucket": self.bucket,
             "clock": self.clock,
             "remaining_seconds": remaining_seconds,
@@ -75,9 +89,19 @@ class Dependencies:
             library=self.library,
         )
 
-    def run(self, request: SubscribeRequest, run_id: str, remaining_seconds: Callable[[], float]) -> Result:
-        """Run one invocation of a run, log it and count it."""
-        result = self.subscription(request, run_id, remaining_seconds).invoke()
+    def run(
+        self,
+        request: SubscribeRequest,
+        run_id: str,
+        remaining_seconds: Callable[[], float],
+        *,
+        background: bool = False,
+    ) -> Result:
+        """Run one invocation of a run, log it and count it; the arguments are those of `subscription`."""
+        try:
+            result = self.subscription(request, run_id, remaining_seconds, background=background).invoke()
+        finally:
+            self.shops.release()
         body = result.body
         logger().info("subscribe", extra={key: body[key] for key in _REPORTED})
         facts = {"connection": body["connection"], "entity": body["entity"]}

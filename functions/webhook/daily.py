@@ -133,7 +133,7 @@ def daily_look(settings: Settings) -> DailyLook:
     return DailyLook(
         objects=S3Objects(aws.client("s3"), settings.bucket),
         followers=Followers(functools.partial(read_object, aws.client("s3"), settings.bucket)),
-        open_shop=functools.partial(ShopClients(aws, settings).open, fresh=True),
+        open_shop=functools.partial(ShopClients(aws, settings).open, fresh=True, background=True),
         stack_name=settings.stack_name,
         clock=SystemClock(),
     )

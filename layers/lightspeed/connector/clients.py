@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from connector.cold_start import without_garbage_collection
 from connector.connections import Connections
 from connector.settings import Settings
-from lightspeed import Client, Connection, Transport
+from lightspeed import Client, Connection, SystemClock, Transport
 from lightspeed.listing.reader import CONNECTIONS
+from lightspeed.quota import RateLimiter
 
 if TYPE_CHECKING:
+    from connector.rate import TableShare
     from lightspeed import Clock
 
 
@@ -32,6 +34,15 @@ class AwsClients:
         with without_garbage_collection():
             return self._session.client(service)
 
+    @functools.cache  # noqa: B019 - as above
+    def impatient_client(self, service: str) -> Any:
+        """Return a client that waits a second for an answer and does not try again."""
+        from botocore.config import Config  # noqa: PLC0415 - as boto3
+
+        config = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1})
+        with without_garbage_collection():
+            return self._session.client(service, config=config)
+
 
 class ShopClients:
     """Opens clients of shops by connection name."""
@@ -39,7 +50,8 @@ class ShopClients:
     def __init__(self, aws: AwsClients, settings: Settings, clock: Clock | None = None) -> None:
         self._aws = aws
         self._settings = settings
-        self._clock = clock
+        self._clock = clock or SystemClock()
+        self._limiters: dict[str, tuple[RateLimiter, TableShare]] = {}
 
     @functools.cached_property
     def connections(self) -> Connections:
@@ -51,6 +63,7 @@ class ShopClients:
         name: str,
         *,
         fresh: bool = False,
+        background: bool = False,
         remaining_seconds: Callable[[], float] = lambda: math.inf,
     ) -> Client:
         """Return a client of the shop; nothing is sent to it yet.
@@ -58,6 +71,7 @@ class ShopClients:
         Args:
             name: The connection's name.
             fresh: Read the connection's secret now, whatever is cached.
+            background: No caller waits, so calls of other workers go first.
             remaining_seconds: How long the invocation may still run.
 
         Raises:
@@ -71,6 +85,30 @@ class ShopClients:
             return self.connections.get(name, fresh=True)
 
         transport = Transport(
-            connection, renew=renew, clock=self._clock, remaining_seconds=remaining_seconds, threads=CONNECTIONS
+            connection,
+            renew=renew,
+            clock=self._clock,
+            limiter=self._limiter(name, background),
+            remaining_seconds=remaining_seconds,
+            threads=CONNECTIONS,
         )
         return Client(transport)
+
+    def release(self) -> None:
+        """Return this process's share of the requests per second to other workers."""
+        for _, share in self._limiters.values():
+            share.release()
+
+    def _limiter(self, name: str, background: bool) -> RateLimiter | None:
+        """Return the limiter that all clients of a connection share with other workers; `None` without a table."""
+        table = self._settings.idempotency_table
+        if not table:
+            return None
+        if name not in self._limiters:
+            from connector.rate import TableShare  # noqa: PLC0415 - botocore is not needed without a table
+
+            share = TableShare(table, lambda: self._aws.impatient_client("dynamodb"), name, self._clock)
+            self._limiters[name] = RateLimiter(self._clock, share=share), share
+        limiter, share = self._limiters[name]
+        share.background = background
+        return limiter

@@ -25,7 +25,14 @@ REQUESTS_PER_SECOND = 20
 LONGEST_WAIT_SECONDS = 86_400
 """No wait is longer, whatever a header says."""
 
-_PACING_WINDOW_SECONDS = 1.02
+PACING_WINDOW_SECONDS = 1.02
+"""The second of the limiter; requests that travel at different speeds still keep within the shop's second."""
+
+SHARE_CHECK_SECONDS = 0.1
+"""A request that waits asks for the process's share again after this time."""
+
+_SHORTEST_PAUSE_SECONDS = 0.001
+_SPREAD = 0.7
 _OVERTAKING_SECONDS = 5
 _WINDOWS = (("5 minutes", 300), ("hour", 3600), ("day", 86_400))
 _NUMBER = re.compile(r"\d{1,16}(\.\d{0,16})?", re.ASCII)
@@ -133,24 +140,86 @@ class Quota:
         return max(0, min(int(w.remaining - w.limit * reserve_percent / 100) for w in self.windows))
 
 
+class RateShare(Protocol):
+    """The part of the shop's requests per second that this process may use."""
+
+    def requests_per_second(self, busy: int) -> int:
+        """Return how many requests this process may send in any second from now on, 0 to `REQUESTS_PER_SECOND`.
+
+        It is called before every request, and at least every `SHARE_CHECK_SECONDS` while a request waits.
+
+        Args:
+            busy: How many requests this process sent in the last second.
+        """
+        ...
+
+
+class Limiter(Protocol):
+    """What a transport asks before it sends a request."""
+
+    def wait(self) -> None:
+        """Return when the next request may be sent, and count it as sent."""
+        ...
+
+
 class RateLimiter:
     """Lets through at most so many requests in any second, waiting where needed. Safe to share between threads."""
 
-    def __init__(self, clock: Clock, requests_per_second: int = REQUESTS_PER_SECOND) -> None:
+    def __init__(
+        self, clock: Clock, requests_per_second: int = REQUESTS_PER_SECOND, share: RateShare | None = None
+    ) -> None:
+        """Start with no request sent.
+
+        Args:
+            clock: Time for the pace.
+            requests_per_second: The most requests in any second.
+            share: What this process may use of it, if other processes send to the same shop.
+        """
         self._clock = clock
-        self._sent: deque[float] = deque(maxlen=requests_per_second)
+        self._most = requests_per_second
+        self._share = share
+        self._sent: deque[float] = deque()
+        self._last = -math.inf
+        self._in_a_row = 0
         self._lock = threading.Lock()
 
     def wait(self) -> None:
         """Return when the next request may be sent, and count it as sent."""
         with self._lock:
-            now = self._clock.monotonic()
-            if len(self._sent) == self._sent.maxlen:
-                due = self._sent[0] + _PACING_WINDOW_SECONDS
-                if due > now:
+            due = self._due()
+            while due > (now := self._clock.monotonic()):
+                if self._share is None:
                     self._clock.sleep(due - now)
-                    now = due
-            self._sent.append(now)
+                    break
+                self._clock.sleep(max(_SHORTEST_PAUSE_SECONDS, min(due - now, SHARE_CHECK_SECONDS)))
+                due = self._due()
+            moment = max(due, now)
+            if moment > self._last + 2 * PACING_WINDOW_SECONDS:
+                self._in_a_row = 0
+            self._in_a_row += 1
+            self._last = moment
+            self._sent.append(moment)
+
+    def _due(self) -> float:
+        """Return when the next request is due, as far as it is known now: `inf` without a share."""
+        if self._share is None:
+            most, earliest = self._most, -math.inf
+        else:
+            most = min(self._most, self._share.requests_per_second(self._busy()))
+            if most == 0:
+                return math.inf
+            # a worker that sends in bursts cannot return a part of its share until the second after the burst is over
+            spread = self._last + _SPREAD * PACING_WINDOW_SECONDS / most
+            earliest = spread if self._in_a_row >= most else -math.inf
+        due = self._clock.monotonic() if self._busy() < most else self._sent[-most] + PACING_WINDOW_SECONDS
+        return max(due, earliest)
+
+    def _busy(self) -> int:
+        """Return how many requests were sent within the last second."""
+        start = self._clock.monotonic() - PACING_WINDOW_SECONDS
+        while self._sent and self._sent[0] <= start:
+            self._sent.popleft()
+        return len(self._sent)
 
 
 def _later(before: QuotaWindow | None, now: QuotaWindow, elapsed_seconds: float) -> QuotaWindow:

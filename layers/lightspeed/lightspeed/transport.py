@@ -59,7 +59,7 @@ from lightspeed.http_session import (
     exchange,
     open_session,
 )
-from lightspeed.quota import Clock, Quota, RateLimiter, SystemClock, parse_header_time, seconds_until
+from lightspeed.quota import Clock, Limiter, Quota, RateLimiter, SystemClock, parse_header_time, seconds_until
 from lightspeed.request import Request
 
 ATTEMPTS = 4
@@ -153,12 +153,13 @@ class Transport:
         requests_sent: Requests that were sent so far, retries included.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a shop, and what a caller has in place of the machine's own
         self,
         connection: Connection,
         *,
         renew: Callable[[], Connection] | None = None,
         clock: Clock | None = None,
+        limiter: Limiter | None = None,
         remaining_seconds: Callable[[], float] = lambda: math.inf,
         patience_seconds: float = PATIENCE_SECONDS,
         threads: int = 1,
@@ -170,6 +171,7 @@ class Transport:
             connection: The shop's address and credentials.
             renew: Reads the settings again; called once, after a 401 or when no connection can be made.
             clock: Time for pacing, waiting and deadlines.
+            limiter: Paces requests, also those of other processes; without one, this session is paced alone.
             remaining_seconds: How long the caller may still run; bounds timeouts and retries.
             patience_seconds: The longest wait for a 429, in seconds, over all tries of one request.
             threads: How many threads will send at once.
@@ -183,7 +185,7 @@ class Transport:
         self.requests_sent = 0
         self._renew = renew
         self._clock = clock or SystemClock()
-        self._limiter = RateLimiter(self._clock)
+        self._limiter = limiter or RateLimiter(self._clock)
         self._remaining_seconds = remaining_seconds
         self._patience_seconds = patience_seconds
         self._max_body_bytes = max_body_bytes

@@ -75,10 +75,9 @@ class Publisher:
 
     @property
     def items(self) -> list[dict[str, Any]]:
-        """What lies in the table."""
+        """What lies in the table, without the shares of the requests per second."""
         found = self.deps.aws.client("dynamodb").scan(TableName=self.deps.settings.idempotency_table)
-        items: list[dict[str, Any]] = found["Items"]
-        return items
+        return [item for item in found["Items"] if not item["id"]["S"].startswith("rate#")]
 
     def keep(self, item: dict[str, Any]) -> None:
         """Write an item of the table over."""

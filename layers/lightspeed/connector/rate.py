@@ -1,0 +1,256 @@
+"""One budget of requests per second for all workers of a stack: each worker holds a share of it.
+
+The shares are in one item of the table per connection. A worker holds some of the shop's 20 requests per second for two
+seconds at a time, and renews them four times a second while it sends. It sends no more than its share in any 1.02
+seconds by its own clock, and the sum of all shares is 20. So any second at the shop has at most 20 requests, not only
+seconds that begin at a full second, and clocks need not agree on when a second begins.
+
+A share that is not renewed is free again after its end, the second in which its last request may count, and a second
+more: clocks of two workers may differ by that much.
+
+Reading does not stop with the table. After five seconds without an answer, a worker sends one request per second. After
+an error, a worker uses half of its share for five seconds, because others may still send without one.
+
+Calls that a caller waits for take their share first, up to what they need. Background runs divide the rest. A
+background run alone has all 20; it returns what a call needs within a few hundred milliseconds.
+
+Each change is one write. Its condition is that no other worker wrote meanwhile. If one did, the answer holds the new
+item, and the change is computed again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from connector.observability import logger
+from lightspeed import Clock
+from lightspeed.quota import PACING_WINDOW_SECONDS, REQUESTS_PER_SECOND
+
+LEASE_SECONDS = 2.0
+"""How long a share may be used after it was confirmed."""
+
+RENEW_SECONDS = 0.25
+"""How often a worker that sends renews its share, and sees what others need."""
+
+SKEW_SECONDS = 1.0
+"""The most by which the clocks of two workers may differ."""
+
+OUTAGE_SECONDS = 5.0
+"""After this time without an answer of the table, every share has ended, and a worker sends `OUTAGE_SHARE`.
+
+For the same time after an error a worker uses half of its share.
+"""
+
+OUTAGE_SHARE = 1
+"""Requests per second of a worker while the table does not answer."""
+
+BACKGROUND_MINIMUM = 4
+"""Requests per second that calls leave to background runs."""
+
+_HURRY_SECONDS = 0.1
+_FIRST_NEED = 2
+_ATTEMPTS = 5
+_KEPT_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one worker holds.
+
+    Attributes:
+        held: Requests per second that are its own.
+        needed: Requests per second that it can use.
+        background: Whether no caller waits for it.
+        until: Epoch seconds by its clock after which the shop counts none of its requests.
+    """
+
+    held: int
+    needed: int
+    background: bool
+    until: float
+
+
+def allotment(shares: Mapping[str, Share], worker: str) -> int:
+    """Return how many requests per second a worker should have, given what everybody needs.
+
+    Args:
+        shares: By worker; all that are in force, and the worker's own.
+        worker: The worker's key in `shares`.
+    """
+    background = sorted(name for name, share in shares.items() if share.background)
+    calls = sorted(name for name, share in shares.items() if not share.background)
+    left = min(sum(shares[name].needed for name in background), BACKGROUND_MINIMUM)
+    divided = _divide(calls, shares, REQUESTS_PER_SECOND - left)
+    divided |= _divide(background, shares, REQUESTS_PER_SECOND - sum(divided.values()))
+    return divided[worker]
+
+
+def _divide(names: list[str], shares: Mapping[str, Share], total: int) -> dict[str, int]:
+    """Divide requests per second evenly; what one does not need is for the others."""
+    divided = {}
+    for position, name in enumerate(sorted(names, key=lambda name: (shares[name].needed, name))):
+        others = len(names) - position
+        divided[name] = min(shares[name].needed, -(-total // others))
+        total -= divided[name]
+    return divided
+
+
+class TableShare:
+    """This worker's share of one connection's requests per second. One thread at a time may use it.
+
+    Attributes:
+        background: Whether no caller waits for what is sent next.
+    """
+
+    def __init__(self, table: str, client: Callable[[], Any], connection: str, clock: Clock) -> None:
+        """Prepare; nothing is written.
+
+        Args:
+            table: The idempotency table.
+            client: Returns the DynamoDB client.
+            connection: The connection's name.
+            clock: Time for leases.
+        """
+        self.background = False
+        self._table = table
+        self._client = client
+        self._connection = connection
+        self._clock = clock
+        self._worker = uuid.uuid4().hex[:12]
+        self._token = ""
+        self._shares: dict[str, Share] = {}
+        self._mine = Share(0, 0, False, 0.0)
+        self._usable = 0
+        self._usable_until = -math.inf
+        self._usable_until_time = 0.0
+        self._needed = _FIRST_NEED
+        self._next_renewal = -math.inf
+        self._silent_since: float | None = None
+        self._failed_at = -math.inf
+
+    def requests_per_second(self, busy: int) -> int:
+        """Return how many requests this worker may send in any second from now on; renew the share where it is time.
+
+        Args:
+            busy: How many requests this worker sent in the last second.
+        """
+        if self._clock.monotonic() >= self._next_renewal:
+            self._renew(busy)
+        return self._current()
+
+    def release(self) -> None:
+        """Free the share; requests of the last second count until they are over."""
+        if self._is_current():
+            self._usable_until = self._next_renewal = -math.inf
+            until = self._clock.time() + PACING_WINDOW_SECONDS
+            mine = replace(self._mine, needed=0, until=min(self._mine.until, until))
+            self._write(lambda: mine)
+
+    def _current(self) -> int:
+        if self._is_current():
+            recovering = self._clock.monotonic() < self._failed_at + OUTAGE_SECONDS
+            return (self._usable + 1) // 2 if recovering else self._usable
+        silent = self._silent_since is not None and self._clock.monotonic() >= self._silent_since + OUTAGE_SECONDS
+        return OUTAGE_SHARE if silent else 0
+
+    def _is_current(self) -> bool:
+        """Whether the share may be used. Both clocks count: one of them may stop while the process is frozen."""
+        return self._clock.monotonic() < self._usable_until and self._clock.time() < self._usable_until_time
+
+    def _renew(self, busy: int) -> None:
+        start, start_time = self._clock.monotonic(), self._clock.time()
+        if not self._is_current():
+            self._usable, self._needed = 0, _FIRST_NEED
+        elif busy >= self._usable:
+            self._needed = min(2 * self._needed, REQUESTS_PER_SECOND)
+        written = self._write(lambda: self._wanted(busy))
+        pause = RENEW_SECONDS
+        if written is not None:
+            self._mine = written
+            allotted = allotment(self._shares, self._worker)
+            self._usable = min(written.held, allotted)
+            self._usable_until, self._usable_until_time = start + LEASE_SECONDS, start_time + LEASE_SECONDS
+            if written.held > allotted or (written.held < allotted and not self.background):
+                pause = _HURRY_SECONDS
+        self._next_renewal = self._clock.monotonic() + pause
+
+    def _wanted(self, busy: int) -> Share:
+        """Return the share to ask for, given the shares of others; use no more than it before it is written."""
+        now = self._clock.time()
+        self._shares = {
+            name: share
+            for name, share in self._shares.items()
+            if name != self._worker and now <= share.until + SKEW_SECONDS
+        }
+        free = max(0, REQUESTS_PER_SECOND - sum(share.held for share in self._shares.values()))
+        until = now + LEASE_SECONDS + PACING_WINDOW_SECONDS
+        needed = REQUESTS_PER_SECOND if self.background else self._needed
+        share = Share(0, needed, self.background, until)
+        wanted = allotment({**self._shares, self._worker: share}, self._worker)
+        self._usable = min(self._usable, wanted)  # before it is written, because the answer may be lost
+        return replace(share, held=min(free, max(wanted, busy)))
+
+    def _write(self, wanted: Callable[[], Share]) -> Share | None:
+        """Write this worker's share; return it, or `None` if the table does not answer or others always wrote first."""
+        begun = self._clock.monotonic()
+        for _ in range(_ATTEMPTS):
+            share = wanted()
+            try:
+                found = self._put({**self._shares, self._worker: share})
+            except (ClientError, BotoCoreError) as error:
+                self._failed_at = self._clock.monotonic()
+                if self._silent_since is None:
+                    self._silent_since = begun
+                    facts = {"connection": self._connection, "error": str(error)}
+                    logger().warning("the share of the requests per second could not be renewed", extra=facts)
+                return None
+            self._silent_since = None
+            if found is None:
+                return share
+            self._token, self._shares = found
+        return None
+
+    def _put(self, shares: dict[str, Share]) -> tuple[str, dict[str, Share]] | None:
+        """Write all shares. If another worker wrote since they were read, return the item's token and shares."""
+        token = uuid.uuid4().hex[:12]
+        item = {
+            "id": {"S": f"rate#{self._connection}"},
+            "token": {"S": token},
+            "shares": {"S": _as_text(shares)},
+            "expiration": {"N": str(int(self._clock.time()) + _KEPT_SECONDS)},
+        }
+        try:
+            self._client().put_item(
+                TableName=self._table,
+                Item=item,
+                ConditionExpression="attribute_not_exists(id) OR #token = :token",
+                ExpressionAttributeNames={"#token": "token"},
+                ExpressionAttributeValues={":token": {"S": self._token or "none"}},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            old: dict[str, Any] = dict(error.response).get("Item") or {}
+            return (old["token"]["S"], _from_text(old["shares"]["S"])) if old else ("", {})
+        self._token, self._shares = token, shares
+        return None
+
+
+def _as_text(shares: Mapping[str, Share]) -> str:
+    rows = {name: [s.held, s.needed, int(s.background), round(s.until, 3)] for name, s in shares.items()}
+    return json.dumps(rows, separators=(",", ":"))
+
+
+def _from_text(text: str) -> dict[str, Share]:
+    return {
+        name: Share(held, needed, bool(background), until)
+        for name, (held, needed, background, until) in json.loads(text).items()
+    }

@@ -1,0 +1,65 @@
+"""The shares of the requests per second in a table of DynamoDB."""
+
+from __future__ import annotations
+
+import boto3
+from moto import mock_aws
+
+from connector.rate import Share, TableShare, allotment
+from tests.support.clock import MONDAY_SIX, FakeClock
+
+
+def share(needed: int, *, background: bool = False) -> Share:
+    return Share(0, needed, background, 0)
+
+
+def test_a_worker_alone_has_what_it_needs() -> None:
+    assert allotment({"run": share(20, background=True)}, "run") == 20
+    assert allotment({"call": share(2)}, "call") == 2
+
+
+def test_calls_come_first_and_leave_four_to_runs() -> None:
+    shares = {"run": share(20, background=True), "other run": share(20, background=True), "call": share(20)}
+
+    assert {name: allotment(shares, name) for name in shares} == {"run": 2, "other run": 2, "call": 16}
+    assert allotment(shares | {"call": share(2)}, "run") == 9
+
+
+def test_what_one_worker_does_not_need_is_for_the_others() -> None:
+    shares = {"a": share(3), "b": share(20), "c": share(20)}
+
+    assert sorted(allotment(shares, name) for name in shares) == [3, 8, 9]
+
+
+def test_never_more_than_twenty_are_divided() -> None:
+    shares = {f"call {number}": share(20) for number in range(30)}
+
+    assert sum(allotment(shares, name) for name in shares) == 20
+
+
+def test_two_workers_divide_the_requests_of_a_table() -> None:
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name="eu-west-1")
+        client.create_table(
+            TableName="table",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        )
+        clock = FakeClock()
+        run, call = (TableShare("table", lambda: client, "default", clock) for _ in range(2))
+        run.background = True
+
+        assert run.requests_per_second(0) == 20
+        assert call.requests_per_second(0) == 0
+        clock.sleep(0.25)
+        assert run.requests_per_second(18) == 18
+        clock.sleep(0.1)
+        assert call.requests_per_second(0) == 2
+        run.release()
+        clock.sleep(2.5)
+        assert call.requests_per_second(0) == 2
+
+        (item,) = client.scan(TableName="table")["Items"]
+        assert item["id"] == {"S": "rate#default"}
+        assert item["expiration"] == {"N": str(MONDAY_SIX + 86_400 + 2)}
