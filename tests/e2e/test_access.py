@@ -83,6 +83,11 @@ def test_a_token_may_do_what_its_scopes_say_and_is_refused_once_withdrawn(
     eventually(lambda: stack.http("GET", "/entities", token=READER).status_code == 401, MAX_AGE_SECONDS + 10)
 
 
+def test_the_generated_token_is_letters_and_digits(stack: Stack) -> None:
+    assert len(stack.token) == 48
+    assert stack.token.isalnum()
+
+
 def test_the_catalogue_names_its_entities(stack: Stack) -> None:
     answer = stack.http("GET", "/entities")
 

@@ -1,10 +1,11 @@
 """Deploy a copy of template.yaml through CloudFormation, changed in what the emulator cannot do as AWS does it.
 
-Three things differ. The emulator has no Lambda Python runtime of AWS's making, but it serves the Runtime API to a
+Four things differ. The emulator has no Lambda Python runtime of AWS's making, but it serves the Runtime API to a
 custom runtime: so the copy says `provided.al2023` where the template says `python3.13`, and the archive brings a
 `bootstrap` that runs AWS's runtime loop. The emulator speaks plain HTTP on the loopback interface, where a bucket or a
-queue that takes only TLS would refuse every call: so the copy leaves those statements out. And it asks for the right to
-`sqs:SendMessageBatch`, an action that IAM does not know (`sqs:SendMessage` covers it): so the copy adds it.
+queue that takes only TLS would refuse every call: so the copy leaves those statements out. It asks for the right to
+`sqs:SendMessageBatch`, an action that IAM does not know (`sqs:SendMessage` covers it): so the copy adds it. And it
+generates secrets with punctuation where the template excludes it: so the copy names each character.
 
 What the emulator accepts and does not act upon: the roles of the schedule, of the state machine and of the queue's
 poller (the functions' own roles are enforced), throttling, access logs, encryption, alarms, a schedule's time zone and
@@ -14,6 +15,7 @@ failure queue, memory limits, the processor, and a read-only file system.
 import contextlib
 import copy
 import json
+import string
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,6 +70,8 @@ def _local_copy(original: dict[str, Any], uris: Mapping[str, str]) -> dict[str, 
     for name, resource in list(local["Resources"].items()):
         if resource["Type"] == "AWS::Serverless::LayerVersion":
             resource["Properties"]["ContentUri"] = uris["layer"]
+        if resource["Type"] == "AWS::SecretsManager::Secret" and "GenerateSecretString" in resource["Properties"]:
+            resource["Properties"]["GenerateSecretString"]["ExcludeCharacters"] = string.punctuation
         if resource["Type"] in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"):
             document = resource["Properties"]["PolicyDocument"]
             document["Statement"] = [row for row in document["Statement"] if not _demands_tls(row)]
