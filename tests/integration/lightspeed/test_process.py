@@ -226,16 +226,6 @@ def test_output_is_utf_8_whatever_the_locale(start: Start, tag: str) -> None:
     assert "unknown entity 'caf\u00e9'".encode() in wrong
 
 
-def test_a_missing_package_is_one_line_that_says_how_to_install_it() -> None:
-    command = [sys.executable, "-S", "-m", "lightspeed", "--help"]
-    environment = {"PYTHONPATH": str(LAYER), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - ours
-
-    line = "is missing; install it with: pip install -r layers/lightspeed/requirements-client.txt\n"
-    assert (done.returncode, done.stdout) == (1, "")
-    assert re.fullmatch(rf"lightspeed: the Python package '\w+' {re.escape(line)}", done.stderr)
-
-
 def test_the_client_pins_what_the_layer_pins() -> None:
 
     def pins(name: str) -> set[str]:

@@ -23,7 +23,7 @@ def sync(arguments: argparse.Namespace) -> int:
     try:
         local = importlib.import_module("subscribe.local")
     except ModuleNotFoundError as error:
-        advice = "install it with: pip install -r layers/lightspeed/requirements.txt boto3"
+        advice = "install it with: pip install -r layers/lightspeed/requirements.txt -r requirements-operator.txt"
         raise CommandError(f"the Python package {error.name!r} is missing; {advice}") from error
     status: int = local.main(arguments.words, clock=arguments.clock)
     return status
