@@ -58,11 +58,11 @@ def environment_of(function: str) -> set[str]:
     return set(FUNCTIONS[function].get("Environment", {}).get("Variables", {}))
 
 
-def processed() -> dict[str, Any]:
+def processed(**parameters: str) -> dict[str, Any]:
     source = template()
     source["Globals"]["Function"]["CodeUri"] = "s3://bucket/functions"
     source["Resources"]["Layer"]["Properties"]["ContentUri"] = "s3://bucket/layer"
-    resources: dict[str, Any] = transform(source, {}, NoPolicies())["Resources"]
+    resources: dict[str, Any] = transform(source, parameters, NoPolicies())["Resources"]
     return resources
 
 
@@ -93,28 +93,40 @@ def test_the_template_has_exactly_the_routes_that_the_functions_know() -> None:
         for event in function.get("Events", {}).values()
         if event["Type"] == "HttpApi" and "Path" in event["Properties"]
     ]
-    open_routes = {route for route in ROUTES if route.scope is None}
 
     assert {(event["Method"], event["Path"]) for _, event in events} == {(r.method, r.path) for r in ROUTES}
-    without_token = [(e["Method"], e["Path"]) for _, e in events if e.get("Auth") == {"Authorizer": "NONE"}]
-    assert set(without_token) == {(route.method, route.path) for route in open_routes}
 
 
-def test_what_no_route_takes_goes_to_a_function_without_a_token() -> None:
-    (event,) = [
-        event["Properties"]
-        for function in FUNCTIONS.values()
-        for event in function.get("Events", {}).values()
-        if event["Type"] == "HttpApi" and "Path" not in event["Properties"]
-    ]
+@pytest.mark.parametrize(("position", "scheme"), [(1, "AWS_IAM"), (2, "Token")])
+def test_every_route_with_a_scope_asks_who_calls_as_the_parameter_says(
+    position: int, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    body = processed()["HttpApi"]["Properties"]["Body"]
+    asked = {
+        (verb.upper(), path): operation["security"]["Fn::If"][position]
+        for path, verbs in body["paths"].items()
+        for verb, operation in verbs.items()
+        if "security" in operation
+    }
 
-    assert event["Auth"] == {"Authorizer": "NONE"}
+    assert asked == {(route.method, route.path): [{scheme: []}] for route in ROUTES if route.scope is not None}
+    assert scheme in body["components"]["securitySchemes"]
+    assert template()["Conditions"]["UsesIam"] == {"Fn::Equals": [{"Ref": "ApiAuth"}, "iam"]}
+
+
+def test_what_no_route_takes_goes_to_a_function_without_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    (operation,) = processed()["HttpApi"]["Properties"]["Body"]["paths"]["$default"].values()
+
+    assert "security" not in operation
+    assert "SubscribeFunction.Arn" in str(operation)
 
 
 def test_the_authorizers_answer_is_never_kept() -> None:
-    auth = template()["Resources"]["HttpApi"]["Properties"]["Auth"]
+    (token,) = template()["Resources"]["HttpApi"]["Properties"]["Auth"]["Authorizers"].values()
 
-    assert auth["Authorizers"][auth["DefaultAuthorizer"]]["Identity"]["ReauthorizeEvery"] == 0
+    assert token["Identity"]["ReauthorizeEvery"] == 0
 
 
 def test_what_cannot_be_made_again_outlives_the_stack() -> None:
@@ -231,10 +243,9 @@ def test_a_tick_is_written_to_its_mark_before_it_can_be_dropped() -> None:
 
 def test_the_webhook_route_has_a_throttle_of_its_own_and_no_authorizer() -> None:
     api = template()["Resources"]["HttpApi"]["Properties"]
-    event = FUNCTIONS["WebhookFunction"]["Events"]["Webhook"]["Properties"]
 
-    assert event["Auth"] == {"Authorizer": "NONE"}
-    assert api["RouteSettings"][f"{event['Method']} {event['Path']}"] == {
+    assert "/webhooks/{connection}" not in api["DefinitionBody"]["paths"]
+    assert api["RouteSettings"]["POST /webhooks/{connection}"] == {
         "ThrottlingBurstLimit": 500,
         "ThrottlingRateLimit": 200,
     }

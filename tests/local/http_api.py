@@ -73,7 +73,10 @@ def _create_route(
         IntegrationUri=_function_arn(operation[INTEGRATION]["uri"], arns),
         PayloadFormatVersion=operation[INTEGRATION]["payloadFormatVersion"],
     )
-    required = [name for scheme in operation.get("security", []) for name in scheme if name in authorizers]
+    security = operation.get("security", [])
+    if isinstance(security, dict):  # the template's choice between signed calls and tokens
+        security = security["Fn::If"][2]
+    required = [name for scheme in security for name in scheme if name in authorizers]
     guard = {"AuthorizationType": "CUSTOM", "AuthorizerId": authorizers[required[0]]} if required else {}
     target = f"integrations/{integration['IntegrationId']}"
     gateway.create_route(ApiId=api_id, RouteKey=route, Target=target, **guard)
