@@ -76,7 +76,7 @@ class MemoryBucket:
         Bucket: str,  # noqa: N803, ARG002 - AWS's names
         Key: str,  # noqa: N803
         Body: bytes,  # noqa: N803
-        ContentType: str,  # noqa: N803, ARG002
+        ContentType: str = "",  # noqa: N803, ARG002
         IfMatch: str | None = None,  # noqa: N803
         IfNoneMatch: str | None = None,  # noqa: N803
     ) -> dict[str, Any]:

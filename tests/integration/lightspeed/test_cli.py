@@ -197,6 +197,22 @@ def test_list_all_says_if_records_could_not_be_told_apart(run: Run) -> None:
     assert "records carry no id" in err
 
 
+@pytest.mark.parametrize(
+    ("limit", "requests"),
+    [
+        (31, ["count", "page 1"]),
+        (30, ["count", "page 2", "page 1"]),
+        (29, ["count", "page 2", "page 1", "count"]),
+    ],
+    ids=["one page", "one full page", "two pages"],
+)
+def test_list_all_sends_no_request_more_than_it_needs(run: Run, shop: Shop, limit: int, requests: list[str]) -> None:
+    assert run("list", "orders", "--all", "--query", "fields=id", f"limit={limit}")[0] == 0
+
+    sent = [f"page {seen.query['page']}" if "page" in seen.query else "count" for seen in shop.requests]
+    assert sorted(sent) == sorted(requests)
+
+
 def test_list_all_goes_by_the_clock_of_the_shop(run: Run, shop: Shop, clock: FakeClock) -> None:
     ours = FakeClock(clock.now())
     ours.ahead = -3600

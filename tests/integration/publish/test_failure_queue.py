@@ -126,16 +126,20 @@ def test_an_order_that_is_not_found_comes_again_since_that_may_pass(
     assert failures.receive() == []
 
 
-def test_a_call_with_the_same_key_that_may_still_run_is_waited_for(
-    publisher: Publisher, failures: FailureQueue
+def test_a_message_whose_first_call_may_still_run_is_hidden_until_that_call_has_ended(
+    publisher: Publisher, failures: FailureQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    hidden: list[int] = []
+    sqs = publisher.deps.aws.client("sqs")
+    monkeypatch.setattr(sqs, "change_message_visibility", lambda **asked: hidden.append(asked["VisibilityTimeout"]))
     tag = event("tags", "create", {"title": "new"})
     assert publisher.failed(message(1, tag)) == []
     (item,) = publisher.items
-    later = {"N": str(int(item["expiration"]["N"]) * 1000)}
+    later = {"N": str(int((publisher.deps.clock.time() + 170) * 1000))}
     publisher.keep({**item, "status": {"S": "INPROGRESS"}, "in_progress_expiration": later})
     assert publisher.failed(message(1, tag)) == ["message-1"]
     assert failures.receive() == []
+    assert hidden == [170]
 
 
 def test_an_unknown_outcome_stays_in_the_queue_until_it_is_worn(publisher: Publisher, failures: FailureQueue) -> None:

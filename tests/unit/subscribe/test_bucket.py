@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from botocore.exceptions import ClientError
 
 from connector.errors import AwsUnavailable
 from subscribe.storage.bucket import NONE_YET, Bucket, PreconditionFailed
 from tests.property.bucket import MemoryBucket
-
-
-class Conflicting(MemoryBucket):
-    """S3 that answers 409 to some conditional writes, without having written."""
-
-    def __init__(self, conflicts: int) -> None:
-        super().__init__()
-        self.conflicts = conflicts
-
-    def put_object(self, **given: Any) -> dict[str, Any]:
-        if self.conflicts and ("IfMatch" in given or "IfNoneMatch" in given):
-            self.conflicts -= 1
-            raise ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject")
-        return super().put_object(**given)
+from tests.support.conflicts import ConflictingBucket
 
 
 @pytest.mark.parametrize("conflicts", [1, 4])
 def test_a_conflict_means_that_nothing_was_written_so_the_write_is_tried_again(conflicts: int) -> None:
-    s3 = Conflicting(conflicts)
+    s3 = ConflictingBucket(conflicts)
 
     Bucket(s3, "bucket").put("key", b"one", if_match=NONE_YET)
 
@@ -36,7 +20,7 @@ def test_a_conflict_means_that_nothing_was_written_so_the_write_is_tried_again(c
 
 
 def test_a_conflict_that_stays_is_an_error_to_retry_and_never_taken_for_written() -> None:
-    s3 = Conflicting(100)
+    s3 = ConflictingBucket(100)
 
     with pytest.raises(AwsUnavailable, match="ConditionalRequestConflict"):
         Bucket(s3, "bucket").put("key", b"one", if_match=NONE_YET)
