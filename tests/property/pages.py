@@ -28,9 +28,17 @@ class OrderPages:
         least: The fewest requests that were left in each window at any time.
     """
 
-    def __init__(self, rows: int, clock: ShopTime, *, quota: tuple[int, int, int] | None, rate: int | None) -> None:
+    def __init__(
+        self,
+        rows: int,
+        clock: ShopTime,
+        *,
+        quota: tuple[int, int, int] | None,
+        rate: int | None,
+        habits: Habits | None = None,
+    ) -> None:
         self.rows = rows
-        self.limits = Limits(quota, rate, clock, Habits())
+        self.limits = Limits(quota, rate, clock, habits or Habits())
         self.admitted: Counter[int] = Counter()
         self.statuses: Counter[int] = Counter()
         self.least = [*(quota or (0, 0, 0))]

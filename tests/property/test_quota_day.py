@@ -12,6 +12,7 @@ import pytest
 from tests.property.pages import DAY, OrderPages
 from tests.property.sync import MOST_EVENTS, Execution, Sync
 from tests.property.world import ShopTime, VirtualTime, World
+from tests.shop import Habits
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -32,7 +33,14 @@ class Escaped:
     longest: float
 
 
-def carry(event: dict[str, Any], rows: int, *, quota: tuple[int, int, int] | None, begin: float = 0) -> Escaped:
+def carry(
+    event: dict[str, Any],
+    rows: int,
+    *,
+    quota: tuple[int, int, int] | None,
+    begin: float = 0,
+    habits: Habits | None = None,
+) -> Escaped:
     """Carry a run through the state machine of the template.
 
     Args:
@@ -40,10 +48,11 @@ def carry(event: dict[str, Any], rows: int, *, quota: tuple[int, int, int] | Non
         rows: Of the list.
         quota: Of the shop.
         begin: Seconds after the full hour.
+        habits: Of the shop.
     """
     time = VirtualTime()
     time.passes(begin)
-    shop = OrderPages(rows, ShopTime(time), quota=quota, rate=RATE if quota else None)
+    shop = OrderPages(rows, ShopTime(time), quota=quota, rate=RATE if quota else None, habits=habits)
     world = World(shop, time, reserve_percent=RESERVE_PERCENT)
     results: list[dict[str, Any]] = []
     lengths: list[float] = []
@@ -113,6 +122,17 @@ def test_a_run_that_needs_more_than_a_day_of_quota_goes_on_the_next_day() -> Non
     check(carried, rows)
     assert max(carried.shop.admitted) * 300 // DAY == min(carried.shop.admitted) * 300 // DAY + 1
     assert carried.shop.least[2] == DEFAULT[2] * RESERVE_PERCENT // 100
+
+
+@pytest.mark.parametrize("begin", [0.4, 1000.7])
+def test_a_reset_that_is_rounded_down_leaves_the_reserve_to_others(begin: float) -> None:
+    rows = 12_000
+    event = {"entity": "orders", "parameters": {"query": {"limit": 10}}}
+
+    carried = carry(event, rows, quota=DEFAULT, begin=begin, habits=Habits(reset="down"))
+
+    check(carried, rows)
+    assert len(carried.shop.admitted) > 3
 
 
 def test_an_invocation_that_comes_too_early_says_partial_again_and_costs_one_count() -> None:

@@ -19,6 +19,7 @@ class Habits:
         close_connections: every answer says `Connection: close` and ends its connection.
         deleted_webhook: the body of a `deleted` webhook is empty or holds the id; its id header is always there.
         minus_one_when_spent: `Remaining` shows -1 for a used-up window in a 429; otherwise 0.
+        reset: `Reset` has the whole seconds that are left rounded up or down.
         patch_updates: PATCH is taken like PUT; otherwise it is not allowed (405).
         ignored_filters: known parameters that are ignored all the same.
         places_in_bulk: a category that cannot take the product (unknown, or it has it already) refuses the whole of
@@ -35,6 +36,7 @@ class Habits:
     close_connections: bool = False
     deleted_webhook: Literal["empty", "id"] = "empty"
     minus_one_when_spent: bool = True
+    reset: Literal["up", "down"] = "up"
     patch_updates: bool = False
     places_in_bulk: Literal["all or none", "until refused", "each"] = "all or none"
     ignored_filters: set[str] = field(default_factory=set)

@@ -1,9 +1,11 @@
 """The quota: three windows aligned to the clock and a rate per second, and the headers that report them.
 
 Every answer carries `X-RateLimit-Limit`, `-Remaining` and `-Reset`, each three numbers: five minutes, hour, day (seen
-live as `300/3000/12000`); `Reset` is the seconds left. An exhausted window shows -1 in the answer that refuses.
+live as `300/3000/12000`); `Reset` is the seconds left, rounded up or down (see `Habits`). An exhausted window shows -1
+in the answer that refuses.
 """
 
+import math
 import threading
 from datetime import UTC, datetime
 from typing import Any
@@ -87,8 +89,8 @@ class Limits:
                 name: {
                     "limit": limits[i],
                     "remaining": left[i],
-                    "reset": _reset(now, i),
-                    "resetTime": datetime.fromtimestamp(int(now) + _reset(now, i), UTC).isoformat(),
+                    "reset": self._reset(now, i),
+                    "resetTime": datetime.fromtimestamp(int(now) + self._reset(now, i), UTC).isoformat(),
                 }
                 for i, name in enumerate(_NAMES)
             }
@@ -111,23 +113,23 @@ class Limits:
         return {
             "X-RateLimit-Limit": "/".join(map(str, self.quota or _UNLIMITED)),
             "X-RateLimit-Remaining": "/".join(map(str, left)),
-            "X-RateLimit-Reset": "/".join(str(_reset(now, i)) for i in range(3)),
+            "X-RateLimit-Reset": "/".join(str(self._reset(now, i)) for i in range(3)),
         }
 
     def _retry_after(self, now: float) -> dict[str, str]:
         form = self._habits.retry_after
         if form is None:
             return {}
-        spent = [_reset(now, i) for i, left in enumerate(self._left()) if left <= 0 and self.quota is not None]
+        spent = [self._reset(now, i) for i, left in enumerate(self._left()) if left <= 0 and self.quota is not None]
         seconds = max(spent, default=1)
         forms = {"seconds": str(seconds), "http-date": http_date(now + seconds), "iso": _iso(now + seconds)}
         return {"Retry-After": forms[form]}
 
+    def _reset(self, now: float, window: int) -> int:
+        seconds = WINDOW_SECONDS[window]
+        left = seconds - now % seconds
+        return math.ceil(left) if self._habits.reset == "up" else math.floor(left)
+
 
 def _iso(epoch: float) -> str:
     return datetime.fromtimestamp(int(epoch), UTC).isoformat()
-
-
-def _reset(now: float, window: int) -> int:
-    seconds = WINDOW_SECONDS[window]
-    return seconds - int(now) % seconds

@@ -11,6 +11,7 @@ The mode supplies the work and the way in which the run is decided. This class o
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -155,7 +156,7 @@ class Run(ABC, Generic[State]):
         self._keep()
         body = self._body("partial", manifest=None)
         body["cursor"] = self._states.save(self._run_id, self._state)
-        body["resume_after_seconds"] = round(resume_after_seconds)
+        body["resume_after_seconds"] = math.ceil(resume_after_seconds)
         self._journal.pause(body, **self._facts())
         self._hold(self._now() + timedelta(seconds=resume_after_seconds) + LEASE)
         return Result(body)

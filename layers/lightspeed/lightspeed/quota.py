@@ -34,6 +34,7 @@ SHARE_CHECK_SECONDS = 0.1
 _SHORTEST_PAUSE_SECONDS = 0.001
 _SPREAD = 0.7
 _OVERTAKING_SECONDS = 5
+_TICK_SECONDS = 0.001
 _WINDOWS = (("5 minutes", 300), ("hour", 3600), ("day", 86_400))
 _NUMBER = re.compile(r"\d{1,16}(\.\d{0,16})?", re.ASCII)
 _COUNT = re.compile(r"-?\d{1,12}", re.ASCII)
@@ -98,9 +99,11 @@ class Quota:
     def from_headers(cls, headers: Mapping[str, str], now: float) -> Quota | None:
         """Read the three headers; `None` if they are missing or do not hold numbers.
 
+        Windows end at whole multiples of their length (see `_reset_seconds`).
+
         Args:
             headers: The answer's headers, looked up without regard to case.
-            now: The time of the answer in epoch seconds, for a reset that is a time.
+            now: The time of the answer in epoch seconds by the shop's clock.
         """
         lowered = {name.lower(): value for name, value in headers.items() if name.lower().startswith("x-ratelimit-")}
         limits, remaining, resets = (
@@ -108,9 +111,9 @@ class Quota:
         )
         windows = []
         for (name, length), limit, left, reset in zip(_WINDOWS, limits, remaining, resets, strict=False):
-            most, rest, seconds = _whole(limit), _whole(left), seconds_until(reset, now)
+            most, rest = _whole(limit), _whole(left)
             if most is not None and most > 0 and rest is not None:
-                windows.append(QuotaWindow(name, most, max(0, rest), length if seconds is None else math.ceil(seconds)))
+                windows.append(QuotaWindow(name, most, max(0, rest), _reset_seconds(reset, now, length)))
         return cls(tuple(windows)) if windows else None
 
     def after(self, earlier: Quota | None, elapsed_seconds: float) -> Quota:
@@ -220,6 +223,20 @@ class RateLimiter:
         while self._sent and self._sent[0] <= start:
             self._sent.popleft()
         return len(self._sent)
+
+
+def _reset_seconds(text: str, now: float, length: int) -> int:
+    """Return the whole seconds until a window ends; the window's length if the header does not say it.
+
+    A shop that rounds `Reset` down names the second before the end. The end of a window is known: windows align to the
+    shop's clock (seen in the vendor's samples). So such a reset is one second longer.
+    """
+    seconds = seconds_until(text, now)
+    if seconds is None:
+        return length
+    whole = math.ceil(seconds)
+    is_rounded_down = (math.floor(now + _TICK_SECONDS) + whole + 1) % length == 0
+    return min(whole + is_rounded_down, LONGEST_WAIT_SECONDS)
 
 
 def _later(before: QuotaWindow | None, now: QuotaWindow, elapsed_seconds: float) -> QuotaWindow:

@@ -124,6 +124,26 @@ def test_a_reset_is_seconds_or_a_time_and_otherwise_the_length_of_its_window(res
     assert quota("300", "0", reset).windows[0].reset_seconds == seconds
 
 
+@pytest.mark.parametrize(
+    ("now", "resets", "seconds"),
+    [
+        (NOW - 10, "10/10/64810", [10, 10, 64_810]),
+        (NOW - 10, "9/9/64809", [10, 10, 64_810]),
+        (NOW - 9.4, "9/9/64809", [10, 10, 64_810]),
+        (NOW - 9.4, "10/10/64810", [10, 10, 64_810]),
+        (NOW - 0.3, "0/0/64800", [1, 1, 64_801]),
+        (NOW - 3600, "299/3599/68399", [300, 3600, 68_400]),
+        (NOW - 10, "7/11/64000", [7, 11, 64_000]),
+    ],
+    ids=repr,
+)
+def test_a_reset_that_is_rounded_down_ends_a_second_later(now: float, resets: str, seconds: list[int]) -> None:
+    found = Quota.from_headers(headers("300/3000/12000", "0/0/0", resets), now)
+
+    assert found is not None
+    assert [window.reset_seconds for window in found.windows] == seconds
+
+
 def test_with_room_in_every_window_there_is_nothing_to_wait_for() -> None:
     assert quota("300/3000/12000", "1/1/1", "60/600/6000").wait_seconds() == 0
 
