@@ -22,6 +22,10 @@ WINDOW = Window("created_at", None, END)
         (800, Habits(paging="ignored")),
         (800, Habits(paging="repeated")),
         (600, Habits(paging="capped", cap=100)),
+        (600, Habits(paging="shifted", cap=5)),
+        (600, Habits(order="random", changes=0.3, edges="first")),
+        (600, Habits(order="random", changes=0.3, edges="last")),
+        (600, Habits(order="random", changes=0.3, edges="none")),
     ],
     ids=str,
 )

@@ -28,7 +28,8 @@ CONNECTION = Connection.from_mapping(
     {"base_url": "http://127.0.0.1:1", "api_key": "key", "api_secret": "secret", "language": "nl"}
 )
 ORDERS = ("id", "-id", "created", "-created", "updated", "-updated", "created-ties", "updated-ties", "random")
-PAGINGS = ("honest", "ignored", "cached", "repeated", "capped", "cached-count")
+PAGINGS = ("honest", "ignored", "cached", "repeated", "capped", "cached-count", "short", "shifted")
+EDGES = ("both", "first", "last", "none")
 COUNTS = ("right", "zero", "low", "high", "constant", "one-less", "wild")
 
 
@@ -38,12 +39,14 @@ class Habits:
 
     Attributes:
         order: Of the list: by a time with ties by id, by a time with ties at random, or at random for each request.
-        paging: What the shop does with `page` and `limit`.
+        paging: What the shop does with `page` and `limit`. A `short` page has fewer rows. A `shifted` one begins a row
+            early or late.
         count: What it counts.
         changes: How likely a change is before each request, and after each change a further one.
         deletes: Share of the changes that are deletes.
         slowness: How likely a page is too much for the shop, by the row.
         ties: How many seconds the times of the rows are spread over; few seconds make many ties.
+        edges: Which of its two edges a filter by time includes.
     """
 
     order: str = "id"
@@ -54,6 +57,7 @@ class Habits:
     slowness: float = 0.0
     ties: int = 10_000
     cap: int = 4
+    edges: str = "both"
 
     @classmethod
     def drawn(cls, rng: random.Random) -> Habits:
@@ -68,6 +72,7 @@ class Habits:
             habits.cap = rng.randrange(1, 12)
         if rng.random() < 0.25 and habits.paging != "capped":
             habits.count = rng.choice(COUNTS)
+        habits.edges = rng.choice([*["both"] * 5, *EDGES])
         return habits
 
 
@@ -125,8 +130,13 @@ class HostileList:
         found = list(self.rows)
         for position, name in enumerate(("created_at", "updated_at")):
             low, high = query.get(f"{name}_min", ""), query.get(f"{name}_max", "9")
-            found = [identity for identity in found if low <= self.rows[identity][position] <= high]
+            found = [identity for identity in found if self.lies(self.rows[identity][position], low, high)]
         return self.sorted(found)
+
+    def lies(self, time: str, low: str, high: str) -> bool:
+        """Whether a filter with these two times selects a time."""
+        first, last = self.habits.edges in ("both", "first"), self.habits.edges in ("both", "last")
+        return (low <= time if first else low < time) and (time <= high if last else time < high)
 
     def sorted(self, found: list[int]) -> list[int]:
         """Return ids in the list's order."""
@@ -180,7 +190,9 @@ class HostileList:
             page -= 1
         if paging == "capped":
             limit = min(limit, self.habits.cap)
-        return found[(page - 1) * limit : page * limit]
+        begin = (page - 1) * limit + (self.habits.cap % 2 * 2 - 1 if paging == "shifted" and page > 1 else 0)
+        rows = found[max(0, begin) : begin + limit]
+        return rows[: self.rng.randint(max(1, limit // 2), limit)] if paging == "short" else rows
 
     def counted(self, count: int) -> int:
         """Return what the shop counts."""

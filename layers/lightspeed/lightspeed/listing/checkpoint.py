@@ -25,16 +25,20 @@ class SplitCheckpoint:
 
     Attributes:
         parts: Parts that are not read yet, the next one last. Each is the first and last second by the window's time,
-            then by `created_at`; `None` means no bound. There are at most some sixty, because parts are halved.
+            then by `created_at`; `None` means no bound. A page cuts a part into at most 15, so there are few hundred.
         page_rows: Rows that make a page full: the size that was asked for, or the smaller size that the shop gives.
         count_before: The shop's count when the first part was read.
-        unsure: Why a part may not be whole, or empty. The other parts are read all the same.
+        unsure: Why a part may not be whole, or empty. The other parts are read all the same, and not counted.
+        doubtful: How many parts differed from their count so far.
+        first_included: Whether a row in the first second of a part was seen, so that the shop's filter includes it.
     """
 
     parts: list[tuple[str | None, str | None, str | None, str | None]] = field(default_factory=list)
     page_rows: int | None = None
     count_before: int | None = None
     unsure: str = ""
+    doubtful: int = 0
+    first_included: bool = False
 
 
 @dataclass(slots=True)

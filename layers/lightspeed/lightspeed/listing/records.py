@@ -83,6 +83,7 @@ class RecordParser:
     Attributes:
         unverified_reason: The first reason found, or empty: a record that does not match what was asked for, a value
             that cannot be used, or a rejected row.
+        filters_ignored: Whether a record does not match what was asked for.
     """
 
     def __init__(self, window: Window | None, filters: Mapping[str, str], relations: frozenset[str]) -> None:
@@ -97,6 +98,7 @@ class RecordParser:
         self._by_update = window is not None and window.by == "updated_at"
         self._filters = {name: value for name, value in filters.items() if name in relations or name in _EXACT}
         self.unverified_reason = ""
+        self.filters_ignored = False
 
     def read(self, page: Page) -> list[Record]:
         """Return the rows of one page, in its order; the rejected ones last."""
@@ -110,7 +112,7 @@ class RecordParser:
                 head = self._odd_head(text)
             created, updated = _text(head.createdAt), _text(head.updatedAt)
             if window is not None and not window.holds(updated if by_update else created):
-                self._note(f"the shop ignores its filter {window.by}: see record {head.id!r:.100}")
+                self._note_ignored(window.by, head.id)
             records.append(Record(text, head.id, updated or created))
         if self._filters and not self.unverified_reason:
             self._check_filters(records)
@@ -142,8 +144,12 @@ class RecordParser:
                 values = {name: _plain(row[name]) for name in self._filters if name in row}
             for name, found in values.items():
                 if found is not None and str(found).lower() != self._filters[name].lower():
-                    self._note(f"the shop ignores its filter {name}: see record {record.id!r:.100}")
+                    self._note_ignored(name, record.id)
                     return
+
+    def _note_ignored(self, name: str, identity: int | str | None) -> None:
+        self.filters_ignored = True
+        self._note(f"the shop ignores its filter {name}: see record {identity!r:.100}")
 
     def _note(self, reason: str) -> None:
         self.unverified_reason = self.unverified_reason or reason

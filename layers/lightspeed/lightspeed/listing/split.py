@@ -1,19 +1,26 @@
 """Read a list in parts that each fit on one page, so that neither order nor paging matters.
 
-A part is a stretch of time within the list's closed window. Its first page is asked for. If that page is not full, it
-is the whole part at one instant. If it is full, the part is cut in two at a time that the page shows.
+A part is a stretch of time within the list's closed window. Its rows are counted, then its page is asked for. A part is
+read if the page holds as many different ids as were counted. If the page is full, the part is cut at times that the
+page shows.
 
-Why the parts together are complete: they cover the window without gap. Neighbours share one second, because a shop may
-leave out the last second of a filter. A record that comes in both is dropped once, by its id. A record in the window at
-the end of the reading was there all the time, with the same time. So it was in its part when that part was read.
+What proves the list:
 
-What makes a page full: as many rows as were asked for. The shop may give fewer, so the first page of the whole window
-shows how many it gives, and each part is counted after its page. If the count differs, records left meanwhile, so page
-and count are asked for again. The sum of the parts alone would prove too little: records that leave after they were
-read make room for others that were missed. It must lie between the counts before and after.
+1. **Each part is complete.** Rows leave a closed window, but none enters. So the page gives only rows that were
+   counted. As many as counted are all of them. Rows that leave, pages that are cut short and any order change nothing.
+2. **The parts cover the window.** A shop may leave out the first or the last second of a filter, or both. So
+   neighbours share two seconds, and each second lies inside one of them. Once a page shows a row in the first second
+   of its part, neighbours share one second. The last second is never trusted, because a filter may leave out its
+   fractions. A record that comes in both parts is dropped once, by its id.
+3. **A part that was read misses no record later.** A record that is in the window at the end was there all the time,
+   with the same time. So it was in its part when that part was read.
+4. **The counts are not believed alone.** A page that holds more rows than counted shows that the count is too low. A
+   page with as many rows as the first page of all may be cut short, so it is full, whatever the count says. All that
+   was read must lie between the counts of the whole list before and after.
 
-Two seconds that do not fit on a page are cut by `created_at`. If those are two seconds too, its pages are read again
-and again until as many different ids came as the shop counts. If they do not, the reason says it.
+A part that cannot be cut further holds two or three seconds. Where the shop can filter by both times, it is cut by
+`created_at` too. If that does not help, its pages are read again and again until as many different ids came as the shop
+counts. If they do not, the reason says so.
 """
 
 from __future__ import annotations
@@ -40,8 +47,14 @@ DENSE_ROWS = 2500
 ROUNDS = 15
 """How often the pages of such a second are read. In random order a round misses a third of what is left."""
 
-PART_ATTEMPTS = 4
-"""How often a part is read that changes between its page and its count."""
+PART_ATTEMPTS = 2
+"""How often a part is counted and read whose page holds fewer rows than counted."""
+
+DOUBTFUL_PARTS = 8
+"""How many parts may differ from their count before the other parts are read without a count, and nothing is proved."""
+
+ROWS_PER_CUT = 16
+"""Rows of a full page for each part that it is cut into. Fewer rows show too little of where the times lie."""
 
 IDLE_ROUNDS = 3
 """How many rounds in a row may bring nothing new before the reading of such a second is given up."""
@@ -111,6 +124,7 @@ class SplitReader(Generic[_Processed]):
         self._ids = IdLog(checkpoint.ids)
         self.checkpoint = checkpoint
         self._split = checkpoint.split = checkpoint.split or SplitCheckpoint()
+        self._filters_ignored = False
 
     def pages(self) -> Generator[_Processed]:
         """Yield what `process` makes of each part's records; `checkpoint` is true after each.
@@ -130,8 +144,8 @@ class SplitReader(Generic[_Processed]):
             while split.parts:
                 self._gate.room()
                 part = _Part.unpack(split.parts[-1])
-                records, whole = self._page_of(part)
-                smaller = [] if whole else self._cut(part, records)
+                records, counted, whole = self._page_of(part)
+                smaller = [] if whole else self._cut(part, records, counted)
                 if smaller:
                     split.parts[-1:] = [each.pack() for each in smaller]
                     continue
@@ -148,48 +162,71 @@ class SplitReader(Generic[_Processed]):
             checkpoint.ids = self._ids.pack()
             checkpoint.rows_left = len(split.parts)
         self._note(split.unsure)
-        if not checkpoint.count_after <= checkpoint.read <= split.count_before:
+        read = checkpoint.read + checkpoint.unidentified
+        if not checkpoint.count_after <= read <= split.count_before:
             counts = f"{split.count_before} before and {checkpoint.count_after} after"
-            self._note(f"the list in parts holds {checkpoint.read} records, but the shop counts {counts}")
+            self._note(f"the list in parts holds {read} records, but the shop counts {counts}")
 
-    def _page_of(self, part: _Part) -> tuple[list[Record], bool]:
-        """Return the first page of a part, and whether it is taken for all of the part."""
-        for _ in range(PART_ATTEMPTS):
+    def _page_of(self, part: _Part) -> tuple[list[Record], int, bool]:
+        """Return the first page of a part, the count before it, and whether the page is all of the part."""
+        split = self._split
+        counted = 0
+        for attempt in range(PART_ATTEMPTS):
+            if attempt:
+                self._gate.room()
+            counted = self._count(part) if not split.unsure else 0
             records = self._records(part, 1)
+            rows = len({record.id for record in records}) + max(0, sum(record.id is None for record in records) - 1)
             if self._is_full(records):
-                return records, False
-            if self._split.unsure or (counted := self._count(part)) == len(records):
-                return records, True
-            self._gate.room()
-        self._split.unsure = f"the shop counts {counted} records of a stretch of time, but gives {len(records)}"
-        return records, True
+                return records, counted, False
+            if split.unsure or rows == counted:
+                return records, counted, True
+            if rows > counted:
+                break
+        reason = f"the shop counts {counted} records of a stretch of time, but gives {rows}"
+        self._doubt(reason)
+        if rows > counted:
+            self._note(reason)
+        return records, counted, rows > counted or bool(split.unsure)  # else a smaller part may do better
+
+    def _doubt(self, reason: str) -> None:
+        split = self._split
+        split.doubtful += 1
+        if split.doubtful >= DOUBTFUL_PARTS:
+            split.unsure = split.unsure or reason
+
+    @property
+    def _full(self) -> int:
+        """Rows that make a page full."""
+        return min(self._split.page_rows or 1, self.checkpoint.limit)
 
     def _is_full(self, records: list[Record]) -> bool:
         """Whether a page may not be all of its part. The first page of all shows how many rows the shop gives."""
         split = self._split
         if split.page_rows is None:
             split.page_rows = max(1, len(records))
-        return len(records) >= min(split.page_rows, self.checkpoint.limit)
+        return len(records) >= self._full
 
-    def _cut(self, part: _Part, records: list[Record]) -> list[_Part]:
+    def _cut(self, part: _Part, records: list[Record], counted: int) -> list[_Part]:
         """Return the parts of a part, the last to be read first; none if it cannot be cut."""
-        if self.checkpoint.unverified_reason:
-            return []  # a shop that ignores its filters gives the same page for every part
+        if self._filters_ignored:
+            return []  # the shop gives the same page for every part
         times = [times_of(record) for record in records]
         by_update = self._window.by == "updated_at"
-        cut = _cut(part.main, [each.updated if by_update else each.created for each in times])
-        if cut is not None:
-            return [_Part((cut, part.main[1]), part.created), _Part((part.main[0], cut), part.created)]
+        shown = [each.updated if by_update else each.created for each in times]
+        self._split.first_included |= part.main[0] is not None and part.main[0] in map(_moment, shown)
+        wanted = max(2, min(-(-3 * counted // (2 * self._full)), len(records) // ROWS_PER_CUT))
+        shared = timedelta() if self._split.first_included else _SECOND
+        bounds = _cut(part.main, shown, wanted, shared)
+        if bounds:
+            return [_Part(each, part.created) for each in reversed(bounds)]
         known = self._endpoint.filter_names
         if not by_update or "created_at_min" not in known or "created_at_max" not in known:
             return []
         if {"created_at_min", "created_at_max"} & set(self._parameters.query):
             return []
-        first, last = part.created
-        cut = _cut((first, last), [each.created for each in times])
-        if cut is None:
-            return []
-        return [_Part(part.main, (cut, last)), _Part(part.main, (first, cut))]
+        bounds = _cut(part.created, [each.created for each in times], wanted, _SECOND)
+        return [_Part(part.main, each) for each in reversed(bounds)]
 
     def _dense(self, part: _Part) -> Iterator[list[Record]]:
         """Read a part that does not fit on one page and cannot be cut, until as many rows came as the shop counts.
@@ -199,6 +236,7 @@ class SplitReader(Generic[_Processed]):
         counted = self._count(part)
         if counted > DENSE_ROWS:
             self._note(f"{counted} records carry the same second, too many to show that all were read")
+        if counted > DENSE_ROWS or self._split.unsure:
             yield from self._round(part, counted)
             return
         found: dict[int | str, Record] = {}
@@ -219,7 +257,9 @@ class SplitReader(Generic[_Processed]):
             if idle == IDLE_ROUNDS:
                 break
         if len(found) != counted:
-            self._note(f"{counted} records carry the same second, and their pages do not show all of them")
+            reason = f"{counted} records carry the same second, and their pages do not show all of them"
+            self._note(reason)
+            self._doubt(reason)
             for records in self._round(part, counted):
                 found.update({record.id: record for record in records if record.id is not None})
         yield [*found.values(), *loose]
@@ -230,7 +270,7 @@ class SplitReader(Generic[_Processed]):
         while most is None or number <= most:
             records = self._records(part, number)
             yield records
-            rows = min(self._split.page_rows or 1, self.checkpoint.limit)
+            rows = self._full
             if (number - 1) * rows + len(records) > counted:
                 self._note(f"the shop counts {counted} records of one second, but more follow")
             if len(records) < rows:
@@ -253,6 +293,7 @@ class SplitReader(Generic[_Processed]):
         ids = [record.id for record in kept if record.id is not None]
         self._ids.add(ids)
         self.checkpoint.read += len(ids)
+        self.checkpoint.unidentified += len(kept) - len(ids)
         return kept
 
     def _records(self, part: _Part, number: int) -> list[Record]:
@@ -275,6 +316,7 @@ class SplitReader(Generic[_Processed]):
             parser = RecordParser(window, self._parser_filters(), _relations(self._endpoint))
             records = parser.read(page)
             self._note(parser.unverified_reason)
+            self._filters_ignored |= parser.filters_ignored
             return records
 
     def _count(self, part: _Part | None = None) -> int:
@@ -302,28 +344,39 @@ class SplitReader(Generic[_Processed]):
         self.checkpoint.unverified_reason = self.checkpoint.unverified_reason or reason
 
 
-def _cut(bounds: _Bounds, shown: list[str]) -> datetime | None:
-    """Return the second after which a part is cut; `None` if no time on its page lets it be cut.
+def _cut(bounds: _Bounds, shown: list[str], wanted: int, shared: timedelta) -> list[_Bounds]:
+    """Return the smaller stretches that a stretch is cut into, in order; none if no time on its page lets it be cut.
 
-    A page of rows in the order of their times shows one end of the part: the cut leaves what it shows on one side. In
-    any other order it shows a sample: the cut is its middle.
+    A page of rows in the order of their times shows one end of the stretch: the cut leaves what it shows on one side.
+    In any other order it shows a sample: the cuts divide it evenly.
+
+    Args:
+        bounds: First and last second of the stretch.
+        shown: The times on its page.
+        wanted: How many stretches are wanted, 2 or more.
+        shared: How much longer than one second the stretch is that two neighbours share.
     """
     first, last = bounds
     times = [moment for moment in map(_moment, shown) if moment is not None and _lies(moment, bounds)]
-    if not times or (first is not None and last is not None and last - first <= _SECOND):
-        return None
-    low, high = min(times), max(times)
+    least = _SECOND + shared
+    if not times or (first is not None and last is not None and last - first <= least):
+        return []
     if times == sorted(times):
-        cut = high - _SECOND
+        cuts = [max(times) - _SECOND]
     elif times == sorted(times, reverse=True):
-        cut = low + _SECOND
+        cuts = [min(times) + _SECOND]
     else:
-        cut = sorted(times)[(len(times) - 1) // 2]
+        times.sort()
+        cuts = [times[(len(times) - 1) * number // wanted] for number in range(1, wanted)]
     if last is not None:
-        cut = min(cut, last - _SECOND)
+        cuts = [min(cut, last - _SECOND) for cut in cuts]
     if first is not None:
-        cut = max(cut, first + _SECOND)
-    return cut
+        cuts = [max(cut, first + least) for cut in cuts]
+    found: list[_Bounds] = []
+    for cut in sorted(set(cuts)):
+        found.append((first, cut))
+        first = cut - shared
+    return [*found, (first, last)]
 
 
 def _lies(moment: datetime, bounds: _Bounds) -> bool:
