@@ -28,19 +28,19 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
 
 
 def handle(event: Any, context: Any, deps: Dependencies) -> dict[str, Any]:
-    """Answer an invocation with what the function holds."""
-    if isinstance(event, dict) and "requestContext" in event:
+    """Answer an event by its trigger, which its keys show."""
+    keys = event if isinstance(event, dict) else {}
+    if "requestContext" in keys:
         from publish.triggers.http import deadline, respond  # noqa: PLC0415 - messages do not pay for HTTP
 
         return respond(event, context, Publisher(deps, context, deadline(deps.clock)))
-    background = isinstance(event, dict) and ("Records" in event or "file_step" in event)
-    publisher = Publisher(deps, context, background=background)
-    if background:
+    if "Records" in keys or "file_step" in keys:
         try:
-            return _in_background(event, publisher)
+            return _in_background(event, Publisher(deps, context, background=True))
         finally:
             deps.shops.release()
-    if isinstance(event, dict) and "items" in event:
+    publisher = Publisher(deps, context)
+    if "items" in keys:
         from publish.batch.batch import publish_batch  # noqa: PLC0415 - a single event does not pay for it
 
         return {"results": publish_batch(batch_items(event), publisher)}

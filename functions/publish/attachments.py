@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from connector import botocore_errors
+from connector.aws_errors import aws_error_types
 from connector.errors import RequestError
 from lightspeed import NotSent, Parameters, Request
 from lightspeed.writing.natural_key import record_fields
@@ -91,7 +92,7 @@ class StreamedBody:
         try:
             found = file.client.get_object(Bucket=file.bucket, Key=file.key, IfMatch=file.etag)
             yield from found["Body"].iter_chunks(_PIECE_BYTES)
-        except (botocore_errors.ClientError, botocore_errors.BotoCoreError) as error:
+        except aws_error_types() as error:
             message = f"s3_key {file.key!r:.100} could not be read: {error}"
             raise NotSent(message, method=self._request.method, path=self._request.path) from error
 

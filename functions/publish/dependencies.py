@@ -1,4 +1,4 @@
-"""What the publish function holds between invocations."""
+"""What the publish function keeps between invocations."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from connector.transform import S3Library
 from lightspeed import Clock, SystemClock
 
 if TYPE_CHECKING:
-    from publish.idempotency import Records
+    from publish.batch.field_versions import FieldVersions
+    from publish.batch.writer_lease import WriterLease
+    from publish.idempotency import Idempotency
 
 
 class Dependencies:
-    """What the function holds between invocations.
+    """Clients and stores, each opened on first use.
 
     Attributes:
-        pauses: By connection, epoch seconds until which its quota is left alone in the background.
+        pauses: By connection, epoch seconds until which the queue and files leave its quota alone.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None, aws: AwsClients | None = None) -> None:
@@ -36,11 +38,34 @@ class Dependencies:
         return S3Library(self.aws.client("s3"), bucket) if bucket else None
 
     @functools.cached_property
-    def records(self) -> Records:
-        """The records of idempotency keys."""
-        from publish.idempotency import Records  # noqa: PLC0415 - dear at a cold start, and only needed with a key
+    def idempotency(self) -> Idempotency | None:
+        """The idempotency keys, if there is a table for them."""
+        table = self.settings.idempotency_table
+        if not table:
+            return None
+        from publish.idempotency import Idempotency  # noqa: PLC0415 - dear at a cold start, and only needed with a key
 
-        return Records.open(self.settings.idempotency_table, self.aws.client("dynamodb"), self.clock)
+        return Idempotency(table, self.aws.client("dynamodb"), self.clock)
+
+    @functools.cached_property
+    def field_versions(self) -> FieldVersions | None:
+        """The order of queued updates, if there is a table for it."""
+        table = self.settings.idempotency_table
+        if not table:
+            return None
+        from publish.batch.field_versions import FieldVersions  # noqa: PLC0415 - only for messages and files
+
+        return FieldVersions(table, self.aws.client("dynamodb"), self.clock)
+
+    @functools.cached_property
+    def writer_lease(self) -> WriterLease | None:
+        """The right to write to a shop, if there is a table for it."""
+        table = self.settings.idempotency_table
+        if not table:
+            return None
+        from publish.batch.writer_lease import WriterLease  # noqa: PLC0415 - only for messages and files
+
+        return WriterLease(table, self.aws.client("dynamodb"), self.clock)
 
 
 @functools.cache

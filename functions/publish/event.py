@@ -1,7 +1,8 @@
-"""The publish event: what may stand in it, and what is wrong with one before anything is sent."""
+"""The publish event: its keys, and the checks that need neither a connection nor a request."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated
 
@@ -20,13 +21,30 @@ REPEATABLE = ("update", "delete")
 _READS = ("list", "get", "count")
 
 
+@dataclass(frozen=True)
+class IncomingEvent:
+    """An event as it arrived.
+
+    Attributes:
+        event: As decoded; `None` if it cannot be read.
+        key: Names the message or line; the idempotency key if the event has none.
+        moment: When it was queued or uploaded, epoch milliseconds; orders the updates of a record across batches.
+        error: Why the message or line cannot be read.
+    """
+
+    event: object
+    key: str | None = None
+    moment: Decimal | None = None
+    error: RequestError | None = None
+
+
 class PublishRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A publish event, checked.
 
     Attributes:
         action: `create`, `update`, `delete`, or a named action of the entity.
         idempotency_key: The same key with the same content is sent once.
-        match: Fields that tell a record by their values; `create` then updates the one that is there.
+        match: Fields that identify a record by their values; `create` updates the record that has them.
         skip_unchanged: Before an update, read the record; send nothing if it has these values already.
         dry_run: Only read, and answer what would be sent.
     """

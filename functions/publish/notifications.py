@@ -1,92 +1,110 @@
-"""Tell the sender: what became of every event, on an EventBridge bus.
+"""Report the outcomes of events: a line of the log each, a metric, and an entry on an EventBridge bus.
 
-Source `lightspeed.publish`, detail type `succeeded`, `failed` or `unknown`. The detail names the event and its outcome,
-not the record: an entry of a bus has a size, and customers' data has no business there.
+The entry has source `lightspeed.publish` and detail type `succeeded`, `failed` or `unknown`. It names the event and its
+outcome, not the record: an entry has a size limit, and a bus is no place for customers' data.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from connector import botocore_errors
-from connector.observability import logger
+from connector.aws_errors import aws_error_types
+from connector.observability import emit_metrics, logger
 from connector.problem_details import problem
+from connector.validation import QUOTED_CHARACTERS, invalid_reason
 from lightspeed import RateLimited
-from publish.result import Outcome
+from publish.event import IncomingEvent
+from publish.result import Outcome, to_json
+
+if TYPE_CHECKING:
+    from publish.dependencies import Dependencies
 
 SOURCE = "lightspeed.publish"
-_AT_ONCE = 10
+_ENTRIES_PER_CALL = 10
 _FACTS = ("status", "id", "http_status", "request_id", "ignored", "detail", "check")
 _NAMED = ("entity", "connection", "action", "idempotency_key")
+_NOT_PUBLISHED = ("unknown", "dry_run", "failed", "unchanged")
 _MOST_CHARACTERS = 2000
 _MOST_BYTES = 20_000
 """EventBridge takes 256 KB in one call, of up to 10 entries; a usual entry has a few hundred bytes."""
 
 
-class Results:
-    """Outcomes on their way to the bus; one per invocation."""
+def report(
+    deps: Dependencies,
+    incoming: Sequence[IncomingEvent],
+    outcomes: Sequence[Outcome],
+    facts: Sequence[Mapping[str, object]] = (),
+) -> None:
+    """Write the outcomes of events to the log, the metrics and the bus.
 
-    def __init__(self, bus: str, client: Callable[[], Any]) -> None:
-        """Prepare.
+    A dry run is not put on the bus, nor is an event that waits for the quota.
 
-        Args:
-            bus: Name or ARN; empty for none.
-            client: Returns the client of EventBridge.
-        """
-        self._bus = bus
-        self._client = client
-        self._entries: list[dict[str, str]] = []
-
-    def add(self, event: object, outcome: Outcome, **facts: object) -> None:
-        """Note an outcome; a dry run is none, nor is waiting for the quota.
-
-        Args:
-            event: As it came.
-            outcome: What became of it.
-            facts: More to tell, such as the id of its message.
-        """
-        if not self._bus or isinstance(outcome, RateLimited) or (isinstance(event, dict) and event.get("dry_run")):
-            return
-        named = {name: event[name] for name in _NAMED if name in event} if isinstance(event, dict) else {}
-        kind, told = _told(outcome)
-        detail = {**named, **facts, **told}
-        if isinstance(event, dict) and isinstance(event.get("parameters"), dict):
-            detail["path"] = event["parameters"].get("path", {})
-        text = json.dumps(detail, ensure_ascii=False, default=str)
-        if len(text.encode()) > _MOST_BYTES:  # a caller may put anything into a path or a name
-            short = {name: f"{value!s:.100}" for name, value in detail.items()}
-            text = json.dumps(short, ensure_ascii=False)
-        self._entries.append({"Source": SOURCE, "DetailType": kind, "Detail": text, "EventBusName": self._bus})
-
-    def tell(self) -> None:
-        """Put what was noted on the bus; what it does not take is logged, since the shop has acted."""
-        entries, self._entries = self._entries, []
-        for start in range(0, len(entries), _AT_ONCE):
-            self._put(entries[start : start + _AT_ONCE])
-
-    def _put(self, entries: list[dict[str, str]]) -> None:
-        left = entries
-        error = ""
-        for _ in range(2):
-            try:
-                answers = self._client().put_events(Entries=left)["Entries"]
-            except (botocore_errors.ClientError, botocore_errors.BotoCoreError) as refused:
-                error = str(refused)
-                break
-            failed = [(entry, answer) for entry, answer in zip(left, answers, strict=True) if "ErrorCode" in answer]
-            left = [entry for entry, _ in failed]
-            if not left:
-                return
-            error = str(failed[0][1].get("ErrorMessage", failed[0][1]["ErrorCode"]))
-        for entry in left:
-            logger().error("a result could not be put on the bus", extra={"error": error, "result": entry["Detail"]})
+    Args:
+        deps: The settings and the client of EventBridge.
+        incoming: The events.
+        outcomes: One each.
+        facts: More about each event, such as the id of its message; empty for none.
+    """
+    settings = deps.settings
+    published: Counter[tuple[str, str, str]] = Counter()
+    entries: list[dict[str, str]] = []
+    for arrived, outcome, more in zip(incoming, outcomes, facts or [{}] * len(incoming), strict=True):
+        event = arrived.event if isinstance(arrived.event, dict) and not invalid_reason(arrived.event) else {}
+        named = {
+            "connection": str(event.get("connection", "default"))[:QUOTED_CHARACTERS],
+            "entity": str(event.get("entity", ""))[:QUOTED_CHARACTERS],
+            "action": str(event.get("action", ""))[:QUOTED_CHARACTERS],
+        }
+        result = to_json(outcome)
+        logger().info("publish", extra={**named, **more, "status": result["status"], "id": result.get("id")})
+        if result["status"] not in _NOT_PUBLISHED:
+            published[named["connection"], named["entity"], named["action"]] += 1
+        if settings.results_bus and not isinstance(outcome, RateLimited) and not event.get("dry_run"):
+            entries.append(_entry(settings.results_bus, event, outcome, more))
+    for (connection, entity, action), number in published.items():
+        about = {"connection": connection, "entity": entity, "action": action}
+        emit_metrics(settings.metrics_namespace, settings.stack_name, about, Published=number)
+    for start in range(0, len(entries), _ENTRIES_PER_CALL):
+        _put(deps.aws.client("events"), entries[start : start + _ENTRIES_PER_CALL])
 
 
-def _told(outcome: Outcome) -> tuple[str, Mapping[str, Any]]:
+def _entry(bus: str, event: Mapping[str, Any], outcome: Outcome, facts: Mapping[str, object]) -> dict[str, str]:
+    """Return the entry of an outcome."""
+    kind, about = _described(outcome)
+    detail = {name: event[name] for name in _NAMED if name in event} | dict(facts) | about
+    if isinstance(event.get("parameters"), dict):
+        detail["path"] = event["parameters"].get("path", {})
+    text = json.dumps(detail, ensure_ascii=False, default=str)
+    if len(text.encode()) > _MOST_BYTES:  # a caller may put anything into a path or a name
+        text = json.dumps({name: f"{value!s:.100}" for name, value in detail.items()}, ensure_ascii=False)
+    return {"Source": SOURCE, "DetailType": kind, "Detail": text, "EventBusName": bus}
+
+
+def _described(outcome: Outcome) -> tuple[str, dict[str, Any]]:
     if isinstance(outcome, dict):
         kind = "unknown" if outcome["status"] == "unknown" else "succeeded"
         return kind, {name: outcome[name] for name in _FACTS if name in outcome}
     error = problem(outcome)[2]
     return "failed", {"status": "failed", "error": {**error, "detail": str(error["detail"])[:_MOST_CHARACTERS]}}
+
+
+def _put(client: Any, entries: list[dict[str, str]]) -> None:
+    """Put entries on the bus; an entry that it does not take is logged, since the shop has acted."""
+    left = entries
+    error = ""
+    for _ in range(2):
+        try:
+            answers = client.put_events(Entries=left)["Entries"]
+        except aws_error_types() as refused:
+            error = str(refused)
+            break
+        failed = [(entry, answer) for entry, answer in zip(left, answers, strict=True) if "ErrorCode" in answer]
+        left = [entry for entry, _ in failed]
+        if not left:
+            return
+        error = str(failed[0][1].get("ErrorMessage", failed[0][1]["ErrorCode"]))
+    for entry in left:
+        logger().error("a result could not be put on the bus", extra={"error": error, "result": entry["Detail"]})

@@ -1,15 +1,18 @@
-"""What became of a publish event, in the form that every caller gets it."""
+"""The outcome of a publish event, in the form that every caller gets it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from connector.aws_errors import aws_error_types, may_pass, reason
 from connector.errors import AwsUnavailable, ConnectorError
 from connector.observability import logger
 from connector.problem_details import problem
-from lightspeed import LightspeedError
+from lightspeed import LightspeedError, Parameters
+from lightspeed.writing.ambiguous import advice
+from publish.event import PublishRequest
 
 Result = dict[str, Any]
 """`status`, `http_status`, `id`, `record`, `request_id`.
@@ -21,14 +24,6 @@ Refusal = LightspeedError | ConnectorError
 """Why an event was not published."""
 
 REFUSALS = (LightspeedError, ConnectorError)
-
-
-def aws_failure(error: Exception) -> ConnectorError:
-    """Return the typed error for an error of AWS, before anything was sent to the shop."""
-    if may_pass(error):
-        return AwsUnavailable(f"{reason(error)}: AWS is in trouble; try again")
-    return ConnectorError(f"{reason(error)}: check the functions' environment and roles")
-
 
 Outcome = Result | Refusal
 _Found = TypeVar("_Found")
@@ -46,9 +41,45 @@ def result(status: str, http_status: int | None, identity: object, record: objec
     }
 
 
+def unknown(
+    request: PublishRequest, parameters: Parameters, why: str, *, since: float, values: Mapping[str, Any]
+) -> Result:
+    """Return the result of a write of which it is not known whether the shop acted.
+
+    Args:
+        request: The event.
+        parameters: As they were sent.
+        why: What happened to the answer.
+        since: Epoch seconds; before this moment the shop surely had not acted.
+        values: Of the natural key, if there is one.
+
+    Returns:
+        The status `unknown`, `detail` with what to do, and `check`, a subscribe event that looks for the record.
+    """
+    detail = advice(request.entity, request.action, parameters, why)
+    found = {**result("unknown", None, None, None), "detail": detail}
+    endpoint = request.endpoint
+    path, query = dict(parameters.path), {}
+    if request.action == "create" and endpoint.has("list"):
+        path = {name: parameters.path.get(name) for name in endpoint.parents}
+        start = datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds")
+        query = dict(values) or ({"created_at_min": start} if "created_at_min" in endpoint.filter_names else {})
+    elif not endpoint.has("get") or "id" not in path:
+        return found
+    where = {name: given for name, given in (("path", path), ("query", query)) if given}
+    return {**found, "check": {"entity": request.entity, "connection": request.connection, "parameters": where}}
+
+
 def to_json(outcome: Outcome) -> Result:
     """Return an outcome as the results of a batch hold it: the result, or `failed` with the problem."""
     return outcome if isinstance(outcome, dict) else {"status": "failed", "error": problem(outcome)[2]}
+
+
+def aws_failure(error: Exception) -> ConnectorError:
+    """Return the typed error for an error of AWS, before anything was sent to the shop."""
+    if may_pass(error):
+        return AwsUnavailable(f"{reason(error)}: AWS is in trouble; try again")
+    return ConnectorError(f"{reason(error)}: check the functions' environment and roles")
 
 
 def attempt(call: Callable[[], _Found]) -> _Found | Refusal:

@@ -1,10 +1,9 @@
-"""One publish request: checked to the last, then sent, or shown, and answered with what became of it."""
+"""One publish request: prepared, then sent or shown, and answered with a result."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +28,7 @@ from lightspeed.writing.ambiguous import may_have_acted
 from lightspeed.writing.diff import difference, ignored_fields
 from lightspeed.writing.natural_key import NaturalKey, record_fields
 from publish.event import PublishRequest
-from publish.result import Result, aws_failure, result
-from publish.unknown_result import unknown
+from publish.result import Result, aws_failure, result, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,19 +38,31 @@ if TYPE_CHECKING:
 _STATUSES = {"create": "created", "update": "updated", "delete": "deleted"}
 
 
+@dataclass(frozen=True, eq=False)
 class WriteOperation:
     """One request to the shop, transformed and checked; nothing is sent before `send`.
 
     Attributes:
         request: The event.
-        client: Of its connection.
-        parameters: After the request transformer.
-        built: What is sent, unless `match` turns it into an update.
+        client: The client of its connection.
+        clock: The time.
+        parameters: The parameters after the request transformer.
+        http_request: What is sent, unless `match` turns it into an update.
         match: The natural key, if there is one.
+        file: A file of the bucket that the payload names.
     """
 
-    def __init__(
-        self,
+    request: PublishRequest
+    client: Client
+    clock: Clock
+    parameters: Parameters
+    http_request: Request
+    match: NaturalKey | None = None
+    file: StoredFile | None = None
+
+    @classmethod
+    def prepare(
+        cls,
         request: PublishRequest,
         client: Client,
         clock: Clock,
@@ -60,41 +70,44 @@ class WriteOperation:
         s3: Callable[[], Any] | None = None,
         bucket: str = "",
         library: Library | None = None,
-    ) -> None:
-        """Apply the request transformer and build what will be sent.
+    ) -> WriteOperation:
+        """Apply the request transformer and build the HTTP request.
 
         Args:
             request: The event.
-            client: Of its connection.
-            clock: Tells `now`.
-            s3: Returns the client of S3, where a file lies there.
+            client: The client of its connection.
+            clock: The time; transformers get it as `now`.
+            s3: Returns the S3 client; called only for a file in the bucket.
             bucket: The bundle's bucket.
-            library: Where saved transformers and tables come from.
+            library: Saved transformers and tables.
 
         Raises:
             TransformError: The transformer fails, or returns several requests.
             CatalogueError: Path, query or payload do not fit, or lack a value of `match`.
             RequestError: The file is missing or wrong.
         """
-        self.request = request
-        self.client = client
-        self._clock = clock
-        self.parameters, self._file = _with_file(request, _transformed(request, client, clock, library), s3, bucket)
-        self.built = self._build(request.action, self.parameters)
+        parameters, file = _with_file(request, _transformed(request, client, clock, library), s3, bucket)
+        http_request = _build(client, request.entity, request.action, parameters, file)
         names = request.match_fields
-        self.match = NaturalKey(request.endpoint, names, self.parameters) if names else None
+        match = NaturalKey(request.endpoint, names, parameters) if names else None
+        return cls(request, client, clock, parameters, http_request, match, file)
 
     @property
     def fields(self) -> Mapping[str, Any]:
         """The fields of the record that is written, without its envelope."""
         return record_fields(self.parameters.payload, self.request.endpoint)
 
+    @property
+    def fields_of_update(self) -> Mapping[str, Any]:
+        """What a create with `match` writes to a record that exists: the fields without those of the key."""
+        return self.match.without(self.fields) if self.match else self.fields
+
     def send(self, *, stopped_since: float | None = None) -> Result:
-        """Send it and return the result.
+        """Send the request and return the result.
 
         Args:
-            stopped_since: An earlier try with the same idempotency key began after this moment (epoch seconds), was
-                stopped at an unknown point. Without `match`, what was not repeatable stays `unknown`.
+            stopped_since: An earlier try with the same idempotency key began after this moment (epoch seconds) and
+                was stopped at an unknown point. Without `match`, a request that is not repeatable stays `unknown`.
 
         Raises:
             ApiError: The shop refused it.
@@ -107,22 +120,17 @@ class WriteOperation:
             found = self.match.find(self.client)
             if found is not None:
                 return self._change(found)
-        elif stopped_since is not None and self.built.method == "POST":
-            return self.lost("an earlier try was stopped before its answer was kept", since=stopped_since)
+        elif stopped_since is not None and self.http_request.method == "POST":
+            return self.unknown("an earlier try was stopped before its answer was kept", since=stopped_since)
         elif self.request.skip_unchanged:
             return self._change(self._present())
-        return self._write(self.built, self.request.action, self.parameters)
-
-    @property
-    def fields_of_update(self) -> Mapping[str, Any]:
-        """What a create with `match` writes to a record that is there already: its key need not be written again."""
-        return self.match.without(self.fields) if self.match else self.fields
+        return self._write(self.http_request, self.request.action, self.parameters)
 
     def update_of_present(self, identity: object = None) -> WriteOperation | None:
-        """Return the update that a create with `match` becomes where its record is there already; only read.
+        """Return the update of the record that a create with `match` would repeat, or `None` if there is no record.
 
         Args:
-            identity: The record's id, if it was found before.
+            identity: The record's id, if it is known. Otherwise the record is looked up.
 
         Raises:
             InvalidParameters: Several records match, or the shop ignores the filter.
@@ -133,81 +141,34 @@ class WriteOperation:
             if found is None:
                 return None
             identity = found["id"]
-        update = copy.copy(self)
-        update.request = msgspec.structs.replace(self.request, action="update", match=None)
         path = {**self.parameters.path, "id": identity}
-        update.parameters = replace(self.parameters, path=path, payload=self.fields_of_update)
-        update.built = update._build("update", update.parameters)
-        update.match = None
-        return update
+        parameters = replace(self.parameters, path=path, payload=self.fields_of_update)
+        return replace(
+            self,
+            request=msgspec.structs.replace(self.request, action="update", match=None),
+            parameters=parameters,
+            http_request=self._build("update", parameters),
+            match=None,
+        )
 
     def create(self) -> Result:
-        """Send a create whose record was looked for and is not there.
+        """Send a create whose record was looked up and does not exist.
 
         Raises:
             ApiError: The shop refused it.
         """
-        return self._write(self.built, "create", self.parameters)
-
-    def resolve_unknown(self, before: Result) -> Result:
-        """Look again for the record of a create that was answered `unknown`; return what is known now."""
-        return self._settled() or before
+        return self._write(self.http_request, "create", self.parameters)
 
     def update(self, fields: Mapping[str, Any]) -> Result:
         """Send other fields than the event's to the record that it names."""
         return self._update(replace(self.parameters, payload=fields))
 
-    def _update(self, parameters: Parameters) -> Result:
-        return self._write(self._build("update", parameters), "update", parameters)
+    def find_created(self) -> Result | None:
+        """Look up the record of a create whose answer is unknown.
 
-    def _build(self, action: str, parameters: Parameters) -> Request:
-        built = self.client.build(self.request.entity, action, parameters)
-        return built if self._file is None else self._file.put_into(built)
-
-    def _change(self, present: Mapping[str, Any]) -> Result:
-        """Update a record that was just read, unless nothing would change and that is to be skipped.
-
-        What can only be created and deleted, such as a product's place in a category, is left as it is.
+        Returns:
+            The result of the create, or `None` if there is no `match` or no record, or the look-up fails.
         """
-        skip = self.request.skip_unchanged or not self.request.endpoint.has("update")
-        if skip and not difference(present, self.fields):
-            return result("unchanged", 200, present.get("id"), present)
-        if self.request.action == "update":
-            return self._write(self.built, "update", self.parameters)
-        return self._update(replace(self.parameters, path={**self.parameters.path, "id": present["id"]}))
-
-    def _present(self) -> dict[str, Any]:
-        parameters = Parameters(self.parameters.path)
-        return parse_record(self.client.record(self.client.build(self.request.entity, "get", parameters)))
-
-    def _write(self, built: Request, action: str, parameters: Parameters) -> Result:
-        """Send a request. From then on the outcome is a result or a typed error that says that nothing was done."""
-        transport = self.client.transport
-        if not transport.has_time_to_write:
-            raise OutOfTime("not sent: too little time is left to wait for the shop's answer")
-        since = self._clock.time() + transport.skew_seconds
-        try:
-            written = self.client.write(built)
-            unconfirmed, found = self._written(written, action, parameters)
-        except NotFound as error:
-            if action != "delete" or isinstance(error, UnknownLanguage):
-                raise
-            return result("deleted", error.status, parameters.path.get("id"), None)
-        except LightspeedError as error:
-            if not may_have_acted(built, error):
-                raise
-            unconfirmed, found = str(error), {}
-        except aws_error_types() as error:  # the connection could not be read again after the shop refused its key
-            raise aws_failure(error) from error
-        except Exception as error:
-            logger().exception("unexpected error after a write was sent")
-            unconfirmed, found = f"unexpected {type(error).__name__}", {}
-        if not unconfirmed:
-            return found
-        return self._settled() or {**self.lost(unconfirmed, since=since), **found}
-
-    def _settled(self) -> Result | None:
-        """Return the result of a create whose record is there, or `None` if that cannot be shown."""
         if self.match is None:
             return None
         try:
@@ -219,17 +180,65 @@ class WriteOperation:
             return None
         return _with_ignored(result("created", None, found.get("id"), found), found, self.fields)
 
-    def lost(self, why: str, *, since: float) -> Result:
+    def unknown(self, why: str, *, since: float) -> Result:
         """Return the result of a create or action of which it is not known whether the shop did it.
 
         Args:
             why: What happened to the answer.
-            since: Epoch seconds before which the shop surely had not acted.
+            since: Epoch seconds; before this moment the shop surely had not acted.
         """
         values = self.match.values if self.match else {}
         return unknown(self.request, self.parameters, why, since=since, values=values)
 
-    def _written(self, written: WriteResponse, action: str, parameters: Parameters) -> tuple[str, Result]:
+    def _update(self, parameters: Parameters) -> Result:
+        return self._write(self._build("update", parameters), "update", parameters)
+
+    def _build(self, action: str, parameters: Parameters) -> Request:
+        return _build(self.client, self.request.entity, action, parameters, self.file)
+
+    def _change(self, present: Mapping[str, Any]) -> Result:
+        """Update a record that was just read, unless nothing would change and that is to be skipped.
+
+        What can only be created and deleted, such as a product's place in a category, is left as it is.
+        """
+        skip = self.request.skip_unchanged or not self.request.endpoint.has("update")
+        if skip and not difference(present, self.fields):
+            return result("unchanged", 200, present.get("id"), present)
+        if self.request.action == "update":
+            return self._write(self.http_request, "update", self.parameters)
+        return self._update(replace(self.parameters, path={**self.parameters.path, "id": present["id"]}))
+
+    def _present(self) -> dict[str, Any]:
+        parameters = Parameters(self.parameters.path)
+        return parse_record(self.client.record(self.client.build(self.request.entity, "get", parameters)))
+
+    def _write(self, http_request: Request, action: str, parameters: Parameters) -> Result:
+        """Send a request. From then on a typed error means that the shop did nothing; anything else is a result."""
+        transport = self.client.transport
+        if not transport.has_time_to_write:
+            raise OutOfTime("not sent: too little time is left to wait for the shop's answer")
+        since = self.clock.time() + transport.skew_seconds
+        try:
+            written = self.client.write(http_request)
+            unconfirmed, found = self._confirm(written, action, parameters)
+        except NotFound as error:
+            if action != "delete" or isinstance(error, UnknownLanguage):
+                raise
+            return result("deleted", error.status, parameters.path.get("id"), None)
+        except LightspeedError as error:
+            if not may_have_acted(http_request, error):
+                raise
+            unconfirmed, found = str(error), {}
+        except aws_error_types() as error:  # the connection could not be read again after the shop refused its key
+            raise aws_failure(error) from error
+        except Exception as error:
+            logger().exception("unexpected error after a write was sent")
+            unconfirmed, found = f"unexpected {type(error).__name__}", {}
+        if not unconfirmed:
+            return found
+        return self.find_created() or {**self.unknown(unconfirmed, since=since), **found}
+
+    def _confirm(self, written: WriteResponse, action: str, parameters: Parameters) -> tuple[str, Result]:
         """Return why the answer does not confirm the write, or an empty text, and the members of the result."""
         record = parse(written.record) if written.record is not None else None
         inside = record if isinstance(record, dict) else {}
@@ -253,7 +262,12 @@ class WriteOperation:
     def _preview(self) -> Result:
         from lightspeed.writing.dry_run import preview  # noqa: PLC0415 - only a dry run needs it
 
-        return preview(self.client, self.built, self.parameters, self.match, self._build)
+        return preview(self.client, self.http_request, self.parameters, self.match, self._build)
+
+
+def _build(client: Client, entity: str, action: str, parameters: Parameters, file: StoredFile | None) -> Request:
+    http_request = client.build(entity, action, parameters)
+    return http_request if file is None else file.put_into(http_request)
 
 
 def _is_id(identity: object) -> bool:

@@ -7,141 +7,166 @@ early. What was not sent is handed back unchanged.
 
 from __future__ import annotations
 
-import contextlib
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from lightspeed import NotFound, UnknownLanguage
 from publish.batch import planner
+from publish.batch.bulk import LIMIT
 from publish.batch.category_products import CategoryProducts
 from publish.batch.guard import Guard
-from publish.batch.item import IncomingEvent, Kind, PreparedWrite
+from publish.batch.lookups import Lookups
+from publish.batch.planner import Kind, PreparedWrite
 from publish.batch.updates import Updates
-from publish.event import publish_request
-from publish.result import Outcome, Result, attempt, to_json
+from publish.event import IncomingEvent
+from publish.notifications import report
+from publish.result import Outcome, Refusal, Result, attempt, to_json
 from publish.write import WriteOperation
 
 if TYPE_CHECKING:
     from publish.publisher import Publisher
 
 
-def publish_batch(events: list[object], publisher: Publisher) -> list[Result]:
+def publish_batch(events: Sequence[object], publisher: Publisher) -> list[Result]:
     """Publish a batch whose caller waits; return one result each, in order."""
     incoming = [IncomingEvent(event) for event in events]
-    outcomes = Batch(publisher).run(incoming)
-    publisher.tell(incoming, outcomes)
+    outcomes = send_all(incoming, publisher, Lookups())
+    report(publisher.deps, incoming, outcomes)
     return [to_json(outcome) for outcome in outcomes]
 
 
-class Batch:
-    """Publishes the events of one batch."""
+def send_all(
+    incoming: Sequence[IncomingEvent], publisher: Publisher, lookups: Lookups, batches_left: int = 1
+) -> list[Outcome]:
+    """Publish events. If no caller waits, the batch is the only writer of its shops.
 
-    def __init__(self, publisher: Publisher, *, background: bool = False, alike: int = 1) -> None:
-        """Prepare; nothing is sent.
+    Args:
+        incoming: The events; one that could not be read is answered with its error.
+        publisher: The invocation.
+        lookups: The lists that the invocation has read.
+        batches_left: Number of such batches that the invocation may get, this one included.
 
-        Args:
-            publisher: The invocation.
-            background: Whether no caller waits. The batch then is the only writer of its shops, leaves the reserve of
-                the quota to others, and stops early enough for every request to be answered.
-            alike: Number of such batches that the invocation may get, this one included.
-        """
+    Returns:
+        One outcome each, in order.
+    """
+    prepared = [attempt(partial(_prepare, position, event, publisher)) for position, event in enumerate(incoming)]
+    items = [found for found in prepared if isinstance(found, PreparedWrite)]
+    outcomes: dict[int, Outcome] = {
+        position: found for position, found in enumerate(prepared) if not isinstance(found, PreparedWrite)
+    }
+    lookups.expect(items, batches_left)
+    lease = publisher.deps.writer_lease if publisher.background else None
+    held: AbstractContextManager[dict[str, Refusal]] = nullcontext({})
+    if lease is not None:
+        held = lease.hold({item.request.connection for item in items}, publisher.remaining_seconds())
+    with held as not_writer:
+        sender = _Sender(publisher, Guard(publisher, not_writer), lookups)
+        for segment in planner.segments(items):
+            outcomes |= sender.send(segment)
+    return [outcomes[position] for position in range(len(incoming))]
+
+
+def _prepare(position: int, event: IncomingEvent, publisher: Publisher) -> PreparedWrite:
+    if event.error is not None:
+        raise event.error
+    return PreparedWrite(position, event, publisher.prepare(event.event))
+
+
+class _Sender:
+    """Sends the segments of a batch."""
+
+    def __init__(self, publisher: Publisher, guard: Guard, lookups: Lookups) -> None:
         self._publisher = publisher
-        self._background = background
-        self._alike = alike
-        self._lookups = publisher.lookups
-        self._wanted: Counter[tuple[str, str, tuple[str, ...]]] = Counter()
-        self._guard = Guard(publisher, background=background)
-        self._updates = Updates(publisher, self._guard)
-        self._placements = CategoryProducts(publisher, self._guard)
+        self._guard = guard
+        self._lookups = lookups
+        self._versions = publisher.deps.field_versions if publisher.background else None
+        self._updates = Updates(guard, self._versions)
+        self._placements = CategoryProducts(guard, publisher.deps.clock)
 
-    def run(self, incoming: Sequence[IncomingEvent]) -> list[Outcome]:
-        """Publish events; return one outcome each, in order."""
-        prepared = [attempt(partial(self._prepare, position, event)) for position, event in enumerate(incoming)]
-        items = [found for found in prepared if isinstance(found, PreparedWrite)]
-        outcomes: dict[int, Outcome] = {
-            position: found for position, found in enumerate(prepared) if not isinstance(found, PreparedWrite)
-        }
-        self._wanted = self._lookups.plan(items, self._alike)
-        connections = {item.request.connection for item in items}
-        with self._publisher.hold_leases(connections) if self._background else contextlib.nullcontext():
-            for segment in planner.segments(items):
-                outcomes |= self._send(segment)
-        return [outcomes[position] for position in range(len(incoming))]
-
-    def _prepare(self, position: int, event: IncomingEvent) -> PreparedWrite:
-        return PreparedWrite(position, event, self._publisher.prepare(publish_request(event.event)))
-
-    def _send(self, segment: Sequence[PreparedWrite]) -> dict[int, Outcome]:
+    def send(self, segment: Sequence[PreparedWrite]) -> dict[int, Outcome]:
         """Send a segment; return outcomes by position."""
         outcomes: dict[int, Outcome] = {}
-        updates = [item for item in segment if item.kind is Kind.UPDATE]
-        listed: list[PreparedWrite] = []
+        waiting: list[PreparedWrite] = []
         for item in segment:
-            if item.kind is Kind.UPSERT:
-                found, from_list = self._resolve(item)
-                listed += [item] if from_list else []
-                if isinstance(found, PreparedWrite):
-                    updates.append(found)
-                else:
-                    outcomes[item.position] = found
-                continue
-            self._lookups.forget(item.operation)
-            if item.kind is Kind.OTHER:
-                outcomes[item.position] = self._send_alone(item)
-        outcomes |= self._send_updates(updates)
-        gone = [item for item in listed if _is_gone(outcomes[item.position])]
-        for item in gone:
-            self._lookups.forget(item.operation)
-        if gone:  # the list was read before these records were deleted
-            outcomes |= self._send(gone)
-        placements = [item for item in segment if item.kind is Kind.PLACEMENT]
-        for group in planner.products(placements):
-            outcomes |= self._placements.send(group)
+            found = self._send_now(item)
+            if isinstance(found, PreparedWrite):
+                waiting.append(found)
+            else:
+                outcomes[item.position] = found
+        outcomes |= self._send_updates([item for item in waiting if item.kind is not Kind.PLACEMENT])
+        for group in planner.products(item for item in waiting if item.kind is Kind.PLACEMENT):
+            for chunk in planner.chunks(group, LIMIT):
+                outcomes |= self._send_claimed(chunk, self._placements.send)
         return outcomes
+
+    def _send_now(self, item: PreparedWrite) -> PreparedWrite | Outcome:
+        """Send an item, unless it waits for the end of the segment; return its outcome, or what waits."""
+        if item.kind is Kind.UPSERT:
+            return self._upsert(item)
+        self._lookups.forget(item.operation)
+        if item.kind is Kind.OTHER:
+            return self._guard.send(item.operation, partial(self._publisher.send, item.operation, item.incoming.key))
+        return item
 
     def _send_updates(self, updates: Sequence[PreparedWrite]) -> dict[int, Outcome]:
         outcomes: dict[int, Outcome] = {}
-        for group in planner.records(sorted(updates, key=lambda item: item.position)):
-            outcomes |= self._updates.send(group)
+        for siblings in planner.siblings(updates):
+            for records in planner.chunks(planner.records(siblings), LIMIT):
+                outcomes |= self._send_claimed([item for items in records for item in items], self._updates.send)
+        gone = [item.upsert for item in updates if item.upsert is not None and _is_gone(outcomes[item.position])]
+        for item in gone:
+            self._lookups.forget(item.operation)
+        if gone:  # the list was read before these records were deleted
+            outcomes |= self.send(gone)
         return outcomes
 
-    def _send_alone(self, item: PreparedWrite) -> Outcome:
-        outcome = self._guard.attempt(item.operation, partial(self._publisher.send, item.operation, item.incoming.key))
-        self._guard.observe(item.operation, outcome)
+    def _send_claimed(
+        self, items: Sequence[PreparedWrite], send: Callable[[Sequence[PreparedWrite]], dict[int, Outcome]]
+    ) -> dict[int, Outcome]:
+        """Send items together, between claiming their idempotency keys and storing the results."""
+        found = {item.position: self._claim(item) for item in items}
+        claimed = [item for item in found.values() if isinstance(item, PreparedWrite)]
+        outcomes = {position: one for position, one in found.items() if not isinstance(one, PreparedWrite)}
+        outcomes |= send(claimed) if claimed else {}
+        for item in items:
+            sent = found[item.position]
+            self._publisher.end(sent.claim if isinstance(sent, PreparedWrite) else item.claim, outcomes[item.position])
+        return outcomes
+
+    def _claim(self, item: PreparedWrite) -> PreparedWrite | Outcome:
+        """Claim the idempotency key of an item, or return the result that the key was answered with."""
+        if item.claim is not None:
+            return self._guard.stop_reason(item.operation) or item
+        # the moment of an update already lets it count once
+        ordered = item.incoming.moment is not None and self._versions is not None
+        key = None if item.kind is Kind.UPDATE and ordered else item.incoming.key
+        found = self._guard.attempt(item.operation, partial(self._publisher.claim, item.operation, key))
+        return found if isinstance(found, dict | Refusal) else replace(item, claim=found)
+
+    def _upsert(self, item: PreparedWrite) -> PreparedWrite | Outcome:
+        """Create the record of an upsert, or return its update if the record exists."""
+        claimed = self._claim(item)
+        if not isinstance(claimed, PreparedWrite):
+            return claimed
+        operation = item.operation
+        self._lookups.gather(operation, self._guard)
+        identity = self._lookups.find(operation)
+        outcome: Outcome
+        found = self._guard.attempt(operation, partial(operation.update_of_present, identity))
+        if isinstance(found, WriteOperation):
+            self._guard.observe(operation)
+            return replace(claimed, operation=found, upsert=None if identity is None else item)
+        if found is None:
+            self._lookups.forget(operation)
+            outcome = attempt(operation.create)
+        else:
+            outcome = found
+        self._guard.observe(operation, outcome)
+        self._publisher.end(claimed.claim, outcome)
         return outcome
-
-    def _resolve(self, item: PreparedWrite) -> tuple[Outcome | PreparedWrite, bool]:
-        """Create the record of an upsert unless it exists.
-
-        Returns:
-            The outcome, or the update of the record that exists; and whether a list that was read before answered it.
-        """
-        found = self._guard.attempt(item.operation, partial(self._upsert, item))
-        outcome, from_list = found if isinstance(found, tuple) else (found, False)
-        self._guard.observe(item.operation, None if isinstance(outcome, PreparedWrite) else outcome)
-        return outcome, from_list
-
-    def _upsert(self, item: PreparedWrite) -> tuple[Outcome | PreparedWrite, bool]:
-        key = item.request.idempotency_key or item.incoming.key
-        idempotency = None if key is None else self._publisher.idempotency
-        claim = idempotency.begin(item.operation, key) if idempotency is not None and key is not None else None
-        if isinstance(claim, dict):
-            return claim, False
-        self._lookups.gather(item, self._wanted, self._guard)
-        identity = self._lookups.find(item.operation)
-        update = self._guard.attempt(item.operation, partial(item.operation.update_of_present, identity))
-        if isinstance(update, WriteOperation):
-            return replace(item, operation=update, claim=claim), identity is not None
-        if update is not None:
-            if idempotency is not None and claim is not None:
-                idempotency.release(claim)
-            return update, False
-        self._lookups.forget(item.operation)
-        create = item.operation.create
-        return (create() if idempotency is None or claim is None else idempotency.finish(claim, create)), False
 
 
 def _is_gone(outcome: Outcome) -> bool:

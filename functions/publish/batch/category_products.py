@@ -16,7 +16,6 @@ invocation that takes a claim over from a killed one looks first as well.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,19 +25,15 @@ from lightspeed import PAGE_LIMIT, Client, LightspeedError, Parameters, Request
 from lightspeed.response import parse, parse_record
 from lightspeed.writing.ambiguous import may_have_acted
 from lightspeed.writing.diff import identities
-from publish.batch.bulk import LIMIT
-from publish.batch.isolate import is_refused
-from publish.batch.item import PLACEMENT, PreparedWrite
-from publish.batch.planner import chunks
+from publish.batch.bulk import is_refused
+from publish.batch.planner import PLACEMENT
 from publish.result import REFUSALS, Outcome, Refusal, attempt, aws_failure, result
 
 if TYPE_CHECKING:
+    from lightspeed import Clock
     from publish.batch.guard import Guard
-    from publish.publisher import Publisher
+    from publish.batch.planner import PreparedWrite
     from publish.write import WriteOperation
-
-_Items = Mapping[str, PreparedWrite]
-"""By category."""
 
 _Rows = dict[str, Any]
 """The rows of one product, by category."""
@@ -61,73 +56,52 @@ class _Answer(NamedTuple):
 class CategoryProducts:
     """Sends the placements of a batch."""
 
-    def __init__(self, publisher: Publisher, guard: Guard) -> None:
+    def __init__(self, guard: Guard, clock: Clock) -> None:
         """Prepare; nothing is sent."""
-        self._publisher = publisher
         self._guard = guard
+        self._clock = clock
 
     def send(self, items: Sequence[PreparedWrite]) -> dict[int, Outcome]:
-        """Create the placements of one product, each category once; return outcomes by position."""
-        outcomes: dict[int, Outcome] = {}
-        for chunk in chunks(items, LIMIT):
-            outcomes |= self._send(chunk)
-        return outcomes
-
-    def _send(self, items: Sequence[PreparedWrite]) -> dict[int, Outcome]:
-        outcomes: dict[int, Outcome] = {}
-        claimed: dict[str, PreparedWrite] = {}
-        for item in items:
-            found = self._guard.attempt(item.operation, partial(self._claim, item))
-            if isinstance(found, PreparedWrite):
-                claimed[str(item.fields["category"])] = found
-            else:
-                outcomes[item.position] = found
-        present = attempt(partial(_look, _first(claimed))) if len(claimed) > 1 else None
+        """Create at most `LIMIT` placements of one product, each category once; return outcomes by position."""
+        first = items[0].operation
+        by_category = {str(item.fields["category"]): item for item in items}
+        present = attempt(partial(_look, first)) if len(items) > 1 else None
         if isinstance(present, Refusal):
-            joined: dict[str, Outcome] = dict.fromkeys(claimed, present)
-            alone: _Items = {}
-        else:
-            joined, alone = self._together(claimed, present)
-        for category, found_outcome in joined.items():
-            outcomes[claimed[category].position] = self._keep(claimed[category], found_outcome)
-        for item in alone.values():
-            outcomes[item.position] = self._alone(item, absent=present is not None)
-        return outcomes
+            self._guard.observe(first, present)
+            return {item.position: present for item in items}
+        outcomes: dict[str, Outcome] = {}
+        if present is not None:
+            outcomes = {
+                category: result("unchanged", 200, present[category].get("id"), present[category])
+                for category in by_category
+                if category in present
+            }
+            absent = {category: item for category, item in by_category.items() if category not in present}
+            if len(absent) > 1:
+                created = self._guard.attempt(first, partial(self._create, absent))
+                outcomes |= dict.fromkeys(absent, created) if isinstance(created, Refusal) else created
+            for outcome in outcomes.values():
+                self._guard.observe(first, outcome)
+        for category, item in by_category.items():
+            if category not in outcomes:
+                outcomes[category] = self._create_alone(item, absent=present is not None)
+        return {by_category[category].position: outcome for category, outcome in outcomes.items()}
 
-    def _claim(self, item: PreparedWrite) -> PreparedWrite | Outcome:
-        """Claim the item's idempotency key, if it has one; or return the result that the key was answered with."""
-        key = item.request.idempotency_key or item.incoming.key
-        idempotency = None if key is None else self._publisher.idempotency
-        if key is None or idempotency is None:
-            return item
-        found = idempotency.begin(item.operation, key)
-        return found if isinstance(found, dict) else replace(item, claim=found)
+    def _create(self, items: Mapping[str, PreparedWrite]) -> dict[str, Outcome] | Refusal:
+        """Create several placements in one request.
 
-    def _together(self, items: _Items, present: _Rows | None) -> tuple[dict[str, Outcome], _Items]:
-        """Create what is absent in one request; return the outcomes, and what is left to be created alone."""
-        if present is None:
-            return {}, items
-        there = {
-            category: result("unchanged", 200, present[category].get("id"), present[category])
-            for category in items
-            if category in present
-        }
-        absent = {category: item for category, item in items.items() if category not in present}
-        created: dict[str, Outcome] = {}
-        if len(absent) > 1:
-            found = self._guard.attempt(_first(absent), partial(self._create, absent))
-            created = dict.fromkeys(absent, found) if isinstance(found, Refusal) else found
-        return there | created, {category: item for category, item in absent.items() if category not in created}
+        Args:
+            items: By category.
 
-    def _create(self, items: _Items) -> dict[str, Outcome]:
-        """Ask for several placements at once; return the outcomes of those that are certain, or surely unknown."""
-        first = _first(items)
-        client, since = first.client, self._publisher.deps.clock.time() + first.client.transport.skew_seconds
+        Returns:
+            The outcomes that are certain, or surely unknown, by category; or why surely nothing was done.
+        """
+        first = next(iter(items.values())).operation
+        client, since = first.client, self._clock.time() + first.client.transport.skew_seconds
         payload = {"categories": [int(category) for category in items], "product": int(str(first.fields["product"]))}
-        built = client.build(PLACEMENT, "bulk", Parameters(payload=payload))
-        answer = _send(client, built, first)
+        answer = _send(client, client.build(PLACEMENT, "bulk", Parameters(payload=payload)), first)
         if isinstance(answer, Refusal):
-            return dict.fromkeys(items, answer)
+            return answer
         rows, why_unknown = answer.rows, answer.why_unknown
         if not set(items) <= set(rows):
             seen = attempt(partial(_look, first))
@@ -141,41 +115,28 @@ class CategoryProducts:
                 row = rows[category]
                 outcomes[category] = result("created", answer.http_status, row.get("id"), row, answer.request_id)
             elif why_unknown:
-                outcomes[category] = item.operation.lost(why_unknown, since=since)
+                outcomes[category] = item.operation.unknown(why_unknown, since=since)
         return outcomes
 
-    def _alone(self, item: PreparedWrite, *, absent: bool) -> Outcome:
+    def _create_alone(self, item: PreparedWrite, *, absent: bool) -> Outcome:
         """Create one placement.
 
         Args:
             item: The create.
-            absent: It was looked for and is not there.
+            absent: Whether it was looked for and does not exist.
         """
-        stop = self._guard.stop_reason(item.operation)
-        if stop is not None:
-            return self._keep(item, stop)
-        since = None if item.claim is None else item.claim.stopped_since
-        send = item.operation.create if absent else partial(item.operation.send, stopped_since=since)
-        claim, idempotency = item.claim, self._publisher.idempotency
-        outcome = attempt(send if claim is None or idempotency is None else partial(idempotency.finish, claim, send))
-        self._guard.observe(item.operation, outcome)
-        return outcome
-
-    def _keep(self, item: PreparedWrite, outcome: Outcome) -> Outcome:
-        """Store the outcome under the item's key, if it has one."""
-        self._guard.observe(item.operation, outcome)
-        if item.claim is not None and self._publisher.idempotency is not None:
-            self._publisher.idempotency.end(item.claim, outcome)
-        return outcome
+        operation, since = item.operation, None if item.claim is None else item.claim.stopped_since
+        send = operation.create if absent else partial(operation.send, stopped_since=since)
+        return self._guard.send(operation, send)
 
 
-def _send(client: Client, built: Request, operation: WriteOperation) -> _Answer | Refusal:
+def _send(client: Client, http_request: Request, operation: WriteOperation) -> _Answer | Refusal:
     """Send placements in one request; return what the answer shows, or why surely nothing was done."""
     try:
-        written = client.write(built)
+        written = client.write(http_request)
         rows = _by_category(parse(written.record) if written.record is not None else None, operation)
     except REFUSALS as error:
-        if isinstance(error, LightspeedError) and may_have_acted(built, error):
+        if isinstance(error, LightspeedError) and may_have_acted(http_request, error):
             return _Answer({}, str(error))
         return _Answer({}) if is_refused(error) else error
     except aws_error_types() as error:  # the connection could not be read again after the shop refused its key
@@ -184,10 +145,6 @@ def _send(client: Client, built: Request, operation: WriteOperation) -> _Answer 
         logger().exception("unexpected error after placements were sent")
         return _Answer({}, f"unexpected {type(error).__name__}")
     return _Answer(rows, "", written.http_status, written.request_id)
-
-
-def _first(items: _Items) -> WriteOperation:
-    return next(iter(items.values())).operation
 
 
 def _look(operation: WriteOperation) -> _Rows | None:

@@ -1,13 +1,13 @@
-"""Whether a batch may send another request, and what it learns from the answers."""
+"""Decides before each request of a batch whether it may start, and learns from the answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from connector.errors import OutOfTime
 from lightspeed import AuthenticationError, RateLimited
-from publish.result import Outcome, Refusal, attempt
+from publish.result import Refusal, attempt
 
 if TYPE_CHECKING:
     from publish.publisher import Publisher
@@ -23,48 +23,65 @@ _LEAST_SECONDS_IN_BACKGROUND = 10.0
 class Guard:
     """Stops a batch when time, quota, credentials or the right to write are used up."""
 
-    def __init__(self, publisher: Publisher, *, background: bool) -> None:
+    def __init__(self, publisher: Publisher, not_writer: Mapping[str, Refusal]) -> None:
         """Prepare.
+
+        If no caller waits, the quota reserve is left to others, and an exhausted quota is remembered from one batch to
+        the next.
 
         Args:
             publisher: The invocation.
-            background: Whether no caller waits: the quota reserve is left to others, and an exhausted quota is
-                remembered from one batch to the next.
+            not_writer: Why this batch may not write to a connection, by its name.
         """
-        self._publisher = publisher
+        deps, background = publisher.deps, publisher.background
+        self._clock = deps.clock
+        self._end = deps.clock.time() + publisher.remaining_seconds()
+        self._invocation_seconds = publisher.remaining_seconds
+        self._not_writer = not_writer
         self._least_seconds = _LEAST_SECONDS_IN_BACKGROUND if background else _LEAST_SECONDS
-        self._reserve = publisher.deps.settings.quota_reserve_percent if background else None
-        self._pauses = publisher.deps.pauses if background else {}
+        self._reserve = deps.settings.quota_reserve_percent if background else None
+        self._pauses = deps.pauses if background else {}
         self._locked_out: dict[str, AuthenticationError] = {}
+
+    def remaining_seconds(self) -> float:
+        """Return how long requests may still start: until the end of the invocation and of the lease on the shop."""
+        return min(self._invocation_seconds(), self._end - self._clock.time())
 
     def stop_reason(self, operation: WriteOperation) -> Refusal | None:
         """Return why no request may start now, or `None`."""
         connection = operation.request.connection
-        busy = self._publisher.leases.refusal(connection)
-        if busy is not None:
-            return busy
-        if self._publisher.remaining_seconds_for(connection) < self._least_seconds:
+        if connection in self._not_writer:
+            return self._not_writer[connection]
+        if self.remaining_seconds() < self._least_seconds:
             return OutOfTime("not sent: the time of this invocation is used up")
         if connection in self._locked_out:
             return self._locked_out[connection]
-        wait = self._pauses.get(connection, 0.0) - self._publisher.deps.clock.time()
+        wait = self._pauses.get(connection, 0.0) - self._clock.time()
         if wait <= 0:
             return None
-        built = operation.built
+        http_request = operation.http_request
         message = "not sent: the shop's quota is used up"
-        return RateLimited(message, method=built.method, path=built.path, retry_after_seconds=max(1.0, wait))
+        return RateLimited(
+            message, method=http_request.method, path=http_request.path, retry_after_seconds=max(1.0, wait)
+        )
 
     def attempt(self, operation: WriteOperation, call: Callable[[], _Found]) -> _Found | Refusal:
         """Return what a call returns or why it failed; do not call if no request may start."""
         stop = self.stop_reason(operation)
         return attempt(call) if stop is None else stop
 
-    def observe(self, operation: WriteOperation, outcome: Outcome | None = None) -> None:
+    def send(self, operation: WriteOperation, call: Callable[[], _Found]) -> _Found | Refusal:
+        """Do as `attempt`, and observe the outcome."""
+        outcome = self.attempt(operation, call)
+        self.observe(operation, outcome)
+        return outcome
+
+    def observe(self, operation: WriteOperation, outcome: object = None) -> None:
         """Remember an exhausted quota and refused credentials; in the background also a quota down to its reserve.
 
         Args:
             operation: The write whose connection was used.
-            outcome: Its outcome, if it has one yet.
+            outcome: What became of the request, or its error.
         """
         connection = operation.request.connection
         if isinstance(outcome, AuthenticationError):
@@ -75,7 +92,7 @@ class Guard:
         elif self._reserve is not None and (quota := operation.client.transport.quota) is not None:
             wait = quota.wait_seconds(self._reserve)
         if wait:
-            self._pauses[connection] = self._publisher.deps.clock.time() + wait
+            self._pauses[connection] = self._clock.time() + wait
 
     def room(self, operation: WriteOperation) -> int | None:
         """Return how many requests fit into the quota, or `None` if that is not known."""

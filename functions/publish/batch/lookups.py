@@ -8,17 +8,18 @@ not hold. The shop is always asked before a create.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
-from lightspeed import LightspeedError
 from lightspeed.writing.key_index import KeyIndex
 from publish.batch.bulk import LIMIT, bulk_of
-from publish.batch.item import Kind
+from publish.batch.planner import Kind
+from publish.result import Refusal, attempt
 
 if TYPE_CHECKING:
     from publish.batch.guard import Guard
-    from publish.batch.item import PreparedWrite
+    from publish.batch.planner import PreparedWrite
     from publish.write import WriteOperation
 
 FEWEST = 10
@@ -31,55 +32,41 @@ _Group = tuple[str, str, tuple[str, ...]]
 class Lookups:
     """The lists that one invocation has read."""
 
-    def __init__(self, remaining_seconds: Callable[[], float]) -> None:
-        """Prepare; nothing is read.
-
-        Args:
-            remaining_seconds: How long the invocation may still run; reading a list takes at most half of it.
-        """
-        self._remaining_seconds = remaining_seconds
+    def __init__(self) -> None:
         self._lists: dict[_Group, KeyIndex | None] = {}
         self._counts: dict[tuple[str, str], int] = {}
+        self._expected: Counter[_Group] = Counter()
 
-    def plan(self, items: Iterable[PreparedWrite], alike: int) -> Counter[_Group]:
-        """Return the number of look-ups of each kind.
+    def expect(self, items: Iterable[PreparedWrite], batches_left: int) -> None:
+        """Count the look-ups of each kind that a batch needs.
 
         Args:
-            items: The writes of a batch.
-            alike: Number of such batches, this one included.
+            items: The writes of the batch.
+            batches_left: Number of such batches that the invocation may get, this one included.
         """
-        wanted = Counter(_group_of(item.operation) for item in items if item.kind is Kind.UPSERT and _is_listed(item))
-        return Counter({group: number * alike for group, number in wanted.items()})
+        found = Counter(_group_of(item.operation) for item in items if item.kind is Kind.UPSERT and _is_listed(item))
+        self._expected = Counter({group: number * batches_left for group, number in found.items()})
 
-    def gather(self, item: PreparedWrite, wanted: Counter[_Group], guard: Guard) -> None:
+    def gather(self, operation: WriteOperation, guard: Guard) -> None:
         """Read the list that answers an upsert and those like it, if that takes fewer requests than their look-ups.
 
-        Args:
-            item: The upsert.
-            wanted: As planned; what is decided on is taken out.
-            guard: Decides whether more requests may be sent.
+        It is decided once per batch. A list that could not be read is not read again.
         """
-        group = _group_of(item.operation)
-        number = wanted.pop(group, 0)
+        group = _group_of(operation)
+        number = self._expected.pop(group, 0)
         if number < FEWEST or group in self._lists:
             return
-        operation = item.operation
-        try:
-            requests = KeyIndex.requests(self._count(operation))
-            guard.observe(operation)
-            if guard.stop_reason(operation) is None and _pays(
-                number, requests, guard.room(operation), _together(operation)
-            ):
-                self._lists[group] = None  # a reading that fails is not tried again
-                keys = KeyIndex(operation.request.endpoint, operation.request.match_fields)
-                if self._is_read(operation, keys.read(operation.client), guard):
-                    self._lists[group] = keys
-        except LightspeedError as error:
+        requests = attempt(partial(self._requests, operation))
+        guard.observe(operation, requests)
+        if isinstance(requests, Refusal):
             self._lists[group] = None
-            guard.observe(operation, error)
+        elif guard.stop_reason(operation) is None and _pays(number, requests, guard.room(operation), operation):
+            keys = attempt(partial(_read, operation, guard))
+            self._lists[group] = None if isinstance(keys, Refusal) else keys
+            guard.observe(operation, keys)
 
     def find(self, operation: WriteOperation) -> int | str | None:
-        """Return the id of the record that an upsert would update, or `None` where that has to be looked up."""
+        """Return the id of the record that an upsert would update, or `None` if the shop has to be asked."""
         keys = self._lists.get(_group_of(operation))
         return None if keys is None or operation.match is None else keys.find(operation.match)
 
@@ -97,20 +84,24 @@ class Lookups:
             else:
                 self._lists[group] = None
 
-    def _count(self, operation: WriteOperation) -> int:
+    def _requests(self, operation: WriteOperation) -> int:
+        """Return how many requests reading the entity's list takes; the shop is asked once for its length."""
         request = operation.request
         place = request.connection, request.entity
         if place not in self._counts:
             self._counts[place] = operation.client.count(operation.client.build(request.entity, "count"))
-        return self._counts[place]
+        return KeyIndex.requests(self._counts[place])
 
-    def _is_read(self, operation: WriteOperation, pages: Iterator[None], guard: Guard) -> bool:
-        least = self._remaining_seconds() / 2
-        for _ in pages:
-            guard.observe(operation)
-            if guard.stop_reason(operation) is not None or self._remaining_seconds() < least:
-                return False
-        return True
+
+def _read(operation: WriteOperation, guard: Guard) -> KeyIndex | None:
+    """Return the list of an entity, or `None` if quota or half of the time is used up before its end."""
+    keys = KeyIndex(operation.request.endpoint, operation.request.match_fields)
+    least = guard.remaining_seconds() / 2
+    for _ in keys.read(operation.client):
+        guard.observe(operation)
+        if guard.stop_reason(operation) is not None or guard.remaining_seconds() < least:
+            return None
+    return keys
 
 
 def _group_of(operation: WriteOperation) -> _Group:
@@ -124,23 +115,19 @@ def _is_listed(item: PreparedWrite) -> bool:
     return not endpoint.parents and endpoint.has("count") and "page" in endpoint.filter_names
 
 
-def _together(operation: WriteOperation) -> int:
-    """Return how many updates of this kind fit into one request."""
-    return LIMIT if bulk_of(operation.request.entity, operation.fields_of_update) else 1
-
-
-def _pays(wanted: int, requests: int, room: int | None, together: int) -> bool:
+def _pays(wanted: int, requests: int, room: int | None, operation: WriteOperation) -> bool:
     """Whether to read a list rather than look up one by one.
 
     Args:
         wanted: Number of look-ups that the list would answer.
         requests: Number of requests that reading it takes.
         room: Number of requests that fit into the quota, if that is known.
-        together: Number of updates in one request.
+        operation: One of the upserts.
     """
     if requests >= wanted:
         return False
     if room is None:
         return True
-    done_by_list, done_one_by_one = (room - requests) * together, room * together // (together + 1)
+    in_one_request = LIMIT if bulk_of(operation.request.entity, operation.fields_of_update) else 1
+    done_by_list, done_one_by_one = (room - requests) * in_one_request, room * in_one_request // (in_one_request + 1)
     return min(wanted, done_by_list) >= min(wanted, done_one_by_one)

@@ -6,16 +6,117 @@ are sent first, in order. A segment ends before a write that would overtake a wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+import enum
+import functools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from lightspeed.writing.natural_key import concerns_key
-from publish.batch.item import PLACEMENT, Kind, PreparedWrite
+
+if TYPE_CHECKING:
+    from publish.event import IncomingEvent, PublishRequest
+    from publish.idempotency import Claim
+    from publish.write import WriteOperation
+
+PLACEMENT = "categories/products"
+"""The entity of a product's place in a category."""
+
+_PLACEMENT_FIELDS = frozenset(("category", "product"))
 
 _PLACEMENT_ORDER = (PLACEMENT, "categories", "products")
 """Creates, deletes and actions of these entities keep their order with placements."""
 
 _Entry = TypeVar("_Entry")
+
+
+class Kind(enum.Enum):
+    """How a batch sends a write."""
+
+    UPDATE = enum.auto()
+    """Merged with other updates of its record."""
+    PLACEMENT = enum.auto()
+    """Puts a product into a category; sent with the other placements of its product."""
+    UPSERT = enum.auto()
+    """A create that becomes an update if its record exists."""
+    OTHER = enum.auto()
+    """Sent alone."""
+
+
+def canonical_id(identity: object) -> int | None:
+    """Return an id as a number if it is written as the shop writes one, else `None`."""
+    text = str(identity)
+    digits = text.isascii() and text.isdigit() and len(text) < 20
+    return int(text) if digits and text == str(int(text)) else None
+
+
+@dataclass(frozen=True)
+class PreparedWrite:
+    """A checked event, ready to be sent.
+
+    Attributes:
+        position: Its place in the batch.
+        incoming: The event as it arrived.
+        operation: What is sent.
+        claim: Its idempotency key, once that is claimed.
+        upsert: The upsert that this update comes from, if a list that was read earlier named its record.
+    """
+
+    position: int
+    incoming: IncomingEvent
+    operation: WriteOperation
+    claim: Claim | None = None
+    upsert: PreparedWrite | None = None
+
+    @property
+    def request(self) -> PublishRequest:
+        """The checked event."""
+        return self.operation.request
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Connection and entity."""
+        return self.request.connection, self.request.entity
+
+    @property
+    def fields(self) -> Mapping[str, object]:
+        """The fields of the record that is written."""
+        return self.operation.fields
+
+    @functools.cached_property
+    def record(self) -> str:
+        """The record that the event names, as text; stored hashed, so its form must not change."""
+        path = {name: str(value) for name, value in self.operation.parameters.path.items()}
+        return f"{self.request.connection} {self.request.entity} {json.dumps(path, sort_keys=True)}"
+
+    @property
+    def parents(self) -> dict[str, object]:
+        """The path of the record without its id."""
+        path = self.operation.parameters.path
+        return {name: path[name] for name in self.request.endpoint.parents}
+
+    @property
+    def key(self) -> str | None:
+        """The event's own idempotency key, with its connection."""
+        key = self.request.idempotency_key
+        return None if key is None else f"{self.request.connection} {key}"
+
+    @functools.cached_property
+    def kind(self) -> Kind:
+        """How the batch sends it."""
+        request, http_request = self.request, self.operation.http_request
+        if request.dry_run or not isinstance(http_request.body, bytes):
+            return Kind.OTHER
+        if request.action == "create" and set(request.match_fields) == _PLACEMENT_FIELDS == set(self.fields):
+            ids = [canonical_id(end) for end in self.fields.values()]
+            if request.entity == PLACEMENT and not http_request.query and None not in ids:
+                return Kind.PLACEMENT
+        if request.skip_unchanged:
+            return Kind.OTHER
+        if request.action == "update" and not http_request.query and self.fields:
+            return Kind.UPDATE
+        return Kind.UPSERT if request.match_fields and request.endpoint.has("update") else Kind.OTHER
 
 
 def segments(items: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
@@ -41,27 +142,32 @@ def segments(items: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
     return found
 
 
-def records(updates: Iterable[PreparedWrite]) -> list[list[list[PreparedWrite]]]:
-    """Group updates by connection, entity and parent, and inside a group by record; all in order of appearance."""
-    groups: dict[tuple[object, ...], dict[str, list[PreparedWrite]]] = {}
-    for item in updates:
-        group = groups.setdefault((*item.place, *map(str, item.parents.values())), {})
-        group.setdefault(item.record, []).append(item)
-    return [list(group.values()) for group in groups.values()]
+def siblings(updates: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
+    """Group updates by connection, entity and parent, in order of appearance."""
+    return _groups(updates, lambda item: (*item.place, *map(str, item.parents.values())))
+
+
+def records(updates: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
+    """Group updates by record, in order of appearance."""
+    return _groups(updates, lambda item: item.record)
 
 
 def products(placements: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
     """Group placements by connection and product, in order of appearance."""
-    groups: dict[tuple[str, str], list[PreparedWrite]] = {}
-    for item in placements:
-        groups.setdefault((item.request.connection, str(item.fields["product"])), []).append(item)
-    return list(groups.values())
+    return _groups(placements, lambda item: (item.request.connection, str(item.fields["product"])))
 
 
 def chunks(entries: Sequence[_Entry], size: int) -> Iterator[Sequence[_Entry]]:
-    """Yield entries in runs of at most `size`."""
+    """Yield entries in slices of at most `size`."""
     for start in range(0, len(entries), size):
         yield entries[start : start + size]
+
+
+def _groups(items: Iterable[PreparedWrite], key: Callable[[PreparedWrite], object]) -> list[list[PreparedWrite]]:
+    groups: dict[object, list[PreparedWrite]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.values())
 
 
 class _Waiting:

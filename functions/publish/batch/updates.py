@@ -7,21 +7,18 @@ their moment, across batches (see `field_versions`); others by their position in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lightspeed import ApiError, NotSent, ServerError
-from publish.batch.bulk import LIMIT, Bulk, bulk_of
-from publish.batch.isolate import is_refused, isolate
-from publish.batch.item import PreparedWrite, canonical_id
-from publish.batch.planner import chunks
+from publish.batch.bulk import Bulk, bulk_of, is_refused, isolate
+from publish.batch.planner import PreparedWrite, canonical_id, records
 from publish.result import Outcome, Refusal, Result, attempt, result
 
 if TYPE_CHECKING:
-    from publish.batch.field_versions import RecordVersions
+    from publish.batch.field_versions import FieldVersions, RecordVersions
     from publish.batch.guard import Guard
-    from publish.publisher import Publisher
     from publish.write import WriteOperation
 
 _NOT_ALLOWED = 405
@@ -77,7 +74,7 @@ class MergedUpdate:
     @property
     def bulk(self) -> Bulk | None:
         """The bulk route that it may be sent through; none for a connection that asks for another verb."""
-        put = self.operation.built.method == "PUT"
+        put = self.operation.http_request.method == "PUT"
         return bulk_of(self.operation.request.entity, self.fields) if put else None
 
     @property
@@ -106,60 +103,26 @@ def merge(items: Sequence[PreparedWrite], versions: RecordVersions | None) -> Me
 class Updates:
     """Sends the updates of a batch."""
 
-    def __init__(self, publisher: Publisher, guard: Guard) -> None:
-        """Prepare; nothing is sent."""
-        self._publisher = publisher
+    def __init__(self, guard: Guard, versions: FieldVersions | None) -> None:
+        """Prepare; nothing is sent.
+
+        Args:
+            guard: Decides whether a request may start.
+            versions: The order of updates across batches; `None` without a table.
+        """
         self._guard = guard
+        self._versions = versions
 
-    def send(self, records: Sequence[Sequence[PreparedWrite]]) -> dict[int, Outcome]:
-        """Send the updates of records that share connection, entity and parent; return outcomes by position."""
-        outcomes: dict[int, Outcome] = {}
-        for chunk in chunks(records, LIMIT):
-            claimed, found = self._claim([item for items in chunk for item in items])
-            outcomes |= found
-            left = [[claimed[item.position] for item in items if item.position in claimed] for items in chunk]
-            found = self._send_claimed([items for items in left if items])
-            self._end_claims(claimed, found)
-            outcomes |= found
-        return outcomes
+    def send(self, items: Sequence[PreparedWrite]) -> dict[int, Outcome]:
+        """Send the updates of at most `LIMIT` records that share connection, entity and parent.
 
-    def _claim(self, items: Sequence[PreparedWrite]) -> tuple[dict[int, PreparedWrite], dict[int, Outcome]]:
-        """Claim idempotency keys; return the items that may be sent, and the outcomes of the others, by position."""
-        claimed: dict[int, PreparedWrite] = {}
-        outcomes: dict[int, Outcome] = {}
-        for item in items:
-            found = self._guard.attempt(item.operation, partial(self._claimed, item))
-            if isinstance(found, PreparedWrite):
-                claimed[item.position] = found
-            else:
-                outcomes[item.position] = found
-                self._end_claims({item.position: item}, {item.position: found})
-        return claimed, outcomes
-
-    def _claimed(self, item: PreparedWrite) -> PreparedWrite | Outcome:
-        ordered = item.incoming.moment is not None and self._publisher.field_versions is not None
-        key = item.request.idempotency_key or (None if ordered else item.incoming.key)
-        idempotency = self._publisher.idempotency if key is not None and item.claim is None else None
-        if key is None or idempotency is None:
-            return item
-        from publish.idempotency import Claim  # noqa: PLC0415 - only with a key
-
-        found = idempotency.claim(item.request, key)
-        return replace(item, claim=found) if isinstance(found, Claim) else found.result
-
-    def _end_claims(self, items: Mapping[int, PreparedWrite], outcomes: Mapping[int, Outcome]) -> None:
-        for position, item in items.items():
-            if item.claim is not None and self._publisher.idempotency is not None:
-                self._publisher.idempotency.end(item.claim, outcomes[position])
-
-    def _send_claimed(self, records: Sequence[Sequence[PreparedWrite]]) -> dict[int, Outcome]:
-        """Send updates whose keys are claimed, between reading and storing the versions of their records."""
-        if not records:
-            return {}
-        merged = attempt(partial(self._merge, records))
+        Returns:
+            Outcomes by position.
+        """
+        merged = attempt(partial(self._merge, records(items)))
         if isinstance(merged, Refusal):
-            return {item.position: merged for items in records for item in items}
-        outcomes = {item.position: _unchanged(item) for update in merged for item in update.items}
+            return {item.position: merged for item in items}
+        outcomes = {item.position: _unchanged(item) for item in items}
         sending = [update for update in merged if update.to_send]
         marked = attempt(partial(self._store, {update.items[0].record: _marked(update) for update in sending}))
         if isinstance(marked, Refusal):
@@ -171,16 +134,14 @@ class Updates:
             outcomes |= _outcomes(update, found, stored if isinstance(stored, Refusal) else None)
         return outcomes
 
-    def _merge(self, records: Sequence[Sequence[PreparedWrite]]) -> list[MergedUpdate]:
-        ordered = [items[0].record for items in records if all(item.incoming.moment is not None for item in items)]
-        versions = self._publisher.field_versions if ordered else None
-        stored = versions.read(ordered) if versions is not None else {}
-        return [merge(items, stored.get(items[0].record)) for items in records]
+    def _merge(self, groups: Sequence[Sequence[PreparedWrite]]) -> list[MergedUpdate]:
+        ordered = [items[0].record for items in groups if all(item.incoming.moment is not None for item in items)]
+        stored = self._versions.read(ordered) if ordered and self._versions is not None else {}
+        return [merge(items, stored.get(items[0].record)) for items in groups]
 
     def _store(self, changes: Mapping[str, RecordVersions | None]) -> dict[str, RecordVersions]:
         found = {record: versions for record, versions in changes.items() if versions is not None}
-        versions = self._publisher.field_versions if found else None
-        return versions.write(found) if versions is not None else {}
+        return self._versions.write(found) if found and self._versions is not None else {}
 
     def _route(self, bulk: Bulk | None, updates: Sequence[MergedUpdate]) -> list[tuple[MergedUpdate, list[Outcome]]]:
         if bulk is None:
@@ -198,13 +159,11 @@ class Updates:
         first = updates[0]
         changes = [(update.identity, update.fields) for update in updates]
         send = partial(bulk.update, first.operation.client, first.items[0].parents, changes)
-        found = self._guard.attempt(first.operation, send)
+        found = self._guard.send(first.operation, send)
+        if isinstance(found, ApiError) and found.status == _NOT_ALLOWED:
+            return [self._alone(update) for update in updates]
         if isinstance(found, Refusal):
-            self._guard.observe(first.operation, found)
-            if isinstance(found, ApiError) and found.status == _NOT_ALLOWED:
-                return [self._alone(update) for update in updates]
             return found
-        self._guard.observe(first.operation)
         return [
             [outcome] * len(update.to_send) if outcome is not None else self._alone(update)
             for update, outcome in zip(updates, found, strict=True)
@@ -215,8 +174,7 @@ class Updates:
         return isolate(update.to_send, partial(self._parts, update.operation))
 
     def _parts(self, operation: WriteOperation, parts: Sequence[_Part]) -> list[Result] | Refusal:
-        sent = self._guard.attempt(operation, partial(operation.update, _merged(parts)))
-        self._guard.observe(operation, sent)
+        sent = self._guard.send(operation, partial(operation.update, _merged(parts)))
         return sent if isinstance(sent, Refusal) else [sent] * len(parts)
 
 

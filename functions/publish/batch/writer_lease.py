@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from connector import botocore_errors
+from connector.aws_errors import aws_error_types
 from connector.errors import OutOfTime
 from connector.observability import logger
 from lightspeed import Clock
@@ -46,77 +48,70 @@ class ShopBusy(OutOfTime):
         super().__init__(f"not sent: another batch writes to the shop of connection {connection!r}")
 
 
-class WriterLeases:
-    """The leases of one invocation, by connection."""
+class WriterLease:
+    """The right to write to a shop, one item of the table per connection."""
 
-    def __init__(self, table: str, client: Callable[[], Any], clock: Clock) -> None:
+    def __init__(self, table: str, client: Any, clock: Clock) -> None:
         """Prepare; nothing is written.
 
         Args:
-            table: The idempotency table; empty for none, then every batch may write.
-            client: Returns the DynamoDB client.
+            table: The idempotency table.
+            client: The DynamoDB client.
             clock: Time for deadlines and waits.
         """
         self._table = table
         self._client = client
         self._clock = clock
-        self._holder = uuid.uuid4().hex
-        self._deadlines: dict[str, float] = {}
-        self._refusals: dict[str, Refusal] = {}
 
     @contextlib.contextmanager
-    def hold(self, connections: Iterable[str], seconds: float) -> Iterator[None]:
-        """Hold the leases of connections, as far as they become free within `WAIT_SECONDS`.
+    def hold(self, connections: Iterable[str], seconds: float) -> Iterator[dict[str, Refusal]]:
+        """Hold the lease of each connection that becomes free within `WAIT_SECONDS`.
 
         Args:
             connections: Names, each once.
             seconds: How long the invocation may still run.
+
+        Yields:
+            By connection, why the lease is not held.
         """
-        names = sorted(connections) if self._table else []
+        holder = uuid.uuid4().hex
         end = self._clock.time() + seconds
         patience = self._clock.monotonic() + WAIT_SECONDS
+        held: list[str] = []
+        refusals: dict[str, Refusal] = {}
         try:
-            for name in names:
-                refusal = attempt(lambda name=name: self._acquire(name, end, patience))  # type: ignore[misc]
-                if refusal is not None:
-                    self._refusals[name] = refusal
-            yield
+            for name in sorted(connections):
+                refusal = attempt(partial(self._acquire, name, holder, end, patience))
+                if refusal is None:
+                    held.append(name)
+                else:
+                    refusals[name] = refusal
+            yield refusals
         finally:
-            for name in list(self._deadlines):
-                self._release(name)
-            self._refusals.clear()
+            for name in held:
+                self._release(name, holder)
 
-    def refusal(self, connection: str) -> Refusal | None:
-        """Return why a batch may not write to a connection, or `None`."""
-        return self._refusals.get(connection)
-
-    def remaining_seconds(self, connection: str) -> float:
-        """Return how long a lease lasts, in seconds; without one there is no limit."""
-        deadline = self._deadlines.get(connection)
-        return float("inf") if deadline is None else deadline - self._clock.time()
-
-    def _acquire(self, connection: str, end: float, patience: float) -> ShopBusy | None:
+    def _acquire(self, connection: str, holder: str, end: float, patience: float) -> ShopBusy | None:
         while True:
-            deadline = self._try(connection, end)
+            deadline = self._try(connection, holder, end)
             if deadline is None:
-                self._deadlines[connection] = end
                 return None
             if self._clock.monotonic() >= patience:
                 left = deadline - self._clock.time()
                 return ShopBusy(connection, min(left if left > 0 else left + MARGIN_SECONDS, POSTPONE_SECONDS))
             self._clock.sleep(_POLL_SECONDS)
 
-    def _try(self, connection: str, end: float) -> float | None:
+    def _try(self, connection: str, holder: str, end: float) -> float | None:
         """Take the lease if it is free; return the deadline of the batch that holds it, or `None` if it is taken."""
         now = self._clock.time()
         item = {
             "id": {"S": _id(connection)},
-            "holder": {"S": self._holder},
+            "holder": {"S": holder},
             "deadline": {"N": _milliseconds(end)},
             "expiration": {"N": str(int(end) + _KEPT_SECONDS)},
         }
         try:
-            self._client().put_item(
+            self._client.put_item(
                 TableName=self._table,
                 Item=item,
                 # the last term: an answer was lost, and the same request comes again
@@ -134,17 +129,16 @@ class WriterLeases:
             return int(found["deadline"]["N"]) / 1000 if found else now
         return None
 
-    def _release(self, connection: str) -> None:
+    def _release(self, connection: str, holder: str) -> None:
         """Free a lease; if that fails, it ends by itself."""
-        self._deadlines.pop(connection)
         try:
-            self._client().delete_item(
+            self._client.delete_item(
                 TableName=self._table,
                 Key={"id": {"S": _id(connection)}},
                 ConditionExpression="holder = :holder",
-                ExpressionAttributeValues={":holder": {"S": self._holder}},
+                ExpressionAttributeValues={":holder": {"S": holder}},
             )
-        except (botocore_errors.ClientError, botocore_errors.BotoCoreError) as error:
+        except aws_error_types() as error:
             facts = {"connection": connection, "error": str(error)}
             logger().warning("the lease of a writer could not be freed; it ends by itself", extra=facts)
 

@@ -27,8 +27,10 @@ from connector.errors import AwsUnavailable, ConnectorError, OutOfTime, RequestE
 from connector.validation import parse_json
 from lightspeed import ServerError, TransportError
 from lightspeed.numbers import dumps
-from publish.batch.batch import Batch
-from publish.batch.item import IncomingEvent
+from publish.batch.batch import send_all
+from publish.batch.lookups import Lookups
+from publish.event import IncomingEvent
+from publish.notifications import report
 from publish.result import Outcome, to_json
 from publish.triggers.file_store import Workspace
 
@@ -113,11 +115,12 @@ def publish_shard(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]
         The event with `status` `complete`, or `partial` and `resume_after_seconds`.
     """
     space = Workspace(publisher.deps.aws.client("s3"), publisher.deps.settings.bucket, event["run"])
+    lookups = Lookups()
     segment, tries = event["segment"], event["tries"]
     while segment < event["segments"]:
         wait, failed = 0, False
         if publisher.remaining_seconds() >= _LEAST_SECONDS:
-            done = _publish_segment(event, space, segment, publisher, last_try=tries + 1 >= TRIES)
+            done = _publish_segment(event, space, segment, publisher, lookups, last_try=tries + 1 >= TRIES)
             if done is None:
                 segment, tries = segment + 1, 0
                 continue
@@ -145,17 +148,14 @@ def merge(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
 
 
 def _publish_segment(
-    event: dict[str, Any], space: Workspace, segment: int, publisher: Publisher, *, last_try: bool
+    event: dict[str, Any], space: Workspace, segment: int, publisher: Publisher, lookups: Lookups, *, last_try: bool
 ) -> tuple[int, bool] | None:
     """Publish what is left of a segment; return how long to wait if lines remain, and whether the shop failed."""
     lines = space.segment(event["part"], segment)
     results, etag = space.results(event["part"], segment)
     left = [(number, text) for number, text in lines if number not in results]
-    found = [_incoming(event, number, text) for number, text in left]
-    batch = Batch(publisher, background=True, alike=event["segments"] - segment)
-    published = iter(batch.run([one for one in found if isinstance(one, IncomingEvent)]))
-    outcomes = [next(published) if isinstance(one, IncomingEvent) else one for one in found]
-    events = [one if isinstance(one, IncomingEvent) else IncomingEvent(None) for one in found]
+    incoming = [_incoming(event, number, text) for number, text in left]
+    outcomes = send_all(incoming, publisher, lookups, batches_left=event["segments"] - segment)
     waits: list[float] = []
     failed = False
     final: list[int] = []
@@ -171,7 +171,9 @@ def _publish_segment(
     if final and not space.keep_results(event["part"], segment, results, etag):
         return 1, False  # another copy of this step has stored results meanwhile
     facts: list[dict[str, object]] = [{"file": event["key"], "line": left[position][0]} for position in final]
-    publisher.tell([events[position] for position in final], [outcomes[position] for position in final], facts)
+    report(
+        publisher.deps, [incoming[position] for position in final], [outcomes[position] for position in final], facts
+    )
     return (math.ceil(max(waits)), failed) if waits else None
 
 
@@ -181,11 +183,12 @@ def _wait_seconds(outcome: Outcome) -> float | None:
     return 0.0 if seconds is None and isinstance(outcome, OutOfTime) else seconds
 
 
-def _incoming(event: dict[str, Any], number: int, text: str) -> IncomingEvent | RequestError:
+def _incoming(event: dict[str, Any], number: int, text: str) -> IncomingEvent:
     try:
         inside = parse_json(text, exact=True)
     except ValueError as error:
-        return RequestError([f"the line must be a JSON object, a publish event: {error}"])
+        wrong = RequestError([f"the line must be a JSON object, a publish event: {error}"])
+        return IncomingEvent(None, error=wrong)
     uploaded = event.get("uploaded")  # executions that an older release began have none
     moment = None if uploaded is None else uploaded + Decimal(number).scaleb(-_LINE_DIGITS)
     return IncomingEvent(inside, f"{event['key']} {event['version']} {number}", moment)

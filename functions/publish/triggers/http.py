@@ -13,7 +13,7 @@ from connector.errors import SettingsError
 from connector.http import answer, fits, json_body, prefers_async, resolver, respond_json
 from connector.problem_details import HttpProblem
 from lightspeed.numbers import dumps
-from publish.event import REPEATABLE, batch_items, publish_request
+from publish.event import REPEATABLE, batch_items
 from publish.triggers.queue import QueueFailure, send_all
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _queue(events: list[object], publisher: Publisher) -> Response[Any]:
     if not queue_url:
         raise SettingsError(["PUBLISH_QUEUE_URL is not set, so nothing can be queued"])
     for event in events:
-        publisher.prepare(publish_request(event))
+        publisher.prepare(event)
     keyed = [_with_key(event) for event in events]
     queued = send_all(publisher.deps.aws.client("sqs"), queue_url, [dumps(event).decode() for event in keyed])
     facts = {

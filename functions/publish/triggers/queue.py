@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from connector import botocore_errors
-from connector.aws_errors import reason
+from connector.aws_errors import aws_error_types, reason
 from connector.problem_details import HttpProblem
 
 MAX_BYTES = 262_144
@@ -79,7 +78,7 @@ def _send(sqs: Any, queue_url: str, texts: dict[int, str]) -> dict[int, str | Qu
         entries = [{"Id": str(number), "MessageBody": text} for number, text in left.items()]
         try:
             answer = sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
-        except (botocore_errors.ClientError, botocore_errors.BotoCoreError) as error:
+        except aws_error_types() as error:
             return outcomes | dict.fromkeys(left, QueueFailure(reason(error)))
         outcomes |= {int(found["Id"]): found["MessageId"] for found in answer.get("Successful", ())}
         failed = {int(found["Id"]): found for found in answer.get("Failed", ())}

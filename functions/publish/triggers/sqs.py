@@ -1,68 +1,196 @@
-"""Messages of the publish queue: each is published or goes back to the queue, and none stops another.
+"""Messages of the publish queue: each is published, goes back to the queue, or goes to the failure queue.
 
-All messages of an invocation are one batch, so that their updates can be merged. Waiting for the shop's quota, for time
-or for another writer does not wear a message out. A message that is wrong itself goes to the failure queue at once:
-the shop would refuse it every time, a request each.
+All messages of an invocation are one batch, so that their updates can be merged. A message that waits for the shop's
+quota, for time or for another writer is replaced by a copy before the queue has delivered it too often. A message that
+is wrong itself goes to the failure queue at once: the shop would refuse it every time, a request each.
+
+A copy keeps the first id and time of its message: they name its idempotency key and order its updates. A message that
+SQS itself moves to the failure queue and back gets a new id and a new time.
 """
 
 from __future__ import annotations
 
+import math
+import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from connector.aws_errors import aws_error_types
 from connector.errors import IdempotencyConflict, OutOfTime, RequestError, TransformError
 from connector.observability import logger
 from connector.validation import parse_json
 from lightspeed import CatalogueError, InvalidRequest, NotFound, RateLimited, UnknownLanguage, get_entity
-from publish.batch.batch import Batch
-from publish.batch.item import IncomingEvent
+from publish.batch.batch import send_all
+from publish.batch.lookups import Lookups
+from publish.event import IncomingEvent
+from publish.notifications import report
 from publish.result import Outcome
-from publish.triggers.message import Message
 
 if TYPE_CHECKING:
+    from publish.dependencies import Dependencies
     from publish.publisher import Publisher
 
 _WRONG_ITSELF = (CatalogueError, RequestError, TransformError, IdempotencyConflict, InvalidRequest, NotFound)
 """Only the message or its record is wrong. An error of the connection (credentials, permissions, language) is corrected
 there, and the message is right then."""
 
+_LONGEST_VISIBILITY_SECONDS = 43_200
+_LONGEST_DELAY_SECONDS = 900
+_OFTEN = 5
+"""Receives after which a message that only waits is replaced by a copy; the queue moves it at twice as many."""
+
+_LAST = 2 * _OFTEN - 1
+"""The receive at which any other message is dead-lettered: one before the queue does it, in case this one is killed."""
+
+_MOST_CHARACTERS = 1000
+_NOT_SENDABLE = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+_MILLISECONDS = re.compile("[0-9]{1,15}")
+_RECEIPTS = re.compile("[0-9]{1,9}")
+_FIRST_ID = "FirstMessageId"
+_FIRST_SENT = "FirstSentTimestamp"
+
 
 def consume(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     """Publish the messages of a batch; return `{"batchItemFailures": …}`."""
     messages = [Message(record, publisher.deps) for record in event["Records"]]
-    found = [_incoming(message) for message in messages]
-    batch = Batch(publisher, background=True)
-    published = iter(batch.run([one for one in found if isinstance(one, IncomingEvent)]))
-    outcomes = [next(published) if isinstance(one, IncomingEvent) else one for one in found]
-    events = [one if isinstance(one, IncomingEvent) else IncomingEvent(None) for one in found]
+    incoming = [message.incoming() for message in messages]
+    outcomes = send_all(incoming, publisher, Lookups())
     facts = [{"message_id": message.first_id, "attempt": message.receives} for message in messages]
-    publisher.tell(events, outcomes, facts)
-    handled = zip(messages, events, outcomes, strict=True)
-    failures = [message for message, incoming, outcome in handled if not _is_done(message, incoming, outcome)]
+    report(publisher.deps, incoming, outcomes, facts)
+    handled = zip(messages, incoming, outcomes, strict=True)
+    failures = [message for message, arrived, outcome in handled if not _is_done(message, arrived, outcome)]
     # Lambda takes an empty id for the failure of the whole batch
     return {"batchItemFailures": [{"itemIdentifier": message.id} for message in failures if message.id]}
 
 
-def _incoming(message: Message) -> IncomingEvent | RequestError:
-    """Return a message as an event of the batch, or why it cannot be read.
+class Message:
+    """A message as Lambda delivers it."""
 
-    A message whose time cannot be read is not published, because it could undo a newer update.
-    """
-    try:
-        event, moment = parse_json(message.body, exact=True), message.moment
-        return IncomingEvent(event, message.first_id, moment) if message.first_id else IncomingEvent(event)
-    except RequestError as error:
-        return error
-    except ValueError as error:
-        return RequestError([f"the message must be a JSON object, a publish event: {error}"])
+    def __init__(self, record: dict[str, Any], deps: Dependencies) -> None:
+        """Prepare; nothing is sent.
+
+        Args:
+            record: The record of the event.
+            deps: Holds the queues and the SQS client.
+        """
+        self._record = record
+        self._deps = deps
+        self.id = str(record.get("messageId") or "")
+        self.body = str(record.get("body") or "").removeprefix("\ufeff")
+
+    @property
+    def first_id(self) -> str:
+        """The id of the message when it was first queued; empty if SQS gave none."""
+        return self._attribute(_FIRST_ID) or self.id
+
+    @property
+    def first_sent(self) -> str:
+        """When it was first queued, as text in epoch milliseconds; empty if that is not known."""
+        return self._attribute(_FIRST_SENT) or str(self._system.get("SentTimestamp") or "")
+
+    @property
+    def receives(self) -> int:
+        """How often it was received, this time included; 1 if that is not known."""
+        text = str(self._system.get("ApproximateReceiveCount") or "")
+        return int(text) if _RECEIPTS.fullmatch(text) else 1
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the queue moves it to the failure queue soon."""
+        return self.receives >= _LAST
+
+    def incoming(self) -> IncomingEvent:
+        """Return the event of the message.
+
+        A message whose time cannot be read has an error too, because it could undo a newer update.
+        """
+        try:
+            event, moment = parse_json(self.body, exact=True), self._moment()
+        except RequestError as error:
+            return IncomingEvent(None, error=error)
+        except ValueError as error:
+            wrong = RequestError([f"the message must be a JSON object, a publish event: {error}"])
+            return IncomingEvent(None, error=wrong)
+        return IncomingEvent(event, self.first_id, moment) if self.first_id else IncomingEvent(event)
+
+    def set_visibility(self, seconds: float) -> None:
+        """Deliver it again after so many seconds."""
+        queue_url = self._deps.settings.publish_queue_url
+        if not queue_url:
+            return
+        try:
+            self._deps.aws.client("sqs").change_message_visibility(
+                QueueUrl=queue_url,
+                ReceiptHandle=self._record.get("receiptHandle", ""),
+                VisibilityTimeout=min(math.ceil(seconds), _LONGEST_VISIBILITY_SECONDS),
+            )
+        except aws_error_types() as error:  # the queue's own timeout applies
+            facts = {"message_id": self.id, "error": str(error)}
+            logger().warning("the visibility timeout of a message could not be changed", extra=facts)
+
+    def postpone(self, seconds: float) -> bool:
+        """Leave it in the queue for so many seconds, itself or as a copy; return whether a copy replaced it.
+
+        The queue moves a message that is received too often. Waiting must not count, so a copy starts at zero.
+        """
+        queue_url = self._deps.settings.publish_queue_url
+        if self.receives >= _OFTEN and queue_url and self._send(queue_url, {}, seconds):
+            return True
+        self.set_visibility(seconds)
+        return False
+
+    def dead_letter(self, error: str, detail: str) -> bool:
+        """Put it into the failure queue with its error; return whether it is there.
+
+        Args:
+            error: Name of the error type, or `unknown`.
+            detail: A sentence; at most 1,000 characters of it are kept.
+        """
+        queue_url = self._deps.settings.publish_failure_queue_url
+        why = {"Error": error, "Detail": _NOT_SENDABLE.sub("", detail)[:_MOST_CHARACTERS]}
+        return bool(queue_url) and self._send(queue_url, why, 0)
+
+    def _send(self, queue_url: str, more: dict[str, str], delay_seconds: float) -> bool:
+        texts = {_FIRST_ID: self.first_id, _FIRST_SENT: self.first_sent, **more}
+        attributes = {name: {"DataType": "String", "StringValue": text} for name, text in texts.items() if text}
+        try:
+            self._deps.aws.client("sqs").send_message(
+                QueueUrl=queue_url,
+                MessageBody=self.body,
+                DelaySeconds=min(math.ceil(delay_seconds), _LONGEST_DELAY_SECONDS),
+                MessageAttributes=attributes,
+            )
+        except aws_error_types() as error:  # the message stays in its queue
+            facts = {"message_id": self.id, "queue_url": queue_url, "error": str(error)}
+            logger().error("a message could not be put into a queue", extra=facts)
+            return False
+        return True
+
+    def _moment(self) -> Decimal | None:
+        text = self.first_sent
+        if not text:
+            return None
+        if not _MILLISECONDS.fullmatch(text):
+            raise RequestError([f"{_FIRST_SENT} must be epoch milliseconds, not {text!r:.100}"])
+        return Decimal(text)
+
+    @property
+    def _system(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._record.get("attributes") or {}
+        return found
+
+    def _attribute(self, name: str) -> str:
+        found = (self._record.get("messageAttributes") or {}).get(name) or {}
+        return str(found.get("stringValue") or "")
 
 
-def _is_done(message: Message, incoming: IncomingEvent, outcome: Outcome) -> bool:
+def _is_done(message: Message, arrived: IncomingEvent, outcome: Outcome) -> bool:
     """Whether a message may leave the queue; one that may not is delivered again at the right time."""
     if isinstance(outcome, dict):
         if outcome["status"] != "unknown":
             return True
-        told: dict[str, Any] = {name: outcome[name] for name in ("detail", "check") if name in outcome}
-        logger().error("published with unknown outcome", extra={"message_id": message.first_id, **told})
+        facts: dict[str, Any] = {name: outcome[name] for name in ("detail", "check") if name in outcome}
+        logger().error("published with unknown outcome", extra={"message_id": message.first_id, **facts})
         return message.is_exhausted and message.dead_letter("unknown", str(outcome.get("detail", "")))
     seconds = getattr(outcome, "retry_after_seconds", None)
     if isinstance(outcome, RateLimited | OutOfTime):
@@ -70,7 +198,7 @@ def _is_done(message: Message, incoming: IncomingEvent, outcome: Outcome) -> boo
     name = type(outcome).__name__
     failed = {"message_id": message.first_id, "error": name, "detail": str(outcome)}
     logger().error("publish failed", extra=failed)
-    give_up = message.is_exhausted or not message.id or _is_wrong(incoming, outcome)
+    give_up = message.is_exhausted or not message.id or _is_wrong(arrived, outcome)
     if give_up and message.dead_letter(name, str(outcome)):
         return True
     if seconds is not None:
@@ -78,10 +206,10 @@ def _is_done(message: Message, incoming: IncomingEvent, outcome: Outcome) -> boo
     return False
 
 
-def _is_wrong(incoming: IncomingEvent, outcome: Outcome) -> bool:
+def _is_wrong(arrived: IncomingEvent, outcome: Outcome) -> bool:
     """Whether the message itself is wrong, so that it would be refused again."""
     if isinstance(outcome, NotFound):
-        event = incoming.event
+        event = arrived.event
         may_pass = isinstance(event, dict) and get_entity(str(event["entity"])).transient_404
         return not (may_pass or isinstance(outcome, UnknownLanguage))
     still_running = hasattr(outcome, "retry_after_seconds")

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from connector.errors import AwsUnavailable, IdempotencyConflict
+from connector.errors import AwsUnavailable, IdempotencyConflict, RequestError
 from lightspeed import InvalidRequest
 from publish.event import publish_request
-from publish.idempotency import MARGIN_SECONDS, Claim, Idempotency, InProgress
+from publish.idempotency import MARGIN_SECONDS, InProgress
 from tests.integration.publish.conftest import Publisher, event
 from tests.shop import Fault
 
@@ -291,10 +291,10 @@ def test_a_throttled_claim_is_a_typed_error_and_nothing_is_sent(
 
 
 def test_a_claim_that_was_taken_over_is_not_freed_by_its_first_holder(publisher: Publisher) -> None:
-    once = Idempotency(publisher.deps.records, lambda: 10.0)
-    claim = once.claim(publish_request(LAMP), "lamp")
-    assert isinstance(claim, Claim)
-    once.release(replace(claim, token="another"))
+    idempotency = publisher.deps.idempotency
+    assert idempotency is not None
+    claim = idempotency.begin(publish_request(LAMP), "lamp", 10.0)
+    idempotency.end(replace(claim, token="another"), RequestError(["refused"]))
     assert len(publisher.items) == 1
-    once.release(claim)
+    idempotency.end(claim, RequestError(["refused"]))
     assert publisher.items == []

@@ -52,7 +52,7 @@ def on_the_wire(endpoint: Endpoint, name: str) -> dict[str, Any]:
     wire = Wire(Connection.from_mapping(settings))
     path = {parameter: 7 + 2 * n for n, parameter in enumerate(endpoint.operation(name).path_parameters)}
     event = {"entity": endpoint.name, "action": name, "parameters": {"path": path, "payload": payload(endpoint, name)}}
-    WriteOperation(publish_request(event), Client(wire), SystemClock()).send()
+    WriteOperation.prepare(publish_request(event), Client(wire), SystemClock()).send()
     seen = wire.seen
     assert seen is not None
     body = json.loads(seen.body) if isinstance(seen.body, bytes) else None

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from lightspeed import Client, Connection, InvalidRequest, Request, Response, Transport, UnknownLanguage
-from publish.batch.bulk import LIMIT, Change, bulk_of
-from publish.batch.isolate import isolate
+from publish.batch.bulk import LIMIT, Change, bulk_of, isolate
 from publish.result import Outcome, Refusal, result
 
 STOCK = {"stockLevel": 1}

@@ -8,7 +8,7 @@ import pytest
 from connector.clients import AwsClients
 from connector.settings import Settings
 from publish.dependencies import Dependencies
-from publish.triggers.message import Message
+from publish.triggers.sqs import Message
 from tests.support.clock import FakeClock
 
 QUEUE = "https://sqs/publish"

@@ -6,8 +6,8 @@ import pytest
 
 from lightspeed import Client, Connection, Transport
 from publish.batch import planner
-from publish.batch.item import IncomingEvent, Kind, PreparedWrite, canonical_id
-from publish.event import publish_request
+from publish.batch.planner import Kind, PreparedWrite, canonical_id
+from publish.event import IncomingEvent, publish_request
 from publish.write import WriteOperation
 from tests.integration.publish.conftest import event
 from tests.support.clock import FakeClock
@@ -17,7 +17,7 @@ def prepared(*events: dict[str, Any]) -> list[PreparedWrite]:
     settings = {"cluster": "eu1", "api_key": "key", "api_secret": "secret", "language": "nl"}
     client = Client(Transport(Connection.from_mapping(settings)))
     return [
-        PreparedWrite(n, IncomingEvent(one), WriteOperation(publish_request(one), client, FakeClock()))
+        PreparedWrite(n, IncomingEvent(one), WriteOperation.prepare(publish_request(one), client, FakeClock()))
         for n, one in enumerate(events)
     ]
 
@@ -128,7 +128,7 @@ def test_updates_are_grouped_by_connection_entity_and_parent_and_inside_by_recor
         update(1, connection="second"),
         event("products/attributes", "update", value, path={"product_id": 7, "id": 2}),
     ]
-    groups = planner.records(prepared(*events))
+    groups = [planner.records(group) for group in planner.siblings(prepared(*events))]
     assert [[[item.position for item in record] for record in group] for group in groups] == [
         [[0, 4, 5], [2]],
         [[1], [7]],

@@ -5,8 +5,7 @@ import pytest
 
 from connector.errors import RequestError
 from lightspeed import CatalogueError
-from publish.batch.item import IncomingEvent
-from publish.event import batch_items, publish_request
+from publish.event import IncomingEvent, batch_items, publish_request
 from publish.result import attempt, to_json
 
 TAG = {"entity": "tags", "action": "create"}
