@@ -32,7 +32,7 @@ class ShopSeen:
         parameters = {name: str(value) for name, value in query.items()}
         with requests.Session() as session:
             session.trust_env = False  # a proxy of this machine has no say
-            answer = session.get(f"{self.shop.url}/nl/{path}.json", params=parameters, auth=auth, timeout=10)
+            answer = session.get(f"{self.shop.url}/nl/{path}.json", params=parameters, auth=auth, timeout=60)
         if answer.status_code == 404:
             return None
         answer.raise_for_status()
@@ -132,7 +132,7 @@ def taken(stack: Stack, eventually: Callable[..., Any]) -> Callable[[str, Callab
 def eventually() -> Callable[..., Any]:
     """Ask until there is an answer, and fail if there is none in time."""
 
-    def ask(question: Callable[[], Found | None], timeout_seconds: float = 60) -> Found:
+    def ask(question: Callable[[], Found | None], timeout_seconds: float = 300) -> Found:
         deadline = time.monotonic() + timeout_seconds
         while not (found := question()):
             if time.monotonic() > deadline:

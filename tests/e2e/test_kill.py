@@ -127,7 +127,7 @@ def test_a_new_run_lands_everything_after_one_that_was_killed(reading: Reading, 
     with ThreadPoolExecutor() as caller:
         first = caller.submit(invoke, "killed")
         reading.kill()
-        killed = first.result(timeout=60)
+        killed = first.result(timeout=300)
     assert json.loads(killed["Payload"].read())["errorType"] == "Runtime.ExitError"
     assert landed.keys(f"manifests/connection={reading.connection}/") == []
     assert reading.bookmark(landed) is None

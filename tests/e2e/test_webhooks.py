@@ -23,7 +23,7 @@ def write(shop: ShopSeen, method: str, path: str, body: object) -> Any:
     auth = (shop.shop.connection["api_key"], shop.shop.connection["api_secret"])
     with requests.Session() as session:
         session.trust_env = False
-        answer = session.request(method, f"{shop.shop.url}/nl/{path}.json", json=body, auth=auth, timeout=10)
+        answer = session.request(method, f"{shop.shop.url}/nl/{path}.json", json=body, auth=auth, timeout=60)
     answer.raise_for_status()
     return answer.json() if answer.content else None
 
@@ -62,7 +62,7 @@ def test_a_changed_record_is_in_s3_after_its_webhook(
         lines = [line for part in parts for line in gzip.decompress(landed.read(part)).splitlines()]
         return [record for record in map(json.loads, lines) if record["subject"] == "changed"]
 
-    (record,) = eventually(changed, 30)
+    (record,) = eventually(changed)
     assert record["id"] == ticket
 
 

@@ -128,7 +128,7 @@ def _subscribe_to_all_orders(terminal: Terminal, stack: Stack) -> None:
         def ended() -> bool:
             return bool(states.describe_execution(executionArn=started)["status"] != "RUNNING")
 
-        _insist(wait_until(ended, 90, 0.1), "the run did not end in time")
+        _insist(wait_until(ended, 300, 0.1), "the run did not end in time")
         execution = states.describe_execution(executionArn=started)
         history = states.get_execution_history(executionArn=started, maxResults=1000)["events"]
         entered = [
@@ -182,7 +182,7 @@ def _set_off_the_schedule(terminal: Terminal, stack: Stack) -> str:
         found.extend(execution["executionArn"] for execution in executions)
         return bool(found)
 
-    _insist(wait_until(fired, 60, 0.1), "the schedule did not fire")
+    _insist(wait_until(fired, 300, 0.1), "the schedule did not fire")
     return found[0]
 
 
@@ -224,7 +224,7 @@ def _publish_a_file_of_stock(terminal: Terminal, stack: Stack, shop: Shop) -> No
         terminal.sent(f"{STOCK_FILE}, the first of {len(lines)} lines", lines[0])
         text = "\n".join(json.dumps(line) for line in lines)
         stack.client("s3").put_object(Bucket=stack.outputs["Bucket"], Key=STOCK_FILE, Body=gzip.compress(text.encode()))
-        _insist(wait_until(lambda: landed.exists(stack, STOCK_RESULTS), 60, 0.1), "the file was not published in time")
+        _insist(wait_until(lambda: landed.exists(stack, STOCK_RESULTS), 300, 0.1), "the file was not published in time")
         spent = before - _requests_left(shop) - 1
         results = landed.read(stack, STOCK_RESULTS)
         statuses = [result["status"] for result in results]
@@ -254,14 +254,14 @@ def _receive_a_webhook(terminal: Terminal, stack: Stack, shop: Shop, folder: Pat
         changed = time.monotonic()
         _command(terminal, shop, "update", "orders", "--path", f"id={order}", "--payload", "-", show=0, piped=memo)
         events = "events/connection=default/entity=orders/"
-        _insist(wait_until(lambda: bool(landed.keys(stack, events)), 30, 0.1), "the webhook did not come")
+        _insist(wait_until(lambda: bool(landed.keys(stack, events)), 300, 0.1), "the webhook did not come")
         terminal.fact("webhook", landed.keys(stack, events)[0])
         runs = "raw/connection=default/entity=orders/"
 
         def stored() -> list[str]:
             return [key for key in landed.keys(stack, runs) if "-webhook-" in key and key.endswith(".jsonl.gz")]
 
-        _insist(wait_until(lambda: bool(stored()), 60, 0.2), "the webhook started no run")
+        _insist(wait_until(lambda: bool(stored()), 300, 0.2), "the webhook started no run")
         (record,) = [row for row in landed.read(stack, stored()[0]) if row["id"] == order]
         terminal.fact("run", stored()[0])
         terminal.fact("memo", record["memo"])

@@ -88,7 +88,7 @@ def _environ(port: int, endpoint: str, folder: Path) -> dict[str, str]:
 
 
 def _healthy(port: int) -> bool:
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=10)
     with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
         connection.request("GET", "/_ministack/health")
         return connection.getresponse().status == 200

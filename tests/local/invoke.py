@@ -64,7 +64,7 @@ def _publish_file(stack: Stack, path: Path) -> list[Any]:
     results = f"publish/out/{path.name}"
     s3.delete_object(Bucket=bucket, Key=results)
     s3.put_object(Bucket=bucket, Key=f"publish/in/{path.name}", Body=path.read_bytes())
-    if not wait_until(lambda: landed.exists(stack, results), 60, 0.2):
+    if not wait_until(lambda: landed.exists(stack, results), 300, 0.2):
         raise LocalError("the file was not published within 60 seconds; its results come to " + results)
     body = s3.get_object(Bucket=bucket, Key=results)["Body"].read()
     return [json.loads(line) for line in body.splitlines()]
@@ -73,7 +73,7 @@ def _publish_file(stack: Stack, path: Path) -> list[Any]:
 def _publish_uploaded(stack: Stack, path: Path) -> Any:
     states, machine = stack.client("stepfunctions"), stack.outputs["PublishFileStateMachineArn"]
     execution = states.start_execution(stateMachineArn=machine, input=path.read_text())["executionArn"]
-    if not wait_until(lambda: states.describe_execution(executionArn=execution)["status"] != "RUNNING", 60, 0.2):
+    if not wait_until(lambda: states.describe_execution(executionArn=execution)["status"] != "RUNNING", 300, 0.2):
         raise LocalError("PublishFile did not end within 60 seconds")
     found = states.describe_execution(executionArn=execution)
     if found["status"] != "SUCCEEDED":

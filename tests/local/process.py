@@ -97,7 +97,7 @@ def processes() -> Iterator[tuple[int, str]]:
         yield int(number), text.strip()
 
 
-def wait_for_start(child: Child, ready: Callable[[], bool], timeout_seconds: float = 30.0) -> None:
+def wait_for_start(child: Child, ready: Callable[[], bool], timeout_seconds: float = 120.0) -> None:
     """Wait until a process answers.
 
     Raises:

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 from tests.property.bucket import MemoryBucket
 from tests.property.world import Killed
 
-MOST_SECONDS = 60
+MOST_SECONDS = 300
 """How long a process waits for its turn before the test fails."""
 
 

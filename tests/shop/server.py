@@ -1,7 +1,7 @@
 """The shop on a socket: a thin HTTP/1.1 skin over `Shop.handle`.
 
 Loopback only, keep-alive, one write per answer and no Nagle delay, so that a request costs well under a millisecond.
-Delays and slow bodies are real time here and nowhere else.
+Delays and slow bodies are real time here, unless the shop is given another `wait`, and nowhere else.
 """
 
 import contextlib
@@ -71,6 +71,13 @@ class ShopServer(http.server.ThreadingHTTPServer):
             handler.join()
         self.server_close()
 
+    def pass_seconds(self, seconds: float) -> None:
+        """Wait, at most until the shop closes."""
+        if self.shop.wait is None:
+            self.closing.wait(seconds)
+        else:
+            self.shop.wait(seconds)
+
     def process_request(self, request: object, client_address: object) -> None:
         """Handle a connection in a thread that `close` can wait for."""
         assert isinstance(request, socket.socket)
@@ -116,7 +123,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         answer = shop.handle(parse_request(self.command, self.path, headers, body, shop.clock.now()))
         wait = answer.delay_seconds + shop.latency_seconds
         if wait:
-            self.server.closing.wait(wait)
+            self.server.pass_seconds(wait)
         self._send(answer)
 
     def _body(self) -> bytes | None:
@@ -166,7 +173,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(head)
         size = max(1, -(-len(body) // _PIECES))
         for start in range(0, len(body), size):
-            if self.server.closing.wait(seconds / _PIECES):
+            self.server.pass_seconds(seconds / _PIECES)
+            if self.server.closing.is_set():
                 self.close_connection = True
                 return
             self.wfile.write(body[start : start + size])

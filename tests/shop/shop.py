@@ -38,7 +38,8 @@ class Shop:
         rate_per_second: requests in one second of the clock; None for any number.
         languages: active languages, the default one first.
         clock: the shop's time; by default real time.
-        latency_seconds: real seconds that every answer over a socket waits.
+        latency_seconds: seconds that every answer over a socket waits.
+        wait: how seconds of an answer pass; by default for real, until the shop closes.
         permissions: what differs from everything allowed: `{"products": {"write": False}}`.
         habits: switches for what is not proved about the real shop.
         webhooks: deliver webhooks (to loopback addresses only).
@@ -66,6 +67,7 @@ class Shop:
         languages: tuple[str, ...] = ("nl", "en", "de"),
         clock: Clock | None = None,
         latency_seconds: float = 0.0,
+        wait: Callable[[float], None] | None = None,
         permissions: Mapping[str, Mapping[str, bool]] | None = None,
         habits: Habits | None = None,
         webhooks: bool = False,
@@ -77,6 +79,7 @@ class Shop:
         self.languages = tuple(languages)
         self.clock = clock or Clock()
         self.latency_seconds = latency_seconds
+        self.wait = wait
         self.habits = habits or Habits()
         self.permissions = _permissions(permissions or {})
         self.faults = FaultPlan()

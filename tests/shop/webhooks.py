@@ -43,7 +43,7 @@ GROUPS = {
     "variants": "Variant",
 }
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-_TIMEOUT_SECONDS = 5
+_TIMEOUT_SECONDS = 30
 
 
 @dataclass

@@ -167,8 +167,8 @@ def test_a_body_that_stops_coming_is_given_up_within_the_time_that_is_left(conne
 def test_a_slow_answer_is_asked_for_again_while_there_is_time(
     client: Client, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport_module, "READ_TIMEOUT_SECONDS", 1.0)
-    shop.faults.next(Fault.delays(5))
+    monkeypatch.setattr(transport_module, "READ_TIMEOUT_SECONDS", 2.0)
+    shop.faults.next(Fault.delays(60))
     client.transport.send(product_request(client, shop, "get"))
 
     assert len(shop.requests) == 2

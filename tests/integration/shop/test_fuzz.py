@@ -165,7 +165,7 @@ def exchange(shop: Shop, verb: str, target: str, header: str, body: bytes, lengt
         header,
     ]
     lines.append(f"Content-Length: {len(body) if length is None else length}")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall("\r\n".join([*lines, "\r\n"]).encode("latin-1") + body)
         connection.shutdown(socket.SHUT_WR)
         received = b""
@@ -213,7 +213,7 @@ def test_no_input_crashes_the_shop_with_many_seeds(seed: int, shop: Shop, capsys
 )
 def test_bytes_that_are_no_request_end_only_their_connection(first: bytes, shop: Shop) -> None:
     host, _, port = shop.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(first)
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(65_536):

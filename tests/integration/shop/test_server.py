@@ -26,7 +26,7 @@ def shop() -> Iterator[Shop]:
 
 def connected(shop: Shop) -> http.client.HTTPConnection:
     host, port = shop.url.removeprefix("http://").split(":")
-    return http.client.HTTPConnection(host, int(port), timeout=5)
+    return http.client.HTTPConnection(host, int(port), timeout=60)
 
 
 def ask(
@@ -212,11 +212,11 @@ def test_the_command_serves_until_it_is_told_to_stop(number: signal.Signals) -> 
         line = process.stdout.readline()
         match = re.fullmatch(r"shop http://127\.0\.0\.1:(\d+) key (\S{32}) secret (\S{32}) language en\n", line)
         assert match, line
-        connection = http.client.HTTPConnection("127.0.0.1", int(match[1]), timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", int(match[1]), timeout=60)
         connection.request("GET", "/en/orders/count.json", headers={"Authorization": Shop().authorization})
         assert json.loads(connection.getresponse().read()) == {"count": 7}
         process.send_signal(number)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=60)
         connection.close()
 
     assert (process.returncode, out, err) == (0, "", "")
@@ -226,16 +226,16 @@ def test_a_taken_port_gets_one_line_and_status_2(shop: Shop) -> None:
     port = shop.url.rpartition(":")[2]
 
     with command("--port", port) as process:
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=60)
 
     assert (process.returncode, out, err) == (2, "", f"port {port} is already in use\n")
 
 
 def test_the_command_explains_itself_and_its_mistakes() -> None:
     with command("--help") as process:
-        out, _ = process.communicate(timeout=10)
+        out, _ = process.communicate(timeout=60)
     with command("--quota", "many") as wrong:
-        _, err = wrong.communicate(timeout=10)
+        _, err = wrong.communicate(timeout=60)
 
     assert (process.returncode, wrong.returncode) == (0, 2)
     assert "--no-limits" in out

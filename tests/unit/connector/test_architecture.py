@@ -115,7 +115,7 @@ def test_importing_opens_nothing_and_reads_no_environment() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
     assert done.returncode == 0, done.stderr
@@ -143,7 +143,7 @@ def test_a_cold_start_does_not_load_what_is_not_needed_yet(modules: tuple[str, .
     look = f"import sys, {', '.join(modules)}; print(*[name for name in {heavy!r} if name in sys.modules])"
 
     done = subprocess.run(  # noqa: S603 - this very Python
-        [sys.executable, "-c", look], env=environment, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", look], env=environment, capture_output=True, text=True, check=True, timeout=300
     )
 
     assert done.stdout.strip() == ""
