@@ -9,6 +9,7 @@ from connector.cold_start import without_garbage_collection
 with without_garbage_collection():
     from connector.aws_errors import raises_typed
     from connector.observability import logged
+    from connector.quota_report import report_quota
     from connector.settings import Settings
     from publish.dependencies import Dependencies, cached_dependencies
     from publish.event import batch_items
@@ -24,7 +25,11 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
         LightspeedError: Of a direct invocation with one event.
         ConnectorError: The same.
     """
-    return handle(event, context, cached_dependencies(Settings.from_env()))
+    deps = cached_dependencies(Settings.from_env())
+    try:
+        return handle(event, context, deps)
+    finally:
+        report_quota(deps.shops, deps.settings)
 
 
 def handle(event: Any, context: Any, deps: Dependencies) -> dict[str, Any]:

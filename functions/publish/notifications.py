@@ -7,7 +7,6 @@ outcome, not the record: an entry has a size limit, and a bus is no place for cu
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,6 @@ SOURCE = "lightspeed.publish"
 _ENTRIES_PER_CALL = 10
 _FACTS = ("status", "id", "http_status", "request_id", "ignored", "detail", "check")
 _NAMED = ("entity", "connection", "action", "idempotency_key")
-_NOT_PUBLISHED = ("unknown", "dry_run", "failed", "unchanged")
 _MOST_CHARACTERS = 2000
 _MOST_BYTES = 20_000
 """EventBridge takes 256 KB in one call, of up to 10 entries; a usual entry has a few hundred bytes."""
@@ -49,7 +47,6 @@ def report(
         facts: More about each event, such as the id of its message; empty for none.
     """
     settings = deps.settings
-    published: Counter[tuple[str, str, str]] = Counter()
     entries: list[dict[str, str]] = []
     for arrived, outcome, more in zip(incoming, outcomes, facts or [{}] * len(incoming), strict=True):
         event = arrived.event if isinstance(arrived.event, dict) and not invalid_reason(arrived.event) else {}
@@ -60,13 +57,10 @@ def report(
         }
         result = to_json(outcome)
         logger().info("publish", extra={**named, **more, "status": result["status"], "id": result.get("id")})
-        if result["status"] not in _NOT_PUBLISHED:
-            published[named["connection"], named["entity"], named["action"]] += 1
+        if result["status"] == "unknown":
+            emit_metrics(settings.metrics_namespace, {"stack": settings.stack_name}, named, UnknownWrites=1)
         if settings.results_bus and not isinstance(outcome, RateLimited) and not event.get("dry_run"):
             entries.append(_entry(settings.results_bus, event, outcome, more))
-    for (connection, entity, action), number in published.items():
-        about = {"connection": connection, "entity": entity, "action": action}
-        emit_metrics(settings.metrics_namespace, settings.stack_name, about, Published=number)
     for start in range(0, len(entries), _ENTRIES_PER_CALL):
         _put(deps.aws.client("events"), entries[start : start + _ENTRIES_PER_CALL])
 

@@ -9,9 +9,10 @@ from connector.cold_start import without_garbage_collection
 with without_garbage_collection():
     from connector.aws_errors import raises_typed
     from connector.observability import logged
+    from connector.quota_report import report_quota
     from connector.settings import Settings
     from subscribe.checks import subscribe_request
-    from subscribe.dependencies import cached_dependencies
+    from subscribe.dependencies import Dependencies, cached_dependencies
 
 
 @logged
@@ -25,6 +26,14 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
             `AwsUnavailable` may pass, and `Sync` tries again.
     """
     deps = cached_dependencies(Settings.from_env(needs=("BUCKET",)))
+    try:
+        return handle(event, context, deps)
+    finally:
+        report_quota(deps.shops, deps.settings)
+
+
+def handle(event: Any, context: Any, deps: Dependencies) -> dict[str, Any]:
+    """Answer an invocation with what the function holds."""
     if isinstance(event, dict) and "requestContext" in event:
         with without_garbage_collection():
             from subscribe.http import respond  # noqa: PLC0415 - schedules do not pay for HTTP

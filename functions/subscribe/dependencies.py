@@ -97,16 +97,18 @@ class Dependencies:
         *,
         background: bool = False,
     ) -> Result:
-        """Run one invocation of a run, log it and count it; the arguments are those of `subscription`."""
+        """Run one invocation of a run and log it; the arguments are those of `subscription`."""
         try:
             result = self.subscription(request, run_id, remaining_seconds, background=background).invoke()
         finally:
             self.shops.release()
         body = result.body
         logger().info("subscribe", extra={key: body[key] for key in _REPORTED})
-        facts = {"connection": body["connection"], "entity": body["entity"]}
-        counts = {"Records": body["records"], "Requests": body["requests"]}
-        emit_metrics(self.settings.metrics_namespace, self.settings.stack_name, facts, **counts)
+        if self.settings.subscription_metrics and body["status"] == "complete":
+            name = request.subscription or request.entity
+            about = {"stack": self.settings.stack_name, "connection": request.connection, "subscription": name}
+            counts = {"Records": body["records"], "Requests": body["requests"]}
+            emit_metrics(self.settings.metrics_namespace, about, {}, **counts)
         return result
 
 

@@ -8,8 +8,9 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from connector.failure_queues import Failure, Queue, receive, release
 from connector.http import asks_for_page, is_anonymous, respond_json
+from connector.schedule_names import paused_schedules
 from connector.shop_state import PATIENCE_SECONDS, shop_state
-from connector.status import ShopState, StatusReader
+from connector.status import ShopState, StatusReader, console_links
 from connector.status_page import POLICY, page
 from subscribe.docs import headers, load
 
@@ -24,7 +25,18 @@ def respond(app: APIGatewayHttpResolver, deps: Dependencies) -> Response[Any]:
     if asks_for_page(app) and is_anonymous(app):
         body, _ = load("status.html", gzipped=False)
         return Response(status_code=200, content_type=_HTML, body=body.decode(), headers=headers(0))
-    found = _reader(deps).read(failures=_failures(deps), ask_shop=lambda name: _ask(deps, name))
+    settings = deps.settings
+    found = _reader(deps).read(
+        failures=_failures(deps),
+        is_paused=paused_schedules(deps.aws.client("scheduler"), settings.schedule_group),
+        ask_shop=lambda name: _ask(deps, name),
+        links=console_links(
+            deps.aws.client("s3").meta.region_name,
+            settings.bucket,
+            settings.stack_name,
+            settings.sync_state_machine_arn,
+        ),
+    )
     if not asks_for_page(app):
         return respond_json(200, found)
     sent = {**headers(0), "Content-Security-Policy": POLICY, "Cache-Control": "no-store", "X-Page": "status"}

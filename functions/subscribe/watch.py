@@ -1,50 +1,122 @@
-"""Entry of the watcher: measures every quarter of an hour how far behind the stack is."""
+"""Entry of the watcher: measures every quarter of an hour whether something needs a person.
+
+Alarms look at its metrics, so an alarm has a value even when nothing runs. `LagOfAllowed` is always written. The other
+metrics are written in trouble only, because a metric is billed for each hour in which it has values.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from connector.clients import AwsClients
 from connector.observability import emit_metrics, logged, logger
+from connector.schedule_names import paused_schedules
 from connector.settings import Settings
-from connector.status import StatusReader
-from lightspeed import SystemClock
+from connector.spending import DAYS_A_MONTH, StackShape, services
+from connector.status import StatusReader, last_days
+from lightspeed import Clock, SystemClock
+
+_NEEDS = ("BUCKET", "STACK_NAME")
+_DEPTHS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 
 
 @logged
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda calls with both
-    """Measure how late subscriptions are, and count those that need a look.
+    """Measure, and write what was measured as metrics.
 
     Returns:
-        The measures: `LagOfAllowed` is the largest lag divided by what is allowed, 0 without subscriptions.
+        The metrics that were written.
 
     Raises:
         SettingsError: The environment is wrong.
     """
-    settings = Settings.from_env(needs=("BUCKET", "STACK_NAME"))
-    reader = StatusReader(
-        AwsClients().client("s3"), settings.bucket, SystemClock(), stack=settings.stack_name, most_rejected_percent=10
-    )
-    found = measures(reader.read())
-    emit_metrics(settings.metrics_namespace, settings.stack_name, {}, **found)
+    settings = Settings.from_env(needs=_NEEDS)
+    found = measure(settings, AwsClients(), SystemClock())
+    emit_metrics(settings.metrics_namespace, {"stack": settings.stack_name}, {}, **found)
     return found
 
 
-def measures(status: dict[str, Any]) -> dict[str, float]:
-    """Return the metrics that a status means; a late subscription is logged with its name."""
-    active = [one for one in status["subscriptions"] if not one["paused"]]
-    worst = 0.0
+def measure(settings: Settings, aws: AwsClients, clock: Clock) -> dict[str, float]:
+    """Return `LagOfAllowed`, and each other measure that is not 0.
+
+    - `LagOfAllowed`: the largest lag of a subscription divided by what is allowed.
+    - `Incomplete`: subscriptions whose last run is not verified or rejects many records.
+    - `Silent`: subscriptions that succeed, but that nothing comes of any more.
+    - `Slow`: subscriptions whose runs take longer than their interval.
+    - `Failures`: messages in the failure queues.
+    - `WebhookTrouble`: webhooks that are switched off, missing or missed.
+    - `Cost`: dollars a month, if that is more than the budget.
+    """
+    reader = StatusReader(aws.client("s3"), settings.bucket, clock, stack=settings.stack_name, sparing=True)
+    status = reader.read(is_paused=paused_schedules(aws.client("scheduler"), settings.schedule_group))
+    found = {
+        **_of_subscriptions(status["subscriptions"]),
+        "Failures": sum(_depth(aws.client("sqs"), url) for url in _queues(settings)),
+        "WebhookTrouble": _webhook_trouble(status),
+        "Cost": _cost_above_budget(reader, settings, clock),
+    }
+    return {name: value for name, value in found.items() if value or name == "LagOfAllowed"}
+
+
+def _of_subscriptions(subscriptions: list[dict[str, Any]]) -> dict[str, float]:
+    """Measure subscriptions; one that needs a look is logged with its name."""
+    active = [one for one in subscriptions if not one["paused"]]
+    shares = [
+        one["lag_seconds"] / one["allowed_lag_seconds"]
+        for one in active
+        if one["allowed_lag_seconds"] and one["lag_seconds"] is not None
+    ]
     for one in active:
-        allowed = one["allowed_lag_seconds"]
-        if allowed and one["lag_seconds"] is not None:
-            share = one["lag_seconds"] / allowed
-            worst = max(worst, share)
-        if one["level"] in ("red", "warning"):
-            facts = {"subscription": f"{one['connection']}.{one['name']}", "why": one["why"], "command": one["command"]}
+        if one["problems"]:
+            facts = {"subscription": f"{one['connection']}.{one['name']}", "problems": one["problems"]}
+            facts |= {"why": one["why"], "command": one["command"]}
             logger().warning("a subscription needs a look", extra=facts)
     return {
-        "LagOfAllowed": round(worst, 6),
-        "NotVerified": sum(bool(one["last_run"] and not one["last_run"]["verified"]) for one in active),
-        "Rejecting": sum("were rejected" in one["why"] for one in active),
-        "Silent": sum(one["why"].startswith("no record for") for one in active),
+        "LagOfAllowed": round(max(shares, default=0.0), 6),
+        "Incomplete": _count(active, "unverified", "rejecting"),
+        "Silent": _count(active, "silent"),
+        "Slow": _count(active, "slow"),
     }
+
+
+def _count(subscriptions: list[dict[str, Any]], *problems: str) -> int:
+    return sum(bool({*problems} & {*one["problems"]}) for one in subscriptions)
+
+
+def _queues(settings: Settings) -> list[str]:
+    urls = (settings.run_failure_queue_url, settings.publish_failure_queue_url, settings.webhook_failure_queue_url)
+    return [url for url in urls if url]
+
+
+def _depth(sqs: Any, url: str) -> int:
+    """Return how many messages a queue holds, those that `redrive` sorts just now included."""
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_DEPTHS))["Attributes"]
+    depth = sum(int(found[name]) for name in _DEPTHS)
+    if depth:
+        logger().warning("a failure queue has messages", extra={"queue": url.rpartition("/")[2], "messages": depth})
+    return depth
+
+
+def _webhook_trouble(status: Mapping[str, Any]) -> int:
+    missed = [one for one in status["arrivals"] if one["alarm"]]
+    off = [one for one in status["shops"] if one["webhooks_off"]]
+    for row in (*missed, *off):
+        logger().warning("webhooks are missed or switched off", extra={"connection": row["connection"]})
+    return len(missed) + len(off)
+
+
+def _cost_above_budget(reader: StatusReader, settings: Settings, clock: Clock) -> float:
+    """Return the dollars of a month like the last week; 0 if the budget is not passed, or there is none."""
+    if not settings.monthly_budget:
+        return 0.0
+    days = last_days(datetime.fromtimestamp(clock.time(), UTC).date())[-8:-1]
+    runs = reader.runs(days)
+    measured = len({(run.connection, run.subscription) for run in runs}) if settings.subscription_metrics else 0
+    shape = StackShape(len({run.connection for run in runs}), measured_subscriptions=measured)
+    month = sum(services(runs, len(days), shape).values()) / len(days) * DAYS_A_MONTH
+    if month <= settings.monthly_budget:
+        return 0.0
+    logger().warning("a month costs more than the budget", extra={"dollars": month, "budget": settings.monthly_budget})
+    return round(month, 2)

@@ -14,8 +14,8 @@ from connector.settings import Settings
 from webhook.receiver import Call, Receiver
 from webhook.signature import Signers
 
-BILLED = ("WebhooksRefusedOfKnownShop",)
-"""Counts that are metrics of CloudWatch."""
+TROUBLE = "WebhookTrouble"
+"""The metric of a webhook that a known shop signed with another secret. Other counts are fields of the log line."""
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -65,10 +65,11 @@ def _now() -> int:
 
 
 def _log(settings: Settings, call: Call, status: int, metrics: Any, fields: Any) -> None:
-    """Write one line: the log entry, and the metric that an alarm needs. Other counts are fields of the line."""
-    names = [{"Name": name, "Unit": "Count"} for name in metrics if name in BILLED]
-    directive = {"Namespace": settings.metrics_namespace, "Dimensions": [["stack"]], "Metrics": names}
-    embedded = {"_aws": {"Timestamp": call.received, "CloudWatchMetrics": [directive]}} if names else {}
+    """Write one line: the log entry, and the metric that an alarm needs."""
+    refused = metrics.get("WebhooksRefusedOfKnownShop", 0)
+    described = [{"Name": TROUBLE, "Unit": "Count"}]
+    directive = {"Namespace": settings.metrics_namespace, "Dimensions": [["stack"]], "Metrics": described}
+    embedded = {"_aws": {"Timestamp": call.received, "CloudWatchMetrics": [directive]}, TROUBLE: refused}
     line = {
         "level": "INFO" if status == 204 else "WARNING",
         "message": "webhook",
@@ -79,6 +80,6 @@ def _log(settings: Settings, call: Call, status: int, metrics: Any, fields: Any)
         "status": status,
         **fields,
         **metrics,
-        **embedded,
+        **(embedded if refused else {}),
     }
     print(json.dumps(line))

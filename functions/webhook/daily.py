@@ -11,7 +11,7 @@ from typing import Any
 
 from connector.clients import AwsClients, ShopClients
 from connector.errors import ConnectorError
-from connector.observability import emit_metrics, logged, logger
+from connector.observability import logged, logger
 from connector.operator.registrations import is_own
 from connector.settings import Settings
 from connector.webhook_report import Objects, Report, S3Objects, make_report
@@ -42,12 +42,9 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
     look = daily_look(settings)
     day = date.fromisoformat(event["date"]) if "date" in event else look.yesterday()
     reports, registrations = look.reports(day), look.registrations()
-    found = [one for one in reports if one.alarm]
-    broken = sum(len(one["off"]) + len(one["missing"]) for one in registrations)
-    for report in found:
-        logger().warning("webhooks are missed", extra={"subscription": report.subscription, "alarm": report.alarm})
-    counts = {"WebhookReportAlarms": len(found), "WebhooksSwitchedOff": broken}
-    emit_metrics(settings.metrics_namespace, settings.stack_name, {}, **counts)
+    for report in reports:
+        if report.alarm:
+            logger().warning("webhooks are missed", extra={"subscription": report.subscription, "alarm": report.alarm})
     shown = [{"subscription": one.subscription, "changes": one.changes, "alarm": one.alarm} for one in reports]
     return {"date": str(day), "reports": shown, "registrations": registrations}
 

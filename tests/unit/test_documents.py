@@ -176,7 +176,7 @@ def test_every_alarm_and_every_parameter_of_the_stack_is_documented() -> None:
 
     alarms = sum(name.endswith("Alarm") for name in names)
     assert len(names) > 20
-    assert f"| {alarms} alarms, at 0.10 each | {alarms / 10:.2f} |" in OPERATION
+    assert f"| CloudWatch alarms | {alarms}, at 0.10 each | {alarms / 10:.2f} |" in OPERATION
     assert {name for name in names if f"`{name}`" not in OPERATION} == set()
 
 

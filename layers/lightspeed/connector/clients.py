@@ -45,13 +45,18 @@ class AwsClients:
 
 
 class ShopClients:
-    """Opens clients of shops by connection name."""
+    """Opens clients of shops by connection name.
+
+    Attributes:
+        transports: Of the client of each connection that was opened last.
+    """
 
     def __init__(self, aws: AwsClients, settings: Settings, clock: Clock | None = None) -> None:
         self._aws = aws
         self._settings = settings
         self._clock = clock or SystemClock()
         self._limiters: dict[str, tuple[RateLimiter, TableShare]] = {}
+        self.transports: dict[str, Transport] = {}
 
     @functools.cached_property
     def connections(self) -> Connections:
@@ -92,6 +97,7 @@ class ShopClients:
             remaining_seconds=remaining_seconds,
             threads=CONNECTIONS,
         )
+        self.transports[name] = transport
         return Client(transport)
 
     def release(self) -> None:

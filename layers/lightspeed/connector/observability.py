@@ -11,6 +11,22 @@ from aws_lambda_powertools import Logger
 
 from lightspeed.quota import SystemClock
 
+METRICS = (
+    "LagOfAllowed",
+    "Incomplete",
+    "Silent",
+    "Slow",
+    "Failures",
+    "UnknownWrites",
+    "QuotaShort",
+    "WebhookTrouble",
+    "Cost",
+)
+"""The metrics of a stack; each costs money. All but the first are written only in trouble, and billed by the hour."""
+
+SUBSCRIPTION_METRICS = ("Records", "Requests")
+"""The metrics of each subscription, if the stack's parameter `SubscriptionMetrics` asks for them."""
+
 Handler = Callable[[Any, Any], dict[str, Any]]
 """A Lambda handler: takes an event and a context, and returns a JSON object."""
 
@@ -35,24 +51,26 @@ def logged(handler: Handler) -> Handler:
     return with_context
 
 
-def emit_metrics(namespace: str, stack: str, facts: Mapping[str, str], **counts: float) -> None:
+def emit_metrics(
+    namespace: str, dimensions: Mapping[str, str], facts: Mapping[str, object], /, **counts: float
+) -> None:
     """Write metrics of one invocation to its log, in CloudWatch's embedded metric format.
 
-    Every combination of dimensions is a billed metric, so the stack is the only one. Connection and entity are fields
-    of the log line, which Logs Insights can ask for.
+    Every combination of dimensions is a billed metric, so the stack should be the only one. Connection and entity are
+    fields of the log line, which Logs Insights can ask for.
 
     Args:
         namespace: The metrics' namespace.
-        stack: The stack's name, the only dimension.
+        dimensions: Names and values, such as the stack's name as `stack`.
         facts: Fields of the line that are no dimensions, such as entity and connection.
         **counts: Metric names and values.
     """
     described = {
         "Namespace": namespace,
-        "Dimensions": [["stack"]],
+        "Dimensions": [list(dimensions)],
         "Metrics": [
             {"Name": name, "Unit": "None" if isinstance(number, float) else "Count"} for name, number in counts.items()
         ],
     }
     about = {"Timestamp": int(SystemClock().time() * 1000), "CloudWatchMetrics": [described]}
-    print(json.dumps({"_aws": about, "stack": stack, **facts, **counts}))  # the log of a function is its output
+    print(json.dumps({"_aws": about, **dimensions, **facts, **counts}))  # the log of a function is its output

@@ -30,6 +30,10 @@ class Settings:
         api_token_secret: `API_TOKEN_SECRET`, name or ARN of the secret with the HTTP API's tokens.
         run_failure_queue_url: `RUN_FAILURE_QUEUE_URL`, where runs wait that failed; `GET /status` shows them.
         webhook_failure_queue_url: `WEBHOOK_FAILURE_QUEUE_URL`, where webhooks wait that could not become a run.
+        subscription_metrics: `SUBSCRIPTION_METRICS`, whether each subscription has metrics of its own.
+        monthly_budget: `MONTHLY_BUDGET`, dollars a month beyond which `CostAlarm` goes off; 0 for none.
+        schedule_group: `SCHEDULE_GROUP`, the group of the schedules that `apply` makes; `GET /status` asks what is
+            paused.
         results_bus: `RESULTS_BUS`, name or ARN of the EventBridge bus that hears what became of publish events.
     """
 
@@ -50,6 +54,9 @@ class Settings:
     api_token_secret: str = ""
     run_failure_queue_url: str = ""
     webhook_failure_queue_url: str = ""
+    subscription_metrics: bool = False
+    monthly_budget: float = 0.0
+    schedule_group: str = ""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, needs: tuple[str, ...] = ()) -> Settings:
@@ -73,6 +80,7 @@ class Settings:
         busy_after = _number(
             environ.get("WEBHOOK_BUSY_AFTER_RUNS") or "30", "WEBHOOK_BUSY_AFTER_RUNS", (1, 10_000), errors
         )
+        budget = _number(environ.get("MONTHLY_BUDGET") or "0", "MONTHLY_BUDGET", (0, 1_000_000), errors)
         if errors:
             raise SettingsError(errors)
         return cls(
@@ -92,6 +100,9 @@ class Settings:
             webhook_busy_window_seconds=windows["WEBHOOK_BUSY_WINDOW_SECONDS"],
             webhook_busy_after_runs=int(busy_after),
             stack_name=environ.get("STACK_NAME", ""),
+            subscription_metrics=environ.get("SUBSCRIPTION_METRICS") == "true",
+            monthly_budget=budget,
+            schedule_group=environ.get("SCHEDULE_GROUP", ""),
             webhook_queue_url=environ.get("WEBHOOK_QUEUE_URL", ""),
         )
 

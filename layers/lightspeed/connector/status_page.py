@@ -10,7 +10,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-from connector.status import duration
+from connector.subscription_status import duration
 from lightspeed.request import parse_time
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"

@@ -151,6 +151,7 @@ class Transport:
             minutes from our clock is believed once two answers in a row agree on it. Errors count as answers.
         latest_skew_seconds: The same by the last answer that had a `Date`, whether it is believed or not.
         requests_sent: Requests that were sent so far, retries included.
+        rate_limited: How many of them were answered with 429.
     """
 
     def __init__(  # noqa: PLR0913 - a shop, and what a caller has in place of the machine's own
@@ -183,6 +184,7 @@ class Transport:
         self.skew_seconds = 0.0
         self.latest_skew_seconds = 0.0
         self.requests_sent = 0
+        self.rate_limited = 0
         self._renew = renew
         self._clock = clock or SystemClock()
         self._limiter = limiter or RateLimiter(self._clock)
@@ -273,6 +275,9 @@ class Transport:
         now = self._clock.time() + self.skew_seconds
         self._update_quota(Quota.from_headers(answer.headers, now))
         body = body.removeprefix(_BOM)
+        if answer.status_code == 429:
+            with self._lock:
+                self.rate_limited += 1
         if 200 <= answer.status_code < 300:
             return Response(
                 status=answer.status_code,

@@ -1,4 +1,4 @@
-"""One line of log and one of metrics for each invocation."""
+"""One line of log for each invocation, and metrics in trouble."""
 
 import json
 from typing import Any
@@ -7,6 +7,7 @@ import pytest
 
 from connector.http import respond_json
 from tests.integration.subscribe.bundle import Bundle, quote_event
+from tests.shop import Fault
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -20,25 +21,63 @@ def test_an_invocation_logs_what_it_did(bundle: Bundle, capsys: pytest.CaptureFi
     assert (line["run_id"], line["entity"], line["status"], line["records"]) == ("request-1", "quotes", "complete", 1)
 
 
-def test_an_invocation_counts_records_and_requests(
+def metrics(capsys: pytest.CaptureFixture[str]) -> list[tuple[list[str], dict[str, float]]]:
+    """Return dimensions and values of each line of metrics."""
+    found = []
+    for line in lines(capsys):
+        for described in line.get("_aws", {}).get("CloudWatchMetrics", ()):
+            (dimensions,) = described["Dimensions"]
+            values = {one["Name"]: line[one["Name"]] for one in described["Metrics"]}
+            found.append(([f"{name}={line[name]}" for name in dimensions], values))
+    return found
+
+
+def test_a_run_without_trouble_writes_no_metric(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle.invoke({"entity": "orders"})
+    bundle.invoke(quote_event())
+
+    assert metrics(capsys) == []
+
+
+def test_a_subscription_has_metrics_of_its_own_if_the_stack_asks_for_them(
     bundle: Bundle, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Mine")
+    monkeypatch.setenv("SUBSCRIPTION_METRICS", "true")
+    monkeypatch.setenv("STACK_NAME", "mine")
 
-    bundle.invoke({"entity": "orders"})
+    bundle.invoke({"entity": "orders", "subscription": "open"})
 
-    (line,) = [line for line in lines(capsys) if "_aws" in line]
-    assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Mine"
-    assert (line["connection"], line["entity"]) == ("default", "orders")
-    assert (line["Records"], line["Requests"]) == (30, 2)
-    assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["stack"]]
+    assert metrics(capsys) == [
+        (["stack=mine", "connection=default", "subscription=open"], {"Records": 30, "Requests": 2})
+    ]
 
 
-def test_two_invocations_do_not_mix_their_dimensions(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_daily_quota_at_its_reserve_is_short(
+    bundle: Bundle, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STACK_NAME", "mine")
+    bundle.shop.limits.quota = (10, 20, 40)
+    for _ in range(5):
+        bundle.invoke(quote_event())
+    assert metrics(capsys) == []
+
+    bundle.shop.limits.quota = (300, 20, 6)
     bundle.invoke(quote_event())
-    bundle.invoke({"entity": "shop"})
+    assert metrics(capsys) == [(["stack=mine"], {"QuotaShort": 1})]
 
-    assert [line["entity"] for line in lines(capsys) if "_aws" in line] == ["quotes", "shop"]
+
+def test_a_shop_that_often_answers_429_is_short_of_quota_and_one_429_is_waited_out(
+    bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusal = Fault.answers(429, headers={"Retry-After": "1"})
+    bundle.shop.faults.next(refusal)
+    bundle.invoke(quote_event())
+    assert metrics(capsys) == []
+
+    bundle.shop.faults.next(refusal, times=3)
+    bundle.invoke(quote_event())
+    assert metrics(capsys) == [(["stack="], {"QuotaShort": 1})]
 
 
 def test_a_body_that_is_text_is_taken_for_json() -> None:

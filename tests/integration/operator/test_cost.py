@@ -19,10 +19,10 @@ def test_a_month_is_priced_by_service_by_shop_and_per_million_records(
     found = json.loads(capsys.readouterr().out)
     assert (found["days"], found["runs"], found["records"]) == (23, 46, 23_000)
     assert found["services"]["Step Functions"] == pytest.approx(46 * 5 * 0.000025, abs=1e-4)
-    assert found["services"]["CloudWatch alarms"] == pytest.approx(13 * 0.10 * 23 / 30, abs=1e-4)
+    assert found["services"]["CloudWatch alarms"] == pytest.approx(10 * 0.10 * 23 / 30, abs=1e-4)
     assert found["dollars"] == pytest.approx(sum(found["services"].values()), abs=1e-3)
     assert found["dollars_per_million_records"] == pytest.approx(found["dollars"] / 0.023, rel=1e-3)
-    assert found["shops"]["default"] == found["shops"]["outlet"] > 0
+    assert found["shops"]["default"] > found["shops"]["outlet"] > 0
     assert operated("cost") == 0
     shown = capsys.readouterr().out
     assert "Step Functions " in shown

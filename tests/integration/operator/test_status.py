@@ -26,8 +26,10 @@ enabled = false
 """
 
 
-def add_run(operated: Operated, connection: str, entity: str, started: str, run_id: str, **more: Any) -> None:
-    """Store the manifest of a finished run, written when the run started."""
+def add_run(
+    operated: Operated, connection: str, entity: str, started: str, run_id: str, *, ended: str = "", **more: Any
+) -> None:
+    """Store the manifest of a finished run, written when the run started, or when it ended."""
     folder = f"manifests/connection={connection}/entity={entity.replace('/', '.')}/lang=nl/date={started[:10]}"
     manifest = {
         "run_id": run_id,
@@ -44,7 +46,7 @@ def add_run(operated: Operated, connection: str, entity: str, started: str, run_
         "reason": None,
         **more,
     }
-    operated.put(f"{folder}/{run_id}.json", manifest, written=started)
+    operated.put(f"{folder}/{run_id}.json", manifest, written=ended or started)
 
 
 def status(operated: Operated, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:

@@ -1,53 +1,108 @@
 """The watcher: each alarm's measure moves in the trouble that it stands for."""
 
+import dataclasses
 import json
 from typing import Any
 
+import boto3
 import pytest
 
+from connector.settings import Settings
 from connector.status import StatusReader
 from subscribe import watch
-from tests.integration.operator.conftest import Operated
+from tests.integration.operator.conftest import GROUP, Operated
+from tests.integration.operator.test_redrive import put as put_message
 from tests.integration.operator.test_status import FILE, add_run
 
-QUIET = {"LagOfAllowed": 0.0, "NotVerified": 0, "Rejecting": 0, "Silent": 0}
+DAY = 86_400
+START = 1_795_402_800  # 2026-11-23T03:00:00Z
 
 
-def measured(operated: Operated) -> dict[str, Any]:
-    return watch.measures(StatusReader(operated.aws.client("s3"), "bucket", operated.clock, stack="mine").read())
+def measured(operated: Operated, **more: Any) -> dict[str, float]:
+    outputs = operated.aws.outputs
+    settings = dataclasses.replace(
+        Settings.from_env({"BUCKET": "bucket", "STACK_NAME": "mine"}),
+        schedule_group=GROUP,
+        run_failure_queue_url=outputs["RunFailureQueueUrl"],
+        publish_failure_queue_url=outputs["PublishFailureQueueUrl"],
+        webhook_failure_queue_url=outputs["WebhookFailureQueueUrl"],
+        **more,
+    )
+    return watch.measure(settings, operated.aws, operated.clock)
+
+
+def problems(operated: Operated) -> dict[str, float]:
+    """What is measured besides the lag, which is always there."""
+    found = measured(operated)
+    assert "LagOfAllowed" in found
+    return {name: value for name, value in found.items() if name != "LagOfAllowed"}
 
 
 def test_an_empty_stack_is_quiet(operated: Operated) -> None:
-    assert measured(operated) == QUIET
+    assert measured(operated) == {"LagOfAllowed": 0.0}
 
 
 def test_a_weekly_subscription_that_stops_is_late_after_two_weeks_and_a_quarter_of_an_hour(operated: Operated) -> None:
     operated("apply", operated.file('[default.orders]\nevery = "7 days"\nat = "03:00"\n'))
     add_run(operated, "default", "orders", "2026-11-23T03:00:00Z", "r-1")
-    start = 1_795_402_800  # 2026-11-23T03:00:00Z
 
-    operated.clock.set(start + 10 * 86_400)
+    operated.clock.advance(START + 10 * DAY - operated.clock.time())
     assert 0 < measured(operated)["LagOfAllowed"] <= 1
-    operated.clock.set(start + 14 * 86_400 + 600)
+    operated.clock.advance(START + 14 * DAY + 600 - operated.clock.time())
     assert measured(operated)["LagOfAllowed"] <= 1
-    operated.clock.set(start + 14 * 86_400 + 960)
+    operated.clock.advance(START + 14 * DAY + 960 - operated.clock.time())
     assert measured(operated)["LagOfAllowed"] > 1
-    operated.clock.set(start + 40 * 86_400)
+    operated.clock.advance(START + 40 * DAY - operated.clock.time())
     assert measured(operated)["LagOfAllowed"] > 2
 
 
-def test_trouble_is_counted_and_what_is_paused_is_not(operated: Operated) -> None:
+def test_a_subscription_that_never_runs_is_late(operated: Operated) -> None:
+    operated("apply", operated.file(FILE))
+    operated.put("config/subscriptions.json", operated.listed(), written="2026-11-23T06:00:00Z")
+
+    operated.clock.advance(START + 3 * 3600 + 1200 - operated.clock.time())
+    assert measured(operated)["LagOfAllowed"] <= 1
+    operated.clock.advance(START + 3 * 3600 + 2400 - operated.clock.time())
+    assert measured(operated)["LagOfAllowed"] > 1
+
+
+def test_what_a_person_paused_is_not_late(operated: Operated) -> None:
     operated("apply", operated.file(FILE))
     add_run(operated, "default", "orders", "2026-11-23T05:50:00Z", "r-1")
-    add_run(operated, "default", "products", "2026-11-23T05:00:00Z", "p-1", verified=False, reason="no count")
-    add_run(operated, "default", "orders", "2026-11-23T05:51:00Z", "r-2", rejected=[{"records": 4}])
-    add_run(operated, "outlet", "orders", "2026-11-20T05:00:00Z", "o-1", verified=False, reason="paused")
-    operated.clock.advance(600)
-
-    found = measured(operated)
-    assert (found["NotVerified"], found["Rejecting"], found["Silent"]) == (1, 1, 0)
+    add_run(operated, "default", "products", "2026-11-23T03:00:00Z", "p-1")
     operated.clock.advance(7200)
     assert measured(operated)["LagOfAllowed"] > 1
+    pause(operated, "default-orders")
+
+    assert measured(operated)["LagOfAllowed"] < 1
+
+
+def pause(operated: Operated, name: str) -> None:
+    """Pause a schedule in the console."""
+    full, row = next((full, row) for full, row in operated.schedules().items() if full.startswith(name))
+    kept = {key: row[key] for key in ("Target", "ScheduleExpression", "FlexibleTimeWindow", "Description")}
+    boto3.client("scheduler").update_schedule(Name=full, GroupName=GROUP, State="DISABLED", **kept)
+
+
+def test_a_run_that_is_not_verified_and_one_that_rejects_much_are_incomplete(operated: Operated) -> None:
+    operated("apply", operated.file(FILE))
+    add_run(operated, "default", "orders", "2026-11-23T05:50:00Z", "r-1")
+    add_run(operated, "default", "products", "2026-11-23T05:00:00Z", "p-1")
+    add_run(operated, "outlet", "orders", "2026-11-20T05:00:00Z", "o-1", verified=False, reason="paused")
+    assert problems(operated) == {}
+
+    add_run(operated, "default", "products", "2026-11-23T05:30:00Z", "p-2", verified=False, reason="no count")
+    add_run(operated, "default", "orders", "2026-11-23T05:51:00Z", "r-2", rejected=[{"records": 4}])
+    assert problems(operated) == {"Incomplete": 2}
+
+
+def test_a_late_subscription_that_rejects_much_is_both(operated: Operated) -> None:
+    operated("apply", operated.file(FILE))
+    add_run(operated, "default", "orders", "2026-11-23T05:51:00Z", "r-2", rejected=[{"records": 4}])
+    operated.clock.advance(7200)
+
+    found = measured(operated)
+    assert (found["LagOfAllowed"] > 1, found["Incomplete"]) == (True, 1)
 
 
 def test_a_subscription_that_succeeds_without_records_is_silent(operated: Operated) -> None:
@@ -56,7 +111,44 @@ def test_a_subscription_that_succeeds_without_records_is_silent(operated: Operat
         records = 9 if day < 20 else 0
         add_run(operated, "default", "products", f"2026-11-{day}T03:00:00Z", f"p-{day}", records=records)
 
-    assert measured(operated)["Silent"] == 1
+    assert problems(operated) == {"Silent": 1}
+
+
+def test_runs_that_take_longer_than_their_interval_are_slow(operated: Operated) -> None:
+    operated("apply", operated.file(FILE))
+    for number in range(6):
+        started, ended = f"2026-11-23T0{number}:00:00Z", f"2026-11-23T0{number}:20:00Z"
+        add_run(operated, "default", "orders", started, f"r-{number}", ended=ended)
+    add_run(operated, "default", "products", "2026-11-23T03:00:00Z", "p-1", ended="2026-11-23T05:00:00Z")
+
+    assert problems(operated) == {"Slow": 1}
+
+
+def test_messages_in_the_failure_queues_are_failures(operated: Operated) -> None:
+    put_message(operated, "RunFailureQueueUrl", {"entity": "orders"}, Error="ServerError")
+    put_message(operated, "PublishFailureQueueUrl", {"entity": "orders"}, Error="NotFound")
+    put_message(operated, "WebhookFailureQueueUrl", {"key": "events/1.json"})
+
+    assert problems(operated) == {"Failures": 3}
+
+
+def test_webhooks_that_are_off_or_missed_are_trouble(operated: Operated) -> None:
+    operated("apply", operated.file(FILE))
+    add_run(operated, "default", "orders", "2026-11-23T05:50:00Z", "r-1")
+    operated.put("state/webhooks/connection=default.json", {"off": ["orders"], "missing": [], "command": "mend it"})
+    report = {"connection": "default", "subscription": "orders", "date": "2026-11-22", "alarm": "30 % missed"}
+    operated.put("state/reports/connection=default/date=2026-11-22/orders.json", report)
+
+    assert problems(operated) == {"WebhookTrouble": 2}
+
+
+def test_a_week_that_costs_more_than_the_budget_allows_is_told_in_dollars(operated: Operated) -> None:
+    for number in range(8):
+        add_run(operated, "default", "orders", f"2026-11-2{number % 3}T0{number}:00:00Z", f"r-{number}")
+    assert "Cost" not in measured(operated, monthly_budget=20.0)
+
+    assert 2 < measured(operated, monthly_budget=2.0)["Cost"] < 3
+    assert "Cost" not in measured(operated, monthly_budget=0.0)
 
 
 @pytest.mark.usefixtures("operated")
@@ -68,14 +160,14 @@ def test_the_handler_writes_one_metric_line_with_the_stack_as_its_only_dimension
     context = type("Context", (), {"function_name": "w", "memory_limit_in_mb": 1, "invoked_function_arn": "a"})()
     context.aws_request_id = "r"
 
-    assert watch.lambda_handler({}, context) == QUIET
+    assert watch.lambda_handler({}, context) == {"LagOfAllowed": 0.0}
     (line,) = [json.loads(row) for row in capsys.readouterr().out.splitlines() if '"_aws"' in row]
     (described,) = line["_aws"]["CloudWatchMetrics"]
     assert (described["Dimensions"], line["stack"]) == ([["stack"]], "mine")
-    assert [one["Name"] for one in described["Metrics"]] == list(QUIET)
+    assert [one["Name"] for one in described["Metrics"]] == ["LagOfAllowed"]
 
 
-def test_a_second_status_reads_only_what_is_new(operated: Operated) -> None:
+def test_a_second_look_lists_todays_folders_only_and_reads_only_what_is_new(operated: Operated) -> None:
     operated("apply", operated.file(FILE))
     for hour in range(6):
         add_run(operated, "default", "orders", f"2026-11-23T0{hour}:00:00Z", f"r-{hour}")
@@ -83,12 +175,16 @@ def test_a_second_status_reads_only_what_is_new(operated: Operated) -> None:
     add_run(operated, "default", "orders", "2026-11-23T05:59:00Z", "r-9")
     operated.aws.calls.clear()
 
-    assert measured(operated)["NotVerified"] == 0
+    assert problems(operated) == {}
     reads = operated.aws.calls.count("GetObject")
     operated.aws.calls.clear()
     measured(operated)
     assert operated.aws.calls.count("GetObject") == reads - 1  # but for the new manifest
-    assert operated.aws.calls.count("ListObjectsV2") == 3 + 2 + 2  # folders, two open days, reports
+    assert operated.aws.calls.count("ListObjectsV2") == 1  # today's folder
+    operated.clock.advance(3 * 3600)
+    operated.aws.calls.clear()
+    measured(operated)
+    assert operated.aws.calls.count("ListObjectsV2") == 3 + 2  # folders, two open days
 
 
 def test_runs_that_became_one_count_once(operated: Operated) -> None:
@@ -96,7 +192,7 @@ def test_runs_that_became_one_count_once(operated: Operated) -> None:
     for hour in range(3):
         add_run(operated, "default", "orders", f"2026-11-22T0{hour}:00:00Z", f"r-{hour}")
     replaced = [f"{folder}/r-{hour}.json" for hour in range(3)]
-    started = {"replaces": replaced, "records": 15, "rewritten": [{"by": "compact"}]}
+    started: dict[str, Any] = {"replaces": replaced, "records": 15, "rewritten": [{"by": "compact"}]}
 
     def per_day() -> Any:
         reader = StatusReader(operated.aws.client("s3"), "bucket", operated.clock, stack="mine")

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -53,6 +54,17 @@ def test_a_create_whose_answer_is_lost_is_settled_by_match_where_the_shop_acted(
     assert answer["status"] == "created"
     assert answer["record"]["title"] == "Lost"
     assert count(publisher, "Lost") == 1
+
+
+def test_an_unknown_write_is_a_metric(publisher: Publisher, capsys: pytest.CaptureFixture[str]) -> None:
+    publisher.shop.faults.next(Fault.loses_answer(), method="POST")
+    publisher(event("products", "create", {"title": "Known"}, match="title"))
+    assert "UnknownWrites" not in capsys.readouterr().out
+
+    publisher.shop.faults.next(Fault.loses_answer(), method="POST")
+    publisher(event("products", "create", {"title": "Lost"}))
+    (line,) = [json.loads(row) for row in capsys.readouterr().out.splitlines() if '"_aws"' in row]
+    assert (line["UnknownWrites"], line["connection"], line["entity"]) == (1, "default", "products")
 
 
 def test_a_create_that_the_shop_did_not_act_on_stays_unknown_for_it_may_still_be_at_work(publisher: Publisher) -> None:

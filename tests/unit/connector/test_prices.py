@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from connector.observability import METRICS
 from connector.prices import ALARMS, INVOCATION_SECONDS, MEMORY_MB, cents
 
 
@@ -24,7 +25,25 @@ def test_memory_time_and_processor_are_those_of_the_template() -> None:
     assert "    Architectures: [arm64]\n" in template.partition("Resources:")[0]
 
 
-def test_the_alarms_are_those_of_the_template() -> None:
+def alarms() -> dict[str, str]:
+    """Return the text of each alarm of the template by its name."""
     template = (Path(__file__).parents[3] / "template.yaml").read_text()
+    return dict(re.findall(r"(?m)^  (\w+):\n    Type: AWS::CloudWatch::Alarm\n((?:    .*\n)+)", template))
 
-    assert template.count("Type: AWS::CloudWatch::Alarm\n") == ALARMS
+
+def test_the_alarms_are_those_of_the_template() -> None:
+    assert len(alarms()) == ALARMS
+
+
+def test_every_metric_has_an_alarm_and_every_alarm_a_metric() -> None:
+    watched = {re.findall(r"MetricName: (\w+)", text)[0] for text in alarms().values()}
+
+    assert watched == set(METRICS)
+    assert len(METRICS) <= 10
+
+
+def test_an_alarm_has_the_stack_as_its_only_dimension_and_none_but_that_of_the_watcher_waits_for_missing_data() -> None:
+    for name, text in alarms().items():
+        missing = "breaching" if name == "WatcherAlarm" else "notBreaching"
+        assert re.findall(r"- \{ Name: (\w+)", text) == ["stack"], name
+        assert f"TreatMissingData: {missing}\n" in text, name

@@ -1,28 +1,19 @@
-"""`cost`: what the runs of a month cost, from what they did and the list prices.
-
-Manifests say which runs there were, how many records they read and how long they took. Their parts say how many objects
-they wrote. What no run causes, such as alarms, is a line of its own.
-"""
+"""`cost`: what a month cost, from what its runs did and the list prices."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from connector import prices
 from connector.operator.stack import CommandError, Stack
-from connector.status import RunRow, StatusReader
+from connector.run_log import RunRow
+from connector.spending import StackShape, run_dollars, services
+from connector.status import StatusReader
 
-DAYS_A_MONTH = 30
-_BILLED_BESIDES_SECONDS = 1.0
-_PUTS_A_RUN = 6
-_GETS_A_RUN = 6
-_LOG_BYTES_A_RUN = 4_000
-_LISTS_A_WATCH = 25
-_WATCHES_A_DAY = 96
 _EXAMPLES = """examples:
   python -m connector cost --month 2026-11
   python -m connector cost --month 2026-11 --json
@@ -50,16 +41,15 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     days = list(_days(arguments.month or f"{now:%Y-%m}", now))
     reader = StatusReader(stack.client("s3"), stack.settings.bucket, stack.clock, stack=stack.name)
     runs = reader.runs(days)
-    connections = len({run.connection for run in runs})
     found: dict[str, Any] = {
         "month": f"{days[0]:%Y-%m}",
         "days": len(days),
         "runs": len(runs),
         "records": sum(run.records for run in runs),
         "prices": prices.PRICES,
-        "services": _services(runs, len(days), connections),
+        "services": services(runs, len(days), _shape(stack, runs)),
         "shops": {
-            name: round(sum(_run_dollars(run) for run in runs if run.connection == name), 4)
+            name: round(sum(run_dollars(run) for run in runs if run.connection == name), 4)
             for name in sorted({run.connection for run in runs})
         },
     }
@@ -94,29 +84,12 @@ def _days(month: str, today: date) -> Iterator[date]:
         day += timedelta(days=1)
 
 
-def _seconds(run: RunRow) -> float:
-    """Return the billed time of a run. Time that it waited for the quota is not billed, so an invocation bounds it."""
-    taken = (datetime.fromisoformat(run.finished) - datetime.fromisoformat(run.started)).total_seconds()
-    return min(max(taken, 0.0), float(prices.INVOCATION_SECONDS)) + _BILLED_BESIDES_SECONDS
-
-
-def _run_dollars(run: RunRow) -> float:
-    return prices.cents(billed_seconds=_seconds(run), invocations=1, puts=_PUTS_A_RUN) / 100
-
-
-def _services(runs: list[RunRow], days: int, connections: int) -> dict[str, float]:
-    """Return dollars by service."""
-    share, count = days / DAYS_A_MONTH, len(runs)
-    watches = _WATCHES_A_DAY * days
-    gigabyte_seconds = sum(map(_seconds, runs)) * prices.MEMORY_MB / 1024 + watches * 0.5
-    found = {
-        "Step Functions": count * prices.TRANSITIONS_A_RUN * prices.STEP_FUNCTIONS_TRANSITION,
-        "Lambda": gigabyte_seconds * prices.LAMBDA_ARM64_GB_SECOND + (count + watches) * prices.LAMBDA_REQUEST,
-        "S3 writes and lists": (count * _PUTS_A_RUN + watches * _LISTS_A_WATCH) * prices.S3_PUT,
-        "S3 reads": (count * _GETS_A_RUN + watches * _LISTS_A_WATCH) * prices.S3_GET,
-        "CloudWatch metrics": prices.METRICS * prices.CLOUDWATCH_METRIC * share,
-        "CloudWatch alarms": prices.ALARMS * prices.CLOUDWATCH_ALARM * share,
-        "CloudWatch logs": (count + watches) * _LOG_BYTES_A_RUN / 1e9 * prices.CLOUDWATCH_LOG_GB,
-        "Secrets Manager": (connections + 1) * prices.SECRET * share + count * prices.SECRET_CALL,
-    }
-    return {name: round(dollars, 4) for name, dollars in found.items()}
+def _shape(stack: Stack, runs: Sequence[RunRow]) -> StackShape:
+    given = stack.parameters
+    subscriptions = {(run.connection, run.subscription) for run in runs}
+    return StackShape(
+        connections=len({run.connection for run in runs}),
+        dashboard=given.get("CreateDashboard") == "true",
+        measured_subscriptions=len(subscriptions) if given.get("SubscriptionMetrics") == "true" else 0,
+        own_key=bool(given.get("KmsKeyArn")),
+    )

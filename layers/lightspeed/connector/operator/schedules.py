@@ -6,7 +6,6 @@ A schedule cannot be tagged, so its group says whose it is: the stack's own grou
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import re
@@ -18,13 +17,11 @@ from botocore.exceptions import ClientError
 
 from connector.cadence import DAY, Cadence
 from connector.operator.subscriptions_file import Subscription
+from connector.schedule_names import schedule_name
 from lightspeed import Clock
 
 SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
 """EventBridge Scheduler puts the planned time of a run in its place, the same for every copy of the run."""
-
-NAME_CHARACTERS = 60
-"""The run id is the schedule's name and a time, and an execution's name has 80 characters at most."""
 
 SPREAD_MINUTES = 15
 """A daily run starts within this time after `at`, so that many shops with one `at` do not meet in one minute."""
@@ -79,13 +76,6 @@ class SchedulePlan:
     unnamed: Mapping[str, str]
     paused: tuple[str, ...]
     total: int
-
-
-def schedule_name(connection: str, subscription: str, purpose: str = "") -> str:
-    """Return the name of a schedule: readable, at most 60 characters, and unique by its hash."""
-    readable = "-".join(filter(None, (connection, subscription, purpose)))
-    digest = hashlib.sha256("\n".join((connection, subscription, purpose)).encode()).hexdigest()[:8]
-    return f"{re.sub(r'[^A-Za-z0-9_-]', '-', readable)[: NAME_CHARACTERS - 9]}-{digest}"
 
 
 def wanted_schedules(subscriptions: Iterable[Subscription], place: Place) -> dict[str, tuple[str, dict[str, Any]]]:

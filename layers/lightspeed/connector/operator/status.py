@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from connector.failure_queues import Failure, receive, release
 from connector.operator.redrive import OUTPUTS
-from connector.operator.schedules import schedule_name
 from connector.operator.stack import CommandError, Stack
+from connector.schedule_names import paused_schedules
 from connector.shop_state import PATIENCE_SECONDS, shop_state
-from connector.status import DAYS, ShopState, StatusReader, duration
+from connector.status import ShopState, StatusReader, console_links
 from connector.status_page import page
+from connector.subscription_status import DAYS, duration
 from lightspeed.request import parse_time
 
 _TONES = {"red": "bold red", "warning": "yellow", "good": "green", "paused": "dim"}
@@ -73,7 +74,13 @@ def collect(stack: Stack, *, ask_shops: bool = True) -> dict[str, Any]:
         reserve_percent=settings.quota_reserve_percent,
     )
     ask = functools.partial(_ask, stack) if ask_shops else None
-    return reader.read(failures=_failures(stack), is_paused=_paused(stack), ask_shop=ask)
+    group, sync = stack.outputs.get("ScheduleGroupName", ""), stack.outputs.get("SyncStateMachineArn", "")
+    return reader.read(
+        failures=_failures(stack),
+        is_paused=paused_schedules(stack.client("scheduler"), group),
+        ask_shop=ask,
+        links=console_links(stack.client("s3").meta.region_name, settings.bucket, stack.name, sync),
+    )
 
 
 def _ask(stack: Stack, name: str) -> ShopState:
@@ -88,16 +95,6 @@ def _failures(stack: Stack) -> list[Failure]:
             release(sqs, stack.outputs[output], here)
             found += here
     return found
-
-
-def _paused(stack: Stack) -> Callable[[str, str], bool]:
-    """Return what says whether a subscription's schedule is paused: one list, without the schedules themselves."""
-    group = stack.outputs.get("ScheduleGroupName")
-    names: set[str] = set()
-    if group is not None:
-        pages = stack.client("scheduler").get_paginator("list_schedules").paginate(GroupName=group)
-        names = {row["Name"] for found in pages for row in found["Schedules"] if row.get("State") == "DISABLED"}
-    return lambda connection, subscription: schedule_name(connection, subscription) in names
 
 
 def show(found: Mapping[str, Any]) -> None:
