@@ -13,6 +13,7 @@ from samtranslator.yaml_helper import yaml_parse
 import lightspeed
 from lightspeed import CATALOGUE, Connection
 from lightspeed.cli.tap import about
+from lightspeed.tap.streams import discover
 from tests.integration.lightspeed.conftest import Run, settings_of
 from tests.shop import Shop
 
@@ -92,7 +93,8 @@ def test_the_folder_of_the_shell_block_is_written(run: Run, tmp_path: Path, monk
 
 def test_meltano_is_told_what_the_tap_says_of_itself() -> None:
     (block,) = (text for kind, text in BLOCKS if kind == "yaml")
-    (extractor,) = yaml_parse(block)["plugins"]["extractors"]
+    plugins = yaml_parse(block)["plugins"]
+    (extractor,), (loader,) = plugins["extractors"], plugins["loaders"]
     settings = about()["settings"]["properties"]
 
     assert extractor["capabilities"] == about()["capabilities"]
@@ -100,6 +102,14 @@ def test_meltano_is_told_what_the_tap_says_of_itself() -> None:
     assert [setting["name"] for setting in extractor["settings"]] == list(settings)
     for setting in extractor["settings"]:
         assert (setting.get("kind") == "password") is settings[setting["name"]].get("secret", False)
+    streams = {entry["stream"] for entry in discover()["streams"]}
+    assert {pattern.removesuffix(".*") for pattern in extractor["select"]} <= streams
+    assert loader["pip_url"] in (LAYER.parents[1] / "requirements-target.in").read_text(encoding="utf-8")
+    variables = next(text for kind, text in BLOCKS if kind == "sh" and "meltano run" in text)
+    assert {f"tap_lightspeed_ecom_{name}".upper() for name in ("cluster", "language", "api_key", "api_secret")} == set(
+        re.findall(r"(TAP_[A-Z_]+)=", variables)
+    )
+    assert f"meltano run {extractor['name']} {loader['name']}" in variables
 
 
 def test_the_shell_blocks_name_what_exists() -> None:
