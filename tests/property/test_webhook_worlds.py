@@ -227,5 +227,5 @@ def test_what_is_stored_is_the_shop_and_the_report_is_true() -> None:
 
 
 @pytest.mark.soak
-def test_what_is_stored_is_the_shop_in_many_worlds() -> None:
-    within_a_percent(range(4, 500))
+def test_what_is_stored_is_the_shop_in_two_thousand_worlds() -> None:
+    within_a_percent(range(4, 2_004))

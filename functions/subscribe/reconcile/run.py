@@ -294,6 +294,7 @@ class Reconciliation(Run[ReconcileState]):
         again = self._index.saw(self._compared, epoch(state.started)) if self._compared else 0
         return {
             "run_id": state.run_id,
+            "request_id": self._client.transport.request_id,
             "connection": self._request.connection,
             "entity": self._request.entity,
             "language": self._language,

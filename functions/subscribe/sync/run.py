@@ -227,6 +227,7 @@ class SyncRun(Run[SyncState]):
         state, parts = self._state, self._writer.parts("raw", language)
         return {
             "run_id": state.run_id,
+            "request_id": self._client.transport.request_id,
             "connection": self._request.connection,
             "entity": self._request.entity,
             "language": language,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector.cold_start import without_garbage_collection
 from connector.connections import Connections
+from connector.observability import current_request_id
 from connector.settings import Settings
 from lightspeed import Client, Connection, SystemClock, Transport
 from lightspeed.listing.reader import CONNECTIONS
@@ -96,6 +97,7 @@ class ShopClients:
             limiter=self._limiter(name, background),
             remaining_seconds=remaining_seconds,
             threads=CONNECTIONS,
+            request_id=current_request_id(),
         )
         self.transports[name] = transport
         return Client(transport)

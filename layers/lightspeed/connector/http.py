@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from connector.aws_errors import aws_error_types
 from connector.errors import ConnectorError, RequestError
-from connector.observability import logger
+from connector.observability import current_request_id, logger
 from connector.problem_details import HttpProblem, problem
 from connector.routes import SCOPES, allowed_methods, find_route
 from connector.validation import parse_json
@@ -69,8 +69,7 @@ def answer(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any, **c
     Returns:
         API Gateway's answer. It carries `X-Request-Id`, and the log lines carry the same `request_id`.
     """
-    request_id = str(event["requestContext"].get("requestId") or context.aws_request_id)
-    logger().append_keys(request_id=request_id)
+    request_id = current_request_id()
     app.context.update(collaborators)
     return _finished(app.resolve(event, context), event, request_id)
 

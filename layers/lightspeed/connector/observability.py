@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,6 +28,8 @@ METRICS = (
 SUBSCRIPTION_METRICS = ("Records", "Requests")
 """The metrics of each subscription, if the stack's parameter `SubscriptionMetrics` asks for them."""
 
+_NO_HEADER = re.compile(r"[^\x21-\x7e]")
+
 Handler = Callable[[Any, Any], dict[str, Any]]
 """A Lambda handler: takes an event and a context, and returns a JSON object."""
 
@@ -38,17 +41,33 @@ def logger() -> Logger:
 
 
 def logged(handler: Handler) -> Handler:
-    """Return a handler whose log lines carry the invocation's id, the function's name and `cold_start`.
+    """Return a handler whose log lines carry the call's id, the function's name and `cold_start`.
 
     Keys that one invocation appends do not reach the next.
     """
 
+    def with_request_id(event: Any, context: Any) -> dict[str, Any]:
+        logger().append_keys(request_id=_request_id(event, context))
+        return handler(event, context)
+
     @functools.wraps(handler)
     def with_context(event: Any, context: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = logger().inject_lambda_context(handler, clear_state=True)(event, context)
+        answer: dict[str, Any] = logger().inject_lambda_context(with_request_id, clear_state=True)(event, context)
         return answer
 
     return with_context
+
+
+def current_request_id() -> str:
+    """Return the id of the call that is handled, or empty outside of a handler; it can be the value of a header."""
+    return str(logger().get_current_keys().get("request_id") or "")
+
+
+def _request_id(event: Any, context: Any) -> str:
+    """Return API Gateway's id of an HTTP call, else Lambda's of the invocation."""
+    about = event.get("requestContext") if isinstance(event, dict) else None
+    given = about.get("requestId") if isinstance(about, dict) else None
+    return _NO_HEADER.sub("", str(given or context.aws_request_id))[:200]
 
 
 def emit_metrics(

@@ -152,6 +152,7 @@ class Transport:
         latest_skew_seconds: The same by the last answer that had a `Date`, whether it is believed or not.
         requests_sent: Requests that were sent so far, retries included.
         rate_limited: How many of them were answered with 429.
+        request_id: The caller's id, which every request carries; empty if there is none.
     """
 
     def __init__(  # noqa: PLR0913 - a shop, and what a caller has in place of the machine's own
@@ -165,6 +166,7 @@ class Transport:
         patience_seconds: float = PATIENCE_SECONDS,
         threads: int = 1,
         max_body_bytes: int = MAX_BODY_BYTES,
+        request_id: str = "",
     ) -> None:
         """Prepare a session; nothing is opened yet.
 
@@ -177,7 +179,9 @@ class Transport:
             patience_seconds: The longest wait for a 429, in seconds, over all tries of one request.
             threads: How many threads will send at once.
             max_body_bytes: The most bytes of an answer's body, before and after decompression.
+            request_id: The caller's id, which every request carries as `X-Request-Id`; empty sends none.
         """
+        self.request_id = request_id
         self.connection = connection
         self.quota: Quota | None = None
         self._quota_heard = 0.0
@@ -194,6 +198,8 @@ class Transport:
         self._lock = threading.Lock()
         self._session = open_session(threads)
         self._session.headers["User-Agent"] = USER_AGENT
+        if request_id:
+            self._session.headers["X-Request-Id"] = request_id
 
     def send(self, request: Request) -> Response:
         """Send a request and return its 2xx answer.

@@ -237,3 +237,18 @@ def test_records_that_are_too_large_for_an_answer_are_left_out(
     assert (first["status"], second["status"]) == ("created", "created")
     assert first["record"] is second["record"] is None
     assert "read it by its id" in second["record_omitted"]
+
+
+def test_a_write_whose_answer_trickles_is_unknown_within_28_seconds(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher.deps.clock, "_step", 2.0)  # each look at the clock, also between two bytes
+    for _ in range(50):
+        publisher.shop.faults.next(Fault.slows_body(0.5))
+    start = publisher.shop.clock.now()
+
+    answer = publisher.http(TAG)
+
+    assert publisher.shop.clock.now() - start <= 28
+    assert (answer["statusCode"], answer["body"]["status"]) == (200, "unknown")
+    assert publisher.sent()[0] == ("POST", "/nl/tags.json")

@@ -15,6 +15,7 @@ from connector.routes import ROUTES
 from connector.runs import Runs
 from tests.integration.subscribe.bundle import Answer, Bundle, http_event, quote_event
 from tests.integration.subscribe.test_http import problem
+from tests.shop import Fault
 
 READER = {"token": "dashboard", "scopes": "read", "error": ""}
 PUBLISHER = {"token": "erp", "scopes": "publish", "error": ""}
@@ -99,8 +100,20 @@ def test_log_lines_carry_the_request_id_the_token_and_lambdas_id(
     assert (over_http["request_id"], over_http["function_request_id"]) == ("request", "lambda-1")
     assert over_http["token"] == "test"
     assert direct["function_request_id"] == "lambda-2"
-    assert "request_id" not in direct
+    assert direct["request_id"] == "lambda-2"
     assert "token" not in direct
+
+
+def test_the_request_id_is_in_the_answer_the_manifest_and_the_shops_request(bundle: Bundle) -> None:
+    answer = bundle.http("POST", "/subscribe", quote_event(), request_id="lambda-1")
+    direct = bundle.invoke(quote_event(), "lambda-2\r\nX-Other: 1")
+
+    assert answer.headers["X-Request-Id"] == "request"
+    assert [bundle.manifest(result)["request_id"] for result in (answer.json, direct)] == [
+        "request",
+        "lambda-2X-Other:1",
+    ]
+    assert [request.headers.get("x-request-id") for request in bundle.shop.requests] == ["request", "lambda-2X-Other:1"]
 
 
 def test_a_large_answer_is_compressed_for_a_caller_that_takes_gzip(bundle: Bundle) -> None:
@@ -188,6 +201,30 @@ def test_a_call_that_takes_too_long_is_504(bundle: Bundle, monkeypatch: pytest.M
 
     ends.set()
     problem(answer, 504, "too-slow")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/connections/default", None),
+        ("POST", "/subscribe", quote_event()),
+        ("POST", "/subscribe", {"entity": "orders"}),
+        ("POST", "/subscribe", {"entity": "orders", "estimate": True}),
+    ],
+)
+def test_a_call_is_answered_within_28_seconds_though_every_answer_of_the_shop_trickles(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, method: str, path: str, body: object
+) -> None:
+    monkeypatch.setattr(bundle.clock, "_step", 2.0)  # each look of the connector at the clock, also between two bytes
+    for _ in range(50):
+        bundle.shop.faults.next(Fault.slows_body(0.5))
+    start = bundle.clock.now()
+
+    answer = bundle.http(method, path, body)
+
+    assert bundle.clock.now() - start <= 28
+    assert bundle.shop.requests
+    problem(answer, 504, "answer-lost")
 
 
 def aws_error(code: str, status: int) -> ClientError:

@@ -43,6 +43,7 @@ def test_the_manifest_tells_request_window_parts_and_counts(bundle: Bundle) -> N
     part = manifest.pop("parts")[0]
     assert manifest == {
         "run_id": "run-1",
+        "request_id": "",
         "connection": "default",
         "entity": "orders",
         "language": "nl",

@@ -74,6 +74,7 @@ class ShopList:
         self.connection = CONNECTION
         self.quota: Quota | None = None
         self.skew_seconds = self.latest_skew_seconds = 0.0
+        self.request_id = ""
         self.requests_sent = 0
         self.rows: dict[int, tuple[str, str]] = {}
         self.hidden: set[int] = set()
