@@ -242,9 +242,12 @@ def test_records_that_are_too_large_for_an_answer_are_left_out(
 def test_a_write_whose_answer_trickles_is_unknown_within_28_seconds(
     publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publisher.deps.clock, "_step", 2.0)  # each look at the clock, also between two bytes
-    for _ in range(50):
-        publisher.shop.faults.next(Fault.slows_body(0.5))
+    def trickle(_: object) -> None:
+        """Let each look at the clock take three seconds, also those between two bytes."""
+        monkeypatch.setattr(publisher.deps.clock, "_step", 3.0)
+
+    publisher.shop.on_request(trickle)
+    publisher.shop.faults.next(Fault.slows_body(0.5))
     start = publisher.shop.clock.now()
 
     answer = publisher.http(TAG)
