@@ -89,9 +89,7 @@ def test_a_signal_ends_the_command_quietly_and_leaves_no_file(
 ) -> None:
     second_page = threading.Event()
     shop.on_request(lambda seen: second_page.set() if seen.query.get("page") == "2" else None)
-    shop.faults.next(
-        Fault.delays(120), after=3
-    )  # two counts, since its clock differs, and the page past the end
+    shop.faults.next(Fault.delays(120), after=3)  # two counts, since its clock differs, and the page past the end
     process = start("list", "orders", "--all", "--query", "limit=5", "--out", str(tmp_path / name))
     assert second_page.wait(120)
     process.send_signal(sent)
