@@ -60,6 +60,10 @@ def settling(asked: str) -> bool:
     return "Put" in asked and not marking(asked)
 
 
+def change(variant: int, **fields: object) -> dict[str, Any]:
+    return {"path": {"id": variant}, "payload": fields}
+
+
 @either
 def test_a_key_that_cannot_be_claimed_fails_its_update_alone(
     publisher: Publisher, variants: list[int], aws_fails: AwsClients, error: Exception
@@ -111,6 +115,22 @@ def test_a_value_that_was_sent_but_not_stored_does_not_undo_a_newer_one(
     assert publisher.failed(message(2, stock(variants[0], 20))) == []
     assert publisher.failed(message(1, stock(variants[0], 10), receipts=2)) == []
     assert level(publisher, variants[0]) == 20
+
+
+@either
+def test_a_part_that_was_sent_but_not_stored_is_undone_when_its_message_is_refused(
+    publisher: Publisher, variants: list[int], aws_fails: AwsClients, error: Exception
+) -> None:
+    bad = message(2, {**stock(variants[0], 20), "parameters": change(variants[0], stockLevel=20, priceExcl="dear")})
+    newer = message(3, {**stock(variants[0], 0), "parameters": change(variants[0], priceExcl=7)})
+    assert publisher.failed(message(1, stock(variants[0], 10))) == []
+    aws_fails.fail("dynamodb", "transact_write_items", error, settling)
+    assert publisher.failed(bad, newer) == ["message-2", "message-3"]
+    assert level(publisher, variants[0]) == 20, "the newer price stands in place of the wrong one"
+    assert publisher.failed(bad) == ["message-2"]
+    assert level(publisher, variants[0]) == 10
+    assert publisher.failed(newer) == []
+    assert level(publisher, variants[0]) == 10
 
 
 @either
