@@ -126,11 +126,11 @@ def _own_webhooks(shop: Client, connection: str, stack_name: str) -> Iterable[di
 @functools.cache
 def daily_look(settings: Settings) -> DailyLook:
     """Return the look of these settings."""
-    aws = AwsClients()
+    aws, clock = AwsClients(), SystemClock()
     return DailyLook(
         objects=S3Objects(aws.client("s3"), settings.bucket),
         followers=Followers(functools.partial(read_object, aws.client("s3"), settings.bucket)),
-        open_shop=functools.partial(ShopClients(aws, settings).open, fresh=True, background=True),
+        open_shop=functools.partial(ShopClients(aws, settings, clock).open, fresh=True, background=True),
         stack_name=settings.stack_name,
-        clock=SystemClock(),
+        clock=clock,
     )

@@ -97,7 +97,8 @@ def functions(aws: AwsClients, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) 
     shop.singletons["account"]["apiKey"] = KEY
     bundle.store_connection(webhook_secret=WEBHOOK_SECRET)
     monkeypatch.setattr(publish.dependencies, "AwsClients", lambda: aws)
-    monkeypatch.setattr(publish.dependencies, "SystemClock", lambda: bundle.clock)
+    for module in (publish.dependencies, webhook.daily, webhook.trigger):
+        monkeypatch.setattr(module, "SystemClock", lambda: bundle.clock)
     monkeypatch.setenv("LOG_LEVEL", "DEBUG")
     monkeypatch.setenv("IDEMPOTENCY_TABLE", bundle.bucket)
     aws.client("dynamodb").create_table(
