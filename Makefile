@@ -17,7 +17,7 @@ export PYTHONPATH := functions:layers/lightspeed
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop invoke connector shop test soak install format lint type lock openapi schemas swagger-ui template unit integration property e2e coverage bench fuzz build clean
+.PHONY: help demo stop invoke connector shop test soak install format lint type lock openapi schemas swagger-ui template unit integration property e2e coverage bench mutants fuzz build clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ coverage: $(VENV)/dev.stamp $(TOOLS)/target.stamp ## See what the tests reach (w
 
 bench: $(VENV)/dev.stamp ## Measure against dlt, Airbyte and a plain loop (ARGS="--quick")
 	$(BIN)/python -m tests.bench $(ARGS)
+
+mutants: $(VENV)/dev.stamp ## Count small changes of the core that no test notices, ten minutes (ARGS="listing --seed 7 --minutes 5")
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 fuzz: $(VENV)/dev.stamp ## Try random transformers for three minutes (ARGS="--seconds 60 --seed 7")
 	$(BIN)/python -m tests.fuzz $(or $(ARGS),--seconds 180 --seed 1)
