@@ -14,11 +14,10 @@ from connector.transform import Library, load
 from lightspeed import Client, Clock
 from lightspeed.estimate import Counter, Estimate, Operation, Reading, Span, estimate
 from lightspeed.listing.settled import SETTLING_LAG
-from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import PAGE_LIMIT, parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.storage.bucket import Bucket
-from subscribe.sync.bookmark import Bookmarks
+from subscribe.sync.bookmark import Bookmark, Bookmarks
 from subscribe.sync.read_plan import plan_reads
 from subscribe.sync.reader import batch_of
 from subscribe.sync.run import check_parameters
@@ -61,7 +60,8 @@ def preview(
     """
     now = datetime.fromtimestamp(clock.time(), UTC).replace(microsecond=0)
     incremental = request.mode == "incremental"
-    until = Bookmarks(bucket, request.connection, request.bookmark_name).peek().until if incremental else None
+    bookmark = Bookmarks(bucket, request.connection, request.bookmark_name).peek() if incremental else Bookmark()
+    until = bookmark.until
     started = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     reads = plan_reads(
         request,
@@ -74,8 +74,7 @@ def preview(
     for read in reads:
         check_parameters(client, request, read)
     start = parse_time(request.since) if request.since is not None else None
-    if until is not None:
-        start = parse_time(until) - LOOKBACK
+    start = bookmark.start or start
     span = Span(now - SETTLING_LAG, start, incremental, batch_of(request, PAGE_LIMIT))
     counter = Counter(client)
     readings = [

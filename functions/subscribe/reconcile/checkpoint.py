@@ -24,6 +24,7 @@ class ReconcileState(RunState, array_like=True):
         gone: What earlier invocations keep in the bucket of records that are gone.
         deleted: How many are gone so far.
         unclear: How many looks told neither.
+        is_open: Whether the window may end in the shop's future, so that records may enter the list.
     """
 
     window_end: str = ""
@@ -37,6 +38,7 @@ class ReconcileState(RunState, array_like=True):
     gone: list[str] = msgspec.field(default_factory=list)
     deleted: int = 0
     unclear: int = 0
+    is_open: bool = False
 
     @property
     def position(self) -> tuple[object, ...]:

@@ -127,12 +127,12 @@ class Listing:
         if state.checkpoint is not None and state.checkpoint.split is not None:
             return self._split_reader(state.checkpoint)
 
-        def read_to(end: datetime) -> ListReader[list[Id]]:
-            state.window_end, state.checkpoint = iso_text(end), ListCheckpoint()
+        def read_to(end: datetime, closed: bool) -> ListReader[list[Id]]:
+            state.window_end, state.checkpoint, state.is_open = iso_text(end), ListCheckpoint(), not closed
             return self._reader(state.checkpoint)
 
         if state.checkpoint is None or state.checkpoint.rows_left is None:
-            return begin(self._client, self._clock, parse_time(state.window_end), read_to)
+            return begin(self._client, self._clock, parse_time(state.window_end), read_to).reader
         reader = self._reader(state.checkpoint)
         reader.begin()
         return reader
@@ -144,7 +144,7 @@ class Listing:
             Parameters(query=self._query),
             language=self._language,
             window=self.window,
-            stable=self.window is not None,
+            stable=self.window is not None and not self._state.is_open,
             checkpoint=checkpoint,
             process=_ids_of,
             gate=self._bounds,

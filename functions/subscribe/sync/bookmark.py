@@ -16,12 +16,14 @@ import functools
 import gzip
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
 from connector.errors import ConnectorError
 from connector.storage_keys import recent_key, subscription_key
+from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time
 from subscribe.run.cursor import DIGEST_DIGITS
 from subscribe.run.journal import finish
@@ -48,6 +50,9 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
         recent_in: Start of the SHA-256 of the object beside the bookmark that holds `recent` where it is large; else
             empty.
         unverified: Runs in a row that left `until` as it was, because they may have missed records.
+        again_from: ISO-8601 UTC; where the next window starts, if that is earlier than `LOOKBACK` before `until`. It is
+            set where `until` rests on the shop's dates alone, which may be wrong.
+        skew: How far the shop's clock was ahead of ours, whole seconds, if that is more than a minute.
     """
 
     until: str | None = None
@@ -55,6 +60,16 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
     recent: Mapping[str, str] = {}
     recent_in: str = ""
     unverified: int = 0
+    again_from: str = ""
+    skew: int = 0
+
+    @property
+    def start(self) -> datetime | None:
+        """Where the next window starts; `None` for the beginning."""
+        if self.until is None:
+            return None
+        start = parse_time(self.until) - LOOKBACK
+        return min(start, parse_time(self.again_from)) if self.again_from else start
 
     def is_same(self, until: str | None, run_id: str) -> bool:
         """Whether it is the bookmark with this time that this run moved."""
@@ -128,6 +143,7 @@ class Bookmarks:
                 return Found(Bookmark(), None, None, "")
             stored = msgspec.convert(found[0], _Stored)
             parse_time(stored.bookmark.until or "2000-01-01")
+            parse_time(stored.bookmark.again_from or "2000-01-01")
         except (ValueError, msgspec.ValidationError) as error:
             advice = "restore an earlier version of this object, or delete it to start again"
             raise ConnectorError(f"the bookmark {self._key} cannot be read: {error}; {advice}") from error
@@ -148,14 +164,14 @@ class Bookmarks:
             raise ConnectorError(f"the bookmark {self._key} names {key}, which is gone; restore it")
         return msgspec.json.decode(gzip.decompress(found[0]), type=dict[str, str])
 
-    def moved_to(self, until: str | None, run_id: str, recent: Mapping[str, str], *, unverified: int = 0) -> Bookmark:
+    def with_recent(self, bookmark: Bookmark, recent: Mapping[str, str]) -> Bookmark:
         """Return a bookmark of bounded size; a large `recent` is kept in an object beside it, named by its content."""
         if len(recent) <= MOST_RECENT_INSIDE:
-            return Bookmark(until, run_id, recent, unverified=unverified)
+            return msgspec.structs.replace(bookmark, recent=recent, recent_in="")
         body = gzip.compress(msgspec.json.encode(recent, order="sorted"), mtime=0)
         digest = hashlib.sha256(body).hexdigest()[:DIGEST_DIGITS]
         self._bucket.put(self._recent_key(digest), body)
-        return Bookmark(until, run_id, recent_in=digest, unverified=unverified)
+        return msgspec.structs.replace(bookmark, recent={}, recent_in=digest)
 
     def lease(self, bookmark: Bookmark, lease: Lease, etag: str) -> str:
         """Note that a run is paused; return the new ETag."""

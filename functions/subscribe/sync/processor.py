@@ -44,7 +44,7 @@ class RecordProcessor:
         Args:
             request: The event.
             state: Of the run; what was given to the transformer and rejected is counted in it.
-            landed: Time of change by id of what the run before landed shortly before the bookmark.
+            landed: Time of change of what earlier runs landed and this run may read again, by language and id.
             transformers: The entity transformer, if there is one.
             bookmark: As transformers see it.
         """
@@ -63,7 +63,7 @@ class RecordProcessor:
 
     def of(self, records: list[Record], language: str) -> Chunk:
         """Return what is landed of a page."""
-        records, recent = self.deduplicate(records)
+        records, recent = self.deduplicate(records, language)
         return self.of_rows(records, language, recent)
 
     def of_rows(self, rows: list[Record], language: str, recent: dict[str, str] | None = None) -> Chunk:
@@ -81,25 +81,37 @@ class RecordProcessor:
             texts = texts[:room]
         return compress(texts, recent, rejected, len(odd))
 
-    def deduplicate(self, records: list[Record]) -> tuple[list[Record], dict[str, str]]:
-        """Drop what the run before has landed; return besides what comes again in the next.
+    def deduplicate(self, records: list[Record], language: str) -> tuple[list[Record], dict[str, str]]:
+        """Drop what earlier runs have landed; return besides what may come again in the next.
 
         A first run reads by time of creation, so it sees records that changed after its window's end. In several
         languages they are left to the next run: one language may show a record before its change, another one after it.
         """
         if self._request.mode != "incremental":
             return records, {}
-        end = parse_time(self._state.window_end)
-        first = self._state.window_start is None
-        if first and len(self._request.languages or ()) > 1:
+        state = self._state
+        if state.window_start is None and len(self._request.languages or ()) > 1:
+            end = parse_time(state.window_end)
             kept = [record for record in records if not _is_after(record.changed, end)]
             if len(kept) < len(records):
                 reason = "records changed while they were read in several languages; the next run reads them"
-                self._state.unverified_reason = self._state.unverified_reason or reason
+                state.unverified_reason = state.unverified_reason or reason
             records = kept
-        overlap = None if self._state.remembers_all and not first else end - LOOKBACK
-        recent = {str(r.id): r.changed for r in records if r.changed and _comes_again(r.changed, overlap)}
-        return [record for record in records if self._landed.get(str(record.id)) != (record.changed or "")], recent
+        overlap = None if state.remembers_all else state.surely_passed - LOOKBACK
+        names = [f"{language}/{record.id}" for record in records]
+        recent = {
+            name: record.changed
+            for name, record in zip(names, records, strict=True)
+            if record.changed and _comes_again(record.changed, overlap)
+        }
+        new = [record for name, record in zip(names, records, strict=True) if not self._is_landed(name, record)]
+        return new, recent
+
+    def _is_landed(self, name: str, record: Record) -> bool:
+        landed = self._landed.get(name)
+        if landed is None:  # bookmarks of earlier versions name records without their language
+            landed = self._landed.get(str(record.id))
+        return landed == (record.changed or "")
 
     def room(self) -> int | None:
         """Return how many more records `max_records` lets in, or `None` for any number."""
@@ -168,7 +180,6 @@ def _is_after(changed: str | None, end: datetime) -> bool:
         return False
 
 
-def still_recent(recent: Mapping[str, str], until: str) -> dict[str, str]:
-    """Return the records that a window behind this bookmark will hold again."""
-    overlap = parse_time(until) - LOOKBACK
-    return {record: changed for record, changed in recent.items() if _comes_again(changed, overlap)}
+def still_recent(recent: Mapping[str, str], start: datetime | None) -> dict[str, str]:
+    """Return the records that a window from this time on will hold again; all of them if it has no start."""
+    return {record: changed for record, changed in recent.items() if _comes_again(changed, start)}

@@ -144,7 +144,7 @@ class Reads:
                     if self._processor.room() == 0:
                         self._processor.stop()
                         break
-                    parents, recent = self._processor.deduplicate(page)
+                    parents, recent = self._processor.deduplicate(page, read.language)
                     self._writer.remember(recent)
                     self._state.pending = [parent.id for parent in parents if parent.id is not None]
                     split = reader.checkpoint.split
@@ -178,13 +178,15 @@ class Reads:
         if state.checkpoint is not None and state.checkpoint.split is not None:
             return self._split_reader(read, state.checkpoint)
 
-        def read_to(end: datetime) -> ListReader[Any]:
-            state.window_end, state.checkpoint = iso_text(end), None
+        def read_to(end: datetime, closed: bool) -> ListReader[Any]:
+            state.window_end, state.checkpoint, state.is_open = iso_text(end), None, not closed
             return self._reader(read)
 
-        counted = state.checkpoint is not None and state.checkpoint.rows_left is not None
-        if not counted and state.position == 0:
-            return begin(self._client, self._clock, parse_time(state.window_end), read_to)
+        if state.position == 0 and not _has_begun(state):
+            opening = begin(self._client, self._clock, parse_time(state.window_end), read_to)
+            state.opened = iso_text(opening.at)
+            state.heard(self._client.transport.shop_clock.least_skew_seconds)
+            return opening.reader
         reader = self._reader(read)
         reader.begin()
         return reader
@@ -229,7 +231,8 @@ class Reads:
     def _window(self, read: Read) -> tuple[Window | None, bool]:
         state = self._state
         start = parse_time(state.window_start) if state.window_start else None
-        return window_of(self._request, read, start, parse_time(state.window_end))
+        window, stable = window_of(self._request, read, start, parse_time(state.window_end))
+        return window, stable and not state.is_open
 
     def _parameters(self, read: Read) -> Parameters:
         return Parameters(query={"fields": _HEAD_FIELDS}) if read.operation == "each" else read.parameters
@@ -238,3 +241,11 @@ class Reads:
         if read.operation != "each" and self._processor.plain:
             return functools.partial(self._processor.of, language=read.language)
         return list
+
+
+def _has_begun(state: SyncState) -> bool:
+    """Whether the window of the first list is opened; an earlier invocation may have ended between two first counts."""
+    checkpoint = state.checkpoint
+    if checkpoint is None or checkpoint.rows_left is None:
+        return False
+    return bool(state.opened) or checkpoint.read > 0 or checkpoint.rows_left != checkpoint.count_before

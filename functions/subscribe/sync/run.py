@@ -13,15 +13,23 @@ from connector.errors import RunInProgress
 from connector.timestamps import iso_text
 from connector.transform import Library, TransformerSpec, load
 from lightspeed import Client, Clock
-from lightspeed.listing.settled import SETTLING_LAG, shop_time
+from lightspeed.listing.settled import (
+    DIFFERENT_TIMES,
+    SETTLING_LAG,
+    TOLERANCE,
+    is_closed,
+    read_up_to,
+    shop_time,
+)
 from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time, query_warnings
+from lightspeed.shop_clock import BELIEVED_SECONDS
 from subscribe.event import SubscribeRequest
 from subscribe.run.result import Decision
 from subscribe.run.run import Run
 from subscribe.storage.bucket import Bucket, PreconditionFailed
 from subscribe.storage.parts import Part
-from subscribe.sync.bookmark import MOST_UNVERIFIED, Bookmark, Bookmarks, Found, Lease, Pending
+from subscribe.sync.bookmark import MOST_REMEMBERED, MOST_UNVERIFIED, Bookmark, Bookmarks, Found, Lease, Pending
 from subscribe.sync.processor import RecordProcessor, still_recent
 from subscribe.sync.read_plan import Read, languages_of, plan_reads, window_of
 from subscribe.sync.reader import Reads
@@ -92,7 +100,7 @@ class SyncRun(Run[SyncState]):
             seed=state.run_id,
         )
         if not resumed:
-            state.remembers_all = bookmark.until is not None and len(self._reads) == 1
+            state.remembers_all = self._incremental and _can_read_again(self._reads)
         for read in self._reads:
             check_parameters(self._client, request, read)
 
@@ -106,8 +114,9 @@ class SyncRun(Run[SyncState]):
         state.started = started or iso_text(now)
         state.window_end = iso_text(now - SETTLING_LAG)
         state.bookmark_until, state.bookmark_run = bookmark.until, bookmark.run_id
-        if bookmark.until is not None:
-            state.window_start = iso_text(parse_time(bookmark.until) - LOOKBACK)
+        state.earlier_skew = bookmark.skew
+        if bookmark.start is not None:
+            state.window_start = iso_text(bookmark.start)
         elif self._request.since is not None:
             state.window_start = iso_text(parse_time(self._request.since))
 
@@ -175,6 +184,10 @@ class SyncRun(Run[SyncState]):
 
     def _keep(self) -> None:
         self._writer.flush()
+        self._hear()
+
+    def _hear(self) -> None:
+        self._state.heard(self._client.transport.shop_clock.least_skew_seconds)
 
     def _hold(self, until: datetime) -> None:
         if self._incremental:
@@ -182,6 +195,10 @@ class SyncRun(Run[SyncState]):
 
     def _decision(self) -> Decision:
         """Return the result and the manifests. That of the first language, which the result names, is written last."""
+        self._hear()
+        self._check_times()
+        if self._incremental:
+            self._note_how_it_goes_on()
         languages = languages_of(self._reads)
         keys = {language: self._writer.place(language).manifest for language in languages}
         manifests = {keys[language]: self._manifest(language) for language in reversed(languages)}
@@ -194,23 +211,75 @@ class SyncRun(Run[SyncState]):
         single = [read.operation for read in self._reads] == ["get"]
         return Decision(body, manifests, single)
 
+    def _check_times(self) -> None:
+        """Note it if the shop's answers leave open whether the window's end had passed when it was opened."""
+        state = self._state
+        if not state.opened or self._window_seen() is None:
+            return
+        end, opened = parse_time(state.window_end), parse_time(state.opened)
+        entered = not state.is_open and not is_closed(end, opened, state.skew)
+        if entered or self._read_up_to() < end:
+            state.may_have_missed |= entered
+            state.unverified_reason = state.unverified_reason or DIFFERENT_TIMES
+
+    def _read_up_to(self) -> datetime:
+        """Return up to where the run has read: its window's end, or the earliest time that the shop's answers give."""
+        state = self._state
+        end = parse_time(state.window_end)
+        return read_up_to(end, parse_time(state.opened), state.skew) if state.opened else end
+
+    def _note_how_it_goes_on(self) -> None:
+        """Say it where the next run cannot read again what this run may have missed."""
+        state = self._state
+        if not state.may_have_missed or self._processor.stopped or self._reads_again():
+            return
+        if state.remembers_all:
+            state.unverified_reason += f"; this was so {MOST_UNVERIFIED + 1} times in a row, so the next run goes on"
+        elif _can_read_again(self._reads):
+            state.unverified_reason += (
+                f"; the window has more than {MOST_REMEMBERED:,} records, so the next run goes on"
+            )
+        else:
+            state.unverified_reason += "; the run reads the children of the same parents twice, so the next run goes on"
+
+    def _reads_again(self) -> bool:
+        """Whether the next run reads this run's window again: it may lack records, and what it stored is known."""
+        state = self._state
+        return state.may_have_missed and state.remembers_all and self._found.bookmark.unverified < MOST_UNVERIFIED
+
     def _next_bookmark(self) -> Bookmark:
         """Return where the bookmark moves: never back, and not past what `max_records` left to the next run.
 
         A run that may have missed records leaves the bookmark where it is, `MOST_UNVERIFIED` times in a row. It notes
         what it stored, so the next run reads the same window and more, and stores only what is new. Then the bookmark
-        moves all the same: a shop that never gives a provable list must not stop the subscription.
+        moves all the same: a shop that never gives a provable list must not stop the subscription. So it is too if
+        the shop's dates are behind the bookmark: then the bookmark moves by our clock at last.
         """
         before, state = self._found.bookmark, self._state
         if self._processor.stopped:
             return before
-        until, unverified = state.window_end, 0
-        if state.may_have_missed and state.remembers_all and before.unverified < MOST_UNVERIFIED:
-            until, unverified = before.until or until, before.unverified + 1
-        elif before.until is not None and parse_time(before.until) > parse_time(until):
-            until = before.until
-        recent = still_recent({**self._bookmarks.recent(before), **state.recent}, until)
-        return self._bookmarks.moved_to(until, state.run_id, recent, unverified=unverified)
+        skew = round(state.skew) if abs(state.skew) > BELIEVED_SECONDS else 0
+        if self._reads_again():
+            after = msgspec.structs.replace(before, run_id=state.run_id, skew=skew, unverified=before.unverified + 1)
+        else:
+            after = self._moved_bookmark(before)
+            after = msgspec.structs.replace(after, run_id=state.run_id, skew=skew)
+        recent = still_recent({**self._bookmarks.recent(before), **state.recent}, after.start)
+        return self._bookmarks.with_recent(after, recent)
+
+    def _moved_bookmark(self, before: Bookmark) -> Bookmark:
+        state = self._state
+        end, until, sure, unverified = parse_time(state.window_end), self._read_up_to(), state.surely_passed, 0
+        if before.start is not None:
+            known = before.start + LOOKBACK
+            if until <= known < end:  # by the shop's dates nothing was read behind the bookmark
+                unverified = before.unverified + 1
+            if unverified > MOST_UNVERIFIED:
+                until = sure = min(end, parse_time(state.opened) - SETTLING_LAG)
+                unverified = 0
+            until, sure = max(until, known), max(sure, known)
+        again = iso_text(sure - LOOKBACK) if until - sure > TOLERANCE else ""
+        return Bookmark(iso_text(until), again_from=again, unverified=unverified)
 
     def _decide(self, note: dict[str, Any]) -> None:
         if self._moved is None:
@@ -280,6 +349,12 @@ class SyncRun(Run[SyncState]):
 
 def _listed(parts: list[tuple[str, Part]]) -> list[dict[str, Any]]:
     return [{"key": key, **msgspec.structs.asdict(part)} for key, part in parts]
+
+
+def _can_read_again(reads: list[Read]) -> bool:
+    """Whether what was stored can be known by language and id, so that the same window can be read again."""
+    parents = [read.language for read in reads if read.operation == "each"]
+    return len(parents) == len(set(parents))
 
 
 def check_parameters(client: Client, request: SubscribeRequest, read: Read) -> None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from lightspeed.listing.checkpoint import ListCheckpoint
+from lightspeed.listing.settled import passed_for_shop
+from lightspeed.request import parse_time
 from subscribe.run.cursor import RunState
 from subscribe.storage.parts import Part
+
+UNDATED_SECONDS = 7200.0
+"""How far two clocks may drift apart between runs while no answer has a date. The next window reaches back as far."""
 
 
 class ReadMark(msgspec.Struct, array_like=True):
@@ -56,6 +63,10 @@ class SyncState(RunState, array_like=True):
         may_have_missed: Whether a list of this run could not be proved, so that a record may be missing.
         remembers_all: Whether `recent` holds every record of the window, so that the window can be read again.
         rows_given: The most rows of a page of nested records so far.
+        opened: ISO-8601 UTC; our time when the window was opened. Empty before that, and in states of earlier versions.
+        least_skew: The smallest believed skew of the shop's clock so far, seconds; `None` if no answer had a date.
+        earlier_skew: The same by the run before, for a run whose answers have no date.
+        is_open: Whether the window may end in the shop's future, so that records may enter it.
     """
 
     window_start: str | None = None
@@ -79,3 +90,26 @@ class SyncState(RunState, array_like=True):
     may_have_missed: bool = False
     remembers_all: bool = False
     rows_given: int = 0
+    opened: str = ""
+    least_skew: float | None = None
+    is_open: bool = False
+    earlier_skew: float = 0.0
+
+    @property
+    def skew(self) -> float:
+        """The smallest believed skew of the shop's clock, seconds; that of the run before if no answer had a date."""
+        return self.earlier_skew if self.least_skew is None else self.least_skew
+
+    def heard(self, skew: float | None) -> None:
+        """Take the smallest skew that this invocation's answers gave so far."""
+        if skew is not None:
+            self.least_skew = skew if self.least_skew is None else min(self.least_skew, skew)
+
+    @property
+    def surely_passed(self) -> datetime:
+        """Up to where every change could be seen when the window was opened, even if the shop's dates are ahead."""
+        end = parse_time(self.window_end)
+        if not self.opened:
+            return end
+        undated = UNDATED_SECONDS if self.least_skew is None else 0.0
+        return min(end, passed_for_shop(parse_time(self.opened), min(0.0, self.skew) - undated))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from connector.storage_keys import Kind, RunPlace
+from lightspeed.listing.window import LOOKBACK
 from subscribe.event import SubscribeRequest
 from subscribe.storage.bucket import Bucket
 from subscribe.storage.parts import Chunk, Part, PartWriter, compress
@@ -41,7 +42,7 @@ class Writer:
         state.recent.update(recent)
         if state.remembers_all and len(state.recent) > MOST_REMEMBERED:
             state.remembers_all = False
-            state.recent = still_recent(state.recent, state.window_end)
+            state.recent = still_recent(state.recent, state.surely_passed - LOOKBACK)
 
     def flush(self) -> None:
         """Write what is left."""

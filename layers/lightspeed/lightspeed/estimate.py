@@ -22,6 +22,7 @@ from lightspeed.listing.settled import SKEW
 from lightspeed.listing.window import closed_window
 from lightspeed.quota import REQUESTS_PER_SECOND, Quota, QuotaWindow
 from lightspeed.request import PAGE_LIMIT, Parameters
+from lightspeed.shop_clock import BELIEVED_SECONDS
 
 ASSUMED_PAGE_SECONDS = 0.5
 """How long a page takes where nothing was counted, so that nothing could be measured."""
@@ -175,9 +176,10 @@ class Counter:
         return self._client.transport.quota
 
     @property
-    def recounts(self) -> bool:
-        """Whether the shop's clock differs so much from ours that a run moves its window and counts again."""
-        return abs(self._client.transport.latest_skew_seconds) > SKEW.total_seconds()
+    def recounts(self) -> int:
+        """How often a run counts its first list again, because the shop's clock differs from ours."""
+        skew = abs(self._client.transport.shop_clock.latest_skew_seconds)
+        return 2 if skew > BELIEVED_SECONDS else int(skew > SKEW.total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +247,7 @@ def estimate(
     reserve_percent: float = 10,
     most: int | None = None,
     page_seconds: float | None = None,
-    recounts: bool = False,
+    recounts: int = 0,
 ) -> Estimate:
     """Return what a run of these readings will take, from the quota as it is now.
 
@@ -255,7 +257,7 @@ def estimate(
         reserve_percent: The share of each window that is left for others, 0 to 100.
         most: How many records the run stops after, if it does.
         page_seconds: How long a page takes at least, as measured; assumed if not given.
-        recounts: Whether the first list is counted once more, since the shop's clock differs from ours.
+        recounts: How often the first list is counted again, because the shop's clock differs from ours.
     """
     seconds = ASSUMED_PAGE_SECONDS if page_seconds is None else page_seconds
     known = () if quota is None else quota.windows
@@ -265,7 +267,7 @@ def estimate(
     for position, reading in enumerate(readings):
         left = None if most is None else max(0, most - sum(work.records for work in works))
         work = _work(reading, left)
-        again = int(recounts and position == 0 and work.counts > 0)
+        again = recounts if position == 0 and work.counts > 0 else 0
         works.append(
             _Work(work.pages, work.counts + again, work.children, work.single, work.rounds + again, work.records)
         )

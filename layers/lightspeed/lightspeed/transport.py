@@ -61,6 +61,7 @@ from lightspeed.http_session import (
 )
 from lightspeed.quota import Clock, Limiter, Quota, RateLimiter, SystemClock, parse_header_time, seconds_until
 from lightspeed.request import Request
+from lightspeed.shop_clock import ShopClock
 
 ATTEMPTS = 4
 """The first try and three more."""
@@ -83,9 +84,6 @@ WRITE_MARGIN_SECONDS = 5.0
 PATIENCE_SECONDS = 5.0
 """The longest that one request waits for the quota; longer waits belong to Step Functions and SQS, where they are free.
 """
-
-BELIEVED_SECONDS = 60.0
-"""A `Date` this close to our clock, or to the shop's other answers, is believed."""
 
 _NO_PLAIN_PROXY: Mapping[str, str] = {"http": ""}
 """Plain HTTP is for loopback only: a proxy of the environment may not see such a request, nor its credentials."""
@@ -147,9 +145,7 @@ class Transport:
     Attributes:
         connection: The settings in use; replaced by `renew` after a 401.
         quota: What the last answer said of the quota, or `None`.
-        skew_seconds: How far the shop's clock is ahead of ours; 0 before the first answer. A `Date` that differs by
-            minutes from our clock is believed once two answers in a row agree on it. Errors count as answers.
-        latest_skew_seconds: The same by the last answer that had a `Date`, whether it is believed or not.
+        shop_clock: What the `Date` headers say of the shop's clock. Errors count as answers.
         requests_sent: Requests that were sent so far, retries included.
         rate_limited: How many of them were answered with 429.
         request_id: The caller's id, which every request carries; empty if there is none.
@@ -185,8 +181,7 @@ class Transport:
         self.connection = connection
         self.quota: Quota | None = None
         self._quota_heard = 0.0
-        self.skew_seconds = 0.0
-        self.latest_skew_seconds = 0.0
+        self.shop_clock = ShopClock()
         self.requests_sent = 0
         self.rate_limited = 0
         self._renew = renew
@@ -260,14 +255,10 @@ class Transport:
             self.quota = quota.after(self.quota, now - self._quota_heard)
             self._quota_heard = now
 
-    def _observe_date(self, date: datetime | None) -> None:
-        if date is None:
-            return
-        skew = date.timestamp() - self._clock.time()
-        known = (0.0, self.skew_seconds, self.latest_skew_seconds)
-        if any(abs(skew - other) <= BELIEVED_SECONDS for other in known):
-            self.skew_seconds = skew
-        self.latest_skew_seconds = skew
+    @property
+    def skew_seconds(self) -> float:
+        """How far the shop's clock is ahead of ours, as far as it is believed; 0 before the first answer."""
+        return self.shop_clock.skew_seconds
 
     def _send_once(self, request: Request) -> Response:
         self._limiter.wait()
@@ -277,7 +268,8 @@ class Transport:
         facts: Facts = {"method": request.method, "path": request.path}
         answer, body = self._exchange(request, connection, facts)
         date = parse_header_time(answer.headers.get("Date", ""))
-        self._observe_date(date)
+        if date is not None:
+            self.shop_clock.hear(date.timestamp() - self._clock.time())
         now = self._clock.time() + self.skew_seconds
         self._update_quota(Quota.from_headers(answer.headers, now))
         body = body.removeprefix(_BOM)

@@ -381,7 +381,7 @@ def test_a_date_minutes_off_is_believed_once_another_answer_agrees(dates: list[f
             count(client)
 
     assert client.transport.skew_seconds == believed
-    assert client.transport.latest_skew_seconds == dates[-1]
+    assert client.transport.shop_clock.latest_skew_seconds == dates[-1]
 
 
 @pytest.mark.parametrize("date", ["", "soon", "Mon, 99 Nov 2026 06:00:00 GMT", "9" * 5000, "0001-01-01T00:00:00+23:59"])
@@ -400,7 +400,7 @@ def window_ends(dates: list[float]) -> tuple[list[float], int]:
     with raw_server(in_turn(*(http(b'{"count":1}', Date=at(seconds)) for seconds in dates))) as server:
         client = client_of(server, clock)
 
-        def read_to(end: datetime) -> ListReader[int]:
+        def read_to(end: datetime, closed: bool) -> ListReader[int]:
             ends.append((end - NOW).total_seconds())
             return ListReader(
                 client,
@@ -408,7 +408,7 @@ def window_ends(dates: list[float]) -> tuple[list[float], int]:
                 Parameters(),
                 language="nl",
                 window=None,
-                stable=True,
+                stable=closed,
                 checkpoint=ListCheckpoint(),
                 process=len,
             )
@@ -423,7 +423,11 @@ def window_ends(dates: list[float]) -> tuple[list[float], int]:
         ([0], -5, 1),
         ([1], -5, 1),
         ([-600], -605, 2),
-        ([600], 595, 2),
+        ([600], 595, 3),
+        ([600, 600, 0], -5, 4),
+        ([600, 0, 600], -5, 4),
+        ([-600, 0], -5, 3),
+        ([0, 600, 600], -5, 1),
         ([86_400 * 365, 0], -5, 3),
         ([86_400 * 365, -600], -605, 3),
         ([0, 86_400 * 365], -5, 1),
@@ -442,7 +446,7 @@ def test_an_error_tells_the_shops_time_too() -> None:
         client = client_of(server)
         with pytest.raises(RateLimited):
             count(client)
-        assert client.transport.latest_skew_seconds == -90
+        assert client.transport.shop_clock.latest_skew_seconds == -90
         count(client)
 
     assert client.transport.skew_seconds == -90

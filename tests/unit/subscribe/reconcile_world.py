@@ -13,6 +13,7 @@ from typing import Any, cast
 from lightspeed import Client, Connection, NotFound, Request, Response, Transport, get_entity
 from lightspeed.quota import Quota, QuotaWindow
 from lightspeed.request import format_time
+from lightspeed.shop_clock import ShopClock
 from subscribe.checks import subscribe_request
 from subscribe.reconcile.id_index import epoch
 from subscribe.reconcile.run import Reconciliation
@@ -73,7 +74,8 @@ class ShopList:
     def __init__(self, entity: str, time: VirtualTime, at: Points, limit: int = 0) -> None:
         self.connection = CONNECTION
         self.quota: Quota | None = None
-        self.skew_seconds = self.latest_skew_seconds = 0.0
+        self.skew_seconds = 0.0
+        self.shop_clock = ShopClock()
         self.request_id = ""
         self.requests_sent = 0
         self.rows: dict[int, tuple[str, str]] = {}

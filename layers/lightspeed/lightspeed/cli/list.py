@@ -112,7 +112,7 @@ def print_all(arguments: argparse.Namespace) -> None:
     children = None if parent is None else ChildStreams(client, endpoint, parameters, language)
     with _output(arguments.out) as file, closing(progress):
         read_to = partial(_reader, client, clock, walked, walked_parameters)
-        reader = begin(client, clock, settled_time(client, clock), read_to)
+        reader = begin(client, clock, settled_time(client, clock), read_to).reader
         for page in beside(reader.pages()):
             if children is None:
                 rows = _texts(page)
@@ -185,7 +185,7 @@ def beside(pages: Iterator[_Found]) -> Iterator[_Found]:
 
 
 def _reader(
-    client: Client, clock: Clock, endpoint: Endpoint, parameters: Parameters, end: datetime
+    client: Client, clock: Clock, endpoint: Endpoint, parameters: Parameters, end: datetime, closed: bool
 ) -> ListReader[list[Record]]:
     window, stable = closed_window(endpoint, parameters.query, None, end, incremental=False)
     return ListReader(
@@ -194,7 +194,7 @@ def _reader(
         parameters,
         language=client.transport.connection.language,
         window=window,
-        stable=stable,
+        stable=stable and closed,
         checkpoint=ListCheckpoint(),
         process=list,
         gate=WholeQuota(client.transport, clock),

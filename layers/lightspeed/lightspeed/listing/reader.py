@@ -194,6 +194,11 @@ class ListReader(Generic[_Processed]):
         self.checkpoint = checkpoint
 
     @property
+    def window(self) -> Window | None:
+        """The closed window, or `None` where the list has no time filter."""
+        return self._window
+
+    @property
     def _paged(self) -> bool:
         return "page" in self._endpoint.filter_names
 
@@ -216,6 +221,17 @@ class ListReader(Generic[_Processed]):
             checkpoint.rows_left = checkpoint.count_before = count
             checkpoint.limit = self._limit
         self._take_count(count)
+
+    def count_in(self, window: Window) -> int | None:
+        """Return the shop's count of the list in another window; `None` if it cannot be asked for.
+
+        Raises:
+            LightspeedError: As the client raises it.
+        """
+        if not {"page", f"{window.by}_min", f"{window.by}_max"} <= set(self._endpoint.filter_names):
+            return None
+        query = {name: value for name, value in self._parameters.query.items() if name not in _PAGING}
+        return self._client.count(self._plain_request("count", {**query, **window.query}))
 
     def pages(self) -> Generator[_Processed]:
         """Yield what `process` makes of the new records of each page; `checkpoint` is true after each.

@@ -1,14 +1,28 @@
-"""The end of a window: a little behind the shop's own clock, which is known once the shop has answered."""
+"""The end of a window: a little behind the shop's own clock, which is known once the shop has answered.
+
+A window is closed if its end has passed for the shop. Then no record can enter it. So an end must not be taken from a
+date that is wrong:
+
+1. A date that is more than a minute ahead of our clock needs three answers that agree, and none that agrees with our
+   clock. One that is behind it needs two. If the answers do not agree, the window ends by our clock.
+2. If they agree, the stretch between both times is counted, because records have the shop's own time. Records in it
+   show that the later time is right. If it is empty, the window ends where it begins, and nothing is late.
+3. A window that may end in the shop's future is open. It is read as a list that rows may enter.
+
+Whatever the window's end, a bookmark goes by the smallest time that the answers of the whole run give.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from lightspeed.client import Client
 from lightspeed.listing.reader import ListReader
+from lightspeed.listing.records import Window
 from lightspeed.quota import Clock
+from lightspeed.shop_clock import BELIEVED_SECONDS
 
 SETTLING_LAG = timedelta(seconds=5)
 """How far behind the shop's clock a window ends. By then every change in the window can be seen."""
@@ -16,9 +30,36 @@ SETTLING_LAG = timedelta(seconds=5)
 SKEW = timedelta(seconds=2)
 """How far the shop's clock may be from ours before a window is moved."""
 
-_COUNTS = 3
+TOLERANCE = timedelta(seconds=BELIEVED_SECONDS)
+"""How far a window's end may be beyond the smallest believed time. The next window reaches back as far."""
+
+COUNTS = 4
+"""The most first counts of a list, besides one by our clock if their dates do not agree."""
+
+DIFFERENT_TIMES = (
+    "the shop's answers give different times, so records may have entered the list while it was read; "
+    "the next run reads again from the earliest of them"
+)
+"""The reason of a run whose window may not have been closed."""
+
+_NEAR_COUNTS = 3
+_AGREEING_AHEAD, _AGREEING_BEHIND = 3, 2
 
 _Digest = TypeVar("_Digest")
+
+
+class Opening(NamedTuple, Generic[_Digest]):
+    """A window that was opened.
+
+    Attributes:
+        reader: Of its list, with its first count taken.
+        at: Our time then.
+        closed: Whether its end has passed for the shop, as far as is known.
+    """
+
+    reader: ListReader[_Digest]
+    at: datetime
+    closed: bool
 
 
 def shop_time(client: Client, clock: Clock) -> datetime:
@@ -31,29 +72,102 @@ def settled_time(client: Client, clock: Clock) -> datetime:
     return shop_time(client, clock) - SETTLING_LAG
 
 
-def begin(
-    client: Client, clock: Clock, end: datetime, read_to: Callable[[datetime], ListReader[_Digest]]
-) -> ListReader[_Digest]:
-    """Take the first count of a list. If the shop's clock differs from ours, move the window and count again.
+def passed_for_shop(opened: datetime, skew_seconds: float) -> datetime:
+    """Return up to where every change could be seen when a window was opened.
 
-    The window moves to the time of the last answer. So a wrong `Date` in one answer is corrected by the next count.
+    Args:
+        opened: Our time then.
+        skew_seconds: How far the shop's clock was ahead of ours.
+    """
+    return opened + timedelta(seconds=skew_seconds) - SETTLING_LAG
+
+
+def is_closed(end: datetime, opened: datetime, skew_seconds: float) -> bool:
+    """Whether a window's end had passed for the shop when it was opened.
+
+    Args:
+        end: Of the window.
+        opened: Our time then.
+        skew_seconds: The smallest believed skew of the shop's clock.
+    """
+    return end - passed_for_shop(opened, skew_seconds) <= TOLERANCE
+
+
+def read_up_to(end: datetime, opened: datetime, skew_seconds: float) -> datetime:
+    """Return up to where a list is known to be read: its window's end, or earlier where that had not passed yet.
+
+    Args:
+        end: Of the window.
+        opened: Our time when it was opened.
+        skew_seconds: The smallest believed skew of the shop's clock in the whole run.
+    """
+    return end if is_closed(end, opened, skew_seconds) else passed_for_shop(opened, skew_seconds)
+
+
+def begin(
+    client: Client, clock: Clock, end: datetime, read_to: Callable[[datetime, bool], ListReader[_Digest]]
+) -> Opening[_Digest]:
+    """Take the first count of a list. If the shop's clock differs from ours, move the window and count again.
 
     Args:
         client: Of the shop.
         clock: Ours.
         end: Where the window ends by what was known before the shop answered.
-        read_to: Prepares the reading, from its beginning, of a window with another end.
+        read_to: Prepares the reading, from its beginning, of a window with another end; and whether it is closed.
 
     Raises:
         LightspeedError: As the client raises it.
     """
-    assumed = None
-    for _ in range(_COUNTS):
-        reader = read_to(end)
+    shop = client.transport.shop_clock
+
+    def opened(end: datetime) -> Opening[_Digest]:
+        closed = is_closed(end, _now(clock), shop.least_skew_seconds or 0.0)
+        reader = read_to(end, closed)
         reader.begin()
-        skew = timedelta(seconds=client.transport.latest_skew_seconds)
-        latest = datetime.fromtimestamp(clock.time(), UTC) + skew - SETTLING_LAG
-        if abs(latest - end) <= SKEW or (assumed is not None and abs(skew - assumed) <= SKEW):
+        return Opening(reader, _now(clock), closed)
+
+    skews: list[float] = []
+    for count in range(1, COUNTS + 1):
+        heard = shop.heard
+        opening = opened(end)
+        dated = shop.heard > heard
+        skew = shop.latest_skew_seconds if dated else shop.skew_seconds
+        latest = passed_for_shop(opening.at, skew)
+        fits = abs(latest - end) <= SKEW or (bool(skews) and abs(skew - skews[-1]) <= SKEW.total_seconds())
+        skews += [skew] * dated
+        if abs(skew) <= BELIEVED_SECONDS:
+            if fits or (count >= _NEAR_COUNTS and abs(latest - end) <= TOLERANCE):
+                return opening
+        elif skew > 0 and (shop.least_skew_seconds or 0.0) <= BELIEVED_SECONDS:
             break
-        end, assumed = latest, skew
-    return reader
+        elif fits and _agreeing(skew, skews) >= (_AGREEING_AHEAD if skew > 0 else _AGREEING_BEHIND):
+            passed = passed_for_shop(opening.at, 0.0)
+            if skew > 0 and _count_between(opening.reader, passed + SKEW, end) == 0:
+                return opened(opening.at + SKEW)
+            if skew < 0 and _count_between(opening.reader, end + TOLERANCE, passed):
+                break
+            return opening
+        end = latest
+    return opened(_by_ours(clock))
+
+
+def _count_between(reader: ListReader[_Digest], earlier: datetime, later: datetime) -> int | None:
+    """Return how many records of a list are between two ends of its window; `None` if it cannot be asked for."""
+    window = reader.window
+    if window is None:
+        return None
+    start = earlier + SETTLING_LAG
+    start = start if window.start is None else max(window.start, start)
+    return reader.count_in(Window(window.by, start, later)) if start < later else None
+
+
+def _agreeing(skew: float, skews: list[float]) -> int:
+    return sum(abs(skew - other) <= BELIEVED_SECONDS for other in skews)
+
+
+def _by_ours(clock: Clock) -> datetime:
+    return _now(clock) - SETTLING_LAG
+
+
+def _now(clock: Clock) -> datetime:
+    return datetime.fromtimestamp(clock.time(), UTC)

@@ -22,7 +22,7 @@ from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
 from lightspeed.listing.children import ChildStreams
 from lightspeed.listing.reader import PARENTS_AT_ONCE, ListReader
 from lightspeed.listing.records import Record, Window
-from lightspeed.listing.settled import begin, settled_time, shop_time
+from lightspeed.listing.settled import DIFFERENT_TIMES, begin, is_closed, read_up_to, settled_time, shop_time
 from lightspeed.listing.split import SplitReader
 from lightspeed.listing.stability import UnstableList
 from lightspeed.listing.window import LOOKBACK, closed_window
@@ -95,7 +95,8 @@ class Reading:
     """One stream as it is read.
 
     Attributes:
-        end: Where the window ends that is read; known after the first batch, or the end if there is none.
+        end: Where the bookmark may move; known after the last batch. It is the window's end, or earlier where the
+            shop's answers give an earlier time.
         unverified_reason: Why it cannot be shown that every record was read; empty if it can.
     """
 
@@ -133,7 +134,7 @@ class Reading:
         self._walked = stream.parent or stream.endpoint
         self._query = {"fields": _HEAD_FIELDS} if stream.parent else {}
         self._window: Window | None = None
-        self.end = settled_time(client, clock)
+        self.end = self._end = settled_time(client, clock)
         self.unverified_reason = ""
 
     def batches(self) -> Iterator[Batch]:
@@ -144,16 +145,20 @@ class Reading:
             LightspeedError: As the client raises it.
         """
         try:
-            reader = begin(self._client, self._clock, self.end, self._read_to)
-            with closing(reader.pages()) as pages:
+            opening = begin(self._client, self._clock, self._end, self._read_to)
+            with closing(opening.reader.pages()) as pages:
                 yield from self._batches_of(pages)
-            checkpoint = reader.checkpoint
+            checkpoint = opening.reader.checkpoint
         except (PermissionDenied, NotFound) as error:
             raise StreamRefused(str(error)) from error
         except UnstableList as error:
             self._note(f"{self._stream.name}: {error}; the list is read again in parts, so records come twice")
             checkpoint = yield from self._in_parts()
+        least = self._client.transport.shop_clock.least_skew_seconds or 0.0
         self.unverified_reason = self.unverified_reason or checkpoint.unverified_reason
+        if opening.closed and not is_closed(self._end, opening.at, least):
+            self.unverified_reason = self.unverified_reason or DIFFERENT_TIMES
+        self.end = read_up_to(self._end, opening.at, min(0.0, least))
 
     def _in_parts(self) -> Generator[Batch, None, ListCheckpoint]:
         if self._window is None:
@@ -172,8 +177,8 @@ class Reading:
         yield from self._batches_of(reader.pages())
         return reader.checkpoint
 
-    def _read_to(self, end: datetime) -> ListReader[Any]:
-        self.end = end
+    def _read_to(self, end: datetime, closed: bool) -> ListReader[Any]:
+        self._end = end
         self._window, stable = closed_window(
             self._walked, {}, self._start, end, incremental=self._stream.replication_key is not None
         )
@@ -183,7 +188,7 @@ class Reading:
             Parameters(query=self._query),
             language=self._language,
             window=self._window,
-            stable=stable,
+            stable=stable and closed,
             checkpoint=ListCheckpoint(),
             process=self._process,
             gate=self._budget,

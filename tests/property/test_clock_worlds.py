@@ -1,0 +1,262 @@
+"""Incremental runs in worlds whose clocks are wrong: the shop's dates, the shop's own clock, and ours.
+
+The shop's own clock stamps its records, so it is the true one. A seed decides what its `Date` headers say: ahead or
+behind, missing, alternating, or other in each invocation. Whatever they say, no change is lost, and none is stored
+twice.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import pytest
+
+from lightspeed.request import parse_time
+from subscribe.sync.bookmark import MOST_UNVERIFIED
+from tests.property.world import OPENING, ShopTime, VirtualTime, World
+from tests.shop import Shop
+from tests.shop.clock import http_date
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+EVENT: dict[str, Any] = {"entity": "reviews", "mode": "incremental", "parameters": {"query": {"limit": 5}}}
+SCARCE = (7, 3000, 12000)
+SAMPLE, SOAK = 25, 3000
+MOST_LATE = 90 + 20
+"""Seconds after which a change is stored by the next run: dates that are wrong by less are not found out."""
+
+YEAR = 365 * 86_400.0
+SHIFTS = (YEAR, 86_400.0, 7200.0, 3600.0, 90.0, -90.0, -3600.0, -7200.0, -86_400.0, -YEAR)
+
+
+class DatedShop:
+    """A shop whose `Date` headers say what they are told to; `None` leaves the header out."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+        self.shift: Callable[[], float | None] = lambda: 0.0
+
+    def answer(
+        self, method: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> tuple[int, dict[str, str], bytes]:
+        status, given, body = self.shop.answer(method, target, headers, body)
+        shift, said = self.shift(), given.pop("Date")
+        if shift is not None:
+            given["Date"] = http_date(parsedate_to_datetime(said).timestamp() + shift)
+        return status, given, body
+
+
+class Scene:
+    """A shop that changes, and a subscription that follows it."""
+
+    def __init__(self, rng: random.Random, *, ahead: float = 0.0, quota: tuple[int, int, int] | None = None) -> None:
+        self.rng = rng
+        self.time = VirtualTime()
+        self.clock = ShopTime(self.time, ahead)
+        self.shop = Shop(orders=0, products=0, clock=self.clock, quota=quota, rate_per_second=None)
+        self.dated = DatedShop(self.shop)
+        self.world = World(self.dated, self.time)
+        for number in range(rng.randrange(2, 14)):
+            self.shop.store.add("reviews", at=OPENING + ahead - 4000 + 300 * number)
+        self.runs = 0
+        self.began = 0.0
+
+    def change(self) -> None:
+        """Change or add some records."""
+        for _ in range(self.rng.randrange(4)):
+            self.time.passes(self.rng.choice((1, 7, 40)))
+            ids = self.shop.store.ids("reviews")
+            if self.rng.random() < 0.3:
+                self.shop.store.add("reviews", score=1)
+            else:
+                self.shop.store.update("reviews", self.rng.choice(ids), content=f"{self.rng.random()}")
+
+    def run(self) -> dict[str, Any]:
+        """Let a run come to its end, and check what it says of itself."""
+        self.runs += 1
+        result = self.world.run(EVENT, f"run-{self.runs}")
+        self.check_verified(result)
+        return result
+
+    def present(self, changed_before: float = float("inf")) -> set[tuple[int, str]]:
+        """Return the states of all records that were changed before a time of the shop."""
+        rows = self.shop.store.records("reviews", "nl")
+        stamped = {(row["id"], row["updatedAt"]) for row in rows}
+        return {(row, text) for row, text in stamped if parse_time(text).timestamp() <= changed_before}
+
+    def landed(self) -> Counter[tuple[int, str]]:
+        return Counter((found.id, found.changed) for found in self.world.bucket.landed())
+
+    def check_verified(self, result: dict[str, Any]) -> None:
+        """Check that a verified run has everything that its window holds."""
+        if result["verified"]:
+            (window,) = [m["window"] for m in self.world.bucket.manifests() if m["run_id"] == result["run_id"]]
+            before = min(parse_time(window["end"]).timestamp(), self.began - 10)
+            assert self.present(before) <= set(self.landed())
+
+
+def shifts(rng: random.Random) -> Callable[[], float | None]:
+    """Return what the dates of the answers of one invocation are wrong by."""
+    one, two = rng.choice(SHIFTS), rng.choice((0.0, None, *SHIFTS))
+    turn = iter(range(10_000))
+    kinds: list[Callable[[], float | None]] = [
+        lambda: 0.0,
+        lambda: one,
+        lambda: one if rng.random() < 0.3 else 0.0,
+        lambda: one if next(turn) % 2 else two,
+        lambda: one if next(turn) < 2 else 0.0,
+        lambda: None if next(turn) < 3 else 0.0,
+        lambda: None if rng.random() < 0.5 else 0.0,
+        lambda: rng.choice((0.0, one, two)),
+    ]
+    return rng.choice(kinds)
+
+
+def missing_dates(rng: random.Random) -> Callable[[], float | None]:
+    """Return which answers of one invocation have no date; the others are right."""
+    turn = iter(range(10_000))
+    kinds: list[Callable[[], float | None]] = [
+        lambda: 0.0,
+        lambda: None if next(turn) < 4 else 0.0,
+        lambda: None if rng.random() < 0.5 else 0.0,
+        lambda: None if next(turn) else 0.0,
+        lambda: None,
+    ]
+    return rng.choice(kinds)
+
+
+def wrong_dates(seed: int) -> None:
+    """Our clock is right. Every change is stored by the end of the next run, whatever the dates say."""
+    rng = random.Random(seed)
+    scene = Scene(rng, quota=rng.choice((None, None, SCARCE)))
+    for _ in range(rng.randrange(2, 7)):
+        scene.dated.shift = shifts(rng)
+        if rng.random() < 0.4:
+            scene.world.at.meanwhile[scene.world.at.passed + rng.randrange(2, 40)] = scene.change
+        scene.run()
+        assert scene.present(scene.began - MOST_LATE) <= set(scene.landed())
+        scene.change()
+        scene.time.passes(rng.choice((20, 100, 900)))
+    finish(scene)
+
+
+def wrong_clocks(seed: int) -> None:
+    """The shop's clock and ours differ, ours is set between runs, and some dates are missing. Nothing is lost."""
+    rng = random.Random(seed)
+    ahead = rng.choice((0.0, 45.0, -45.0, 7200.0, -7200.0, -3600.0, 86_400.0, -86_400.0))
+    scene = Scene(rng, ahead=ahead, quota=rng.choice((None, None, SCARCE)))
+    for number in range(rng.randrange(2, 7)):
+        if number:
+            scene.dated.shift = missing_dates(rng)
+        scene.run()
+        if rng.random() < 0.3:
+            scene.time.jumps(rng.choice((-7200.0, -600.0, 600.0, 7200.0)))
+        scene.change()
+        scene.time.passes(rng.choice((20, 100, 900)))
+    finish(scene)
+
+
+def finish(scene: Scene) -> None:
+    """Let the dates be right again, and check that two more runs have everything, each state once."""
+    scene.dated.shift = lambda: 0.0
+    for _ in range(2):
+        scene.time.passes(100)
+        scene.run()
+    landed = scene.landed()
+    assert scene.present() <= set(landed)
+    assert {state: count for state, count in landed.items() if count > 1} == {}
+
+
+def scene_of(*shifts: float | None, ahead: float = 0.0) -> Scene:
+    """Return a scene after a first run with right dates; the next answers have these dates, then right ones."""
+    scene = Scene(random.Random(1), ahead=ahead)
+    scene.run()
+    scene.time.passes(600)
+    left = list(shifts)
+    scene.dated.shift = lambda: left.pop(0) if left else 0.0
+    return scene
+
+
+def changed_after(scene: Scene) -> int:
+    """Change a record after a run, and return how many records the next run with right dates stores."""
+    scene.dated.shift = lambda: 0.0
+    scene.time.passes(30)
+    scene.shop.store.update("reviews", scene.shop.store.ids("reviews")[0], content="changed")
+    scene.time.passes(30)
+    stored: int = scene.run()["records"]
+    return stored
+
+
+def test_a_date_hours_ahead_in_the_first_answers_does_not_move_the_bookmark_ahead() -> None:
+    scene = scene_of(7200.0, 7200.0)
+
+    result = scene.run()
+
+    assert parse_time(result["bookmark"]["until"]).timestamp() <= scene.clock.now()
+    assert changed_after(scene) == 1
+
+
+def test_a_bookmark_that_follows_dates_a_year_ahead_is_corrected_by_the_next_run() -> None:
+    scene = scene_of(*[YEAR] * 50)
+    scene.run()
+
+    assert changed_after(scene) == 1
+    until = scene.world.bookmark("reviews")["until"]
+    assert parse_time(until).timestamp() <= scene.clock.now()
+
+
+@pytest.mark.parametrize("missing", [1, 2, 3, 50])
+def test_the_bookmark_does_not_go_by_our_clock_where_dates_are_missing_and_the_shop_is_behind(missing: int) -> None:
+    scene = scene_of(*[None] * missing, ahead=-7200.0)
+    scene.run()
+
+    assert changed_after(scene) == 1
+
+
+def test_a_run_whose_later_answers_show_an_earlier_time_gives_the_reason() -> None:
+    scene = scene_of(None, 0.0, ahead=-7200.0)
+
+    result = scene.run()
+
+    assert (result["verified"], result["reason"][:42]) == (False, "the shop's answers give different times, s")
+    assert parse_time(result["bookmark"]["until"]).timestamp() <= scene.clock.now()
+
+
+def test_dates_a_year_behind_do_not_stop_a_subscription() -> None:
+    scene = scene_of()
+    for _ in range(MOST_UNVERIFIED + 2):
+        scene.dated.shift = lambda: -YEAR
+        scene.shop.store.update("reviews", scene.shop.store.ids("reviews")[0], content=f"{scene.runs}")
+        scene.time.passes(100)
+
+        assert scene.run()["records"] == 1
+
+    until = scene.world.bookmark("reviews")["until"]
+    assert parse_time(until).timestamp() > OPENING + 600
+
+
+WORLDS = {"wrong dates": wrong_dates, "wrong clocks": wrong_clocks}
+
+
+@pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
+def test_no_change_is_lost_or_doubled_whatever_the_clocks_say(world: Callable[[int], None]) -> None:
+    search(world, range(SAMPLE))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
+def test_many_seeds_of_wrong_clocks(world: Callable[[int], None]) -> None:
+    search(world, range(SAMPLE, SOAK))
+
+
+def search(world: Callable[[int], None], seeds: range) -> None:
+    for seed in seeds:
+        try:
+            world(seed)
+        except BaseException as error:
+            error.add_note(f"{world.__name__}, seed {seed}")
+            raise
