@@ -35,7 +35,7 @@ class Dependencies:
     @functools.cached_property
     def bucket(self) -> Bucket:
         """The bundle's bucket."""
-        return Bucket(self.aws.client("s3"), self.settings.bucket)
+        return Bucket(self.aws.client("s3"), self.settings.bucket, self.clock)
 
     @functools.cached_property
     def library(self) -> S3Library:

@@ -99,7 +99,7 @@ def sync(request: SubscribeRequest, run_id: str, *, client: Client, folder: Fold
             request,
             run_id,
             client=client,
-            bucket=Bucket(folder, _FOLDER),
+            bucket=Bucket(folder, _FOLDER, clock),
             clock=clock,
             remaining_seconds=lambda: _UNBOUNDED_SECONDS,
             reserve_percent=RESERVE_PERCENT,

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from connector.conflicts import CONFLICT, tries
 from webhook.receiver import NotStored
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 _NO_SUCH_SECRET = ("ResourceNotFoundException", "InvalidRequestException")
 _IS_THERE = "PreconditionFailed"
-_AT_THE_SAME_TIME = "ConditionalRequestConflict"
 _MOST_TRIES = 3
 
 
@@ -25,6 +25,12 @@ def _client(service: str) -> Any:
     # a sender waits three to ten seconds
     config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
     return boto3.client(service, config=config)
+
+
+def _sleep(seconds: float) -> None:
+    from lightspeed import SystemClock  # noqa: PLC0415 - dear, and few calls wait
+
+    SystemClock().sleep(seconds)
 
 
 def _failure(error: Exception) -> NotStored:
@@ -72,9 +78,10 @@ class SecretReader:
 class AwsStorage:
     """The bucket and the queue of the trigger."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Take their names; nothing is written yet."""
+    def __init__(self, settings: Settings, sleep: Callable[[float], None] = _sleep) -> None:
+        """Take their names, and what waits between tries; nothing is written yet."""
         self._bucket = settings.bucket
+        self._sleep = sleep
         self._queue_url = settings.webhook_queue_url
 
     def queue(self, message: str) -> None:
@@ -85,9 +92,9 @@ class AwsStorage:
     def store(self, key: str, body: bytes) -> bool:
         """See `webhook.receiver.Storage`."""
         put = functools.partial(_client("s3").put_object, Bucket=self._bucket, Key=key, IfNoneMatch="*")
-        for _ in range(_MOST_TRIES):
-            expected = (_IS_THERE, _AT_THE_SAME_TIME)
+        for _ in tries(self._sleep, _MOST_TRIES):
+            expected = (_IS_THERE, CONFLICT)
             _, code = _guarded(put, expected, Body=body, ContentType="application/json")
-            if code != _AT_THE_SAME_TIME:
+            if code != CONFLICT:
                 return not code
-        raise NotStored(_AT_THE_SAME_TIME)
+        raise NotStored(CONFLICT)

@@ -203,7 +203,7 @@ class World:
                 request,
                 run_id,
                 client=Client(transport),
-                bucket=Bucket(self.bucket, "bucket"),
+                bucket=Bucket(self.bucket, "bucket", self.time),
                 clock=self.time,
                 remaining_seconds=left,
                 reserve_percent=self.reserve_percent,

@@ -91,7 +91,7 @@ def split(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
         raise RequestError([f"{key} cannot be read ({error.response['Error']['Code']})"]) from error
     version = found.get("VersionId") or found["ETag"].strip('"')
     run = hashlib.sha256(f"{key} {version}".encode()).hexdigest()[:16]
-    space = Workspace(s3, bucket, run)
+    space = Workspace(s3, bucket, run, publisher.deps.clock)
     if not space.begin(execution, str((event.get("input") or {}).get("replaces", ""))):
         return nothing
     shards = _Shards(space)
@@ -114,7 +114,8 @@ def publish_shard(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]
     Returns:
         The event with `status` `complete`, or `partial` and `resume_after_seconds`.
     """
-    space = Workspace(publisher.deps.aws.client("s3"), publisher.deps.settings.bucket, event["run"])
+    deps = publisher.deps
+    space = Workspace(deps.aws.client("s3"), deps.settings.bucket, event["run"], deps.clock)
     lookups = Lookups()
     segment, tries = event["segment"], event["tries"]
     while segment < event["segments"]:
@@ -133,7 +134,7 @@ def publish_shard(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]
 def merge(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     """Write the results of all shards in the order of the lines; return their number by status."""
     s3, bucket = publisher.deps.aws.client("s3"), publisher.deps.settings.bucket
-    space = Workspace(s3, bucket, event["run"])
+    space = Workspace(s3, bucket, event["run"], publisher.deps.clock)
     out = OUTBOX + str(event["key"]).removeprefix(INBOX)
     counts: dict[str, int] = {}
 

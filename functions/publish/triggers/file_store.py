@@ -7,29 +7,30 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from connector import botocore_errors
+from connector.conflicts import CONFLICT, tries
+from lightspeed import Clock
 from lightspeed.numbers import dumps, loads
 
 Line = tuple[int, str]
 """Number, from 1, and text."""
 
 _MISSING = ("NoSuchKey", "404")
-_CONFLICT = "ConditionalRequestConflict"
-"""Two conditional writes met, and this one wrote nothing."""
-_TRIES = 5
 
 
 class Workspace:
     """The objects of one run."""
 
-    def __init__(self, client: Any, bucket: str, run: str) -> None:
+    def __init__(self, client: Any, bucket: str, run: str, clock: Clock) -> None:
         """Prepare; nothing is read.
 
         Args:
             client: Of S3.
             bucket: The bundle's bucket.
             run: Names the upload of a file.
+            clock: The clock for pauses between tries.
         """
         self._client = client
+        self._clock = clock
         self._bucket = bucket
         self._prefix = f"publish/parts/{run}/"
 
@@ -82,12 +83,12 @@ class Workspace:
     def _put(self, name: str, body: bytes, etag: str) -> bool:
         """Write an object if it still has this ETag, or if it still is missing; return whether it is written."""
         condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
-        for _ in range(_TRIES):
+        for _ in tries(self._clock.sleep):
             try:
                 self._client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=body, **condition)
             except botocore_errors.ClientError as error:
                 code = error.response["Error"]["Code"]
-                if code == _CONFLICT:
+                if code == CONFLICT:
                     continue
                 if code in ("PreconditionFailed", *_MISSING):
                     return False

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from connector import botocore_errors
+from connector.conflicts import CONFLICT, tries
 from connector.errors import AwsUnavailable
+from lightspeed import Clock
 
 _MISSING = ("NoSuchKey", "404")
-_CONFLICT = "ConditionalRequestConflict"
 _FAILED = ("PreconditionFailed", "NoSuchKey")
-_ATTEMPTS = 5
 
 NONE_YET = ""
 """The ETag that means "there is no such object"."""
@@ -27,10 +27,11 @@ class PreconditionFailed(Exception):
 class Bucket:
     """The bundle's bucket, seen as whole objects."""
 
-    def __init__(self, s3: Any, name: str) -> None:
-        """Take the client and the bucket's name; nothing is read yet."""
+    def __init__(self, s3: Any, name: str, clock: Clock) -> None:
+        """Take the client, the bucket's name, and the clock for pauses between tries; nothing is read yet."""
         self._s3 = s3
         self._name = name
+        self._clock = clock
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         """Return an object's bytes and its ETag, or `None` if there is no such object."""
@@ -65,12 +66,12 @@ class Bucket:
         if if_match is None:
             return str(self._s3.put_object(**write)["ETag"])
         condition = {"IfMatch": if_match} if if_match else {"IfNoneMatch": "*"}
-        for _ in range(_ATTEMPTS):
+        for _ in tries(self._clock.sleep):
             try:
                 return str(self._s3.put_object(**write, **condition)["ETag"])
             except botocore_errors.ClientError as error:
                 code = error.response["Error"]["Code"]
-                if code == _CONFLICT:  # S3 wrote nothing and asks for another attempt
+                if code == CONFLICT:  # S3 wrote nothing and asks for another attempt
                     continue
                 if code not in _FAILED:
                     raise
@@ -78,7 +79,7 @@ class Bucket:
                 if found is not None and found[0] == body:
                     return found[1]
                 raise PreconditionFailed(key) from error
-        raise AwsUnavailable(f"S3 answers {_CONFLICT} to every write of {key}")
+        raise AwsUnavailable(f"S3 answers {CONFLICT} to every write of {key}")
 
     def put_json(self, key: str, value: object, *, if_match: str | None = None) -> str:
         """Write a value as one line of JSON and return the object's ETag; conditions and errors as in `put`."""

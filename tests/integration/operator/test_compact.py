@@ -62,7 +62,9 @@ class World:
     def index(self) -> list[int | str]:
         """The ids that a reconcile run takes to exist, if it has only the manifests."""
         index = Index(Head("orders"))
-        ManifestLog(Bucket(self.s3, "bucket"), entity_folder("default", "orders"), index, lambda: True).replay()
+        ManifestLog(
+            Bucket(self.s3, "bucket", FakeClock()), entity_folder("default", "orders"), index, lambda: True
+        ).replay()
         return [number for number, _ in index.known(range(1, 7), 4_000_000_000)]
 
     def answers(self) -> tuple[Rows, Rows, list[int | str]]:

@@ -279,7 +279,9 @@ def test_results_that_another_copy_has_stored_meanwhile_are_not_written_over(mac
     machine.put("publish/in/tags.jsonl", *(event("tags", "create", {"title": f"fresh {n}"}) for n in range(2)))
     publisher = machine.publisher
     split = publisher({"file_step": "split", "key": "publish/in/tags.jsonl", "execution": "one"})
-    space = Workspace(publisher.deps.aws.client("s3"), publisher.deps.settings.bucket, split["join"]["run"])
+    space = Workspace(
+        publisher.deps.aws.client("s3"), publisher.deps.settings.bucket, split["join"]["run"], publisher.deps.clock
+    )
 
     def overtake(_: object) -> None:
         space.keep_results(0, 0, {1: {"line": 1, "status": "created"}}, "")

@@ -3,12 +3,13 @@
 import pytest
 
 from publish.triggers.file_store import Workspace
+from tests.support.clock import FakeClock
 from tests.support.conflicts import ConflictingBucket
 
 
 @pytest.mark.parametrize("conflicts", [1, 4])
 def test_a_write_that_met_another_one_is_tried_again(conflicts: int) -> None:
-    workspace = Workspace(ConflictingBucket(conflicts), "bucket", "run")
+    workspace = Workspace(ConflictingBucket(conflicts), "bucket", "run", FakeClock())
 
     assert workspace.keep_results(0, 0, {1: {"line": 1, "status": "created"}}, "")
 
@@ -16,7 +17,7 @@ def test_a_write_that_met_another_one_is_tried_again(conflicts: int) -> None:
 
 
 def test_a_write_that_always_meets_another_one_is_not_done() -> None:
-    workspace = Workspace(ConflictingBucket(100), "bucket", "run")
+    workspace = Workspace(ConflictingBucket(100), "bucket", "run", FakeClock())
 
     assert not workspace.keep_results(0, 0, {1: {"line": 1}}, "")
 
@@ -24,7 +25,7 @@ def test_a_write_that_always_meets_another_one_is_not_done() -> None:
 
 
 def test_results_that_somebody_else_has_stored_since_stay() -> None:
-    workspace = Workspace(ConflictingBucket(0), "bucket", "run")
+    workspace = Workspace(ConflictingBucket(0), "bucket", "run", FakeClock())
     assert workspace.keep_results(0, 0, {1: {"line": 1}}, "")
 
     assert not workspace.keep_results(0, 0, {1: {"line": 1}, 2: {"line": 2}}, "")
@@ -33,7 +34,7 @@ def test_results_that_somebody_else_has_stored_since_stay() -> None:
 
 
 def test_a_run_belongs_to_the_first_execution_and_to_the_one_that_replaces_it() -> None:
-    workspace = Workspace(ConflictingBucket(0), "bucket", "run")
+    workspace = Workspace(ConflictingBucket(0), "bucket", "run", FakeClock())
 
     assert workspace.begin("first")
     assert workspace.begin("first")

@@ -209,7 +209,7 @@ class World:
             request,
             run_id,
             client=Client(cast(Transport, self.shop)),
-            bucket=Bucket(self.bucket, "bucket"),
+            bucket=Bucket(self.bucket, "bucket", self.time),
             clock=self.time,
             remaining_seconds=lambda: began + remaining - self.time.monotonic(),
             reserve_percent=10,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from subscribe.storage.bucket import Bucket
 from subscribe.sync.bookmark import Bookmark, Bookmarks, Pending
 from tests.property.bucket import MemoryBucket
+from tests.support.clock import FakeClock
 
 MONDAY = Bookmark("2026-11-23T06:00:00Z", "monday")
 TUESDAY = Bookmark("2026-11-24T06:00:00Z", "tuesday")
 
 
 def bookmarks() -> Bookmarks:
-    return Bookmarks(Bucket(MemoryBucket(), "bucket"), "default", "orders-nl")
+    return Bookmarks(Bucket(MemoryBucket(), "bucket", FakeClock()), "default", "orders-nl")
 
 
 def commit(marks: Bookmarks, pending: Pending) -> None:

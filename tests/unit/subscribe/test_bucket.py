@@ -7,29 +7,31 @@ import pytest
 from connector.errors import AwsUnavailable
 from subscribe.storage.bucket import NONE_YET, Bucket, PreconditionFailed
 from tests.property.bucket import MemoryBucket
+from tests.support.clock import FakeClock
 from tests.support.conflicts import ConflictingBucket
 
 
 @pytest.mark.parametrize("conflicts", [1, 4])
 def test_a_conflict_means_that_nothing_was_written_so_the_write_is_tried_again(conflicts: int) -> None:
-    s3 = ConflictingBucket(conflicts)
+    s3, clock = ConflictingBucket(conflicts), FakeClock()
 
-    Bucket(s3, "bucket").put("key", b"one", if_match=NONE_YET)
+    Bucket(s3, "bucket", clock).put("key", b"one", if_match=NONE_YET)
 
     assert s3.objects == {"key": b"one"}
+    assert len(clock.slept) == conflicts
 
 
 def test_a_conflict_that_stays_is_an_error_to_retry_and_never_taken_for_written() -> None:
     s3 = ConflictingBucket(100)
 
     with pytest.raises(AwsUnavailable, match="ConditionalRequestConflict"):
-        Bucket(s3, "bucket").put("key", b"one", if_match=NONE_YET)
+        Bucket(s3, "bucket", FakeClock()).put("key", b"one", if_match=NONE_YET)
 
     assert s3.objects == {}
 
 
 def test_a_condition_that_failed_because_the_write_was_sent_twice_is_no_failure() -> None:
-    bucket = Bucket(MemoryBucket(), "bucket")
+    bucket = Bucket(MemoryBucket(), "bucket", FakeClock())
     first = bucket.put("key", b"one", if_match=NONE_YET)
 
     assert bucket.put("key", b"one", if_match=NONE_YET) == first
@@ -38,7 +40,7 @@ def test_a_condition_that_failed_because_the_write_was_sent_twice_is_no_failure(
 @pytest.mark.parametrize("condition", [NONE_YET, '"another"'])
 def test_a_write_over_another_state_is_refused_and_changes_nothing(condition: str) -> None:
     s3 = MemoryBucket()
-    bucket = Bucket(s3, "bucket")
+    bucket = Bucket(s3, "bucket", FakeClock())
     bucket.put("key", b"one")
 
     with pytest.raises(PreconditionFailed):
@@ -49,12 +51,12 @@ def test_a_write_over_another_state_is_refused_and_changes_nothing(condition: st
 
 def test_a_write_over_an_object_that_is_gone_is_refused() -> None:
     with pytest.raises(PreconditionFailed):
-        Bucket(MemoryBucket(), "bucket").put("key", b"two", if_match='"etag"')
+        Bucket(MemoryBucket(), "bucket", FakeClock()).put("key", b"two", if_match='"etag"')
 
 
 def test_a_manifest_that_is_there_stays() -> None:
     s3 = MemoryBucket()
-    bucket = Bucket(s3, "bucket")
+    bucket = Bucket(s3, "bucket", FakeClock())
     manifest = {"run_id": "run", "parts": [], "deleted": [], "rejected": []}
     bucket.put_manifests({"manifests/run.json": manifest})
     before = dict(s3.objects)

@@ -13,6 +13,7 @@ from subscribe.storage.bucket import Bucket
 from subscribe.storage.parts import Part
 from subscribe.sync.state import SyncState
 from tests.property.bucket import MemoryBucket
+from tests.support.clock import FakeClock
 
 NO_CURSOR = "cursor is not one that a partial result gave"
 
@@ -35,7 +36,7 @@ def state(run_id: str = "run-1", ids: int = 3) -> SyncState:
 
 @pytest.fixture
 def bucket() -> Bucket:
-    return Bucket(MemoryBucket(), "bucket")
+    return Bucket(MemoryBucket(), "bucket", FakeClock())
 
 
 def store(bucket: Bucket, fingerprint: str = "f" * 16) -> StateStore[SyncState]:

@@ -13,6 +13,7 @@ from connector.timestamps import iso_text
 from subscribe.reconcile.id_index import Head, Id, Ids, Index, StoredIndex, epoch, plain
 from subscribe.storage.bucket import Bucket, PreconditionFailed
 from tests.property.bucket import MemoryBucket
+from tests.support.clock import FakeClock
 
 DAY = 86_400
 MONDAY = epoch("2026-11-23T06:00:00Z")
@@ -25,7 +26,7 @@ def ids(*of: Id) -> Ids:
 
 
 def stored(bucket: MemoryBucket, entity: str = "reviews") -> StoredIndex:
-    return StoredIndex(Bucket(bucket, "bucket"), "default", "mine", entity)
+    return StoredIndex(Bucket(bucket, "bucket", FakeClock()), "default", "mine", entity)
 
 
 def test_what_is_missing_comes_in_order_with_the_time_it_was_last_seen() -> None:

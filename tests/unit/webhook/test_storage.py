@@ -5,6 +5,7 @@ import functools
 import pytest
 
 from connector.settings import Settings
+from tests.support.clock import FakeClock
 from tests.support.conflicts import CODE, ConflictingBucket
 from webhook import aws
 from webhook.receiver import NotStored
@@ -12,7 +13,8 @@ from webhook.receiver import NotStored
 
 def stored(bucket: ConflictingBucket, monkeypatch: pytest.MonkeyPatch) -> bool:
     monkeypatch.setattr(aws, "_client", functools.cache({"s3": bucket}.__getitem__))
-    return aws.AwsStorage(Settings.from_env({"BUCKET": "bucket"})).store("key", b"{}")
+    storage = aws.AwsStorage(Settings.from_env({"BUCKET": "bucket"}), FakeClock().sleep)
+    return storage.store("key", b"{}")
 
 
 @pytest.mark.parametrize("conflicts", [0, 1, 2])
