@@ -156,7 +156,7 @@ def test_an_estimate_knows_that_a_shop_of_another_time_is_counted_again(bundle: 
     bundle.clock.ahead = 90.0
     event = {"entity": "orders"}
 
-    assert planned(bundle, event)["requests"]["counts"] == 2
+    assert planned(bundle, event)["requests"]["counts"] == 3
     assert bundle.run(event)["requests"] == 3
 
 
