@@ -39,7 +39,7 @@ shop: $(VENV)/demo.stamp ## Serve the simulated shop alone (SHOP_PORT=8080)
 
 test: lint type template $(TOOLS)/target.stamp ## Run every check and every test
 	$(BIN)/pytest -n auto -m "not e2e and not soak"
-	$(BIN)/pytest -m e2e
+	$(BIN)/pytest -m "e2e and not soak"
 
 soak: $(VENV)/dev.stamp ## Search many seeds for broken promises
 	$(BIN)/pytest -m soak

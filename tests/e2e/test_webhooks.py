@@ -2,8 +2,10 @@
 
 import functools
 import gzip
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -64,6 +66,57 @@ def test_a_changed_record_is_in_s3_after_its_webhook(
 
     (record,) = eventually(changed)
     assert record["id"] == ticket
+
+
+def test_a_deleted_record_leaves_a_tombstone_after_its_webhook(
+    stack: Stack, shop: ShopSeen, landed: Landed, eventually: Callable[..., Any]
+) -> None:
+    review = shop.ids("reviews")[0]
+    assert stack.http("POST", "/subscribe", {"entity": "reviews", "mode": "full"}).json()["status"] == "complete"
+    assert operator(stack, "apply", "--entity", "tickets", "reviews") == 0
+
+    write(shop, "DELETE", f"reviews/{review}", None)
+
+    (tombstones,) = eventually(lambda: landed.keys("deleted/connection=default/entity=reviews/"), 60)
+    (tombstone,) = [json.loads(line) for line in gzip.decompress(landed.read(tombstones)).splitlines()]
+    assert tombstone["id"] == review
+
+
+def signed(stack: Stack, shop: ShopSeen, number: int) -> dict[str, Any]:
+    """Return the arguments of a call that reports an invoice, as the shop makes it."""
+    body = json.dumps({"invoice": {"id": number}}).encode()
+    signature = hashlib.md5(body + shop.shop.connection["api_secret"].encode()).hexdigest()  # noqa: S324 - the shop's
+    headers = {"X-Event": "invoices/updated", "X-Signature": signature, "Content-Type": "application/json"}
+    return {"url": f"{stack.outputs['ApiUrl']}/webhooks/default", "data": body, "headers": headers}
+
+
+def send(stack: Stack, shop: ShopSeen, numbers: Iterable[int]) -> list[int]:
+    """Send a signed webhook for each number, one after the other; return the statuses."""
+    with requests.Session() as session:
+        session.trust_env = False
+        return [session.post(**signed(stack, shop, number), timeout=30).status_code for number in numbers]
+
+
+def flood(stack: Stack, shop: ShopSeen, landed: Landed, count: int) -> None:
+    """Send webhooks of invoices from ten senders at once; each is taken and stored."""
+    landed_before = len(landed.keys("events/connection=default/entity=invoices/"))
+    with ThreadPoolExecutor(10) as pool:
+        found = pool.map(
+            lambda first: send(stack, shop, range(first, first + count // 10)), range(10_000, 20_000, 1_000)
+        )
+        statuses = [status for sent in found for status in sent]
+
+    assert statuses == [204] * count
+    assert len(landed.keys("events/connection=default/entity=invoices/")) == landed_before + count
+
+
+def test_a_flood_of_webhooks_is_taken_whole(stack: Stack, shop: ShopSeen, landed: Landed) -> None:
+    flood(stack, shop, landed, 60)
+
+
+@pytest.mark.soak
+def test_a_thousand_webhooks_are_taken_whole(stack: Stack, shop: ShopSeen, landed: Landed) -> None:
+    flood(stack, shop, landed, 1_000)
 
 
 def test_a_sample_of_the_operator_arrives(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:

@@ -143,7 +143,7 @@ def test_one_apply_at_a_time(operated: Operated, capsys: pytest.CaptureFixture[s
     operated.put(LOCK, {"owner": "ann@laptop", "until": "2026-11-23T06:05:00+00:00"})
 
     assert operated("apply", operated.file(FILE)) == 1
-    assert "ann@laptop applies a file now" in capsys.readouterr().err
+    assert "ann@laptop runs apply now" in capsys.readouterr().err
     assert operated.schedules() == {}
     operated.clock.advance(600)
     assert operated("apply", operated.file(FILE)) == 0

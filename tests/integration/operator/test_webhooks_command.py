@@ -2,6 +2,8 @@
 
 import functools
 import json
+import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +18,7 @@ from connector.operator.main import main
 from connector.operator.stack import Stack
 from connector.webhook_report import Report
 from tests.shop import Clock, Shop
+from tests.shop.exchange import Request
 
 NOW = 1_795_413_600
 ADDRESS = "https://api.example/webhooks/default?stack=mine"
@@ -55,6 +58,7 @@ def command(shop: Shop) -> Iterator[Command]:
     """Run a command on a stack whose connection leads to the shop."""
     with mock_aws():
         settings = {"base_url": shop.url, "api_key": shop.api_key, "api_secret": shop.api_secret, "language": "nl"}
+        boto3.client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         boto3.client("secretsmanager").create_secret(Name="mine/default", SecretString=json.dumps(settings))
         yield lambda *words: main(["webhooks", *words, "--stack", "mine"], open_stack=open_stack)
 
@@ -99,6 +103,39 @@ def test_apply_switches_on_and_repairs(shop: Shop, command: Command) -> None:
     assert hooks(shop) == [("orders", "*", True)]
 
 
+def test_a_second_copy_of_apply_waits_for_the_first_and_nothing_is_registered_twice(
+    shop: Shop, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    statuses: list[int] = []
+
+    def second(request: Request) -> None:
+        if request.method == "POST" and not statuses:
+            statuses.append(command("apply", "--entity", "orders", "products"))
+
+    shop.on_request(second)
+
+    assert command("apply", "--entity", "orders", "products") == 0
+    assert statuses == [1]
+    assert "runs apply now; wait, at the latest until" in capsys.readouterr().err
+    assert hooks(shop) == [("orders", "*", True), ("products", "*", True)]
+
+
+def test_an_interrupted_apply_ends_after_its_call_and_the_next_one_makes_the_rest(
+    shop: Shop, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(request: Request) -> None:
+        if request.method == "POST" and not hooks(shop):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    shop.on_request(interrupt)
+
+    assert command("apply", "--entity", "orders", "products") == 130
+    assert "run the command again" in capsys.readouterr().out
+    assert hooks(shop) == [("orders", "*", True)]
+    assert command("apply", "--entity", "orders", "products") == 0
+    assert hooks(shop) == [("orders", "*", True), ("products", "*", True)]
+
+
 def test_at_the_shops_limit_those_that_are_there_are_changed_and_more_are_refused(
     shop: Shop, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,7 +154,6 @@ def test_at_the_shops_limit_those_that_are_there_are_changed_and_more_are_refuse
 
 def test_the_report_of_a_day_is_shown(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     s3 = boto3.client("s3")
-    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     late = {"p50": 19.0, "p95": 40.5}
     report = Report("default", "orders", "orders", "2026-11-23", 9, 10, 6, 3, 1, late, 30.0, "look")
     key = "state/reports/connection=default/date=2026-11-23/orders.json"

@@ -1,10 +1,14 @@
-"""The locks of commands: one `apply` at a time per stack, and one `forget` or `compact`. A lock names its owner."""
+"""The locks of commands: one `apply` at a time per stack, and one `forget` or `compact`. A lock names its owner.
+
+`apply` of a file and of webhooks share a lock: two of them that plan at once would register a webhook twice.
+"""
 
 from __future__ import annotations
 
 import getpass
 import json
 import platform
+import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -24,7 +28,7 @@ _GONE = ("NoSuchKey", "404")
 
 def apply_lock(stack: Stack) -> AbstractContextManager[None]:
     """Hold the lock of `apply` for at most ten minutes; errors as in `held_lock`."""
-    return held_lock(stack, KEY, LASTS, "applies a file")
+    return held_lock(stack, KEY, LASTS, "runs apply")
 
 
 def rewrite_lock(stack: Stack) -> AbstractContextManager[None]:
@@ -81,3 +85,24 @@ def _write(s3: Any, bucket: str, key: str, body: bytes, condition: dict[str, str
         if error.response["Error"]["Code"] in _TAKEN:
             raise OperationFailed(f"somebody else {doing} since just now; try again") from error
         raise
+
+
+@contextmanager
+def interrupted_between_calls() -> Iterator[list[int]]:
+    """Let the first Ctrl-C finish the call under way; the second one ends the command at once."""
+    seen: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        if seen:
+            signal.default_int_handler(number, frame)
+        seen.append(number)
+
+    try:
+        before = signal.signal(signal.SIGINT, note)
+    except ValueError:  # not the main thread: signals are someone else's
+        yield seen
+        return
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from connector.aws_errors import aws_error_types, reason
 from connector.errors import ConnectorError
-from connector.operator.apply_lock import apply_lock
+from connector.operator.apply_lock import apply_lock, interrupted_between_calls
 from connector.operator.quota_forecast import Forecast, forecast
 from connector.operator.registrations import Change
 from connector.operator.schedules import Place, SchedulePlan, Schedules, connection_of, wanted_schedules
@@ -123,7 +121,7 @@ def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
 
 def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
     subscriptions = _subscriptions(arguments)  # a wrong file is refused before anything is locked
-    with apply_lock(stack), _interrupted_between_calls() as interrupted:
+    with apply_lock(stack), interrupted_between_calls() as interrupted:
         found = make_stack_plan(arguments, stack, subscriptions=subscriptions)
         for step in _steps(found, stack):
             print(step)
@@ -354,24 +352,3 @@ def _show(found: StackPlan) -> None:
     for warning in found.warnings:
         print(f"warning: {warning}")
     print("nothing to change" if found.is_empty else "python -m connector apply makes these changes")
-
-
-@contextmanager
-def _interrupted_between_calls() -> Iterator[list[int]]:
-    """Let the first Ctrl-C finish the call under way; the second one ends the command at once."""
-    seen: list[int] = []
-
-    def note(number: int, frame: Any) -> None:
-        if seen:
-            signal.default_int_handler(number, frame)
-        seen.append(number)
-
-    try:
-        before = signal.signal(signal.SIGINT, note)
-    except ValueError:  # not the main thread: signals are someone else's
-        yield seen
-        return
-    try:
-        yield seen
-    finally:
-        signal.signal(signal.SIGINT, before)

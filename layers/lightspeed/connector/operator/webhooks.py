@@ -10,6 +10,7 @@ from typing import Any
 
 import requests
 
+from connector.operator.apply_lock import apply_lock, interrupted_between_calls
 from connector.operator.registrations import ITEM_GROUPS, Change, Plan, is_own, plan
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.webhook_event import Webhook
@@ -145,10 +146,15 @@ def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
 
 def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
     shop = stack.shop(arguments.connection)
-    found = _planned(arguments, stack, shop)
-    for change in found.changes:
-        make_change(shop, change)
-        print(line_of(change))
+    _checked_address(arguments, stack)  # a wrong command is refused before anything is locked
+    with apply_lock(stack), interrupted_between_calls() as interrupted:
+        found = _planned(arguments, stack, shop)
+        for change in found.changes:
+            make_change(shop, change)
+            print(line_of(change))
+            if interrupted:
+                print("interrupted; run the command again to make the rest")
+                return 130
     if not found.changes:
         print("nothing to change")
     return 0
@@ -211,10 +217,15 @@ def _date(text: str) -> date:
 
 
 def _planned(arguments: argparse.Namespace, stack: Stack, shop: Client) -> Plan:
+    address = _checked_address(arguments, stack)
+    return make_plan(shop, arguments.entity, address, arguments.connection, stack.name)
+
+
+def _checked_address(arguments: argparse.Namespace, stack: Stack) -> str:
     address = address_of(stack, arguments.connection, arguments.address)
     if not address.startswith(("https://", "http://127.0.0.1", "http://localhost")):
         raise CommandError(f"the shop sends webhooks to https addresses, not to {address:.100}")
-    return make_plan(shop, arguments.entity, address, arguments.connection, stack.name)
+    return address
 
 
 def _show(found: Plan) -> None:
