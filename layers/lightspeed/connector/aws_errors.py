@@ -8,7 +8,18 @@ from connector import botocore_errors
 from connector.errors import AwsUnavailable
 from connector.observability import Handler
 
-_BUSY = ("SlowDown", "RequestTimeout", "TooManyRequestsException", "RequestLimitExceeded", "ExpiredToken", "500", "503")
+_BUSY = {
+    "SlowDown",
+    "RequestTimeout",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "ExpiredToken",
+    "TransactionConflict",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+    "500",
+    "503",
+}
 """Codes that say nothing about the request itself. `HeadObject` has no body, so its code is the status."""
 
 
@@ -26,8 +37,10 @@ def may_pass(error: BaseException) -> bool:
     """Return whether an error of AWS may be gone in a moment: throttled, failed inside, or not reached."""
     if isinstance(error, botocore_errors.ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        code = error.response["Error"]["Code"]
-        return status >= 500 or "Throttl" in code or "ThroughputExceeded" in code or code in _BUSY
+        reasons = dict(error.response).get("CancellationReasons", [])  # a transaction names the reason of each item
+        codes = [error.response["Error"]["Code"], *(each.get("Code", "") for each in reasons)]
+        busy = ("Throttl" in code or "ThroughputExceeded" in code or code in _BUSY for code in codes)
+        return status >= 500 or any(busy)
     cause = error.__cause__ or error.__context__
     return isinstance(error, _broken()) or (cause is not None and may_pass(cause))
 

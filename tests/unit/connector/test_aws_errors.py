@@ -15,7 +15,18 @@ def refused(code: str, operation: str, status: int = 400) -> aws.ClientError:
     )
 
 
+def cancelled(*reasons: str) -> aws.ClientError:
+    error = refused("TransactionCanceledException", "TransactWriteItems")
+    error.response["CancellationReasons"] = [{"Code": reason} for reason in reasons]
+    return error
+
+
 PASSING = {
+    "a transaction is throttled": cancelled("None", "ThrottlingError"),
+    "a transaction has too little throughput": cancelled("ProvisionedThroughputExceeded", "None"),
+    "a transaction meets another one": cancelled("None", "TransactionConflict"),
+    "a write meets a transaction": refused("TransactionConflictException", "PutItem"),
+    "a transaction is repeated while it runs": refused("TransactionInProgressException", "TransactWriteItems"),
     "S3 asks to slow down": refused("SlowDown", "PutObject", 503),
     "S3 fails": refused("InternalError", "GetObject", 500),
     "S3 without a body": refused("503", "HeadObject"),
@@ -32,6 +43,7 @@ PASSING = {
     "a secret without connection": aws.EndpointConnectionError(endpoint_url="https://secretsmanager"),
 }
 LASTING = {
+    "a transaction that is wrong": cancelled("None", "ValidationError"),
     "no permission": refused("AccessDenied", "PutObject", 403),
     "no bucket": refused("NoSuchBucket", "GetObject", 404),
     "no credentials": aws.NoCredentialsError(),
