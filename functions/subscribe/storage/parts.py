@@ -37,6 +37,7 @@ class Chunk:
         recent: Time of change by id of those that the next incremental run will see again.
         rejected: Lines for what could not be transformed or is no record, not compressed yet.
         odd_rows: How many of the rejected lines are rows that are no JSON objects in UTF-8.
+        newest_change: The newest time of change among its records, ISO-8601 UTC; empty if they have none.
     """
 
     member: bytes
@@ -44,6 +45,7 @@ class Chunk:
     recent: dict[str, str]
     rejected: list[bytes]
     odd_rows: int = 0
+    newest_change: str = ""
 
 
 def compress(
@@ -51,13 +53,14 @@ def compress(
     recent: dict[str, str] | None = None,
     rejected: list[bytes] | None = None,
     odd_rows: int = 0,
+    newest_change: str = "",
 ) -> Chunk:
     """Compress records, one per line. Gzip members that follow each other are one file for readers.
 
     The output depends on the records only: the member holds no time.
     """
     member = isal_zlib.compress(b"\n".join([*texts, b""]), _LEVEL, _GZIP) if texts else b""
-    return Chunk(member, len(texts), recent or {}, rejected or [], odd_rows)
+    return Chunk(member, len(texts), recent or {}, rejected or [], odd_rows, newest_change)
 
 
 class PartWriter:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from connector.timestamps import iso_text
 from connector.transform import REJECTED_SHARE, Scope, TransformError, check_rejected
 from lightspeed.listing.records import Record
 from lightspeed.listing.window import LOOKBACK
@@ -22,6 +23,9 @@ from subscribe.sync.state import SyncState
 
 if TYPE_CHECKING:
     from connector.transform import Transformers
+
+
+_OFFSET = len("+02:00")
 
 
 class RecordProcessor:
@@ -79,7 +83,7 @@ class RecordProcessor:
         if room is not None and len(texts) > room:
             self.stop()
             texts = texts[:room]
-        return compress(texts, recent, rejected, len(odd))
+        return compress(texts, recent, rejected, len(odd), _newest_change(rows))
 
     def deduplicate(self, records: list[Record], language: str) -> tuple[list[Record], dict[str, str]]:
         """Drop what earlier runs have landed; return besides what may come again in the next.
@@ -162,6 +166,26 @@ class RecordProcessor:
 def _odd_line(row: Record) -> bytes:
     """Return the line for a row that is no JSON object in UTF-8: what was sent, as text, and the reason."""
     return msgspec.json.encode({"record": row.text.decode(errors="backslashreplace"), "reason": row.reject_reason})
+
+
+def _newest_change(rows: list[Record]) -> str:
+    """Return the newest time of change, ISO-8601 UTC; empty if no row has one.
+
+    Texts with the same offset from UTC sort like their times, so only one of each offset is parsed.
+    """
+    newest: dict[str, str] = {}
+    for row in rows:
+        changed = row.changed
+        if changed and changed > newest.get(changed[-_OFFSET:], ""):
+            newest[changed[-_OFFSET:]] = changed
+    return max((_iso(changed) for changed in newest.values()), default="")
+
+
+def _iso(changed: str) -> str:
+    try:
+        return iso_text(parse_time(changed))
+    except ValueError:
+        return ""
 
 
 def _comes_again(changed: str, overlap: datetime | None) -> bool:

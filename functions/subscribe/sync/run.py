@@ -303,6 +303,7 @@ class SyncRun(Run[SyncState]):
             "request": self._request.as_event(),
             "started": state.started,
             "window": self._window_seen(),
+            "newest_change": state.newest_change or None,
             "records": sum(part.records for _, part in parts),
             "parts": _listed(parts),
             "deleted": [],

@@ -67,6 +67,7 @@ class SyncState(RunState, array_like=True):
         least_skew: The smallest believed skew of the shop's clock so far, seconds; `None` if no answer had a date.
         earlier_skew: The same by the run before, for a run whose answers have no date.
         is_open: Whether the window may end in the shop's future, so that records may enter it.
+        newest_change: The newest time of change among its records, ISO-8601 UTC; empty if they have none.
     """
 
     window_start: str | None = None
@@ -94,6 +95,7 @@ class SyncState(RunState, array_like=True):
     least_skew: float | None = None
     is_open: bool = False
     earlier_skew: float = 0.0
+    newest_change: str = ""
 
     @property
     def skew(self) -> float:

@@ -34,6 +34,7 @@ class Writer:
             _append(rejected[1], rejected[0].add(compress(new.rejected)))
         self._state.records += new.records
         self._state.odd_rows += new.odd_rows
+        self._state.newest_change = max(self._state.newest_change, new.newest_change)
         self.remember(new.recent)
 
     def remember(self, recent: dict[str, str]) -> None:

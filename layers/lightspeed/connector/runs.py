@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from connector import botocore_errors
 from connector.errors import RequestError, UnknownRun
-from connector.storage_keys import RUN_ID, run_key
+from connector.storage_keys import COMPACT, RUN_ID, run_key
 from lightspeed import Clock
 from lightspeed.request import parse_time
 
@@ -226,12 +226,19 @@ class Runs:
     def _day(self, day: str, prefixes: Sequence[str]) -> list[_Row]:
         """Return the finished runs that started on a day; a run in several languages has several manifests."""
         objects = [row for rows in self._all(lambda prefix: list(self._objects(prefix)), prefixes) for row in rows]
+        compacted = [row["Key"] for row in objects if row["Key"].endswith(f"{COMPACT}.json")]
+        replaced = {key for keys in self._all(self._replaced_by, compacted) for key in keys}
+        objects = [row for row in objects if row["Key"] not in replaced]
         runs: dict[str, tuple[str, list[str]]] = {}
         for item in sorted(objects, key=lambda item: str(item["Key"])):
             run_id = item["Key"].rpartition("/")[2].removesuffix(".json")
             changed, keys = runs.setdefault(run_id, ("", []))
             runs[run_id] = (max(changed, _iso(item["LastModified"])), [*keys, item["Key"]])
         return [_Row(day, changed, run_id, "complete", tuple(keys)) for run_id, (changed, keys) in runs.items()]
+
+    def _replaced_by(self, key: str) -> list[str]:
+        """Return the manifests in whose place this one counts; they are there for an hour more."""
+        return list(json.loads(self._read(key)[0]).get("replaces", ()))
 
     def _executed(self, query: Query) -> tuple[list[_Row], str]:
         """Return running and failed runs, newest first, and the key at which the search stopped, empty at the end."""

@@ -46,6 +46,7 @@ tr:last-child td{border-bottom:0}
 .tag{color:var(--tone);font-weight:600;white-space:nowrap}
 .tag::before{content:"";display:inline-block;width:.6rem;height:.6rem;border-radius:50%;background:var(--tone);margin-right:.4rem}
 .num{white-space:nowrap}
+a{color:var(--bar)}footer{margin-top:1.9rem}
 svg{display:block;max-width:100%;margin:.15rem 0 .35rem}
 .b{fill:var(--bar)}.t{fill:var(--track)}.u{fill:var(--warning)}.r{fill:var(--red)}
 .legend span{margin-right:1rem;white-space:nowrap}
@@ -83,6 +84,7 @@ def page(status: Mapping[str, Any]) -> str:
         *_shops(status["shops"]),
         *_failures(status["failures"], now),
         *_arrivals(status["arrivals"]),
+        *_links(status["links"]),
         "</body></html>",
     ]
     return "\n".join(parts) + "\n"
@@ -127,14 +129,14 @@ def _subscriptions(rows: Sequence[Mapping[str, Any]], days: Sequence[str], now: 
     yield "<h2>Subscriptions</h2><table><thead><tr><th>subscription<th>last run<th>behind"
     yield f"<th>records per day, {len(days)} days<th>next run</tr></thead><tbody>"
     for one in rows:
-        level, run = _level(one["level"]), one["last_run"]
+        level, run = _level(one["level"]), _run(one["last_run"], now) + _newest(one["newest_change_at"], now)
         name = f"{one['connection']}.{one['name']}"
         entity = "" if one["entity"] == one["name"] else f"<br><small>{_text(one['entity'])}</small>"
         hooks = "<br><small>webhooks</small>" if one["webhooks"] else ""
-        why = f"<br><small>{_text(one['why'])}</small>" if one["why"] and level != "paused" else ""
+        why = f"<br><small>{_text(one['why'])}</small>" if one["why"] not in ("", "paused") else ""
         yield (
             f'<tr class="{level}"><td><b>{_text(name)}</b>{entity}{hooks}{_tag(level)}{why}'
-            f'<td data-name="last run">{_run(run, now)}<td data-name="behind" class="num">{_lag(one)}'
+            f'<td data-name="last run">{run}<td data-name="behind" class="num">{_lag(one)}'
             f'<td data-name="records per day">{_chart(one["records_per_day"], one["runs"], days)}'
             f'<td data-name="next run" class="num">{_when(one["next_run_at"], now)}</tr>'
         )
@@ -149,6 +151,13 @@ def _run(run: Mapping[str, Any] | None, now: datetime) -> str:
         f"{_when(run['finished'], now)}<br>{run['records']:,} records, {proven}"
         f"<br><small>{_text(run['run_id'])}</small>"
     )
+
+
+def _newest(changed: str | None, now: datetime) -> str:
+    if not changed:
+        return ""
+    ago = duration((now - parse_time(changed)).total_seconds())
+    return f'<br><small title="{_text(changed)}">newest change {ago} ago</small>'
 
 
 def _lag(one: Mapping[str, Any]) -> str:
@@ -224,12 +233,26 @@ def _failures(rows: Sequence[Mapping[str, Any]], now: datetime) -> Iterable[str]
         yield (
             f'<tr class="red"><td data-name="queue">{_text(one["queue"])}'
             f'<td data-name="cause" class="wide"><span class="tag">{_text(one["cause"])}</span>{detail}'
-            f"<code>{_text(one['command'])}</code>"
+            f"{_link(one['link'], 'the execution in the console')}<code>{_text(one['command'])}</code>"
             f'<td data-name="messages" class="num">{one["messages"]:,}'
             f'<td data-name="oldest">{_when(one["oldest_at"], now)}'
             f'<td data-name="of">{_text(", ".join(one["of"]))}</tr>'
         )
     yield "</tbody></table>"
+
+
+def _links(links: Mapping[str, str]) -> Iterable[str]:
+    """Yield the pages of AWS's console that show the stack."""
+    if links:
+        shown = "".join(_link(link, name) for name, link in links.items())
+        yield f'<footer class="soft">AWS console: {shown}</footer>'
+
+
+def _link(address: str, name: str) -> str:
+    """Return a link; nothing for an address that is none of AWS's console."""
+    if not address.startswith("https://"):
+        return ""
+    return f' <a href="{_text(address)}">{_text(name)}</a>'
 
 
 def _arrivals(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:

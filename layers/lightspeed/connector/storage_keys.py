@@ -13,6 +13,9 @@ RUN_ID = re.compile(r"[A-Za-z0-9_.=-]{1,80}")
 
 MANIFESTS = "manifests/"
 RUN_NOTES = "state/runs/"
+COMPACT = "-compact"
+"""How the id of a run ends that `compact` made of the runs of a day."""
+
 HASH_DIGITS = 16
 """How much of an object's SHA-256 its key shows: 64 bits."""
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+from typing import Any
 
 import boto3
 import pytest
@@ -83,6 +84,20 @@ def test_the_newest_runs_are_listed(operated: Operated, capsys: pytest.CaptureFi
     assert operated("runs", "--connection", "outlet", "--json") == 0
     assert json.loads(capsys.readouterr().out)["run_id"] == "r-5"
     assert operated("runs", "unknown") == 1
+
+
+@pytest.mark.usefixtures("machines")
+def test_a_compacted_day_is_listed_once(operated: Operated, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = "manifests/connection=default/entity=orders/lang=nl/date=2026-11-20"
+    for hour in range(3):
+        add_run(operated, "default", "orders", f"2026-11-20T0{hour}:00:00Z", f"r-{hour}")
+    add_run(operated, "default", "orders", "2026-11-20T08:00:00Z", "mine-compact", records=1)
+    compacted: dict[str, Any] = {"replaces": [f"{folder}/r-{hour}.json" for hour in range(3)], "records": 15}
+    add_run(operated, "default", "orders", "2026-11-20T00:00:00Z", "2026-11-20-compact", **compacted)
+
+    assert operated("runs", "--json") == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["run_id"], row["records"]) for row in rows] == [("mine-compact", 1), ("2026-11-20-compact", 15)]
 
 
 @pytest.mark.usefixtures("machines")

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.operator.conftest import NOW, Operated
+from tests.integration.operator.conftest import GROUP, NOW, Operated
 from tests.integration.operator.test_redrive import put as put_message
 
 EVIL = '"><img src=x onerror=1>\x1b]0;x'
@@ -49,6 +49,13 @@ def add_run(
     operated.put(f"{folder}/{run_id}.json", manifest, written=ended or started)
 
 
+def pause(operated: Operated, name: str) -> None:
+    """Pause a schedule in the console."""
+    full, row = next((full, row) for full, row in operated.schedules().items() if full.startswith(name))
+    kept = {key: row[key] for key in ("Target", "ScheduleExpression", "FlexibleTimeWindow", "Description")}
+    boto3.client("scheduler").update_schedule(Name=full, GroupName=GROUP, State="DISABLED", **kept)
+
+
 def status(operated: Operated, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
     capsys.readouterr()
     operated("status", "--json", *words)
@@ -82,6 +89,49 @@ def test_a_stack_that_works_is_good(running: Operated, capsys: pytest.CaptureFix
     assert orders["next_run_at"].startswith("2026-11-23T06:")
     assert named(found, "default.products")["next_run_at"] == "2026-11-24T03:00:00Z"
     assert (named(found, "outlet.orders")["level"], named(found, "outlet.orders")["next_run_at"]) == ("paused", None)
+
+
+def test_what_a_person_paused_is_not_what_the_file_pauses(
+    running: Operated, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pause(running, "default-products")
+    assert running("status", "--html", str(tmp_path / "status.html")) == 0
+    found = status(running, capsys)
+
+    paused = {name: named(found, name) for name in ("default.products", "outlet.orders")}
+    assert {name: (one["level"], one["paused_by"]) for name, one in paused.items()} == {
+        "default.products": ("paused", "hand"),
+        "outlet.orders": ("paused", "file"),
+    }
+    text = (tmp_path / "status.html").read_text(encoding="utf-8")
+    assert "paused by hand; python -m connector apply FILE --resume starts it" in text
+
+
+def test_the_newest_change_is_shown_beside_the_last_run(
+    running: Operated, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    add_run(running, "default", "orders", "2026-11-23T05:56:00Z", "r-3", newest_change="2026-11-23T03:00:00Z")
+    add_run(running, "default", "orders", "2026-11-23T05:58:00Z", "r-4", newest_change=None, records=0)
+    assert running("status", "--html", str(tmp_path / "status.html")) == 0
+
+    orders = named(status(running, capsys), "default.orders")
+    assert (orders["last_run"]["run_id"], orders["newest_change_at"]) == ("r-4", "2026-11-23T03:00:00Z")
+    assert "newest change 3 h ago" in (tmp_path / "status.html").read_text(encoding="utf-8")
+
+
+def test_the_page_leads_to_the_console(running: Operated, tmp_path: Path) -> None:
+    execution = "arn:aws:states:eu-west-1:123456789012:execution:mine-sync:r-7"
+    put_message(running, "RunFailureQueueUrl", {"entity": "orders"}, Error="ServerError", Execution=execution)
+    put_message(running, "RunFailureQueueUrl", {"entity": "orders"}, Error="Evil", Execution="javascript:alert(1)")
+    running("status", "--html", str(tmp_path / "status.html"))
+
+    text = (tmp_path / "status.html").read_text(encoding="utf-8")
+    console = "https://eu-west-1.console.aws.amazon.com"
+    assert f'href="{console}/states/home?region=eu-west-1#/v2/executions/details/{execution}"' in text
+    assert (
+        f"{console}/cloudwatch/home?region=eu-west-1#logsV2:log-groups/log-group/$252Faws$252Flambda$252Fmine" in text
+    )
+    assert "javascript:" not in text
 
 
 def test_what_is_late_is_red(running: Operated, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,6 @@ import dataclasses
 import json
 from typing import Any
 
-import boto3
 import pytest
 
 from connector.settings import Settings
@@ -12,7 +11,7 @@ from connector.status import StatusReader
 from subscribe import watch
 from tests.integration.operator.conftest import GROUP, Operated
 from tests.integration.operator.test_redrive import put as put_message
-from tests.integration.operator.test_status import FILE, add_run
+from tests.integration.operator.test_status import FILE, add_run, pause
 
 DAY = 86_400
 START = 1_795_402_800  # 2026-11-23T03:00:00Z
@@ -75,13 +74,6 @@ def test_what_a_person_paused_is_not_late(operated: Operated) -> None:
     pause(operated, "default-orders")
 
     assert measured(operated)["LagOfAllowed"] < 1
-
-
-def pause(operated: Operated, name: str) -> None:
-    """Pause a schedule in the console."""
-    full, row = next((full, row) for full, row in operated.schedules().items() if full.startswith(name))
-    kept = {key: row[key] for key in ("Target", "ScheduleExpression", "FlexibleTimeWindow", "Description")}
-    boto3.client("scheduler").update_schedule(Name=full, GroupName=GROUP, State="DISABLED", **kept)
 
 
 def test_a_run_that_is_not_verified_and_one_that_rejects_much_are_incomplete(operated: Operated) -> None:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from connector.timestamps import iso_text
 from tests.integration.subscribe.bundle import Bundle, quote_event
 from tests.shop import Shop
 from tests.support.clock import MONDAY_SIX
@@ -50,6 +51,7 @@ def test_the_manifest_tells_request_window_parts_and_counts(bundle: Bundle) -> N
         "request": {"entity": "orders"},
         "started": "2026-11-23T06:00:00Z",
         "window": {"by": "created_at", "start": None, "end": "2026-11-23T05:59:55Z"},
+        "newest_change": max(iso_text(row["updatedAt"]) for row in bundle.shop.store.rows("orders")),
         "records": 30,
         "deleted": [],
         "rejected": [],

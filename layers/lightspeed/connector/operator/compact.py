@@ -28,7 +28,7 @@ from connector.operator.source import date_of, views_named
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.versions import Versions
 from connector.operator.views import EntityViews, all_views, view_name
-from connector.storage_keys import RunPlace
+from connector.storage_keys import COMPACT, RunPlace
 from connector.timestamps import iso_text
 
 CLOSED_DAYS = 2
@@ -40,7 +40,6 @@ KEPT_SECONDS = 3600
 PART_BYTES = 64 * 1024 * 1024
 """The most text of one part, before compression."""
 
-_SUFFIX = "-compact"
 _LOWEST = float("-inf")
 _EXAMPLES = """examples:
   python -m connector compact                         every closed day of every entity
@@ -127,7 +126,7 @@ class Compaction:
             if run.date == last or (not only and run.date < last):
                 days[run.manifest.language, run.date].append(run)
         for (language, date), some in sorted(days.items()):
-            place = RunPlace(connection, views.entity, language, date, date + _SUFFIX)
+            place = RunPlace(connection, views.entity, language, date, date + COMPACT)
             if place.manifest not in bodies:
                 self._day(place, views, some, noticed, {run.key: json.loads(bodies[run.key]) for run in some})
             elif date == last or not only:
