@@ -97,18 +97,13 @@ class StreamedBody:
             raise NotSent(message, method=self._request.method, path=self._request.path) from error
 
 
-def takes_file(entity: str) -> bool:
-    """Whether a record of the entity is an uploaded file."""
-    return entity == "files" or entity.rpartition("/")[2] in ("image", "images")
-
-
 def attach(
     request: PublishRequest, parameters: Parameters, s3: Any, bucket: str
 ) -> tuple[Parameters, StoredFile | None]:
     """Check the file of a payload; return the parameters to build with, and the file to put in.
 
     Args:
-        request: What is asked for.
+        request: An event of an entity that takes a file.
         parameters: Its parameters, transformed.
         s3: Returns the client of S3.
         bucket: The bundle's bucket.
@@ -117,7 +112,7 @@ def attach(
         RequestError: There is no file, there are two, or it is too large or cannot be found.
         ClientError: S3 is busy or out of order; it says nothing about the file.
     """
-    if not takes_file(request.entity) or request.action not in ("create", "update"):
+    if request.action not in ("create", "update"):
         return parameters, None
     fields = record_fields(parameters.payload, request.endpoint)
     given = [name for name in _WAYS if fields.get(name) not in (None, "", False)]

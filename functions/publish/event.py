@@ -80,6 +80,11 @@ def _hashed(number: Exact) -> float | str:
     return float(number) if Decimal(number.text) == Decimal(str(float(number))) else number.text
 
 
+def takes_file(entity: str) -> bool:
+    """Whether a record of the entity is an uploaded file."""
+    return entity == "files" or entity.rpartition("/")[2] in ("image", "images")
+
+
 def publish_request(event: object) -> PublishRequest:
     """Check an event.
 

@@ -86,7 +86,7 @@ class Publisher:
         s3 = functools.partial(self.deps.aws.client, "s3")
         library = None if request.request_transformer is None else self.deps.library
         bucket = self.deps.settings.bucket
-        return WriteOperation.prepare(request, client, self.deps.clock, s3=s3, bucket=bucket, library=library)
+        return WriteOperation.prepare(request, client, s3=s3, bucket=bucket, library=library)
 
     def send(self, operation: WriteOperation, default_key: str | None = None) -> Result:
         """Send a request, once if it has a key.

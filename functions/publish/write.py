@@ -15,7 +15,6 @@ from connector.observability import logger
 from connector.transform import Library, load
 from lightspeed import (
     Client,
-    Clock,
     LightspeedError,
     NotFound,
     Parameters,
@@ -27,7 +26,7 @@ from lightspeed.response import parse, parse_record
 from lightspeed.writing.ambiguous import may_have_acted
 from lightspeed.writing.diff import difference, ignored_fields
 from lightspeed.writing.natural_key import NaturalKey, record_fields
-from publish.event import PublishRequest
+from publish.event import PublishRequest, takes_file
 from publish.result import Result, aws_failure, result, unknown
 
 if TYPE_CHECKING:
@@ -45,7 +44,6 @@ class WriteOperation:
     Attributes:
         request: The event.
         client: The client of its connection.
-        clock: The time.
         parameters: The parameters after the request transformer.
         http_request: What is sent, unless `match` turns it into an update.
         match: The natural key, if there is one.
@@ -54,7 +52,6 @@ class WriteOperation:
 
     request: PublishRequest
     client: Client
-    clock: Clock
     parameters: Parameters
     http_request: Request
     match: NaturalKey | None = None
@@ -65,7 +62,6 @@ class WriteOperation:
         cls,
         request: PublishRequest,
         client: Client,
-        clock: Clock,
         *,
         s3: Callable[[], Any] | None = None,
         bucket: str = "",
@@ -76,7 +72,6 @@ class WriteOperation:
         Args:
             request: The event.
             client: The client of its connection.
-            clock: The time; transformers get it as `now`.
             s3: Returns the S3 client; called only for a file in the bucket.
             bucket: The bundle's bucket.
             library: Saved transformers and tables.
@@ -86,11 +81,11 @@ class WriteOperation:
             CatalogueError: Path, query or payload do not fit, or lack a value of `match`.
             RequestError: The file is missing or wrong.
         """
-        parameters, file = _with_file(request, _transformed(request, client, clock, library), s3, bucket)
+        parameters, file = _with_file(request, _transformed(request, client, library), s3, bucket)
         http_request = _build(client, request.entity, request.action, parameters, file)
         names = request.match_fields
         match = NaturalKey(request.endpoint, names, parameters) if names else None
-        return cls(request, client, clock, parameters, http_request, match, file)
+        return cls(request, client, parameters, http_request, match, file)
 
     @property
     def fields(self) -> Mapping[str, Any]:
@@ -217,7 +212,7 @@ class WriteOperation:
         transport = self.client.transport
         if not transport.has_time_to_write:
             raise OutOfTime("not sent: too little time is left to wait for the shop's answer")
-        since = self.clock.time() + transport.skew_seconds
+        since = transport.clock.time() + transport.skew_seconds
         try:
             written = self.client.write(http_request)
             unconfirmed, found = self._confirm(written, action, parameters)
@@ -283,12 +278,14 @@ def _with_ignored(found: Result, record: Mapping[str, Any], fields: Mapping[str,
 def _with_file(
     request: PublishRequest, parameters: Parameters, s3: Callable[[], Any] | None, bucket: str
 ) -> tuple[Parameters, StoredFile | None]:
-    from publish.attachments import attach, takes_file  # noqa: PLC0415 - only where there is a file
+    if not takes_file(request.entity):
+        return parameters, None
+    from publish.attachments import attach  # noqa: PLC0415 - only where there is a file
 
-    return attach(request, parameters, s3, bucket) if takes_file(request.entity) else (parameters, None)
+    return attach(request, parameters, s3, bucket)
 
 
-def _transformed(request: PublishRequest, client: Client, clock: Clock, library: Library | None) -> Parameters:
+def _transformed(request: PublishRequest, client: Client, library: Library | None) -> Parameters:
     parameters = Parameters(request.parameters.path, request.parameters.query, request.parameters.payload)
     transformers = load(request.request_transformer, library)
     if transformers is None:
@@ -301,7 +298,7 @@ def _transformed(request: PublishRequest, client: Client, clock: Clock, library:
         "entity": request.entity,
         "language": client.transport.connection.language,
         "bookmark": None,
-        "now": datetime.fromtimestamp(clock.time(), UTC).isoformat(timespec="seconds"),
+        "now": datetime.fromtimestamp(client.transport.clock.time(), UTC).isoformat(timespec="seconds"),
     }
     found = transformers.parameters(document, request.idempotency_key, exact=True)
     if len(found) != 1:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from connector.prices import INVOCATION_SECONDS, PRICES, cents
+from connector.timestamps import iso_text
 from connector.transform import Library, load
 from lightspeed import Client, Clock
 from lightspeed.estimate import Counter, Estimate, Operation, Reading, Span, estimate
@@ -62,7 +63,7 @@ def preview(
     incremental = request.mode == "incremental"
     bookmark = Bookmarks(bucket, request.connection, request.bookmark_name).peek() if incremental else Bookmark()
     until = bookmark.until
-    started = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    started = iso_text(now)
     reads = plan_reads(
         request,
         client.transport.connection.language,

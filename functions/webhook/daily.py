@@ -14,6 +14,7 @@ from connector.errors import ConnectorError
 from connector.observability import logged, logger
 from connector.operator.registrations import is_own
 from connector.settings import Settings
+from connector.timestamps import iso_text
 from connector.webhook_report import Objects, Report, S3Objects, make_report
 from lightspeed import CATALOGUE, Client, Clock, LightspeedError, Parameters, SystemClock
 from webhook.followers import Followers
@@ -97,7 +98,7 @@ class DailyLook:
         return [(match[1], match[2], match[2]) for match in found]
 
     def _registration(self, connection: str, entities: Sequence[str]) -> dict[str, Any]:
-        looked = datetime.fromtimestamp(self._clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        looked = iso_text(self._clock.time())
         found: dict[str, Any] = {"connection": connection, "looked_at": looked, "off": [], "missing": [], "error": ""}
         try:
             rows = list(_own_webhooks(self._open_shop(connection), connection, self._stack_name))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from lightspeed import NotFound, UnknownLanguage
 from publish.batch import planner
 from publish.batch.bulk import LIMIT
-from publish.batch.category_products import CategoryProducts
+from publish.batch.category_products import create_placements
 from publish.batch.guard import Guard
 from publish.batch.lookups import Lookups
 from publish.batch.planner import Kind, PreparedWrite
@@ -84,7 +84,6 @@ class _Sender:
         self._lookups = lookups
         self._versions = publisher.deps.field_versions if publisher.background else None
         self._updates = Updates(guard, self._versions)
-        self._placements = CategoryProducts(guard, publisher.deps.clock)
 
     def send(self, segment: Sequence[PreparedWrite]) -> dict[int, Outcome]:
         """Send a segment; return outcomes by position."""
@@ -99,7 +98,7 @@ class _Sender:
         outcomes |= self._send_updates([item for item in waiting if item.kind is not Kind.PLACEMENT])
         for group in planner.products(item for item in waiting if item.kind is Kind.PLACEMENT):
             for chunk in planner.chunks(group, LIMIT):
-                outcomes |= self._send_claimed(chunk, self._placements.send)
+                outcomes |= self._send_claimed(chunk, partial(create_placements, guard=self._guard))
         return outcomes
 
     def _send_now(self, item: PreparedWrite) -> PreparedWrite | Outcome:

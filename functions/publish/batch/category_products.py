@@ -30,7 +30,6 @@ from publish.batch.planner import PLACEMENT
 from publish.result import REFUSALS, Outcome, Refusal, attempt, aws_failure, result
 
 if TYPE_CHECKING:
-    from lightspeed import Clock
     from publish.batch.guard import Guard
     from publish.batch.planner import PreparedWrite
     from publish.write import WriteOperation
@@ -53,81 +52,85 @@ class _Answer(NamedTuple):
     request_id: str = ""
 
 
-class CategoryProducts:
-    """Sends the placements of a batch."""
+def create_placements(items: Sequence[PreparedWrite], guard: Guard) -> dict[int, Outcome]:
+    """Create at most `LIMIT` placements of one product, each category once.
 
-    def __init__(self, guard: Guard, clock: Clock) -> None:
-        """Prepare; nothing is sent."""
-        self._guard = guard
-        self._clock = clock
+    Args:
+        items: The creates; their idempotency keys are claimed.
+        guard: Decides whether a request may start.
 
-    def send(self, items: Sequence[PreparedWrite]) -> dict[int, Outcome]:
-        """Create at most `LIMIT` placements of one product, each category once; return outcomes by position."""
-        first = items[0].operation
-        by_category = {str(item.fields["category"]): item for item in items}
-        present = attempt(partial(_look, first)) if len(items) > 1 else None
-        if isinstance(present, Refusal):
-            self._guard.observe(first, present)
-            return {item.position: present for item in items}
-        outcomes: dict[str, Outcome] = {}
-        if present is not None:
-            outcomes = {
-                category: result("unchanged", 200, present[category].get("id"), present[category])
-                for category in by_category
-                if category in present
-            }
-            absent = {category: item for category, item in by_category.items() if category not in present}
-            if len(absent) > 1:
-                created = self._guard.attempt(first, partial(self._create, absent))
-                outcomes |= dict.fromkeys(absent, created) if isinstance(created, Refusal) else created
-            for outcome in outcomes.values():
-                self._guard.observe(first, outcome)
-        for category, item in by_category.items():
-            if category not in outcomes:
-                outcomes[category] = self._create_alone(item, absent=present is not None)
-        return {by_category[category].position: outcome for category, outcome in outcomes.items()}
+    Returns:
+        Outcomes by position.
+    """
+    first = items[0].operation
+    by_category = {str(item.fields["category"]): item for item in items}
+    present = attempt(partial(_look, first)) if len(items) > 1 else None
+    if isinstance(present, Refusal):
+        guard.observe(first, present)
+        return {item.position: present for item in items}
+    outcomes: dict[str, Outcome] = {}
+    if present is not None:
+        outcomes = {
+            category: result("unchanged", 200, present[category].get("id"), present[category])
+            for category in by_category
+            if category in present
+        }
+        absent = {category: item for category, item in by_category.items() if category not in present}
+        if len(absent) > 1:
+            created = guard.attempt(first, partial(_create, absent))
+            outcomes |= dict.fromkeys(absent, created) if isinstance(created, Refusal) else created
+        for outcome in outcomes.values():
+            guard.observe(first, outcome)
+    for category, item in by_category.items():
+        if category not in outcomes:
+            outcomes[category] = _create_alone(item, guard, absent=present is not None)
+    return {by_category[category].position: outcome for category, outcome in outcomes.items()}
 
-    def _create(self, items: Mapping[str, PreparedWrite]) -> dict[str, Outcome] | Refusal:
-        """Create several placements in one request.
 
-        Args:
-            items: By category.
+def _create(items: Mapping[str, PreparedWrite]) -> dict[str, Outcome] | Refusal:
+    """Create several placements in one request.
 
-        Returns:
-            The outcomes that are certain, or surely unknown, by category; or why surely nothing was done.
-        """
-        first = next(iter(items.values())).operation
-        client, since = first.client, self._clock.time() + first.client.transport.skew_seconds
-        payload = {"categories": [int(category) for category in items], "product": int(str(first.fields["product"]))}
-        answer = _send(client, client.build(PLACEMENT, "bulk", Parameters(payload=payload)), first)
-        if isinstance(answer, Refusal):
-            return answer
-        rows, why_unknown = answer.rows, answer.why_unknown
-        if not set(items) <= set(rows):
-            seen = attempt(partial(_look, first))
-            if isinstance(seen, dict):
-                rows = seen | rows
-            else:
-                why_unknown = why_unknown or f"it could not be looked for: {seen or 'its product has too many'}"
-        outcomes: dict[str, Outcome] = {}
-        for category, item in items.items():
-            if category in rows:
-                row = rows[category]
-                outcomes[category] = result("created", answer.http_status, row.get("id"), row, answer.request_id)
-            elif why_unknown:
-                outcomes[category] = item.operation.unknown(why_unknown, since=since)
-        return outcomes
+    Args:
+        items: By category.
 
-    def _create_alone(self, item: PreparedWrite, *, absent: bool) -> Outcome:
-        """Create one placement.
+    Returns:
+        The outcomes that are certain, or surely unknown, by category; or why surely nothing was done.
+    """
+    first = next(iter(items.values())).operation
+    client, transport = first.client, first.client.transport
+    since = transport.clock.time() + transport.skew_seconds
+    payload = {"categories": [int(category) for category in items], "product": int(str(first.fields["product"]))}
+    answer = _send(client, client.build(PLACEMENT, "bulk", Parameters(payload=payload)), first)
+    if isinstance(answer, Refusal):
+        return answer
+    rows, why_unknown = answer.rows, answer.why_unknown
+    if not set(items) <= set(rows):
+        seen = attempt(partial(_look, first))
+        if isinstance(seen, dict):
+            rows = seen | rows
+        else:
+            why_unknown = why_unknown or f"it could not be looked for: {seen or 'its product has too many'}"
+    outcomes: dict[str, Outcome] = {}
+    for category, item in items.items():
+        if category in rows:
+            row = rows[category]
+            outcomes[category] = result("created", answer.http_status, row.get("id"), row, answer.request_id)
+        elif why_unknown:
+            outcomes[category] = item.operation.unknown(why_unknown, since=since)
+    return outcomes
 
-        Args:
-            item: The create.
-            absent: Whether it was looked for and does not exist.
-        """
-        operation, since = item.operation, None if item.claim is None else item.claim.stopped_since
-        send = operation.create if absent else partial(operation.send, stopped_since=since)
-        return self._guard.send(operation, send)
+
+def _create_alone(item: PreparedWrite, guard: Guard, *, absent: bool) -> Outcome:
+    """Create one placement.
+
+    Args:
+        item: The create.
+        guard: Decides whether a request may start.
+        absent: Whether it was looked for and does not exist.
+    """
+    operation, since = item.operation, None if item.claim is None else item.claim.stopped_since
+    send = operation.create if absent else partial(operation.send, stopped_since=since)
+    return guard.send(operation, send)
 
 
 def _send(client: Client, http_request: Request, operation: WriteOperation) -> _Answer | Refusal:

@@ -41,13 +41,17 @@ def logger() -> Logger:
 
 
 def logged(handler: Handler) -> Handler:
-    """Return a handler whose log lines carry the call's id, the function's name and `cold_start`.
+    """Return a handler whose log lines carry the call's id, the function's name, `cold_start` and `correlation_id`.
 
-    Keys that one invocation appends do not reach the next.
+    The correlation id is the run's id for an event that names a run, and else the call's id. Keys that one invocation
+    appends do not reach the next.
     """
 
     def with_request_id(event: Any, context: Any) -> dict[str, Any]:
-        logger().append_keys(request_id=_request_id(event, context))
+        request_id = _request_id(event, context)
+        run_id = event.get("run_id") if isinstance(event, dict) else None
+        logger().append_keys(request_id=request_id)
+        logger().set_correlation_id(str(run_id or request_id))
         return handler(event, context)
 
     @functools.wraps(handler)

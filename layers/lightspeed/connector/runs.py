@@ -10,15 +10,16 @@ import base64
 import binascii
 import heapq
 import json
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import chain
 from typing import Any, TypeVar
 
-from connector import botocore_errors
+from connector.bucket_reader import BucketReader, each
 from connector.errors import RequestError, UnknownRun
 from connector.storage_keys import COMPACT, RUN_ID, run_key
+from connector.timestamps import iso_text
 from lightspeed import Clock
 from lightspeed.request import parse_time
 
@@ -38,10 +39,8 @@ _INTERNAL = ("fingerprint", "single", "manifests", "transformers")
 _MAX_AFTER = 512
 _EXECUTIONS_AT_ONCE = 1_000
 _EXAMINED = 200
-_THREADS = 16
-_MISSING = ("NoSuchKey", "404")
+_EXAMINED_AT_ONCE = 16
 
-_Item = TypeVar("_Item")
 _Found = TypeVar("_Found")
 
 
@@ -116,8 +115,7 @@ class Runs:
             step_functions: The client of Step Functions; not used without a state machine.
             state_machine_arn: The ARN of Sync, or empty.
         """
-        self._s3 = s3
-        self._bucket = bucket
+        self._bucket = BucketReader(s3, bucket)
         self._clock = clock
         self._step_functions = step_functions
         self._arn = state_machine_arn
@@ -145,7 +143,7 @@ class Runs:
                 "status": "failed",
                 "error": execution.get("error"),
                 "cause": execution.get("cause"),
-                "failed_at": _iso(execution["stopDate"]),
+                "failed_at": iso_text(execution["stopDate"]),
             }
         if execution is None and note is not None and self._is_paused(note):
             return {**found, "status": "paused", **_how_to_continue(note)}
@@ -154,7 +152,7 @@ class Runs:
     def _is_complete(self, note: dict[str, Any]) -> bool:
         """Return whether readers see the run: its invocation may have been killed after it wrote the manifest."""
         if note["status"] == "finishing" and note.get("manifest"):
-            return any(row["Key"] == note["manifest"] for row in self._objects(note["manifest"]))
+            return any(row["Key"] == note["manifest"] for row in self._bucket.objects(note["manifest"]))
         return bool(note["status"] == "complete")
 
     def _is_paused(self, note: dict[str, Any]) -> bool:
@@ -195,15 +193,14 @@ class Runs:
         more = len(rows) > query.limit
         shown = rows[: query.limit]
         after = shown[-1].key if more else floor
-        return {"runs": self._all(self._describe, shown), "after": _encode(after) if after else None}
+        return {"runs": each(self._describe, shown), "after": _encode(after) if after else None}
 
     def _finished(self, query: Query) -> Iterator[_Row]:
         """Yield finished runs, newest first; a day is listed when it is reached."""
         last_day = query.after.partition(" ")[0]
         days: dict[str, list[str]] = {}
-        for folder, dates in zip(folders := self._folders(query), self._all(self._children, folders), strict=True):
-            for date in dates:
-                days.setdefault(date.rpartition("date=")[2].rstrip("/"), []).append(f"{folder}{date}")
+        for prefix in self._children(self._folders(query)):
+            days.setdefault(prefix.rpartition("date=")[2].rstrip("/"), []).append(prefix)
         for day in sorted(days, reverse=True):
             if last_day and day > last_day:
                 continue
@@ -213,32 +210,30 @@ class Runs:
 
     def _folders(self, query: Query) -> list[str]:
         """Return the prefixes whose children are days."""
-        name = query.entity.replace("/", ".")
-        connections = [f"connection={query.connection}/"] if query.connection else self._children(_MANIFESTS)
-        folders = [f"{_MANIFESTS}{connection}" for connection in connections]
-        for level in ([f"entity={name}/"] if name else None, None):
-            below = [level] * len(folders) if level is not None else self._all(self._children, folders)
-            folders = [
-                f"{folder}{child}" for folder, children in zip(folders, below, strict=True) for child in children
-            ]
-        return folders
+        name, connection = query.entity.replace("/", "."), f"{_MANIFESTS}connection={query.connection}/"
+        connections = [connection] if query.connection else self._bucket.children(_MANIFESTS)
+        entities = [f"{folder}entity={name}/" for folder in connections] if name else self._children(connections)
+        return self._children(entities)
+
+    def _children(self, folders: Sequence[str]) -> list[str]:
+        return _flat(each(self._bucket.children, folders))
 
     def _day(self, day: str, prefixes: Sequence[str]) -> list[_Row]:
         """Return the finished runs that started on a day; a run in several languages has several manifests."""
-        objects = [row for rows in self._all(lambda prefix: list(self._objects(prefix)), prefixes) for row in rows]
+        objects = _flat(each(self._bucket.objects, prefixes))
         compacted = [row["Key"] for row in objects if row["Key"].endswith(f"{COMPACT}.json")]
-        replaced = {key for keys in self._all(self._replaced_by, compacted) for key in keys}
+        replaced = set(_flat(each(self._replaced_by, compacted)))
         objects = [row for row in objects if row["Key"] not in replaced]
         runs: dict[str, tuple[str, list[str]]] = {}
         for item in sorted(objects, key=lambda item: str(item["Key"])):
             run_id = item["Key"].rpartition("/")[2].removesuffix(".json")
             changed, keys = runs.setdefault(run_id, ("", []))
-            runs[run_id] = (max(changed, _iso(item["LastModified"])), [*keys, item["Key"]])
+            runs[run_id] = (max(changed, iso_text(item["LastModified"])), [*keys, item["Key"]])
         return [_Row(day, changed, run_id, "complete", tuple(keys)) for run_id, (changed, keys) in runs.items()]
 
     def _replaced_by(self, key: str) -> list[str]:
-        """Return the manifests in whose place this one counts; they are there for an hour more."""
-        return list(json.loads(self._read(key)[0]).get("replaces", ()))
+        """Return the manifests that a compacted one replaces; they stay for an hour."""
+        return list(self._bucket.json(key).get("replaces", ()))
 
     def _executed(self, query: Query) -> tuple[list[_Row], str]:
         """Return running and failed runs, newest first, and the key at which the search stopped, empty at the end."""
@@ -247,9 +242,9 @@ class Runs:
         statuses = {"running": ("RUNNING",), "failed": _FAILED}.get(query.status, ("RUNNING", *_FAILED))
         rows = sorted((row for status in statuses for row in self._executions(query, status)), reverse=True)
         found: list[_Row] = []
-        for start in range(0, min(len(rows), _EXAMINED), _THREADS):
-            some = rows[start : start + _THREADS]
-            for row, about in zip(some, self._all(self._describe, some), strict=True):
+        for start in range(0, min(len(rows), _EXAMINED), _EXAMINED_AT_ONCE):
+            some = rows[start : start + _EXAMINED_AT_ONCE]
+            for row, about in zip(some, each(self._describe, some), strict=True):
                 if about["status"] != "complete" and _matches(about, query):
                     found.append(row)
                 if len(found) > query.limit:
@@ -263,10 +258,10 @@ class Runs:
         )
         number, day = 0, ""
         for execution in (row for page in pages for row in page["executions"]):
-            started = _iso(execution["startDate"])
+            started = iso_text(execution["startDate"])
             row = _Row(
                 started[:10],
-                _iso(execution.get("stopDate") or execution["startDate"]),
+                iso_text(execution.get("stopDate") or execution["startDate"]),
                 execution["name"],
                 "running" if status == "RUNNING" else "failed",
                 execution=execution["executionArn"],
@@ -281,7 +276,7 @@ class Runs:
     def _describe(self, row: _Row) -> dict[str, Any]:
         """Return what the list shows of a run."""
         if row.manifests:
-            manifests = [json.loads(self._read(key)[0]) for key in row.manifests]
+            manifests = [self._bucket.json(key) for key in row.manifests]
             first = manifests[0]
             return {
                 "run_id": row.run_id,
@@ -312,45 +307,8 @@ class Runs:
 
     def _note(self, run_id: str) -> dict[str, Any] | None:
         """Return the latest result of a run with the time at which it was written, or `None`."""
-        try:
-            body, written = self._read(run_key(run_id))
-        except botocore_errors.ClientError as error:
-            if error.response["Error"]["Code"] in _MISSING:
-                return None
-            raise
-        note: dict[str, Any] = json.loads(body)
-        return {**note, "noted_at": written}
-
-    def _read(self, key: str) -> tuple[bytes, str]:
-        found = self._s3.get_object(Bucket=self._bucket, Key=key)
-        return found["Body"].read(), _iso(found["LastModified"])
-
-    def _children(self, prefix: str) -> list[str]:
-        """Return the names of the folders directly below a prefix, each with its slash."""
-        found: list[str] = []
-        for page in self._pages(prefix, Delimiter="/"):
-            found += [row["Prefix"].removeprefix(prefix) for row in page.get("CommonPrefixes", ())]
-        return found
-
-    def _objects(self, prefix: str) -> Iterator[dict[str, Any]]:
-        for page in self._pages(prefix):
-            yield from page.get("Contents", ())
-
-    def _pages(self, prefix: str, **more: str) -> Iterator[dict[str, Any]]:
-        asked = {"Bucket": self._bucket, "Prefix": prefix, **more}
-        page = self._s3.list_objects_v2(**asked)
-        yield page
-        while page.get("IsTruncated"):
-            page = self._s3.list_objects_v2(**asked, ContinuationToken=page["NextContinuationToken"])
-            yield page
-
-    @staticmethod
-    def _all(call: Callable[[_Item], _Found], items: Sequence[_Item]) -> list[_Found]:
-        """Return what a call returns for each item, some at once."""
-        if len(items) <= 1:
-            return [call(item) for item in items]
-        with ThreadPoolExecutor(_THREADS) as pool:
-            return list(pool.map(call, items))
+        body, written = self._bucket.read_dated(run_key(run_id))
+        return None if body is None else {**json.loads(body), "noted_at": iso_text(written)}
 
 
 def _matches(about: dict[str, Any], query: Query) -> bool:
@@ -370,8 +328,8 @@ def _how_to_continue(note: dict[str, Any]) -> dict[str, Any]:
     return {**paused, "cursor": note["cursor"], "resume": resume}
 
 
-def _iso(time: Any) -> str:
-    return str(time.strftime("%Y-%m-%dT%H:%M:%SZ"))
+def _flat(lists: Iterable[Sequence[_Found]]) -> list[_Found]:
+    return list(chain.from_iterable(lists))
 
 
 def _encode(key: str) -> str:

@@ -8,8 +8,7 @@ them and at most 2 % wrong in the others. The time is at most 4 % wrong in 90 % 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -116,15 +115,9 @@ class Estimate:
 class Counter:
     """Counts each list of a run once, and times the answers."""
 
-    def __init__(self, client: Client, timer: Callable[[], float] = time.perf_counter) -> None:
-        """Set the counter up; nothing is sent yet.
-
-        Args:
-            client: The shop's client.
-            timer: A clock in seconds that never goes back.
-        """
+    def __init__(self, client: Client) -> None:
+        """Set the counter up; nothing is sent yet."""
         self._client = client
-        self._timer = timer
         self.slowest_seconds: float | None = None
 
     def reading(
@@ -165,9 +158,10 @@ class Counter:
         query = {name: value for name, value in parameters.query.items() if name not in _NOT_COUNTED}
         asked = Parameters(parameters.path, {**query, **(window.query if window is not None else {})})
         request = self._client.build(endpoint.name, "count", asked, language)
-        began = self._timer()
+        clock = self._client.transport.clock
+        began = clock.monotonic()
         rows = self._client.count(request)
-        self.slowest_seconds = max(self.slowest_seconds or 0.0, self._timer() - began)
+        self.slowest_seconds = max(self.slowest_seconds or 0.0, clock.monotonic() - began)
         return rows
 
     @property

@@ -144,6 +144,7 @@ class Transport:
 
     Attributes:
         connection: The settings in use; replaced by `renew` after a 401.
+        clock: Time for pacing, waiting and deadlines.
         quota: What the last answer said of the quota, or `None`.
         shop_clock: What the `Date` headers say of the shop's clock. Errors count as answers.
         requests_sent: Requests that were sent so far, retries included.
@@ -185,8 +186,8 @@ class Transport:
         self.requests_sent = 0
         self.rate_limited = 0
         self._renew = renew
-        self._clock = clock or SystemClock()
-        self._limiter = limiter or RateLimiter(self._clock)
+        self.clock = clock or SystemClock()
+        self._limiter = limiter or RateLimiter(self.clock)
         self._remaining_seconds = remaining_seconds
         self._patience_seconds = patience_seconds
         self._max_body_bytes = max_body_bytes
@@ -215,7 +216,7 @@ class Transport:
                     raise
             tries.made += 1
             if wait:
-                self._clock.sleep(wait)
+                self.clock.sleep(wait)
 
     @property
     def has_time_to_write(self) -> bool:
@@ -231,7 +232,7 @@ class Transport:
         wait = _backoff_seconds(made)
         if made >= ATTEMPTS or wait + 1 >= self._remaining_seconds():
             return False
-        self._clock.sleep(wait)
+        self.clock.sleep(wait)
         return True
 
     def _wait_seconds(self, error: LightspeedError, request: Request, tries: _Tries) -> float | None:
@@ -251,7 +252,7 @@ class Transport:
         if quota is None:
             return
         with self._lock:
-            now = self._clock.monotonic()
+            now = self.clock.monotonic()
             self.quota = quota.after(self.quota, now - self._quota_heard)
             self._quota_heard = now
 
@@ -269,8 +270,8 @@ class Transport:
         answer, body = self._exchange(request, connection, facts)
         date = parse_header_time(answer.headers.get("Date", ""))
         if date is not None:
-            self.shop_clock.hear(date.timestamp() - self._clock.time())
-        now = self._clock.time() + self.skew_seconds
+            self.shop_clock.hear(date.timestamp() - self.clock.time())
+        now = self.clock.time() + self.skew_seconds
         self._update_quota(Quota.from_headers(answer.headers, now))
         body = body.removeprefix(_BOM)
         if answer.status_code == 429:
@@ -290,7 +291,7 @@ class Transport:
         """Send a request once and return its complete answer."""
         left = self._remaining_seconds() - 1
         read_timeout = max(1.0, min(READ_TIMEOUT_SECONDS, left))
-        deadline = Deadline(self._clock, max(1.0, min(ANSWER_SECONDS, left)), read_timeout)
+        deadline = Deadline(self.clock, max(1.0, min(ANSWER_SECONDS, left)), read_timeout)
         try:
             return exchange(
                 self._session,

@@ -98,9 +98,11 @@ def test_log_lines_carry_the_request_id_the_token_and_lambdas_id(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"message":"subscribe"' in line]
     over_http, direct = lines
     assert (over_http["request_id"], over_http["function_request_id"]) == ("request", "lambda-1")
+    assert over_http["correlation_id"] == "request"
     assert over_http["token"] == "test"
     assert direct["function_request_id"] == "lambda-2"
-    assert direct["request_id"] == "lambda-2"
+    assert direct["request_id"] == direct["correlation_id"] == "lambda-2"
+    assert {"cold_start", "function_name"} <= set(direct)
     assert "token" not in direct
 
 

@@ -10,14 +10,13 @@ from publish.batch.planner import Kind, PreparedWrite, canonical_id
 from publish.event import IncomingEvent, publish_request
 from publish.write import WriteOperation
 from tests.integration.publish.conftest import event
-from tests.support.clock import FakeClock
 
 
 def prepared(*events: dict[str, Any]) -> list[PreparedWrite]:
     settings = {"cluster": "eu1", "api_key": "key", "api_secret": "secret", "language": "nl"}
     client = Client(Transport(Connection.from_mapping(settings)))
     return [
-        PreparedWrite(n, IncomingEvent(one), WriteOperation.prepare(publish_request(one), client, FakeClock()))
+        PreparedWrite(n, IncomingEvent(one), WriteOperation.prepare(publish_request(one), client))
         for n, one in enumerate(events)
     ]
 

@@ -86,7 +86,7 @@ def _of_shop(connection: str, own: Sequence[Subscription], stack: Stack, policy:
     try:
         shop = stack.shop(connection)
         language = shop.transport.connection.language
-        counter = Counter(shop, stack.clock.monotonic)
+        counter = Counter(shop)
     except (LightspeedError, ConnectorError) as error:
         unknown.append(str(error))
     for one in own:

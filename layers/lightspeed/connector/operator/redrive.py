@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 from connector.failure_queues import Failure, Queue, causes, receive, release
 from connector.operator.stack import CommandError, Stack
+from connector.timestamps import iso_text
 
 OUTPUTS: dict[Queue, str] = {
     "runs": "RunFailureQueueUrl",
@@ -109,7 +109,7 @@ def _run_event(one: Failure) -> dict[str, Any]:
     """Return the event with which Sync goes on. A planned time that was never filled in is that of the message."""
     event = dict(one.event)
     if _UNFILLED in str(event.get("scheduled_time", "")):
-        event["scheduled_time"] = datetime.fromtimestamp(one.sent, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        event["scheduled_time"] = iso_text(one.sent)
     return event
 
 
@@ -125,7 +125,7 @@ def _start(stack: Stack, output: str, event: dict[str, Any], one: Failure) -> st
 
 
 def _line(queue: str, cause: str, group: list[Failure]) -> str:
-    oldest = datetime.fromtimestamp(min(one.sent for one in group), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    oldest = iso_text(min(one.sent for one in group))
     names = sorted({one.subscription or one.connection for one in group} - {""})
     of = f" of {', '.join(names[:5])}{' and others' if len(names) > 5 else ''}" if names else ""
     detail = next((one.detail for one in group if one.detail), "")
