@@ -37,6 +37,10 @@ def find(rows: list[dict[str, Any]], **key: object) -> dict[str, Any] | None:
         ("Lamp 💡", "Lamp"),
         ("Duo 👩\u200d🔬", "Duo"),
         ("Heart ❤\ufe0f", "Heart ❤"),
+        ("Lamp\u00adshade", "Lampshade"),
+        ("Lamp\tXL\n", "Lamp XL"),
+        ("Lamp\x00", "Lamp"),
+        ("\ufeffLamp", "Lamp"),
         ("abc", "ABC"),
         ("Straße", "STRASSE"),
         ("Cafe\u0301", "Café"),
@@ -48,7 +52,16 @@ def test_a_value_that_the_shop_stored_in_another_form_is_found(sent: str, stored
 
 
 @pytest.mark.parametrize(
-    ("sent", "stored"), [("x" * 300, "x" * 255), ("Lamp-XL", "Lamp-X"), ("007", "7"), ("8712", "0008712")]
+    ("sent", "stored"),
+    [
+        ("x" * 300, "x" * 255),
+        ("Lamp-XL", "Lamp-X"),
+        ("007", "7"),
+        ("8712", "0008712"),
+        ("Lamp 💡", "Lamp ?"),
+        ("Lamp 💡", "Lamp ????"),
+        ("💡", ""),
+    ],
 )
 def test_a_value_that_lost_characters_is_refused_with_the_id_of_the_record(sent: str, stored: str) -> None:
     with pytest.raises(InvalidParameters, match=r"record 7 has .* update record 7 by its id"):

@@ -23,8 +23,11 @@ _NO_FIELDS = ("page", "limit", "fields", "since_id")
 _NO_KEYS = ("time", "boolean")
 """Types of filters that identify no record: bounds of a time, and true or false."""
 
-_INVISIBLE = "\u200b\u200c\u200d\u2060\ufe0e\ufe0f\ufeff"
-"""Characters without width; emoji are joined and styled by them."""
+_INVISIBLE = ("Cc", "Cf")
+"""Categories of characters without width: controls, soft hyphens, joiners. Emoji are joined by them."""
+
+_STYLES = "\ufe0e\ufe0f"
+"""Characters that style an emoji."""
 
 _SHORTEST_CUT = 12
 """A stored text that is shorter was not cut to a length: it is another text."""
@@ -181,7 +184,8 @@ def _has(row: Mapping[str, Any], name: str, value: object) -> bool:
 
 def _is_near(row: Mapping[str, Any], name: str, value: object) -> bool:
     """Return whether the value of a row differs from another only in form."""
-    return _plain(value) in [_plain(found) for found in _values(row, name)]
+    wanted = _plain(value)
+    return bool(wanted) and wanted in [_plain(found) for found in _values(row, name)]
 
 
 def _is_start(row: Mapping[str, Any], name: str, value: object) -> bool:
@@ -191,21 +195,25 @@ def _is_start(row: Mapping[str, Any], name: str, value: object) -> bool:
 
 
 def _may_be(row: Mapping[str, Any], name: str, value: object) -> bool:
-    """Return whether the value of a row may be another one that was cut to a length, or got or lost leading zeros."""
+    """Return whether the value of a row may be another one that was changed on its way into the shop.
+
+    It was cut to a length, got or lost leading zeros, or has question marks for what the shop cannot store.
+    """
     wanted = _plain(value)
     return any(
         (len(found) >= _SHORTEST_CUT and wanted.startswith(found))
         or (found.isdigit() and wanted.isdigit() and found.lstrip("0") == wanted.lstrip("0"))
-        or found == wanted
+        or _plain(found.replace("?", "")) == _plain(wanted.replace("?", ""))
         for found in map(_plain, _values(row, name))
     )
 
 
 def _plain(value: object) -> str:
     """Return a text without what the shop may change: case, blanks, HTML entities, Unicode form, emoji."""
-    text = unicodedata.normalize("NFKC", html.unescape(html.unescape(str(value))))
-    letters = (letter for letter in text if letter <= "\uffff" and letter not in _INVISIBLE)
-    return " ".join("".join(letters).split()).casefold()
+    text = " ".join(unicodedata.normalize("NFKC", html.unescape(html.unescape(str(value)))).split())
+    letters = (letter for letter in text if letter <= "\uffff" and letter not in _STYLES)
+    visible = (letter for letter in letters if unicodedata.category(letter) not in _INVISIBLE)
+    return " ".join("".join(visible).split()).casefold()
 
 
 def _values(row: Mapping[str, Any], name: str) -> list[str]:
