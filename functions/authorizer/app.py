@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from connector.cold_start import without_garbage_collection
 from connector.routes import SCOPES
 from connector.settings import Settings
 
@@ -143,13 +144,14 @@ def _digest(token: str) -> bytes:
 @cache
 def tokens() -> Tokens:
     """Return the tokens behind `API_TOKEN_SECRET`, the name or ARN of a secret. Nothing is read yet."""
-    import boto3  # noqa: PLC0415 - the dearest import of a cold start; calls without a token never need it
-    from botocore.config import Config  # noqa: PLC0415
-
     secret_id = Settings.from_env(needs=("API_TOKEN_SECRET",)).api_token_secret
-    # the HTTP API waits ten seconds for an authorizer
-    config = Config(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
-    client = boto3.client("secretsmanager", config=config)
+    with without_garbage_collection():
+        import boto3  # noqa: PLC0415 - the dearest import of a cold start; calls without a token never need it
+        from botocore.config import Config  # noqa: PLC0415
+
+        # the HTTP API waits ten seconds for an authorizer
+        config = Config(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
+        client = boto3.client("secretsmanager", config=config)
     return Tokens(lambda: str(client.get_secret_value(SecretId=secret_id)["SecretString"]), time.monotonic)
 
 

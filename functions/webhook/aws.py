@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from connector.conflicts import CONFLICT, tries
+from connector.cold_start import without_garbage_collection
 from webhook.receiver import NotStored
 
 if TYPE_CHECKING:
@@ -19,12 +20,13 @@ _MOST_TRIES = 3
 
 @functools.cache
 def _client(service: str) -> Any:
-    import boto3  # noqa: PLC0415 - the dearest import of a cold start; forged calls of unknown methods never need it
-    from botocore.config import Config  # noqa: PLC0415
+    with without_garbage_collection():
+        import boto3  # noqa: PLC0415 - the dearest import of a cold start; forged calls of unknown methods never need it
+        from botocore.config import Config  # noqa: PLC0415
 
-    # a sender waits three to ten seconds
-    config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
-    return boto3.client(service, config=config)
+        # a sender waits three to ten seconds
+        config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
+        return boto3.client(service, config=config)
 
 
 def _sleep(seconds: float) -> None:

@@ -282,6 +282,43 @@ def test_every_webhook_is_followed_by_a_run_in_two_thousand_worlds() -> None:
             raise
 
 
+@dataclass
+class OneDeath(World):
+    """A world in which one consumer is killed, at the call of a given number, counted from 1.
+
+    Attributes:
+        calls: So many calls were made.
+    """
+
+    dies_at: int = 0
+    calls: int = 0
+
+    def call(self) -> None:
+        self.calls += 1
+        if self.calls == self.dies_at:
+            self.killed += 1
+            raise Killed
+
+
+def quarter_of_an_hour(dies_at: int) -> OneDeath:
+    """Return a world after webhooks before, during and after runs."""
+    world = OneDeath(random.Random(7), 0.0, dies_at=dies_at)
+    for entity in ("orders", "contacts", "orders", "contacts", "orders", "orders"):
+        world.webhook(entity)
+        world.run_until(world.now + 25)
+    world.run_until(world.now + 7_200)
+    return world
+
+
+def test_a_consumer_that_is_killed_at_any_call_loses_nothing() -> None:
+    calls = quarter_of_an_hour(0).calls
+    assert calls > 100
+    for number in range(1, calls + 1):
+        world = quarter_of_an_hour(number)
+        assert world.killed == 1
+        check(world)
+
+
 def test_a_thousand_webhooks_cause_one_run() -> None:
     world = World(random.Random(1), 0.0)
     for _ in range(1_000):
