@@ -6,8 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from connector.conflicts import CONFLICT, tries
 from connector.cold_start import without_garbage_collection
+from connector.conflicts import CONFLICT, tries
 from webhook.receiver import NotStored
 
 if TYPE_CHECKING:
