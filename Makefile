@@ -95,7 +95,7 @@ coverage: $(VENV)/dev.stamp $(TOOLS)/target.stamp ## See what the tests reach (w
 	$(BIN)/coverage run -m pytest -m "not e2e" --ignore tests/property --ignore tests/unit/connector/transform
 	$(BIN)/coverage report
 
-bench: $(VENV)/dev.stamp ## Measure against dlt, Airbyte and a plain loop (ARGS="--quick")
+bench: $(VENV)/dev.stamp ## Measure against a plain loop, ten minutes (ARGS="--quick", ARGS="--against HEAD~20")
 	$(BIN)/python -m tests.bench $(ARGS)
 
 mutants: $(VENV)/dev.stamp ## Count small changes of the core that no test notices, ten minutes (ARGS="listing --seed 7 --minutes 5")

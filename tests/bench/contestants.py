@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import gzip
-import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bench import environments
+from tests.bench.environments import ROOT
 
 _PROGRAMS = Path(__file__).parent / "programs"
 BUCKET = "bench"
-
-
-def _python() -> Path:
-    return Path(sys.executable)
 
 
 def connector_environment(source: Path, cloud: str) -> dict[str, str]:
@@ -55,17 +50,6 @@ def _landed_jsonl(landing: Path) -> Iterator[bytes]:
         yield from lines
 
 
-def _landed_dataset(landing: Path) -> Iterator[bytes]:
-    for file in sorted((landing / "landed" / "shop" / "orders").glob("*.jsonl*")):
-        with gzip.open(file) as lines:
-            yield from lines
-
-
-def _landed_messages(landing: Path) -> Iterator[bytes]:
-    with (landing / "output").open("rb") as lines:
-        yield from (line for line in lines if b'"type":"RECORD"' in line[-100:] or b'"type":"RECORD"' in line[:100])
-
-
 @dataclass(frozen=True)
 class Contestant:
     """One way to read all orders.
@@ -75,8 +59,7 @@ class Contestant:
         program: File below `programs`.
         landed: Gives each record landed in a folder, as a line.
         paths: Glob patterns of what was landed, for its size.
-        python: Gives the interpreter.
-        connector: Whether it is the connector and needs the AWS stand-in.
+        source: Folder of the connector's `functions` and `layers`, if it is the connector and needs the AWS stand-in.
         environment: Besides what every program is told.
     """
 
@@ -84,17 +67,12 @@ class Contestant:
     program: str
     landed: Callable[[Path], Iterator[bytes]]
     paths: tuple[str, ...]
-    python: Callable[[], Path] = _python
-    connector: bool = False
+    source: Path | None = None
     environment: dict[str, str] = field(default_factory=dict)
 
     def command(self) -> list[str]:
-        """Return how it is started.
-
-        Raises:
-            PackagesMissing: Its packages cannot be had.
-        """
-        return [str(self.python()), str(_PROGRAMS / self.program)]
+        """Return how it is started."""
+        return [sys.executable, str(_PROGRAMS / self.program)]
 
     def landed_bytes(self, landing: Path) -> int:
         """Return the size of what it landed."""
@@ -103,30 +81,15 @@ class Contestant:
 
 _PARTS = ("objects/**/part-*",)
 
-CONNECTOR = Contestant("connector", "handler.py", _landed_parts, _PARTS, connector=True, environment={"UNPACED": "1"})
-PACED = Contestant("connector, 20 requests/s", "handler.py", _landed_parts, _PARTS, connector=True)
-DLT = Contestant(
-    "dlt rest_api",
-    "rest_source.py",
-    _landed_dataset,
-    ("landed/shop/orders/*",),
-    python=lambda: environments.python("dlt"),
-    environment={"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "ERROR"},
-)
-AIRBYTE = Contestant(
-    "Airbyte low-code",
-    "manifest_source.py",
-    _landed_messages,
-    ("output",),
-    python=lambda: environments.python("airbyte"),
-    environment={"DO_NOT_TRACK": "1"},
-)
+_UNPACED = {"UNPACED": "1"}
+
+CONNECTOR = Contestant("connector", "handler.py", _landed_parts, _PARTS, source=ROOT, environment=_UNPACED)
+PACED = Contestant("connector, 20 requests/s", "handler.py", _landed_parts, _PARTS, source=ROOT)
 LOOP = Contestant("requests loop", "loop.py", _landed_jsonl, ("orders.jsonl.gz",))
 
-ALL = (CONNECTOR, PACED, DLT, AIRBYTE, LOOP)
 
-
-def result(landing: Path) -> dict[str, int]:
-    """Return what the connector said of its run: records, requests, invocations."""
-    found: dict[str, int] = json.loads((landing / "result.json").read_text())
-    return found
+def former(commit: str, source: Path) -> Contestant:
+    """Return the connector of another commit, whose files lie in a folder."""
+    return Contestant(
+        f"connector at {commit}", "handler.py", _landed_parts, _PARTS, source=source, environment=_UNPACED
+    )

@@ -1,43 +1,45 @@
-"""Environments of the other contestants: one virtual environment each below `.local/bench`, with pinned packages."""
+"""Where the bench keeps what it makes: below `.local/bench`, and the former commit that it may be compared with."""
 
 from __future__ import annotations
 
 import subprocess
-import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".local" / "bench"
 
-REQUIREMENTS = {
-    "dlt": ("dlt==1.31.0",),
-    "airbyte": ("airbyte-cdk==7.39.1",),
-}
-
 
 class PackagesMissing(Exception):
-    """An environment could not be made; the message says which packages, and what pip said last."""
+    """Packages could not be installed; the message says which, and what pip said last."""
 
 
-def python(name: str) -> Path:
-    """Return the interpreter of an environment, made on first use.
+@contextmanager
+def checked_out(commit: str) -> Iterator[Path]:
+    """Give a folder with the files of a commit, which goes afterwards.
 
     Raises:
-        PackagesMissing: The packages cannot be had.
+        SystemExit: git does not know the commit.
     """
-    folder, wanted = FOLDER / "environments" / name, REQUIREMENTS[name]
-    interpreter, stamp = folder / "bin" / "python", folder / "installed.txt"
-    if stamp.is_file() and stamp.read_text().split() == list(wanted):
-        return interpreter
-    print(f"Installing {' '.join(wanted)} into {folder.relative_to(ROOT)} (a minute or two, once) ...", file=sys.stderr)
-    _run([sys.executable, "-m", "venv", "--clear", str(folder)], wanted)
-    _run([str(interpreter), "-m", "pip", "install", "-q", "--no-input", "--disable-pip-version-check", *wanted], wanted)
-    stamp.write_text("\n".join(wanted))
-    return interpreter
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    folder = tempfile.mkdtemp(dir=FOLDER, prefix="former-")
+    _git("worktree", "add", "--quiet", "--detach", "--force", folder, commit)
+    try:
+        yield Path(folder)
+    finally:
+        _git("worktree", "remove", "--force", folder)
 
 
-def _run(command: list[str], wanted: tuple[str, ...]) -> None:
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603
+def _git(*words: str) -> None:
+    done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)  # noqa: S603, S607
     if done.returncode:
-        last = "\n".join(done.stdout.strip().splitlines()[-3:])
-        raise PackagesMissing(f"{' '.join(wanted)} could not be installed, so it is left out:\n{last}")
+        raise SystemExit(f"git {' '.join(words)}: {done.stderr.strip()}")
+
+
+def commit() -> str:
+    """Return the short name of the commit that is measured, with a star if files differ from it."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=*", "--exclude=*"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return done.stdout.strip() or "not in git"

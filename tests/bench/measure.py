@@ -6,8 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.bench.contestants import AIRBYTE, CONNECTOR, DLT, LOOP, PACED, Contestant
-from tests.bench.environments import PackagesMissing
+from tests.bench.contestants import LOOP, PACED, Contestant
 from tests.bench.shop import Setup
 from tests.bench.track import Figures, Track
 
@@ -18,9 +17,6 @@ START_UP_RECORDS = PAGE_ROWS
 
 SLOW_LATENCY_MS = 250
 """From here on a round takes minutes and varies little, so there is one."""
-
-LARGE_RECORDS = 200_000
-"""From here on only the connector and the loop are measured; the others take seven minutes for a million."""
 
 PER_SECOND = 20
 """The real limit beside the quota."""
@@ -61,19 +57,6 @@ class Run:
     figures: Figures
 
 
-def available(contestants: Sequence[Contestant]) -> tuple[list[Contestant], list[str]]:
-    """Return those that can run, and why the others cannot."""
-    able, reasons = [], []
-    for contestant in contestants:
-        try:
-            contestant.command()
-        except PackagesMissing as error:
-            reasons.append(str(error))
-        else:
-            able.append(contestant)
-    return able, reasons
-
-
 def speed(
     track: Track, contestants: Sequence[Contestant], records: int, latencies_ms: Sequence[float], rounds: int
 ) -> list[Run]:
@@ -88,19 +71,14 @@ def speed(
 
 
 def memory(track: Track, contestants: Sequence[Contestant], sizes: Sequence[int]) -> list[Run]:
-    """Measure each size once, without latency; the largest only with those that take minutes for it."""
-    return [
-        _run(track, contestant, Setup(size), 0)
-        for size in sizes
-        for contestant in contestants
-        if contestant is not PACED and (size < LARGE_RECORDS or contestant in (CONNECTOR, LOOP))
-    ]
+    """Measure each size once, without latency."""
+    return [_run(track, one, Setup(size), 0) for size in sizes for one in contestants if one is not PACED]
 
 
 def limits(track: Track, contestants: Sequence[Contestant], under: Limits) -> list[Run]:
     """Measure under scaled limits, at 50 ms; the connector with its own pacing."""
     setup = Setup(under.records, 50, quota=under.quota, window_seconds=under.window_seconds, per_second=PER_SECOND)
-    return [_run(track, c, setup, 0) for c in contestants if c in (PACED, DLT, AIRBYTE, LOOP)]
+    return [_run(track, c, setup, 0) for c in contestants if c in (PACED, LOOP)]
 
 
 def _run(track: Track, contestant: Contestant, setup: Setup, number: int) -> Run:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import platform
 import statistics
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 from importlib import metadata
 from pathlib import Path
 
 from tests.bench.cold import ColdStart
-from tests.bench.contestants import DLT, LOOP, PACED, Contestant
-from tests.bench.environments import REQUIREMENTS
+from tests.bench.contestants import CONNECTOR, LOOP, PACED, Contestant
+from tests.bench.environments import commit
 from tests.bench.measure import PER_SECOND, START_UP_RECORDS, Limits, Run
 
 _NOTHING = "-"
@@ -20,15 +21,15 @@ _ENOUGH_RECORDS = 10_000
 
 def heading(command: str, rounds: int, order_bytes: int, cores: int) -> str:
     """Return what has to be known to read the tables."""
-    pins = ", ".join(pin.replace("==", " ") for pins in REQUIREMENTS.values() for pin in pins)
     own = ", ".join(f"{name} {metadata.version(name)}" for name in ("requests", "boto3", "msgspec", "isal"))
     spread = "one round" if rounds == 1 else f"medians of {rounds} rounds (least-most), one for slow pages"
     machine = f"{cores} cores ({_processor()}), {platform.system()} {platform.machine()}"
     return (
-        f"`{command}`\n\n{machine}, Python {platform.python_version()}; {own}, {pins}. An order is "
+        f"`{command}`, commit {commit()}, {date.today()}\n\n"
+        f"{machine}, Python {platform.python_version()}; {own}. An order is "
         f"{order_bytes:,} bytes of JSON, a page 250 of them. Figures are of whole processes, start-up included unless "
         f"said; {spread}, contestants in turn, ratios within a round. The connector is its handler, landing gzip "
-        "JSON Lines into a stand-in for S3 over loopback; the others write files, Airbyte without compression. Without "
+        "JSON Lines into a stand-in for S3 over loopback; the loop writes a gzip file. Without "
         f"limits at the shop the connector's own 20 requests a second are lifted too; `{PACED.name}` is with them.\n"
     )
 
@@ -42,19 +43,19 @@ def _processor() -> str:
 
 
 def speed(runs: Sequence[Run]) -> str:
-    """Return records per second and its ratio to dlt's and the loop's, by latency."""
+    """Return records per second and its ratio to the loop's, by latency."""
     runs = [run for run in runs if run.setup.records != START_UP_RECORDS]
     latencies = sorted({run.setup.latency_ms for run in runs})
     header = ["records/s"]
     for latency in latencies:
-        header += [f"{latency:g} ms", "x dlt", "x loop"]
+        header += [f"{latency:g} ms", "x loop"]
     rows = []
     for contestant in _contestants(runs):
         row = [contestant.name]
         for latency in latencies:
             at = [run for run in runs if run.setup.latency_ms == latency]
             row.append(_spread([run.figures.per_second for run in _of(at, contestant)], ",.0f"))
-            row += [_ratio(at, contestant, other, _per_second) for other in (DLT, LOOP)]
+            row.append(_ratio(at, contestant, LOOP, _per_second))
         rows.append(row)
     return f"### Speed, {_size(runs)} records\n\n{_table(header, rows)}"
 
@@ -69,7 +70,8 @@ def cost(runs: Sequence[Run]) -> str:
         "",
         "CPU µs/record",
         "less start-up",
-        "x less than dlt",
+        "x less than the loop",
+        "x the connector",
         "start-up CPU s",
         "pages",
         "counts",
@@ -90,7 +92,8 @@ def cost(runs: Sequence[Run]) -> str:
                 contestant.name,
                 _spread([_cpu_per_record(run) for run in mine], ".1f"),
                 _spread(less, ".1f"),
-                _ratio(runs, DLT, contestant, _cpu_per_record),
+                _ratio(runs, LOOP, contestant, _cpu_per_record),
+                _ratio(runs, contestant, CONNECTOR, _cpu_per_record),
                 f"{start:.2f}",
                 f"{figures.pages:,}",
                 f"{figures.counts:,}",
@@ -149,7 +152,7 @@ def limits(runs: Sequence[Run], under: Limits) -> str:
     )
 
 
-def cold_start(pairs: Sequence[tuple[ColdStart, ColdStart]]) -> str:
+def cold_start(pairs: Sequence[tuple[ColdStart, ColdStart]], is_present: bool) -> str:
     """Return the handler's cold start beside the lean stack's."""
     handlers, leans = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     rows = []
@@ -165,7 +168,7 @@ def cold_start(pairs: Sequence[tuple[ColdStart, ColdStart]]) -> str:
             ]
         )
     return (
-        f"### Cold start, {len(pairs)} rounds, unchecked-hash .pyc\n\n"
+        f"### Cold start{'' if is_present else ' of the former commit'}, {len(pairs)} rounds, unchecked-hash .pyc\n\n"
         "Lean stack: requests, boto3's clients of S3 and Secrets Manager, Powertools Logger and Metrics.\n\n"
         f"{_table(['', 'imports CPU ms', 'ready for the first request CPU ms', 'x lean', 'MB'], rows)}"
     )

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.bench.contestants import Contestant, connector_environment
-from tests.bench.environments import FOLDER, ROOT
+from tests.bench.environments import FOLDER
 from tests.bench.processes import Cost, fetch, run, server
 from tests.bench.shop import KEY, SECRET, Setup
 
@@ -47,8 +47,7 @@ class Figures:
 class Track:
     """Runs contestants, one at a time."""
 
-    def __init__(self, source: Path, shop: str, cloud_secret: str, folder: Path) -> None:
-        self._source = source
+    def __init__(self, shop: str, cloud_secret: str, folder: Path) -> None:
         self._shop = shop
         self._secret = cloud_secret
         self._folder = folder
@@ -72,9 +71,9 @@ class Track:
                 **contestant.environment,
             }
             command = contestant.command()
-            if contestant.connector:
+            if contestant.source:
                 with server("tests.bench.cloud", str(landing / "objects"), self._secret) as cloud:
-                    environment |= connector_environment(self._source, cloud)
+                    environment |= connector_environment(contestant.source, cloud)
                     cost = run(command, environment, landing / "output", limit_seconds=limit_seconds)
             else:
                 cost = run(command, environment, landing / "output", limit_seconds=limit_seconds)
@@ -94,17 +93,13 @@ def _count(contestant: Contestant, landing: Path) -> int:
 
 
 @contextmanager
-def track(source: Path = ROOT) -> Iterator[Track]:
-    """Serve the shop; whatever is landed lies in a folder that goes with it.
-
-    Args:
-        source: Folder of the connector's `functions` and `layers`.
-    """
+def track() -> Iterator[Track]:
+    """Serve the shop; whatever is landed lies in a folder that goes with it."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=FOLDER, prefix="run-"))
     try:
         with server("tests.bench.shop") as shop:
             secret = json.dumps({"base_url": shop, "api_key": KEY, "api_secret": SECRET, "language": "nl"})
-            yield Track(source, shop, secret, folder)
+            yield Track(shop, secret, folder)
     finally:
         shutil.rmtree(folder)
