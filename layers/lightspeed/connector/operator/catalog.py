@@ -17,6 +17,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from connector.operator.lake import BucketListing
+from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.views import DELETED, PARTS, RAW, EntityViews, all_views
 from connector.storage_keys import entity_folder
@@ -123,16 +124,8 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     verbs = group.add_subparsers(required=True, metavar="VERB")
     text = "make or update the tables and views of every entity that has stored records"
-    parser = verbs.add_parser(
-        "apply",
-        help=text,
-        description=text,
-        parents=[common],
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(verbs, common, "apply", text, _EXAMPLES, _apply)
     parser.add_argument("--save-sql", type=Path, metavar="FILE", help="only write the SQL")
-    parser.set_defaults(run=_apply)
 
 
 def tables_of(views: EntityViews, bucket: str, connections: Sequence[str], languages: Sequence[str]) -> list[Table]:

@@ -24,6 +24,7 @@ from typing import Any
 
 from connector.operator.apply_lock import rewrite_lock
 from connector.operator.lake import BucketListing, Run, Scope, StoredPart, in_force
+from connector.operator.parsers import add_command
 from connector.operator.source import date_of, views_named
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.versions import Versions
@@ -56,15 +57,7 @@ Key = tuple[str, str]
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "make one run of the small runs of each closed day"
-    parser = commands.add_parser(
-        "compact",
-        help=text,
-        description=text,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[common],
-    )
-    parser.set_defaults(run=_run)
+    parser = add_command(commands, common, "compact", text, _EXAMPLES, _run)
     parser.add_argument("--connection", action="append", default=[], metavar="C", help="only this connection")
     parser.add_argument("--entity", action="append", default=[], metavar="E", help="only this entity")
     parser.add_argument("--date", default="", help="only this day, UTC; at least two days ago")

@@ -16,6 +16,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from lightspeed import CLUSTERS, Client, Connection, InvalidConnection, LightspeedError, Transport
 from lightspeed.connection import is_connection_name
@@ -38,15 +39,7 @@ _EXAMPLES = """examples:
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "take the settings of a shop, check them live, store the secret"
-    parser = commands.add_parser(
-        "connect",
-        help=text,
-        description=text,
-        epilog=_EXAMPLES,
-        parents=[common],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(run=_run)
+    parser = add_command(commands, common, "connect", text, _EXAMPLES, _run)
     parser.add_argument("name", metavar="NAME", help="the connection's name")
     parser.add_argument("--cluster", choices=sorted(CLUSTERS), help="where the shop is")
     parser.add_argument("--base-url", help="an https origin, instead of --cluster")

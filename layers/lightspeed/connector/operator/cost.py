@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from connector import prices
+from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
 from connector.run_log import RunRow
 from connector.spending import StackShape, run_dollars, services
@@ -23,15 +24,7 @@ _EXAMPLES = """examples:
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "show what the runs of a month cost, by service, by shop and per million records"
-    parser = commands.add_parser(
-        "cost",
-        help=text,
-        description=text,
-        epilog=_EXAMPLES,
-        parents=[common],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(run=_run)
+    parser = add_command(commands, common, "cost", text, _EXAMPLES, _run)
     parser.add_argument("--month", default="", help="such as 2026-11 (default: this month so far)")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from connector.failure_queues import Failure, Queue, receive, release
 from connector.operator.apply_lock import rewrite_lock
+from connector.operator.parsers import add_command
 from connector.operator.source import views_named
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.versions import Version, Versions
@@ -87,15 +88,7 @@ class Target:
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "delete the data of a shop or of one record, in every version and place"
-    parser = commands.add_parser(
-        "forget",
-        help=text,
-        description=text,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[common],
-    )
-    parser.set_defaults(run=_run)
+    parser = add_command(commands, common, "forget", text, _EXAMPLES, _run)
     parser.add_argument("--connection", required=True, metavar="C", help="the shop's connection")
     parser.add_argument("--record", nargs=2, metavar=("ENTITY", "ID"), help="only this record")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="the cache of `query` (default: ~/.cache)")

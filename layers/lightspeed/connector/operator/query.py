@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector.operator import recipes
 from connector.operator.lake import Cache
+from connector.operator.parsers import add_command
 from connector.operator.source import add_source_arguments, open_folder, scope_of, views_named
 from connector.operator.stack import CommandError, Stack
 from connector.operator.views import EntityViews, view_name
@@ -37,14 +38,7 @@ created_at, updated_at, some fields, and json: the record as the shop sent it.
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
-    parser = commands.add_parser(
-        "query",
-        help="ask the stored records in SQL",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[common],
-    )
-    parser.set_defaults(run=run)
+    parser = add_command(commands, common, "query", "ask the stored records in SQL", _EXAMPLES, run)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("query", nargs="?", metavar="NAME|SQL", help="the name of a view or an entity, or a SELECT")
     what.add_argument("--recipe", metavar="NAME", help="one of the queries that --recipes lists")

@@ -12,6 +12,7 @@ import json
 from typing import Any
 
 from connector.failure_queues import Failure, Queue, causes, receive, release
+from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
 from connector.timestamps import iso_text
 
@@ -34,15 +35,7 @@ _EXAMPLES = """examples:
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "send failed runs and messages back, one cause at a time"
-    parser = commands.add_parser(
-        "redrive",
-        help=text,
-        description=text,
-        epilog=_EXAMPLES,
-        parents=[common],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(run=_run)
+    parser = add_command(commands, common, "redrive", text, _EXAMPLES, _run)
     parser.add_argument("--cause", default="", help="only messages of this cause; needed if there are several")
     parser.add_argument("--queue", choices=list(OUTPUTS), help="only this failure queue")
     parser.add_argument("--dry-run", action="store_true", help="only show what would be sent back")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.runs import DEFAULT_LIMIT, Query, Runs
 from connector.storage_keys import RUN_ID
@@ -31,23 +32,10 @@ _EXAMPLES = """examples:
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add `run` and `runs` to the command line."""
-    texts = {"run": "start a run and follow it", "runs": "list the newest runs, or show one"}
-    parsers = {
-        name: commands.add_parser(
-            name,
-            help=text,
-            description=text,
-            epilog=_EXAMPLES,
-            parents=[common],
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        for name, text in texts.items()
-    }
-    run, runs = parsers["run"], parsers["runs"]
-    run.set_defaults(run=_run)
+    run = add_command(commands, common, "run", "start a run and follow it", _EXAMPLES, _run)
     run.add_argument("file", metavar="EVENT-FILE", help="a subscribe event as JSON; - for standard input")
     run.add_argument("--no-follow", action="store_true", help="only start it")
-    runs.set_defaults(run=_runs)
+    runs = add_command(commands, common, "runs", "list the newest runs, or show one", _EXAMPLES, _runs)
     runs.add_argument("id", nargs="?", metavar="RUN_ID", help="show this run")
     runs.add_argument("--follow", action="store_true", help="follow it until it ends")
     runs.add_argument("--connection", default="", help="only runs of this connection")

@@ -12,6 +12,7 @@ from typing import Any
 
 from connector.operator import drift
 from connector.operator.lake import Cache, Folder, Run
+from connector.operator.parsers import add_command
 from connector.operator.source import add_source_arguments, date_of, open_folder, scope_of, views_named
 from connector.operator.stack import CommandError, Stack
 from connector.operator.views import view_name
@@ -41,15 +42,7 @@ has vanished if 95 % of at least 500 earlier records have it, and none of at lea
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "describe the stored records of an entity as JSON Schema"
-    parser = commands.add_parser(
-        "schema",
-        help=text,
-        description=text,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[common],
-    )
-    parser.set_defaults(run=run)
+    parser = add_command(commands, common, "schema", text, _EXAMPLES, run)
     parser.add_argument("entity", metavar="ENTITY", help="orders, products/images, …")
     parser.add_argument("--drift", nargs=2, metavar=("FROM", "TO"), help="show what changed between two days, UTC")
     parser.add_argument("--exit-code", action="store_true", help=f"with --drift: exit {CHANGED} if something changed")

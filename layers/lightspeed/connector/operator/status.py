@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from connector.failure_queues import Failure, receive, release
+from connector.operator.parsers import add_command
 from connector.operator.redrive import OUTPUTS
 from connector.operator.stack import CommandError, Stack
 from connector.schedule_names import paused_schedules
@@ -33,15 +34,7 @@ exit status: 0 nothing is red, 1 something is
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "show whether everything works, worst first"
-    parser = commands.add_parser(
-        "status",
-        help=text,
-        description=text,
-        epilog=_EXAMPLES,
-        parents=[common],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(run=_run)
+    parser = add_command(commands, common, "status", text, _EXAMPLES, _run)
     parser.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     parser.add_argument("--no-shops", action="store_true", help="do not ask the shops for their quota")

@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from connector.aws_errors import aws_error_types, reason
 from connector.errors import ConnectorError
 from connector.operator.apply_lock import apply_lock, interrupted_between_calls
+from connector.operator.parsers import add_command
 from connector.operator.quota_forecast import Forecast, forecast
 from connector.operator.registrations import Change
 from connector.operator.schedules import Place, SchedulePlan, Schedules, connection_of, wanted_schedules
@@ -90,15 +91,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         ("plan", _plan, "show what apply would change, and what quota and money it takes"),
         ("apply", _apply, "make the stack read what subscriptions.toml says"),
     ):
-        parser = commands.add_parser(
-            name,
-            help=text,
-            description=text,
-            epilog=_EXAMPLES,
-            parents=[common],
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        parser.set_defaults(run=run)
+        parser = add_command(commands, common, name, text, _EXAMPLES, run)
         parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="subscriptions.toml")
         parser.add_argument("--prune", action="store_true", help="remove what the file does not name")
         parser.add_argument("--remove", type=int, metavar="N", help="with --prune: exactly so many may be removed")

@@ -1,0 +1,32 @@
+"""The parser that every command has."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+
+def add_command(
+    commands: Any, common: argparse.ArgumentParser, name: str, text: str, examples: str, run: Callable[..., int]
+) -> argparse.ArgumentParser:
+    """Add a command and return its parser.
+
+    Args:
+        commands: The subparsers of the command line.
+        common: The parser of the options that every command has.
+        name: The command's name.
+        text: What it does, for the list of commands and its own help.
+        examples: Shown below the options, as written.
+        run: Takes the parsed words and the stack, and returns the exit status.
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=text,
+        epilog=examples,
+        parents=[common],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
