@@ -17,7 +17,7 @@ export PYTHONPATH := functions:layers/lightspeed
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop invoke connector shop test soak install format lint type lock openapi schemas swagger-ui template unit integration property e2e coverage bench mutants fuzz build clean
+.PHONY: help demo stop invoke connector shop test soak install format lint type lock openapi sbom schemas swagger-ui template unit integration property e2e coverage bench mutants fuzz build clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,11 +60,14 @@ type: $(VENV)/dev.stamp ## Check types
 
 lock: | $(TOOLS)/bin/python ## Write requirements*.txt: every pinned package with the hashes of its files (after a change of a .in file)
 	@$(TOOLS)/bin/python $(PIP) $(UV)
-	@for file in $(LAYER) requirements-operator.txt requirements-demo.txt requirements-dev.txt requirements-target.txt; do $(TOOLS)/bin/uv pip compile --quiet --universal --no-deps \
+	@for file in $(LAYER) requirements-operator.txt requirements-demo.txt requirements-dev.txt requirements-target.txt requirements-sbom.txt; do $(TOOLS)/bin/uv pip compile --quiet --universal --no-deps \
 	  --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" $${file%.txt}.in -o $$file; done
 
 openapi: $(VENV)/dev.stamp ## Write the OpenAPI document of the HTTP API
 	$(BIN)/python -m tests.openapi
+
+sbom: $(TOOLS)/sbom.stamp ## Write the list of shipped packages with their licences (CycloneDX)
+	@$(TOOLS)/sbom/bin/python tests/sbom.py
 
 schemas: $(VENV)/dev.stamp ## Write the JSON Schemas of the sample payloads
 	$(BIN)/python -m tests.schemas
@@ -133,7 +136,11 @@ $(TOOLS)/target.stamp: requirements-target.txt | $(TOOLS)/target/bin/python # no
 	@$(TOOLS)/target/bin/python $(PIP) -r requirements-target.txt
 	@touch $@
 
-$(BIN)/python $(TOOLS)/bin/python $(TOOLS)/target/bin/python:
+$(TOOLS)/sbom.stamp: requirements-sbom.txt | $(TOOLS)/sbom/bin/python # nor those of cyclonedx-py
+	@$(TOOLS)/sbom/bin/python $(PIP) -r requirements-sbom.txt
+	@touch $@
+
+$(BIN)/python $(TOOLS)/bin/python $(TOOLS)/target/bin/python $(TOOLS)/sbom/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not installed; say which Python to use: PYTHON=..."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "make: Python 3.11 or newer is needed and $(PYTHON) is older; say which Python to use: PYTHON=..."; exit 1; }

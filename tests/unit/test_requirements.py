@@ -1,7 +1,9 @@
 """Every pinned package has the hashes of its files, so nothing else can be installed under its name."""
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ FILES = [
     "requirements-demo",
     "requirements-dev",
     "requirements-target",
+    "requirements-sbom",
 ]
 
 
@@ -46,3 +49,19 @@ def test_every_stated_package_is_pinned(name: str) -> None:
     packages = [line for line in lines if line and not line.startswith(("#", "-r"))]
 
     assert [line for line in packages if "==" not in line] == []
+
+
+SBOM = json.loads((ROOT / "layers/lightspeed/sbom.cdx.json").read_text(encoding="utf-8"))
+
+
+def test_every_shipped_package_is_in_the_bill_of_materials() -> None:
+    listed = {f"{one['name']}=={one['version']}" for one in SBOM["components"]}
+    shipped = pins((ROOT / "layers/lightspeed/requirements.txt").read_text(encoding="utf-8"))
+    (swagger_ui,) = re.findall(r"(?m)^SWAGGER := (\S+)$", (ROOT / "Makefile").read_text(encoding="utf-8"))
+
+    assert pins("\n".join(listed)) == shipped | {swagger_ui.replace("@", "==")}, "run make sbom"
+
+
+@pytest.mark.parametrize("component", SBOM["components"], ids=lambda one: one["name"])
+def test_every_shipped_package_has_a_licence(component: dict[str, Any]) -> None:
+    assert [one["license"].get("id") or one["license"]["name"] for one in component["licenses"]]
