@@ -146,7 +146,7 @@ def tokens() -> Tokens:
     """Return the tokens behind `API_TOKEN_SECRET`, the name or ARN of a secret. Nothing is read yet."""
     secret_id = Settings.from_env(needs=("API_TOKEN_SECRET",)).api_token_secret
     with without_garbage_collection():
-        import boto3  # noqa: PLC0415 - the dearest import of a cold start; calls without a token never need it
+        import boto3  # noqa: PLC0415 - the slowest import of a cold start; calls without a token never need it
         from botocore.config import Config  # noqa: PLC0415
 
         # the HTTP API waits ten seconds for an authorizer

@@ -43,7 +43,7 @@ class Dependencies:
         table = self.settings.idempotency_table
         if not table:
             return None
-        from publish.idempotency import Idempotency  # noqa: PLC0415 - dear at a cold start, and only needed with a key
+        from publish.idempotency import Idempotency  # noqa: PLC0415 - slow to import, and only needed with a key
 
         return Idempotency(table, self.aws.client("dynamodb"), self.clock)
 

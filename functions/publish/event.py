@@ -1,4 +1,4 @@
-"""The publish event: its keys, and the checks that need neither a connection nor a request."""
+"""The publish event: its keys, and the checks that need no connection."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ if a record in progress has expired (aws-powertools/powertools-lambda-python #80
 invocation was killed between its claim and its result, so the shop may have acted. Here the record is taken over: what
 can be repeated is sent again, what has a natural key (`match`) is looked up, and anything else is answered `unknown`.
 
-A claim carries a token. If the answer to a claim is lost and the claim is repeated, the token shows that the record in
-the table belongs to this invocation.
+A claim carries a token. The answer to a claim can be lost, and the claim is then repeated. The token shows that the
+record in the table belongs to this invocation.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class Idempotency:
         return claim
 
     def end(self, claim: Claim, outcome: Outcome) -> None:
-        """Store a result, or free the key of a request that surely did not reach the shop.
+        """Store a result, or free the key of a request that the shop did not act on.
 
         An error of DynamoDB is logged: the shop has acted, so the caller still gets the outcome.
         """

@@ -38,7 +38,7 @@ def report(
 ) -> None:
     """Write the outcomes of events to the log, the metrics and the bus.
 
-    A dry run is not put on the bus, nor is an event that waits for the quota.
+    The bus gets no entry for a dry run, and none for an event that waits for the quota.
 
     Args:
         deps: The settings and the client of EventBridge.

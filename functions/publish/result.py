@@ -50,7 +50,7 @@ def unknown(
         request: The event.
         parameters: As they were sent.
         why: What happened to the answer.
-        since: Epoch seconds; before this moment the shop surely had not acted.
+        since: Epoch seconds; the shop acted later, if at all.
         values: Of the natural key, if there is one.
 
     Returns:

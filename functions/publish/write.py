@@ -180,7 +180,7 @@ class WriteOperation:
 
         Args:
             why: What happened to the answer.
-            since: Epoch seconds; before this moment the shop surely had not acted.
+            since: Epoch seconds; the shop acted later, if at all.
         """
         values = self.match.values if self.match else {}
         return unknown(self.request, self.parameters, why, since=since, values=values)

@@ -21,7 +21,7 @@ _MOST_TRIES = 3
 @functools.cache
 def _client(service: str) -> Any:
     with without_garbage_collection():
-        import boto3  # noqa: PLC0415 - the dearest import of a cold start; forged calls of unknown methods never need it
+        import boto3  # noqa: PLC0415 - the slowest import of a cold start; forged calls of unknown methods never need it
         from botocore.config import Config  # noqa: PLC0415
 
         # a sender waits three to ten seconds
@@ -30,7 +30,7 @@ def _client(service: str) -> Any:
 
 
 def _sleep(seconds: float) -> None:
-    from lightspeed import SystemClock  # noqa: PLC0415 - dear, and few calls wait
+    from lightspeed import SystemClock  # noqa: PLC0415 - slow to import, and few calls wait
 
     SystemClock().sleep(seconds)
 

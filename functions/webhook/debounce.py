@@ -4,8 +4,8 @@ A webhook makes the mark dirty. The run starts on the trailing edge: once no web
 window is nearly over. It covers the webhooks that came at least `LAG_SECONDS` before its start, because a run reads
 up to some seconds before its start. Younger webhooks keep the mark dirty, so another run follows.
 
-Every step is written to the mark before it is done, and every dirty mark has a tick in the queue that comes back to
-it. So a consumer may be killed at any call: the tick, or the message that was not deleted, finishes what is left.
+Every step is written to the mark before it is done. Every dirty mark has a tick in the queue, which handles it later.
+So a consumer may be killed at any call: the tick, or the message that was not deleted, finishes what is left.
 """
 
 from __future__ import annotations

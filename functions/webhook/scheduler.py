@@ -52,7 +52,7 @@ class Runs(Protocol):
         """Start a run; one that was started already stays as it is."""
 
     def status(self, name: str) -> Status:
-        """Return what became of a run."""
+        """Return the outcome of a run."""
 
 
 class Message(msgspec.Struct):

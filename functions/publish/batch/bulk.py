@@ -1,4 +1,4 @@
-"""Bulk routes: many updates in one request, what their answers prove, and which of them the shop refused."""
+"""Bulk routes: many updates in one request, what their answers prove, and which updates the shop refused."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Bulk:
             changes: Each record once, at most `LIMIT`.
 
         Returns:
-            One result each, in order, `None` where it is not known what became of it; or the shop's error.
+            One result each, in order, `None` if its outcome is unknown; or the shop's error.
 
         Raises:
             ConnectorError: The connection could not be read again after the shop refused its key.
@@ -91,8 +91,8 @@ BULKS = (
     Bulk("variants", ("stock", "price", "oldPrice")),
     Bulk("products/attributes", ("value",), proven=True),
 )
-"""`variants/bulk` is known from clients that push stock and prices through it. Of the attributes of a product only the
-route and its envelope are known, hence the proof."""
+"""`variants/bulk` is known from clients that push stock and prices through it. Of the attributes of a product, only the
+route and its envelope are known, so the answer must prove each update."""
 
 
 def bulk_of(entity: str, fields: Mapping[str, Any]) -> Bulk | None:
@@ -112,7 +112,7 @@ def isolate(
 
     Args:
         entries: What is sent, in order; at least one.
-        send: Sends entries in one request; returns one answer each, or why none of them was accepted.
+        send: Sends entries in one request; returns one answer each, or why the shop refused all.
 
     Returns:
         One answer each, in order.

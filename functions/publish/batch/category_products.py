@@ -1,6 +1,6 @@
 """Placements: creates that put a product into categories; those of one product become one `categories/products/bulk`.
 
-Only creates with `match` on category and product are joined, because only a look-up shows what became of each. One
+Only creates with `match` on category and product are joined, because only a look-up shows whether each was created. One
 client has seen the route answer 2xx with `errors` for categories that it left out; what a refused request leaves behind
 is not documented. So the placements of the product are listed first, and the absent ones are asked for in one request.
 Those that its answer does not show are looked for again:
@@ -43,7 +43,7 @@ class _Answer(NamedTuple):
 
     Attributes:
         rows: The placements that it shows.
-        why_unknown: Why those that it does not show may be done too; empty if they surely are not.
+        why_unknown: Why the others may exist too; empty if the shop did not create them.
     """
 
     rows: _Rows
@@ -94,7 +94,7 @@ def _create(items: Mapping[str, PreparedWrite]) -> dict[str, Outcome] | Refusal:
         items: By category.
 
     Returns:
-        The outcomes that are certain, or surely unknown, by category; or why surely nothing was done.
+        By category, the outcomes that are final; `unknown` is one. Or why the shop did nothing.
     """
     first = next(iter(items.values())).operation
     client, transport = first.client, first.client.transport
@@ -134,7 +134,7 @@ def _create_alone(item: PreparedWrite, guard: Guard, *, absent: bool) -> Outcome
 
 
 def _send(client: Client, http_request: Request, operation: WriteOperation) -> _Answer | Refusal:
-    """Send placements in one request; return what the answer shows, or why surely nothing was done."""
+    """Send placements in one request; return what the answer shows, or why the shop did nothing."""
     try:
         written = client.write(http_request)
         rows = _by_category(parse(written.record) if written.record is not None else None, operation)

@@ -81,7 +81,7 @@ class Guard:
 
         Args:
             operation: The write whose connection was used.
-            outcome: What became of the request, or its error.
+            outcome: The result of the request, or its error.
         """
         connection = operation.request.connection
         if isinstance(outcome, AuthenticationError):

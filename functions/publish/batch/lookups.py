@@ -50,7 +50,7 @@ class Lookups:
     def gather(self, operation: WriteOperation, guard: Guard) -> None:
         """Read the list that answers an upsert and those like it, if that takes fewer requests than their look-ups.
 
-        It is decided once per batch. A list that could not be read is not read again.
+        It is decided once per batch. A list is read at most once, also if reading fails.
         """
         group = _group_of(operation)
         number = self._expected.pop(group, 0)

@@ -122,8 +122,8 @@ class PreparedWrite:
 def segments(items: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
     """Cut a batch where a write depends on an earlier one that would wait.
 
-    A segment never holds two writes with the same idempotency key of which one waits, nor a write after a waiting one
-    of the same record, natural key or placement, unless the two can be merged.
+    Two writes with the same idempotency key are in different segments if the first one waits. So are two writes of the
+    same record, natural key or placement, unless they can be merged.
 
     Args:
         items: The writes of a batch, in order.

@@ -236,7 +236,7 @@ def _outcomes(update: MergedUpdate, outcomes: Sequence[Outcome], failure: Refusa
 
 
 def _is_over(outcome: Outcome) -> bool:
-    """Whether the shop surely does not act on a request any more."""
+    """Whether the shop can no longer act on the request."""
     if isinstance(outcome, dict | NotSent):
         return True
     return isinstance(outcome, ApiError) and not isinstance(outcome, ServerError)

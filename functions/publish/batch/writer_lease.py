@@ -1,7 +1,7 @@
 """One writer per shop: a batch of the queue or of a file holds a lease on its connection while it writes.
 
-The shop's limits are per key, so concurrent senders gain nothing. With one sender at a time the order of updates is the
-order of requests, and queue and files together stay below the shop's limit per second.
+The shop's limits are per key, so concurrent senders gain nothing. With one sender at a time, updates reach the shop in
+the order of their requests. Queue and files together stay below the shop's limit per second.
 
 The lease is one item of the table. It ends with its holder's invocation. A holder that died delays the others until
 that deadline and a margin, in which the shop finishes the holder's last request. No request starts after the deadline.
@@ -114,7 +114,7 @@ class WriterLease:
             self._client.put_item(
                 TableName=self._table,
                 Item=item,
-                # the last term: an answer was lost, and the same request comes again
+                # the last term is for a repeated request whose first answer was lost
                 ConditionExpression="attribute_not_exists(id) OR deadline < :over OR holder = :holder",
                 ExpressionAttributeValues={
                     ":over": {"N": _milliseconds(now - MARGIN_SECONDS)},
@@ -130,7 +130,7 @@ class WriterLease:
         return None
 
     def _release(self, connection: str, holder: str) -> None:
-        """Free a lease; if that fails, it ends by itself."""
+        """Free a lease; if that fails, its deadline ends it."""
         try:
             self._client.delete_item(
                 TableName=self._table,
@@ -140,7 +140,7 @@ class WriterLease:
             )
         except aws_error_types() as error:
             facts = {"connection": connection, "error": str(error)}
-            logger().warning("the lease of a writer could not be freed; it ends by itself", extra=facts)
+            logger().warning("the lease of a writer could not be freed; its deadline ends it", extra=facts)
 
 
 def _id(connection: str) -> str:

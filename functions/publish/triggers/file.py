@@ -2,8 +2,8 @@
 
 The state machine `PublishFile` carries out three steps, named by `file_step`:
 
-- `split` sorts the lines into shards, one per connection and family of entities (`products` and `products/images` are
-  one family), so that lines keep their order wherever it can matter.
+- `split` sorts the lines into shards, one per connection and family of entities. `products` and `products/images` are
+  one family. So lines keep their order wherever it can matter.
 - `work` publishes a shard, segment by segment, and stores the results of each. It returns when its time or the shop's
   quota is used up, and is called again with what it returned. A segment may be published again after a kill, or by two
   copies of a step: its creates carry keys, and its updates are ordered by upload time and line.
@@ -76,7 +76,7 @@ def split(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
         for an upload that another execution publishes already: S3 may announce an upload twice.
 
     Raises:
-        RequestError: The file is not where such files lie, or cannot be read.
+        RequestError: The key is not below `publish/in/`, or the file cannot be read.
     """
     key, execution = str(event.get("key", "")), str(event.get("execution", ""))
     nothing: dict[str, Any] = {"parts": [], "join": None}

@@ -58,7 +58,7 @@ class Workspace:
         return [(row["line"], row["text"]) for row in _rows(text)]
 
     def keep_results(self, part: int, segment: int, results: Mapping[int, dict[str, Any]], etag: str) -> bool:
-        """Store the known results of a segment, unless somebody else has stored results since.
+        """Store the known results of a segment, unless another copy of the step has stored results since.
 
         Args:
             part: Number of the shard.

@@ -30,7 +30,7 @@ def respond(event: dict[str, Any], context: Any, publisher: Publisher) -> dict[s
 
 
 def deadline(clock: Clock) -> Callable[[], float]:
-    """Return what tells how much of a call's time is left, in seconds."""
+    """Return a function that returns the seconds left to answer a call."""
     end = clock.monotonic() + ANSWER_SECONDS
     return lambda: end - clock.monotonic()
 

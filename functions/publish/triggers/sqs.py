@@ -1,8 +1,8 @@
 """Messages of the publish queue: each is published, goes back to the queue, or goes to the failure queue.
 
-All messages of an invocation are one batch, so that their updates can be merged. A message that waits for the shop's
-quota, for time or for another writer is replaced by a copy before the queue has delivered it too often. A message that
-is wrong itself goes to the failure queue at once: the shop would refuse it every time, a request each.
+All messages of an invocation are one batch, so that their updates can be merged. A message may wait for the shop's
+quota, for time or for another writer. A copy replaces it before the queue has delivered it too often. A message that is
+wrong itself goes to the failure queue at once: the shop would refuse it every time, a request each.
 
 A copy keeps the first id and time of its message: they name its idempotency key and order its updates. A message that
 SQS itself moves to the failure queue and back gets a new id and a new time.

@@ -1,4 +1,4 @@
-"""Errors of AWS calls: which of them may pass, and one type for those."""
+"""Errors of AWS calls: which may pass, and one type for those."""
 
 from __future__ import annotations
 

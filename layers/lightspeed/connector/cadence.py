@@ -1,7 +1,7 @@
 """How often a subscription runs: from words such as `15 minutes` to EventBridge's expression, and to the next run.
 
-An interval of minutes or hours that divides its next larger unit becomes a cron expression with an offset, so that the
-runs of many shops do not meet in one minute. Days are calendar days of a time zone.
+An interval of minutes or hours that divides its next larger unit becomes a cron expression with an offset. So the runs
+of many shops do not start in the same minute. Days are calendar days of a time zone.
 """
 
 from __future__ import annotations

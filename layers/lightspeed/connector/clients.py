@@ -25,7 +25,7 @@ class AwsClients:
 
     @functools.cached_property
     def _session(self) -> Any:
-        import boto3  # noqa: PLC0415 - the dearest import of a cold start, and some paths never need it
+        import boto3  # noqa: PLC0415 - the slowest import of a cold start, and some paths never need it
 
         return boto3.session.Session()
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 RECEIVED_TOO_OFTEN = "ReceivedTooOften"
-"""The cause of a message that SQS moved by itself."""
+"""The cause of a message that SQS itself moved."""
 
 MOST_READ = 1_000
 """Messages of a queue that are read at once."""

@@ -11,7 +11,7 @@ from connector.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a function is told by its environment. A variable that a function does not need may be empty.
+    """A function's settings, from its environment. A variable that a function does not need may be empty.
 
     Attributes:
         bucket: `BUCKET`, where records and bookmarks are landed.
@@ -34,7 +34,7 @@ class Settings:
         monthly_budget: `MONTHLY_BUDGET`, dollars a month beyond which `CostAlarm` goes off; 0 for none.
         schedule_group: `SCHEDULE_GROUP`, the group of the schedules that `apply` makes; `GET /status` asks what is
             paused.
-        results_bus: `RESULTS_BUS`, name or ARN of the EventBridge bus that hears what became of publish events.
+        results_bus: `RESULTS_BUS`, name or ARN of the EventBridge bus that gets the outcomes of publish events.
     """
 
     bucket: str

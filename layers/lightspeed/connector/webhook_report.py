@@ -63,7 +63,7 @@ class Report(msgspec.Struct, frozen=True):
         changes: Changes of that day; the sum of the next three.
         late_seconds: From a change to the manifest of the run that stored it, `p50` and `p95`; `None` without changes.
         missed_percent: Share of changes that no webhook reported.
-        alarm: Why somebody should look; empty if all is well.
+        alarm: Why an operator should look; empty if all is well.
     """
 
     connection: str
@@ -122,7 +122,7 @@ _EVENT = msgspec.json.Decoder(_Event)
 
 
 def report_key(connection: str, subscription: str, day: date) -> str:
-    """Return where the report of a day lies."""
+    """Return the key of the report of a day."""
     return f"state/reports/connection={connection}/date={day}/{subscription.replace('/', '.')}.json"
 
 

@@ -145,7 +145,7 @@ class _Session(requests.Session):
 
 
 def open_session(threads: int) -> requests.Session:
-    """Return a session that repeats nothing by itself; no connection is made yet.
+    """Return a session that repeats no request; no connection is made yet.
 
     Args:
         threads: How many threads will send at once.

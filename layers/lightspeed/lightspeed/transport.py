@@ -79,14 +79,14 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 """The most bytes of a body, before and after decompression: 20,000 times an order."""
 
 WRITE_MARGIN_SECONDS = 5.0
-"""A write is not started, nor repeated, with less time left: its answer could not be waited for."""
+"""A write is neither started nor repeated with less time left: its answer could not be waited for."""
 
 PATIENCE_SECONDS = 5.0
 """The longest that one request waits for the quota; longer waits belong to Step Functions and SQS, where they are free.
 """
 
 _NO_PLAIN_PROXY: Mapping[str, str] = {"http": ""}
-"""Plain HTTP is for loopback only: a proxy of the environment may not see such a request, nor its credentials."""
+"""Plain HTTP is for loopback only: a proxy of the environment must not see such a request or its credentials."""
 
 USER_AGENT = "lightspeed-ecom-connector"
 _IDEMPOTENT = ("GET", "PUT", "PATCH", "DELETE")

@@ -44,7 +44,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one record.
+    """The outcome of one record.
 
     Attributes:
         records: JSON texts: none if it was dropped, one if it was replaced, several if it was split.

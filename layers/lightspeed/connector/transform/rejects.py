@@ -8,7 +8,7 @@ from connector.errors import TransformError
 from lightspeed.numbers import loads
 
 REJECTED_SHARE = 0.1
-"""The share of a run's records that may be rejected before the run fails, unless it is told otherwise."""
+"""The default share of a run's records that may be rejected before the run fails, 0 to 1."""
 
 _ENOUGH_TO_JUDGE = 1000
 

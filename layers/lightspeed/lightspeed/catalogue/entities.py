@@ -1,8 +1,8 @@
 """Every entity of the shop's management API, one row each.
 
 98 entities with 452 operations. Eight of the API's 106 resources are actions and are listed in the row of their
-entity: `quotes/convert` is action `convert` of `quotes`. The vendor's own pages were not readable when this was
-written, so each row names the public clients and example payloads that it was read from, and how well it is known.
+entity: `quotes/convert` is action `convert` of `quotes`. The vendor's own pages could not be read when this was
+written. So each row names the public clients and example payloads that it was read from, and how well it is known.
 
 A row says only what differs from the usual: a collection at the path of its name with all six operations, whose list
 key is the item key with an `s`, which has both timestamps, and which the vendor's client and its documentation's

@@ -110,7 +110,7 @@ class Endpoint:
         operations: Names of the standard operations that it has.
         item: Envelope key of one record; `None` where bodies are bare or the key is not known.
         item_confidence: How well the item key is known; `unknown` without one.
-        items: Envelope key of a list. Irregular, hence stored and never derived.
+        items: Envelope key of a list. Irregular, so it is stored, not derived.
         items_confidence: How well the list key is known; `unknown` without one.
         alternative_keys: Other spellings of the item key that some source gives.
         bare: Whether bodies carry no envelope at all (the checkout family).

@@ -106,7 +106,7 @@ class NaturalKey:
                 raise self._undecided(doubtful[0])
         if len(found) > 1:
             ids = ", ".join(str(row.get("id")) for row in found[:_MOST_IDS])
-            raise _refused(self._endpoint, f"several records match {self._shown}: {ids}; update one of them by its id")
+            raise _refused(self._endpoint, f"several records match {self._shown}: {ids}; update one by its id")
         if len(rows) >= PAGE_LIMIT and len(found) < len(rows):
             names = ", ".join(self.values)
             raise _refused(
