@@ -160,8 +160,15 @@ class RateShare(Protocol):
 class Limiter(Protocol):
     """What a transport asks before it sends a request."""
 
-    def wait(self) -> None:
-        """Return when the next request may be sent, and count it as sent."""
+    def wait(self, seconds: float) -> bool:
+        """Wait until the next request may be sent, and count it as sent.
+
+        Args:
+            seconds: The longest wait. A request that may be sent at once is let through even if this is negative.
+
+        Returns:
+            Whether it may be sent. If not, nothing is counted.
+        """
         ...
 
 
@@ -186,15 +193,18 @@ class RateLimiter:
         self._in_a_row = 0
         self._lock = threading.Lock()
 
-    def wait(self) -> None:
-        """Return when the next request may be sent, and count it as sent."""
+    def wait(self, seconds: float = math.inf) -> bool:
+        """Wait until the next request may be sent, and count it as sent; see `Limiter`."""
+        end = self._clock.monotonic() + seconds
         with self._lock:
             due = self._due()
             while due > (now := self._clock.monotonic()):
+                if now >= end or (self._share is None and due > end):
+                    return False
                 if self._share is None:
                     self._clock.sleep(due - now)
                     break
-                self._clock.sleep(max(_SHORTEST_PAUSE_SECONDS, min(due - now, SHARE_CHECK_SECONDS)))
+                self._clock.sleep(max(_SHORTEST_PAUSE_SECONDS, min(due - now, end - now, SHARE_CHECK_SECONDS)))
                 due = self._due()
             moment = max(due, now)
             if moment > self._last + 2 * PACING_WINDOW_SECONDS:
@@ -202,6 +212,7 @@ class RateLimiter:
             self._in_a_row += 1
             self._last = moment
             self._sent.append(moment)
+            return True
 
     def _due(self) -> float:
         """Return when the next request is due, as far as it is known now: `inf` without a share."""

@@ -81,6 +81,9 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 WRITE_MARGIN_SECONDS = 5.0
 """A write is neither started nor repeated with less time left: its answer could not be waited for."""
 
+PACE_PATIENCE_SECONDS = 8.0
+"""The longest that one request waits for its turn in the requests per second, which other workers may use up."""
+
 PATIENCE_SECONDS = 5.0
 """The longest that one request waits for the quota; longer waits belong to Step Functions and SQS, where they are free.
 """
@@ -211,7 +214,7 @@ class Transport:
                 return self._send_once(request)
             except LightspeedError as error:
                 wait = self._wait_seconds(error, request, tries)
-                least = 1.0 if request.method == "GET" else WRITE_MARGIN_SECONDS
+                least = _least_seconds(request)
                 if wait is None or tries.made == ATTEMPTS or wait + least >= self._remaining_seconds():
                     raise
             tries.made += 1
@@ -262,7 +265,7 @@ class Transport:
         return self.shop_clock.skew_seconds
 
     def _send_once(self, request: Request) -> Response:
-        self._limiter.wait()
+        self._wait_for_pace(request)
         with self._lock:
             self.requests_sent += 1
         connection = self.connection
@@ -286,6 +289,18 @@ class Transport:
                 request_id=connection.redact(answer.headers.get("X-Request-Id", ""))[:200],
             )
         raise _error(answer.status_code, answer.headers, body, facts, connection, now)
+
+    def _wait_for_pace(self, request: Request) -> None:
+        """Wait for the requests per second.
+
+        Raises:
+            RateLimited: Other workers use them for too long; nothing was sent.
+        """
+        patience = min(PACE_PATIENCE_SECONDS, self._remaining_seconds() - _least_seconds(request))
+        if not self._limiter.wait(patience):
+            message = "not sent: other workers use the shop's requests per second"
+            wait = PATIENCE_SECONDS + 1
+            raise RateLimited(message, method=request.method, path=request.path, retry_after_seconds=wait)
 
     def _exchange(self, request: Request, connection: Connection, facts: Facts) -> tuple[requests.Response, bytes]:
         """Send a request once and return its complete answer."""
@@ -340,6 +355,11 @@ def _passing(error: LightspeedError, request: Request) -> bool:
         isinstance(error, ServerError) and error.status in _PASSING_SERVER_ERRORS
     )
     return passing and request.method in _IDEMPOTENT
+
+
+def _least_seconds(request: Request) -> float:
+    """Return how much time must be left for a request and its answer."""
+    return 1.0 if request.method == "GET" else WRITE_MARGIN_SECONDS
 
 
 def _backoff_seconds(attempt: int) -> float:

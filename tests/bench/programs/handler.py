@@ -35,8 +35,9 @@ class Context:
         return int(1000 * (_TIMEOUT_SECONDS - (time.monotonic() - self._began)))
 
 
-def _no_wait(self: quota.RateLimiter) -> None:
+def _no_wait(self: quota.RateLimiter, seconds: float = 0) -> bool:  # noqa: ARG001
     """Let every request through at once."""
+    return True
 
 
 def main() -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from typing import Any
+
 import boto3
+import pytest
 from moto import mock_aws
 
 from connector.rate import Share, TableShare, allotment
+from lightspeed import Client, Connection, Parameters, RateLimited, Transport
+from lightspeed.quota import RateLimiter
 from tests.support.clock import MONDAY_SIX, FakeClock
 
 
@@ -37,7 +44,8 @@ def test_never_more_than_twenty_are_divided() -> None:
     assert sum(allotment(shares, name) for name in shares) == 20
 
 
-def test_two_workers_divide_the_requests_of_a_table() -> None:
+@pytest.fixture
+def client() -> Iterator[Any]:
     with mock_aws():
         client = boto3.client("dynamodb", region_name="eu-west-1")
         client.create_table(
@@ -46,20 +54,44 @@ def test_two_workers_divide_the_requests_of_a_table() -> None:
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
             KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         )
-        clock = FakeClock()
-        run, call = (TableShare("table", lambda: client, "default", clock) for _ in range(2))
-        run.background = True
+        yield client
 
-        assert run.requests_per_second(0) == 20
-        assert call.requests_per_second(0) == 0
-        clock.sleep(0.25)
-        assert run.requests_per_second(18) == 18
-        clock.sleep(0.1)
-        assert call.requests_per_second(0) == 2
-        run.release()
-        clock.sleep(2.5)
-        assert call.requests_per_second(0) == 2
 
-        (item,) = client.scan(TableName="table")["Items"]
-        assert item["id"] == {"S": "rate#default"}
-        assert item["expiration"] == {"N": str(MONDAY_SIX + 86_400 + 2)}
+def test_two_workers_divide_the_requests_of_a_table(client: Any) -> None:
+    clock = FakeClock()
+    run, call = (TableShare("table", lambda: client, "default", clock) for _ in range(2))
+    run.background = True
+
+    assert run.requests_per_second(0) == 20
+    assert call.requests_per_second(0) == 0
+    clock.sleep(0.25)
+    assert run.requests_per_second(18) == 18
+    clock.sleep(0.1)
+    assert call.requests_per_second(0) == 2
+    run.release()
+    clock.sleep(2.5)
+    assert call.requests_per_second(0) == 2
+
+    (item,) = client.scan(TableName="table")["Items"]
+    assert item["id"] == {"S": "rate#default"}
+    assert item["expiration"] == {"N": str(MONDAY_SIX + 86_400 + 2)}
+
+
+def test_a_request_whose_turn_does_not_come_is_not_sent(client: Any) -> None:
+    clock = FakeClock()
+    held = Share(20, 20, background=False, until=clock.time() + 60)
+    text = json.dumps({"other": [held.held, held.needed, 0, held.until]})
+    client.put_item(TableName="table", Item={"id": {"S": "rate#default"}, "token": {"S": "t"}, "shares": {"S": text}})
+    limiter = RateLimiter(clock, share=TableShare("table", lambda: client, "default", clock))
+    connection = Connection.from_mapping(
+        {"base_url": "http://127.0.0.1:9", "language": "nl", "api_key": "k", "api_secret": "s"}
+    )
+    transport = Transport(connection, clock=clock, limiter=limiter)
+
+    begun = clock.monotonic()
+    with pytest.raises(RateLimited, match="not sent: other workers use the shop's requests per second") as caught:
+        Client(transport).record(Client(transport).build("shop", "get", Parameters()))
+
+    assert caught.value.retry_after_seconds == 6
+    assert 8 <= clock.monotonic() - begun < 8.2
+    assert transport.requests_sent == 0

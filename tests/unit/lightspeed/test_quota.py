@@ -183,6 +183,16 @@ def test_a_first_burst_is_let_through_and_the_next_request_waits_for_the_second_
     assert clock.slept == [pytest.approx(1.02)]
 
 
+def test_a_request_that_would_wait_too_long_is_not_counted() -> None:
+    clock = FakeClock()
+    pacer = RateLimiter(clock)
+
+    assert all(pacer.wait(-1) for _ in range(REQUESTS_PER_SECOND)), "there is nothing to wait for"
+    assert not pacer.wait(1)
+    assert clock.slept == []
+    assert pacer.wait(1.1)
+
+
 def test_requests_spread_over_time_never_wait() -> None:
     clock = FakeClock()
     pacer = RateLimiter(clock)
