@@ -1,12 +1,21 @@
 """Ask for records that a list lacks, one by one, before they count as deleted.
 
 Only HTTP status 404 with the shop's error message proves that a record is gone. A 410, and a 2xx answer with `false`
-in place of the record, prove nothing. Where a 404 may be temporary (orders), two are needed, some seconds apart.
+in place of the record, prove nothing.
+
+One answer is not believed, because a cache may have given an old one:
+
+1. A 404 is asked for again under another URL, with `fields=id`. Only two of them prove that a record is gone. Where a
+   404 may be temporary (orders), some seconds lie between both.
+2. A record that the shop gives is compared with the list. If the list should hold it but lacks it, one of both is
+   wrong. Where no list was read, the record is asked for again under the other URL.
+
+Two answers that contradict each other are unclear: they show neither.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +25,7 @@ from lightspeed import (
     Client,
     Clock,
     Endpoint,
+    InvalidRequest,
     NotFound,
     Parameters,
     RateLimited,
@@ -24,6 +34,8 @@ from lightspeed import (
     UnknownLanguage,
 )
 from lightspeed.listing import reader as reading
+from lightspeed.listing.records import Record, Window
+from lightspeed.listing.stability import times_of
 from subscribe.reconcile.id_index import Id
 from subscribe.run.budget import Bounds
 
@@ -49,7 +61,18 @@ class Seen:
 class ExistenceCheck:
     """Asks for single records."""
 
-    def __init__(self, client: Client, endpoint: Endpoint, language: str, clock: Clock, bounds: Bounds) -> None:
+    requests_each = 2
+    """The most requests for one record."""
+
+    def __init__(
+        self,
+        client: Client,
+        endpoint: Endpoint,
+        language: str,
+        clock: Clock,
+        bounds: Bounds,
+        listed: Window | None = None,
+    ) -> None:
         """Prepare; nothing is sent yet.
 
         Args:
@@ -58,13 +81,24 @@ class ExistenceCheck:
             language: The language to ask in.
             clock: The clock for the times of answers and for the wait between two requests.
             bounds: The invocation's limits. They take the latency of each request.
+            listed: The window of the list that lacks the records; `None` if no such list was read.
         """
         self._client = client
         self._endpoint = endpoint
         self._language = language
         self._clock = clock
         self._bounds = bounds
-        self.requests_each = 2 if endpoint.transient_404 else 1
+        self._listed = listed
+        self._fresh = {"fields": "id"} if "fields" in endpoint.filter_names else {}
+
+    def finds(self, identity: Id) -> bool:
+        """Whether the shop gives a record that its list holds.
+
+        Raises:
+            LightspeedError: As in `at`.
+        """
+        answer = self._gone(identity, {})
+        return answer is None or answer is False
 
     def at(self, ids: Sequence[Id]) -> Seen:
         """Ask for records, several at once.
@@ -72,22 +106,29 @@ class ExistenceCheck:
         Raises:
             LightspeedError: The shop does not answer, refuses the credentials, has no quota left, or fails on every
                 record.
+            Suspend: The quota or the time is used up between both requests.
         """
         began = self._clock.monotonic()
-        answers = self._ask(ids)
-        missing = [identity for identity, answer in answers.items() if answer is True]
-        unclear = sum(answer is None for answer in answers.values())
-        if missing and self.requests_each > 1:
+        first = self._ask(ids, {})
+        doubtful = [identity for identity, answer in first.items() if answer or (answer is False and not self._listed)]
+        if self._endpoint.transient_404 and any(first.values()):
             self._clock.sleep(max(0.0, began + APART_SECONDS - self._clock.monotonic()))
-            again = self._ask(missing)
-            missing = [identity for identity, answer in again.items() if answer is True]
-            unclear += sum(answer is None for answer in again.values())
+        second = {}
+        if doubtful:
+            self._bounds.room()
+            second = self._ask(doubtful, self._fresh)
+        answers = {
+            identity: answer if second.get(identity, answer) is answer else None for identity, answer in first.items()
+        }
+        missing = [identity for identity, answer in answers.items() if answer]
+        unclear = sum(answer is None for answer in answers.values())
         now = int(self._clock.time())
         return Seen(dict.fromkeys(missing, now), unclear)
 
-    def _ask(self, ids: Sequence[Id]) -> dict[Id, bool | None]:
+    def _ask(self, ids: Sequence[Id], query: Mapping[str, object]) -> dict[Id, bool | None]:
+        """Return by id whether the record is gone; `None` if the answer shows neither."""
         with ThreadPoolExecutor(reading.THREADS) as pool:
-            answers = list(pool.map(self._gone, ids))
+            answers = list(pool.map(lambda identity: self._gone(identity, query), ids))
         failures = [answer for answer in answers if isinstance(answer, ServerError)]
         if len(failures) == len(answers) > reading.THREADS:
             raise failures[0]
@@ -96,18 +137,22 @@ class ExistenceCheck:
             for identity, answer in zip(ids, answers, strict=True)
         }
 
-    def _gone(self, identity: Id) -> bool | ApiError | UnexpectedResponse:
-        """Return whether the record is gone, or the shop's error."""
-        request = self._client.build(self._endpoint.name, "get", Parameters({"id": identity}), self._language)
+    def _gone(self, identity: Id, query: Mapping[str, object]) -> bool | ApiError | UnexpectedResponse | None:
+        """Return whether the record is gone, the shop's error, or `None` if the list should hold the record."""
+        parameters = Parameters({"id": identity}, query)
+        request = self._client.build(self._endpoint.name, "get", parameters, self._language)
         began = self._clock.monotonic()
         try:
-            self._client.record(replace(request, retry_not_found=False))
+            record = self._client.record(replace(request, retry_not_found=False))
         except (UnknownLanguage, AuthenticationError, RateLimited):
             raise
         except NotFound as error:
             return error if error.http_status != _GONE else True
+        except InvalidRequest as error:
+            return self._gone(identity, {}) if query else error  # the shop may refuse the other URL
         except (ApiError, UnexpectedResponse) as error:
             return error
         finally:
             self._bounds.took(self._clock.monotonic() - began)
-        return False
+        created = times_of(Record(record, None, None)).created
+        return None if self._listed is not None and created and self._listed.holds(created) else False

@@ -5,7 +5,7 @@ An absent row is not a deleted row. These rules make a tombstone true:
 1. Only ids are compared that were stored by runs which started no later than this one. What was created since is left
    alone.
 2. The list is read whole and verified (see `lightspeed.listing.reader`). Otherwise nothing is noticed.
-3. Each absent id is asked for, and only a 404 counts. Before that, the shop has to find a listed record by its id;
+3. Each absent id is asked for, and only two 404 count. Before that, the shop has to find a listed record by its id;
    otherwise its 404 proves nothing.
 4. No more than `max_deleted_percent` of the ids are noticed, unless a person raises it.
 
@@ -28,6 +28,7 @@ from connector.storage_keys import RunPlace, entity_folder
 from connector.timestamps import iso_text
 from lightspeed import Client, Clock
 from lightspeed.listing.checkpoint import ListCheckpoint
+from lightspeed.listing.records import Window
 from subscribe.event import SubscribeRequest
 from subscribe.reconcile.checkpoint import ReconcileState
 from subscribe.reconcile.existence import ExistenceCheck
@@ -164,7 +165,7 @@ class Reconciliation(Run[ReconcileState]):
         refused = self._refused(state.known or 0, state.absent)
         if refused or not state.absent:
             return refused
-        looks = ExistenceCheck(self._client, self._request.endpoint, self._language, self._clock, self._bounds)
+        looks = self._existence(self._list.window)
         if not self._trusted(looks, present):
             return "the shop answers 404 for records of its own list, so its 404 says nothing"
         self._look(looks, index.missing(present, started))
@@ -176,11 +177,15 @@ class Reconciliation(Run[ReconcileState]):
         self._state.absent = len(known)
         if not known:
             return ""
-        looks = ExistenceCheck(self._client, self._request.endpoint, self._language, self._clock, self._bounds)
+        looks = self._existence(None)
         if not self._trusted(looks, self._list.first()):
             return "the shop answers 404 for a record of its own list, so its 404 says nothing"
         self._look(looks, iter(known))
         return ""
+
+    def _existence(self, listed: Window | None) -> ExistenceCheck:
+        endpoint = self._request.endpoint
+        return ExistenceCheck(self._client, endpoint, self._language, self._clock, self._bounds, listed)
 
     def _refused(self, known: int, absent: int) -> str:
         given = self._request.max_deleted_percent
@@ -199,8 +204,7 @@ class Reconciliation(Run[ReconcileState]):
             if self._state.trusted:
                 break
             self._bounds.room()
-            seen = looks.at([identity])
-            self._state.trusted = not seen.gone and not seen.unclear
+            self._state.trusted = looks.finds(identity)
         return self._state.trusted or not len(present)
 
     def _look(self, looks: ExistenceCheck, missing: Iterator[tuple[Id, int]]) -> None:

@@ -345,13 +345,13 @@ def _rounds(pages: int, batch: int) -> int:
 
 
 def _passes(reading: Reading) -> int:
-    """Return how often a list is read: twice if no window closes it and it fills a page."""
-    return 1 if reading.stable or (reading.rows or 0) < reading.limit else 2
+    """Return how often a list is read: twice if no window closes it and it is not empty."""
+    return 1 if reading.stable or not reading.rows else 2
 
 
 def _counts(passes: int, pages: int, batches: int) -> int:
-    """Return the counts of a list: one at the start of each pass and one after each batch of several pages."""
-    return passes * (1 + batches) if pages > 1 else 2 * passes - 1
+    """Return the counts of a list: one at the start, and one after each batch or between two passes over one page."""
+    return 1 + passes * batches if pages > 1 else passes
 
 
 def _resuming(readings: Sequence[Reading], works: Sequence[_Work], windows: Sequence[_Window]) -> float:
@@ -441,7 +441,7 @@ def _assumptions(
     if quota is None:
         named.append("the shop's quota is not known: no window holds the run up")
     if any(reading.operation == "list" and reading.rows and not reading.stable for reading in readings):
-        named.append("a list that no window closes is read twice, unless it is less than a page")
+        named.append("a list that no window closes is read twice")
     if most is not None:
         named.append("max_records: every record read is kept, and the records of parents are not stopped at")
     return named

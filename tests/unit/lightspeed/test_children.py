@@ -58,3 +58,39 @@ def test_a_page_smaller_than_one_that_the_shop_gave_before_needs_no_count() -> N
     children.of([1, 2])
 
     assert sorted(shop.sent) == ["/nl/orders/1/products.json", "/nl/orders/2/products.json"]
+
+
+class Turning(Shop):
+    """Gives one line a page. Before each request it changes which lines there are, to the next of `turns`."""
+
+    def __init__(self, turns: list[list[int | None]]) -> None:
+        super().__init__({}, 1)
+        self.turns = iter(turns)
+
+    def send(self, request: Request) -> Response:
+        self.sent.append(request.operation)
+        ids = next(self.turns)
+        number = int(request.query.get("page", 1))
+        body: Any = {"count": len(ids)}
+        if request.operation == "list":
+            body = {"orderProducts": [{"id": identity} for identity in ids[number - 1 : number]]}
+        return Response(200, json.dumps(body).encode(), None, None, "")
+
+
+def test_a_count_that_fits_a_page_cut_short_because_a_line_was_deleted_is_not_believed() -> None:
+    shop = Turning([[1, 2], [2], [2]])
+
+    records, long = streams(shop).of([1])
+
+    assert (records, long) == ([], [1])
+    assert shop.sent == ["list", "count", "list"]
+
+
+def test_a_line_without_an_id_is_a_reason() -> None:
+    shop = Turning([[None]] * 3)
+    children = streams(shop)
+
+    records, _ = children.of([1])
+
+    assert [record.text for record in records] == [b'{"order_id": 1,"id": null}']
+    assert children.unverified_reason == "records carry no id, so one that came twice cannot be known"

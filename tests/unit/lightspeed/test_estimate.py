@@ -36,9 +36,9 @@ def windows(plan: Estimate) -> dict[object, object]:
         (64 * 250, True, 67),
         (64 * 250 + 1, True, 68),
         (0, False, 2),
-        (249, False, 2),
-        (250, False, 6),
-        (251, False, 8),
+        (249, False, 4),
+        (250, False, 5),
+        (251, False, 7),
     ],
 )
 def test_requests_are_pages_and_counts(rows: int, stable: bool, requests: int) -> None:

@@ -67,6 +67,7 @@ class ShopList:
         hidden: Ids that the list leaves out although they are there.
         passing_404: How many more times a record that is there is answered 404, by id.
         failing: What is raised instead of giving a record, by id.
+        cached: The old answer, a record or none, to a request for a record without a query, by id.
         others: Called before every answer: somebody else at work in the shop.
         requests: What was sent.
     """
@@ -82,6 +83,7 @@ class ShopList:
         self.hidden: set[int] = set()
         self.passing_404: dict[int, int] = {}
         self.failing: dict[int, Exception] = {}
+        self.cached: dict[int, Json | None] = {}
         self.others: Callable[[], None] = lambda: None
         self.requests: list[Request] = []
         self._entity = get_entity(entity)
@@ -120,7 +122,7 @@ class ShopList:
         found = [i for i in self._matching(request.query) if i not in self.hidden]
         if request.operation == "count":
             return {"count": len(found)}
-        limit, page = int(request.query["limit"]), int(request.query["page"])
+        limit, page = int(request.query["limit"]), int(request.query.get("page", 1))
         return {str(self._entity.items): [self._row(i) for i in found[(page - 1) * limit : page * limit]]}
 
     def _record(self, identity: int, request: Request) -> Json:
@@ -128,9 +130,11 @@ class ShopList:
             raise self.failing[identity]
         passing = self.passing_404.get(identity, 0)
         self.passing_404[identity] = max(0, passing - 1)
-        if identity not in self.rows or passing:
+        is_cached = identity in self.cached and not request.query
+        row = self.cached[identity] if is_cached else self._row(identity) if identity in self.rows else None
+        if row is None or passing:
             raise NotFound("Not found", method="GET", path=request.path, status=404)
-        return {str(self._entity.item): self._row(identity)}
+        return {str(self._entity.item): row}
 
     def _matching(self, query: Mapping[str, str]) -> list[int]:
         found = list(self.rows)
@@ -138,6 +142,10 @@ class ShopList:
             low, high = query.get(f"{name}_min", ""), query.get(f"{name}_max", "9")
             found = [identity for identity in found if low <= self.rows[identity][position] <= high]
         return sorted(found, reverse=True)
+
+    def cache(self, *ids: int) -> None:
+        """Give these records as they are now to all later requests for them without a query."""
+        self.cached |= {identity: self._row(identity) for identity in ids}
 
     def _row(self, identity: int) -> Json:
         created, updated = self.rows[identity]

@@ -127,6 +127,27 @@ def test_a_record_that_is_there_but_not_in_the_list_is_not_deleted(world: World)
     assert world.gone(world.run("reconcile")) == [8]
 
 
+@pytest.mark.parametrize("event", [{}, {"ids": [7, 8]}], ids=["whole list", "some ids"])
+def test_a_record_that_a_cache_still_gives_is_unclear(world: World, event: Any) -> None:
+    world.shop.cache(7)
+    world.delete(7, 8)
+
+    result = world.run("reconcile", **event)
+
+    assert world.gone(result) == [8]
+    assert world.manifest(result)["ids"]["unclear"] == 1
+
+
+def test_a_404_from_a_cache_deletes_no_record(world: World) -> None:
+    world.shop.cached = {7: None}
+    world.delete(8)
+
+    result = world.run("reconcile", ids=[7, 8])
+
+    assert world.gone(result) == [8]
+    assert world.manifest(result)["ids"]["unclear"] == 1
+
+
 @pytest.mark.parametrize(
     "failure",
     [

@@ -21,7 +21,7 @@ B. If rows left meanwhile, fewer ids than that are known, and A cannot tell rows
    known: at least `ENOUGH_ROWS` ids rise or fall without exception over all pages, while the times of change turn at
    least `ENOUGH_TURNS` times each way. So the list is sorted by id or by time of creation, and neither changes. If
    two rows of one second swap places, one comes twice in place of the other. So every second of a row that came twice
-   is read once more, on one page: all its rows must be known.
+   is read once more, on one page: all its rows must be known. A page before the last one must be full.
 C. A count is not believed alone. A count that is too low shows itself by rows behind its end: the last page holds more
    rows than counted, or, if the last page is full, the page after it is not empty. A count that is too high shows
    itself by an empty page at the end. A count that rises in a closed window is wrong.
@@ -29,7 +29,6 @@ D. A list that no window closes is read twice. Both passes give the same ids, an
    number. A record that both passes gave was there at the time of that count. So they are the list of that instant.
    The second pass asks for ids only, so its pages come from no cache that a first pass of whole records filled. A cache
    that is older than both passes cannot be seen. A record that leaves such a list and comes back cannot be seen.
-E. A list that fits on one page is read at one instant. It is complete if a count before it gives as many rows.
 
 What is not proved makes the list unstable: `UnstableList` is raised, and the caller reads the list again in parts that
 do not depend on order or paging (`split.py`). Without recovery the checkpoint holds the reason.
@@ -294,12 +293,13 @@ class ListReader(Generic[_Processed]):
     def _prove_instant(self) -> None:
         """Show that a list that rows may enter was read as it was at one instant."""
         checkpoint = self.checkpoint
-        if self._one_page and checkpoint.read == checkpoint.count_before and checkpoint.read < checkpoint.limit:
-            return
-        if self._one_page:
-            checkpoint.count_after = self._client.count(self._count_request())
-        if checkpoint.read != checkpoint.count_after:
-            self._note(f"the shop counts {checkpoint.count_after} records but gave {checkpoint.read}")
+        if checkpoint.read == checkpoint.count_before == 0:
+            return  # its first page was empty
+        if checkpoint.check is None:
+            if self._one_page:
+                checkpoint.count_after = self._client.count(self._count_request())
+            if checkpoint.read != checkpoint.count_after:
+                self._note(f"the shop counts {checkpoint.count_after} records but gave {checkpoint.read}")
         if not checkpoint.unverified_reason:
             self._compare()
 
@@ -376,6 +376,8 @@ class ListReader(Generic[_Processed]):
                     ahead.drop()
                     ahead = None
                 for page in fetched:
+                    if page.rows < checkpoint.limit and page.number * checkpoint.limit <= (checkpoint.count_after or 0):
+                        self._page_is_short(page)
                     self._advance(page)
                     yield page.processed
                 if error is not None:
@@ -526,6 +528,11 @@ class ListReader(Generic[_Processed]):
         if self._stable and count is not None and before + page.rows > count:
             self._unstable(f"the shop counts {count} records, but more follow")
 
+    def _page_is_short(self, page: _Fetched[_Processed]) -> None:
+        """Take it that a page which later rows follow has fewer rows than were asked for."""
+        if self._stable:
+            self._unstable(f"page {page.number} has {page.rows} rows, though more follow")
+
     def _save(self) -> None:
         self.checkpoint.ids = self._ids.pack()
 
@@ -549,9 +556,11 @@ class ListReader(Generic[_Processed]):
         self.checkpoint.limit = next(limit // factor for factor in range(2, limit + 1) if limit % factor == 0)
 
     def _compare(self) -> None:
-        """Read the list once more, ids only, and compare."""
+        """Read the list once more, ids only, and compare; the last count of the first pass is the one between both."""
         checkpoint = self.checkpoint
-        checkpoint.check = checkpoint.check or ListCheckpoint()
+        count = checkpoint.count_after
+        if checkpoint.check is None:
+            checkpoint.check = ListCheckpoint(count, count, count, limit=checkpoint.limit)
         query = {**self._parameters.query, "fields": "id"}
         second = ListReader(
             self._client,
@@ -568,16 +577,13 @@ class ListReader(Generic[_Processed]):
             clock=self._clock,
             executor=self._executor,
         )
-        if checkpoint.check.rows_left is None:
-            second.begin()
         try:
             for _ in second._batches():
                 pass
         finally:
             second._save()
         check = checkpoint.check
-        first = (checkpoint.read, checkpoint.sum, checkpoint.count_after)
-        if first != (check.read, check.sum, check.count_before) or check.count_before != check.count_after:
+        if not checkpoint.read == check.read == check.count_before or checkpoint.sum != check.sum:
             self._note("no time filter closes the list, and it changed between two passes")
         elif check.unverified_reason:
             self._note(check.unverified_reason)

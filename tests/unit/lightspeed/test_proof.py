@@ -1,0 +1,87 @@
+"""What a list's pages and counts prove while rows enter or leave it between any two requests."""
+
+import json
+from typing import Any
+
+import pytest
+
+from lightspeed import Client, Connection, Parameters, Request, Response, get_entity
+from lightspeed.listing.checkpoint import ListCheckpoint
+from lightspeed.listing.reader import ListReader
+from lightspeed.listing.records import Record
+
+CONNECTION = Connection.from_mapping(
+    {"base_url": "http://127.0.0.1:1", "api_key": "key", "api_secret": "secret", "language": "nl"}
+)
+
+
+class Shop:
+    """A transport to a list of taxes that no window closes. It holds the next of `turns` at each request.
+
+    A page has at most `cap` rows. The last of `turns` stays.
+    """
+
+    connection = CONNECTION
+
+    def __init__(self, turns: list[str], cap: int) -> None:
+        self.turns = turns
+        self.cap = cap
+        self.sent: list[str] = []
+
+    def send(self, request: Request) -> Response:
+        rows = self.turns[min(len(self.sent), len(self.turns) - 1)]
+        self.sent.append(request.operation)
+        body: Any = {"count": len(rows)}
+        if request.operation == "list":
+            size = min(self.cap, int(request.query["limit"]))
+            begin = (int(request.query["page"]) - 1) * size
+            body = {"taxes": [{"id": ord(row)} for row in rows[begin : begin + size]]}
+        return Response(200, json.dumps(body).encode(), None, None, "")
+
+
+def read(shop: Any) -> tuple[str, str]:
+    """Return the rows that were read, and why they are not verified."""
+    checkpoint = ListCheckpoint()
+
+    def names(records: list[Record]) -> str:
+        return "".join(chr(record.id) for record in records if isinstance(record.id, int))
+
+    reader = ListReader(
+        Client(shop),
+        get_entity("taxes"),
+        Parameters(query={"limit": 7}),
+        language="nl",
+        window=None,
+        stable=False,
+        checkpoint=checkpoint,
+        process=names,
+    )
+    return "".join(reader.pages()), checkpoint.unverified_reason
+
+
+def test_an_open_list_of_one_page_is_read_twice_with_a_count_between() -> None:
+    shop = Shop(["abc"], cap=7)
+
+    assert read(shop) == ("abc", "")
+    assert shop.sent == ["count", "list", "count", "list"]
+
+
+def test_an_empty_list_needs_one_count_and_one_page() -> None:
+    shop = Shop([""], cap=7)
+
+    assert read(shop) == ("", "")
+    assert shop.sent == ["count", "list"]
+
+
+@pytest.mark.parametrize("turns", [["b", "ab", "b"], ["b", "ab", "ab", "b"], ["b", "ab", "c", "c"]])
+def test_a_count_that_fits_a_page_cut_short_because_a_row_was_deleted_is_not_believed(turns: list[str]) -> None:
+    _, reason = read(Shop(turns, cap=1))
+
+    assert reason
+
+
+def test_a_row_that_enters_after_the_last_count_changes_nothing() -> None:
+    found, reason = read(Shop(["ab", "ab", "ab", "cab"], cap=7))
+
+    assert found == "ab"
+    assert reason == "no time filter closes the list, and it changed between two passes"
