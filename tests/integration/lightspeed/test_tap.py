@@ -146,7 +146,7 @@ def test_nested_records_are_read_again_for_parents_that_changed_only(tap: Tap, s
     two, _ = tap("orders_products", state=one[-1]["value"])
 
     assert {row["order_id"] for row in records(two, "orders_products")} == {changed}
-    assert len(shop.requests) == 4
+    assert len(shop.requests) == 5
 
 
 def test_a_parent_with_many_nested_records_and_a_list_that_nothing_follows(tap: Tap, shop: Shop) -> None:
