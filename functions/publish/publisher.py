@@ -110,7 +110,7 @@ class Publisher:
         self.end(claim, outcome)
         return outcome
 
-    def claim(self, operation: WriteOperation, default_key: str | None = None) -> Claim | Result | None:
+    def claim(self, operation: WriteOperation, default_key: str | None) -> Claim | Result | None:
         """Claim the idempotency key of a request.
 
         Args:

@@ -121,11 +121,11 @@ class WriteOperation:
             return self._change(self._present())
         return self._write(self.http_request, self.request.action, self.parameters)
 
-    def update_of_present(self, identity: object = None) -> WriteOperation | None:
+    def update_of_present(self, identity: object) -> WriteOperation | None:
         """Return the update of the record that a create with `match` would repeat, or `None` if there is no record.
 
         Args:
-            identity: The record's id, if it is known. Otherwise the record is looked up.
+            identity: The record's id; `None` if it has to be looked up.
 
         Raises:
             InvalidParameters: Several records match, or the shop ignores the filter.

@@ -72,14 +72,14 @@ def event_in(body: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def receive(sqs: Any, queue: Queue, url: str, most: int = MOST_READ) -> list[Failure]:
-    """Return the messages of a queue, hidden for five minutes; `release` shows them again.
+def receive(sqs: Any, queue: Queue, url: str) -> list[Failure]:
+    """Return at most `MOST_READ` messages of a queue, hidden for five minutes; `release` shows them again.
 
     SQS may answer with nothing although there is more, so two empty answers end it.
     """
     found: dict[str, Failure] = {}
     empty = 0
-    while empty < _EMPTY_ANSWERS and len(found) < most:
+    while empty < _EMPTY_ANSWERS and len(found) < MOST_READ:
         answer = sqs.receive_message(
             QueueUrl=url,
             MaxNumberOfMessages=_BATCH,

@@ -47,7 +47,7 @@ class Result(NamedTuple):
 class Database:
     """An empty DuckDB in memory, with the connector's settings and functions."""
 
-    def __init__(self, temporary_folder: Path | None = None) -> None:
+    def __init__(self, temporary_folder: Path) -> None:
         """Open the database.
 
         Args:
@@ -57,8 +57,7 @@ class Database:
         self.statements: list[str] = []
         for statement in SETTINGS:
             self._connection.execute(statement)
-        if temporary_folder is not None:
-            self._connection.execute(f"SET temp_directory = {quoted(str(temporary_folder))}")
+        self._connection.execute(f"SET temp_directory = {quoted(str(temporary_folder))}")
         for statement in MACROS:
             self._define(statement)
 

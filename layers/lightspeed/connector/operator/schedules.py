@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -121,12 +121,11 @@ def _document(
 class Schedules:
     """The schedules of a stack's group."""
 
-    def __init__(self, client: Any, clock: Clock, place: Place, jitter: Callable[[], float] = random.random) -> None:
+    def __init__(self, client: Any, clock: Clock, place: Place) -> None:
         """Take the client of EventBridge Scheduler; nothing is called yet."""
         self._client = client
         self._clock = clock
         self._place = place
-        self._jitter = jitter
 
     def read(self) -> dict[str, dict[str, Any]]:
         """Return every schedule of the group by its name."""
@@ -199,7 +198,7 @@ class Schedules:
                     raise
                 if name == "create_schedule" and self._exists(arguments["Name"]):
                     name = "update_schedule"
-                self._clock.sleep(2**attempt * (0.5 + self._jitter() / 2))
+                self._clock.sleep(2**attempt * (0.5 + random.random() / 2))  # noqa: S311 - a wait is no secret
             else:
                 return answer
         raise AssertionError("the last attempt returns or raises")

@@ -32,7 +32,7 @@ class TooManyRejected(TransformError):
 
 
 def check_rejected(
-    seen: int, rejected: int, *, share: float = REJECTED_SHARE, first: TransformError | None = None, final: bool = True
+    seen: int, rejected: int, *, share: float = REJECTED_SHARE, first: TransformError | None = None, final: bool
 ) -> None:
     """Fail a run in which too many records were rejected.
 

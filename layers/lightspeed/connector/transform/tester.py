@@ -20,7 +20,7 @@ KINDS = ("record", "parameters")
 
 
 def trial(
-    given: TransformerSpec, value: object, *, kind: str, scope: Mapping[str, Any], library: Library | None = None
+    given: TransformerSpec, value: object, *, kind: str, scope: Mapping[str, Any], library: Library | None
 ) -> dict[str, Any]:
     """Return what each expression makes of an input.
 
@@ -40,7 +40,7 @@ def trial(
 
 
 def steps_of(
-    given: TransformerSpec, value: object, *, kind: str, scope: Mapping[str, Any], library: Library | None = None
+    given: TransformerSpec, value: object, *, kind: str, scope: Mapping[str, Any], library: Library | None
 ) -> Iterator[dict[str, Any]]:
     """Yield `expression` and `output` of each step; the output is an array of records or of parameters.
 

@@ -154,7 +154,7 @@ def read_parameters(arguments: argparse.Namespace) -> Parameters:
     )
 
 
-def read_connection(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Connection:
+def read_connection(arguments: argparse.Namespace) -> Connection:
     """Return the connection of `--connection FILE` or of the environment, in the language asked for.
 
     Raises:
@@ -167,7 +167,7 @@ def read_connection(arguments: argparse.Namespace, environ: Mapping[str, str] = 
         if isinstance(settings, Mapping):
             settings = {**settings, **changes}
         return Connection.from_mapping(settings, arguments.connection)
-    settings = {setting: environ[name] for name, setting in _VARIABLES.items() if environ.get(name)}
+    settings = {setting: os.environ[name] for name, setting in _VARIABLES.items() if os.environ.get(name)}
     if not settings:
         raise CommandError(
             f"no connection: set {', '.join(_VARIABLES)} (cluster or base URL, not both) or --connection"
