@@ -530,7 +530,7 @@ def operation(route: Route) -> Json:
 def _tag(route: Route) -> str:
     if route.scope is None:
         return "without a token"
-    return {"publish": "publish", "admin": "read"}.get(route.scope, "read")
+    return "publish" if route.scope == "publish" else "read and store"
 
 
 def problem_response(code: str) -> Json:
@@ -565,7 +565,7 @@ def document() -> Json:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "./", "description": "where this document comes from"}],
-        "tags": [{"name": "read"}, {"name": "publish"}, {"name": "without a token"}],
+        "tags": [{"name": "read and store"}, {"name": "publish"}, {"name": "without a token"}],
         "paths": paths,
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "A token of the API"}},
