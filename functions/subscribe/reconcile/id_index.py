@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from heapq import merge
 
 import msgspec
-from isal import igzip, isal_zlib
+from zlib_ng import gzip_ng, zlib_ng
 
 from connector.errors import RequestError
 from connector.storage_keys import ids_key
@@ -75,7 +75,7 @@ def plain(identity: Id) -> Id:
 
 def lines_of(body: bytes) -> Iterator[bytes]:
     """Yield the lines of a gzip object."""
-    with igzip.open(io.BytesIO(body)) as lines:  # type: ignore[no-untyped-call]
+    with gzip_ng.open(io.BytesIO(body)) as lines:  # type: ignore[no-untyped-call]
         yield from lines
 
 
@@ -213,7 +213,7 @@ class Index:
 
     def encode(self) -> bytes:
         """Return it as it is stored."""
-        packer = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP)
+        packer = zlib_ng.compressobj(_LEVEL, zlib_ng.DEFLATED, _GZIP)
         body = bytearray(packer.compress(msgspec.json.encode(self.head) + b"\n"))
         for line in self._lines():
             body += packer.compress(msgspec.json.encode(line) + b"\n")

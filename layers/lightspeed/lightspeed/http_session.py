@@ -9,7 +9,6 @@ from __future__ import annotations
 import http.client
 import io
 import socket
-import zlib
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -19,6 +18,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Retry
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NewConnectionError
+from zlib_ng import zlib_ng
 
 from lightspeed.connection import is_refused_address
 from lightspeed.quota import Clock
@@ -140,6 +140,20 @@ class _Adapter(HTTPAdapter):
 
 
 class _Session(requests.Session):
+    def __init__(self) -> None:
+        super().__init__()
+        self._settings: dict[str, Any] = {}
+
+    def merge_environment_settings(self, url: Any, *arguments: Any) -> Any:
+        """Read proxies and certificates from the environment once per shop, which costs more than a request.
+
+        Every request of the session gives the same arguments.
+        """
+        origin = "/".join(str(url).split("/", 3)[:3])
+        if origin not in self._settings:
+            self._settings[origin] = super().merge_environment_settings(url, *arguments)
+        return dict(self._settings[origin])
+
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Return nothing: redirects are never followed, and `requests` fails on a `Location` that is no UTF-8."""
 
@@ -209,17 +223,17 @@ def _chunks(answer: requests.Response, most_bytes: int) -> Iterator[bytes]:
 def _gunzip(chunks: Iterator[bytes], most_bytes: int) -> bytes:
     """Decompress gzip, one member after another; what follows a complete member and is none is ignored."""
     pieces: list[bytes] = []
-    decoder, room, members = zlib.decompressobj(_GZIP), most_bytes, 0
+    decoder, room, members = zlib_ng.decompressobj(_GZIP), most_bytes, 0
     for chunk in chunks:
         rest = chunk
         while rest:
             if decoder.eof:
                 if members == _MOST_MEMBERS:
                     raise BodyCut("the compressed body has too many members")
-                decoder, members = zlib.decompressobj(_GZIP), members + 1
+                decoder, members = zlib_ng.decompressobj(_GZIP), members + 1
             try:
                 piece = decoder.decompress(rest, room + 1)
-            except zlib.error as error:
+            except zlib_ng.error as error:  # type: ignore[misc] # its stub says that the class is an instance
                 if members:
                     return b"".join(pieces)
                 raise BodyCut(str(error)) from None

@@ -6,6 +6,7 @@ record is kept as sent, and the parser says why the list is then not verified.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,6 +45,11 @@ class _Head(msgspec.Struct):
 
 
 _HEAD = msgspec.json.Decoder(_Head, strict=False)
+_USUAL_HEAD = re.compile(
+    rb'\{"id":([1-9]\d{0,17}),"createdAt":"(\d{4}-[\dT:+-]{11,30})","updatedAt":"(\d{4}-[\dT:+-]{11,30})"[,}]'
+)
+"""How the shop begins orders, products, variants, customers and most others: the rest need not be decoded."""
+
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _EXACT = ("number", "sku", "ean", "articleCode", "email")
 
@@ -102,18 +108,25 @@ class RecordParser:
 
     def read(self, page: Page) -> list[Record]:
         """Return the rows of one page, in its order; the rejected ones last."""
-        decode = _HEAD.decode
+        decode, match = _HEAD.decode, _USUAL_HEAD.match
         window, by_update = self._window, self._by_update
         records = []
         for text in page.records:
-            try:
-                head = decode(text)
-            except UNREADABLE:
-                head = self._odd_head(text)
-            created, updated = _text(head.createdAt), _text(head.updatedAt)
+            identity: int | str | None
+            created: str | None
+            updated: str | None
+            if usual := match(text):
+                found_id, found_created, found_updated = usual.groups()
+                identity, created, updated = int(found_id), found_created.decode(), found_updated.decode()
+            else:
+                try:
+                    head = decode(text)
+                except UNREADABLE:
+                    head = self._odd_head(text)
+                identity, created, updated = head.id, _text(head.createdAt), _text(head.updatedAt)
             if window is not None and not window.holds(updated if by_update else created):
-                self._note_ignored(window.by, head.id)
-            records.append(Record(text, head.id, updated or created))
+                self._note_ignored(window.by, identity)
+            records.append(Record(text, identity, updated or created))
         if self._filters and not self.unverified_reason:
             self._check_filters(records)
         for reject in page.rejects:
