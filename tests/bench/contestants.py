@@ -34,7 +34,7 @@ def connector_environment(source: Path, cloud: str) -> dict[str, str]:
         "POWERTOOLS_METRICS_NAMESPACE": "LightspeedConnector",
         "LOG_LEVEL": "INFO",
         "MALLOC_ARENA_MAX": "1",
-        "MALLOC_MMAP_THRESHOLD_": "131072",
+        "MALLOC_MMAP_THRESHOLD_": "33554432",
         "MALLOC_TRIM_THRESHOLD_": "268435456",
     }
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from connector.transform import TransformError, Transformers, checked, load
+from connector.transform import Limits, TransformError, Transformers, checked, load
 from lightspeed import Parameters
 
 
@@ -131,8 +131,10 @@ def test_too_many_expressions_are_refused() -> None:
 
 
 def test_too_many_requests_are_refused() -> None:
+    transformers = Transformers('[1..10001].{"path": {"id": $}}', limits=Limits(seconds=60))
+
     with pytest.raises(TransformError, match="makes more than 10,000 requests"):
-        _made('[1..10001].{"path": {"id": $}}')
+        transformers.parameters(_document(), "run")
 
 
 def test_nothing_is_loaded_where_nothing_is_given() -> None:
