@@ -48,6 +48,7 @@ class Shop:
 
     Attributes:
         api_key: may be changed, and `api_secret` too: the old ones are then denied.
+        old_authorizations: of keys that are still valid beside it.
         requests: every request in the order of arrival.
         faults: the fault plan.
         store: the data.
@@ -76,6 +77,7 @@ class Shop:
     ) -> None:
         self.api_key = API_KEY
         self.api_secret = API_SECRET
+        self.old_authorizations: set[str] = set()
         self.languages = tuple(languages)
         self.clock = clock or Clock()
         self.latency_seconds = latency_seconds
@@ -129,6 +131,11 @@ class Shop:
     def origin(self) -> str:
         """The origin that links are made with."""
         return "http://127.0.0.1" if self._server is None else f"http://127.0.0.1:{self._server.port}"
+
+    def add_key(self, api_key: str, api_secret: str) -> None:
+        """Make a second key; the first one stays valid until `old_authorizations` is cleared."""
+        self.old_authorizations.add(self.authorization)
+        self.api_key, self.api_secret = api_key, api_secret
 
     @property
     def authorization(self) -> str:
@@ -199,7 +206,7 @@ class Shop:
     def _answer(self, request: Request, fault: Fault | None) -> Answer:
         if fault is not None and fault.kind == "drop":
             return fault.instead(request)
-        if request.headers.get("authorization") != self.authorization:
+        if request.headers.get("authorization") not in {self.authorization, *self.old_authorizations}:
             answer = error_answer(request, 401, "Access denied.")
             return _with_headers(answer, self.limits.headers())
         admitted, headers = self.limits.admit()

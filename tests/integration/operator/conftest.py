@@ -29,15 +29,16 @@ SYNC = "arn:aws:states:eu-west-1:123456789012:stateMachine:mine-sync"
 class CloudFormation:
     """Describes the one stack `mine`, in the form of CloudFormation."""
 
-    def __init__(self, outputs: dict[str, str]) -> None:
+    def __init__(self, outputs: dict[str, str], parameters: dict[str, str] | None = None) -> None:
         self.outputs = outputs
+        self.parameters = parameters or {}
 
     def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803 - AWS's name
         if StackName != "mine":
             raise ClientError({"Error": {"Code": "ValidationError", "Message": "does not exist"}}, "DescribeStacks")
-        return {
-            "Stacks": [{"Outputs": [{"OutputKey": key, "OutputValue": each} for key, each in self.outputs.items()]}]
-        }
+        outputs = [{"OutputKey": key, "OutputValue": each} for key, each in self.outputs.items()]
+        parameters = [{"ParameterKey": key, "ParameterValue": each} for key, each in self.parameters.items()]
+        return {"Stacks": [{"Outputs": outputs, "Parameters": parameters}]}
 
 
 class Aws(AwsClients):
