@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 1.5
 
 
 def shop_state(open_shop: Callable[[], Client]) -> ShopState:
-    """Return what a shop says of its quota. Only wrong settings are an error; a slow or busy shop is not known.
+    """Return what a shop says of its quota. Only wrong settings are an error: a shop that is down comes back.
 
     Args:
         open_shop: Returns the shop's client, whose calls end in time.
@@ -33,6 +33,7 @@ def shop_state(open_shop: Callable[[], Client]) -> ShopState:
     except AuthenticationError as error:
         return ShopState(error=diagnosis(error, connection))
     except LightspeedError:
-        pass
+        if client.transport.quota is None:
+            return ShopState(warning="the shop did not answer in time, or is down")
     quota = client.transport.quota
     return ShopState(tuple(asdict(window) for window in quota.windows) if quota else ())

@@ -33,11 +33,13 @@ class ShopState:
 
     Attributes:
         windows: Of its quota: name, limit, remaining and seconds to its reset.
-        error: Why it did not; empty if it did.
+        error: What is wrong with its settings; empty if nothing is.
+        warning: Why it did not answer; empty if it did.
     """
 
     windows: tuple[Mapping[str, Any], ...] = ()
     error: str = ""
+    warning: str = ""
 
 
 class StatusReader:
@@ -181,6 +183,8 @@ class StatusReader:
         if off:
             why = f"webhooks are missing or switched off: {', '.join(off)}"
             return {**found, "level": "red", "why": why, "command": str(registered.get("command") or "")}
+        if state.warning:
+            return {**found, "level": "warning", "why": state.warning, "command": ""}
         if short:
             why = f"the {short[0]['name']} quota is used up to its reserve of {self._reserve:g} %"
             return {**found, "level": "warning", "why": why, "command": ""}
