@@ -33,7 +33,9 @@ def test_a_used_up_window_refuses_and_shows_minus_one(clock: Clock) -> None:
 
     assert statuses == [200] * 5
     assert (status, headers["X-RateLimit-Remaining"], headers["Retry-After"]) == (429, "-1/45/495", "200")
-    assert json.loads(body)["error"].keys() == {"code", "method", "request", "message"}
+    error = json.loads(body)["error"]
+    assert error.keys() == {"code", "method", "request", "message"}
+    assert error["message"] == "Too many requests in this time period. Try again later."
 
 
 def test_a_used_up_window_may_show_zero(clock: Clock) -> None:

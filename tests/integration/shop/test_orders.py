@@ -95,6 +95,7 @@ def test_a_quote_becomes_an_order_once(ask: Ask) -> None:
     order = answer["order"]
     assert (status, again) == (201, 422)
     assert order["quote"]["resource"]["id"] == 1016615295
+    assert (order["remoteIp"], order["userAgent"], order["channel"]) == ("127.0.0.1", "WebshopappApi", "")
     ordered = [line["quantityOrdered"] for line in order["products"]["resource"]["embedded"]]
     assert sorted(ordered) == sorted(line["quantity"] for line in lines["quoteProducts"])
 
@@ -127,3 +128,16 @@ def test_a_quote_that_has_an_order_cannot_be_converted(shop: Shop, ask: Ask) -> 
     quote = (shop.store.row("orders", shop.store.ids("orders")[0]) or {})["quote"]
 
     assert ask("POST", f"quotes/{quote}/convert")[0] == 422
+
+
+def test_every_order_links_a_quote_and_some_addresses_name_their_region(shop: Shop) -> None:
+    orders = shop.store.rows("orders")
+    regions = [order["addressBillingRegionData"] for order in orders]
+
+    assert all(order["quote"] for order in orders)
+    assert {type(region) for region in regions} == {bool, dict}
+    assert all(region is False or region.keys() == {"id", "name", "code"} for region in regions)
+
+
+def test_the_number_of_the_shop_is_a_number(ask: Ask) -> None:
+    assert type(ask("GET", "shop")[1]["shop"]["id"]) is int
