@@ -105,6 +105,9 @@ _OPERATORS = [
     "ZeroIterationForLoop",
 ] + [f"Replace{kind}Operator_{pair}" for kind, pairs in (line.split(":") for line in _PAIRS) for pair in pairs.split()]
 _CODE = re.compile(r'"[A-Za-z_#/][\w.:/-]*"')
+_REWRITE = "ignore::pytest.PytestAssertRewriteWarning"
+"""The packages of pytest's plugins are imported before pytest runs."""
+
 _SLOWER = 10
 """A change is noticed if the tests take this many times the CPU of the unchanged ones: it made an endless loop."""
 
@@ -269,7 +272,7 @@ def _test(folder: Path, tests: Sequence[str], most_cpu_seconds: int, quiet: bool
     for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
         del sys.modules[name]
     sys.dont_write_bytecode = True
-    words = ["-q", "-x", "-n", "0", "-p", "no:cacheprovider", "-m", "not soak", *tests]
+    words = ["-q", "-x", "-n", "0", "-p", "no:cacheprovider", "-m", "not soak", "-W", _REWRITE, *tests]
     with Path(os.devnull).open("w") as nothing, contextlib.ExitStack() as ends:
         if quiet:
             os.dup2(nothing.fileno(), 1)

@@ -207,7 +207,10 @@ def test_a_handler_is_where_the_template_says(function: str) -> None:
 def test_no_role_has_rights_over_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
 
-    for name, statement in statements(processed()):
+    found = list(statements(processed()))
+
+    assert len(found) > 10
+    for name, statement in found:
         resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         assert "*" not in resources, f"{name}: {statement}"

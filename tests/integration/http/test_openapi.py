@@ -76,7 +76,10 @@ def examples() -> list[tuple[str, dict[str, Any], Any]]:
 
 
 def test_every_example_fits_its_schema() -> None:
-    for where, schema, example in examples():
+    found = examples()
+
+    assert len(found) > 20
+    for where, schema, example in found:
         whole = {**schema, "components": DOCUMENT["components"]}
         error = next(iter(jsonschema_rs.validator_for(whole).iter_errors(example)), None)
         assert error is None, f"{where}: {error}"
@@ -88,6 +91,7 @@ def test_every_operation_and_every_error_has_an_example(method: str, path: str) 
     bodies = [operation["requestBody"]] if operation.get("requestBody", {}).get("required") else []
     bodies += [resolved(row) for row in operation["responses"].values()]
 
+    assert bodies
     for body in bodies:
         for kind, media in body.get("content", {}).items():
             if kind.endswith("json") and path != "/openapi.json":

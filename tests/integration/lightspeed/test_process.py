@@ -14,7 +14,7 @@ import pytest
 import lightspeed
 from lightspeed.cli.output import to_standard_output
 from tests.integration.lightspeed.conftest import settings_of
-from tests.shop import Fault, Shop
+from tests.shop import Fault, Request, Shop
 
 LAYER = Path(lightspeed.__file__).parent.parent
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -88,8 +88,13 @@ def test_a_signal_ends_the_command_quietly_and_leaves_no_file(
     start: Start, shop: Shop, tmp_path: Path, sent: signal.Signals, status: int, name: str
 ) -> None:
     second_page = threading.Event()
-    shop.on_request(lambda seen: second_page.set() if seen.query.get("page") == "2" else None)
-    shop.faults.next(Fault.delays(120), after=3)  # two counts, since its clock differs, and the page past the end
+
+    def hold(seen: Request) -> None:
+        if seen.query.get("page") == "2":
+            shop.faults.next(Fault.delays(120), times=100)
+            second_page.set()
+
+    shop.on_request(hold)
     process = start("list", "orders", "--all", "--query", "limit=5", "--out", str(tmp_path / name))
     assert second_page.wait(120)
     process.send_signal(sent)
