@@ -1,5 +1,6 @@
 """The operator's commands at work on a stack that publishes: nothing fails, and nothing is doubled."""
 
+import functools
 import io
 import json
 import threading
@@ -27,6 +28,7 @@ class Described(AwsClients):
         self._aws = aws
         self._described = CloudFormation(outputs, parameters)
 
+    @functools.cache  # noqa: B019 - as the class itself does
     def client(self, service: str) -> Any:
         return self._described if service == "cloudformation" else self._aws.client(service)
 
