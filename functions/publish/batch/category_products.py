@@ -64,7 +64,7 @@ def create_placements(items: Sequence[PreparedWrite], guard: Guard) -> dict[int,
     """
     first = items[0].operation
     by_category = {str(item.fields["category"]): item for item in items}
-    present = attempt(partial(_look, first)) if len(items) > 1 else None
+    present = attempt(partial(_list_placements, first)) if len(items) > 1 else None
     if isinstance(present, Refusal):
         guard.observe(first, present)
         return {item.position: present for item in items}
@@ -105,7 +105,7 @@ def _create(items: Mapping[str, PreparedWrite]) -> dict[str, Outcome] | Refusal:
         return answer
     rows, why_unknown = answer.rows, answer.why_unknown
     if not set(items) <= set(rows):
-        seen = attempt(partial(_look, first))
+        seen = attempt(partial(_list_placements, first))
         if isinstance(seen, dict):
             rows = seen | rows
         else:
@@ -150,7 +150,7 @@ def _send(client: Client, http_request: Request, operation: WriteOperation) -> _
     return _Answer(rows, "", written.http_status, written.request_id)
 
 
-def _look(operation: WriteOperation) -> _Rows | None:
+def _list_placements(operation: WriteOperation) -> _Rows | None:
     """Return where the product is now, or `None` if the list is full or shows a placement twice.
 
     Raises:

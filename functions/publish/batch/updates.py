@@ -57,9 +57,14 @@ class MergedUpdate:
         return self.items[0].operation
 
     @property
+    def record(self) -> str:
+        """The record, as text."""
+        return self.items[0].record
+
+    @property
     def messages(self) -> list[str]:
         """The names of the events."""
-        return [item.incoming.key or "" for item in self.items]
+        return [item.message for item in self.items]
 
     @property
     def to_send(self) -> list[_Part]:
@@ -96,7 +101,7 @@ def merge(items: Sequence[PreparedWrite], versions: RecordVersions | None) -> Me
         return MergedUpdate(items, [_Part(item, item.fields) for item in items])
     ordered = sorted(items, key=lambda item: (item.incoming.moment or 0, item.position))
     names = dict.fromkeys(name for item in items for name in item.fields)
-    repair = versions.values_to_repair([item.incoming.key or "" for item in items], names)
+    repair = versions.values_to_repair([item.message for item in items], names)
     return MergedUpdate(ordered, [_Part(None, repair), *(_newer(item, versions) for item in ordered)], versions)
 
 
@@ -124,11 +129,11 @@ class Updates:
             return {item.position: merged for item in items}
         outcomes = {item.position: _unchanged(item) for item in items}
         sending = [update for update in merged if update.to_send]
-        marked = attempt(partial(self._store, {update.items[0].record: _marked(update) for update in sending}))
+        marked = attempt(partial(self._store, {update.record: _with_messages_sending(update) for update in sending}))
         if isinstance(marked, Refusal):
             return outcomes | {item.position: marked for update in sending for item in update.items}
         answered = [(update, found) for bulk, group in _routes(sending) for update, found in self._route(bulk, group)]
-        settled = {update.items[0].record: _settled(update, found, marked) for update, found in answered}
+        settled = {update.record: _with_outcomes(update, found, marked) for update, found in answered}
         stored = attempt(partial(self._store, settled))
         for update, found in answered:
             outcomes |= _outcomes(update, found, stored if isinstance(stored, Refusal) else None)
@@ -179,9 +184,10 @@ class Updates:
 
 
 def _newer(item: PreparedWrite, versions: RecordVersions) -> _Part:
-    moment, message = item.incoming.moment, item.incoming.key or ""
+    moment = item.incoming.moment
     assert moment is not None  # noqa: S101 - only ordered updates come here
-    return _Part(item, {name: value for name, value in item.fields.items() if versions.accepts(name, moment, message)})
+    fields = {name: value for name, value in item.fields.items() if versions.accepts(name, moment, item.message)}
+    return _Part(item, fields)
 
 
 def _merged(parts: Sequence[_Part]) -> dict[str, Any]:
@@ -196,23 +202,23 @@ def _routes(updates: Sequence[MergedUpdate]) -> list[tuple[Bulk | None, list[Mer
     return list(groups.items())
 
 
-def _marked(update: MergedUpdate) -> RecordVersions | None:
+def _with_messages_sending(update: MergedUpdate) -> RecordVersions | None:
     return None if update.versions is None else update.versions.sending(update.messages)
 
 
-def _settled(
+def _with_outcomes(
     update: MergedUpdate, outcomes: Sequence[Outcome], marked: Mapping[str, RecordVersions]
 ) -> RecordVersions | None:
     """Return what is to be stored of a record after its parts were sent."""
-    versions = marked.get(update.items[0].record)
+    versions = marked.get(update.record)
     if versions is None:
         return None
     for part, outcome in zip(update.to_send, outcomes, strict=True):
         if part.item is not None and part.item.incoming.moment is not None and isinstance(outcome, dict):
-            versions = versions.accepted(part.item.incoming.moment, part.item.incoming.key or "", part.fields)
+            versions = versions.accepted(part.item.incoming.moment, part.item.message, part.fields)
     found = _outcomes(update, outcomes, None)
     return versions.over(
-        [item.incoming.key or "" for item in update.items if _is_over(found.get(item.position, _unchanged(item)))]
+        [item.message for item in update.items if _is_over(found.get(item.position, _unchanged(item)))]
     )
 
 
@@ -227,11 +233,11 @@ def _outcomes(update: MergedUpdate, outcomes: Sequence[Outcome], failure: Refusa
     found: dict[int, Outcome] = {}
     repair: dict[int, Outcome] = {}
     for part, outcome in zip(update.to_send, outcomes, strict=True):
-        told = failure if failure is not None and isinstance(outcome, dict) else outcome
+        final = failure if failure is not None and isinstance(outcome, dict) else outcome
         if part.item is not None:
-            found[part.item.position] = told
-        elif not isinstance(told, dict) and not is_refused(told):
-            repair = {item.position: told for item in update.items}
+            found[part.item.position] = final
+        elif not isinstance(final, dict) and not is_refused(final):
+            repair = dict.fromkeys((item.position for item in update.items), final)
     return found | repair
 
 

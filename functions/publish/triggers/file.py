@@ -92,7 +92,7 @@ def split(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     version = found.get("VersionId") or found["ETag"].strip('"')
     run = hashlib.sha256(f"{key} {version}".encode()).hexdigest()[:16]
     space = Workspace(s3, bucket, run, publisher.deps.clock)
-    if not space.begin(execution, str((event.get("input") or {}).get("replaces", ""))):
+    if not space.claim(execution, str((event.get("input") or {}).get("replaces", ""))):
         return nothing
     shards = _Shards(space)
     lines = 0
@@ -169,7 +169,7 @@ def _publish_segment(
             final.append(position)
         else:
             waits.append(wait)
-    if final and not space.keep_results(event["part"], segment, results, etag):
+    if final and not space.store_results(event["part"], segment, results, etag):
         return 1, False  # another copy of this step has stored results meanwhile
     facts: list[dict[str, object]] = [{"file": event["key"], "line": left[position][0]} for position in final]
     report(
@@ -242,7 +242,7 @@ class _Shards:
 
     def _write(self, shard: int) -> None:
         segment = self._written.get(shard, 0)
-        self._space.keep_segment(shard, segment, self._open.pop(shard))
+        self._space.store_segment(shard, segment, self._open.pop(shard))
         self._written[shard] = segment + 1
         self._sizes[shard] = 0
 

@@ -34,7 +34,7 @@ class Workspace:
         self._bucket = bucket
         self._prefix = f"publish/parts/{run}/"
 
-    def begin(self, execution: str, replaces: str = "") -> bool:
+    def claim(self, execution: str, replaces: str = "") -> bool:
         """Claim the run for an execution; return whether it belongs to this execution.
 
         Args:
@@ -46,7 +46,7 @@ class Workspace:
         holder, etag = self._read("execution")
         return holder == execution or (holder == replaces and self._put("execution", execution.encode(), etag))
 
-    def keep_segment(self, part: int, segment: int, lines: Iterable[Line]) -> None:
+    def store_segment(self, part: int, segment: int, lines: Iterable[Line]) -> None:
         """Store the lines of a segment."""
         rows = ({"line": number, "text": text} for number, text in lines)
         key = self._prefix + _lines_name(part, segment)
@@ -57,7 +57,7 @@ class Workspace:
         text, _ = self._read(_lines_name(part, segment))
         return [(row["line"], row["text"]) for row in _rows(text)]
 
-    def keep_results(self, part: int, segment: int, results: Mapping[int, dict[str, Any]], etag: str) -> bool:
+    def store_results(self, part: int, segment: int, results: Mapping[int, dict[str, Any]], etag: str) -> bool:
         """Store the known results of a segment, unless another copy of the step has stored results since.
 
         Args:

@@ -284,7 +284,7 @@ def test_results_that_another_copy_has_stored_meanwhile_are_not_written_over(mac
     )
 
     def overtake(_: object) -> None:
-        space.keep_results(0, 0, {1: {"line": 1, "status": "created"}}, "")
+        space.store_results(0, 0, {1: {"line": 1, "status": "created"}}, "")
 
     publisher.shop.on_request(overtake)
     assert publisher(split["parts"][0])["status"] == "partial"

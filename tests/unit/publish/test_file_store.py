@@ -11,7 +11,7 @@ from tests.support.conflicts import ConflictingBucket
 def test_a_write_that_met_another_one_is_tried_again(conflicts: int) -> None:
     workspace = Workspace(ConflictingBucket(conflicts), "bucket", "run", FakeClock())
 
-    assert workspace.keep_results(0, 0, {1: {"line": 1, "status": "created"}}, "")
+    assert workspace.store_results(0, 0, {1: {"line": 1, "status": "created"}}, "")
 
     assert workspace.results(0, 0)[0] == {1: {"line": 1, "status": "created"}}
 
@@ -19,16 +19,16 @@ def test_a_write_that_met_another_one_is_tried_again(conflicts: int) -> None:
 def test_a_write_that_always_meets_another_one_is_not_done() -> None:
     workspace = Workspace(ConflictingBucket(100), "bucket", "run", FakeClock())
 
-    assert not workspace.keep_results(0, 0, {1: {"line": 1}}, "")
+    assert not workspace.store_results(0, 0, {1: {"line": 1}}, "")
 
     assert workspace.results(0, 0) == ({}, "")
 
 
 def test_results_that_somebody_else_has_stored_since_stay() -> None:
     workspace = Workspace(ConflictingBucket(0), "bucket", "run", FakeClock())
-    assert workspace.keep_results(0, 0, {1: {"line": 1}}, "")
+    assert workspace.store_results(0, 0, {1: {"line": 1}}, "")
 
-    assert not workspace.keep_results(0, 0, {1: {"line": 1}, 2: {"line": 2}}, "")
+    assert not workspace.store_results(0, 0, {1: {"line": 1}, 2: {"line": 2}}, "")
 
     assert workspace.results(0, 0)[0] == {1: {"line": 1}}
 
@@ -36,9 +36,9 @@ def test_results_that_somebody_else_has_stored_since_stay() -> None:
 def test_a_run_belongs_to_the_first_execution_and_to_the_one_that_replaces_it() -> None:
     workspace = Workspace(ConflictingBucket(0), "bucket", "run", FakeClock())
 
-    assert workspace.begin("first")
-    assert workspace.begin("first")
-    assert not workspace.begin("second")
-    assert not workspace.begin("second", replaces="third")
-    assert workspace.begin("second", replaces="first")
-    assert not workspace.begin("first")
+    assert workspace.claim("first")
+    assert workspace.claim("first")
+    assert not workspace.claim("second")
+    assert not workspace.claim("second", replaces="third")
+    assert workspace.claim("second", replaces="first")
+    assert not workspace.claim("first")
