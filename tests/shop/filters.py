@@ -45,15 +45,16 @@ def select(
     """
     order = habits.orders.get(resource.name, "-id")
     bounds, wanted, since_id = _sort_out(resource, query, habits)
-    key = (resource.name, order, parent, since_id, tuple(bounds.items()), tuple(wanted.items()))
+    never_updated = habits.never_updated if "updatedAt" in bounds else "as created"
+    key = (resource.name, order, never_updated, parent, since_id, tuple(bounds.items()), tuple(wanted.items()))
     looks_elsewhere = any("." in path for path in wanted)
     known = None if looks_elsewhere else table.remembered(key)
     if known is not None:
         return known
     base = _related(table, resource, wanted, parent)
-    if base is None and not wanted and since_id is None and len(bounds) <= 1:
+    if base is None and not wanted and since_id is None and len(bounds) <= 1 and never_updated == "as created":
         return table.remember(key, _whole(table, bounds, order))
-    tests = _tests(resource, wanted, bounds, since_id, rows)
+    tests = _tests(resource, wanted, bounds, since_id, rows, never_updated)
     found = [row["id"] for row in table.rows(base) if all(test(row) for test in tests)]
     return table.remember(key, listed(_ordered(table, found, order)))
 
@@ -117,19 +118,22 @@ def _tests(
     bounds: Bounds,
     since_id: int | None,
     rows: Rows,
+    never_updated: str,
 ) -> list[Callable[[Row], bool]]:
     tests: list[Callable[[Row], bool]] = []
     if since_id is not None:
         tests.append(lambda row: row["id"] > since_id)
     for field, (since, until) in bounds.items():
-        tests.append(_within(field, since, until))
+        tests.append(_within(field, since, until, never_updated))
     for path, value in wanted.items():
         tests.append(_equals(resource, path, value, rows))
     return tests
 
 
-def _within(field: str, since: int | None, until: int | None) -> Callable[[Row], bool]:
+def _within(field: str, since: int | None, until: int | None, never_updated: str) -> Callable[[Row], bool]:
     def test(row: Row) -> bool:
+        if field == "updatedAt" and not row.get(field) and never_updated != "as created":
+            return never_updated == "shown"
         epoch = row.get(field) or row.get("createdAt") or 0
         return (since is None or epoch >= since) and (until is None or epoch <= until)
 

@@ -25,6 +25,8 @@ class Habits:
         places_in_bulk: a category that cannot take the product (unknown, or it has it already) refuses the whole of
             `categories/products/bulk`; or the categories before it are taken and the rest is refused; or it is left
             out and reported in `errors` beside the others in a 201, as one client has seen it.
+        never_updated: a record without `updatedAt` is filtered by its `createdAt`, or is in no window of `updated_at`,
+            or in every one.
         orders: order of a resource's lists; the default is newest first, that is descending id, as seen for orders.
     """
 
@@ -39,5 +41,6 @@ class Habits:
     reset: Literal["up", "down"] = "up"
     patch_updates: bool = False
     places_in_bulk: Literal["all or none", "until refused", "each"] = "all or none"
+    never_updated: Literal["as created", "hidden", "shown"] = "as created"
     ignored_filters: set[str] = field(default_factory=set)
     orders: dict[str, Order] = field(default_factory=dict)

@@ -53,6 +53,9 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
         again_from: ISO-8601 UTC; where the next window starts, if that is earlier than `LOOKBACK` before `until`. It is
             set where `until` rests on the shop's dates alone, which may be wrong.
         skew: How far the shop's clock was ahead of ours, whole seconds, if that is more than a minute.
+        created_until: ISO-8601 UTC; up to where the list was read by time of creation. Empty: up to `until`.
+        never_updated: `hidden` or `shown`, if records without a time of change were found: whether the list in a window
+            of changes holds them.
     """
 
     until: str | None = None
@@ -62,6 +65,8 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
     unverified: int = 0
     again_from: str = ""
     skew: int = 0
+    created_until: str = ""
+    never_updated: str = ""
 
     @property
     def start(self) -> datetime | None:
@@ -144,6 +149,7 @@ class Bookmarks:
             stored = msgspec.convert(found[0], _Stored)
             parse_time(stored.bookmark.until or "2000-01-01")
             parse_time(stored.bookmark.again_from or "2000-01-01")
+            parse_time(stored.bookmark.created_until or "2000-01-01")
         except (ValueError, msgspec.ValidationError) as error:
             advice = "restore an earlier version of this object, or delete it to start again"
             raise ConnectorError(f"the bookmark {self._key} cannot be read: {error}; {advice}") from error

@@ -19,7 +19,8 @@ from lightspeed.request import parse_time
 from lightspeed.response import mask_api_key
 from subscribe.event import SubscribeRequest
 from subscribe.storage.parts import Chunk, compress
-from subscribe.sync.state import SyncState
+from subscribe.sync.read_plan import Read
+from subscribe.sync.state import HIDDEN, SHOWN, SyncState
 
 if TYPE_CHECKING:
     from connector.transform import Transformers
@@ -65,10 +66,10 @@ class RecordProcessor:
         """Whether records are only dropped or masked, which any thread may do at any time."""
         return self._transformers is None and self._request.max_records is None
 
-    def of(self, records: list[Record], language: str) -> Chunk:
+    def of(self, records: list[Record], read: Read) -> Chunk:
         """Return what is landed of a page."""
-        records, recent = self.deduplicate(records, language)
-        return self.of_rows(records, language, recent)
+        records, recent = self.deduplicate(records, read)
+        return self.of_rows(records, read.language, recent)
 
     def of_rows(self, rows: list[Record], language: str, recent: dict[str, str] | None = None) -> Chunk:
         """Return what is landed of rows that were not landed before; a row that is no record is rejected."""
@@ -85,7 +86,7 @@ class RecordProcessor:
             texts = texts[:room]
         return compress(texts, recent, rejected, len(odd), _newest_change(rows))
 
-    def deduplicate(self, records: list[Record], language: str) -> tuple[list[Record], dict[str, str]]:
+    def deduplicate(self, records: list[Record], read: Read) -> tuple[list[Record], dict[str, str]]:
         """Drop what earlier runs have landed; return besides what may come again in the next.
 
         A first run reads by time of creation, so it sees records that changed after its window's end. In several
@@ -94,6 +95,7 @@ class RecordProcessor:
         if self._request.mode != "incremental":
             return records, {}
         state = self._state
+        records = self._never_updated_once(records, read)
         if state.window_start is None and len(self._request.languages or ()) > 1:
             end = parse_time(state.window_end)
             kept = [record for record in records if not _is_after(record.changed, end)]
@@ -102,7 +104,7 @@ class RecordProcessor:
                 state.unverified_reason = state.unverified_reason or reason
             records = kept
         overlap = None if state.remembers_all else state.surely_passed - LOOKBACK
-        names = [f"{language}/{record.id}" for record in records]
+        names = [f"{read.language}/{record.id}" for record in records]
         recent = {
             name: record.changed
             for name, record in zip(names, records, strict=True)
@@ -110,6 +112,34 @@ class RecordProcessor:
         }
         new = [record for name, record in zip(names, records, strict=True) if not self._is_landed(name, record)]
         return new, recent
+
+    def _never_updated_once(self, records: list[Record], read: Read) -> list[Record]:
+        """Take records without a time of change from one list only, and note whether the list of changes holds them.
+
+        That list holds them in every window, or in none. If it does, those count that were created in the window.
+        """
+        state = self._state
+        if read.endpoint.incremental != "updated_at_min":
+            return records
+        found = any(record.never_updated for record in records)
+        if read.by_creation:
+            state.never_updated = HIDDEN if found else state.never_updated
+            return [record for record in records if record.never_updated]
+        if not found:
+            return records
+        if state.window_start is None:
+            state.never_updated = state.never_updated or HIDDEN
+            return records
+        state.never_updated = SHOWN
+        start, kept = parse_time(state.window_start), []
+        for record in records:
+            created = _moment(record.changed) if record.never_updated else start
+            if created is None:
+                reason = "records have no time that can be read, so every run that finds them stores them again"
+                state.unverified_reason = state.unverified_reason or reason
+            if created is None or created >= start:
+                kept.append(record)
+        return kept
 
     def _is_landed(self, name: str, record: Record) -> bool:
         landed = self._landed.get(name)
@@ -191,17 +221,20 @@ def _iso(changed: str) -> str:
 def _comes_again(changed: str, overlap: datetime | None) -> bool:
     if overlap is None:
         return True
+    moment = _moment(changed)
+    return moment is not None and moment >= overlap
+
+
+def _moment(text: str | None) -> datetime | None:
     try:
-        return parse_time(changed) >= overlap
+        return parse_time(text) if text else None
     except ValueError:
-        return False
+        return None
 
 
 def _is_after(changed: str | None, end: datetime) -> bool:
-    try:
-        return changed is not None and parse_time(changed) > end
-    except ValueError:
-        return False
+    moment = _moment(changed)
+    return moment is not None and moment > end
 
 
 def still_recent(recent: Mapping[str, str], start: datetime | None) -> dict[str, str]:

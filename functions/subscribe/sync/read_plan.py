@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from connector.errors import RequestError
 from lightspeed import Endpoint, Parameters
 from lightspeed.catalogue.entities import parent_of
 from lightspeed.listing.records import Window
-from lightspeed.listing.window import closed_window
+from lightspeed.listing.window import closed_window, may_hide_records
 from subscribe.event import ALL_PARENTS, SubscribeRequest
 
 if TYPE_CHECKING:
@@ -27,12 +27,24 @@ class Read:
         endpoint: Whose list is walked: the parent's for `each`, else the entity's own.
         language: The language to read in.
         parameters: After the input transformer.
+        by_creation: Whether it takes only records that were never updated, from a window of creation.
     """
 
     operation: str
     endpoint: Endpoint
     language: str
     parameters: Parameters
+    by_creation: bool = False
+
+
+def reads_by_creation(reads: Sequence[Read]) -> list[Read]:
+    """Return the readings that find what the filter by time of change of other readings may hide."""
+    return [
+        replace(read, by_creation=True)
+        for read in reads
+        if read.operation != "get"
+        and may_hide_records(read.endpoint, {} if read.operation == "each" else read.parameters.query)
+    ]
 
 
 def plan_reads(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,14 +17,14 @@ from lightspeed.listing.records import Record, Window
 from lightspeed.listing.settled import begin
 from lightspeed.listing.split import SplitReader
 from lightspeed.listing.stability import UnstableList
-from lightspeed.listing.window import unknown_filters
+from lightspeed.listing.window import LOOKBACK, creation_window, may_hide_records, unknown_filters
 from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.run.budget import Bounds
 from subscribe.storage.parts import Chunk
 from subscribe.sync.processor import RecordProcessor
 from subscribe.sync.read_plan import Read, window_of
-from subscribe.sync.state import SyncState
+from subscribe.sync.state import HIDDEN, SHOWN, SyncState
 from subscribe.sync.writer import Writer
 
 _HEAD_FIELDS = ("id", "createdAt", "updatedAt")
@@ -68,6 +68,8 @@ class Reads:
             Stop: The invocation's bounds are reached.
             TooManyRejected: Of what was transformed.
         """
+        if read.by_creation and not self._can_read_by_creation():
+            return
         if read.operation == "get":
             request = self._client.build(self._request.entity, "get", read.parameters, read.language)
             try:
@@ -76,7 +78,7 @@ class Reads:
                 if self._request.ids is None:
                     raise
                 return  # one of many: it was deleted meanwhile
-            self._writer.add(read.language, self._processor.of([record], read.language))
+            self._writer.add(read.language, self._processor.of([record], read))
         else:
             carry_out = self._read_each if read.operation == "each" else self._read_list
             if self._state.checkpoint is None:
@@ -99,12 +101,12 @@ class Reads:
         checkpoint, state = reader.checkpoint, self._state
         with contextlib.closing(reader.pages()) as pages:
             for page in pages:
-                new = page if isinstance(page, Chunk) else self._processor.of(page, read.language)
+                new = page if isinstance(page, Chunk) else self._processor.of(page, read)
                 self._writer.add(read.language, new)
                 if self._processor.room() == 0 and checkpoint.rows_left:
                     self._processor.stop()
                     break
-        if checkpoint.count_before is not None:
+        if checkpoint.count_before is not None and not read.by_creation:
             state.count_before = (state.count_before or 0) + checkpoint.count_before
             state.count_after = (state.count_after or 0) + (checkpoint.count_after or 0)
         state.may_have_missed |= bool(checkpoint.unverified_reason) and not checkpoint.unidentified
@@ -112,25 +114,45 @@ class Reads:
             state.unverified_reason
             or checkpoint.unverified_reason
             or unknown_filters(read.endpoint, read.parameters.query)
-            or self._hidden(read, checkpoint.count_after or 0)
+            or ("" if read.by_creation else self._hidden(read, checkpoint.count_after or 0))
         )
 
     def _hidden(self, read: Read, counted: int) -> str:
         """Return why a first incremental run may lack records that were never changed; empty if it holds them.
 
-        Such a record may have no time of change, and then a filter by that time hides it.
+        Such a record may have no time of change, and then a filter by that time hides it. A run with `since` compares
+        what was created in its window with what was created and changed in it.
         """
         window, _ = self._window(read)
         if self._request.mode != "incremental" or window is None or window.by != "updated_at":
             return ""
-        if window.start is not None or not read.endpoint.has("count"):
+        if self._state.bookmark_until is not None or not read.endpoint.has("count"):
             return ""
+        if window.start is None:
+            hidden, then = self._count(read, {}) - counted, "mode full reads them too"
+        elif may_hide_records(read.endpoint, read.parameters.query):
+            created = Window("created_at", window.start, window.end).query
+            hidden = self._count(read, created) - self._count(read, {**created, **window.query})
+            then = "the next run reads them by time of creation"
+        else:
+            return ""
+        if hidden <= 0:
+            return ""
+        self._state.never_updated = HIDDEN
+        return f"{hidden} records have no time of change, or changed during the run; {then}"
+
+    def _count(self, read: Read, window: Mapping[str, object]) -> int:
         query = {name: value for name, value in read.parameters.query.items() if name not in ("limit", "fields")}
-        parameters = Parameters(read.parameters.path, query)
-        total = self._client.count(self._client.build(read.endpoint.name, "count", parameters, read.language))
-        if total <= counted:
-            return ""
-        return f"{total - counted} records have no time of change, or changed during the run; mode full reads them too"
+        parameters = Parameters(read.parameters.path, {**query, **window})
+        return self._client.count(self._client.build(read.endpoint.name, "count", parameters, read.language))
+
+    def _can_read_by_creation(self) -> bool:
+        """Whether there is a stretch to read by time of creation. It ends a minute early, so that stretches join."""
+        state = self._state
+        if state.never_updated == SHOWN:
+            return False
+        state.created_end = state.created_end or iso_text(state.surely_passed - LOOKBACK)
+        return parse_time(state.created_start) <= parse_time(state.created_end)
 
     def _read_each(self, read: Read) -> None:
         """Read the parents page by page, and of each page's parents the nested records before the next page."""
@@ -144,7 +166,7 @@ class Reads:
                     if self._processor.room() == 0:
                         self._processor.stop()
                         break
-                    parents, recent = self._processor.deduplicate(page, read.language)
+                    parents, recent = self._processor.deduplicate(page, read)
                     self._writer.remember(recent)
                     self._state.pending = [parent.id for parent in parents if parent.id is not None]
                     split = reader.checkpoint.split
@@ -230,8 +252,11 @@ class Reads:
 
     def _window(self, read: Read) -> tuple[Window | None, bool]:
         state = self._state
-        start = parse_time(state.window_start) if state.window_start else None
-        window, stable = window_of(self._request, read, start, parse_time(state.window_end))
+        if read.by_creation:
+            start, end = parse_time(state.created_start), parse_time(state.created_end)
+            return creation_window({} if read.operation == "each" else read.parameters.query, start, end)
+        first = parse_time(state.window_start) if state.window_start else None
+        window, stable = window_of(self._request, read, first, parse_time(state.window_end))
         return window, stable and not state.is_open
 
     def _parameters(self, read: Read) -> Parameters:
@@ -239,7 +264,7 @@ class Reads:
 
     def _process_of(self, read: Read) -> Callable[[list[Record]], Any]:
         if read.operation != "each" and self._processor.plain:
-            return functools.partial(self._processor.of, language=read.language)
+            return functools.partial(self._processor.of, read=read)
         return list
 
 

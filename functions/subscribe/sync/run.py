@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -31,13 +31,20 @@ from subscribe.storage.bucket import Bucket, PreconditionFailed
 from subscribe.storage.parts import Part
 from subscribe.sync.bookmark import MOST_REMEMBERED, MOST_UNVERIFIED, Bookmark, Bookmarks, Found, Lease, Pending
 from subscribe.sync.processor import RecordProcessor, still_recent
-from subscribe.sync.read_plan import Read, languages_of, plan_reads, window_of
+from subscribe.sync.read_plan import Read, languages_of, plan_reads, reads_by_creation, window_of
 from subscribe.sync.reader import Reads
-from subscribe.sync.state import SyncState
+from subscribe.sync.state import HIDDEN, SHOWN, SyncState
 from subscribe.sync.writer import Writer
 
 if TYPE_CHECKING:
     from connector.transform import Transformers
+
+
+CREATION_EVERY = timedelta(days=1)
+"""How often a subscription is read by time of creation too. Every run does so once records without `updatedAt` are
+known."""
+
+_SECOND = timedelta(seconds=1)
 
 
 class SyncRun(Run[SyncState]):
@@ -99,6 +106,8 @@ class SyncRun(Run[SyncState]):
             now=state.started,
             seed=state.run_id,
         )
+        if state.created_start:
+            self._reads += reads_by_creation(self._reads)
         if not resumed:
             state.remembers_all = self._incremental and _can_read_again(self._reads)
         for read in self._reads:
@@ -114,7 +123,11 @@ class SyncRun(Run[SyncState]):
         state.started = started or iso_text(now)
         state.window_end = iso_text(now - SETTLING_LAG)
         state.bookmark_until, state.bookmark_run = bookmark.until, bookmark.run_id
-        state.earlier_skew = bookmark.skew
+        state.earlier_skew, state.never_updated = bookmark.skew, bookmark.never_updated
+        if bookmark.until is not None and bookmark.never_updated != SHOWN:
+            created = parse_time(bookmark.created_until or bookmark.until)
+            if bookmark.never_updated == HIDDEN or now - created >= CREATION_EVERY:
+                state.created_start = iso_text(created + _SECOND)
         if bookmark.start is not None:
             state.window_start = iso_text(bookmark.start)
         elif self._request.since is not None:
@@ -260,10 +273,10 @@ class SyncRun(Run[SyncState]):
             return before
         skew = round(state.skew) if abs(state.skew) > BELIEVED_SECONDS else 0
         if self._reads_again():
-            after = msgspec.structs.replace(before, run_id=state.run_id, skew=skew, unverified=before.unverified + 1)
+            after = msgspec.structs.replace(before, unverified=before.unverified + 1, never_updated=state.never_updated)
         else:
             after = self._moved_bookmark(before)
-            after = msgspec.structs.replace(after, run_id=state.run_id, skew=skew)
+        after = msgspec.structs.replace(after, run_id=state.run_id, skew=skew)
         recent = still_recent({**self._bookmarks.recent(before), **state.recent}, after.start)
         return self._bookmarks.with_recent(after, recent)
 
@@ -279,7 +292,22 @@ class SyncRun(Run[SyncState]):
                 unverified = 0
             until, sure = max(until, known), max(sure, known)
         again = iso_text(sure - LOOKBACK) if until - sure > TOLERANCE else ""
-        return Bookmark(iso_text(until), again_from=again, unverified=unverified)
+        return Bookmark(
+            iso_text(until),
+            again_from=again,
+            unverified=unverified,
+            created_until=self._created_until(before, iso_text(min(sure, until))),
+            never_updated=state.never_updated,
+        )
+
+    def _created_until(self, before: Bookmark, sure: str) -> str:
+        """Return up to where the list was read by time of creation, as far as that is known to differ from `until`."""
+        state = self._state
+        if before.until is not None:
+            known = before.created_until or before.until
+            return max(known, state.created_end)
+        is_behind = state.never_updated == HIDDEN and state.window_start is not None
+        return state.window_start or sure if is_behind else sure
 
     def _decide(self, note: dict[str, Any]) -> None:
         if self._moved is None:
@@ -354,7 +382,7 @@ def _listed(parts: list[tuple[str, Part]]) -> list[dict[str, Any]]:
 
 def _can_read_again(reads: list[Read]) -> bool:
     """Whether what was stored can be known by language and id, so that the same window can be read again."""
-    parents = [read.language for read in reads if read.operation == "each"]
+    parents = [read.language for read in reads if read.operation == "each" and not read.by_creation]
     return len(parents) == len(set(parents))
 
 

@@ -12,6 +12,9 @@ from lightspeed.request import parse_time
 from subscribe.run.cursor import RunState
 from subscribe.storage.parts import Part
 
+HIDDEN, SHOWN = "hidden", "shown"
+"""Whether a list in a window of changes holds records that have no time of change."""
+
 UNDATED_SECONDS = 7200.0
 """How far two clocks may drift apart between runs while no answer has a date. The next window reaches back as far."""
 
@@ -66,6 +69,9 @@ class SyncState(RunState, array_like=True):
         opened: ISO-8601 UTC; our time when the window was opened. Empty before that, and in states of earlier versions.
         least_skew: The smallest believed skew of the shop's clock so far, seconds; `None` if no answer had a date.
         earlier_skew: The same by the run before, for a run whose answers have no date.
+        created_start: ISO-8601 UTC; from where the list is read by time of creation too. Empty if it is not.
+        created_end: ISO-8601 UTC; up to where it is. Empty before that.
+        never_updated: As in the bookmark.
         is_open: Whether the window may end in the shop's future, so that records may enter it.
         newest_change: The newest time of change among its records, ISO-8601 UTC; empty if they have none.
     """
@@ -95,6 +101,9 @@ class SyncState(RunState, array_like=True):
     least_skew: float | None = None
     is_open: bool = False
     earlier_skew: float = 0.0
+    created_start: str = ""
+    created_end: str = ""
+    never_updated: str = ""
     newest_change: str = ""
 
     @property

@@ -29,6 +29,7 @@ class Record:
         changed: `updatedAt`, or else `createdAt`, as the shop wrote it; `None` if it has neither.
         reject_reason: Why the row is no JSON object in UTF-8; empty for a record. Only a record may be stored as one.
         parent: The id of its parent, if it is a record of a nested list that was read for many parents.
+        never_updated: Whether it has no `updatedAt`, or a zero date. A filter by time of change may hide it.
     """
 
     text: bytes
@@ -36,6 +37,7 @@ class Record:
     changed: str | None
     reject_reason: str = ""
     parent: int | str | None = None
+    never_updated: bool = False
 
 
 class _Head(msgspec.Struct):
@@ -51,6 +53,7 @@ _USUAL_HEAD = re.compile(
 """How the shop begins orders, products, variants, customers and most others: the rest need not be decoded."""
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ZERO_DATE = "0000"
 _EXACT = ("number", "sku", "ean", "articleCode", "email")
 
 
@@ -126,7 +129,8 @@ class RecordParser:
                 identity, created, updated = head.id, _text(head.createdAt), _text(head.updatedAt)
             if window is not None and not window.holds(updated if by_update else created):
                 self._note_ignored(window.by, identity)
-            records.append(Record(text, identity, updated or created))
+            never_updated = not updated or updated.startswith(_ZERO_DATE)
+            records.append(Record(text, identity, updated or created, never_updated=never_updated))
         if self._filters and not self.unverified_reason:
             self._check_filters(records)
         for reject in page.rejects:

@@ -51,6 +51,27 @@ def closed_window(
     return window, by_update or _no_row_can_enter(query)
 
 
+def creation_window(query: Mapping[str, object], start: datetime, end: datetime) -> tuple[Window, bool]:
+    """Return the window of what was created in a stretch of time, and whether no row can enter it, as `closed_window`.
+
+    Args:
+        query: The user's filters; none of them is by time of creation.
+        start: Of the window.
+        end: Of the window.
+    """
+    return Window("created_at", start, end), _no_row_can_enter(query)
+
+
+def may_hide_records(endpoint: Endpoint, query: Mapping[str, object]) -> bool:
+    """Whether a list's filter by time of change may hide records, which can be asked for by time of creation."""
+    by_creation = {"created_at_min", "created_at_max"}
+    return (
+        endpoint.incremental == "updated_at_min"
+        and by_creation <= set(endpoint.filter_names)
+        and not by_creation & set(query)
+    )
+
+
 def unknown_filters(endpoint: Endpoint, query: Mapping[str, object]) -> str:
     """Return why a list may hold other records than its filters ask for; empty if the entity is known to have them."""
     known = endpoint.filter_names
