@@ -10,7 +10,7 @@ from connector.aws_errors import aws_error_types, may_pass, reason
 from connector.errors import AwsUnavailable, ConnectorError
 from connector.observability import logger
 from connector.problem_details import problem
-from lightspeed import LightspeedError, Parameters
+from lightspeed import InvalidRequest, LightspeedError, NotFound, Parameters, UnknownLanguage
 from lightspeed.writing.ambiguous import advice
 from publish.event import PublishRequest
 
@@ -68,6 +68,11 @@ def unknown(
         return found
     where = {name: given for name, given in (("path", path), ("query", query)) if given}
     return {**found, "check": {"entity": request.entity, "connection": request.connection, "parameters": where}}
+
+
+def is_refused(outcome: Outcome) -> bool:
+    """Whether the shop refuses the content, so that a part of it may be accepted."""
+    return isinstance(outcome, InvalidRequest | NotFound) and not isinstance(outcome, UnknownLanguage)
 
 
 def to_json(outcome: Outcome) -> Result:

@@ -96,7 +96,7 @@ class _Sender:
             else:
                 outcomes[item.position] = found
         outcomes |= self._send_updates([item for item in waiting if item.kind is not Kind.PLACEMENT])
-        for group in planner.products(item for item in waiting if item.kind is Kind.PLACEMENT):
+        for group in planner.products([item for item in waiting if item.kind is Kind.PLACEMENT]):
             for chunk in planner.chunks(group, LIMIT):
                 outcomes |= self._send_claimed(chunk, partial(create_placements, guard=self._guard))
         return outcomes

@@ -1,26 +1,23 @@
-"""Bulk routes: many updates in one request, what their answers prove, and which updates the shop refused."""
+"""Bulk routes: many updates in one request, and what their answers prove."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from connector.aws_errors import aws_error_types
 from connector.observability import logger
-from lightspeed import Client, InvalidRequest, LightspeedError, NotFound, Parameters, UnknownLanguage, WriteResponse
+from lightspeed import Client, LightspeedError, Parameters, WriteResponse
 from lightspeed.response import parse
 from lightspeed.writing.diff import difference
-from publish.result import Outcome, Refusal, Result, aws_failure, result
+from publish.result import Result, aws_failure, result
 
 LIMIT = 100
 """Records in one request. The shop's own limit is not known; a larger request that it refuses is split."""
 
 Change = tuple[object, Mapping[str, Any]]
 """Id of a record and its fields."""
-
-_Entry = TypeVar("_Entry")
-_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True)
@@ -98,32 +95,6 @@ route and its envelope are known, so the answer must prove each update."""
 def bulk_of(entity: str, fields: Mapping[str, Any]) -> Bulk | None:
     """Return the bulk route that an update may be sent through, or `None`."""
     return next((bulk for bulk in BULKS if bulk.takes(entity, fields)), None)
-
-
-def is_refused(outcome: Outcome) -> bool:
-    """Whether the shop refuses the content, so that a part of it may be accepted."""
-    return isinstance(outcome, InvalidRequest | NotFound) and not isinstance(outcome, UnknownLanguage)
-
-
-def isolate(
-    entries: Sequence[_Entry], send: Callable[[Sequence[_Entry]], list[_Answer] | Refusal]
-) -> list[_Answer | Refusal]:
-    """Send entries together; halve what the shop refuses until only the bad ones are refused.
-
-    Args:
-        entries: What is sent, in order; at least one.
-        send: Sends entries in one request; returns one answer each, or why the shop refused all.
-
-    Returns:
-        One answer each, in order.
-    """
-    answer = send(entries)
-    if isinstance(answer, list):
-        return list(answer)
-    if len(entries) == 1 or not is_refused(answer):
-        return [answer] * len(entries)
-    half = len(entries) // 2
-    return isolate(entries[:half], send) + isolate(entries[half:], send)
 
 
 def _rows(written: WriteResponse) -> dict[str, Any]:

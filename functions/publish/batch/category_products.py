@@ -25,9 +25,8 @@ from lightspeed import PAGE_LIMIT, Client, LightspeedError, Parameters, Request
 from lightspeed.response import parse, parse_record
 from lightspeed.writing.ambiguous import may_have_acted
 from lightspeed.writing.diff import identities
-from publish.batch.bulk import is_refused
 from publish.batch.planner import PLACEMENT
-from publish.result import REFUSALS, Outcome, Refusal, attempt, aws_failure, result
+from publish.result import REFUSALS, Outcome, Refusal, attempt, aws_failure, is_refused, result
 
 if TYPE_CHECKING:
     from publish.batch.guard import Guard

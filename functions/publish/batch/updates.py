@@ -6,15 +6,15 @@ their moment, across batches (see `field_versions`); others by their position in
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lightspeed import ApiError, NotSent, ServerError
-from publish.batch.bulk import Bulk, bulk_of, is_refused, isolate
+from publish.batch.bulk import Bulk, bulk_of
 from publish.batch.planner import PreparedWrite, canonical_id, records
-from publish.result import Outcome, Refusal, Result, attempt, result
+from publish.result import Outcome, Refusal, Result, attempt, is_refused, result
 
 if TYPE_CHECKING:
     from publish.batch.field_versions import FieldVersions, RecordVersions
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from publish.write import WriteOperation
 
 _NOT_ALLOWED = 405
+
+_Entry = TypeVar("_Entry")
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,27 @@ class Updates:
     def _parts(self, operation: WriteOperation, parts: Sequence[_Part]) -> list[Result] | Refusal:
         sent = self._guard.send(operation, partial(operation.update, _merged(parts)))
         return sent if isinstance(sent, Refusal) else [sent] * len(parts)
+
+
+def isolate(
+    entries: Sequence[_Entry], send: Callable[[Sequence[_Entry]], list[_Answer] | Refusal]
+) -> list[_Answer | Refusal]:
+    """Send entries together; halve what the shop refuses until only the bad ones are refused.
+
+    Args:
+        entries: What is sent, in order; at least one.
+        send: Sends entries in one request; returns one answer each, or why the shop refused all.
+
+    Returns:
+        One answer each, in order.
+    """
+    answer = send(entries)
+    if isinstance(answer, list):
+        return list(answer)
+    if len(entries) == 1 or not is_refused(answer):
+        return [answer] * len(entries)
+    half = len(entries) // 2
+    return isolate(entries[:half], send) + isolate(entries[half:], send)
 
 
 def _newer(item: PreparedWrite, versions: RecordVersions) -> _Part:

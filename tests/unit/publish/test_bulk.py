@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from lightspeed import Client, Connection, InvalidRequest, Request, Response, Transport, UnknownLanguage
-from publish.batch.bulk import LIMIT, Change, bulk_of, isolate
+from publish.batch.bulk import LIMIT, Change, bulk_of
+from publish.batch.updates import isolate
 from publish.result import Outcome, Refusal, result
 
 STOCK = {"stockLevel": 1}
