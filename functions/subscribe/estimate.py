@@ -24,7 +24,7 @@ from subscribe.sync.reader import batch_of
 from subscribe.sync.run import check_parameters
 
 OVERHEAD_SECONDS = 1.0
-"""Billed for each invocation besides the shop's answers: its start, the secret and the objects. Assumed."""
+"""Billed for each invocation in addition to the shop's answers: its start, the secret and the objects. Assumed."""
 
 RECORDS_PER_PART = 20_000
 """Records of one stored object: 16 MB compressed, at half a kB each, as orders have. Assumed."""

@@ -32,7 +32,7 @@ ANSWER_SECONDS = 22.0
 """How long a call may read before its run goes on in the state machine. API Gateway gives up at 30 s."""
 
 _RESERVED_BYTES = 20_000
-"""What an answer's body holds besides `objects` and `data`, at most."""
+"""Bytes of an answer's body without `objects` and `data`, at most."""
 
 
 def respond(event: dict[str, Any], context: Any, deps: Dependencies) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _carry_on(app: APIGatewayHttpResolver, request: SubscribeRequest, body: dict
     """
     deps = _deps(app)
     if not deps.settings.sync_state_machine_arn:
-        raise SettingsError(["SYNC_STATE_MACHINE_ARN is not set, so no run can go on by itself"])
+        raise SettingsError(["SYNC_STATE_MACHINE_ARN is not set, so Sync cannot continue the run"])
     event = request.as_event(cursor=body.get("cursor"))
     step_functions = deps.aws.client("stepfunctions")
     run_id = body["run_id"]

@@ -62,7 +62,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def request_of(arguments: argparse.Namespace) -> SubscribeRequest:
-    """Return the subscribe event that the command stands for.
+    """Return the subscribe event of the command.
 
     Raises:
         RequestError: It is wrong.

@@ -21,7 +21,7 @@ UNWRITTEN_SECONDS = 15.0
 """The longest time between sending a tick and writing its mark; the function's timeout is shorter."""
 
 AGAIN_SECONDS = 5.0
-"""When a tick comes again that no mark knows yet."""
+"""When a tick that no mark knows yet is repeated."""
 
 
 class MarkChanged(Exception):

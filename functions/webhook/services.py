@@ -90,7 +90,7 @@ class SyncRuns:
             return
 
     def status(self, name: str) -> Status:
-        """Return what became of a run; a failed run has ended, and its event is in the failure queue of runs."""
+        """Return the outcome of a run; a failed run has ended, and its event is in the failure queue of runs."""
         arn = f"{self._arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
         try:
             found = self._client.describe_execution(executionArn=arn)

@@ -23,7 +23,7 @@ class ReconcileState(RunState, array_like=True):
         looked: The id looked at last.
         gone: What earlier invocations keep in the bucket of records that are gone.
         deleted: How many are gone so far.
-        unclear: How many looks told neither.
+        unclear: How many checks showed neither.
         is_open: Whether the window may end in the shop's future, so that records may enter the list.
     """
 

@@ -105,7 +105,7 @@ class Ids:
         return frozenset(self.numbers[bisect_left(self.numbers, low) : bisect_right(self.numbers, high)])
 
     def some(self) -> list[Id]:
-        """Return up to three of them: the greatest, the middle one and the least."""
+        """Return up to three: the greatest, the middle one and the least."""
         self._sort()
         numbers: list[Id] = [self.numbers[i] for i in (-1, len(self.numbers) // 2, 0)] if self.numbers else []
         return list(dict.fromkeys(numbers)) or list(sorted(self.texts)[:3])
@@ -303,6 +303,6 @@ class StoredIndex:
         """Write the index.
 
         Raises:
-            AlreadyWritten: Somebody else wrote it meanwhile.
+            AlreadyWritten: Another run wrote it meanwhile.
         """
         self._etag = self._bucket.put(self.key, index.encode(), if_match=self._etag)

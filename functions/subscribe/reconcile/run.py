@@ -208,7 +208,7 @@ class Reconciliation(Run[ReconcileState]):
         return self._state.trusted or not len(present)
 
     def _look(self, looks: ExistenceCheck, missing: Iterator[tuple[Id, int]]) -> None:
-        """Look at what is missing, from the id on that was looked at last; the first answer tells the quota."""
+        """Look at what is missing, from the id on that was looked at last; the first answer carries the quota."""
         state = self._state
         looked = state.looked
         left = missing if looked is None else (item for item in missing if order(item[0]) > order(looked))

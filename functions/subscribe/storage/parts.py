@@ -31,7 +31,7 @@ class Part(msgspec.Struct, array_like=True, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some records, ready to become part of a part: JSON Lines in a gzip member of its own.
+    """Some records, ready to become part of a part: JSON Lines in a separate gzip member.
 
     Attributes:
         recent: Time of change by id of those that the next incremental run will see again.

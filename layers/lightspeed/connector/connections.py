@@ -29,7 +29,7 @@ class Connections:
         Args:
             client: Of Secrets Manager.
             prefix: Joined with a connection's name, the name of its secret.
-            clock: Tells how old a secret is; the machine's by default.
+            clock: Time for the age of a secret; the machine's by default.
         """
         self._client = client
         self._prefix = prefix

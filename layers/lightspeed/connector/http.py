@@ -158,7 +158,7 @@ def _check_call(app: APIGatewayHttpResolver, next_middleware: Callable[..., Any]
 
 
 def _check_scope(needed: str, authorizer: dict[str, Any]) -> None:
-    """Check what the authorizer found out about the caller; an IAM policy decides about a signed call by itself."""
+    """Check what the authorizer found out about the caller; an IAM policy has decided about a signed call."""
     if authorizer.get("iam"):
         return
     caller = authorizer.get("lambda") or {}

@@ -20,7 +20,7 @@ class Route:
     Attributes:
         method: The HTTP method, in capitals.
         path: As API Gateway writes it: `{name}` is one segment, `{name+}` is all that follow.
-        scope: The scope that a caller needs besides `admin`; `None` if the route needs no token.
+        scope: The scope that a caller needs; `admin` always suffices; `None` if the route needs no token.
         page: Whether a browser without a token gets a page without data, which asks for one.
         pattern: Matches the paths of this route.
     """

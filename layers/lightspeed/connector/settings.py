@@ -30,7 +30,7 @@ class Settings:
         api_token_secret: `API_TOKEN_SECRET`, name or ARN of the secret with the HTTP API's tokens.
         run_failure_queue_url: `RUN_FAILURE_QUEUE_URL`, where runs wait that failed; `GET /status` shows them.
         webhook_failure_queue_url: `WEBHOOK_FAILURE_QUEUE_URL`, where webhooks wait that could not become a run.
-        subscription_metrics: `SUBSCRIPTION_METRICS`, whether each subscription has metrics of its own.
+        subscription_metrics: `SUBSCRIPTION_METRICS`, whether each subscription has its own metrics.
         monthly_budget: `MONTHLY_BUDGET`, dollars a month beyond which `CostAlarm` goes off; 0 for none.
         schedule_group: `SCHEDULE_GROUP`, the group of the schedules that `apply` makes; `GET /status` asks what is
             paused.

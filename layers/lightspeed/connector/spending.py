@@ -1,7 +1,7 @@
 """What a stack spends at AWS, from what its runs did and the list prices.
 
 Manifests say which runs there were, how many records they read and how long they took. What no run causes, such as
-alarms, is a line of its own.
+alarms, is a separate line.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def services(runs: Sequence[RunRow], days: int, shape: StackShape) -> dict[str, 
 
 
 def run_dollars(run: RunRow) -> float:
-    """Return what a run costs by itself."""
+    """Return what one run costs."""
     return prices.cents(billed_seconds=billed_seconds(run), invocations=1, puts=puts(run)) / 100
 
 

@@ -57,7 +57,7 @@ class Deadline:
         self._idle_seconds = idle_seconds
 
     def shorten(self, sock: socket.socket) -> None:
-        """Let the socket wait no longer than to the deadline.
+        """Let the socket wait until the deadline at most.
 
         Raises:
             TimeoutError: The deadline has passed.

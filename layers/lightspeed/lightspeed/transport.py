@@ -1,4 +1,4 @@
-"""Send requests to one shop and classify what comes back.
+"""Send requests to one shop and classify the answers.
 
 Retries live here and nowhere else. urllib3's own `Retry` is switched off: it does not see a cut body, the time that an
 invocation has left, our pacing or the number of requests.

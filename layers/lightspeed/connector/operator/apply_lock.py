@@ -1,6 +1,6 @@
 """The locks of commands: one `apply` at a time per stack, and one `forget` or `compact`. A lock names its owner.
 
-`apply` of a file and of webhooks share a lock: two of them that plan at once would register a webhook twice.
+`apply` of a file and of webhooks share a lock: two at once would register a webhook twice.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def held_lock(stack: Stack, key: str, lasts: timedelta, doing: str) -> Iterator[
         doing: What its owner does, for messages.
 
     Raises:
-        OperationFailed: Somebody else has it.
+        OperationFailed: Another process has it.
     """
     s3, bucket = stack.client("s3"), stack.settings.bucket
     now = datetime.fromtimestamp(stack.clock.time(), UTC)

@@ -143,7 +143,7 @@ def in_force(bodies: Iterable[tuple[str, bytes]]) -> list[Run]:
         bodies: Key and content of each manifest.
 
     Raises:
-        OperationFailed: One of them is no manifest.
+        OperationFailed: An object is no manifest.
     """
     runs = []
     for key, body in bodies:

@@ -73,7 +73,7 @@ class Versions:
         """Delete versions for good.
 
         Raises:
-            OperationFailed: S3 did not delete one of them.
+            OperationFailed: S3 did not delete a version.
         """
         left = list(versions)
         while left:
@@ -100,7 +100,7 @@ class Versions:
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
 
     def replace(self, key: str, body: bytes, etag: str, content_type: str = "application/json") -> bool:
-        """Write over the object with this ETag; an empty one stands for no object. Return whether that was there."""
+        """Write over the object with this ETag, or write a new one for an empty ETag; return whether that succeeded."""
         condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
         try:
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type, **condition)

@@ -1,8 +1,8 @@
 """The views that readers ask: one SQL text for Athena and DuckDB.
 
 Each entity has three relations that differ by engine: `<entity>_raw` and `<entity>_deleted` with one column `json` of
-text and a column `"$path"`, and `<entity>_parts` with the parts that manifests name. The views on top of them are the
-same text in both engines. It uses the functions in `FUNCTIONS` only. Each of them has one meaning in both engines.
+text and a column `"$path"`, and `<entity>_parts` with the parts that manifests name. The views on top are the same text
+in both engines. It uses the functions in `FUNCTIONS` only. Each has one meaning in both engines.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FUNCTIONS: Mapping[str, str] = MappingProxyType(
         "from_iso8601_timestamp": "the instant of 2026-11-23T06:00:00+01:00; an error if the text is no such time",
         "try": "NULL instead of an error",
         "max_by": "the first argument of the row whose second argument is largest",
-        "row": "values that compare one after the other; none of them is NULL",
+        "row": "values that compare one after the other; none is NULL",
         "coalesce": "the first value that is not NULL",
         "nullif": "NULL if both values are equal",
         "count": "the number of rows, or of values that are not NULL",

@@ -14,7 +14,7 @@ _ENOUGH_TO_JUDGE = 1000
 
 
 def rejected_line(text: bytes, error: TransformError) -> bytes:
-    """Return a record that was rejected, as it came (as text if it is no JSON), with error, expression and position."""
+    """Return a record that was rejected, unchanged (as text if it is no JSON), with error, expression and position."""
     facts = {"error": str(error), "expression": error.expression, "position": error.position}
     try:
         loads(text)
@@ -40,7 +40,7 @@ def check_rejected(
 
     Args:
         seen: Records read so far that were given to the transformer.
-        rejected: How many of them were rejected.
+        rejected: How many were rejected.
         share: What may be rejected, from 0 to 1.
         first: A rejection, to say why.
         final: Whether the run is at its end; before, it is judged from 1,000 records on.

@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> in
 
 
 def run(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run one command as a process of its own.
+    """Run one command as a separate process.
 
     Args:
         argv: The words after the program's name; those of the process by default.

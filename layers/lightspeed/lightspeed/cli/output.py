@@ -122,7 +122,7 @@ class ProgressLine:
         self._show(f"{self._last or self._label} (waiting {seconds:.0f} s)", keep=True)
 
     def close(self) -> None:
-        """End the line, so that what is printed next has one of its own."""
+        """End the line, so that the next output starts a new one."""
         if self._last:
             self._stream.write("\n")
             self._stream.flush()

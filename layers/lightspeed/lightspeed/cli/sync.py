@@ -1,6 +1,6 @@
 """The command `sync`: a run of the subscribe function into a folder.
 
-The run is code of the bundle, which stands above this package. So it is looked up by name when the command is given.
+The run is code of the bundle, which imports this package. So it is looked up by name when the command is given.
 """
 
 from __future__ import annotations

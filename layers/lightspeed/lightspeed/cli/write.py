@@ -33,7 +33,7 @@ class OutputError(Exception):
 
 
 def write(arguments: argparse.Namespace) -> None:
-    """Create, update or delete a record, and print what comes back.
+    """Create, update or delete a record, and print the answer.
 
     Raises:
         CommandError: The words are wrong; nothing was sent.
@@ -53,7 +53,7 @@ def write(arguments: argparse.Namespace) -> None:
 
 
 def act(arguments: argparse.Namespace) -> None:
-    """Run a named action, and print what comes back.
+    """Run a named action, and print the answer.
 
     Raises:
         CommandError: The words are wrong; nothing was sent.

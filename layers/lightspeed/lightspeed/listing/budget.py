@@ -20,7 +20,7 @@ class RequestBudget(Protocol):
         ...
 
     def took(self, seconds: float) -> None:
-        """Hear how long a page took."""
+        """Record how long a page took."""
         ...
 
 
@@ -36,4 +36,4 @@ class UnlimitedBudget:
         return UNBOUNDED
 
     def took(self, seconds: float) -> None:
-        """Hear how long a page took."""
+        """Record how long a page took."""

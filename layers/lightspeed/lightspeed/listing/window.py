@@ -10,7 +10,7 @@ from lightspeed.listing.records import Window
 from lightspeed.request import parse_time
 
 LOOKBACK = timedelta(seconds=60)
-"""How far an incremental window reaches back behind its bookmark. What lies in it comes twice."""
+"""How far an incremental window reaches back behind its bookmark. Records in it are read twice."""
 
 _CANNOT_LET_ROWS_IN = ("limit", "fields", "since_id", "created_at_min", "created_at_max")
 

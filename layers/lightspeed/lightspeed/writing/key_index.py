@@ -16,9 +16,9 @@ class KeyIndex:
     """The ids of an entity's records by the values of some of their fields, as they were while the list was read.
 
     The list is read forwards, though rows may move meanwhile and hide from it. That is enough, for only a value that
-    one row was seen to have is answered. Any other has to be looked up by itself: one that was not seen,
-    one that several rows have, one that a write has touched since. That another row got the value later, or hid with
-    it, is no more noticed than after a look-up.
+    one row was seen to have is answered. Any other value has to be looked up alone: one that was not seen, one that
+    several rows have, one that a write has touched since. Like a look-up, it does not see that another row gets the
+    value later.
     """
 
     def __init__(self, endpoint: Endpoint, names: Sequence[str]) -> None:

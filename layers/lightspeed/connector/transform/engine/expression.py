@@ -37,7 +37,7 @@ class Surroundings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What an expression can use besides its input.
+    """What an expression can use in addition to its input.
 
     Attributes:
         surroundings: What functions may ask for.
@@ -79,7 +79,7 @@ class Expression:
         Args:
             value: The input, of JSON types. It is not changed.
             limits: What is left to use. Several expressions may share it.
-            context: What the expression can use besides.
+            context: What else the expression can use.
 
         Returns:
             The library's types, which the functions of `values` turn into JSON.

@@ -46,7 +46,7 @@ class LimitExceeded(BaseException):
 
 
 class Escaped(BaseException):
-    """Carries an error that is no mistake of the expression, such as S3 not answering, through the evaluation."""
+    """Carries an error that the expression did not cause, such as a timeout of S3, through the evaluation."""
 
     def __init__(self, cause: Exception) -> None:
         self.cause = cause
@@ -153,7 +153,7 @@ def metered(limits: Limits, work: Callable[[Meter], _Found], clock: Clock | None
     Args:
         limits: The bounds.
         work: What is bounded.
-        clock: The clock of the deadline. The timer of the operating system has a clock of its own.
+        clock: The clock of the deadline. The timer of the operating system has a separate clock.
 
     Raises:
         LimitExceeded: Time is up, or another bound is reached.
