@@ -16,10 +16,11 @@ import msgspec
 
 from lightspeed import AnswerLost, Client, Connection, Parameters, Request, Response, get_entity
 from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
+from lightspeed.listing.proof import UnstableList
 from lightspeed.listing.reader import ListReader
 from lightspeed.listing.records import Record, Window
+from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
-from lightspeed.listing.stability import UnstableList
 from lightspeed.request import format_time
 
 START = datetime(2026, 11, 23, 6, tzinfo=UTC)
@@ -337,28 +338,16 @@ def _pages(
     client: Any = Client(shop)  # type: ignore[arg-type]
     parameters, budget = Parameters(query={"limit": limit}), SometimesClosed(shop.rng, chance)
     endpoint = get_entity("orders" if window is not None else "taxes")
+    shop_list = ShopList(client, endpoint, parameters, "nl", window)
     if checkpoint.split is not None and window is not None:
-        yield from SplitReader(
-            client,
-            endpoint,
-            parameters,
-            language="nl",
-            window=window,
-            checkpoint=checkpoint,
-            process=ids_of,
-            gate=budget,
-        ).pages()
+        yield from SplitReader(shop_list, checkpoint=checkpoint, process=ids_of, budget=budget).pages()
         return
     reader = ListReader(
-        client,
-        endpoint,
-        parameters,
-        language="nl",
-        window=window,
+        shop_list,
         stable=window is not None,
         checkpoint=checkpoint,
         process=ids_of,
-        gate=budget,
+        budget=budget,
         batch=batch,
         recoverable=True,
         executor=None if threads else lambda: Turns(shop),

@@ -11,6 +11,7 @@ from lightspeed import Client, Parameters, get_entity
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import ListReader
 from lightspeed.listing.records import Window
+from lightspeed.listing.shop_list import ShopList
 from tests.hostile.world import END, START, Habits, HostileList, read
 
 SEEDS = 50
@@ -62,11 +63,13 @@ def test_a_list_without_window_is_an_instant_or_says_that_it_is_not(threads: boo
 
 def quiet_reader(shop: HostileList, limit: int) -> ListReader[int]:
     return ListReader(
-        Client(shop),  # type: ignore[arg-type]
-        get_entity("orders"),
-        Parameters(query={"limit": limit}),
-        language="nl",
-        window=Window("updated_at", None, END),
+        ShopList(
+            Client(shop),  # type: ignore[arg-type]
+            get_entity("orders"),
+            Parameters(query={"limit": limit}),
+            "nl",
+            Window("updated_at", None, END),
+        ),
         stable=True,
         checkpoint=ListCheckpoint(),
         process=len,

@@ -34,8 +34,7 @@ from lightspeed import (
     UnknownLanguage,
 )
 from lightspeed.listing import reader as reading
-from lightspeed.listing.records import Record, Window
-from lightspeed.listing.stability import times_of
+from lightspeed.listing.records import Record, Window, times_of
 from subscribe.reconcile.id_index import Id
 from subscribe.run.budget import Bounds
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
@@ -10,11 +11,12 @@ import msgspec
 from connector.timestamps import iso_text
 from lightspeed import Client, Clock, Parameters
 from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
+from lightspeed.listing.proof import UnstableList
 from lightspeed.listing.reader import ListReader
 from lightspeed.listing.records import Record, RecordParser, Window
 from lightspeed.listing.settled import begin, settled_time
+from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
-from lightspeed.listing.stability import UnstableList
 from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.reconcile.checkpoint import ReconcileState
@@ -139,34 +141,27 @@ class Listing:
 
     def _reader(self, checkpoint: ListCheckpoint) -> ListReader[list[Id]]:
         return ListReader(
-            self._client,
-            self._endpoint,
-            Parameters(query=self._query),
-            language=self._language,
-            window=self.window,
+            self._list(self._query),
             stable=self.window is not None and not self._state.is_open,
             checkpoint=checkpoint,
             process=_ids_of,
-            gate=self._bounds,
+            budget=self._bounds,
             recoverable=True,
         )
 
     def _split_reader(self, checkpoint: ListCheckpoint) -> SplitReader[list[Id]]:
         """Return the reader of an unstable list; it cuts the list at times of creation."""
-        if self.window is None:
-            raise ValueError("only a list with a window is read in parts")
         query = {**self._query, "fields": _SPLIT_FIELDS} if "fields" in self._query else self._query
         return SplitReader(
-            self._client,
-            self._endpoint,
-            Parameters(query=query),
-            language=self._language,
-            window=self.window,
+            self._list(query),
             checkpoint=checkpoint,
             process=_ids_of,
-            gate=self._bounds,
+            budget=self._bounds,
             clock=self._clock,
         )
+
+    def _list(self, query: Mapping[str, object]) -> ShopList:
+        return ShopList(self._client, self._endpoint, Parameters(query=query), self._language, self.window)
 
 
 def _ids_of(records: list[Record]) -> list[Id]:

@@ -12,11 +12,12 @@ from connector.timestamps import iso_text
 from lightspeed import PAGE_LIMIT, Client, Clock, NotFound, Parameters
 from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
 from lightspeed.listing.children import ChildStreams
+from lightspeed.listing.proof import UnstableList
 from lightspeed.listing.reader import BATCH, PARENTS_AT_ONCE, TRANSFORMED_BATCH, ListReader
 from lightspeed.listing.records import Record, Window
 from lightspeed.listing.settled import begin
+from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
-from lightspeed.listing.stability import UnstableList
 from lightspeed.listing.window import LOOKBACK, creation_window, may_hide_records, unknown_filters
 from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
@@ -219,15 +220,11 @@ class Reads:
         state.checkpoint = state.checkpoint or ListCheckpoint()
         window, stable = self._window(read)
         return ListReader(
-            self._client,
-            read.endpoint,
-            self._parameters(read),
-            language=read.language,
-            window=window,
+            self._list(read, window),
             stable=stable,
             checkpoint=state.checkpoint,
             process=self._process_of(read),
-            gate=self._bounds,
+            budget=self._bounds,
             batch=1 if read.operation == "each" else batch_of(request, state.checkpoint.limit),
             ahead=request.max_records is None,
             recoverable=True,
@@ -236,19 +233,16 @@ class Reads:
 
     def _split_reader(self, read: Read, checkpoint: ListCheckpoint) -> SplitReader[Any]:
         window, _ = self._window(read)
-        if window is None:
-            raise ValueError("only a list with a window is read in parts")
         return SplitReader(
-            self._client,
-            read.endpoint,
-            self._parameters(read),
-            language=read.language,
-            window=window,
+            self._list(read, window),
             checkpoint=checkpoint,
             process=self._process_of(read),
-            gate=self._bounds,
+            budget=self._bounds,
             clock=self._clock,
         )
+
+    def _list(self, read: Read, window: Window | None) -> ShopList:
+        return ShopList(self._client, read.endpoint, self._parameters(read), read.language, window)
 
     def _window(self, read: Read) -> tuple[Window | None, bool]:
         state = self._state

@@ -8,6 +8,7 @@ from lightspeed import Client
 from lightspeed.catalogue.entities import get_entity
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import ListReader
+from lightspeed.listing.shop_list import ShopList
 from lightspeed.request import Parameters
 from tests.integration.lightspeed.conftest import Connect, Run, problem
 from tests.shop import Fault, Shop
@@ -17,11 +18,7 @@ from tests.support.clock import FakeClock
 def read_whole(client: Client, entity: str, limit: int) -> None:
     """Read a list as a run does that no window closes."""
     reader: ListReader[int] = ListReader(
-        client,
-        get_entity(entity),
-        Parameters(query={"limit": limit}),
-        language="nl",
-        window=None,
+        ShopList(client, get_entity(entity), Parameters(query={"limit": limit}), "nl", None),
         stable=False,
         checkpoint=ListCheckpoint(),
         process=len,

@@ -10,6 +10,7 @@ from lightspeed.cli.list import PATIENCE_SECONDS, WholeQuota
 from lightspeed.estimate import Reading, estimate
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import CONNECTIONS, ListReader
+from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.window import closed_window
 from lightspeed.quota import Quota, QuotaWindow
 from lightspeed.request import parse_time
@@ -41,15 +42,11 @@ def compared(seed: int) -> tuple[float, float]:
         reading = Reading("list", "orders", "nl", rows, stable, limit, batch)
         expected = estimate([reading], Quota(windows), reserve_percent=0, page_seconds=0)
         reader: ListReader[int] = ListReader(
-            client,
-            endpoint,
-            parameters,
-            language="nl",
-            window=window,
+            ShopList(client, endpoint, parameters, "nl", window),
             stable=stable,
             checkpoint=ListCheckpoint(),
             process=len,
-            gate=WholeQuota(client.transport, clock),
+            budget=WholeQuota(client.transport, clock),
             batch=batch,
         )
         began = clock.time()

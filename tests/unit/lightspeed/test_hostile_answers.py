@@ -35,6 +35,7 @@ from lightspeed.http_session import PeerRefused, _check_peer
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import ListReader
 from lightspeed.listing.settled import SETTLING_LAG, begin
+from lightspeed.listing.shop_list import ShopList
 from lightspeed.transport import is_page_timeout
 from lightspeed.writing.ambiguous import may_have_acted
 from tests.support.clock import FakeClock
@@ -188,11 +189,7 @@ def test_a_page_over_the_limit_is_asked_for_in_smaller_pages() -> None:
     with raw_server(script) as server:
         client = client_of(server, max_body_bytes=9000)
         reader: ListReader[list[Any]] = ListReader(
-            client,
-            get_entity("orders"),
-            Parameters(query={"limit": 8}),
-            language="nl",
-            window=None,
+            ShopList(client, get_entity("orders"), Parameters(query={"limit": 8}), "nl", None),
             stable=True,
             checkpoint=ListCheckpoint(),
             process=list,
@@ -403,11 +400,7 @@ def window_ends(dates: list[float]) -> tuple[list[float], int]:
         def read_to(end: datetime, closed: bool) -> ListReader[int]:
             ends.append((end - NOW).total_seconds())
             return ListReader(
-                client,
-                get_entity("orders"),
-                Parameters(),
-                language="nl",
-                window=None,
+                ShopList(client, get_entity("orders"), Parameters(), "nl", None),
                 stable=closed,
                 checkpoint=ListCheckpoint(),
                 process=len,

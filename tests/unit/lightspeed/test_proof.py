@@ -9,6 +9,7 @@ from lightspeed import Client, Connection, Parameters, Request, Response, get_en
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import ListReader
 from lightspeed.listing.records import Record
+from lightspeed.listing.shop_list import ShopList
 
 CONNECTION = Connection.from_mapping(
     {"base_url": "http://127.0.0.1:1", "api_key": "key", "api_secret": "secret", "language": "nl"}
@@ -47,11 +48,7 @@ def read(shop: Any) -> tuple[str, str]:
         return "".join(chr(record.id) for record in records if isinstance(record.id, int))
 
     reader = ListReader(
-        Client(shop),
-        get_entity("taxes"),
-        Parameters(query={"limit": 7}),
-        language="nl",
-        window=None,
+        ShopList(Client(shop), get_entity("taxes"), Parameters(query={"limit": 7}), "nl", None),
         stable=False,
         checkpoint=checkpoint,
         process=names,

@@ -7,6 +7,7 @@ from typing import Any
 from lightspeed import Client, Connection, Parameters, Request, Response, get_entity
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.records import Record, Window
+from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
 from lightspeed.request import format_time
 
@@ -55,11 +56,7 @@ def test_rows_that_leave_do_not_hide_rows_that_were_left_out_of_a_page() -> None
         return [record.id for record in records]
 
     reader = SplitReader(
-        Client(shop),
-        get_entity("orders"),
-        Parameters(query={"limit": 10}),
-        language="nl",
-        window=window,
+        ShopList(Client(shop), get_entity("orders"), Parameters(query={"limit": 10}), "nl", window),
         checkpoint=checkpoint,
         process=ids,
     )

@@ -24,6 +24,7 @@ from lightspeed.listing.children import ChildStreams
 from lightspeed.listing.reader import CONNECTIONS, TRANSFORMED_BATCH, ListReader
 from lightspeed.listing.records import Record
 from lightspeed.listing.settled import begin, settled_time
+from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.window import closed_window
 from lightspeed.quota import Clock, SystemClock
 from lightspeed.request import Parameters
@@ -189,15 +190,11 @@ def _reader(
 ) -> ListReader[list[Record]]:
     window, stable = closed_window(endpoint, parameters.query, None, end, incremental=False)
     return ListReader(
-        client,
-        endpoint,
-        parameters,
-        language=client.transport.connection.language,
-        window=window,
+        ShopList(client, endpoint, parameters, client.transport.connection.language, window),
         stable=stable and closed,
         checkpoint=ListCheckpoint(),
         process=list,
-        gate=WholeQuota(client.transport, clock),
+        budget=WholeQuota(client.transport, clock),
         batch=TRANSFORMED_BATCH,
     )
 

@@ -25,7 +25,7 @@ class RequestBudget(Protocol):
 
 
 class UnlimitedBudget:
-    """A gate that lets everything through."""
+    """A budget without a bound."""
 
     def room(self) -> int:
         """Return more than any reading needs."""

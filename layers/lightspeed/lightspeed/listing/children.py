@@ -20,8 +20,10 @@ from lightspeed.client import Client, Page
 from lightspeed.errors import BrokenResponse, NotFound, UnknownLanguage
 from lightspeed.listing.budget import RequestBudget
 from lightspeed.listing.checkpoint import ListCheckpoint
+from lightspeed.listing.proof import NO_ID
 from lightspeed.listing.reader import THREADS, ListReader
 from lightspeed.listing.records import Record, RecordParser
+from lightspeed.listing.shop_list import ShopList
 from lightspeed.request import PAGE_LIMIT, Parameters, Request
 from lightspeed.response import with_first_member
 
@@ -82,23 +84,25 @@ class ChildStreams:
         self.saw(max((len(rows) for rows in found if rows is not None), default=0))
         return records, [parent for parent, rows in zip(parents, found, strict=True) if rows is None]
 
-    def of_long(self, parent: int | str, gate: RequestBudget) -> list[Record]:
+    def of_long(self, parent: int | str, budget: RequestBudget) -> list[Record]:
         """Return the records of one parent, however many; as in `of`.
 
         Raises:
             BrokenResponse: The shop denies the nested records of a parent that it has.
-            Exception: Whatever the gate raises.
+            Exception: Whatever the budget raises.
         """
         reader: ListReader[list[Record]] = ListReader(
-            self._client,
-            self._endpoint,
-            Parameters(self._path(parent), self._parameters.query),
-            language=self._language,
-            window=None,
+            ShopList(
+                self._client,
+                self._endpoint,
+                Parameters(self._path(parent), self._parameters.query),
+                self._language,
+                None,
+            ),
             stable=False,
             checkpoint=ListCheckpoint(),
             process=list,
-            gate=gate,
+            budget=budget,
         )
         try:
             rows = [row for page in reader.pages() for row in page]
@@ -124,7 +128,7 @@ class ChildStreams:
         rows = parser.read(page)
         self._note(parser.unverified_reason)
         if self._endpoint.collection and any(row.id is None and not row.reject_reason for row in rows):
-            self._note("records carry no id, so one that came twice cannot be known")
+            self._note(NO_ID)
         return rows
 
     def _read(self, path: dict[str, object]) -> Page | None:

@@ -40,6 +40,21 @@ class Record:
     never_updated: bool = False
 
 
+class Times(msgspec.Struct):
+    """The times of a record, as the shop wrote them; empty if they are missing or no text."""
+
+    created: str = msgspec.field(default="", name="createdAt")
+    updated: str = msgspec.field(default="", name="updatedAt")
+
+
+def times_of(record: Record) -> Times:
+    """Return the times of a record."""
+    try:
+        return msgspec.json.decode(record.text, type=Times)
+    except UNREADABLE:
+        return Times()
+
+
 class _Head(msgspec.Struct):
     id: int | str | None = None
     createdAt: str | bool | None = None  # noqa: N815 - the shop's spelling; `false` is its way to say none

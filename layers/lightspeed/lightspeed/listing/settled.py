@@ -153,12 +153,13 @@ def begin(
 
 def _count_between(reader: ListReader[_Digest], earlier: datetime, later: datetime) -> int | None:
     """Return how many records of a list are between two ends of its window; `None` if it cannot be asked for."""
-    window = reader.window
-    if window is None:
+    shop_list = reader.shop_list
+    window = shop_list.window
+    if window is None or not shop_list.has_filters("page", f"{window.by}_min", f"{window.by}_max"):
         return None
     start = earlier + SETTLING_LAG
     start = start if window.start is None else max(window.start, start)
-    return reader.count_in(Window(window.by, start, later)) if start < later else None
+    return shop_list.count(Window(window.by, start, later).query) if start < later else None
 
 
 def _agreeing(skew: float, skews: list[float]) -> int:

@@ -30,15 +30,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
-from lightspeed.catalogue.model import Endpoint
-from lightspeed.client import Client
 from lightspeed.errors import LightspeedError
 from lightspeed.listing.budget import RequestBudget, UnlimitedBudget
 from lightspeed.listing.checkpoint import IdLog, ListCheckpoint, SplitCheckpoint
-from lightspeed.listing.records import Record, RecordParser, Window
-from lightspeed.listing.stability import times_of
+from lightspeed.listing.proof import NO_ID
+from lightspeed.listing.records import Record, Window, times_of
+from lightspeed.listing.shop_list import ShopList
 from lightspeed.quota import Clock, SystemClock
-from lightspeed.request import PAGE_LIMIT, Parameters, Request, format_time, parse_time
+from lightspeed.request import format_time, parse_time
 from lightspeed.transport import is_page_timeout
 
 DENSE_ROWS = 2500
@@ -59,7 +58,6 @@ ROWS_PER_CUT = 16
 IDLE_ROUNDS = 3
 """How many rounds in a row may bring nothing new before the reading of such a second is given up."""
 
-_PAGING = ("page", "limit", "fields")
 _SECOND = timedelta(seconds=1)
 
 _Processed = TypeVar("_Processed")
@@ -87,39 +85,33 @@ class _Part:
 class SplitReader(Generic[_Processed]):
     """Reads one list of a closed window in parts; `checkpoint.split` says how far it came."""
 
-    def __init__(  # noqa: PLR0913 - a list, how far it was read, and how to go on
+    def __init__(
         self,
-        client: Client,
-        endpoint: Endpoint,
-        parameters: Parameters,
+        shop_list: ShopList,
         *,
-        language: str,
-        window: Window,
         checkpoint: ListCheckpoint,
         process: Callable[[list[Record]], _Processed],
-        gate: RequestBudget | None = None,
+        budget: RequestBudget | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Prepare a reading; nothing is sent yet.
 
         Args:
-            client: Of the shop.
-            endpoint: The list's row.
-            parameters: Path and query; a `limit` in the query is the page size.
-            language: The language to read in.
-            window: The closed window.
+            shop_list: The list, of a closed window.
             checkpoint: Where to go on, and where progress is written to.
             process: Makes of the records of a part what is yielded.
-            gate: Decides how far to go.
+            budget: Decides how far to go.
             clock: Measures how long a page takes.
+
+        Raises:
+            ValueError: No window closes the list.
         """
-        self._client = client
-        self._endpoint = endpoint
-        self._parameters = parameters
-        self._language = language
-        self._window = window
+        if shop_list.window is None:
+            raise ValueError("only a list with a window is read in parts")
+        self._list = shop_list
+        self._window = shop_list.window
         self._process = process
-        self._gate = gate or UnlimitedBudget()
+        self._budget = budget or UnlimitedBudget()
         self._clock = clock or SystemClock()
         self._ids = IdLog(checkpoint.ids)
         self.checkpoint = checkpoint
@@ -131,18 +123,17 @@ class SplitReader(Generic[_Processed]):
 
         Raises:
             LightspeedError: As the client raises it; what was yielded before stays read.
-            Exception: Whatever the gate raises.
+            Exception: Whatever the budget raises.
         """
         checkpoint, split = self.checkpoint, self._split
         try:
             if split.count_before is None:
-                self._gate.room()
-                given = self._parameters.query.get("limit")
-                checkpoint.limit = PAGE_LIMIT if given is None else int(str(given))
+                self._budget.room()
+                checkpoint.limit = self._list.limit
                 split.parts = [_Part((self._window.start, self._window.end)).pack()]
-                split.count_before = checkpoint.count_before = checkpoint.count_after = self._count()
+                split.count_before = checkpoint.count_before = checkpoint.count_after = self._list.count()
             while split.parts:
-                self._gate.room()
+                self._budget.room()
                 part = _Part.unpack(split.parts[-1])
                 records, counted, whole = self._page_of(part)
                 smaller = [] if whole else self._cut(part, records, counted)
@@ -157,7 +148,7 @@ class SplitReader(Generic[_Processed]):
                     split.parts.pop()
                     checkpoint.rows_left = len(split.parts)
                     yield self._process(self._new(records))
-            checkpoint.count_after = self._count()
+            checkpoint.count_after = self._list.count()
         finally:
             checkpoint.ids = self._ids.pack()
             checkpoint.rows_left = len(split.parts)
@@ -173,7 +164,7 @@ class SplitReader(Generic[_Processed]):
         counted = 0
         for attempt in range(PART_ATTEMPTS):
             if attempt:
-                self._gate.room()
+                self._budget.room()
             counted = self._count(part) if not split.unsure else 0
             records = self._records(part, 1)
             rows = len({record.id for record in records}) + max(0, sum(record.id is None for record in records) - 1)
@@ -220,10 +211,8 @@ class SplitReader(Generic[_Processed]):
         bounds = _cut(part.main, shown, wanted, shared)
         if bounds:
             return [_Part(each, part.created) for each in reversed(bounds)]
-        known = self._endpoint.filter_names
-        if not by_update or "created_at_min" not in known or "created_at_max" not in known:
-            return []
-        if {"created_at_min", "created_at_max"} & set(self._parameters.query):
+        edges = ("created_at_min", "created_at_max")
+        if not by_update or not self._list.has_filters(*edges) or set(edges) & set(self._list.parameters.query):
             return []
         bounds = _cut(part.created, [each.created for each in times], wanted, _SECOND)
         return [_Part(part.main, each) for each in reversed(bounds)]
@@ -243,7 +232,7 @@ class SplitReader(Generic[_Processed]):
         loose: list[Record] = []
         idle = 0
         for _ in range(ROUNDS):
-            self._gate.room()
+            self._budget.room()
             loose, before = [], len(found)
             for records in self._round(part, counted):
                 found.update({record.id: record for record in records if record.id is not None})
@@ -284,7 +273,7 @@ class SplitReader(Generic[_Processed]):
         kept, seen = [], set(again)
         for record in records:
             if record.id is None and not record.reject_reason:
-                self._note("records carry no id, so one that came twice cannot be known")
+                self._note(NO_ID)
             if record.id is not None and record.id in seen:
                 continue
             if record.id is not None:
@@ -301,10 +290,9 @@ class SplitReader(Generic[_Processed]):
         first, last = part.main
         window = Window(self._window.by, first, last or self._window.end)
         while True:
-            query = {**self._parameters.query, **self._bounds(part), "limit": checkpoint.limit, "page": number}
             began = self._clock.monotonic()
             try:
-                page = self._client.page(self._request("list", query))
+                page = self._list.page(number, checkpoint.limit, self._bounds(part))
             except LightspeedError as error:
                 if checkpoint.limit == 1 or not is_page_timeout(error):
                     raise
@@ -312,22 +300,15 @@ class SplitReader(Generic[_Processed]):
                 if number > 1:
                     raise
                 continue
-            self._gate.took(self._clock.monotonic() - began)
-            parser = RecordParser(window, self._parser_filters(), _relations(self._endpoint))
+            self._budget.took(self._clock.monotonic() - began)
+            parser = self._list.parser(window)
             records = parser.read(page)
             self._note(parser.unverified_reason)
             self._filters_ignored |= parser.filters_ignored
             return records
 
-    def _count(self, part: _Part | None = None) -> int:
-        part = part or _Part((self._window.start, self._window.end))
-        return self._client.count(self._request("count", {**self._filters(), **self._bounds(part)}))
-
-    def _filters(self) -> dict[str, object]:
-        return {name: value for name, value in self._parameters.query.items() if name not in _PAGING}
-
-    def _parser_filters(self) -> dict[str, str]:
-        return dict(self._request("count", self._filters()).query)
+    def _count(self, part: _Part) -> int:
+        return self._list.count(self._bounds(part))
 
     def _bounds(self, part: _Part) -> dict[str, object]:
         query: dict[str, object] = {}
@@ -335,10 +316,6 @@ class SplitReader(Generic[_Processed]):
             query |= {f"{by}_min": format_time(first)} if first is not None else {}
             query |= {f"{by}_max": format_time(last)} if last is not None else {}
         return query
-
-    def _request(self, operation: str, query: dict[str, object]) -> Request:
-        parameters = Parameters(self._parameters.path, query)
-        return self._client.build(self._endpoint.name, operation, parameters, self._language)
 
     def _note(self, reason: str) -> None:
         self.checkpoint.unverified_reason = self.checkpoint.unverified_reason or reason
@@ -393,7 +370,3 @@ def _moment(text: str) -> datetime | None:
 
 def _text(moment: datetime | None) -> str | None:
     return format_time(moment) if moment is not None else None
-
-
-def _relations(endpoint: Endpoint) -> frozenset[str]:
-    return frozenset(known.name for known in endpoint.filters if known.type == "id" and known.name != "since_id")

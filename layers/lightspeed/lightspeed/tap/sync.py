@@ -20,11 +20,12 @@ from lightspeed.errors import NotFound, PermissionDenied
 from lightspeed.listing.budget import RequestBudget
 from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
 from lightspeed.listing.children import ChildStreams
+from lightspeed.listing.proof import UnstableList
 from lightspeed.listing.reader import PARENTS_AT_ONCE, ListReader
 from lightspeed.listing.records import Record, Window
 from lightspeed.listing.settled import DIFFERENT_TIMES, begin, is_closed, read_up_to, settled_time, shop_time
+from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
-from lightspeed.listing.stability import UnstableList
 from lightspeed.listing.window import LOOKBACK, closed_window
 from lightspeed.quota import Clock
 from lightspeed.request import Parameters, parse_time
@@ -161,17 +162,11 @@ class Reading:
         self.end = read_up_to(self._end, opening.at, min(0.0, least))
 
     def _in_parts(self) -> Generator[Batch, None, ListCheckpoint]:
-        if self._window is None:
-            raise ValueError("only a list with a window is read in parts")
         reader = SplitReader(
-            self._client,
-            self._walked,
-            Parameters(query=self._query),
-            language=self._language,
-            window=self._window,
+            self._list,
             checkpoint=ListCheckpoint(split=SplitCheckpoint()),
             process=self._process,
-            gate=self._budget,
+            budget=self._budget,
             clock=self._clock,
         )
         yield from self._batches_of(reader.pages())
@@ -183,19 +178,19 @@ class Reading:
             self._walked, {}, self._start, end, incremental=self._stream.replication_key is not None
         )
         return ListReader(
-            self._client,
-            self._walked,
-            Parameters(query=self._query),
-            language=self._language,
-            window=self._window,
+            self._list,
             stable=stable and closed,
             checkpoint=ListCheckpoint(),
             process=self._process,
-            gate=self._budget,
+            budget=self._budget,
             batch=self._pages_at_once,
             recoverable=True,
             clock=self._clock,
         )
+
+    @property
+    def _list(self) -> ShopList:
+        return ShopList(self._client, self._walked, Parameters(query=self._query), self._language, self._window)
 
     @property
     def _process(self) -> Callable[[list[Record]], Any]:

@@ -1,0 +1,293 @@
+"""What proves that the pages of a list are the whole list, and what cannot be proved.
+
+The API has numbered pages, no cursor and no documented order. The shop changes while a list is read. A list is read in
+a closed window of the past, `updated_at_max` or `created_at_max` some seconds ago. A record can leave such a window,
+but none can enter it. So the list only shrinks: everything that is read was in the list at the first count.
+
+A. **As many different ids as the shop counted at first.** All of them were in the list then, and the list held no
+   others. So they are the list. This holds for any order, for ties, and for pages that are ignored, cached or repeated.
+   It needs a count that is right, see C.
+B. If rows left meanwhile, fewer ids than that are known, and A cannot tell rows that left from rows that were missed.
+   Then the pages themselves must be trusted, and four things are asked of them:
+   no page was asked for twice, because a cache could have given an old one;
+   every page before the last one was full;
+   the order is known. At least `ENOUGH_ROWS` ids rise or fall without exception over all pages, while the times of
+   change turn at least `ENOUGH_TURNS` times each way. So the list is sorted by id or by time of creation, and neither
+   changes;
+   no two rows of one second swapped places. Then one comes twice in place of the other. So every second of a row that
+   came twice is read once more, on one page: all its rows must be known.
+C. A count is not believed alone. A count that is too low shows itself by rows behind its end: the last page holds more
+   rows than counted, or, if the last page is full, the page after it is not empty. A count that is too high shows
+   itself by an empty page at the end. A count that rises in a closed window is wrong.
+D. A list that rows may enter is read twice. Both passes give the same ids, and the count between them is their number.
+   A record that both passes gave was there at the time of that count. So they are the list of that instant. The second
+   pass asks for ids only, so its pages come from no cache that a first pass of whole records filled. An empty list
+   needs no second pass: its first page is empty.
+
+Not seen are a cache that is older than both passes of D, a record that leaves a list and comes back during D, and a
+count that is too low by exactly the rows that the only page of the list leaves out.
+
+What is not proved makes the list unstable: `UnstableList` is raised, and the caller reads the list again in parts that
+do not depend on order or paging (`split.py`). Without recovery the checkpoint holds the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import blake2b
+from operator import gt, lt
+
+from lightspeed.listing.checkpoint import IdLog, ListCheckpoint
+from lightspeed.listing.records import Record, RecordParser, times_of
+from lightspeed.listing.shop_list import ShopList
+from lightspeed.request import format_time, parse_time
+
+ENOUGH_ROWS = 50
+"""Ids in one direction that show an order. That many fall so by chance once in 10^64 lists."""
+
+ENOUGH_TURNS = 3
+"""How often times of change must rise and fall, so that the list is certainly not sorted by them."""
+
+REPEATED = 200
+"""The most rows that came again whose seconds are read once more."""
+
+NO_ID = "records carry no id, so one that came twice cannot be known"
+
+_SECOND = timedelta(seconds=1)
+_SUM_BITS = (1 << 64) - 1
+
+
+class UnstableList(Exception):
+    """The pages of a list do not add up to the list: its order changes, or its pages or its count are wrong.
+
+    Attributes:
+        reason: What showed it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class PageFacts:
+    """What the proof needs of a page.
+
+    Attributes:
+        number: Of the page, from 1.
+        rows: How many rows it had.
+        ids: Of its new records.
+        repeated: Records that were dropped because they were read before.
+        turns: How often the time of change rises and falls from row to row.
+        sum: Of the new ids, order aside; 0 where it is not needed.
+    """
+
+    number: int
+    rows: int
+    ids: list[int | str]
+    repeated: list[Record]
+    turns: tuple[int, int]
+    sum: int = 0
+
+
+class ListProof:
+    """Follows the reading of one list and says whether it is proved; all that it remembers is in the checkpoint."""
+
+    def __init__(self, shop_list: ShopList, checkpoint: ListCheckpoint, *, stable: bool, recoverable: bool) -> None:
+        """Take what is read.
+
+        Args:
+            shop_list: The list.
+            checkpoint: How far it was read.
+            stable: Whether it is sure that no row can enter the list while it is read.
+            recoverable: Whether an unstable list is read again in parts. If not, the checkpoint gets the reason.
+        """
+        self._list = shop_list
+        self._stable = stable
+        self._recoverable = recoverable and stable and shop_list.window is not None
+        self._checkpoint = checkpoint
+        self.ids = IdLog(checkpoint.ids)
+
+    def count(self) -> int:
+        """Count the list, note what its count shows, and return it.
+
+        Raises:
+            UnstableList: The count rose, which it cannot in a closed window.
+            LightspeedError: As the client raises it.
+        """
+        checkpoint = self._checkpoint
+        before, checkpoint.count_after = checkpoint.count_after, self._list.count()
+        if self._stable and before is not None and checkpoint.count_after > before:
+            self.unstable("the shop counts more records than before in a closed window")
+        return checkpoint.count_after
+
+    def check_end(self) -> None:
+        """Show that nothing is behind the counted rows, where the last page would not show it (C).
+
+        Raises:
+            UnstableList: More rows follow.
+            LightspeedError: As the client raises it.
+        """
+        checkpoint = self._checkpoint
+        count = checkpoint.count_before or 0
+        if count % checkpoint.limit and checkpoint.limit == self._list.limit:
+            return
+        page = self._list.page(count // checkpoint.limit + 1, checkpoint.limit)
+        if len(page.records) + len(page.rejects) > count % checkpoint.limit:
+            self.unstable(f"the shop counts {count} records, but more follow")
+
+    def take(self, page: PageFacts) -> None:
+        """Note a page that was read, after the count that follows it.
+
+        Raises:
+            UnstableList: The page does not fit the count, or those before it.
+        """
+        checkpoint = self._checkpoint
+        count, before = checkpoint.count_before, (page.number - 1) * checkpoint.limit
+        checkpoint.rows_left = before
+        checkpoint.sum = (checkpoint.sum + page.sum) & _SUM_BITS
+        twice = self.ids.add(page.ids)
+        checkpoint.read += len(page.ids) - twice
+        checkpoint.repeated += len(page.repeated)
+        checkpoint.unidentified += page.rows - len(page.ids) - len(page.repeated)
+        checkpoint.rises = min(ENOUGH_TURNS, checkpoint.rises + page.turns[0])
+        checkpoint.falls = min(ENOUGH_TURNS, checkpoint.falls + page.turns[1])
+        if page.repeated:
+            times = [times_of(record) for record in page.repeated]
+            pairs = [(each.created, each.updated) for each in times]
+            checkpoint.repeated_at += pairs[: REPEATED - len(checkpoint.repeated_at)]
+        if twice or (self._stable and checkpoint.repeated > checkpoint.removed):
+            self.unstable("a record came twice though no record left the list before it")
+        if self._stable and count is not None and before + page.rows > count:
+            self.unstable(f"the shop counts {count} records, but more follow")
+        if self._stable and page.rows < checkpoint.limit and before + checkpoint.limit <= (checkpoint.count_after or 0):
+            self.unstable(f"page {page.number} has {page.rows} rows, though more follow")
+
+    def conclude(self, *, end_seen: bool) -> None:
+        """Show that a list of a closed window was read completely (A, else B).
+
+        Args:
+            end_seen: Whether the end of the list was looked at before rows left it.
+
+        Raises:
+            UnstableList: It cannot be shown.
+            LightspeedError: As the client raises it.
+        """
+        checkpoint = self._checkpoint
+        if checkpoint.read == checkpoint.count_before:
+            return
+        if checkpoint.unidentified and checkpoint.read + checkpoint.unidentified == checkpoint.count_before:
+            self.note(NO_ID)  # parts could not show it either
+            return
+        if not end_seen and (checkpoint.count_before or 0) % checkpoint.limit == 0:
+            self.unstable("rows left the list before its end was looked at")
+            return
+        if checkpoint.read > (checkpoint.count_before or 0):
+            self.unstable(f"the shop counts {checkpoint.count_before} records but gave {checkpoint.read}")
+            return
+        counted = self.count()
+        if checkpoint.read < counted:
+            self.unstable(f"the shop counts {counted} records but gave {checkpoint.read}")
+            return
+        reason = self._why_order_is_unknown() or self._look_again()
+        if reason:
+            self.unstable(reason)
+
+    def needs_second_pass(self) -> bool:
+        """Whether a list that rows may enter must be read once more (D); if not, its checkpoint says why.
+
+        Raises:
+            LightspeedError: As the client raises it.
+        """
+        checkpoint = self._checkpoint
+        if checkpoint.read == checkpoint.count_before == 0:
+            return False  # its first page was empty
+        if checkpoint.check is None:
+            if (checkpoint.count_before or 0) <= checkpoint.limit:
+                self.count()  # a batch of several pages was counted already
+            if checkpoint.read != checkpoint.count_after:
+                self.note(f"the shop counts {checkpoint.count_after} records but gave {checkpoint.read}")
+        return not checkpoint.unverified_reason
+
+    def compare(self, second: ListCheckpoint) -> None:
+        """Compare both passes over a list (D); the count before the second pass is the one between them."""
+        first = self._checkpoint
+        if not first.read == second.read == second.count_before or first.sum != second.sum:
+            self.note("no time filter closes the list, and it changed between two passes")
+        self.note(second.unverified_reason)
+
+    def unstable(self, reason: str) -> None:
+        """End an unstable list if it can be read again in parts; else note the reason.
+
+        Raises:
+            UnstableList: It can.
+        """
+        if self._recoverable:
+            raise UnstableList(reason)
+        self.note(reason)
+
+    def note(self, reason: str) -> None:
+        """Keep the first reason why the list is not verified; empty for none."""
+        self._checkpoint.unverified_reason = self._checkpoint.unverified_reason or reason
+
+    @property
+    def _by_update(self) -> bool:
+        """Whether a changed row leaves the list, so that the times in it do not change."""
+        return self._list.window is not None and self._list.window.by == "updated_at"
+
+    def _why_order_is_unknown(self) -> str:
+        """Return why the list's order may change while rows leave it; empty if it is known not to change."""
+        checkpoint = self._checkpoint
+        if checkpoint.asked_again:
+            return "rows left the list while it was read, and pages that were asked for twice may come from a cache"
+        if not self.ids.ordered or len(self.ids) < ENOUGH_ROWS:
+            return "rows left the list while it was read, and its order is not known"
+        turned = min(checkpoint.rises, checkpoint.falls) >= ENOUGH_TURNS
+        if not turned and not self._by_update:
+            return "rows left the list while it was read, and it may be sorted by time of change"
+        if checkpoint.repeated > len(checkpoint.repeated_at):
+            return "more rows came again than can be looked at once more"
+        return ""
+
+    def _look_again(self) -> str:
+        """Read the seconds of the rows that came twice once more; return why the list is unstable, or nothing.
+
+        Only there two rows of one second can have swapped places. The filter may leave out both its edges.
+        """
+        checkpoint = self._checkpoint
+        names = ["created_at", *(["updated_at"] if self._by_update else [])]
+        if checkpoint.repeated and not self._list.has_filters(*(f"{n}_{end}" for n in names for end in ("min", "max"))):
+            return "rows left the list while it was read, and rows came again"
+        seconds = {
+            (name, time)
+            for pair in checkpoint.repeated_at
+            for name, time in zip(("created_at", "updated_at"), pair, strict=True)
+            if name in names
+        }
+        window = self._list.window.query if self._list.window is not None else {}
+        for name, text in sorted(seconds):
+            try:
+                second = parse_time(text)
+            except ValueError:
+                return "rows came again whose time cannot be read"
+            edges = {f"{name}_min": format_time(second - _SECOND), f"{name}_max": format_time(second + _SECOND)}
+            page = self._list.page(1, checkpoint.limit, {**window, **edges})
+            records = RecordParser(None, {}, frozenset()).read(page)
+            ids = [record.id for record in records if record.id is not None]
+            if len(records) >= checkpoint.limit or len(self.ids.repeated(ids)) < len(records):
+                return "rows of one second swap their places while the list is read"
+        return ""
+
+
+def turns(records: Sequence[Record]) -> tuple[int, int]:
+    """Return how often the time of change rises and falls from one row to the next; rows without a time are skipped."""
+    times = [record.changed for record in records if record.changed]
+    return sum(map(lt, times, times[1:])), sum(map(gt, times, times[1:]))
+
+
+def sum_of(ids: Sequence[int | str]) -> int:
+    """Return a sum of ids, order aside, of 64 bits, spread so that sums of different sets differ."""
+    digests = (blake2b(str(identity).encode(), digest_size=8).digest() for identity in ids)
+    return sum(int.from_bytes(digest, "big") for digest in digests) & _SUM_BITS

@@ -1,0 +1,90 @@
+"""One list of the shop: how its pages and counts are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from lightspeed.catalogue.model import Endpoint
+from lightspeed.client import Client, Page
+from lightspeed.listing.records import RecordParser, Window
+from lightspeed.request import PAGE_LIMIT, Parameters, Request
+
+_PAGING = ("page", "limit", "fields")
+
+
+@dataclass(frozen=True, slots=True)
+class ShopList:
+    """What list is read.
+
+    Attributes:
+        client: Of the shop.
+        endpoint: The list's row in the catalogue.
+        parameters: Path and query; a `limit` in the query is the page size.
+        language: The language to read in.
+        window: The closed window, or `None` where the list has no time filter.
+    """
+
+    client: Client
+    endpoint: Endpoint
+    parameters: Parameters
+    language: str
+    window: Window | None
+
+    @property
+    def paged(self) -> bool:
+        """Whether it has pages and a count."""
+        return "page" in self.endpoint.filter_names
+
+    @property
+    def limit(self) -> int:
+        """Rows per page, 1 to `PAGE_LIMIT`."""
+        given = self.parameters.query.get("limit")
+        return PAGE_LIMIT if given is None else int(str(given))
+
+    @property
+    def ids_only(self) -> ShopList:
+        """The same list, of whose records only the ids are asked for."""
+        query = {**self.parameters.query, "fields": "id"}
+        return replace(self, parameters=Parameters(self.parameters.path, query))
+
+    def has_filters(self, *names: str) -> bool:
+        """Whether each of these is one of its filters."""
+        return set(names) <= set(self.endpoint.filter_names)
+
+    def count(self, bounds: Mapping[str, object] | None = None) -> int:
+        """Return the shop's count, 0 or more.
+
+        Args:
+            bounds: Filters by time, in place of the window's.
+
+        Raises:
+            LightspeedError: As the client raises it.
+        """
+        return self.client.count(self._count_request(bounds))
+
+    def page(self, number: int, limit: int, bounds: Mapping[str, object] | None = None) -> Page:
+        """Return a page, from 1, of at most `limit` rows; `bounds` and errors as in `count`."""
+        return self.client.page(
+            self._request("list", {**self.parameters.query, "limit": limit, "page": number}, bounds)
+        )
+
+    def whole(self) -> Page:
+        """Return all rows of a list without pages, in one answer; errors as in `count`."""
+        return self.client.page(self._request("list", self.parameters.query, None))
+
+    def parser(self, window: Window | None) -> RecordParser:
+        """Return what decodes its records, and checks them against its filters and a window."""
+        relations = {known.name for known in self.endpoint.filters if known.type == "id" and known.name != "since_id"}
+        filters = self._count_request(None).query if self.paged else {}
+        return RecordParser(window, filters, frozenset(relations))
+
+    def _count_request(self, bounds: Mapping[str, object] | None) -> Request:
+        query = {name: value for name, value in self.parameters.query.items() if name not in _PAGING}
+        return self._request("count", query, bounds)
+
+    def _request(self, operation: str, query: Mapping[str, object], bounds: Mapping[str, object] | None) -> Request:
+        if bounds is None:
+            bounds = self.window.query if self.window is not None else {}
+        parameters = Parameters(self.parameters.path, {**query, **bounds})
+        return self.client.build(self.endpoint.name, operation, parameters, self.language)
