@@ -98,12 +98,11 @@ def send(stack: Stack, shop: ShopSeen, numbers: Iterable[int]) -> list[int]:
 
 
 def flood(stack: Stack, shop: ShopSeen, landed: Landed, count: int) -> None:
-    """Send webhooks of invoices from ten senders at once; each is taken and stored."""
+    """Send webhooks from ten senders at once; each is stored. Each count has invoices of its own."""
     landed_before = len(landed.keys("events/connection=default/entity=invoices/"))
     with ThreadPoolExecutor(10) as pool:
-        found = pool.map(
-            lambda first: send(stack, shop, range(first, first + count // 10)), range(10_000, 20_000, 1_000)
-        )
+        firsts = range(100 * count, 101 * count, count // 10)
+        found = pool.map(lambda first: send(stack, shop, range(first, first + count // 10)), firsts)
         statuses = [status for sent in found for status in sent]
 
     assert statuses == [204] * count
