@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from connector.errors import RequestError
-from connector.transform import checked
+from connector.transform import parse_transformers
 from connector.validation import EventParameters, parse_event, without_defaults
 from lightspeed import Endpoint, UnsupportedOperation, get_entity
 from lightspeed.numbers import Exact
@@ -110,7 +110,7 @@ def publish_request(event: object) -> PublishRequest:
     if request.skip_unchanged and not (request.action == "update" or request.match_fields):
         raise RequestError(["skip_unchanged is for action update, and for create with match"])
     check_names(endpoint, request.match_fields)
-    checked(request.request_transformer)
+    parse_transformers(request.request_transformer)
     return request
 
 

@@ -6,7 +6,7 @@ import re
 
 from connector.errors import RequestError
 from connector.storage_keys import RUN_ID
-from connector.transform import checked
+from connector.transform import parse_transformers
 from connector.validation import parse_event
 from lightspeed import Endpoint
 from lightspeed.catalogue.entities import parent_of
@@ -52,8 +52,8 @@ def subscribe_request(event: object) -> SubscribeRequest:
         raise RequestError(errors)
     if request.max_rejected_percent is not None and request.entity_transformer is None:
         raise RequestError(["max_rejected_percent limits what the entity_transformer rejects; give both or none"])
-    checked(request.input_transformer)
-    checked(request.entity_transformer)
+    parse_transformers(request.input_transformer)
+    parse_transformers(request.entity_transformer)
     return request
 
 

@@ -18,7 +18,7 @@ from connector.transform import S3Library
 from lightspeed import Client, Clock, InvalidConnection, LightspeedError, SystemClock, Transport
 from lightspeed.catalogue.entities import get_entity
 from lightspeed.cli.arguments import CommandError, Parser, read_connection
-from lightspeed.cli.output import json_text, note
+from lightspeed.cli.output import json_text, print_note
 from lightspeed.connection import is_connection_name
 from lightspeed.errors import CatalogueError
 from lightspeed.listing.reader import CONNECTIONS
@@ -109,7 +109,7 @@ def sync(request: SubscribeRequest, run_id: str, *, client: Client, folder: Fold
         if body["status"] != "partial":
             return body
         wait = body["resume_after_seconds"]
-        note(f"{request.entity}: {body['records']:,} records so far; waiting {wait} s for the shop's quota")
+        print_note(f"{request.entity}: {body['records']:,} records so far; waiting {wait} s for the shop's quota")
         clock.sleep(wait)
         request = subscribe_request({**request.as_event(body["cursor"]), "run_id": body["run_id"]})
 
@@ -131,16 +131,16 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> in
         client = Client(Transport(connection, clock=clock, threads=CONNECTIONS))
         found = sync(request, run_id, client=client, folder=FolderS3(arguments.to), clock=clock)
     except RunInProgress as error:
-        note(f"{error}; if that run was stopped, go on with it: --run-id {error.run_id}")
+        print_note(f"{error}; if that run was stopped, go on with it: --run-id {error.run_id}")
         return 1
     except (CommandError, CatalogueError, InvalidConnection, RequestError, TransformError) as error:
-        note(str(error))
+        print_note(str(error))
         return 2
     except (ConnectorError, LightspeedError) as error:
-        note(str(error))
+        print_note(str(error))
         return 1
     except OSError as error:
-        note(f"cannot store in the folder: {error.strerror}")
+        print_note(f"cannot store in the folder: {error.strerror}")
         return 1
     sys.stdout.write(json_text(found))
     return 0

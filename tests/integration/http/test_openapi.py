@@ -14,7 +14,7 @@ from schemathesis.config import SchemathesisConfig
 from werkzeug.test import Client
 
 from connector.routes import ROUTES
-from connector.transform import checked
+from connector.transform import parse_transformers
 from tests.integration.http.conftest import TOKEN
 from tests.openapi import TARGET, document, text
 
@@ -29,7 +29,7 @@ JSON = "application/json"
 @pytest.fixture(scope="module", autouse=True)
 def engine() -> None:
     """Load the engine of the transformers first: it raises the recursion limit, and Hypothesis warns if a test does."""
-    checked("1")
+    parse_transformers("1")
 
 
 def test_the_checked_in_document_is_the_one_that_the_code_makes() -> None:

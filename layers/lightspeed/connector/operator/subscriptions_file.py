@@ -22,7 +22,7 @@ from connector.cadence import DAY, Cadence, minutes_of, seconds_of, spread
 from connector.errors import TransformError
 from connector.operator.registrations import ITEM_GROUPS
 from connector.operator.stack import CommandError
-from connector.transform import checked
+from connector.transform import parse_transformers
 from lightspeed import CATALOGUE, Endpoint
 from lightspeed.catalogue.entities import parent_of
 from lightspeed.connection import is_connection_name
@@ -323,7 +323,7 @@ class _Reader:
             given = getattr(table, key)
             if given is not None:
                 try:
-                    checked(as_event(given))
+                    parse_transformers(as_event(given))
                 except TransformError as error:
                     self._wrong((*path, key), str(error))
 

@@ -30,8 +30,8 @@ __all__ = [
     "TransformerSpec",
     "Transformers",
     "check_rejected",
-    "checked",
     "load",
+    "parse_transformers",
 ]
 
 
@@ -62,7 +62,7 @@ def load(given: TransformerSpec, library: Library | None = None, limits: Limits 
     return Transformers(given, library, limits)
 
 
-def checked(given: TransformerSpec) -> list[str | Mapping[str, str]]:
+def parse_transformers(given: TransformerSpec) -> list[str | Mapping[str, str]]:
     """Return one transformer or a list of them as a list; expressions are parsed, saved ones are not loaded.
 
     Raises:
@@ -72,4 +72,4 @@ def checked(given: TransformerSpec) -> list[str | Mapping[str, str]]:
         return []
     from connector.transform import transformer  # noqa: PLC0415 - slow at a cold start
 
-    return transformer.checked(given)
+    return transformer.parse_transformers(given)

@@ -62,10 +62,10 @@ def answer(event: object, library: Library) -> dict[str, Any]:
         RequestError: The event is malformed.
         TransformError: An expression fails.
     """
-    from connector.transform.tester import trial  # noqa: PLC0415 - the engine is slow at a cold start
+    from connector.transform.tester import run_sample  # noqa: PLC0415 - the engine is slow at a cold start
 
     request = parse_event(TransformRequest, event)
-    return trial(
+    return run_sample(
         request.transformer,
         request.input,
         kind=request.kind,

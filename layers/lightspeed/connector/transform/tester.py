@@ -19,7 +19,7 @@ from lightspeed import SystemClock
 KINDS = ("record", "parameters")
 
 
-def trial(
+def run_sample(
     given: TransformerSpec, value: object, *, kind: str, scope: Mapping[str, Any], library: Library | None
 ) -> dict[str, Any]:
     """Return what each expression makes of an input.

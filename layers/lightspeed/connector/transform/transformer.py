@@ -87,7 +87,7 @@ class Transformers:
         self._library: Library = library or EmptyLibrary()
         self._limits = limits or Limits()
         self._tables: dict[str, Mapping[str, Any]] = {}
-        self._steps = [self._step(item) for item in checked(given)]
+        self._steps = [self._step(item) for item in parse_transformers(given)]
         for step in self._steps:
             self._load_tables(step)
 
@@ -265,7 +265,7 @@ class Transformers:
             raise step.failed(error, meter) from None
 
 
-def checked(given: TransformerSpec) -> list[str | Mapping[str, str]]:
+def parse_transformers(given: TransformerSpec) -> list[str | Mapping[str, str]]:
     """Return one transformer or a list of them as a list; expressions are parsed, saved ones are not loaded.
 
     Raises:

@@ -15,7 +15,7 @@ from typing import BinaryIO, TypeVar
 from lightspeed.catalogue.entities import get_entity, parent_of
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import ALL_PARENTS, CommandError, read_parameters
-from lightspeed.cli.output import ProgressLine, note, open_output, to_standard_output
+from lightspeed.cli.output import ProgressLine, open_output, print_note, to_standard_output
 from lightspeed.cli.session import nothing_matches, open_client, prepare, warn_of_unknown_filters
 from lightspeed.client import Client
 from lightspeed.listing.budget import UNBOUNDED
@@ -87,7 +87,7 @@ def print_page(arguments: argparse.Namespace) -> None:
         _write(file, page.records)
         progress.update(len(page.records), None)
     for reject in page.rejects:
-        note(f"left out a row that is no record: {reject.reason:.200}")
+        print_note(f"left out a row that is no record: {reject.reason:.200}")
     _report(arguments, session.endpoint, session.parameters, len(page.records))
 
 
@@ -125,7 +125,7 @@ def print_all(arguments: argparse.Namespace) -> None:
             progress.update(written, reader.checkpoint.count_before if parent is None else None)
     reason = reader.checkpoint.unverified_reason or (children.unverified_reason if children is not None else "")
     if reason:
-        note(f"not verified that these are all records: {reason}")
+        print_note(f"not verified that these are all records: {reason}")
     _report(arguments, endpoint, parameters, written)
 
 
@@ -160,9 +160,9 @@ def _children(children: ChildStreams, parents: Sequence[Record], quota: WholeQuo
 def _report(arguments: argparse.Namespace, endpoint: Endpoint, parameters: Parameters, written: int) -> None:
     """Say how many records went into a file, and if there were none."""
     if not written:
-        note(nothing_matches(endpoint, parameters.query))
+        print_note(nothing_matches(endpoint, parameters.query))
     if not to_standard_output(arguments.out):
-        note(f"wrote {written:,} record{'' if written == 1 else 's'} to {arguments.out}")
+        print_note(f"wrote {written:,} record{'' if written == 1 else 's'} to {arguments.out}")
 
 
 def beside(pages: Iterator[_Found]) -> Iterator[_Found]:
@@ -203,7 +203,7 @@ def _texts(records: list[Record]) -> list[bytes]:
     """Return the texts of records; say which rows are none."""
     for record in records:
         if record.reject_reason:
-            note(f"left out a row that is no record: {record.reject_reason:.200}")
+            print_note(f"left out a row that is no record: {record.reject_reason:.200}")
     return [record.text for record in records if not record.reject_reason]
 
 

@@ -21,7 +21,7 @@ from lightspeed.catalogue.describe import describe
 from lightspeed.catalogue.entities import CATALOGUE, get_entity
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import CommandError, build_parser
-from lightspeed.cli.output import STANDARD_OUTPUT, json_text, note, print_record, to_standard_output
+from lightspeed.cli.output import STANDARD_OUTPUT, json_text, print_note, print_record, to_standard_output
 from lightspeed.cli.session import nothing_matches, open_client, prepare, warn_of_unknown_filters
 from lightspeed.cli.write import OutcomeUnknown, OutputError, act, write
 from lightspeed.connection_check import Report, check, diagnosis
@@ -118,7 +118,7 @@ def _discard_output() -> None:
 
 
 def _fail(status: int, message: str) -> int:
-    note(message)
+    print_note(message)
     return status
 
 
@@ -151,7 +151,7 @@ def _count(arguments: argparse.Namespace) -> None:
     count = session.client.count(session.request)
     sys.stdout.write(f"{count}\n")
     if not count:
-        note(nothing_matches(session.endpoint, session.parameters.query))
+        print_note(nothing_matches(session.endpoint, session.parameters.query))
 
 
 def _list(arguments: argparse.Namespace) -> None:

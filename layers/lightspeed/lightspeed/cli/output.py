@@ -18,7 +18,7 @@ STANDARD_OUTPUT = "-"
 _BAR = 24
 
 
-def note(message: str) -> None:
+def print_note(message: str) -> None:
     """Write one plain line to standard error; where that is closed, do nothing."""
     if sys.stderr is None:
         return

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lightspeed.catalogue.entities import get_entity
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import read_connection, read_parameters
-from lightspeed.cli.output import note
+from lightspeed.cli.output import print_note
 from lightspeed.client import Client
 from lightspeed.quota import Clock
 from lightspeed.request import Parameters, Request, query_warnings
@@ -49,7 +49,7 @@ def prepare(arguments: argparse.Namespace, operation: str) -> Session:
 def warn_of_unknown_filters(endpoint: Endpoint, query: Mapping[str, object]) -> None:
     """Write a line for each query name that the catalogue does not know; it is sent all the same."""
     for warning in query_warnings(endpoint, query):
-        note(f"warning: {warning}")
+        print_note(f"warning: {warning}")
 
 
 def nothing_matches(endpoint: Endpoint, query: Mapping[str, object]) -> str:

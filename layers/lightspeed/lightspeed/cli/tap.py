@@ -15,7 +15,7 @@ from typing import Any
 
 from lightspeed.cli.arguments import CommandError, read_connection, read_json
 from lightspeed.cli.list import PATIENCE_SECONDS, WholeQuota, beside
-from lightspeed.cli.output import json_text, note
+from lightspeed.cli.output import json_text, print_note
 from lightspeed.cli.write import OutputError
 from lightspeed.client import Client
 from lightspeed.connection import Connection
@@ -122,7 +122,7 @@ def _config(arguments: argparse.Namespace) -> _Config:
     settings = _settings(arguments.config)
     for name in settings:
         if name not in _CONNECTION and name not in _OPTIONS:
-            note(f"warning: --config has the setting {name!r:.100}, which the tap does not know; --about lists them")
+            print_note(f"warning: --config has the unknown setting {name!r:.100}; --about lists what the tap knows")
     decimals, start = settings.get("use_singer_decimal", False), settings.get("start_date")
     if not isinstance(decimals, bool):
         raise CommandError(f"use_singer_decimal must be true or false, not {decimals!r:.100}")
@@ -155,22 +155,22 @@ def _sync(client: Client, clock: Clock, streams: list[Stream], messages: Message
             clock=clock,
             budget=WholeQuota(client.transport, clock),
             pages_at_once=TRANSFORMED_BATCH,
-            note=note,
+            note=print_note,
         )
         began = clock.monotonic()
         messages.write_schema(stream)
         try:
             written, left_out = _write(stream, reading, messages)
         except StreamRefused as error:
-            note(f"{stream.name} is left out: {error}")
+            print_note(f"{stream.name} is left out: {error}")
             refused.append(stream.name)
             continue
         messages.state = moved(messages.state, stream, reading.end)
         messages.write_state()
         if left_out > _MOST_NOTES:
-            note(f"{stream.name}: {left_out:,} rows are left out in all")
+            print_note(f"{stream.name}: {left_out:,} rows are left out in all")
         if reading.unverified_reason:
-            note(f"{stream.name}: not verified that these are all records: {reading.unverified_reason}")
+            print_note(f"{stream.name}: not verified that these are all records: {reading.unverified_reason}")
         _metric("counter", "record_count", written, stream)
         _metric("timer", "sync_duration", round(clock.monotonic() - began, 3), stream)
     if refused:
@@ -184,7 +184,7 @@ def _write(stream: Stream, reading: Reading, messages: Messages) -> tuple[int, i
         messages.write_records(stream, batch.records, batch.extracted)
         written += len(batch.records)
         for reason in batch.left_out[: max(0, _MOST_NOTES - left_out)]:
-            note(f"{stream.name}: left out {reason}")
+            print_note(f"{stream.name}: left out {reason}")
         left_out += len(batch.left_out)
     return written, left_out
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from lightspeed.catalogue.entities import get_entity
 from lightspeed.cli.arguments import CommandError
-from lightspeed.cli.output import json_lines, note, print_record
+from lightspeed.cli.output import json_lines, print_note, print_record
 from lightspeed.cli.session import Session, prepare
 from lightspeed.errors import LightspeedError
 from lightspeed.request import Parameters
@@ -92,7 +92,7 @@ def _send(session: Session, match: NaturalKey | None = None) -> None:
         if found is None:
             why = advice(request.entity, request.operation, session.parameters, error)
             raise OutcomeUnknown(why) from error
-        note(f"created: the answer was lost ({error}), but {endpoint.name} {found.get('id')} is there")
+        print_note(f"created: the answer was lost ({error}), but {endpoint.name} {found.get('id')} is there")
         with _printing(session, found):
             _print(found)
         return
@@ -135,12 +135,12 @@ def _upsert(session: Session, match: NaturalKey) -> None:
         _send(session, match)
         return
     if not endpoint.has("update") and not difference(found, record_fields(given.payload, endpoint)):
-        note(f"{endpoint.name} {found.get('id')} is there already")
+        print_note(f"{endpoint.name} {found.get('id')} is there already")
         _print(found)
         return
     parameters = Parameters({**given.path, "id": found["id"]}, given.query, given.payload)
     request = client.build(endpoint.name, "update", parameters)
-    note(f"{endpoint.name} {found['id']} is there already and is updated")
+    print_note(f"{endpoint.name} {found['id']} is there already and is updated")
     _send(Session(client, endpoint, request, parameters))
 
 

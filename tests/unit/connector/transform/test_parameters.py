@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from connector.transform import Limits, TransformError, Transformers, checked, load
+from connector.transform import Limits, TransformError, Transformers, load, parse_transformers
 from lightspeed import Parameters
 
 
@@ -140,7 +140,10 @@ def test_too_many_requests_are_refused() -> None:
 def test_nothing_is_loaded_where_nothing_is_given() -> None:
     assert load(None) is None
     assert load([]) is None
-    assert [type(item) for item in checked(["$", {"$ref": "s3:config/transformers/t.jsonata"}])] == [str, dict]
+    assert [type(item) for item in parse_transformers(["$", {"$ref": "s3:config/transformers/t.jsonata"}])] == [
+        str,
+        dict,
+    ]
     made = load('{"path": {"id": 8}}')
     assert made is not None
     assert made.parameters(_document())[0].path == {"id": 8}
