@@ -20,7 +20,7 @@ import math
 import zlib
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from connector import botocore_errors
 from connector.errors import AwsUnavailable, ConnectorError, OutOfTime, RequestError
@@ -48,6 +48,18 @@ TRIES = 3
 _TRY_AGAIN_SECONDS = 30.0
 _LEAST_SECONDS = 20.0
 _LINE_DIGITS = 9
+
+
+class _Rest(NamedTuple):
+    """What remains of a segment.
+
+    Attributes:
+        wait_seconds: When to go on, in seconds from now.
+        has_failed: Whether the shop or AWS failed on a line, which counts as a try.
+    """
+
+    wait_seconds: int
+    has_failed: bool
 
 
 def step(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
@@ -119,15 +131,13 @@ def publish_shard(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]
     lookups = Lookups()
     segment, tries = event["segment"], event["tries"]
     while segment < event["segments"]:
-        wait, failed = 0, False
+        rest: _Rest | None = _Rest(0, False)
         if publisher.remaining_seconds() >= _LEAST_SECONDS:
-            done = _publish_segment(event, space, segment, publisher, lookups, last_try=tries + 1 >= TRIES)
-            if done is None:
-                segment, tries = segment + 1, 0
-                continue
-            wait, failed = done
-        tries += failed
-        return {**event, "segment": segment, "tries": tries, "status": "partial", "resume_after_seconds": wait}
+            rest = _publish_segment(event, space, segment, publisher, lookups, last_try=tries + 1 >= TRIES)
+        if rest is not None:
+            more = {"status": "partial", "resume_after_seconds": rest.wait_seconds}
+            return {**event, "segment": segment, "tries": tries + rest.has_failed, **more}
+        segment, tries = segment + 1, 0
     return {**event, "segment": segment, "status": "complete", "resume_after_seconds": 0}
 
 
@@ -150,8 +160,8 @@ def merge(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
 
 def _publish_segment(
     event: dict[str, Any], space: Workspace, segment: int, publisher: Publisher, lookups: Lookups, *, last_try: bool
-) -> tuple[int, bool] | None:
-    """Publish what is left of a segment; return how long to wait if lines remain, and whether the shop failed."""
+) -> _Rest | None:
+    """Publish what is left of a segment; return `None` if all of it is published."""
     lines = space.segment(event["part"], segment)
     results, etag = space.results(event["part"], segment)
     left = [(number, text) for number, text in lines if number not in results]
@@ -170,12 +180,12 @@ def _publish_segment(
         else:
             waits.append(wait)
     if final and not space.store_results(event["part"], segment, results, etag):
-        return 1, False  # another copy of this step has stored results meanwhile
+        return _Rest(1, False)  # another copy of this step has stored results meanwhile
     facts: list[dict[str, object]] = [{"file": event["key"], "line": left[position][0]} for position in final]
     report(
         publisher.deps, [incoming[position] for position in final], [outcomes[position] for position in final], facts
     )
-    return (math.ceil(max(waits)), failed) if waits else None
+    return _Rest(math.ceil(max(waits)), failed) if waits else None
 
 
 def _wait_seconds(outcome: Outcome) -> float | None:

@@ -14,7 +14,7 @@ from connector.http import answer, fits, json_body, prefers_async, resolver, res
 from connector.problem_details import HttpProblem
 from lightspeed.numbers import dumps
 from publish.event import REPEATABLE, batch_items
-from publish.triggers.queue import QueueFailure, send_all
+from publish.triggers.enqueue import QueueFailure, enqueue
 
 if TYPE_CHECKING:
     from lightspeed import Clock
@@ -75,7 +75,7 @@ def _queue(events: list[object], publisher: Publisher) -> Response[Any]:
     for event in events:
         publisher.prepare(event)
     keyed = [_with_key(event) for event in events]
-    queued = send_all(publisher.deps.aws.client("sqs"), queue_url, [dumps(event).decode() for event in keyed])
+    queued = enqueue(publisher.deps.aws.client("sqs"), queue_url, [dumps(event).decode() for event in keyed])
     facts = {
         "message_ids": [found if isinstance(found, str) else None for found in queued],
         "idempotency_keys": [event.get("idempotency_key") for event in keyed],

@@ -31,7 +31,7 @@ class QueueFailure:
     reason: str
 
 
-def send_all(sqs: Any, queue_url: str, bodies: Sequence[str]) -> list[str | QueueFailure]:
+def enqueue(sqs: Any, queue_url: str, bodies: Sequence[str]) -> list[str | QueueFailure]:
     """Put messages on a queue; return the id of each, or why it may not be there, in order.
 
     Args:
