@@ -18,6 +18,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 _WORDS = {"red": "needs action", "warning": "look at it", "good": "good", "paused": "paused"}
 _WIDTH, _HEIGHT, _GAP = 168, 34, 2
+_NEARLY_ALL = 0.9
 _STYLE = """
 :root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--ink:#1b1f24;--soft:#5c6670;--line:#dfe3e8;--bar:#4878b8;
 --red:#c62f2f;--warning:#a86400;--good:#23803f;--paused:#6b7480;--track:#e6e9ee}
@@ -48,13 +49,13 @@ tr:last-child td{border-bottom:0}
 .num{white-space:nowrap}
 a{color:var(--bar)}footer{margin-top:1.9rem}
 svg{display:block;max-width:100%;margin:.15rem 0 .35rem}
-.b{fill:var(--bar)}.t{fill:var(--track)}.u{fill:var(--warning)}.r{fill:var(--red)}
+.b{fill:var(--bar)}.m{fill:var(--bar);opacity:.55}.p{fill:var(--paused)}.t{fill:var(--track)}.u{fill:var(--warning)}.r{fill:var(--red)}
 .legend span{margin-right:1rem;white-space:nowrap}
 @media(max-width:46rem){body{padding:.9rem}thead{display:none}table,tbody,td{display:block}
 table{background:none;border:0}tr{display:grid;
 grid-template-columns:minmax(0,1fr) minmax(0,1fr);background:var(--card);border:1px solid var(--line);
 border-radius:.5rem;margin-bottom:.6rem;padding:.3rem 0}
-td{border:0;padding:.25rem .8rem}
+td{border:0;padding:.25rem .8rem}code{white-space:pre-wrap}
 td:first-child,td.wide{grid-column:1/-1}td[data-name]::before{content:attr(data-name);display:block;
 font-size:.75rem;color:var(--soft)}}
 """
@@ -138,7 +139,7 @@ def _subscriptions(rows: Sequence[Mapping[str, Any]], days: Sequence[str], now: 
             f'<tr class="{level}"><td><b>{_text(name)}</b>{entity}{hooks}{_tag(level)}{why}'
             f'<td data-name="last run">{run}<td data-name="behind" class="num">{_lag(one)}'
             f'<td data-name="records per day">{_chart(one["records_per_day"], one["runs"], days)}'
-            f'<td data-name="next run" class="num">{_when(one["next_run_at"], now)}</tr>'
+            f'<td data-name="next run" class="num">{_next(one, now)}</tr>'
         )
     yield "</tbody></table>"
 
@@ -158,6 +159,12 @@ def _newest(changed: str | None, now: datetime) -> str:
         return ""
     ago = duration((now - parse_time(changed)).total_seconds())
     return f'<br><small title="{_text(changed)}">newest change {ago} ago</small>'
+
+
+def _next(one: Mapping[str, Any], now: datetime) -> str:
+    if one["next_run_at"]:
+        return _when(one["next_run_at"], now)
+    return f'<span class="soft">{"paused" if one["paused"] else "no schedule"}</span>'
 
 
 def _lag(one: Mapping[str, Any]) -> str:
@@ -214,14 +221,20 @@ def _shops(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         why = f"<br><small>{_text(one['why'])}</small>" if one["why"] else ""
         windows = "".join(
             f"{_text(each['name'])}: {each['used']:,} of {each['limit']:,} used, {each['remaining']:,} left"
-            + _bar([(min(1.0, each["used"] / max(1, each["limit"])), "b")], 220, f"{each['name']} quota")
+            + _bar([_used(each)], 220, f"{each['name']} quota")
             for each in one["quota"]
         )
         yield (
             f'<tr class="{level}"><td><b>{_text(one["connection"])}</b>{_tag(level)}{why}'
-            f'<td data-name="quota used" class="wide">{windows or "<span class=soft>not asked</span>"}</tr>'
+            f'<td data-name="quota used" class="wide">{windows or "<span class=soft>not known</span>"}</tr>'
         )
     yield "</tbody></table>"
+
+
+def _used(window: Mapping[str, Any]) -> tuple[float, str]:
+    """Return the share of a quota window that is used, and the class of its bar."""
+    share = min(1.0, window["used"] / max(1, window["limit"]))
+    return share, "r" if share > _NEARLY_ALL else "b"
 
 
 def _failures(rows: Sequence[Mapping[str, Any]], now: datetime) -> Iterable[str]:
@@ -263,7 +276,7 @@ def _arrivals(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     yield "<th>by webhook, both, by schedule<th>how late</tr></thead><tbody>"
     for one in seen:
         total = one["changes"]
-        shares = [(one["webhook"] / total, "b"), (one["both"] / total, "u"), (one["poll"] / total, "r")]
+        shares = [(one["webhook"] / total, "b"), (one["both"] / total, "m"), (one["poll"] / total, "p")]
         text = f"{one['webhook']:,} by webhook, {one['both']:,} by both, {one['poll']:,} by schedule"
         yield (
             f"<tr><td><b>{_text(one['connection'])}.{_text(one['subscription'])}</b>"
