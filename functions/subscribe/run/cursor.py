@@ -31,7 +31,7 @@ MOST_BYTES = 256 * 1024 * 1024
 """The largest state that is unpacked."""
 
 _SELF_CONTAINED = 2
-_POINTER = re.compile(r"3\.([A-Za-z0-9_.=-]{1,80})\.([0-9a-f]{32})")
+_POINTER = re.compile(r"3\.([^/]+)\.([0-9a-f]{32})")
 
 
 class RunState(msgspec.Struct, array_like=True):
@@ -139,7 +139,7 @@ def pointer_of(cursor: str) -> Pointer:
         RequestError: It is no cursor.
     """
     found = _POINTER.fullmatch(cursor) if len(cursor) <= LONGEST_CURSOR else None
-    if found:
+    if found and RUN_ID.fullmatch(found[1]):
         return Pointer(found[1], found[2])
     try:
         text = cursor[:LONGEST_CURSOR].encode()
@@ -147,7 +147,7 @@ def pointer_of(cursor: str) -> Pointer:
         version, *_, state = msgspec.json.decode(_unpacked(packed))
         if version == _SELF_CONTAINED and RUN_ID.fullmatch(state[0]):
             return Pointer(state[0], "")
-    except (zlib.error, msgspec.MsgspecError, ValueError, TypeError, IndexError, KeyError):
+    except (zlib.error, msgspec.MsgspecError, ValueError, TypeError, IndexError, KeyError, RecursionError):
         pass  # what follows says it
     raise RequestError(["cursor is not one that a partial result gave"])
 

@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 Kind = Literal["raw", "deleted", "rejected"]
 """What a part holds: records, tombstones, or rows that were rejected with a reason."""
 
-RUN_ID = re.compile(r"[A-Za-z0-9_.=-]{1,80}")
-"""What a run may be called; the state machine's executions are called the same."""
+RUN_ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.=-]{1,80}")
+"""What a run may be called, and an execution of the state machine. Dots alone would name another folder."""
 
 MANIFESTS = "manifests/"
 RUN_NOTES = "state/runs/"
