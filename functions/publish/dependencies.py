@@ -20,7 +20,7 @@ class Dependencies:
     """Clients and stores, each opened on first use.
 
     Attributes:
-        pauses: By connection, epoch seconds until which the queue and files leave its quota alone.
+        pauses: Epoch seconds until which the queue and files leave a connection's quota alone, by connection.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None, aws: AwsClients | None = None) -> None:

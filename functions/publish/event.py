@@ -26,7 +26,7 @@ class IncomingEvent:
     """An event as it arrived.
 
     Attributes:
-        event: As decoded; `None` if it cannot be read.
+        event: The decoded event; `None` if it cannot be read.
         key: Names the message or line; the idempotency key if the event has none.
         moment: When it was queued or uploaded, epoch milliseconds; orders the updates of a record across batches.
         error: Why the message or line cannot be read.

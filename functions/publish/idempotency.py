@@ -208,8 +208,8 @@ class _Records(DynamoDBPersistenceLayer):
         """Return the records of a table; once per client, which Powertools registers itself with.
 
         Args:
-            table: Of Powertools' form: partition key `id`, time to live `expiration`.
-            client: Of DynamoDB.
+            table: A table in Powertools' form: partition key `id`, time to live `expiration`.
+            client: The DynamoDB client.
             clock: The time.
         """
         layer = cls(table, boto3_client=client)

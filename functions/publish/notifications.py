@@ -43,7 +43,7 @@ def report(
     Args:
         deps: The settings and the client of EventBridge.
         incoming: The events.
-        outcomes: One each.
+        outcomes: The outcome of each event.
         facts: More about each event, such as the id of its message; empty for none.
     """
     settings = deps.settings

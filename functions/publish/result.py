@@ -48,10 +48,10 @@ def unknown(
 
     Args:
         request: The event.
-        parameters: As they were sent.
+        parameters: The parameters that were sent.
         why: What happened to the answer.
         since: Epoch seconds; the shop acted later, if at all.
-        values: Of the natural key, if there is one.
+        values: The values of the natural key, if there is one.
 
     Returns:
         The status `unknown`, `detail` with what to do, and `check`, a subscribe event that looks for the record.

@@ -46,8 +46,8 @@ def preview(
 
     Args:
         request: Checked.
-        run_id: As the run would be called.
-        client: Of the request's connection; it sends one count for each list of the run.
+        run_id: The id that the run would have.
+        client: The client of the request's connection; it sends one count for each list of the run.
         bucket: Where the bookmark is looked up.
         clock: For the window's end.
         reserve_percent: Share of each quota window that is left for others.

@@ -29,7 +29,7 @@ class SubscribeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         max_records: Stop after that many, at least 1.
         max_rejected_percent: How much of what it is given the entity transformer may reject; 10 if left out.
         max_deleted_percent: How much of what is known a reconcile run may notice as deleted; 10 if left out.
-        cursor: Of an earlier, partial result of the same event.
+        cursor: The cursor of an earlier, partial result of the same event.
         estimate: Report what the run would take, and read nothing.
     """
 

@@ -85,7 +85,7 @@ def sync(request: SubscribeRequest, run_id: str, *, client: Client, folder: Fold
 
     Args:
         request: A checked event.
-        run_id: Of the run, unless the request names one.
+        run_id: The run's id, unless the request names one.
         client: The shop's client.
         folder: Where objects are stored.
         clock: Ours.

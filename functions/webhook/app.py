@@ -22,7 +22,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer a webhook of the shop.
 
     Args:
-        event: Of an HTTP API, payload format 2.0.
+        event: The event of an HTTP API, payload format 2.0.
         context: Lambda's.
 
     Raises:

@@ -35,7 +35,7 @@ class Run(msgspec.Struct, frozen=True):
     """A run that was decided.
 
     Attributes:
-        name: Of the execution. It holds the start, so no other window uses it.
+        name: The name of the execution. It holds the start, so no other window uses it.
         event: The subscribe event.
         since: When the oldest webhook that it covers came, epoch seconds.
         latest: When the newest one came, whether it is covered or not.
@@ -138,7 +138,7 @@ def advance(mark: Mark, status: Status, now: float, policy: Policy, key: str) ->
 
     Args:
         mark: With something left to do.
-        status: Of the run under way, if there is one.
+        status: The status of the run under way, if there is one.
         now: Epoch seconds.
         policy: How often runs start.
         key: The mark's key.

@@ -59,9 +59,9 @@ class Message(msgspec.Struct):
     """A message of the queue: a webhook, or a tick that comes back to a mark.
 
     Attributes:
-        received: Of a webhook, epoch milliseconds.
-        tick: Of a tick, the key of the mark.
-        at: Of a tick, when it is due, epoch seconds.
+        received: When a webhook came, epoch milliseconds; 0 for a tick.
+        tick: The key of the mark of a tick.
+        at: When a tick is due, epoch seconds.
     """
 
     connection: str = ""

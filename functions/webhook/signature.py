@@ -96,7 +96,7 @@ class Signers:
         Args:
             connection: From the path.
             headers: With names in lower case.
-            body: As it was sent.
+            body: The body, as sent.
             now: Epoch seconds.
         """
         if not CONNECTION_NAME.fullmatch(connection):

@@ -22,7 +22,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
     """Handle a batch of the webhook queue.
 
     Args:
-        event: Of SQS. A message is a webhook that the receiver queued, or a tick that this function sent.
+        event: The event of SQS. A message is a webhook that the receiver queued, or a tick that this function sent.
         context: Lambda's, not used.
 
     Returns:

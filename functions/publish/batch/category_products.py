@@ -90,7 +90,7 @@ def _create(items: Mapping[str, PreparedWrite]) -> dict[str, Outcome] | Refusal:
     """Create several placements in one request.
 
     Args:
-        items: By category.
+        items: The creates, by category.
 
     Returns:
         By category, the outcomes that are final; `unknown` is one. Or why the shop did nothing.

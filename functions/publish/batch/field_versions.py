@@ -42,7 +42,7 @@ class FieldWrite:
     Attributes:
         moment: When its message was queued, epoch milliseconds, or its file uploaded; fractions order lines.
         messages: Every message of this moment that was accepted, the last one last.
-        value: As it was sent; absent where the item would be too large.
+        value: The value that was sent; absent where the item would be too large.
     """
 
     moment: Decimal

@@ -251,7 +251,7 @@ def _outcomes(update: MergedUpdate, outcomes: Sequence[Outcome], failure: Refusa
 
     Args:
         update: The record.
-        outcomes: Of the parts that were sent.
+        outcomes: The outcomes of the parts that were sent.
         failure: Why the versions could not be stored; the events whose request was accepted are then sent again.
     """
     found: dict[int, Outcome] = {}

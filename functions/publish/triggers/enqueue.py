@@ -35,8 +35,8 @@ def enqueue(sqs: Any, queue_url: str, bodies: Sequence[str]) -> list[str | Queue
     """Put messages on a queue; return the id of each, or why it may not be there, in order.
 
     Args:
-        sqs: The client of SQS.
-        queue_url: The queue.
+        sqs: The SQS client.
+        queue_url: The queue's URL.
         bodies: JSON texts.
 
     Raises:

@@ -24,7 +24,7 @@ class Workspace:
         """Prepare; nothing is read.
 
         Args:
-            client: Of S3.
+            client: The S3 client.
             bucket: The bundle's bucket.
             run: Names the upload of a file.
             clock: The clock for pauses between tries.
@@ -63,8 +63,8 @@ class Workspace:
         Args:
             part: Number of the shard.
             segment: Number of the segment.
-            results: By line.
-            etag: As `results` returned it.
+            results: The results, by line.
+            etag: The ETag that `results` returned.
 
         Returns:
             Whether they are stored.

@@ -49,7 +49,7 @@ class ShopClients:
     """Opens clients of shops by connection name.
 
     Attributes:
-        transports: Of the client of each connection that was opened last.
+        transports: The transport of the client that was opened last, by connection.
     """
 
     def __init__(self, aws: AwsClients, settings: Settings, clock: Clock | None = None) -> None:

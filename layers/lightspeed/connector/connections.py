@@ -27,7 +27,7 @@ class Connections:
         """Prepare; nothing is read yet.
 
         Args:
-            client: Of Secrets Manager.
+            client: The Secrets Manager client.
             prefix: Joined with a connection's name, the name of its secret.
             clock: Time for the age of a secret; the machine's by default.
         """

@@ -72,7 +72,7 @@ class RunInProgress(ConnectorError):
     """Another run of the same subscription is under way.
 
     Attributes:
-        run_id: Of that run.
+        run_id: The id of that run.
     """
 
     def __init__(self, subscription: str, run_id: str, until: str) -> None:

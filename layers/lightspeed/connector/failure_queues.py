@@ -33,10 +33,10 @@ class Failure:
         queue: Which queue holds it.
         cause: One word, such as `AuthenticationError`.
         detail: A sentence, if the message has one.
-        connection: Of its event; empty if it names none.
-        subscription: Of a run's event; empty for others.
+        connection: The connection of its event; empty if it names none.
+        subscription: The subscription of a run's event; empty for others.
         sent: Epoch seconds when it was first queued.
-        message: As SQS gave it.
+        message: The message, as SQS gave it.
     """
 
     queue: Queue

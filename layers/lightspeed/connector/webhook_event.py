@@ -26,7 +26,7 @@ class Webhook:
     Attributes:
         connection: The connection's name.
         headers: With names in lower case.
-        body: As it was sent.
+        body: The body, as sent.
         received: Epoch milliseconds.
     """
 

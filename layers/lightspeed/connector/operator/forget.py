@@ -57,8 +57,8 @@ class Target:
 
     Attributes:
         connection: The shop.
-        entity: Of the record; empty for all of the shop.
-        id: Of the record, as text.
+        entity: The record's entity; empty for all of the shop.
+        id: The record's id, as text.
     """
 
     connection: str

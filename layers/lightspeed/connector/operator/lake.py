@@ -59,7 +59,7 @@ class Manifest(msgspec.Struct, frozen=True):
     Attributes:
         language: The language in which the records were read.
         started: The start of the run, ISO-8601 UTC.
-        parts: Of records.
+        parts: The parts of records.
         deleted: Parts of tombstones.
         replaces: Keys of the manifests that are not read any more, because this one has their parts.
         request: The subscribe event.
@@ -83,7 +83,7 @@ class Run:
     Attributes:
         key: The manifest's key.
         date: The day on which it started, UTC.
-        manifest: The manifest.
+        manifest: The decoded manifest.
     """
 
     key: str

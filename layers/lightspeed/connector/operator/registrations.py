@@ -36,7 +36,7 @@ class Change:
 
     Attributes:
         action: `update` comes first, then `delete`, then `create`: the shop's limit is never passed on the way.
-        id: Of the webhook; `None` for one that is created.
+        id: The webhook's id; `None` for one that is created.
         payload: What it becomes; empty for one that is deleted.
         why: One phrase for people.
     """

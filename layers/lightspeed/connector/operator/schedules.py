@@ -48,7 +48,7 @@ class ScheduleChange:
     """One call that makes the schedules what they should be.
 
     Attributes:
-        name: Of the schedule.
+        name: The schedule's name.
         document: What it becomes; empty for one that is removed.
         what: For people: the subscription, and whether it is its reconcile run.
         why: For people.
@@ -151,8 +151,8 @@ class Schedules:
         """Return what makes the live schedules the wanted ones.
 
         Args:
-            wanted: As `wanted_schedules` returns it.
-            live: As `read` returns it.
+            wanted: The result of `wanted_schedules`.
+            live: The result of `read`.
             prune: Whether what is not wanted is removed.
             resume: Whether what a person paused goes on.
         """

@@ -50,7 +50,7 @@ class ShopPlan:
 
     Attributes:
         connection: The connection's name.
-        changes: Of its webhooks, in order.
+        changes: The changes of its webhooks, in order.
         total: How many webhooks the shop has afterwards; `None` if nothing is wanted of it.
         error: Why the shop could not be asked; empty if it could.
     """
@@ -66,7 +66,7 @@ class StackPlan:
     """Everything that has to be done.
 
     Attributes:
-        schedules: Of the stack's group.
+        schedules: The schedules of the stack's group.
         shops: One per connection.
         listed: The new content of `config/subscriptions.json`, or `None` if it stays.
         warnings: For people.

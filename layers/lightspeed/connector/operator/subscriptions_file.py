@@ -90,7 +90,7 @@ class Subscription:
         cadence: When it runs.
         reconcile: When deletes are looked for, or `None`.
         event: The subscribe event of its runs.
-        line: Of its header in the file.
+        line: The line of its header in the file.
     """
 
     connection: str

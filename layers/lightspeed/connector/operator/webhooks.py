@@ -72,7 +72,7 @@ def address_of(stack: Stack, connection: str, origin: str = "") -> str:
     Args:
         stack: The deployed stack.
         connection: The connection's name.
-        origin: Of a custom domain; that of the stack's API if empty.
+        origin: The origin of a custom domain; that of the stack's API if empty.
     """
     return f"{(origin or stack.outputs['ApiUrl']).rstrip('/')}/webhooks/{connection}?stack={stack.name}"
 

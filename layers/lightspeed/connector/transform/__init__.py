@@ -48,7 +48,7 @@ def load(given: TransformerSpec, library: Library | None = None, limits: Limits 
     """Return the transformers of a request, ready to be applied, or `None` if there is nothing to apply.
 
     Args:
-        given: As the event says it.
+        given: The transformer, as the event gives it.
         library: Where saved transformers and tables come from.
         limits: Bounds of each evaluation.
 

@@ -66,7 +66,7 @@ class S3Library:
         """Prepare; nothing is read yet.
 
         Args:
-            client: Of S3.
+            client: The S3 client.
             bucket: Its name.
         """
         self._client = client

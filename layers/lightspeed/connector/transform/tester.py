@@ -25,7 +25,7 @@ def run_sample(
     """Return what each expression makes of an input.
 
     Args:
-        given: As an event says it.
+        given: The transformer, as an event gives it.
         value: A record, or a document of parameters; what the document lacks of the scope is taken from there.
         kind: `record` or `parameters`.
         scope: `connection`, `entity`, `language`, `bookmark` and `now`.

@@ -75,7 +75,7 @@ class Transformers:
         """Load saved transformers, parse everything, and load the tables that are named in the expressions.
 
         Args:
-            given: As the event says it.
+            given: The transformer, as the event gives it.
             library: Where saved transformers and tables come from.
             limits: Bounds of each evaluation.
             clock: Measures evaluations, and is the time of a scope that names none; the machine's by default.

@@ -54,7 +54,7 @@ class Engine(Jsonata):  # type: ignore[misc]
             value: The input, of JSON types; it is not changed.
             meter: Counts what is used.
             surroundings: What functions may ask for.
-            variables: By name, without `$`.
+            variables: Values by name, without `$`.
 
         Returns:
             The library's types: undefined is `None`, null is `Utils.NULL_VALUE`, arrays may be its own lists.

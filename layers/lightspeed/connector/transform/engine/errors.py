@@ -38,7 +38,7 @@ def failure(
     """Return an error as one that names the expression, the position and what was expected.
 
     Args:
-        error: As it was raised.
+        error: The error that was raised.
         expression: The JSONata text.
         node: The innermost syntax node that it came through, if there was one.
         known: Names of functions, to find the one that was meant.

@@ -41,7 +41,7 @@ class Context:
 
     Attributes:
         surroundings: What functions may ask for.
-        variables: By name, without `$`.
+        variables: Values by name, without `$`.
     """
 
     surroundings: Surroundings

@@ -20,12 +20,12 @@ class Limits:
 
     Attributes:
         seconds: Wall clock.
-        depth: Of nested expressions and function calls; a call of a user's function takes about four.
-        items: Of all arrays and objects that are made on the way, not only of the result.
-        characters: Of all text that is made on the way.
+        depth: Depth of nested expressions and function calls; a call of a user's function takes about four.
+        items: Items of all arrays and objects that are made on the way, not only of the result.
+        characters: Characters of all text that is made on the way.
         output_values: Values in the result, members and elements counted.
-        output_bytes: Of the result as JSON text.
-        output_depth: Of arrays and objects inside each other in the result.
+        output_bytes: Bytes of the result as JSON text.
+        output_depth: Depth of arrays and objects inside each other in the result.
     """
 
     seconds: float = 1.0
