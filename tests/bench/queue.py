@@ -19,9 +19,10 @@ from connector.settings import Settings
 from lightspeed import Client, Connection, Request, Response, Transport
 from publish.app import handle
 from publish.dependencies import Dependencies
-from tests.integration.publish.conftest import Context, event, message
+from tests.integration.publish.conftest import event, message
 from tests.property.publish.table import Table
 from tests.support.clock import FakeClock
+from tests.support.lambda_context import Context
 
 _AT_ONCE = 100
 _VARIANTS = 650
@@ -106,7 +107,9 @@ def table(messages: int) -> str:
     with contextlib.redirect_stdout(log):
         began = time.process_time()
         for records in found:
-            failed = handle({"Records": records}, Context(), deps)["batchItemFailures"]
+            failed = handle({"Records": records}, Context(seconds=120, function_name="publish"), deps)[
+                "batchItemFailures"
+            ]
             if failed:
                 raise RuntimeError(f"{len(failed)} messages failed")
             clock.advance(1)

@@ -25,8 +25,9 @@ import webhook.app
 import webhook.daily
 import webhook.trigger
 from connector.clients import AwsClients
-from tests.integration.subscribe.bundle import Bundle, Context, Json, http_event, quote_event
+from tests.integration.subscribe.bundle import Bundle, Json, http_event, quote_event
 from tests.shop import Fault, Shop
+from tests.support.lambda_context import Context
 
 KEY = "canary-api-key-7c1f0e"
 SECRET = "canary/api+secret=9d2b4a"

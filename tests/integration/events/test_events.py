@@ -18,7 +18,8 @@ import pytest
 import authorizer.app
 import publish.dependencies
 from connector.clients import AwsClients
-from tests.integration.subscribe.bundle import Bundle, Context
+from tests.integration.subscribe.bundle import Bundle
+from tests.support.lambda_context import Context
 
 EVENTS = Path(__file__).parents[3] / "events"
 FILES = sorted(path.name for path in EVENTS.glob("*.json") if path.name != "subscriptions.schema.json")

@@ -14,7 +14,7 @@ import publish.app
 import subscribe.app
 import webhook.app
 from connector.routes import find_route
-from tests.integration.subscribe.bundle import Context
+from tests.support.lambda_context import Context
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 _TEXTS = ("text/", "application/json", "application/xml", "application/javascript")

@@ -10,7 +10,6 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.s3.models import s3_backends
 
@@ -18,27 +17,13 @@ from connector.clients import AwsClients
 from connector.operator.main import main
 from connector.operator.stack import Stack
 from tests.shop import Clock, Shop
+from tests.support.aws import CloudFormation
 from tests.support.clock import FakeClock
 
 NOW = 1_795_413_600  # 2026-11-23T06:00:00Z
 ACCOUNT = "123456789012"
 GROUP = "mine-subscriptions"
 SYNC = "arn:aws:states:eu-west-1:123456789012:stateMachine:mine-sync"
-
-
-class CloudFormation:
-    """Describes the one stack `mine`, in the form of CloudFormation."""
-
-    def __init__(self, outputs: dict[str, str], parameters: dict[str, str] | None = None) -> None:
-        self.outputs = outputs
-        self.parameters = parameters or {}
-
-    def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803 - AWS's name
-        if StackName != "mine":
-            raise ClientError({"Error": {"Code": "ValidationError", "Message": "does not exist"}}, "DescribeStacks")
-        outputs = [{"OutputKey": key, "OutputValue": each} for key, each in self.outputs.items()]
-        parameters = [{"ParameterKey": key, "ParameterValue": each} for key, each in self.parameters.items()]
-        return {"Stacks": [{"Outputs": outputs, "Parameters": parameters}]}
 
 
 class Aws(AwsClients):

@@ -1,6 +1,5 @@
 """`catalog apply`: what Glue and Athena are asked for. Their answers are fakes; what they take is AWS's own model."""
 
-import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ from botocore.exceptions import ClientError
 from botocore.validate import validate_parameters
 from moto import mock_aws
 
-from connector.clients import AwsClients
 from connector.operator.main import main
 from connector.operator.stack import Stack
+from tests.support.aws import CloudFormation, FakedClients
 from tests.support.clock import FakeClock
 from tests.unit.operator.lake import store_run
 
@@ -66,26 +65,13 @@ class Athena:
         return {"QueryExecution": {"Status": {"State": state, "StateChangeReason": "line 1:8: mismatched input"}}}
 
 
-class CloudFormation:
-    """Describes the one stack `mine`."""
-
-    def __init__(self) -> None:
-        self.outputs = {"Bucket": "bucket", "CatalogDatabase": "shop_data", "CatalogWorkGroup": "mine-queries"}
-
-    def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803 - AWS's name
-        assert StackName == "mine"
-        return {"Stacks": [{"Outputs": [{"OutputKey": k, "OutputValue": v} for k, v in self.outputs.items()]}]}
-
-
-class Aws(AwsClients):
+class Aws(FakedClients):
     """S3 on moto, the rest as above."""
 
     def __init__(self) -> None:
-        self.fakes: dict[str, Any] = {"glue": Glue(), "athena": Athena(), "cloudformation": CloudFormation()}
-
-    @functools.cache  # noqa: B019 - as the class itself does
-    def client(self, service: str) -> Any:
-        return self.fakes.get(service) or boto3.client(service)
+        outputs = {"Bucket": "bucket", "CatalogDatabase": "shop_data", "CatalogWorkGroup": "mine-queries"}
+        self.fakes: dict[str, Any] = {"glue": Glue(), "athena": Athena(), "cloudformation": CloudFormation(outputs)}
+        super().__init__(**self.fakes)
 
 
 @pytest.fixture

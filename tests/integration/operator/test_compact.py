@@ -1,23 +1,21 @@
 """`compact` changes no answer: not of the views, and not of the index that reconcile runs compare with."""
 
-import functools
 import json
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
-from connector.clients import AwsClients
 from connector.operator.main import main
 from connector.operator.stack import Stack
 from connector.storage_keys import RunPlace, entity_folder
 from subscribe.reconcile.id_index import Head, Index
 from subscribe.reconcile.manifests import ManifestLog
 from subscribe.storage.bucket import Bucket
+from tests.support.aws import CloudFormation, FakedClients
 from tests.support.clock import FakeClock
 from tests.unit.operator.lake import store_run
 
@@ -28,22 +26,16 @@ VERSIONS = "SELECT connection, lang, id, json FROM orders ORDER BY ALL"
 Rows = list[dict[str, Any]]
 
 
-class CloudFormation:
-    def describe_stacks(self, **_: str) -> dict[str, Any]:
-        return {"Stacks": [{"Outputs": [{"OutputKey": "Bucket", "OutputValue": "bucket"}]}]}
-
-
-class Aws(AwsClients):
-    @functools.cache  # noqa: B019 - as the class itself does
-    def client(self, service: str) -> Any:
-        return CloudFormation() if service == "cloudformation" else boto3.client(service)
-
-
 class World:
     """A versioned bucket, its clock, and two ways to ask it."""
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.aws, self.clock, self.folder, self.capsys = Aws(), FakeClock(), folder, capsys
+        self.aws, self.clock, self.folder, self.capsys = (
+            FakedClients(cloudformation=CloudFormation({"Bucket": "bucket"})),
+            FakeClock(),
+            folder,
+            capsys,
+        )
         self.s3 = self.aws.client("s3")
         self.s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         self.s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})

@@ -1,6 +1,5 @@
 """`forget` on a stack on moto: nothing of the data is left in any version, and all else is."""
 
-import functools
 import gzip
 import hashlib
 import json
@@ -8,15 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
-from connector.clients import AwsClients
 from connector.operator.apply_lock import REWRITE_KEY
 from connector.operator.main import main
 from connector.operator.stack import Stack
 from connector.storage_keys import RunPlace
+from tests.support.aws import CloudFormation, FakedClients
 from tests.support.clock import FakeClock
 from tests.unit.operator.lake import store_run
 
@@ -25,36 +23,21 @@ LATER, EARLIER = 4_102_444_800.0, 946_684_800.0
 """2100 and 2000: what was just stored is old, or new."""
 
 
-class CloudFormation:
-    def __init__(self, outputs: dict[str, str]) -> None:
-        self.outputs = outputs
-
-    def describe_stacks(self, **_: str) -> dict[str, Any]:
-        return {"Stacks": [{"Outputs": [{"OutputKey": k, "OutputValue": v} for k, v in self.outputs.items()]}]}
-
-
-class Aws(AwsClients):
-    outputs: dict[str, str]
-
-    @functools.cache  # noqa: B019 - as the class itself does
-    def client(self, service: str) -> Any:
-        return CloudFormation(self.outputs) if service == "cloudformation" else boto3.client(service)
-
-
 class World:
     """A stack with data of one person in every place, and of others beside it."""
 
     def __init__(self, tmp_path: Path) -> None:
         self.clock = FakeClock(LATER)
         self.cache = tmp_path / "cache"
-        self.aws = Aws()
+        self.stack = CloudFormation({})
+        self.aws = FakedClients(cloudformation=self.stack)
         self.s3 = self.aws.client("s3")
         self.sqs = self.aws.client("sqs")
         self.dynamodb = self.aws.client("dynamodb")
         self.s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         self.s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
         queues = {name: self.sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("runs", "publish", "webhooks")}
-        self.aws.outputs = {
+        self.stack.outputs = {
             "Bucket": "bucket",
             "RunFailureQueueUrl": queues["runs"],
             "PublishFailureQueueUrl": queues["publish"],
@@ -127,7 +110,7 @@ class World:
         results = [{"line": 1, "id": 8}, {"line": 2, "id": 7}, {"line": 3, "id": 7, "record": {"email": SECRET}}]
         self.put(f"publish/out/{connection}.jsonl.gz", lines(results))
         for event in (person, other):
-            queue = self.aws.outputs["PublishFailureQueueUrl"]
+            queue = self.stack.outputs["PublishFailureQueueUrl"]
             self.sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(event))
         answers = ({"id": 7, "record": {"email": SECRET}}, {"id": 8, "record": {}})
         for answer in answers:
@@ -166,7 +149,7 @@ class World:
         return {item["id"]["S"] for item in self.dynamodb.scan(TableName="table")["Items"]}
 
     def messages(self) -> list[str]:
-        url = self.aws.outputs["PublishFailureQueueUrl"]
+        url = self.stack.outputs["PublishFailureQueueUrl"]
         found = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
         return sorted(message["Body"] for message in found.get("Messages", ()))
 

@@ -1,6 +1,5 @@
 """`python -m connector webhooks` against a simulated shop and a stack on moto."""
 
-import functools
 import json
 import os
 import signal
@@ -10,41 +9,23 @@ from typing import Any
 import boto3
 import msgspec
 import pytest
-from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from connector.clients import AwsClients
 from connector.operator.main import main
 from connector.operator.stack import Stack
 from connector.webhook_report import Report
 from tests.shop import Clock, Shop
 from tests.shop.exchange import Request
+from tests.support.aws import CloudFormation, FakedClients
 
 NOW = 1_795_413_600
 ADDRESS = "https://api.example/webhooks/default?stack=mine"
 Command = Callable[..., int]
 
 
-class CloudFormation:
-    """Describes the one stack `mine`, in the form of CloudFormation."""
-
-    def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803 - AWS's name
-        if StackName != "mine":
-            raise ClientError({"Error": {"Code": "ValidationError", "Message": "does not exist"}}, "DescribeStacks")
-        outputs = {"ApiUrl": "https://api.example", "Bucket": "bucket"}
-        return {"Stacks": [{"Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]}]}
-
-
-class Aws(AwsClients):
-    """AWS on moto, but for CloudFormation."""
-
-    @functools.cache  # noqa: B019 - as the class itself does
-    def client(self, service: str) -> Any:
-        return CloudFormation() if service == "cloudformation" else boto3.client(service)
-
-
 def open_stack(name: str) -> Stack:
-    return Stack(name, Aws())
+    described = CloudFormation({"ApiUrl": "https://api.example", "Bucket": "bucket"})
+    return Stack(name, FakedClients(cloudformation=described))
 
 
 @pytest.fixture

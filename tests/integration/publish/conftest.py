@@ -16,24 +16,9 @@ from publish.app import handle
 from publish.dependencies import Dependencies
 from tests.shop import Shop
 from tests.support.clock import FakeClock
+from tests.support.lambda_context import Context
 
 _NUMBERS = itertools.count(1)
-
-
-class Context:
-    """What Lambda tells an invocation."""
-
-    function_name = "publish"
-    function_version = "$LATEST"
-    memory_limit_in_mb = 512
-    invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:publish"
-    aws_request_id = "11111111-2222-3333-4444-555555555555"
-
-    def __init__(self, seconds: float = 120.0) -> None:
-        self.seconds = seconds
-
-    def get_remaining_time_in_millis(self) -> int:
-        return int(self.seconds * 1000)
 
 
 class Publisher:
@@ -42,7 +27,7 @@ class Publisher:
     def __init__(self, deps: Dependencies, shop: Shop) -> None:
         self.deps = deps
         self.shop = shop
-        self.context = Context()
+        self.context = Context(seconds=120, function_name="publish")
 
     def __call__(self, event: object) -> Any:
         return handle(event, self.context, self.deps)

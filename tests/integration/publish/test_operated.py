@@ -1,6 +1,5 @@
 """The operator's commands at work on a stack that publishes: nothing fails, and nothing is doubled."""
 
-import functools
 import io
 import json
 import threading
@@ -10,27 +9,14 @@ from typing import Any
 
 import pytest
 
-from connector.clients import AwsClients
 from connector.operator.main import main
 from connector.operator.stack import Stack
 from publish.dependencies import Dependencies
-from tests.integration.operator.conftest import CloudFormation
 from tests.integration.publish.conftest import Publisher, event
+from tests.support.aws import CloudFormation, FakedClients
 
 Json = dict[str, Any]
 NEW_TAG = event("tags", "create", {"title": "new"})
-
-
-class Described(AwsClients):
-    """AWS on moto, with a description of the stack `mine`."""
-
-    def __init__(self, aws: AwsClients, outputs: dict[str, str], parameters: dict[str, str]) -> None:
-        self._aws = aws
-        self._described = CloudFormation(outputs, parameters)
-
-    @functools.cache  # noqa: B019 - as the class itself does
-    def client(self, service: str) -> Any:
-        return self._described if service == "cloudformation" else self._aws.client(service)
 
 
 class Operator:
@@ -50,7 +36,7 @@ class Operator:
         outputs = {"Bucket": self.settings.bucket, "PublishQueueUrl": self.settings.publish_queue_url}
         outputs |= {"PublishFailureQueueUrl": self.failures}
         parameters = {"SecretPrefix": self.settings.secret_prefix}
-        aws = Described(self.aws, outputs, parameters)
+        aws = FakedClients(self.aws, cloudformation=CloudFormation(outputs, parameters))
         return main([*words, "--stack", "mine"], open_stack=lambda name: Stack(name, aws, self.publisher.deps.clock))
 
     def receive(self) -> list[Json]:

@@ -24,6 +24,7 @@ from subscribe.reconcile.run import Reconciliation
 from subscribe.sync.run import SyncRun
 from tests.shop import Shop
 from tests.support.clock import FakeClock
+from tests.support.lambda_context import Context
 
 _NUMBERS = itertools.count(1)
 _QUOTE = {"entity": "quotes", "parameters": {"path": {"id": 1016615295}}}
@@ -32,21 +33,6 @@ Json = dict[str, Any]
 
 ANYTHING: Json = {"token": "test", "scopes": "admin", "error": ""}
 """A caller that may do everything, as the authorizer describes it."""
-
-
-@dataclass
-class Context:
-    """What Lambda hands to a handler, as far as it is looked at."""
-
-    aws_request_id: str
-    milliseconds: int = 900_000
-    function_name: str = "subscribe"
-    function_version: str = "1"
-    memory_limit_in_mb: int = 1024
-    invoked_function_arn: str = "arn:aws:lambda:eu-west-1:123456789012:function:subscribe"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.milliseconds
 
 
 @dataclass
@@ -118,9 +104,9 @@ class Bundle:
             event = {**event, "cursor": result["cursor"]}
         raise AssertionError
 
-    def invoke(self, event: object, request_id: str | None = None, milliseconds: int = 900_000) -> Any:
+    def invoke(self, event: object, request_id: str | None = None, seconds: float = 900) -> Any:
         """Call the handler."""
-        return lambda_handler(event, Context(request_id or f"request-{next(self.run_numbers)}", milliseconds))
+        return lambda_handler(event, Context(request_id or f"request-{next(self.run_numbers)}", seconds))
 
     def http(
         self,

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.subscribe.bundle import Context
 from tests.integration.webhook.conftest import Account
 from tests.shop import Clock, Shop
+from tests.support.lambda_context import Context
 from webhook import daily
 
 NOW = 1_795_413_600

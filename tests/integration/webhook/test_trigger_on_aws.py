@@ -9,9 +9,9 @@ from moto.sqs.models import sqs_backends
 from connector.operator.registrations import ITEM_GROUPS
 from connector.webhook_window import LAG_SECONDS, Policy
 from subscribe.checks import subscribe_request
-from tests.integration.subscribe.bundle import Context
 from tests.integration.webhook.conftest import Account
 from tests.support.clock import FakeClock
+from tests.support.lambda_context import Context
 from webhook import trigger
 from webhook.debounce import Mark, Run
 from webhook.scheduler import MarkChanged

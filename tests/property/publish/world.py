@@ -8,10 +8,11 @@ from connector.settings import Settings
 from lightspeed import Client, Connection, Request, Response, Transport
 from publish.app import handle
 from publish.dependencies import Dependencies
-from tests.integration.publish.conftest import Context, message
+from tests.integration.publish.conftest import message
 from tests.property.publish.table import Table
 from tests.shop import Shop
 from tests.support.clock import FakeClock
+from tests.support.lambda_context import Context
 
 
 class Killed(BaseException):
@@ -106,7 +107,7 @@ class World:
         """Let a consumer publish messages; the ids of those that stay in the queue, all of them if it dies."""
         outer, self.steps.due = self.steps.due, kill_at
         try:
-            answer = handle({"Records": records}, Context(), self.process())
+            answer = handle({"Records": records}, Context(seconds=120, function_name="publish"), self.process())
         except Killed:
             return {record["messageId"] for record in records}
         finally:

@@ -1,35 +1,18 @@
 """What a command does when somebody else writes the same object at the same moment."""
 
-import functools
-from typing import Any
-
 import pytest
 
-from connector.clients import AwsClients
 from connector.operator.apply_lock import KEY, apply_lock
 from connector.operator.stack import OperationFailed, Stack
 from connector.operator.versions import Versions
+from tests.support.aws import CloudFormation, FakedClients
 from tests.support.clock import FakeClock
 from tests.support.conflicts import ConflictingBucket
 
 
-class Aws(AwsClients):
-    """A stack with a bucket."""
-
-    def __init__(self, bucket: ConflictingBucket) -> None:
-        self.bucket = bucket
-
-    @functools.cache  # noqa: B019 - as the class itself does
-    def client(self, service: str) -> Any:
-        return self.bucket if service == "s3" else self
-
-    def describe_stacks(self, **_: object) -> dict[str, Any]:
-        return {"Stacks": [{"Outputs": [{"OutputKey": "Bucket", "OutputValue": "bucket"}]}]}
-
-
 def test_a_lock_that_somebody_else_takes_at_the_same_moment_is_refused() -> None:
     bucket = ConflictingBucket(1)
-    stack = Stack("mine", Aws(bucket), FakeClock())
+    stack = Stack("mine", FakedClients(s3=bucket, cloudformation=CloudFormation({"Bucket": "bucket"})), FakeClock())
 
     with (
         pytest.raises(OperationFailed, match="somebody else runs apply since just now; try again"),

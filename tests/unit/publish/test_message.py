@@ -1,14 +1,11 @@
 """What the publish function asks SQS to do with a message that is not done."""
 
-import functools
-from typing import Any
-
 import pytest
 
-from connector.clients import AwsClients
 from connector.settings import Settings
 from publish.dependencies import Dependencies
 from publish.triggers.sqs import Message
+from tests.support.aws import FakedClients
 from tests.support.clock import FakeClock
 
 QUEUE = "https://sqs/publish"
@@ -35,16 +32,6 @@ class Queue:
         self.delays.append(DelaySeconds)
 
 
-class Aws(AwsClients):
-    def __init__(self, queue: Queue) -> None:
-        self.queue = queue
-
-    @functools.cache  # noqa: B019 - as the class itself does
-    def client(self, service: str) -> Any:
-        assert service == "sqs"
-        return self.queue
-
-
 def message(queue: Queue, receives: int) -> Message:
     settings = Settings.from_env({"PUBLISH_QUEUE_URL": QUEUE})
     record = {
@@ -53,7 +40,7 @@ def message(queue: Queue, receives: int) -> Message:
         "body": "{}",
         "attributes": {"ApproximateReceiveCount": str(receives)},
     }
-    return Message(record, Dependencies(settings, FakeClock(), Aws(queue)))
+    return Message(record, Dependencies(settings, FakeClock(), FakedClients(sqs=queue)))
 
 
 @pytest.mark.parametrize(("seconds", "hidden"), [(0, 0), (1, 1), (290.2, 291), (43_200, 43_200), (90_000, 43_200)])
