@@ -13,6 +13,7 @@ from tests.local.stack import Stack
 pytestmark = pytest.mark.e2e
 
 ROUTES = [
+    ("GET", "/status"),
     ("GET", "/entities"),
     ("GET", "/entities/products/images"),
     ("GET", "/connections/default"),

@@ -49,5 +49,6 @@ def test_the_steps_after_the_deployment_lead_to_records(bundle: tuple[Stack, Sho
     )
 
     assert done.returncode == 0, done.stderr
+    assert "leaked" not in done.stderr
     assert "; stored" in done.stdout
     assert done.stdout.count("processing_awaiting_shipment") > 0

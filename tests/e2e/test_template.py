@@ -213,7 +213,8 @@ def test_no_role_has_rights_over_everything(monkeypatch: pytest.MonkeyPatch) -> 
     for name, statement in found:
         resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-        assert "*" not in resources, f"{name}: {statement}"
+        if actions != ["scheduler:ListSchedules"]:  # IAM knows no narrower resource for it
+            assert "*" not in resources, f"{name}: {statement}"
         assert all("*" not in action for action in actions), f"{name}: {statement}"
 
 
