@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from connector import botocore_errors
+from connector import s3_objects
 from lightspeed import Clock
 from webhook.debounce import Mark, Run, Status
 from webhook.scheduler import MarkChanged
@@ -118,10 +118,5 @@ class Ticks:
 
 def read_object(client: Any, bucket: str, key: str) -> bytes | None:
     """Return an object's bytes, `None` if there is no such object."""
-    try:
-        answer = client.get_object(Bucket=bucket, Key=key)
-    except botocore_errors.ClientError as error:
-        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
-            return None
-        raise
-    return bytes(answer["Body"].read())
+    found = s3_objects.read_object(client, bucket, key)
+    return None if found is None else found[0]

@@ -6,15 +6,12 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from connector import botocore_errors
-from connector.conflicts import CONFLICT, tries
+from connector.s3_objects import put_if_unchanged, read_object
 from lightspeed import Clock
 from lightspeed.numbers import dumps, loads
 
 Line = tuple[int, str]
 """Number, from 1, and text."""
-
-_MISSING = ("NoSuchKey", "404")
 
 
 class Workspace:
@@ -82,28 +79,12 @@ class Workspace:
 
     def _put(self, name: str, body: bytes, etag: str) -> bool:
         """Write an object if it still has this ETag, or if it still is missing; return whether it is written."""
-        condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
-        for _ in tries(self._clock.sleep):
-            try:
-                self._client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=body, **condition)
-            except botocore_errors.ClientError as error:
-                code = error.response["Error"]["Code"]
-                if code == CONFLICT:
-                    continue
-                if code in ("PreconditionFailed", *_MISSING):
-                    return False
-                raise
-            return True
-        return False
+        key, sleep = self._prefix + name, self._clock.sleep
+        return put_if_unchanged(self._client, self._bucket, key, body, etag, sleep) is not None
 
     def _read(self, name: str) -> tuple[str, str]:
-        try:
-            found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
-        except botocore_errors.ClientError as error:
-            if error.response["Error"]["Code"] not in _MISSING:
-                raise
-            return "", ""
-        return found["Body"].read().decode(), found["ETag"]
+        body, etag = read_object(self._client, self._bucket, self._prefix + name) or (b"", "")
+        return body.decode(), etag
 
 
 def _lines_name(part: int, segment: int) -> str:

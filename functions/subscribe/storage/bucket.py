@@ -8,13 +8,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from connector import botocore_errors
-from connector.conflicts import CONFLICT, tries
-from connector.errors import AwsUnavailable
+from connector.s3_objects import put_if_unchanged, read_object
 from lightspeed import Clock
-
-_MISSING = ("NoSuchKey", "404")
-_FAILED = ("PreconditionFailed", "NoSuchKey")
 
 NONE_YET = ""
 """The ETag that means "there is no such object"."""
@@ -35,13 +30,7 @@ class Bucket:
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         """Return an object's bytes and its ETag, or `None` if there is no such object."""
-        try:
-            answer = self._s3.get_object(Bucket=self._name, Key=key)
-        except botocore_errors.ClientError as error:
-            if error.response["Error"]["Code"] in _MISSING:
-                return None
-            raise
-        return answer["Body"].read(), answer["ETag"]
+        return read_object(self._s3, self._name, key)
 
     def read_json(self, key: str) -> tuple[Any, str] | None:
         """Return an object's JSON value and its ETag, or `None` if there is no such object."""
@@ -62,24 +51,16 @@ class Bucket:
                 object is no failure: an earlier attempt succeeded and its answer was lost, or a copy wrote the same.
             AwsUnavailable: S3 went on to ask for another attempt.
         """
-        write = {"Bucket": self._name, "Key": key, "Body": body, "ContentType": content_type}
         if if_match is None:
+            write = {"Bucket": self._name, "Key": key, "Body": body, "ContentType": content_type}
             return str(self._s3.put_object(**write)["ETag"])
-        condition = {"IfMatch": if_match} if if_match else {"IfNoneMatch": "*"}
-        for _ in tries(self._clock.sleep):
-            try:
-                return str(self._s3.put_object(**write, **condition)["ETag"])
-            except botocore_errors.ClientError as error:
-                code = error.response["Error"]["Code"]
-                if code == CONFLICT:  # S3 wrote nothing and asks for another attempt
-                    continue
-                if code not in _FAILED:
-                    raise
-                found = self.read(key)
-                if found is not None and found[0] == body:
-                    return found[1]
-                raise PreconditionFailed(key) from error
-        raise AwsUnavailable(f"S3 answers {CONFLICT} to every write of {key}")
+        etag = put_if_unchanged(self._s3, self._name, key, body, if_match, self._clock.sleep, ContentType=content_type)
+        if etag is not None:
+            return etag
+        found = self.read(key)
+        if found is None or found[0] != body:
+            raise PreconditionFailed(key)
+        return found[1]
 
     def put_json(self, key: str, value: object, *, if_match: str | None = None) -> str:
         """Write a value as one line of JSON and return the object's ETag; conditions and errors as in `put`."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from connector.errors import AwsUnavailable
 from publish.triggers.file_store import Workspace
 from tests.support.clock import FakeClock
 from tests.support.conflicts import ConflictingBucket
@@ -16,10 +17,13 @@ def test_a_write_that_met_another_one_is_tried_again(conflicts: int) -> None:
     assert workspace.results(0, 0)[0] == {1: {"line": 1, "status": "created"}}
 
 
-def test_a_write_that_always_meets_another_one_is_not_done() -> None:
+def test_a_write_that_always_meets_another_one_is_not_done_and_the_step_is_tried_again() -> None:
     workspace = Workspace(ConflictingBucket(100), "bucket", "run", FakeClock())
 
-    assert not workspace.store_results(0, 0, {1: {"line": 1}}, "")
+    with pytest.raises(AwsUnavailable, match="to every write of publish/parts/run/"):
+        workspace.store_results(0, 0, {1: {"line": 1}}, "")
+    with pytest.raises(AwsUnavailable):
+        workspace.claim("execution")
 
     assert workspace.results(0, 0) == ({}, "")
 

@@ -17,6 +17,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from connector.operator.stack import OperationFailed, Stack
+from connector.s3_objects import read_object
 
 KEY = "config/apply.lock"
 LASTS = timedelta(minutes=10)
@@ -66,16 +67,13 @@ def held_lock(stack: Stack, key: str, lasts: timedelta, doing: str) -> Iterator[
 
 def _condition(s3: Any, bucket: str, key: str, now: datetime, doing: str) -> dict[str, str]:
     """Return on what the write depends: that there is no lock, or the expired one that was read."""
-    try:
-        found = s3.get_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _GONE:
-            return {"IfNoneMatch": "*"}
-        raise
-    held = json.loads(found["Body"].read())
+    found = read_object(s3, bucket, key)
+    if found is None:
+        return {"IfNoneMatch": "*"}
+    held = json.loads(found[0])
     if datetime.fromisoformat(held["until"]) > now:
         raise OperationFailed(f"{held['owner']:.100} {doing} now; wait, at the latest until {held['until']}")
-    return {"IfMatch": found["ETag"]}
+    return {"IfMatch": found[1]}
 
 
 def _write(s3: Any, bucket: str, key: str, body: bytes, condition: dict[str, str], doing: str) -> str:

@@ -17,9 +17,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
-from botocore.exceptions import ClientError
 
 from connector.operator.stack import OperationFailed
+from connector.s3_objects import read_object
 from connector.storage_keys import MANIFESTS, entity_folder, manifest_place
 
 AT_ONCE = 16
@@ -30,7 +30,6 @@ CACHE_BYTES = 5 * 1024**3
 
 _ETAGS = "etags.json"
 _ATTEMPTS = 3
-_MISSING = ("NoSuchKey", "404")
 
 
 class StoredPart(msgspec.Struct, frozen=True):
@@ -296,13 +295,7 @@ class Cache(Folder):
         return path
 
     def _read(self, key: str) -> tuple[bytes, str] | None:
-        try:
-            answer = self._s3.get_object(Bucket=self._bucket, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _MISSING:
-                return None
-            raise
-        return answer["Body"].read(), answer["ETag"]
+        return read_object(self._s3, self._bucket, key)
 
     def _write(self, key: str, body: bytes) -> None:
         path = self.path(key)

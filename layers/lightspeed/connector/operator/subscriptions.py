@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from connector.aws_errors import aws_error_types, reason
 from connector.errors import ConnectorError
 from connector.operator.apply_lock import apply_lock, interrupted_between_calls
@@ -26,6 +24,7 @@ from connector.operator.schedules import Place, SchedulePlan, Schedules, connect
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.subscriptions_file import Subscription, read_file, references, schema_text
 from connector.operator.webhooks import TooManyWebhooks, address_of, line_of, make_change, make_plan
+from connector.s3_objects import read_object
 from connector.transform.library import NotFoundInLibrary, S3Library, referred_name
 from lightspeed import LightspeedError
 
@@ -226,14 +225,11 @@ def _schedules(stack: Stack) -> Schedules:
 
 
 def _listed(stack: Stack) -> list[dict[str, Any]] | None:
+    found = read_object(stack.client("s3"), stack.settings.bucket, LIST)
+    if found is None:
+        return None
     try:
-        body = stack.client("s3").get_object(Bucket=stack.settings.bucket, Key=LIST)["Body"].read()
-    except ClientError as error:
-        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
-            return None
-        raise
-    try:
-        rows: list[dict[str, Any]] = json.loads(body)
+        rows: list[dict[str, Any]] = json.loads(found[0])
     except ValueError as error:
         raise OperationFailed(f"{LIST} in the bucket is no JSON; remove it, then apply again") from error
     return rows

@@ -10,6 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from connector.operator.stack import OperationFailed
+from connector.s3_objects import read_object
 
 _AT_ONCE = 1000
 _LATER = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "404")
@@ -87,13 +88,7 @@ class Versions:
 
     def current(self, key: str) -> tuple[bytes, str] | None:
         """Return an object's bytes and ETag, or `None` if there is none."""
-        try:
-            answer = self._s3.get_object(Bucket=self._bucket, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
-                return None
-            raise
-        return answer["Body"].read(), answer["ETag"]
+        return read_object(self._s3, self._bucket, key)
 
     def put(self, key: str, body: bytes, content_type: str = "application/gzip") -> None:
         """Write an object, whatever is there."""
