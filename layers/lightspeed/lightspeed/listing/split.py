@@ -117,6 +117,7 @@ class SplitReader(Generic[_Processed]):
         self.checkpoint = checkpoint
         self._split = checkpoint.split = checkpoint.split or SplitCheckpoint()
         self._filters_ignored = False
+        self._expected: dict[_Part, int] = {}
 
     def pages(self) -> Generator[_Processed]:
         """Yield what `process` makes of each part's records; `checkpoint` is true after each.
@@ -132,13 +133,15 @@ class SplitReader(Generic[_Processed]):
                 checkpoint.limit = self._list.limit
                 split.parts = [_Part((self._window.start, self._window.end)).pack()]
                 split.count_before = checkpoint.count_before = checkpoint.count_after = self._list.count()
+                self._expected = {_Part.unpack(split.parts[0]): split.count_before}
             while split.parts:
                 self._budget.room()
                 part = _Part.unpack(split.parts[-1])
                 records, counted, whole = self._page_of(part)
-                smaller = [] if whole else self._cut(part, records, counted)
+                smaller = {} if whole else self._cut(part, records, counted)
                 if smaller:
-                    split.parts[-1:] = [each.pack() for each in smaller]
+                    split.parts[-1:] = [each.pack() for each in reversed(smaller)]
+                    self._expected |= smaller
                     continue
                 if not whole:
                     for rows in self._dense(part):
@@ -160,14 +163,18 @@ class SplitReader(Generic[_Processed]):
 
     def _page_of(self, part: _Part) -> tuple[list[Record], int, bool]:
         """Return the first page of a part, the count before it, and whether the page is all of the part."""
-        split = self._split
-        counted = 0
+        split, expected = self._split, self._expected.pop(part, 0)
+        if 2 * expected > 3 * self._full:  # its page is surely full, and then no count is needed
+            records = self._records(part, 1)
+            if self._is_full(records):
+                return records, expected, False
         for attempt in range(PART_ATTEMPTS):
             if attempt:
                 self._budget.room()
             counted = self._count(part) if not split.unsure else 0
             records = self._records(part, 1)
-            rows = len({record.id for record in records}) + max(0, sum(record.id is None for record in records) - 1)
+            loose = sum(record.id is None for record in records)
+            rows = len({record.id for record in records if record.id is not None}) + loose
             if self._is_full(records):
                 return records, counted, False
             if split.unsure or rows == counted:
@@ -198,24 +205,24 @@ class SplitReader(Generic[_Processed]):
             split.page_rows = max(1, len(records))
         return len(records) >= self._full
 
-    def _cut(self, part: _Part, records: list[Record], counted: int) -> list[_Part]:
-        """Return the parts of a part, the last to be read first; none if it cannot be cut."""
+    def _cut(self, part: _Part, records: list[Record], counted: int) -> dict[_Part, int]:
+        """Return the parts of a part, in order, and how many rows each probably has; none if it cannot be cut."""
         if self._filters_ignored:
-            return []  # the shop gives the same page for every part
+            return {}  # the shop gives the same page for every part
         times = [times_of(record) for record in records]
         by_update = self._window.by == "updated_at"
         shown = [each.updated if by_update else each.created for each in times]
         self._split.first_included |= part.main[0] is not None and part.main[0] in map(_moment, shown)
         wanted = max(2, min(-(-3 * counted // (2 * self._full)), len(records) // ROWS_PER_CUT))
         shared = timedelta() if self._split.first_included else _SECOND
-        bounds = _cut(part.main, shown, wanted, shared)
-        if bounds:
-            return [_Part(each, part.created) for each in reversed(bounds)]
+        stretches = _cut(part.main, shown, wanted, shared, counted)
+        if stretches:
+            return {_Part(each, part.created): rows for each, rows in stretches}
         edges = ("created_at_min", "created_at_max")
         if not by_update or not self._list.has_filters(*edges) or set(edges) & set(self._list.parameters.query):
-            return []
-        bounds = _cut(part.created, [each.created for each in times], wanted, _SECOND)
-        return [_Part(part.main, each) for each in reversed(bounds)]
+            return {}
+        stretches = _cut(part.created, [each.created for each in times], wanted, _SECOND, counted)
+        return {_Part(part.main, each): rows for each, rows in stretches}
 
     def _dense(self, part: _Part) -> Iterator[list[Record]]:
         """Read a part that does not fit on one page and cannot be cut, until as many rows came as the shop counts.
@@ -321,8 +328,10 @@ class SplitReader(Generic[_Processed]):
         self.checkpoint.unverified_reason = self.checkpoint.unverified_reason or reason
 
 
-def _cut(bounds: _Bounds, shown: list[str], wanted: int, shared: timedelta) -> list[_Bounds]:
-    """Return the smaller stretches that a stretch is cut into, in order; none if no time on its page lets it be cut.
+def _cut(bounds: _Bounds, shown: list[str], wanted: int, shared: timedelta, counted: int) -> list[tuple[_Bounds, int]]:
+    """Return the smaller stretches that a stretch is cut into, in order, and how many rows each probably has.
+
+    None are returned if no time on its page lets it be cut.
 
     A page of rows in the order of their times shows one end of the stretch: the cut leaves what it shows on one side.
     In any other order it shows a sample: the cuts divide it evenly.
@@ -332,17 +341,20 @@ def _cut(bounds: _Bounds, shown: list[str], wanted: int, shared: timedelta) -> l
         shown: The times on its page.
         wanted: How many stretches are wanted, 2 or more.
         shared: How much longer than one second the stretch is that two neighbours share.
+        counted: How many rows the stretch has.
     """
     first, last = bounds
     times = [moment for moment in map(_moment, shown) if moment is not None and _lies(moment, bounds)]
     least = _SECOND + shared
     if not times or (first is not None and last is not None and last - first <= least):
         return []
+    rest = max(0, counted - len(times))
     if times == sorted(times):
-        cuts = [max(times) - _SECOND]
+        cuts, rows = [max(times) - _SECOND], [len(times), rest]
     elif times == sorted(times, reverse=True):
-        cuts = [min(times) + _SECOND]
+        cuts, rows = [min(times) + _SECOND], [rest, len(times)]
     else:
+        rows = [counted // wanted] * wanted
         times.sort()
         cuts = [times[(len(times) - 1) * number // wanted] for number in range(1, wanted)]
     if last is not None:
@@ -353,7 +365,7 @@ def _cut(bounds: _Bounds, shown: list[str], wanted: int, shared: timedelta) -> l
     for cut in sorted(set(cuts)):
         found.append((first, cut))
         first = cut - shared
-    return [*found, (first, last)]
+    return list(zip([*found, (first, last)], rows, strict=False))
 
 
 def _lies(moment: datetime, bounds: _Bounds) -> bool:
