@@ -247,13 +247,12 @@ class SyncRun(Run[SyncState]):
         if not state.may_have_missed or self._processor.stopped or self._reads_again():
             return
         if state.remembers_all:
-            state.unverified_reason += f"; this was so {MOST_UNVERIFIED + 1} times in a row, so the next run goes on"
+            why = f"this was so {MOST_UNVERIFIED + 1} times in a row"
         elif _can_read_again(self._reads):
-            state.unverified_reason += (
-                f"; the window has more than {MOST_REMEMBERED:,} records, so the next run goes on"
-            )
+            why = f"the window has more than {MOST_REMEMBERED:,} records"
         else:
-            state.unverified_reason += "; the run reads the children of the same parents twice, so the next run goes on"
+            why = "the run reads the children of the same parents twice"
+        state.unverified_reason += f"; {why}, so only mode full reads this window again"
 
     def _reads_again(self) -> bool:
         """Whether the next run reads this run's window again: it may lack records, and what it stored is known."""
