@@ -6,6 +6,7 @@ finished by the next one, and loses the lock at once.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,7 +44,7 @@ class RunLock:
         self._key = lock_key(connection, subscription)
         self._subscription = subscription
         self._run_id = run_id
-        self._etag = NONE_YET
+        self._etag = self._written = NONE_YET
 
     def check(self, now: float) -> _Held | None:
         """Load the lock, and return it unless it is free.
@@ -95,11 +96,13 @@ class RunLock:
         return held is not None and held.run_id != self._run_id
 
     def release(self, now: float) -> None:
-        """Leave the lock to others. If one has taken it already, nothing changes."""
-        try:
+        """Leave the lock to others, if it is still as this copy of the run wrote it.
+
+        Another copy may have taken it, or decided the run in it. What it says then must not be lost.
+        """
+        self._etag = self._written
+        with contextlib.suppress(PreconditionFailed):
             self.hold(now)
-        except PreconditionFailed:
-            return
 
     def _load(self) -> _Held | None:
         found = self._bucket.read_json(self._key)
@@ -107,4 +110,4 @@ class RunLock:
         return None if found is None else msgspec.convert(found[0], _Held)
 
     def _write(self, held: _Held) -> None:
-        self._etag = self._bucket.put_json(self._key, msgspec.to_builtins(held), if_match=self._etag)
+        self._etag = self._written = self._bucket.put_json(self._key, msgspec.to_builtins(held), if_match=self._etag)
