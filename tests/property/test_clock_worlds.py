@@ -149,12 +149,14 @@ def wrong_clocks(seed: int) -> None:
     rng = random.Random(seed)
     ahead = rng.choice((0.0, 45.0, -45.0, 7200.0, -7200.0, -3600.0, 86_400.0, -86_400.0))
     scene = Scene(rng, ahead=ahead, quota=rng.choice((None, None, SCARCE)))
+    jumped, side = 0.0, rng.choice((-1, 1))
     for number in range(rng.randrange(2, 7)):
         if number:
             scene.dated.shift = missing_dates(rng)
         scene.run()
-        if rng.random() < 0.3:
-            scene.time.jumps(rng.choice((-7200.0, -600.0, 600.0, 7200.0)))
+        wrong = rng.choice((0.0, side * 600.0, side * 7200.0)) if rng.random() < 0.3 else jumped
+        scene.time.jumps(wrong - jumped)
+        jumped = wrong
         scene.change()
         scene.time.passes(rng.choice((20, 100, 900)))
     finish(scene)
@@ -224,6 +226,16 @@ def test_a_run_whose_later_answers_show_an_earlier_time_gives_the_reason() -> No
 
     assert (result["verified"], result["reason"][:42]) == (False, "the shop's answers give different times, s")
     assert parse_time(result["bookmark"]["until"]).timestamp() <= scene.clock.now()
+
+
+def test_a_shop_whose_time_is_before_the_bookmark_gives_the_reason() -> None:
+    scene = scene_of()
+    scene.run()
+    scene.clock.advance(-3600)
+
+    result = scene.run()
+
+    assert (result["verified"], result["reason"][:42]) == (False, "the shop's time is before the bookmark, so")
 
 
 def test_dates_a_year_behind_do_not_stop_a_subscription() -> None:

@@ -234,6 +234,9 @@ class SyncRun(Run[SyncState]):
         if entered or self._read_up_to() < end:
             state.may_have_missed |= entered
             state.unverified_reason = state.unverified_reason or DIFFERENT_TIMES
+        if state.bookmark_until is not None and state.window_start is not None and end < parse_time(state.window_start):
+            reason = "the shop's time is before the bookmark, so changes may be missing; mode full reads them"
+            state.unverified_reason = state.unverified_reason or reason
 
     def _read_up_to(self) -> datetime:
         """Return up to where the run has read: its window's end, or the earliest time that the shop's answers give."""
