@@ -46,7 +46,7 @@ def deploy(emulator: Emulator, built: Built, stack_name: str, parameters: Mappin
     Raises:
         LocalError: A resource could not be created; the message names it and its reason.
     """
-    body = json.dumps(_local_copy(template(), _upload(emulator, built)))
+    body = json.dumps(local_copy(template(), upload(emulator, built)))
     emulator.client("s3").put_object(Bucket=ARTEFACTS, Key="template.json", Body=body.encode())
     cloudformation = emulator.client("cloudformation")
     cloudformation.create_stack(
@@ -64,7 +64,8 @@ def deploy(emulator: Emulator, built: Built, stack_name: str, parameters: Mappin
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
-def _local_copy(original: dict[str, Any], uris: Mapping[str, str]) -> dict[str, Any]:
+def local_copy(original: dict[str, Any], uris: Mapping[str, str]) -> dict[str, Any]:
+    """Return the template with the addresses of both archives, and with what differs on the emulator."""
     local = copy.deepcopy(original)
     local["Globals"]["Function"] |= {"Runtime": "provided.al2023", "CodeUri": uris["functions"]}
     for name, resource in list(local["Resources"].items()):
@@ -93,7 +94,7 @@ def _with_batches(actions: str | list[str]) -> list[str]:
     return stated + [f"{action}Batch" for action in stated if action in BATCHED]
 
 
-def _upload(emulator: Emulator, built: Built) -> dict[str, str]:
+def upload(emulator: Emulator, built: Built) -> dict[str, str]:
     """Put both archives where CloudFormation reads them; their names change with their content, as it expects."""
     s3 = emulator.client("s3")
     with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
