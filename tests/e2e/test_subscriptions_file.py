@@ -69,7 +69,7 @@ class Operated:
 @pytest.fixture
 def operated(stack: Stack, shop: ShopSeen, tmp_path: Path) -> Iterator[Operated]:
     """The stack with a second shop; in the end without what the file made."""
-    stack.add_connection("outlet", shop.shop.connection)
+    stack.add_connection("outlet", dict(shop.shop.connection))
     found = Operated(stack, tmp_path)
     yield found
     scheduler, group = stack.client("scheduler"), stack.outputs[GROUP]
