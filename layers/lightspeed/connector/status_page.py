@@ -105,9 +105,9 @@ def _summary(bad: Sequence[object], odd: Sequence[object], subscriptions: Sequen
         return "Nothing is read yet. Write subscriptions.toml, then: python -m connector apply subscriptions.toml"
     if not bad and not odd:
         return f"Everything works: {_count(len(subscriptions), 'subscription')}."
-    told = [f"{_count(len(bad), 'thing')} to mend"] if bad else []
-    told += [f"{_count(len(odd), 'thing')} to look at"] if odd else []
-    return f"{' and '.join(told)}."
+    parts = [f"{_count(len(bad), 'thing')} to mend"] if bad else []
+    parts += [f"{_count(len(odd), 'thing')} to look at"] if odd else []
+    return f"{' and '.join(parts)}."
 
 
 def _count(number: int, noun: str) -> str:
@@ -299,5 +299,5 @@ def _when(text: str | None, now: datetime) -> str:
     if not text:
         return ""
     seconds = (now - parse_time(text)).total_seconds()
-    told = f"{duration(seconds)} ago" if seconds >= 0 else f"in {duration(-seconds)}"
-    return f'<time datetime="{_text(text)}" title="{_text(text)}">{told}</time><br><small>{_text(text[:16])}</small>'
+    age = f"{duration(seconds)} ago" if seconds >= 0 else f"in {duration(-seconds)}"
+    return f'<time datetime="{_text(text)}" title="{_text(text)}">{age}</time><br><small>{_text(text[:16])}</small>'

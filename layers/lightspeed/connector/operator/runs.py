@@ -112,25 +112,25 @@ def _runs(arguments: argparse.Namespace, stack: Stack) -> int:
 
 def _line(row: dict[str, Any]) -> str:
     proven = "" if row.get("verified", True) else f"  not verified: {row.get('reason') or 'no reason given'}"
-    told = (
+    text = (
         f"{row['started']:20}  {row['status']:8}  {row['connection']}.{row['entity']:20}  "
         f"{row['records']:>9,} records  {row['run_id']}{proven}"
     )
-    return "".join(letter if letter.isprintable() else " " for letter in told)
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _follow(stack: Stack, run_id: str) -> int:
     """Show a run's progress until it ends. Ctrl-C leaves the run going."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - only here
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[counts]}"), TimeElapsedColumn())
     found: dict[str, Any] = {}
     try:
         with Progress(*columns, transient=True) as progress:
-            task = progress.add_task(run_id, total=None, told="starting")
+            task = progress.add_task(run_id, total=None, counts="starting")
             for found in _watch(stack, run_id):
                 progress.update(
-                    task, told=f"{found.get('records', 0):,} records, {found.get('requests', 0):,} requests"
+                    task, counts=f"{found.get('records', 0):,} records, {found.get('requests', 0):,} requests"
                 )
     except KeyboardInterrupt:
         print(f"run {run_id} goes on; come back with: python -m connector runs {run_id} --follow")

@@ -245,15 +245,15 @@ def _when(document: Mapping[str, Any]) -> str:
 
 
 def _why(now: Mapping[str, Any], document: Mapping[str, Any], differences: list[str]) -> str:
-    told = []
+    changes = []
     for key in differences:
         if key == "Target":
-            told.append(_target(now.get("Target") or {}, document["Target"]))
+            changes.append(_target(now.get("Target") or {}, document["Target"]))
         elif key == "State":
-            told.append("pause" if document["State"] == "DISABLED" else "resume")
+            changes.append("pause" if document["State"] == "DISABLED" else "resume")
         elif key != "Description" or len(differences) == 1:
-            told.append(f"{key} {now.get(key)!s:.80} -> {document[key]!s:.80}")
-    return "; ".join(told)
+            changes.append(f"{key} {now.get(key)!s:.80} -> {document[key]!s:.80}")
+    return "; ".join(changes)
 
 
 def _target(now: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
