@@ -16,8 +16,8 @@ _FIRST_PAUSE_SECONDS = 0.05
 def tries(sleep: Callable[[float], None], most: int = MOST_TRIES) -> Iterator[int]:
     """Yield the number of each try, from 0, and wait before every further one.
 
-    The waits are 0.05 s, 0.1 s and so on, each longer by up to a half at random, so that two writers do not meet again.
-    Five tries wait 1.2 s at most.
+    The waits are 0.05 s, 0.1 s and so on. Each is longer by up to a half at random, so that two writers do not meet
+    again. Five tries wait 1.2 s at most.
 
     Args:
         sleep: Waits that many seconds.

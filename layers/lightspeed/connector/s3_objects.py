@@ -1,4 +1,4 @@
-"""Whole objects of a bucket, and writes that hold only while nobody else has written."""
+"""Whole objects of a bucket, and writes that succeed only if the object has not changed."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ def test_a_lock_that_somebody_else_takes_at_the_same_moment_is_refused() -> None
     stack = Stack("mine", FakedClients(s3=bucket, cloudformation=CloudFormation({"Bucket": "bucket"})), FakeClock())
 
     with (
-        pytest.raises(OperationFailed, match="somebody else runs apply since just now; try again"),
+        pytest.raises(OperationFailed, match="another process runs apply since just now; try again"),
         apply_lock(stack),
     ):
         raise AssertionError("the lock is not held")

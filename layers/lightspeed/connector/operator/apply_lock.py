@@ -81,7 +81,7 @@ def _write(s3: Any, bucket: str, key: str, body: bytes, condition: dict[str, str
         return str(s3.put_object(Bucket=bucket, Key=key, Body=body, **condition)["ETag"])
     except ClientError as error:
         if error.response["Error"]["Code"] in _TAKEN:
-            raise OperationFailed(f"somebody else {doing} since just now; try again") from error
+            raise OperationFailed(f"another process {doing} since just now; try again") from error
         raise
 
 

@@ -34,8 +34,8 @@ The schema describes what was seen and promises nothing. Each field has its type
 (x-present), the share of these that say none, with null or false (x-none), and the length of its longest text
 (x-longest). Values are shown with --examples only: they may be personal data.
 
---drift compares the records that were stored through FROM with those that were stored after it, through TO. A field
-has vanished if 95 % of at least 500 earlier records have it, and none of at least 200 later records of full runs.
+--drift compares the records that were stored through FROM with those that were stored after it, through TO. A field has
+vanished if 95 % of at least 500 earlier records have it, and no later record of full runs (at least 200).
 """
 
 

@@ -131,7 +131,7 @@ def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
 
 
 def _steps(found: StackPlan, stack: Stack) -> Iterator[str]:
-    """Make the changes one by one; each is told after it was made.
+    """Make the changes one by one; each is printed after it was made.
 
     The list comes first, so that a webhook finds its subscription, and removals last.
     """

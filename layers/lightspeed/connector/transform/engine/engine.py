@@ -1,8 +1,8 @@
 """The JSONata engine inside its bounds.
 
-The library's own bounds count from when an expression was parsed, can be switched off by an expression, and see
-neither large values nor single long operations. So the evaluation of each syntax node, and every place where arrays or
-text grow, is its own here.
+The library's own bounds count from when an expression was parsed, and an expression can switch them off. They do not
+see large values and single long operations. So the evaluation of each syntax node, and every place where arrays or text
+grow, is its own here.
 """
 
 from __future__ import annotations
