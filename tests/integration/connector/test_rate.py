@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from moto import mock_aws
 
 from connector.rate import Share, TableShare, allotment
@@ -77,11 +78,42 @@ def test_two_workers_divide_the_requests_of_a_table(client: Any) -> None:
     assert item["expiration"] == {"N": str(MONDAY_SIX + 86_400 + 2)}
 
 
+class LosesAnswers:
+    """A client of DynamoDB whose writes are done, but not answered from a moment on."""
+
+    def __init__(self, client: Any) -> None:
+        self.loses = False
+        self._client = client
+
+    def put_item(self, **call: Any) -> Any:
+        answer = self._client.put_item(**call)
+        if self.loses:
+            raise ReadTimeoutError(endpoint_url="table")
+        return answer
+
+
+def keep(client: Any, share: Share) -> None:
+    """Store the share of another worker, as if it had written last."""
+    text = json.dumps({"other": [share.held, share.needed, int(share.background), share.until]})
+    client.put_item(TableName="table", Item={"id": {"S": "rate#default"}, "token": {"S": "t"}, "shares": {"S": text}})
+
+
+def test_a_smaller_share_is_kept_to_though_its_write_was_not_answered(client: Any) -> None:
+    clock, way = FakeClock(), LosesAnswers(client)
+    run = TableShare("table", lambda: way, "default", clock)
+    run.background = True
+    assert run.requests_per_second(0) == 20
+    keep(client, Share(0, 16, background=False, until=clock.time() + 60))
+
+    way.loses = True
+    clock.sleep(0.25)
+
+    assert run.requests_per_second(1) <= 4
+
+
 def test_a_request_whose_turn_does_not_come_is_not_sent(client: Any) -> None:
     clock = FakeClock()
-    held = Share(20, 20, background=False, until=clock.time() + 60)
-    text = json.dumps({"other": [held.held, held.needed, 0, held.until]})
-    client.put_item(TableName="table", Item={"id": {"S": "rate#default"}, "token": {"S": "t"}, "shares": {"S": text}})
+    keep(client, Share(20, 20, background=False, until=clock.time() + 60))
     limiter = RateLimiter(clock, share=TableShare("table", lambda: client, "default", clock))
     connection = Connection.from_mapping(
         {"base_url": "http://127.0.0.1:9", "language": "nl", "api_key": "k", "api_secret": "s"}

@@ -128,6 +128,7 @@ def test_a_reset_is_seconds_or_a_time_and_otherwise_the_length_of_its_window(res
     ("now", "resets", "seconds"),
     [
         (NOW - 10, "10/10/64810", [10, 10, 64_810]),
+        (NOW - 10 - 1e-6, "10/10/64810", [10, 10, 64_810]),
         (NOW - 10, "9/9/64809", [10, 10, 64_810]),
         (NOW - 9.4, "9/9/64809", [10, 10, 64_810]),
         (NOW - 9.4, "10/10/64810", [10, 10, 64_810]),
