@@ -95,6 +95,27 @@ def test_the_operators_command_line_needs_what_its_page_installs(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        ({}, "connector: AWS needs a region: set AWS_DEFAULT_REGION, such as eu-west-1\n"),
+        (
+            {"AWS_DEFAULT_REGION": "eu-west-1", "AWS_EC2_METADATA_DISABLED": "true"},
+            "connector: AWS needs credentials: set AWS_PROFILE, or run aws configure\n",
+        ),
+    ],
+)
+def test_a_machine_without_region_or_credentials_is_told_what_to_set(
+    variables: dict[str, str], line: str, tmp_path: Path
+) -> None:
+    install = install_line(next(block for block in blocks(ROOT / "functions" / "OPERATION.md", "sh") if "pip" in block))
+    shell = Shell(tmp_path, install, PYTHONPATH="functions:layers/lightspeed", HOME=str(tmp_path), **variables)
+
+    done = shell("python -m connector status --stack mine")
+
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", line)
+
+
+@pytest.mark.parametrize(
     ("install", "module", "missing"),
     [
         ("pip install pytest", "connector.transform", "msgspec"),

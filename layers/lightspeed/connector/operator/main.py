@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from connector import botocore_errors
 from connector.aws_errors import aws_error_types
 from connector.errors import ConnectorError, RequestError, UnknownConnection
 from connector.operator import (
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None, *, open_stack: Callable[[str], Stack
     except (ConnectorError, LightspeedError) as error:
         return _fail(1, error)
     except aws_error_types() as error:
-        return _fail(1, error)
+        return _fail(*_explained(error))
     return status
 
 
@@ -83,6 +84,15 @@ def build_parser() -> argparse.ArgumentParser:
     for command in COMMANDS:
         command.add_parser(commands, common)
     return parser
+
+
+def _explained(error: Exception) -> tuple[int, Exception]:
+    """Return the exit status and the error to show; a machine that lacks a setting is told which."""
+    if isinstance(error, botocore_errors.NoRegionError):
+        return 2, CommandError("AWS needs a region: set AWS_DEFAULT_REGION, such as eu-west-1")
+    if isinstance(error, botocore_errors.NoCredentialsError):
+        return 2, CommandError("AWS needs credentials: set AWS_PROFILE, or run aws configure")
+    return 1, error
 
 
 def _fail(status: int, error: Exception) -> int:

@@ -74,7 +74,10 @@ def main(arguments: Sequence[str] | None = None, out: TextIO | None = None, err:
         given = [_expression(text) for text in args.transformer]
         scope["bookmark"] = None if args.bookmark is None else loads(args.bookmark)
         value = loads(sys.stdin.read() if args.input == "-" else Path(args.input).read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        print(f"connector.transform: {error.filename}: {error.strerror}", file=err)
+        return 2
+    except ValueError as error:
         print(f"connector.transform: {error}", file=err)
         return 2
     try:
