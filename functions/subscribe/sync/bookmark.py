@@ -40,6 +40,10 @@ MOST_REMEMBERED = 20_000
 """Records of a window that a run remembers, so that the next run can read that window again and store none twice."""
 
 
+_FAST = 1
+"""The level of compression: a twentieth of the time of the best one, for half as many bytes more."""
+
+
 class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far a subscription has been read.
 
@@ -174,7 +178,7 @@ class Bookmarks:
         """Return a bookmark of bounded size; a large `recent` is kept in an object beside it, named by its content."""
         if len(recent) <= MOST_RECENT_INSIDE:
             return msgspec.structs.replace(bookmark, recent=recent, recent_in="")
-        body = gzip.compress(msgspec.json.encode(recent, order="sorted"), mtime=0)
+        body = gzip.compress(msgspec.json.encode(recent, order="sorted"), _FAST, mtime=0)
         digest = hashlib.sha256(body).hexdigest()[:DIGEST_DIGITS]
         self._bucket.put(self._recent_key(digest), body)
         return msgspec.structs.replace(bookmark, recent={}, recent_in=digest)

@@ -5,8 +5,9 @@ A row that is no JSON object in UTF-8 is never landed as a record. Its line is a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 
 _OFFSET = len("+02:00")
+
+
+_FARTHEST_ZONE = timedelta(hours=15)
+"""More than a shop's local time differs from UTC."""
 
 
 class RecordProcessor:
@@ -105,11 +110,10 @@ class RecordProcessor:
             records = kept
         overlap = None if state.remembers_all else state.surely_passed - LOOKBACK
         names = [f"{read.language}/{record.id}" for record in records]
-        recent = {
-            name: record.changed
-            for name, record in zip(names, records, strict=True)
-            if record.changed and _comes_again(record.changed, overlap)
-        }
+        pairs = zip(names, records, strict=True)
+        recent = {name: record.changed for name, record in pairs if record.changed}
+        if overlap is not None:
+            recent = still_recent(recent, overlap)
         new = [record for name, record in zip(names, records, strict=True) if not self._is_landed(name, record)]
         return new, recent
 
@@ -218,13 +222,12 @@ def _iso(changed: str) -> str:
         return ""
 
 
-def _comes_again(changed: str, overlap: datetime | None) -> bool:
-    if overlap is None:
-        return True
+def _comes_again(changed: str, start: datetime) -> bool:
     moment = _moment(changed)
-    return moment is not None and moment >= overlap
+    return moment is not None and moment >= start
 
 
+@functools.lru_cache(maxsize=1024)
 def _moment(text: str | None) -> datetime | None:
     try:
         return parse_time(text) if text else None
@@ -239,4 +242,9 @@ def _is_after(changed: str | None, end: datetime) -> bool:
 
 def still_recent(recent: Mapping[str, str], start: datetime | None) -> dict[str, str]:
     """Return the records that a window from this time on will hold again; all of them if it has no start."""
-    return {record: changed for record, changed in recent.items() if _comes_again(changed, start)}
+    if start is None:
+        return dict(recent)
+    day = (start - _FARTHEST_ZONE).date().isoformat()
+    return {
+        record: changed for record, changed in recent.items() if changed[:10] >= day and _comes_again(changed, start)
+    }
