@@ -22,7 +22,7 @@ MAX_AGE_SECONDS = 300.0
 MIN_AGE_SECONDS = 5.0
 """A mismatch reads the secret again, since it may be rotated, but not sooner: guessing costs no calls."""
 
-MOST_KEPT = 1_000
+MOST_CACHED = 1_000
 """Connections that are remembered, known and unknown ones; a flood of invented names fills no memory."""
 
 
@@ -88,7 +88,7 @@ class Signers:
             read: Returns the text of the secret of a connection, `None` if there is none.
         """
         self._read = read
-        self._kept: dict[str, tuple[float, Signer]] = {}
+        self._cache: dict[str, tuple[float, Signer]] = {}
 
     def verify(self, connection: str, headers: Mapping[str, str], body: bytes, now: float) -> tuple[bool, Signer]:
         """Return whether a webhook is genuine, and who would have had to sign it.
@@ -101,7 +101,7 @@ class Signers:
         """
         if not CONNECTION_NAME.fullmatch(connection):
             return False, Signer()
-        read_at, signer = self._kept.get(connection, (float("-inf"), Signer()))
+        read_at, signer = self._cache.get(connection, (float("-inf"), Signer()))
         if now - read_at >= MAX_AGE_SECONDS:
             read_at, signer = self._refresh(connection, now)
         if self._genuine(signer, headers, body):
@@ -111,9 +111,9 @@ class Signers:
         return self._genuine(signer, headers, body), signer
 
     def _refresh(self, connection: str, now: float) -> tuple[float, Signer]:
-        if len(self._kept) >= MOST_KEPT:
-            self._kept.clear()
-        found = self._kept[connection] = now, Signer.from_secret(self._read(connection))
+        if len(self._cache) >= MOST_CACHED:
+            self._cache.clear()
+        found = self._cache[connection] = now, Signer.from_secret(self._read(connection))
         return found
 
     @staticmethod

@@ -34,7 +34,7 @@ class Connections:
         self._client = client
         self._prefix = prefix
         self._clock = clock or SystemClock()
-        self._kept: dict[str, tuple[float, str | bytes]] = {}
+        self._cache: dict[str, tuple[float, str | bytes]] = {}
 
     def get(self, name: str, *, fresh: bool = False) -> Connection:
         """Return the connection of this name.
@@ -52,10 +52,10 @@ class Connections:
         if not is_connection_name(name):
             rule = "it has letters, digits, _ and - only"
             raise RequestError([f"connection must be a name such as default, not {name!r:.100}; {rule}"])
-        read_at, text = self._kept.get(name, (0.0, ""))
+        read_at, text = self._cache.get(name, (0.0, ""))
         if fresh or not text or self._clock.monotonic() - read_at >= MAX_AGE_SECONDS:
             text = self._read(name)
-            self._kept[name] = (self._clock.monotonic(), text)
+            self._cache[name] = (self._clock.monotonic(), text)
         try:
             settings = json.loads(text if isinstance(text, bytes) else text.encode())
         except (ValueError, RecursionError):

@@ -79,7 +79,7 @@ class RunLog:
         """Return the finished runs that started on these days of UTC; the last two may still change."""
         if not days:
             return []
-        kept = each(self._kept, days)
+        kept = each(self._stored, days)
         now = datetime.fromtimestamp(self._clock.time(), UTC)
         folders, is_fresh = self._folders(now)
         open_days = _OPEN_DAYS if is_fresh else 1
@@ -115,7 +115,7 @@ class RunLog:
             self._bucket.write(LATEST, msgspec.json.encode(found))
         return found
 
-    def _kept(self, day: date) -> dict[str, RunRow] | None:
+    def _stored(self, day: date) -> dict[str, RunRow] | None:
         body = self._bucket.read(_day_key(day))
         try:
             return None if body is None else msgspec.json.decode(gzip.decompress(body), type=dict[str, RunRow])

@@ -123,7 +123,7 @@ def test_unknown_connections_are_remembered_but_never_without_bound() -> None:
     assert not signers.verify("c2499", {}, b"", 1.0)[0]
 
     assert len(secrets.read) == 2_500
-    assert len(signers._kept) <= 1_000
+    assert len(signers._cache) <= 1_000
 
 
 def test_no_webhook_is_refused_while_a_secret_is_rotated_under_load() -> None:

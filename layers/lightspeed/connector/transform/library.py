@@ -12,7 +12,7 @@ from lightspeed.numbers import loads
 
 TRANSFORMER_BYTES = 64 * 1024
 TABLE_BYTES = 5 * 1024 * 1024
-_KEPT = 16
+_MOST_CACHED = 16
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}){0,4}")
 _REFERENCE = re.compile(r"s3:config/transformers/(.*)\.jsonata", re.DOTALL)
 
@@ -71,7 +71,7 @@ class S3Library:
         """
         self._client = client
         self._bucket = bucket
-        self._kept: OrderedDict[str, tuple[str, Any]] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[str, Any]] = OrderedDict()
 
     def transformer(self, name: str) -> str:
         """Return the text of a saved transformer.
@@ -97,16 +97,16 @@ class S3Library:
         return found
 
     def _read(self, what: str, key: str, most: int, understand: Any) -> Any:
-        etag, content = self._kept.get(key, ("", None))
+        etag, content = self._cache.get(key, ("", None))
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=key, **({"IfNoneMatch": etag} if etag else {}))
         except botocore_errors.ClientError as error:
             code = error.response["Error"]["Code"]
             if code in ("304", "NotModified"):
-                self._kept.move_to_end(key)
+                self._cache.move_to_end(key)
                 return content
             if code in ("NoSuchKey", "404"):
-                self._kept.pop(key, None)
+                self._cache.pop(key, None)
                 raise NotFoundInLibrary(f"there is no {what}: {key} does not exist in the bucket") from None
             raise
         if answer["ContentLength"] > most:
@@ -117,9 +117,9 @@ class S3Library:
             content = understand(answer["Body"].read())
         except (ValueError, RecursionError) as error:
             raise NotFoundInLibrary(f"the {what} cannot be read: {error}") from None
-        self._kept[key] = (answer["ETag"], content)
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+        self._cache[key] = (answer["ETag"], content)
+        while len(self._cache) > _MOST_CACHED:
+            self._cache.popitem(last=False)
         return content
 
 
