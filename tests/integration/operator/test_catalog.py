@@ -104,7 +104,9 @@ def test_tables_have_one_column_of_text_and_projected_partitions(
     store_run(put(aws), "c", "2026-11-01T00:00:00Z", [{"id": 1}], entity="products/images")
 
     assert command() == 0
-    assert capsys.readouterr().out == "2 entities: 6 tables created, 0 updated, 0 unchanged; 12 views made\n"
+    counts, shown = capsys.readouterr().out.splitlines()
+    assert counts == "2 entities: 6 tables created, 0 updated, 0 unchanged; 12 views made"
+    assert shown.startswith("Athena shows default, outlet. Run this again after the first finished run of a new ")
     table = aws.fakes["glue"].tables["orders_raw"]
     assert table["StorageDescriptor"]["Columns"] == [{"Name": "json", "Type": "string"}]
     assert table["Parameters"]["projection.connection.values"] == "default,outlet"
@@ -136,13 +138,37 @@ def test_a_second_apply_changes_no_table_and_a_new_connection_is_added(
     capsys.readouterr()
 
     assert command() == 0
-    assert capsys.readouterr().out == "1 entities: 0 tables created, 0 updated, 3 unchanged; 6 views made\n"
+    out = capsys.readouterr().out
+    assert out.startswith("1 entities: 0 tables created, 0 updated, 3 unchanged; 6 views made\nAthena shows default. ")
     store_run(put(aws), "b", "2026-11-01T00:00:00Z", [{"id": 1}], connection="outlet")
     assert command() == 0
     parameters = glue.tables["orders_raw"]["Parameters"]
     assert parameters["owner"] == "finance"
     assert parameters["projection.lang.values"] == "nl,fr"
     assert parameters["projection.connection.values"] == "default,outlet"
+
+
+def test_what_athena_does_not_show_yet_is_an_error_line(
+    aws: Aws, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def check() -> tuple[int, str]:
+        capsys.readouterr()
+        status = main(["catalog", "check", "--stack", "mine"], open_stack=lambda name: Stack(name, aws))
+        return status, capsys.readouterr().out
+
+    again = "run: python -m connector catalog apply"
+    store_run(put(aws), "a", "2026-11-01T00:00:00Z", [{"id": 1}])
+    assert check() == (1, f"orders is not in Athena; {again}\n")
+    command()
+    assert check() == (0, "Athena shows every connection and language\n")
+    store_run(put(aws), "b", "2026-11-01T00:00:00Z", [{"id": 1}], connection="outlet", language="en")
+    assert check() == (
+        1,
+        f"orders: Athena does not show the connection outlet; {again}\n"
+        f"orders: Athena does not show the language en; {again}\n",
+    )
+    command()
+    assert check()[0] == 0
 
 
 def test_what_athena_refuses_is_an_error_with_its_reason(

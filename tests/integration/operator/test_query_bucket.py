@@ -86,6 +86,18 @@ def test_earlier_days_are_not_even_listed(aws: Aws, put: Put, ask: Ask) -> None:
     assert aws.calls == {"ListObjectsV2": 2, "GetObject": 2}
 
 
+def test_only_the_parts_of_the_days_and_the_entity_asked_for_are_fetched(aws: Aws, put: Put, ask: Ask) -> None:
+    for number in range(1, 29):
+        store_run(put, f"run-{number}", day(number), [{"id": number}])
+        store_run(put, f"run-{number}", day(number), [{"id": number}], entity="products")
+
+    found = ask("orders", "--since", "2026-11-10", "--until", "2026-11-12", "--connection", "default")
+    assert sorted(row["id"] for row in found) == ["10", "11", "12"]
+    assert aws.calls == {"ListObjectsV2": 2, "GetObject": 6}
+    assert len(ask("orders", "--until", "2026-11-12", "--connection", "default")) == 12
+    assert aws.calls == {"ListObjectsV2": 2, "GetObject": 18}
+
+
 def test_what_is_cached_answers_offline(aws: Aws, put: Put, ask: Ask) -> None:
     store_run(put, "run", day(1), [{"id": 1}])
     ask("orders")

@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from PIL import Image
 
 from connector.operator.main import main
 from tests.unit.operator.lake import into, store_run
@@ -172,6 +173,16 @@ def test_only_runs_since_a_day_and_of_a_connection_are_read(tmp_path: Path, ask:
     assert [row["id"] for row in ask("orders", "--since", "2026-11-03", "--connection", "outlet")] == ["3"]
 
 
+def test_a_query_with_a_date_opens_the_parts_of_that_date_only(tmp_path: Path, ask: Ask) -> None:
+    put = into(tmp_path)
+    for number in (1, 2, 3):
+        store_run(put, f"run-{number}", f"2026-11-0{number}T00:00:00Z", [order(number, None)])
+    for path in tmp_path.glob("raw/*/*/*/date=2026-11-0[13]/*/*.gz"):
+        path.write_bytes(b"no gzip")
+
+    assert ask("""SELECT id FROM orders WHERE "date" = '2026-11-02'""") == [{"id": "2"}]
+
+
 def test_results_are_a_table_csv_json_or_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store_run(into(tmp_path), "a", "2026-11-02T00:00:00Z", [order(1, None, number="A\x1b]0;x\n1", priceIncl=12.50)])
     query = ["query", "SELECT number, price_incl FROM orders", "--lake", str(tmp_path)]
@@ -216,7 +227,31 @@ def test_a_chart_has_a_bar_for_each_row(tmp_path: Path, capsys: pytest.CaptureFi
     assert drawn.count("<title>") == 3
     assert "&lt;3&gt;: 3" in drawn
     assert capsys.readouterr().out == ""
-    assert main([*query, "--plot", "chart.png"]) == 2
+    assert main([*query, "--plot", "chart.gif"]) == 2
+
+
+def test_a_chart_as_png_has_a_bar_for_each_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store_run(into(tmp_path), "a", "2026-11-02T00:00:00Z", [order(n, None, status="x") for n in (1, 2, 3)])
+    sql = "SELECT id, CAST(id AS BIGINT) * 10 AS n FROM orders ORDER BY id"
+
+    assert main(["query", sql, "--lake", str(tmp_path), "--plot", str(tmp_path / "chart.png")]) == 0
+    assert capsys.readouterr().out == ""
+    with Image.open(tmp_path / "chart.png") as file:
+        picture = file.convert("RGB")
+    blue = [[picture.getpixel((x, y)) == (47, 109, 181) for y in range(picture.height)] for x in range(picture.width)]
+    heights = [sum(column) for column in blue]
+    bars = [height for height, before in zip(heights, [0, *heights], strict=False) if height and not before]
+    assert len(bars) == 3
+    assert [round(3 * height / bars[2]) for height in bars] == [1, 2, 3]
+
+
+def test_an_empty_chart_says_so_in_both_formats(tmp_path: Path) -> None:
+    for name in ("chart.svg", "chart.png"):
+        query = ["query", "SELECT id, 1 AS n FROM orders", "--lake", str(tmp_path), "--plot", str(tmp_path / name)]
+        assert main(query) == 0
+    assert "no rows" in (tmp_path / "chart.svg").read_text()
+    with Image.open(tmp_path / "chart.png") as picture:
+        assert picture.size == (1800, 820)
 
 
 @pytest.mark.parametrize(
@@ -227,6 +262,8 @@ def test_a_chart_has_a_bar_for_each_row(tmp_path: Path, capsys: pytest.CaptureFi
         (["SELEC 1"], "the query cannot be read: "),
         (["SELECT nothing FROM orders"], 'DuckDB: Binder Error: Referenced column "nothing" not found'),
         (["orders", "--since", "2026-02-30"], "--since must be a date such as 2026-11-23, not '2026-02-30'"),
+        (["orders", "--since", "2026-02-03", "--until", "2026-02-01"], "--until 2026-02-01 is before --since"),
+        (["orders", "--memory-gb", "0"], "--memory-gb must be 0.1 to 1000, not 0.0"),
         (["orders", "--connection", "a/b"], "'a/b' is no name of a connection"),
         (["orders", "--out", "x.xls"], "--out writes .parquet, .csv, .json, .jsonl; 'x.xls' is none of them"),
         (["orders", "--param", "a=1"], "--param belongs to --recipe"),

@@ -16,6 +16,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from connector.operator import dbt
 from connector.operator.lake import BucketListing
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, OperationFailed, Stack
@@ -38,6 +39,8 @@ _WRITABLE = ("Description", "Owner", "Retention", "ViewOriginalText", "ViewExpan
 _EXAMPLES = """examples:
   python -m connector catalog apply
   python -m connector catalog apply --save-sql catalog.sql     makes nothing; run the file in Athena yourself
+  python -m connector catalog check                            says which connections and languages Athena does not show
+  python -m connector catalog dbt --parquet lake               the same views as sources of dbt
 """
 
 
@@ -126,6 +129,9 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     text = "make or update the tables and views of every entity that has stored records"
     parser = add_command(verbs, common, "apply", text, _EXAMPLES, _apply)
     parser.add_argument("--save-sql", type=Path, metavar="FILE", help="only write the SQL")
+    text = "say what is stored and not yet visible in Athena; exit status 1 if there is something"
+    add_command(verbs, common, "check", text, _EXAMPLES, _check)
+    dbt.add_parser(verbs, common)
 
 
 def tables_of(views: EntityViews, bucket: str, connections: Sequence[str], languages: Sequence[str]) -> list[Table]:
@@ -169,9 +175,7 @@ def view_statements(views: EntityViews, bucket: str) -> dict[str, str]:
 
 
 def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
-    bucket, database = stack.outputs["Bucket"], stack.outputs.get("CatalogDatabase", "")
-    if not database:
-        raise CommandError("the stack has no catalogue; deploy it with the parameter CatalogDatabase=<name>")
+    bucket, database = _places(stack)
     found = list(_found(BucketListing(stack.client("s3"), bucket)))
     if not found:
         raise OperationFailed("no run of any entity has finished yet, so there is nothing to make tables of")
@@ -188,11 +192,52 @@ def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
     athena = _Athena(stack, database)
     for level in zip(*(views.items() for views in statements), strict=True):
         athena.run_all(level)
+    shown = sorted({name for _, names, _ in found for name in names})
     sys.stdout.write(
         f"{len(found)} entities: {done.count('created')} tables created, {done.count('updated')} updated, "
         f"{done.count('')} unchanged; {sum(map(len, statements))} views made\n"
+        f"Athena shows {', '.join(shown)}. Run this again after the first finished run of a new connection, language "
+        "or entity.\n"
     )
     return 0
+
+
+def _check(_: argparse.Namespace, stack: Stack) -> int:
+    bucket, database = _places(stack)
+    lines = missing(stack.client("glue"), database, BucketListing(stack.client("s3"), bucket))
+    sys.stdout.writelines(f"{line}\n" for line in lines or ["Athena shows every connection and language"])
+    return 1 if lines else 0
+
+
+def missing(glue: Any, database: str, listing: BucketListing) -> list[str]:
+    """Return a line for each table that lacks a connection or language with stored records, or is not there."""
+    lines = []
+    for views, connections, languages in _found(listing):
+        name = views.name + RAW
+        try:
+            parameters = glue.get_table(DatabaseName=database, Name=name)["Table"].get("Parameters", {})
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "EntityNotFoundException":
+                raise
+            lines.append(f"{views.entity} is not in Athena; run: python -m connector catalog apply")
+            continue
+        for what, found in (("connection", connections), ("lang", languages)):
+            known = parameters.get(f"projection.{what}.values", "").split(",")
+            if absent := [value for value in found if value not in known]:
+                word = "connection" if what == "connection" else "language"
+                lines.append(
+                    f"{views.entity}: Athena does not show the {word} {', '.join(absent)}; "
+                    "run: python -m connector catalog apply"
+                )
+    return lines
+
+
+def _places(stack: Stack) -> tuple[str, str]:
+    """Return the bucket and Athena's database."""
+    database = stack.outputs.get("CatalogDatabase", "")
+    if not database:
+        raise CommandError("the stack has no catalogue; deploy it with the parameter CatalogDatabase=<name>")
+    return stack.outputs["Bucket"], database
 
 
 def _found(listing: BucketListing) -> Iterator[tuple[EntityViews, list[str], list[str]]]:

@@ -15,10 +15,12 @@ from connector.operator.views import DELETED, PARTS, RAW, EntityViews
 SETTINGS = (
     "SET TimeZone = 'UTC'",
     "SET threads = 2",
-    "SET memory_limit = '1GB'",
     "SET preserve_insertion_order = false",
     "SET autoinstall_known_extensions = false",
 )
+
+MEMORY_GB = 0.85
+"""How much memory a query may take by default. The current state holds the newest text of each record in it."""
 
 _ISO_8601 = r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?)?"
 
@@ -47,16 +49,18 @@ class Result(NamedTuple):
 class Database:
     """An empty DuckDB in memory, with the connector's settings and functions."""
 
-    def __init__(self, temporary_folder: Path) -> None:
+    def __init__(self, temporary_folder: Path, memory_gb: float = MEMORY_GB) -> None:
         """Open the database.
 
         Args:
             temporary_folder: Where DuckDB puts what does not fit into its memory limit.
+            memory_gb: The memory limit, in units of 10**9 bytes.
         """
         self._connection = duckdb.connect()
         self.statements: list[str] = []
         for statement in SETTINGS:
             self._connection.execute(statement)
+        self._connection.execute(f"SET memory_limit = '{round(memory_gb * 1000)}MB'")
         self._connection.execute(f"SET temp_directory = {quoted(str(temporary_folder))}")
         for statement in MACROS:
             self._define(statement)
@@ -126,6 +130,8 @@ class Database:
 
 def failure(error: duckdb.Error) -> CommandError | OperationFailed:
     """Return the error of the command line for one of DuckDB."""
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return OperationFailed("the query needs more memory than it may take: give more with --memory-gb")
     kind = CommandError if isinstance(error, _WRONG_QUERY) else OperationFailed
     return kind(f"DuckDB: {error}")
 

@@ -97,10 +97,16 @@ class Scope:
     Attributes:
         connections: Names; empty for all.
         since: The first day, `2026-11-23`; empty for all.
+        until: The last day; empty for all.
     """
 
     connections: tuple[str, ...] = ()
     since: str = ""
+    until: str = ""
+
+    def covers(self, date: str) -> bool:
+        """Whether runs that started on this day are asked for."""
+        return date >= self.since and (not self.until or date <= self.until)
 
 
 class Folder:
@@ -125,7 +131,7 @@ class Folder:
         folders = [self.root / MANIFESTS / entity_folder(name, entity) for name in scope.connections or self._names()]
         paths = sorted(path for folder in folders for path in folder.glob("lang=*/date=*/*.json"))
         bodies = ((path.relative_to(self.root).as_posix(), path.read_bytes()) for path in paths)
-        return [run for run in in_force(bodies) if run.date >= scope.since]
+        return [run for run in in_force(bodies) if scope.covers(run.date)]
 
     def entities(self) -> list[str]:
         """Return the entities that have a finished run, as their folders are named."""
@@ -159,6 +165,10 @@ def in_force(bodies: Iterable[tuple[str, bytes]]) -> list[Run]:
     )
 
 
+def _date_of(key: str) -> str:
+    return key.partition("/date=")[2].partition("/")[0]
+
+
 class BucketListing:
     """Lists manifests and what they belong to, with as few requests as the keys allow."""
 
@@ -184,11 +194,14 @@ class BucketListing:
         """Yield key and ETag of each manifest of an entity."""
         for connection in scope.connections or self.connections():
             folder = MANIFESTS + entity_folder(connection, entity)
-            if not scope.since:
+            if not (scope.since or scope.until):
                 yield from self._objects(folder)
                 continue
             for language, _ in self._folders(folder):
-                yield from self._objects(language, f"{language}date={scope.since}")
+                for key, etag in self._objects(language, f"{language}date={scope.since}"):
+                    if not scope.covers(_date_of(key)):
+                        break  # keys come in the order of days
+                    yield key, etag
 
     def _folders(self, prefix: str) -> list[tuple[str, str]]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix, Delimiter="/")
@@ -273,7 +286,7 @@ class Cache(Folder):
         names = scope.connections or self._names()
         folders = [self.root / MANIFESTS / entity_folder(name, entity) for name in names]
         keys = [p.relative_to(self.root).as_posix() for folder in folders for p in folder.glob("lang=*/date=*/*.json")]
-        return [key for key in keys if key.partition("/date=")[2] >= scope.since]
+        return [key for key in keys if scope.covers(_date_of(key))]
 
     def _etags(self) -> dict[str, str]:
         try:

@@ -47,7 +47,8 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     add_source_arguments(parser)
     parser.add_argument("--format", choices=FORMATS, help="default: table on a terminal, jsonl elsewhere")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write a file: .parquet, .csv, .json or .jsonl")
-    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the first column against the last one")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the last column of numbers: .svg or .png")
+    parser.add_argument("--memory-gb", type=float, default=0.85, metavar="N", help="most memory (default: 0.85)")
     parser.add_argument("--save-sql", type=Path, metavar="FILE", help="write the SQL that DuckDB runs, with its views")
 
 
@@ -60,13 +61,15 @@ def run(arguments: argparse.Namespace, stack: Stack) -> int:
     from connector.operator import results  # noqa: PLC0415 - DuckDB is not there where functions run
     from connector.operator.database import Database  # noqa: PLC0415 - as above
 
-    if arguments.plot is not None and arguments.plot.suffix != ".svg":
-        raise CommandError(f"--plot writes SVG; {str(arguments.plot)!r:.100} does not end in .svg")
+    if arguments.plot is not None and arguments.plot.suffix not in results.PLOTS:
+        raise CommandError(f"--plot writes {', '.join(results.PLOTS)}; {str(arguments.plot)!r:.100} is none of them")
     if arguments.out is not None:
         results.check_file(arguments.out)
+    if not 0.1 <= arguments.memory_gb <= 1000:
+        raise CommandError(f"--memory-gb must be 0.1 to 1000, not {arguments.memory_gb}")
     scope_of(arguments)
     with tempfile.TemporaryDirectory(prefix="connector-") as temporary:
-        database = Database(Path(temporary))
+        database = Database(Path(temporary), arguments.memory_gb)
         sql = _sql(arguments, stack)
         _load(database, views_named(sorted(database.relations(sql))), arguments, stack)
         if arguments.save_sql is not None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from html import escape
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
+from connector.operator import chart
 from connector.operator.stack import CommandError, OperationFailed
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _NUMBERS = (int, float, Decimal)
 _FILES = {
-    ".parquet": "FORMAT parquet, COMPRESSION zstd",
+    ".parquet": "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480",
     ".csv": "FORMAT csv, HEADER true",
     ".json": "FORMAT json, ARRAY true",
     ".jsonl": "FORMAT json, ARRAY false",
@@ -26,8 +26,10 @@ _FILES = {
 _TABLE_ROWS = 100
 _CELL = 40
 _BARS = 60
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 900, 410, 90, 120
-_LABEL = 28
+
+
+PLOTS = {".svg": chart.svg, ".png": chart.png}
+"""By the ending of a file, what writes a chart."""
 
 
 def check_file(path: Path) -> None:
@@ -48,7 +50,7 @@ def write_file(database: Database, sql: str, path: Path) -> None:
 def save_sql(path: Path, statements: Sequence[str], sql: str) -> None:
     """Write the statements that make the views, and the query."""
     head = "-- For DuckDB. The paths are those of the files on this machine; the views name each part.\n"
-    _write_text(path, head + ";\n".join([*statements, sql]) + ";\n")
+    _write(path, (head + ";\n".join([*statements, sql]) + ";\n").encode())
 
 
 def show(result: Result, kind: str, out: IO[str]) -> None:
@@ -78,7 +80,7 @@ def show(result: Result, kind: str, out: IO[str]) -> None:
 
 
 def plot(result: Result, path: Path) -> None:
-    """Draw the last column of numbers as bars over the first column, as SVG.
+    """Draw the last column of numbers as bars over the first column.
 
     Raises:
         CommandError: No column but the first has numbers.
@@ -91,7 +93,8 @@ def plot(result: Result, path: Path) -> None:
     column = numbers[-1] if numbers else len(columns) - 1
     bars = [(str(row[0]), float(row[column] or 0)) for row in rows[-_BARS:]]
     note = f", the last {_BARS} of {len(rows)} rows" if len(rows) > _BARS else ""
-    _write_text(path, _svg(bars, f"{columns[column]} by {columns[0]}{note}"))
+    drawn = chart.shapes(bars, f"{columns[column]} by {columns[0]}{note}")
+    _write(path, PLOTS[path.suffix](drawn))
 
 
 def _show_table(columns: list[str], rows: Iterable[tuple[Any, ...]], out: IO[str]) -> None:
@@ -123,48 +126,8 @@ def _cell(value: object) -> str:
     return text if len(text) <= _CELL else f"{text[: _CELL - 1]}…"
 
 
-def _svg(bars: list[tuple[str, float]], title: str) -> str:
-    most = max([value for _, value in bars] + [0.0]) or 1.0
-    least = min([value for _, value in bars] + [0.0])
-    step = (_WIDTH - _LEFT - 10) / max(len(bars), 1)
-    top, floor = 40, _HEIGHT - _BOTTOM
-
-    def height(value: float) -> float:
-        return floor - (value - least) / (most - least) * (floor - top)
-
-    drawn = [
-        f'<text x="{_LEFT}" y="22" font-size="15" font-weight="bold">{escape(title)}</text>',
-        *(
-            f'<text x="{_LEFT - 8}" y="{height(value) + 4:.1f}" text-anchor="end">{value:,.10g}</text>'
-            f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{height(value):.1f}" y2="{height(value):.1f}" stroke="#bbb"/>'
-            for value in dict.fromkeys((least, (least + most) / 2, most))
-        ),
-    ]
-    every = max(1, -(-len(bars) // 15))
-    for number, (label, value) in enumerate(bars):
-        x, y = _LEFT + number * step, min(height(value), height(0))
-        drawn.append(
-            f'<rect x="{x + step * 0.1:.1f}" y="{y:.1f}" width="{step * 0.8:.1f}" '
-            f'height="{abs(height(value) - height(0)):.1f}" fill="#2f6db5">'
-            f"<title>{escape(label)}: {value:,.10g}</title></rect>"
-        )
-        if number % every == 0:
-            middle = x + step / 2
-            shown = label if len(label) <= _LABEL else f"{label[: _LABEL - 1]}…"
-            drawn.append(
-                f'<text x="{middle:.1f}" y="{floor + 14}" text-anchor="end" '
-                f'transform="rotate(-35 {middle:.1f} {floor + 14})">{escape(shown)}</text>'
-            )
-    if not bars:
-        drawn.append(f'<text x="{_WIDTH / 2:.0f}" y="{_HEIGHT / 2:.0f}" text-anchor="middle">no rows</text>')
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" '
-        f'font-size="11"><rect width="100%" height="100%" fill="#fff"/>\n' + "\n".join(drawn) + "\n</svg>\n"
-    )
-
-
-def _write_text(path: Path, text: str) -> None:
+def _write(path: Path, content: bytes) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(content)
     except OSError as error:
         raise OperationFailed(f"{str(path)!r:.100} cannot be written: {error.strerror}") from error

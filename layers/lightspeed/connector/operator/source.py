@@ -21,6 +21,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say which records are read."""
     parser.add_argument("--connection", action="append", default=[], metavar="C", help="only this connection")
     parser.add_argument("--since", default="", metavar="DATE", help="only runs that started on this day or later, UTC")
+    parser.add_argument("--until", default="", metavar="DATE", help="only runs that started until this day, UTC")
     parser.add_argument("--bucket", default="", help="the bucket's name (default: that of the stack)")
     parser.add_argument("--lake", type=Path, metavar="DIR", help="read a copy of the bucket instead of the bucket")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where parts are kept (default: ~/.cache)")
@@ -50,13 +51,16 @@ def scope_of(arguments: argparse.Namespace) -> Scope:
     """Return which runs the arguments ask for.
 
     Raises:
-        CommandError: `--since` is no date, or `--connection` no name.
+        CommandError: `--since` or `--until` is no date, or `--connection` no name.
     """
     since = date_of(arguments.since, "--since") if arguments.since else ""
     for name in arguments.connection:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
             raise CommandError(f"{name!r:.100} is no name of a connection: letters, digits, _ and - only")
-    return Scope(tuple(dict.fromkeys(arguments.connection)), since)
+    until = date_of(arguments.until, "--until") if arguments.until else ""
+    if until and until < since:
+        raise CommandError(f"--until {until} is before --since {since}")
+    return Scope(tuple(dict.fromkeys(arguments.connection)), since, until)
 
 
 def open_folder(arguments: argparse.Namespace, stack: Stack) -> Folder:

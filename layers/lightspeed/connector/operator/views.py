@@ -105,6 +105,12 @@ class EntityViews:
         """The names of all relations, those that differ by engine first."""
         return tuple(self.name + end for end in (RAW, DELETED, PARTS, TOMBSTONES, "", UNREADABLE, GONE, CURRENT))
 
+    def columns(self) -> list[tuple[str, str]]:
+        """Return name and type of each column of the two views, in order. A type is one of both engines."""
+        kinds = {name: kind or "VARCHAR" for name, _, kind in FIELDS.get(self.entity, ())}
+        names = ["connection", "lang", "date", "run_id", "started", *(name for name, _ in self._fields("json")), "json"]
+        return [(name, kinds.get(name, "VARCHAR")) for name in names]
+
     def queries(self) -> Mapping[str, str]:
         """Return the views with their queries; each one is based on those before it."""
         name = self.name
