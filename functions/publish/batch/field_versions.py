@@ -5,10 +5,10 @@ accepted write: its moment, the messages of that moment, and its value. It also 
 still be on its way. A batch holds the writer's lease (see `writer_lease`), so it reads, sends and writes alone:
 
 1. It reads the item and drops the fields that are older than what is stored.
-2. It notes its messages as on their way, then sends.
+2. It stores its messages as in flight, then sends.
 3. It stores what the shop accepted, and removes the messages whose request is over.
 
-A message that is delivered again while it is noted as on its way was interrupted. Its request may have reached the shop
+A message that is delivered again while it is in flight was interrupted. Its request may have reached the shop
 after a newer one, so the newest stored values of its fields are sent again.
 """
 
@@ -61,12 +61,12 @@ class RecordVersions:
 
     Attributes:
         fields: Newest accepted writes, by field.
-        on_their_way: Messages whose request may not be over.
+        in_flight: Messages whose request may not be over.
         revision: Grows with every write of the item.
     """
 
     fields: Mapping[str, FieldWrite] = field(default_factory=dict)
-    on_their_way: frozenset[str] = frozenset()
+    in_flight: frozenset[str] = frozenset()
     revision: int = 0
 
     def accepts(self, name: str, moment: Decimal, message: str) -> bool:
@@ -81,26 +81,26 @@ class RecordVersions:
 
     def values_to_repair(self, messages: Collection[str], names: Iterable[str]) -> dict[str, Any]:
         """Return the stored values of fields that an interrupted request may have overwritten."""
-        if self.on_their_way.isdisjoint(messages):
+        if self.in_flight.isdisjoint(messages):
             return {}
         known = {name: self.fields[name] for name in names if name in self.fields}
         return {name: found.value for name, found in known.items() if found.has_value}
 
-    def sending(self, messages: Collection[str]) -> RecordVersions:
-        """Return this with messages on their way."""
-        return replace(self, on_their_way=self.on_their_way | set(messages))
+    def with_in_flight(self, messages: Collection[str]) -> RecordVersions:
+        """Return a copy with more messages in flight."""
+        return replace(self, in_flight=self.in_flight | set(messages))
 
-    def accepted(self, moment: Decimal, message: str, fields: Mapping[str, Any]) -> RecordVersions:
-        """Return this with a message's values as the newest."""
+    def with_accepted(self, moment: Decimal, message: str, fields: Mapping[str, Any]) -> RecordVersions:
+        """Return a copy with a message's values as the newest."""
         known = dict(self.fields)
         for name, value in fields.items():
             same = known[name].messages if name in known and known[name].moment == moment else ()
             known[name] = FieldWrite(moment, (*same, message), value)
         return replace(self, fields=known)
 
-    def over(self, messages: Collection[str]) -> RecordVersions:
-        """Return this without messages whose request is over."""
-        return replace(self, on_their_way=self.on_their_way - set(messages))
+    def without_in_flight(self, messages: Collection[str]) -> RecordVersions:
+        """Return a copy without messages whose request is over."""
+        return replace(self, in_flight=self.in_flight - set(messages))
 
 
 class FieldVersions:
@@ -194,10 +194,10 @@ def _encode(found: RecordVersions) -> str:
         name: [str(one.moment), list(one.messages), *([one.value] if one.has_value else [])]
         for name, one in found.fields.items()
     }
-    text = dumps({"fields": whole, "on_their_way": sorted(found.on_their_way)})
+    text = dumps({"fields": whole, "on_their_way": sorted(found.in_flight)})
     if len(text) > _MOST_ITEM_BYTES:
         short = {name: entry[:2] for name, entry in whole.items()}
-        text = dumps({"fields": short, "on_their_way": sorted(found.on_their_way)})
+        text = dumps({"fields": short, "on_their_way": sorted(found.in_flight)})
     return text.decode()
 
 
@@ -207,11 +207,11 @@ def _decode(item: Mapping[str, Any]) -> RecordVersions:
         name: FieldWrite(Decimal(moment), tuple(messages), *value)
         for name, (moment, messages, *value) in stored["fields"].items()
     }
-    on_their_way = frozenset((*stored["on_their_way"], *item.get("messages_sending", {}).get("SS", ())))
+    in_flight = frozenset((*stored["on_their_way"], *item.get("messages_sending", {}).get("SS", ())))
     for name, known in _first_format(item).items():
         if name not in fields or fields[name].moment < known.moment:
             fields[name] = known
-    return RecordVersions(fields, on_their_way, int(item.get("revision", {"N": "0"})["N"]))
+    return RecordVersions(fields, in_flight, int(item.get("revision", {"N": "0"})["N"]))
 
 
 def _first_format(item: Mapping[str, Any]) -> dict[str, FieldWrite]:

@@ -132,11 +132,11 @@ class Updates:
             return {item.position: merged for item in items}
         outcomes = {item.position: _unchanged(item) for item in items}
         sending = [update for update in merged if update.to_send]
-        marked = attempt(partial(self._store, {update.record: _with_messages_sending(update) for update in sending}))
+        marked = attempt(partial(self._store, {update.record: _before_sending(update) for update in sending}))
         if isinstance(marked, Refusal):
             return outcomes | {item.position: marked for update in sending for item in update.items}
         answered = [(update, found) for bulk, group in _routes(sending) for update, found in self._route(bulk, group)]
-        settled = {update.record: _with_outcomes(update, found, marked) for update, found in answered}
+        settled = {update.record: _after_sending(update, found, marked) for update, found in answered}
         stored = attempt(partial(self._store, settled))
         for update, found in answered:
             outcomes |= _outcomes(update, found, stored if isinstance(stored, Refusal) else None)
@@ -226,11 +226,11 @@ def _routes(updates: Sequence[MergedUpdate]) -> list[tuple[Bulk | None, list[Mer
     return list(groups.items())
 
 
-def _with_messages_sending(update: MergedUpdate) -> RecordVersions | None:
-    return None if update.versions is None else update.versions.sending(update.messages)
+def _before_sending(update: MergedUpdate) -> RecordVersions | None:
+    return None if update.versions is None else update.versions.with_in_flight(update.messages)
 
 
-def _with_outcomes(
+def _after_sending(
     update: MergedUpdate, outcomes: Sequence[Outcome], marked: Mapping[str, RecordVersions]
 ) -> RecordVersions | None:
     """Return what is to be stored of a record after its parts were sent."""
@@ -239,10 +239,10 @@ def _with_outcomes(
         return None
     for part, outcome in zip(update.to_send, outcomes, strict=True):
         if part.item is not None and part.item.incoming.moment is not None and isinstance(outcome, dict):
-            versions = versions.accepted(part.item.incoming.moment, part.item.message, part.fields)
+            versions = versions.with_accepted(part.item.incoming.moment, part.item.message, part.fields)
     found = _outcomes(update, outcomes, None)
-    return versions.over(
-        [item.message for item in update.items if _is_over(found.get(item.position, _unchanged(item)))]
+    return versions.without_in_flight(
+        [item.message for item in update.items if _is_final(found.get(item.position, _unchanged(item)))]
     )
 
 
@@ -265,7 +265,7 @@ def _outcomes(update: MergedUpdate, outcomes: Sequence[Outcome], failure: Refusa
     return found | repair
 
 
-def _is_over(outcome: Outcome) -> bool:
+def _is_final(outcome: Outcome) -> bool:
     """Whether the shop can no longer act on the request."""
     if isinstance(outcome, dict | NotSent):
         return True

@@ -72,7 +72,7 @@ def _check_fields(world: World, sent: list[dict[tuple[int, str], Any]], seed: st
         for name in world.shop.variants[variant].keys() - {"id"}:
             found, values = world.shop.variants[variant][name], accepted.get((variant, name), [-1])
             known = stored[record].fields[name].value if name in stored[record].fields else -1
-            interrupted = found in bad and f"message-{found}" in stored[record].on_their_way
+            interrupted = found in bad and f"message-{found}" in stored[record].in_flight
             assert found == known or interrupted, f"{seed}: {name} of {variant} is {found}, not {known} of {accepted}"
             newest = max(set(values) - bad, default=-1)
             assert found >= newest, f"{seed}: {name} of {variant} is {found} of {accepted}"

@@ -9,7 +9,7 @@ from publish.batch.field_versions import FieldVersions, RecordVersions
 from tests.property.publish.table import Table
 
 NONE = RecordVersions()
-FIRST = NONE.accepted(Decimal(5), "a", {"stock": 1})
+FIRST = NONE.with_accepted(Decimal(5), "a", {"stock": 1})
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_a_newer_moment_wins_and_an_older_one_does_not() -> None:
 
 
 def test_lines_of_a_file_are_ordered_inside_its_millisecond() -> None:
-    line = FIRST.accepted(Decimal("6.000000010"), "file 10", {"stock": 2})
+    line = FIRST.with_accepted(Decimal("6.000000010"), "file 10", {"stock": 2})
     assert not line.accepts("stock", Decimal("6.000000009"), "file 9")
     assert line.accepts("stock", Decimal("6.000000011"), "file 11")
     assert not line.accepts("stock", Decimal(6), "b")
@@ -34,21 +34,21 @@ def test_lines_of_a_file_are_ordered_inside_its_millisecond() -> None:
 def test_of_one_moment_the_last_arrival_wins_but_not_by_a_second_delivery() -> None:
     assert FIRST.accepts("stock", Decimal(5), "b")
     assert not FIRST.accepts("stock", Decimal(5), "a")
-    second = FIRST.accepted(Decimal(5), "b", {"stock": 2})
+    second = FIRST.with_accepted(Decimal(5), "b", {"stock": 2})
     assert not second.accepts("stock", Decimal(5), "a")
     assert not second.accepts("stock", Decimal(5), "b")
-    assert second.accepted(Decimal(6), "c", {"stock": 3}).fields["stock"].messages == ("c",)
+    assert second.with_accepted(Decimal(6), "c", {"stock": 3}).fields["stock"].messages == ("c",)
 
 
 def test_only_an_interrupted_message_has_values_sent_again() -> None:
     assert FIRST.values_to_repair(["b"], ["stock"]) == {}
-    assert FIRST.sending(["b"]).values_to_repair(["b", "c"], ["stock", "price"]) == {"stock": 1}
-    assert FIRST.sending(["b"]).over(["b"]).values_to_repair(["b"], ["stock"]) == {}
+    assert FIRST.with_in_flight(["b"]).values_to_repair(["b", "c"], ["stock", "price"]) == {"stock": 1}
+    assert FIRST.with_in_flight(["b"]).without_in_flight(["b"]).values_to_repair(["b"], ["stock"]) == {}
 
 
 def test_what_is_stored_is_read_again_to_the_last_digit(versions: FieldVersions) -> None:
     value = loads("12345678901234567890.10")
-    found = FIRST.accepted(Decimal("1795413600000.000000007"), "m", {"price": value}).sending(["m"])
+    found = FIRST.with_accepted(Decimal("1795413600000.000000007"), "m", {"price": value}).with_in_flight(["m"])
     stored = versions.write({"a record": found})
     read = versions.read(["a record", "another"])
     assert read == {**stored, "another": NONE}
@@ -57,15 +57,15 @@ def test_what_is_stored_is_read_again_to_the_last_digit(versions: FieldVersions)
 
 def test_a_batch_that_lost_its_lease_stores_nothing(versions: FieldVersions) -> None:
     mine = versions.read(["x"])["x"]
-    theirs = versions.write({"x": mine.accepted(Decimal(9), "b", {"stock": 9})})["x"]
+    theirs = versions.write({"x": mine.with_accepted(Decimal(9), "b", {"stock": 9})})["x"]
     with pytest.raises(OutOfTime, match="the lease of this one is over"):
-        versions.write({"y": FIRST, "x": mine.accepted(Decimal(5), "a", {"stock": 5})})
+        versions.write({"y": FIRST, "x": mine.with_accepted(Decimal(5), "a", {"stock": 5})})
     assert versions.read(["x", "y"]) == {"x": theirs, "y": NONE}
     assert versions.write({"x": theirs})["x"].revision == 2
 
 
 def test_an_item_that_would_be_too_large_keeps_its_order_without_its_values(versions: FieldVersions) -> None:
-    versions.write({"x": FIRST.accepted(Decimal(6), "m", {"content": "x" * 400_000}).sending(["m"])})
+    versions.write({"x": FIRST.with_accepted(Decimal(6), "m", {"content": "x" * 400_000}).with_in_flight(["m"])})
     found = versions.read(["x"])["x"]
     assert not found.accepts("content", Decimal(5), "b")
     assert found.values_to_repair(["m"], ["content", "stock"]) == {}
