@@ -118,7 +118,7 @@ def subscription_status(facts: Facts, now: datetime, most_rejected_percent: floa
         "failed": len(facts.failures),
         "deleted": sum(run.records for run in facts.runs if run.mode == "reconcile"),
     }
-    findings = list(_findings(facts, found, now, most_rejected_percent))
+    findings = list(_findings(facts, reads, found, now, most_rejected_percent))
     worst = findings[0] if findings else None
     level, why, command = _shown_finding(found, facts, worst)
     return {**found, "problems": [one.problem for one in findings], "level": level, "why": why, "command": command}
@@ -135,7 +135,9 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes else f"{whole} s"
 
 
-def _findings(facts: Facts, found: Mapping[str, Any], now: datetime, most_rejected: float) -> Iterator[Finding]:
+def _findings(
+    facts: Facts, reads: Sequence[RunRow], found: Mapping[str, Any], now: datetime, most_rejected: float
+) -> Iterator[Finding]:
     """Yield what is wrong, the worst first. What is paused is late for a reason."""
     if facts.failures:
         cause = facts.failures[0].cause
@@ -158,7 +160,7 @@ def _findings(facts: Facts, found: Mapping[str, Any], now: datetime, most_reject
         yield Finding("rejecting", "warning", f"{last.rejected:,} of {read:,} records were rejected")
     if facts.cadence is not None and _fell_silent(found["records_per_day"]):
         yield Finding("silent", "warning", f"no record for {QUIET_DAYS} days, after changes on most days before")
-    slow = _slow(facts.reads, facts.cadence, now)
+    slow = _slow(reads, facts.cadence, now)
     if slow is not None:
         yield Finding("slow", "warning", slow)
 

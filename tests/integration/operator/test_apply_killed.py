@@ -5,6 +5,8 @@ after.
 """
 
 import itertools
+import os
+import signal
 from typing import Any
 
 import boto3
@@ -213,6 +215,22 @@ def test_killed_at_a_write_the_next_apply_makes_the_rest_and_nothing_twice(pair:
 
 def test_a_write_whose_answer_is_lost_is_made_once(pair: Pair) -> None:
     pair.fail_everywhere(after=True, kills=False, only=WRITES)
+
+
+def test_ctrl_c_finishes_the_call_under_way_and_says_how_to_make_the_rest(
+    operated: Operated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(name: str) -> None:
+        if name == "CreateSchedule":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    operated.aws.before_call = interrupt
+    assert operated("apply", operated.file(BEFORE)) == 130
+    assert "interrupted; run the command again to make the rest" in capsys.readouterr().out
+    assert len(operated.schedules()) == 1
+    operated.aws.before_call = lambda _: None
+    assert operated("apply", operated.file(BEFORE)) == 0  # the lock was returned
+    assert len(operated.schedules()) == 5
 
 
 @pytest.mark.soak

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from connector.observability import METRICS
 from connector.settings import Settings
 from connector.status import StatusReader
 from subscribe import watch
@@ -27,7 +28,9 @@ def measured(operated: Operated, **more: Any) -> dict[str, float]:
         webhook_failure_queue_url=outputs["WebhookFailureQueueUrl"],
         **more,
     )
-    return watch.measure(settings, operated.aws, operated.clock)
+    found = watch.measure(settings, operated.aws, operated.clock)
+    assert set(found) <= set(METRICS)
+    return found
 
 
 def problems(operated: Operated) -> dict[str, float]:

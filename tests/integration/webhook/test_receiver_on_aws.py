@@ -50,6 +50,20 @@ def test_a_webhook_is_queued_and_stored(account: Account, capsys: pytest.Capture
     assert SECRET not in f"{first}{second}"
 
 
+def test_a_webhook_that_a_known_shop_signed_with_another_secret_is_trouble(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.lambda_handler(event(secret="wrong"), None)["statusCode"] == 401
+
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (described,) = line["_aws"]["CloudWatchMetrics"]
+    assert (described["Dimensions"], described["Metrics"]) == (
+        [["stack"]],
+        [{"Name": "WebhookTrouble", "Unit": "Count"}],
+    )
+    assert line["WebhookTrouble"] == 1
+
+
 def test_a_forged_webhook_is_refused(account: Account) -> None:
     assert app.lambda_handler(event(secret="wrong"), None)["statusCode"] == 401
     unknown = {**event(), "pathParameters": {"connection": "unknown"}}

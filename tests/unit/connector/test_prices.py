@@ -42,6 +42,17 @@ def test_every_metric_has_an_alarm_and_every_alarm_a_metric() -> None:
     assert len(METRICS) <= 10
 
 
+def test_nothing_writes_a_metric_that_is_not_listed() -> None:
+    root = Path(__file__).parents[3]
+    pages = [path.read_text() for folder in ("functions", "layers") for path in (root / folder).rglob("*.py")]
+    calls = [call for page in pages for call in re.findall(r"emit_metrics\((?!\n?\s+namespace)(.*)\)", page)]
+    named = {name for call in calls for name in re.findall(r"(\w+)=", call)}
+
+    assert len(calls) == 4  # the watcher's and a subscription's take their names from what they return
+    assert named == {"QuotaShort", "UnknownWrites"}
+    assert named <= set(METRICS)
+
+
 def test_an_alarm_has_the_stack_as_its_only_dimension_and_none_but_that_of_the_watcher_waits_for_missing_data() -> None:
     for name, text in alarms().items():
         missing = "breaching" if name == "WatcherAlarm" else "notBreaching"
