@@ -50,9 +50,8 @@ def test_a_webhook_is_queued_and_stored(account: Account, capsys: pytest.Capture
     assert SECRET not in f"{first}{second}"
 
 
-def test_a_webhook_that_a_known_shop_signed_with_another_secret_is_trouble(
-    account: Account, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("account")
+def test_a_webhook_that_a_known_shop_signed_with_another_secret_is_trouble(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.lambda_handler(event(secret="wrong"), None)["statusCode"] == 401
 
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
