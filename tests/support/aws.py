@@ -10,6 +10,17 @@ from botocore.exceptions import ClientError
 from connector.clients import AwsClients
 
 
+@functools.cache
+def moto_client(service: str, owner: str = "") -> Any:  # noqa: ARG001 - a part of the key
+    """Return a client that is kept, since it takes long to make. It works in every AWS of moto.
+
+    Args:
+        service: Such as `s3`.
+        owner: Names who listens to the calls of the client; the calls of other owners are not heard.
+    """
+    return boto3.client(service)
+
+
 class CloudFormation:
     """Describes the one stack `mine`.
 
@@ -36,7 +47,7 @@ class FakedClients(AwsClients):
         """Take the fakes.
 
         Args:
-            others: Clients of the other services; new ones if none are given.
+            others: Clients of the other services; those of moto if none are given.
             fakes: By name of the service.
         """
         self._others = others
@@ -47,4 +58,4 @@ class FakedClients(AwsClients):
         """Return the client of a service."""
         if service in self._fakes:
             return self._fakes[service]
-        return boto3.client(service) if self._others is None else self._others.client(service)
+        return moto_client(service) if self._others is None else self._others.client(service)

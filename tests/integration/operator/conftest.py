@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 from moto.s3.models import s3_backends
@@ -17,7 +16,7 @@ from connector.clients import AwsClients
 from connector.operator.main import main
 from connector.operator.stack import Stack
 from tests.shop import Clock, Shop
-from tests.support.aws import CloudFormation
+from tests.support.aws import CloudFormation, moto_client
 from tests.support.clock import FakeClock
 
 NOW = 1_795_413_600  # 2026-11-23T06:00:00Z
@@ -33,19 +32,25 @@ class Aws(AwsClients):
         self.outputs = outputs
         self.calls: list[str] = []
         self.before_call: Callable[[str], None] = lambda _: None
+        self._noted: list[Any] = []
 
     @functools.cache  # noqa: B019 - as the class itself does
     def client(self, service: str) -> Any:
         if service == "cloudformation":
             return CloudFormation(self.outputs)
-        client = boto3.client(service)
-
-        def note(model: Any, **_: Any) -> None:
-            self.before_call(model.name)
-            self.calls.append(model.name)
-
-        client.meta.events.register("before-call", note)
+        client = moto_client(service, "operator")
+        client.meta.events.register("before-call", self._note)
+        self._noted.append(client)
         return client
+
+    def close(self) -> None:
+        """Note no calls any more; the clients are kept for other tests."""
+        for client in self._noted:
+            client.meta.events.unregister("before-call", self._note)
+
+    def _note(self, model: Any, **_: Any) -> None:
+        self.before_call(model.name)
+        self.calls.append(model.name)
 
 
 @dataclass
@@ -69,7 +74,7 @@ class Operated:
 
     def schedules(self) -> dict[str, Any]:
         """Every schedule of the stack's group by name, as EventBridge Scheduler has it."""
-        scheduler = boto3.client("scheduler")
+        scheduler = moto_client("scheduler")
         rows = scheduler.list_schedules(GroupName=GROUP)["Schedules"]
         found = {row["Name"]: scheduler.get_schedule(GroupName=GROUP, Name=row["Name"]) for row in rows}
         return {name: {key: row[key] for key in row if key != "ResponseMetadata"} for name, row in found.items()}
@@ -84,11 +89,11 @@ class Operated:
         return json.loads(self.read("config/subscriptions.json"))
 
     def read(self, key: str) -> bytes:
-        return bytes(boto3.client("s3").get_object(Bucket="bucket", Key=key)["Body"].read())
+        return bytes(moto_client("s3").get_object(Bucket="bucket", Key=key)["Body"].read())
 
     def put(self, key: str, body: object, written: str = "") -> None:
         """Write an object; `written` is when S3 says that it was written, ISO-8601."""
-        boto3.client("s3").put_object(Bucket="bucket", Key=key, Body=json.dumps(body).encode())
+        moto_client("s3").put_object(Bucket="bucket", Key=key, Body=json.dumps(body).encode())
         if written:
             stored = s3_backends[ACCOUNT]["aws"].buckets["bucket"].keys[key]
             stored.last_modified = datetime.datetime.fromisoformat(written).replace(tzinfo=None)
@@ -100,10 +105,10 @@ def operated(tmp_path: Path) -> Iterator[Operated]:
     with mock_aws(), Shop(orders=3, products=3, clock=clock, quota=None, rate_per_second=None) as shop:
         secret = {"base_url": shop.url, "api_key": shop.api_key, "api_secret": shop.api_secret, "language": "nl"}
         for name in ("default", "outlet"):
-            boto3.client("secretsmanager").create_secret(Name=f"mine/{name}", SecretString=json.dumps(secret))
-        boto3.client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        boto3.client("scheduler").create_schedule_group(Name=GROUP)
-        sqs = boto3.client("sqs")
+            moto_client("secretsmanager").create_secret(Name=f"mine/{name}", SecretString=json.dumps(secret))
+        moto_client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        moto_client("scheduler").create_schedule_group(Name=GROUP)
+        sqs = moto_client("sqs")
         queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("runs", "publish", "failed", "hooks")}
         queues |= {"hook-failures": sqs.create_queue(QueueName="hook-failures")["QueueUrl"]}
         outputs = {
@@ -119,15 +124,17 @@ def operated(tmp_path: Path) -> Iterator[Operated]:
             "WebhookQueueUrl": queues["hooks"],
             "WebhookFailureQueueUrl": queues["hook-failures"],
         }
-        yield Operated(Aws(outputs), shop, tmp_path)
+        aws = Aws(outputs)
+        yield Operated(aws, shop, tmp_path)
+        aws.close()
 
 
 @pytest.fixture
 def machines(operated: Operated) -> dict[str, str]:
-    role = boto3.client("iam").create_role(RoleName="sync", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    role = moto_client("iam").create_role(RoleName="sync", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     definition = json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
     arns = {}
     for output, name in (("SyncStateMachineArn", "mine-sync"), ("PublishFileStateMachineArn", "mine-publish-file")):
-        made = boto3.client("stepfunctions").create_state_machine(name=name, definition=definition, roleArn=role)
+        made = moto_client("stepfunctions").create_state_machine(name=name, definition=definition, roleArn=role)
         arns[output] = operated.aws.outputs[output] = made["stateMachineArn"]
     return arns

@@ -2,12 +2,12 @@
 
 import json
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from connector.operator.apply_lock import KEY as LOCK
 from tests.integration.operator.conftest import GROUP, SYNC, Operated
+from tests.support.aws import moto_client
 
 FILE = """
 [default.orders]
@@ -154,7 +154,7 @@ def test_what_a_person_paused_stays_paused(operated: Operated, capsys: pytest.Ca
     name, row = next((name, row) for name, row in operated.schedules().items() if name.startswith("default-orders"))
     kept = ("Target", "ScheduleExpression", "FlexibleTimeWindow", "Description")
     change = {key: row[key] for key in kept}
-    boto3.client("scheduler").update_schedule(Name=name, GroupName=GROUP, State="DISABLED", **change)
+    moto_client("scheduler").update_schedule(Name=name, GroupName=GROUP, State="DISABLED", **change)
 
     assert operated("apply", operated.file(FILE.replace("15 minutes", "20 minutes"))) == 0
     assert "default.orders is paused by hand" in capsys.readouterr().out
@@ -224,7 +224,7 @@ def test_more_webhooks_than_the_shop_allows_refuse_the_whole_file(
 def test_a_shop_that_cannot_be_asked_does_not_stop_the_others(
     operated: Operated, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    boto3.client("secretsmanager").put_secret_value(
+    moto_client("secretsmanager").put_secret_value(
         SecretId="mine/outlet",
         SecretString=json.dumps(
             {"base_url": operated.shop.url, "api_key": "wrong", "api_secret": "wrong", "language": "nl"}

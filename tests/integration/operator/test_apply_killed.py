@@ -9,13 +9,13 @@ import os
 import signal
 from typing import Any
 
-import boto3
 import pytest
 import requests
 from botocore.exceptions import ConnectionClosedError
 
 from connector.operator.apply_lock import LASTS
 from tests.integration.operator.conftest import Operated
+from tests.support.aws import moto_client
 
 BEFORE = """
 [default.orders]
@@ -147,7 +147,7 @@ def seen(operated: Operated) -> dict[str, Any]:
         },
         "webhooks": sorted((row["address"], row["itemGroup"], row["isActive"]) for row in hooks),
         "list": operated.listed(),
-        "others": [row["Name"] for row in boto3.client("scheduler").list_schedules(GroupName="others")["Schedules"]],
+        "others": [row["Name"] for row in moto_client("scheduler").list_schedules(GroupName="others")["Schedules"]],
     }
 
 
@@ -196,7 +196,7 @@ class Pair:
 @pytest.fixture
 def pair(operated: Operated, faults: Faults) -> Pair:
     """A stack whose shop and account hold things of others as well."""
-    scheduler = boto3.client("scheduler")
+    scheduler = moto_client("scheduler")
     scheduler.create_schedule_group(Name="others")
     target = {"Arn": "arn:aws:sqs:eu-west-1:123456789012:theirs", "RoleArn": "arn:aws:iam::123456789012:role/theirs"}
     window = {"Mode": "OFF"}

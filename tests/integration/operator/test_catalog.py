@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.validate import validate_parameters
@@ -12,7 +11,7 @@ from moto import mock_aws
 
 from connector.operator.main import main
 from connector.operator.stack import Stack
-from tests.support.aws import CloudFormation, FakedClients
+from tests.support.aws import CloudFormation, FakedClients, moto_client
 from tests.support.clock import FakeClock
 from tests.unit.operator.lake import store_run
 
@@ -23,7 +22,7 @@ class Glue:
     """Keeps tables as Glue does: an update replaces all of a table."""
 
     def __init__(self) -> None:
-        self.model = boto3.client("glue").meta.service_model
+        self.model = moto_client("glue").meta.service_model
         self.tables: dict[str, dict[str, Any]] = {}
 
     def get_table(self, **asked: Any) -> dict[str, Any]:
@@ -45,7 +44,7 @@ class Athena:
     """Runs statements: each is running when it is first asked for, and done after that."""
 
     def __init__(self) -> None:
-        self.model = boto3.client("athena").meta.service_model
+        self.model = moto_client("athena").meta.service_model
         self.statements: list[str] = []
         self.asked: set[str] = set()
         self.refused = ""

@@ -4,15 +4,15 @@ import io
 import json
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.integration.operator.conftest import Operated
+from tests.support.aws import moto_client
 
 
 def secret(name: str) -> dict[str, Any]:
-    text = boto3.client("secretsmanager").get_secret_value(SecretId=f"mine/{name}")["SecretString"]
+    text = moto_client("secretsmanager").get_secret_value(SecretId=f"mine/{name}")["SecretString"]
     found: dict[str, Any] = json.loads(text)
     return found
 
@@ -72,7 +72,7 @@ def test_a_connection_is_not_overwritten_unasked(operated: Operated, monkeypatch
 
 
 def test_the_empty_secret_of_a_new_stack_is_filled(operated: Operated, monkeypatch: pytest.MonkeyPatch) -> None:
-    boto3.client("secretsmanager").put_secret_value(SecretId="mine/default", SecretString='{"api_key": ""}')
+    moto_client("secretsmanager").put_secret_value(SecretId="mine/default", SecretString='{"api_key": ""}')
     given(monkeypatch, settings(operated))
 
     assert operated("connect", "default", "--stdin") == 0
@@ -83,7 +83,7 @@ def test_a_rotation_keeps_the_old_webhook_secret_for_a_day(
     operated: Operated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old = {**settings(operated, shop_id="7"), "api_secret": "before"}
-    boto3.client("secretsmanager").put_secret_value(SecretId="mine/default", SecretString=json.dumps(old))
+    moto_client("secretsmanager").put_secret_value(SecretId="mine/default", SecretString=json.dumps(old))
     given(monkeypatch, {"api_key": operated.shop.api_key, "api_secret": operated.shop.api_secret})
 
     assert operated("connect", "default", "--stdin", "--rotate") == 0
@@ -92,7 +92,7 @@ def test_a_rotation_keeps_the_old_webhook_secret_for_a_day(
         **settings(operated, shop_id="7"),
         "webhook_secret": [operated.shop.api_secret, "before"],
     }
-    changed = boto3.client("secretsmanager").describe_secret(SecretId="mine/default")["LastChangedDate"].timestamp()
+    changed = moto_client("secretsmanager").describe_secret(SecretId="mine/default")["LastChangedDate"].timestamp()
     operated.clock.set(changed + 23 * 3600)
     assert operated("connect", "default", "--finish") == 2
     operated.clock.set(changed + 25 * 3600)
@@ -103,7 +103,7 @@ def test_a_rotation_keeps_the_old_webhook_secret_for_a_day(
 
 def test_a_webhook_secret_of_its_own_stays(operated: Operated, monkeypatch: pytest.MonkeyPatch) -> None:
     old = {**settings(operated, webhook_secret="own"), "api_secret": "before"}
-    boto3.client("secretsmanager").put_secret_value(SecretId="mine/default", SecretString=json.dumps(old))
+    moto_client("secretsmanager").put_secret_value(SecretId="mine/default", SecretString=json.dumps(old))
     given(monkeypatch, {"api_key": operated.shop.api_key, "api_secret": operated.shop.api_secret})
 
     assert operated("connect", "default", "--stdin", "--rotate") == 0

@@ -3,16 +3,16 @@
 import json
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.integration.operator.conftest import Operated
+from tests.support.aws import moto_client
 
 EVENT = {"entity": "orders", "connection": "outlet", "subscription": "open", "run_id": "r-1", "mode": "incremental"}
 
 
 def put(operated: Operated, output: str, body: object, **attributes: str) -> str:
-    sent = boto3.client("sqs").send_message(
+    sent = moto_client("sqs").send_message(
         QueueUrl=operated.aws.outputs[output],
         MessageBody=body if isinstance(body, str) else json.dumps(body),
         MessageAttributes={name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()},
@@ -21,7 +21,7 @@ def put(operated: Operated, output: str, body: object, **attributes: str) -> str
 
 
 def messages(operated: Operated, output: str) -> list[dict[str, Any]]:
-    answer = boto3.client("sqs").receive_message(
+    answer = moto_client("sqs").receive_message(
         QueueUrl=operated.aws.outputs[output],
         MaxNumberOfMessages=10,
         MessageAttributeNames=["All"],
@@ -32,7 +32,7 @@ def messages(operated: Operated, output: str) -> list[dict[str, Any]]:
 
 
 def inputs(arn: str) -> list[dict[str, Any]]:
-    client = boto3.client("stepfunctions")
+    client = moto_client("stepfunctions")
     rows = client.list_executions(stateMachineArn=arn)["executions"]
     return [json.loads(client.describe_execution(executionArn=row["executionArn"])["input"]) for row in rows]
 

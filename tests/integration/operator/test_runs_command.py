@@ -4,12 +4,12 @@ import io
 import json
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.integration.operator.conftest import Operated
 from tests.integration.operator.test_redrive import inputs
 from tests.integration.operator.test_status import add_run
+from tests.support.aws import moto_client
 
 
 def note(operated: Operated, run_id: str, **more: object) -> None:
@@ -53,7 +53,7 @@ def test_ctrl_c_leaves_the_run_going_and_says_how_to_come_back(
     operated.aws.before_call = interrupt
     assert operated("run", "-") == 130
     assert "run r-2 goes on; come back with: python -m connector runs r-2 --follow" in capsys.readouterr().out
-    client = boto3.client("stepfunctions")
+    client = moto_client("stepfunctions")
     (row,) = client.list_executions(stateMachineArn=machines["SyncStateMachineArn"])["executions"]
     assert row["status"] == "RUNNING"
 
@@ -61,7 +61,7 @@ def test_ctrl_c_leaves_the_run_going_and_says_how_to_come_back(
 def test_a_failed_run_says_why(
     operated: Operated, machines: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    client = boto3.client("stepfunctions")
+    client = moto_client("stepfunctions")
     started = client.start_execution(stateMachineArn=machines["SyncStateMachineArn"], name="r-3", input="{}")
     client.stop_execution(executionArn=started["executionArn"], error="ServerError", cause="the shop fails")
 

@@ -5,12 +5,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.integration.operator.conftest import GROUP, NOW, Operated
 from tests.integration.operator.test_redrive import put as put_message
+from tests.support.aws import moto_client
 
 EVIL = '"><img src=x onerror=1>\x1b]0;x'
 FILE = """
@@ -53,7 +53,7 @@ def pause(operated: Operated, name: str) -> None:
     """Pause a schedule in the console."""
     full, row = next((full, row) for full, row in operated.schedules().items() if full.startswith(name))
     kept = {key: row[key] for key in ("Target", "ScheduleExpression", "FlexibleTimeWindow", "Description")}
-    boto3.client("scheduler").update_schedule(Name=full, GroupName=GROUP, State="DISABLED", **kept)
+    moto_client("scheduler").update_schedule(Name=full, GroupName=GROUP, State="DISABLED", **kept)
 
 
 def status(operated: Operated, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def test_failed_runs_are_grouped_by_cause_with_the_command(
 
 def test_wrong_credentials_are_red(running: Operated, capsys: pytest.CaptureFixture[str]) -> None:
     secret = {"base_url": running.shop.url, "api_key": "wrong", "api_secret": "wrong", "language": "nl"}
-    boto3.client("secretsmanager").put_secret_value(SecretId="mine/default", SecretString=json.dumps(secret))
+    moto_client("secretsmanager").put_secret_value(SecretId="mine/default", SecretString=json.dumps(secret))
     found = status(running, capsys)
 
     (action,) = found["actions"]

@@ -6,7 +6,6 @@ import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import msgspec
 import pytest
 from moto import mock_aws
@@ -16,7 +15,7 @@ from connector.operator.stack import Stack
 from connector.webhook_report import Report
 from tests.shop import Clock, Shop
 from tests.shop.exchange import Request
-from tests.support.aws import CloudFormation, FakedClients
+from tests.support.aws import CloudFormation, FakedClients, moto_client
 
 NOW = 1_795_413_600
 ADDRESS = "https://api.example/webhooks/default?stack=mine"
@@ -39,8 +38,8 @@ def command(shop: Shop) -> Iterator[Command]:
     """Run a command on a stack whose connection leads to the shop."""
     with mock_aws():
         settings = {"base_url": shop.url, "api_key": shop.api_key, "api_secret": shop.api_secret, "language": "nl"}
-        boto3.client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        boto3.client("secretsmanager").create_secret(Name="mine/default", SecretString=json.dumps(settings))
+        moto_client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        moto_client("secretsmanager").create_secret(Name="mine/default", SecretString=json.dumps(settings))
         yield lambda *words: main(["webhooks", *words, "--stack", "mine"], open_stack=open_stack)
 
 
@@ -134,7 +133,7 @@ def test_at_the_shops_limit_those_that_are_there_are_changed_and_more_are_refuse
 
 
 def test_the_report_of_a_day_is_shown(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    s3 = boto3.client("s3")
+    s3 = moto_client("s3")
     late = {"p50": 19.0, "p95": 40.5}
     report = Report("default", "orders", "orders", "2026-11-23", 9, 10, 6, 3, 1, late, 30.0, "look")
     key = "state/reports/connection=default/date=2026-11-23/orders.json"
