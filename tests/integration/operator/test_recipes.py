@@ -19,6 +19,7 @@ from connector.operator.stack import Stack
 from connector.operator.views import all_views
 from tests.integration.operator.shop_lake import DELETED, stored_shop
 from tests.unit.operator.athena import Athena
+from tests.unit.test_documents import commands
 
 Rows = list[dict[str, Any]]
 Ask = Callable[..., str]
@@ -137,3 +138,18 @@ def test_the_guide_shows_the_first_rows_of_each_recipe(name: str, ask: Ask) -> N
     assert shown is not None, f"the guide has no result of {name}"
     printed = ask(name, "--format", "table").splitlines()
     assert shown[1].splitlines() == [*printed[:5], *(["…"] if len(printed) > 6 else []), printed[-1]]
+
+
+READING = [words for _, words in commands("connector") if words[0] in ("query", "schema", "catalog")]
+
+
+@pytest.mark.parametrize("words", READING, ids=[" ".join(words) for words in READING])
+def test_every_command_of_the_pages_that_reads_records_runs(
+    world: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lake").mkdir()
+    place = [] if words[0] == "catalog" else ["--lake", str(world.folder)]
+
+    assert main([*words, *place], open_stack=lambda name: Stack(name, clock=world.clock)) == 0
+    assert capsys.readouterr().out or any((tmp_path / "lake").iterdir())
