@@ -337,12 +337,13 @@ class Objects:
             raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
         return {"Body": Body(body), "ETag": _etag(body), "LastModified": datetime.fromtimestamp(START, UTC)}
 
-    def put_object(self, **asked: Any) -> None:
+    def put_object(self, **asked: Any) -> dict[str, Any]:
         there = self.objects.get(asked["Key"])
         etag = "" if there is None else _etag(there)
         if ("IfNoneMatch" in asked and there is not None) or asked.get("IfMatch", etag) != etag:
             raise ClientError({"Error": {"Code": "PreconditionFailed"}}, "PutObject")
         self.objects[asked["Key"]] = asked["Body"]
+        return {"ETag": _etag(asked["Body"])}
 
 
 def _etag(body: bytes) -> str:
