@@ -47,7 +47,7 @@ class Followed:
     def create(self, *, seconds_ago: float = 0.0) -> int:
         """Create a record that has no time of change."""
         at = self.shop.clock.now() - seconds_ago
-        return self.shop.store.add("reviews", {"updatedAt": None, "createdAt": int(at)}, at=at)
+        return self.shop.store.add("reviews", {"updatedAt": None, "createdAt": int(at), "product": 77}, at=at)
 
     def run(self, **more: Any) -> dict[str, Any]:
         self.runs += 1
@@ -110,6 +110,23 @@ def test_a_first_run_with_since_says_what_is_hidden_and_the_next_one_stores_it()
 
     assert (result["verified"], result["reason"][:34]) == (False, "1 records have no time of change, ")
     assert followed.stored()[hidden] == 1
+
+
+@pytest.mark.parametrize(("never_updated", "verified"), [("as created", True), ("hidden", False), ("shown", True)])
+def test_a_list_with_a_filter_that_lets_rows_in_is_counted_and_the_run_says_what_is_hidden(
+    never_updated: Filter, verified: bool
+) -> None:
+    followed = Followed(never_updated)
+    filtered = {"parameters": {"query": {"product": 77}}}
+    followed.run(**filtered)
+    followed.time.passes(900)
+    followed.create()
+    followed.time.passes(DAY)
+
+    result = followed.run(**filtered)
+
+    assert result["verified"] == verified
+    assert verified or result["reason"][:34] == "1 records have no time of change, "
 
 
 def world(seed: int) -> None:
