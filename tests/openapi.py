@@ -333,6 +333,7 @@ _LISTED = {
     "records": 1,
     "verified": True,
     "reason": None,
+    "warnings": [],
     "manifests": [_MANIFEST],
 }
 _CREATED = {"status": "created", "http_status": 201, "id": 7, "record": {"id": 7, "title": "Lamp"}, "request_id": "r-1"}

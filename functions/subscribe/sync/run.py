@@ -341,6 +341,7 @@ class SyncRun(Run[SyncState]):
             "count": {"before": state.count_before, "after": state.count_after},
             "verified": not state.unverified_reason,
             "reason": state.unverified_reason or None,
+            "warnings": self._warnings(),
         }
 
     def _window_seen(self) -> dict[str, str | None] | None:
@@ -358,12 +359,17 @@ class SyncRun(Run[SyncState]):
 
     def _body(self, status: str, *, manifest: str | None) -> dict[str, Any]:
         body = super()._body(status, manifest=manifest)
-        warnings = [text for read in self._reads for text in query_warnings(read.endpoint, read.parameters.query)]
+        warnings = self._warnings()
         if warnings:
-            body["warnings"] = list(dict.fromkeys(warnings))
+            body["warnings"] = warnings
         if self._state.rejected + self._state.odd_rows:
             body["rejected"] = self._state.rejected + self._state.odd_rows
         return body
+
+    def _warnings(self) -> list[str]:
+        """Return what the shop may do with the filters of the request."""
+        found = [text for read in self._reads for text in query_warnings(read.endpoint, read.parameters.query)]
+        return list(dict.fromkeys(found))
 
     def _records(self) -> int:
         return self._state.records

@@ -288,6 +288,7 @@ class Runs:
                 "records": sum(manifest["records"] for manifest in manifests),
                 "verified": all(manifest["verified"] for manifest in manifests),
                 "reason": next((manifest["reason"] for manifest in manifests if manifest.get("reason")), None),
+                "warnings": list(dict.fromkeys(text for one in manifests for text in one.get("warnings", ()))),
                 "manifests": list(row.manifests),
             }
         execution: dict[str, Any] = {}

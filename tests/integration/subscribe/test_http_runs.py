@@ -286,3 +286,14 @@ def test_a_run_whose_invocation_was_killed_is_paused_after_its_time(bundle: Bund
 
     found = bundle.http("GET", "/runs/run-1").json
     assert (found["status"], "this run_id" in found["resume"]) == ("paused", True)
+
+
+def test_an_unknown_filter_is_a_warning_in_the_result_the_manifest_and_the_list_of_runs(bundle: Bundle) -> None:
+    warning = "orders has no known filter 'limt', and the shop may ignore it; did you mean limit?"
+
+    result = bundle.invoke({"entity": "orders", "parameters": {"query": {"limt": 5}}})
+    (listed,) = bundle.http("GET", "/runs").json["runs"]
+    one = bundle.http("GET", f"/runs/{result['run_id']}").json
+
+    found = (result["warnings"], bundle.manifest(result)["warnings"], listed["warnings"], one["warnings"])
+    assert found == ([warning],) * 4

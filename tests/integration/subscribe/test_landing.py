@@ -58,6 +58,7 @@ def test_the_manifest_tells_request_window_parts_and_counts(bundle: Bundle) -> N
         "count": {"before": 30, "after": 30},
         "verified": True,
         "reason": None,
+        "warnings": [],
     }
     assert set(part) == {"key", "records", "bytes", "sha256"}
 
