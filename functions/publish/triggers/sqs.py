@@ -58,7 +58,7 @@ def consume(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     facts = [{"message_id": message.first_id, "attempt": message.receives} for message in messages]
     report(publisher.deps, incoming, outcomes, facts)
     handled = zip(messages, incoming, outcomes, strict=True)
-    failures = [message for message, arrived, outcome in handled if not _is_done(message, arrived, outcome)]
+    failures = [message for message, arrived, outcome in handled if not _finish(message, arrived, outcome)]
     # Lambda takes an empty id for the failure of the whole batch
     return {"batchItemFailures": [{"itemIdentifier": message.id} for message in failures if message.id]}
 
@@ -184,8 +184,8 @@ class Message:
         return str(found.get("stringValue") or "")
 
 
-def _is_done(message: Message, arrived: IncomingEvent, outcome: Outcome) -> bool:
-    """Whether a message may leave the queue; one that may not is delivered again at the right time."""
+def _finish(message: Message, arrived: IncomingEvent, outcome: Outcome) -> bool:
+    """Decide about a message: done, later, or to the failure queue; return whether it leaves the queue."""
     if isinstance(outcome, dict):
         if outcome["status"] != "unknown":
             return True
