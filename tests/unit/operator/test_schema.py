@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from connector.operator.main import main
@@ -94,9 +95,18 @@ def test_drift_says_vanished_only_after_enough_records_of_full_runs(tmp_path: Pa
     ]
 
 
+def test_the_schema_of_the_samples_needs_no_records(schema: Run) -> None:
+    found = json.loads(schema("orders/products", "--sample"))
+
+    assert found["title"] == "orders/products"
+    jsonschema_rs.meta.validate(found)
+    assert found["properties"]["quantityOrdered"] == {"type": "integer"}
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["locations", "--sample"], "there is no public sample of locations"),
         (["order"], "there is no view 'order'; is it orders"),
         (["orders", "--drift", "2026-11-02", "2026-11-01"], "--drift FROM TO: 2026-11-01 is not after 2026-11-02"),
         (["orders", "--drift", "x", "2026-11-01"], "--drift must be a date such as 2026-11-23, not 'x'"),

@@ -16,6 +16,7 @@ from connector.operator.parsers import add_command
 from connector.operator.source import add_source_arguments, date_of, open_folder, scope_of, views_named
 from connector.operator.stack import CommandError, Stack
 from connector.operator.views import view_name
+from lightspeed.catalogue.sample_schemas import load_sample_schemas
 from lightspeed.numbers import dumps, loads
 from lightspeed.schema import Inference
 
@@ -25,10 +26,13 @@ RECORDS = 20_000
 CHANGED = 2
 """Exit status of `--drift --exit-code` if something changed."""
 
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
 _EXAMPLES = """examples:
   python -m connector schema orders
   python -m connector schema products/images --since 2026-11-01 > images.schema.json
   python -m connector schema orders --drift 2026-11-20 2026-11-23
+  python -m connector schema orders --sample
 
 The schema describes what was seen and promises nothing. Each field has its types, the share of records that have it
 (x-present), the share of these that say none, with null or false (x-none), and the length of its longest text
@@ -45,6 +49,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     parser = add_command(commands, common, "schema", text, _EXAMPLES, run)
     parser.add_argument("entity", metavar="ENTITY", help="orders, products/images, …")
     parser.add_argument("--drift", nargs=2, metavar=("FROM", "TO"), help="show what changed between two days, UTC")
+    parser.add_argument("--sample", action="store_true", help="show the shipped schema of the public samples instead")
     parser.add_argument("--exit-code", action="store_true", help=f"with --drift: exit {CHANGED} if something changed")
     parser.add_argument("--examples", action="store_true", help="show a value of each field; it may be personal data")
     parser.add_argument(
@@ -56,6 +61,8 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, stack: Stack) -> int:
     """Run the command."""
     entity = views_named([view_name(arguments.entity)])[0].entity
+    if arguments.sample:
+        return _sample(entity)
     days = [date_of(day, "--drift") for day in arguments.drift or ()]
     if days and days[0] >= days[1]:
         raise CommandError(f"--drift FROM TO: {days[1]} is not after {days[0]}")
@@ -70,10 +77,18 @@ def run(arguments: argparse.Namespace, stack: Stack) -> int:
     return _drift(folder, runs, days, arguments) if days else _schema(folder, entity, runs, arguments)
 
 
+def _sample(entity: str) -> int:
+    sample = load_sample_schemas().get(entity)
+    if sample is None:
+        raise CommandError(f"there is no public sample of {entity}; leave out --sample to describe stored records")
+    sys.stdout.write(dumps({"$schema": _DIALECT, "title": entity, **sample}).decode() + "\n")
+    return 0
+
+
 def _schema(folder: Folder, entity: str, runs: list[Run], arguments: argparse.Namespace) -> int:
     inference = _inferred(itertools.islice(_records(folder, reversed(runs)), arguments.records))
     schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": _DIALECT,
         "title": entity,
         "x-records": inference.shape.seen,
         **inference.schema(shares=True, examples=arguments.examples),
