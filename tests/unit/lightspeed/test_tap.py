@@ -233,6 +233,14 @@ def test_a_bookmark_that_is_no_time_is_refused(bookmark: object) -> None:
         bookmark_of({"bookmarks": {"orders": bookmark}}, ORDERS)
 
 
+def test_the_state_of_another_tap_is_taken_over() -> None:
+    other = {"replication_key": "updated_at", "replication_key_value": "2026-11-01T00:00:00.000000+00:00", "more": 1}
+
+    found = bookmark_of({"bookmarks": {"orders": other, "elsewhere": 7}}, ORDERS)
+    assert found is not None
+    assert found.isoformat() == "2026-11-01T00:00:00+00:00"
+
+
 def test_a_bookmark_never_moves_back_and_others_stay() -> None:
     other = {"replication_key": "updatedAt", "replication_key_value": "2026-01-01T00:00:00Z"}
     state = {"bookmarks": {"orders": {"replication_key_value": "2026-11-23T06:00:00Z"}, "products": other}, "more": 1}
