@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from authorizer.app import MAX_AGE_SECONDS
-from tests.local.stack import Stack
+from tests.local.stack import STACK_NAME, Stack
 
 pytestmark = pytest.mark.e2e
 
@@ -145,3 +145,55 @@ def test_a_run_is_in_the_list_of_runs(stack: Stack) -> None:
 
     assert (newest["run_id"], newest["status"], newest["verified"]) == (result.json()["run_id"], "complete", True)
     assert stack.http("GET", f"/runs/{newest['run_id']}").json()["manifest"] in newest["manifests"]
+
+
+TAG = {"entity": "tags", "action": "create", "parameters": {"payload": {"title": "first"}}, "idempotency_key": "e2e-1"}
+OTHER_TAG = {**TAG, "parameters": {"payload": {"title": "second"}}}
+WRONG_STOCK = {"entity": "variants", "action": "create", "parameters": {"payload": {"stockLevel": "x"}}}
+
+
+@pytest.mark.usefixtures("dead_shop")
+@pytest.mark.parametrize(
+    ("path", "body", "status", "kind"),
+    [
+        ("/subscribe", {"entity": "orders", "modus": "full"}, 400, "malformed-request"),
+        ("/transform", {"transformer": "$nope(", "input": {}}, 400, "transformer-failed"),
+        ("/subscribe", {"entity": "ordrs"}, 404, "unknown-entity"),
+        ("/subscribe", {"entity": "orders", "connection": "nobody"}, 404, "unknown-connection"),
+        ("/subscribe", {"entity": "orders", "parameters": {"path": {"id": 1}}}, 404, "not-found"),
+        ("/publish", OTHER_TAG, 409, "idempotency-conflict"),
+        ("/transform", {"transformer": "$", "input": {"text": "x" * 4_500_000}}, 413, "too-large"),
+        ("/publish", WRONG_STOCK, 422, "refused-by-shop"),
+        ("/subscribe", {"entity": "orders", "connection": "dead"}, 502, "shop-unreachable"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_wrong_is_a_problem_over_real_http(
+    stack: Stack, path: str, body: object, status: int, kind: str
+) -> None:
+    if kind == "idempotency-conflict":
+        assert stack.http("POST", "/publish", TAG).status_code == 201
+
+    answer = problem(stack.http("POST", path, body), status)
+
+    assert answer["type"] == f"urn:lightspeed-connector:problem:{kind}"
+
+
+def test_the_status_is_told_to_a_caller_with_a_token(stack: Stack) -> None:
+    answer = stack.http("GET", "/status")
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["stack"] == STACK_NAME
+
+
+def test_a_body_of_another_type_is_415_over_real_http(stack: Stack) -> None:
+    answer = stack.http("POST", "/transform", {"transformer": "$", "input": {}}, Content_Type="text/plain")
+
+    assert problem(answer, 415)["status"] == 415
+
+
+@pytest.fixture(scope="session")
+def dead_shop(bundle: tuple[Stack, object]) -> None:
+    """Store a connection to a shop that is not there."""
+    settings = {"base_url": "http://127.0.0.1:9", "api_key": "k" * 32, "api_secret": "s" * 32, "language": "nl"}
+    bundle[0].add_connection("dead", settings)
