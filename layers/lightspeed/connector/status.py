@@ -53,7 +53,6 @@ class StatusReader:
         *,
         stack: str = "",
         reserve_percent: float = 10.0,
-        most_rejected_percent: float = 10.0,
         sparing: bool = False,
     ) -> None:
         """Take the client of S3 and the bundle's bucket; nothing is read yet.
@@ -64,7 +63,6 @@ class StatusReader:
             clock: The time.
             stack: The stack's name.
             reserve_percent: Share of each quota window that stays free.
-            most_rejected_percent: Share of rejected records at which a run fails.
             sparing: As in `RunLog`.
         """
         self._bucket = BucketReader(s3, bucket)
@@ -72,7 +70,6 @@ class StatusReader:
         self._clock = clock
         self._stack = stack
         self._reserve = reserve_percent
-        self._most_rejected = most_rejected_percent
 
     def read(
         self,
@@ -158,7 +155,7 @@ class StatusReader:
                 is_paused=is_paused is not None and is_paused(*key),
                 days=[str(day) for day in days],
             )
-            found.append(subscription_status(facts, now, self._most_rejected))
+            found.append(subscription_status(facts, now))
         return found
 
     def _shops(self, connections: Sequence[str], ask: Callable[[str], ShopState] | None) -> list[dict[str, Any]]:

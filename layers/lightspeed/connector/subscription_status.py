@@ -13,6 +13,7 @@ from connector.cadence import DAY, Cadence
 from connector.failure_queues import Failure
 from connector.run_log import RunRow
 from connector.timestamps import iso_text
+from connector.transform.rejects import REJECTED_SHARE
 from lightspeed.request import parse_time
 
 DAYS = 14
@@ -80,13 +81,12 @@ class Facts:
         return bool(self.entry and not self.entry.get("enabled", True))
 
 
-def subscription_status(facts: Facts, now: datetime, most_rejected_percent: float) -> dict[str, Any]:
+def subscription_status(facts: Facts, now: datetime) -> dict[str, Any]:
     """Return how a subscription does, as JSON-able data.
 
     Args:
         facts: What is known of it.
         now: The time.
-        most_rejected_percent: Share of rejected records at which a run fails; half of it is a reason to look.
     """
     reads, cadence = facts.reads, facts.cadence
     last, verified, newest = (facts.latest.get(key) for key in ("last", "verified", "newest"))
@@ -118,7 +118,7 @@ def subscription_status(facts: Facts, now: datetime, most_rejected_percent: floa
         "failed": len(facts.failures),
         "deleted": sum(run.records for run in facts.runs if run.mode == "reconcile"),
     }
-    findings = list(_findings(facts, reads, found, now, most_rejected_percent))
+    findings = list(_findings(facts, reads, found, now))
     worst = findings[0] if findings else None
     level, why, command = _shown_finding(found, facts, worst)
     return {**found, "problems": [one.problem for one in findings], "level": level, "why": why, "command": command}
@@ -135,9 +135,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes else f"{whole} s"
 
 
-def _findings(
-    facts: Facts, reads: Sequence[RunRow], found: Mapping[str, Any], now: datetime, most_rejected: float
-) -> Iterator[Finding]:
+def _findings(facts: Facts, reads: Sequence[RunRow], found: Mapping[str, Any], now: datetime) -> Iterator[Finding]:
     """Yield what is wrong, the worst first. What is paused is late for a reason."""
     if facts.failures:
         cause = facts.failures[0].cause
@@ -156,7 +154,7 @@ def _findings(
     if not last.verified:
         yield Finding("unverified", "warning", f"the last run is not verified: {last.reason}")
     read = last.records + last.rejected
-    if read and last.rejected * 100 > read * most_rejected / 2:
+    if read and last.rejected > read * REJECTED_SHARE / 2:
         yield Finding("rejecting", "warning", f"{last.rejected:,} of {read:,} records were rejected")
     if facts.cadence is not None and _fell_silent(found["records_per_day"]):
         yield Finding("silent", "warning", f"no record for {QUIET_DAYS} days, after changes on most days before")

@@ -173,20 +173,16 @@ class Limiter(Protocol):
 
 
 class RateLimiter:
-    """Lets through at most so many requests in any second, waiting where needed. Safe to share between threads."""
+    """Lets through at most `REQUESTS_PER_SECOND` in any second, waiting where needed. Safe to share between threads."""
 
-    def __init__(
-        self, clock: Clock, requests_per_second: int = REQUESTS_PER_SECOND, share: RateShare | None = None
-    ) -> None:
+    def __init__(self, clock: Clock, share: RateShare | None = None) -> None:
         """Start with no request sent.
 
         Args:
             clock: Time for the pace.
-            requests_per_second: The most requests in any second.
             share: What this process may use of it, if other processes send to the same shop.
         """
         self._clock = clock
-        self._most = requests_per_second
         self._share = share
         self._sent: deque[float] = deque()
         self._last = -math.inf
@@ -217,9 +213,9 @@ class RateLimiter:
     def _due(self) -> float:
         """Return when the next request is due, as far as it is known now: `inf` without a share."""
         if self._share is None:
-            most, earliest = self._most, -math.inf
+            most, earliest = REQUESTS_PER_SECOND, -math.inf
         else:
-            most = min(self._most, self._share.requests_per_second(self._busy()))
+            most = min(REQUESTS_PER_SECOND, self._share.requests_per_second(self._busy()))
             if most == 0:
                 return math.inf
             # a worker that sends in bursts cannot return a part of its share until the second after the burst is over
