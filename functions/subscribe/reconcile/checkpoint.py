@@ -14,7 +14,7 @@ class ReconcileState(RunState, array_like=True):
 
     Attributes:
         window_end: ISO-8601 UTC by the shop's clock; what was created later is not looked at.
-        checkpoint: Of the list; `None` before it began.
+        checkpoint: The checkpoint of the list; `None` before it began.
         listed: Whether the list was read to its end.
         ids: What of the list earlier invocations keep in the bucket, by content.
         known: How many ids were alive when the run looked, or `None` before that.

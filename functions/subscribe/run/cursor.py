@@ -94,7 +94,7 @@ class StateStore(Generic[State]):
         Args:
             bucket: The bundle's bucket.
             kind: The type of the state.
-            fingerprint: Of the request that the run answers.
+            fingerprint: The fingerprint of the request that the run answers.
         """
         self._bucket = bucket
         self._kind = kind

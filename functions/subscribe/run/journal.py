@@ -33,8 +33,8 @@ class Journal:
 
         Args:
             bucket: The bundle's bucket.
-            run_id: The run.
-            fingerprint: Of the request that the run answers.
+            run_id: The run's id.
+            fingerprint: The fingerprint of the request that the run answers.
         """
         self._bucket = bucket
         self._run_id = run_id

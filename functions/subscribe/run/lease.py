@@ -25,7 +25,7 @@ class _Held(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         until: ISO-8601 UTC.
-        manifest: Of the run that an earlier version of the connector is about to end.
+        manifest: The manifest of the run that an earlier version of the connector is about to end.
         note: The note of the run, with its manifests, once it is decided.
     """
 

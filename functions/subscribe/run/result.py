@@ -25,7 +25,7 @@ class Decision:
 
     Attributes:
         body: The result, status included.
-        manifests: By key, in the order in which they are written.
+        manifests: Manifests by key, in the order in which they are written.
         single: As in `Result`.
     """
 

@@ -102,7 +102,7 @@ class Pending(msgspec.Struct, frozen=True):
     Attributes:
         bookmark: Where the bookmark moves.
         note: The run's note, with its manifests; empty where an earlier version of the connector decided the run.
-        manifests: By key, where an earlier version decided the run.
+        manifests: Manifests by key, where an earlier version decided the run.
     """
 
     bookmark: Bookmark
@@ -115,9 +115,9 @@ class Found(NamedTuple):
 
     Attributes:
         bookmark: How far it has been read.
-        lease: Of the paused run, if there is one.
+        lease: The lease of the paused run, if there is one.
         pending: The run that is decided but perhaps not finished, if there is one.
-        etag: Of the object.
+        etag: The object's ETag.
     """
 
     bookmark: Bookmark

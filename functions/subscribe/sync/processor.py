@@ -53,10 +53,10 @@ class RecordProcessor:
 
         Args:
             request: The event.
-            state: Of the run; what was given to the transformer and rejected is counted in it.
+            state: The run's state; what was given to the transformer and rejected is counted in it.
             landed: Time of change of what earlier runs landed and this run may read again, by language and id.
             transformers: The entity transformer, if there is one.
-            bookmark: As transformers see it.
+            bookmark: The bookmark, as transformers see it.
         """
         self._request = request
         self._state = state

@@ -64,9 +64,9 @@ def plan_reads(
         request: The event.
         default_language: The connection's.
         transformers: The input transformer, if there is one.
-        bookmark: As the input transformer sees it.
+        bookmark: The bookmark, as the input transformer sees it.
         now: ISO-8601; the run's start, so that a resumed run plans the same.
-        seed: Of random functions, for the same reason.
+        seed: The seed of random functions, for the same reason.
 
     Raises:
         TransformError: The input transformer failed.
@@ -139,8 +139,8 @@ def window_of(
     Args:
         request: The event.
         read: One reading of its plan.
-        start: Of an incremental window.
-        end: Of every window.
+        start: The start of an incremental window.
+        end: The end of every window.
     """
     query = {} if read.operation == "each" else read.parameters.query
     return closed_window(read.endpoint, query, start, end, incremental=request.mode == "incremental")

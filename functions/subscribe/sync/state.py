@@ -50,7 +50,7 @@ class SyncState(RunState, array_like=True):
         bookmark_until: Time of the bookmark that the run started from, or `None`.
         bookmark_run: The run that moved that bookmark.
         position: Which of the run's reads is under way.
-        checkpoint: Of that read; `None` before it began.
+        checkpoint: The checkpoint of that read; `None` before it began.
         parts: Parts stored so far, by language, in order.
         records: Records stored so far.
         count_before: Sum of the shop's counts when the reads began.
