@@ -5,8 +5,8 @@ in place of the record, prove nothing.
 
 One answer is not believed, because a cache may have given an old one:
 
-1. A 404 is asked for again under another URL, with `fields=id`. Only two of them prove that a record is gone. Where a
-   404 may be temporary (orders), some seconds lie between both.
+1. A 404 is asked for again under another URL, with `fields=id`. Only two prove that a record is gone. Where a
+   404 may be temporary (orders), some seconds pass between both.
 2. A record that the shop gives is compared with the list. If the list should hold it but lacks it, one of both is
    wrong. Where no list was read, the record is asked for again under the other URL.
 

@@ -267,11 +267,11 @@ class StoredIndex:
     """The index of one subscription in the bucket, written only over what was read.
 
     Attributes:
-        key: Where it lies.
+        key: The object's key.
     """
 
     def __init__(self, bucket: Bucket, connection: str, subscription: str, entity: str) -> None:
-        """Take where it lies; nothing is read yet."""
+        """Take what names the object; nothing is read yet."""
         self.key = ids_key(connection, subscription)
         self._bucket = bucket
         self._subscription = subscription

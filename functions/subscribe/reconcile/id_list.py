@@ -124,7 +124,7 @@ class Listing:
         return present
 
     def _begin(self) -> ListReader[list[Id]] | SplitReader[list[Id]]:
-        """Take the first count, which tells the shop's time, by which the window ends; or that of a resumed reading."""
+        """Take the first count, or that of a resumed reading. Its answer has the shop's time, which ends the window."""
         state = self._state
         if state.checkpoint is not None and state.checkpoint.split is not None:
             return self._split_reader(state.checkpoint)

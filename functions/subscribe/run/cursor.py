@@ -1,7 +1,7 @@
 """What a run keeps in the bucket between two invocations. A cursor only names it.
 
-A cursor holds no state of its own. It names an object by its run and by the hash of its content. So a forged cursor can
-name nothing that this stack did not write for the same request, and a cursor stays short however much a run remembers.
+A cursor holds no state. It names an object by its run and by the hash of its content. So a forged cursor can
+only name what this stack wrote for the same request. A cursor stays short, however much a run remembers.
 """
 
 from __future__ import annotations

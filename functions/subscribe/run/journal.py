@@ -16,7 +16,7 @@ from subscribe.run.result import Decision, Result
 from subscribe.storage.bucket import NONE_YET, Bucket, PreconditionFailed
 
 NOTED = ("started", "fingerprint", "single", "manifests", "transformers", "noted_at", "copy")
-"""What a note holds besides the result."""
+"""What a note holds in addition to the result."""
 
 _ATTEMPTS = 5
 
@@ -72,7 +72,7 @@ class Journal:
 
         Args:
             body: The result.
-            **facts: What the next invocation needs besides the state, such as `started` and `transformers`.
+            **facts: What the next invocation needs in addition to the state, such as `started` and `transformers`.
 
         Raises:
             PreconditionFailed: Another copy of the run has gone on.

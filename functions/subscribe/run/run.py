@@ -190,7 +190,7 @@ class Run(ABC, Generic[State]):
         return is_others and self._now() < parse_time(note["noted_at"]) + LEASE
 
     def _facts(self) -> dict[str, Any]:
-        """Return what the note holds besides the result."""
+        """Return what the note holds in addition to the result."""
         return {"started": self._state.started, "noted_at": iso_text(self._now())}
 
     def _body(self, status: str, *, manifest: str | None) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from subscribe.run.journal import finish
 from subscribe.storage.bucket import Bucket, PreconditionFailed
 
 MOST_RECENT_INSIDE = 1_000
-"""Ids that the bookmark itself holds. More of them are kept beside it."""
+"""Ids that the bookmark itself holds. More are stored beside it."""
 
 
 MOST_UNVERIFIED = 3

@@ -59,7 +59,7 @@ class SyncState(RunState, array_like=True):
         recent: Id and time of the records at the window's end, for the next run's overlap.
         pending: Parents of the page under way whose nested records are not stored yet.
         transformed: Records given to the entity transformer so far.
-        rejected: How many of them it rejected.
+        rejected: How many it rejected.
         rejected_parts: Parts of rejected records so far, by language, in order.
         mark: What was stored before the read that is under way; `None` before it began.
         odd_rows: Rows so far that are no JSON objects in UTF-8; they are among the rejected parts.

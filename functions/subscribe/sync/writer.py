@@ -1,4 +1,4 @@
-"""Store the parts of a run: records and, apart from them, what was rejected, one language after the other."""
+"""Store the parts of a run: records and, separately, what was rejected, one language after the other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from subscribe.sync.state import ReadMark, SyncState
 
 
 class Writer:
-    """Writes the parts of a run and keeps account of them in the run's state."""
+    """Writes the parts of a run and notes them in the run's state."""
 
     def __init__(self, bucket: Bucket, request: SubscribeRequest, state: SyncState) -> None:
         """Take where the parts go; nothing is written yet."""
