@@ -39,6 +39,16 @@ def test_a_list_with_unstable_pages_is_read_completely_and_verified(rows: int, h
     assert set(shop.matching(WINDOW.query)) <= set(landed.ids)
 
 
+def test_a_row_between_two_pages_is_missed_by_none_although_rows_leave() -> None:
+    shop = HostileList.of(random.Random(19), Habits(paging="shifted", cap=5, changes=0.2, deletes=0.9), 177)
+    window = Window("updated_at", None, END)
+
+    landed = read(shop, window, limit=50, batch=5)
+
+    assert (landed.reason, landed.split) == ("", True)
+    assert set(shop.matching(window.query)) <= set(landed.ids)
+
+
 @pytest.mark.parametrize(("rows", "count"), [(600, "zero"), (1000, "low"), (600, "high"), (600, "one-less")])
 def test_a_wrong_count_is_a_reason_and_loses_no_record(rows: int, count: str) -> None:
     shop = HostileList.of(random.Random(3), Habits(count=count), rows)

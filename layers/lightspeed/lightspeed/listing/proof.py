@@ -8,14 +8,16 @@ A. **As many different ids as the shop counted at first.** All of them were in t
    others. So they are the list. This holds for any order, for ties, and for pages that are ignored, cached or repeated.
    It needs a count that is right, see C.
 B. If rows left meanwhile, fewer ids than that are known, and A cannot tell rows that left from rows that were missed.
-   Then the pages themselves must be trusted, and four things are asked of them:
-   no page was asked for twice, because a cache could have given an old one;
-   every page before the last one was full;
-   the order is known. At least `ENOUGH_ROWS` ids rise or fall without exception over all pages, while the times of
-   change turn at least `ENOUGH_TURNS` times each way. So the list is sorted by id or by time of creation, and neither
-   changes;
-   no two rows of one second swapped places. Then one comes twice in place of the other. So every second of a row that
-   came twice is read once more, on one page: all its rows must be known.
+   Then the pages themselves must be trusted, and five things are asked of them:
+   1. No page was asked for twice, because a cache could have given an old one.
+   2. Every page before the last one was full.
+   3. The order is known. At least `ENOUGH_ROWS` ids rise or fall without exception over all pages, while the times of
+      change turn at least `ENOUGH_TURNS` times each way. So the list is sorted by id or by time of creation, and
+      neither changes.
+   4. No two rows of one second swapped places. Then one comes twice in place of the other. So every second of a row
+      that came twice is read once more, on one page: all its rows must be known.
+   5. Pages end where the next ones begin. Two pages of another size lie across such a border: all their rows must be
+      known.
 C. A count is not believed alone. A count that is too low shows itself by rows behind its end: the last page holds more
    rows than counted, or, if the last page is full, the page after it is not empty. A count that is too high shows
    itself by an empty page at the end. A count that rises in a closed window is wrong.
@@ -25,7 +27,7 @@ D. A list that rows may enter is read twice. Both passes give the same ids, and 
    needs no second pass: its first page is empty.
 
 Not seen are a cache that is older than both passes of D, a record that leaves a list and comes back during D, and a
-count that is too low by exactly the rows that the only page of the list leaves out.
+count that is too low by exactly the rows that the last page leaves out.
 
 What is not proved makes the list unstable: `UnstableList` is raised, and the caller reads the list again in parts that
 do not depend on order or paging (`split.py`). Without recovery the checkpoint holds the reason.
@@ -191,7 +193,7 @@ class ListProof:
         if checkpoint.read < counted:
             self.unstable(f"the shop counts {counted} records but gave {checkpoint.read}")
             return
-        reason = self._why_order_is_unknown() or self._look_again()
+        reason = self._why_order_is_unknown() or self._look_again() or self._read_across_border()
         if reason:
             self.unstable(reason)
 
@@ -278,6 +280,19 @@ class ListProof:
             ids = [record.id for record in records if record.id is not None]
             if len(records) >= checkpoint.limit or len(self.ids.repeated(ids)) < len(records):
                 return "rows of one second swap their places while the list is read"
+        return ""
+
+    def _read_across_border(self) -> str:
+        """Read the first two pages in another size; return why the list is unstable, or nothing."""
+        checkpoint = self._checkpoint
+        if (checkpoint.count_before or 0) <= checkpoint.limit:
+            return ""
+        size = checkpoint.limit * 4 // 5
+        for number in (1, 2):
+            records = RecordParser(None, {}, frozenset()).read(self._list.page(number, size, None)) if size else []
+            ids = [record.id for record in records if record.id is not None]
+            if not ids or len(self.ids.repeated(ids)) < len(records):
+                return "rows left the list while it was read, and its pages do not end where the next ones begin"
         return ""
 
 
