@@ -3,7 +3,9 @@
 import functools
 import gzip
 import hashlib
+import itertools
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -90,22 +92,22 @@ def signed(stack: Stack, shop: ShopSeen, number: int) -> dict[str, Any]:
     return {"url": f"{stack.outputs['ApiUrl']}/webhooks/default", "data": body, "headers": headers}
 
 
-def send(stack: Stack, shop: ShopSeen, numbers: Iterable[int]) -> list[int]:
-    """Send a signed webhook for each number, one after the other; return the statuses."""
+def send(stack: Stack, shop: ShopSeen, numbers: Iterable[int]) -> list[str]:
+    """Send a signed webhook for each number, one after the other; return the statuses with what is answered."""
     with requests.Session() as session:
         session.trust_env = False
-        return [session.post(**signed(stack, shop, number), timeout=30).status_code for number in numbers]
+        answers = [session.post(**signed(stack, shop, number), timeout=30) for number in numbers]
+    return [f"{answer.status_code} {answer.text}" for answer in answers]
 
 
 def flood(stack: Stack, shop: ShopSeen, landed: Landed, count: int) -> None:
-    """Send webhooks from ten senders at once; each is stored. Each count has invoices of its own."""
+    """Send webhooks from five senders at once; each is stored. Each count has invoices of its own."""
     landed_before = len(landed.keys("events/connection=default/entity=invoices/"))
-    with ThreadPoolExecutor(10) as pool:
-        firsts = range(100 * count, 101 * count, count // 10)
-        found = pool.map(lambda first: send(stack, shop, range(first, first + count // 10)), firsts)
-        statuses = [status for sent in found for status in sent]
+    shares = [range(first, first + count // 10) for first in range(100 * count, 101 * count, count // 10)]
+    with ThreadPoolExecutor(5) as pool:
+        answers = Counter(itertools.chain.from_iterable(pool.map(lambda share: send(stack, shop, share), shares)))
 
-    assert statuses == [204] * count
+    assert answers == {"204 ": count}
     assert len(landed.keys("events/connection=default/entity=invoices/")) == landed_before + count
 
 
