@@ -95,6 +95,16 @@ def test_drift_says_vanished_only_after_enough_records_of_full_runs(tmp_path: Pa
     ]
 
 
+def test_without_earlier_records_nothing_is_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store_run(into(tmp_path), "a", "2026-11-02T00:00:00Z", [{"id": 1, "price": 1}])
+
+    words = ["schema", "orders", "--drift", "2026-11-01", "2026-11-30", "--exit-code", "--lake", str(tmp_path)]
+    assert main(words) == 0
+    found = capsys.readouterr()
+    assert found.out == ""
+    assert found.err == "connector: no record was stored through 2026-11-01, so there is nothing to compare with\n"
+
+
 def test_the_schema_of_the_samples_needs_no_records(schema: Run) -> None:
     found = json.loads(schema("orders/products", "--sample"))
 

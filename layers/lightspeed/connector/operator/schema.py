@@ -101,7 +101,11 @@ def _drift(folder: Folder, runs: list[Run], days: list[str], arguments: argparse
     first, last = days
     earlier = [run for run in runs if run.date <= first]
     later = [run for run in runs if first < run.date <= last]
-    before = drift.fields_of(_inferred(itertools.islice(_records(folder, reversed(earlier)), arguments.records)).shape)
+    shape = _inferred(itertools.islice(_records(folder, reversed(earlier)), arguments.records)).shape
+    if not shape.seen:
+        sys.stderr.write(f"connector: no record was stored through {first}, so there is nothing to compare with\n")
+        return 0
+    before = drift.fields_of(shape)
     known = {path: drift.Field(types=set(found.types)) for path, found in before.items()}
     full, changes = Inference(), []
     for each in later:
@@ -110,9 +114,8 @@ def _drift(folder: Folder, runs: list[Run], days: list[str], arguments: argparse
             inference.add(record)
             if each.manifest.request.get("mode", "full") == "full":
                 full.add(record)
-        if before:
-            found = drift.fields_of(inference.shape)
-            changes += drift.appeared(known, found, each.manifest.run_id, examples=arguments.examples)
+        found = drift.fields_of(inference.shape)
+        changes += drift.appeared(known, found, each.manifest.run_id, examples=arguments.examples)
     changes += drift.vanished(before, drift.fields_of(full.shape))
     for change in changes:
         sys.stdout.write(dumps(asdict(change)).decode() + "\n")
