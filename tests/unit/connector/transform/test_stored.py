@@ -13,7 +13,7 @@ from connector.transform import (
     TransformError,
     Transformers,
     TransformerSpec,
-    checked,
+    parse_transformers,
 )
 
 
@@ -111,7 +111,7 @@ def test_a_name_that_could_lead_elsewhere_is_refused_without_asking(name: str) -
 )
 def test_a_reference_of_another_form_is_refused_before_anything_is_loaded(given: Any) -> None:
     with pytest.raises(TransformError, match=r"(a saved transformer is|expected an expression or)"):
-        checked(given)
+        parse_transformers(given)
 
 
 def test_what_is_too_large_is_refused(s3: Any) -> None:
