@@ -19,7 +19,7 @@ from lightspeed.listing.settled import begin
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
 from lightspeed.listing.window import LOOKBACK, creation_window, may_hide_records, unknown_filters
-from lightspeed.request import parse_time
+from lightspeed.request import format_time, parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.run.budget import Bounds
 from subscribe.storage.parts import Chunk
@@ -121,8 +121,7 @@ class Reads:
     def _hidden(self, read: Read, counted: int) -> str:
         """Return why a first incremental run may lack records that were never changed; empty if it holds them.
 
-        Such a record may have no time of change, and then a filter by that time hides it. A run with `since` compares
-        what was created in its window with what was created and changed in it.
+        Such a record may have no time of change, and then a filter by that time hides it.
         """
         window, _ = self._window(read)
         if self._request.mode != "incremental" or window is None or window.by != "updated_at":
@@ -130,17 +129,27 @@ class Reads:
         if self._state.bookmark_until is not None or not read.endpoint.has("count"):
             return ""
         if window.start is None:
-            hidden, then = self._count(read, {}) - counted, "mode full reads them too"
+            hidden = self._count(read, {}) - counted
+            reason = f"{hidden} records have no time of change, or changed during the run; mode full reads them too"
         elif may_hide_records(read.endpoint, read.parameters.query):
-            created = Window("created_at", window.start, window.end).query
-            hidden = self._count(read, created) - self._count(read, {**created, **window.query})
-            then = "the next run reads them by time of creation"
+            hidden = self._without_change(read, Window("created_at", window.start, window.end))
+            reason = f"{hidden} records have no time of change; the next run reads them by time of creation"
         else:
             return ""
         if hidden <= 0:
             return ""
         self._state.never_updated = HIDDEN
-        return f"{hidden} records have no time of change, or changed during the run; {then}"
+        return reason
+
+    def _without_change(self, read: Read, created: Window) -> int:
+        """Return how many records that were created in a window the filter by time of change hides.
+
+        All others were changed after the window's start. They are counted first: what is deleted meanwhile is then not
+        taken for hidden.
+        """
+        start = {} if created.start is None else {"updated_at_min": format_time(created.start)}
+        shown = self._count(read, {**created.query, **start})
+        return self._count(read, created.query) - shown
 
     def _count(self, read: Read, window: Mapping[str, object]) -> int:
         query = {name: value for name, value in read.parameters.query.items() if name not in ("limit", "fields")}
@@ -161,10 +170,9 @@ class Reads:
         window, is_closed = self._window(read)
         if is_closed or window is None:
             return is_closed
-        changed = Window("updated_at", window.start, parse_time(state.window_end)).query
-        hidden = self._count(read, window.query) - self._count(read, {**window.query, **changed})
+        hidden = self._without_change(read, window)
         if hidden > 0:
-            reason = f"{hidden} records have no time of change, or changed during the run; mode full reads them too"
+            reason = f"{hidden} records have no time of change; mode full reads them too"
             state.unverified_reason = state.unverified_reason or reason
         return False
 

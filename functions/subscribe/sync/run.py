@@ -45,6 +45,8 @@ CREATION_EVERY = timedelta(days=1)
 known."""
 
 _SECOND = timedelta(seconds=1)
+_SET_BACK = timedelta(minutes=10)
+"""How far the shop's clock may be set back before a run says so."""
 
 
 class SyncRun(Run[SyncState]):
@@ -234,7 +236,8 @@ class SyncRun(Run[SyncState]):
         if entered or self._read_up_to() < end:
             state.may_have_missed |= entered
             state.unverified_reason = state.unverified_reason or DIFFERENT_TIMES
-        if state.bookmark_until is not None and state.window_start is not None and end < parse_time(state.window_start):
+        start = parse_time(state.window_start) if state.bookmark_until is not None and state.window_start else end
+        if end < start - _SET_BACK:
             reason = "the shop's time is before the bookmark, so changes may be missing; mode full reads them"
             state.unverified_reason = state.unverified_reason or reason
 
