@@ -10,7 +10,7 @@ One answer is not believed, because a cache may have given an old one:
 2. A record that the shop gives is compared with the list. If the list should hold it but lacks it, one of both is
    wrong. Where no list was read, the record is asked for again under the other URL.
 
-Two answers that contradict each other are unclear: they show neither.
+Two answers that contradict each other are unclear: they show neither. Old answers under both URLs cannot be seen.
 """
 
 from __future__ import annotations
