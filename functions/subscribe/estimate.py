@@ -15,11 +15,12 @@ from connector.transform import Library, load
 from lightspeed import Client, Clock
 from lightspeed.estimate import Counter, Estimate, Operation, Reading, Span, estimate
 from lightspeed.listing.settled import SETTLING_LAG
+from lightspeed.listing.window import may_hide_records
 from lightspeed.request import PAGE_LIMIT, parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.storage.bucket import Bucket
 from subscribe.sync.bookmark import Bookmark, Bookmarks
-from subscribe.sync.read_plan import plan_reads
+from subscribe.sync.read_plan import Read, plan_reads, window_of
 from subscribe.sync.reader import batch_of
 from subscribe.sync.run import check_parameters
 
@@ -88,7 +89,7 @@ def preview(
         reserve_percent=reserve_percent,
         most=request.max_records,
         page_seconds=counter.slowest_seconds,
-        recounts=counter.recounts,
+        recounts=counter.recounts + sum(_of_never_updated(request, read, bookmark, start, now) for read in reads),
     )
     if request.mode == "reconcile":
         plan.lower_bounds.append("requests: one more for each known id that the list no longer has")
@@ -122,3 +123,18 @@ def _cost(plan: Estimate, readings: Sequence[Reading], *, incremental: bool) -> 
         "prices": PRICES,
         "assumptions": [*plan.assumptions, assumed],
     }
+
+
+def _of_never_updated(
+    request: SubscribeRequest, read: Read, bookmark: Bookmark, start: datetime | None, now: datetime
+) -> int:
+    """Return how many requests a reading takes for records that were never updated, if it finds none."""
+    if request.mode != "incremental" or read.operation == "get":
+        return 0
+    may_hide = may_hide_records(read.endpoint, {} if read.operation == "each" else read.parameters.query)
+    if bookmark.until is not None:
+        return 2 if may_hide and bookmark.created_start(now) is not None else 0
+    window, _ = window_of(request, read, start, now)
+    if read.operation == "each" or window is None or window.by != "updated_at":
+        return 0
+    return 1 if start is None else 2 * int(may_hide)

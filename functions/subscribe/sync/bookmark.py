@@ -16,7 +16,7 @@ import functools
 import gzip
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -39,6 +39,13 @@ MOST_UNVERIFIED = 3
 MOST_REMEMBERED = 20_000
 """Records of a window that a run remembers, so that the next run can read that window again and store none twice."""
 
+
+HIDDEN, SHOWN = "hidden", "shown"
+"""Whether a list in a window of changes holds records that have no time of change."""
+
+CREATION_EVERY = timedelta(days=1)
+"""How often a subscription is read by time of creation too. Every run does so once records without `updatedAt` are
+known."""
 
 _FAST = 1
 """The level of compression: a twentieth of the time of the best one, for half as many bytes more."""
@@ -79,6 +86,14 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
             return None
         start = parse_time(self.until) - LOOKBACK
         return min(start, parse_time(self.again_from)) if self.again_from else start
+
+    def created_start(self, now: datetime) -> datetime | None:
+        """Return from where a run that begins now reads by time of creation too; `None` if it does not."""
+        if self.until is None or self.never_updated == SHOWN:
+            return None
+        created = parse_time(self.created_until or self.until)
+        is_due = self.never_updated == HIDDEN or now - created >= CREATION_EVERY
+        return created + timedelta(seconds=1) if is_due else None
 
     def is_same(self, until: str | None, run_id: str) -> bool:
         """Whether it is the bookmark with this time that this run moved."""

@@ -20,8 +20,9 @@ from lightspeed.request import parse_time
 from lightspeed.response import mask_api_key
 from subscribe.event import SubscribeRequest
 from subscribe.storage.parts import Chunk, compress
+from subscribe.sync.bookmark import HIDDEN, SHOWN
 from subscribe.sync.read_plan import Read
-from subscribe.sync.state import HIDDEN, SHOWN, SyncState
+from subscribe.sync.state import SyncState
 
 if TYPE_CHECKING:
     from connector.transform import Transformers

@@ -23,9 +23,10 @@ from lightspeed.request import format_time, parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.run.budget import Bounds
 from subscribe.storage.parts import Chunk
+from subscribe.sync.bookmark import HIDDEN, SHOWN
 from subscribe.sync.processor import RecordProcessor
 from subscribe.sync.read_plan import Read, window_of
-from subscribe.sync.state import HIDDEN, SHOWN, SyncState
+from subscribe.sync.state import SyncState
 from subscribe.sync.writer import Writer
 
 _HEAD_FIELDS = ("id", "createdAt", "updatedAt")

@@ -29,22 +29,17 @@ from subscribe.run.result import Decision
 from subscribe.run.run import Run
 from subscribe.storage.bucket import Bucket, PreconditionFailed
 from subscribe.storage.parts import Part
-from subscribe.sync.bookmark import MOST_REMEMBERED, MOST_UNVERIFIED, Bookmark, Bookmarks, Found, Lease, Pending
+from subscribe.sync.bookmark import HIDDEN, MOST_REMEMBERED, MOST_UNVERIFIED, Bookmark, Bookmarks, Found, Lease, Pending
 from subscribe.sync.processor import RecordProcessor, still_recent
 from subscribe.sync.read_plan import Read, languages_of, plan_reads, reads_by_creation, window_of
 from subscribe.sync.reader import Reads
-from subscribe.sync.state import HIDDEN, SHOWN, SyncState
+from subscribe.sync.state import SyncState
 from subscribe.sync.writer import Writer
 
 if TYPE_CHECKING:
     from connector.transform import Transformers
 
 
-CREATION_EVERY = timedelta(days=1)
-"""How often a subscription is read by time of creation too. Every run does so once records without `updatedAt` are
-known."""
-
-_SECOND = timedelta(seconds=1)
 _SET_BACK = timedelta(minutes=10)
 """How far the shop's clock may be set back before a run says so."""
 
@@ -126,10 +121,8 @@ class SyncRun(Run[SyncState]):
         state.window_end = iso_text(now - SETTLING_LAG)
         state.bookmark_until, state.bookmark_run = bookmark.until, bookmark.run_id
         state.earlier_skew, state.never_updated = bookmark.skew, bookmark.never_updated
-        if bookmark.until is not None and bookmark.never_updated != SHOWN:
-            created = parse_time(bookmark.created_until or bookmark.until)
-            if bookmark.never_updated == HIDDEN or now - created >= CREATION_EVERY:
-                state.created_start = iso_text(created + _SECOND)
+        created_start = bookmark.created_start(now)
+        state.created_start = iso_text(created_start) if created_start is not None else ""
         if bookmark.start is not None:
             state.window_start = iso_text(bookmark.start)
         elif self._request.since is not None:

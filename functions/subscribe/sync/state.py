@@ -12,9 +12,6 @@ from lightspeed.request import parse_time
 from subscribe.run.cursor import RunState
 from subscribe.storage.parts import Part
 
-HIDDEN, SHOWN = "hidden", "shown"
-"""Whether a list in a window of changes holds records that have no time of change."""
-
 UNDATED_SECONDS = 7200.0
 """How far two clocks may drift apart between runs while no answer has a date. The next window reaches back as far."""
 
