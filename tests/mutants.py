@@ -52,14 +52,18 @@ MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "run": (
         f"{_SUBSCRIBE}/run",
-        ("tests/unit/subscribe", "tests/property/test_races.py", "tests/integration/subscribe/test_partial.py"),
+        (
+            "tests/unit/subscribe/test_cursor.py",
+            "tests/unit/subscribe/test_bookmark.py",
+            "tests/unit/subscribe/test_reconcile_invocations.py",
+            "tests/integration/subscribe/test_partial.py",
+        ),
     ),
     "sync": (
         f"{_SUBSCRIBE}/sync",
         (
             "tests/unit/subscribe/test_bookmark.py",
             "tests/unit/subscribe/test_plan.py",
-            "tests/property/test_races.py",
             "tests/integration/subscribe/test_incremental.py",
             "tests/integration/subscribe/test_each_parent.py",
             "tests/integration/subscribe/test_partial.py",

@@ -11,7 +11,7 @@ from tests.property.publish.world import Failures, World
 from tests.shop import Fault, Shop
 from tests.support.clock import FakeClock
 
-SEEDS = 200
+SAMPLE, SOAK = 40, 400
 FAULTS = [Fault.answers(422), Fault.answers(400), Fault.answers(503), Fault.answers(429), Fault.loses_answer()]
 
 
@@ -21,9 +21,18 @@ def shop() -> Iterator[Shop]:
         yield running
 
 
+def check(shop: Shop, seeds: range) -> None:
+    redriven = sum(_one_world(shop, seed) for seed in seeds)
+    assert redriven > len(seeds)
+
+
 def test_whatever_is_given_up_and_redriven_is_published_once_and_never_lost(shop: Shop) -> None:
-    redriven = sum(_one_world(shop, seed) for seed in range(SEEDS))
-    assert redriven > SEEDS
+    check(shop, range(SAMPLE))
+
+
+@pytest.mark.soak
+def test_many_messages_that_are_given_up_are_published_once_and_never_lost(shop: Shop) -> None:
+    check(shop, range(SAMPLE, SOAK))
 
 
 def _one_world(shop: Shop, seed: int) -> int:

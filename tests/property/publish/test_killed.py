@@ -10,8 +10,7 @@ from tests.property.publish.world import World
 from tests.shop import Fault, Shop
 from tests.support.clock import FakeClock
 
-SEEDS = 400
-BLOCKS = 8
+SAMPLE, SOAK = 80, 800
 FAULTS = [
     Fault.loses_answer(),
     Fault.cuts_body(),
@@ -34,13 +33,19 @@ def titles(shop: Shop, entity: str, title: str) -> list[int]:
     return [row["id"] for row in shop.store.rows(entity) if row["title"].get("nl") == title]
 
 
-@pytest.mark.parametrize("block", range(BLOCKS))
-def test_every_message_leaves_exactly_one_record_and_every_result_is_known_or_honestly_unknown(
-    shop: Shop, block: int
-) -> None:
-    ends = [_one_world(shop, seed) for seed in range(block * SEEDS // BLOCKS, (block + 1) * SEEDS // BLOCKS)]
+def check(shop: Shop, seeds: range) -> None:
+    ends = [_one_world(shop, seed) for seed in seeds]
     assert ends.count("created") > len(ends) / 3, "most are known"
     assert ends.count("unknown") > 0, "some were killed between the shop's answer and the result"
+
+
+def test_every_message_leaves_exactly_one_record_and_every_result_is_known_or_honestly_unknown(shop: Shop) -> None:
+    check(shop, range(SAMPLE))
+
+
+@pytest.mark.soak
+def test_every_message_of_many_worlds_leaves_exactly_one_record(shop: Shop) -> None:
+    check(shop, range(SAMPLE, SOAK))
 
 
 def _one_world(shop: Shop, seed: int) -> str:
@@ -89,10 +94,18 @@ def _one_world(shop: Shop, seed: int) -> str:
     return "refused" if result is None else result["status"]
 
 
-@pytest.mark.parametrize("block", range(BLOCKS))
-def test_places_that_are_asked_for_at_once_are_there_once_each(shop: Shop, block: int) -> None:
-    joined = [_places(shop, seed) for seed in range(block * SEEDS // BLOCKS, (block + 1) * SEEDS // BLOCKS)]
+def check_places(shop: Shop, seeds: range) -> None:
+    joined = [_places(shop, seed) for seed in seeds]
     assert sum(joined) > len(joined) / 2, "most went out together"
+
+
+def test_places_that_are_asked_for_at_once_are_there_once_each(shop: Shop) -> None:
+    check_places(shop, range(SAMPLE))
+
+
+@pytest.mark.soak
+def test_places_of_many_worlds_are_there_once_each(shop: Shop) -> None:
+    check_places(shop, range(SAMPLE, SOAK))
 
 
 def _places(shop: Shop, seed: int) -> bool:

@@ -11,8 +11,7 @@ from tests.property.publish.world import World
 from tests.shop import Fault, Shop
 from tests.support.clock import FakeClock
 
-SEEDS = 160
-BLOCKS = 4
+SAMPLE, SOAK = 32, 320
 THERE, ABSENT, STOCKED = 8, 5, 12
 FAULTS = [Fault.loses_answer(), Fault.cuts_body(), Fault.drops(), Fault.answers(500), Fault.answers(429)]
 
@@ -23,11 +22,18 @@ def shop() -> Iterator[Shop]:
         yield running
 
 
-@pytest.mark.parametrize("block", range(BLOCKS))
-def test_every_upsert_leaves_one_record_with_the_newest_values(shop: Shop, block: int) -> None:
-    seeds = range(block * SEEDS // BLOCKS, (block + 1) * SEEDS // BLOCKS)
+def check(shop: Shop, seeds: range) -> None:
     listed = sum(_one_world(shop, seed) for seed in seeds)
     assert listed > len(seeds), "lists were read"
+
+
+def test_every_upsert_leaves_one_record_with_the_newest_values(shop: Shop) -> None:
+    check(shop, range(SAMPLE))
+
+
+@pytest.mark.soak
+def test_every_upsert_of_many_worlds_leaves_one_record_with_the_newest_values(shop: Shop) -> None:
+    check(shop, range(SAMPLE, SOAK))
 
 
 def _one_world(shop: Shop, seed: int) -> int:

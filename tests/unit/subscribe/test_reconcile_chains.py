@@ -12,7 +12,7 @@ from lightspeed.listing import reader as reading
 from tests.property.world import Killed
 from tests.unit.subscribe.reconcile_world import World
 
-SEEDS = 200
+SAMPLE, SOAK = 60, 600
 HOUR = 3600
 
 
@@ -92,8 +92,17 @@ class Chain:
 
 
 def test_over_any_chain_of_runs_each_delete_is_noticed_once() -> None:
+    check(range(SAMPLE))
+
+
+@pytest.mark.soak
+def test_over_many_chains_of_runs_each_delete_is_noticed_once() -> None:
+    check(range(SAMPLE, SOAK))
+
+
+def check(seeds: range) -> None:
     noticed = 0
-    for seed in range(SEEDS):
+    for seed in seeds:
         chain = Chain(seed)
         for _ in range(chain.rng.randrange(2, 9)):
             chain.others_work_a_while()
@@ -109,7 +118,7 @@ def test_over_any_chain_of_runs_each_delete_is_noticed_once() -> None:
         assert chain.world.gone(chain.world.run("reconcile", "quiet", max_deleted_percent=100)) == [], seed
         assert chain.world.bucket.broken == [], seed
         noticed += len(tombstones)
-    assert noticed > SEEDS
+    assert noticed > len(seeds)
 
 
 def test_a_record_that_comes_and_goes_has_a_tombstone_for_each_time_it_was_landed() -> None:
