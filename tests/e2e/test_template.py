@@ -11,6 +11,7 @@ from connector.errors import AwsUnavailable
 from connector.routes import ROUTES
 from connector.settings import Settings
 from lightspeed.errors import MAY_PASS
+from tests.local.build import ROOT
 from tests.local.deploy import template
 from webhook.scheduler import UNWRITTEN_SECONDS
 
@@ -136,7 +137,18 @@ def test_what_cannot_be_made_again_outlives_the_stack() -> None:
         if resource.get("DeletionPolicy") == resource.get("UpdateReplacePolicy") == "Retain"
     }
 
-    assert kept == {"Bucket", "DefaultConnection", "IdempotencyTable", "PublishQueue", "PublishFailureQueue"}
+    chapter = (ROOT / "functions" / "OPERATION.md").read_text(encoding="utf-8").partition("**Uninstall.**")[2]
+    rows = [line for line in chapter.partition("\n\n#")[0].splitlines() if line.startswith("|")]
+    named = {
+        "Bucket": "the bucket",
+        "DefaultConnection": "secret of the connection `default`",
+        "IdempotencyTable": "table of idempotency keys",
+        "PublishQueue": "publish queue",
+        "PublishFailureQueue": "publish failure queue",
+    }
+    assert kept == set(named)
+    for text in named.values():
+        assert any(text in row for row in rows), text
 
 
 def test_no_role_reaches_the_connections_of_another_stack(monkeypatch: pytest.MonkeyPatch) -> None:
