@@ -66,6 +66,14 @@ def test_an_example_is_the_event_file_of_that_name(page: str, path: str, text: s
 
 
 @pytest.mark.parametrize("name", TEXTS)
+def test_a_block_of_commands_says_so_and_is_therefore_tested(name: str) -> None:
+    blocks = re.findall(r"(?ms)^ *```(\w*)\n(.*?)^ *```$", TEXTS[name])
+    command = re.compile(r"(?m)^ *(?:\$ )?(?:python3? -m|make|aws|pip|meltano) ")
+
+    assert [text for kind, text in blocks if kind not in ("sh", "console", "text") and command.search(text)] == []
+
+
+@pytest.mark.parametrize("name", TEXTS)
 def test_every_make_target_named_exists(name: str) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     named = set(re.findall(r"(?m)(?:`|^)make ([a-z][a-z0-9]+)", TEXTS[name]))

@@ -16,7 +16,11 @@ READING = ("query", "schema", "catalog")
 """These run on stored records in `test_recipes`."""
 
 FOUND = [(page, words) for page, words in commands("connector") if page != "README.md"]  # e2e/test_readme.py runs that
-ON_A_STACK = [(page, words) for page, words in FOUND if words[0] not in READING]
+ON_A_STACK = [
+    (page, words)
+    for page, words in FOUND
+    if words[0] not in READING and words[:2] != ["webhooks", "test"]  # e2e/test_webhooks.py waits for its object
+]
 
 
 @pytest.mark.parametrize(("page", "words"), ON_A_STACK, ids=[" ".join(words) for _, words in ON_A_STACK])
