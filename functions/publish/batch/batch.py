@@ -139,8 +139,8 @@ class _Sender:
         """Claim the idempotency key of an item, or return the result that the key was answered with."""
         if item.claim is not None:
             return self._guard.stop_reason(item.operation) or item
-        # the moment of an update already lets it count once
-        ordered = item.incoming.moment is not None and self._versions is not None
+        # its time already lets a queued update count once
+        ordered = item.incoming.queued_at is not None and self._versions is not None
         key = None if item.kind is Kind.UPDATE and ordered else item.incoming.key
         found = self._guard.attempt(item.operation, partial(self._publisher.claim, item.operation, key))
         return found if isinstance(found, dict | Refusal) else replace(item, claim=found)

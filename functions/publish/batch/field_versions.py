@@ -1,8 +1,8 @@
 """Let the newest message win, field by field: a queue delivers twice, out of order, and again after a kill.
 
 The table keeps one item per record that a queued update or a line of a file names. For every field it holds the newest
-accepted write: its moment, the messages of that moment, and its value. It also holds the messages whose request may
-still be on its way. A batch holds the writer's lease (see `writer_lease`), so it reads, sends and writes alone:
+accepted write: when it was queued, the messages of that time, and its value. It also holds the messages whose request
+may still be on its way. A batch holds the writer's lease (see `writer_lease`), so it reads, sends and writes alone:
 
 1. It reads the item and drops the fields that are older than what is stored.
 2. It stores its messages as in flight, then sends.
@@ -40,12 +40,12 @@ class FieldWrite:
     """The newest accepted write of a field.
 
     Attributes:
-        moment: When its message was queued, epoch milliseconds, or its file uploaded; fractions order lines.
-        messages: Every message of this moment that was accepted, the last one last.
+        queued_at: When its message was queued, epoch milliseconds, or its file uploaded; fractions order lines.
+        messages: Every accepted message of this time, the last one last.
         value: The value that was sent; absent where the item would be too large.
     """
 
-    moment: Decimal
+    queued_at: Decimal
     messages: tuple[str, ...]
     value: Any = _NO_VALUE
 
@@ -69,15 +69,15 @@ class RecordVersions:
     in_flight: frozenset[str] = frozenset()
     revision: int = 0
 
-    def accepts(self, name: str, moment: Decimal, message: str) -> bool:
+    def accepts(self, name: str, queued_at: Decimal, message: str) -> bool:
         """Whether a message's value of a field is newer than what is stored.
 
-        Of two messages of one moment the one that arrives last wins, but not by a second delivery.
+        Of two messages of the same time the one that arrives last wins, but not by a second delivery.
         """
         known = self.fields.get(name)
-        if known is None or moment > known.moment:
+        if known is None or queued_at > known.queued_at:
             return True
-        return moment == known.moment and message not in known.messages
+        return queued_at == known.queued_at and message not in known.messages
 
     def values_to_repair(self, messages: Collection[str], names: Iterable[str]) -> dict[str, Any]:
         """Return the stored values of fields that an interrupted request may have overwritten."""
@@ -90,12 +90,12 @@ class RecordVersions:
         """Return a copy with more messages in flight."""
         return replace(self, in_flight=self.in_flight | set(messages))
 
-    def with_accepted(self, moment: Decimal, message: str, fields: Mapping[str, Any]) -> RecordVersions:
+    def with_accepted(self, queued_at: Decimal, message: str, fields: Mapping[str, Any]) -> RecordVersions:
         """Return a copy with a message's values as the newest."""
         known = dict(self.fields)
         for name, value in fields.items():
-            same = known[name].messages if name in known and known[name].moment == moment else ()
-            known[name] = FieldWrite(moment, (*same, message), value)
+            same = known[name].messages if name in known and known[name].queued_at == queued_at else ()
+            known[name] = FieldWrite(queued_at, (*same, message), value)
         return replace(self, fields=known)
 
     def without_in_flight(self, messages: Collection[str]) -> RecordVersions:
@@ -191,7 +191,7 @@ def _id(record: str) -> str:
 def _encode(found: RecordVersions) -> str:
     """Return the text of a record's item; without values if it would be too large."""
     whole = {
-        name: [str(one.moment), list(one.messages), *([one.value] if one.has_value else [])]
+        name: [str(one.queued_at), list(one.messages), *([one.value] if one.has_value else [])]
         for name, one in found.fields.items()
     }
     text = dumps({"fields": whole, "on_their_way": sorted(found.in_flight)})
@@ -204,12 +204,12 @@ def _encode(found: RecordVersions) -> str:
 def _decode(item: Mapping[str, Any]) -> RecordVersions:
     stored = loads(item["versions"]["S"]) if "versions" in item else {"fields": {}, "on_their_way": []}
     fields = {
-        name: FieldWrite(Decimal(moment), tuple(messages), *value)
-        for name, (moment, messages, *value) in stored["fields"].items()
+        name: FieldWrite(Decimal(queued_at), tuple(messages), *value)
+        for name, (queued_at, messages, *value) in stored["fields"].items()
     }
     in_flight = frozenset((*stored["on_their_way"], *item.get("messages_sending", {}).get("SS", ())))
     for name, known in _first_format(item).items():
-        if name not in fields or fields[name].moment < known.moment:
+        if name not in fields or fields[name].queued_at < known.queued_at:
             fields[name] = known
     return RecordVersions(fields, in_flight, int(item.get("revision", {"N": "0"})["N"]))
 

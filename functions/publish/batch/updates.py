@@ -1,7 +1,7 @@
 """Updates of a segment: those of one record become one request, and many records go out in bulk (see `bulk`).
 
 Of several updates of a record the last value of each field wins. Updates from the queue and from files are ordered by
-their moment, across batches (see `field_versions`); others by their position in the batch.
+the time they were queued, across batches (see `field_versions`). Others are ordered by their position in the batch.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def merge(items: Sequence[PreparedWrite], versions: RecordVersions | None) -> Me
     """
     if versions is None:
         return MergedUpdate(items, [_Part(item, item.fields) for item in items])
-    ordered = sorted(items, key=lambda item: (item.incoming.moment or 0, item.position))
+    ordered = sorted(items, key=lambda item: (item.incoming.queued_at or 0, item.position))
     names = dict.fromkeys(name for item in items for name in item.fields)
     repair = versions.values_to_repair([item.message for item in items], names)
     return MergedUpdate(ordered, [_Part(None, repair), *(_newer(item, versions) for item in ordered)], versions)
@@ -143,7 +143,7 @@ class Updates:
         return outcomes
 
     def _merge(self, groups: Sequence[Sequence[PreparedWrite]]) -> list[MergedUpdate]:
-        ordered = [items[0].record for items in groups if all(item.incoming.moment is not None for item in items)]
+        ordered = [items[0].record for items in groups if all(item.incoming.queued_at is not None for item in items)]
         stored = self._versions.read(ordered) if ordered and self._versions is not None else {}
         return [merge(items, stored.get(items[0].record)) for items in groups]
 
@@ -208,9 +208,9 @@ def isolate(
 
 
 def _newer(item: PreparedWrite, versions: RecordVersions) -> _Part:
-    moment = item.incoming.moment
-    assert moment is not None  # noqa: S101 - only ordered updates come here
-    fields = {name: value for name, value in item.fields.items() if versions.accepts(name, moment, item.message)}
+    queued_at = item.incoming.queued_at
+    assert queued_at is not None  # noqa: S101 - only ordered updates come here
+    fields = {name: value for name, value in item.fields.items() if versions.accepts(name, queued_at, item.message)}
     return _Part(item, fields)
 
 
@@ -238,8 +238,8 @@ def _after_sending(
     if versions is None:
         return None
     for part, outcome in zip(update.to_send, outcomes, strict=True):
-        if part.item is not None and part.item.incoming.moment is not None and isinstance(outcome, dict):
-            versions = versions.with_accepted(part.item.incoming.moment, part.item.message, part.fields)
+        if part.item is not None and part.item.incoming.queued_at is not None and isinstance(outcome, dict):
+            versions = versions.with_accepted(part.item.incoming.queued_at, part.item.message, part.fields)
     found = _outcomes(update, outcomes, None)
     return versions.without_in_flight(
         [item.message for item in update.items if _is_final(found.get(item.position, _unchanged(item)))]

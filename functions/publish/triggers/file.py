@@ -201,8 +201,8 @@ def _incoming(event: dict[str, Any], number: int, text: str) -> IncomingEvent:
         wrong = RequestError([f"the line must be a JSON object, a publish event: {error}"])
         return IncomingEvent(None, error=wrong)
     uploaded = event.get("uploaded")  # executions that an older release began have none
-    moment = None if uploaded is None else uploaded + Decimal(number).scaleb(-_LINE_DIGITS)
-    return IncomingEvent(inside, f"{event['key']} {event['version']} {number}", moment)
+    queued_at = None if uploaded is None else uploaded + Decimal(number).scaleb(-_LINE_DIGITS)
+    return IncomingEvent(inside, f"{event['key']} {event['version']} {number}", queued_at)
 
 
 def _results_of(space: Workspace, shard: int, segments: int) -> Iterator[tuple[int, dict[str, Any]]]:

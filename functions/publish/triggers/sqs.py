@@ -105,13 +105,13 @@ class Message:
         A message whose time cannot be read has an error too, because it could undo a newer update.
         """
         try:
-            event, moment = parse_json(self.body, exact=True), self._moment()
+            event, queued_at = parse_json(self.body, exact=True), self._queued_at()
         except RequestError as error:
             return IncomingEvent(None, error=error)
         except ValueError as error:
             wrong = RequestError([f"the message must be a JSON object, a publish event: {error}"])
             return IncomingEvent(None, error=wrong)
-        return IncomingEvent(event, self.first_id, moment) if self.first_id else IncomingEvent(event)
+        return IncomingEvent(event, self.first_id, queued_at) if self.first_id else IncomingEvent(event)
 
     def set_visibility(self, seconds: float) -> None:
         """Deliver it again after so many seconds."""
@@ -166,7 +166,7 @@ class Message:
             return False
         return True
 
-    def _moment(self) -> Decimal | None:
+    def _queued_at(self) -> Decimal | None:
         text = self.first_sent
         if not text:
             return None

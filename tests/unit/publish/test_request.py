@@ -75,4 +75,4 @@ def test_what_ends_the_process_is_no_outcome() -> None:
 
 
 def test_an_entry_carries_nothing_but_its_event_unless_it_is_told() -> None:
-    assert (IncomingEvent(TAG).key, IncomingEvent(TAG).moment) == (None, None)
+    assert (IncomingEvent(TAG).key, IncomingEvent(TAG).queued_at) == (None, None)
