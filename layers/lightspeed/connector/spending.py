@@ -17,6 +17,7 @@ DAYS_A_MONTH = 30
 _BILLED_BESIDES_SECONDS = 1.0
 _PUTS_A_RUN = 5
 _GETS_A_RUN = 4
+_TABLE_WRITES_A_RUN = 6
 _LOG_BYTES_A_RUN = 2_000
 _WATCHES_A_DAY = 96
 _WATCH_SECONDS = 1.5
@@ -61,6 +62,7 @@ def services(runs: Sequence[RunRow], days: int, shape: StackShape) -> dict[str, 
         "Lambda": seconds / 1024 * prices.LAMBDA_ARM64_GB_SECOND + (count + watches) * prices.LAMBDA_REQUEST,
         "S3 writes and lists": (sum(map(puts, runs)) + lists) * prices.S3_PUT,
         "S3 reads": (count * _GETS_A_RUN + watches * _WATCH_GETS) * prices.S3_GET,
+        "DynamoDB": count * _TABLE_WRITES_A_RUN * prices.DYNAMODB_WRITE,
         "SQS": polls * prices.SQS_REQUEST,
         "CloudWatch metrics": metrics * prices.CLOUDWATCH_METRIC * share,
         "CloudWatch alarms": prices.ALARMS * prices.CLOUDWATCH_ALARM * share,

@@ -1,6 +1,7 @@
 """`plan` and `apply` of subscriptions.toml: what they make, what they leave alone, and what a kill leaves behind."""
 
 import json
+import re
 
 import pytest
 from botocore.exceptions import ClientError
@@ -104,6 +105,11 @@ def test_a_plan_names_the_quota_and_the_money(operated: Operated, capsys: pytest
     assert "+ schedule default.products (reconcile): cron(" in shown
     assert "+ default: webhook create orders: it is missing" in shown
     assert "default: 97 runs and about " in shown
+    assert "\n  default.orders: 96 runs and about " in shown
+    assert "\n  default.products: 1.1 runs and about " in shown
+    assert re.search(
+        r"\n  outlet\.open-orders: 288 runs and about [\d,]+ requests a day; about \$1\.\d\d a month", shown
+    )
     assert "default: webhooks add at most 327 runs a day, if records change all day: $" in shown
     assert operated.schedules() == {}
     assert operated.hooks() == []

@@ -38,6 +38,7 @@ class Forecast:
         webhook_runs: A day, at most.
         webhook_dollars: A month, at most.
         unknown: Subscriptions that could not be counted, with the reason.
+        parts: The same of each subscription, in the order of the file: its name, runs, requests and dollars.
     """
 
     connection: str
@@ -48,6 +49,7 @@ class Forecast:
     webhook_runs: int
     webhook_dollars: float
     unknown: tuple[str, ...] = ()
+    parts: tuple[tuple[str, float, float, float], ...] = ()
 
     def lines(self) -> Iterator[str]:
         """Yield what people read."""
@@ -56,6 +58,9 @@ class Forecast:
             f"{self.connection}: {self.runs:,.0f} runs and about {self.requests:,.0f} requests a day{of}; "
             f"about ${self.dollars:.2f} a month"
         )
+        for title, runs, requests, dollars in self.parts:
+            daily = f"{_short(runs)} runs and about {requests:,.0f} requests a day"
+            yield f"  {title}: {daily}; about ${dollars:.2f} a month"
         if self.webhook_runs:
             yield (
                 f"{self.connection}: webhooks add at most {self.webhook_runs:,} runs a day, if records change all day: "
@@ -79,7 +84,7 @@ def forecast(subscriptions: Sequence[Subscription], stack: Stack) -> Iterator[Fo
 
 
 def _of_shop(connection: str, own: Sequence[Subscription], stack: Stack, policy: Policy) -> Forecast:
-    runs = requests = 0.0
+    parts: list[tuple[str, float, float, float]] = []
     unknown: list[str] = []
     counter: Counter | None = None
     language = ""
@@ -90,6 +95,7 @@ def _of_shop(connection: str, own: Sequence[Subscription], stack: Stack, policy:
     except (LightspeedError, ConnectorError) as error:
         unknown.append(str(error))
     for one in own:
+        runs = requests = 0.0
         wanted = [(one.cadence, one.event)] + ([(one.reconcile, one.reconcile_event)] if one.reconcile else [])
         for cadence, event in wanted:
             times = DAY / cadence.seconds
@@ -100,11 +106,26 @@ def _of_shop(connection: str, own: Sequence[Subscription], stack: Stack, policy:
                 requests += times * _requests(counter, {"languages": [language], **event}, cadence.seconds, stack)
             except (LightspeedError, ConnectorError) as error:
                 unknown.append(f"{one.title}: {error}")
+        parts.append((one.title, runs, requests, _dollars(runs)))
     hooks = policy.most_runs_a_day() * sum(one.webhooks for one in own)
-    paid = cents(billed_seconds=_SECONDS_A_RUN, invocations=1, puts=_PUTS_A_RUN) / 100
-    dollars = runs * 30 * paid
+    runs, requests = sum(part[1] for part in parts), sum(part[2] for part in parts)
     room = None if counter is None else _room(counter, stack)
-    return Forecast(connection, runs, requests, room, dollars, hooks, dollars_a_month(hooks), tuple(unknown))
+    return Forecast(
+        connection,
+        runs,
+        requests,
+        room,
+        _dollars(runs),
+        hooks,
+        dollars_a_month(hooks),
+        tuple(unknown),
+        tuple(parts),
+    )
+
+
+def _dollars(runs_a_day: float) -> float:
+    """Return what so many runs a day cost in 30 days."""
+    return runs_a_day * 30 * cents(billed_seconds=_SECONDS_A_RUN, invocations=1, puts=_PUTS_A_RUN) / 100
 
 
 def _requests(counter: Counter, event: Any, seconds: int, stack: Stack) -> float:
@@ -130,3 +151,8 @@ def _room(counter: Counter, stack: Stack) -> float | None:
     quota = counter.quota
     limits = [window.limit for window in quota.windows if window.name == "day"] if quota else []
     return limits[0] * (1 - stack.settings.quota_reserve_percent / 100) if limits else None
+
+
+def _short(runs: float) -> str:
+    """Return runs a day as text: `288`, or `1.1` if they are few."""
+    return f"{runs:,.0f}" if runs >= 10 else f"{runs:.1f}"
