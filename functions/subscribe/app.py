@@ -35,8 +35,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
 def handle(event: Any, context: Any, deps: Dependencies) -> dict[str, Any]:
     """Answer an invocation with what the function holds."""
     if isinstance(event, dict) and "requestContext" in event:
-        with without_garbage_collection():
-            from subscribe.http import respond  # noqa: PLC0415 - schedules do not pay for HTTP
+        from subscribe.http import respond  # noqa: PLC0415 - schedules do not pay for HTTP
 
         return respond(event, context, deps)
     request = subscribe_request(event)

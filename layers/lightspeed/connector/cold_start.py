@@ -16,6 +16,7 @@ def without_garbage_collection() -> Iterator[None]:
 
     Both make very many objects and nearly no garbage. The collector looks at them again and again, which takes a
     fifth of a cold start. What was made is left out of later collections too, until the process ends.
+    So use it once for each import or client, not once for each call.
     """
     was_enabled = gc.isenabled()
     gc.disable()
