@@ -216,6 +216,7 @@ def test_list_all_sends_no_request_more_than_it_needs(run: Run, shop: Shop, limi
 def test_list_all_goes_by_the_clock_of_the_shop(run: Run, shop: Shop, clock: FakeClock) -> None:
     ours = FakeClock(clock.now())
     ours.ahead = -3600
+    shop.store.add("orders", at=clock.now() - 60)  # a record between both times shows which one is right
     words = ["list", "orders", "--all", "--query", "fields=id"]
 
     assert main(words, clock=ours) == 0
