@@ -199,7 +199,11 @@ def test_every_step_of_the_demo_on_the_front_page_exists() -> None:
 def test_blocks_of_json_and_toml_can_be_read() -> None:
     for page in TEXTS.values():
         for language, block in re.findall(r"```(json|toml)\n(.*?)```", page, re.DOTALL):
-            json.loads(block) if language == "json" else tomllib.loads(block)
+            found = json.loads(block) if language == "json" else tomllib.loads(block)
+            if "action" in found:
+                msgspec.convert(found, PublishRequest)
+            elif "entity" in found:
+                msgspec.convert(found, SubscribeRequest)
 
 
 def test_the_subscriptions_file_of_the_page_is_the_file_in_events() -> None:
