@@ -30,8 +30,12 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     settings = Settings.from_env(needs=("BUCKET",))
     call = _call(event, context)
+    invocation = {
+        "function_request_id": getattr(context, "aws_request_id", ""),
+        "cold_start": not receiver.cache_info().currsize,
+    }
     answer = receiver(settings).answer(call)
-    _log(settings, call, answer.status, answer.metrics, answer.fields)
+    _log(settings, call, answer.status, answer.metrics, {**invocation, **answer.fields})
     return answer.to_lambda(call.request_id)
 
 
@@ -65,7 +69,7 @@ def _now() -> int:
 
 
 def _log(settings: Settings, call: Call, status: int, metrics: Any, fields: Any) -> None:
-    """Write one line: the log entry, and the metric that an alarm needs."""
+    """Write one line with the keys of Powertools' logger, and the metric that an alarm needs."""
     refused = metrics.get("WebhooksRefusedOfKnownShop", 0)
     described = [{"Name": TROUBLE, "Unit": "Count"}]
     directive = {"Namespace": settings.metrics_namespace, "Dimensions": [["stack"]], "Metrics": described}
@@ -76,6 +80,7 @@ def _log(settings: Settings, call: Call, status: int, metrics: Any, fields: Any)
         "service": "webhook",
         "stack": settings.stack_name,
         "request_id": call.request_id,
+        "correlation_id": call.request_id,
         "connection": call.connection[:100],
         "status": status,
         **fields,

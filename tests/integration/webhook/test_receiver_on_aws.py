@@ -47,6 +47,8 @@ def test_a_webhook_is_queued_and_stored(account: Account, capsys: pytest.Capture
     first, second = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (first["WebhooksReceived"], second["WebhooksRepeated"]) == (1, 1)
     assert "_aws" not in first
+    assert first["request_id"] == first["correlation_id"] == "r1"
+    assert (first["cold_start"], second["cold_start"]) == (True, False)
     assert SECRET not in f"{first}{second}"
 
 
