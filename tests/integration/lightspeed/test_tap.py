@@ -283,7 +283,7 @@ def test_a_setting_that_is_not_known_is_warned_of(run: Run, shop: Shop, tmp_path
     status, _, err = run("tap", "--config", path, "--catalog", catalog_of(tmp_path, "languages"))
 
     assert status == 0
-    assert "warning: --config has the setting 'flattening_enabled'" in err
+    assert "warning: --config has the unknown setting 'flattening_enabled'" in err
 
 
 @pytest.mark.parametrize(
