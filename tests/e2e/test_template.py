@@ -267,6 +267,18 @@ def test_the_webhook_route_has_a_throttle_of_its_own_and_no_authorizer() -> None
     }
 
 
+def test_as_many_webhooks_are_received_at_once_as_a_bulk_edit_brings_to_cold_functions() -> None:
+    rate = template()["Resources"]["HttpApi"]["Properties"]["RouteSettings"]["POST /webhooks/{connection}"]
+    seconds_of_a_cold_start = 0.75
+
+    reserved = template()["Parameters"]["WebhookConcurrency"]["Default"]
+
+    assert reserved >= rate["ThrottlingRateLimit"] * seconds_of_a_cold_start
+    assert (
+        rate["ThrottlingBurstLimit"] + 5 * rate["ThrottlingRateLimit"] >= 1_000
+    )  # a thousand webhooks in five seconds
+
+
 def family(base: type[Exception]) -> Iterator[type[Exception]]:
     yield base
     for kind in base.__subclasses__():
