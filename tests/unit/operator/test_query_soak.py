@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from connector.operator.main import main
 from tests.unit.operator.lake import into, store_run
 
 ROOT = Path(__file__).parents[3]
@@ -45,3 +46,16 @@ def test_the_current_state_of_a_million_records_takes_less_than_a_gigabyte(tmp_p
     )
     assert json.loads(found.stdout) == {"n": len(ids)}
     assert used < 1000, f"{used:.0f} MB"
+
+
+@pytest.mark.soak
+def test_a_query_that_needs_more_memory_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dice, put = random.Random(1), into(tmp_path)
+    lines = [f'{{"id":{number},"memo":"{dice.randbytes(2500).hex()}"}}' for number in range(60_000)]
+    store_run(put, "run", "2026-11-01T00:00:00Z", lines)
+    query = ["query", "orders_current", "--lake", str(tmp_path), "--out", str(tmp_path / "current.parquet")]
+
+    assert main([*query, "--memory-gb", "0.2"]) == 1
+    assert capsys.readouterr().err == (
+        "connector: the query needs more memory than it may take: give more with --memory-gb\n"
+    )
