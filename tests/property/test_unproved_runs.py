@@ -19,7 +19,7 @@ from tests.shop import Shop
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-SEEDS = 24
+SEEDS = 16
 EVENT: dict[str, Any] = {"entity": "reviews", "mode": "incremental", "parameters": {"query": {"limit": 5}}}
 
 
