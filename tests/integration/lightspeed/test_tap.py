@@ -101,6 +101,18 @@ def test_a_stream_without_a_record_has_a_state_too(tap: Tap, shop: Shop) -> None
     assert messages[-1]["value"]["bookmarks"]["reviews"]["replication_key_value"] == "2026-11-23T05:59:55Z"
 
 
+def test_the_bookmark_goes_by_the_earliest_time_that_the_answers_give(tap: Tap, shop: Shop) -> None:
+    shop.faults.next(Fault.changes_headers({"Date": ""}), times=9, path_contains="/count")
+    shop.faults.next(
+        Fault.changes_headers({"Date": "Mon, 23 Nov 2026 04:00:00 GMT"}), times=9, path_contains="orders.json"
+    )
+
+    messages, err = tap("orders")
+
+    assert messages[-1]["value"]["bookmarks"]["orders"]["replication_key_value"] == "2026-11-23T03:59:55Z"
+    assert "not verified that these are all records: the shop's answers give different times" in err
+
+
 def test_a_second_run_loads_what_changed_and_the_overlap_only(tap: Tap, shop: Shop, clock: FakeClock) -> None:
     first, second_newest = shop.store.ids("orders")[0], shop.store.ids("orders")[1]
     clock.advance(600)
