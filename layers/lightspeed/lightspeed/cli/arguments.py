@@ -123,7 +123,10 @@ def build_parser(commands: Mapping[str, Run]) -> argparse.ArgumentParser:
     )
     for option, text in (
         ("--config", "settings as a JSON object (--about lists them); without it, the LIGHTSPEED_ variables"),
-        ("--catalog", "what --discover printed, with the wanted streams and fields selected; all without it"),
+        (
+            "--catalog",
+            "what --discover printed, with the wanted streams and fields selected; without it, all but nested lists",
+        ),
         ("--state", "the value of the last STATE message of the run before"),
     ):
         tap.add_argument(option, metavar="FILE", help=text)
