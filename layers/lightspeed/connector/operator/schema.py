@@ -31,7 +31,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _EXAMPLES = """examples:
   python -m connector schema orders
   python -m connector schema products/images --since 2026-11-01 > images.schema.json
-  python -m connector schema orders --drift 2026-11-20 2026-11-23
+  python -m connector schema orders --drift 2026-11-23 2026-11-24
   python -m connector schema orders --sample
 
 The schema describes what was seen and promises nothing. Each field has its types, the share of records that have it
