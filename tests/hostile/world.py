@@ -71,7 +71,7 @@ class Habits:
         if rng.random() < 0.4:
             habits.paging = rng.choice(PAGINGS)
             habits.cap = rng.randrange(1, 12)
-        if rng.random() < 0.25 and habits.paging not in ("capped", "short"):
+        if rng.random() < 0.25 and habits.paging not in ("capped", "short", "shifted"):
             habits.count = rng.choice(COUNTS)
         habits.edges = rng.choice([*["both"] * 5, *EDGES])
         return habits

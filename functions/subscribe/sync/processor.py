@@ -6,6 +6,7 @@ A row that is no JSON object in UTF-8 is never landed as a record. Its line is a
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -62,6 +63,7 @@ class RecordProcessor:
         self._request = request
         self._state = state
         self._landed = landed
+        self._landed_late = {name.rpartition("/")[0] for name in landed if name.count("/") > 1}
         self._transformers = transformers
         self._bookmark = bookmark
         self._first_rejection: TransformError | None = None
@@ -95,6 +97,8 @@ class RecordProcessor:
     def deduplicate(self, records: list[Record], read: Read) -> tuple[list[Record], dict[str, str]]:
         """Drop what earlier runs have landed; return besides what may come again in the next.
 
+        A record that changed a moment ago may change again within the same second. It is remembered with a digest.
+
         A first run reads by time of creation, so it sees records that changed after its window's end. In several
         languages they are left to the next run: one language may show a record before its change, another one after it.
         """
@@ -111,10 +115,15 @@ class RecordProcessor:
             records = kept
         overlap = None if state.remembers_all else state.surely_passed - LOOKBACK
         names = [f"{read.language}/{record.id}" for record in records]
-        pairs = zip(names, records, strict=True)
-        recent = {name: record.changed for name, record in pairs if record.changed}
+        named = dict(zip(names, records, strict=True))
+        recent = {name: record.changed for name, record in named.items() if record.changed}
         if overlap is not None:
             recent = still_recent(recent, overlap)
+        passed = state.surely_passed
+        recent = {
+            _with_digest(name, named[name]) if _is_after(changed, passed) else name: changed
+            for name, changed in recent.items()
+        }
         new = [record for name, record in zip(names, records, strict=True) if not self._is_landed(name, record)]
         return new, recent
 
@@ -150,6 +159,8 @@ class RecordProcessor:
         landed = self._landed.get(name)
         if landed is None:  # bookmarks of earlier versions name records without their language
             landed = self._landed.get(str(record.id))
+        if name in self._landed_late and record.changed:
+            landed = self._landed.get(_with_digest(name, record), landed)
         return landed == (record.changed or "")
 
     def room(self) -> int | None:
@@ -221,6 +232,11 @@ def _iso(changed: str) -> str:
         return iso_text(parse_time(changed))
     except ValueError:
         return ""
+
+
+def _with_digest(name: str, record: Record) -> str:
+    """Return under which name a record is remembered that may change again within the second of its last change."""
+    return f"{name}/{hashlib.blake2b(record.text, digest_size=8).hexdigest()}"
 
 
 def _comes_again(changed: str, start: datetime) -> bool:
