@@ -46,8 +46,10 @@ MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
             "tests/unit/lightspeed/test_progress.py",
             "tests/unit/lightspeed/test_split.py",
             "tests/unit/lightspeed/test_children.py",
+            "tests/integration/lightspeed/test_client.py",
+            "tests/integration/lightspeed/test_cli.py",
+            "tests/hostile/test_numbered_lists.py",
             "tests/property/test_reading.py",
-            "tests/hostile/test_lists.py",
         ),
     ),
     "run": (

@@ -82,3 +82,35 @@ def test_a_row_that_enters_after_the_last_count_changes_nothing() -> None:
 
     assert found == "ab"
     assert reason == "no time filter closes the list, and it changed between two passes"
+
+
+class UnpagedShop:
+    """A transport to a list without pages and without a count."""
+
+    connection = CONNECTION
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def send(self, request: Request) -> Response:
+        self.sent.append(request.operation)
+        return Response(200, b'{"payment_methods": [{"id": 7}, {"id": 8}]}', None, None, "")
+
+
+def test_a_list_without_pages_costs_one_request_and_is_not_read_again_by_the_next_invocation() -> None:
+    shop: Any = UnpagedShop()
+    checkpoint = ListCheckpoint()
+
+    def numbers() -> list[int]:
+        parameters = Parameters({"checkout_id": 1})
+        reader = ListReader(
+            ShopList(Client(shop), get_entity("checkouts/payment_methods"), parameters, "nl", None),
+            stable=False,
+            checkpoint=checkpoint,
+            process=len,
+        )
+        return list(reader.pages())
+
+    assert numbers() == [2]
+    assert numbers() == []
+    assert shop.sent == ["list"]
