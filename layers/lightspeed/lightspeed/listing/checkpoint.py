@@ -30,6 +30,7 @@ class SplitCheckpoint:
         count_before: The shop's count when the first part was read.
         unsure: Why a part may not be whole, or empty. The other parts are read all the same, and not counted.
         doubtful: How many parts differed from their count so far.
+        tries: How many invocations began the part that is read next, which cannot be cut.
         first_included: Whether a row in the first second of a part was seen, so that the shop's filter includes it.
     """
 
@@ -38,6 +39,7 @@ class SplitCheckpoint:
     count_before: int | None = None
     unsure: str = ""
     doubtful: int = 0
+    tries: int = 0
     first_included: bool = False
 
 

@@ -43,6 +43,9 @@ from lightspeed.transport import is_page_timeout
 DENSE_ROWS = 2500
 """The most rows of one second whose pages are read again until all came; ten pages."""
 
+DENSE_TRIES = 20
+"""How many invocations may begin such a second before its pages are read once and nothing is proved."""
+
 ROUNDS = 15
 """How often the pages of such a second are read. In random order a round misses a third of what is left."""
 
@@ -230,10 +233,13 @@ class SplitReader(Generic[_Processed]):
         Of more than `DENSE_ROWS` the pages are read once and yielded one by one, so that memory stays small.
         """
         counted = self._count(part)
-        if counted > DENSE_ROWS:
-            self._note(f"{counted} records carry the same second, too many to show that all were read")
-        if counted > DENSE_ROWS or self._split.unsure:
+        split = self._split
+        split.tries += 1
+        too_much = self._why_too_much(counted)
+        self._note(too_much)
+        if too_much or split.unsure:
             yield from self._round(part, counted)
+            split.tries = 0
             return
         found: dict[int | str, Record] = {}
         loose: list[Record] = []
@@ -258,7 +264,16 @@ class SplitReader(Generic[_Processed]):
             self._doubt(reason)
             for records in self._round(part, counted):
                 found.update({record.id: record for record in records if record.id is not None})
+        split.tries = 0
         yield [*found.values(), *loose]
+
+    def _why_too_much(self, counted: int) -> str:
+        """Return why the pages of a part are read once only, or nothing."""
+        if counted > DENSE_ROWS:
+            return f"{counted} records carry the same second, too many to show that all were read"
+        if self._split.tries > DENSE_TRIES:
+            return f"{counted} records carry the same second, and no invocation could read them often enough"
+        return ""
 
     def _round(self, part: _Part, counted: int) -> Iterator[list[Record]]:
         """Yield the pages of a part, up to one that is not full; no more than the shop counts, and one."""
