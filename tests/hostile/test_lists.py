@@ -12,7 +12,7 @@ import pytest
 from lightspeed.listing.records import Window
 from tests.hostile.world import END, START, Habits, HostileList, Landed, read
 
-SAMPLE = (*range(150), 50_237)
+SAMPLE = (*range(80), 50_237)
 SOAK = range(1000, 21_000)
 
 
