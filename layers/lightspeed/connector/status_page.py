@@ -149,7 +149,7 @@ def _run(run: Mapping[str, Any] | None, now: datetime) -> str:
         return '<span class="soft">none yet</span>'
     proven = "verified" if run["verified"] else '<span class="tag warning">not verified</span>'
     return (
-        f"{_when(run['finished'], now)}<br>{run['records']:,} records, {proven}"
+        f"{_when(run['finished'], now)}<br>{_count(run['records'], 'record')}, {proven}"
         f"<br><small>{_text(run['run_id'])}</small>"
     )
 
@@ -186,14 +186,14 @@ def _chart(counts: Sequence[int], runs: Sequence[Mapping[str, Any]], days: Seque
         high = max(1.5, count / most * _HEIGHT) if count else 0.0
         x, width = number * wide, wide - _GAP
         unproven = f", {run['unverified']:,} not verified" if run["unverified"] else ""
-        title = f"<title>{_text(day)}: {count:,} records in {_count(run['runs'], 'run')}{unproven}</title>"
+        title = f"<title>{_text(day)}: {_count(count, 'record')} in {_count(run['runs'], 'run')}{unproven}</title>"
         mark = "u" if run["unverified"] else "b" if run["runs"] else "t"
         bars.append(
             f'<g>{title}<rect x="{x:.1f}" y="0" width="{width:.1f}" height="{_HEIGHT}" fill="transparent"/>'
             f'<rect class="b" x="{x:.1f}" y="{_HEIGHT - high:.1f}" width="{width:.1f}" height="{high:.1f}"/>'
             f'<rect class="{mark}" x="{x:.1f}" y="{_HEIGHT + 2}" width="{width:.1f}" height="3"/></g>'
         )
-    label = f"{sum(counts):,} records in {len(counts)} days, at most {max([*counts, 0]):,} a day"
+    label = f"{_count(sum(counts), 'record')} in {_count(len(counts), 'day')}, at most {max([*counts, 0]):,} a day"
     return (
         f'<svg role="img" aria-label="{label}" width="{_WIDTH}" height="{_HEIGHT + 6}" '
         f'viewBox="0 0 {_WIDTH} {_HEIGHT + 6}">{"".join(bars)}</svg><small>{label}</small>'
