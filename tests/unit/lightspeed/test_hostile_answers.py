@@ -433,6 +433,22 @@ def test_a_window_ends_by_a_time_that_two_answers_agree_on(dates: list[float], e
     assert sent == counts
 
 
+@pytest.mark.parametrize(("date", "closed", "counts"), [("", False, 2), (at(0), True, 1), (at(-40), True, 2)])
+def test_a_window_is_open_if_the_shop_gives_no_date(date: str, closed: bool, counts: int) -> None:
+    clock = FakeClock()
+    with raw_server(always(http(b'{"count":1}', Date=date))) as server:
+        client = client_of(server, clock)
+
+        def read_to(_: datetime, closed: bool) -> ListReader[int]:
+            shop_list = ShopList(client, get_entity("orders"), Parameters(), "nl", None)
+            return ListReader(shop_list, stable=closed, checkpoint=ListCheckpoint(), process=len)
+
+        opening = begin(client, clock, NOW - SETTLING_LAG, read_to)
+
+    assert opening.closed is closed
+    assert len(server.requests) == counts
+
+
 def test_an_error_tells_the_shops_time_too() -> None:
     answers = http(b"{}", 429, Date=at(-90), Retry_After="60"), http(b'{"count":1}', Date=at(-90))
     with raw_server(in_turn(*answers)) as server:

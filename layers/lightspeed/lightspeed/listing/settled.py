@@ -7,7 +7,8 @@ date that is wrong:
    clock. One that is behind it needs two. If the answers do not agree, the window ends by our clock.
 2. If they agree, the stretch between both times is counted, because records have the shop's own time. Records in it
    show that the later time is right. If it is empty, the window ends where it begins, and nothing is late.
-3. A window that may end in the shop's future is open. It is read as a list that rows may enter.
+3. A window that may end in the shop's future is open. It is read as a list that rows may enter. So is every window of a
+   shop whose answers have no date.
 
 Whatever the window's end, a bookmark goes by the smallest time that the answers of the whole run give.
 """
@@ -120,8 +121,8 @@ def begin(
     """
     shop = client.transport.shop_clock
 
-    def opened(end: datetime) -> Opening[_Digest]:
-        closed = is_closed(end, _now(clock), shop.least_skew_seconds or 0.0)
+    def opened(end: datetime, *, dated: bool = True) -> Opening[_Digest]:
+        closed = dated and is_closed(end, _now(clock), shop.least_skew_seconds or 0.0)
         reader = read_to(end, closed)
         reader.begin()
         return Opening(reader, _now(clock), closed)
@@ -137,7 +138,7 @@ def begin(
         skews += [skew] * dated
         if abs(skew) <= BELIEVED_SECONDS:
             if fits or (count >= _NEAR_COUNTS and abs(latest - end) <= TOLERANCE):
-                return opening
+                return opening if shop.heard else opened(_by_ours(clock), dated=False)
         elif skew > 0 and (shop.least_skew_seconds or 0.0) <= BELIEVED_SECONDS:
             break
         elif fits and _agreeing(skew, skews) >= (_AGREEING_AHEAD if skew > 0 else _AGREEING_BEHIND):
