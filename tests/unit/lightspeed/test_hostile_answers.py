@@ -424,6 +424,7 @@ def window_ends(dates: list[float]) -> tuple[list[float], int]:
         ([86_400 * 365, 0], -5, 3),
         ([86_400 * 365, -600], -605, 3),
         ([0, 86_400 * 365], -5, 1),
+        ([-40, 3600], -45, 3),
     ],
 )
 def test_a_window_ends_by_a_time_that_two_answers_agree_on(dates: list[float], end: float, counts: int) -> None:

@@ -23,7 +23,7 @@ from lightspeed.client import Client
 from lightspeed.listing.reader import ListReader
 from lightspeed.listing.records import Window
 from lightspeed.quota import Clock
-from lightspeed.shop_clock import BELIEVED_SECONDS
+from lightspeed.shop_clock import BELIEVED_SECONDS, ShopClock
 
 SETTLING_LAG = timedelta(seconds=5)
 """How far behind the shop's clock a window ends. By then every change in the window can be seen."""
@@ -138,7 +138,7 @@ def begin(
         skews += [skew] * dated
         if abs(skew) <= BELIEVED_SECONDS:
             if fits or (count >= _NEAR_COUNTS and abs(latest - end) <= TOLERANCE):
-                return opening if shop.heard else opened(_by_ours(clock), dated=False)
+                return opening if shop.heard else opened(_by_ours(clock, shop), dated=False)
         elif skew > 0 and (shop.least_skew_seconds or 0.0) <= BELIEVED_SECONDS:
             break
         elif fits and _agreeing(skew, skews) >= (_AGREEING_AHEAD if skew > 0 else _AGREEING_BEHIND):
@@ -149,7 +149,7 @@ def begin(
                 break
             return opening
         end = latest
-    return opened(_by_ours(clock))
+    return opened(_by_ours(clock, shop))
 
 
 def _count_between(reader: ListReader[_Digest], earlier: datetime, later: datetime) -> int | None:
@@ -167,8 +167,10 @@ def _agreeing(skew: float, skews: list[float]) -> int:
     return sum(abs(skew - other) <= BELIEVED_SECONDS for other in skews)
 
 
-def _by_ours(clock: Clock) -> datetime:
-    return _now(clock) - SETTLING_LAG
+def _by_ours(clock: Clock, shop: ShopClock) -> datetime:
+    """Return the end of a window by our clock, or by a date that is up to a minute behind it."""
+    least = shop.least_skew_seconds or 0.0
+    return passed_for_shop(_now(clock), least if -BELIEVED_SECONDS <= least < 0 else 0.0)
 
 
 def _now(clock: Clock) -> datetime:
