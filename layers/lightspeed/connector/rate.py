@@ -54,6 +54,10 @@ OUTAGE_SHARE = 1
 BACKGROUND_MINIMUM = 4
 """Requests per second that calls leave to background runs."""
 
+_LATEST_SECONDS = LEASE_SECONDS + PACING_WINDOW_SECONDS + 2 * SKEW_SECONDS
+"""A share that ends later than this from now is of a worker whose clock is wrong. It would block the shop, so it counts
+for nothing."""
+
 _HURRY_SECONDS = 0.1
 _FIRST_NEED = 2
 _ATTEMPTS = 5
@@ -187,7 +191,7 @@ class TableShare:
         self._shares = {
             name: share
             for name, share in self._shares.items()
-            if name != self._worker and now <= share.until + SKEW_SECONDS
+            if name != self._worker and -_LATEST_SECONDS <= now - share.until <= SKEW_SECONDS
         }
         free = max(0, REQUESTS_PER_SECOND - sum(share.held for share in self._shares.values()))
         until = now + LEASE_SECONDS + PACING_WINDOW_SECONDS

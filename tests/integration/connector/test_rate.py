@@ -98,12 +98,26 @@ def keep(client: Any, share: Share) -> None:
     client.put_item(TableName="table", Item={"id": {"S": "rate#default"}, "token": {"S": "t"}, "shares": {"S": text}})
 
 
+@pytest.mark.parametrize("days", [1, -1])
+def test_a_worker_whose_clock_is_days_off_blocks_no_shop(client: Any, days: int) -> None:
+    clock = FakeClock()
+    wrong = TableShare("table", lambda: client, "default", FakeClock(MONDAY_SIX + days * 86_400))
+    right = TableShare("table", lambda: client, "default", clock)
+    wrong.background = right.background = True
+    assert wrong.requests_per_second(0) == 20
+
+    right.requests_per_second(0)
+    clock.sleep(0.25)
+
+    assert right.requests_per_second(0) == 20
+
+
 def test_a_smaller_share_is_kept_to_though_its_write_was_not_answered(client: Any) -> None:
     clock, way = FakeClock(), LosesAnswers(client)
     run = TableShare("table", lambda: way, "default", clock)
     run.background = True
     assert run.requests_per_second(0) == 20
-    keep(client, Share(0, 16, background=False, until=clock.time() + 60))
+    keep(client, Share(0, 16, background=False, until=clock.time() + 3))
 
     way.loses = True
     clock.sleep(0.25)
@@ -112,8 +126,13 @@ def test_a_smaller_share_is_kept_to_though_its_write_was_not_answered(client: An
 
 
 def test_a_request_whose_turn_does_not_come_is_not_sent(client: Any) -> None:
-    clock = FakeClock()
-    keep(client, Share(20, 20, background=False, until=clock.time() + 60))
+    class WhileOthersRenew(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            keep(client, Share(20, 20, background=False, until=self.time() + 3))
+
+    clock = WhileOthersRenew()
+    clock.sleep(0)
     limiter = RateLimiter(clock, share=TableShare("table", lambda: client, "default", clock))
     connection = Connection.from_mapping(
         {"base_url": "http://127.0.0.1:9", "language": "nl", "api_key": "k", "api_secret": "s"}
