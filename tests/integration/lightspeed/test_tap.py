@@ -110,7 +110,7 @@ def test_the_bookmark_goes_by_the_earliest_time_that_the_answers_give(tap: Tap, 
     messages, err = tap("orders")
 
     assert messages[-1]["value"]["bookmarks"]["orders"]["replication_key_value"] == "2026-11-23T03:59:55Z"
-    assert "not verified that these are all records: the shop's answers give different times" in err
+    assert "not verified" not in err  # a window without a date is read as one that rows may enter
 
 
 def test_a_second_run_loads_what_changed_and_the_overlap_only(tap: Tap, shop: Shop, clock: FakeClock) -> None:
