@@ -1,7 +1,7 @@
 """Changes the core in small ways and counts the changes that no test notices: `python -m tests.mutants --minutes 10`.
 
 Every change is made in a copy of the tree. The tests of a module run in a child process: it inherits the imported
-packages, so that a change costs little more than its tests. The packages of the project itself are imported there anew.
+packages, so that a change costs little more than its tests. The packages of the project itself are imported again.
 """
 
 from __future__ import annotations

@@ -301,7 +301,7 @@ def test_a_worker_that_alone_loses_the_table_sends_one_request_per_second_beside
 
 
 def seconds_alone(requests: int) -> float:
-    """Return how long a worker takes that shares with nobody."""
+    """Return how long a worker takes that is alone."""
     simulation, end = Simulation(), [0.0]
     limiter = RateLimiter(WorkerClock(simulation, 0))
 

@@ -55,8 +55,7 @@ BACKGROUND_MINIMUM = 4
 """Requests per second that calls leave to background runs."""
 
 _LATEST_SECONDS = LEASE_SECONDS + PACING_WINDOW_SECONDS + 2 * SKEW_SECONDS
-"""A share that ends later than this from now is of a worker whose clock is wrong. It would block the shop, so it counts
-for nothing."""
+"""Seconds. A share that ends later is of a worker whose clock is wrong. It would block the shop, so it is left out."""
 
 _HURRY_SECONDS = 0.1
 _FIRST_NEED = 2
