@@ -44,7 +44,7 @@ def register(app: APIGatewayHttpResolver, library: Callable[[], Library]) -> Non
         app: The resolver of the HTTP function.
         library: Returns where saved transformers and tables come from; called per request.
     """
-    app.post("/transform")(lambda: _respond(json_body(app), library()))
+    app.post("/transform")(lambda: _respond(json_body(app, exact=True), library()))
 
 
 def answer(event: object, library: Library) -> dict[str, Any]:

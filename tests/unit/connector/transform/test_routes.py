@@ -24,6 +24,11 @@ class _Library:
 
 
 def _call(body: object) -> tuple[int, dict[str, Any]]:
+    status, text = _call_with_text(json.dumps(body))
+    return status, json.loads(text)
+
+
+def _call_with_text(body: str) -> tuple[int, str]:
     app = resolver()
     register(app, _Library)
     http = {"method": "POST", "path": "/transform", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "x"}
@@ -34,11 +39,11 @@ def _call(body: object) -> tuple[int, dict[str, Any]]:
         "rawQueryString": "",
         "headers": {"content-type": "application/json"},
         "requestContext": {"http": http, "stage": "$default", "requestId": "x", "authorizer": {"lambda": READER}},
-        "body": json.dumps(body),
+        "body": body,
         "isBase64Encoded": False,
     }
     found = app.resolve(event, LambdaContext())
-    return found["statusCode"], json.loads(found["body"])
+    return found["statusCode"], found["body"]
 
 
 def test_each_step_is_answered_with_what_it_returns() -> None:
@@ -52,6 +57,15 @@ def test_each_step_is_answered_with_what_it_returns() -> None:
         ],
         "output": [{"n": 7}, {"n": 8}],
     }
+
+
+def test_the_texts_of_numbers_are_kept() -> None:
+    numbers = '{"price":12.50,"large":12345678901234567890.12,"short":1e2,"id":7}'
+
+    status, text = _call_with_text(f'{{"transformer": "$", "input": {numbers}}}')
+
+    assert status == 200
+    assert f'"output":[{numbers}]' in text
 
 
 def test_saved_transformers_and_tables_are_at_hand() -> None:
