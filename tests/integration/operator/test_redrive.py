@@ -69,10 +69,36 @@ def test_a_failed_run_is_started_again_with_its_event(operated: Operated, machin
     assert left["MessageAttributes"]["Error"]["StringValue"] == "AuthenticationError"
 
 
-def test_a_run_that_scheduler_could_not_start_is_started(operated: Operated, machines: dict[str, str]) -> None:
-    planned = {**EVENT, "scheduled_time": "<aws.scheduler.scheduled-time>"}
-    call = {"StateMachineArn": "arn", "Input": json.dumps(planned)}
-    put(operated, "RunFailureQueueUrl", call, ERROR_CODE="AccessDenied", ERROR_MESSAGE="no")
+PLANNED = {**EVENT, "scheduled_time": "<aws.scheduler.scheduled-time>"}
+
+
+@pytest.mark.parametrize(
+    "body", [PLANNED, {"StateMachineArn": "arn", "Input": json.dumps(PLANNED)}], ids=["the input", "the call"]
+)
+def test_a_run_that_scheduler_could_not_start_is_started_as_planned(
+    operated: Operated, machines: dict[str, str], body: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    attributes = {  # all that Scheduler sends
+        "ERROR_CODE": "AccessDeniedException",
+        "ERROR_MESSAGE": "the role may not start it",
+        "EXECUTION_ID": "ad06616e51cdf74a",
+        "EXHAUSTED_RETRY_CONDITION": "MaximumRetryAttempts",
+        "IS_PAYLOAD_TRUNCATED": "false",
+        "RETRY_ATTEMPTS": "2",
+        "SCHEDULED_TIME": "2026-11-23T03:00:00Z",
+        "SCHEDULE_ARN": "arn:aws:scheduler:eu-west-1:123456789012:schedule/mine-subscriptions/orders",
+        "TARGET_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:mine-sync",
+    }
+    put(operated, "RunFailureQueueUrl", body, **attributes)
+
+    assert operated("redrive", "--dry-run") == 0
+    assert "runs: 1 x AccessDeniedException of open" in capsys.readouterr().out
+    assert operated("redrive") == 0
+    assert inputs(machines["SyncStateMachineArn"]) == [{**EVENT, "scheduled_time": "2026-11-23T03:00:00Z"}]
+
+
+def test_a_planned_time_that_is_not_told_is_that_of_the_message(operated: Operated, machines: dict[str, str]) -> None:
+    put(operated, "RunFailureQueueUrl", PLANNED, ERROR_CODE="AccessDenied")
 
     assert operated("redrive") == 0
     (started,) = inputs(machines["SyncStateMachineArn"])

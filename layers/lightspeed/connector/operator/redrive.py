@@ -99,10 +99,14 @@ def _send(one: Failure, stack: Stack) -> str:
 
 
 def _run_event(one: Failure) -> dict[str, Any]:
-    """Return the event with which Sync goes on. A planned time that was never filled in is that of the message."""
+    """Return the event with which Sync goes on.
+
+    EventBridge Scheduler gives the planned time as an attribute of the message, and may leave its place in the event
+    unfilled. Without the attribute, the message's own time is taken.
+    """
     event = dict(one.event)
     if _UNFILLED in str(event.get("scheduled_time", "")):
-        event["scheduled_time"] = iso_text(one.sent)
+        event["scheduled_time"] = one.attributes.get("SCHEDULED_TIME") or iso_text(one.sent)
     return event
 
 
