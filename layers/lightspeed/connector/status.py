@@ -75,6 +75,7 @@ class StatusReader:
         self,
         *,
         failures: Sequence[Failure] = (),
+        actions: Sequence[Mapping[str, str]] = (),
         is_paused: Callable[[str, str], bool] | None = None,
         ask_shop: Callable[[str], ShopState] | None = None,
         links: Mapping[str, str] | None = None,
@@ -83,6 +84,7 @@ class StatusReader:
 
         Args:
             failures: What the failure queues hold.
+            actions: What else a person should look at: level, what, why and command.
             is_paused: Whether the schedule of a connection and subscription is paused; `None` if no schedule is.
             ask_shop: Asks a shop for its quota. It returns in time whatever the shop does.
             links: Pages of AWS's console by name, as `console_links` returns them.
@@ -97,17 +99,16 @@ class StatusReader:
         keys = [report_key(one["connection"], one["name"], yesterday) for one in subscriptions]
         arrivals = [_arrival(report) for report in each(self._bucket.json, keys) if report]
         queues = [_queue(queue, cause, group) for (queue, cause), group in causes(failures).items()]
-        actions = sorted(
-            [*_actions(subscriptions, shops, queues, arrivals)], key=lambda one: LEVELS.index(one["level"])
-        )
-        levels = [one["level"] for one in (*subscriptions, *shops, *actions)]
+        seen = [*_actions(subscriptions, shops, queues, arrivals), *actions]
+        needed = sorted(seen, key=lambda one: LEVELS.index(one["level"]))
+        levels = [one["level"] for one in (*subscriptions, *shops, *needed)]
         return {
             "version": VERSION,
             "stack": self._stack,
             "at": iso_text(now.timestamp()),
             "level": min((one for one in levels if one != "paused"), key=LEVELS.index, default="good"),
             "days": [str(day) for day in days],
-            "actions": actions,
+            "actions": needed,
             "subscriptions": sorted(
                 subscriptions,
                 key=lambda one: (

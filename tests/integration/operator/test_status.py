@@ -201,6 +201,51 @@ def test_a_secret_that_may_not_be_read_leaves_the_rest_of_the_status(
     assert "AccessDeniedException" in capsys.readouterr().err
 
 
+class Glue:
+    """Has one table, with one connection in its projection; or refuses."""
+
+    def __init__(self) -> None:
+        self.connections = "default"
+        self.refuses = False
+
+    def get_table(self, *, DatabaseName: str, Name: str) -> dict[str, Any]:  # noqa: N803 - AWS's names
+        if self.refuses:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "GetTable")
+        assert (DatabaseName, Name) == ("shop_data", "orders_raw")
+        return {
+            "Table": {
+                "Parameters": {
+                    "projection.connection.values": self.connections,
+                    "projection.lang.values": "nl",
+                }
+            }
+        }
+
+
+def test_what_is_stored_and_not_visible_in_athena_is_red(
+    operated: Operated, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operated.aws.outputs["CatalogDatabase"] = "shop_data"
+    glue, client = Glue(), operated.aws.client
+    monkeypatch.setattr(operated.aws, "client", lambda service: glue if service == "glue" else client(service))
+    add_run(operated, "default", "orders", "2026-11-23T05:52:00Z", "r-1")
+    add_run(operated, "outlet", "orders", "2026-11-23T05:52:00Z", "r-2")
+
+    found = status(operated, capsys)
+    assert operated("status") == 1
+    glue.connections = "default,outlet"
+    mended = status(operated, capsys)
+    glue.refuses = True
+    refused = status(operated, capsys)
+
+    why = "orders: Athena does not show the connection outlet"
+    assert found["actions"] == [
+        {"level": "red", "what": "Athena", "why": why, "command": "python -m connector catalog apply"}
+    ]
+    assert mended["actions"] == []
+    assert [(one["level"], one["what"]) for one in refused["actions"]] == [("warning", "Athena")]
+
+
 def test_webhooks_that_the_shop_switched_off_are_red(running: Operated, capsys: pytest.CaptureFixture[str]) -> None:
     running.put("state/webhooks/connection=default.json", {"off": ["orders"], "missing": [], "command": "mend it"})
     late = {"p50": 12.0, "p95": 40.0}

@@ -23,6 +23,7 @@ from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.views import DELETED, PARTS, RAW, EntityViews, all_views
 from connector.storage_keys import entity_folder
 
+APPLY = "python -m connector catalog apply"
 MANIFESTS = "_manifests"
 MOST_PARTITIONS = 20_000
 """How many partitions of a table Athena may plan with before a query becomes slow."""
@@ -205,8 +206,11 @@ def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
 def _check(_: argparse.Namespace, stack: Stack) -> int:
     bucket, database = _places(stack)
     lines = missing(stack.client("glue"), database, BucketListing(stack.client("s3"), bucket))
-    sys.stdout.writelines(f"{line}\n" for line in lines or ["Athena shows every connection and language"])
-    return 1 if lines else 0
+    if not lines:
+        sys.stdout.write("Athena shows every connection and language\n")
+        return 0
+    sys.stdout.writelines(f"{line}; run: {APPLY}\n" for line in lines)
+    return 1
 
 
 def missing(glue: Any, database: str, listing: BucketListing) -> list[str]:
@@ -219,16 +223,13 @@ def missing(glue: Any, database: str, listing: BucketListing) -> list[str]:
         except ClientError as error:
             if error.response["Error"]["Code"] != "EntityNotFoundException":
                 raise
-            lines.append(f"{views.entity} is not in Athena; run: python -m connector catalog apply")
+            lines.append(f"{views.entity} is not in Athena")
             continue
         for what, found in (("connection", connections), ("lang", languages)):
             known = parameters.get(f"projection.{what}.values", "").split(",")
             if absent := [value for value in found if value not in known]:
                 word = "connection" if what == "connection" else "language"
-                lines.append(
-                    f"{views.entity}: Athena does not show the {word} {', '.join(absent)}; "
-                    "run: python -m connector catalog apply"
-                )
+                lines.append(f"{views.entity}: Athena does not show the {word} {', '.join(absent)}")
     return lines
 
 

@@ -10,7 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from connector.aws_errors import aws_error_types
 from connector.failure_queues import Failure, receive, release
+from connector.operator.catalog import APPLY, missing
+from connector.operator.lake import BucketListing
 from connector.operator.parsers import add_command
 from connector.operator.redrive import OUTPUTS
 from connector.operator.stack import CommandError, Stack
@@ -70,10 +73,25 @@ def collect(stack: Stack, *, ask_shops: bool = True) -> dict[str, Any]:
     group, sync = stack.outputs.get("ScheduleGroupName", ""), stack.outputs.get("SyncStateMachineArn", "")
     return reader.read(
         failures=_failures(stack),
+        actions=_catalog(stack),
         is_paused=paused_schedules(stack.client("scheduler"), group),
         ask_shop=ask,
         links=console_links(stack.client("s3").meta.region_name, settings.bucket, stack.name, sync),
     )
+
+
+def _catalog(stack: Stack) -> list[dict[str, str]]:
+    """Return an action for everything that is stored and not visible in Athena, if the stack has a catalogue."""
+    database = stack.outputs.get("CatalogDatabase")
+    if not database:
+        return []
+    listing = BucketListing(stack.client("s3"), stack.settings.bucket)
+    try:
+        lines = missing(stack.client("glue"), database, listing)
+    except aws_error_types() as error:
+        why = f"the tables cannot be looked at: {error!s:.300}"
+        return [{"level": "warning", "what": "Athena", "why": why, "command": ""}]
+    return [{"level": "red", "what": "Athena", "why": line, "command": APPLY} for line in lines]
 
 
 def _ask(stack: Stack, name: str) -> ShopState:
