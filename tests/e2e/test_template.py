@@ -209,6 +209,126 @@ def test_a_line_of_the_access_log_holds_nothing_that_a_caller_writes() -> None:
     assert not [name for name in written_by_callers if name in line]
 
 
+def lifecycle(*enabled: str) -> dict[str, dict[str, Any]]:
+    """The bucket's rules by prefix and id, where some conditions of the template hold."""
+    rules = template()["Resources"]["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    chosen = [row["Fn::If"][1] if row["Fn::If"][0] in enabled else None for row in rules if "Fn::If" in row]
+    return {row.get("Prefix", row["Id"]): row for row in [*(r for r in rules if "Fn::If" not in r), *chosen] if row}
+
+
+@pytest.mark.parametrize(
+    ("condition", "parameter", "prefixes"),
+    [
+        ("ExpiresRecords", "RecordRetentionDays", {"raw/", "deleted/", "rejected/", "manifests/"}),
+        ("ExpiresPublishedFiles", "PublishedFileRetentionDays", {"publish/in/", "publish/out/"}),
+        ("ExpiresRunNotes", "RunNoteRetentionDays", {"state/runs/"}),
+        ("ExpiresWebhooks", "WebhookRetentionDays", {"events/"}),
+    ],
+)
+def test_data_is_kept_for_ever_unless_a_parameter_says_how_long(
+    condition: str, parameter: str, prefixes: set[str]
+) -> None:
+    added = {prefix: rule for prefix, rule in lifecycle(condition).items() if prefix not in lifecycle()}
+
+    assert set(added) == prefixes
+    assert [rule["ExpirationInDays"] for rule in added.values()] == [{"Ref": parameter}] * len(prefixes)
+    assert template()["Parameters"][parameter]["Default"] == 0
+    assert template()["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, 0]}]}
+
+
+def test_markers_of_deleted_objects_do_not_stay_for_ever() -> None:
+    assert lifecycle()["delete-markers-without-versions"]["ExpiredObjectDeleteMarker"] is True
+    assert lifecycle()["delete-replaced-versions"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+
+
+def test_an_upload_that_starts_nothing_is_sent_to_a_queue_that_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    resources = processed()
+    queue = {"Fn::GetAtt": ["PublishFailureQueue", "Arn"]}
+    (target,) = resources["PublishFileUploaded"]["Properties"]["Targets"]
+
+    (_, allowed) = resources["PublishFailureQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+
+    assert target["DeadLetterConfig"]["Arn"] == queue
+    assert (allowed["Principal"], allowed["Action"]) == ({"Service": "events.amazonaws.com"}, "sqs:SendMessage")
+    assert allowed["Resource"] == queue
+    assert allowed["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["PublishFileUploaded", "Arn"]}}}
+
+
+def test_a_run_that_scheduler_cannot_start_is_sent_to_a_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    resources = processed()
+    queue = {"Fn::GetAtt": ["RunFailureQueue", "Arn"]}
+
+    schedule = resources["SyncOrders"]["Properties"]["Target"]
+
+    assert schedule["DeadLetterConfig"]["Arn"] == queue
+    (role,) = [row for name, row in resources.items() if {"Fn::GetAtt": [name, "Arn"]} == schedule["RoleArn"]]
+    assert "sqs:SendMessage" in str(role["Properties"]["Policies"])
+
+
+def test_the_workers_of_a_file_can_be_redriven(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    rights = [row for name, row in statements(processed()) if name == "PublishFileRole"]
+    machine = "${AWS::Region}:${AWS::AccountId}"
+
+    (redrive,) = [row for row in rights if "states:RedriveExecution" in row["Action"]]
+
+    prefix = f"arn:${{AWS::Partition}}:states:{machine}:execution:"
+    assert redrive["Resource"] == {"Fn::Sub": f"{prefix}${{AWS::StackName}}-publish-file*"}
+
+
+ACCOUNT = {"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId": "123456789012"}
+
+
+def resolved(value: Any, variables: Mapping[str, str]) -> Any:
+    """The value of a template's functions Sub, Split and Select."""
+    if not isinstance(value, dict):
+        return value
+    ((function, given),) = value.items()
+    if function == "Fn::Sub":
+        text, more = (given, {}) if isinstance(given, str) else given
+        known = {**variables, **{name: resolved(inner, variables) for name, inner in more.items()}}
+        for name, inner in known.items():
+            text = text.replace(f"${{{name}}}", inner)
+        return text
+    arguments = [resolved(inner, variables) for inner in given]
+    if function == "Fn::Split":
+        return arguments[1].split(arguments[0])
+    assert function == "Fn::Select"
+    return arguments[1][arguments[0]]
+
+
+@pytest.mark.parametrize(
+    ("bus", "arn"),
+    [
+        ("results", "arn:aws:events:eu-west-1:123456789012:event-bus/results"),
+        (
+            "arn:aws:events:eu-west-1:210987654321:event-bus/theirs",
+            "arn:aws:events:eu-west-1:210987654321:event-bus/theirs",
+        ),
+    ],
+    ids=["name", "arn"],
+)
+def test_publish_may_send_its_results_to_a_bus_by_name_or_arn(
+    bus: str, arn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    (right,) = [row for _, row in statements(processed()) if row["Action"] == "events:PutEvents"]
+
+    assert resolved(right["Resource"], {**ACCOUNT, "ResultsBus": bus}) == arn
+    assert FUNCTIONS["PublishFunction"]["Environment"]["Variables"]["RESULTS_BUS"] == {"Ref": "ResultsBus"}
+
+
+def test_publish_has_no_right_to_read_single_items_which_it_never_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    rights = [row["Action"] for name, row in statements(processed()) if name == "PublishRole"]
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "functions" / "publish").rglob("*.py"))
+
+    assert "dynamodb:GetItem" not in [right for row in rights for right in ([row] if isinstance(row, str) else row)]
+    assert ".get_item(" not in code
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_handler_is_where_the_template_says(function: str) -> None:
     module, _, name = FUNCTIONS[function]["Handler"].rpartition(".")
