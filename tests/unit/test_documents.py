@@ -239,5 +239,23 @@ def test_pages_use_common_words(name: str) -> None:
     assert re.findall(rare, " ".join(sentences(TEXTS[name]))) == []
 
 
+@pytest.mark.parametrize(
+    "named",
+    [
+        "the region",
+        "`samconfig.toml`",
+        "version 2 of the AWS CLI",
+        "back office",
+        "read permission",
+        "It checks them",
+        "dollars a month",
+    ],
+)
+def test_the_deployment_names_what_a_new_user_needs(named: str) -> None:
+    chapter = TEXTS["README.md"].partition("\n## Deploy\n")[2].partition("\n## ")[0]
+
+    assert named in " ".join(chapter.split())
+
+
 def test_the_front_page_is_short() -> None:
     assert len(TEXTS["README.md"].splitlines()) <= 200

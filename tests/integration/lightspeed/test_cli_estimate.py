@@ -76,6 +76,13 @@ def test_a_plan_of_every_parent_counts_the_parents(run: Run, shop: Shop) -> None
     assert [request.path for request in shop.requests] == ["/nl/orders/count.json"]
 
 
+def test_a_plan_of_every_parent_does_not_claim_to_know_the_records(run: Run) -> None:
+    status, out, err = run("estimate", "orders/products", "--path", "order_id=*")
+
+    assert (status, err) == (0, "")
+    assert out.startswith("records      not known\nrequests     ")
+
+
 def test_one_record_is_one_request_and_nothing_is_asked(run: Run, shop: Shop) -> None:
     out = run("estimate", "orders", "--path", "id=7")[1]
 

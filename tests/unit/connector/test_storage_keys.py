@@ -1,5 +1,8 @@
 """Keys of the bundle's objects."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from connector.storage_keys import RunPlace, manifest_place, run_key, subscription_key
@@ -25,6 +28,23 @@ def test_keys(key: str, expected: str) -> None:
 
 def test_a_manifest_says_which_run_it_is_of() -> None:
     assert manifest_place(PLACE.manifest) == PLACE._replace(entity="products.images")
+
+
+def test_no_folder_has_the_name_of_a_field_of_a_record() -> None:
+    # query engines take the folder's value in place of the record's
+    folders = {part.partition("=")[0] for part in PLACE.part("raw", 0, "0" * 64).split("/") if "=" in part}
+    samples = (Path(__file__).parents[2] / "shop" / "samples").glob("doc.*.json")
+    fields = {field for path in samples for record in records(json.loads(path.read_text("utf-8"))) for field in record}
+
+    assert folders == {"connection", "entity", "lang", "date", "run"}
+    assert {"language", "id", "status"} <= fields
+    assert folders & fields == set()
+
+
+def records(sample: dict[str, object]) -> list[dict[str, object]]:
+    """The records of a sample, with or without an envelope."""
+    inside = [value for value in sample.values() if isinstance(value, dict)]
+    return [sample, *inside]
 
 
 @pytest.mark.parametrize("key", ["manifests/", f"raw/{FOLDER}run=run-1/part-00000.jsonl.gz", f"manifests/{FOLDER}"])

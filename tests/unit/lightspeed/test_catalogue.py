@@ -134,6 +134,24 @@ def test_filters_are_named_once_and_have_a_known_type(row: Endpoint) -> None:
         assert not known.name.endswith("Id"), "filters on a relation carry its name without Id"
 
 
+@pytest.mark.parametrize(
+    ("entity", "graded"),
+    [
+        ("variants", {"product": "high", "sku": "high", "ean": "medium", "hs": "low"}),
+        ("variants", {"articleCode": "conflicting", "article_code": "conflicting"}),
+        ("customers", {"email": "high"}),
+        ("reviews", {"customer": "high", "product": "high"}),
+        ("categories", {"parent": "high", "title": "low"}),
+        ("orders", {"customer": "high"}),
+        ("products", {"brand": "high"}),
+    ],
+)
+def test_filters_have_the_grade_of_their_sources(entity: str, graded: dict[str, str]) -> None:
+    found = {known.name: known.confidence for known in CATALOGUE[entity].filters}
+
+    assert {name: found[name] for name in graded} == graded
+
+
 @pytest.mark.parametrize("row", ROWS)
 def test_time_filters_come_in_pairs(row: Endpoint) -> None:
     lower = {name.removesuffix("_min") for name in row.filter_names if name.endswith("_min")}
