@@ -59,6 +59,20 @@ def test_a_wrong_count_is_a_reason_and_loses_no_record(rows: int, count: str) ->
     assert sorted(landed.ids) == sorted(shop.rows)
 
 
+@pytest.mark.parametrize("order", ["id", "updated", "-updated", "created-ties"])
+def test_a_list_whose_filter_is_ignored_is_read_page_by_page_over_many_invocations(order: str) -> None:
+    habits = Habits(order=order, edges="ignored", changes=0.5)
+    shop = HostileList.of(random.Random(3), habits, 200)
+    window = Window("created_at", None, END)
+
+    landed = read(shop, window, limit=5, chance=0.2)
+
+    assert landed.reason.startswith("the shop ignores its filter created_at: see record")
+    assert set(range(1, 200)) & set(shop.rows) <= set(landed.ids)
+    assert len(landed.ids) == len(set(landed.ids))
+    assert len(shop.requests) < 6 * 200 / 5
+
+
 def test_a_far_too_high_count_does_not_cost_its_pages() -> None:
     shop = HostileList.of(random.Random(3), Habits(count="high"), 10_000)
 

@@ -47,7 +47,7 @@ class Habits:
         deletes: Share of the changes that are deletes.
         slowness: How likely a page is too much for the shop, by the row.
         ties: How many seconds the times of the rows are spread over; few seconds make many ties.
-        edges: Which of its two edges a filter by time includes.
+        edges: Which of its two edges a filter by time includes; `ignored` for a shop without such a filter.
     """
 
     order: str = "id"
@@ -136,6 +136,8 @@ class HostileList:
 
     def lies(self, time: str, low: str, high: str) -> bool:
         """Whether a filter with these two times selects a time."""
+        if self.habits.edges == "ignored":
+            return True
         first, last = self.habits.edges in ("both", "first"), self.habits.edges in ("both", "last")
         return (low <= time if first else low < time) and (time <= high if last else time < high)
 

@@ -31,6 +31,8 @@ class SplitCheckpoint:
         unsure: Why a part may not be whole, or empty. The other parts are read all the same, and not counted.
         doubtful: How many parts differed from their count so far.
         tries: How many invocations began the part that is read next, which cannot be cut.
+        next_page: Of the part that is read next, if it is read page by page: 1, 2, … to the end, then back from there
+            with negative numbers. Else 0.
         first_included: Whether a row in the first second of a part was seen, so that the shop's filter includes it.
     """
 
@@ -41,6 +43,7 @@ class SplitCheckpoint:
     doubtful: int = 0
     tries: int = 0
     first_included: bool = False
+    next_page: int = 0
 
 
 @dataclass(slots=True)

@@ -21,6 +21,10 @@ What proves the list:
 A part that cannot be cut further holds two or three seconds. Where the shop can filter by both times, it is cut by
 `created_at` too. If that does not help, its pages are read again and again until as many different ids came as the shop
 counts. If they do not, the reason says so.
+
+A shop that ignores the filter gives the same rows for every part. Then the whole list is read page by page, from the
+first to the last and back, and the reason says so. A row that moves during one way is met on the other. So are read
+more rows of one second than can be read again and again.
 """
 
 from __future__ import annotations
@@ -44,7 +48,7 @@ DENSE_ROWS = 2500
 """The most rows of one second whose pages are read again until all came; ten pages."""
 
 DENSE_TRIES = 20
-"""How many invocations may begin such a second before its pages are read once and nothing is proved."""
+"""How many invocations may begin such a second before it is read page by page and nothing is proved."""
 
 ROUNDS = 15
 """How often the pages of such a second are read. In random order a round misses a third of what is left."""
@@ -119,7 +123,6 @@ class SplitReader(Generic[_Processed]):
         self._ids = IdLog(checkpoint.ids)
         self.checkpoint = checkpoint
         self._split = checkpoint.split = checkpoint.split or SplitCheckpoint()
-        self._filters_ignored = False
         self._expected: dict[_Part, int] = {}
 
     def pages(self) -> Generator[_Processed]:
@@ -140,17 +143,16 @@ class SplitReader(Generic[_Processed]):
             while split.parts:
                 self._budget.room()
                 part = _Part.unpack(split.parts[-1])
-                records, counted, whole = self._page_of(part)
-                smaller = {} if whole else self._cut(part, records, counted)
-                if smaller:
-                    split.parts[-1:] = [each.pack() for each in reversed(smaller)]
-                    self._expected |= smaller
+                if split.next_page:
+                    yield from self._there_and_back(part)
                     continue
-                if not whole:
-                    for rows in self._dense(part):
-                        yield self._process(self._new(rows))
-                    split.parts.pop()
-                else:
+                try:
+                    records = self._read_or_cut(part)
+                except _FilterIgnored:
+                    split.parts = [_Part((self._window.start, self._window.end)).pack()]
+                    split.tries, split.next_page = 0, 1
+                    continue
+                if records is not None:
                     split.parts.pop()
                     checkpoint.rows_left = len(split.parts)
                     yield self._process(self._new(records))
@@ -163,6 +165,39 @@ class SplitReader(Generic[_Processed]):
         if not checkpoint.count_after <= read <= split.count_before:
             counts = f"{split.count_before} before and {checkpoint.count_after} after"
             self._note(f"the list in parts holds {read} records, but the shop counts {counts}")
+
+    def _read_or_cut(self, part: _Part) -> list[Record] | None:
+        """Return the records of a part, or `None` if it is to be read in another way: cut, or page by page.
+
+        Raises:
+            _FilterIgnored: The shop gives rows of other parts.
+        """
+        split = self._split
+        records, counted, whole = self._page_of(part)
+        if whole:
+            return records
+        smaller = self._cut(part, records, counted)
+        if smaller:
+            split.parts[-1:] = [each.pack() for each in reversed(smaller)]
+            self._expected |= smaller
+            return None
+        return self._dense(part)
+
+    def _there_and_back(self, part: _Part) -> Iterator[_Processed]:
+        """Read the pages of a part up to its end and back to the first; another invocation goes on at `next_page`.
+
+        The end is an empty page, or one behind the counted rows that shows nothing new.
+        """
+        split = self._split
+        counted = self._count(part)
+        while split.next_page:
+            self._budget.room()
+            records = self._records(part, abs(split.next_page))
+            new = self._new(records)
+            at_end = not records or (not new and split.next_page * self._full > counted)
+            split.next_page = -split.next_page if at_end and split.next_page > 0 else split.next_page + 1
+            yield self._process(new)
+        split.parts.pop()
 
     def _page_of(self, part: _Part) -> tuple[list[Record], int, bool]:
         """Return the first page of a part, the count before it, and whether the page is all of the part."""
@@ -210,8 +245,6 @@ class SplitReader(Generic[_Processed]):
 
     def _cut(self, part: _Part, records: list[Record], counted: int) -> dict[_Part, int]:
         """Return the parts of a part, in order, and how many rows each probably has; none if it cannot be cut."""
-        if self._filters_ignored:
-            return {}  # the shop gives the same page for every part
         times = [times_of(record) for record in records]
         by_update = self._window.by == "updated_at"
         shown = [each.updated if by_update else each.created for each in times]
@@ -227,29 +260,26 @@ class SplitReader(Generic[_Processed]):
         stretches = _cut(part.created, [each.created for each in times], wanted, _SECOND, counted)
         return {_Part(part.main, each): rows for each, rows in stretches}
 
-    def _dense(self, part: _Part) -> Iterator[list[Record]]:
+    def _dense(self, part: _Part) -> list[Record] | None:
         """Read a part that does not fit on one page and cannot be cut, until as many rows came as the shop counts.
 
-        Of more than `DENSE_ROWS` the pages are read once and yielded one by one, so that memory stays small.
+        `None` is returned for more than `DENSE_ROWS`, so that memory stays small: they are then read page by page.
         """
         counted = self._count(part)
         split = self._split
         split.tries += 1
         too_much = self._why_too_much(counted)
-        self._note(too_much)
         if too_much or split.unsure:
-            yield from self._round(part, counted)
-            split.tries = 0
-            return
+            self._note(too_much)
+            split.tries, split.next_page = 0, 1
+            return None
         found: dict[int | str, Record] = {}
-        loose: list[Record] = []
+        records: list[Record] = []
         idle = 0
         for _ in range(ROUNDS):
             self._budget.room()
-            loose, before = [], len(found)
-            for records in self._round(part, counted):
-                found.update({record.id: record for record in records if record.id is not None})
-                loose += [record for record in records if record.id is None]
+            before, records = len(found), self._round(part, counted)
+            found |= {record.id: record for record in records if record.id is not None}
             count = self._count(part)
             if len(found) == counted == count:
                 break
@@ -262,32 +292,30 @@ class SplitReader(Generic[_Processed]):
             reason = f"{counted} records carry the same second, and their pages do not show all of them"
             self._note(reason)
             self._doubt(reason)
-            for records in self._round(part, counted):
-                found.update({record.id: record for record in records if record.id is not None})
+            records = self._round(part, counted)
+            found |= {record.id: record for record in records if record.id is not None}
         split.tries = 0
-        yield [*found.values(), *loose]
+        return [*found.values(), *(record for record in records if record.id is None)]
 
     def _why_too_much(self, counted: int) -> str:
-        """Return why the pages of a part are read once only, or nothing."""
+        """Return why a part is read page by page, or nothing."""
         if counted > DENSE_ROWS:
             return f"{counted} records carry the same second, too many to show that all were read"
         if self._split.tries > DENSE_TRIES:
             return f"{counted} records carry the same second, and no invocation could read them often enough"
         return ""
 
-    def _round(self, part: _Part, counted: int) -> Iterator[list[Record]]:
-        """Yield the pages of a part, up to one that is not full; no more than the shop counts, and one."""
-        number, most = 1, None
-        while most is None or number <= most:
+    def _round(self, part: _Part, counted: int) -> list[Record]:
+        """Read the pages of a part, up to one that is not full; no more than the shop counts, and one."""
+        found: list[Record] = []
+        for number in range(1, counted // self._full + 2):
             records = self._records(part, number)
-            yield records
-            rows = self._full
-            if (number - 1) * rows + len(records) > counted:
+            found += records
+            if (number - 1) * self._full + len(records) > counted:
                 self._note(f"the shop counts {counted} records of one second, but more follow")
-            if len(records) < rows:
-                return
-            most = counted // rows + 1
-            number += 1
+            if not self._is_full(records):
+                break
+        return found
 
     def _new(self, records: list[Record]) -> list[Record]:
         """Return the records that did not come before, at the end of the part before."""
@@ -326,7 +354,8 @@ class SplitReader(Generic[_Processed]):
             parser = self._list.parser(window)
             records = parser.read(page)
             self._note(parser.unverified_reason)
-            self._filters_ignored |= parser.filters_ignored
+            if parser.filters_ignored and not self._split.next_page and _mostly_outside(records, window):
+                raise _FilterIgnored
             return records
 
     def _count(self, part: _Part) -> int:
@@ -341,6 +370,17 @@ class SplitReader(Generic[_Processed]):
 
     def _note(self, reason: str) -> None:
         self.checkpoint.unverified_reason = self.checkpoint.unverified_reason or reason
+
+
+class _FilterIgnored(Exception):
+    """The shop gives rows of other parts, so a part cannot be read."""
+
+
+def _mostly_outside(records: list[Record], window: Window) -> bool:
+    """Whether more than half of the records lie outside of a window; one alone may just carry a wrong time."""
+    times = [times_of(record) for record in records]
+    shown = [each.updated if window.by == "updated_at" else each.created for each in times]
+    return 2 * sum(not window.holds(text) for text in shown) > len(records)
 
 
 def _cut(bounds: _Bounds, shown: list[str], wanted: int, shared: timedelta, counted: int) -> list[tuple[_Bounds, int]]:
