@@ -1,8 +1,8 @@
 """How the changes of a day arrived: by webhook, by schedule or by both, and how late.
 
 A change is one version of a record: its id and `updatedAt` (`createdAt` where there is none). It counts on the day of
-UTC on which the shop changed the record, from the first run that stored it. A webhook reports the newest change of its
-record before it. So a change counts as
+UTC on which the shop changed the record, from the first run that stored it. A webhook reports the version in its body;
+one without a time of change in its body reports the newest change of its record before it. So a change counts as
 
 - `webhook`: a webhook reported it, and a run that webhooks started stored it;
 - `both`: a webhook reported it, but another run stored it;
@@ -11,14 +11,16 @@ record before it. So a change counts as
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gzip
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -95,6 +97,20 @@ class Change:
     by_webhooks: bool
 
 
+class Heard(NamedTuple):
+    """What a webhook says. Times are epoch seconds.
+
+    Attributes:
+        id: The record's id.
+        received: When it came.
+        changed: When the record changed, as its body says; `None` if the body does not say it.
+    """
+
+    id: str
+    received: float
+    changed: float | None = None
+
+
 class _Row(msgspec.Struct):
     id: int | str | None = None
     updatedAt: Any = None  # noqa: N815 - the shop's name
@@ -114,11 +130,16 @@ class _Manifest(msgspec.Struct):
 class _Event(msgspec.Struct):
     record_id: str
     received_at: str
+    event: str = ""
+    body: str = ""
+    isBase64Encoded: bool = False  # noqa: N815 - the name of API Gateway
 
 
 _ROW = msgspec.json.Decoder(_Row, strict=False)
 _MANIFEST = msgspec.json.Decoder(_Manifest)
 _EVENT = msgspec.json.Decoder(_Event)
+_ENVELOPE = msgspec.json.Decoder(dict[str, _Row], strict=False)
+_XML_TIME = re.compile(rb"<(updatedAt|createdAt)>([^<]+)</")
 
 
 def report_key(connection: str, subscription: str, day: date) -> str:
@@ -140,7 +161,7 @@ def make_report(objects: Objects, connection: str, subscription: str, entity: st
         for change in _changes(objects, f"manifests/{place}", days, subscription)
         if start <= change.changed < start + 86_400
     )
-    came = sum(received < start + 86_400 for _, received in webhooks)
+    came = sum(hook.received < start + 86_400 for hook in webhooks)
     report = summarize(changes, webhooks, Report(connection, subscription, entity, str(day), came, *_NOTHING))
     objects.write(report_key(connection, subscription, day), msgspec.json.encode(report))
     return report
@@ -155,12 +176,12 @@ def stored_reports(objects: Objects, connection: str, day: date) -> list[Report]
 _NOTHING: tuple[int, int, int, int, None, float, str] = (0, 0, 0, 0, None, 0.0, "")
 
 
-def summarize(changes: Iterable[Change], webhooks: Iterable[tuple[str, float]], empty: Report) -> Report:
+def summarize(changes: Iterable[Change], webhooks: Iterable[Heard], empty: Report) -> Report:
     """Return the report of changes.
 
     Args:
         changes: In any order; of those with the same id and time, the one stored first counts.
-        webhooks: Record id, and when it came in epoch seconds.
+        webhooks: What came, in any order.
         empty: The report without changes.
     """
     first: dict[tuple[str, float], Change] = {}
@@ -193,31 +214,49 @@ def _alarm(changes: int, webhooks: int, missed_percent: float) -> str:
     return ""
 
 
-def _reported(
-    changes: Mapping[tuple[str, float], Change], webhooks: Iterable[tuple[str, float]]
-) -> set[tuple[str, float]]:
-    """Return the changes that a webhook reported: of each webhook, the newest change of its record before it."""
+def _reported(changes: Mapping[tuple[str, float], Change], webhooks: Iterable[Heard]) -> set[tuple[str, float]]:
+    """Return the changes that a webhook reported: the version that it names, else the newest one before it."""
     times: dict[str, list[float]] = {}
     for identity, changed in sorted(changes):
         times.setdefault(identity, []).append(changed)
     found = set()
-    for identity, received in webhooks:
-        known = times.get(identity, [])
-        at = bisect_right(known, received + EARLY_SECONDS)
+    for hook in webhooks:
+        if hook.changed is not None:
+            found.add((hook.id, hook.changed))
+            continue
+        known = times.get(hook.id, [])
+        at = bisect_right(known, hook.received + EARLY_SECONDS)
         if at:
-            found.add((identity, known[at - 1]))
+            found.add((hook.id, known[at - 1]))
     return found
 
 
-def _webhooks(objects: Objects, prefix: str) -> list[tuple[str, float]]:
-    """Return the record's id of each webhook, and when it came; reads several objects at once."""
+def _webhooks(objects: Objects, prefix: str) -> list[Heard]:
+    """Return what each webhook says; reads several objects at once. A deletion is no change."""
 
-    def read(key: str) -> tuple[str, float]:
+    def read(key: str) -> Heard | None:
         event = _EVENT.decode(objects.read(key))
-        return event.record_id, _epoch(event.received_at)
+        if event.event.endswith("/deleted"):
+            return None
+        return Heard(event.record_id, _epoch(event.received_at), _changed_in(event))
 
     with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(read, [key for key, _ in objects.keys(prefix)]))
+        return [hook for hook in pool.map(read, [key for key, _ in objects.keys(prefix)]) if hook is not None]
+
+
+def _changed_in(event: _Event) -> float | None:
+    """Return the time of change of the record in a webhook's body, JSON or XML; `None` if it has none."""
+    text: Any = None
+    with contextlib.suppress(ValueError, RecursionError):
+        body = base64.b64decode(event.body) if event.isBase64Encoded else event.body.encode()
+        if body.lstrip().startswith(b"<"):
+            times = dict(reversed(_XML_TIME.findall(body)))  # the record's own come before those of others in it
+            text = (times.get(b"updatedAt") or times.get(b"createdAt") or b"").decode()
+        else:
+            (row,) = _ENVELOPE.decode(body).values()
+            text = row.updatedAt or row.createdAt
+        return _epoch(text) if isinstance(text, str) else None
+    return None
 
 
 def _changes(objects: Objects, prefix: str, days: Iterable[date], subscription: str) -> Iterator[Change]:

@@ -1,5 +1,6 @@
 """How a day's changes arrived, counted from what lies in the bucket."""
 
+import base64
 import gzip
 import json
 import random
@@ -8,7 +9,9 @@ from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any
 
-from connector.webhook_report import Change, Report, make_report, report_key, stored_reports, summarize
+import pytest
+
+from connector.webhook_report import Change, Heard, Report, make_report, report_key, stored_reports, summarize
 
 DAY = date(2026, 11, 23)
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC).timestamp()
@@ -42,9 +45,9 @@ class Bucket:
         manifest = {"run_id": run_id, "request": {"entity": "orders", **request}, "parts": [{"key": part}]}
         self.objects[f"manifests/{place}/{run_id}.json"] = (at, json.dumps(manifest).encode())
 
-    def store_webhook(self, identity: int, at: float) -> None:
+    def store_webhook(self, identity: int, at: float, body: str = "{}", action: str = "updated", **more: Any) -> None:
         key = f"events/connection=default/entity=orders/date={iso(at)[:10]}/{identity}-{at}.json"
-        event = {"record_id": str(identity), "received_at": iso(at), "body": "{}"}
+        event = {"record_id": str(identity), "received_at": iso(at), "event": f"orders/{action}", "body": body, **more}
         self.objects[key] = (at, json.dumps(event).encode())
 
 
@@ -90,6 +93,48 @@ def test_a_change_shortly_before_midnight_may_be_stored_and_reported_on_the_next
     assert (report.webhooks, report.webhook) == (0, 1)
 
 
+BODIES = {
+    "json": '{"order": {"id": 1, "createdAt": "2026-11-22T00:00:00+00:00", "updatedAt": "2026-11-23T13:00:00+01:00"}}',
+    "never updated": '{"order": {"id": 1, "createdAt": "2026-11-23T12:00:00Z", "updatedAt": false}}',
+    "xml": "<?xml version='1.0'?>\n<order><id>1</id><updatedAt>2026-11-23T12:00:00+00:00</updatedAt>"
+    "<customer><updatedAt>2020-01-01T00:00:00+00:00</updatedAt></customer></order>",
+}
+
+
+@pytest.mark.parametrize("form", BODIES)
+@pytest.mark.parametrize("is_base64", [False, True])
+def test_a_late_webhook_reports_the_version_in_its_body_and_no_later_one(form: str, is_base64: bool) -> None:
+    bucket, noon = Bucket(), MIDNIGHT + 43_200
+    body = base64.b64encode(BODIES[form].encode()).decode() if is_base64 else BODIES[form]
+    bucket.store_webhook(1, noon + 300, body, isBase64Encoded=is_base64)
+    bucket.store_run("scheduled", noon + 50, [order(1, noon)])
+    bucket.store_run("next", noon + 200, [order(1, noon + 100)])
+
+    report = make_report(bucket, "default", "orders", "orders", DAY)
+
+    assert (report.both, report.poll) == (1, 1)
+
+
+TIMELESS = ["", "{", "[]", '{"order": 1}', '{"order": {"updatedAt": "soon"}}', "<order/>", '{"order": ' + "[" * 9_000]
+
+
+@pytest.mark.parametrize("body", TIMELESS, ids=range(len(TIMELESS)))
+def test_a_webhook_whose_body_has_no_time_reports_the_newest_change_before_it(body: str) -> None:
+    bucket, noon = Bucket(), MIDNIGHT + 43_200
+    bucket.store_webhook(1, noon + 2, body)
+    bucket.store_run("scheduled", noon + 50, [order(1, noon)])
+
+    assert make_report(bucket, "default", "orders", "orders", DAY).both == 1
+
+
+def test_a_webhook_of_a_deletion_reports_no_change() -> None:
+    bucket, noon = Bucket(), MIDNIGHT + 43_200
+    bucket.store_webhook(1, noon + 2, "", action="deleted")
+    bucket.store_run("scheduled", noon + 50, [order(1, noon)])
+
+    assert make_report(bucket, "default", "orders", "orders", DAY).poll == 1
+
+
 def test_a_day_without_anything_is_a_report_too() -> None:
     report = make_report(Bucket(), "default", "open/orders", "orders", DAY)
 
@@ -99,7 +144,7 @@ def test_a_day_without_anything_is_a_report_too() -> None:
 
 def test_many_missed_changes_or_no_webhook_at_all_raise_an_alarm() -> None:
     changes = [Change(str(number), MIDNIGHT, MIDNIGHT + 9, by_webhooks=True) for number in range(20)]
-    known = [(str(number), MIDNIGHT + 1) for number in range(20)]
+    known = [Heard(str(number), MIDNIGHT + 1) for number in range(20)]
     none = Report("default", "orders", "orders", "2026-11-23", 0, 0, 0, 0, 0, None, 0.0, "")
 
     assert summarize(changes, known[:16], EMPTY).alarm == ""
@@ -120,7 +165,7 @@ def test_the_report_is_within_a_percent_of_the_truth() -> None:
                     continue  # the shop's times are whole seconds: two changes at once are one
                 reported += 1
                 delay = rng.uniform(60, 300) if rng.random() < 0.1 else rng.uniform(0, 2)
-                webhooks += [(str(identity), at + delay)] * (2 if rng.random() < 0.1 else 1)
+                webhooks += [Heard(str(identity), at + delay)] * (2 if rng.random() < 0.1 else 1)
         rng.shuffle(webhooks)
         rng.shuffle(changes)
         truth = len({(change.id, change.changed) for change in changes})
