@@ -8,9 +8,10 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from connector.http import accepts_gzip
 from connector.problem_details import HttpProblem
-from subscribe.docs import PAGE_FILES, headers, load
+from subscribe.docs import PAGE_FILES, headers, load, version
 
-_MAX_AGE_SECONDS = 86_400
+_MAX_AGE_SECONDS = 365 * 86_400
+"""Of a file whose address has its version. After an upgrade the page names another address."""
 
 
 def register(app: APIGatewayHttpResolver) -> None:
@@ -23,7 +24,8 @@ def register(app: APIGatewayHttpResolver) -> None:
 def _page_file(app: APIGatewayHttpResolver, name: str) -> Response[Any]:
     if name not in PAGE_FILES:
         raise HttpProblem(404, "no-file", f"the page has no file {name!r:.100}")
-    return _file(app, name, PAGE_FILES[name], _MAX_AGE_SECONDS)
+    asked = app.current_event.query_string_parameters.get("v")
+    return _file(app, name, PAGE_FILES[name], _MAX_AGE_SECONDS if asked == version(name) else 0)
 
 
 def _file(app: APIGatewayHttpResolver, name: str, content_type: str, max_age_seconds: int = 0) -> Response[Any]:

@@ -1,6 +1,7 @@
 """The page that shows the API: no token, its own files only, and a policy that keeps it so."""
 
 import gzip
+import hashlib
 import re
 
 import pytest
@@ -30,7 +31,7 @@ def test_the_page_needs_no_token_and_has_a_strict_policy(browser: Client, path: 
 
 def test_the_page_loads_its_own_files_and_no_other(browser: Client) -> None:
     text = browser.get("/docs").text
-    named = re.findall(r'(?:src|href)="([^"]*)"', text)
+    named = [address.partition("?v=")[0] for address in re.findall(r'(?:src|href)="([^"]*)"', text)]
 
     assert sorted(named) == sorted(
         ["data:,", *(f"docs/{name}" for name in PAGE_FILES if not name.startswith("status"))]
@@ -56,9 +57,22 @@ def test_the_whole_page_is_small(browser: Client) -> None:
     assert sum(len(browser.get(path, headers=GZIP).data) for path in paths) < 600_000
 
 
-def test_the_files_are_kept_by_a_browser_and_the_page_is_not(browser: Client) -> None:
-    assert browser.get("/docs/swagger-ui.css").headers["Cache-Control"] == "public, max-age=86400"
-    assert browser.get("/docs").headers["Cache-Control"] == "no-cache"
+@pytest.mark.parametrize("page", ["/docs", "/status"])
+def test_a_browser_keeps_the_files_that_a_page_names_and_never_the_page(browser: Client, page: str) -> None:
+    answer = browser.get(page, headers={"Accept": "text/html"})
+    addresses = re.findall(r'(?:src|href)="(docs/[^"]*)"', answer.text)
+
+    assert answer.headers["Cache-Control"] == "no-cache"
+    assert len(addresses) > 1
+    for address in addresses:
+        assert browser.get(f"/{address}").headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert browser.get(f"/{address.partition('?')[0]}").headers["Cache-Control"] == "no-cache"
+        assert browser.get(f"/{address}0").headers["Cache-Control"] == "no-cache"
+
+
+def test_another_content_has_another_address(browser: Client) -> None:
+    for name, version in re.findall(r'"docs/([^"?]+)\?v=([^"]*)"', browser.get("/docs").text):
+        assert version == hashlib.sha256(load(name, gzipped=True)[0]).hexdigest()[:12]
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "openapi.json", "index.html", "__init__.py", "..%2Fapp.py", "%2e%2e"])
