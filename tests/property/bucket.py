@@ -93,9 +93,11 @@ class MemoryBucket:
         self._at(f"after put {Key}")
         return {"ETag": _etag(body)}
 
-    def delete_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803, ARG002 - AWS's names
+    def delete_object(self, *, Bucket: str, Key: str, IfMatch: str = "") -> dict[str, Any]:  # noqa: N803, ARG002
         self._at(f"before delete {Key}")
         with self._lock:
+            if IfMatch and (Key not in self.objects or _etag(self.objects[Key]) != IfMatch):
+                raise _error("PreconditionFailed", "DeleteObject")
             there = self.objects.pop(Key, None)
             self._watch(Key, there)
         self._at(f"after delete {Key}")

@@ -1,34 +1,58 @@
 """What a command does when somebody else writes the same object at the same moment."""
 
+from typing import Any
+
 import pytest
 
 from connector.operator.apply_lock import KEY, apply_lock
 from connector.operator.stack import OperationFailed, Stack
 from connector.operator.versions import Versions
+from tests.property.bucket import MemoryBucket
 from tests.support.aws import CloudFormation, FakedClients
 from tests.support.clock import FakeClock
 from tests.support.conflicts import ConflictingBucket
 
 
+class Overtaken(MemoryBucket):
+    """A bucket in which somebody else takes the lock just before the first write of it."""
+
+    def put_object(self, **given: Any) -> dict[str, Any]:
+        if given["Key"] not in self.objects:
+            super().put_object(Bucket="bucket", Key=given["Key"], Body=b"theirs")
+        return super().put_object(**given)
+
+
+def stack_of(bucket: MemoryBucket) -> Stack:
+    return Stack("mine", FakedClients(s3=bucket, cloudformation=CloudFormation({"Bucket": "bucket"})), FakeClock())
+
+
 def test_a_lock_that_somebody_else_takes_at_the_same_moment_is_refused() -> None:
-    bucket = ConflictingBucket(1)
-    stack = Stack("mine", FakedClients(s3=bucket, cloudformation=CloudFormation({"Bucket": "bucket"})), FakeClock())
+    bucket = Overtaken()
 
     with (
         pytest.raises(OperationFailed, match="another process runs apply since just now; try again"),
-        apply_lock(stack),
+        apply_lock(stack_of(bucket)),
     ):
         raise AssertionError("the lock is not held")
 
-    assert KEY not in bucket.objects
+    assert bucket.objects == {KEY: b"theirs"}
 
 
-def test_an_object_that_somebody_else_writes_at_the_same_moment_is_not_replaced() -> None:
-    bucket = ConflictingBucket(1)
-    versions = Versions(bucket, "bucket")
+def test_a_lock_is_taken_although_its_write_meets_another_one() -> None:
+    bucket = ConflictingBucket(2)
 
-    assert not versions.replace("key", b"one", "")
+    with apply_lock(stack_of(bucket)):
+        assert list(bucket.objects) == [KEY]
+
     assert bucket.objects == {}
+
+
+def test_an_object_is_replaced_only_in_the_state_that_was_read() -> None:
+    clock = FakeClock()
+    bucket = ConflictingBucket(2)
+    versions = Versions(bucket, "bucket", clock.sleep)
+
     assert versions.replace("key", b"one", "")
+    assert len(clock.slept) == 2
     assert not versions.replace("key", b"two", "")
     assert bucket.objects == {"key": b"one"}

@@ -17,14 +17,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from connector.operator.stack import OperationFailed, Stack
-from connector.s3_objects import read_object
+from connector.s3_objects import put_if_unchanged, read_object
 
 KEY = "config/apply.lock"
 LASTS = timedelta(minutes=10)
 REWRITE_KEY = "config/rewrite.lock"
 REWRITE_LASTS = timedelta(hours=1)
-_TAKEN = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
-_GONE = ("NoSuchKey", "404")
+_NOT_OURS = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "404")
 
 
 def apply_lock(stack: Stack) -> AbstractContextManager[None]:
@@ -49,40 +48,35 @@ def held_lock(stack: Stack, key: str, lasts: timedelta, doing: str) -> Iterator[
 
     Raises:
         OperationFailed: Another process has it.
+        AwsUnavailable: Other writes of the lock met every try.
     """
     s3, bucket = stack.client("s3"), stack.settings.bucket
     now = datetime.fromtimestamp(stack.clock.time(), UTC)
     owner = f"{getpass.getuser()}@{platform.node()}"
     body = json.dumps({"owner": owner, "until": (now + lasts).isoformat()}).encode()
-    etag = _write(s3, bucket, key, body, _condition(s3, bucket, key, now, doing), doing)
+    found = _expired(s3, bucket, key, now, doing)
+    etag = put_if_unchanged(s3, bucket, key, body, found, stack.clock.sleep)
+    if etag is None:
+        raise OperationFailed(f"another process {doing} since just now; try again")
     try:
         yield
     finally:
         try:
             s3.delete_object(Bucket=bucket, Key=key, IfMatch=etag)
         except ClientError as error:
-            if error.response["Error"]["Code"] not in (*_TAKEN, *_GONE):
+            if error.response["Error"]["Code"] not in _NOT_OURS:
                 raise
 
 
-def _condition(s3: Any, bucket: str, key: str, now: datetime, doing: str) -> dict[str, str]:
-    """Return on what the write depends: that there is no lock, or the expired one that was read."""
+def _expired(s3: Any, bucket: str, key: str, now: datetime, doing: str) -> str:
+    """Return the ETag of an expired lock, or an empty text if there is no lock."""
     found = read_object(s3, bucket, key)
     if found is None:
-        return {"IfNoneMatch": "*"}
+        return ""
     held = json.loads(found[0])
     if datetime.fromisoformat(held["until"]) > now:
         raise OperationFailed(f"{held['owner']:.100} {doing} now; wait, at the latest until {held['until']}")
-    return {"IfMatch": found[1]}
-
-
-def _write(s3: Any, bucket: str, key: str, body: bytes, condition: dict[str, str], doing: str) -> str:
-    try:
-        return str(s3.put_object(Bucket=bucket, Key=key, Body=body, **condition)["ETag"])
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _TAKEN:
-            raise OperationFailed(f"another process {doing} since just now; try again") from error
-        raise
+    return found[1]
 
 
 @contextmanager

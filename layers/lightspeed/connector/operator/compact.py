@@ -72,7 +72,8 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         raise CommandError(f"{date} is not closed yet; the last closed day is {last}")
     s3, bucket = stack.client("s3"), stack.output("Bucket")
     listing = BucketListing(s3, bucket)
-    compaction = Compaction(Versions(s3, bucket), listing, stack.clock.time(), dry_run=arguments.dry_run)
+    versions = Versions(s3, bucket, stack.clock.sleep)
+    compaction = Compaction(versions, listing, stack.clock.time(), dry_run=arguments.dry_run)
     with rewrite_lock(stack):
         for connection in arguments.connection or listing.connections():
             for views in _entities(listing, connection, arguments.entity):

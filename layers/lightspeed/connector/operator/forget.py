@@ -122,7 +122,7 @@ class Forgetting:
         self._stack = stack
         self._target = target
         self._dry_run = dry_run
-        self._bucket = Versions(stack.client("s3"), stack.output("Bucket"))
+        self._bucket = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock.sleep)
         self._deleted: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
         self._under_way: list[str] = []

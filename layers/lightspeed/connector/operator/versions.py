@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from connector.operator.stack import OperationFailed
-from connector.s3_objects import read_object
+from connector.s3_objects import put_if_unchanged, read_object
 
 _AT_ONCE = 1000
-_LATER = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "404")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +37,11 @@ class Version:
 class Versions:
     """The versions of a bucket's objects."""
 
-    def __init__(self, s3: Any, bucket: str) -> None:
-        """Take the S3 client and the bucket's name."""
+    def __init__(self, s3: Any, bucket: str, sleep: Callable[[float], None]) -> None:
+        """Take the S3 client, the bucket's name, and what waits so many seconds between tries of a write."""
         self._s3 = s3
         self._bucket = bucket
+        self._sleep = sleep
 
     def under(self, prefix: str) -> Iterator[Version]:
         """Yield every version and delete marker under a prefix."""
@@ -95,12 +93,10 @@ class Versions:
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
 
     def replace(self, key: str, body: bytes, etag: str, content_type: str = "application/json") -> bool:
-        """Write over the object with this ETag, or write a new one for an empty ETag; return whether that succeeded."""
-        condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
-        try:
-            self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type, **condition)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _LATER:
-                return False
-            raise
-        return True
+        """Write over the object with this ETag, or write a new one for an empty ETag; return whether that succeeded.
+
+        Raises:
+            AwsUnavailable: Other writes of the key met every try.
+        """
+        headers = {"ContentType": content_type}
+        return put_if_unchanged(self._s3, self._bucket, key, body, etag, self._sleep, **headers) is not None
