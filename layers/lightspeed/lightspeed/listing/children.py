@@ -175,12 +175,12 @@ class ChildStreams:
 
     def _with_parent(self, parent: int | str, rows: list[Record]) -> list[Record]:
         name = self._parent
-        return [
-            replace(row, reject_reason=f"{row.reject_reason} ({name} {parent!r:.100})")
-            if row.reject_reason
-            else replace(row, text=with_first_member(name, parent, row.text), parent=parent)
-            for row in rows
-        ]
+        for row in rows:
+            if row.reject_reason:
+                row.reject_reason = f"{row.reject_reason} ({name} {parent!r:.100})"
+            else:
+                row.text, row.parent = with_first_member(name, parent, row.text), parent
+        return rows
 
     def _note(self, reason: str) -> None:
         self.unverified_reason = self.unverified_reason or reason

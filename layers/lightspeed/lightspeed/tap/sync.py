@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from lightspeed.client import Client
 from lightspeed.errors import NotFound, PermissionDenied
@@ -221,7 +223,9 @@ class Reading:
         if key is None:
             return rows
         return [
-            replace(row, text=with_first_member(key, changed[row.parent], row.text)) if row.parent is not None else row
+            msgspec.structs.replace(row, text=with_first_member(key, changed[row.parent], row.text))
+            if row.parent is not None
+            else row
             for row in rows
         ]
 

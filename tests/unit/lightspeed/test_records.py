@@ -1,0 +1,56 @@
+"""Heads of records: a page that begins as usual is read at once, with the same outcome as record by record."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from lightspeed.client import Page
+from lightspeed.listing.records import Record, RecordParser, Window
+
+WINDOW = Window("created_at", datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC))
+ODD = b'{"createdAt":"2026-03-01T00:00:00+00:00","id":99,"updatedAt":false}'
+
+
+def usual(number: int, created: str, updated: str = "2026-07-01T10:00:00+02:00") -> bytes:
+    return b'{"id":%d,"createdAt":"%b","updatedAt":"%b","memo":"x"}' % (number, created.encode(), updated.encode())
+
+
+def read(texts: list[bytes], window: Window | None = WINDOW) -> tuple[list[Record], str, bool]:
+    parser = RecordParser(window, {}, frozenset())
+    return parser.read(Page(texts, None, [])), parser.unverified_reason, parser.filters_ignored
+
+
+@pytest.mark.parametrize(
+    "created",
+    [
+        ["2026-01-01T00:00:00+00:00", "2026-06-01T00:00:00+00:00"],
+        ["2026-01-01T01:00:00+01:00", "2026-06-01T02:00:00+02:00", "2026-03-01T00:00:00+01:00"],
+        ["2026-01-01T00:59:59+01:00", "2026-03-01T00:00:00+01:00"],
+        ["2026-06-01T02:00:01+02:00", "2026-06-01T00:00:00+01:00"],
+        ["2026-03-01T00:00:00+01:00", "2026-99-01T00:00:00+01:00", "2027-01-01T00:00:00+01:00"],
+        ["2026-03-01T00:00:00+01:00", "2026-05-01T99:00:00+01:00", "2026-05-31T00:00:00+01:00"],
+        ["2026-02-01T00:00:00+99:00", "2025-02-01T00:00:00+01:00"],
+    ],
+    ids=" ".join,
+)
+def test_a_usual_page_is_read_as_its_records_one_by_one(created: list[str]) -> None:
+    texts = [usual(number, time) for number, time in enumerate(created, 1)]
+
+    at_once = read(texts)
+    one_by_one = read([*texts, ODD])  # one odd record, and none of its page is usual
+
+    assert at_once == (one_by_one[0][:-1], *one_by_one[1:])
+
+
+def test_a_usual_page_is_checked_by_the_time_that_closes_its_window() -> None:
+    text = usual(7, "2025-01-01T00:00:00+00:00", "2026-03-01T00:00:00+00:00")
+
+    assert read([text])[1] == "the shop ignores its filter created_at: see record 7"
+    assert read([text], Window("updated_at", WINDOW.start, WINDOW.end))[1:] == ("", False)
+    assert read([text], None) == ([Record(text, 7, "2026-03-01T00:00:00+00:00")], "", False)
+
+
+def test_a_record_with_a_zero_date_is_never_updated() -> None:
+    text = usual(7, "2026-03-01T00:00:00+00:00", "0000-00-00T00:00:00+00:00")
+
+    assert [record.never_updated for record in read([text])[0]] == [True]
