@@ -12,9 +12,11 @@ import socket
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
+from urllib.parse import urlencode
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Retry
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NewConnectionError
@@ -129,6 +131,10 @@ _POOLS = {"http": _PlainPool, "https": _SecurePool}
 
 
 class _Adapter(HTTPAdapter):
+    def __init__(self, **named: Any) -> None:
+        self._pools: dict[str, Any] = {}
+        super().__init__(**named)
+
     def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
         super().init_poolmanager(*arguments, **named)
         self.poolmanager.pool_classes_by_scheme = _POOLS
@@ -138,24 +144,56 @@ class _Adapter(HTTPAdapter):
         manager.pool_classes_by_scheme = _POOLS
         return manager
 
+    def get_connection_with_tls_context(self, request: Any, *arguments: Any, **named: Any) -> Any:
+        """Look a shop's connections up once; every request of the session gives the same arguments."""
+        origin = _origin(request.url)
+        if origin not in self._pools:
+            self._pools[origin] = super().get_connection_with_tls_context(request, *arguments, **named)
+        return self._pools[origin]
+
 
 class _Session(requests.Session):
     def __init__(self) -> None:
         super().__init__()
         self._settings: dict[str, Any] = {}
+        self._reads: dict[Any, requests.PreparedRequest] = {}
+
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """Prepare a read as a copy of the shop's first one with another path and query.
+
+        Preparing from nothing costs more than the rest of `requests`.
+        """
+        auth = request.auth
+        if request.method != "GET" or request.data or request.headers or not isinstance(auth, HTTPBasicAuth):
+            return super().prepare_request(request)
+        origin = _origin(request.url)
+        key = (origin, auth.username, auth.password)
+        if key not in self._reads:
+            self._reads[key] = super().prepare_request(requests.Request("GET", f"{origin}/", auth=auth))
+        prepared = self._reads[key].copy()
+        path = str(request.url)[len(origin) + 1 :]
+        prepared.url = str(prepared.url) + path + (f"?{urlencode(request.params)}" if request.params else "")
+        if self.cookies:
+            prepared.headers.pop("Cookie", None)
+            prepared.prepare_cookies(self.cookies)
+        return prepared
 
     def merge_environment_settings(self, url: Any, *arguments: Any) -> Any:
         """Read proxies and certificates from the environment once per shop, which costs more than a request.
 
         Every request of the session gives the same arguments.
         """
-        origin = "/".join(str(url).split("/", 3)[:3])
+        origin = _origin(url)
         if origin not in self._settings:
             self._settings[origin] = super().merge_environment_settings(url, *arguments)
         return dict(self._settings[origin])
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Return nothing: redirects are never followed, and `requests` fails on a `Location` that is no UTF-8."""
+
+
+def _origin(url: Any) -> str:
+    return "/".join(str(url).split("/", 3)[:3])
 
 
 def open_session(threads: int) -> requests.Session:
