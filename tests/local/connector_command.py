@@ -31,5 +31,5 @@ def run_connector(
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
     }
-    command = [sys.executable, "-m", "connector", *words, "--stack", STACK_NAME]
+    command = [sys.executable, "-m", "connector", "--stack", STACK_NAME, *words]
     return subprocess.run(command, env=environ, cwd=ROOT, capture_output=capture, text=True, check=False)  # noqa: S603

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import msgspec
 import pytest
@@ -172,9 +171,22 @@ def test_an_unknown_stack_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["webhooks"], ["webhooks", "plan", "--entity", "brands"], ["webhooks", "report", "--date", "x"]]
+    ("words", "message"),
+    [
+        ([], "the following arguments are required: COMMAND (python -m connector --help explains it)"),
+        (["webhooks"], "the following arguments are required: VERB (python -m connector webhooks --help explains it)"),
+        (["webhooks", "plan", "--entity", "brands"], "argument --entity: invalid choice: 'brands'"),
+        (["webhooks", "report", "--date", "x"], "argument --date: "),
+        (["forget"], "the following arguments are required: --connection"),
+        (["x" * 5000], f"argument COMMAND: invalid choice: '{'x' * 99}… "),
+        (["run", "none.json"], "none.json: No such file or directory"),
+        (["plan", "none.toml"], "none.toml: No such file or directory"),
+    ],
 )
-def test_a_wrong_command_ends_with_status_2(words: list[Any]) -> None:
-    with pytest.raises(SystemExit) as end:
-        main(words)
-    assert end.value.code == 2
+def test_a_wrong_command_is_one_line_and_status_2(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words, open_stack=open_stack) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"connector: {message}")
+    assert error.count("\n") == 1

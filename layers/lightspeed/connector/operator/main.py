@@ -28,6 +28,7 @@ from connector.operator import (
     subscriptions,
     webhooks,
 )
+from connector.operator.parsers import Parser
 from connector.operator.stack import CommandError, Stack, default_stack_name
 from lightspeed import InvalidConnection, LightspeedError
 
@@ -58,8 +59,8 @@ def main(argv: Sequence[str] | None = None, *, open_stack: Callable[[str], Stack
         argv: The words after the program's name; those of the process by default.
         open_stack: Returns the stack of a name.
     """
-    arguments = build_parser().parse_args(argv)
     try:
+        arguments = build_parser().parse_args(argv)
         name = getattr(arguments, "stack", "") or default_stack_name(Path.cwd())
         status: int = arguments.run(arguments, open_stack(name))
     except KeyboardInterrupt:
@@ -75,11 +76,9 @@ def main(argv: Sequence[str] | None = None, *, open_stack: Callable[[str], Stack
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every command."""
-    common = argparse.ArgumentParser(add_help=False)
+    common = Parser(add_help=False)
     common.add_argument("--stack", default=argparse.SUPPRESS, help="the stack's name (default: from samconfig.toml)")
-    parser = argparse.ArgumentParser(
-        prog="python -m connector", description=__doc__.split("\n", 1)[0], parents=[common]
-    )
+    parser = Parser(prog="python -m connector", description=__doc__.split("\n", 1)[0], parents=[common])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(commands, common)

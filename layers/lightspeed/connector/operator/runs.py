@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,9 @@ def _event(name: str) -> dict[str, Any]:
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
         event = parse_json(text)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise CommandError(f"{name}: {error.strerror}") from error
+    except ValueError as error:
         raise CommandError(f"{name} cannot be read: {error}") from error
     if not isinstance(event, dict) or not isinstance(event.get("entity"), str):
         raise CommandError(f'{name} holds no subscribe event, such as {{"entity": "orders"}}')
@@ -114,9 +116,14 @@ def _line(row: dict[str, Any]) -> str:
     proven = "" if row.get("verified", True) else f"  not verified: {row.get('reason') or 'no reason given'}"
     text = (
         f"{row['started']:20}  {row['status']:8}  {row['connection']}.{row['entity']:20}  "
-        f"{row['records']:>9,} records  {row['run_id']}{proven}"
+        f"{row['records']:>9,} {'record ' if row['records'] == 1 else 'records'}  {row['run_id']}{proven}"
     )
     return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _counts(found: Mapping[str, Any]) -> str:
+    numbers = ((found.get("records", 0), "record"), (found.get("requests", 0), "request"))
+    return ", ".join(f"{number:,} {word}{'' if number == 1 else 's'}" for number, word in numbers)
 
 
 def _follow(stack: Stack, run_id: str) -> int:
@@ -129,9 +136,7 @@ def _follow(stack: Stack, run_id: str) -> int:
         with Progress(*columns, transient=True) as progress:
             task = progress.add_task(run_id, total=None, counts="starting")
             for found in _watch(stack, run_id):
-                progress.update(
-                    task, counts=f"{found.get('records', 0):,} records, {found.get('requests', 0):,} requests"
-                )
+                progress.update(task, counts=_counts(found))
     except KeyboardInterrupt:
         print(f"run {run_id} goes on; come back with: python -m connector runs {run_id} --follow")
         raise
@@ -142,7 +147,7 @@ def _follow(stack: Stack, run_id: str) -> int:
             print("python -m connector redrive --dry-run shows what can be sent back")
         return 1
     verified = "verified" if found.get("verified") else f"not verified: {found.get('reason')}"
-    print(f"{run_id} complete: {found.get('records', 0):,} records, {found.get('requests', 0):,} requests, {verified}")
+    print(f"{run_id} complete: {_counts(found)}, {verified}")
     return 0
 
 

@@ -131,7 +131,9 @@ def read_file(path: Path) -> list[Subscription]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
         raise CommandError(f"{path.name} cannot be read: {error}") from error
     return read_text(text, path.name)
 
