@@ -233,6 +233,22 @@ def test_nothing_of_a_shop_is_left_and_all_of_another_is(world: World, output: O
     assert output().startswith("nothing found\n")
 
 
+def test_a_connection_without_data_loses_nothing_of_the_others(world: World, output: Output) -> None:
+    day = {"manifests/connection=default/entity=customers/lang=nl/date=2026-11-01/a.json": ["default"]}
+    world.put("state/status/date=2026-11-01.json.gz", gzip.compress(json.dumps(day).encode()))
+    world.put("state/status/latest.json", b'{"default/customers":{},"outlet/customers":{}}')
+    world.put("state/status/folders.json", b'{"folders":["manifests/connection=outlet/entity=customers/lang=nl/"]}')
+    before = world.versions()
+
+    assert world.forget("--connection", "nope") == 0
+    assert output().startswith("nothing found\n")
+    assert world.versions() == before
+
+    assert world.forget("--connection", "outlet") == 0
+    left = {key for key in world.versions() if key.startswith("state/status/")}
+    assert left == {"state/status/date=2026-11-01.json.gz"}
+
+
 def test_a_dry_run_deletes_nothing(world: World, output: Output) -> None:
     before = world.versions(), world.items(), world.messages()
     assert world.forget("--connection", "default", "--record", "customers", "7", "--dry-run") == 0

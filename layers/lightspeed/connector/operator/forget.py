@@ -38,6 +38,7 @@ _QUEUES: dict[Queue, str] = {
     "webhooks": "WebhookFailureQueueUrl",
 }
 _ATTEMPTS = 5
+_GZIP = b"\x1f\x8b"
 _UNDER_WAY_DAYS = 1
 """A part that no manifest names and that is younger may belong to a run under way."""
 
@@ -184,12 +185,19 @@ class Forgetting:
         }
         folders = ("manifests", "raw", "deleted", "rejected", "events", "state", "state/reports")
         prefixes = [f"{folder}/connection={connection}/" for folder in folders]
-        # the next status reads what it kept of manifests again
-        for prefix in [*prefixes, f"state/webhooks/connection={connection}.json", "state/status/"]:
+        for prefix in [*prefixes, f"state/webhooks/connection={connection}.json"]:
             self._delete_where(prefix, lambda _: True, read=False)
+        self._delete_where("state/status/", self._is_kept_of_manifests)
         self._delete_where(RUN_NOTES, lambda body: self._is_run_note(body, run_ids))
         for run_id in sorted(run_ids):
             self._delete_where(f"state/passes/{run_id}/", lambda _: True, read=False)
+
+    def _is_kept_of_manifests(self, body: bytes) -> bool:
+        """Whether it is what the status keeps of the connection's manifests; the next status reads them again."""
+        text = gzip.decompress(body) if body.startswith(_GZIP) else body
+        return f"{MANIFESTS}connection={self._target.connection}/".encode() in text or (
+            f'"{self._target.connection}/'.encode() in text
+        )
 
     def _is_run_note(self, body: bytes, run_ids: set[str]) -> bool:
         note = _json(body)
