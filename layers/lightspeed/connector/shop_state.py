@@ -31,7 +31,7 @@ def shop_state(open_shop: Callable[[], Client]) -> ShopState:
     try:
         client.record(client.build("shop", "get"))
     except AuthenticationError as error:
-        return ShopState(error=diagnosis(error, connection))
+        return ShopState(error=diagnosis(error, connection), refused=True)
     except LightspeedError:
         if client.transport.quota is None:
             return ShopState(warning="the shop did not answer in time, or is down")

@@ -34,11 +34,13 @@ class ShopState:
     Attributes:
         windows: Of its quota: name, limit, remaining and seconds to its reset.
         error: What is wrong with its settings; empty if nothing is.
+        refused: Whether the shop refuses key and secret. Otherwise the settings are missing or wrong.
         warning: Why it did not answer; empty if it did.
     """
 
     windows: tuple[Mapping[str, Any], ...] = ()
     error: str = ""
+    refused: bool = False
     warning: str = ""
 
 
@@ -176,7 +178,7 @@ class StatusReader:
             "webhooks_off": off,
         }
         if state.error:
-            again = f"python -m connector connect {name} --rotate"
+            again = f"python -m connector connect {name}{' --rotate' if state.refused else ''}"
             return {**found, "level": "red", "why": state.error, "command": again}
         if off:
             why = f"webhooks are missing or switched off: {', '.join(off)}"

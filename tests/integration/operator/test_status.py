@@ -183,6 +183,15 @@ def test_wrong_credentials_are_red(running: Operated, capsys: pytest.CaptureFixt
     assert action["command"] == "python -m connector connect default --rotate"
 
 
+def test_a_connection_that_is_not_there_is_to_be_made(running: Operated, capsys: pytest.CaptureFixture[str]) -> None:
+    moto_client("secretsmanager").delete_secret(SecretId="mine/default", ForceDeleteWithoutRecovery=True)
+    found = status(running, capsys)
+
+    (action,) = found["actions"]
+    assert action["why"].startswith("unknown connection 'default'")
+    assert action["command"] == "python -m connector connect default"
+
+
 def test_a_secret_that_may_not_be_read_leaves_the_rest_of_the_status(
     running: Operated, capsys: pytest.CaptureFixture[str]
 ) -> None:
