@@ -78,6 +78,8 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         for connection in arguments.connection or listing.connections():
             for views in _entities(listing, connection, arguments.entity):
                 compaction.entity(connection, views, date or last, only=bool(date))
+    if not compaction.found:
+        print(f"nothing to do: no day until {last} has several runs that can become one")
     return 0
 
 
@@ -89,7 +91,11 @@ def _entities(listing: BucketListing, connection: str, names: Sequence[str]) -> 
 
 
 class Compaction:
-    """One call of the command."""
+    """One call of the command.
+
+    Attributes:
+        found: Whether there was something to do.
+    """
 
     def __init__(self, bucket: Versions, listing: BucketListing, now: float, *, dry_run: bool) -> None:
         """Take the bucket and the present time in epoch seconds."""
@@ -97,6 +103,7 @@ class Compaction:
         self._listing = listing
         self._now = now
         self._dry_run = dry_run
+        self.found = False
 
     def entity(self, connection: str, views: EntityViews, last: str, *, only: bool) -> None:
         """Make one run of each closed day of an entity, and delete what was replaced an hour ago.
@@ -145,6 +152,7 @@ class Compaction:
         transformers = {json.dumps(run.manifest.request.get("entity_transformer")) for run in runs}
         if len(runs) < 2 or len(transformers) > 1:
             return
+        self.found = True
         words = f"{place.connection} {place.entity} {place.language} {place.date}: {len(runs)} runs"
         if self._dry_run:
             sys.stdout.write(f"{words} would become one\n")
@@ -215,6 +223,7 @@ class Compaction:
         left = [key for key in manifest["replaces"] if key in bodies]
         if not left or self._now < written + KEPT_SECONDS or self._dry_run:
             return
+        self.found = True
         for key in left:
             for part in json.loads(bodies[key])["parts"]:
                 self._bucket.delete(self._bucket.of(part["key"]))

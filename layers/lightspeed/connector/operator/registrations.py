@@ -119,4 +119,6 @@ def _why(row: Mapping[str, Any], differences: Sequence[str]) -> str:
 
 def _left_over(row: Mapping[str, Any], wanted: Sequence[Mapping[str, object]]) -> str:
     groups = [hook["itemGroup"] for hook in wanted]
-    return "it is registered twice" if row.get("itemGroup") in groups else "it is not wanted any more"
+    if row.get("itemGroup") in groups:
+        return "it is registered twice"
+    return f"it is for {row.get('itemGroup')!s:.40}, which is not wanted any more"
