@@ -214,7 +214,15 @@ class Reads:
             for parent in long:
                 rows = children.of_long(parent, self._bounds)
                 self._writer.add(read.language, self._processor.of_rows(rows, read.language))
+                if parent in children.unproved:
+                    self._read_parent_again(read, parent)
                 self._state.pending = self._state.pending[1:]
+
+    def _read_parent_again(self, read: Read, parent: int | str) -> None:
+        """Let the next run take a parent for one that it has not seen."""
+        state, name = self._state, f"{read.language}/{parent}/"
+        state.may_have_missed = True
+        state.recent = {known: time for known, time in state.recent.items() if not f"{known}/".startswith(name)}
 
     def _begin(self, read: Read) -> ListReader[Any] | SplitReader[Any]:
         """Take the first count; that of the run's first list tells the shop's time, by which its window ends."""

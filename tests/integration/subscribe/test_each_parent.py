@@ -93,6 +93,27 @@ def test_long_lists_of_parents_keep_to_the_quota_as_well(bundle: Bundle) -> None
     assert {request.status for request in bundle.shop.requests} == {200}
 
 
+def test_the_next_run_reads_a_parent_again_whose_lines_could_not_be_proved(bundle: Bundle) -> None:
+    store, changes = bundle.shop.store, {**LINES, "mode": "incremental"}
+    bundle.run(changes)
+    bundle.clock.advance(300)
+    order, other = store.add("orders", {}, at=bundle.clock.now()), store.add("orders", {}, at=bundle.clock.now())
+    for number in range(260):
+        store.add("orders/products", {"productTitle": f"line {number}"}, parent=order, at=bundle.clock.now())
+    store.add("orders/products", {}, parent=other, at=bundle.clock.now())
+    bundle.clock.advance(60)
+    bundle.shop.faults.next(Fault.sends(b'{"count":3}'), path_contains=f"/orders/{order}/products/count", times=9)
+
+    first = bundle.run(changes)
+    bundle.shop.faults.clear()
+    bundle.clock.advance(60)
+    second = bundle.run(changes)
+
+    assert (first["verified"], second["verified"]) == (False, True)
+    assert {line["order_id"] for line in bundle.records(first)} == {order, other}
+    assert sorted(bundle.ids(second)) == sorted(store.ids("orders/products", order))
+
+
 def test_a_parent_that_goes_meanwhile_has_none(bundle: Bundle) -> None:
     gone = bundle.shop.store.ids("orders")[2]
 

@@ -37,6 +37,7 @@ class ChildStreams:
     Attributes:
         unverified_reason: Why it is not certain that all records were read, or empty.
         rows_given: The most rows that the shop gave on one page so far, so that a page with fewer rows is whole.
+        unproved: Parents whose list changed while it was read, so that records of theirs may be missing.
     """
 
     def __init__(self, client: Client, endpoint: Endpoint, parameters: Parameters, language: str) -> None:
@@ -55,6 +56,7 @@ class ChildStreams:
         self._language = language
         self._parent = endpoint.parents[0]
         self.rows_given = 0
+        self.unproved: set[int | str] = set()
         self.unverified_reason = ""
 
     def saw(self, rows: int) -> None:
@@ -109,7 +111,10 @@ class ChildStreams:
         except NotFound as error:
             self._check_gone(parent, error)
             return []
-        self._note(reader.checkpoint.unverified_reason)
+        if reader.checkpoint.unverified_reason:
+            self._note(reader.checkpoint.unverified_reason)
+            if not reader.checkpoint.unidentified:
+                self.unproved.add(parent)
         return self._with_parent(parent, rows)
 
     def _of_one(self, parent: int | str) -> list[Record] | None:
