@@ -53,7 +53,8 @@ def check_rejected(
     if rejected < seen and (rejected <= share * seen or (rejected == 1 and share > 0)):
         return
     why = f"; one of them: {first}" if first is not None else ""
-    message = f"{rejected} of {seen} records were rejected where {share:.0%} may be{why}"
+    which = f"{rejected} of {seen} records were rejected where {share:.0%} may be"
+    message = "every record was rejected" if rejected == seen else which
     raise TooManyRejected(
-        message, expression=first.expression if first else "", position=first.position if first else -1
+        message + why, expression=first.expression if first else "", position=first.position if first else -1
     )
