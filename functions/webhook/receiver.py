@@ -17,13 +17,14 @@ MOST_BYTES = 256 * 1024
 
 RETRY_AFTER_SECONDS = 30
 
-_TITLES = {
-    400: "Malformed body",
-    401: "Not signed by the shop",
-    405: "Method not allowed",
-    413: "Body too large",
-    503: "Not stored",
+KINDS: Mapping[int, str] = {
+    400: "malformed-request",
+    401: "not-signed",
+    405: "method-not-allowed",
+    413: "too-large",
+    503: "aws-unavailable",
 }
+"""The last word of a problem's type, by status, as in the other functions."""
 
 
 class NotStored(Exception):
@@ -91,10 +92,10 @@ class Answer:
         headers = {"X-Request-Id": request_id, **self.headers}
         if self.status == 204:
             return {"statusCode": 204, "headers": headers}
-        title = _TITLES[self.status]
+        kind = KINDS[self.status]
         problem = {
-            "type": f"urn:lightspeed-connector:problem:{title.lower().replace(' ', '-')}",
-            "title": title,
+            "type": f"urn:lightspeed-connector:problem:{kind}",
+            "title": kind.replace("-", " ").capitalize().replace("Aws", "AWS"),
             "status": self.status,
             "detail": self.detail,
         }

@@ -21,6 +21,7 @@ from lightspeed.catalogue.entities import CATALOGUE
 from lightspeed.cli.arguments import CommandError, build_parser
 from publish.event import PublishRequest
 from subscribe.event import SubscribeRequest
+from webhook.receiver import KINDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -106,7 +107,7 @@ def is_refused(parser: argparse.ArgumentParser, words: list[str]) -> bool:
         parser.parse_args(words)
     except SystemExit as end:
         return end.code != 0
-    except CommandError:
+    except (CommandError, connector.errors.ConnectorError):
         return True
     return False
 
@@ -153,8 +154,11 @@ def test_every_route_is_documented() -> None:
 
 
 def test_every_type_of_problem_is_documented() -> None:
-    kinds = {kind for _, kind in STATUSES.values()}
+    code = "".join(path.read_text("utf-8") for top in ("functions", "layers") for path in (ROOT / top).rglob("*.py"))
+    raised = set(re.findall(r'HttpProblem\(\s*\w+,\s*"([a-z-]+)"', code))
+    kinds = {kind for _, kind in STATUSES.values()} | raised | set(KINDS.values())
 
+    assert {"too-slow", "not-all-queued", "not-signed"} <= kinds
     assert {kind for kind in kinds if f"`{kind}`" not in REFERENCE} == set()
 
 
