@@ -138,6 +138,8 @@ def _explained(kind: type[msgspec.Struct], message: str) -> str:
     advice = f"; did you mean {nearest[0]}?" if nearest else ""
     if not inside and name in EventParameters.__struct_fields__:
         advice = f"; {name} belongs inside parameters"
+    if name == "id":
+        advice = "; id belongs inside parameters.path"
     where = " in parameters" if inside else ""
     return f"unknown key {name:.100}{where}{advice} (known keys: {', '.join(known)})"
 

@@ -42,6 +42,8 @@ def test_an_event_that_fits() -> None:
         ({"entity": "e", "parameters": 1}, "parameters must be an object, not a whole number"),
         ({"entity": "e", "parameters": {"payloads": 1}}, "unknown key payloads in parameters; did you mean payload?"),
         ({"entity": "e", "payload": {}}, "unknown key payload; payload belongs inside parameters"),
+        ({"entity": "e", "id": 7}, "unknown key id; id belongs inside parameters.path (known keys: "),
+        ({"entity": "e", "parameters": {"id": 7}}, "unknown key id in parameters; id belongs inside parameters.path"),
         ({"enttiy": "e", "entity": "e"}, "unknown key enttiy; did you mean entity?"),
     ],
 )
