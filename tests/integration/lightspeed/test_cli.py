@@ -246,6 +246,15 @@ def test_a_list_goes_into_a_file(run: Run, shop: Shop, tmp_path: Path, name: str
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.parametrize(("limit", "is_full"), [("29", True), ("30", True), ("31", False)])
+def test_a_full_page_in_a_file_is_not_taken_for_the_whole_list(
+    run: Run, tmp_path: Path, limit: str, is_full: bool
+) -> None:
+    err = run("list", "orders", "--query", f"limit={limit}", "--out", tmp_path / "orders.jsonl")[2]
+
+    assert ("lightspeed: this is one page; --all reads every record\n" in err) == is_full
+
+
 def test_a_file_of_the_same_records_is_the_same_file(run: Run, tmp_path: Path) -> None:
     run("list", "brands", "--out", tmp_path / "a.gz")
     run("list", "brands", "--out", tmp_path / "b.gz")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from lightspeed.catalogue.entities import CATALOGUE
 from lightspeed.cli.output import STANDARD_OUTPUT
 from lightspeed.connection import Connection
 from lightspeed.errors import InvalidConnection
@@ -43,7 +44,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise `CommandError`, with every word of the caller cut."""
         stray = re.fullmatch(r"unrecognized arguments: ([0-9]+)", message)
-        advice = f"give it as --path id={stray[1]:.100}" if stray else f"{self.prog} --help explains it"
+        option = re.fullmatch(r"unrecognized arguments: --(\w+)[ =](\S+)", message)
+        if stray:
+            advice = f"give it as --path id={stray[1]:.100}"
+        elif option and any(option[1] in endpoint.filter_names for endpoint in CATALOGUE.values()):
+            advice = f"give it as --query {option[1]}={option[2]:.100}"
+        else:
+            advice = f"{self.prog} --help explains it"
         raise CommandError(f"{_cut(message)} ({advice})")
 
 
@@ -229,7 +236,8 @@ def read_json(option: str, source: str) -> object:
         text = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
         value: object = json.loads(text, object_pairs_hook=_object)
     except OSError as error:
-        raise CommandError(f"{option} {source}: {error.strerror}") from error
+        advice = "; to give the JSON itself, pipe it to - as the file" if source.lstrip().startswith(("{", "[")) else ""
+        raise CommandError(f"{option} {source:.100}: {error.strerror}{advice}") from error
     except _DoubledKeyError as error:
         raise CommandError(f"{option} {source} has the key {error.args[0]!r:.100} twice in one object") from error
     except (ValueError, RecursionError) as error:

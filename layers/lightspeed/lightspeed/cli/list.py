@@ -20,7 +20,7 @@ from lightspeed.cli.session import nothing_matches, open_client, prepare, warn_o
 from lightspeed.client import Client
 from lightspeed.listing.budget import UNBOUNDED
 from lightspeed.listing.checkpoint import ListCheckpoint
-from lightspeed.listing.children import ChildStreams
+from lightspeed.listing.children import DEFAULT_LIMIT, ChildStreams
 from lightspeed.listing.reader import CONNECTIONS, TRANSFORMED_BATCH, ListReader
 from lightspeed.listing.records import Record
 from lightspeed.listing.settled import begin, settled_time
@@ -88,6 +88,9 @@ def print_page(arguments: argparse.Namespace) -> None:
         progress.update(len(page.records), None)
     for reject in page.rejects:
         print_note(f"left out a row that is no record: {reject.reason:.200}")
+    asked = str(session.parameters.query.get("limit", DEFAULT_LIMIT))
+    if not to_standard_output(arguments.out) and len(page.records) >= int(asked):
+        print_note("this is one page; --all reads every record")
     _report(arguments, session.endpoint, session.parameters, len(page.records))
 
 
