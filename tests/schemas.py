@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,19 @@ from lightspeed.catalogue.model import Endpoint
 from lightspeed.catalogue.sample_schemas import PLACE
 from lightspeed.numbers import loads
 from lightspeed.schema import Inference
+
+_METAFIELD = ("id", "createdAt", "updatedAt", "key", "value")
+NAMED_FIELDS: Mapping[str, Sequence[str]] = {
+    "blogs/articles/tags": ("id", "article", "blog", "tag"),
+    "blogs/tags": ("id", "createdAt", "updatedAt", "url", "title", "articles", "blog"),
+    "customers/metafields": _METAFIELD,
+    "shipments/metafields": _METAFIELD,
+    "shop/metafields": _METAFIELD,
+}
+"""Entities without a sample whose fields are known by name: from examples of the documentation, which name them.
+
+Those of customers are taken from the metafields of other entities.
+"""
 
 SAMPLES = Path(__file__).parents[1] / "tests" / "shop" / "samples"
 
@@ -36,7 +49,7 @@ def _body(path: Path) -> Any:
 def _is_sample_of(path: Path, endpoint: Endpoint) -> bool:
     """Whether a file is of this entity: its name is an envelope key, and keys such as `image` have several owners."""
     key = path.stem.split(".")[1].removesuffix("_list").lower()
-    return key in {str(name).lower() for name in (endpoint.item, endpoint.items)}
+    return key in {str(name).lower() for name in (endpoint.item, endpoint.items, *endpoint.alternative_keys)}
 
 
 def content() -> str:
@@ -46,6 +59,12 @@ def content() -> str:
         inference = Inference()
         for record in samples_of(endpoint):
             inference.add(record)
+        named = NAMED_FIELDS.get(name, ())
+        if named and not inference.shape.seen:
+            fields: dict[str, object] = {field: {"type": "integer"} if field == "id" else {} for field in named}
+            lines.append(
+                f"{json.dumps(name)}: {json.dumps({'type': 'object', 'properties': fields}, separators=(',', ':'))}"
+            )
         if inference.shape.seen:
             lines.append(f"{json.dumps(name)}: {json.dumps(inference.schema(), separators=(',', ':'))}")
     return "{\n" + ",\n".join(lines) + "\n}\n"

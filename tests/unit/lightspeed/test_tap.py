@@ -1,6 +1,8 @@
 """The tap's schemas, the records that are made to match them, and its catalogue."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -48,6 +50,20 @@ def test_every_sample_matches_its_stream_and_passes_unchanged() -> None:
             assert fitted(text, stream.schema) == text
             checked += 1
     assert checked >= 60
+
+
+def test_the_page_names_every_list_whose_fields_are_not_known() -> None:
+    page = (Path(__file__).parents[3] / "layers/lightspeed/README.md").read_text(encoding="utf-8")
+    (row,) = [line for line in page.splitlines() if line.startswith("| lists without a sample |")]
+
+    unknown = {
+        stream.endpoint.name for stream in STREAMS.values() if set(stream.schema["properties"]) <= TIMES_AND_KEYS
+    }
+
+    assert set(re.findall(r"`(\w+)`", row)) == unknown
+
+
+TIMES_AND_KEYS = {"id", "createdAt", "updatedAt"}
 
 
 @pytest.mark.parametrize("row", [row for row in LANDS.values() if b'"id":12' in row])
