@@ -261,5 +261,23 @@ def test_the_deployment_names_what_a_new_user_needs(named: str) -> None:
     assert named in " ".join(chapter.split())
 
 
+@pytest.mark.parametrize(
+    ("page", "limit"),
+    [
+        ("README.md", "Nothing has run against a real shop or on AWS itself."),
+        ("functions/subscribe/README.md", "**No real Athena has run these views.**"),
+        ("functions/subscribe/README.md", "dbt itself is too large for `make test`"),
+        ("layers/lightspeed/README.md", "Meltano is too large for `make test`"),
+    ],
+)
+def test_what_was_never_tried_is_told(page: str, limit: str) -> None:
+    assert limit in " ".join(TEXTS[page].split())
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_no_page_reads_records_with_guessed_types(page: str) -> None:
+    assert re.findall(r"read_json|read_ndjson\(|\*\.jsonl", TEXTS[page]) == []
+
+
 def test_the_front_page_is_short() -> None:
     assert len(TEXTS["README.md"].splitlines()) <= 200

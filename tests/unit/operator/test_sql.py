@@ -11,7 +11,7 @@ import sqlglot
 
 from connector.operator import catalog, recipes
 from connector.operator.main import main
-from connector.operator.views import FUNCTIONS, all_views, views_of
+from connector.operator.views import FUNCTIONS, EntityViews, all_views, views_of
 from lightspeed import CATALOGUE
 from tests.sql_lint import offences
 from tests.unit.operator.athena import Athena
@@ -51,6 +51,30 @@ def test_recipes_use_functions_of_the_list_only(name: str) -> None:
 )
 def test_what_is_not_on_the_list_is_found(sql: str, offence: str) -> None:
     assert offence in offences(sql)
+
+
+@pytest.mark.parametrize("views", [all_views()[name] for name in ("orders", "orders_products", "variants", "shop")])
+def test_the_reserved_word_date_is_quoted_in_views(views: EntityViews) -> None:
+    queries = [*views.queries().values(), catalog.parts_query(views, "bucket")]
+
+    assert [sql for sql in queries if re.search(r'(?i)(?<!")\bdate\b(?!")', sql)] == []
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_the_reserved_word_date_is_quoted_in_recipes(name: str) -> None:
+    sql = re.sub("'[^']*'", "", recipes.load(name).sql({}, NOW))
+
+    assert re.search(r'(?i)(?<!")\bdate\b(?!")', sql) is None
+
+
+def test_no_view_guesses_types_or_lists_a_bucket(tmp_path: Path) -> None:
+    store_run(into(tmp_path), "a", "2026-11-01T00:00:00Z", ['{"id":1}'])
+    saved = tmp_path / "saved.sql"
+    assert main(["query", "orders_current", "--lake", str(tmp_path), "--save-sql", str(saved)]) == 0
+
+    text = saved.read_text(encoding="utf-8")
+    assert "read_ndjson_objects([" in text
+    assert [word for word in ("read_json", "read_ndjson(", "httpfs", "s3://", "*.") if word in text] == []
 
 
 def test_what_trino_does_not_parse_is_an_error() -> None:
