@@ -111,6 +111,8 @@ class Connection:
         They are masked as they are, percent-encoded, in the other case, and in the form of the Authorization header. A
         text that repeats one in another spelling (HTML or JSON escapes) is masked as a whole.
         """
+        if not text:
+            return text
         patterns = self._secret_patterns()
         for pattern in patterns:
             text = pattern.sub("***", text)

@@ -134,9 +134,9 @@ def query_warnings(endpoint: Endpoint, query: Mapping[str, object]) -> list[str]
 
 def _path(operation: Operation, given: Mapping[str, object], errors: list[str]) -> str:
     wanted = operation.path_parameters
-    example = json.dumps({name: 7 + 2 * position for position, name in enumerate(wanted)})
     missing = [name for name in wanted if name not in given]
     if missing:
+        example = json.dumps({name: 7 + 2 * position for position, name in enumerate(wanted)})
         errors.append(f"path lacks {' and '.join(missing)}; for example {example}")
     for name in given:
         if name not in wanted:
@@ -218,7 +218,7 @@ def _scalar(value: object) -> str:
 
 
 def _sendable(text: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _body(operation: Operation, payload: object, errors: list[str]) -> bytes | None:
