@@ -71,7 +71,7 @@ class Dependencies:
             from subscribe.reconcile.run import Reconciliation  # noqa: PLC0415 - other modes do not pay for it
 
             return Reconciliation(request, run_id, **needs)
-        return SyncRun(request, run_id, **needs, library=self.library)
+        return SyncRun(request, run_id, **needs, library=self.library, gzip_level=self.settings.gzip_level)
 
     def estimate(
         self, request: SubscribeRequest, run_id: str, remaining_seconds: Callable[[], float]

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import msgspec
 from zlib_ng import zlib_ng
 
+from connector.settings import GZIP_LEVEL
+
 PART_BYTES = 8 * 1024 * 1024
 """Compressed size at which a part is closed: thirty thousand orders, 120 MB of JSON. Memory holds one."""
 
 _GZIP = 31
-_LEVEL = 5
 
 
 class Part(msgspec.Struct, array_like=True, frozen=True):
@@ -54,12 +55,14 @@ def compress(
     rejected: list[bytes] | None = None,
     odd_rows: int = 0,
     newest_change: str = "",
+    *,
+    level: int = GZIP_LEVEL,
 ) -> Chunk:
     """Compress records, one per line. Gzip members that follow each other are one file for readers.
 
-    The output depends on the records only: the member holds no time.
+    The output depends on the records and the level only: the member holds no time.
     """
-    member = zlib_ng.compress(b"\n".join([*texts, b""]), _LEVEL, _GZIP) if texts else b""
+    member = zlib_ng.compress(b"\n".join([*texts, b""]), level, _GZIP) if texts else b""
     return Chunk(member, len(texts), recent or {}, rejected or [], odd_rows, newest_change)
 
 

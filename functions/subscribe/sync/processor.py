@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from connector.settings import GZIP_LEVEL
 from connector.timestamps import iso_text
 from connector.transform import REJECTED_SHARE, Scope, TransformError, check_rejected
 from lightspeed.listing.records import Record
@@ -50,6 +51,7 @@ class RecordProcessor:
         landed: Mapping[str, str],
         transformers: Transformers | None,
         bookmark: Mapping[str, str] | None,
+        gzip_level: int = GZIP_LEVEL,
     ) -> None:
         """Take what decides over a record.
 
@@ -59,6 +61,7 @@ class RecordProcessor:
             landed: Time of change of what earlier runs landed and this run may read again, by language and id.
             transformers: The entity transformer, if there is one.
             bookmark: The bookmark, as transformers see it.
+            gzip_level: How much what is landed is compressed, 1 to 9.
         """
         self._request = request
         self._state = state
@@ -66,6 +69,7 @@ class RecordProcessor:
         self._landed_late = {name.rpartition("/")[0] for name in landed if name.count("/") > 1}
         self._transformers = transformers
         self._bookmark = bookmark
+        self._gzip_level = gzip_level
         self._first_rejection: TransformError | None = None
         self.stopped = False
 
@@ -92,7 +96,7 @@ class RecordProcessor:
         if room is not None and len(texts) > room:
             self.stop()
             texts = texts[:room]
-        return compress(texts, recent, rejected, len(odd), _newest_change(rows))
+        return compress(texts, recent, rejected, len(odd), _newest_change(rows), level=self._gzip_level)
 
     def deduplicate(self, records: list[Record], read: Read) -> tuple[list[Record], dict[str, str]]:
         """Drop what earlier runs have landed; return besides what may come again in the next.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from connector.errors import RunInProgress
+from connector.settings import GZIP_LEVEL
 from connector.timestamps import iso_text
 from connector.transform import Library, TransformerSpec, load
 from lightspeed import Client, Clock
@@ -58,8 +59,12 @@ class SyncRun(Run[SyncState]):
         remaining_seconds: Callable[[], float],
         reserve_percent: float,
         library: Library | None = None,
+        gzip_level: int = GZIP_LEVEL,
     ) -> None:
-        """Take the request and what it needs, as `Run` does, and where saved transformers and tables come from."""
+        """Take the request and what it needs, as `Run` does; further a library of saved transformers and tables.
+
+        `gzip_level` says how much parts are compressed, 1 to 9.
+        """
         super().__init__(
             request,
             run_id,
@@ -74,6 +79,7 @@ class SyncRun(Run[SyncState]):
         self._moved: Pending | None = None
         self._reads: list[Read] = []
         self._library = library
+        self._gzip_level = gzip_level
         self._saved: dict[str, list[str]] = {}
         self._writer = Writer(bucket, request, self._state)
         self._processor = RecordProcessor(request, self._state, {}, None, None)
@@ -94,7 +100,9 @@ class SyncRun(Run[SyncState]):
         seen = {"until": bookmark.until} if bookmark.until is not None else None
         records = self._transformers(request.entity_transformer, "entity", saved)
         self._writer = Writer(self._bucket, request, state)
-        self._processor = RecordProcessor(request, state, self._bookmarks.recent(bookmark), records, seen)
+        self._processor = RecordProcessor(
+            request, state, self._bookmarks.recent(bookmark), records, seen, self._gzip_level
+        )
         self._reads = plan_reads(
             request,
             self._client.transport.connection.language,

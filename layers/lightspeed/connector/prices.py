@@ -8,8 +8,8 @@ from __future__ import annotations
 
 PRICES = "AWS list prices, eu-west-1, November 2026, US cents, no free tier"
 
-MEMORY_MB = 1024
-"""Memory of the subscribe function, as the template sets it."""
+MEMORY_MB = 512
+"""Memory of the subscribe function, as the template sets it by default."""
 
 WATCH_MEMORY_MB = 512
 """Memory of the watcher, as the template sets it."""

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from connector.errors import SettingsError
 
+GZIP_LEVEL = 5
+"""How much parts are compressed unless something else is set. The shop's pace leaves the time for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -32,6 +35,7 @@ class Settings:
         webhook_failure_queue_url: `WEBHOOK_FAILURE_QUEUE_URL`, where webhooks wait that could not become a run.
         subscription_metrics: `SUBSCRIPTION_METRICS`, whether each subscription has its own metrics.
         monthly_budget: `MONTHLY_BUDGET`, dollars a month beyond which `CostAlarm` goes off; 0 for none.
+        gzip_level: `GZIP_LEVEL`, how much parts are compressed; 1 (fastest) to 9 (smallest).
         schedule_group: `SCHEDULE_GROUP`, the group of the schedules that `apply` makes; `GET /status` asks what is
             paused.
         results_bus: `RESULTS_BUS`, name or ARN of the EventBridge bus that gets the outcomes of publish events.
@@ -57,6 +61,7 @@ class Settings:
     subscription_metrics: bool = False
     monthly_budget: float = 0.0
     schedule_group: str = ""
+    gzip_level: int = GZIP_LEVEL
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, needs: tuple[str, ...] = ()) -> Settings:
@@ -81,6 +86,7 @@ class Settings:
             environ.get("WEBHOOK_BUSY_AFTER_RUNS") or "30", "WEBHOOK_BUSY_AFTER_RUNS", (1, 10_000), errors
         )
         budget = _number(environ.get("MONTHLY_BUDGET") or "0", "MONTHLY_BUDGET", (0, 1_000_000), errors)
+        level = _number(environ.get("GZIP_LEVEL") or GZIP_LEVEL, "GZIP_LEVEL", (1, 9), errors)
         if errors:
             raise SettingsError(errors)
         return cls(
@@ -103,11 +109,12 @@ class Settings:
             subscription_metrics=environ.get("SUBSCRIPTION_METRICS") == "true",
             monthly_budget=budget,
             schedule_group=environ.get("SCHEDULE_GROUP", ""),
+            gzip_level=int(level),
             webhook_queue_url=environ.get("WEBHOOK_QUEUE_URL", ""),
         )
 
 
-def _number(text: str, name: str, bounds: tuple[float, float], errors: list[str]) -> float:
+def _number(text: str | int, name: str, bounds: tuple[float, float], errors: list[str]) -> float:
     """Return a variable's number; add to the errors if it is none, or out of bounds."""
     try:
         number = float(text)

@@ -37,6 +37,21 @@ def test_a_list_is_landed_in_parts_with_a_manifest(bundle: Bundle) -> None:
     assert len(bundle.body(result["manifest"]).splitlines()) == 1
 
 
+@pytest.mark.parametrize("transformer", [{}, {"entity_transformer": "$"}], ids=["as sent", "transformed"])
+def test_the_level_of_gzip_changes_the_size_only(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, transformer: dict[str, str]
+) -> None:
+    lines, sizes = [], []
+    for level in ("1", "9"):
+        monkeypatch.setenv("GZIP_LEVEL", level)
+        result = bundle.run_to_the_end({"entity": "orders", **transformer}, f"level-{level}")[0]
+        lines.append(bundle.lines(result))
+        sizes.append(sum(len(bundle.body(key)) for key in result["objects"]))
+
+    assert lines[0] == lines[1]
+    assert sizes[1] < 0.9 * sizes[0]
+
+
 def test_the_manifest_tells_request_window_parts_and_counts(bundle: Bundle) -> None:
     result = bundle.run({"entity": "orders"})
 

@@ -20,7 +20,10 @@ def test_memory_time_and_processor_are_those_of_the_template() -> None:
     template = (Path(__file__).parents[3] / "template.yaml").read_text()
     function = template.partition("  SubscribeFunction:")[2].partition("\n\n")[0]
 
-    assert re.search(rf"^ +MemorySize: {MEMORY_MB}$", function, re.MULTILINE)
+    parameter = template.partition("  SubscribeMemory:")[2].partition("Description:")[0]
+
+    assert "      MemorySize: !Ref SubscribeMemory\n" in function
+    assert f"    Default: {MEMORY_MB}\n" in parameter
     assert re.search(rf"^ +Timeout: {INVOCATION_SECONDS}$", function, re.MULTILINE)
     assert "    Architectures: [arm64]\n" in template.partition("Resources:")[0]
 

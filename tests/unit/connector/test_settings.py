@@ -27,6 +27,7 @@ def test_every_variable_is_read() -> None:
             "IDEMPOTENCY_TABLE": "table",
             "POWERTOOLS_METRICS_NAMESPACE": "Shop",
             "QUOTA_RESERVE_PERCENT": "25.5",
+            "GZIP_LEVEL": "9",
         }
     )
 
@@ -34,6 +35,7 @@ def test_every_variable_is_read() -> None:
     assert (settings.publish_queue_url, settings.publish_failure_queue_url) == ("url", "failures")
     assert settings.idempotency_table == "table"
     assert (settings.metrics_namespace, settings.quota_reserve_percent) == ("Shop", 25.5)
+    assert settings.gzip_level == 9
 
 
 def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,6 +48,12 @@ def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch)
 def test_a_reserve_that_is_no_share_is_refused(value: str) -> None:
     with pytest.raises(SettingsError, match="QUOTA_RESERVE_PERCENT must be a number from 0 to 90, not"):
         Settings.from_env({"QUOTA_RESERVE_PERCENT": value})
+
+
+@pytest.mark.parametrize("value", ["0", "10", "fast"])
+def test_a_level_that_gzip_lacks_is_refused(value: str) -> None:
+    with pytest.raises(SettingsError, match="GZIP_LEVEL must be a number from 1 to 9, not"):
+        Settings.from_env({"GZIP_LEVEL": value})
 
 
 @pytest.mark.parametrize("value", ["0", "90", "", " 12 "])
