@@ -12,6 +12,8 @@ from tests.local.stack import STACK_NAME, Stack
 SAVED = ROOT / "events" / "config"
 """Saved transformers that some events name."""
 
+PATIENCE_SECONDS = 300
+
 FUNCTIONS = {
     ("webhook", "queue"): "WebhookTriggerFunction",
     ("webhook", "schedule"): "WebhookDailyFunction",
@@ -24,8 +26,8 @@ FUNCTIONS = {
 def invoke(stack: Stack, path: Path) -> Any:
     """Put the saved transformers into the bucket, send an event, wait for its end, and return the answer.
 
-    A file of lines is put under publish/in/. The event of an upload starts PublishFile. Every other event is the
-    payload of a direct invocation.
+    A file of lines is put under publish/in/. The event of an upload starts PublishFile, after the file beside it that
+    it names is put there. Every other event is the payload of a direct invocation.
 
     Raises:
         LocalError: There is no such file, its name does not say its function, or the function failed.
@@ -64,17 +66,28 @@ def _publish_file(stack: Stack, path: Path) -> list[Any]:
     results = f"publish/out/{path.name}"
     s3.delete_object(Bucket=bucket, Key=results)
     s3.put_object(Bucket=bucket, Key=f"publish/in/{path.name}", Body=path.read_bytes())
-    if not wait_until(lambda: landed.exists(stack, results), 300, 0.2):
-        raise LocalError("the file was not published within 60 seconds; its results come to " + results)
+    if not wait_until(lambda: landed.exists(stack, results), PATIENCE_SECONDS, 0.2):
+        raise LocalError(
+            f"the file was not published within {PATIENCE_SECONDS} seconds: the shop's quota may be used up; "
+            f"its results come to {results}"
+        )
     body = s3.get_object(Bucket=bucket, Key=results)["Body"].read()
     return [json.loads(line) for line in body.splitlines()]
 
 
 def _publish_uploaded(stack: Stack, path: Path) -> Any:
     states, machine = stack.client("stepfunctions"), stack.outputs["PublishFileStateMachineArn"]
+    key = json.loads(path.read_text())["detail"]["object"]["key"]
+    uploaded = path.with_name(Path(key).name)
+    if uploaded.is_file() and not landed.exists(stack, key):
+        stack.client("s3").put_object(Bucket=stack.outputs["Bucket"], Key=key, Body=uploaded.read_bytes())
     execution = states.start_execution(stateMachineArn=machine, input=path.read_text())["executionArn"]
-    if not wait_until(lambda: states.describe_execution(executionArn=execution)["status"] != "RUNNING", 300, 0.2):
-        raise LocalError("PublishFile did not end within 60 seconds")
+
+    def is_over() -> bool:
+        return bool(states.describe_execution(executionArn=execution)["status"] != "RUNNING")
+
+    if not wait_until(is_over, PATIENCE_SECONDS, 0.2):
+        raise LocalError(f"PublishFile did not end within {PATIENCE_SECONDS} seconds")
     found = states.describe_execution(executionArn=execution)
     if found["status"] != "SUCCEEDED":
         raise LocalError(f"PublishFile {found['status'].lower()}: {found.get('cause', '')}")
