@@ -195,7 +195,7 @@ def test_results_are_a_table_csv_json_or_a_file(tmp_path: Path, capsys: pytest.C
     assert json.loads(capsys.readouterr().out) == [{"number": "A\x1b]0;x\n1", "price_incl": 12.5}]
     for name in ("out.parquet", "out.csv", "out.json", "out.jsonl"):
         assert main([*query, "--out", str(tmp_path / name)]) == 0
-        assert capsys.readouterr().out == ""
+        assert capsys.readouterr() == ("", f"connector: wrote 1 row to {tmp_path / name}\n")
     stored = duckdb.connect().read_parquet(str(tmp_path / "out.parquet"))
     [(number, price)] = stored.fetchall()
     assert (number, str(price)) == ("A\x1b]0;x\n1", "12.5000")
@@ -279,6 +279,17 @@ def test_a_wrong_command_is_one_line_and_status_2(
     assert main(["query", *words, "--lake", str(tmp_path)]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith(f"connector: {message}")
+
+
+def test_a_column_that_is_not_there_is_told_with_the_way_to_any_field(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "manifests").mkdir()
+
+    assert main(["query", "SELECT memo FROM orders", "--lake", str(tmp_path)]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.endswith("; another field of a record is json_extract_scalar(json, '$.memo')")
+    assert "LINE" not in error
 
 
 def test_a_command_without_a_stack_says_what_is_missing(

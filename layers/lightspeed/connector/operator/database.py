@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,6 +37,7 @@ MACROS = (
 """What DuckDB has under another name, with the meaning that the name has in Athena."""
 
 _AT_ONCE = 10_000
+_UNKNOWN_COLUMN = re.compile(r'Referenced column "(\w{1,60})" not found')
 _WRONG_QUERY = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.InvalidInputException)
 
 
@@ -116,10 +118,11 @@ class Database:
         except duckdb.Error as error:
             raise failure(error) from error
 
-    def write(self, sql: str, path: Path, options: str) -> None:
-        """Write a query's result into a file; errors as in `ask`."""
+    def write(self, sql: str, path: Path, options: str) -> int:
+        """Write a query's result into a file, and return the number of rows; errors as in `ask`."""
         try:
-            self._connection.execute(f"COPY ({sql}) TO {quoted(str(path))} ({options})")
+            copied = self._connection.execute(f"COPY ({sql}) TO {quoted(str(path))} ({options})").fetchone()
+            return int(copied[0]) if copied else 0
         except duckdb.Error as error:
             raise failure(error) from error
 
@@ -133,7 +136,10 @@ def failure(error: duckdb.Error) -> CommandError | OperationFailed:
     if isinstance(error, duckdb.OutOfMemoryException):
         return OperationFailed("the query needs more memory than it may take: give more with --memory-gb")
     kind = CommandError if isinstance(error, _WRONG_QUERY) else OperationFailed
-    return kind(f"DuckDB: {error}")
+    text = str(error).partition("\n\nLINE ")[0]  # the rest shows the query again
+    unknown = _UNKNOWN_COLUMN.search(text)
+    advice = f"; another field of a record is json_extract_scalar(json, '$.{unknown[1]}')" if unknown else ""
+    return kind(f"DuckDB: {text}{advice}")
 
 
 def quoted_name(name: str) -> str:

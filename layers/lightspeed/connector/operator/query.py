@@ -74,14 +74,21 @@ def run(arguments: argparse.Namespace, stack: Stack) -> int:
         _load(database, views_named(sorted(database.relations(sql))), arguments, stack)
         if arguments.save_sql is not None:
             results.save_sql(arguments.save_sql, database.statements, sql)
+            _note(f"wrote {arguments.save_sql}")
         if arguments.out is not None:
-            results.write_file(database, sql, arguments.out)
+            rows = results.write_file(database, sql, arguments.out)
+            _note(f"wrote {rows:,} row{'' if rows == 1 else 's'} to {arguments.out}")
         elif arguments.plot is None or arguments.format:
             kind = arguments.format or ("table" if sys.stdout.isatty() else "jsonl")
             results.show(database.ask(sql), kind, sys.stdout)
         if arguments.plot is not None:
             results.plot(database.ask(sql), arguments.plot)
+            _note(f"wrote {arguments.plot}")
     return 0
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"connector: {text}\n")
 
 
 def _sql(arguments: argparse.Namespace, stack: Stack) -> str:
@@ -105,4 +112,4 @@ def _load(database: Database, wanted: list[EntityViews], arguments: argparse.Nam
         folder.refresh([views.entity for views in wanted], scope)
     for views in wanted:
         if not database.add(views, folder, scope):
-            sys.stderr.write(f"connector: no finished run of {views.entity} yet\n")
+            _note(f"no finished run of {views.entity} yet")

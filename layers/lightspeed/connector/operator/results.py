@@ -42,9 +42,9 @@ def check_file(path: Path) -> None:
         raise CommandError(f"--out writes {', '.join(_FILES)}; {str(path)!r:.100} is none of them")
 
 
-def write_file(database: Database, sql: str, path: Path) -> None:
-    """Write a query's result into a file of the format that its name says."""
-    database.write(sql, path, _FILES[path.suffix])
+def write_file(database: Database, sql: str, path: Path) -> int:
+    """Write a query's result into a file of the format that its name says, and return the number of rows."""
+    return database.write(sql, path, _FILES[path.suffix])
 
 
 def save_sql(path: Path, statements: Sequence[str], sql: str) -> None:
