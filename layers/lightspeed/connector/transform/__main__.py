@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 import msgspec
 
@@ -25,6 +25,13 @@ _DESCRIPTION = (
 
 
 _FILE_NAME = re.compile(r"[\w./ -]+\.jsonata")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"connector.transform: {message} ({self.prog} --help explains it)\n")
 
 
 class Folder:
@@ -72,8 +79,9 @@ def main(arguments: Sequence[str] | None = None, out: TextIO | None = None, err:
     scope = {key: getattr(args, key) for key in ("connection", "entity", "language", "now")}
     try:
         given = [_expression(text) for text in args.transformer]
-        scope["bookmark"] = None if args.bookmark is None else loads(args.bookmark)
-        value = loads(sys.stdin.read() if args.input == "-" else Path(args.input).read_text("utf-8"))
+        scope["bookmark"] = None if args.bookmark is None else _json("--bookmark", args.bookmark)
+        text = sys.stdin.read() if args.input == "-" else Path(args.input).read_text("utf-8")
+        value = _json(f"--input {args.input}", text)
     except OSError as error:
         print(f"connector.transform: {error.filename}: {error.strerror}", file=err)
         return 2
@@ -103,6 +111,13 @@ def _pretty(value: object) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
+def _json(name: str, text: str) -> Any:
+    try:
+        return loads(text)
+    except ValueError as error:
+        raise ValueError(f"{name:.100} is not JSON: {error}") from error
+
+
 def _expression(text: str) -> str | dict[str, str]:
     """Return an expression: what a file holds if there is one of this name, a reference, or the text itself."""
     if text.lstrip().startswith('{"$ref"'):
@@ -117,7 +132,7 @@ def _expression(text: str) -> str | dict[str, str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m connector.transform", description=_DESCRIPTION)
+    parser = _Parser(prog="python -m connector.transform", description=_DESCRIPTION)
     parser.add_argument("transformer", nargs="+", metavar="EXPR|FILE", help="applied in order")
     parser.add_argument("--input", required=True, metavar="FILE", help="JSON sample; - for standard input")
     parser.add_argument("--kind", choices=KINDS, default="record", help="record (default), or parameters of a request")

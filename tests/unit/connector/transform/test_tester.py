@@ -86,7 +86,8 @@ def test_parameters_of_a_request_are_tried_with_their_scope(tmp_path: Path) -> N
     ("arguments", "message"),
     [
         (["$", "--input", "/nowhere.json"], "No such file"),
-        (["$", "--input", "SAMPLE", "--bookmark", "{"], "Expecting"),
+        (["$", "--input", "SAMPLE", "--bookmark", "{"], "--bookmark is not JSON: Expecting"),
+        (["$", "--input", __file__], "test_tester.py is not JSON: Expecting value"),
         (["$", "--input", "SAMPLE", "--now", "yesterday"], "now must be a time such as"),
         (["$", "--input", "SAMPLE", "--now", "2026-13-01"], "now must be a time such as"),
     ],
@@ -97,6 +98,26 @@ def test_a_wrong_command_is_refused_in_one_line(sample: str, arguments: list[str
     assert (status, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: EXPR|FILE, --input (python -m connector.transform --help "),
+        (["$"], "the following arguments are required: --input"),
+        (["$", "--input", "a.json", "--kind", "x"], "argument --kind: invalid choice: 'x'"),
+    ],
+)
+def test_words_that_make_no_command_are_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+
+    error = capsys.readouterr().err
+    assert end.value.code == 2
+    assert error.startswith(f"connector.transform: {message}")
+    assert error.count("\n") == 1
 
 
 def test_it_runs_as_a_command(sample: str) -> None:
