@@ -75,7 +75,6 @@ def test_the_tester_of_transformers_needs_what_its_page_installs(tmp_path: Path)
     page = LAYER / "connector" / "transform" / "README.md"
     block = next(block for block in blocks(page, "sh") if "connector.transform" in block)
     shell = Shell(tmp_path, install_line(block))
-    (shell.folder / "sample.json").write_text('{"id": 7, "priceIncl": 12.10}')
 
     done = shell(block)
 
