@@ -52,9 +52,10 @@ class BucketReader:
         pages = self._pages(prefix, Delimiter="/")
         return [row["Prefix"] for page in pages for row in page.get("CommonPrefixes", ())]
 
-    def objects(self, prefix: str) -> list[dict[str, Any]]:
-        """Return the objects below a prefix as S3 lists them."""
-        return [row for page in self._pages(prefix) for row in page.get("Contents", ())]
+    def objects(self, prefix: str, start_after: str = "") -> list[dict[str, Any]]:
+        """Return the objects below a prefix as S3 lists them, those after a key if one is given."""
+        more = {"StartAfter": start_after} if start_after else {}
+        return [row for page in self._pages(prefix, **more) for row in page.get("Contents", ())]
 
     def _pages(self, prefix: str, **more: str) -> Iterable[dict[str, Any]]:
         asked = {"Bucket": self._bucket, "Prefix": prefix, **more}

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from lightspeed import Clock
 
 
+CALLS_AT_ONCE = 32
+"""Calls that a client of AWS makes at once without opening a connection for each: as many as a reader has threads."""
+
+
 class AwsClients:
     """Clients of AWS services, each made on first use and kept."""
 
@@ -32,8 +36,10 @@ class AwsClients:
     @functools.cache  # noqa: B019 - one instance per execution environment
     def client(self, service: str) -> Any:
         """Return the client of a service, such as `s3`."""
+        from botocore.config import Config  # noqa: PLC0415 - as boto3
+
         with without_garbage_collection():
-            return self._session.client(service)
+            return self._session.client(service, config=Config(max_pool_connections=CALLS_AT_ONCE))
 
     @functools.cache  # noqa: B019 - as above
     def impatient_client(self, service: str) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from connector.bucket_reader import BucketReader, each
-from connector.storage_keys import MANIFESTS, manifest_place
+from connector.storage_keys import MANIFESTS, manifest_place, run_key
 from connector.timestamps import iso_text
 from lightspeed import Clock
 
@@ -26,9 +26,12 @@ FOLDERS = "state/status/folders.json"
 """The folders of manifests that were found at the last close look."""
 
 CLOSE_LOOK_HOURS = 3
-"""A sparing reader looks closely once in so many hours, and first after midnight."""
+"""The watcher looks closely once in so many hours, and first after midnight."""
 
-_OPEN_DAYS = 2
+CLOSE_LOOK_DAYS = 7
+"""A close look lists so many days, today included. It finds runs that took longer than a day."""
+
+_LANGUAGE = "/lang="
 
 
 class RunRow(msgspec.Struct, frozen=True, array_like=True):
@@ -37,6 +40,8 @@ class RunRow(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         until: The end of the window that was read.
         newest: The newest time of change among its records; empty if they have none.
+        requests: How many requests to the shop it took; 0 if that is not known. A run in several languages says it in
+            each of its rows.
     """
 
     connection: str
@@ -52,6 +57,7 @@ class RunRow(msgspec.Struct, frozen=True, array_like=True):
     verified: bool
     reason: str
     newest: str = ""
+    requests: int = 0
 
     @property
     def seconds(self) -> float:
@@ -68,27 +74,50 @@ class RunLog:
         Args:
             bucket: The bundle's bucket.
             clock: The time.
-            sparing: Whether new folders, and runs that started yesterday, are looked for only every few hours. Listing
-                is what the watcher pays for.
+            sparing: Whether this is the watcher. It lists all folders and the last days at a close look, and in between
+                today's runs in the folders that it keeps. Listing is what it pays for. Another reader looks closely
+                only if the watcher did not. It lists new connections and entities always, and yesterday at night.
         """
         self._bucket = bucket
         self._clock = clock
         self._sparing = sparing
 
     def runs(self, days: Sequence[date]) -> list[RunRow]:
-        """Return the finished runs that started on these days of UTC; the last two may still change."""
+        """Return the finished runs that started on these days of UTC; the last ones may still change."""
         if not days:
             return []
         kept = each(self._stored, days)
         now = datetime.fromtimestamp(self._clock.time(), UTC)
-        folders, is_fresh = self._folders(now)
-        open_days = _OPEN_DAYS if is_fresh else 1
+        folders, is_close = self._folders(now)
+        is_night = now.hour < CLOSE_LOOK_HOURS and not self._sparing
+        open_days = CLOSE_LOOK_DAYS if is_close else 2 if is_night else 1
+        first_open = now.date() - timedelta(days=open_days - 1)
+        listed = self._listed([day for day in days if day >= first_open], folders)
         rows: list[RunRow] = []
         for day, known in zip(days, kept, strict=True):
-            if day > now.date() - timedelta(days=open_days) or known is None:
-                known = self._read_day(day, folders, known or {})  # noqa: PLW2901 - the day as it is now
-            rows += known.values()
+            if day in listed:
+                is_recent = day >= now.date() - timedelta(days=1)
+                rows += self._read_day(day, listed[day], known or {}, count_requests=is_recent).values()
+            elif known is None:
+                rows += self._read_day(day, self._listed([day], folders)[day], {}).values()
+            else:
+                rows += known.values()
         return rows
+
+    def _listed(self, days: Sequence[date], folders: Sequence[str]) -> dict[date, dict[str, dict[str, Any]]]:
+        """Return the manifests of days that follow each other, by key. Each folder costs one list of S3."""
+        if not days:
+            return {}
+        if len(days) == 1:
+            found = each(self._bucket.objects, [f"{folder}date={days[0]}/" for folder in folders])
+        else:
+            found = each(lambda folder: self._bucket.objects(folder, f"{folder}date={min(days)}/"), folders)
+        by_day: dict[str, dict[str, dict[str, Any]]] = {str(day): {} for day in days}
+        for row in (row for rows in found for row in rows):
+            place = manifest_place(row["Key"])
+            if place is not None and place.date in by_day:
+                by_day[place.date][row["Key"]] = row
+        return {day: by_day[str(day)] for day in days}
 
     def latest(self, rows: Sequence[RunRow]) -> dict[str, dict[str, RunRow]]:
         """Return the `last` run of each subscription, its last `verified` one and its `newest` record's.
@@ -122,21 +151,33 @@ class RunLog:
         except (ValueError, OSError):
             return None  # of an earlier form: it is read again
 
-    def _read_day(self, day: date, folders: Sequence[str], known: dict[str, RunRow]) -> dict[str, RunRow]:
+    def _read_day(
+        self,
+        day: date,
+        objects: Mapping[str, dict[str, Any]],
+        known: dict[str, RunRow],
+        *,
+        count_requests: bool = False,
+    ) -> dict[str, RunRow]:
         """Read the manifests of a day that are not known yet, and keep them.
 
         A manifest that replaces others is left out while those are known: they say more of the runs.
+
+        Args:
+            day: The day of UTC.
+            objects: Its manifests as S3 lists them, by key.
+            known: What is kept of them, by key.
+            count_requests: Whether to ask the run's note for its requests as well. Quota windows last at most a day.
         """
-        prefixes = [f"{folder}date={day}/" for folder in folders]
-        objects = {row["Key"]: row for rows in each(self._bucket.objects, prefixes) for row in rows}
-        new = [row for key, row in objects.items() if key not in known and manifest_place(key) is not None]
+        new = [row for key, row in objects.items() if key not in known]
+        notes = each(self._requests, new) if count_requests else [0] * len(new)
         found = {key: row for key, row in known.items() if key in objects}
-        for item, manifest in zip(new, each(self._manifest, new), strict=True):
+        for item, requests, manifest in zip(new, notes, each(self._manifest, new), strict=True):
             replaced = manifest.get("replaces", ())
             of_before = {key: known[key] for key in replaced if key in known}
             found |= of_before
             if manifest and not of_before and not any(key in objects for key in replaced):
-                found[item["Key"]] = _row(manifest, item)
+                found[item["Key"]] = _row(manifest, item, requests)
         if found != known or not known:
             self._bucket.write(_day_key(day), gzip.compress(msgspec.json.encode(found), mtime=0))
         return found
@@ -146,26 +187,38 @@ class RunLog:
         found: dict[str, Any] = self._bucket.json(item["Key"]) or {}
         return found
 
+    def _requests(self, item: Mapping[str, Any]) -> int:
+        """Return how many requests a run took, from its note; 0 if there is none any more."""
+        place = manifest_place(item["Key"])
+        note = None if place is None else self._bucket.json(run_key(place.run_id))
+        return int((note or {}).get("requests") or 0)
+
     def _folders(self, now: datetime) -> tuple[list[str], bool]:
-        """Return the prefixes of every connection, entity and language, and whether they were listed just now."""
+        """Return the prefixes of every connection, entity and language, and whether this is a close look."""
         look = f"{now:%Y-%m-%d} {now.hour // CLOSE_LOOK_HOURS}"
-        if self._sparing:
-            kept = self._bucket.json(FOLDERS) or {}
-            if kept.get("look") == look:
-                return list(kept["folders"]), False
-        folders = [MANIFESTS]
-        for _ in range(3):
-            folders = [child for children in each(self._bucket.children, folders) for child in children]
+        kept = self._bucket.json(FOLDERS) or {}
+        is_close = kept.get("look") != look
+        if self._sparing and not is_close:
+            return list(kept["folders"]), False
+        entities = self._children(self._children([MANIFESTS]))
+        known: dict[str, list[str]] = {}
+        for folder in () if is_close else kept["folders"]:
+            known.setdefault(folder.partition(_LANGUAGE)[0] + "/", []).append(folder)
+        folders = self._children([entity for entity in entities if entity not in known])
+        folders += [folder for entity in entities for folder in known.get(entity, ())]
         if self._sparing:
             self._bucket.write(FOLDERS, json.dumps({"look": look, "folders": folders}).encode())
-        return folders, True
+        return folders, is_close
+
+    def _children(self, folders: Sequence[str]) -> list[str]:
+        return [child for children in each(self._bucket.children, folders) for child in children]
 
 
 def _day_key(day: date) -> str:
     return f"state/status/date={day}.json.gz"
 
 
-def _row(manifest: Mapping[str, Any], item: Mapping[str, Any]) -> RunRow:
+def _row(manifest: Mapping[str, Any], item: Mapping[str, Any], requests: int) -> RunRow:
     """Return what is kept of a manifest. One that was written again does not say when its run ended."""
     request = manifest.get("request") or {}
     entity, started = str(manifest["entity"]), str(manifest["started"])
@@ -183,4 +236,5 @@ def _row(manifest: Mapping[str, Any], item: Mapping[str, Any]) -> RunRow:
         bool(manifest["verified"]),
         str(manifest.get("reason") or ""),
         str(manifest.get("newest_change") or ""),
+        requests,
     )

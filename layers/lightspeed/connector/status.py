@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -16,6 +17,7 @@ from connector.subscription_status import DAYS, Facts, subscription_status
 from connector.timestamps import iso_text
 from connector.webhook_report import report_key
 from lightspeed import Clock
+from lightspeed.quota import WINDOW_SECONDS
 
 VERSION = 1
 """Of the JSON form. It changes when a key gets another meaning or goes."""
@@ -96,9 +98,10 @@ class StatusReader:
         rows = self._log.runs(days)
         subscriptions = self._subscriptions(rows, days, now, failures, is_paused)
         connections = sorted({one["connection"] for one in subscriptions})
-        shops = self._shops(connections, ask_shop)
+        shops = self._shops(connections, ask_shop, rows, now)
         yesterday = now.date() - timedelta(days=1)
-        keys = [report_key(one["connection"], one["name"], yesterday) for one in subscriptions]
+        followers = [one for one in subscriptions if one["webhooks"]] or subscriptions  # without a list, all may follow
+        keys = [report_key(one["connection"], one["name"], yesterday) for one in followers]
         arrivals = [_arrival(report) for report in each(self._bucket.json, keys) if report]
         queues = [_queue(queue, cause, group) for (queue, cause), group in causes(failures).items()]
         seen = [*_actions(subscriptions, shops, queues, arrivals), *actions]
@@ -161,20 +164,31 @@ class StatusReader:
             found.append(subscription_status(facts, now))
         return found
 
-    def _shops(self, connections: Sequence[str], ask: Callable[[str], ShopState] | None) -> list[dict[str, Any]]:
+    def _shops(
+        self,
+        connections: Sequence[str],
+        ask: Callable[[str], ShopState] | None,
+        rows: Sequence[RunRow],
+        now: datetime,
+    ) -> list[dict[str, Any]]:
         states = each(ask, connections) if ask is not None else [ShopState()] * len(connections)
         hooks = each(lambda name: self._bucket.json(f"state/webhooks/connection={name}.json") or {}, connections)
         return [
-            self._shop(name, state, registered)
+            self._shop(name, state, registered, _requests(rows, name, state, now))
             for name, state, registered in zip(connections, states, hooks, strict=True)
         ]
 
-    def _shop(self, name: str, state: ShopState, registered: Mapping[str, Any]) -> dict[str, Any]:
+    def _shop(
+        self, name: str, state: ShopState, registered: Mapping[str, Any], users: Sequence[Mapping[str, int]]
+    ) -> dict[str, Any]:
         off = [*registered.get("off", ()), *registered.get("missing", ())]
         short = [one for one in state.windows if one["remaining"] < one["limit"] * self._reserve / 100]
         found = {
             "connection": name,
-            "quota": [{**one, "used": one["limit"] - one["remaining"]} for one in state.windows],
+            "quota": [
+                {**one, "used": one["limit"] - one["remaining"], "used_by": dict(by)}
+                for one, by in zip(state.windows, users, strict=True)
+            ],
             "webhooks_off": off,
         }
         if state.error:
@@ -189,6 +203,28 @@ class StatusReader:
             why = f"the {short[0]['name']} quota is used up to its reserve of {self._reserve:g} %"
             return {**found, "level": "warning", "why": why, "command": ""}
         return {**found, "level": "good", "why": "", "command": ""}
+
+
+def _requests(rows: Sequence[RunRow], connection: str, state: ShopState, now: datetime) -> list[dict[str, int]]:
+    """Return for each quota window of a shop the requests by subscription, of finished runs that started in it.
+
+    Subscriptions with the most requests come first. What else used the quota, such as publish, runs under way and other
+    apps, is what remains of `used`.
+    """
+    if not state.windows:
+        return []
+    day_before = iso_text((now - timedelta(days=1)).timestamp())
+    runs = {row.run_id: row for row in rows if row.connection == connection and row.started > day_before}
+    found = []
+    for window in state.windows:
+        passed = WINDOW_SECONDS[window["name"]] - window["reset_seconds"]
+        since = iso_text((now - timedelta(seconds=passed)).timestamp())
+        by: Counter[str] = Counter()
+        for run in runs.values():
+            if run.started >= since:
+                by[run.subscription] += run.requests
+        found.append({name: count for name, count in by.most_common() if count})
+    return found
 
 
 def last_days(today: date) -> list[date]:

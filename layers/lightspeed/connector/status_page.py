@@ -19,6 +19,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _WORDS = {"red": "needs action", "warning": "look at it", "good": "good", "paused": "paused"}
 _WIDTH, _HEIGHT, _GAP = 168, 34, 2
 _NEARLY_ALL = 0.9
+_MOST_USERS = 3
 _STYLE = """
 :root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--ink:#1b1f24;--soft:#5c6670;--line:#dfe3e8;--bar:#4878b8;
 --red:#c62f2f;--warning:#a86400;--good:#23803f;--paused:#6b7480;--track:#e6e9ee}
@@ -222,6 +223,7 @@ def _shops(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         windows = "".join(
             f"{_text(each['name'])}: {each['used']:,} of {each['limit']:,} used, {each['remaining']:,} left"
             + _bar([_used(each)], 220, f"{each['name']} quota")
+            + _users(each)
             for each in one["quota"]
         )
         yield (
@@ -229,6 +231,16 @@ def _shops(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
             f'<td data-name="quota used" class="wide">{windows or "<span class=soft>not known</span>"}</tr>'
         )
     yield "</tbody></table>"
+
+
+def _users(window: Mapping[str, Any]) -> str:
+    """Return what used a quota window: the subscriptions with the most requests, and the rest."""
+    by = dict(window["used_by"])
+    parts = [f"{_text(name)} {count:,}" for name, count in list(by.items())[:_MOST_USERS]]
+    rest = window["used"] - sum(list(by.values())[:_MOST_USERS])
+    if parts and rest > 0:
+        parts.append(f"all others {rest:,}")
+    return f"<small>{', '.join(parts)}</small><br>" if parts else ""
 
 
 def _used(window: Mapping[str, Any]) -> tuple[float, str]:

@@ -90,7 +90,8 @@ def subscription_status(facts: Facts, now: datetime) -> dict[str, Any]:
     """
     reads, cadence = facts.reads, facts.cadence
     last, verified, newest = (facts.latest.get(key) for key in ("last", "verified", "newest"))
-    allowed = _allowed(cadence, reads)
+    seconds = [run.seconds for run in reads]
+    allowed = _allowed(cadence, seconds)
     lag = _lag(facts, allowed, now)
     by_day: dict[str, list[RunRow]] = {day: [] for day in facts.days}
     for run in reads:
@@ -118,7 +119,7 @@ def subscription_status(facts: Facts, now: datetime) -> dict[str, Any]:
         "failed": len(facts.failures),
         "deleted": sum(run.records for run in facts.runs if run.mode == "reconcile"),
     }
-    findings = list(_findings(facts, reads, found, now))
+    findings = list(_findings(facts, _slow(reads, seconds, cadence, now), found))
     worst = findings[0] if findings else None
     level, why, command = _shown_finding(found, facts, worst)
     return {**found, "problems": [one.problem for one in findings], "level": level, "why": why, "command": command}
@@ -135,7 +136,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes else f"{whole} s"
 
 
-def _findings(facts: Facts, reads: Sequence[RunRow], found: Mapping[str, Any], now: datetime) -> Iterator[Finding]:
+def _findings(facts: Facts, slow: str | None, found: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield what is wrong, the worst first. What is paused is late for a reason."""
     if facts.failures:
         cause = facts.failures[0].cause
@@ -158,7 +159,6 @@ def _findings(facts: Facts, reads: Sequence[RunRow], found: Mapping[str, Any], n
         yield Finding("rejecting", "warning", f"{last.rejected:,} of {read:,} records were rejected")
     if facts.cadence is not None and _fell_silent(found["records_per_day"]):
         yield Finding("silent", "warning", f"no record for {QUIET_DAYS} days, after changes on most days before")
-    slow = _slow(reads, facts.cadence, now)
     if slow is not None:
         yield Finding("slow", "warning", slow)
 
@@ -189,12 +189,12 @@ def _lag(facts: Facts, allowed: int | None, now: datetime) -> float | None:
     return None if allowed is None else (now - facts.listed_at).total_seconds()
 
 
-def _allowed(cadence: Cadence | None, runs: Iterable[RunRow]) -> int | None:
+def _allowed(cadence: Cadence | None, seconds: Iterable[float]) -> int | None:
     """Return how far behind a subscription may be: two intervals and its longest run."""
     if cadence is None:
         return None
     spread = _SPREAD_SECONDS if cadence.seconds >= DAY else 0
-    return round(2 * cadence.seconds + max((run.seconds for run in runs), default=0.0) + spread)
+    return round(2 * cadence.seconds + max(seconds, default=0.0) + spread)
 
 
 def _next(cadence: Cadence | None, now: datetime, last: RunRow | None) -> str | None:
@@ -209,10 +209,12 @@ def _fell_silent(per_day: Sequence[int]) -> bool:
     return sum(count > 0 for count in before) >= BUSY_DAYS and not any(quiet) and not per_day[-1]
 
 
-def _slow(runs: Sequence[RunRow], cadence: Cadence | None, now: datetime) -> str | None:
+def _slow(
+    runs: Sequence[RunRow], seconds_of_runs: Sequence[float], cadence: Cadence | None, now: datetime
+) -> str | None:
     """Return why runs are too slow for their interval: 95 % of a week's runs take up to longer than it."""
     since = iso_text((now - timedelta(days=SLOW_DAYS)).timestamp())
-    seconds = sorted(run.seconds for run in runs if run.started >= since)
+    seconds = sorted(took for run, took in zip(runs, seconds_of_runs, strict=True) if run.started >= since)
     if cadence is None or len(seconds) < SLOW_RUNS:
         return None
     p95 = seconds[-(-95 * len(seconds) // 100) - 1]

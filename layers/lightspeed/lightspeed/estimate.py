@@ -19,7 +19,7 @@ from lightspeed.listing.reader import BATCH, THREADS
 from lightspeed.listing.records import Window
 from lightspeed.listing.settled import SKEW
 from lightspeed.listing.window import closed_window
-from lightspeed.quota import REQUESTS_PER_SECOND, Quota, QuotaWindow
+from lightspeed.quota import REQUESTS_PER_SECOND, WINDOW_SECONDS, Quota, QuotaWindow
 from lightspeed.request import PAGE_LIMIT, Parameters
 from lightspeed.shop_clock import BELIEVED_SECONDS
 
@@ -32,7 +32,6 @@ PATIENCE_SECONDS = 5.0
 _LEAST_ROOM = 3
 _PAGE_AND_COUNT = 2
 _NOT_COUNTED = ("page", "limit", "fields")
-_LENGTHS = {"5 minutes": 300, "hour": 3600, "day": 86_400}
 
 Operation = Literal["get", "list", "each"]
 
@@ -231,7 +230,7 @@ class _Window:
 
     @property
     def fresh(self) -> _Window:
-        return _Window(self.name, self.each, _LENGTHS.get(self.name, _LENGTHS["day"]), self.each)
+        return _Window(self.name, self.each, WINDOW_SECONDS.get(self.name, WINDOW_SECONDS["day"]), self.each)
 
 
 def estimate(

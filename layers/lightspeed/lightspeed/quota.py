@@ -36,6 +36,9 @@ _SPREAD = 0.7
 _OVERTAKING_SECONDS = 5
 _TICK_SECONDS = 0.001
 _WINDOWS = (("5 minutes", 300), ("hour", 3600), ("day", 86_400))
+WINDOW_SECONDS = dict(_WINDOWS)
+"""The length of each window by its name."""
+
 _NUMBER = re.compile(r"\d{1,16}(\.\d{0,16})?", re.ASCII)
 _COUNT = re.compile(r"-?\d{1,12}", re.ASCII)
 

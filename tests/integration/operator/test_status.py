@@ -192,6 +192,25 @@ def test_a_connection_that_is_not_there_is_to_be_made(running: Operated, capsys:
     assert action["command"] == "python -m connector connect default"
 
 
+def test_the_quota_says_which_subscriptions_used_it(
+    running: Operated, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    running.shop.limits.quota = (300, 3_000, 12_000)
+    running.shop.limits.use(60)
+    running.put("state/runs/r-2.json", {"requests": 7})
+    manifest = "manifests/connection=default/entity=orders/lang={}/date=2026-11-23/r-2.json"
+    running.put(manifest.format("en"), json.loads(running.read(manifest.format("nl"))))
+    running.put("state/runs/p-1.json", {"requests": 2})
+    running.put("state/runs/r-1.json", {"requests": 500})  # yesterday
+    assert running("status", "--html", str(tmp_path / "status.html")) == 0
+
+    shop = next(one for one in status(running, capsys)["shops"] if one["connection"] == "default")
+    used_by = {window["name"]: window["used_by"] for window in shop["quota"]}
+    assert used_by == {"5 minutes": {}, "hour": {}, "day": {"orders": 7, "products": 2}}
+    page = (tmp_path / "status.html").read_text(encoding="utf-8")
+    assert re.search(r"<small>orders 7, products 2, all others 5[0-9]</small>", page)
+
+
 def test_a_secret_that_may_not_be_read_leaves_the_rest_of_the_status(
     running: Operated, capsys: pytest.CaptureFixture[str]
 ) -> None:

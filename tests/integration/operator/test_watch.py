@@ -174,12 +174,12 @@ def test_a_second_look_lists_todays_folders_only_and_reads_only_what_is_new(oper
     reads = operated.aws.calls.count("GetObject")
     operated.aws.calls.clear()
     measured(operated)
-    assert operated.aws.calls.count("GetObject") == reads - 1  # but for the new manifest
+    assert operated.aws.calls.count("GetObject") == reads - 2  # but for the new manifest and its run's note
     assert operated.aws.calls.count("ListObjectsV2") == 1  # today's folder
     operated.clock.advance(3 * 3600)
     operated.aws.calls.clear()
     measured(operated)
-    assert operated.aws.calls.count("ListObjectsV2") == 3 + 2  # folders, two open days
+    assert operated.aws.calls.count("ListObjectsV2") == 3 + 1  # folders, and one list of two open days
 
 
 def test_runs_that_became_one_count_once(operated: Operated) -> None:
