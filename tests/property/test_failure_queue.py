@@ -55,6 +55,15 @@ def test_a_run_of_several_invocations_is_carried_to_its_end() -> None:
     assert stack.sync.queue == []
 
 
+@pytest.mark.parametrize(("query", "verified"), [({}, True), ({"limt": 5}, False)])
+def test_the_output_of_sync_says_whether_all_records_are_there(query: dict[str, Any], verified: bool) -> None:
+    output = Stack().sync.start({"entity": "reviews", "parameters": {"query": query}}, "run").output
+
+    assert output["verified"] is verified
+    assert ("reason" in output, "warnings" in output) == (not verified, not verified)
+    assert verified or output["warnings"][0].endswith("did you mean limit?")
+
+
 def test_a_shop_in_trouble_is_waited_for() -> None:
     stack = Stack()
     stack.shop.faults.next(Fault.answers(500), times=30, after=6)

@@ -274,6 +274,38 @@ def test_what_was_never_tried_is_told(page: str, limit: str) -> None:
     assert limit in " ".join(TEXTS[page].split())
 
 
+@pytest.mark.parametrize(
+    ("page", "chapter"),
+    [
+        ("functions/subscribe/README.md", "## Every order each morning"),
+        ("functions/subscribe/README.md", "## React within a minute"),
+        ("functions/subscribe/README.md", "## Notice deletes"),
+        ("functions/subscribe/README.md", "## Two shops"),
+        ("functions/subscribe/README.md", "## Strip personal data"),
+        ("functions/publish/README.md", "## Push stock and prices from an ERP"),
+        ("functions/MIGRATION.md", "## What is called what"),
+        ("functions/MIGRATION.md", "## What is better"),
+        ("functions/MIGRATION.md", "## What is missing"),
+        ("functions/MIGRATION.md", "## From Alumio"),
+        ("functions/MIGRATION.md", "## From elastic.io"),
+        ("functions/MIGRATION.md", "## From a Singer tap"),
+        ("README.md", "## Limits"),
+        ("functions/subscribe/README.md", "## Limits"),
+        ("functions/publish/README.md", "## Limits"),
+    ],
+)
+def test_every_job_has_a_chapter_and_limits_are_told(page: str, chapter: str) -> None:
+    assert chapter in TEXTS[page].splitlines()
+
+
+def test_what_api_gateway_answers_by_itself_is_listed() -> None:
+    (line,) = [line for line in REFERENCE.splitlines() if line.startswith("API Gateway itself answers in its own form")]
+
+    for answer in ("413 over 10 MB", "429 over 20 calls a second", "431 for more than 10,240 bytes"):
+        assert answer in line
+    assert "ThrottlingRateLimit: 20 " in TEMPLATE
+
+
 @pytest.mark.parametrize("page", TEXTS)
 def test_no_page_reads_records_with_guessed_types(page: str) -> None:
     assert re.findall(r"read_json|read_ndjson\(|\*\.jsonl", TEXTS[page]) == []

@@ -197,6 +197,15 @@ def test_a_command_runs_in_a_thread_too(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("run")
+def test_the_help_of_the_tap_says_that_the_last_records_come_again(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["tap", "--help"])
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert "is read from a minute before it, so the last records of a run come again in the next one" in said
+
+
+@pytest.mark.usefixtures("run")
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--help"])
