@@ -41,8 +41,8 @@ test: lint type template $(TOOLS)/target.stamp ## Run every check and every test
 	$(BIN)/pytest -n auto -m "not e2e and not soak"
 	$(BIN)/pytest -m "e2e and not soak"
 
-soak: $(VENV)/dev.stamp ## Search many seeds for broken promises
-	$(BIN)/pytest -m soak
+soak: $(VENV)/dev.stamp ## Search many seeds for broken promises (SEED=1000 MINUTES=60: from that seed, for so long, shared evenly)
+	$(BIN)/pytest -m soak $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 install: $(VENV)/dev.stamp $(TOOLS)/sam.stamp $(TOOLS)/target.stamp ## Install what developing and testing need
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.soak import Soak
+
 _OF_THE_MACHINE = (
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
@@ -51,6 +53,25 @@ _KEPT = (
     ("connector.observability", "logger"),
 )
 _SERVICES = itertools.count(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the soak tests."""
+    parser.addoption("--seed", type=int, help="the first seed of every soak test, instead of its own")
+    parser.addoption("--minutes", type=float, help="minutes that the soak tests share, instead of their own seeds")
+
+
+@pytest.fixture
+def soak(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Soak:
+    """Return what a soak test searches its seeds with; every chosen one gets the same share of `--minutes`."""
+    minutes, tests = request.config.getoption("--minutes"), request.session.items
+    sharing = sum("soak" in item.fixturenames for item in tests if isinstance(item, pytest.Function))
+
+    def say(line: str) -> None:
+        with capsys.disabled():
+            print(line)
+
+    return Soak(request.config.getoption("--seed"), None if minutes is None else 60 * minutes / sharing, say)
 
 
 @pytest.fixture(autouse=True)

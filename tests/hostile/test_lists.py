@@ -11,6 +11,7 @@ import pytest
 
 from lightspeed.listing.records import Window
 from tests.hostile.world import END, START, Habits, HostileList, Landed, read
+from tests.support.soak import Soak
 
 SAMPLE = (*range(80), 50_237)
 SOAK = range(1000, 21_000)
@@ -79,8 +80,11 @@ def test_what_is_verified_is_right_in_a_sample_of_worlds() -> None:
 
 
 @pytest.mark.soak
-def test_what_is_verified_is_right_in_twenty_thousand_worlds() -> None:
-    seen, wrong = shares(SOAK)
+def test_what_is_verified_is_right_in_twenty_thousand_worlds(soak: Soak) -> None:
+    soak(check, SOAK)
 
-    print(table(seen))
+
+def check(seeds: range) -> str:
+    seen, wrong = shares(seeds)
     assert not wrong
+    return table(seen)

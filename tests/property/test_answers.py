@@ -12,6 +12,7 @@ from lightspeed.connection_check import check
 from lightspeed.listing.records import RecordParser, Window
 from lightspeed.response import parse
 from lightspeed.writing.natural_key import NaturalKey
+from tests.support.soak import Soak
 from tests.unit.lightspeed.raw_server import RawServer, client_of, http, raw_server
 
 SAMPLES = [path.read_bytes() for path in sorted((Path(__file__).parents[1] / "shop" / "samples").glob("*.json"))]
@@ -112,19 +113,19 @@ def attempt(server: RawServer, seed: int) -> None:
             str(error).encode()
 
 
-def fuzz(first: int, seeds: int) -> None:
-    state = {"seed": first}
+def fuzz(seeds: range) -> None:
+    state = {"seed": seeds.start}
     with raw_server(lambda _: [answer(random.Random(f"{state['seed']} {len(server.requests)}"))]) as server:
-        for seed in range(first, first + seeds):
+        for seed in seeds:
             state["seed"] = seed
             server.requests.clear()
             attempt(server, seed)
 
 
 def test_any_answer_ends_in_a_value_or_a_typed_error() -> None:
-    fuzz(1, 30)
+    fuzz(range(1, 31))
 
 
 @pytest.mark.soak
-def test_any_of_many_answers_ends_in_a_value_or_a_typed_error() -> None:
-    fuzz(1000, 1500)
+def test_any_of_many_answers_ends_in_a_value_or_a_typed_error(soak: Soak) -> None:
+    soak(fuzz, range(1000, 2500))

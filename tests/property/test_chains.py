@@ -13,6 +13,7 @@ from connector.errors import RunInProgress
 from lightspeed.request import parse_time
 from tests.property.world import OPENING, Killed, ShopTime, VirtualTime, World
 from tests.shop import Habits, Request, Shop
+from tests.support.soak import Soak
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -181,8 +182,8 @@ def test_every_change_that_settled_lands_exactly_once(quarter: int) -> None:
 
 
 @pytest.mark.soak
-def test_every_change_of_many_chains_that_settled_lands_exactly_once() -> None:
-    check(range(SAMPLE, SOAK))
+def test_every_change_of_many_chains_that_settled_lands_exactly_once(soak: Soak) -> None:
+    soak(check, range(SAMPLE, SOAK))
 
 
 def check(seeds: range) -> None:

@@ -11,6 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from subscribe.sync.bookmark import MOST_UNVERIFIED
 from tests.property.world import OPENING, ShopTime, VirtualTime, World
 from tests.shop import Shop
 from tests.shop.clock import http_date
+from tests.support.soak import Soak
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -273,8 +275,8 @@ def test_no_change_is_lost_or_doubled_whatever_the_clocks_say(world: Callable[[i
 
 @pytest.mark.soak
 @pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
-def test_many_seeds_of_wrong_clocks(world: Callable[[int], None]) -> None:
-    search(world, range(SAMPLE, SOAK))
+def test_many_seeds_of_wrong_clocks(world: Callable[[int], None], soak: Soak) -> None:
+    soak(partial(search, world), range(SAMPLE, SOAK))
 
 
 def search(world: Callable[[int], None], seeds: range) -> None:

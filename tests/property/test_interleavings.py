@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from lightspeed.errors import MAY_PASS
 from tests.property.interleaving import Faults, FaultyBucket, Turns
 from tests.property.world import OPENING, Killed, ShopTime, VirtualTime, World
 from tests.shop import Shop
+from tests.support.soak import Soak
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -225,8 +227,8 @@ def test_of_copies_that_take_turns_one_is_decided_and_nothing_is_lost_or_doubled
 
 @pytest.mark.soak
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
-def test_many_seeds_of_copies_that_take_turns(scenario: Callable[[int], None]) -> None:
-    search(scenario, range(SAMPLE, SOAK))
+def test_many_seeds_of_copies_that_take_turns(scenario: Callable[[int], None], soak: Soak) -> None:
+    soak(partial(search, scenario), range(SAMPLE, SOAK))
 
 
 def search(scenario: Callable[[int], None], seeds: range) -> None:

@@ -14,6 +14,7 @@ import pytest
 from tests.property.world import OPENING, ShopTime, VirtualTime, World
 from tests.shop import Shop
 from tests.shop.habits import Habits
+from tests.support.soak import Soak
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -159,8 +160,8 @@ def test_no_record_without_a_time_of_change_is_lost_or_doubled() -> None:
 
 
 @pytest.mark.soak
-def test_many_seeds_of_records_without_a_time_of_change() -> None:
-    search(range(SAMPLE, SOAK))
+def test_many_seeds_of_records_without_a_time_of_change(soak: Soak) -> None:
+    soak(search, range(SAMPLE, SOAK))
 
 
 def search(seeds: range) -> None:

@@ -12,6 +12,7 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from connector.rate import OUTAGE_SECONDS, OUTAGE_SHARE, TableShare
 from lightspeed.quota import REQUESTS_PER_SECOND, RateLimiter
+from tests.support.soak import Soak
 
 Span = tuple[float, float]
 NEVER: Span = (0.0, 0.0)
@@ -274,8 +276,14 @@ def test_workers_keep_to_20_requests_in_a_second_while_the_table_is_down(seed: i
 
 @pytest.mark.soak
 @pytest.mark.parametrize("kind", [world, outage])
-def test_many_mixtures_of_workers_never_send_more_than_20_requests_in_a_second(kind: Callable[[int], Stack]) -> None:
-    for seed in range(1000, 1400):
+def test_many_mixtures_of_workers_never_send_more_than_20_requests_in_a_second(
+    kind: Callable[[int], Stack], soak: Soak
+) -> None:
+    soak(partial(search, kind), range(1000, 1400))
+
+
+def search(kind: Callable[[int], Stack], seeds: range) -> None:
+    for seed in seeds:
         try:
             check(kind(seed))
         except AssertionError as error:

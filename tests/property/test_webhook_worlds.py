@@ -24,6 +24,7 @@ from connector.webhook_window import LAG_SECONDS, MARGIN_SECONDS, Policy
 from tests.property import test_webhooks as queues
 from tests.property.world import OPENING, ShopTime, VirtualTime, World
 from tests.shop import API_SECRET, Shop
+from tests.support.soak import Soak
 from webhook.debounce import Run
 from webhook.followers import Followers
 from webhook.receiver import Call, Receiver
@@ -228,5 +229,5 @@ def test_what_is_stored_is_the_shop_and_the_report_is_true() -> None:
 
 
 @pytest.mark.soak
-def test_what_is_stored_is_the_shop_in_two_thousand_worlds() -> None:
-    within_a_percent(range(4, 2_004))
+def test_what_is_stored_is_the_shop_in_two_thousand_worlds(soak: Soak) -> None:
+    soak(within_a_percent, range(4, 2_004))

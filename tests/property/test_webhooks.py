@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from connector.webhook_window import LAG_SECONDS, MARGIN_SECONDS, Policy
+from tests.support.soak import Soak
 from webhook.debounce import MOST_IDS, Mark, Run, Status
 from webhook.followers import Followers
 from webhook.scheduler import MarkChanged, RunScheduler
@@ -273,8 +274,12 @@ def test_every_webhook_is_followed_by_a_run_and_none_is_lost(seed: int) -> None:
 
 
 @pytest.mark.soak
-def test_every_webhook_is_followed_by_a_run_in_two_thousand_worlds() -> None:
-    for seed in range(2_000):
+def test_every_webhook_is_followed_by_a_run_in_two_thousand_worlds(soak: Soak) -> None:
+    soak(search, range(2_000))
+
+
+def search(seeds: range) -> None:
+    for seed in seeds:
         try:
             check(lived(seed))
         except BaseException as error:

@@ -17,6 +17,7 @@ from lightspeed.request import parse_time
 from tests.integration.lightspeed.conftest import settings_of
 from tests.shop import Shop
 from tests.support.clock import FakeClock
+from tests.support.soak import Soak
 
 NOW = parse_time("2026-11-23T06:00:00Z")
 
@@ -71,5 +72,5 @@ def test_the_formula_agrees_with_the_reader() -> None:
 
 
 @pytest.mark.soak
-def test_the_formula_agrees_with_the_reader_in_many_shops() -> None:
-    check(range(3_000))
+def test_the_formula_agrees_with_the_reader_in_many_shops(soak: Soak) -> None:
+    soak(check, range(3_000))

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tests.integration.publish.conftest import event, message
 from tests.property.publish.world import Failures, World
 from tests.shop import Fault, Shop
 from tests.support.clock import FakeClock
+from tests.support.soak import Soak
 
 SAMPLE, SOAK = 40, 400
 FAULTS = [Fault.answers(422), Fault.answers(400), Fault.answers(503), Fault.answers(429), Fault.loses_answer()]
@@ -31,8 +33,8 @@ def test_whatever_is_given_up_and_redriven_is_published_once_and_never_lost(shop
 
 
 @pytest.mark.soak
-def test_many_messages_that_are_given_up_are_published_once_and_never_lost(shop: Shop) -> None:
-    check(shop, range(SAMPLE, SOAK))
+def test_many_messages_that_are_given_up_are_published_once_and_never_lost(shop: Shop, soak: Soak) -> None:
+    soak(partial(check, shop), range(SAMPLE, SOAK))
 
 
 def _one_world(shop: Shop, seed: int) -> int:

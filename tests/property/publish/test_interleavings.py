@@ -1,5 +1,7 @@
 """Copies of messages at once: the newest accepted value of every field is there, and nothing is created twice."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from lightspeed import SystemClock
 from publish.batch.field_versions import FieldVersions
 from tests.integration.publish.conftest import event, message
 from tests.property.publish.interleaving import START, WRONG, World
+from tests.support.soak import Soak
 
 SAMPLE, SOAK = 60, 10_000
 VARIANTS = (1, 2)
@@ -22,9 +25,17 @@ def test_whoever_goes_on_when_the_newest_accepted_values_are_there(consumers: in
 
 @pytest.mark.soak
 @pytest.mark.parametrize("consumers", [2, 3])
-def test_soak_whoever_goes_on_when_the_newest_accepted_values_are_there(consumers: int) -> None:
-    for seed in range(SAMPLE, SAMPLE + SOAK // 2):
-        _messages(seed, consumers)
+def test_soak_whoever_goes_on_when_the_newest_accepted_values_are_there(consumers: int, soak: Soak) -> None:
+    soak(partial(_search, _messages, consumers), range(SAMPLE, SAMPLE + SOAK // 2))
+
+
+def _search(world: Callable[[int, int], World], copies: int, seeds: range) -> None:
+    for seed in seeds:
+        try:
+            world(seed, copies)
+        except BaseException as error:
+            error.add_note(f"seed {seed}")
+            raise
 
 
 def _messages(seed: int, consumers: int) -> World:
@@ -93,9 +104,8 @@ def test_lines_of_a_file_and_messages_are_ordered_whoever_goes_on(copies: int) -
 
 @pytest.mark.soak
 @pytest.mark.parametrize("copies", [2, 3])
-def test_soak_lines_of_a_file_and_messages_are_ordered_whoever_goes_on(copies: int) -> None:
-    for seed in range(SAMPLE, SAMPLE + SOAK // 2):
-        _file(seed, copies)
+def test_soak_lines_of_a_file_and_messages_are_ordered_whoever_goes_on(copies: int, soak: Soak) -> None:
+    soak(partial(_search, _file, copies), range(SAMPLE, SAMPLE + SOAK // 2))
 
 
 def _file(seed: int, copies: int) -> World:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.integration.publish.conftest import event, message
 from tests.property.publish.world import World
 from tests.shop import Fault, Shop
 from tests.support.clock import FakeClock
+from tests.support.soak import Soak
 
 SAMPLE, SOAK = 80, 800
 FAULTS = [
@@ -44,8 +46,8 @@ def test_every_message_leaves_exactly_one_record_and_every_result_is_known_or_ho
 
 
 @pytest.mark.soak
-def test_every_message_of_many_worlds_leaves_exactly_one_record(shop: Shop) -> None:
-    check(shop, range(SAMPLE, SOAK))
+def test_every_message_of_many_worlds_leaves_exactly_one_record(shop: Shop, soak: Soak) -> None:
+    soak(partial(check, shop), range(SAMPLE, SOAK))
 
 
 def _one_world(shop: Shop, seed: int) -> str:
@@ -104,8 +106,8 @@ def test_places_that_are_asked_for_at_once_are_there_once_each(shop: Shop) -> No
 
 
 @pytest.mark.soak
-def test_places_of_many_worlds_are_there_once_each(shop: Shop) -> None:
-    check_places(shop, range(SAMPLE, SOAK))
+def test_places_of_many_worlds_are_there_once_each(shop: Shop, soak: Soak) -> None:
+    soak(partial(check_places, shop), range(SAMPLE, SOAK))
 
 
 def _places(shop: Shop, seed: int) -> bool:

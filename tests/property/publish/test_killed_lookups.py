@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tests.integration.publish.conftest import event, message
 from tests.property.publish.world import World
 from tests.shop import Fault, Shop
 from tests.support.clock import FakeClock
+from tests.support.soak import Soak
 
 SAMPLE, SOAK = 32, 320
 THERE, ABSENT, STOCKED = 8, 5, 12
@@ -32,8 +34,8 @@ def test_every_upsert_leaves_one_record_with_the_newest_values(shop: Shop) -> No
 
 
 @pytest.mark.soak
-def test_every_upsert_of_many_worlds_leaves_one_record_with_the_newest_values(shop: Shop) -> None:
-    check(shop, range(SAMPLE, SOAK))
+def test_every_upsert_of_many_worlds_leaves_one_record_with_the_newest_values(shop: Shop, soak: Soak) -> None:
+    soak(partial(check, shop), range(SAMPLE, SOAK))
 
 
 def _one_world(shop: Shop, seed: int) -> int:

@@ -10,6 +10,7 @@ import pytest
 from connector.errors import RunInProgress
 from lightspeed.listing import reader as reading
 from tests.property.world import Killed
+from tests.support.soak import Soak
 from tests.unit.subscribe.reconcile_world import World
 
 SAMPLE, SOAK = 60, 600
@@ -96,8 +97,8 @@ def test_over_any_chain_of_runs_each_delete_is_noticed_once() -> None:
 
 
 @pytest.mark.soak
-def test_over_many_chains_of_runs_each_delete_is_noticed_once() -> None:
-    check(range(SAMPLE, SOAK))
+def test_over_many_chains_of_runs_each_delete_is_noticed_once(soak: Soak) -> None:
+    soak(check, range(SAMPLE, SOAK))
 
 
 def check(seeds: range) -> None:
