@@ -13,6 +13,7 @@ from connector.transform import S3Library
 from lightspeed import SystemClock
 from subscribe.event import SubscribeRequest
 from subscribe.run.result import Result
+from subscribe.run.run import Services
 from subscribe.storage.bucket import Bucket
 from subscribe.sync.run import SyncRun
 
@@ -58,20 +59,23 @@ class Dependencies:
             remaining_seconds: Returns how long the invocation may still run.
             background: No caller waits, so calls of other workers go first.
         """
-        needs: Any = {
-            "client": self.shops.open(
-                request.connection, fresh=True, background=background, remaining_seconds=remaining_seconds
-            ),
-            "bucket": self.bucket,
-            "clock": self.clock,
-            "remaining_seconds": remaining_seconds,
-            "reserve_percent": self.settings.quota_reserve_percent,
-        }
+        client = self.shops.open(
+            request.connection, fresh=True, background=background, remaining_seconds=remaining_seconds
+        )
+        services = Services(
+            client=client,
+            bucket=self.bucket,
+            clock=self.clock,
+            remaining_seconds=remaining_seconds,
+            reserve_percent=self.settings.quota_reserve_percent,
+            library=self.library,
+            gzip_level=self.settings.gzip_level,
+        )
         if request.mode == "reconcile":
             from subscribe.reconcile.run import Reconciliation  # noqa: PLC0415 - other modes do not pay for it
 
-            return Reconciliation(request, run_id, **needs)
-        return SyncRun(request, run_id, **needs, library=self.library, gzip_level=self.settings.gzip_level)
+            return Reconciliation(request, run_id, services)
+        return SyncRun(request, run_id, services)
 
     def estimate(
         self, request: SubscribeRequest, run_id: str, remaining_seconds: Callable[[], float]

@@ -24,6 +24,7 @@ from lightspeed.errors import CatalogueError
 from lightspeed.listing.reader import CONNECTIONS
 from subscribe.checks import subscribe_request
 from subscribe.event import SubscribeRequest
+from subscribe.run.run import Services
 from subscribe.storage.bucket import Bucket
 from subscribe.storage.folder import OWN, FolderS3
 from subscribe.sync.run import SyncRun
@@ -95,9 +96,7 @@ def sync(request: SubscribeRequest, run_id: str, *, client: Client, folder: Fold
         LightspeedError: As the client raises it. The bookmark has not moved.
     """
     while True:
-        run = SyncRun(
-            request,
-            run_id,
+        services = Services(
             client=client,
             bucket=Bucket(folder, _FOLDER, clock),
             clock=clock,
@@ -105,7 +104,7 @@ def sync(request: SubscribeRequest, run_id: str, *, client: Client, folder: Fold
             reserve_percent=RESERVE_PERCENT,
             library=S3Library(folder, _FOLDER),
         )
-        body = run.invoke().body
+        body = SyncRun(request, run_id, services).invoke().body
         if body["status"] != "partial":
             return body
         wait = body["resume_after_seconds"]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lightspeed.request import parse_time
-from subscribe.sync import writer
+from subscribe.sync import state
 from subscribe.sync.bookmark import MOST_UNVERIFIED
 from tests.property.world import OPENING, ShopTime, VirtualTime, World
 from tests.shop import Shop
@@ -140,7 +140,7 @@ def test_nested_records_of_a_parent_that_an_unverified_run_missed_are_stored_onc
 
 
 def test_a_window_of_too_many_records_is_not_read_again_and_the_reason_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "MOST_REMEMBERED", 5)
+    monkeypatch.setattr(state, "MOST_REMEMBERED", 5)
     followed = Followed(8)
     followed.lossy.hidden = {followed.shop.store.ids("reviews")[0]}
 

@@ -17,6 +17,7 @@ from lightspeed import Client, Connection, Transport
 from lightspeed.listing.reader import CONNECTIONS
 from subscribe.checks import subscribe_request
 from subscribe.reconcile.run import Reconciliation
+from subscribe.run.run import Services
 from subscribe.storage.bucket import Bucket
 from subscribe.sync.run import SyncRun
 from tests.property.bucket import MemoryBucket
@@ -199,16 +200,14 @@ class World:
         transport._session = ShopSession(self.shop, self)  # type: ignore[assignment]
         try:
             kind: type[SyncRun | Reconciliation] = Reconciliation if request.mode == "reconcile" else SyncRun
-            subscription = kind(
-                request,
-                run_id,
+            services = Services(
                 client=Client(transport),
                 bucket=Bucket(self.bucket, "bucket", self.time),
                 clock=self.time,
                 remaining_seconds=left,
                 reserve_percent=self.reserve_percent,
             )
-            return subscription.invoke().body
+            return kind(request, run_id, services).invoke().body
         finally:
             self.billed += self.time.monotonic() - began
 

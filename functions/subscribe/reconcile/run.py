@@ -18,15 +18,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from connector.storage_keys import RunPlace, entity_folder
+from connector.storage_keys import entity_folder
 from connector.timestamps import iso_text
-from lightspeed import Client, Clock
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.records import Window
 from subscribe.event import SubscribeRequest
@@ -40,8 +39,8 @@ from subscribe.run.budget import Suspend
 from subscribe.run.cursor import Checkpoints
 from subscribe.run.lease import RunLock
 from subscribe.run.result import Decision, Result
-from subscribe.run.run import Run
-from subscribe.storage.bucket import Bucket, PreconditionFailed
+from subscribe.run.run import Run, Services
+from subscribe.storage.bucket import PreconditionFailed
 from subscribe.storage.parts import PART_BYTES, compress
 
 LONGEST_INVOCATION_SECONDS = 900
@@ -54,29 +53,12 @@ _TIME_FOR_A_RUN_SECONDS = 10
 class Reconciliation(Run[ReconcileState]):
     """A reconcile run, seen from one invocation."""
 
-    def __init__(
-        self,
-        request: SubscribeRequest,
-        run_id: str,
-        *,
-        client: Client,
-        bucket: Bucket,
-        clock: Clock,
-        remaining_seconds: Callable[[], float],
-        reserve_percent: float,
-    ) -> None:
+    def __init__(self, request: SubscribeRequest, run_id: str, services: Services) -> None:
         """Take the request and what it needs, as `Run` does."""
-        super().__init__(
-            request,
-            run_id,
-            client=client,
-            bucket=bucket,
-            clock=clock,
-            remaining_seconds=remaining_seconds,
-            reserve_percent=reserve_percent,
-        )
+        super().__init__(request, run_id, services)
+        bucket = self._bucket
         self._stored = StoredIndex(bucket, request.connection, request.bookmark_name, request.entity)
-        default = client.transport.connection.language
+        default = self._client.transport.connection.language
         self._language = request.languages[0] if request.languages else request.language or default
         self._lock = RunLock(bucket, request.connection, request.bookmark_name, self._run_id)
         self._checkpoints = Checkpoints(bucket, self._run_id)
@@ -244,16 +226,17 @@ class Reconciliation(Run[ReconcileState]):
         bodies = self._tombstones() if not self._reason else []
         if bodies is None:
             self._reason, bodies = "the tombstones that were noted are no longer there", []
+        place = self._place(self._language)
         for number, tombstones in enumerate(bodies):
-            key = self._place.part("deleted", number, hashlib.sha256(tombstones).hexdigest())
+            key = place.part("deleted", number, hashlib.sha256(tombstones).hexdigest())
             self._bucket.put(key, tombstones)
             self._parts[key] = tombstones
         state.deleted = state.deleted if bodies else 0
-        body = self._body("complete", manifest=self._place.manifest)
+        body = self._body("complete", manifest=place.manifest)
         body |= {"verified": not self._reason}
         if self._reason:
             body["reason"] = self._reason
-        return Decision(body, {self._place.manifest: self._manifest()})
+        return Decision(body, {place.manifest: self._manifest()})
 
     def _decide(self, note: dict[str, Any]) -> None:
         self._lock.commit(self._until(), note)
@@ -330,11 +313,6 @@ class Reconciliation(Run[ReconcileState]):
             "verified": not self._reason,
             "reason": self._reason or None,
         }
-
-    @property
-    def _place(self) -> RunPlace:
-        request, state = self._request, self._state
-        return RunPlace(request.connection, request.entity, self._language, state.started[:10], state.run_id)
 
     def _records(self) -> int:
         return self._state.deleted

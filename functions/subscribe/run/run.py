@@ -14,12 +14,15 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 from uuid import uuid4
 
 from connector.errors import AwsUnavailable, RequestError
 from connector.runs import LEASE
+from connector.settings import GZIP_LEVEL
+from connector.storage_keys import RunPlace
 from connector.timestamps import iso_text
 from lightspeed import Client, Clock, RateLimited
 from lightspeed.errors import MAY_PASS
@@ -31,34 +34,46 @@ from subscribe.run.journal import Journal, finish, result_of
 from subscribe.run.result import Decision, Result
 from subscribe.storage.bucket import Bucket, PreconditionFailed
 
+if TYPE_CHECKING:
+    from connector.transform import Library
+
 DECIDING = "deciding"
 """Status of a note whose run is about to be decided in an object that it shares with other runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What one invocation of a run works with.
+
+    Attributes:
+        client: The client of the request's connection.
+        bucket: The bundle's bucket.
+        clock: The clock for the window's end and for short waits.
+        remaining_seconds: Returns the time until this invocation must be over.
+        reserve_percent: Share of each quota window that stays free for others.
+        library: Saved transformers and tables; `None` for none.
+        gzip_level: How much parts are compressed, 1 to 9.
+    """
+
+    client: Client
+    bucket: Bucket
+    clock: Clock
+    remaining_seconds: Callable[[], float]
+    reserve_percent: float
+    library: Library | None = None
+    gzip_level: int = GZIP_LEVEL
 
 
 class Run(ABC, Generic[State]):
     """A run of one request, seen from one invocation."""
 
-    def __init__(
-        self,
-        request: SubscribeRequest,
-        run_id: str,
-        *,
-        client: Client,
-        bucket: Bucket,
-        clock: Clock,
-        remaining_seconds: Callable[[], float],
-        reserve_percent: float,
-    ) -> None:
+    def __init__(self, request: SubscribeRequest, run_id: str, services: Services) -> None:
         """Take the request and what it needs; nothing is read or sent yet.
 
         Args:
             request: A checked event.
             run_id: The run's id, unless the request names one or has a cursor.
-            client: The client of the request's connection.
-            bucket: The bundle's bucket.
-            clock: The clock for the window's end and for short waits.
-            remaining_seconds: Returns the time until this invocation must be over.
-            reserve_percent: Share of each quota window that stays free for others.
+            services: What the run works with.
 
         Raises:
             RequestError: The cursor is none.
@@ -67,16 +82,15 @@ class Run(ABC, Generic[State]):
         self._run_id = request.run_id or run_id
         if request.cursor:
             self._run_id = pointer_of(request.cursor).run_id
-        self._client = client
-        self._bucket = bucket
-        self._clock = clock
-        self._remaining_seconds = remaining_seconds
-        self._bounds = Bounds(client.transport, clock, remaining_seconds, reserve_percent)
-        self._journal = Journal(bucket, self._run_id, request.fingerprint())
-        self._states = StateStore(bucket, self._kind(), request.fingerprint())
+        self._client, self._bucket, self._clock = services.client, services.bucket, services.clock
+        self._remaining_seconds = services.remaining_seconds
+        transport = self._client.transport
+        self._bounds = Bounds(transport, self._clock, self._remaining_seconds, services.reserve_percent)
+        self._journal = Journal(self._bucket, self._run_id, request.fingerprint())
+        self._states = StateStore(self._bucket, self._kind(), request.fingerprint())
         self._state = self._kind()(self._run_id)
         self._resumed = False
-        self._requests_counted = client.transport.requests_sent
+        self._requests_counted = transport.requests_sent
 
     def check(self) -> None:
         """Plan the run without sending or writing anything.
@@ -209,6 +223,11 @@ class Run(ABC, Generic[State]):
             "requests": state.requests,
             "bookmark": self._bookmark_seen(),
         }
+
+    def _place(self, language: str) -> RunPlace:
+        """Return where the run's objects in a language are."""
+        request, state = self._request, self._state
+        return RunPlace(request.connection, request.entity, language, state.started[:10], state.run_id)
 
     def _now(self) -> datetime:
         """Return our own time. Leases go by it, because the shop's time may be far off or not known yet."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 from zlib_ng import zlib_ng
@@ -30,70 +29,47 @@ class Part(msgspec.Struct, array_like=True, frozen=True):
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Some records, ready to become part of a part: JSON Lines in a separate gzip member.
-
-    Attributes:
-        recent: Time of change by id of those that the next incremental run will see again.
-        rejected: Lines for what could not be transformed or is no record, not compressed yet.
-        odd_rows: How many of the rejected lines are rows that are no JSON objects in UTF-8.
-        newest_change: The newest time of change among its records, ISO-8601 UTC; empty if they have none.
-    """
+class Chunk(NamedTuple):
+    """Some records, ready to become part of a part: JSON Lines in a separate gzip member."""
 
     member: bytes
     records: int
-    recent: dict[str, str]
-    rejected: list[bytes]
-    odd_rows: int = 0
-    newest_change: str = ""
 
 
-def compress(
-    texts: list[bytes],
-    recent: dict[str, str] | None = None,
-    rejected: list[bytes] | None = None,
-    odd_rows: int = 0,
-    newest_change: str = "",
-    *,
-    level: int = GZIP_LEVEL,
-) -> Chunk:
+class FullPart(NamedTuple):
+    """A part that is ready to be stored, and its bytes."""
+
+    part: Part
+    body: bytes
+
+
+def compress(texts: list[bytes], level: int = GZIP_LEVEL) -> Chunk:
     """Compress records, one per line. Gzip members that follow each other are one file for readers.
 
     The output depends on the records and the level only: the member holds no time.
     """
-    member = zlib_ng.compress(b"\n".join([*texts, b""]), level, _GZIP) if texts else b""
-    return Chunk(member, len(texts), recent or {}, rejected or [], odd_rows, newest_change)
+    return Chunk(zlib_ng.compress(b"\n".join([*texts, b""]), level, _GZIP) if texts else b"", len(texts))
 
 
-class PartWriter:
-    """Joins chunks to parts of `PART_BYTES` and stores each as soon as it is full."""
+class PartBuffer:
+    """Joins chunks to parts of `PART_BYTES`."""
 
-    def __init__(self, store: Callable[[int, str, bytes], None], next_number: int) -> None:
-        """Prepare.
-
-        Args:
-            store: Stores a part: its number, its SHA-256 and its bytes.
-            next_number: Number of the first part.
-        """
-        self._store = store
-        self._number = next_number
+    def __init__(self) -> None:
+        """Start empty."""
         self._body = bytearray()
         self._records = 0
 
-    def add(self, new: Chunk) -> Part | None:
-        """Take a chunk; return the part that was stored because it is full, if there is one."""
+    def add(self, new: Chunk) -> FullPart | None:
+        """Take a chunk; return the part that is full now, if there is one."""
         self._body += new.member
         self._records += new.records
         return self.flush() if len(self._body) >= PART_BYTES else None
 
-    def flush(self) -> Part | None:
-        """Store what is left as a part; return `None` if nothing is left."""
+    def flush(self) -> FullPart | None:
+        """Return what is left as a part, and start empty again; return `None` if nothing is left."""
         if not self._records:
             return None
-        part = Part(self._records, len(self._body), hashlib.sha256(self._body).hexdigest())
-        self._store(self._number, part.sha256, bytes(self._body))
-        self._number += 1
-        self._body = bytearray()
-        self._records = 0
-        return part
+        body = bytes(self._body)
+        part = Part(self._records, len(body), hashlib.sha256(body).hexdigest())
+        self._body, self._records = bytearray(), 0
+        return FullPart(part, body)

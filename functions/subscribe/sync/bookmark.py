@@ -47,6 +47,9 @@ CREATION_EVERY = timedelta(days=1)
 """How often a subscription is read by time of creation too. Every run does so once records without `updatedAt` are
 known."""
 
+_FARTHEST_ZONE = timedelta(hours=15)
+"""More than a shop's local time differs from UTC."""
+
 _FAST = 1
 """The level of compression: a twentieth of the time of the best one, for half as many bytes more."""
 
@@ -226,3 +229,25 @@ class Bookmarks:
 
     def _write(self, stored: _Stored, etag: str) -> str:
         return self._bucket.put_json(self._key, msgspec.to_builtins(stored), if_match=etag)
+
+
+def still_recent(recent: Mapping[str, str], start: datetime | None) -> dict[str, str]:
+    """Return the records that a window from this time on will hold again; all of them if it has no start."""
+    if start is None:
+        return dict(recent)
+    day = (start - _FARTHEST_ZONE).date().isoformat()
+    return {record: changed for record, changed in recent.items() if changed[:10] >= day and _is_from(changed, start)}
+
+
+def _is_from(changed: str, start: datetime) -> bool:
+    moment = time_of(changed)
+    return moment is not None and moment >= start
+
+
+@functools.lru_cache(maxsize=1024)
+def time_of(text: str | None) -> datetime | None:
+    """Return the time that the shop wrote, or `None` if it is none."""
+    try:
+        return parse_time(text) if text else None
+    except ValueError:
+        return None

@@ -5,26 +5,27 @@ A row that is no JSON object in UTF-8 is never landed as a record. Its line is a
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from connector.settings import GZIP_LEVEL
 from connector.timestamps import iso_text
-from connector.transform import REJECTED_SHARE, Scope, TransformError, check_rejected
+from connector.transform import Scope, TransformError
 from lightspeed.listing.records import Record
 from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time
 from lightspeed.response import mask_api_key
 from subscribe.event import SubscribeRequest
-from subscribe.storage.parts import Chunk, compress
-from subscribe.sync.bookmark import HIDDEN, SHOWN
+from subscribe.storage.parts import compress
+from subscribe.sync.bookmark import HIDDEN, SHOWN, still_recent, time_of
 from subscribe.sync.read_plan import Read
 from subscribe.sync.state import SyncState
+from subscribe.sync.step import Step
 
 if TYPE_CHECKING:
     from connector.transform import Transformers
@@ -33,16 +34,24 @@ if TYPE_CHECKING:
 _OFFSET = len("+02:00")
 
 
-_FARTHEST_ZONE = timedelta(hours=15)
-"""More than a shop's local time differs from UTC."""
+class Fresh(NamedTuple):
+    """What of a page no earlier run has stored.
+
+    Attributes:
+        records: Those records.
+        recent: As in `Step`, of the whole page.
+        never_updated: As in `Step`.
+        unverified_reason: As in `Step`.
+    """
+
+    records: list[Record]
+    recent: dict[str, str]
+    never_updated: str = ""
+    unverified_reason: str = ""
 
 
 class RecordProcessor:
-    """Turns the records of one run into chunks.
-
-    Attributes:
-        stopped: Whether records were left out because `max_records` are landed.
-    """
+    """Turns the records of one run into steps. It reads the run's state, and only the run writes it."""
 
     def __init__(
         self,
@@ -57,7 +66,7 @@ class RecordProcessor:
 
         Args:
             request: The event.
-            state: The run's state; what was given to the transformer and rejected is counted in it.
+            state: The run's state, to look at.
             landed: Time of change of what earlier runs landed and this run may read again, by language and id.
             transformers: The entity transformer, if there is one.
             bookmark: The bookmark, as transformers see it.
@@ -70,36 +79,47 @@ class RecordProcessor:
         self._transformers = transformers
         self._bookmark = bookmark
         self._gzip_level = gzip_level
-        self._first_rejection: TransformError | None = None
-        self.stopped = False
 
     @property
     def plain(self) -> bool:
         """Whether records are only dropped or masked, which any thread may do at any time."""
         return self._transformers is None and self._request.max_records is None
 
-    def of(self, records: list[Record], read: Read) -> Chunk:
-        """Return what is landed of a page."""
-        records, recent = self.deduplicate(records, read)
-        return self.of_rows(records, read.language, recent)
+    def of(self, records: list[Record], read: Read) -> Step:
+        """Return what is stored of a page."""
+        fresh = self.deduplicate(records, read)
+        return replace(
+            self.of_rows(fresh.records, read.language),
+            recent=fresh.recent,
+            never_updated=fresh.never_updated,
+            unverified_reason=fresh.unverified_reason,
+        )
 
-    def of_rows(self, rows: list[Record], language: str, recent: dict[str, str] | None = None) -> Chunk:
-        """Return what is landed of rows that were not landed before; a row that is no record is rejected."""
+    def of_rows(self, rows: list[Record], language: str) -> Step:
+        """Return what is stored of rows that were not stored before; a row that is no record is rejected."""
         odd = [row for row in rows if row.reject_reason]
         texts = [row.text for row in rows if not row.reject_reason] if odd else [row.text for row in rows]
         if self._request.entity == "account":
             texts = [mask_api_key(text) for text in texts]
-        rejected = [_odd_line(row) for row in odd]
+        rejected, first, given = [_odd_line(row) for row in odd], None, 0
         if self._transformers is not None:
-            texts = self._transformed(self._transformers, texts, language, rejected)
-        room = self.room()
-        if room is not None and len(texts) > room:
-            self.stop()
-            texts = texts[:room]
-        return compress(texts, recent, rejected, len(odd), _newest_change(rows), level=self._gzip_level)
+            given = len(texts)
+            texts, lines, first = self._transformed(self._transformers, texts, language)
+            rejected += lines
+        room = self._state.room(self._request.max_records)
+        stopped = room is not None and len(texts) > room
+        return Step(
+            chunk=compress(texts[:room], self._gzip_level),
+            rejected=rejected,
+            odd_rows=len(odd),
+            transformed=given,
+            first_rejection=first,
+            newest_change=_newest_change(rows),
+            stopped=stopped,
+        )
 
-    def deduplicate(self, records: list[Record], read: Read) -> tuple[list[Record], dict[str, str]]:
-        """Drop what earlier runs have landed; return besides what may come again in the next.
+    def deduplicate(self, records: list[Record], read: Read) -> Fresh:
+        """Drop what earlier runs have stored.
 
         A record that changed a moment ago may change again within the same second. It is remembered with a digest.
 
@@ -107,15 +127,14 @@ class RecordProcessor:
         languages they are left to the next run: one language may show a record before its change, another one after it.
         """
         if self._request.mode != "incremental":
-            return records, {}
+            return Fresh(records, {})
         state = self._state
-        records = self._never_updated_once(records, read)
+        records, never_updated, reason = self._never_updated_once(records, read)
         if state.window_start is None and len(self._request.languages or ()) > 1:
             end = parse_time(state.window_end)
             kept = [record for record in records if not _is_after(record.changed, end)]
             if len(kept) < len(records):
-                reason = "records changed while they were read in several languages; the next run reads them"
-                state.unverified_reason = state.unverified_reason or reason
+                reason = reason or "records changed while they were read in several languages; the next run reads them"
             records = kept
         overlap = None if state.remembers_all else state.surely_passed - LOOKBACK
         names = [f"{read.language}/{record.id}" for record in records]
@@ -129,35 +148,33 @@ class RecordProcessor:
             for name, changed in recent.items()
         }
         new = [record for name, record in zip(names, records, strict=True) if not self._is_landed(name, record)]
-        return new, recent
+        return Fresh(new, recent, never_updated, reason)
 
-    def _never_updated_once(self, records: list[Record], read: Read) -> list[Record]:
-        """Take records without a time of change from one list only, and note whether the list of changes holds them.
+    def _never_updated_once(self, records: list[Record], read: Read) -> tuple[list[Record], str, str]:
+        """Take records without a time of change from one list only.
 
-        That list holds them in every window, or in none. If it does, those count that were created in the window.
+        Return besides whether the list of changes holds them, if this page shows it, and why the run cannot be
+        verified, if so. That list holds them in every window, or in none. If it does, those count that were created in
+        the window.
         """
         state = self._state
-        if read.endpoint.incremental != "updated_at_min":
-            return records
         found = any(record.never_updated for record in records)
+        if read.endpoint.incremental != "updated_at_min":
+            return records, "", ""
         if read.by_creation:
-            state.never_updated = HIDDEN if found else state.never_updated
-            return [record for record in records if record.never_updated]
+            return [record for record in records if record.never_updated], HIDDEN if found else "", ""
         if not found:
-            return records
+            return records, "", ""
         if state.window_start is None:
-            state.never_updated = state.never_updated or HIDDEN
-            return records
-        state.never_updated = SHOWN
-        start, kept = parse_time(state.window_start), []
+            return records, state.never_updated or HIDDEN, ""
+        start, kept, reason = parse_time(state.window_start), [], ""
         for record in records:
-            created = _moment(record.changed) if record.never_updated else start
+            created = time_of(record.changed) if record.never_updated else start
             if created is None:
                 reason = "records have no time that can be read, so every run that finds them stores them again"
-                state.unverified_reason = state.unverified_reason or reason
             if created is None or created >= start:
                 kept.append(record)
-        return kept
+        return kept, SHOWN, reason
 
     def _is_landed(self, name: str, record: Record) -> bool:
         landed = self._landed.get(name)
@@ -167,30 +184,10 @@ class RecordProcessor:
             landed = self._landed.get(_with_digest(name, record), landed)
         return landed == (record.changed or "")
 
-    def room(self) -> int | None:
-        """Return how many more records `max_records` lets in, or `None` for any number."""
-        most = self._request.max_records
-        return None if most is None else max(0, most - self._state.records)
-
-    def stop(self) -> None:
-        """Note that records were left out."""
-        self.stopped = True
-        self._state.unverified_reason = self._state.unverified_reason or "stopped after max_records"
-
-    def check_rejected(self, *, final: bool) -> None:
-        """Fail a run of which too much was rejected.
-
-        Raises:
-            TooManyRejected: So it was.
-        """
-        percent = self._request.max_rejected_percent
-        share = REJECTED_SHARE if percent is None else percent / 100
-        state = self._state
-        check_rejected(state.transformed, state.rejected, share=share, first=self._first_rejection, final=final)
-
     def _transformed(
-        self, transformers: Transformers, texts: list[bytes], language: str, rejected: list[bytes]
-    ) -> list[bytes]:
+        self, transformers: Transformers, texts: list[bytes], language: str
+    ) -> tuple[list[bytes], list[bytes], TransformError | None]:
+        """Return the transformed records, the lines of the rejected ones, and the first rejection."""
         scope = Scope(
             connection=self._request.connection,
             entity=self._request.entity,
@@ -199,18 +196,12 @@ class RecordProcessor:
             now=self._state.started,
             seed=self._state.run_id,
         )
-        transformed = []
-        before = len(rejected)
-        for text in texts:
-            outcome = transformers.records(text, scope)
-            transformed += outcome.records
-            if outcome.line is not None:
-                rejected.append(outcome.line)
-                self._first_rejection = self._first_rejection or outcome.rejection
-        self._state.transformed += len(texts)
-        self._state.rejected += len(rejected) - before
-        self.check_rejected(final=False)
-        return transformed
+        outcomes = [transformers.records(text, scope) for text in texts]
+        return (
+            [record for outcome in outcomes for record in outcome.records],
+            [outcome.line for outcome in outcomes if outcome.line is not None],
+            next((outcome.rejection for outcome in outcomes if outcome.rejection is not None), None),
+        )
 
 
 def _odd_line(row: Record) -> bytes:
@@ -243,29 +234,6 @@ def _with_digest(name: str, record: Record) -> str:
     return f"{name}/{hashlib.blake2b(record.text, digest_size=8).hexdigest()}"
 
 
-def _comes_again(changed: str, start: datetime) -> bool:
-    moment = _moment(changed)
-    return moment is not None and moment >= start
-
-
-@functools.lru_cache(maxsize=1024)
-def _moment(text: str | None) -> datetime | None:
-    try:
-        return parse_time(text) if text else None
-    except ValueError:
-        return None
-
-
 def _is_after(changed: str | None, end: datetime) -> bool:
-    moment = _moment(changed)
+    moment = time_of(changed)
     return moment is not None and moment > end
-
-
-def still_recent(recent: Mapping[str, str], start: datetime | None) -> dict[str, str]:
-    """Return the records that a window from this time on will hold again; all of them if it has no start."""
-    if start is None:
-        return dict(recent)
-    day = (start - _FARTHEST_ZONE).date().isoformat()
-    return {
-        record: changed for record, changed in recent.items() if changed[:10] >= day and _comes_again(changed, start)
-    }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,32 +11,35 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from connector.errors import RunInProgress
-from connector.settings import GZIP_LEVEL
+from connector.storage_keys import Kind
 from connector.timestamps import iso_text
-from connector.transform import Library, TransformerSpec, load
-from lightspeed import Client, Clock
-from lightspeed.listing.settled import (
-    DIFFERENT_TIMES,
-    SETTLING_LAG,
-    TOLERANCE,
-    is_closed,
-    read_up_to,
-    shop_time,
-)
-from lightspeed.listing.window import LOOKBACK
+from connector.transform import REJECTED_SHARE, TransformError, TransformerSpec, check_rejected, load
+from lightspeed import Client
+from lightspeed.listing.proof import UnstableList
+from lightspeed.listing.settled import DIFFERENT_TIMES, SETTLING_LAG, is_closed, shop_time
 from lightspeed.request import parse_time, query_warnings
-from lightspeed.shop_clock import BELIEVED_SECONDS
 from subscribe.event import SubscribeRequest
 from subscribe.run.result import Decision
-from subscribe.run.run import Run
-from subscribe.storage.bucket import Bucket, PreconditionFailed
+from subscribe.run.run import Run, Services
+from subscribe.storage.bucket import PreconditionFailed
 from subscribe.storage.parts import Part
-from subscribe.sync.bookmark import HIDDEN, MOST_REMEMBERED, MOST_UNVERIFIED, Bookmark, Bookmarks, Found, Lease, Pending
-from subscribe.sync.processor import RecordProcessor, still_recent
+from subscribe.sync.bookmark import (
+    MOST_REMEMBERED,
+    MOST_UNVERIFIED,
+    Bookmark,
+    Bookmarks,
+    Found,
+    Lease,
+    Pending,
+    still_recent,
+)
+from subscribe.sync.next_bookmark import next_bookmark, reads_again
+from subscribe.sync.processor import RecordProcessor
 from subscribe.sync.read_plan import Read, languages_of, plan_reads, reads_by_creation, window_of
-from subscribe.sync.reader import Reads
+from subscribe.sync.reader import Reader
 from subscribe.sync.state import SyncState
-from subscribe.sync.writer import Writer
+from subscribe.sync.step import Step
+from subscribe.sync.writer import Stored, Writer
 
 if TYPE_CHECKING:
     from connector.transform import Transformers
@@ -48,41 +52,18 @@ _SET_BACK = timedelta(minutes=10)
 class SyncRun(Run[SyncState]):
     """A run of mode full or incremental, seen from one invocation."""
 
-    def __init__(  # noqa: PLR0913 - a request and everything that a run touches
-        self,
-        request: SubscribeRequest,
-        run_id: str,
-        *,
-        client: Client,
-        bucket: Bucket,
-        clock: Clock,
-        remaining_seconds: Callable[[], float],
-        reserve_percent: float,
-        library: Library | None = None,
-        gzip_level: int = GZIP_LEVEL,
-    ) -> None:
-        """Take the request and what it needs, as `Run` does; further a library of saved transformers and tables.
-
-        `gzip_level` says how much parts are compressed, 1 to 9.
-        """
-        super().__init__(
-            request,
-            run_id,
-            client=client,
-            bucket=bucket,
-            clock=clock,
-            remaining_seconds=remaining_seconds,
-            reserve_percent=reserve_percent,
-        )
-        self._bookmarks = Bookmarks(bucket, request.connection, request.bookmark_name)
+    def __init__(self, request: SubscribeRequest, run_id: str, services: Services) -> None:
+        """Take the request and what it needs, as `Run` does."""
+        super().__init__(request, run_id, services)
+        self._services = services
+        self._bookmarks = Bookmarks(self._bucket, request.connection, request.bookmark_name)
         self._found = Found(Bookmark(), None, None, "")
         self._moved: Pending | None = None
         self._reads: list[Read] = []
-        self._library = library
-        self._gzip_level = gzip_level
         self._saved: dict[str, list[str]] = {}
-        self._writer = Writer(bucket, request, self._state)
-        self._processor = RecordProcessor(request, self._state, {}, None, None)
+        self._writer: Writer | None = None
+        self._first_rejection: TransformError | None = None
+        self._is_stopped = False
 
     @property
     def _incremental(self) -> bool:
@@ -99,10 +80,9 @@ class SyncRun(Run[SyncState]):
         saved = note.get("transformers", {}) if resumed else {}
         seen = {"until": bookmark.until} if bookmark.until is not None else None
         records = self._transformers(request.entity_transformer, "entity", saved)
-        self._writer = Writer(self._bucket, request, state)
-        self._processor = RecordProcessor(
-            request, state, self._bookmarks.recent(bookmark), records, seen, self._gzip_level
-        )
+        landed, level = self._bookmarks.recent(bookmark), self._services.gzip_level
+        processor = RecordProcessor(request, state, landed, records, seen, level)
+        self._reader = Reader(request, state, self._services, self._bounds, processor)
         self._reads = plan_reads(
             request,
             self._client.transport.connection.language,
@@ -138,7 +118,7 @@ class SyncRun(Run[SyncState]):
 
     def _transformers(self, given: TransformerSpec, name: str, saved: Mapping[str, list[str]]) -> Transformers | None:
         """Load a transformer; a resumed run keeps the saved expressions that it began with."""
-        loaded = load(saved.get(name) or given, self._library)
+        loaded = load(saved.get(name) or given, self._services.library)
         if loaded is not None:
             self._saved[name] = list(loaded.expressions)
         return loaded
@@ -178,28 +158,77 @@ class SyncRun(Run[SyncState]):
         return self._state.records
 
     def _work(self) -> None:
-        reads = Reads(
-            self._request,
-            self._state,
-            client=self._client,
-            clock=self._clock,
-            bounds=self._bounds,
-            processor=self._processor,
-            writer=self._writer,
-        )
-        while self._state.position < len(self._reads):
-            if self._processor.room() == 0:
-                self._processor.stop()
+        state = self._state
+        while state.position < len(self._reads):
+            if state.room(self._request.max_records) == 0:
+                self._take(Step(stopped=True))
                 break
             self._bounds.room()
-            reads.read(self._reads[self._state.position])
-            self._state.checkpoint = None
-            self._state.position += 1
-        self._writer.flush()
-        self._processor.check_rejected(final=True)
+            self._read(self._reads[state.position])
+            state.checkpoint = None
+            state.position += 1
+        self._flush()
+        self._check_rejected(final=True)
+
+    def _read(self, read: Read) -> None:
+        state, carry_out = self._state, self._reader.read
+        if read.by_creation:
+            if not state.begin_by_creation():
+                return
+            carry_out = self._reader.read_by_creation
+        if state.checkpoint is None and read.operation != "get":
+            self._flush()
+            state.mark_read()
+        try:
+            self._take_all(carry_out(read), read.language)
+        except UnstableList:
+            self._writer = None
+            state.discard_read()
+            self._take_all(carry_out(read), read.language)
+
+    def _take_all(self, steps: Generator[Step], language: str) -> None:
+        with contextlib.closing(steps):
+            for step in steps:
+                self._take(step)
+                if step.chunk.records or step.rejected:
+                    self._store(step, language)
+
+    def _take(self, step: Step) -> None:
+        self._is_stopped |= step.stopped
+        self._first_rejection = self._first_rejection or step.first_rejection
+        if step.opening is not None:
+            self._state.open(step.opening, self._client.transport.shop_clock.least_skew_seconds)
+        self._state.take(step)
+        if step.transformed:
+            self._check_rejected(final=False)
+
+    def _check_rejected(self, *, final: bool) -> None:
+        """Fail a run of which too much was rejected."""
+        state, percent = self._state, self._request.max_rejected_percent
+        share = REJECTED_SHARE if percent is None else percent / 100
+        check_rejected(state.transformed, state.rejected, share=share, first=self._first_rejection, final=final)
+
+    def _store(self, step: Step, language: str) -> None:
+        """Store records of a language; what another language left unwritten is written first."""
+        if self._writer is None or self._writer.language != language:
+            self._flush()
+            kinds: tuple[Kind, ...] = ("raw", "rejected")
+            numbers = {kind: len(self._state.parts_of(kind).get(language, ())) for kind in kinds}
+            self._writer = Writer(self._bucket, self._place(language), numbers)
+        self._append_parts(language, self._writer.add(step))
+
+    def _flush(self) -> None:
+        """Write what is left."""
+        if self._writer is not None:
+            self._append_parts(self._writer.language, self._writer.flush())
+            self._writer = None
+
+    def _append_parts(self, language: str, stored: Sequence[Stored]) -> None:
+        for kind, part in stored:
+            self._state.parts_of(kind).setdefault(language, []).append(part)
 
     def _keep(self) -> None:
-        self._writer.flush()
+        self._flush()
         self._hear()
 
     def _hear(self) -> None:
@@ -216,7 +245,7 @@ class SyncRun(Run[SyncState]):
         if self._incremental:
             self._note_how_it_goes_on()
         languages = languages_of(self._reads)
-        keys = {language: self._writer.place(language).manifest for language in languages}
+        keys = {language: self._place(language).manifest for language in languages}
         manifests = {keys[language]: self._manifest(language) for language in reversed(languages)}
         if self._incremental and languages:
             self._moved = Pending(self._next_bookmark())
@@ -234,24 +263,17 @@ class SyncRun(Run[SyncState]):
             return
         end, opened = parse_time(state.window_end), parse_time(state.opened)
         entered = not state.is_open and not is_closed(end, opened, state.skew)
-        if entered or self._read_up_to() < end:
+        if entered or state.read_up_to < end:
             state.may_have_missed |= entered
-            state.unverified_reason = state.unverified_reason or DIFFERENT_TIMES
+            state.doubt(DIFFERENT_TIMES)
         start = parse_time(state.window_start) if state.bookmark_until is not None and state.window_start else end
         if end < start - _SET_BACK:
-            reason = "the shop's time is before the bookmark, so changes may be missing; mode full reads them"
-            state.unverified_reason = state.unverified_reason or reason
-
-    def _read_up_to(self) -> datetime:
-        """Return up to where the run has read: its window's end, or the earliest time that the shop's answers give."""
-        state = self._state
-        end = parse_time(state.window_end)
-        return read_up_to(end, parse_time(state.opened), state.skew) if state.opened else end
+            state.doubt("the shop's time is before the bookmark, so changes may be missing; mode full reads them")
 
     def _note_how_it_goes_on(self) -> None:
         """Say it where the next run cannot read again what this run may have missed."""
         state = self._state
-        if not state.may_have_missed or self._processor.stopped or self._reads_again():
+        if not state.may_have_missed or self._is_stopped or reads_again(self._found.bookmark, state):
             return
         if state.remembers_all:
             why = f"this was so {MOST_UNVERIFIED + 1} times in a row"
@@ -261,59 +283,14 @@ class SyncRun(Run[SyncState]):
             why = "the run reads the children of the same parents twice"
         state.unverified_reason += f"; {why}, so only mode full reads this window again"
 
-    def _reads_again(self) -> bool:
-        """Whether the next run reads this run's window again: it may lack records, and what it stored is known."""
-        state = self._state
-        return state.may_have_missed and state.remembers_all and self._found.bookmark.unverified < MOST_UNVERIFIED
-
     def _next_bookmark(self) -> Bookmark:
-        """Return where the bookmark moves: never back, and not past what `max_records` left to the next run.
-
-        A run that may have missed records leaves the bookmark where it is, `MOST_UNVERIFIED` times in a row. It notes
-        what it stored, so the next run reads the same window and more, and stores only what is new. Then the bookmark
-        moves all the same: a shop that never gives a provable list must not stop the subscription. So it is too if
-        the shop's dates are behind the bookmark: then the bookmark moves by our clock at last.
-        """
+        """Return where the bookmark moves: not past what `max_records` left to the next run."""
         before, state = self._found.bookmark, self._state
-        if self._processor.stopped:
+        if self._is_stopped:
             return before
-        skew = round(state.skew) if abs(state.skew) > BELIEVED_SECONDS else 0
-        if self._reads_again():
-            after = msgspec.structs.replace(before, unverified=before.unverified + 1, never_updated=state.never_updated)
-        else:
-            after = self._moved_bookmark(before)
-        after = msgspec.structs.replace(after, run_id=state.run_id, skew=skew)
+        after = next_bookmark(before, state)
         recent = still_recent({**self._bookmarks.recent(before), **state.recent}, after.start)
         return self._bookmarks.with_recent(after, recent)
-
-    def _moved_bookmark(self, before: Bookmark) -> Bookmark:
-        state = self._state
-        end, until, sure, unverified = parse_time(state.window_end), self._read_up_to(), state.surely_passed, 0
-        if before.start is not None:
-            known = before.start + LOOKBACK
-            if until <= known < end:  # by the shop's dates nothing was read behind the bookmark
-                unverified = before.unverified + 1
-            if unverified > MOST_UNVERIFIED:
-                until = sure = min(end, parse_time(state.opened) - SETTLING_LAG)
-                unverified = 0
-            until, sure = max(until, known), max(sure, known)
-        again = iso_text(sure - LOOKBACK) if until - sure > TOLERANCE else ""
-        return Bookmark(
-            iso_text(until),
-            again_from=again,
-            unverified=unverified,
-            created_until=self._created_until(before, iso_text(min(sure, until))),
-            never_updated=state.never_updated,
-        )
-
-    def _created_until(self, before: Bookmark, sure: str) -> str:
-        """Return up to where the list was read by time of creation, as far as that is known to differ from `until`."""
-        state = self._state
-        if before.until is not None:
-            known = before.created_until or before.until
-            return max(known, state.created_end)
-        is_behind = state.never_updated == HIDDEN and state.window_start is not None
-        return state.window_start or sure if is_behind else sure
 
     def _decide(self, note: dict[str, Any]) -> None:
         if self._moved is None:
@@ -327,7 +304,7 @@ class SyncRun(Run[SyncState]):
             self._bookmarks.move(self._moved)
 
     def _manifest(self, language: str) -> dict[str, Any]:
-        state, parts = self._state, self._writer.parts("raw", language)
+        state, parts = self._state, self._parts("raw", language)
         return {
             "run_id": state.run_id,
             "request_id": self._client.transport.request_id,
@@ -341,12 +318,17 @@ class SyncRun(Run[SyncState]):
             "records": sum(part.records for _, part in parts),
             "parts": _listed(parts),
             "deleted": [],
-            "rejected": _listed(self._writer.parts("rejected", language)),
+            "rejected": _listed(self._parts("rejected", language)),
             "count": {"before": state.count_before, "after": state.count_after},
             "verified": not state.unverified_reason,
             "reason": state.unverified_reason or None,
             "warnings": self._warnings(),
         }
+
+    def _parts(self, kind: Kind, language: str) -> list[tuple[str, Part]]:
+        """Return the keys and parts of a kind in a language, in order."""
+        place, parts = self._place(language), self._state.parts_of(kind).get(language, ())
+        return [(place.part(kind, number, part.sha256), part) for number, part in enumerate(parts)]
 
     def _window_seen(self) -> dict[str, str | None] | None:
         start = parse_time(self._state.window_start) if self._state.window_start else None
@@ -379,7 +361,7 @@ class SyncRun(Run[SyncState]):
         return self._state.records
 
     def _objects(self) -> list[str]:
-        return [key for language in self._state.parts for key, _ in self._writer.parts("raw", language)]
+        return [key for language in self._state.parts for key, _ in self._parts("raw", language)]
 
     def _bookmark_seen(self) -> dict[str, str] | None:
         if not self._incremental:

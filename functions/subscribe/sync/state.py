@@ -6,11 +6,16 @@ from datetime import datetime
 
 import msgspec
 
-from lightspeed.listing.checkpoint import ListCheckpoint
-from lightspeed.listing.settled import passed_for_shop
+from connector.storage_keys import Kind
+from connector.timestamps import iso_text
+from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
+from lightspeed.listing.settled import Opening, passed_for_shop, read_up_to
+from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time
 from subscribe.run.cursor import RunState
 from subscribe.storage.parts import Part
+from subscribe.sync.bookmark import MOST_REMEMBERED, SHOWN, still_recent
+from subscribe.sync.step import STOPPED, Step
 
 UNDATED_SECONDS = 7200.0
 """How far two clocks may drift apart between runs while no answer has a date. The next window reaches back as far."""
@@ -108,10 +113,99 @@ class SyncState(RunState, array_like=True):
         """The smallest believed skew of the shop's clock, seconds; that of the run before if no answer had a date."""
         return self.earlier_skew if self.least_skew is None else self.least_skew
 
+    def parts_of(self, kind: Kind) -> dict[str, list[Part]]:
+        """Return the parts of a kind by language, in order."""
+        return self.parts if kind == "raw" else self.rejected_parts
+
+    def room(self, most: int | None) -> int | None:
+        """Return how many more records `max_records` lets in, or `None` for any number."""
+        return None if most is None else max(0, most - self.records)
+
     def heard(self, skew: float | None) -> None:
         """Take the smallest skew that this invocation's answers gave so far."""
         if skew is not None:
             self.least_skew = skew if self.least_skew is None else min(self.least_skew, skew)
+
+    def doubt(self, reason: str) -> None:
+        """Note why completeness cannot be shown; the first reason stays."""
+        self.unverified_reason = self.unverified_reason or reason
+
+    def take(self, step: Step) -> None:
+        """Take in what a step of a reading gave, except for the parts that it fills."""
+        self.checkpoint = step.checkpoint or self.checkpoint
+        self.records += step.chunk.records
+        self.odd_rows += step.odd_rows
+        self.transformed += step.transformed
+        self.rejected += len(step.rejected) - step.odd_rows
+        self.newest_change = max(self.newest_change, step.newest_change)
+        self.pending = self.pending if step.pending is None else step.pending
+        self.rows_given = max(self.rows_given, step.rows_given)
+        self.never_updated = step.never_updated or self.never_updated
+        self.may_have_missed |= step.may_have_missed
+        self.doubt(step.unverified_reason)
+        if step.stopped:
+            self.doubt(STOPPED)
+        if step.counts is not None:
+            before, after = step.counts
+            self.count_before, self.count_after = (self.count_before or 0) + before, (self.count_after or 0) + after
+        self._remember(step.recent)
+        if step.forgotten:
+            name = f"{step.forgotten}/"
+            self.recent = {known: time for known, time in self.recent.items() if not f"{known}/".startswith(name)}
+
+    def open(self, opening: Opening[object], skew: float | None) -> None:
+        """Take the window that the shop's first answers gave, and the smallest skew of its clock."""
+        self.window_end, self.is_open = iso_text(opening.end), not opening.closed
+        self.opened = iso_text(opening.at)
+        self.heard(skew)
+
+    def begin_by_creation(self) -> bool:
+        """Return whether there is a stretch to read by time of creation. It ends early, so that stretches join."""
+        if self.never_updated == SHOWN or self.is_open:
+            return False
+        self.created_end = self.created_end or iso_text(self.surely_passed - LOOKBACK)
+        return parse_time(self.created_start) <= parse_time(self.created_end)
+
+    def mark_read(self) -> None:
+        """Note where a read begins."""
+        self.mark = ReadMark(
+            {language: len(parts) for language, parts in self.parts.items()},
+            {language: len(parts) for language, parts in self.rejected_parts.items()},
+            self.records,
+            self.transformed,
+            self.rejected,
+            self.odd_rows,
+            dict(self.recent),
+        )
+
+    def discard_read(self) -> None:
+        """Forget what was stored since the mark. The list is read again in parts that each fit on one page.
+
+        No manifest will name those parts, so no reader sees them.
+        """
+        self.pending, self.checkpoint = [], ListCheckpoint(split=SplitCheckpoint())
+        mark = self.mark
+        if mark is None:
+            return
+        for stored, kept in ((self.parts, mark.parts), (self.rejected_parts, mark.rejected_parts)):
+            for language, parts in stored.items():
+                del parts[kept.get(language, 0) :]
+        self.records, self.transformed = mark.records, mark.transformed
+        self.rejected, self.odd_rows = mark.rejected, mark.odd_rows
+        self.recent = dict(mark.recent)
+
+    def _remember(self, recent: dict[str, str]) -> None:
+        """Note what the next run will see again; a window with too many records is not remembered as a whole."""
+        self.recent.update(recent)
+        if self.remembers_all and len(self.recent) > MOST_REMEMBERED:
+            self.remembers_all = False
+            self.recent = still_recent(self.recent, self.surely_passed - LOOKBACK)
+
+    @property
+    def read_up_to(self) -> datetime:
+        """Up to where the run has read: its window's end, or the earliest time that the shop's answers give."""
+        end = parse_time(self.window_end)
+        return read_up_to(end, parse_time(self.opened), self.skew) if self.opened else end
 
     @property
     def surely_passed(self) -> datetime:

@@ -17,6 +17,7 @@ from lightspeed.shop_clock import ShopClock
 from subscribe.checks import subscribe_request
 from subscribe.reconcile.id_index import epoch
 from subscribe.reconcile.run import Reconciliation
+from subscribe.run.run import Services
 from subscribe.storage.bucket import Bucket
 from subscribe.sync.run import SyncRun
 from tests.property.bucket import MemoryBucket
@@ -214,15 +215,14 @@ class World:
         request = subscribe_request({"entity": self.entity, **event})
         kind: type[SyncRun | Reconciliation] = Reconciliation if request.mode == "reconcile" else SyncRun
         self.shop.quota = None
-        return kind(
-            request,
-            run_id,
+        services = Services(
             client=Client(cast(Transport, self.shop)),
             bucket=Bucket(self.bucket, "bucket", self.time),
             clock=self.time,
             remaining_seconds=lambda: began + remaining - self.time.monotonic(),
             reserve_percent=10,
         )
+        return kind(request, run_id, services)
 
     def run(self, mode: str, run_id: str = "", *, remaining: float = 900.0, **event: Any) -> Json:
         """Run to the end, waiting as asked, as the state machine does."""

@@ -2,7 +2,7 @@
 
 import gzip
 
-from subscribe.storage.parts import PART_BYTES, Chunk, PartWriter, compress
+from subscribe.storage.parts import PART_BYTES, Chunk, PartBuffer, compress
 
 
 def test_members_that_follow_each_other_are_one_gzip_file() -> None:
@@ -15,12 +15,16 @@ def test_the_same_records_make_the_same_bytes() -> None:
     assert compress([b"{}"] * 100) == compress([b"{}"] * 100)
 
 
-def test_a_part_is_stored_once_it_is_full() -> None:
-    stored: list[tuple[int, int]] = []
-    writer = PartWriter(lambda number, _sha256, body: stored.append((number, len(body))), 3)
-    half = Chunk(b"x" * (PART_BYTES // 2), 10, {}, [])
+def test_a_part_is_full_at_its_size_and_the_rest_is_left_for_the_next() -> None:
+    buffer = PartBuffer()
+    half = Chunk(b"x" * (PART_BYTES // 2), 10)
 
-    parts = [writer.add(half), writer.add(half), writer.add(half), writer.flush(), writer.flush()]
+    parts = [buffer.add(half), buffer.add(half), buffer.add(half), buffer.flush(), buffer.flush()]
 
-    assert [None if part is None else part.records for part in parts] == [None, 20, None, 10, None]
-    assert stored == [(3, PART_BYTES), (4, PART_BYTES // 2)]
+    assert [None if full is None else (full.part.records, len(full.body)) for full in parts] == [
+        None,
+        (20, PART_BYTES),
+        None,
+        (10, PART_BYTES // 2),
+        None,
+    ]

@@ -39,8 +39,8 @@ def processor(landed: Mapping[str, str]) -> RecordProcessor:
     ids=["changed within the second", "unchanged", "changed later", "unchanged in the window"],
 )
 def test_a_record_comes_again_if_it_changed_even_within_the_second(before: Record, after: Record, comes: bool) -> None:
-    _, recent = processor({}).deduplicate([before], ORDERS)
+    recent = processor({}).deduplicate([before], ORDERS).recent
 
-    records, _ = processor(recent).deduplicate([after], ORDERS)
+    records = processor(recent).deduplicate([after], ORDERS).records
 
     assert records == ([after] if comes else [])

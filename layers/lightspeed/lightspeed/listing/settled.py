@@ -54,11 +54,13 @@ class Opening(NamedTuple, Generic[_Digest]):
 
     Attributes:
         reader: Of its list, with its first count taken.
-        at: Our time then.
+        end: Where it ends.
+        at: Our time when it was opened.
         closed: Whether its end has passed for the shop, as far as is known.
     """
 
     reader: ListReader[_Digest]
+    end: datetime
     at: datetime
     closed: bool
 
@@ -125,7 +127,7 @@ def begin(
         closed = dated and is_closed(end, _now(clock), shop.least_skew_seconds or 0.0)
         reader = read_to(end, closed)
         reader.begin()
-        return Opening(reader, _now(clock), closed)
+        return Opening(reader, end, _now(clock), closed)
 
     skews: list[float] = []
     for count in range(1, COUNTS + 1):

@@ -1,0 +1,67 @@
+"""Where the bookmark moves at the end of a run. Nothing here reads or writes."""
+
+from __future__ import annotations
+
+import msgspec
+
+from connector.timestamps import iso_text
+from lightspeed.listing.settled import SETTLING_LAG, TOLERANCE
+from lightspeed.listing.window import LOOKBACK
+from lightspeed.request import parse_time
+from lightspeed.shop_clock import BELIEVED_SECONDS
+from subscribe.sync.bookmark import HIDDEN, MOST_UNVERIFIED, Bookmark
+from subscribe.sync.state import SyncState
+
+
+def reads_again(before: Bookmark, state: SyncState) -> bool:
+    """Whether the next run reads this run's window again: it may lack records, and what it stored is known."""
+    return state.may_have_missed and state.remembers_all and before.unverified < MOST_UNVERIFIED
+
+
+def next_bookmark(before: Bookmark, state: SyncState) -> Bookmark:
+    """Return where the bookmark moves after a run that was read to its end: never back. `recent` is left out.
+
+    A run that may have missed records leaves the bookmark where it is, `MOST_UNVERIFIED` times in a row. It notes what
+    it stored, so the next run reads the same window and more, and stores only what is new. Then the bookmark moves all
+    the same: a shop that never gives a provable list must not stop the subscription. So it is too if the shop's dates
+    are behind the bookmark: then the bookmark moves by our clock at last.
+
+    Args:
+        before: The bookmark that the run started from.
+        state: How far the run came.
+    """
+    if reads_again(before, state):
+        after = msgspec.structs.replace(before, unverified=before.unverified + 1, never_updated=state.never_updated)
+    else:
+        after = _moved(before, state)
+    skew = round(state.skew) if abs(state.skew) > BELIEVED_SECONDS else 0
+    return msgspec.structs.replace(after, run_id=state.run_id, skew=skew)
+
+
+def _moved(before: Bookmark, state: SyncState) -> Bookmark:
+    end, until, sure, unverified = parse_time(state.window_end), state.read_up_to, state.surely_passed, 0
+    if before.start is not None:
+        known = before.start + LOOKBACK
+        if until <= known < end:  # by the shop's dates nothing was read behind the bookmark
+            unverified = before.unverified + 1
+        if unverified > MOST_UNVERIFIED:
+            until = sure = min(end, parse_time(state.opened) - SETTLING_LAG)
+            unverified = 0
+        until, sure = max(until, known), max(sure, known)
+    again = iso_text(sure - LOOKBACK) if until - sure > TOLERANCE else ""
+    return Bookmark(
+        iso_text(until),
+        again_from=again,
+        unverified=unverified,
+        created_until=_created_until(before, state, iso_text(min(sure, until))),
+        never_updated=state.never_updated,
+    )
+
+
+def _created_until(before: Bookmark, state: SyncState, sure: str) -> str:
+    """Return up to where the list was read by time of creation, as far as that is known to differ from `until`."""
+    if before.until is not None:
+        known = before.created_until or before.until
+        return max(known, state.created_end)
+    is_behind = state.never_updated == HIDDEN and state.window_start is not None
+    return state.window_start or sure if is_behind else sure
