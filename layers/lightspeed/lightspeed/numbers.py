@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -38,6 +39,22 @@ class Exact(float):
         return self
 
 
+_QUICK = msgspec.json.Decoder(float_hook=Exact)
+_NEGATIVE_ZEROS = (b":-0", b",-0", b"[-0", b" -0", b"\t-0", b"\n-0", b"\r-0")
+_DIGIT = re.compile(rb"[0-9]")
+_MANY_DIGITS = re.compile(rb"[0-9]{%d}" % (_MOST_DIGITS + 1))
+
+
+def _is_odd(text: bytes) -> bool:
+    """Whether the quick decoder may read a number of this text in another way: `-0`, or one of very many digits.
+
+    So many digits in a row cover at least one of the places that are looked at first.
+    """
+    if text[:2] == b"-0" or any(map(text.__contains__, _NEGATIVE_ZEROS)):
+        return True
+    return _DIGIT.search(text[::_MOST_DIGITS]) is not None and _MANY_DIGITS.search(text) is not None
+
+
 def number_text(number: float | Decimal) -> str:
     """Return a number as JSON text: as it was read, if that is known."""
     return number.text if isinstance(number, Exact) else str(number)
@@ -54,6 +71,11 @@ def loads(text: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | Non
         ValueError: The text is no JSON.
         RecursionError: It is nested too deep.
     """
+    if pairs is None and isinstance(text, bytes) and not _is_odd(text):
+        try:
+            return _QUICK.decode(text)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            pass  # half a surrogate pair, or no JSON at all
     return json.loads(text, parse_float=Exact, parse_int=_whole, parse_constant=_no_constant, object_pairs_hook=pairs)
 
 

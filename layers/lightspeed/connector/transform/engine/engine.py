@@ -14,11 +14,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jsonata import JException, Jsonata
+from jsonata.parser import Parser
 from jsonata.utils import Utils
 
 from connector.transform.engine.errors import failure, shown
 from connector.transform.engine.functions import FUNCTIONS
 from connector.transform.engine.limits import LimitExceeded, Limits, Meter, metered
+from connector.transform.engine.signature import QuickSignature
 from connector.transform.engine.syntax import compiled_pattern, plain_path
 from connector.transform.engine.values import clone, look_up
 
@@ -26,6 +28,8 @@ EXPRESSION_CHARACTERS = 64 * 1024
 """The longest expression that is read."""
 
 _JList = Utils.JList
+_Symbol = Parser.Symbol
+_LEAVES_UNTIMED = 64
 _PARSING = Limits(seconds=2)
 
 
@@ -77,6 +81,12 @@ class Engine(Jsonata):  # type: ignore[misc]
     def eval(self, expr: Any, input: Any, environment: Any) -> Any:
         """Evaluate one syntax node."""
         meter = self.meter
+        leaf = _LEAVES.get(expr.type)
+        if leaf is not None and expr.predicate is None and expr.group is None:
+            meter.leaves += 1
+            if not meter.leaves % _LEAVES_UNTIMED:
+                meter.check_time()
+            return self._collapsed(leaf(self, expr, input, environment), expr)
         meter.depth += 1
         if meter.depth > meter.limits.depth:
             meter.failed_at = meter.failed_at or expr
@@ -103,6 +113,10 @@ class Engine(Jsonata):  # type: ignore[misc]
                 result = self.evaluate_filter(item.expr, result, environment)
         if expr.group is not None and kind is not None and kind != "path":
             result = self.evaluate_group_expression(expr.group, result, environment)
+        return self._collapsed(result, expr)
+
+    def _collapsed(self, result: Any, expr: Any) -> Any:
+        """Return a sequence of one as its element, and an empty one as nothing."""
         if isinstance(result, _JList) and result.sequence and not result.tuple_stream:
             if expr.keep_array:
                 result.keep_singleton = True
@@ -307,6 +321,9 @@ class Engine(Jsonata):  # type: ignore[misc]
 
     def apply_inner(self, proc: Any, args: Any, input: Any, environment: Any) -> Any:
         """Call a function; the library would print what is none."""
+        self.meter.check_time()
+        if isinstance(proc, _Symbol) and proc._jsonata_lambda and proc.signature is None:
+            return self.apply_procedure(proc, args)
         if not self.is_function_like(proc):
             raise JException("T1006", -1)
         return super().apply_inner(proc, args, input, environment)
@@ -321,7 +338,12 @@ class Engine(Jsonata):  # type: ignore[misc]
 
     def evaluate_transform_expression(self, expr: Any, input: Any, environment: Any) -> Any:  # noqa: ARG002
         """Return the function `|pattern|update|`; it changes a copy that keeps every number as it was."""
-        return Jsonata.JFunction(_Update(self, expr, environment), "<(oa):o>")
+        function = Jsonata.JFunction(_Update(self, expr, environment), None)
+        function.signature = _UPDATE_SIGNATURE
+        return function
+
+
+_UPDATE_SIGNATURE = QuickSignature("<(oa):o>", "update")
 
 
 class _Update(Jsonata.Transformer):  # type: ignore[misc]
@@ -349,14 +371,20 @@ class _Update(Jsonata.Transformer):  # type: ignore[misc]
         return result
 
 
+_LEAVES: Mapping[str | None, Callable[[Any, Any, Any, Any], Any]] = {
+    "string": lambda e, x, _i, _f: e.evaluate_literal(x),
+    "number": lambda e, x, _i, _f: e.evaluate_literal(x),
+    "value": lambda e, x, _i, _f: e.evaluate_literal(x),
+    "variable": lambda e, x, i, f: e.evaluate_variable(x, i, f),
+}
+"""Nodes that evaluate no other node, so that they need no step of their own."""
+
 _NODES: Mapping[str | None, Callable[[Any, Any, Any, Any], Any]] = {
+    **_LEAVES,
     "path": lambda e, x, i, f: e.evaluate_path(x, i, f),
     "binary": lambda e, x, i, f: e.evaluate_binary(x, i, f),
     "unary": lambda e, x, i, f: e.evaluate_unary(x, i, f),
     "name": lambda e, x, i, _: look_up(i, x.value, e.meter),
-    "string": lambda e, x, _i, _f: e.evaluate_literal(x),
-    "number": lambda e, x, _i, _f: e.evaluate_literal(x),
-    "value": lambda e, x, _i, _f: e.evaluate_literal(x),
     "wildcard": lambda e, x, i, _: e.evaluate_wildcard(x, i),
     "descendant": lambda e, x, i, _: e.evaluate_descendants(x, i),
     "parent": lambda _e, x, _i, f: f.lookup(x.slot.label),
@@ -365,7 +393,6 @@ _NODES: Mapping[str | None, Callable[[Any, Any, Any, Any], Any]] = {
     "bind": lambda e, x, i, f: e.evaluate_bind_expression(x, i, f),
     "regex": lambda e, x, _i, _f: e.evaluate_regex(x),
     "function": lambda e, x, i, f: e.evaluate_function(x, i, f, Utils.NONE),
-    "variable": lambda e, x, i, f: e.evaluate_variable(x, i, f),
     "lambda": lambda e, x, i, f: e.evaluate_lambda(x, i, f),
     "partial": lambda e, x, i, f: e.evaluate_partial_application(x, i, f),
     "apply": lambda e, x, i, f: e.evaluate_apply_expression(x, i, f),

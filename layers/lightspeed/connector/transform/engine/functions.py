@@ -28,6 +28,7 @@ from connector.transform.engine.extensions import (
     random_source,
     uuid_,
 )
+from connector.transform.engine.signature import QuickSignature
 from connector.transform.engine.values import clone, look_up, written
 
 # fmt: off
@@ -57,7 +58,7 @@ class _Native(Jsonata.JFunction):  # type: ignore[misc]
     def __init__(self, native: Any) -> None:
         super().__init__(None, None)
         self._native = native
-        self.signature = native.signature
+        self.signature = QuickSignature.of(native.signature)
         self.function_name = native.function_name
 
     def call(self, input: Any, args: Any) -> Any:
@@ -74,8 +75,8 @@ class _Own(Jsonata.JFunction):  # type: ignore[misc]
     """A function of ours; arguments that are left out are `None`."""
 
     def __init__(self, name: str, signature: str, function: Callable[..., Any], arguments: int) -> None:
-        super().__init__(None, signature)
-        self.signature.set_function_name(name)
+        super().__init__(None, None)
+        self.signature = QuickSignature(signature, name)
         self.function_name = name
         self._function = function
         self._arguments = arguments

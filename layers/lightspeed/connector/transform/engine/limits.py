@@ -63,6 +63,7 @@ class Meter:
         depth: How deep it is now.
         interruptible: Whether a timer can interrupt a single long operation; only in the main thread.
         expression: The one that is being evaluated.
+        leaves: How many variables and constants were evaluated.
         failed_at: The innermost syntax node that an error came through, once there was one.
     """
 
@@ -74,6 +75,7 @@ class Meter:
         "expression",
         "failed_at",
         "interruptible",
+        "leaves",
         "limits",
         "now",
     )
@@ -86,6 +88,7 @@ class Meter:
         self.interruptible = interruptible
         self.expression = ""
         self.failed_at: Any = None
+        self.leaves = 0
         self._items = 0
         self._characters = 0
 

@@ -13,6 +13,8 @@ from jsonata.utils import Utils
 from connector.transform.engine.limits import LimitExceeded, Limits, Meter
 from lightspeed.numbers import Exact
 
+_CONTAINERS = (dict, list)
+
 
 class _Writer:
     """Walks a result once: plain JSON types out, size and depth counted."""
@@ -27,7 +29,8 @@ class _Writer:
     def plain(self, value: Any) -> Any:
         kind = type(value)
         if kind is str:
-            return self._text(value)
+            self._count_texts([value])
+            return value
         if kind is int or kind is bool or value is None:
             return value
         if value is Utils.NULL_VALUE:
@@ -40,11 +43,10 @@ class _Writer:
             return _finite(value)
         raise ValueError("returns a function, where a value was expected")
 
-    def _text(self, value: str) -> str:
-        self._characters += len(value)
+    def _count_texts(self, texts: list[str]) -> None:
+        self._characters += sum(map(len, texts))
         if self._characters > self._limits.output_bytes:
             raise LimitExceeded(f"returns more than {self._limits.output_bytes:,} bytes of text")
-        return value
 
     def _container(self, value: dict[Any, Any] | list[Any]) -> Any:
         limits = self._limits
@@ -57,9 +59,12 @@ class _Writer:
         plain = self.plain
         found: Any
         if isinstance(value, dict):
-            found = {self._text(key): plain(item) for key, item in value.items()}
+            items = value.values()
+            self._count_texts([*value, *(item for item in items if type(item) is str)])
+            found = {key: item if type(item) is str else plain(item) for key, item in value.items()}
         else:
-            found = [plain(item) for item in value]
+            self._count_texts([item for item in value if type(item) is str])
+            found = [item if type(item) is str else plain(item) for item in value]
         self._depth -= 1
         return found
 
@@ -134,10 +139,12 @@ def clone(value: Any, meter: Meter, depth: int = 0) -> Any:
         raise LimitExceeded(f"copies a value that is nested deeper than {meter.limits.output_depth}")
     if isinstance(value, dict):
         meter.items(len(value))
-        return {key: clone(item, meter, depth + 1) for key, item in value.items()}
+        return {
+            key: clone(item, meter, depth + 1) if isinstance(item, _CONTAINERS) else item for key, item in value.items()
+        }
     if isinstance(value, list):
         meter.items(len(value))
-        return [clone(item, meter, depth + 1) for item in value]
+        return [clone(item, meter, depth + 1) if isinstance(item, _CONTAINERS) else item for item in value]
     return value
 
 
