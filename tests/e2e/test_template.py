@@ -1,7 +1,8 @@
 """template.yaml agrees with the code that it deploys, and gives no more rights than are written in it."""
 
 import importlib
-from collections.abc import Iterator, Mapping
+import random
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -394,9 +395,42 @@ def test_as_many_webhooks_are_received_at_once_as_a_bulk_edit_brings_to_cold_fun
     reserved = template()["Parameters"]["WebhookConcurrency"]["Default"]
 
     assert reserved >= rate["ThrottlingRateLimit"] * seconds_of_a_cold_start
-    assert (
-        rate["ThrottlingBurstLimit"] + 5 * rate["ThrottlingRateLimit"] >= 1_000
-    )  # a thousand webhooks in five seconds
+
+
+def refused(arrivals: Iterable[float], rate: float, burst: float) -> int:
+    """Return how many calls API Gateway refuses: each takes a token of a bucket that fills up at the rate.
+
+    Source: Amazon API Gateway developer guide, "Throttle requests to your HTTP APIs": a token bucket, where the burst
+    is its size and the rate is how fast tokens come back.
+    """
+    tokens, before, count = burst, 0.0, 0
+    for now in sorted(arrivals):
+        tokens = min(burst, tokens + (now - before) * rate)
+        before = now
+        count += tokens < 1
+        tokens -= tokens >= 1
+    return count
+
+
+RNG = random.Random(1)
+FIVE_SECONDS = {
+    "evenly": [number / 200 for number in range(1_000)],
+    "at random": [RNG.uniform(0, 5) for _ in range(1_000)],
+    "in ten bursts": [number // 100 * 0.5 for number in range(1_000)],
+    "half of them at once": [max(0.0, (number - 499) / 100) for number in range(1_000)],
+    "from ten senders, each waiting for its answer": [
+        number // 10 * 0.05 + RNG.uniform(0, 0.05) for number in range(1_000)
+    ],
+}
+
+
+@pytest.mark.parametrize("arrivals", FIVE_SECONDS)
+def test_a_thousand_webhooks_in_five_seconds_are_not_throttled(arrivals: str) -> None:
+    settings = template()["Resources"]["HttpApi"]["Properties"]["RouteSettings"]["POST /webhooks/{connection}"]
+    limits = settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]
+
+    assert refused(FIVE_SECONDS[arrivals], *limits) == 0
+    assert refused([number / 1_000 for number in range(10_000)], *limits) > 7_000  # ten seconds of a flood
 
 
 def family(base: type[Exception]) -> Iterator[type[Exception]]:

@@ -51,7 +51,8 @@ tr:last-child td{border-bottom:0}
 a{color:var(--bar)}footer{margin-top:1.9rem}
 svg{display:block;max-width:100%;margin:.15rem 0 .35rem}
 .b{fill:var(--bar)}.m{fill:var(--bar);opacity:.55}.p{fill:var(--paused)}.t{fill:var(--track)}.u{fill:var(--warning)}.r{fill:var(--red)}
-.legend span{margin-right:1rem;white-space:nowrap}
+td[data-name=queue]{min-width:6rem}td[data-name=of],td[data-name=oldest]{min-width:8.5rem}
+.by{display:block;margin:-.2rem 0 .5rem}
 @media(max-width:46rem){body{padding:.9rem}thead{display:none}table,tbody,td{display:block}
 table{background:none;border:0}tr{display:grid;
 grid-template-columns:minmax(0,1fr) minmax(0,1fr);background:var(--card);border:1px solid var(--line);
@@ -240,7 +241,7 @@ def _users(window: Mapping[str, Any]) -> str:
     rest = window["used"] - sum(list(by.values())[:_MOST_USERS])
     if parts and rest > 0:
         parts.append(f"all others {rest:,}")
-    return f"<small>{', '.join(parts)}</small><br>" if parts else ""
+    return f'<small class="by">{", ".join(parts)}</small>' if parts else ""
 
 
 def _used(window: Mapping[str, Any]) -> tuple[float, str]:

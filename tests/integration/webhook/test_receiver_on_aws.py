@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import socket
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +75,52 @@ def test_a_forged_webhook_is_refused(account: Account) -> None:
 
     assert account.keys() == []
     assert account.messages() == []
+
+
+@pytest.fixture
+def calls(account: Account) -> Iterator[Counter[str]]:
+    """How often each operation of AWS was called."""
+    found: Counter[str] = Counter()
+
+    def count(model: Any, **_: Any) -> None:
+        found[model.name] += 1
+
+    clients = [account.client(service) for service in ("s3", "sqs", "secretsmanager")]
+    for client in clients:
+        client.meta.events.register("before-call", count)
+    yield found
+    for client in clients:
+        client.meta.events.unregister("before-call", count)
+
+
+@pytest.mark.parametrize("webhooks", [50, pytest.param(1_000, marks=pytest.mark.soak)])
+def test_each_of_a_thousand_webhooks_is_stored_and_queued_and_the_secret_is_read_once(
+    account: Account, calls: Counter[str], webhooks: int
+) -> None:
+    bodies = [f'{{"order":{{"id":{number}}}}}' for number in range(webhooks)]
+    answers = Counter(app.lambda_handler(event(body), None)["statusCode"] for body in bodies)
+
+    assert answers == {204: webhooks}
+    assert calls == {"PutObject": webhooks, "SendMessage": webhooks, "GetSecretValue": 1}
+    pages = account.client("s3").get_paginator("list_objects_v2").paginate(Bucket=account.bucket)
+    assert sum(page["KeyCount"] for page in pages) == webhooks
+
+
+def test_a_flood_of_forged_webhooks_costs_no_storage_and_no_request_to_the_shop(
+    account: Account, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: socket.socket, address: object) -> None:
+        raise AssertionError(f"the receiver calls {address}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    forged = [event(f'{{"order":{{"id":{number}}}}}', secret=f"guess-{number}") for number in range(900)]
+    unknown = [{**event(), "pathParameters": {"connection": f"shop-{number}"}} for number in range(100)]
+    answers = Counter(app.lambda_handler(call, None)["statusCode"] for call in [*forged, *unknown])
+
+    assert answers == {401: 1_000}
+    assert set(calls) == {"GetSecretValue"}
+    assert calls["GetSecretValue"] <= 2 + 100  # one more look after the first wrong signature, and one for each name
+    assert account.keys() == account.messages() == []
 
 
 @pytest.mark.parametrize("gone", ["queue", "bucket", "secrets"])
