@@ -120,7 +120,7 @@ def test_a_flood_of_forged_webhooks_costs_no_storage_and_no_request_to_the_shop(
     assert answers == {401: 1_000}
     assert set(calls) == {"GetSecretValue"}
     assert calls["GetSecretValue"] <= 2 + 100  # one more look after the first wrong signature, and one for each name
-    assert account.keys() == account.messages() == []
+    assert (account.keys(), account.messages()) == ([], [])
 
 
 @pytest.mark.parametrize("gone", ["queue", "bucket", "secrets"])
