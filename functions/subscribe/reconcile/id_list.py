@@ -2,63 +2,56 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from datetime import datetime
+from typing import NamedTuple
 
-import msgspec
-
-from connector.timestamps import iso_text
-from lightspeed import Client, Clock, Parameters
-from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
-from lightspeed.listing.proof import UnstableList
+from lightspeed import Parameters
+from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import ListReader
 from lightspeed.listing.records import Record, RecordParser, Window
-from lightspeed.listing.settled import begin, settled_time
+from lightspeed.listing.settled import begin
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
-from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
-from subscribe.reconcile.checkpoint import ReconcileState
-from subscribe.reconcile.id_index import Id, Ids, lines_of
+from subscribe.reconcile.id_index import Id, Ids
 from subscribe.run.budget import Bounds
-from subscribe.run.cursor import Checkpoints
-from subscribe.storage.parts import compress
+from subscribe.run.run import Services
 
 _SPLIT_FIELDS = ("id", "createdAt")
 
 
-class Listing:
-    """The list of a reconcile run; the run's state says how far it was read."""
+class Begun(NamedTuple):
+    """A list whose first count is taken, or that of a resumed reading.
 
-    def __init__(
-        self,
-        request: SubscribeRequest,
-        state: ReconcileState,
-        language: str,
-        client: Client,
-        clock: Clock,
-        bounds: Bounds,
-    ) -> None:
+    Attributes:
+        reader: Yields the ids of each page.
+        end: Where its window ends.
+        is_open: As in `ReconcileState`.
+    """
+
+    reader: ListReader[list[Id]] | SplitReader[list[Id]]
+    end: datetime
+    is_open: bool
+
+
+class IdList:
+    """The list of a reconcile run."""
+
+    def __init__(self, request: SubscribeRequest, language: str, services: Services, bounds: Bounds) -> None:
         """Take what to read; nothing is sent yet."""
         self._endpoint = request.endpoint
         self._query = dict(request.parameters.query)
         if "fields" in self._endpoint.filter_names:
             self._query["fields"] = "id"
-        self._state = state
         self._language = language
-        self._client = client
-        self._clock = clock
+        self._client = services.client
+        self._clock = services.clock
         self._bounds = bounds
-        self._ids = Ids()
-        state.window_end = state.window_end or iso_text(settled_time(client, clock))
 
-    @property
-    def window(self) -> Window | None:
-        """What was created up to the window's end, or `None` where the list cannot be asked for that."""
-        if "created_at_max" not in self._endpoint.filter_names:
-            return None
-        return Window("created_at", None, parse_time(self._state.window_end))
+    def window(self, end: datetime) -> Window | None:
+        """Return what was created up to a time, or `None` where the list cannot be asked for that."""
+        return Window("created_at", None, end) if "created_at_max" in self._endpoint.filter_names else None
 
     def check(self) -> None:
         """Check the request for a page.
@@ -82,86 +75,56 @@ class Listing:
         found.add(_ids_of(RecordParser(None, {}, frozenset()).read(page)))
         return found
 
-    def read(self) -> None:
-        """Read on from where the last invocation stopped, to the end of the list.
+    def begin(self, checkpoint: ListCheckpoint | None, end: datetime, *, is_open: bool) -> Begun:
+        """Take the first count, or that of a resumed reading.
+
+        Args:
+            checkpoint: Where to go on; the reader writes its progress to it. `None` starts the list.
+            end: Where the window ends by what is known so far. The answer to a first count has the shop's time, which
+                may move it.
+            is_open: Whether that end may be in the shop's future.
 
         Raises:
-            Stop: There is no room for more in this invocation; what was read counts.
-            LightspeedError: As the client raises it; what was read counts.
+            UnstableList: The count rose, which it cannot in a closed window.
+            LightspeedError: As the client raises it.
         """
-        try:
-            self._read(self._begin())
-        except UnstableList:
-            self._ids, self._state.ids = Ids(), []
-            self._state.checkpoint = ListCheckpoint(split=SplitCheckpoint())
-            self._read(self._begin())
-        self._state.listed = True
+        if checkpoint is not None and checkpoint.split is not None:
+            return Begun(self._split_reader(checkpoint, end), end, is_open)
+        if checkpoint is None or checkpoint.rows_left is None:
 
-    def _read(self, reader: ListReader[list[Id]] | SplitReader[list[Id]]) -> None:
-        with contextlib.closing(reader.pages()) as pages:
-            for ids in pages:
-                self._ids.add(ids)
+            def read_to(end: datetime, closed: bool) -> ListReader[list[Id]]:
+                return self._reader(ListCheckpoint(), end, is_open=not closed)
 
-    def keep(self, kept: Checkpoints) -> None:
-        """Keep for the next invocation what this one read."""
-        if len(self._ids):
-            lines = [msgspec.json.encode(ids) for ids in self._ids.lines()]
-            self._state.ids.append(kept.keep(compress(lines).member))
-
-    def present(self, kept: Checkpoints) -> Ids | None:
-        """Return the ids of the whole list, or `None` if some that were kept are gone."""
-        if not self._state.ids:
-            return self._ids
-        present = Ids()
-        for name in self._state.ids:
-            body = kept.read(name)
-            if body is None:
-                return None
-            for line in lines_of(body):
-                present.add(msgspec.json.decode(line, type=list[Id]))
-        for ids in self._ids.lines():
-            present.add(ids)
-        return present
-
-    def _begin(self) -> ListReader[list[Id]] | SplitReader[list[Id]]:
-        """Take the first count, or that of a resumed reading. Its answer has the shop's time, which ends the window."""
-        state = self._state
-        if state.checkpoint is not None and state.checkpoint.split is not None:
-            return self._split_reader(state.checkpoint)
-
-        def read_to(end: datetime, closed: bool) -> ListReader[list[Id]]:
-            state.window_end, state.checkpoint, state.is_open = iso_text(end), ListCheckpoint(), not closed
-            return self._reader(state.checkpoint)
-
-        if state.checkpoint is None or state.checkpoint.rows_left is None:
-            return begin(self._client, self._clock, parse_time(state.window_end), read_to).reader
-        reader = self._reader(state.checkpoint)
+            opening = begin(self._client, self._clock, end, read_to)
+            return Begun(opening.reader, opening.end, not opening.closed)
+        reader = self._reader(checkpoint, end, is_open=is_open)
         reader.begin()
-        return reader
+        return Begun(reader, end, is_open)
 
-    def _reader(self, checkpoint: ListCheckpoint) -> ListReader[list[Id]]:
+    def _reader(self, checkpoint: ListCheckpoint, end: datetime, *, is_open: bool) -> ListReader[list[Id]]:
+        window = self.window(end)
         return ListReader(
-            self._list(self._query),
-            stable=self.window is not None and not self._state.is_open,
+            self._list(self._query, window),
+            stable=window is not None and not is_open,
             checkpoint=checkpoint,
             process=_ids_of,
             budget=self._bounds,
             recoverable=True,
         )
 
-    def _split_reader(self, checkpoint: ListCheckpoint) -> SplitReader[list[Id]]:
+    def _split_reader(self, checkpoint: ListCheckpoint, end: datetime) -> SplitReader[list[Id]]:
         """Return the reader of an unstable list; it cuts the list at times of creation."""
         query = {**self._query, "fields": _SPLIT_FIELDS} if "fields" in self._query else self._query
         return SplitReader(
-            self._list(query),
+            self._list(query, self.window(end)),
             checkpoint=checkpoint,
             process=_ids_of,
             budget=self._bounds,
             clock=self._clock,
         )
 
-    def _list(self, query: Mapping[str, object]) -> ShopList:
-        return ShopList(self._client, self._endpoint, Parameters(query=query), self._language, self.window)
+    def _list(self, query: Mapping[str, object], window: Window | None) -> ShopList:
+        return ShopList(self._client, self._endpoint, Parameters(query=query), self._language, window)
 
 
 def _ids_of(records: list[Record]) -> list[Id]:

@@ -26,13 +26,16 @@ import msgspec
 
 from connector.storage_keys import entity_folder
 from connector.timestamps import iso_text
-from lightspeed.listing.checkpoint import ListCheckpoint
+from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
+from lightspeed.listing.proof import UnstableList
 from lightspeed.listing.records import Window
+from lightspeed.listing.settled import settled_time
+from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.reconcile.checkpoint import ReconcileState
 from subscribe.reconcile.existence import ExistenceCheck
 from subscribe.reconcile.id_index import Head, Id, Ids, Index, StoredIndex, epoch, lines_of, order
-from subscribe.reconcile.id_list import Listing
+from subscribe.reconcile.id_list import IdList
 from subscribe.reconcile.manifests import ManifestLog
 from subscribe.reconcile.rules import DEFAULT_PERCENT
 from subscribe.run.budget import Suspend
@@ -62,6 +65,8 @@ class Reconciliation(Run[ReconcileState]):
         self._language = request.languages[0] if request.languages else request.language or default
         self._lock = RunLock(bucket, request.connection, request.bookmark_name, self._run_id)
         self._checkpoints = Checkpoints(bucket, self._run_id)
+        self._list = IdList(request, self._language, services, self._bounds)
+        self._ids = Ids()
         self._index = Index(Head(request.entity))
         self._index_is_new = False
         self._compared: Ids | None = None
@@ -86,7 +91,7 @@ class Reconciliation(Run[ReconcileState]):
         state = self._state
         if not resumed:
             state.started = note.get("started") or iso_text(self._now())
-        self._list = Listing(self._request, state, self._language, self._client, self._clock, self._bounds)
+        state.window_end = state.window_end or iso_text(settled_time(self._client, self._clock))
         self._list.check()
 
     def _is_shared(self) -> bool:
@@ -119,9 +124,48 @@ class Reconciliation(Run[ReconcileState]):
             return self._ask(index, self._request.ids, started)
         if not state.listed:
             self._bounds.room()
-            self._list.read()
+            self._read_list()
         reason = state.checkpoint.unverified_reason if state.checkpoint is not None else ""
         return f"the list could not be verified: {reason}" if reason else self._compare(index, started)
+
+    def _read_list(self) -> None:
+        """Read on from where the last invocation stopped, to the end of the list."""
+        state = self._state
+        try:
+            self._read_ids()
+        except UnstableList:
+            self._ids, state.ids = Ids(), []
+            state.checkpoint = ListCheckpoint(split=SplitCheckpoint())
+            self._read_ids()
+        state.listed = True
+
+    def _read_ids(self) -> None:
+        state = self._state
+        begun = self._list.begin(state.checkpoint, parse_time(state.window_end), is_open=state.is_open)
+        state.checkpoint, state.is_open = begun.reader.checkpoint, begun.is_open
+        state.window_end = iso_text(begun.end)
+        with contextlib.closing(begun.reader.pages()) as pages:
+            for ids in pages:
+                self._ids.add(ids)
+
+    def _present(self) -> Ids | None:
+        """Return the ids of the whole list, or `None` if some that earlier invocations kept are gone."""
+        if not self._state.ids:
+            return self._ids
+        present = Ids()
+        for name in self._state.ids:
+            body = self._checkpoints.read(name)
+            if body is None:
+                return None
+            for line in lines_of(body):
+                present.add(msgspec.json.decode(line, type=list[Id]))
+        for ids in self._ids.lines():
+            present.add(ids)
+        return present
+
+    @property
+    def _window(self) -> Window | None:
+        return self._list.window(parse_time(self._state.window_end))
 
     def _brought_up_to_date(self) -> Index:
         self._index = index = self._stored.load()
@@ -138,7 +182,7 @@ class Reconciliation(Run[ReconcileState]):
 
     def _compare(self, index: Index, started: int) -> str:
         """Look at every id that is absent, and return why nothing could be noticed, or nothing."""
-        state, present = self._state, self._list.present(self._checkpoints)
+        state, present = self._state, self._present()
         if present is None:
             return "the ids that were read are no longer there"
         self._compared = present
@@ -147,7 +191,7 @@ class Reconciliation(Run[ReconcileState]):
         refused = self._refused(state.known or 0, state.absent)
         if refused or not state.absent:
             return refused
-        looks = self._existence(self._list.window)
+        looks = self._existence(self._window)
         if not self._trusted(looks, present):
             return "the shop answers 404 for records of its own list, so its 404 says nothing"
         self._look(looks, index.missing(present, started))
@@ -211,7 +255,9 @@ class Reconciliation(Run[ReconcileState]):
                 state.looked = group[-1][0]
 
     def _keep(self) -> None:
-        self._list.keep(self._checkpoints)
+        if len(self._ids):
+            lines = [msgspec.json.encode(ids) for ids in self._ids.lines()]
+            self._state.ids.append(self._checkpoints.keep(compress(lines).member))
         if self._gone:
             self._state.gone.append(self._checkpoints.keep(bytes(self._gone)))
         if self._index_is_new:
@@ -276,7 +322,7 @@ class Reconciliation(Run[ReconcileState]):
             self._stored.save(self._index)
 
     def _manifest(self) -> dict[str, Any]:
-        state, window = self._state, self._list.window if self._request.ids is None else None
+        state, window = self._state, self._window if self._request.ids is None else None
         checkpoint = state.checkpoint or ListCheckpoint()
         again = self._index.saw(self._compared, epoch(state.started)) if self._compared else 0
         return {
