@@ -87,10 +87,10 @@ class Reconciliation(Run[ReconcileState]):
     def _kind(self) -> type[ReconcileState]:
         return ReconcileState
 
-    def _prepare(self, note: dict[str, Any], *, resumed: bool) -> None:
+    def _prepare(self, entry: dict[str, Any], *, resumed: bool) -> None:
         state = self._state
         if not resumed:
-            state.started = note.get("started") or iso_text(self._now())
+            state.started = entry.get("started") or iso_text(self._now())
         state.window_end = state.window_end or iso_text(settled_time(self._client, self._clock))
         self._list.check()
 
@@ -271,7 +271,7 @@ class Reconciliation(Run[ReconcileState]):
         state = self._state
         bodies = self._tombstones() if not self._reason else []
         if bodies is None:
-            self._reason, bodies = "the tombstones that were noted are no longer there", []
+            self._reason, bodies = "the tombstones that were kept are no longer there", []
         place = self._place(self._language)
         for number, tombstones in enumerate(bodies):
             key = place.part("deleted", number, hashlib.sha256(tombstones).hexdigest())
@@ -284,8 +284,8 @@ class Reconciliation(Run[ReconcileState]):
             body["reason"] = self._reason
         return Decision(body, {place.manifest: self._manifest()})
 
-    def _decide(self, note: dict[str, Any]) -> None:
-        self._lock.commit(self._until(), note)
+    def _decide(self, entry: dict[str, Any]) -> None:
+        self._lock.commit(self._until(), entry)
         self._holds = False  # the lock now says what was decided
 
     def _recover(self) -> None:

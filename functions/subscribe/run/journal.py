@@ -1,7 +1,7 @@
-"""The note of a run: its latest result, written by one copy of the run at a time.
+"""The journal of a run: one object with one entry, its latest result. One copy of the run writes it at a time.
 
 A run can be started twice with one id: a state machine tries again while the first invocation still works, and
-asynchronous invocations come at least once. Every write of the note is conditional on the note that the copy has seen.
+asynchronous invocations come at least once. Every write is conditional on the entry that the copy has read.
 So of several copies one goes on, and the others answer with what that one wrote.
 """
 
@@ -16,20 +16,20 @@ from subscribe.run.result import Decision, Result
 from subscribe.storage.bucket import NONE_YET, Bucket, PreconditionFailed
 
 NOTED = ("started", "fingerprint", "single", "manifests", "transformers", "noted_at", "copy")
-"""What a note holds in addition to the result."""
+"""What an entry holds in addition to the result."""
 
 _ATTEMPTS = 5
 
 
 class Journal:
-    """The note of one run, as one copy of the run sees it.
+    """The journal of one run, as one copy of the run sees it.
 
     Attributes:
-        note: The note as it was read last, empty if there is none.
+        entry: The entry as it was read last, empty if there is none.
     """
 
     def __init__(self, bucket: Bucket, run_id: str, fingerprint: str) -> None:
-        """Take whose note it is; nothing is read yet.
+        """Take whose journal it is; nothing is read yet.
 
         Args:
             bucket: The bundle's bucket.
@@ -40,35 +40,35 @@ class Journal:
         self._run_id = run_id
         self._fingerprint = fingerprint
         self._etag = self._written = NONE_YET
-        self.note: dict[str, Any] = {}
+        self.entry: dict[str, Any] = {}
 
     def load(self) -> dict[str, Any]:
-        """Return the note as it is now, empty if there is none. Later writes hold only over this one.
+        """Return the entry as it is now, empty if there is none. Later writes hold only over this one.
 
         Raises:
             RequestError: The run id was used before for another request.
         """
         found = self._bucket.read_json(run_key(self._run_id))
-        self.note, self._etag = found if found is not None else ({}, NONE_YET)
-        if self.note and self.note["fingerprint"] != self._fingerprint:
+        self.entry, self._etag = found if found is not None else ({}, NONE_YET)
+        if self.entry and self.entry["fingerprint"] != self._fingerprint:
             raise RequestError([f"run_id {self._run_id} was used before for another request"])
-        return self.note
+        return self.entry
 
     @property
     def is_own(self) -> bool:
-        """Whether this copy wrote the note that was read last."""
+        """Whether this copy wrote the entry that was read last."""
         return self._etag == self._written
 
     def finished(self) -> Result | None:
         """Return the result of the run if it is decided. A copy that was killed in its last steps is finished here."""
-        note = self.load()
-        if note.get("status") == "finishing" and (note["manifests"] or self._exists(note["manifest"])):
-            finish(self._bucket, note)
-            note = self.load()
-        return result_of(note) if note.get("status") == "complete" else None
+        entry = self.load()
+        if entry.get("status") == "finishing" and (entry["manifests"] or self._exists(entry["manifest"])):
+            finish(self._bucket, entry)
+            entry = self.load()
+        return result_of(entry) if entry.get("status") == "complete" else None
 
     def pause(self, body: dict[str, Any], **facts: Any) -> None:
-        """Note a partial result.
+        """Write a partial result.
 
         Args:
             body: The result.
@@ -77,18 +77,18 @@ class Journal:
         Raises:
             PreconditionFailed: Another copy of the run has gone on.
         """
-        self.decide(self.note_of(Decision(body, {}), status="partial", **facts))
+        self.decide(self.entry_of(Decision(body, {}), status="partial", **facts))
 
-    def decide(self, note: dict[str, Any]) -> None:
-        """Write a note over the one that was read last.
+    def decide(self, entry: dict[str, Any]) -> None:
+        """Write an entry over the one that was read last.
 
         Raises:
             PreconditionFailed: Another copy of the run has gone on.
         """
-        self._etag = self._written = self._bucket.put_json(run_key(self._run_id), note, if_match=self._etag)
+        self._etag = self._written = self._bucket.put_json(run_key(self._run_id), entry, if_match=self._etag)
 
-    def note_of(self, decision: Decision, status: str = "finishing", **facts: Any) -> dict[str, Any]:
-        """Return the note of a run that ends so."""
+    def entry_of(self, decision: Decision, status: str = "finishing", **facts: Any) -> dict[str, Any]:
+        """Return the entry of a run that ends so."""
         return {
             **decision.body,
             "status": status,
@@ -102,17 +102,17 @@ class Journal:
         return manifest is not None and self._bucket.read(manifest) is not None
 
 
-def finish(bucket: Bucket, note: Mapping[str, Any]) -> None:
-    """Write the manifests of a decided run, and then its note, whatever the note says by now.
+def finish(bucket: Bucket, entry: Mapping[str, Any]) -> None:
+    """Write the manifests of a decided run, and then its journal, whatever that says by now.
 
     Any run may do this for any other one. It changes nothing that is there already.
 
     Args:
         bucket: The bundle's bucket.
-        note: The run's note, as it was decided.
+        entry: The run's entry, as it was decided.
     """
-    bucket.put_manifests(note["manifests"])
-    key, complete = run_key(note["run_id"]), {**note, "status": "complete", "manifests": {}}
+    bucket.put_manifests(entry["manifests"])
+    key, complete = run_key(entry["run_id"]), {**entry, "status": "complete", "manifests": {}}
     for _ in range(_ATTEMPTS):
         found = bucket.read_json(key)
         if found is not None and found[0]["status"] == "complete":
@@ -122,9 +122,9 @@ def finish(bucket: Bucket, note: Mapping[str, Any]) -> None:
         except PreconditionFailed:
             continue
         return
-    raise AwsUnavailable(f"the note of run {note['run_id']} changes all the time; send the same event again")
+    raise AwsUnavailable(f"the journal of run {entry['run_id']} changes all the time; send the same event again")
 
 
-def result_of(note: dict[str, Any]) -> Result:
-    """Return the result that a note holds."""
-    return Result({key: value for key, value in note.items() if key not in NOTED}, single=bool(note["single"]))
+def result_of(entry: dict[str, Any]) -> Result:
+    """Return the result that an entry holds."""
+    return Result({key: value for key, value in entry.items() if key not in NOTED}, single=bool(entry["single"]))

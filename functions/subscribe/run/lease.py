@@ -26,13 +26,13 @@ class _Held(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         until: ISO-8601 UTC.
         manifest: The manifest of the run that an earlier version of the connector is about to end.
-        note: The note of the run, with its manifests, once it is decided.
+        entry: The journal entry of the run, with its manifests, once it is decided.
     """
 
     run_id: str
     until: str
     manifest: str | None = None
-    note: Mapping[str, Any] = {}
+    entry: Mapping[str, Any] = msgspec.field(name="note", default_factory=dict)
 
 
 class RunLock:
@@ -58,7 +58,7 @@ class RunLock:
         held = self._load()
         if held is None or held.run_id == self._run_id or parse_time(held.until).timestamp() <= now:
             return held
-        if not held.note and (held.manifest is None or self._bucket.read(held.manifest) is None):
+        if not held.entry and (held.manifest is None or self._bucket.read(held.manifest) is None):
             raise RunInProgress(self._subscription, held.run_id, held.until)
         return held
 
@@ -70,8 +70,8 @@ class RunLock:
             PreconditionFailed: This run is decided, or another process took the lock meanwhile.
         """
         held = self.check(now)
-        if held is not None and held.note:
-            finish(self._bucket, held.note)
+        if held is not None and held.entry:
+            finish(self._bucket, held.entry)
             if held.run_id == self._run_id:
                 raise PreconditionFailed(self._key)
         self.hold(until)
@@ -79,16 +79,16 @@ class RunLock:
     def recover(self) -> None:
         """Finish the run that was decided but perhaps not finished, if there is one."""
         held = self._load()
-        if held is not None and held.note:
-            finish(self._bucket, held.note)
+        if held is not None and held.entry:
+            finish(self._bucket, held.entry)
 
     def hold(self, until: float) -> None:
         """Keep the lock until another time."""
         self._write(_Held(self._run_id, iso_text(until)))
 
-    def commit(self, until: float, note: Mapping[str, Any]) -> None:
+    def commit(self, until: float, entry: Mapping[str, Any]) -> None:
         """Decide the run that has the lock."""
-        self._write(_Held(self._run_id, iso_text(until), note=note))
+        self._write(_Held(self._run_id, iso_text(until), entry=entry))
 
     def is_others(self) -> bool:
         """Whether another run has taken the lock since."""

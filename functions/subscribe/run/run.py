@@ -2,11 +2,11 @@
 
 The mode supplies the work and the way in which the run is decided. This class owns the order of the writes:
 
-1. A run that pauses keeps its state, then its note, then its lease.
-2. A run that ends is decided by one conditional write. Only then its manifests are written, then its note, and last
+1. A run that pauses keeps its state, then its journal, then its lease.
+2. A run that ends is decided by one conditional write. Only then its manifests are written, then its journal, and last
    what the mode moves: the bookmark or the index of ids.
 3. A copy that finds its condition broken never writes anything that readers see. It answers with what was decided, or
-   with what the other copy noted, or says that another run of the subscription was faster.
+   with what the other copy wrote to the journal, or says that another run of the subscription was faster.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from connector.transform import Library
 
 DECIDING = "deciding"
-"""Status of a note whose run is about to be decided in an object that it shares with other runs."""
+"""Status of a journal whose run is about to be decided in an object that it shares with other runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +135,13 @@ class Run(ABC, Generic[State]):
         finished = self._journal.finished()
         if finished is not None:
             return finished
-        note = self._journal.note
-        noted = note.get("cursor")
-        if noted is not None and noted != request.cursor:
-            given = self._states.load(noted) or given  # copies write the note in turn, so it has the latest state
+        entry = self._journal.entry
+        latest = entry.get("cursor")
+        if latest is not None and latest != request.cursor:
+            given = self._states.load(latest) or given  # copies write the journal in turn, so it has the latest state
         self._resumed = given is not None
         self._state = given or self._state
-        self._prepare(note, resumed=self._resumed)
+        self._prepare(entry, resumed=self._resumed)
         return None
 
     def _bounded(self) -> Result:
@@ -157,12 +157,12 @@ class Run(ABC, Generic[State]):
                 raise
             return self._pause(PATIENCE_SECONDS)
         decision = self._decision()
-        note = self._journal.note_of(decision, **self._facts())
+        entry = self._journal.entry_of(decision, **self._facts())
         if self._is_shared():
-            goes_on = {key: self._journal.note[key] for key in ("cursor",) if key in self._journal.note}
-            self._journal.decide({**note, **goes_on, "status": DECIDING, "manifests": {}, "copy": uuid4().hex})
-        self._decide(note)
-        finish(self._bucket, note)
+            goes_on = {key: self._journal.entry[key] for key in ("cursor",) if key in self._journal.entry}
+            self._journal.decide({**entry, **goes_on, "status": DECIDING, "manifests": {}, "copy": uuid4().hex})
+        self._decide(entry)
+        finish(self._bucket, entry)
         self._settle()
         return Result(decision.body, decision.single)
 
@@ -178,7 +178,7 @@ class Run(ABC, Generic[State]):
     def _lost(self) -> Result:
         """Answer for a copy that was not the fastest.
 
-        A run that was overtaken ends in its note, over the note that was read. So no copy of it can be decided later.
+        An overtaken run ends in its journal, over the entry that was read. So no copy of it can be decided later.
         """
         self._recover()
         finished = self._journal.finished()
@@ -188,23 +188,23 @@ class Run(ABC, Generic[State]):
             body = {**self._body("complete", manifest=None), "objects": [], "superseded": True, "verified": False}
             body["reason"] = "another run of the subscription was faster, so this run does not count"
             try:
-                self._journal.decide(self._journal.note_of(Decision(body, {}), status="complete", **self._facts()))
+                self._journal.decide(self._journal.entry_of(Decision(body, {}), status="complete", **self._facts()))
             except PreconditionFailed as error:
                 message = f"another copy of run {self._run_id} goes on; send the same event again"
                 raise AwsUnavailable(message) from error
             return Result(body)
-        if self._journal.note.get("status") == "partial":
-            return result_of(self._journal.note)
+        if self._journal.entry.get("status") == "partial":
+            return result_of(self._journal.entry)
         raise AwsUnavailable(f"the state of run {self._run_id} changed during a write; send the same event again")
 
     def _is_being_decided(self) -> bool:
         """Whether another copy, which started later, may decide the run at this moment."""
-        note = self._journal.note
-        is_others = note.get("status") == DECIDING and not self._journal.is_own
-        return is_others and self._now() < parse_time(note["noted_at"]) + LEASE
+        entry = self._journal.entry
+        is_others = entry.get("status") == DECIDING and not self._journal.is_own
+        return is_others and self._now() < parse_time(entry["noted_at"]) + LEASE
 
     def _facts(self) -> dict[str, Any]:
-        """Return what the note holds in addition to the result."""
+        """Return what the journal holds in addition to the result."""
         return {"started": self._state.started, "noted_at": iso_text(self._now())}
 
     def _body(self, status: str, *, manifest: str | None) -> dict[str, Any]:
@@ -238,14 +238,14 @@ class Run(ABC, Generic[State]):
         """Return the type of the mode's state."""
 
     @abstractmethod
-    def _prepare(self, note: dict[str, Any], *, resumed: bool) -> None:
-        """Plan the run from its state, which is new unless it is resumed, and its note; nothing is sent or written."""
+    def _prepare(self, entry: dict[str, Any], *, resumed: bool) -> None:
+        """Plan the run from its journal and its state, which is new unless it is resumed. Nothing is sent or written."""
 
     @abstractmethod
     def _is_shared(self) -> bool:
-        """Whether the run is decided in an object that it shares with other runs, and not in its note.
+        """Whether the run is decided in an object that it shares with other runs, and not in its journal.
 
-        Then the note says so first. Copies of the run exclude each other by the note, and runs by the shared object.
+        Then the journal says so first. Copies of a run exclude each other by the journal, and runs by the shared object.
         """
 
     @abstractmethod
@@ -278,8 +278,8 @@ class Run(ABC, Generic[State]):
         """Return how the run ends."""
 
     @abstractmethod
-    def _decide(self, note: dict[str, Any]) -> None:
-        """Decide the run by one conditional write, which holds its note."""
+    def _decide(self, entry: dict[str, Any]) -> None:
+        """Decide the run by one conditional write, which holds its entry."""
 
     @abstractmethod
     def _recover(self) -> None:

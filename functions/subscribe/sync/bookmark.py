@@ -3,9 +3,9 @@
 One object per subscription holds the bookmark, the lease of a paused run, and a decided run that is not finished yet
 (`pending`). Every write is conditional on the object that the run has seen.
 
-1. A run ends with one write: its manifests, its result and where the bookmark moves, noted as `pending`. This write
+1. A run ends with one write: its manifests, its result and where the bookmark moves, stored as `pending`. This write
    commits the run.
-2. The remaining writes are idempotent: the manifests, the run's note, and last the bookmark. This run makes them, or
+2. The remaining writes are idempotent: the manifests, the run's journal, and last the bookmark. This run makes them, or
    the next run if this one was killed.
 """
 
@@ -119,12 +119,12 @@ class Pending(msgspec.Struct, frozen=True):
 
     Attributes:
         bookmark: Where the bookmark moves.
-        note: The run's note, with its manifests; empty where an earlier version of the connector decided the run.
+        entry: The run's journal entry, with its manifests; empty where an earlier version decided the run.
         manifests: Manifests by key, where an earlier version decided the run.
     """
 
     bookmark: Bookmark
-    note: Mapping[str, Any] = {}
+    entry: Mapping[str, Any] = msgspec.field(name="note", default_factory=dict)
     manifests: Mapping[str, Any] = {}
 
 
@@ -202,19 +202,19 @@ class Bookmarks:
         return msgspec.structs.replace(bookmark, recent={}, recent_in=digest)
 
     def lease(self, bookmark: Bookmark, lease: Lease, etag: str) -> str:
-        """Note that a run is paused; return the new ETag."""
+        """Store that a run is paused; return the new ETag."""
         return self._write(_Stored(bookmark, running=lease), etag)
 
     def commit(self, before: Bookmark, pending: Pending, etag: str) -> None:
-        """Decide a run: note how it ends and where the bookmark moves."""
+        """Decide a run: store how it ends and where the bookmark moves."""
         self._write(_Stored(before, pending=pending), etag)
 
     def recover(self) -> Found:
         """Finish the run that was decided but perhaps not finished, if there is one; return what is known then."""
         found = self.load()
         while found.pending is not None:
-            if found.pending.note:
-                finish(self._bucket, found.pending.note)
+            if found.pending.entry:
+                finish(self._bucket, found.pending.entry)
             self._bucket.put_manifests(found.pending.manifests)
             self.move(found.pending)
             found = self.load()

@@ -72,12 +72,12 @@ class SyncRun(Run[SyncState]):
     def _kind(self) -> type[SyncState]:
         return SyncState
 
-    def _prepare(self, note: dict[str, Any], *, resumed: bool) -> None:
+    def _prepare(self, entry: dict[str, Any], *, resumed: bool) -> None:
         request, state = self._request, self._state
         bookmark = self._found.bookmark
         if not resumed:
-            self._begin_window(note.get("started"))
-        saved = note.get("transformers", {}) if resumed else {}
+            self._begin_window(entry.get("started"))
+        saved = entry.get("transformers", {}) if resumed else {}
         seen = {"until": bookmark.until} if bookmark.until is not None else None
         records = self._transformers(request.entity_transformer, "entity", saved)
         landed, level = self._bookmarks.recent(bookmark), self._services.gzip_level
@@ -292,11 +292,11 @@ class SyncRun(Run[SyncState]):
         recent = still_recent({**self._bookmarks.recent(before), **state.recent}, after.start)
         return self._bookmarks.with_recent(after, recent)
 
-    def _decide(self, note: dict[str, Any]) -> None:
+    def _decide(self, entry: dict[str, Any]) -> None:
         if self._moved is None:
-            self._journal.decide(note)
+            self._journal.decide(entry)
             return
-        self._moved = msgspec.structs.replace(self._moved, note=note)
+        self._moved = msgspec.structs.replace(self._moved, entry=entry)
         self._bookmarks.commit(self._found.bookmark, self._moved, self._found.etag)
 
     def _settle(self) -> None:

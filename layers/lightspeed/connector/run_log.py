@@ -167,12 +167,12 @@ class RunLog:
             day: The day of UTC.
             objects: Its manifests as S3 lists them, by key.
             known: What is kept of them, by key.
-            count_requests: Whether to ask the run's note for its requests as well. Quota windows last at most a day.
+            count_requests: Whether to ask the run's journal for its requests as well. Quota windows last at most a day.
         """
         new = [row for key, row in objects.items() if key not in known]
-        notes = each(self._requests, new) if count_requests else [0] * len(new)
+        counts = each(self._requests, new) if count_requests else [0] * len(new)
         found = {key: row for key, row in known.items() if key in objects}
-        for item, requests, manifest in zip(new, notes, each(self._manifest, new), strict=True):
+        for item, requests, manifest in zip(new, counts, each(self._manifest, new), strict=True):
             replaced = manifest.get("replaces", ())
             of_before = {key: known[key] for key in replaced if key in known}
             found |= of_before
@@ -188,10 +188,10 @@ class RunLog:
         return found
 
     def _requests(self, item: Mapping[str, Any]) -> int:
-        """Return how many requests a run took, from its note; 0 if there is none any more."""
+        """Return how many requests a run took, from its journal; 0 if there is none any more."""
         place = manifest_place(item["Key"])
-        note = None if place is None else self._bucket.json(run_key(place.run_id))
-        return int((note or {}).get("requests") or 0)
+        entry = None if place is None else self._bucket.json(run_key(place.run_id))
+        return int((entry or {}).get("requests") or 0)
 
     def _folders(self, now: datetime) -> tuple[list[str], bool]:
         """Return the prefixes of every connection, entity and language, and whether this is a close look."""

@@ -128,13 +128,13 @@ class Runs:
         """
         if not RUN_ID.fullmatch(run_id):
             raise UnknownRun(f"unknown run {run_id!r:.100}: a run_id has up to 80 letters, digits and . _ = -")
-        note = self._note(run_id)
-        if note is not None and self._is_complete(note):
-            return {**_public(note), "status": "complete"}
+        entry = self._journal(run_id)
+        if entry is not None and self._is_complete(entry):
+            return {**_public(entry), "status": "complete"}
         execution = self.execution(run_id)
-        if execution is None and note is None:
+        if execution is None and entry is None:
             raise UnknownRun(f"unknown run {run_id!r}: no execution has this name, and there is no result of one")
-        found = _public(note or {"run_id": run_id})
+        found = _public(entry or {"run_id": run_id})
         if execution is not None and execution["status"] == "SUCCEEDED":
             return {"status": "complete", **json.loads(execution.get("output") or "{}"), **found}
         if execution is not None and execution["status"] in _FAILED:
@@ -145,20 +145,20 @@ class Runs:
                 "cause": execution.get("cause"),
                 "failed_at": iso_text(execution["stopDate"]),
             }
-        if execution is None and note is not None and self._is_paused(note):
-            return {**found, "status": "paused", **_how_to_continue(note)}
+        if execution is None and entry is not None and self._is_paused(entry):
+            return {**found, "status": "paused", **_how_to_continue(entry)}
         return {**found, "status": "running"}
 
-    def _is_complete(self, note: dict[str, Any]) -> bool:
+    def _is_complete(self, entry: dict[str, Any]) -> bool:
         """Return whether readers see the run: its invocation may have been killed after it wrote the manifest."""
-        if note["status"] == "finishing" and note.get("manifest"):
-            return any(row["Key"] == note["manifest"] for row in self._bucket.objects(note["manifest"]))
-        return bool(note["status"] == "complete")
+        if entry["status"] == "finishing" and entry.get("manifest"):
+            return any(row["Key"] == entry["manifest"] for row in self._bucket.objects(entry["manifest"]))
+        return bool(entry["status"] == "complete")
 
-    def _is_paused(self, note: dict[str, Any]) -> bool:
+    def _is_paused(self, entry: dict[str, Any]) -> bool:
         """Return whether no invocation works on a run that no execution of Sync carries."""
-        until = parse_time(note["noted_at"]) + LEASE
-        return note["status"] == "partial" or self._clock.time() >= until.timestamp()
+        until = parse_time(entry["noted_at"]) + LEASE
+        return entry["status"] == "partial" or self._clock.time() >= until.timestamp()
 
     def execution(self, run_id: str) -> dict[str, Any] | None:
         """Return the execution of Sync with this name, as Step Functions describes it, or `None`."""
@@ -292,21 +292,21 @@ class Runs:
                 "manifests": list(row.manifests),
             }
         execution: dict[str, Any] = {}
-        note = self._note(row.run_id)
-        if note is None:
+        entry = self._journal(row.run_id)
+        if entry is None:
             execution = self._step_functions.describe_execution(executionArn=row.execution)
-            note = {**json.loads(execution.get("input") or "{}"), "run_id": row.run_id}
+            entry = {**json.loads(execution.get("input") or "{}"), "run_id": row.run_id}
         about = {
-            "run_id": note.get("run_id", row.run_id),
-            "status": "complete" if note.get("status") == "complete" else row.status,
-            "connection": note.get("connection", "default"),
-            "entity": note.get("entity", ""),
-            "started": note.get("started", row.day),
-            "records": note.get("records", 0),
+            "run_id": entry.get("run_id", row.run_id),
+            "status": "complete" if entry.get("status") == "complete" else row.status,
+            "connection": entry.get("connection", "default"),
+            "entity": entry.get("entity", ""),
+            "started": entry.get("started", row.day),
+            "records": entry.get("records", 0),
         }
         return about if row.status == "running" else {**about, "failed_at": row.changed}
 
-    def _note(self, run_id: str) -> dict[str, Any] | None:
+    def _journal(self, run_id: str) -> dict[str, Any] | None:
         """Return the latest result of a run with the time at which it was written, or `None`."""
         body, written = self._bucket.read_dated(run_key(run_id))
         return None if body is None else {**json.loads(body), "noted_at": iso_text(written)}
@@ -316,17 +316,17 @@ def _matches(about: dict[str, Any], query: Query) -> bool:
     return query.connection in ("", about["connection"]) and query.entity in ("", about["entity"])
 
 
-def _public(note: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in note.items() if key not in (*_INTERNAL, "cursor", "noted_at")}
+def _public(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key not in (*_INTERNAL, "cursor", "noted_at")}
 
 
-def _how_to_continue(note: dict[str, Any]) -> dict[str, Any]:
+def _how_to_continue(entry: dict[str, Any]) -> dict[str, Any]:
     """Return since when a run is paused, and what continues it."""
-    paused = {"paused_since": note["noted_at"]}
-    if not note.get("cursor"):
+    paused = {"paused_since": entry["noted_at"]}
+    if not entry.get("cursor"):
         return {**paused, "resume": "invoke subscribe, or start Sync, with the same event and this run_id"}
     resume = "invoke subscribe, or start Sync, with the same event and this cursor"
-    return {**paused, "cursor": note["cursor"], "resume": resume}
+    return {**paused, "cursor": entry["cursor"], "resume": resume}
 
 
 def _flat(lists: Iterable[Sequence[_Found]]) -> list[_Found]:

@@ -91,7 +91,7 @@ def lock_key(connection: str, subscription: str) -> str:
 
 
 def run_key(run_id: str) -> str:
-    """Return the key of a run's note, its latest result."""
+    """Return the key of a run's journal, its latest result."""
     return f"{RUN_NOTES}{run_id}.json"
 
 
