@@ -239,13 +239,13 @@ class Run(ABC, Generic[State]):
 
     @abstractmethod
     def _prepare(self, entry: dict[str, Any], *, resumed: bool) -> None:
-        """Plan the run from its journal and its state, which is new unless it is resumed. Nothing is sent or written."""
+        """Plan the run from its journal and its state, which is new unless resumed. Nothing is sent or written."""
 
     @abstractmethod
     def _is_shared(self) -> bool:
         """Whether the run is decided in an object that it shares with other runs, and not in its journal.
 
-        Then the journal says so first. Copies of a run exclude each other by the journal, and runs by the shared object.
+        Then the journal says so first: it excludes other copies of the run, and the shared object other runs.
         """
 
     @abstractmethod
