@@ -73,6 +73,8 @@ def request_of(arguments: argparse.Namespace) -> SubscribeRequest:
         raise RequestError([f"--name may hold up to 200 letters, digits, _ and -, not {arguments.name!r:.100}"])
     endpoint = get_entity(arguments.entity)
     walked, event = endpoint, {"entity": arguments.entity, "connection": arguments.name}
+    if endpoint.parents and not arguments.each_parent:
+        raise RequestError([f"{endpoint.name} has a list for each parent: add --each-parent to read them all"])
     if arguments.each_parent and endpoint.parents:
         walked = get_entity(endpoint.path.split("/{", 1)[0])
         event["parameters"] = {"path": {endpoint.parents[0]: "*"}}

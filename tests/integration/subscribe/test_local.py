@@ -199,7 +199,7 @@ def test_a_run_waits_for_the_quota_and_goes_on(
         (["orders", "--to", "lake", "--since", "yesterday"], "since must be a time"),
         (["orders", "--to", "lake", "--name", "a/b"], "--name may hold up to 200 letters"),
         (["languages", "--to", "lake", "--mode", "incremental"], "cannot be read incrementally"),
-        (["orders/products", "--to", "lake"], "order_id"),
+        (["orders/products", "--to", "lake"], "orders/products has a list for each parent: add --each-parent"),
     ],
 )
 def test_a_wrong_command_is_one_line_and_sends_nothing(
