@@ -1,5 +1,6 @@
 """`plan` and `apply` of subscriptions.toml: what they make, what they leave alone, and what a kill leaves behind."""
 
+import io
 import json
 import re
 
@@ -83,6 +84,23 @@ def test_apply_makes_schedules_webhooks_and_the_list(operated: Operated) -> None
         ("outlet", "open-orders", False),
         ("outlet", "products", True),
     ]
+
+
+def test_an_apply_whose_output_is_closed_does_not_end_as_if_all_was_done(
+    operated: Operated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Closed(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError(32, "Broken pipe")
+
+    file = operated.file(FILE)
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", Closed())
+        assert operated("apply", file) == 1
+    assert capsys.readouterr().err == "connector: the output was closed; run the command again for what is left\n"
+    assert operated("apply", file) == 0
+    assert operated("apply", file) == 0
+    assert capsys.readouterr().out.endswith("nothing to change\n")
 
 
 def test_a_second_apply_changes_nothing(operated: Operated, capsys: pytest.CaptureFixture[str]) -> None:

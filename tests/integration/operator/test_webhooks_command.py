@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
+from botocore.exceptions import ConnectTimeoutError
 from moto import mock_aws
 
 from connector.operator.main import main
@@ -168,6 +169,14 @@ def test_what_goes_wrong_is_one_line(
 def test_an_unknown_stack_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["webhooks", "plan", "--stack", "other"], open_stack=open_stack) == 2
     assert capsys.readouterr().err == "connector: there is no stack named other; name it with --stack\n"
+
+
+def test_aws_that_does_not_answer_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    def open_stack_of_nowhere(_: str) -> Stack:
+        raise ConnectTimeoutError(endpoint_url="https://cloudformation.example", error="timed out")
+
+    assert main(["runs", "--stack", "mine"], open_stack=open_stack_of_nowhere) == 1
+    assert capsys.readouterr().err.startswith("connector: Connect timeout on endpoint URL: ")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,8 @@ from connector.operator.main import main
 from tests.unit.operator.lake import into, store_run
 
 Rows = list[dict[str, Any]]
+ROOT = Path(__file__).parents[3]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT / 'layers/lightspeed'}"}
 Ask = Callable[..., Rows]
 
 
@@ -279,6 +284,28 @@ def test_a_wrong_command_is_one_line_and_status_2(
     assert main(["query", *words, "--lake", str(tmp_path)]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith(f"connector: {message}")
+
+
+def test_a_reader_that_has_seen_enough_ends_a_query_quietly(tmp_path: Path) -> None:
+    store_run(into(tmp_path), "a", "2026-11-02T00:00:00Z", [order(number, None) for number in range(5)])
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "connector", "query", "orders", "--lake", str(tmp_path)]
+
+    done = subprocess.run(command, env=ENVIRONMENT, stdout=write, stderr=subprocess.PIPE, check=False)  # noqa: S603
+    os.close(write)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_an_answer_that_cannot_be_printed_is_one_line(tmp_path: Path) -> None:
+    store_run(into(tmp_path), "a", "2026-11-02T00:00:00Z", [order(1, None)])
+    command = [sys.executable, "-m", "connector", "query", "orders", "--lake", str(tmp_path)]
+
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, check=False)  # noqa: S603
+
+    assert (done.returncode, done.stderr) == (1, b"connector: cannot write: No space left on device\n")
 
 
 def test_a_column_that_is_not_there_is_told_with_the_way_to_any_field(

@@ -7,6 +7,7 @@ plain line on standard error. A command is a module with `add_parser`; `COMMANDS
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ from connector.operator import (
     webhooks,
 )
 from connector.operator.parsers import Parser
-from connector.operator.stack import CommandError, Stack, default_stack_name
+from connector.operator.stack import CommandError, OperationFailed, Stack, default_stack_name
 from lightspeed import InvalidConnection, LightspeedError
 
 COMMANDS = (
@@ -49,6 +50,9 @@ COMMANDS = (
 """Each has `add_parser(commands, common)`. It sets `run`, which takes the parsed words and the stack."""
 
 INTERRUPTED = 130
+_READING = ("query", "schema", "runs", "status", "cost", "plan")
+"""Commands that change nothing."""
+
 _WRONG_COMMAND = (CommandError, RequestError, UnknownConnection, InvalidConnection)
 
 
@@ -59,30 +63,50 @@ def main(argv: Sequence[str] | None = None, *, open_stack: Callable[[str], Stack
         argv: The words after the program's name; those of the process by default.
         open_stack: Returns the stack of a name.
     """
+    arguments = argparse.Namespace()
     try:
-        arguments = build_parser().parse_args(argv)
+        build_parser().parse_args(argv, arguments)
         name = getattr(arguments, "stack", "") or default_stack_name(Path.cwd())
         status: int = arguments.run(arguments, open_stack(name))
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
     except _WRONG_COMMAND as error:
         return _fail(2, error)
     except (ConnectorError, LightspeedError) as error:
         return _fail(1, error)
-    except aws_error_types() as error:
+    except aws_error_types() as error:  # some of them are an OSError as well
         return _fail(*_explained(error))
+    except OSError as error:
+        return _not_written(error, getattr(arguments, "command", ""))
     return status
+
+
+def _not_written(error: OSError, command: str) -> int:
+    """Return the exit status of a command whose output, or a file, cannot be written."""
+    _discard_output()
+    if not isinstance(error, BrokenPipeError):
+        return _fail(1, OperationFailed(f"{error.filename or 'cannot write'}: {error.strerror}"))
+    if command in _READING:
+        return 0  # the reader has seen enough
+    return _fail(1, OperationFailed("the output was closed; run the command again for what is left"))
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every command."""
     common = Parser(add_help=False)
     common.add_argument("--stack", default=argparse.SUPPRESS, help="the stack's name (default: from samconfig.toml)")
-    parser = Parser(prog="python -m connector", description=__doc__.split("\n", 1)[0], parents=[common])
+    parser = Parser(prog="python -m connector", description="Operate a stack of the connector.", parents=[common])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(commands, common)
     return parser
+
+
+def _discard_output() -> None:
+    """Keep what could not be written, and is still buffered, from failing once more when the process ends."""
+    if sys.stdout is sys.__stdout__:  # not what a caller put in its place
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _explained(error: Exception) -> tuple[int, Exception]:
