@@ -9,6 +9,7 @@ import requests
 
 from authorizer.app import MAX_AGE_SECONDS
 from tests.local.stack import STACK_NAME, Stack
+from tests.shop import Fault, Shop
 
 pytestmark = pytest.mark.e2e
 
@@ -197,3 +198,27 @@ def dead_shop(bundle: tuple[Stack, object]) -> None:
     """Store a connection to a shop that is not there."""
     settings = {"base_url": "http://127.0.0.1:9", "api_key": "k" * 32, "api_secret": "s" * 32, "language": "nl"}
     bundle[0].add_connection("dead", settings)
+
+
+@pytest.fixture
+def troubled_shop(stack: Stack) -> Iterator[Shop]:
+    """A shop of its own, whose connection is `troubled`."""
+    with Shop(orders=0, products=0, quota=(300, 3_000, 12_000)) as shop:
+        settings = {"base_url": shop.url, "api_key": shop.api_key, "api_secret": shop.api_secret, "language": "nl"}
+        stack.add_connection("troubled", settings)
+        yield shop
+
+
+def test_a_quota_that_is_used_up_and_a_slow_shop_are_429_and_504_over_real_http(
+    stack: Stack, troubled_shop: Shop
+) -> None:
+    event = {"entity": "shop", "connection": "troubled"}
+    troubled_shop.faults.next(Fault.answers(504), times=20)
+    slow = problem(stack.http("POST", "/subscribe", event), 504)
+    troubled_shop.faults.clear()
+    troubled_shop.limits.use(300)
+    answer = stack.http("GET", "/connections/troubled")
+
+    assert slow["type"] == "urn:lightspeed-connector:problem:shop-failed"
+    assert problem(answer, 429)["type"] == "urn:lightspeed-connector:problem:quota-used-up"
+    assert 0 < int(answer.headers["Retry-After"]) <= 300
