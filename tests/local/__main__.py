@@ -46,6 +46,10 @@ def main() -> int:
             print(_kept().token)
         else:
             print(_kept().connection)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return int(arguments.command == "demo")
     except LocalError as error:
         print(f"{arguments.command}: {error}", file=sys.stderr)
         return 1

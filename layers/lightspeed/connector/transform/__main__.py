@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import json
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -76,6 +77,20 @@ def main(arguments: Sequence[str] | None = None, out: TextIO | None = None, err:
     """
     out, err = out or sys.stdout, err or sys.stderr
     args = _parser().parse_args(arguments)
+    try:
+        status = _try(args, out, err)
+        out.flush()
+    except OSError as error:
+        if out is sys.__stdout__:  # what is still buffered does not fail once more when the process ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(error, BrokenPipeError):
+            return 0  # the reader has seen enough
+        print(f"connector.transform: cannot write: {error.strerror}", file=err)
+        return 2
+    return status
+
+
+def _try(args: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     scope = {key: getattr(args, key) for key in ("connection", "entity", "language", "now")}
     try:
         given = [_expression(text) for text in args.transformer]

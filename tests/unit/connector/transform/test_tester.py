@@ -120,6 +120,24 @@ def test_words_that_make_no_command_are_one_line(
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (BrokenPipeError(32, "Broken pipe"), 0, ""),
+        (OSError(28, "No space left on device"), 2, "connector.transform: cannot write: No space left on device\n"),
+    ],
+)
+def test_what_cannot_be_printed_is_no_defect(sample: str, error: OSError, status: int, message: str) -> None:
+    class Full(io.StringIO):
+        def write(self, _: str) -> int:
+            raise error
+
+    err = io.StringIO()
+
+    assert main(["$", "--input", sample], Full(), err) == status
+    assert err.getvalue() == message
+
+
 def test_it_runs_as_a_command(sample: str) -> None:
     command = [sys.executable, "-m", "connector.transform", '{"id": id}', "--input", sample]
     done = subprocess.run(  # noqa: S603 - our own command
