@@ -22,7 +22,7 @@ from lightspeed import (
     UnknownLanguage,
     WriteResponse,
 )
-from lightspeed.response import parse, parse_record
+from lightspeed.json_text import parse, parse_record
 from lightspeed.writing.ambiguous import may_have_acted
 from lightspeed.writing.diff import difference, ignored_fields
 from lightspeed.writing.natural_key import NaturalKey, record_fields

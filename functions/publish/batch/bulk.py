@@ -9,7 +9,7 @@ from typing import Any
 from connector.aws_errors import aws_error_types
 from connector.observability import logger
 from lightspeed import Client, LightspeedError, Parameters, WriteResponse
-from lightspeed.response import parse
+from lightspeed.json_text import parse
 from lightspeed.writing.diff import difference
 from publish.result import Result, aws_failure, result
 

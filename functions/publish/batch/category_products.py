@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from connector.aws_errors import aws_error_types
 from connector.observability import logger
 from lightspeed import PAGE_LIMIT, Client, LightspeedError, Parameters, Request
-from lightspeed.response import parse, parse_record
+from lightspeed.json_text import parse, parse_record
 from lightspeed.writing.ambiguous import may_have_acted
 from lightspeed.writing.diff import identities
 from publish.batch.planner import PLACEMENT

@@ -16,10 +16,10 @@ import msgspec
 from connector.settings import GZIP_LEVEL
 from connector.timestamps import iso_text
 from connector.transform import Scope, TransformError
+from lightspeed.json_text import mask_api_key
 from lightspeed.listing.records import Record
 from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time
-from lightspeed.response import mask_api_key
 from subscribe.event import SubscribeRequest
 from subscribe.storage.parts import compress
 from subscribe.sync.bookmark import HIDDEN, SHOWN, still_recent, time_of

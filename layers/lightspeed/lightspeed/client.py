@@ -10,6 +10,7 @@ from typing import TypeVar
 from lightspeed import response as envelope
 from lightspeed.catalogue.entities import get_entity
 from lightspeed.errors import BrokenResponse, LightspeedError, NotFound, UnexpectedResponse
+from lightspeed.json_text import UnreadableBody
 from lightspeed.request import PAGE_LIMIT, Parameters, Request, build_request
 from lightspeed.response import Reject
 from lightspeed.transport import Facts, Response, Transport, api_error, redacted_words
@@ -165,7 +166,7 @@ class Client:
             made += 1
             try:
                 return unwrap(response)
-            except (envelope.ErrorInside, envelope.EnvelopeError, envelope.UnreadableBody) as error:
+            except (envelope.ErrorInside, envelope.EnvelopeError, UnreadableBody) as error:
                 failure = self._failure(request, response, error)
             again = isinstance(failure, BrokenResponse) and request.method == "GET"
             if not again or not self.transport.wait_to_repeat(made):

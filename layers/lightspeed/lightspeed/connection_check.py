@@ -19,9 +19,9 @@ from lightspeed.errors import (
     UnexpectedResponse,
     UnknownLanguage,
 )
+from lightspeed.json_text import parse_record
 from lightspeed.quota import QuotaWindow
 from lightspeed.request import PAGE_LIMIT, Parameters, Request
-from lightspeed.response import parse_record
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,40 +10,37 @@ others: a row that is no JSON object in UTF-8 becomes a `Reject`.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import methodcaller
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import msgspec
 
 from lightspeed.catalogue.model import Endpoint
-from lightspeed.numbers import loads
+from lightspeed.json_text import (
+    UNREADABLE,
+    UnreadableBody,
+    elements,
+    object_members,
+    one_line,
+    parse,
+    reject_reason,
+)
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LISTS = msgspec.json.Decoder(dict[str, list[msgspec.Raw]])
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _COUNT = msgspec.json.Decoder(int | float | str)
-_API_KEY = re.compile(rb'("apiKey"\s*:\s*)"(?:[^"\\]|\\.)*"')
-_MARKS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
-_MEMBER = re.compile(rb'\s*("[^"\\]*(?:\\.[^"\\]*)*")\s*:(.*)', re.DOTALL)
 _COUNT_TEXT = re.compile(r"(\d{1,15})(\.0*)?", re.ASCII)
 _NOTHING = (b"false", b"null", b'""', b"[]")
 _MESSAGE_CHARACTERS = 1000
 _is_object = methodcaller("startswith", b"{")
 
-UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
-"""What the decoder raises on text that is no JSON, no UTF-8, nested too deep, or a number of thousands of digits."""
-
 
 class EnvelopeError(ValueError):
     """The body is JSON but holds nothing that could be the record, list or count."""
-
-
-class UnreadableBody(ValueError):
-    """The body is no JSON: it was cut, is empty, or is a page of HTML."""
 
 
 class ErrorInside(ValueError):
@@ -71,14 +68,6 @@ class Reject:
 
     text: bytes
     reason: str
-
-
-class _Part(NamedTuple):
-    """A member of a JSON object: its name, its whole text and the text of its value."""
-
-    name: str
-    text: bytes
-    value: bytes
 
 
 class Rows(NamedTuple):
@@ -138,7 +127,7 @@ def _unusual(members: Mapping[str, bytes | msgspec.Raw], endpoint: Endpoint) -> 
     if text in _NOTHING:
         return []
     if _first(text) == b"{":
-        numbered = _object_parts(text)
+        numbered = object_members(text)
         if all(part.name.isdecimal() for part in numbered):
             return [part.value for part in numbered]
     raise EnvelopeError(f"expected a list under {key!r}")
@@ -149,7 +138,7 @@ def _cut_rows(body: bytes, endpoint: Endpoint, error: Exception) -> list[bytes]:
     try:
         if _first(body) == b"[":
             return _rows(body)
-        members = {part.name: part.value for part in _object_parts(body)}
+        members = {part.name: part.value for part in object_members(body)}
         if "error" in members:
             _raise_error(members["error"])
         known = (endpoint.items, endpoint.item, *endpoint.alternative_keys)
@@ -162,7 +151,7 @@ def _cut_rows(body: bytes, endpoint: Endpoint, error: Exception) -> list[bytes]:
 
 
 def _rows(text: bytes) -> list[bytes]:
-    found = _parts(text)
+    found = elements(text)
     if b"" in found:
         raise UnreadableBody("a row is missing between two commas")
     return found
@@ -177,39 +166,6 @@ def _checked(texts: list[bytes]) -> Rows:
         else:
             found.records.append(one_line(text))
     return found
-
-
-def reject_reason(text: bytes) -> str:
-    """Return why a text is no JSON object in UTF-8; empty if it is one.
-
-    An escape that is half a surrogate pair is JSON. `NaN`, raw control characters and bytes that are no UTF-8 are not.
-    """
-    try:
-        value = json.loads(text.decode(), parse_constant=_refuse, parse_int=str, parse_float=str)
-    except UnicodeDecodeError as error:
-        return f"no UTF-8 at byte {error.start}"
-    except RecursionError:
-        return "nested too deep"
-    except ValueError as error:
-        return f"no JSON: {error}"
-    return "" if isinstance(value, dict) else f"no JSON object but {text[:40].decode(errors='replace')}"
-
-
-def parse(text: bytes) -> Any:
-    """Return JSON text as a value; `None` if it is nested too deep.
-
-    Raises:
-        ValueError: The text is no JSON.
-    """
-    try:
-        return loads(text)
-    except RecursionError:
-        return None
-
-
-def parse_record(text: bytes) -> dict[str, Any]:
-    """Return a record of the client as a value; empty if it is nested too deep."""
-    return dict(parse(text) or {})
 
 
 def record(body: bytes, endpoint: Endpoint, answer: str | None, *, several: bool = False) -> bytes | None:
@@ -270,7 +226,7 @@ def record_rows(body: bytes, endpoint: Endpoint, answer: str | None) -> Rows:
 def _cut_record(body: bytes, keys: Sequence[str | None]) -> Reject | None:
     """Return what an answer holds under one of these keys if it is no JSON object."""
     try:
-        texts = [part.value for part in _object_parts(body) if part.name in keys]
+        texts = [part.value for part in object_members(body) if part.name in keys]
     except UnreadableBody:
         return None
     rejects = [Reject(text, reject_reason(text)) for text in texts]
@@ -315,35 +271,6 @@ def _code_and_message(inside: Mapping[str, Any]) -> tuple[int, str]:
     return known, _printable(message)[:_MESSAGE_CHARACTERS]
 
 
-def one_line(text: bytes) -> bytes:
-    """Drop raw line breaks, which in JSON occur only between tokens; the text is otherwise untouched."""
-    return text.replace(b"\n", b"").replace(b"\r", b"") if b"\n" in text or b"\r" in text else text
-
-
-def mask_api_key(record: bytes) -> bytes:
-    """Return the text of an `account` record with its `apiKey` masked, otherwise untouched."""
-    return _API_KEY.sub(rb'\1"***"', record)
-
-
-def with_first_member(name: str, value: int | str | None, record: bytes) -> bytes:
-    """Return a JSON object's text with a member in front; a member of that name further on is removed.
-
-    Args:
-        name: Name of the member.
-        value: Its value.
-        record: Text of a JSON object.
-    """
-    head = json.dumps({name: value})[:-1].encode()
-    rest = record.strip()[1:]
-    try:
-        repeated = name in _OBJECT.decode(record)
-    except UNREADABLE:
-        repeated = True
-    if repeated:
-        rest = b",".join(part.text for part in _object_parts(record) if part.name != name) + b"}"
-    return head + (rest.strip() if rest.strip() == b"}" else b"," + rest)
-
-
 def _members(body: bytes) -> Mapping[str, bytes | msgspec.Raw]:
     """Return the members of an answer's object; raise if it carries an error."""
     members: Mapping[str, bytes | msgspec.Raw]
@@ -356,7 +283,7 @@ def _members(body: bytes) -> Mapping[str, bytes | msgspec.Raw]:
     except UNREADABLE as error:
         if reject_reason(body):
             raise UnreadableBody(_reason(error)) from None
-        members = {part.name: part.value for part in _object_parts(body)}
+        members = {part.name: part.value for part in object_members(body)}
     if "error" in members:
         _raise_error(bytes(members["error"]))
         members = {name: text for name, text in members.items() if name != "error"}
@@ -381,7 +308,7 @@ def _array(text: bytes) -> list[bytes]:
     try:
         return [bytes(element) for element in _ARRAY.decode(text)]
     except UNREADABLE as error:
-        found = _parts(text)
+        found = elements(text)
         if any(reject_reason(b'{"":%b}' % element) for element in found):
             raise UnreadableBody(_reason(error)) from None
         return found
@@ -403,52 +330,6 @@ def _only(text: bytes, key: str) -> bytes | None:
     return one_line(text)
 
 
-def _parts(text: bytes) -> list[bytes]:
-    """Return what is between the commas directly inside the outermost bracket; it is not checked.
-
-    Raises:
-        UnreadableBody: The brackets do not match.
-    """
-    depth = begin = 0
-    found: list[bytes] = []
-    for mark in _MARKS.finditer(text):
-        kind = mark[0]
-        if kind in (b"[", b"{"):
-            depth += 1
-            if depth == 1:
-                begin = mark.end()
-        elif kind == b"," and depth == 1:
-            found.append(text[begin : mark.start()].strip())
-            begin = mark.end()
-        elif kind in (b"]", b"}"):
-            depth -= 1
-            if depth == 0:
-                last = text[begin : mark.start()].strip()
-                if text[mark.end() :].strip():
-                    break
-                return [*found, last] if found or last else []
-    raise UnreadableBody("the brackets do not match")
-
-
-def _object_parts(text: bytes) -> list[_Part]:
-    """Return the members of a JSON object, in order, those of equal name included.
-
-    Raises:
-        UnreadableBody: The text cannot be cut into members.
-    """
-    found = []
-    for part in _parts(text):
-        member = _MEMBER.fullmatch(part)
-        if member is None:
-            raise UnreadableBody("a member has no name")
-        try:
-            name = str(json.loads(member[1]))
-        except ValueError:
-            name = member[1].decode(errors="replace")
-        found.append(_Part(name, part, member[2].strip()))
-    return found
-
-
 def _first(text: bytes | msgspec.Raw) -> bytes:
     return bytes(memoryview(text)[:64]).lstrip()[:1]
 
@@ -468,7 +349,3 @@ def _printable(text: str) -> str:
 
 def _reason(error: Exception) -> str:
     return "nested too deep" if isinstance(error, RecursionError) else str(error)
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON value")

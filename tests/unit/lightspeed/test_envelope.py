@@ -7,18 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightspeed import CATALOGUE, Endpoint, get_entity
-from lightspeed.response import (
-    EnvelopeError,
-    ErrorInside,
-    UnreadableBody,
-    count,
-    error_message,
-    mask_api_key,
-    one_line,
-    record,
-    records,
-    with_first_member,
-)
+from lightspeed.json_text import UnreadableBody, mask_api_key, one_line, with_first_member
+from lightspeed.response import EnvelopeError, ErrorInside, count, error_message, record, records
 
 COLLECTIONS = [pytest.param(row, id=row.name) for row in CATALOGUE.values() if row.items is not None]
 SINGLE = [pytest.param(row, id=row.name) for row in CATALOGUE.values() if row.item is not None]

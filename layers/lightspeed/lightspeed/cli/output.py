@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
-from lightspeed.response import mask_api_key
+from lightspeed.json_text import mask_api_key
 
 STANDARD_OUTPUT = "-"
 _BAR = 24

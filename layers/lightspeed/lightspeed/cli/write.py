@@ -14,8 +14,8 @@ from lightspeed.cli.arguments import CommandError
 from lightspeed.cli.output import json_lines, print_note, print_record
 from lightspeed.cli.session import Session, prepare
 from lightspeed.errors import LightspeedError
+from lightspeed.json_text import parse
 from lightspeed.request import Parameters
-from lightspeed.response import parse
 from lightspeed.writing.ambiguous import advice, may_have_acted
 from lightspeed.writing.diff import difference
 from lightspeed.writing.dry_run import preview

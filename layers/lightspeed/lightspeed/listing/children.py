@@ -18,6 +18,7 @@ from lightspeed.catalogue.entities import parent_of
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client, Page
 from lightspeed.errors import BrokenResponse, NotFound, UnknownLanguage
+from lightspeed.json_text import with_first_member
 from lightspeed.listing.budget import RequestBudget
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.proof import NO_ID
@@ -25,7 +26,6 @@ from lightspeed.listing.reader import THREADS, ListReader
 from lightspeed.listing.records import Record, RecordParser
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.request import PAGE_LIMIT, Parameters, Request
-from lightspeed.response import with_first_member
 
 DEFAULT_LIMIT = 50
 """Rows of a page where the shop does not heed `limit` (three independent clients agree)."""

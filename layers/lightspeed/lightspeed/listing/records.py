@@ -15,8 +15,8 @@ from typing import Any, Literal
 import msgspec
 
 from lightspeed.client import Page
+from lightspeed.json_text import UNREADABLE, parse_record
 from lightspeed.request import format_time, parse_time
-from lightspeed.response import UNREADABLE, parse_record
 
 
 class Record(msgspec.Struct, gc=False):

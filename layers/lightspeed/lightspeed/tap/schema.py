@@ -19,8 +19,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from lightspeed.json_text import UNREADABLE, parse_record
 from lightspeed.numbers import Exact, dumps, number_text
-from lightspeed.response import UNREADABLE, parse_record
 from lightspeed.schema import Schema, type_name
 
 DECIMAL = "x-singer.decimal"

@@ -19,6 +19,7 @@ import msgspec
 
 from lightspeed.client import Client
 from lightspeed.errors import NotFound, PermissionDenied
+from lightspeed.json_text import with_first_member
 from lightspeed.listing.budget import RequestBudget
 from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
 from lightspeed.listing.children import ChildStreams
@@ -31,7 +32,6 @@ from lightspeed.listing.split import SplitReader
 from lightspeed.listing.window import LOOKBACK, closed_window
 from lightspeed.quota import Clock
 from lightspeed.request import Parameters, parse_time
-from lightspeed.response import with_first_member
 from lightspeed.tap.schema import Fit
 from lightspeed.tap.streams import Stream
 

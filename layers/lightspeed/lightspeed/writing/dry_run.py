@@ -9,9 +9,9 @@ from typing import Any
 from lightspeed.catalogue.entities import get_entity
 from lightspeed.client import Client
 from lightspeed.errors import NotFound, UnknownLanguage
+from lightspeed.json_text import parse_record
 from lightspeed.numbers import loads
 from lightspeed.request import Parameters, Request
-from lightspeed.response import parse_record
 from lightspeed.writing.diff import difference
 from lightspeed.writing.natural_key import NaturalKey, record_fields
 

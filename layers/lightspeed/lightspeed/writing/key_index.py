@@ -7,8 +7,8 @@ from typing import Any
 
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client
+from lightspeed.json_text import parse_record
 from lightspeed.request import PAGE_LIMIT, Parameters
-from lightspeed.response import parse_record
 from lightspeed.writing.natural_key import NaturalKey, concerns_key, field_names, keys_of
 
 

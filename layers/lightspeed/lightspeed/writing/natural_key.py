@@ -12,8 +12,8 @@ from typing import Any
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client
 from lightspeed.errors import InvalidParameters
+from lightspeed.json_text import parse_record
 from lightspeed.request import PAGE_LIMIT, Parameters
-from lightspeed.response import parse_record
 from lightspeed.writing.diff import identities
 
 _FIELDS = {"article_code": "articleCode"}
