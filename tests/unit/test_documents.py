@@ -169,6 +169,22 @@ def test_every_command_of_the_operator_is_documented() -> None:
     assert {name for name in found if not re.search(rf"`{name}\b", OPERATION)} == set()
 
 
+def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The parser of each command, and of each of its verbs."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield inner
+                yield from parsers(inner)
+
+
+def test_every_command_of_the_operator_has_examples() -> None:
+    every = list(parsers(operator.build_parser()))
+
+    assert len(every) > 15
+    assert [parser.prog for parser in every if "examples:" not in parser.format_help()] == []
+
+
 def test_every_error_has_a_remedy() -> None:
     internal = {"ConnectorError", "LightspeedError", "CatalogueError", "ApiError"}  # bases, which no one raises
     errors = {

@@ -11,6 +11,7 @@ from typing import Any
 import requests
 
 from connector.operator.apply_lock import apply_lock, interrupted_between_calls
+from connector.operator.parsers import add_command
 from connector.operator.registrations import ITEM_GROUPS, Change, Plan, is_own, plan
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.webhook_event import Webhook
@@ -51,8 +52,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         "test": ("send a signed sample to the own address, and look for its object", _test),
     }
     for verb, (text, run) in helps.items():
-        parser = verbs.add_parser(verb, help=text, description=text, parents=[common])
-        parser.set_defaults(run=run)
+        parser = add_command(verbs, common, verb, text, _EXAMPLES, run)
         parser.add_argument("--connection", default="default", help="the connection's name (default: default)")
         if verb == "report":
             parser.add_argument("--date", type=_date, default=None, help="a day of UTC (default: yesterday)")
