@@ -10,13 +10,14 @@ import sys
 from pathlib import Path
 
 from tests.bench import cold, measure, queue, table, transform
-from tests.bench.contestants import CONNECTOR, LOOP, PACED, former
+from tests.bench.contestants import CONNECTOR, FASTEST_GZIP, LOOP, PACED, Contestant, former
 from tests.bench.environments import ROOT, PackagesMissing, checked_out
 from tests.bench.measure import Run
-from tests.bench.track import track
+from tests.bench.track import Track, track
 
-_PARTS = ("speed", "memory", "limits", "cold", "transform", "queue")
-_NAMES = [contestant.name for contestant in (CONNECTOR, PACED, LOOP)]
+_PARTS = ("speed", "children", "memory", "limits", "cold", "transform", "queue")
+_CONTESTANTS = (CONNECTOR, FASTEST_GZIP, PACED, LOOP)
+_NAMES = [contestant.name for contestant in _CONTESTANTS]
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -42,28 +43,42 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     return options
 
 
+def against_the_shop(
+    ground: Track, contestants: list[Contestant], options: argparse.Namespace
+) -> tuple[list[str], list[Run]]:
+    """Measure what needs the shop; return the tables and the runs that must have stored everything."""
+    tables: list[str] = []
+    runs: list[Run] = []
+    if "speed" in options.parts:
+        found = measure.speed(ground, contestants, options.records[0], options.latency_ms, options.rounds)
+        tables += [table.speed(found), table.cost(found)]
+        runs += found
+    if "children" in options.parts:
+        found = measure.children(ground, contestants, 200 if options.quick else measure.PARENTS, options.rounds)
+        tables.append(table.children(found))
+        runs += found
+    if "memory" in options.parts:
+        found = measure.memory(ground, contestants, options.records)
+        tables.append(table.memory(found))
+        runs += found
+    if "limits" in options.parts:
+        under = measure.QUICK_LIMITS
+        tables.append(table.limits(measure.limits(ground, contestants, under), under))
+    return tables, runs
+
+
 def main(argv: list[str]) -> int:
     """Measure and print; exit status 1 if a program failed or stored anything else than what was asked."""
     options = arguments(argv)
-    contestants = [c for c in (CONNECTOR, PACED, LOOP) if not options.contestants or c.name in options.contestants]
+    contestants = [c for c in _CONTESTANTS if not options.contestants or c.name in options.contestants]
     tables: list[str] = []
-    runs: list[Run] = []
     notes: list[str] = []
     with contextlib.ExitStack() as ends:
         if options.against:
             contestants.append(former(options.against, ends.enter_context(checked_out(options.against))))
         ground = ends.enter_context(track())
-        if "speed" in options.parts:
-            found = measure.speed(ground, contestants, options.records[0], options.latency_ms, options.rounds)
-            tables += [table.speed(found), table.cost(found)]
-            runs += found
-        if "memory" in options.parts:
-            found = measure.memory(ground, contestants, options.records)
-            tables.append(table.memory(found))
-            runs += found
-        if "limits" in options.parts:
-            under = measure.QUICK_LIMITS
-            tables.append(table.limits(measure.limits(ground, contestants, under), under))
+        measured, runs = against_the_shop(ground, contestants, options)
+        tables += measured
         order_bytes = ground.order_bytes
         if "cold" in options.parts:
             starts = 3 if options.quick else 7

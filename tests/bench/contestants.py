@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.bench.environments import ROOT
@@ -86,6 +87,24 @@ _UNPACED = {"UNPACED": "1"}
 CONNECTOR = Contestant("connector", "handler.py", _landed_parts, _PARTS, source=ROOT, environment=_UNPACED)
 PACED = Contestant("connector, 20 requests/s", "handler.py", _landed_parts, _PARTS, source=ROOT)
 LOOP = Contestant("requests loop", "loop.py", _landed_jsonl, ("orders.jsonl.gz",))
+
+
+FASTEST_GZIP = Contestant(
+    "connector, GzipLevel 1",
+    "handler.py",
+    _landed_parts,
+    _PARTS,
+    source=ROOT,
+    environment={**_UNPACED, "GZIP_LEVEL": "1"},
+)
+
+_LINES = {"EVENT": json.dumps({"entity": "orders/products", "parameters": {"path": {"order_id": "*"}}})}
+LOOP_LINES = replace(LOOP, program="loop_lines.py")
+
+
+def fan_out(contestant: Contestant) -> Contestant:
+    """Return a connector that reads the lines of each order in place of the orders."""
+    return replace(contestant, environment={**contestant.environment, **_LINES})
 
 
 def former(commit: str, source: Path) -> Contestant:

@@ -6,11 +6,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.bench.contestants import LOOP, PACED, Contestant
+from tests.bench.contestants import FASTEST_GZIP, LOOP, LOOP_LINES, PACED, Contestant, fan_out
 from tests.bench.shop import Setup
 from tests.bench.track import Figures, Track
 
 PAGE_ROWS = 250
+
+PARENTS = 2000
+"""Orders whose lines are read, one request for each."""
 
 START_UP_RECORDS = PAGE_ROWS
 """A run of one page: what is left of it beside that page is start-up."""
@@ -72,7 +75,16 @@ def speed(
 
 def memory(track: Track, contestants: Sequence[Contestant], sizes: Sequence[int]) -> list[Run]:
     """Measure each size once, without latency."""
-    return [_run(track, one, Setup(size), 0) for size in sizes for one in contestants if one is not PACED]
+    return [
+        _run(track, one, Setup(size), 0) for size in sizes for one in contestants if one not in (PACED, FASTEST_GZIP)
+    ]
+
+
+def children(track: Track, contestants: Sequence[Contestant], parents: int, rounds: int) -> list[Run]:
+    """Measure the lines of so many orders, and in each round those of one, which is the start-up."""
+    taking_part = [LOOP_LINES if c is LOOP else fan_out(c) for c in contestants if c not in (PACED, FASTEST_GZIP)]
+    plan = [(number, Setup(rows)) for number in range(rounds) for rows in (1, parents)]
+    return [_run(track, contestant, setup, number) for number, setup in plan for contestant in taking_part]
 
 
 def limits(track: Track, contestants: Sequence[Contestant], under: Limits) -> list[Run]:

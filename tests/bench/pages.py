@@ -37,18 +37,41 @@ class Pages:
         """Take how many rows the shop has and the texts they are made of."""
         self.records = records
         self._rests = [_ID.sub(b"", text, count=1) for text in orders]
+        self._heads = [
+            rest[: rest.index(b'"number"') - 1] + b"}" if b'"number"' in rest else rest for rest in self._rests
+        ]
 
     @property
     def mean_bytes(self) -> int:
         """Mean size of an order."""
         return sum(map(len, self._rests)) // len(self._rests) + len(b'{"id":300000000')
 
-    def body(self, page: int, limit: int) -> bytes:
-        """Return the answer for a page, from 1; empty behind the last."""
-        first, rests = (page - 1) * limit, self._rests
+    def body(self, page: int, limit: int, *, heads: bool = False) -> bytes:
+        """Return the answer for a page, from 1; empty behind the last; `heads` gives ids and times only."""
+        first, rests = (page - 1) * limit, self._heads if heads else self._rests
         rows = range(first, min(first + limit, self.records))
         newest = _FIRST_ID + self.records
         return b'{"orders":[%b]}' % b",".join(b'{"id":%d%b' % (newest - r, rests[r % len(rests)]) for r in rows)
+
+
+def rendered_line() -> bytes:
+    """Return the JSON text of one line of an order of the simulated shop, without its id."""
+    shop = Shop(seed=1, orders=1, products=50, customers=5, quota=None, rate_per_second=None)
+    (order,) = shop.store.ids("orders")
+    _, _, body = shop.answer("GET", f"/nl/orders/{order}/products.json?limit=1")
+    inside = body.removeprefix(b'{"orderProducts":[').removesuffix(b"]}")
+    return _ID.sub(b"", inside, count=1)
+
+
+def lines(order: int, line: bytes) -> bytes:
+    """Return the answer for the lines of an order: one to three."""
+    rows = (b'{"id":%d%b' % (10 * order + number, line) for number in range(lines_of(order)))
+    return b'{"orderProducts":[%b]}' % b",".join(rows)
+
+
+def lines_of(order: int) -> int:
+    """Return how many lines an order has."""
+    return order % 3 + 1
 
 
 def newest(orders: list[bytes]) -> str:

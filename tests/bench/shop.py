@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 import threading
 import time
 from dataclasses import dataclass, field
@@ -17,12 +18,13 @@ from email.utils import formatdate
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.bench.loopback import Handler, serve
-from tests.bench.pages import Pages, newest, rendered_orders
+from tests.bench.pages import Pages, lines, lines_of, newest, rendered_line, rendered_orders
 
 KEY, SECRET = "fake0key0of0the0simulated0shop00", "fake0secret0of0the0simulatedshop"
 _CREDENTIALS = "Basic " + base64.b64encode(f"{KEY}:{SECRET}".encode()).decode()
 _UNLIMITED = 1_000_000
-_KNOWN = {"limit", "page", "created_at_min", "created_at_max", "updated_at_min", "updated_at_max"}
+_CHILDREN = re.compile(r"/nl/orders/(\d+)/products(/count)?\.json")
+_KNOWN = {"fields", "limit", "page", "created_at_min", "created_at_max", "updated_at_min", "updated_at_max"}
 
 
 @dataclass
@@ -50,12 +52,14 @@ class Counters:
 
     Attributes:
         pages: Pages given, an empty one behind the last included.
+        children: Lists of an order's lines given.
         counts: Counts given.
         refused: 429 answered.
         errors: Anything else that was not answered with 200.
     """
 
     pages: int = 0
+    children: int = 0
     counts: int = 0
     refused: int = 0
     errors: int = 0
@@ -68,6 +72,7 @@ class Shop:
     def __init__(self) -> None:
         """Render the texts; the shop is empty until it is set up."""
         self.orders = rendered_orders()
+        self.line = rendered_line()
         self.newest = datetime.fromisoformat(newest(self.orders))
         self.lock = threading.Lock()
         self.set_up(Setup())
@@ -141,7 +146,14 @@ class ShopHandler(Handler):
             return
         target = urlsplit(self.path)
         query = dict(parse_qsl(target.query))
-        if target.path not in ("/nl/orders.json", "/nl/orders/count.json") or not _holds_all(query, shop.newest):
+        child = _CHILDREN.fullmatch(target.path)
+        if child is not None and child[2]:
+            shop.count("counts")
+            self.answer_json(200, {"count": lines_of(int(child[1]))}, headers)
+        elif child is not None:
+            shop.count("children")
+            self.answer(200, lines(int(child[1]), shop.line), {"Content-Type": "application/json", **headers})
+        elif target.path not in ("/nl/orders.json", "/nl/orders/count.json") or not _holds_all(query, shop.newest):
             shop.count("errors")
             self._refuse(400, "the bench's shop only lists all orders, in nl", headers)
         elif target.path == "/nl/orders/count.json":
@@ -149,7 +161,7 @@ class ShopHandler(Handler):
             self.answer_json(200, {"count": shop.setup.records}, headers)
         else:
             limit = min(250, int(query.get("limit", 50)))
-            body = shop.pages.body(int(query.get("page", 1)), limit)
+            body = shop.pages.body(int(query.get("page", 1)), limit, heads="fields" in query)
             shop.count("pages")
             self.answer(200, body, {"Content-Type": "application/json; charset=utf-8", **headers})
 

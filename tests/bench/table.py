@@ -103,6 +103,31 @@ def cost(runs: Sequence[Run]) -> str:
     return f"### CPU and requests, {_size(runs)} records, {least:g} ms\n\n{_table(header, rows)}"
 
 
+def children(runs: Sequence[Run]) -> str:
+    """Return what reading one nested list for each of many parents costs, without latency."""
+    parents = max(run.setup.records for run in runs)
+    rows = []
+    for contestant in _contestants(runs):
+        mine = _of(runs, contestant)
+        start = _median([run.figures.cost.cpu_seconds for run in mine if run.setup.records == 1])
+        many = [run for run in mine if run.setup.records == parents]
+        seconds = [run.figures.cost.cpu_seconds for run in many]
+        counted = [run for run in runs if run.setup.records == parents]
+        figures = many[0].figures
+        rows.append(
+            [
+                contestant.name,
+                figures.cost.failure or _spread(seconds, ".2f"),
+                _spread([1000 * (each - start) / parents for each in seconds], ".2f"),
+                _ratio(counted, contestant, LOOP, lambda run: run.figures.cost.cpu_seconds),
+                f"{figures.records:,}",
+                f"{figures.pages} + {figures.children:,} + {figures.counts}",
+            ]
+        )
+    header = ["", "CPU s", "ms per parent, less start-up", "x loop", "records", "pages + lists + counts"]
+    return f"### Nested lists of {parents:,} parents, no latency\n\n{_table(header, rows)}"
+
+
 def memory(runs: Sequence[Run]) -> str:
     """Return peak memory and the rest of a run by the number of records."""
     sizes = sorted({run.setup.records for run in runs})
@@ -223,6 +248,6 @@ def failures(runs: Iterable[Run]) -> list[str]:
         name, figures, wanted = run.contestant.name, run.figures, run.setup.records
         if figures.cost.failure:
             found.append(f"{name}, {wanted} records: {figures.cost.failure}")
-        elif figures.records != wanted:
+        elif figures.records != wanted and not figures.children:
             found.append(f"{name} landed {figures.records} of {wanted} records")
     return found

@@ -25,6 +25,7 @@ class Figures:
         records: Landed, counted line by line.
         landed_bytes: Size of what was landed, compressed or not.
         pages: Pages that the shop gave, empty ones included.
+        children: Lists of an order's lines that the shop gave.
         counts: Counts that the shop gave.
         refused: Requests that the shop answered with 429.
         errors: Requests that the shop answered with anything else than 200.
@@ -34,6 +35,7 @@ class Figures:
     records: int
     landed_bytes: int
     pages: int
+    children: int
     counts: int
     refused: int
     errors: int
@@ -82,7 +84,7 @@ class Track:
                 cost,
                 records=_count(contestant, landing) if not cost.failure else 0,
                 landed_bytes=contestant.landed_bytes(landing),
-                **{name: asked[name] for name in ("pages", "counts", "refused", "errors")},
+                **{name: asked[name] for name in ("pages", "children", "counts", "refused", "errors")},
             )
         finally:
             shutil.rmtree(landing)

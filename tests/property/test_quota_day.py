@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from connector.prices import MEMORY_MB
 from tests.property.pages import DAY, OrderPages
 from tests.property.sync import MOST_EVENTS, Execution, Sync
 from tests.property.world import ShopTime, VirtualTime, World
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 DEFAULT = (300, 3000, 12000)
 RESERVE_PERCENT = 10
 RATE = 20
+WINDOW_SECONDS = 300
 MOST_CURSOR_BYTES = 32 * 1024
 
 
@@ -31,6 +33,7 @@ class Escaped:
     execution: Execution
     results: list[dict[str, Any]]
     longest: float
+    began: float
 
 
 def carry(
@@ -52,6 +55,7 @@ def carry(
     """
     time = VirtualTime()
     time.passes(begin)
+    began = time.monotonic()
     shop = OrderPages(rows, ShopTime(time), quota=quota, rate=RATE if quota else None, habits=habits)
     world = World(shop, time, reserve_percent=RESERVE_PERCENT)
     results: list[dict[str, Any]] = []
@@ -64,7 +68,7 @@ def carry(
         return results[-1]
 
     execution = Sync(function, time).start(event, "million")
-    return Escaped(shop, world, execution, results, max(lengths))
+    return Escaped(shop, world, execution, results, max(lengths), began)
 
 
 def content_hash(world: World) -> str:
@@ -107,10 +111,28 @@ def test_a_million_rows_are_read_within_the_quota_and_as_in_one_run() -> None:
     pages = rows // 250
     assert carried.execution.output["requests"] == sum(carried.shop.admitted.values())
     assert carried.execution.output["requests"] <= 1.03 * pages
+    billed_seconds = carried.execution.output["requests"] / RATE
+    assert billed_seconds * MEMORY_MB / 1024 <= 110  # gigabyte-seconds, at the pace that the shop allows
 
     unlimited = carry(event, rows, quota=None)
     assert len(unlimited.results) == 1
     assert content_hash(carried.world) == content_hash(unlimited.world)
+
+
+@pytest.mark.parametrize("begin", [0, 137])
+def test_a_run_takes_hardly_longer_than_the_limits_dictate(begin: int) -> None:
+    usable = DEFAULT[0] * (100 - RESERVE_PERCENT) // 100
+    limit, pages = 25, 9 * usable // 2
+    event = {"entity": "orders", "parameters": {"query": {"limit": limit}}}
+
+    carried = carry(event, pages * limit, quota=(DEFAULT[0], 10_000, 100_000), begin=begin)
+
+    requests = carried.execution.output["requests"]
+    first_window = WINDOW_SECONDS - begin
+    dictated = first_window + ((requests - 1) // usable - 1) * WINDOW_SECONDS + (requests - 1) % usable / RATE
+    assert requests <= 1.03 * pages
+    assert set(carried.shop.statuses) == {200}
+    assert carried.world.time.monotonic() - carried.began <= 1.02 * dictated
 
 
 def test_a_run_that_needs_more_than_a_day_of_quota_goes_on_the_next_day() -> None:

@@ -24,7 +24,7 @@ class Context:
     aws_request_id = "bench"
     function_name = "subscribe"
     function_version = "1"
-    memory_limit_in_mb = 1024
+    memory_limit_in_mb = 512
     invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:subscribe"
 
     def __init__(self) -> None:
@@ -41,10 +41,10 @@ def _no_wait(self: quota.RateLimiter, seconds: float = 0) -> bool:  # noqa: ARG0
 
 
 def main() -> None:
-    """Read all orders."""
+    """Read all orders, or what the event in `EVENT` says."""
     if os.environ.get("UNPACED"):
         quota.RateLimiter.wait = _no_wait  # type: ignore[method-assign]
-    event: dict[str, Any] = {"entity": "orders"}
+    event: dict[str, Any] = json.loads(os.environ.get("EVENT") or '{"entity": "orders"}')
     result = lambda_handler(event, Context())
     invocations = 1
     while result["status"] == "partial":

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from tests.bench import measure, table
-from tests.bench.contestants import CONNECTOR, LOOP
-from tests.bench.pages import Pages
+from tests.bench.contestants import CONNECTOR, LOOP, LOOP_LINES, fan_out
+from tests.bench.pages import Pages, lines_of
 from tests.bench.shop import Setup
 from tests.bench.track import track
 
@@ -29,6 +29,18 @@ def test_the_loop_needs_one_more_request_where_the_last_page_is_full_and_its_tab
     runs = [measure.Run(LOOP, Setup(500), 0, figures)]
     assert table.failures(runs) == []
     assert "| requests loop | " in table.cost(runs)
+
+
+def test_connector_and_loop_read_the_lines_of_every_order_and_no_more() -> None:
+    with track() as ground:
+        runs = [measure.Run(one, Setup(40), 0, ground.run(one, Setup(40))) for one in (fan_out(CONNECTOR), LOOP_LINES)]
+        runs += [measure.Run(one, Setup(1), 0, ground.run(one, Setup(1))) for one in (fan_out(CONNECTOR), LOOP_LINES)]
+    lines = sum(lines_of(order) for order in range(300_000_001, 300_000_041))
+    assert [run.figures.records for run in runs[:2]] == [lines, lines]
+    assert [run.figures.children for run in runs] == [40, 40, 2, 1]  # a page that nothing is larger than is read twice
+    assert all(run.figures.errors == 0 for run in runs)
+    assert table.failures(runs) == []
+    assert f"| {lines} | 1 + 40 + 1 |" in table.children(runs)
 
 
 def test_pages_hold_every_id_once_and_the_largest_first() -> None:
