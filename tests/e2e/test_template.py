@@ -256,6 +256,19 @@ def test_an_upload_that_starts_nothing_is_sent_to_a_queue_that_takes_it(monkeypa
     assert allowed["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["PublishFileUploaded", "Arn"]}}}
 
 
+def test_the_database_of_athena_is_made_only_if_it_is_named() -> None:
+    source = template()
+    catalog, group = source["Resources"]["Catalog"], source["Resources"]["CatalogWorkGroup"]
+
+    assert source["Parameters"]["CatalogDatabase"]["Default"] == ""
+    assert source["Parameters"]["CatalogDatabase"]["AllowedPattern"] == "[a-z0-9_]{0,255}"
+    assert source["Conditions"]["HasCatalog"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "CatalogDatabase"}, ""]}]}
+    assert catalog["Condition"] == group["Condition"] == "HasCatalog"
+    assert catalog["Properties"]["DatabaseInput"]["Name"] == {"Ref": "CatalogDatabase"}
+    assert lifecycle()["athena/"]["ExpirationInDays"] == 1
+    assert not [row["Type"] for row in source["Resources"].values() if row["Type"] == "AWS::Glue::Table"]
+
+
 def test_a_run_that_scheduler_cannot_start_is_sent_to_a_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     resources = processed()

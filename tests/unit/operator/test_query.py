@@ -207,6 +207,21 @@ def test_results_are_a_table_csv_json_or_a_file(tmp_path: Path, capsys: pytest.C
     assert json.loads((tmp_path / "out.json").read_text())[0]["price_incl"] == 12.5
 
 
+@pytest.mark.parametrize(("terminal", "first"), [(True, "number\n"), (False, '{"number":"7"}\n')])
+def test_a_terminal_gets_a_table_and_a_pipe_json_lines(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    terminal: bool,
+    first: str,
+) -> None:
+    store_run(into(tmp_path), "a", "2026-11-02T00:00:00Z", [order(1, None, number="7")])
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+
+    assert main(["query", "SELECT number FROM orders", "--lake", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith(first)
+
+
 def test_a_time_with_a_zone_is_text_of_utc(tmp_path: Path, ask: Ask) -> None:
     (tmp_path / "manifests").mkdir()
     assert ask("SELECT from_iso8601_timestamp('2026-11-23T06:00:00+01:00') AS moment") == [
