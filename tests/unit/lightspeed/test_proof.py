@@ -63,6 +63,13 @@ def test_an_open_list_of_one_page_is_read_twice_with_a_count_between() -> None:
     assert shop.sent == ["count", "list", "count", "list"]
 
 
+def test_an_open_list_of_a_full_page_takes_one_look_behind_it_more() -> None:
+    shop = Shop(["abcdefg"], cap=7)
+
+    assert read(shop) == ("abcdefg", "")
+    assert shop.sent == ["count", "list", "list", "count", "list"]
+
+
 def test_an_empty_list_needs_one_count_and_one_page() -> None:
     shop = Shop([""], cap=7)
 

@@ -87,6 +87,11 @@ class ListCheckpoint:
     unidentified: int = 0
 
     @property
+    def fits_one_page(self) -> bool:
+        """Whether all rows that were counted when the reading started fit on one page."""
+        return (self.count_before or 0) <= self.limit
+
+    @property
     def removed(self) -> int:
         """How many rows left the list since the reading started, as far as was counted."""
         return max(0, (self.count_before or 0) - (self.count_after or 0))

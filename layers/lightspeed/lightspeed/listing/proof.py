@@ -207,7 +207,7 @@ class ListProof:
         if checkpoint.read == checkpoint.count_before == 0:
             return False  # its first page was empty
         if checkpoint.check is None:
-            if (checkpoint.count_before or 0) <= checkpoint.limit:
+            if checkpoint.fits_one_page:
                 self.count()  # a batch of several pages was counted already
             if checkpoint.read != checkpoint.count_after:
                 self.note(f"the shop counts {checkpoint.count_after} records but gave {checkpoint.read}")
@@ -285,7 +285,7 @@ class ListProof:
     def _read_across_border(self) -> str:
         """Read the first two pages in another size; return why the list is unstable, or nothing."""
         checkpoint = self._checkpoint
-        if (checkpoint.count_before or 0) <= checkpoint.limit:
+        if checkpoint.fits_one_page:
             return ""
         size = checkpoint.limit * 4 // 5
         for number in (1, 2):

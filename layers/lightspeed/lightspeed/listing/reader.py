@@ -117,10 +117,6 @@ class ListReader(Generic[_Processed]):
         self._parser = shop_list.parser(shop_list.window)
         self._proof = ListProof(shop_list, checkpoint, stable=stable, recoverable=recoverable)
 
-    @property
-    def _one_page(self) -> bool:
-        return (self.checkpoint.count_before or 0) <= self.checkpoint.limit
-
     def begin(self) -> None:
         """Take the count that the reading starts or goes on from; a list without pages has none.
 
@@ -182,7 +178,7 @@ class ListReader(Generic[_Processed]):
                 last = -(-checkpoint.rows_left // checkpoint.limit)
                 if batch is None:
                     room = self._budget.room()
-                    if self._one_page:
+                    if self.checkpoint.fits_one_page:
                         yield self._read_only_page()
                         continue
                     size = min(self._size, last, room - 1)
@@ -228,7 +224,7 @@ class ListReader(Generic[_Processed]):
                     break
                 except LightspeedError as error:
                     self._shrink_or_raise(error)
-            if not self._one_page or len(records) >= (checkpoint.count_before or 0):
+            if not checkpoint.fits_one_page or len(records) >= (checkpoint.count_before or 0):
                 break
         fetched = self._fetched(number, records)
         self._advance(fetched)
