@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import atexit
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-atexit.register(gc.unfreeze)  # modules in C, such as DuckDB, say at the end what was not collected
+
+def _unfreeze_for_duckdb() -> None:
+    """Let DuckDB's module be collected at the end, which else says what was not; no other module needs the time."""
+    if "duckdb" in sys.modules:
+        gc.unfreeze()
+
+
+atexit.register(_unfreeze_for_duckdb)
 
 
 @contextmanager
