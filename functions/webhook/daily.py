@@ -15,7 +15,7 @@ from connector.observability import logged, logger
 from connector.operator.registrations import is_own
 from connector.settings import Settings
 from connector.timestamps import iso_text
-from connector.webhook_report import Objects, Report, S3Objects, make_report
+from connector.webhook_report import Objects, Report, S3Objects, make_report, write_summary
 from lightspeed import CATALOGUE, Client, Clock, LightspeedError, Parameters, SystemClock
 from webhook.followers import Followers
 from webhook.services import read_object
@@ -75,10 +75,12 @@ class DailyLook:
 
     def reports(self, day: date) -> list[Report]:
         """Compute and store the reports of a day, one per subscription that follows by webhook."""
-        return [
+        found = [
             make_report(self._objects, connection, subscription, entity, day)
             for connection, subscription, entity in self._subscriptions()
         ]
+        write_summary(self._objects, day, found)
+        return found
 
     def registrations(self) -> list[dict[str, Any]]:
         """Compare what each shop has registered with what subscriptions need; store and return what is wrong."""

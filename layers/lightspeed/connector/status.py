@@ -15,7 +15,7 @@ from connector.failure_queues import Failure, Queue, causes
 from connector.run_log import RunLog, RunRow
 from connector.subscription_status import DAYS, Facts, subscription_status
 from connector.timestamps import iso_text
-from connector.webhook_report import report_key
+from connector.webhook_report import SUMMARY, report_key
 from lightspeed import Clock
 from lightspeed.quota import WINDOW_SECONDS
 
@@ -101,8 +101,7 @@ class StatusReader:
         shops = self._shops(connections, ask_shop, rows, now)
         yesterday = now.date() - timedelta(days=1)
         followers = [one for one in subscriptions if one["webhooks"]] or subscriptions  # without a list, all may follow
-        keys = [report_key(one["connection"], one["name"], yesterday) for one in followers]
-        arrivals = [_arrival(report) for report in each(self._bucket.json, keys) if report]
+        arrivals = self._arrivals([(one["connection"], one["name"]) for one in followers], yesterday)
         queues = [_queue(queue, cause, group) for (queue, cause), group in causes(failures).items()]
         seen = [*_actions(subscriptions, shops, queues, arrivals), *actions]
         needed = sorted(seen, key=lambda one: LEVELS.index(one["level"]))
@@ -163,6 +162,15 @@ class StatusReader:
             )
             found.append(subscription_status(facts, now))
         return found
+
+    def _arrivals(self, followers: Sequence[tuple[str, str]], day: date) -> list[dict[str, Any]]:
+        """Return how the changes of a day arrived, from one object if the daily look wrote it."""
+        kept = self._bucket.json(SUMMARY) or {}
+        if kept.get("date") == str(day):
+            found = [kept["reports"].get("/".join(one)) for one in followers]
+        else:
+            found = each(self._bucket.json, [report_key(*one, day) for one in followers])
+        return [_arrival(report) for report in found if report]
 
     def _shops(
         self,

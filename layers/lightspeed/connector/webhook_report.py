@@ -36,6 +36,9 @@ MOST_MISSED_PERCENT = 20.0
 READERS = 10
 """Objects that are read at once; as many connections as a client of boto3 keeps."""
 
+SUMMARY = "state/status/arrivals.json"
+"""The reports of the day that was reported last: its `date`, and `reports` by connection and subscription."""
+
 STARTED_BY_WEBHOOKS = "-webhook-"
 """In the run ids of runs that webhooks started."""
 
@@ -165,6 +168,12 @@ def make_report(objects: Objects, connection: str, subscription: str, entity: st
     report = summarize(changes, webhooks, Report(connection, subscription, entity, str(day), came, *_NOTHING))
     objects.write(report_key(connection, subscription, day), msgspec.json.encode(report))
     return report
+
+
+def write_summary(objects: Objects, day: date, reports: Iterable[Report]) -> None:
+    """Store the reports of all subscriptions in one object, so that the status need not read each."""
+    by_name = {f"{report.connection}/{report.subscription}": report for report in reports}
+    objects.write(SUMMARY, msgspec.json.encode({"date": str(day), "reports": by_name}))
 
 
 def stored_reports(objects: Objects, connection: str, day: date) -> list[Report]:

@@ -288,6 +288,13 @@ def test_webhooks_that_the_shop_switched_off_are_red(running: Operated, capsys: 
     ]
     assert found["arrivals"][0]["webhook"] == 6
 
+    running.put(
+        "state/status/arrivals.json", {"date": "2026-11-22", "reports": {"default/orders": {**report, "webhook": 7}}}
+    )
+    assert status(running, capsys)["arrivals"][0]["webhook"] == 7
+    running.put("state/status/arrivals.json", {"date": "2026-11-21", "reports": {}})
+    assert status(running, capsys)["arrivals"][0]["webhook"] == 6
+
 
 def test_the_page_holds_no_script_and_escapes_everything(
     running: Operated, capsys: pytest.CaptureFixture[str], tmp_path: Path

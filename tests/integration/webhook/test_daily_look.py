@@ -66,6 +66,9 @@ def test_every_subscription_has_its_report(account: Account, look: Any) -> None:
         "state/reports/connection=default/date=2026-11-23/orders.json",
         "state/reports/connection=default/date=2026-11-23/products.json",
     ]
+    summary = account.json("state/status/arrivals.json")
+    assert (summary["date"], sorted(summary["reports"])) == ("2026-11-23", ["default/orders", "default/products"])
+    assert summary["reports"]["default/orders"] == account.json(account.keys("state/reports/")[0])
 
 
 def test_without_a_list_the_entities_count_that_webhooks_came_of(account: Account, look: Any) -> None:
