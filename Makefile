@@ -17,7 +17,7 @@ export PYTHONPATH := functions:layers/lightspeed
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop invoke connector shop test soak install format lint type lock openapi sbom schemas swagger-ui template unit integration property e2e coverage bench mutants fuzz build clean
+.PHONY: help demo stop invoke connector shop test soak install format lint type lock openapi sbom schemas swagger-ui template unit integration property e2e coverage bench mutants fuzz build runtime-python clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,11 +107,13 @@ mutants: $(VENV)/dev.stamp ## Count small changes of the core that no test notic
 fuzz: $(VENV)/dev.stamp ## Try random transformers for three minutes (ARGS="--seconds 60 --seed 7")
 	$(BIN)/python -m tests.fuzz $(or $(ARGS),--seconds 180 --seed 1)
 
-build: $(TOOLS)/sam.stamp ## Build for Lambda, with compiled modules, ready for `sam deploy`
-	@python3.13 --version >/dev/null 2>&1 || { \
-	  echo "make build: no python3.13 on the PATH; install it, or run: sam build --use-container"; exit 1; }
+build: runtime-python $(TOOLS)/sam.stamp ## Build for Lambda, with compiled modules, ready for `sam deploy`
 	$(TOOLS)/bin/sam build
 	python3.13 -m compileall -q --invalidation-mode unchecked-hash .aws-sam/build
+
+runtime-python: # asked for before anything is installed
+	@python3.13 --version >/dev/null 2>&1 || { \
+	  echo "make build: no python3.13 on the PATH; install it, or run: sam build --use-container"; exit 1; }
 
 clean: ## Remove everything that make installed or built
 	rm -rf $(VENV) $(TOOLS) .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .coverage
