@@ -5,8 +5,8 @@ The mode supplies the work and the way in which the run is decided. This class o
 1. A run that pauses keeps its state, then its journal, then its lease.
 2. A run that ends is decided by one conditional write. Only then its manifests are written, then its journal, and last
    what the mode moves: the bookmark or the index of ids.
-3. A copy that finds its condition broken never writes anything that readers see. It answers with what was decided, or
-   with what the other copy wrote to the journal, or says that another run of the subscription was faster.
+3. A copy that finds its condition broken never writes anything that readers see. It answers with the result that was
+   decided, or with what the other copy wrote to the journal. If another run was faster, it says so.
 """
 
 from __future__ import annotations

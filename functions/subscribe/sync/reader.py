@@ -213,7 +213,7 @@ class Reader:
         )
 
     def _begin(self, read: Read) -> tuple[ListReader[Any] | SplitReader[Any], Step]:
-        """Take the first count; that of the run's first list tells the shop's time, by which its window ends."""
+        """Take the first count. That of the run's first list shows the shop's time, by which its window ends."""
         state, checkpoint = self._state, self._state.checkpoint
         if checkpoint is not None and checkpoint.split is not None:
             return self._split_reader(read, checkpoint), Step()

@@ -1,18 +1,18 @@
 """One budget of requests per second for all workers of a stack: each worker holds a share of it.
 
 The shares are in one item of the table per connection. A worker holds some of the shop's 20 requests per second for two
-seconds at a time, and renews them four times a second while it sends. It sends no more than its share in any 1.02
-seconds by its own clock, and the sum of all shares is 20. So any second at the shop has at most 20 requests, not only
-seconds that begin at a full second, and clocks need not agree on when a second begins.
+seconds at a time. While it sends, it renews them four times a second. It sends no more than its share in any 1.02
+seconds by its own clock, and the sum of all shares is at most 20. So the shop gets at most 20 requests in any second,
+wherever that second begins. Clocks need not agree on it.
 
-A share that is not renewed is free again after its end, the second in which its last request may count, and a second
-more: clocks of two workers may differ by that much.
+A share that is not renewed is free again two seconds after its end. In the first of them its last request may still
+count. The other one is how much the clocks of two workers may differ.
 
 Reading does not stop with the table. After five seconds without an answer, a worker sends one request per second. After
 an error, a worker uses half of its share for five seconds, because others may still send without one.
 
-Calls that a caller waits for take their share first, up to what they need. Background runs divide the rest. A
-background run alone has all 20; it returns what a call needs within a few hundred milliseconds.
+A call that a caller waits for takes its share first, up to what it needs. Background runs divide the rest. A
+background run alone has all 20. It returns what a call needs within a few hundred milliseconds.
 
 Each change is one write. Its condition is that no other worker wrote meanwhile. If one did, the answer holds the new
 item, and the change is computed again.

@@ -72,9 +72,10 @@ class Inference:
         """Return the JSON Schema of what was seen; without records it allows everything.
 
         Args:
-            shares: Whether each field says how often it is there (`x-present`, 0 to 1), how often it is none
-                (`x-none`, `null` or `false`, 0 to 1), and how long its longest text is (`x-longest`, characters).
-                Without it, a field that was always none says so (`x-none` is 1), because its type is then not known.
+            shares: Whether each field has `x-present`, `x-none` and `x-longest`. The first two are shares from 0 to 1:
+                how often the field is there, and how often it is `null` or `false`. `x-longest` is the length of its
+                longest text, characters. Without `shares`, only a field that was always none has `x-none`: its type
+                is not known.
             examples: Whether each field repeats a value. It may be personal data.
         """
         return _schema(self.shape, self.shape.seen, shares, examples)

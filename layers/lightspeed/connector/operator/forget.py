@@ -1,8 +1,12 @@
 """`forget`: delete the data of a shop, or of one record, in every version and place.
 
-A record leaves a stored run in this order: the new part, then the manifest that names it (only over the manifest that
-was read), then every version of the old part and of the old manifest. So readers always find a whole run. A command
-that is interrupted is run again.
+A record leaves a stored run in three steps, so that readers always find a whole run:
+
+1. The new part is written.
+2. The manifest that names it is written, only over the manifest that was read.
+3. Every version of the old part and of the old manifest is deleted.
+
+A command that is interrupted is run again.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@
 entity: `quotes/convert` is action `convert` of `quotes`. The vendor's own pages could not be read when this was
 written. So each row names the public clients and example payloads that it was read from, and how well it is known.
 
-A row says only what differs from the usual: a collection at the path of its name with all six operations, whose list
-key is the item key with an `s`, which has both timestamps, and which the vendor's client and its documentation's
-example show. To add an entity, add a row.
+A row says only what differs from the usual entity. That is a collection at the path of its name, with all six
+operations and both timestamps. Its list key is the item key with an `s`. The vendor's client and the example of its
+documentation show it. To add an entity, add a row.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ D. A list that rows may enter is read twice. Both passes give the same ids, and 
    pass asks for ids only, so its pages come from no cache that a first pass of whole records filled. An empty list
    needs no second pass: its first page is empty.
 
-Not seen are a cache that is older than both passes of D, a record that leaves a list and comes back during D, and a
-count that is too low by exactly the rows that the pages leave out.
+Three things are not seen: a cache that is older than both passes of D, a record that leaves a list and comes back
+during D, and a count that is too low by exactly the rows that the pages leave out.
 
 What is not proved makes the list unstable: `UnstableList` is raised, and the caller reads the list again in parts that
 do not depend on order or paging (`split.py`). Without recovery the checkpoint holds the reason.

@@ -12,8 +12,8 @@ What proves the list:
    neighbours share two seconds, and each second lies inside one of them. Once a page shows a row in the first second
    of its part, neighbours share one second. The last second is never trusted, because a filter may leave out its
    fractions. A record that comes in both parts is dropped once, by its id.
-3. **A part that was read misses no record later.** A record that is in the window at the end was there all the time,
-   with the same time. So it was in its part when that part was read.
+3. **A part that was read misses no record later.** A record that is in the window at the end was always there. Its time
+   did not change, so it was in its part when that part was read.
 4. **The counts are not believed alone.** A page that holds more rows than counted shows that the count is too low. A
    page with as many rows as the first page of all may be cut short, so it is full, whatever the count says. All that
    was read must lie between the counts of the whole list before and after.
@@ -23,8 +23,8 @@ A part that cannot be cut further holds two or three seconds. Where the shop can
 counts. If they do not, the reason says so.
 
 A shop that ignores the filter gives the same rows for every part. Then the whole list is read page by page, from the
-first to the last and back, and the reason says so. A row that moves during one way is met on the other. So are read
-more rows of one second than can be read again and again.
+first to the last and back, and the reason says so. A row that moves during one way is met on the other. If too many
+rows carry one second, that second is read in the same way.
 """
 
 from __future__ import annotations

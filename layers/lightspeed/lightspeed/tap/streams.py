@@ -131,7 +131,7 @@ def select(catalog: object, *, decimals: bool = False) -> list[Stream]:
 
 
 def _settings(entry: Mapping[str, Any]) -> dict[Path, Mapping[str, Any]]:
-    """Return a catalogue entry's metadata, by the path of the field; that of the stream stands at `()`."""
+    """Return a catalogue entry's metadata, by the path of the field; that of the stream is at `()`."""
     found: dict[Path, Mapping[str, Any]] = {}
     try:
         for each in entry.get("metadata", []):

@@ -80,7 +80,7 @@ def bookmark_of(state: Mapping[str, Any], stream: Stream) -> datetime | None:
 
 
 def moved(state: Mapping[str, Any], stream: Stream, end: datetime) -> dict[str, Any]:
-    """Return a state whose bookmark of a stream stands at the end of what was read, and never moves back."""
+    """Return a state whose bookmark of a stream is at the end of what was read, and never moves back."""
     if stream.replication_key is None:
         return dict(state)
     before = bookmark_of(state, stream)

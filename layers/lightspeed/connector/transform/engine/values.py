@@ -75,7 +75,7 @@ def is_none(value: Any) -> bool:
 
 
 def plain(value: Any, limits: Limits) -> Any:
-    """Return a result as JSON types; `None` stands for both `null` and nothing, numbers that remember their text do.
+    """Return a result as JSON types. `None` means `null` or nothing. A number that remembers its text still does.
 
     Raises:
         ValueError: It holds a function, or a number that JSON cannot hold.
