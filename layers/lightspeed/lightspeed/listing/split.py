@@ -1,8 +1,8 @@
 """Read a list in parts that each fit on one page, so that neither order nor paging matters.
 
-A part is a stretch of time within the list's closed window. Its rows are counted, then its page is asked for. A part is
-read if the page holds as many different ids as were counted. If the page is full, the part is cut at times that the
-page shows.
+A part is a stretch of time within the list's closed window. Its rows are counted, then its page is asked for. The part
+is complete if the page holds as many different ids as were counted. If the page is full, the part is cut at times that
+the page shows.
 
 What proves the list:
 
@@ -14,17 +14,18 @@ What proves the list:
    fractions. A record that comes in both parts is dropped once, by its id.
 3. **A part that was read misses no record later.** A record that is in the window at the end was always there. Its time
    did not change, so it was in its part when that part was read.
-4. **The counts are not believed alone.** A page that holds more rows than counted shows that the count is too low. A
-   page with as many rows as the first page of all may be cut short, so it is full, whatever the count says. All that
-   was read must lie between the counts of the whole list before and after.
+4. **The counts are not believed alone.** A page that holds more rows than counted shows that the count is too low. The
+   first page of the reading shows how many rows the shop gives on one page. A page with that many rows counts as full,
+   even if its count says that no row follows. The number of all rows read must lie between the counts of the whole
+   list before and after.
 
 A part that cannot be cut further holds two or three seconds. Where the shop can filter by both times, it is cut by
-`created_at` too. If that does not help, its pages are read again and again until as many different ids came as the shop
-counts. If they do not, the reason says so.
+`created_at` too. If that does not help, its pages are read in rounds until as many different ids came as the shop
+counts. If too few come, the checkpoint holds the reason.
 
-A shop that ignores the filter gives the same rows for every part. Then the whole list is read page by page, from the
-first to the last and back, and the reason says so. A row that moves during one way is met on the other. If too many
-rows carry one second, that second is read in the same way.
+Two kinds of parts are read page by page, from the first page to the last and back. One is the whole list of a shop that
+ignores the filter, and so gives the same rows for every part. The other is a second with too many rows
+(`DENSE_ROWS`, `DENSE_TRIES`). A row that moves on the way there is met on the way back. This proves nothing, and the checkpoint holds the reason.
 """
 
 from __future__ import annotations
@@ -51,13 +52,13 @@ DENSE_TRIES = 20
 """How many invocations may begin such a second before it is read page by page and nothing is proved."""
 
 ROUNDS = 15
-"""How often the pages of such a second are read. In random order a round misses a third of what is left."""
+"""How often the pages of such a second are read. In random order, one round misses a third of what is missing."""
 
 PART_ATTEMPTS = 2
 """How often a part is counted and read whose page holds fewer rows than counted."""
 
 DOUBTFUL_PARTS = 8
-"""How many parts may differ from their count before the other parts are read without a count, and nothing is proved."""
+"""How many parts may differ from their count. From then on, parts are read without a count, and nothing is proved."""
 
 ROWS_PER_CUT = 16
 """Rows of a full page for each part that it is cut into. Fewer rows show too little of where the times lie."""
@@ -144,7 +145,7 @@ class SplitReader(Generic[_Processed]):
                 self._budget.room()
                 part = _Part.unpack(split.parts[-1])
                 if split.next_page:
-                    yield from self._there_and_back(part)
+                    yield from self._read_there_and_back(part)
                     continue
                 try:
                     records = self._read_or_cut(part)
@@ -155,7 +156,7 @@ class SplitReader(Generic[_Processed]):
                 if records is not None:
                     split.parts.pop()
                     checkpoint.rows_left = len(split.parts)
-                    yield self._process(self._new(records))
+                    yield self._process(self._drop_repeated(records))
             checkpoint.count_after = self._list.count()
         finally:
             checkpoint.ids = self._ids.pack()
@@ -167,23 +168,23 @@ class SplitReader(Generic[_Processed]):
             self._note(f"the list in parts holds {read} records, but the shop counts {counts}")
 
     def _read_or_cut(self, part: _Part) -> list[Record] | None:
-        """Return the records of a part, or `None` if it is to be read in another way: cut, or page by page.
+        """Return the records of a part; `None` if the checkpoint now says that it is read in smaller parts or by page.
 
         Raises:
             _FilterIgnored: The shop gives rows of other parts.
         """
         split = self._split
-        records, counted, whole = self._page_of(part)
-        if whole:
+        records, counted, complete = self._read_first_page(part)
+        if complete:
             return records
         smaller = self._cut(part, records, counted)
         if smaller:
             split.parts[-1:] = [each.pack() for each in reversed(smaller)]
             self._expected |= smaller
             return None
-        return self._dense(part)
+        return self._read_dense(part)
 
-    def _there_and_back(self, part: _Part) -> Iterator[_Processed]:
+    def _read_there_and_back(self, part: _Part) -> Iterator[_Processed]:
         """Read the pages of a part up to its end and back to the first; another invocation goes on at `next_page`.
 
         The end is an empty page, or one behind the counted rows that shows nothing new.
@@ -193,14 +194,14 @@ class SplitReader(Generic[_Processed]):
         while split.next_page:
             self._budget.room()
             records = self._records(part, abs(split.next_page))
-            new = self._new(records)
+            new = self._drop_repeated(records)
             at_end = not records or (not new and split.next_page * self._full > counted)
             split.next_page = -split.next_page if at_end and split.next_page > 0 else split.next_page + 1
             yield self._process(new)
         split.parts.pop()
 
-    def _page_of(self, part: _Part) -> tuple[list[Record], int, bool]:
-        """Return the first page of a part, the count before it, and whether the page is all of the part."""
+    def _read_first_page(self, part: _Part) -> tuple[list[Record], int, bool]:
+        """Return the records of a part's first page, the count before it, and whether they are the whole part."""
         split, expected = self._split, self._expected.pop(part, 0)
         if 2 * expected > 3 * self._full:  # its page is surely full, and then no count is needed
             records = self._records(part, 1)
@@ -220,12 +221,13 @@ class SplitReader(Generic[_Processed]):
             if rows > counted:
                 break
         reason = f"the shop counts {counted} records of a stretch of time, but gives {rows}"
-        self._doubt(reason)
+        self._note_doubtful_part(reason)
         if rows > counted:
             self._note(reason)
         return records, counted, rows > counted or bool(split.unsure)  # else a smaller part may do better
 
-    def _doubt(self, reason: str) -> None:
+    def _note_doubtful_part(self, reason: str) -> None:
+        """Note a part that differs from its count. After `DOUBTFUL_PARTS` of them, counts are no longer used."""
         split = self._split
         split.doubtful += 1
         if split.doubtful >= DOUBTFUL_PARTS:
@@ -251,19 +253,20 @@ class SplitReader(Generic[_Processed]):
         self._split.first_included |= part.main[0] is not None and part.main[0] in map(_moment, shown)
         wanted = max(2, min(-(-3 * counted // (2 * self._full)), len(records) // ROWS_PER_CUT))
         shared = timedelta() if self._split.first_included else _SECOND
-        stretches = _cut(part.main, shown, wanted, shared, counted)
+        stretches = _stretches(part.main, shown, wanted, shared, counted)
         if stretches:
             return {_Part(each, part.created): rows for each, rows in stretches}
         edges = ("created_at_min", "created_at_max")
         if not by_update or not self._list.has_filters(*edges) or set(edges) & set(self._list.parameters.query):
             return {}
-        stretches = _cut(part.created, [each.created for each in times], wanted, _SECOND, counted)
+        stretches = _stretches(part.created, [each.created for each in times], wanted, _SECOND, counted)
         return {_Part(part.main, each): rows for each, rows in stretches}
 
-    def _dense(self, part: _Part) -> list[Record] | None:
-        """Read a part that does not fit on one page and cannot be cut, until as many rows came as the shop counts.
+    def _read_dense(self, part: _Part) -> list[Record] | None:
+        """Read a part that cannot be cut in rounds, until as many different ids came as the shop counts.
 
-        `None` is returned for more than `DENSE_ROWS`, so that memory stays small: they are then read page by page.
+        Returns:
+            `None` for more than `DENSE_ROWS`, so that memory stays small. They are then read page by page.
         """
         counted = self._count(part)
         split = self._split
@@ -278,7 +281,7 @@ class SplitReader(Generic[_Processed]):
         idle = 0
         for _ in range(ROUNDS):
             self._budget.room()
-            before, records = len(found), self._round(part, counted)
+            before, records = len(found), self._read_round(part, counted)
             found |= {record.id: record for record in records if record.id is not None}
             count = self._count(part)
             if len(found) == counted == count:
@@ -291,8 +294,8 @@ class SplitReader(Generic[_Processed]):
         if len(found) != counted:
             reason = f"{counted} records carry the same second, and their pages do not show all of them"
             self._note(reason)
-            self._doubt(reason)
-            records = self._round(part, counted)
+            self._note_doubtful_part(reason)
+            records = self._read_round(part, counted)
             found |= {record.id: record for record in records if record.id is not None}
         split.tries = 0
         return [*found.values(), *(record for record in records if record.id is None)]
@@ -305,7 +308,7 @@ class SplitReader(Generic[_Processed]):
             return f"{counted} records carry the same second, and no invocation could read them often enough"
         return ""
 
-    def _round(self, part: _Part, counted: int) -> list[Record]:
+    def _read_round(self, part: _Part, counted: int) -> list[Record]:
         """Read the pages of a part, up to one that is not full; no more than the shop counts, and one."""
         found: list[Record] = []
         for number in range(1, counted // self._full + 2):
@@ -317,8 +320,8 @@ class SplitReader(Generic[_Processed]):
                 break
         return found
 
-    def _new(self, records: list[Record]) -> list[Record]:
-        """Return the records that did not come before, at the end of the part before."""
+    def _drop_repeated(self, records: list[Record]) -> list[Record]:
+        """Return the records that are new, and note their ids. Neighbouring parts share seconds, so some come twice."""
         again = self._ids.repeated(record.id for record in records if record.id is not None)
         kept, seen = [], set(again)
         for record in records:
@@ -383,7 +386,9 @@ def _mostly_outside(records: list[Record], window: Window) -> bool:
     return 2 * sum(not window.holds(text) for text in shown) > len(records)
 
 
-def _cut(bounds: _Bounds, shown: list[str], wanted: int, shared: timedelta, counted: int) -> list[tuple[_Bounds, int]]:
+def _stretches(
+    bounds: _Bounds, shown: list[str], wanted: int, shared: timedelta, counted: int
+) -> list[tuple[_Bounds, int]]:
     """Return the smaller stretches that a stretch is cut into, in order, and how many rows each probably has.
 
     None are returned if no time on its page lets it be cut.
