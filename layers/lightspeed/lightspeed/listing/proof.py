@@ -4,30 +4,33 @@ The API has numbered pages, no cursor and no documented order. The shop changes 
 a closed window of the past, `updated_at_max` or `created_at_max` some seconds ago. A record can leave such a window,
 but none can enter it. So the list only shrinks: everything that is read was in the list at the first count.
 
-A. **As many different ids as the shop counted at first.** All of them were in the list then, and the list held no
-   others. So they are the list. This holds for any order, for ties, and for pages that are ignored, cached or repeated.
-   It needs a count that is right, see C.
-B. If rows left meanwhile, fewer ids than that are known, and A cannot tell rows that left from rows that were missed.
-   Then the pages themselves must be trusted, and five things are asked of them:
+A. **As many different ids as the shop counted at first.** All of them were in the list then. The list held no others.
+   So they are the list. This holds for any order, for ties, and for pages that are ignored, cached or repeated. It
+   needs a count that is right, see C.
+B. If rows left meanwhile, fewer ids are known. A row that left then looks like a row that was missed, so A proves
+   nothing. The pages themselves must be trusted, and five things are asked of them:
    1. No page was asked for twice, because a cache could have given an old one.
    2. Every page before the last one was full.
-   3. The order is known. At least `ENOUGH_ROWS` ids rise or fall without exception over all pages, while the times of
-      change turn at least `ENOUGH_TURNS` times each way. So the list is sorted by id or by time of creation, and
+   3. The order is known. At least `ENOUGH_ROWS` ids rise, or fall, without exception over all pages. The times of
+      change rise and fall at least `ENOUGH_TURNS` times each. So the list is sorted by id or by time of creation, and
       neither changes.
    4. No two rows of one second swapped places. Then one comes twice in place of the other. So every second of a row
       that came twice is read once more, on one page: all its rows must be known.
    5. Pages end where the next ones begin. Two pages of another size lie across such a border: all their rows must be
       known.
-C. A count is not believed alone. A count that is too low shows itself by rows behind its end: the last page holds more
-   rows than counted, or, if the last page is full, the page after it is not empty. A count that is too high shows
-   itself by an empty page at the end. A count that rises in a closed window is wrong.
+C. A count is not believed alone. A count is too low if rows follow its end: the last page holds more rows than
+   counted, or the page after a full last page is not empty. A count is too high if the page at its end is empty. A
+   count that rises in a closed window is wrong.
 D. A list that rows may enter is read twice. Both passes give the same ids, and the count between them is their number.
    A record that both passes gave was there at the time of that count. So they are the list of that instant. The second
-   pass asks for ids only, so its pages come from no cache that a first pass of whole records filled. An empty list
-   needs no second pass: its first page is empty.
+   pass asks for ids only, so a cache of whole records cannot answer it. An empty list needs no second pass: its first
+   page is empty.
 
-Three things are not seen: a cache that is older than both passes of D, a record that leaves a list and comes back
-during D, and a count that is too low by exactly the rows that the pages leave out.
+Three things are not seen:
+
+- a cache that is older than both passes of D,
+- a record that leaves a list and comes back during D,
+- a count that is too low by exactly the rows that the pages leave out.
 
 What is not proved makes the list unstable: `UnstableList` is raised, and the caller reads the list again in parts that
 do not depend on order or paging (`split.py`). Without recovery the checkpoint holds the reason.
@@ -193,12 +196,12 @@ class ListProof:
         if checkpoint.read < counted:
             self.unstable(f"the shop counts {counted} records but gave {checkpoint.read}")
             return
-        reason = self._why_order_is_unknown() or self._look_again() or self._read_across_border()
+        reason = self._why_order_is_unknown() or self._read_seconds_again() or self._read_across_border()
         if reason:
             self.unstable(reason)
 
     def needs_second_pass(self) -> bool:
-        """Whether a list that rows may enter must be read once more (D); if not, its checkpoint says why.
+        """Count a list that rows may enter; return whether it is read once more (D). If not, its checkpoint says why.
 
         Raises:
             LightspeedError: As the client raises it.
@@ -253,10 +256,11 @@ class ListProof:
             return "more rows came again than can be looked at once more"
         return ""
 
-    def _look_again(self) -> str:
-        """Read the seconds of the rows that came twice once more; return why the list is unstable, or nothing.
+    def _read_seconds_again(self) -> str:
+        """Read each second of a row that came twice, on one page; return why the list is unstable, or an empty text.
 
-        Only there two rows of one second can have swapped places. The filter may leave out both its edges.
+        Only there can two rows of one second have swapped places. Each window is a second longer at both ends, because
+        a filter may leave out its first and last second.
         """
         checkpoint = self._checkpoint
         names = ["created_at", *(["updated_at"] if self._by_update else [])]
@@ -283,7 +287,7 @@ class ListProof:
         return ""
 
     def _read_across_border(self) -> str:
-        """Read the first two pages in another size; return why the list is unstable, or nothing."""
+        """Read the first two pages in another size; return why the list is unstable, or an empty text."""
         checkpoint = self._checkpoint
         if checkpoint.fits_one_page:
             return ""
@@ -303,6 +307,6 @@ def turns(records: Sequence[Record]) -> tuple[int, int]:
 
 
 def sum_of(ids: Sequence[int | str]) -> int:
-    """Return a sum of ids, order aside, of 64 bits, spread so that sums of different sets differ."""
+    """Return a sum of 64 bits that does not depend on the order of the ids. Sums of different sets differ."""
     digests = (blake2b(str(identity).encode(), digest_size=8).digest() for identity in ids)
     return sum(int.from_bytes(digest, "big") for digest in digests) & _SUM_BITS

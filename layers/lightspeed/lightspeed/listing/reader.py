@@ -2,8 +2,8 @@
 
 How pages are read (this is fast, and proves nothing yet):
 
-1. Pages are read from the last to the first. In a list whose order does not change, a row only moves to the front, to
-   a page that is not read yet. It may come twice and is then dropped by its id.
+1. Pages are read from the last to the first. In a list whose order does not change, a row moves only if a row before it
+   leaves. It moves to the front, to a page that is not read yet. If it comes twice, it is dropped by its id.
 2. Several pages are read at once and counted afterwards. If the count changed, they are thrown away and fewer are read
    at once, at last one by one. The pages of the next batch are asked for before that count.
 """
@@ -143,7 +143,7 @@ class ListReader(Generic[_Processed]):
         checkpoint, proof = self.checkpoint, self._proof
         if not self.shop_list.paged:
             if checkpoint.rows_left is None:
-                fetched = self._fetched(1, self._parser.read(self.shop_list.whole()))
+                fetched = self._processed(1, self._parser.read(self.shop_list.whole()))
                 self._advance(fetched)
                 yield fetched.processed
             return
@@ -151,15 +151,15 @@ class ListReader(Generic[_Processed]):
             self.begin()
         checkpoint.asked_again = checkpoint.asked_again or checkpoint.read > 0
         try:
-            unchecked = checkpoint.read == 0 and checkpoint.rows_left == checkpoint.count_before
-            if unchecked and (self._ahead or not checkpoint.rows_left):
+            end_unchecked = checkpoint.read == 0 and checkpoint.rows_left == checkpoint.count_before
+            if end_unchecked and (self._ahead or not checkpoint.rows_left):
                 proof.check_end()
-                unchecked = False
+                end_unchecked = False
             for processed in self._batches():
                 yield processed
-                if unchecked:  # a reading that may be left before its end asks only now for a page more
+                if end_unchecked:  # a reading that may be left before its end asks only now for a page more
                     proof.check_end()
-                    unchecked = False
+                    end_unchecked = False
         finally:
             self._save()
         if checkpoint.limit < self.shop_list.limit:
@@ -204,15 +204,15 @@ class ListReader(Generic[_Processed]):
         return _Batch(last, [pool.submit(self._fetch, number) for number in numbers], room)
 
     def _submit_ahead(self, pool: Executor, batch: _Batch[_Processed]) -> _Batch[_Processed] | None:
-        """Ask for the pages after a batch that is not counted yet, if there is room besides and the list is calm."""
+        """Ask for the pages after an uncounted batch, if the quota has room and the list did not change so far."""
         last = batch.last - len(batch.pages)
         room = min(batch.room - len(batch.pages) - 1, self._budget.left())
         size = min(self._size, last, room - 1)
-        calm = bool(batch.pages) and self._size == self._batch
-        return self._submit(pool, last, size, room) if self._ahead and calm and size > 0 else None
+        unchanged = bool(batch.pages) and self._size == self._batch
+        return self._submit(pool, last, size, room) if self._ahead and unchanged and size > 0 else None
 
     def _read_only_page(self) -> _Processed:
-        """Read the only page of a list, at one instant; again if the count before it does not fit."""
+        """Read the only page of a list. If it has fewer rows than were counted, count and read again."""
         checkpoint = self.checkpoint
         for attempt in range(_ONE_PAGE_ATTEMPTS):
             if attempt:
@@ -226,7 +226,7 @@ class ListReader(Generic[_Processed]):
                     self._shrink_or_raise(error)
             if not checkpoint.fits_one_page or len(records) >= (checkpoint.count_before or 0):
                 break
-        fetched = self._fetched(number, records)
+        fetched = self._processed(number, records)
         self._advance(fetched)
         return fetched.processed
 
@@ -238,12 +238,12 @@ class ListReader(Generic[_Processed]):
             return [], error
         self._list_changed()
         self._size = min(self._batch, 4)
-        return [self._fetched(number, records)], None
+        return [self._processed(number, records)], None
 
     def _collect(self, batch: _Batch[_Processed]) -> tuple[list[_Fetched[_Processed]], LightspeedError | None]:
-        """Wait for a batch and count; nothing is returned of one in which something moved.
+        """Wait for a batch, then count; return its pages, or none if the count changed, and the error that ended it.
 
-        The batch ends early, before a page that failed, for which there is no room any more, or that is empty.
+        The batch ends early before a page that failed, that is empty, or for which the quota has no room any more.
         """
         fetched: list[_Fetched[_Processed]] = []
         error: LightspeedError | None = None
@@ -284,7 +284,7 @@ class ListReader(Generic[_Processed]):
     def _fetch(self, number: int) -> _Fetched[_Processed] | None:
         if self._budget.left() < 1:
             return None
-        return self._fetched(number, self._records(number))
+        return self._processed(number, self._records(number))
 
     def _records(self, number: int) -> list[Record]:
         began = self._clock.monotonic()
@@ -292,18 +292,20 @@ class ListReader(Generic[_Processed]):
         self._budget.took(self._clock.monotonic() - began)
         return records
 
-    def _fetched(self, number: int, records: list[Record]) -> _Fetched[_Processed]:
+    def _processed(self, number: int, records: list[Record]) -> _Fetched[_Processed]:
         rows, turned = len(records), turns(records)
         ids = [record.id for record in records if record.id is not None]
         known = self._proof.ids.repeated(ids)
         repeated: list[Record] = []
         if known or len(set(ids)) < rows:
-            records, ids, repeated = self._once(records, known)
+            records, ids, repeated = self._without_repeated(records, known)
         facts = PageFacts(number, rows, ids, repeated, turned, 0 if self._stable else sum_of(ids))
         return _Fetched(facts, self._process(records))
 
-    def _once(self, records: list[Record], known: set[int | str]) -> tuple[list[Record], list[int | str], list[Record]]:
-        """Return the records of a page that are new, their ids, and those that came before or come twice on it."""
+    def _without_repeated(
+        self, records: list[Record], known: set[int | str]
+    ) -> tuple[list[Record], list[int | str], list[Record]]:
+        """Return the new records of a page, their ids, and the records that were dropped because they came before."""
         if any(record.id is None and not record.reject_reason for record in records):
             self._proof.note(NO_ID)
         seen = set(known)
@@ -330,14 +332,14 @@ class ListReader(Generic[_Processed]):
         return before != self._proof.count()
 
     def _shrink_or_raise(self, error: LightspeedError) -> None:
-        """Ask for fewer rows a page if that can help; pages of a divisor of the size end where the larger ones did."""
+        """Ask for fewer rows a page if that can help. The new size divides the old one, so old page borders remain."""
         limit = self.checkpoint.limit
         if limit == 1 or not is_page_timeout(error):
             raise error
         self.checkpoint.limit = next(limit // factor for factor in range(2, limit + 1) if limit % factor == 0)
 
     def _read_again(self) -> None:
-        """Read the list once more, ids only, and compare; the last count of the first pass is the one between both."""
+        """Read the list once more, ids only, and compare. The last count of the first pass lies between both passes."""
         checkpoint, count = self.checkpoint, self.checkpoint.count_after
         checkpoint.check = checkpoint.check or ListCheckpoint(count, count, count, limit=checkpoint.limit)
         second = ListReader(

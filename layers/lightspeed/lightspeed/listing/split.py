@@ -25,7 +25,8 @@ counts. If too few come, the checkpoint holds the reason.
 
 Two kinds of parts are read page by page, from the first page to the last and back. One is the whole list of a shop that
 ignores the filter, and so gives the same rows for every part. The other is a second with too many rows
-(`DENSE_ROWS`, `DENSE_TRIES`). A row that moves on the way there is met on the way back. This proves nothing, and the checkpoint holds the reason.
+(`DENSE_ROWS`, `DENSE_TRIES`). A row that moves on the way there is met on the way back. This proves nothing, and the
+checkpoint holds the reason.
 """
 
 from __future__ import annotations
