@@ -20,9 +20,8 @@ from lightspeed.request import PAGE_LIMIT, parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.storage.bucket import Bucket
 from subscribe.sync.bookmark import Bookmark, Bookmarks
-from subscribe.sync.read_plan import Read, plan_reads, window_of
+from subscribe.sync.read_plan import Read, check_parameters, plan_reads, window_of
 from subscribe.sync.reader import batch_of
-from subscribe.sync.run import check_parameters
 
 OVERHEAD_SECONDS = 1.0
 """Billed for each invocation in addition to the shop's answers: its start, the secret and the objects. Assumed."""

@@ -56,6 +56,8 @@ _TIME_FOR_A_RUN_SECONDS = 10
 class Reconciliation(Run[ReconcileState]):
     """A reconcile run, seen from one invocation."""
 
+    _kind = ReconcileState
+
     def __init__(self, request: SubscribeRequest, run_id: str, services: Services) -> None:
         """Take the request and what it needs, as `Run` does."""
         super().__init__(request, run_id, services)
@@ -83,9 +85,6 @@ class Reconciliation(Run[ReconcileState]):
             if self._holds:
                 self._lock.release(self._clock.time())
             raise
-
-    def _kind(self) -> type[ReconcileState]:
-        return ReconcileState
 
     def _prepare(self, entry: dict[str, Any], *, resumed: bool) -> None:
         state = self._state
@@ -360,14 +359,8 @@ class Reconciliation(Run[ReconcileState]):
             "reason": self._reason or None,
         }
 
-    def _records(self) -> int:
-        return self._state.deleted
-
-    def _objects(self) -> list[str]:
-        return list(self._parts)
-
-    def _bookmark_seen(self) -> dict[str, str] | None:
-        return None
+    def _shown(self) -> tuple[int, list[str], None]:
+        return self._state.deleted, list(self._parts), None
 
     def _until(self) -> float:
         """Return until when this invocation needs the lock, in epoch seconds."""

@@ -67,6 +67,9 @@ class Services:
 class Run(ABC, Generic[State]):
     """A run of one request, seen from one invocation."""
 
+    _kind: type[State]
+    """The type of the mode's state."""
+
     def __init__(self, request: SubscribeRequest, run_id: str, services: Services) -> None:
         """Take the request and what it needs; nothing is read or sent yet.
 
@@ -87,8 +90,8 @@ class Run(ABC, Generic[State]):
         transport = self._client.transport
         self._bounds = Bounds(transport, self._clock, self._remaining_seconds, services.reserve_percent)
         self._journal = Journal(self._bucket, self._run_id, request.fingerprint())
-        self._states = StateStore(self._bucket, self._kind(), request.fingerprint())
-        self._state = self._kind()(self._run_id)
+        self._states = StateStore(self._bucket, self._kind, request.fingerprint())
+        self._state = self._kind(self._run_id)
         self._resumed = False
         self._requests_counted = transport.requests_sent
 
@@ -212,16 +215,17 @@ class Run(ABC, Generic[State]):
         state, sent = self._state, self._client.transport.requests_sent
         state.requests += sent - self._requests_counted
         self._requests_counted = sent
+        records, objects, bookmark = self._shown()
         return {
             "run_id": self._run_id,
             "connection": self._request.connection,
             "entity": self._request.entity,
             "status": status,
-            "records": self._records(),
-            "objects": self._objects(),
+            "records": records,
+            "objects": objects,
             "manifest": manifest,
             "requests": state.requests,
-            "bookmark": self._bookmark_seen(),
+            "bookmark": bookmark,
         }
 
     def _place(self, language: str) -> RunPlace:
@@ -232,10 +236,6 @@ class Run(ABC, Generic[State]):
     def _now(self) -> datetime:
         """Return our own time. Leases go by it, because the shop's time may be far off or not known yet."""
         return datetime.fromtimestamp(self._clock.time(), UTC)
-
-    @abstractmethod
-    def _kind(self) -> type[State]:
-        """Return the type of the mode's state."""
 
     @abstractmethod
     def _prepare(self, entry: dict[str, Any], *, resumed: bool) -> None:
@@ -298,13 +298,5 @@ class Run(ABC, Generic[State]):
         """Move what the mode moves last."""
 
     @abstractmethod
-    def _records(self) -> int:
-        """Return how many records the run has stored."""
-
-    @abstractmethod
-    def _objects(self) -> list[str]:
-        """Return the keys of the parts that the run has stored, in order."""
-
-    @abstractmethod
-    def _bookmark_seen(self) -> dict[str, str] | None:
-        """Return the bookmark as results show it."""
+    def _shown(self) -> tuple[int, list[str], dict[str, str] | None]:
+        """Return how many records the run has stored, the keys of their parts in order, and the bookmark to show."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from connector.errors import RequestError
-from lightspeed import Endpoint, Parameters
+from lightspeed import Client, Endpoint, Parameters
 from lightspeed.catalogue.entities import parent_of
 from lightspeed.listing.records import Window
 from lightspeed.listing.window import closed_window, may_hide_records
@@ -144,3 +144,16 @@ def window_of(
     """
     query = {} if read.operation == "each" else read.parameters.query
     return closed_window(read.endpoint, query, start, end, incremental=request.mode == "incremental")
+
+
+def check_parameters(client: Client, request: SubscribeRequest, read: Read) -> None:
+    """Build a request of a reading, so that wrong parameters are refused before anything is sent.
+
+    Raises:
+        CatalogueError: They are wrong.
+    """
+    operation, path = read.operation, read.parameters.path
+    if operation == "each":
+        operation = "list" if request.endpoint.collection else "get"
+        path = {**path, request.endpoint.parents[0]: 1}
+    client.build(request.entity, operation, replace(read.parameters, path=path), read.language)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,6 @@ from connector.errors import RunInProgress
 from connector.storage_keys import Kind
 from connector.timestamps import iso_text
 from connector.transform import REJECTED_SHARE, TransformError, TransformerSpec, check_rejected, load
-from lightspeed import Client
 from lightspeed.listing.proof import UnstableList
 from lightspeed.listing.settled import DIFFERENT_TIMES, SETTLING_LAG, is_closed, shop_time
 from lightspeed.request import parse_time, query_warnings
@@ -35,7 +33,7 @@ from subscribe.sync.bookmark import (
 )
 from subscribe.sync.next_bookmark import next_bookmark, reads_again
 from subscribe.sync.processor import RecordProcessor
-from subscribe.sync.read_plan import Read, languages_of, plan_reads, reads_by_creation, window_of
+from subscribe.sync.read_plan import Read, check_parameters, languages_of, plan_reads, reads_by_creation, window_of
 from subscribe.sync.reader import Reader
 from subscribe.sync.state import SyncState
 from subscribe.sync.step import Step
@@ -51,6 +49,8 @@ _SET_BACK = timedelta(minutes=10)
 
 class SyncRun(Run[SyncState]):
     """A run of mode full or incremental, seen from one invocation."""
+
+    _kind = SyncState
 
     def __init__(self, request: SubscribeRequest, run_id: str, services: Services) -> None:
         """Take the request and what it needs, as `Run` does."""
@@ -68,9 +68,6 @@ class SyncRun(Run[SyncState]):
     @property
     def _incremental(self) -> bool:
         return self._request.mode == "incremental"
-
-    def _kind(self) -> type[SyncState]:
-        return SyncState
 
     def _prepare(self, entry: dict[str, Any], *, resumed: bool) -> None:
         request, state = self._request, self._state
@@ -357,17 +354,11 @@ class SyncRun(Run[SyncState]):
         found = [text for read in self._reads for text in query_warnings(read.endpoint, read.parameters.query)]
         return list(dict.fromkeys(found))
 
-    def _records(self) -> int:
-        return self._state.records
-
-    def _objects(self) -> list[str]:
-        return [key for language in self._state.parts for key, _ in self._parts("raw", language)]
-
-    def _bookmark_seen(self) -> dict[str, str] | None:
-        if not self._incremental:
-            return None
+    def _shown(self) -> tuple[int, list[str], dict[str, str] | None]:
+        state = self._state
+        objects = [key for language in state.parts for key, _ in self._parts("raw", language)]
         until = (self._moved.bookmark if self._moved is not None else self._found.bookmark).until
-        return {"until": until} if until else None
+        return state.records, objects, {"until": until} if self._incremental and until else None
 
 
 def _listed(parts: list[tuple[str, Part]]) -> list[dict[str, Any]]:
@@ -378,16 +369,3 @@ def _can_read_again(reads: list[Read]) -> bool:
     """Whether what was stored can be known by language and id, so that the same window can be read again."""
     parents = [read.language for read in reads if read.operation == "each" and not read.by_creation]
     return len(parents) == len(set(parents))
-
-
-def check_parameters(client: Client, request: SubscribeRequest, read: Read) -> None:
-    """Build a request of a reading, so that wrong parameters are refused before anything is sent.
-
-    Raises:
-        CatalogueError: They are wrong.
-    """
-    operation, path = read.operation, read.parameters.path
-    if operation == "each":
-        operation = "list" if request.endpoint.collection else "get"
-        path = {**path, request.endpoint.parents[0]: 1}
-    client.build(request.entity, operation, replace(read.parameters, path=path), read.language)
