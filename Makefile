@@ -60,7 +60,7 @@ type: $(VENV)/dev.stamp ## Check types
 
 lock: | $(TOOLS)/bin/python ## Write requirements*.txt: every pinned package with the hashes of its files (after a change of a .in file)
 	@$(TOOLS)/bin/python $(PIP) $(UV)
-	@for file in $(LAYER) requirements-operator.txt requirements-demo.txt requirements-dev.txt requirements-target.txt requirements-sbom.txt; do $(TOOLS)/bin/uv pip compile --quiet --universal --no-deps \
+	@for file in $(LAYER) layers/lightspeed/requirements-client.txt requirements-operator.txt requirements-demo.txt requirements-dev.txt requirements-target.txt requirements-sbom.txt; do $(TOOLS)/bin/uv pip compile --quiet --universal --no-deps \
 	  --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" $${file%.txt}.in -o $$file; done
 
 openapi: $(VENV)/dev.stamp ## Write the OpenAPI document of the HTTP API

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FILES = [
     "layers/lightspeed/requirements",
+    "layers/lightspeed/requirements-client",
     "requirements-operator",
     "requirements-demo",
     "requirements-dev",
