@@ -120,6 +120,18 @@ def test_a_thousand_webhooks_are_taken_whole(stack: Stack, shop: ShopSeen, lande
     flood(stack, shop, landed, 1_000)
 
 
+def test_the_daily_look_reports_with_the_rights_of_its_role(stack: Stack, landed: Landed) -> None:
+    functions = stack.client("lambda")
+    names = [one["FunctionName"] for one in functions.list_functions()["Functions"]]
+    (daily,) = [name for name in names if "WebhookDaily" in name]
+    answer = functions.invoke(FunctionName=daily, Payload=b"{}")
+
+    assert "FunctionError" not in answer
+    found = json.loads(answer["Payload"].read())
+    assert all(one["error"] == "" for one in found["registrations"])
+    assert json.loads(landed.read("state/status/arrivals.json"))["date"] == found["date"]
+
+
 def test_a_sample_of_the_operator_arrives(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     assert operator(stack, "test") == 0
     assert "received and stored: s3://" in capsys.readouterr().out
