@@ -119,7 +119,7 @@ class Idempotency:
         self._records = _Records.open(table, client, clock)
         self._clock = clock
 
-    def begin(self, request: PublishRequest, key: str, remaining_seconds: float) -> Claim:
+    def claim(self, request: PublishRequest, key: str, remaining_seconds: float) -> Claim:
         """Claim a key, or return the result of the call that used it first.
 
         The key of a create with `match` whose result is `unknown` is claimed again once the shop is done with the lost
@@ -162,7 +162,7 @@ class Idempotency:
             raise InProgress(key, seconds)
         return claim
 
-    def end(self, claim: Claim, outcome: Outcome) -> None:
+    def complete(self, claim: Claim, outcome: Outcome) -> None:
         """Store a result, or free the key of a request that the shop did not act on.
 
         An error of DynamoDB is logged: the shop has acted, so the caller still gets the outcome.

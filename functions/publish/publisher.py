@@ -105,9 +105,9 @@ class Publisher:
         try:
             outcome = operation.send(stopped_since=None if claim is None else claim.stopped_since)
         except REFUSALS as error:
-            self.end(claim, error)
+            self.complete(claim, error)
             raise
-        self.end(claim, outcome)
+        self.complete(claim, outcome)
         return outcome
 
     def claim(self, operation: WriteOperation, default_key: str | None) -> Claim | Result | None:
@@ -119,7 +119,7 @@ class Publisher:
 
         Returns:
             The claim, `None` without a key, or the result of the call that used the key first. Where that is
-            `unknown`, the record is looked for again.
+            `unknown`, the record is looked up again.
 
         Raises:
             IdempotencyConflict: The key was used with other content, or its first call is still running.
@@ -128,16 +128,16 @@ class Publisher:
         idempotency = None if key is None else self.deps.idempotency
         if key is None or idempotency is None:
             return None
-        found = idempotency.begin(operation.request, key, self._invocation_seconds())
+        found = idempotency.claim(operation.request, key, self._invocation_seconds())
         if found.result is None:
             return found
         resolved = operation.find_created() if found.result.get("status") == "unknown" else None
         if resolved is None:
             return found.result
-        idempotency.end(found, resolved)
+        idempotency.complete(found, resolved)
         return resolved
 
-    def end(self, claim: Claim | None, outcome: Outcome) -> None:
+    def complete(self, claim: Claim | None, outcome: Outcome) -> None:
         """Store a result under its idempotency key, or free the key of a request that was refused."""
         if claim is not None and self.deps.idempotency is not None:
-            self.deps.idempotency.end(claim, outcome)
+            self.deps.idempotency.complete(claim, outcome)

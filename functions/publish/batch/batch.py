@@ -132,7 +132,9 @@ class _Sender:
         outcomes |= send(claimed) if claimed else {}
         for item in items:
             sent = found[item.position]
-            self._publisher.end(sent.claim if isinstance(sent, PreparedWrite) else item.claim, outcomes[item.position])
+            self._publisher.complete(
+                sent.claim if isinstance(sent, PreparedWrite) else item.claim, outcomes[item.position]
+            )
         return outcomes
 
     def _claim(self, item: PreparedWrite) -> PreparedWrite | Outcome:
@@ -164,7 +166,7 @@ class _Sender:
         else:
             outcome = found
         self._guard.observe(operation, outcome)
-        self._publisher.end(claimed.claim, outcome)
+        self._publisher.complete(claimed.claim, outcome)
         return outcome
 
 

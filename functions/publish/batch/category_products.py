@@ -3,14 +3,14 @@
 Only creates with `match` on category and product are joined, because only a look-up shows whether each was created. One
 client has seen the route answer 2xx with `errors` for categories that it left out; what a refused request leaves behind
 is not documented. So the placements of the product are listed first, and the absent ones are asked for in one request.
-Those that its answer does not show are looked for again:
+Those that its answer does not show are looked up again:
 
 - One that is there was created.
 - One that is absent after a complete answer was not. It is created alone and gets the shop's own answer.
 - One that is absent after a lost answer is `unknown`.
 
-Idempotency keys are claimed before the first look and kept until the result is stored, as for a single create. An
-invocation that takes a claim over from a killed one looks first as well.
+Idempotency keys are claimed before the list is read, and kept until the result is stored, as for a single create. An
+invocation that takes a claim over from a killed one lists the placements first too.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _create(items: Mapping[str, PreparedWrite]) -> dict[str, Outcome] | Refusal:
         if isinstance(seen, dict):
             rows = seen | rows
         else:
-            why_unknown = why_unknown or f"it could not be looked for: {seen or 'its product has too many'}"
+            why_unknown = why_unknown or f"it could not be looked up: {seen or 'its product has too many'}"
     outcomes: dict[str, Outcome] = {}
     for category, item in items.items():
         if category in rows:
@@ -125,7 +125,7 @@ def _create_alone(item: PreparedWrite, guard: Guard, *, absent: bool) -> Outcome
     Args:
         item: The create.
         guard: Decides whether a request may start.
-        absent: Whether it was looked for and does not exist.
+        absent: Whether it was looked up and does not exist.
     """
     operation, since = item.operation, None if item.claim is None else item.claim.stopped_since
     send = operation.create if absent else partial(operation.send, stopped_since=since)
@@ -159,7 +159,7 @@ def _list_placements(operation: WriteOperation) -> _Rows | None:
     page = operation.client.page(operation.client.build(PLACEMENT, "list", Parameters(query=query)))
     rows = [parse_record(text) for text in page.records]
     found = _by_category(rows, operation)
-    others = sum(_end(row, "product") != str(operation.fields["product"]) for row in rows)
+    others = sum(_linked_id(row, "product") != str(operation.fields["product"]) for row in rows)
     return found if len(rows) < PAGE_LIMIT and len(found) + others == len(rows) else None
 
 
@@ -167,11 +167,12 @@ def _by_category(found: object, operation: WriteOperation) -> _Rows:
     """Return the rows of an answer that are placements of the product, with an id and without an error."""
     product = str(operation.fields["product"])
     rows = [row for row in (found if isinstance(found, list) else [found]) if isinstance(row, Mapping)]
-    there = [row for row in rows if row.get("id") is not None and "error" not in row]
-    return {_end(row, "category"): row for row in there if _end(row, "product") == product}
+    complete = [row for row in rows if row.get("id") is not None and "error" not in row]
+    return {_linked_id(row, "category"): row for row in complete if _linked_id(row, "product") == product}
 
 
-def _end(row: Mapping[str, Any], name: str) -> str:
-    end = row.get(name)
-    ids = identities(end) if isinstance(end, Mapping) else [end]
+def _linked_id(row: Mapping[str, Any], name: str) -> str:
+    """Return the id of the product or category that a placement names, as text; empty if there is none."""
+    link = row.get(name)
+    ids = identities(link) if isinstance(link, Mapping) else [link]
     return str(ids[0]) if ids else ""

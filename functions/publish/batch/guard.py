@@ -35,7 +35,7 @@ class Guard:
         """
         deps, background = publisher.deps, publisher.background
         self._clock = deps.clock
-        self._end = deps.clock.time() + publisher.remaining_seconds()
+        self._deadline = deps.clock.time() + publisher.remaining_seconds()
         self._invocation_seconds = publisher.remaining_seconds
         self._not_writer = not_writer
         self._least_seconds = _LEAST_SECONDS_IN_BACKGROUND if background else _LEAST_SECONDS
@@ -45,7 +45,7 @@ class Guard:
 
     def remaining_seconds(self) -> float:
         """Return how long requests may still start: until the end of the invocation and of the lease on the shop."""
-        return min(self._invocation_seconds(), self._end - self._clock.time())
+        return min(self._invocation_seconds(), self._deadline - self._clock.time())
 
     def stop_reason(self, operation: WriteOperation) -> Refusal | None:
         """Return why no request may start now, or `None`."""

@@ -75,8 +75,8 @@ class PreparedWrite:
         return self.operation.request
 
     @property
-    def place(self) -> tuple[str, str]:
-        """Connection and entity."""
+    def entity_key(self) -> tuple[str, str]:
+        """Connection and entity, to group writes by."""
         return self.request.connection, self.request.entity
 
     @property
@@ -149,7 +149,7 @@ def segments(items: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
 
 def siblings(updates: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
     """Group updates by connection, entity and parent, in order of appearance."""
-    return _groups(updates, lambda item: (*item.place, *map(str, item.parents.values())))
+    return _groups(updates, lambda item: (*item.entity_key, *map(str, item.parents.values())))
 
 
 def records(updates: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
@@ -193,9 +193,9 @@ class _Waiting:
         if item.kind is Kind.PLACEMENT:
             self._placements.add(_placement(item))
             return
-        self._written.setdefault(item.place, set()).update(item.operation.fields_of_update)
+        self._written.setdefault(item.entity_key, set()).update(item.operation.fields_of_update)
         if item.kind is Kind.UPSERT:
-            self._upserts.add(item.place)
+            self._upserts.add(item.entity_key)
         else:
             self._records.add(item.record)
 
@@ -214,10 +214,10 @@ class _Waiting:
     def _names_a_record(self, item: PreparedWrite) -> bool:
         """Whether the item may concern a record whose update waits."""
         if item.kind is Kind.UPSERT:
-            return concerns_key(self._written.get(item.place, ()), item.request.match_fields)
+            return concerns_key(self._written.get(item.entity_key, ()), item.request.match_fields)
         if item.request.action == "bulk" or item.request.match_fields:
-            return item.place in self._written
-        return item.record in self._records or (item.place in self._upserts and item.request.action != "create")
+            return item.entity_key in self._written
+        return item.record in self._records or (item.entity_key in self._upserts and item.request.action != "create")
 
 
 def _placement(item: PreparedWrite) -> tuple[object, ...]:

@@ -28,7 +28,7 @@ _Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Change:
     """What one event contributes to a merged update.
 
     Attributes:
@@ -46,17 +46,17 @@ class MergedUpdate:
 
     Attributes:
         items: The events.
-        parts: What is sent of each, in the order in which later fields win; a repair first.
+        changes: What is sent of each, in the order in which later fields win; a repair first.
         versions: What is stored of the record; `None` if its updates are not ordered across batches.
     """
 
     items: Sequence[PreparedWrite]
-    parts: Sequence[_Part]
+    changes: Sequence[_Change]
     versions: RecordVersions | None = None
 
     @property
     def operation(self) -> WriteOperation:
-        """The operation whose path and client all parts share."""
+        """The operation whose path and client all changes share."""
         return self.items[0].operation
 
     @property
@@ -70,14 +70,14 @@ class MergedUpdate:
         return [item.message for item in self.items]
 
     @property
-    def to_send(self) -> list[_Part]:
-        """The parts that have fields."""
-        return [part for part in self.parts if part.fields]
+    def to_send(self) -> list[_Change]:
+        """The changes that have fields."""
+        return [change for change in self.changes if change.fields]
 
     @property
     def fields(self) -> dict[str, Any]:
         """The merged fields."""
-        return _merged(self.parts)
+        return _merged(self.changes)
 
     @property
     def bulk(self) -> Bulk | None:
@@ -101,11 +101,11 @@ def merge(items: Sequence[PreparedWrite], versions: RecordVersions | None) -> Me
         versions: What is stored of the record, if its updates are ordered across batches.
     """
     if versions is None:
-        return MergedUpdate(items, [_Part(item, item.fields) for item in items])
+        return MergedUpdate(items, [_Change(item, item.fields) for item in items])
     ordered = sorted(items, key=lambda item: (item.incoming.queued_at or 0, item.position))
     names = dict.fromkeys(name for item in items for name in item.fields)
     repair = versions.values_to_repair([item.message for item in items], names)
-    return MergedUpdate(ordered, [_Part(None, repair), *(_newer(item, versions) for item in ordered)], versions)
+    return MergedUpdate(ordered, [_Change(None, repair), *(_newer(item, versions) for item in ordered)], versions)
 
 
 class Updates:
@@ -135,7 +135,7 @@ class Updates:
         marked = attempt(partial(self._store, {update.record: _before_sending(update) for update in sending}))
         if isinstance(marked, Refusal):
             return outcomes | {item.position: marked for update in sending for item in update.items}
-        answered = [(update, found) for bulk, group in _routes(sending) for update, found in self._route(bulk, group)]
+        answered = [(update, found) for bulk, group in _routes(sending) for update, found in self._send_on(bulk, group)]
         settled = {update.record: _after_sending(update, found, marked) for update, found in answered}
         stored = attempt(partial(self._store, settled))
         for update, found in answered:
@@ -147,43 +147,43 @@ class Updates:
         stored = self._versions.read(ordered) if ordered and self._versions is not None else {}
         return [merge(items, stored.get(items[0].record)) for items in groups]
 
-    def _store(self, changes: Mapping[str, RecordVersions | None]) -> dict[str, RecordVersions]:
-        found = {record: versions for record, versions in changes.items() if versions is not None}
+    def _store(self, versions: Mapping[str, RecordVersions | None]) -> dict[str, RecordVersions]:
+        found = {record: one for record, one in versions.items() if one is not None}
         return self._versions.write(found) if found and self._versions is not None else {}
 
-    def _route(self, bulk: Bulk | None, updates: Sequence[MergedUpdate]) -> list[tuple[MergedUpdate, list[Outcome]]]:
+    def _send_on(self, bulk: Bulk | None, updates: Sequence[MergedUpdate]) -> list[tuple[MergedUpdate, list[Outcome]]]:
         if bulk is None:
-            return [(update, self._alone(update)) for update in updates]
-        answers = isolate(updates, partial(self._in_bulk, bulk))
+            return [(update, self._send_alone(update)) for update in updates]
+        answers = isolate(updates, partial(self._send_in_bulk, bulk))
         return [
             (update, answer if isinstance(answer, list) else [answer] * len(update.to_send))
             for update, answer in zip(updates, answers, strict=True)
         ]
 
-    def _in_bulk(self, bulk: Bulk, updates: Sequence[MergedUpdate]) -> list[list[Outcome]] | Refusal:
-        """Send records in one request; return the outcomes of the parts of each."""
+    def _send_in_bulk(self, bulk: Bulk, updates: Sequence[MergedUpdate]) -> list[list[Outcome]] | Refusal:
+        """Send records in one request; return the outcomes of the changes of each."""
         if len(updates) == 1:
-            return [self._alone(updates[0])]
+            return [self._send_alone(updates[0])]
         first = updates[0]
-        changes = [(update.identity, update.fields) for update in updates]
-        send = partial(bulk.update, first.operation.client, first.items[0].parents, changes)
+        entries = [(update.identity, update.fields) for update in updates]
+        send = partial(bulk.update, first.operation.client, first.items[0].parents, entries)
         found = self._guard.send(first.operation, send)
         if isinstance(found, ApiError) and found.status == _NOT_ALLOWED:
-            return [self._alone(update) for update in updates]
+            return [self._send_alone(update) for update in updates]
         if isinstance(found, Refusal):
             return found
         return [
-            [outcome] * len(update.to_send) if outcome is not None else self._alone(update)
+            [outcome] * len(update.to_send) if outcome is not None else self._send_alone(update)
             for update, outcome in zip(updates, found, strict=True)
         ]
 
-    def _alone(self, update: MergedUpdate) -> list[Outcome]:
-        """Send the update of one record; return the outcomes of its parts."""
-        return isolate(update.to_send, partial(self._parts, update.operation))
+    def _send_alone(self, update: MergedUpdate) -> list[Outcome]:
+        """Send the update of one record; return the outcomes of its changes."""
+        return isolate(update.to_send, partial(self._send_changes, update.operation))
 
-    def _parts(self, operation: WriteOperation, parts: Sequence[_Part]) -> list[Result] | Refusal:
-        sent = self._guard.send(operation, partial(operation.update, _merged(parts)))
-        return sent if isinstance(sent, Refusal) else [sent] * len(parts)
+    def _send_changes(self, operation: WriteOperation, changes: Sequence[_Change]) -> list[Result] | Refusal:
+        sent = self._guard.send(operation, partial(operation.update, _merged(changes)))
+        return sent if isinstance(sent, Refusal) else [sent] * len(changes)
 
 
 def isolate(
@@ -207,15 +207,15 @@ def isolate(
     return isolate(entries[:half], send) + isolate(entries[half:], send)
 
 
-def _newer(item: PreparedWrite, versions: RecordVersions) -> _Part:
+def _newer(item: PreparedWrite, versions: RecordVersions) -> _Change:
     queued_at = item.incoming.queued_at
     assert queued_at is not None  # noqa: S101 - only ordered updates come here
     fields = {name: value for name, value in item.fields.items() if versions.accepts(name, queued_at, item.message)}
-    return _Part(item, fields)
+    return _Change(item, fields)
 
 
-def _merged(parts: Sequence[_Part]) -> dict[str, Any]:
-    return {name: value for part in parts for name, value in part.fields.items()}
+def _merged(changes: Sequence[_Change]) -> dict[str, Any]:
+    return {name: value for change in changes for name, value in change.fields.items()}
 
 
 def _routes(updates: Sequence[MergedUpdate]) -> list[tuple[Bulk | None, list[MergedUpdate]]]:
@@ -233,13 +233,13 @@ def _before_sending(update: MergedUpdate) -> RecordVersions | None:
 def _after_sending(
     update: MergedUpdate, outcomes: Sequence[Outcome], marked: Mapping[str, RecordVersions]
 ) -> RecordVersions | None:
-    """Return what is to be stored of a record after its parts were sent."""
+    """Return what is to be stored of a record after its changes were sent."""
     versions = marked.get(update.record)
     if versions is None:
         return None
-    for part, outcome in zip(update.to_send, outcomes, strict=True):
-        if part.item is not None and part.item.incoming.queued_at is not None and isinstance(outcome, dict):
-            versions = versions.with_accepted(part.item.incoming.queued_at, part.item.message, part.fields)
+    for change, outcome in zip(update.to_send, outcomes, strict=True):
+        if change.item is not None and change.item.incoming.queued_at is not None and isinstance(outcome, dict):
+            versions = versions.with_accepted(change.item.incoming.queued_at, change.item.message, change.fields)
     found = _outcomes(update, outcomes, None)
     return versions.without_in_flight(
         [item.message for item in update.items if _is_final(found.get(item.position, _unchanged(item)))]
@@ -251,15 +251,15 @@ def _outcomes(update: MergedUpdate, outcomes: Sequence[Outcome], failure: Refusa
 
     Args:
         update: The record.
-        outcomes: The outcomes of the parts that were sent.
+        outcomes: The outcomes of the changes that were sent.
         failure: Why the versions could not be stored; the events whose request was accepted are then sent again.
     """
     found: dict[int, Outcome] = {}
     repair: dict[int, Outcome] = {}
-    for part, outcome in zip(update.to_send, outcomes, strict=True):
+    for change, outcome in zip(update.to_send, outcomes, strict=True):
         final = failure if failure is not None and isinstance(outcome, dict) else outcome
-        if part.item is not None:
-            found[part.item.position] = final
+        if change.item is not None:
+            found[change.item.position] = final
         elif not isinstance(final, dict) and not is_refused(final):
             repair = dict.fromkeys((item.position for item in update.items), final)
     return found | repair

@@ -293,8 +293,8 @@ def test_a_throttled_claim_is_a_typed_error_and_nothing_is_sent(
 def test_a_claim_that_was_taken_over_is_not_freed_by_its_first_holder(publisher: Publisher) -> None:
     idempotency = publisher.deps.idempotency
     assert idempotency is not None
-    claim = idempotency.begin(publish_request(LAMP), "lamp", 10.0)
-    idempotency.end(replace(claim, token="another"), RequestError(["refused"]))
+    claim = idempotency.claim(publish_request(LAMP), "lamp", 10.0)
+    idempotency.complete(replace(claim, token="another"), RequestError(["refused"]))
     assert len(publisher.items) == 1
-    idempotency.end(claim, RequestError(["refused"]))
+    idempotency.complete(claim, RequestError(["refused"]))
     assert publisher.items == []
