@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from connector.operator.apply_lock import KEY, apply_lock
 from connector.operator.stack import OperationFailed, Stack
@@ -45,6 +46,32 @@ def test_a_lock_is_taken_although_its_write_meets_another_one() -> None:
         assert list(bucket.objects) == [KEY]
 
     assert bucket.objects == {}
+
+
+class Undeletable(MemoryBucket):
+    """A bucket that refuses to delete, with a code of S3."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__()
+        self.code = code
+
+    def delete_object(self, **_: Any) -> dict[str, Any]:
+        raise ClientError({"Error": {"Code": self.code, "Message": self.code}}, "DeleteObject")
+
+
+@pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"])
+def test_a_lock_that_somebody_else_has_by_now_is_left_to_them(code: str) -> None:
+    bucket = Undeletable(code)
+
+    with apply_lock(stack_of(bucket)):
+        pass
+
+    assert list(bucket.objects) == [KEY]
+
+
+def test_a_lock_that_may_not_be_freed_fails_the_command() -> None:
+    with pytest.raises(ClientError, match="AccessDenied"), apply_lock(stack_of(Undeletable("AccessDenied"))):
+        pass
 
 
 def test_an_object_is_replaced_only_in_the_state_that_was_read() -> None:
