@@ -3,9 +3,10 @@
 A 404 for the nested records of a parent that was just listed is not believed at once. The request is repeated, because
 a 404 may pass. The records are gone only if the parent itself answers 404.
 
-A parent costs one request if its page is surely whole: if it has fewer rows than another page on which the shop gave
-more. A shop may give fewer rows than it is asked for. So a page that has as many rows as any before it is counted and
-read again. If both pages give the same ids, and as many as the count between them, they are the list of that instant.
+A parent costs one request if its page surely holds all of its rows: fewer than `DEFAULT_LIMIT`, and fewer than the shop
+gave on another page. A shop may give fewer rows than it is asked for. So a page with more rows is counted and read
+again. If both pages give the same ids, as many as the count between them, they are the list of that instant. Otherwise
+the list is read page by page.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class ChildStreams:
 
     Attributes:
         unverified_reason: Why it is not certain that all records were read, or empty.
-        rows_given: The most rows that the shop gave on one page so far, so that a page with fewer rows is whole.
+        rows_given: The most rows that the shop gave on one page so far. A page with fewer rows is whole.
         unproved: Parents whose list changed while it was read, so that records of theirs may be missing.
     """
 

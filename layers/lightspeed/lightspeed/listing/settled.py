@@ -3,10 +3,10 @@
 A window is closed if its end has passed for the shop. Then no record can enter it. So an end must not be taken from a
 date that is wrong:
 
-1. A date that is more than a minute ahead of our clock needs three answers that agree, and none that agrees with our
-   clock. One that is behind it needs two. If the answers do not agree, the window ends by our clock.
-2. If they agree, the stretch between both times is counted, because records have the shop's own time. Records in it
-   show that the later time is right. If it is empty, the window ends where it begins, and nothing is late.
+1. A date that is more than a minute ahead of our clock is believed if three answers agree on it, and none agrees with
+   our clock. For a date that is behind our clock, two answers are enough. If they do not agree, our clock decides.
+2. If they agree, the stretch between both times is counted, because records carry the shop's own time. A record in it
+   shows that the later time is right. If it is empty, the window ends where the stretch begins, and no record is late.
 3. A window that may end in the shop's future is open. It is read as a list that rows may enter. So is every window of a
    shop whose answers have no date.
 

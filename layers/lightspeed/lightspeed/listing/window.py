@@ -1,4 +1,4 @@
-"""The closed window of the past that a list is read in, whether rows may enter it all the same, and unknown filters."""
+"""The window of the past that a list is read in, whether rows may still enter it, and which filters are unknown."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ def closed_window(
 ) -> tuple[Window | None, bool]:
     """Return the window of a list, and whether it is sure that no row can enter the list while it is read.
 
-    An incremental reading takes what changed between `start` and `end`. A full one takes what was created up to `end`;
-    a record changed meanwhile stays in such a window and is not lost. Times that the user filters by narrow the window.
-    The first incremental reading, from the beginning, goes by creation too where no row can enter: a record that was
+    An incremental reading takes what changed between `start` and `end`. A full one takes what was created up to `end`.
+    A record that changes meanwhile stays in such a window and is not lost. Times that the user filters by narrow the
+    window.
+
+    The first incremental reading, from the beginning, goes by creation too where no row can enter. A record that was
     never changed may have no time of change, and a filter by that time hides it.
-    With any other filter rows may enter, unless the window is one of changes: an order may just get the status that is
-    asked for.
+
+    With other filters, rows may enter a window of creation: an order may get the status that is asked for at any time.
 
     Args:
         endpoint: The list's row.

@@ -1,8 +1,8 @@
 """Schemas for Singer targets, which allow what the shop writes, and records that are sure to fit them.
 
 A target refuses or drops a record that does not match its schema. So a schema of the samples is widened: every field
-but the key may be `null`, `false` or text, for the shop writes `false` for "none" and some numbers as text. No field
-has the format `date-time`, because `false` is no time.
+but the key may be `null`, `false` or text. The shop writes `false` for "none", and some numbers as text. No field has
+the format `date-time`, because `false` is no time.
 
 A value of any other type is passed as its JSON text. So no record is lost and every record matches.
 """
