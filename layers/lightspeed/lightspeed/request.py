@@ -96,8 +96,15 @@ def build_request(
     if errors:
         raise InvalidParameters(endpoint.name, operation_name, errors)
     method = update_method if operation_name == "update" else operation.verb
-    retry_not_found = endpoint.transient_404 and operation_name == "get"
+    retry_not_found = _may_pass(endpoint, operation_name)
     return Request(endpoint.name, operation_name, method, f"/{language}/{path}.json", query, body, retry_not_found)
+
+
+def _may_pass(endpoint: Endpoint, operation_name: str) -> bool:
+    """Return whether a 404 may pass: wherever it was observed to, and for a list that hangs on no record."""
+    if operation_name in ("list", "count"):
+        return endpoint.transient_404 or not endpoint.parents
+    return operation_name == "get" and endpoint.transient_404
 
 
 _ONE_RECORD = ("create", "update")

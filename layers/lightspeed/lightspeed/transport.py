@@ -9,7 +9,7 @@ A request is sent at most `ATTEMPTS` times, and never past the time that is left
 - reads: after a 404 that is not in the shop's own words, and (decided by the client) a body that is no JSON;
 - every verb: after a request that did not arrive, and a 429 whose wait fits into `patience_seconds`;
 - once, with settings read again: after a 401, and when no connection can be made, since the settings may have changed;
-- one record of an entity with `transient_404`: after a 404 (observed on orders, where a 404 may pass).
+- reads of an entity with `transient_404` (observed on orders), and lists that hang on no record: after a 404.
 
 A list that timed out or answered 504 is not sent again: the caller asks for a smaller page instead.
 """
@@ -67,7 +67,7 @@ ATTEMPTS = 4
 """The first try and three more."""
 
 NOT_FOUND_ATTEMPTS = 3
-"""A 404 that may pass is asked again twice; then the record is gone."""
+"""A 404 that may pass is asked again twice; then the record is gone. Fewer prove nothing."""
 
 READ_TIMEOUT_SECONDS = 60.0
 """The longest wait for the next bytes of an answer."""
@@ -139,6 +139,7 @@ class Response:
 class _Tries:
     patience_seconds: float
     made: int = 1
+    not_found: int = 0
     renewed: bool = False
 
 
@@ -215,7 +216,11 @@ class Transport:
             except LightspeedError as error:
                 wait = self._wait_seconds(error, request, tries)
                 least = _least_seconds(request)
-                if wait is None or tries.made == ATTEMPTS or wait + least >= self._remaining_seconds():
+                if wait is None:
+                    raise
+                if tries.made == ATTEMPTS or wait + least >= self._remaining_seconds():
+                    if isinstance(error, NotFound):
+                        raise _unproved(error) from error
                     raise
             tries.made += 1
             if wait:
@@ -247,8 +252,10 @@ class Transport:
             tries.renewed = True
             self.connection = self._renew()
             return 0.0
-        if isinstance(error, NotFound) and tries.made >= NOT_FOUND_ATTEMPTS:
-            return None
+        if isinstance(error, NotFound):
+            tries.not_found += 1
+            if tries.not_found == NOT_FOUND_ATTEMPTS:
+                return None
         return _backoff_seconds(tries.made) if _passing(error, request) else None
 
     def _update_quota(self, quota: Quota | None) -> None:
@@ -355,6 +362,12 @@ def _passing(error: LightspeedError, request: Request) -> bool:
         isinstance(error, ServerError) and error.status in _PASSING_SERVER_ERRORS
     )
     return passing and request.method in _IDEMPOTENT
+
+
+def _unproved(error: NotFound) -> BrokenResponse:
+    """Return the error for a 404 that may pass, if the request is not repeated any more: it proves nothing."""
+    message = f"404, but not often enough to believe it: {error.message}"
+    return BrokenResponse(message, method=error.method, path=error.path, status=error.status)
 
 
 def _least_seconds(request: Request) -> float:

@@ -6,6 +6,7 @@ from lightspeed import (
     AnswerLost,
     ApiError,
     AuthenticationError,
+    BrokenResponse,
     Client,
     InvalidRequest,
     NotFound,
@@ -287,9 +288,39 @@ def test_a_404_of_an_order_that_stays_is_believed_after_two_more_tries(client: C
     assert len(shop.requests) == 3
 
 
-def test_any_other_404_is_final(client: Client, shop: Shop) -> None:
+def test_a_404_that_may_pass_proves_nothing_if_no_time_is_left_to_ask_again(connect: Connect, shop: Shop) -> None:
+    client = connect(remaining_seconds=lambda: 1.5)
+
+    with pytest.raises(BrokenResponse, match="404, but not often enough to believe it"):
+        client.record(client.build("orders", "get", Parameters({"id": 5})))
+
+    assert len(shop.requests) == 1
+
+
+def test_other_failures_do_not_count_as_404s(client: Client, shop: Shop) -> None:
+    shop.faults.next(Fault.answers(500), times=2)
+
+    with pytest.raises(BrokenResponse, match="404, but not often enough to believe it"):
+        client.record(client.build("orders", "get", Parameters({"id": 5})))
+
+    assert [seen.status for seen in shop.requests] == [500, 500, 404, 404]
+
+
+@pytest.mark.parametrize("entity", ["orders", "products"])
+@pytest.mark.parametrize("operation", ["list", "count"])
+def test_a_404_of_a_list_that_hangs_on_no_record_may_pass(
+    client: Client, shop: Shop, entity: str, operation: str
+) -> None:
+    shop.faults.next(Fault.answers(404), times=2)
+    client.transport.send(client.build(entity, operation, Parameters()))
+
+    assert [seen.status for seen in shop.requests] == [404, 404, 200]
+
+
+@pytest.mark.parametrize(("entity", "parent"), [("products", {"id": 5}), ("products/images", {"product_id": 5})])
+def test_any_other_404_is_final(client: Client, shop: Shop, entity: str, parent: dict[str, object]) -> None:
     with pytest.raises(NotFound) as caught:
-        client.transport.send(client.build("products", "get", Parameters({"id": 5})))
+        client.transport.send(client.build(entity, "get" if "id" in parent else "list", Parameters(parent)))
 
     assert not isinstance(caught.value, UnknownLanguage)
     assert len(shop.requests) == 1

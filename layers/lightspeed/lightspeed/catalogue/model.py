@@ -122,7 +122,7 @@ class Endpoint:
         alternatives: By a missing operation, what to do instead.
         translated: Whether a record may read differently by language; false only where no field of the example
             payloads is the shop's own text (inferred from those, so where in doubt it is true).
-        transient_404: Whether a 404 on one record may be temporary (seen on orders), so that it is tried again.
+        transient_404: Whether a 404 of a read may be temporary (seen on orders), so that it is tried again.
         confidence: Of the row as a whole.
         source: Where the row was read, one address or short name each.
     """
