@@ -288,7 +288,7 @@ class SometimesClosed:
     def left(self) -> int:
         return 0 if self.rng.random() < self.chance / 10 else self.rng.randrange(1, 40)
 
-    def took(self, seconds: float) -> None:
+    def record_latency(self, seconds: float) -> None:
         pass
 
 

@@ -36,7 +36,7 @@ from lightspeed import (
 from lightspeed.listing import reader as reading
 from lightspeed.listing.records import Record, Window, times_of
 from subscribe.reconcile.id_index import Id
-from subscribe.run.budget import Bounds
+from subscribe.run.budget import InvocationBudget
 
 _GONE = 404
 
@@ -69,7 +69,7 @@ class ExistenceCheck:
         endpoint: Endpoint,
         language: str,
         clock: Clock,
-        bounds: Bounds,
+        budget: InvocationBudget,
         listed: Window | None = None,
     ) -> None:
         """Prepare; nothing is sent yet.
@@ -79,14 +79,14 @@ class ExistenceCheck:
             endpoint: The entity's row of the catalogue.
             language: The language to ask in.
             clock: The clock for the times of answers and for the wait between two requests.
-            bounds: The invocation's limits. They take the latency of each request.
+            budget: The invocation's limits. They take the latency of each request.
             listed: The window of the list that lacks the records; `None` if no such list was read.
         """
         self._client = client
         self._endpoint = endpoint
         self._language = language
         self._clock = clock
-        self._bounds = bounds
+        self._budget = budget
         self._listed = listed
         self._fresh = {"fields": "id"} if "fields" in endpoint.filter_names else {}
 
@@ -114,7 +114,7 @@ class ExistenceCheck:
             self._clock.sleep(max(0.0, began + APART_SECONDS - self._clock.monotonic()))
         second = {}
         if doubtful:
-            self._bounds.room()
+            self._budget.room()
             second = self._ask(doubtful, self._fresh)
         answers = {
             identity: answer if second.get(identity, answer) is answer else None for identity, answer in first.items()
@@ -152,6 +152,6 @@ class ExistenceCheck:
         except (ApiError, UnexpectedResponse) as error:
             return error
         finally:
-            self._bounds.took(self._clock.monotonic() - began)
+            self._budget.record_latency(self._clock.monotonic() - began)
         created = times_of(Record(record, None, None)).created
         return None if self._listed is not None and created and self._listed.holds(created) else False

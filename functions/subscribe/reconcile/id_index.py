@@ -36,7 +36,7 @@ _MOST_NUMBER = (1 << 64) - 1
 _LEVEL, _GZIP = 2, 31
 
 
-class Head(msgspec.Struct):
+class IndexHead(msgspec.Struct):
     """What the index holds beside ids.
 
     Attributes:
@@ -63,12 +63,12 @@ def epoch(text: str) -> int:
     return int(parse_time(text).timestamp())
 
 
-def order(identity: Id) -> tuple[bool, Id]:
+def sort_key(identity: Id) -> tuple[bool, Id]:
     """Return what ids are sorted by: numbers first."""
     return isinstance(identity, str), identity
 
 
-def plain(identity: Id) -> Id:
+def canonical_id(identity: Id) -> Id:
     """Return an id as it is indexed: what is no ordinary whole number is text."""
     return identity if isinstance(identity, int) and 0 <= identity <= _MOST_NUMBER else str(identity)
 
@@ -79,7 +79,7 @@ def lines_of(body: bytes) -> Iterator[bytes]:
         yield from lines
 
 
-class Ids:
+class IdSet:
     """A set of ids that is filled once and then asked."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Ids:
 
     def add(self, ids: Iterable[Id]) -> None:
         """Take in more ids."""
-        for identity in map(plain, ids):
+        for identity in map(canonical_id, ids):
             if isinstance(identity, int):
                 self.numbers.append(identity)
             else:
@@ -104,7 +104,7 @@ class Ids:
         self._sort()
         return frozenset(self.numbers[bisect_left(self.numbers, low) : bisect_right(self.numbers, high)])
 
-    def some(self) -> list[Id]:
+    def sample(self) -> list[Id]:
         """Return up to three: the greatest, the middle one and the least."""
         self._sort()
         numbers: list[Id] = [self.numbers[i] for i in (-1, len(self.numbers) // 2, 0)] if self.numbers else []
@@ -130,7 +130,7 @@ class Ids:
 class Index:
     """Ids and their times, in memory."""
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, head: IndexHead) -> None:
         """Start empty."""
         self.head = head
         self._ids = array("Q")
@@ -160,7 +160,7 @@ class Index:
         numbers = sum(deleted < seen <= until for seen, deleted in zip(self._seen, self._deleted, strict=True))
         return numbers + sum(deleted < seen <= until for seen, deleted in self._texts.values())
 
-    def missing(self, present: Ids, until: int) -> Iterator[tuple[Id, int]]:
+    def missing(self, present: IdSet, until: int) -> Iterator[tuple[Id, int]]:
         """Yield those of them that are not present, in order, each with the time it was last seen."""
         for start in range(0, len(self._ids), _LINE_IDS):
             block = self._ids[start : start + _LINE_IDS]
@@ -180,7 +180,7 @@ class Index:
             ids: What is looked for.
             until: Epoch seconds; what was last seen later is left out.
         """
-        for identity in sorted(map(plain, ids), key=order):
+        for identity in sorted(map(canonical_id, ids), key=sort_key):
             if isinstance(identity, str):
                 seen, deleted = self._texts.get(identity, (0, 0))
             else:
@@ -190,7 +190,7 @@ class Index:
             if deleted < seen <= until:
                 yield identity, seen
 
-    def saw(self, present: Ids, moment: int) -> int:
+    def saw(self, present: IdSet, moment: int) -> int:
         """Note that ids were seen at a time; return how many stand there again that were noticed as deleted.
 
         Those stay deleted until they are landed again.
@@ -287,10 +287,10 @@ class StoredIndex:
         found = self._bucket.read(self.key)
         if found is None:
             self._etag = ""
-            return Index(Head(self._entity))
+            return Index(IndexHead(self._entity))
         body, self._etag = found
         lines = lines_of(body)
-        index = Index(msgspec.json.decode(next(lines), type=Head))
+        index = Index(msgspec.json.decode(next(lines), type=IndexHead))
         if index.head.entity != self._entity:
             other = f"subscription {self._subscription!r} is reconciled for {index.head.entity}; name another one"
             raise RequestError([other])

@@ -14,8 +14,8 @@ from lightspeed.listing.settled import begin
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
 from subscribe.event import SubscribeRequest
-from subscribe.reconcile.id_index import Id, Ids
-from subscribe.run.budget import Bounds
+from subscribe.reconcile.id_index import Id, IdSet
+from subscribe.run.budget import InvocationBudget
 from subscribe.run.run import Services
 
 _SPLIT_FIELDS = ("id", "createdAt")
@@ -38,7 +38,7 @@ class Begun(NamedTuple):
 class IdList:
     """The list of a reconcile run."""
 
-    def __init__(self, request: SubscribeRequest, language: str, services: Services, bounds: Bounds) -> None:
+    def __init__(self, request: SubscribeRequest, language: str, services: Services, budget: InvocationBudget) -> None:
         """Take what to read; nothing is sent yet."""
         self._endpoint = request.endpoint
         self._query = dict(request.parameters.query)
@@ -47,7 +47,7 @@ class IdList:
         self._language = language
         self._client = services.client
         self._clock = services.clock
-        self._bounds = bounds
+        self._budget = budget
 
     def window(self, end: datetime) -> Window | None:
         """Return what was created up to a time, or `None` where the list cannot be asked for that."""
@@ -61,7 +61,7 @@ class IdList:
         """
         self._client.build(self._endpoint.name, "list", Parameters(query=self._query), self._language)
 
-    def first(self) -> Ids:
+    def first(self) -> IdSet:
         """Return the id of the first record of the list, if it has one.
 
         Raises:
@@ -71,7 +71,7 @@ class IdList:
         page = self._client.page(
             self._client.build(self._endpoint.name, "list", Parameters(query=query), self._language)
         )
-        found = Ids()
+        found = IdSet()
         found.add(_ids_of(RecordParser(None, {}, frozenset()).read(page)))
         return found
 
@@ -108,7 +108,7 @@ class IdList:
             stable=window is not None and not is_open,
             checkpoint=checkpoint,
             process=_ids_of,
-            budget=self._bounds,
+            budget=self._budget,
             recoverable=True,
         )
 
@@ -119,7 +119,7 @@ class IdList:
             self._list(query, self.window(end)),
             checkpoint=checkpoint,
             process=_ids_of,
-            budget=self._bounds,
+            budget=self._budget,
             clock=self._clock,
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from connector.storage_keys import MANIFESTS
-from subscribe.reconcile.id_index import Id, Index, epoch, lines_of, plain
+from subscribe.reconcile.id_index import Id, Index, canonical_id, epoch, lines_of
 from subscribe.run.budget import Suspend
 from subscribe.storage.bucket import Bucket
 
@@ -91,7 +91,7 @@ class ManifestLog:
         """Take in tombstones: gzip JSON Lines."""
         for line in lines_of(tombstones):
             tombstone = _TOMBSTONE.decode(line)
-            self._deleted[plain(tombstone.id)] = epoch(tombstone.noticed_at)
+            self._deleted[canonical_id(tombstone.id)] = epoch(tombstone.noticed_at)
             self._flush(_AT_ONCE)
         self._flush()
 
@@ -159,5 +159,5 @@ def _id_of(line: bytes, *, changed: bool) -> Id | None:
         return None
     if identity is None:
         return None
-    identity = plain(identity)
+    identity = canonical_id(identity)
     return None if changed and isinstance(identity, str) else identity

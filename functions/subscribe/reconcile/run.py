@@ -34,7 +34,7 @@ from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.reconcile.checkpoint import ReconcileState
 from subscribe.reconcile.existence import ExistenceCheck
-from subscribe.reconcile.id_index import Head, Id, Ids, Index, StoredIndex, epoch, lines_of, order
+from subscribe.reconcile.id_index import Id, IdSet, Index, IndexHead, StoredIndex, epoch, lines_of, sort_key
 from subscribe.reconcile.id_list import IdList
 from subscribe.reconcile.manifests import ManifestLog
 from subscribe.reconcile.rules import DEFAULT_PERCENT
@@ -67,11 +67,11 @@ class Reconciliation(Run[ReconcileState]):
         self._language = request.languages[0] if request.languages else request.language or default
         self._lock = RunLock(bucket, request.connection, request.bookmark_name, self._run_id)
         self._checkpoints = Checkpoints(bucket, self._run_id)
-        self._list = IdList(request, self._language, services, self._bounds)
-        self._ids = Ids()
-        self._index = Index(Head(request.entity))
+        self._list = IdList(request, self._language, services, self._budget)
+        self._ids = IdSet()
+        self._index = Index(IndexHead(request.entity))
         self._index_is_new = False
-        self._compared: Ids | None = None
+        self._compared: IdSet | None = None
         self._gone = bytearray()
         self._reason = ""
         self._parts: dict[str, bytes] = {}
@@ -122,7 +122,7 @@ class Reconciliation(Run[ReconcileState]):
         if self._request.ids is not None:
             return self._ask(index, self._request.ids, started)
         if not state.listed:
-            self._bounds.room()
+            self._budget.room()
             self._read_list()
         reason = state.checkpoint.unverified_reason if state.checkpoint is not None else ""
         return f"the list could not be verified: {reason}" if reason else self._compare(index, started)
@@ -133,7 +133,7 @@ class Reconciliation(Run[ReconcileState]):
         try:
             self._read_ids()
         except UnstableList:
-            self._ids, state.ids = Ids(), []
+            self._ids, state.ids = IdSet(), []
             state.checkpoint = ListCheckpoint(split=SplitCheckpoint())
             self._read_ids()
         state.listed = True
@@ -147,11 +147,11 @@ class Reconciliation(Run[ReconcileState]):
             for ids in pages:
                 self._ids.add(ids)
 
-    def _present(self) -> Ids | None:
+    def _present(self) -> IdSet | None:
         """Return the ids of the whole list, or `None` if some that earlier invocations kept are gone."""
         if not self._state.ids:
             return self._ids
-        present = Ids()
+        present = IdSet()
         for name in self._state.ids:
             body = self._checkpoints.read(name)
             if body is None:
@@ -190,10 +190,10 @@ class Reconciliation(Run[ReconcileState]):
         refused = self._refused(state.known or 0, state.absent)
         if refused or not state.absent:
             return refused
-        looks = self._existence(self._window)
-        if not self._trusted(looks, present):
+        check = self._existence(self._window)
+        if not self._trusted(check, present):
             return "the shop answers 404 for records of its own list, so its 404 says nothing"
-        self._look(looks, index.missing(present, started))
+        self._look(check, index.missing(present, started))
         return ""
 
     def _ask(self, index: Index, ids: list[Id], started: int) -> str:
@@ -202,15 +202,15 @@ class Reconciliation(Run[ReconcileState]):
         self._state.absent = len(known)
         if not known:
             return ""
-        looks = self._existence(None)
-        if not self._trusted(looks, self._list.first()):
+        check = self._existence(None)
+        if not self._trusted(check, self._list.first()):
             return "the shop answers 404 for a record of its own list, so its 404 says nothing"
-        self._look(looks, iter(known))
+        self._look(check, iter(known))
         return ""
 
     def _existence(self, listed: Window | None) -> ExistenceCheck:
         endpoint = self._request.endpoint
-        return ExistenceCheck(self._client, endpoint, self._language, self._clock, self._bounds, listed)
+        return ExistenceCheck(self._client, endpoint, self._language, self._clock, self._budget, listed)
 
     def _refused(self, known: int, absent: int) -> str:
         given = self._request.max_deleted_percent
@@ -223,26 +223,26 @@ class Reconciliation(Run[ReconcileState]):
             f"with max_deleted_percent {share:g}"
         )
 
-    def _trusted(self, looks: ExistenceCheck, present: Ids) -> bool:
+    def _trusted(self, check: ExistenceCheck, present: IdSet) -> bool:
         """Whether the shop finds a record of its list by its id; an empty list has none to ask for."""
-        for identity in present.some():
+        for identity in present.sample():
             if self._state.trusted:
                 break
-            self._bounds.room()
-            self._state.trusted = looks.finds(identity)
+            self._budget.room()
+            self._state.trusted = check.finds(identity)
         return self._state.trusted or not len(present)
 
-    def _look(self, looks: ExistenceCheck, missing: Iterator[tuple[Id, int]]) -> None:
+    def _look(self, check: ExistenceCheck, missing: Iterator[tuple[Id, int]]) -> None:
         """Look at what is missing, from the id on that was looked at last; the first answer carries the quota."""
         state = self._state
         looked = state.looked
-        left = missing if looked is None else (item for item in missing if order(item[0]) > order(looked))
+        left = missing if looked is None else (item for item in missing if sort_key(item[0]) > sort_key(looked))
         while waiting := list(itertools.islice(left, _AT_ONCE)):
             while waiting:
-                room = max(1, self._bounds.room() // looks.requests_each)
+                room = max(1, self._budget.room() // check.requests_each)
                 room = room if self._client.transport.requests_sent > self._requests_counted else 1
                 group, waiting = waiting[:room], waiting[room:]
-                seen = looks.at([identity for identity, _ in group])
+                seen = check.at([identity for identity, _ in group])
                 tombstones = [
                     _tombstone(identity, last_seen, seen.gone[identity])
                     for identity, last_seen in group

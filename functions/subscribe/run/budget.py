@@ -27,7 +27,7 @@ class Suspend(Exception):
         super().__init__(resume_after_seconds)
 
 
-class Bounds:
+class InvocationBudget:
     """The request budget of every list that an invocation reads."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Bounds:
         self._reserve_percent = reserve_percent
         self._slowest_seconds = 0.0
 
-    def took(self, seconds: float) -> None:
+    def record_latency(self, seconds: float) -> None:
         """Record a page's latency. The slowest page decides how many more fit into the remaining time."""
         self._slowest_seconds = max(self._slowest_seconds, seconds)
 

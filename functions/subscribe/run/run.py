@@ -28,7 +28,7 @@ from lightspeed import Client, Clock, RateLimited
 from lightspeed.errors import MAY_PASS
 from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
-from subscribe.run.budget import PATIENCE_SECONDS, Bounds, Suspend
+from subscribe.run.budget import PATIENCE_SECONDS, InvocationBudget, Suspend
 from subscribe.run.cursor import State, StateStore, pointer_of
 from subscribe.run.journal import Journal, finish, result_of
 from subscribe.run.result import Decision, Result
@@ -88,7 +88,7 @@ class Run(ABC, Generic[State]):
         self._client, self._bucket, self._clock = services.client, services.bucket, services.clock
         self._remaining_seconds = services.remaining_seconds
         transport = self._client.transport
-        self._bounds = Bounds(transport, self._clock, self._remaining_seconds, services.reserve_percent)
+        self._budget = InvocationBudget(transport, self._clock, self._remaining_seconds, services.reserve_percent)
         self._journal = Journal(self._bucket, self._run_id, request.fingerprint())
         self._states = StateStore(self._bucket, self._kind, request.fingerprint())
         self._state = self._kind(self._run_id)
@@ -108,7 +108,7 @@ class Run(ABC, Generic[State]):
             self._check_free()
 
     def invoke(self) -> Result:
-        """Read and store until the run is complete or the bounds of this invocation are reached.
+        """Read and store until the run is complete or the budget of this invocation is used up.
 
         Raises:
             RequestError: The cursor or run id is not this request's; nothing was sent.
@@ -267,7 +267,7 @@ class Run(ABC, Generic[State]):
 
     @abstractmethod
     def _work(self) -> None:
-        """Do what is left of the run, or as much as the bounds allow."""
+        """Do what is left of the run, or as much as the budget allows."""
 
     @abstractmethod
     def _keep(self) -> None:

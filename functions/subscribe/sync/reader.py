@@ -20,7 +20,7 @@ from lightspeed.listing.split import SplitReader
 from lightspeed.listing.window import creation_window, may_hide_records, unknown_filters
 from lightspeed.request import format_time, parse_time
 from subscribe.event import SubscribeRequest
-from subscribe.run.budget import Bounds
+from subscribe.run.budget import InvocationBudget
 from subscribe.run.run import Services
 from subscribe.sync.bookmark import HIDDEN
 from subscribe.sync.processor import RecordProcessor
@@ -46,7 +46,7 @@ class Reader:
         request: SubscribeRequest,
         state: SyncState,
         services: Services,
-        bounds: Bounds,
+        budget: InvocationBudget,
         processor: RecordProcessor,
     ) -> None:
         """Take what a reading needs; nothing is sent yet.
@@ -55,14 +55,14 @@ class Reader:
             request: The event.
             state: The run's state, to look at. It says where a reading goes on.
             services: What the run works with.
-            bounds: The invocation's limits.
+            budget: The invocation's limits.
             processor: Decides what of the records is stored.
         """
         self._request = request
         self._state = state
         self._client = services.client
         self._clock = services.clock
-        self._bounds = bounds
+        self._budget = budget
         self._processor = processor
 
     def read(self, read: Read) -> Generator[Step]:
@@ -71,7 +71,7 @@ class Reader:
         Raises:
             UnstableList: The pages cannot be shown to be the list; what was read of it does not count.
             LightspeedError: As the client raises it; the steps before count.
-            Suspend: The invocation's bounds are reached; the steps before count.
+            Suspend: The invocation's budget is used up; the steps before count.
         """
         if read.operation == "get":
             return self._read_record(read)
@@ -191,14 +191,14 @@ class Reader:
 
     def _read_pending(self, read: Read, children: ChildStreams) -> Iterator[Step]:
         while pending := self._state.pending:
-            group = pending[: min(PARENTS_AT_ONCE, children.fitting(self._bounds.room()))]
+            group = pending[: min(PARENTS_AT_ONCE, children.fitting(self._budget.room()))]
             if self._is_full():
                 yield Step(stopped=True)
                 return
             rows, long = children.of(group)
             yield self._children_step(read, children, rows, [*long, *pending[len(group) :]])
             for parent in long:
-                rows = children.of_long(parent, self._bounds)
+                rows = children.of_long(parent, self._budget)
                 step = self._children_step(read, children, rows, self._state.pending[1:])
                 is_unproved = parent in children.unproved
                 forgotten = f"{read.language}/{parent}" if is_unproved else ""
@@ -236,7 +236,7 @@ class Reader:
             stable=window[1],
             checkpoint=checkpoint,
             process=self._process_of(read),
-            budget=self._bounds,
+            budget=self._budget,
             batch=1 if read.operation == "each" else batch_of(request, checkpoint.limit),
             ahead=request.max_records is None,
             recoverable=True,
@@ -249,7 +249,7 @@ class Reader:
             self._list(read, window),
             checkpoint=checkpoint,
             process=self._process_of(read),
-            budget=self._bounds,
+            budget=self._budget,
             clock=self._clock,
         )
 

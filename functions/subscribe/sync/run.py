@@ -79,7 +79,7 @@ class SyncRun(Run[SyncState]):
         records = self._transformers(request.entity_transformer, "entity", saved)
         landed, level = self._bookmarks.recent(bookmark), self._services.gzip_level
         processor = RecordProcessor(request, state, landed, records, seen, level)
-        self._reader = Reader(request, state, self._services, self._bounds, processor)
+        self._reader = Reader(request, state, self._services, self._budget, processor)
         self._reads = plan_reads(
             request,
             self._client.transport.connection.language,
@@ -160,7 +160,7 @@ class SyncRun(Run[SyncState]):
             if state.room(self._request.max_records) == 0:
                 self._take(Step(stopped=True))
                 break
-            self._bounds.room()
+            self._budget.room()
             self._read(self._reads[state.position])
             state.checkpoint = None
             state.position += 1
@@ -226,10 +226,10 @@ class SyncRun(Run[SyncState]):
 
     def _keep(self) -> None:
         self._flush()
-        self._hear()
+        self._update_skew()
 
-    def _hear(self) -> None:
-        self._state.heard(self._client.transport.shop_clock.least_skew_seconds)
+    def _update_skew(self) -> None:
+        self._state.update_skew(self._client.transport.shop_clock.least_skew_seconds)
 
     def _hold(self, until: datetime) -> None:
         if self._incremental:
@@ -237,7 +237,7 @@ class SyncRun(Run[SyncState]):
 
     def _decision(self) -> Decision:
         """Return the result and the manifests. That of the first language, which the result names, is written last."""
-        self._hear()
+        self._update_skew()
         self._check_times()
         if self._incremental:
             self._note_how_it_goes_on()
@@ -262,10 +262,12 @@ class SyncRun(Run[SyncState]):
         entered = not state.is_open and not is_closed(end, opened, state.skew)
         if entered or state.read_up_to < end:
             state.may_have_missed |= entered
-            state.doubt(DIFFERENT_TIMES)
+            state.leave_unverified(DIFFERENT_TIMES)
         start = parse_time(state.window_start) if state.bookmark_until is not None and state.window_start else end
         if end < start - _SET_BACK:
-            state.doubt("the shop's time is before the bookmark, so changes may be missing; mode full reads them")
+            state.leave_unverified(
+                "the shop's time is before the bookmark, so changes may be missing; mode full reads them"
+            )
 
     def _note_how_it_goes_on(self) -> None:
         """Say it where the next run cannot read again what this run may have missed."""

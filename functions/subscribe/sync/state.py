@@ -121,12 +121,12 @@ class SyncState(RunState, array_like=True):
         """Return how many more records `max_records` lets in, or `None` for any number."""
         return None if most is None else max(0, most - self.records)
 
-    def heard(self, skew: float | None) -> None:
+    def update_skew(self, skew: float | None) -> None:
         """Take the smallest skew that this invocation's answers gave so far."""
         if skew is not None:
             self.least_skew = skew if self.least_skew is None else min(self.least_skew, skew)
 
-    def doubt(self, reason: str) -> None:
+    def leave_unverified(self, reason: str) -> None:
         """Note why completeness cannot be shown; the first reason stays."""
         self.unverified_reason = self.unverified_reason or reason
 
@@ -142,9 +142,9 @@ class SyncState(RunState, array_like=True):
         self.rows_given = max(self.rows_given, step.rows_given)
         self.never_updated = step.never_updated or self.never_updated
         self.may_have_missed |= step.may_have_missed
-        self.doubt(step.unverified_reason)
+        self.leave_unverified(step.unverified_reason)
         if step.stopped:
-            self.doubt(STOPPED)
+            self.leave_unverified(STOPPED)
         if step.counts is not None:
             before, after = step.counts
             self.count_before, self.count_after = (self.count_before or 0) + before, (self.count_after or 0) + after
@@ -157,7 +157,7 @@ class SyncState(RunState, array_like=True):
         """Take the window that the shop's first answers gave, and the smallest skew of its clock."""
         self.window_end, self.is_open = iso_text(opening.end), not opening.closed
         self.opened = iso_text(opening.at)
-        self.heard(skew)
+        self.update_skew(skew)
 
     def begin_by_creation(self) -> bool:
         """Return whether there is a stretch to read by time of creation. It ends early, so that stretches join."""

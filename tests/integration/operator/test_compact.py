@@ -12,7 +12,7 @@ from moto import mock_aws
 from connector.operator.main import main
 from connector.operator.stack import Stack
 from connector.storage_keys import RunPlace, entity_folder
-from subscribe.reconcile.id_index import Head, Index
+from subscribe.reconcile.id_index import Index, IndexHead
 from subscribe.reconcile.manifests import ManifestLog
 from subscribe.storage.bucket import Bucket
 from tests.support.aws import CloudFormation, FakedClients
@@ -53,7 +53,7 @@ class World:
 
     def index(self) -> list[int | str]:
         """The ids that a reconcile run takes to exist, if it has only the manifests."""
-        index = Index(Head("orders"))
+        index = Index(IndexHead("orders"))
         ManifestLog(
             Bucket(self.s3, "bucket", FakeClock()), entity_folder("default", "orders"), index, lambda: True
         ).replay()

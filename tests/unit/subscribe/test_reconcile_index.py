@@ -10,7 +10,7 @@ import pytest
 
 from connector.errors import RequestError
 from connector.timestamps import iso_text
-from subscribe.reconcile.id_index import Head, Id, Ids, Index, StoredIndex, epoch, plain
+from subscribe.reconcile.id_index import Id, IdSet, Index, IndexHead, StoredIndex, canonical_id, epoch
 from subscribe.storage.bucket import Bucket, PreconditionFailed
 from tests.property.bucket import MemoryBucket
 from tests.support.clock import FakeClock
@@ -19,8 +19,8 @@ DAY = 86_400
 MONDAY = epoch("2026-11-23T06:00:00Z")
 
 
-def ids(*of: Id) -> Ids:
-    present = Ids()
+def ids(*of: Id) -> IdSet:
+    present = IdSet()
     present.add(of)
     return present
 
@@ -30,7 +30,7 @@ def stored(bucket: MemoryBucket, entity: str = "reviews") -> StoredIndex:
 
 
 def test_what_is_missing_comes_in_order_with_the_time_it_was_last_seen() -> None:
-    index = Index(Head("reviews"))
+    index = Index(IndexHead("reviews"))
     index.take_in({7: MONDAY, 3: MONDAY + DAY, "b": MONDAY, "a": MONDAY, 5: MONDAY}, {})
 
     assert list(index.missing(ids(5, "b"), MONDAY + DAY)) == [(3, MONDAY + DAY), (7, MONDAY), ("a", MONDAY)]
@@ -38,7 +38,7 @@ def test_what_is_missing_comes_in_order_with_the_time_it_was_last_seen() -> None
 
 
 def test_an_id_is_alive_as_long_as_it_was_seen_after_its_tombstone() -> None:
-    index = Index(Head("reviews"))
+    index = Index(IndexHead("reviews"))
     index.take_in({7: MONDAY, "x": MONDAY}, {7: MONDAY + 5, "x": MONDAY + 5})
     assert index.alive(MONDAY + DAY) == 0
 
@@ -57,7 +57,7 @@ def test_the_order_of_what_it_is_told_does_not_matter_nor_how_often() -> None:
         bodies = set()
         for _ in range(4):
             rng.shuffle(told)
-            index = Index(Head("reviews"))
+            index = Index(IndexHead("reviews"))
             for identity, at, deleted in told + rng.choices(told, k=10):
                 seen = {identity: MONDAY + at}
                 index.take_in(*(({}, seen) if deleted else (seen, {})))
@@ -66,7 +66,7 @@ def test_the_order_of_what_it_is_told_does_not_matter_nor_how_often() -> None:
 
 
 def test_an_id_that_stands_in_the_list_again_stays_deleted() -> None:
-    index = Index(Head("reviews"))
+    index = Index(IndexHead("reviews"))
     index.take_in({1: MONDAY, 2: MONDAY, "x": MONDAY, "y": MONDAY}, {2: MONDAY + 1, "y": MONDAY + 1})
 
     assert index.saw(ids(1, 2, 3, "x", "y", "z"), MONDAY + DAY) == 2
@@ -97,10 +97,10 @@ def test_it_is_written_only_over_what_was_read() -> None:
     first.save(index)
 
     with pytest.raises(PreconditionFailed):
-        second.save(Index(Head("reviews", until=4)))
+        second.save(Index(IndexHead("reviews", until=4)))
     second.save(index)  # the same content: an answer that was lost looks like this
     second.load()
-    second.save(Index(Head("reviews", until=5)))
+    second.save(Index(IndexHead("reviews", until=5)))
     with pytest.raises(PreconditionFailed):
         first.save(index)
 
@@ -109,7 +109,7 @@ def test_an_index_of_another_version_is_refused() -> None:
     bucket = MemoryBucket()
     store = stored(bucket)
     store.load()
-    store.save(Index(Head("reviews", version=2)))
+    store.save(Index(IndexHead("reviews", version=2)))
 
     with pytest.raises(RequestError, match=r"mine\.ids\.jsonl\.gz has version 2, this is version 1"):
         store.load()
@@ -119,7 +119,7 @@ def test_an_index_of_another_version_is_refused() -> None:
     ("given", "indexed"), [(7, 7), ("7", "7"), ("a", "a"), (-7, "-7"), (1 << 64, str(1 << 64)), (0, 0)]
 )
 def test_what_is_no_ordinary_whole_number_is_text(given: Id, indexed: Id) -> None:
-    assert plain(given) == indexed
+    assert canonical_id(given) == indexed
 
 
 def test_ids_that_come_in_any_order_are_found_between_two_others() -> None:
@@ -129,9 +129,9 @@ def test_ids_that_come_in_any_order_are_found_between_two_others() -> None:
 
     assert present.between(3, 11) == {4, 6, 8, 10}
     assert present.between(4, 10) == {4, 6, 8, 10}
-    assert present.some() == [199_998, 100_000, 0]
-    assert ids().some() == []
-    assert ids("b", "a").some() == ["a", "b"]
+    assert present.sample() == [199_998, 100_000, 0]
+    assert ids().sample() == []
+    assert ids("b", "a").sample() == ["a", "b"]
 
 
 def test_times_are_whole_seconds_of_utc() -> None:
@@ -141,12 +141,12 @@ def test_times_are_whole_seconds_of_utc() -> None:
 
 def test_an_id_takes_16_bytes_of_memory_and_at_most_90_while_it_is_loaded_compared_and_stored() -> None:
     count = 40_000
-    index = Index(Head("reviews"))
+    index = Index(IndexHead("reviews"))
     index.take_in(dict.fromkeys(range(0, 3 * count, 3), MONDAY), {})
     body = index.encode()
     bucket = MemoryBucket()
     bucket.objects["state/connection=default/mine.ids.jsonl.gz"] = body
-    present = Ids()
+    present = IdSet()
     present.numbers = array("Q", range(3 * count, 0, -3))
     tracemalloc.start()
     try:

@@ -72,7 +72,7 @@ class WholeQuota:
         quota = self._transport.quota
         return UNBOUNDED if quota is None else quota.room()
 
-    def took(self, seconds: float) -> None:
+    def record_latency(self, seconds: float) -> None:
         """Ignore how long a page took; no time bounds a command."""
 
 

@@ -19,7 +19,7 @@ class RequestBudget(Protocol):
         """Return how many requests the last answers leave room for, 0 if none; asked before each page of a batch."""
         ...
 
-    def took(self, seconds: float) -> None:
+    def record_latency(self, seconds: float) -> None:
         """Record how long a page took."""
         ...
 
@@ -35,5 +35,5 @@ class UnlimitedBudget:
         """Return more than any reading needs."""
         return UNBOUNDED
 
-    def took(self, seconds: float) -> None:
+    def record_latency(self, seconds: float) -> None:
         """Record how long a page took."""

@@ -289,7 +289,7 @@ class ListReader(Generic[_Processed]):
     def _records(self, number: int) -> list[Record]:
         began = self._clock.monotonic()
         records = self._parser.read(self.shop_list.page(number, self.checkpoint.limit))
-        self._budget.took(self._clock.monotonic() - began)
+        self._budget.record_latency(self._clock.monotonic() - began)
         return records
 
     def _processed(self, number: int, records: list[Record]) -> _Fetched[_Processed]:

@@ -354,7 +354,7 @@ class SplitReader(Generic[_Processed]):
                 if number > 1:
                     raise
                 continue
-            self._budget.took(self._clock.monotonic() - began)
+            self._budget.record_latency(self._clock.monotonic() - began)
             parser = self._list.parser(window)
             records = parser.read(page)
             self._note(parser.unverified_reason)
