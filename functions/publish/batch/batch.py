@@ -59,11 +59,11 @@ def send_all(
     }
     lookups.expect(items, batches_left)
     lease = publisher.deps.writer_lease if publisher.background else None
-    held: AbstractContextManager[dict[str, Refusal]] = nullcontext({})
+    only_writer: AbstractContextManager[dict[str, Refusal]] = nullcontext({})
     if lease is not None:
-        held = lease.hold({item.request.connection for item in items}, publisher.remaining_seconds())
-    with held as not_writer:
-        sender = _Sender(publisher, Guard(publisher, not_writer), lookups)
+        only_writer = lease.hold({item.request.connection for item in items}, publisher.remaining_seconds())
+    with only_writer as refused:
+        sender = _Sender(publisher, Guard(publisher, refused), lookups)
         for segment in planner.segments(items):
             outcomes |= sender.send(segment)
     return [outcomes[position] for position in range(len(incoming))]
@@ -107,7 +107,9 @@ class _Sender:
             return self._upsert(item)
         self._lookups.forget(item.operation)
         if item.kind is Kind.OTHER:
-            return self._guard.send(item.operation, partial(self._publisher.send, item.operation, item.incoming.key))
+            return self._guard.attempt_and_observe(
+                item.operation, partial(self._publisher.send, item.operation, item.incoming.key)
+            )
         return item
 
     def _send_updates(self, updates: Sequence[PreparedWrite]) -> dict[int, Outcome]:
@@ -138,10 +140,12 @@ class _Sender:
         return outcomes
 
     def _claim(self, item: PreparedWrite) -> PreparedWrite | Outcome:
-        """Claim the idempotency key of an item, or return the result that the key was answered with."""
+        """Claim the idempotency key of an item, or return the result that the key was answered with.
+
+        The update of an upsert has the claim of its upsert. A queued update needs none if its time lets it count once.
+        """
         if item.claim is not None:
             return self._guard.stop_reason(item.operation) or item
-        # its time already lets a queued update count once
         ordered = item.incoming.queued_at is not None and self._versions is not None
         key = None if item.kind is Kind.UPDATE and ordered else item.incoming.key
         found = self._guard.attempt(item.operation, partial(self._publisher.claim, item.operation, key))

@@ -129,7 +129,7 @@ def _create_alone(item: PreparedWrite, guard: Guard, *, absent: bool) -> Outcome
     """
     operation, since = item.operation, None if item.claim is None else item.claim.stopped_since
     send = operation.create if absent else partial(operation.send, stopped_since=since)
-    return guard.send(operation, send)
+    return guard.attempt_and_observe(operation, send)
 
 
 def _send(client: Client, http_request: Request, operation: WriteOperation) -> _Answer | Refusal:

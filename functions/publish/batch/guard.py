@@ -23,7 +23,7 @@ _LEAST_SECONDS_IN_BACKGROUND = 10.0
 class Guard:
     """Stops a batch when time, quota, credentials or the right to write are used up."""
 
-    def __init__(self, publisher: Publisher, not_writer: Mapping[str, Refusal]) -> None:
+    def __init__(self, publisher: Publisher, refused: Mapping[str, Refusal]) -> None:
         """Prepare.
 
         If no caller waits, the quota reserve is left to others, and an exhausted quota is remembered from one batch to
@@ -31,13 +31,13 @@ class Guard:
 
         Args:
             publisher: The invocation.
-            not_writer: Why this batch may not write to a connection, by its name.
+            refused: Why this batch may not write to a connection, by its name.
         """
         deps, background = publisher.deps, publisher.background
         self._clock = deps.clock
         self._deadline = deps.clock.time() + publisher.remaining_seconds()
         self._invocation_seconds = publisher.remaining_seconds
-        self._not_writer = not_writer
+        self._refused = refused
         self._least_seconds = _LEAST_SECONDS_IN_BACKGROUND if background else _LEAST_SECONDS
         self._reserve = deps.settings.quota_reserve_percent if background else None
         self._pauses = deps.pauses if background else {}
@@ -50,8 +50,8 @@ class Guard:
     def stop_reason(self, operation: WriteOperation) -> Refusal | None:
         """Return why no request may start now, or `None`."""
         connection = operation.request.connection
-        if connection in self._not_writer:
-            return self._not_writer[connection]
+        if connection in self._refused:
+            return self._refused[connection]
         if self.remaining_seconds() < self._least_seconds:
             return OutOfTime("not sent: the time of this invocation is used up")
         if connection in self._locked_out:
@@ -66,18 +66,18 @@ class Guard:
         )
 
     def attempt(self, operation: WriteOperation, call: Callable[[], _Found]) -> _Found | Refusal:
-        """Return what a call returns or why it failed; do not call if no request may start."""
+        """Call if a request may start; return what the call returns, or why it failed or was not made."""
         stop = self.stop_reason(operation)
         return attempt(call) if stop is None else stop
 
-    def send(self, operation: WriteOperation, call: Callable[[], _Found]) -> _Found | Refusal:
-        """Do as `attempt`, and observe the outcome."""
+    def attempt_and_observe(self, operation: WriteOperation, call: Callable[[], _Found]) -> _Found | Refusal:
+        """Do as `attempt`, and learn from the outcome."""
         outcome = self.attempt(operation, call)
         self.observe(operation, outcome)
         return outcome
 
     def observe(self, operation: WriteOperation, outcome: object = None) -> None:
-        """Remember an exhausted quota and refused credentials; in the background also a quota down to its reserve.
+        """Remember refused credentials and an exhausted quota. In the background, a quota at its reserve is exhausted.
 
         Args:
             operation: The write whose connection was used.

@@ -167,7 +167,7 @@ class Updates:
         first = updates[0]
         entries = [(update.identity, update.fields) for update in updates]
         send = partial(bulk.update, first.operation.client, first.items[0].parents, entries)
-        found = self._guard.send(first.operation, send)
+        found = self._guard.attempt_and_observe(first.operation, send)
         if isinstance(found, ApiError) and found.status == _NOT_ALLOWED:
             return [self._send_alone(update) for update in updates]
         if isinstance(found, Refusal):
@@ -182,7 +182,7 @@ class Updates:
         return isolate(update.to_send, partial(self._send_changes, update.operation))
 
     def _send_changes(self, operation: WriteOperation, changes: Sequence[_Change]) -> list[Result] | Refusal:
-        sent = self._guard.send(operation, partial(operation.update, _merged(changes)))
+        sent = self._guard.attempt_and_observe(operation, partial(operation.update, _merged(changes)))
         return sent if isinstance(sent, Refusal) else [sent] * len(changes)
 
 
