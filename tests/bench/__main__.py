@@ -15,7 +15,7 @@ from tests.bench.environments import ROOT, PackagesMissing, checked_out
 from tests.bench.measure import Run
 from tests.bench.track import Track, track
 
-_PARTS = ("speed", "children", "memory", "limits", "cold", "transform", "queue")
+_PARTS = ("speed", "children", "memory", "limits", "cold", "webhooks", "transform", "queue")
 _CONTESTANTS = (CONNECTOR, FASTEST_GZIP, PACED, LOOP)
 _NAMES = [contestant.name for contestant in _CONTESTANTS]
 
@@ -87,6 +87,9 @@ def main(argv: list[str]) -> int:
                 tables += [table.cold_start(cold.rounds(source, starts), source == ROOT) for source in sources]
             except PackagesMissing as error:
                 notes.append(str(error))
+    if "webhooks" in options.parts:
+        with contextlib.suppress(PackagesMissing):  # the cold start says so
+            tables.append(table.webhooks(cold.webhooks(ROOT, 2 if options.quick else 5)))
     if "transform" in options.parts:
         tables.append(transform.table(*((2, 50) if options.quick else (5, 200))))
     if "queue" in options.parts:

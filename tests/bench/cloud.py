@@ -1,8 +1,8 @@
 """A stand-in for the AWS services that a run meets: objects of S3 in a folder, and one secret.
 
 moto's server would do, but it needs more packages and keeps every object in memory: half a gigabyte for a million
-orders. This one knows what `subscribe` sends: get, put (with conditions), delete, list, multipart upload, and
-`GetSecretValue`.
+orders. This one knows what `subscribe` and the receiver of webhooks send: get, put (with conditions), delete, list,
+multipart upload, `GetSecretValue` and `SendMessage`.
 """
 
 from __future__ import annotations
@@ -101,12 +101,16 @@ class CloudHandler(Handler):
         return (wanted is not None and wanted != etag) or (bool(self.headers.get("If-None-Match")) and etag is not None)
 
     def do_POST(self) -> None:  # noqa: N802 - the base class's name
-        """Begin or complete an upload, or give the secret."""
+        """Begin or complete an upload, give the secret, or take a message."""
         key, query = self._target()
         body = self.read_body()
         if self.headers.get("X-Amz-Target") == "secretsmanager.GetSecretValue":
             name = json.loads(body)["SecretId"]
             self.answer_json(200, {"Name": name, "SecretString": self.cloud.secret, "VersionId": "1" * 32})
+        elif self.headers.get("X-Amz-Target") == "AmazonSQS.SendMessage":
+            message = json.loads(body)["MessageBody"].encode()
+            digest = hashlib.md5(message, usedforsecurity=False).hexdigest()
+            self.answer_json(200, {"MessageId": uuid.uuid4().hex, "MD5OfMessageBody": digest})
         elif "uploads" in query:
             upload = uuid.uuid4().hex
             with self.cloud.lock:

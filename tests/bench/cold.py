@@ -1,24 +1,30 @@
-"""Cold start: import and init of `subscribe` in fresh processes, against the lean stack, both with .pyc as deployed."""
+"""Cold start: import and init of `subscribe` in fresh processes, against the lean stack, both with .pyc as deployed.
+
+The same for the receiver of webhooks, which also answers calls.
+"""
 
 from __future__ import annotations
 
 import compileall
 import importlib.metadata
+import json
 import os
 import py_compile
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.contestants import connector_environment
 from tests.bench.environments import FOLDER, PackagesMissing
-from tests.bench.processes import run
+from tests.bench.processes import run, server
 
 _PROGRAMS = Path(__file__).parent / "programs"
+_SECRET = json.dumps({"api_secret": "bench"})
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,23 @@ class ColdStart:
     peak_megabytes: float
 
 
+@dataclass(frozen=True)
+class Receiving:
+    """A fresh receiver of webhooks. Times are ms of CPU; a call waits for AWS besides.
+
+    Attributes:
+        imported_ms: Its imports.
+        first_ms: Imports and the first call, with the secret, an object and a message.
+        p50_ms: Of the calls after it, each with an object and a message.
+        p99_ms: The same.
+    """
+
+    imported_ms: float
+    first_ms: float
+    p50_ms: float
+    p99_ms: float
+
+
 def rounds(source: Path, number: int) -> list[tuple[ColdStart, ColdStart]]:
     """Return that many pairs of the handler and the lean stack, taken in turn after a warm-up.
 
@@ -46,7 +69,34 @@ def rounds(source: Path, number: int) -> list[tuple[ColdStart, ColdStart]]:
     Raises:
         PackagesMissing: boto3 and what the layer needs cannot be had.
     """
-    dependencies = _dependencies(source)
+    with _deployed(source) as folder:
+        environment = _environment(source, folder, "http://127.0.0.1:1")
+        pairs = [
+            (_start("cold_handler.py", environment, folder), _start("cold_lean.py", environment, folder))
+            for _ in range(number + 1)
+        ]
+    return pairs[1:]
+
+
+def webhooks(source: Path, number: int) -> list[Receiving]:
+    """Return what so many fresh receivers take, after a warm-up. AWS is a stand-in over loopback.
+
+    Args:
+        source: As for `rounds`.
+        number: Of receivers.
+
+    Raises:
+        PackagesMissing: As for `rounds`.
+    """
+    with _deployed(source) as folder, server("tests.bench.cloud", str(folder / "cloud"), _SECRET) as cloud:
+        environment = _environment(source, folder, cloud)
+        found = [Receiving(*_numbers("receive.py", environment, folder)[0]) for _ in range(number + 1)]
+    return found[1:]
+
+
+@contextmanager
+def _deployed(source: Path) -> Iterator[Path]:
+    """Give a folder whose `code` is that of the functions and the layer, compiled."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=FOLDER, prefix="cold-"))
     try:
@@ -55,24 +105,34 @@ def rounds(source: Path, number: int) -> list[tuple[ColdStart, ColdStart]]:
                 part, folder / "code", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".*")
             )
         _compile(folder / "code")
-        path = f"{folder / 'code'}:{dependencies}"
-        environment = {**connector_environment(source, "http://127.0.0.1:1"), "PYTHONPATH": path}
-        pairs = [
-            (_start("cold_handler.py", environment, folder), _start("cold_lean.py", environment, folder))
-            for _ in range(number + 1)
-        ]
+        yield folder
     finally:
         shutil.rmtree(folder)
-    return pairs[1:]
+
+
+def _environment(source: Path, folder: Path, cloud: str) -> dict[str, str]:
+    path = f"{folder / 'code'}:{_dependencies(source)}"
+    queue = f"{cloud}/123456789012/webhooks"
+    return {
+        **connector_environment(source, cloud),
+        "PYTHONPATH": path,
+        "WEBHOOK_QUEUE_URL": queue,
+        "STACK_NAME": "bench",
+    }
 
 
 def _start(program: str, environment: dict[str, str], folder: Path) -> ColdStart:
+    (imported, ready), megabytes = _numbers(program, environment, folder)
+    return ColdStart(imported, ready, megabytes)
+
+
+def _numbers(program: str, environment: dict[str, str], folder: Path) -> tuple[list[float], float]:
+    """Return the numbers that a program prints in its last line, and its peak in megabytes."""
     output = folder / "output"
     cost = run([sys.executable, "-S", str(_PROGRAMS / program)], environment, output, limit_seconds=60)
     if cost.failure:
         raise RuntimeError(f"{program}: {cost.failure}")
-    imported, ready = map(float, output.read_text().split()[-2:])
-    return ColdStart(imported, ready, cost.peak_megabytes)
+    return [float(word) for word in output.read_text().splitlines()[-1].split()], cost.peak_megabytes
 
 
 def _dependencies(source: Path) -> Path:

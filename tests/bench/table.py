@@ -9,7 +9,7 @@ from datetime import date
 from importlib import metadata
 from pathlib import Path
 
-from tests.bench.cold import ColdStart
+from tests.bench.cold import ColdStart, Receiving
 from tests.bench.contestants import CONNECTOR, LOOP, PACED, Contestant
 from tests.bench.environments import commit
 from tests.bench.measure import PER_SECOND, START_UP_RECORDS, Limits, Run
@@ -196,6 +196,18 @@ def cold_start(pairs: Sequence[tuple[ColdStart, ColdStart]], is_present: bool) -
         f"### Cold start{'' if is_present else ' of the former commit'}, {len(pairs)} rounds, unchecked-hash .pyc\n\n"
         "Lean stack: requests, boto3's clients of S3 and Secrets Manager, Powertools Logger and Metrics.\n\n"
         f"{_table(['', 'imports CPU ms', 'ready for the first request CPU ms', 'x lean', 'MB'], rows)}"
+    )
+
+
+def webhooks(found: Sequence[Receiving]) -> str:
+    """Return what receiving takes, beside the shop's patience of some seconds."""
+    columns = ("imported_ms", "first_ms", "p50_ms", "p99_ms")
+    row = [_spread([getattr(one, name) for one in found], ".1f") for name in columns]
+    names = ["imports CPU ms", "with the first call CPU ms", "a later call CPU ms, p50", "p99"]
+    return (
+        f"### Webhooks, {len(found)} receivers, 1,000 calls each, unchecked-hash .pyc\n\n"
+        "A call waits besides for one object of S3 and one message of SQS, and the first one also for the secret.\n\n"
+        f"{_table(names, [row])}"
     )
 
 
