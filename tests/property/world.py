@@ -5,15 +5,14 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-import requests
 import urllib3
 from requests.structures import CaseInsensitiveDict
 
 from lightspeed import Client, Connection, Transport
+from lightspeed.http_session import Answer
 from lightspeed.listing.reader import CONNECTIONS
 from subscribe.checks import subscribe_request
 from subscribe.reconcile.run import Reconciliation
@@ -121,23 +120,8 @@ class Answers(Protocol):
     ) -> tuple[int, dict[str, str], bytes]: ...
 
 
-@dataclass
-class Answer:
-    """What the transport reads of an answer."""
-
-    status_code: int
-    headers: Mapping[str, str]
-    raw: urllib3.HTTPResponse
-
-    def __enter__(self) -> Answer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
 class ShopSession:
-    """Carries the requests of a transport to a shop in the same process, as a session of `requests` does over HTTP."""
+    """Carries the requests of a transport to a shop in the same process, as a session does over HTTP."""
 
     def __init__(self, shop: Answers, world: World) -> None:
         self._shop = shop
@@ -150,7 +134,7 @@ class ShopSession:
         try:
             status, headers, body = self._shop.answer(method, target)
         except ConnectionDropped as error:
-            raise requests.exceptions.ConnectionError(urllib3.exceptions.ProtocolError("dropped")) from error
+            raise urllib3.exceptions.ProtocolError("dropped") from error
         self._world.at(f"after {method} {target}")
         raw = urllib3.HTTPResponse(io.BytesIO(body), status=status, preload_content=False)
         return Answer(status, CaseInsensitiveDict(headers), raw)

@@ -20,6 +20,7 @@ import math
 import random
 import re
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +29,6 @@ from typing import TypedDict
 
 import requests
 import urllib3
-from requests.auth import HTTPBasicAuth
 
 from lightspeed import response as envelope
 from lightspeed.connection import Connection
@@ -51,13 +51,14 @@ from lightspeed.errors import (
 )
 from lightspeed.http_session import (
     CONNECT_TIMEOUT_SECONDS,
+    Answer,
     BodyCut,
     BodyTooLarge,
     Deadline,
     PeerRefused,
+    Session,
     UnknownEncoding,
     exchange,
-    open_session,
 )
 from lightspeed.quota import Clock, Limiter, Quota, RateLimiter, SystemClock, parse_header_time, seconds_until
 from lightspeed.request import Request
@@ -91,6 +92,7 @@ PATIENCE_SECONDS = 5.0
 _NO_PLAIN_PROXY: Mapping[str, str] = {"http": ""}
 """Plain HTTP is for loopback only: a proxy of the environment must not see such a request or its credentials."""
 
+_JSON = {"Content-Type": "application/json"}
 USER_AGENT = "lightspeed-ecom-connector"
 _IDEMPOTENT = ("GET", "PUT", "PATCH", "DELETE")
 _NOT_CONNECTED = (
@@ -196,7 +198,7 @@ class Transport:
         self._patience_seconds = patience_seconds
         self._max_body_bytes = max_body_bytes
         self._lock = threading.Lock()
-        self._session = open_session(threads)
+        self._session = Session(threads)
         self._session.headers["User-Agent"] = USER_AGENT
         if request_id:
             self._session.headers["X-Request-Id"] = request_id
@@ -309,7 +311,7 @@ class Transport:
             wait = PATIENCE_SECONDS + 1
             raise RateLimited(message, method=request.method, path=request.path, retry_after_seconds=wait)
 
-    def _exchange(self, request: Request, connection: Connection, facts: Facts) -> tuple[requests.Response, bytes]:
+    def _exchange(self, request: Request, connection: Connection, facts: Facts) -> tuple[Answer, bytes]:
         """Send a request once and return its complete answer."""
         left = self._remaining_seconds() - 1
         read_timeout = max(1.0, min(READ_TIMEOUT_SECONDS, left))
@@ -323,10 +325,9 @@ class Transport:
                 most_bytes=self._max_body_bytes,
                 params=request.query or None,
                 data=request.body,
-                headers={"Content-Type": "application/json"} if request.body is not None else None,
-                auth=HTTPBasicAuth(connection.api_key.encode(), connection.api_secret.encode()),
+                headers=_credentials(connection) | (_JSON if request.body is not None else {}),
                 timeout=(CONNECT_TIMEOUT_SECONDS, read_timeout),
-                proxies=dict(_NO_PLAIN_PROXY),
+                proxies=_NO_PLAIN_PROXY,
             )
         except BodyTooLarge:
             message = f"the answer has more than {self._max_body_bytes:,} bytes"
@@ -338,6 +339,11 @@ class Transport:
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = _transport_error(error, connection.origin, read_timeout, facts)
         raise failure  # outside of the handler: the caught error holds the request, and so the credentials
+
+
+def _credentials(connection: Connection) -> dict[str, str]:
+    pair = f"{connection.api_key}:{connection.api_secret}".encode()
+    return {"Authorization": f"Basic {b64encode(pair).decode()}"}
 
 
 def is_page_timeout(error: LightspeedError) -> bool:
@@ -381,8 +387,6 @@ def _backoff_seconds(attempt: int) -> float:
 
 def _transport_error(error: Exception, origin: str, read_timeout: float, facts: Facts) -> NotSent | AnswerLost:
     """Return what an error of the HTTP library means for the request."""
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return NotSent(f"{origin} did not accept a connection in time", **facts)
     if isinstance(error, requests.exceptions.InvalidURL | urllib3.exceptions.LocationValueError):
         return NotSent(f"{origin} is not the address of a host", **facts)
     cause = error.args[0] if isinstance(error, requests.exceptions.ConnectionError) and error.args else error
@@ -391,6 +395,8 @@ def _transport_error(error: Exception, origin: str, read_timeout: float, facts: 
         return NotSent(f"{origin} leads to a link-local address, which no shop has", **facts)
     if isinstance(reason, _NOT_CONNECTED):
         return NotSent(f"could not connect to {origin}: {_plain(reason)}", **facts)
+    if isinstance(reason, urllib3.exceptions.ConnectTimeoutError):
+        return NotSent(f"{origin} did not accept a connection in time", **facts)
     if isinstance(reason, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
         return AnswerLost(f"no complete answer within {read_timeout:.0f} s", timed_out=True, **facts)
     return AnswerLost(f"the connection broke before the answer was complete ({_plain(reason)})", **facts)
