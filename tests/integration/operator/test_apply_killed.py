@@ -10,10 +10,11 @@ import signal
 from typing import Any
 
 import pytest
-import requests
 from botocore.exceptions import ConnectionClosedError
+from urllib3.exceptions import ProtocolError
 
 from connector.operator.apply_lock import LASTS
+from lightspeed.http_session import Answer, Session
 from tests.integration.operator.conftest import Operated
 from tests.support.aws import moto_client
 
@@ -120,19 +121,19 @@ def faults(operated: Operated, monkeypatch: pytest.MonkeyPatch) -> Faults:
         return made
 
     monkeypatch.setattr(operated.aws, "client", client)
-    send = requests.Session.send
+    request = Session.request
 
-    def send_to_shop(session: requests.Session, request: requests.PreparedRequest, **more: Any) -> requests.Response:
-        lost = requests.ConnectionError("the answer is lost")
-        name = f"{request.method} {str(request.url).rpartition('/nl/')[2].partition('.')[0]}"
+    def send_to_shop(session: Session, method: str, url: str, **more: Any) -> Answer:
+        lost = ProtocolError("the answer is lost")
+        name = f"{method} {url.rpartition('/nl/')[2].partition('.')[0]}"
         fails_after = found.before(name, lost)
-        answer = send(session, request, **more)
+        answer = request(session, method, url, **more)
         if fails_after:
-            answer.close()
+            answer.raw.close()
             found.fail(lost)
         return answer
 
-    monkeypatch.setattr(requests.Session, "send", send_to_shop)
+    monkeypatch.setattr(Session, "request", send_to_shop)
     return found
 
 

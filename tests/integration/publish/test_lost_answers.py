@@ -3,9 +3,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import requests
 
 from lightspeed import AnswerLost, InvalidParameters, ServerError
+from lightspeed.http_session import Session
 from tests.integration.publish.conftest import Publisher, event
 from tests.shop import Fault
 
@@ -183,17 +183,17 @@ def break_after_post(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Return what makes the HTTP library fail in an unexpected way, once, after a write to a path was answered."""
 
     def arm(path: str) -> None:
-        send = requests.Session.send
+        request = Session.request
         broken: list[str] = []
 
-        def send_and_break(session: Any, request: Any, **more: Any) -> Any:
-            answer = send(session, request, **more)
-            if path in request.url and request.method != "GET" and not broken:
-                broken.append(request.url)
+        def send_and_break(session: Session, method: str, url: str, **more: Any) -> Any:
+            answer = request(session, method, url, **more)
+            if path in url and method != "GET" and not broken:
+                broken.append(url)
                 raise ZeroDivisionError("division by zero")
             return answer
 
-        monkeypatch.setattr(requests.Session, "send", send_and_break)
+        monkeypatch.setattr(Session, "request", send_and_break)
 
     return arm
 
