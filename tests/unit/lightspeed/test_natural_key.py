@@ -61,6 +61,16 @@ def test_a_value_that_the_shop_stored_in_another_form_is_found(sent: str, stored
         ("Lamp 💡", "Lamp ?"),
         ("Lamp 💡", "Lamp ????"),
         ("💡", ""),
+        ("Lamp 💡", "Lamp \ufffd"),
+        ("Café", "Cafe"),
+        ("Smörgås", "Smorgas"),
+        ("A<b>1</b>", "A1"),
+        ("A &lt;b&gt;1&lt;/b&gt;", "A 1"),
+        ("10'", "10\\'"),
+        ('10"', "10\u201d"),
+        ("A\u20131", "A-1"),
+        ("87 12", "8712"),
+        ("8-712", "8712"),
     ],
 )
 def test_a_value_that_lost_characters_is_refused_with_the_id_of_the_record(sent: str, stored: str) -> None:
@@ -84,4 +94,6 @@ def test_another_form_among_unrelated_records_is_refused_since_the_shop_did_not_
 
 def test_records_with_other_values_are_not_found() -> None:
     assert find([{"id": 1, "sku": "A-1"}, {"id": 2, "sku": "B"}, {"id": 3, "sku": None}], sku="A-17") is None
+    assert find([{"id": 1, "sku": "Cafe"}, {"id": 2, "sku": "B"}], sku="Café") is None
+    assert find([{"id": 1, "sku": "A-12"}], sku="A-1") is None
     assert find([], sku="A") is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import itertools
 import json
+import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -28,6 +29,8 @@ _INVISIBLE = ("Cc", "Cf")
 
 _STYLES = "\ufe0e\ufe0f"
 """Characters that style an emoji."""
+
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 
 _SHORTEST_CUT = 12
 """A stored text that is shorter was not cut to a length: it is another text."""
@@ -100,8 +103,10 @@ class NaturalKey:
         if not found:
             near = [row for row in rows if self._agrees(row, _is_near)]
             found = near if len(near) == len(rows) or len(near) > 1 else []
-            cut = [row for row in rows if self._agrees(row, _is_start)]
-            doubtful = near or (cut if len(cut) == len(rows) else [row for row in rows if self._agrees(row, _may_be)])
+            changed = [row for row in rows if self._agrees(row, _is_start) or self._agrees(row, _has_letters)]
+            if len(changed) < len(rows):  # the shop gives other rows too, so it may not filter at all
+                changed = [row for row in rows if self._agrees(row, _may_be)]
+            doubtful = near or changed
             if doubtful and not found:
                 raise self._undecided(doubtful[0])
         if len(found) > 1:
@@ -194,6 +199,12 @@ def _is_start(row: Mapping[str, Any], name: str, value: object) -> bool:
     return any(found and wanted.startswith(_plain(found)) for found in _values(row, name))
 
 
+def _has_letters(row: Mapping[str, Any], name: str, value: object) -> bool:
+    """Return whether the value of a row has the same letters and digits, whatever accents and signs it has."""
+    wanted = _letters(value)
+    return bool(wanted) and wanted in map(_letters, _values(row, name))
+
+
 def _may_be(row: Mapping[str, Any], name: str, value: object) -> bool:
     """Return whether the value of a row may be another one that was changed on its way into the shop.
 
@@ -214,6 +225,12 @@ def _plain(value: object) -> str:
     letters = (letter for letter in text if letter <= "\uffff" and letter not in _STYLES)
     visible = (letter for letter in letters if unicodedata.category(letter) not in _INVISIBLE)
     return " ".join("".join(visible).split()).casefold()
+
+
+def _letters(value: object) -> str:
+    """Return the letters and digits of a text, without accents and HTML tags."""
+    text = unicodedata.normalize("NFKD", _plain(_TAG.sub("", html.unescape(str(value)))))
+    return "".join(letter for letter in text if letter.isalnum())
 
 
 def _values(row: Mapping[str, Any], name: str) -> list[str]:
