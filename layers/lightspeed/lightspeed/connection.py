@@ -27,9 +27,10 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _ENDS_IN_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
 _METADATA_HOSTS = ("metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal")
-_METADATA_ADDRESSES = ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-_COMPATIBLE = ipaddress.IPv6Network("::/96")
+_METADATA_ADDRESSES = ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd20:ce::254")
+_METADATA_NETWORK = ipaddress.IPv6Network("fd00:ec2::/32")
+"""Where EC2 has its services: metadata, credentials of pods, names, time."""
+
 _SHOP_ID = re.compile(r"[0-9]{0,20}")
 
 UpdateMethod = Literal["PUT", "PATCH"]
@@ -199,7 +200,7 @@ def is_connection_name(name: str) -> bool:
 def is_refused_address(host: str) -> bool:
     """Whether a host is a link-local or cloud metadata address, or a well-known name of one. No shop has one.
 
-    IPv6 forms that carry an IPv4 address are judged by that.
+    An IPv6 address is refused too if it carries such an IPv4 address anywhere: translators look at several places.
 
     Args:
         host: An address or a name, in small letters.
@@ -210,20 +211,21 @@ def is_refused_address(host: str) -> bool:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return False
-    return any(
-        one.is_link_local or one.is_multicast or one.is_unspecified or str(one) in _METADATA_ADDRESSES
-        for one in (address, *_addresses_inside(address))
-    )
-
-
-def _addresses_inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
-    """Return the IPv4 addresses that an IPv6 address carries."""
     if isinstance(address, ipaddress.IPv4Address):
-        return []
-    found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
-        found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    return [one for one in found if one is not None]
+        return _is_refused(address)
+    mapped = address.ipv4_mapped
+    if _is_refused(address) or address in _METADATA_NETWORK or (mapped is not None and _is_refused(mapped)):
+        return True
+    carried = [ipaddress.IPv4Address(int(address) >> shift & 0xFFFFFFFF) for shift in range(0, 97, 16)]
+    return any(_is_metadata(one) for one in (*carried, *(address.teredo or ())))
+
+
+def _is_refused(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return address.is_multicast or address.is_unspecified or _is_metadata(address)
+
+
+def _is_metadata(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return address.is_link_local or str(address) in _METADATA_ADDRESSES
 
 
 def _is_address(host: str) -> bool:

@@ -505,7 +505,15 @@ REFUSED = [
     "[::169.254.169.254]",
     "[64:ff9b::a9fe:a9fe]",
     "[2002:a9fe:a9fe::1]",
+    "[64:ff9b:1::a9fe:a9fe]",
+    "[64:ff9b:1:a9fe:a9:fe00::]",
+    "[::ffff:0:a9fe:a9fe]",
+    "[2001:db8::5efe:169.254.169.254]",
+    "[2001:0:a9fe:a9fe::1]",
+    "[::ffff:100.100.100.200]",
+    "[::ffff:224.0.0.1]",
     "[fd00:ec2::254]",
+    "[fd00:ec2::23]",
     "[fe80::1%25eth0]",
     "100.100.100.200",
     "0.0.0.0",  # noqa: S104 - refused
@@ -531,7 +539,9 @@ def test_no_spelling_of_a_link_local_or_metadata_address_is_a_shop(scheme: str, 
             Connection.from_mapping({"base_url": f"{scheme}://{host}{port}", **SETTINGS})
 
 
-@pytest.mark.parametrize("host", ["10.0.0.7", "api.webshopapp.com", "shop-1.example", "[2001:db8::1]", "127.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["10.0.0.7", "api.webshopapp.com", "shop-1.example", "[2001:db8::1]", "[::ffff:10.1.2.3]", "127.0.0.1"]
+)
 def test_other_addresses_may_be_a_shop(host: str) -> None:
     assert Connection.from_mapping({"base_url": f"https://{host}", **SETTINGS}).origin == f"https://{host}"
 
