@@ -147,3 +147,20 @@ def test_a_cold_start_does_not_load_what_is_not_needed_yet(modules: tuple[str, .
     )
 
     assert done.stdout.strip() == ""
+
+
+RUNS = {f"subscribe.{name}.run" for name in ("run", "sync", "reconcile")}
+
+
+def written_states(path: Path) -> Iterator[str]:
+    """Yield the assignments to members of a run's state."""
+    for node in ast.walk(tree(path)):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        for target in [each for one in targets for each in getattr(one, "elts", [one])]:
+            if isinstance(target, ast.Attribute) and ast.unparse(target.value) in ("state", "self._state"):
+                yield ast.unparse(node)
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if module_of(p).startswith("subscribe.")], ids=module_of)
+def test_only_a_run_writes_its_state(path: Path) -> None:
+    assert bool(list(written_states(path))) == (module_of(path) in RUNS)
