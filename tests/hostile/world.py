@@ -324,7 +324,7 @@ def read(
     """Read a list as a run does: over several invocations, and again in parts if it is unstable."""
     landed: list[int] = []
     checkpoint = ListCheckpoint()
-    for _ in range(3000):
+    for _ in range(100_000):
         try:
             for page in _pages(shop, window, checkpoint, chance, limit, batch, threads):
                 landed += page

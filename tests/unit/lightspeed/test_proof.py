@@ -1,14 +1,16 @@
 """What a list's pages and counts prove while rows enter or leave it between any two requests."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from lightspeed import Client, Connection, Parameters, Request, Response, get_entity
 from lightspeed.listing.checkpoint import ListCheckpoint
+from lightspeed.listing.proof import UnstableList
 from lightspeed.listing.reader import ListReader
-from lightspeed.listing.records import Record
+from lightspeed.listing.records import Record, Window
 from lightspeed.listing.shop_list import ShopList
 
 CONNECTION = Connection.from_mapping(
@@ -121,3 +123,62 @@ def test_a_list_without_pages_costs_one_request_and_is_not_read_again_by_the_nex
     assert numbers() == [2]
     assert numbers() == []
     assert shop.sent == ["list"]
+
+
+class Leaving:
+    """A transport to orders 1 to 59 in the order of their ids. Order 5 leaves the window after page 3 was read.
+
+    Counts come from a cache that is older, except the one that is asked for with number `fresh`, from 1.
+    """
+
+    connection = CONNECTION
+
+    def __init__(self, fresh: int) -> None:
+        self.fresh = fresh
+        self.counts = 0
+
+    def send(self, request: Request) -> Response:
+        left = [number for number in range(1, 60) if number != 5]
+        body: Any = {"count": 58 if self.counts + 1 >= self.fresh else 59}
+        if request.operation == "count":
+            self.counts += 1
+        else:
+            size, page = int(request.query["limit"]), int(request.query["page"])
+            rows = list(range(1, 60)) if page <= 3 and size == 10 else left
+            body = {"orders": [order(number) for number in rows[(page - 1) * size : page * size]]}
+        return Response(200, json.dumps(body).encode(), None, None, "")
+
+
+def order(number: int) -> dict[str, object]:
+    created, changed = f"2026-11-0{1 + number // 10}", f"2026-11-1{number % 7}"
+    return {
+        "id": number,
+        "createdAt": f"{created}T00:00:{number:02}+00:00",
+        "updatedAt": f"{changed}T00:00:{number:02}+00:00",
+    }
+
+
+@pytest.mark.parametrize("fresh", [2, 3, 4])
+def test_a_row_missed_while_another_left_is_noticed_although_the_counts_are_old_ones(fresh: int) -> None:
+    window = Window("updated_at", None, datetime(2026, 11, 20, tzinfo=UTC))
+    reader = ListReader(
+        ShopList(Client(Leaving(fresh)), get_entity("orders"), Parameters(query={"limit": 10}), "nl", window),  # type: ignore[arg-type]
+        stable=True,
+        checkpoint=ListCheckpoint(),
+        process=list,
+        recoverable=True,
+    )
+
+    with pytest.raises(UnstableList):
+        list(reader.pages())
+
+
+def test_a_full_last_page_of_an_open_list_does_not_show_its_end() -> None:
+    class LowCount(Shop):
+        def send(self, request: Request) -> Response:
+            answer = super().send(request)
+            return answer if request.operation == "list" else Response(200, b'{"count":3}', None, None, "")
+
+    found, reason = read(LowCount(["abcdefghijklm"], cap=7))
+
+    assert (len(found), reason) == (7, "the shop counts 3 records, but more follow")

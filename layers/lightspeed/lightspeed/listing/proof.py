@@ -8,9 +8,10 @@ A. **As many different ids as the shop counted at first.** All of them were in t
    So they are the list. This holds for any order, for ties, and for pages that are ignored, cached or repeated. It
    needs a count that is right, see C.
 B. If rows left meanwhile, fewer ids are known. A row that left then looks like a row that was missed, so A proves
-   nothing. The pages themselves must be trusted, and five things are asked of them:
+   nothing. The pages themselves must be trusted. Five things are asked of them:
    1. No page was asked for twice, because a cache could have given an old one.
-   2. Every page before the last one was full.
+   2. Every page before the last one was full. After each batch, as many rows are known as the count after it puts on
+      its pages and behind them. So the count is none of before the batch that a cache kept, while rows left.
    3. The order is known. At least `ENOUGH_ROWS` ids rise, or fall, without exception over all pages. The times of
       change rise and fall at least `ENOUGH_TURNS` times each. So the list is sorted by id or by time of creation, and
       neither changes.
@@ -165,10 +166,13 @@ class ListProof:
             checkpoint.repeated_at += pairs[: REPEATED - len(checkpoint.repeated_at)]
         if twice or (self._stable and checkpoint.repeated > checkpoint.removed):
             self.unstable("a record came twice though no record left the list before it")
-        if self._stable and count is not None and before + page.rows > count:
+        if count is not None and before + page.rows > count and (self._stable or page.rows >= checkpoint.limit):
             self.unstable(f"the shop counts {count} records, but more follow")
-        if self._stable and page.rows < checkpoint.limit and before + checkpoint.limit <= (checkpoint.count_after or 0):
+        behind = (checkpoint.count_after or 0) - before
+        if self._stable and page.rows < min(checkpoint.limit, behind):
             self.unstable(f"page {page.number} has {page.rows} rows, though more follow")
+        if self._stable and checkpoint.read + checkpoint.unidentified < behind:
+            self.unstable(f"the shop counts {behind} records from page {page.number} on, but gave fewer")
 
     def conclude(self, *, end_seen: bool) -> None:
         """Show that a list of a closed window was read completely (A, else B).
