@@ -132,6 +132,24 @@ def test_the_daily_look_reports_with_the_rights_of_its_role(stack: Stack, landed
     assert json.loads(landed.read("state/status/arrivals.json"))["date"] == found["date"]
 
 
+def test_a_webhook_that_cannot_be_stored_is_503_and_taken_when_it_comes_again(stack: Stack, shop: ShopSeen) -> None:
+    functions = stack.client("lambda").list_functions()["Functions"]
+    (role,) = [one["Role"] for one in functions if one["Handler"] == "webhook.app.lambda_handler"]
+    denied = {"Effect": "Deny", "Action": "s3:PutObject", "Resource": "*"}
+    policy = {"RoleName": role.rpartition("/")[2], "PolicyName": "denied"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [denied]})
+    stack.client("iam").put_role_policy(**policy, PolicyDocument=document)
+    try:
+        (refused,) = send(stack, shop, [7_000])
+    finally:
+        stack.client("iam").delete_role_policy(**policy)
+    (taken,) = send(stack, shop, [7_000])
+
+    assert refused.startswith("503 ")
+    assert json.loads(refused[4:])["type"] == "urn:lightspeed-connector:problem:aws-unavailable"
+    assert taken == "204 "
+
+
 def test_a_sample_of_the_operator_arrives(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     assert operator(stack, "test") == 0
     assert "received and stored: s3://" in capsys.readouterr().out
