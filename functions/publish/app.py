@@ -36,9 +36,9 @@ def handle(event: Any, context: Any, deps: Dependencies) -> dict[str, Any]:
     """Answer an event by its trigger, which its keys show."""
     keys = event if isinstance(event, dict) else {}
     if "requestContext" in keys:
-        from publish.triggers.http import deadline, respond  # noqa: PLC0415 - messages do not pay for HTTP
+        from publish.triggers.http import respond  # noqa: PLC0415 - messages do not pay for HTTP
 
-        return respond(event, context, Publisher(deps, context, deadline(deps.clock)))
+        return respond(event, context, deps)
     if "Records" in keys or "file_step" in keys:
         try:
             return _in_background(event, Publisher(deps, context, background=True))

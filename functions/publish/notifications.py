@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from connector.aws_errors import aws_error_types
+from connector.chunks import chunks
 from connector.observability import emit_metrics, logger
 from connector.problem_details import problem
 from connector.validation import QUOTED_CHARACTERS, invalid_reason
@@ -61,8 +62,8 @@ def report(
             emit_metrics(settings.metrics_namespace, {"stack": settings.stack_name}, named, UnknownWrites=1)
         if settings.results_bus and not isinstance(outcome, RateLimited) and not event.get("dry_run"):
             entries.append(_entry(settings.results_bus, event, outcome, more))
-    for start in range(0, len(entries), _ENTRIES_PER_CALL):
-        _put(deps.aws.client("events"), entries[start : start + _ENTRIES_PER_CALL])
+    for some in chunks(entries, _ENTRIES_PER_CALL):
+        _put(deps.aws.client("events"), some)
 
 
 def _entry(bus: str, event: Mapping[str, Any], outcome: Outcome, facts: Mapping[str, object]) -> dict[str, str]:
@@ -85,7 +86,7 @@ def _described(outcome: Outcome) -> tuple[str, dict[str, Any]]:
     return "failed", {"status": "failed", "error": {**error, "detail": str(error["detail"])[:_MOST_CHARACTERS]}}
 
 
-def _put(client: Any, entries: list[dict[str, str]]) -> None:
+def _put(client: Any, entries: Sequence[dict[str, str]]) -> None:
     """Put entries on the bus; an entry that it does not take is logged, since the shop has acted."""
     left = entries
     error = ""

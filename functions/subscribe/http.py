@@ -11,11 +11,11 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from connector.errors import ConnectorError, SettingsError
-from connector.http import MAX_BODY_BYTES, answer, fits, json_body, prefers_async, resolver, respond_json
+from connector.http import MAX_BODY_BYTES, answer, deadline, fits, json_body, prefers_async, resolver, respond_json
 from connector.problem_details import HttpProblem, problem
 from connector.runs import Query, Runs
 from connector.transform.routes import register as register_transform
-from lightspeed import CATALOGUE, PAGE_LIMIT, Clock, LightspeedError, RateLimited, get_entity
+from lightspeed import CATALOGUE, PAGE_LIMIT, LightspeedError, RateLimited, get_entity
 from lightspeed.catalogue.describe import describe
 from lightspeed.connection_check import check, diagnosis
 from subscribe.checks import subscribe_request
@@ -23,8 +23,6 @@ from subscribe.docs.routes import register as register_docs
 from subscribe.event import SubscribeRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from subscribe.dependencies import Dependencies
     from subscribe.run.result import Result
 
@@ -79,7 +77,7 @@ def _entity(app: APIGatewayHttpResolver) -> Response[Any]:
 
 
 def _check(deps: Dependencies, name: str) -> Response[Any]:
-    client = deps.shops.open(name, fresh=True, remaining_seconds=_deadline(deps.clock))
+    client = deps.shops.open(name, fresh=True, remaining_seconds=deadline(deps.clock, ANSWER_SECONDS))
     try:
         report = check(client)
     except LightspeedError as error:
@@ -97,7 +95,7 @@ def _status(app: APIGatewayHttpResolver) -> Response[Any]:
 def _subscribe(app: APIGatewayHttpResolver) -> Response[Any]:
     deps, request = _deps(app), subscribe_request(json_body(app))
     run_id = request.run_id or app.context["run_id"]
-    remaining = _deadline(deps.clock)
+    remaining = deadline(deps.clock, ANSWER_SECONDS)
     if request.estimate:
         return respond_json(200, deps.estimate(request, run_id, remaining))
     if request.run_id and not request.cursor and _is_running(app, request):
@@ -191,9 +189,3 @@ def _asks_for(execution: dict[str, Any], request: SubscribeRequest) -> bool:
     except (ValueError, KeyError, ConnectorError, LightspeedError):
         return False
     return msgspec.structs.replace(started, run_id=request.run_id, cursor=request.cursor) == request
-
-
-def _deadline(clock: Clock) -> Callable[[], float]:
-    """Return a function that returns the seconds that are left for a call."""
-    end = clock.monotonic() + ANSWER_SECONDS
-    return lambda: end - clock.monotonic()

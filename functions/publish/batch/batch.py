@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from connector.chunks import chunks
 from lightspeed import NotFound, UnknownLanguage
 from publish.batch import planner
 from publish.batch.bulk import LIMIT
@@ -97,7 +98,7 @@ class _Sender:
                 outcomes[item.position] = found
         outcomes |= self._send_updates([item for item in waiting if item.kind is not Kind.PLACEMENT])
         for group in planner.products([item for item in waiting if item.kind is Kind.PLACEMENT]):
-            for chunk in planner.chunks(group, LIMIT):
+            for chunk in chunks(group, LIMIT):
                 outcomes |= self._send_claimed(chunk, partial(create_placements, guard=self._guard))
         return outcomes
 
@@ -115,7 +116,7 @@ class _Sender:
     def _send_updates(self, updates: Sequence[PreparedWrite]) -> dict[int, Outcome]:
         outcomes: dict[int, Outcome] = {}
         for siblings in planner.siblings(updates):
-            for records in planner.chunks(planner.records(siblings), LIMIT):
+            for records in chunks(planner.records(siblings), LIMIT):
                 outcomes |= self._send_claimed([item for items in records for item in items], self._updates.send)
         gone = [item.upsert for item in updates if item.upsert is not None and _is_gone(outcomes[item.position])]
         for item in gone:

@@ -21,10 +21,10 @@ from decimal import Decimal
 from typing import Any
 
 from connector import botocore_errors
+from connector.chunks import chunks
 from connector.errors import OutOfTime
 from lightspeed import Clock
 from lightspeed.numbers import dumps, loads
-from publish.batch.planner import chunks
 
 KEPT_SECONDS = 15 * 24 * 3600
 """A day longer than a message can stay in a queue."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import enum
 import functools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from lightspeed.writing.natural_key import concerns_key
 
@@ -27,8 +27,6 @@ _PLACEMENT_FIELDS = frozenset(("category", "product"))
 
 _PLACEMENT_ORDER = (PLACEMENT, "categories", "products")
 """Creates, deletes and actions of these entities keep their order with placements."""
-
-_Entry = TypeVar("_Entry")
 
 
 class Kind(enum.Enum):
@@ -160,12 +158,6 @@ def records(updates: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
 def products(placements: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
     """Group placements by connection and product, in order of appearance."""
     return _groups(placements, lambda item: (item.request.connection, str(item.fields["product"])))
-
-
-def chunks(entries: Sequence[_Entry], size: int) -> Iterator[Sequence[_Entry]]:
-    """Yield entries in slices of at most `size`."""
-    for start in range(0, len(entries), size):
-        yield entries[start : start + size]
 
 
 def _groups(items: Iterable[PreparedWrite], key: Callable[[PreparedWrite], object]) -> list[list[PreparedWrite]]:

@@ -4,35 +4,29 @@ from __future__ import annotations
 
 import functools
 import secrets
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from connector.errors import SettingsError
-from connector.http import answer, fits, json_body, prefers_async, resolver, respond_json
+from connector.http import answer, deadline, fits, json_body, prefers_async, resolver, respond_json
 from connector.problem_details import HttpProblem
 from lightspeed.numbers import dumps
 from publish.event import REPEATABLE, batch_items
+from publish.publisher import Publisher
 from publish.triggers.enqueue import QueueFailure, enqueue
 
 if TYPE_CHECKING:
-    from lightspeed import Clock
-    from publish.publisher import Publisher
+    from publish.dependencies import Dependencies
 
 ANSWER_SECONDS = 25.0
 """How long a call may take. A write needs 5 s for its answer, so none starts later than 20 s after the request."""
 
 
-def respond(event: dict[str, Any], context: Any, publisher: Publisher) -> dict[str, Any]:
+def respond(event: dict[str, Any], context: Any, deps: Dependencies) -> dict[str, Any]:
     """Answer one HTTP call."""
+    publisher = Publisher(deps, context, deadline(deps.clock, ANSWER_SECONDS))
     return answer(_routes(), event, context, publisher=publisher)
-
-
-def deadline(clock: Clock) -> Callable[[], float]:
-    """Return a function that returns the seconds left to answer a call."""
-    end = clock.monotonic() + ANSWER_SECONDS
-    return lambda: end - clock.monotonic()
 
 
 @functools.cache

@@ -7,9 +7,11 @@ SQS moved by itself says none: it was received too often.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from connector.chunks import chunks
 
 RECEIVED_TOO_OFTEN = "ReceivedTooOften"
 """The cause of a message that SQS itself moved."""
@@ -96,7 +98,7 @@ def receive(sqs: Any, queue: Queue, url: str) -> list[Failure]:
 
 def release(sqs: Any, url: str, failures: Sequence[Failure]) -> None:
     """Show messages again at once."""
-    for batch in _batches(failures):
+    for batch in chunks(failures, _BATCH):
         entries = [
             {"Id": str(number), "ReceiptHandle": one.message["ReceiptHandle"], "VisibilityTimeout": 0}
             for number, one in enumerate(batch)
@@ -126,8 +128,3 @@ def _failure(queue: Queue, message: dict[str, Any]) -> Failure:
         int(sent) / 1000 if sent.isdigit() else 0.0,
         message,
     )
-
-
-def _batches(failures: Sequence[Failure]) -> Iterator[Sequence[Failure]]:
-    for start in range(0, len(failures), _BATCH):
-        yield failures[start : start + _BATCH]

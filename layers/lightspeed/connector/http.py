@@ -22,6 +22,8 @@ from lightspeed.numbers import dumps
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lightspeed import Clock
+
 MAX_BODY_BYTES = 5_000_000
 """The largest body of an answer. Lambda takes 6,291,556 bytes in all, and JSON's escapes add about a fifth."""
 
@@ -33,6 +35,12 @@ ANSWER_WITHIN_SECONDS = 26.0
 
 _MAX_ENCODED_BYTES = 6_290_000
 _MIN_GZIP_BYTES = 1_000
+
+
+def deadline(clock: Clock, seconds: float) -> Callable[[], float]:
+    """Return a function that returns the seconds left to answer a call, of so many from now on."""
+    end = clock.monotonic() + seconds
+    return lambda: end - clock.monotonic()
 
 
 def resolver() -> APIGatewayHttpResolver:

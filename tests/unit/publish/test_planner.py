@@ -141,11 +141,6 @@ def test_placements_are_grouped_by_product() -> None:
     assert [[item.position for item in group] for group in groups] == [[0, 2], [1]]
 
 
-def test_chunks_hold_every_entry_once() -> None:
-    assert [list(chunk) for chunk in planner.chunks(list(range(5)), 2)] == [[0, 1], [2, 3], [4]]
-    assert list(planner.chunks([], 2)) == []
-
-
 @pytest.mark.parametrize("written", ["01", " 1", "+1", "1.0", "\u0661", "9" * 20, "", None, True])
 def test_an_id_that_is_not_written_as_the_shop_writes_it_is_no_number(written: object) -> None:
     assert canonical_id(written) is None

@@ -16,6 +16,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from connector.chunks import chunks
 from connector.operator import dbt
 from connector.operator.lake import BucketListing
 from connector.operator.parsers import add_command
@@ -298,10 +299,10 @@ class _Athena:
         Raises:
             OperationFailed: One of them failed.
         """
-        for start in range(0, len(statements), _AT_ONCE):
+        for some in chunks(statements, _AT_ONCE):
             started = [
                 (name, self._athena.start_query_execution(QueryString=text, **self._context)["QueryExecutionId"])
-                for name, text in statements[start : start + _AT_ONCE]
+                for name, text in some
             ]
             for name, execution in started:
                 self._wait(name, execution)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
 
+from connector.chunks import chunks
 from connector.operator.lake import Folder, Run, Scope
 from connector.operator.stack import CommandError, OperationFailed
 from connector.operator.views import DELETED, PARTS, RAW, EntityViews
@@ -83,7 +84,7 @@ class Database:
         runs = folder.runs(views.entity, scope)
         self._define(f"CREATE TABLE {views.name}{PARTS} (path VARCHAR, run_id VARCHAR, started VARCHAR)")
         rows = list(_parts(folder, runs))
-        for some in _chunks(rows, 1000):
+        for some in chunks(rows, 1000):
             values = ",\n".join(f"({', '.join(map(quoted, row))})" for row in some)
             self._define(f"INSERT INTO {views.name}{PARTS} VALUES\n{values}")
         for end, kind in ((RAW, "raw/"), (DELETED, "deleted/")):
@@ -159,10 +160,6 @@ def _parts(folder: Folder, runs: Sequence[Run]) -> Iterator[tuple[str, str, str]
             if not path.exists():
                 raise OperationFailed(f"there is no {path}, which the manifest of run {run.manifest.run_id} names")
             yield str(path), part.run_id or run.manifest.run_id, part.started or run.manifest.started
-
-
-def _chunks(rows: list[tuple[str, str, str]], most: int) -> Iterable[list[tuple[str, str, str]]]:
-    return (rows[start : start + most] for start in range(0, len(rows), most))
 
 
 def _files_view(files: list[str]) -> str:
