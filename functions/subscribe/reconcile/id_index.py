@@ -303,6 +303,6 @@ class StoredIndex:
         """Write the index.
 
         Raises:
-            AlreadyWritten: Another run wrote it meanwhile.
+            PreconditionFailed: Another run wrote it meanwhile.
         """
         self._etag = self._bucket.put(self.key, index.encode(), if_match=self._etag)

@@ -74,7 +74,7 @@ class ManifestLog:
         """Add every complete run that the index does not include yet; return whether there was one.
 
         Raises:
-            Stop: There is no time for the next one; what was taken in is included.
+            Suspend: There is no time for the next one; what was taken in is included.
         """
         found = [item for place in _PLACES for item in self._bucket.list(place + self._folder)]
         new = sorted((int(written), key) for key, written in found if self._is_new(written, key))

@@ -236,12 +236,8 @@ def still_recent(recent: Mapping[str, str], start: datetime | None) -> dict[str,
     if start is None:
         return dict(recent)
     day = (start - _FARTHEST_ZONE).date().isoformat()
-    return {record: changed for record, changed in recent.items() if changed[:10] >= day and _is_from(changed, start)}
-
-
-def _is_from(changed: str, start: datetime) -> bool:
-    moment = time_of(changed)
-    return moment is not None and moment >= start
+    times = ((record, changed, time_of(changed)) for record, changed in recent.items() if changed[:10] >= day)
+    return {record: changed for record, changed, moment in times if moment is not None and moment >= start}
 
 
 @functools.lru_cache(maxsize=1024)

@@ -194,7 +194,8 @@ class SyncRun(Run[SyncState]):
         self._is_stopped |= step.stopped
         self._first_rejection = self._first_rejection or step.first_rejection
         if step.opening is not None:
-            self._state.open(step.opening, self._client.transport.shop_clock.least_skew_seconds)
+            self._state.open(step.opening)
+            self._update_skew()
         self._state.take(step)
         if step.transformed:
             self._check_rejected(final=False)

@@ -153,11 +153,10 @@ class SyncState(RunState, array_like=True):
             name = f"{step.forgotten}/"
             self.recent = {known: time for known, time in self.recent.items() if not f"{known}/".startswith(name)}
 
-    def open(self, opening: Opening[object], skew: float | None) -> None:
-        """Take the window that the shop's first answers gave, and the smallest skew of its clock."""
+    def open(self, opening: Opening[object]) -> None:
+        """Take the window that the shop's first answers gave."""
         self.window_end, self.is_open = iso_text(opening.end), not opening.closed
         self.opened = iso_text(opening.at)
-        self.update_skew(skew)
 
     def begin_by_creation(self) -> bool:
         """Return whether there is a stretch to read by time of creation. It ends early, so that stretches join."""
