@@ -114,8 +114,8 @@ def split(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     uploaded = int(found["LastModified"].timestamp() * 1000)
     whole = {"run": run, "key": key, "version": version, "uploaded": uploaded}
     begun = {"segment": 0, "tries": 0}
-    written = shards.end()
-    works = [{"file_step": "work", **whole, "part": part, "segments": n, **begun} for part, n in written]
+    written = shards.flush()
+    works = [{"file_step": "work", **whole, "part": shard, "segments": n, **begun} for shard, n in written]
     joined = {"file_step": "join", **whole, "lines": lines, "parts": [n for _, n in written]}
     return {"parts": works, "join": joined}
 
@@ -244,7 +244,7 @@ class _Shards:
         if len(lines) >= SEGMENT_LINES or self._sizes[shard] >= SEGMENT_BYTES:
             self._write(shard)
 
-    def end(self) -> list[tuple[int, int]]:
+    def flush(self) -> list[tuple[int, int]]:
         """Write what is left; return each shard and its number of segments."""
         for shard in [shard for shard, lines in self._open.items() if lines]:
             self._write(shard)

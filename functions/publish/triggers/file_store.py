@@ -43,22 +43,22 @@ class Workspace:
         holder, etag = self._read("execution")
         return holder == execution or (holder == replaces and self._put("execution", execution.encode(), etag))
 
-    def store_segment(self, part: int, segment: int, lines: Iterable[Line]) -> None:
+    def store_segment(self, shard: int, segment: int, lines: Iterable[Line]) -> None:
         """Store the lines of a segment."""
         rows = ({"line": number, "text": text} for number, text in lines)
-        key = self._prefix + _lines_name(part, segment)
+        key = self._prefix + _lines_name(shard, segment)
         self._client.put_object(Bucket=self._bucket, Key=key, Body=_lines(rows))
 
-    def segment(self, part: int, segment: int) -> list[Line]:
+    def segment(self, shard: int, segment: int) -> list[Line]:
         """Return the lines of a segment."""
-        text, _ = self._read(_lines_name(part, segment))
+        text, _ = self._read(_lines_name(shard, segment))
         return [(row["line"], row["text"]) for row in _rows(text)]
 
-    def store_results(self, part: int, segment: int, results: Mapping[int, dict[str, Any]], etag: str) -> bool:
+    def store_results(self, shard: int, segment: int, results: Mapping[int, dict[str, Any]], etag: str) -> bool:
         """Store the known results of a segment, unless another copy of the step has stored results since.
 
         Args:
-            part: Number of the shard.
+            shard: Number of the shard.
             segment: Number of the segment.
             results: The results, by line.
             etag: The ETag that `results` returned.
@@ -66,11 +66,11 @@ class Workspace:
         Returns:
             Whether they are stored.
         """
-        return self._put(_results_name(part, segment), _lines(results.values()), etag)
+        return self._put(_results_name(shard, segment), _lines(results.values()), etag)
 
-    def results(self, part: int, segment: int) -> tuple[dict[int, dict[str, Any]], str]:
+    def results(self, shard: int, segment: int) -> tuple[dict[int, dict[str, Any]], str]:
         """Return the known results of a segment, by line, and the ETag of their object; empty if there is none."""
-        text, etag = self._read(_results_name(part, segment))
+        text, etag = self._read(_results_name(shard, segment))
         return {row["line"]: row for row in _rows(text)}, etag
 
     def write(self, key: str, texts: Iterable[bytes], *, packed: bool) -> None:
@@ -87,12 +87,12 @@ class Workspace:
         return body.decode(), etag
 
 
-def _lines_name(part: int, segment: int) -> str:
-    return f"lines-{part:03d}-{segment:05d}"
+def _lines_name(shard: int, segment: int) -> str:
+    return f"lines-{shard:03d}-{segment:05d}"
 
 
-def _results_name(part: int, segment: int) -> str:
-    return f"results-{part:03d}-{segment:05d}"
+def _results_name(shard: int, segment: int) -> str:
+    return f"results-{shard:03d}-{segment:05d}"
 
 
 def _lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
