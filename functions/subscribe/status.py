@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from connector.failure_queues import Failure, Queue, receive, release
+from connector.failure_queues import Failure, Queue, look
 from connector.http import asks_for_page, is_anonymous, respond_json
 from connector.schedule_names import paused_schedules
 from connector.shop_state import PATIENCE_SECONDS, shop_state
@@ -61,13 +61,7 @@ def _failures(deps: Dependencies) -> list[Failure]:
         "publish": settings.publish_failure_queue_url,
         "webhooks": settings.webhook_failure_queue_url,
     }
-    found: list[Failure] = []
-    for queue, url in urls.items():
-        if url:
-            here = receive(deps.aws.client("sqs"), queue, url)
-            release(deps.aws.client("sqs"), url, here)
-            found += here
-    return found
+    return look(deps.aws.client("sqs"), urls)
 
 
 def _ask(deps: Dependencies, name: str) -> ShopState:

@@ -7,10 +7,11 @@ SQS moved by itself says none: it was received too often.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from connector.bucket_reader import each
 from connector.chunks import chunks
 
 RECEIVED_TOO_OFTEN = "ReceivedTooOften"
@@ -94,6 +95,17 @@ def receive(sqs: Any, queue: Queue, url: str) -> list[Failure]:
         for message in messages:
             found[message["MessageId"]] = _failure(queue, message)
     return list(found.values())
+
+
+def look(sqs: Any, urls: Mapping[Queue, str]) -> list[Failure]:
+    """Return the messages of several queues at once, and leave them where they are. An empty URL is no queue."""
+
+    def look_into(queue: Queue) -> list[Failure]:
+        found = receive(sqs, queue, urls[queue])
+        release(sqs, urls[queue], found)
+        return found
+
+    return [one for found in each(look_into, [queue for queue, url in urls.items() if url]) for one in found]
 
 
 def release(sqs: Any, url: str, failures: Sequence[Failure]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from connector.aws_errors import aws_error_types
-from connector.failure_queues import Failure, receive, release
+from connector.failure_queues import Failure, look
 from connector.operator.catalog import APPLY, missing
 from connector.operator.lake import BucketListing
 from connector.operator.parsers import add_command
@@ -99,13 +99,7 @@ def _ask(stack: Stack, name: str) -> ShopState:
 
 
 def _failures(stack: Stack) -> list[Failure]:
-    sqs, found = stack.client("sqs"), []
-    for queue, output in OUTPUTS.items():
-        if output in stack.outputs:
-            here = receive(sqs, queue, stack.outputs[output])
-            release(sqs, stack.outputs[output], here)
-            found += here
-    return found
+    return look(stack.client("sqs"), {queue: stack.outputs.get(output, "") for queue, output in OUTPUTS.items()})
 
 
 def show(found: Mapping[str, Any]) -> None:
