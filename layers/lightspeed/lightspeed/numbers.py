@@ -40,7 +40,7 @@ class Exact(float):
 
 
 _QUICK = msgspec.json.Decoder(float_hook=Exact)
-_NEGATIVE_ZEROS = (b":-0", b",-0", b"[-0", b" -0", b"\t-0", b"\n-0", b"\r-0")
+_NEGATIVE_ZERO = re.compile(rb"-0(?![0-9.eE])")
 _DIGIT = re.compile(rb"[0-9]")
 _MANY_DIGITS = re.compile(rb"[0-9]{%d}" % (_MOST_DIGITS + 1))
 
@@ -50,7 +50,7 @@ def _is_odd(text: bytes) -> bool:
 
     So many digits in a row cover at least one of the places that are looked at first.
     """
-    if text[:2] == b"-0" or any(map(text.__contains__, _NEGATIVE_ZEROS)):
+    if _NEGATIVE_ZERO.search(text) is not None:
         return True
     return _DIGIT.search(text[::_MOST_DIGITS]) is not None and _MANY_DIGITS.search(text) is not None
 

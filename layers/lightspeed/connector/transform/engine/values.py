@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from connector.transform.engine.limits import LimitExceeded, Limits, Meter
 from lightspeed.numbers import Exact
 
 _CONTAINERS = (dict, list)
+_PLAIN = frozenset((int, bool, type(None), Exact))
 
 
 class _Writer:
@@ -101,6 +102,63 @@ def _finite(number: float) -> float:
     return float(number)
 
 
+def _as_read(value: Any) -> Any:
+    """Return what a value that msgspec does not know is written as."""
+    return None if value is Utils.NULL_VALUE else msgspec.Raw(value.text.encode())
+
+
+class _Gauge:
+    """Looks at results, level by level, and finds what cannot be written or is too much; it copies nothing."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._values = 0
+        self._characters = 0
+
+    def check(self, value: Any) -> None:
+        """Look at one more result.
+
+        Raises:
+            ValueError: It holds a function, or a number that JSON cannot hold.
+            LimitExceeded: With those before it, it is too large, or it is too deep.
+        """
+        limits, level, depth = self._limits, self._inside([value]), 0
+        while level:
+            depth += 1
+            if depth > limits.output_depth:
+                raise LimitExceeded(f"returns values nested deeper than {limits.output_depth}")
+            below: list[Any] = []
+            for container in level:
+                self._values += len(container)
+                if self._values > limits.output_values:
+                    raise LimitExceeded(f"returns more than {limits.output_values:,} values")
+                if isinstance(container, dict):
+                    self._characters += sum(map(len, container))
+                    below += self._inside(container.values())
+                else:
+                    below += self._inside(container)
+            level = below
+
+    def _inside(self, items: Iterable[Any]) -> list[Any]:
+        """Return the arrays and objects among items, and count the text of the others."""
+        found = []
+        for item in items:
+            kind = type(item)
+            if kind is str:
+                self._characters += len(item)
+            elif kind in _PLAIN or item is Utils.NULL_VALUE:
+                continue
+            elif isinstance(item, _CONTAINERS):
+                found.append(item)
+            elif isinstance(item, float):
+                _finite(item)
+            else:
+                raise ValueError("returns a function, where a value was expected")
+        if self._characters > self._limits.output_bytes:
+            raise LimitExceeded(f"returns more than {self._limits.output_bytes:,} bytes of text")
+        return found
+
+
 def dumps(value: Any, limits: Limits) -> bytes:
     """Return a result as compact JSON text; numbers that were only moved are written as they were read.
 
@@ -118,12 +176,12 @@ def dumps_all(values: list[Any], limits: Limits) -> list[bytes]:
         ValueError: One holds a function, or a number that JSON cannot hold.
         LimitExceeded: They are too large or too deep.
     """
-    writer = _Writer(limits, lambda number: msgspec.Raw(number.text.encode()))
+    gauge = _Gauge(limits)
     texts, size = [], 0
     for value in values:
-        found = writer.plain(value)
+        gauge.check(value)
         try:
-            text = msgspec.json.encode(found)
+            text = msgspec.json.encode(value, enc_hook=_as_read)
         except (UnicodeEncodeError, OverflowError):
             text = json.dumps(builtin(value, limits), separators=(",", ":"), allow_nan=False).encode()
         size += len(text)
