@@ -59,10 +59,14 @@ def test_update_goes_out_as_put_unless_the_connection_asks_for_patch() -> None:
     assert build("products", "create", Parameters(payload={"a": 1}), update_method="PATCH").method == "POST"
 
 
-def test_only_one_order_is_worth_asking_for_again() -> None:
+def test_reads_of_orders_and_lists_that_hang_on_no_record_are_worth_asking_for_again_after_a_404() -> None:
     assert build("orders", "get", Parameters({"id": 7})).retry_not_found
-    assert not build("orders", "list").retry_not_found
+    assert build("orders/products", "list", Parameters({"order_id": 7})).retry_not_found
+    assert build("products", "list").retry_not_found
+    assert build("products", "count").retry_not_found
     assert not build("products", "get", Parameters({"id": 7})).retry_not_found
+    assert not build("products/images", "list", Parameters({"product_id": 7})).retry_not_found
+    assert not build("orders", "update", Parameters({"id": 7}, payload={"memo": "x"})).retry_not_found
 
 
 def test_an_operation_that_is_missing_is_refused_before_its_parameters() -> None:
