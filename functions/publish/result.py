@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from connector.aws_errors import aws_error_types, may_pass, reason
 from connector.errors import AwsUnavailable, ConnectorError
@@ -27,6 +27,7 @@ REFUSALS = (LightspeedError, ConnectorError)
 
 Outcome = Result | Refusal
 _Found = TypeVar("_Found")
+_Given = ParamSpec("_Given")
 _MOST_CHARACTERS = 500
 
 
@@ -87,13 +88,13 @@ def aws_failure(error: Exception) -> ConnectorError:
     return ConnectorError(f"{reason(error)}: check the functions' environment and roles")
 
 
-def attempt(call: Callable[[], _Found]) -> _Found | Refusal:
+def attempt(call: Callable[_Given, _Found], *args: _Given.args, **kwargs: _Given.kwargs) -> _Found | Refusal:
     """Return what a call returns, or why it was refused.
 
     An error of AWS or an unexpected error is logged. It concerns one event of a batch; the others are published.
     """
     try:
-        return call()
+        return call(*args, **kwargs)
     except REFUSALS as error:
         return error
     except aws_error_types() as error:

@@ -53,7 +53,7 @@ def send_all(
     Returns:
         One outcome each, in order.
     """
-    prepared = [attempt(partial(_prepare, position, event, publisher)) for position, event in enumerate(incoming)]
+    prepared = [attempt(_prepare, position, event, publisher) for position, event in enumerate(incoming)]
     items = [found for found in prepared if isinstance(found, PreparedWrite)]
     outcomes: dict[int, Outcome] = {
         position: found for position, found in enumerate(prepared) if not isinstance(found, PreparedWrite)
@@ -109,7 +109,7 @@ class _Sender:
         self._lookups.forget(item.operation)
         if item.kind is Kind.OTHER:
             return self._guard.attempt_and_observe(
-                item.operation, partial(self._publisher.send, item.operation, item.incoming.key)
+                item.operation, self._publisher.send, item.operation, item.incoming.key
             )
         return item
 
@@ -149,7 +149,7 @@ class _Sender:
             return self._guard.stop_reason(item.operation) or item
         ordered = item.incoming.queued_at is not None and self._versions is not None
         key = None if item.kind is Kind.UPDATE and ordered else item.incoming.key
-        found = self._guard.attempt(item.operation, partial(self._publisher.claim, item.operation, key))
+        found = self._guard.attempt(item.operation, self._publisher.claim, item.operation, key)
         return found if isinstance(found, dict | Refusal) else replace(item, claim=found)
 
     def _upsert(self, item: PreparedWrite) -> PreparedWrite | Outcome:
@@ -161,7 +161,7 @@ class _Sender:
         self._lookups.gather(operation, self._guard)
         identity = self._lookups.find(operation)
         outcome: Outcome
-        found = self._guard.attempt(operation, partial(operation.update_of_present, identity))
+        found = self._guard.attempt(operation, operation.update_of_present, identity)
         if isinstance(found, WriteOperation):
             self._guard.observe(operation)
             return replace(claimed, operation=found, upsert=None if identity is None else item)

@@ -16,7 +16,6 @@ invocation that takes a claim over from a killed one lists the placements first 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from connector.aws_errors import aws_error_types
@@ -63,7 +62,7 @@ def create_placements(items: Sequence[PreparedWrite], guard: Guard) -> dict[int,
     """
     first = items[0].operation
     by_category = {str(item.fields["category"]): item for item in items}
-    present = attempt(partial(_list_placements, first)) if len(items) > 1 else None
+    present = attempt(_list_placements, first) if len(items) > 1 else None
     if isinstance(present, Refusal):
         guard.observe(first, present)
         return {item.position: present for item in items}
@@ -76,7 +75,7 @@ def create_placements(items: Sequence[PreparedWrite], guard: Guard) -> dict[int,
         }
         absent = {category: item for category, item in by_category.items() if category not in present}
         if len(absent) > 1:
-            created = guard.attempt(first, partial(_create, absent))
+            created = guard.attempt(first, _create, absent)
             outcomes |= dict.fromkeys(absent, created) if isinstance(created, Refusal) else created
         for outcome in outcomes.values():
             guard.observe(first, outcome)
@@ -104,7 +103,7 @@ def _create(items: Mapping[str, PreparedWrite]) -> dict[str, Outcome] | Refusal:
         return answer
     rows, why_unknown = answer.rows, answer.why_unknown
     if not set(items) <= set(rows):
-        seen = attempt(partial(_list_placements, first))
+        seen = attempt(_list_placements, first)
         if isinstance(seen, dict):
             rows = seen | rows
         else:
@@ -128,8 +127,9 @@ def _create_alone(item: PreparedWrite, guard: Guard, *, absent: bool) -> Outcome
         absent: Whether it was looked up and does not exist.
     """
     operation, since = item.operation, None if item.claim is None else item.claim.stopped_since
-    send = operation.create if absent else partial(operation.send, stopped_since=since)
-    return guard.attempt_and_observe(operation, send)
+    if absent:
+        return guard.attempt_and_observe(operation, operation.create)
+    return guard.attempt_and_observe(operation, operation.send, stopped_since=since)
 
 
 def _send(client: Client, http_request: Request, operation: WriteOperation) -> _Answer | Refusal:

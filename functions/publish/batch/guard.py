@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from connector.errors import OutOfTime
 from lightspeed import AuthenticationError, RateLimited
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from publish.write import WriteOperation
 
 _Found = TypeVar("_Found")
+_Given = ParamSpec("_Given")
 
 _LEAST_SECONDS = 5.0
 _LEAST_SECONDS_IN_BACKGROUND = 10.0
@@ -65,14 +66,18 @@ class Guard:
             message, method=http_request.method, path=http_request.path, retry_after_seconds=max(1.0, wait)
         )
 
-    def attempt(self, operation: WriteOperation, call: Callable[[], _Found]) -> _Found | Refusal:
+    def attempt(
+        self, operation: WriteOperation, call: Callable[_Given, _Found], *args: _Given.args, **kwargs: _Given.kwargs
+    ) -> _Found | Refusal:
         """Call if a request may start; return what the call returns, or why it failed or was not made."""
         stop = self.stop_reason(operation)
-        return attempt(call) if stop is None else stop
+        return attempt(call, *args, **kwargs) if stop is None else stop
 
-    def attempt_and_observe(self, operation: WriteOperation, call: Callable[[], _Found]) -> _Found | Refusal:
+    def attempt_and_observe(
+        self, operation: WriteOperation, call: Callable[_Given, _Found], *args: _Given.args, **kwargs: _Given.kwargs
+    ) -> _Found | Refusal:
         """Do as `attempt`, and learn from the outcome."""
-        outcome = self.attempt(operation, call)
+        outcome = self.attempt(operation, call, *args, **kwargs)
         self.observe(operation, outcome)
         return outcome
 

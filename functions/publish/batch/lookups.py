@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from functools import partial
 from typing import TYPE_CHECKING
 
 from lightspeed.writing.key_index import KeyIndex
@@ -56,12 +55,12 @@ class Lookups:
         number = self._expected.pop(group, 0)
         if number < FEWEST or group in self._lists:
             return
-        requests = attempt(partial(self._requests, operation))
+        requests = attempt(self._requests, operation)
         guard.observe(operation, requests)
         if isinstance(requests, Refusal):
             self._lists[group] = None
         elif guard.stop_reason(operation) is None and _pays(number, requests, guard.room(operation), operation):
-            keys = attempt(partial(_read, operation, guard))
+            keys = attempt(_read, operation, guard)
             self._lists[group] = None if isinstance(keys, Refusal) else keys
             guard.observe(operation, keys)
 

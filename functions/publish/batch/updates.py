@@ -127,17 +127,17 @@ class Updates:
         Returns:
             Outcomes by position.
         """
-        merged = attempt(partial(self._merge, records(items)))
+        merged = attempt(self._merge, records(items))
         if isinstance(merged, Refusal):
             return {item.position: merged for item in items}
         outcomes = {item.position: _unchanged(item) for item in items}
         sending = [update for update in merged if update.to_send]
-        marked = attempt(partial(self._store, {update.record: _before_sending(update) for update in sending}))
+        marked = attempt(self._store, {update.record: _before_sending(update) for update in sending})
         if isinstance(marked, Refusal):
             return outcomes | {item.position: marked for update in sending for item in update.items}
         answered = [(update, found) for bulk, group in _routes(sending) for update, found in self._send_on(bulk, group)]
         settled = {update.record: _after_sending(update, found, marked) for update, found in answered}
-        stored = attempt(partial(self._store, settled))
+        stored = attempt(self._store, settled)
         for update, found in answered:
             outcomes |= _outcomes(update, found, stored if isinstance(stored, Refusal) else None)
         return outcomes
@@ -166,8 +166,8 @@ class Updates:
             return [self._send_alone(updates[0])]
         first = updates[0]
         entries = [(update.identity, update.fields) for update in updates]
-        send = partial(bulk.update, first.operation.client, first.items[0].parents, entries)
-        found = self._guard.attempt_and_observe(first.operation, send)
+        client, parents = first.operation.client, first.items[0].parents
+        found = self._guard.attempt_and_observe(first.operation, bulk.update, client, parents, entries)
         if isinstance(found, ApiError) and found.status == _NOT_ALLOWED:
             return [self._send_alone(update) for update in updates]
         if isinstance(found, Refusal):
@@ -182,7 +182,7 @@ class Updates:
         return isolate(update.to_send, partial(self._send_changes, update.operation))
 
     def _send_changes(self, operation: WriteOperation, changes: Sequence[_Change]) -> list[Result] | Refusal:
-        sent = self._guard.attempt_and_observe(operation, partial(operation.update, _merged(changes)))
+        sent = self._guard.attempt_and_observe(operation, operation.update, _merged(changes))
         return sent if isinstance(sent, Refusal) else [sent] * len(changes)
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import Any
 
 from connector import botocore_errors
@@ -81,7 +80,7 @@ class WriterLease:
         refusals: dict[str, Refusal] = {}
         try:
             for name in sorted(connections):
-                refusal = attempt(partial(self._acquire, name, holder, end, patience))
+                refusal = attempt(self._acquire, name, holder, end, patience)
                 if refusal is None:
                     held.append(name)
                 else:
