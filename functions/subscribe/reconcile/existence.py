@@ -94,12 +94,12 @@ class ExistenceCheck:
         """Whether the shop gives a record that its list holds.
 
         Raises:
-            LightspeedError: As in `at`.
+            LightspeedError: As in `ask`.
         """
         answer = self._gone(identity, {})
         return answer is None or answer is False
 
-    def at(self, ids: Sequence[Id]) -> Seen:
+    def ask(self, ids: Sequence[Id]) -> Seen:
         """Ask for records, several at once.
 
         Raises:
@@ -108,14 +108,14 @@ class ExistenceCheck:
             Suspend: The quota or the time is used up between both requests.
         """
         began = self._clock.monotonic()
-        first = self._ask(ids, {})
+        first = self._ask_once(ids, {})
         doubtful = [identity for identity, answer in first.items() if answer or (answer is False and not self._listed)]
         if self._endpoint.transient_404 and any(first.values()):
             self._clock.sleep(max(0.0, began + APART_SECONDS - self._clock.monotonic()))
         second = {}
         if doubtful:
             self._budget.room()
-            second = self._ask(doubtful, self._fresh)
+            second = self._ask_once(doubtful, self._fresh)
         answers = {
             identity: answer if second.get(identity, answer) is answer else None for identity, answer in first.items()
         }
@@ -124,7 +124,7 @@ class ExistenceCheck:
         now = int(self._clock.time())
         return Seen(dict.fromkeys(missing, now), unclear)
 
-    def _ask(self, ids: Sequence[Id], query: Mapping[str, object]) -> dict[Id, bool | None]:
+    def _ask_once(self, ids: Sequence[Id], query: Mapping[str, object]) -> dict[Id, bool | None]:
         """Return by id whether the record is gone; `None` if the answer shows neither."""
         with ThreadPoolExecutor(reading.THREADS) as pool:
             answers = list(pool.map(lambda identity: self._gone(identity, query), ids))

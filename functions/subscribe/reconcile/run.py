@@ -109,18 +109,18 @@ class Reconciliation(Run[ReconcileState]):
         return self._state.position
 
     def _work(self) -> None:
-        self._reason = self._noticed()
+        self._reason = self._find_deleted()
 
-    def _noticed(self) -> str:
+    def _find_deleted(self) -> str:
         """Do what is left. Return why nothing could be noticed, or an empty text."""
-        state, index = self._state, self._brought_up_to_date()
+        state, index = self._state, self._load_index()
         started = epoch(state.started)
         if state.known is None:
             state.known = index.alive(started)
         if not state.known:
             return f"no record of {self._request.entity} is known to be landed and not deleted, so none can be missed"
         if self._request.ids is not None:
-            return self._ask(index, self._request.ids, started)
+            return self._ask_for(index, self._request.ids, started)
         if not state.listed:
             self._budget.room()
             self._read_list()
@@ -166,7 +166,7 @@ class Reconciliation(Run[ReconcileState]):
     def _window(self) -> Window | None:
         return self._list.window(parse_time(self._state.window_end))
 
-    def _brought_up_to_date(self) -> Index:
+    def _load_index(self) -> Index:
         self._index = index = self._stored.load()
         folder = entity_folder(self._request.connection, self._request.entity)
         try:
@@ -187,23 +187,23 @@ class Reconciliation(Run[ReconcileState]):
         self._compared = present
         if state.absent is None:
             state.absent = sum(1 for _ in index.missing(present, started))
-        refused = self._refused(state.known or 0, state.absent)
+        refused = self._why_too_many(state.known or 0, state.absent)
         if refused or not state.absent:
             return refused
         check = self._existence(self._window)
-        if not self._trusted(check, present):
+        if not self._believes_404(check, present):
             return "the shop answers 404 for records of its own list, so its 404 says nothing"
         self._look(check, index.missing(present, started))
         return ""
 
-    def _ask(self, index: Index, ids: list[Id], started: int) -> str:
+    def _ask_for(self, index: Index, ids: list[Id], started: int) -> str:
         """Ask for some ids alone, without a list; return why nothing could be noticed, or nothing."""
         known = list(index.known(ids, started))
         self._state.absent = len(known)
         if not known:
             return ""
         check = self._existence(None)
-        if not self._trusted(check, self._list.first()):
+        if not self._believes_404(check, self._list.first()):
             return "the shop answers 404 for a record of its own list, so its 404 says nothing"
         self._look(check, iter(known))
         return ""
@@ -212,7 +212,7 @@ class Reconciliation(Run[ReconcileState]):
         endpoint = self._request.endpoint
         return ExistenceCheck(self._client, endpoint, self._language, self._clock, self._budget, listed)
 
-    def _refused(self, known: int, absent: int) -> str:
+    def _why_too_many(self, known: int, absent: int) -> str:
         given = self._request.max_deleted_percent
         percent = DEFAULT_PERCENT if given is None else given
         if absent * 100 <= known * percent:
@@ -223,7 +223,7 @@ class Reconciliation(Run[ReconcileState]):
             f"with max_deleted_percent {share:g}"
         )
 
-    def _trusted(self, check: ExistenceCheck, present: IdSet) -> bool:
+    def _believes_404(self, check: ExistenceCheck, present: IdSet) -> bool:
         """Whether the shop finds a record of its list by its id; an empty list has none to ask for."""
         for identity in present.sample():
             if self._state.trusted:
@@ -242,7 +242,7 @@ class Reconciliation(Run[ReconcileState]):
                 room = max(1, self._budget.room() // check.requests_each)
                 room = room if self._client.transport.requests_sent > self._requests_counted else 1
                 group, waiting = waiting[:room], waiting[room:]
-                seen = check.at([identity for identity, _ in group])
+                seen = check.ask([identity for identity, _ in group])
                 tombstones = [
                     _tombstone(identity, last_seen, seen.gone[identity])
                     for identity, last_seen in group
