@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from connector.storage_keys import MANIFESTS
+from lightspeed.json_text import UNREADABLE, parse_record
+from lightspeed.listing.records import usable_id
 from subscribe.reconcile.id_index import Id, Index, canonical_id, epoch, lines_of
 from subscribe.run.budget import Suspend
 from subscribe.storage.bucket import Bucket
@@ -155,8 +157,8 @@ def _id_of(line: bytes, *, changed: bool) -> Id | None:
     """
     try:
         identity = _HEAD.decode(line).id
-    except msgspec.MsgspecError:
-        return None
+    except UNREADABLE:  # half a surrogate pair, maybe in another field
+        identity = usable_id(parse_record(line).get("id"))
     if identity is None:
         return None
     identity = canonical_id(identity)

@@ -9,6 +9,7 @@ import pytest
 from connector.errors import RequestError
 from tests.integration.subscribe.bundle import Bundle
 from tests.shop import Fault, Request, Shop
+from tests.support.clock import MONDAY_SIX
 
 RECONCILE = {"entity": "products", "mode": "reconcile"}
 HOUR = 3600
@@ -35,6 +36,18 @@ def test_deletes_are_noticed_once_over_a_chain_of_runs(bundle: Bundle) -> None:
     assert bundle.ids(noticed) == first
     assert bundle.ids(bundle.invoke(RECONCILE, "second")) == second
     assert bundle.ids(bundle.invoke(RECONCILE, "third")) == []
+
+
+def test_a_record_with_half_a_surrogate_pair_is_missed_as_any_other(bundle: Bundle) -> None:
+    odd = bundle.shop.store.add("products", {"title": "\ud83d"}, at=MONDAY_SIX - HOUR)
+    bundle.invoke({"entity": "products"}, "full")
+    bundle.clock.advance(HOUR)
+    bundle.shop.store.delete("products", odd)
+
+    result = bundle.invoke(RECONCILE, "run")
+
+    assert bundle.ids(result) == [odd]
+    assert bundle.manifest(result)["ids"]["without_by_run"] == {}
 
 
 def test_a_tombstone_is_stored_apart_from_records_and_its_manifest_names_it(bundle: Bundle) -> None:

@@ -180,7 +180,7 @@ class RecordParser:
         """Return what can be used of a record that does not decode as expected, and note what cannot."""
         row = parse_record(text)
         created, updated = _time_text(row.get("createdAt")), _time_text(row.get("updatedAt"))
-        head = _Head(_usable_id(row.get("id")), created, updated)
+        head = _Head(usable_id(row.get("id")), created, updated)
         for name, found in (("id", head.id), ("createdAt", created), ("updatedAt", updated)):
             missing = row.get(name) is None or (name != "id" and row[name] is False)
             if found is None and not missing:
@@ -210,7 +210,7 @@ class RecordParser:
         self.unverified_reason = self.unverified_reason or reason
 
 
-def _usable_id(value: Any) -> int | str | None:
+def usable_id(value: Any) -> int | str | None:
     """Return an id that is a whole number or text; half a surrogate pair cannot be stored as text."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
