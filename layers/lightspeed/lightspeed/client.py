@@ -13,7 +13,7 @@ from lightspeed.errors import BrokenResponse, LightspeedError, NotFound, Unexpec
 from lightspeed.json_text import UnreadableBody
 from lightspeed.request import PAGE_LIMIT, Parameters, Request, build_request
 from lightspeed.response import Reject
-from lightspeed.transport import Facts, Response, Transport, api_error, redacted_words
+from lightspeed.transport import NOT_FOUND_ATTEMPTS, Facts, Response, Transport, api_error, redacted_words, unproved
 
 _Found = TypeVar("_Found")
 _NO_PARAMETERS = Parameters()
@@ -159,8 +159,11 @@ class Client:
         return self._fetch_with(request, lambda response: unwrap(response.body))
 
     def _fetch_with(self, request: Request, unwrap: Callable[[Response], _Found]) -> _Found:
-        """Send a request and unwrap its answer; a read whose body is unreadable is sent again."""
-        made = 0
+        """Send a request and unwrap its answer; a read whose body is unreadable is sent again.
+
+        So is one whose 404 may pass, if a 2xx answer holds it.
+        """
+        made = not_found = 0
         while True:
             response = self.transport.send(request)
             made += 1
@@ -168,6 +171,11 @@ class Client:
                 return unwrap(response)
             except (envelope.ErrorInside, envelope.EnvelopeError, UnreadableBody) as error:
                 failure = self._failure(request, response, error)
+            if isinstance(failure, NotFound) and request.retry_not_found:
+                not_found += 1
+                if not_found == NOT_FOUND_ATTEMPTS:
+                    raise failure
+                failure = unproved(failure)
             again = isinstance(failure, BrokenResponse) and request.method == "GET"
             if not again or not self.transport.wait_to_repeat(made):
                 raise failure

@@ -222,7 +222,7 @@ class Transport:
                     raise
                 if tries.made == ATTEMPTS or wait + least >= self._remaining_seconds():
                     if isinstance(error, NotFound):
-                        raise _unproved(error) from error
+                        raise unproved(error) from error
                     raise
             tries.made += 1
             if wait:
@@ -370,7 +370,7 @@ def _passing(error: LightspeedError, request: Request) -> bool:
     return passing and request.method in _IDEMPOTENT
 
 
-def _unproved(error: NotFound) -> BrokenResponse:
+def unproved(error: NotFound) -> BrokenResponse:
     """Return the error for a 404 that may pass, if the request is not repeated any more: it proves nothing."""
     message = f"404, but not often enough to believe it: {error.message}"
     return BrokenResponse(message, method=error.method, path=error.path, status=error.status)

@@ -297,6 +297,35 @@ def test_a_404_that_may_pass_proves_nothing_if_no_time_is_left_to_ask_again(conn
     assert len(shop.requests) == 1
 
 
+INSIDE = Fault.sends(b'{"error":{"code":404,"method":"GET","request":"x","message":"Not found"}}')
+
+
+def test_a_404_inside_a_good_answer_may_pass_as_well(client: Client, shop: Shop) -> None:
+    shop.faults.next(INSIDE, times=2)
+    order = shop.store.ids("orders")[0]
+
+    client.record(client.build("orders", "get", Parameters({"id": order})))
+
+    assert len(shop.requests) == 3
+
+
+def test_a_404_inside_a_good_answer_is_believed_after_two_more_tries(client: Client, shop: Shop) -> None:
+    shop.faults.next(INSIDE, times=9)
+
+    with pytest.raises(NotFound):
+        client.count(client.build("products", "count", Parameters()))
+
+    assert len(shop.requests) == 3
+
+
+def test_a_404_inside_a_good_answer_proves_nothing_if_no_time_is_left(connect: Connect, shop: Shop) -> None:
+    client = connect(remaining_seconds=lambda: 1.4)
+    shop.faults.next(INSIDE)
+
+    with pytest.raises(BrokenResponse):
+        client.record(client.build("orders", "get", Parameters({"id": shop.store.ids("orders")[0]})))
+
+
 def test_other_failures_do_not_count_as_404s(client: Client, shop: Shop) -> None:
     shop.faults.next(Fault.answers(500), times=2)
 
