@@ -31,9 +31,23 @@ NAMES = {
 """By entity: how the shop calls its rows, and one of them."""
 
 NO_ROWS = [b"null", b"false", b"[]", b"7", b'""']
+NO_ID = b'"id":false'
 NO_TIMES = [b"7", b"[]", b'{"date":"2026-11-23"}', b'"soon"', b'"0000-00-00T00:00:00+00:00"']
-ODD_MEMBERS = [b'"memo":"\\ud83d"', b'"id":false', b'"weight":NaN', b'"memo":"a\x01b"', b'"memo":"caf\xe9"']
-DAMAGES = ("lost", "late", "maintenance", "empty", "cut", "429", "500", "502", "503", "504", "404 of a proxy", "404")
+ODD_MEMBERS = [b'"memo":"\\ud83d"', NO_ID, b'"weight":NaN', b'"memo":"a\x01b"', b'"memo":"caf\xe9"']
+DAMAGES = (
+    "lost",
+    "late",
+    "maintenance",
+    "empty",
+    "cut",
+    "429",
+    "500",
+    "502",
+    "503",
+    "504",
+    "404 of a proxy",
+    *["404"] * 4,
+)
 WAITS = [
     *("1", "0.5", "40", "-1", "soon", "1795413900", "1000000000000", "9" * 500),
     *("Mon, 23 Nov 2026 06:01:00 GMT", "2026-11-23T06:01:00Z"),
@@ -105,6 +119,10 @@ class Resource(HostileList):
 
     def text(self, identity: int, path: str) -> bytes:
         return self._said(identity, self.was[identity][-1], language_of(path))
+
+    def hides_id(self, identity: int) -> bool:
+        """Return whether a record does not show which one it is."""
+        return self.oddities.get(identity) == ("member", NO_ID)
 
     def texts(self, language: str, since: datetime) -> dict[bytes, int]:
         """Return every text that a record had at or after a time, with the record's id."""
