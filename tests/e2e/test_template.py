@@ -343,6 +343,25 @@ def test_publish_has_no_right_to_read_single_items_which_it_never_does(monkeypat
     assert ".get_item(" not in code
 
 
+def test_publish_reads_no_object_but_what_is_there_to_be_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    read = [row for name, row in statements(processed()) if name == "PublishRole" and "s3:GetObject" in row["Action"]]
+
+    (resources,) = [row["Resource"] for row in read]
+    folders = [resource["Fn::Sub"].removeprefix("${Bucket.Arn}/") for resource in resources]
+    assert folders == ["publish/files/*", "publish/in/*", "publish/parts/*", "config/*"]
+
+
+def test_every_step_of_a_file_is_done_again_where_aws_is_in_trouble() -> None:
+    states = template()["Resources"]["PublishFile"]["Properties"]["Definition"]["States"]
+    states |= states["PublishShards"]["ItemProcessor"]["States"]
+    calls = {name: state for name, state in states.items() if "lambda:invoke" in state.get("Resource", "")}
+
+    assert len(calls) >= 3
+    for name, state in calls.items():
+        assert any(AwsUnavailable.__name__ in rule["ErrorEquals"] for rule in state["Retry"]), name
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_handler_is_where_the_template_says(function: str) -> None:
     module, _, name = FUNCTIONS[function]["Handler"].rpartition(".")

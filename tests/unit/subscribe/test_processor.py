@@ -7,7 +7,9 @@ import pytest
 
 from lightspeed import Parameters, get_entity
 from lightspeed.listing.records import Record
+from lightspeed.request import parse_time
 from subscribe.checks import subscribe_request
+from subscribe.sync.bookmark import still_recent
 from subscribe.sync.processor import RecordProcessor
 from subscribe.sync.read_plan import Read
 from subscribe.sync.state import SyncState
@@ -44,3 +46,8 @@ def test_a_record_comes_again_if_it_changed_even_within_the_second(before: Recor
     records = processor(recent).deduplicate([after], ORDERS).records
 
     assert records == ([after] if comes else [])
+
+
+@pytest.mark.parametrize("changed", ["0000-00-00T00:00:00+00:00", "0000-00-00", "soon", "9999", "2026-02-30T06:00:00Z"])
+def test_a_record_whose_time_cannot_be_read_is_not_remembered(changed: str) -> None:
+    assert still_recent({"nl/7": changed}, parse_time(END)) == {}
