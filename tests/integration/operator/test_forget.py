@@ -237,6 +237,7 @@ def test_a_connection_without_data_loses_nothing_of_the_others(world: World, out
     day = {"manifests/connection=default/entity=customers/lang=nl/date=2026-11-01/a.json": ["default"]}
     world.put("state/status/date=2026-11-01.json.gz", gzip.compress(json.dumps(day).encode()))
     world.put("state/status/latest.json", b'{"default/customers":{},"outlet/customers":{}}')
+    world.put("state/status/arrivals.json", b'{"date":"2026-11-01","reports":{"outlet/customers":{}}}')
     world.put("state/status/folders.json", b'{"folders":["manifests/connection=outlet/entity=customers/lang=nl/"]}')
     before = world.versions()
 
