@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from connector.s3_objects import put_if_unchanged, read_object
+from connector.s3_objects import list_objects, put_if_unchanged, read_object
 from lightspeed import Clock
 
 NONE_YET = ""
@@ -86,6 +86,5 @@ class Bucket:
 
     def list(self, prefix: str) -> Iterator[tuple[str, float]]:
         """Yield the key and the time of each object under a prefix, in epoch seconds, in the order of the keys."""
-        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix):
-            for item in page.get("Contents", ()):
-                yield item["Key"], item["LastModified"].timestamp()
+        for row in list_objects(self._s3, self._name, prefix):
+            yield row["Key"], row["LastModified"].timestamp()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from connector import botocore_errors
@@ -22,6 +22,26 @@ def read_object(s3: Any, bucket: str, key: str) -> tuple[bytes, str] | None:
             return None
         raise
     return answer["Body"].read(), answer["ETag"]
+
+
+def list_objects(s3: Any, bucket: str, prefix: str, **more: str) -> Iterator[dict[str, Any]]:
+    """Yield the objects below a prefix as S3 lists them, in the order of their keys.
+
+    Args:
+        s3: The S3 client.
+        bucket: The bucket's name.
+        prefix: The start of the keys.
+        **more: More arguments of `list_objects_v2`, such as `StartAfter`.
+    """
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, **more):
+        yield from page.get("Contents", ())
+
+
+def list_folders(s3: Any, bucket: str, prefix: str) -> Iterator[str]:
+    """Yield the folders below a prefix, each with the prefix and its last slash."""
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/"):
+        for row in page.get("CommonPrefixes", ()):
+            yield row["Prefix"]
 
 
 def put_if_unchanged(

@@ -24,6 +24,8 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from connector.s3_objects import list_folders, list_objects
+
 EARLY_SECONDS = 5.0
 """How much earlier than its change a webhook may seem to come: the shop's times are whole seconds of another clock."""
 
@@ -309,16 +311,12 @@ class S3Objects:
 
     def keys(self, prefix: str) -> Iterator[tuple[str, float]]:
         """See `Objects`."""
-        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
-            for row in page.get("Contents", ()):
-                yield row["Key"], row["LastModified"].timestamp()
+        for row in list_objects(self._client, self._bucket, prefix):
+            yield row["Key"], row["LastModified"].timestamp()
 
     def folders(self, prefix: str) -> Iterator[str]:
         """See `Objects`."""
-        pages = self._client.get_paginator("list_objects_v2")
-        for page in pages.paginate(Bucket=self._bucket, Prefix=prefix, Delimiter="/"):
-            for row in page.get("CommonPrefixes", ()):
-                yield row["Prefix"]
+        return list_folders(self._client, self._bucket, prefix)
 
     def read(self, key: str) -> bytes:
         """See `Objects`."""

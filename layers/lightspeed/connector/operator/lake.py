@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from connector.operator.stack import OperationFailed
-from connector.s3_objects import read_object
+from connector.s3_objects import list_folders, list_objects, read_object
 from connector.storage_keys import MANIFESTS, entity_folder, manifest_place
 
 AT_ONCE = 16
@@ -204,18 +204,13 @@ class BucketListing:
                     yield key, etag
 
     def _folders(self, prefix: str) -> list[tuple[str, str]]:
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix, Delimiter="/")
-        found = [row["Prefix"] for page in pages for row in page.get("CommonPrefixes", ())]
+        found = list_folders(self._s3, self._bucket, prefix)
         return [(folder, folder[len(prefix) : -1].partition("=")[2]) for folder in found]
 
     def _objects(self, prefix: str, after: str = "") -> Iterator[tuple[str, str]]:
-        pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=prefix, StartAfter=after or prefix
-        )
-        for page in pages:
-            for row in page.get("Contents", ()):
-                if manifest_place(row["Key"]) is not None:
-                    yield row["Key"], row["ETag"]
+        for row in list_objects(self._s3, self._bucket, prefix, StartAfter=after or prefix):
+            if manifest_place(row["Key"]) is not None:
+                yield row["Key"], row["ETag"]
 
 
 class Cache(Folder):

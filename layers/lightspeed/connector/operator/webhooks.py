@@ -14,6 +14,7 @@ from connector.operator.apply_lock import apply_lock, interrupted_between_calls
 from connector.operator.parsers import add_command
 from connector.operator.registrations import ITEM_GROUPS, Change, Plan, is_own, plan
 from connector.operator.stack import CommandError, OperationFailed, Stack
+from connector.s3_objects import list_objects
 from connector.webhook_event import Webhook
 from connector.webhook_report import S3Objects, stored_reports
 from connector.webhook_window import Policy, dollars_a_month
@@ -184,9 +185,7 @@ def _test(arguments: argparse.Namespace, stack: Stack) -> int:
         raise OperationFailed(f"{address} answered {answer.status_code}: {answer.text:.200}")
     sent = Webhook(arguments.connection, {name.lower(): value for name, value in headers.items()}, body, now)
     folder = sent.key.rsplit("/date=", 1)[0]
-    pages = stack.client("s3").get_paginator("list_objects_v2")
-    found = pages.paginate(Bucket=stack.settings.bucket, Prefix=f"{folder}/")
-    for row in (row for page in found for row in page.get("Contents", ())):
+    for row in list_objects(stack.client("s3"), stack.settings.bucket, f"{folder}/"):
         if row["Key"].endswith(f"/{sent.id}.json"):
             print(f"received and stored: s3://{stack.settings.bucket}/{row['Key']}")
             return 0
