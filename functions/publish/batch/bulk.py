@@ -10,7 +10,7 @@ from connector.aws_errors import aws_error_types
 from connector.observability import logger
 from lightspeed import Client, LightspeedError, Parameters, WriteResponse
 from lightspeed.json_text import parse
-from lightspeed.writing.diff import difference
+from lightspeed.writing.diff import ignored_fields
 from publish.result import Result, aws_failure, result
 
 LIMIT = 100
@@ -79,7 +79,7 @@ class Bulk:
             silent = not rows and not self.proven
             return result("updated", written.http_status, identity, None, written.request_id) if silent else None
         shown = {name: value for name, value in fields.items() if name in row}
-        if "error" in row or difference(row, shown) or (self.proven and len(shown) < len(fields)):
+        if "error" in row or ignored_fields(row, shown) or (self.proven and len(shown) < len(fields)):
             return None
         return result("updated", written.http_status, row["id"], row, written.request_id)
 

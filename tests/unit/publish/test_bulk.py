@@ -93,6 +93,11 @@ def test_an_entry_that_was_answered_with_another_value_is_updated_by_itself(shop
     assert len(outcomes) == 3
 
 
+def test_an_entry_that_was_answered_with_another_form_of_its_value_is_done(shop: Shop) -> None:
+    shop.answer = {"variants": [{"id": 1, "stockLevel": "1"}, {"id": 2, "stockLevel": "1.00"}, {"id": 3}]}
+    assert publish(shop, 3)[1] == []
+
+
 def test_an_answer_without_rows_is_taken_at_its_word(shop: Shop) -> None:
     shop.answer = ""
     outcomes, singles = publish(shop, 3)

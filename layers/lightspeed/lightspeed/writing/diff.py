@@ -15,7 +15,10 @@ from typing import Any
 from lightspeed.numbers import number_text
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
-"""A number in its canonical form. `007`, `+7` and `1_000` are texts."""
+"""A number as the shop may show it. `007`, `+7` and `1_000` are texts."""
+
+_CANONICAL = re.compile(r"(?!-0$)-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
+"""The one text of a number that is written without an exponent and without zeros that can be left out."""
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}.*)?")
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
@@ -60,7 +63,8 @@ def ignored_fields(answer: Mapping[str, Any], written: Mapping[str, Any]) -> lis
 def same(present: Any, wanted: Any) -> bool:
     """Return whether a value as the shop shows it is the one that would be written.
 
-    A number equals a text only if the text is the number's canonical form: `"10.00"` is 10, `"007"` is not 7.
+    A number equals a text only if the text is the number's canonical form, or the form in which the number is written:
+    `"10"` is 10, `"10.00"` and `"007"` are not.
     """
     if isinstance(present, _NESTED) or isinstance(wanted, _NESTED):
         return _same_nested(present, wanted)
@@ -138,8 +142,9 @@ def _equal(present: Any, wanted: Any) -> bool:
     if not isinstance(present, str) and not isinstance(wanted, str):
         return Decimal(_text(present)) == Decimal(_text(wanted))
     text, number = (present, wanted) if isinstance(present, str) else (wanted, present)
-    read = _number(text)
-    return read is not None and read == Decimal(_text(number))
+    if _CANONICAL.fullmatch(text):
+        return Decimal(text) == Decimal(_text(number))
+    return text == _text(number) != "-0"
 
 
 def _times(*texts: str) -> list[datetime]:
