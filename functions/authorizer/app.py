@@ -155,7 +155,13 @@ def tokens() -> Tokens:
     return Tokens(lambda: str(client.get_secret_value(SecretId=secret_id)["SecretString"]), time.monotonic)
 
 
-def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 Lambda calls with both
+def _authorization(event: object) -> str:
+    headers = event.get("headers") if isinstance(event, Mapping) else None
+    given = headers.get("authorization") if isinstance(headers, Mapping) else None
+    return given if isinstance(given, str) else ""
+
+
+def lambda_handler(event: object, context: object) -> dict[str, Any]:  # noqa: ARG001 Lambda calls with both
     """Answer an HTTP API authorizer request, payload format 2.0, with a simple response.
 
     Args:
@@ -166,7 +172,7 @@ def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:  #
         `isAuthorized`, always true, and `context`: the `token`'s name and its `scopes`, separated by spaces. Both are
         empty if the call has no valid token. `error` says why tokens could not be checked.
     """
-    scheme, _, offered = str((event.get("headers") or {}).get("authorization") or "").partition(" ")
+    scheme, _, offered = _authorization(event).partition(" ")
     found, error = None, ""
     if scheme.lower() == "bearer":
         try:

@@ -100,8 +100,24 @@ def test_every_call_passes_and_only_the_right_token_has_scopes(
     assert deployed.lambda_handler(request(authorization), None) == {"isAuthorized": True, "context": caller}
 
 
-def test_a_call_without_headers_is_nobodys(deployed: ModuleType) -> None:
-    assert deployed.lambda_handler({"version": "2.0"}, None)["context"] == NOBODY
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"version": "2.0"},
+        {"headers": None},
+        {"headers": "x"},
+        {"headers": ["authorization"]},
+        {"headers": {"authorization": 7}},
+        {"headers": {"authorization": ["Bearer x"]}},
+        {},
+        [],
+        "x",
+        None,
+    ],
+    ids=str,
+)
+def test_an_event_without_usable_headers_is_nobodys(deployed: ModuleType, event: object) -> None:
+    assert deployed.lambda_handler(event, None)["context"] == NOBODY
 
 
 def test_each_of_several_tokens_has_its_own_scopes(vault: Vault, tokens: Tokens) -> None:
