@@ -36,7 +36,7 @@ from tests.support.soak import Soak
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SAMPLES = {"full": 12, "incremental": 4, "every parent": 8, "ids": 16, "reconcile": 8}
-SOAK = range(100, 4100)
+SOAK = range(100, 2100)
 """Seeds per mode: of the default run, and of the long search."""
 
 MOST_ATTEMPTS = 80
@@ -391,7 +391,7 @@ MODES: dict[str, Callable[[int], Counter[str]]] = {
 }
 
 
-def search(mode: str, seeds: range) -> str:
+def search(mode: str, seeds: range) -> Counter[str]:
     """Check worlds; return how many runs were verified."""
     seen: Counter[str] = Counter()
     for seed in seeds:
@@ -400,15 +400,21 @@ def search(mode: str, seeds: range) -> str:
         except BaseException as error:
             error.add_note(f"{mode}, seed {seed}")
             raise
-    return f"{mode}: {seen['right'] / seen.total():.1%} of {seen.total()} runs verified and right"
+    return seen
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_what_a_run_in_a_hostile_shop_verifies_is_right(mode: str) -> None:
-    search(mode, range(SAMPLES[mode]))
+    seen = search(mode, range(SAMPLES[mode]))
+
+    assert seen["right"] > seen.total() / 4
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("mode", MODES)
 def test_what_runs_in_many_hostile_shops_verify_is_right(mode: str, soak: Soak) -> None:
-    soak(functools.partial(search, mode), SOAK)
+    def share(seeds: range) -> str:
+        seen = search(mode, seeds)
+        return f"{mode}: {seen['right'] / seen.total():.1%} of {seen.total()} runs verified and right"
+
+    soak(share, SOAK)
