@@ -44,7 +44,7 @@ from subscribe.run.lease import RunLock
 from subscribe.run.result import Decision, Result
 from subscribe.run.run import Run, Services
 from subscribe.storage.bucket import PreconditionFailed
-from subscribe.storage.parts import PART_BYTES, compress
+from subscribe.storage.parts import PART_BYTES, Part, compress, listed
 
 LONGEST_INVOCATION_SECONDS = 900
 
@@ -62,7 +62,7 @@ class Reconciliation(Run[ReconcileState]):
         """Take the request and what it needs, as `Run` does."""
         super().__init__(request, run_id, services)
         bucket = self._bucket
-        self._stored = StoredIndex(bucket, request.connection, request.bookmark_name, request.entity)
+        self._index_store = StoredIndex(bucket, request.connection, request.bookmark_name, request.entity)
         default = self._client.transport.connection.language
         self._language = request.languages[0] if request.languages else request.language or default
         self._lock = RunLock(bucket, request.connection, request.bookmark_name, self._run_id)
@@ -74,7 +74,8 @@ class Reconciliation(Run[ReconcileState]):
         self._compared: IdSet | None = None
         self._gone = bytearray()
         self._reason = ""
-        self._parts: dict[str, bytes] = {}
+        self._parts: list[tuple[str, Part]] = []
+        self._tombstone_bodies: list[bytes] = []
         self._holds = False
 
     def invoke(self) -> Result:
@@ -167,7 +168,7 @@ class Reconciliation(Run[ReconcileState]):
         return self._list.window(parse_time(self._state.window_end))
 
     def _load_index(self) -> Index:
-        self._index = index = self._stored.load()
+        self._index = index = self._index_store.load()
         folder = entity_folder(self._request.connection, self._request.entity)
         try:
             self._index_is_new = ManifestLog(self._bucket, folder, index, self._has_time).replay()
@@ -273,9 +274,11 @@ class Reconciliation(Run[ReconcileState]):
             self._reason, bodies = "the tombstones that were kept are no longer there", []
         place = self._place(self._language)
         for number, tombstones in enumerate(bodies):
-            key = place.part("deleted", number, hashlib.sha256(tombstones).hexdigest())
+            part = Part(sum(1 for _ in lines_of(tombstones)), len(tombstones), hashlib.sha256(tombstones).hexdigest())
+            key = place.part("deleted", number, part.sha256)
             self._bucket.put(key, tombstones)
-            self._parts[key] = tombstones
+            self._parts.append((key, part))
+        self._tombstone_bodies = bodies
         state.deleted = state.deleted if bodies else 0
         body = self._body("complete", manifest=place.manifest)
         body |= {"verified": not self._reason}
@@ -297,7 +300,7 @@ class Reconciliation(Run[ReconcileState]):
         """Bring the index up to date with what this run noticed, and leave the lock to others."""
         if self._compared is not None or self._parts:
             log = ManifestLog(self._bucket, "", self._index, self._has_time)
-            for body in self._parts.values():
+            for body in self._tombstone_bodies:
                 log.note_deleted(body)
             self._save_index()
         self._lock.release(self._clock.time())
@@ -318,32 +321,18 @@ class Reconciliation(Run[ReconcileState]):
     def _save_index(self) -> None:
         """Write the index. If another run wrote it meanwhile, the next run adds what is missing."""
         with contextlib.suppress(PreconditionFailed):
-            self._stored.save(self._index)
+            self._index_store.save(self._index)
 
     def _manifest(self) -> dict[str, Any]:
         state, window = self._state, self._window if self._request.ids is None else None
         checkpoint = state.checkpoint or ListCheckpoint()
         again = self._index.saw(self._compared, epoch(state.started)) if self._compared else 0
         return {
-            "run_id": state.run_id,
-            "request_id": self._client.transport.request_id,
-            "connection": self._request.connection,
-            "entity": self._request.entity,
-            "language": self._language,
-            "request": self._request.as_event(),
-            "started": state.started,
+            **self._origin(self._language),
             "window": None if window is None else {"by": window.by, "start": None, "end": state.window_end},
             "records": state.deleted,
             "parts": [],
-            "deleted": [
-                {
-                    "key": key,
-                    "records": sum(1 for _ in lines_of(body)),
-                    "bytes": len(body),
-                    "sha256": hashlib.sha256(body).hexdigest(),
-                }
-                for key, body in self._parts.items()
-            ],
+            "deleted": listed(self._parts),
             "rejected": [],
             "count": {"before": checkpoint.count_before, "after": checkpoint.count_after},
             "ids": {
@@ -360,7 +349,7 @@ class Reconciliation(Run[ReconcileState]):
         }
 
     def _shown(self) -> tuple[int, list[str], None]:
-        return self._state.deleted, list(self._parts), None
+        return self._state.deleted, [key for key, _ in self._parts], None
 
     def _until(self) -> float:
         """Return until when this invocation needs the lock, in epoch seconds."""

@@ -233,6 +233,18 @@ class Run(ABC, Generic[State]):
         request, state = self._request, self._state
         return RunPlace(request.connection, request.entity, language, state.started[:10], state.run_id)
 
+    def _origin(self, language: str) -> dict[str, Any]:
+        """Return the first members of a manifest: which run it is of, and what that run was asked for."""
+        return {
+            "run_id": self._run_id,
+            "request_id": self._client.transport.request_id,
+            "connection": self._request.connection,
+            "entity": self._request.entity,
+            "language": language,
+            "request": self._request.as_event(),
+            "started": self._state.started,
+        }
+
     def _now(self) -> datetime:
         """Return our own time. Leases go by it, because the shop's time may be far off or not known yet."""
         return datetime.fromtimestamp(self._clock.time(), UTC)

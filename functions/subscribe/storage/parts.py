@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import msgspec
 from zlib_ng import zlib_ng
@@ -27,6 +28,11 @@ class Part(msgspec.Struct, array_like=True, frozen=True):
     records: int
     bytes: int
     sha256: str
+
+
+def listed(parts: Iterable[tuple[str, Part]]) -> list[dict[str, Any]]:
+    """Return stored parts, each with its key, as a manifest lists them."""
+    return [{"key": key, **msgspec.structs.asdict(part)} for key, part in parts]
 
 
 class Chunk(NamedTuple):

@@ -20,7 +20,7 @@ from subscribe.event import SubscribeRequest
 from subscribe.run.result import Decision
 from subscribe.run.run import Run, Services
 from subscribe.storage.bucket import PreconditionFailed
-from subscribe.storage.parts import Part
+from subscribe.storage.parts import Part, listed
 from subscribe.sync.bookmark import (
     MOST_REMEMBERED,
     MOST_UNVERIFIED,
@@ -306,19 +306,13 @@ class SyncRun(Run[SyncState]):
     def _manifest(self, language: str) -> dict[str, Any]:
         state, parts = self._state, self._parts("raw", language)
         return {
-            "run_id": state.run_id,
-            "request_id": self._client.transport.request_id,
-            "connection": self._request.connection,
-            "entity": self._request.entity,
-            "language": language,
-            "request": self._request.as_event(),
-            "started": state.started,
+            **self._origin(language),
             "window": self._window_seen(),
             "newest_change": state.newest_change or None,
             "records": sum(part.records for _, part in parts),
-            "parts": _listed(parts),
+            "parts": listed(parts),
             "deleted": [],
-            "rejected": _listed(self._parts("rejected", language)),
+            "rejected": listed(self._parts("rejected", language)),
             "count": {"before": state.count_before, "after": state.count_after},
             "verified": not state.unverified_reason,
             "reason": state.unverified_reason or None,
@@ -362,10 +356,6 @@ class SyncRun(Run[SyncState]):
         objects = [key for language in state.parts for key, _ in self._parts("raw", language)]
         until = (self._moved.bookmark if self._moved is not None else self._found.bookmark).until
         return state.records, objects, {"until": until} if self._incremental and until else None
-
-
-def _listed(parts: list[tuple[str, Part]]) -> list[dict[str, Any]]:
-    return [{"key": key, **msgspec.structs.asdict(part)} for key, part in parts]
 
 
 def _can_read_again(reads: list[Read]) -> bool:
