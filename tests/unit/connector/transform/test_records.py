@@ -58,7 +58,7 @@ def test_a_record_that_is_no_object_is_rejected() -> None:
 
 
 @pytest.mark.parametrize(
-    "number", ["12345678901234567890", "1.10", "1e400", "-0.0", "1E+2", "0.1000000000000000055511151"]
+    "number", ["12345678901234567890", "1.10", "1e400", "-0", "-0.0", "1E+2", "0.1000000000000000055511151"]
 )
 @pytest.mark.parametrize("given", ["$", '{"n": n}', '$ ~> |$|{"n": n}|', ["$clone($)", "$merge([$])"]])
 def test_a_number_that_is_only_moved_is_written_as_it_was_read(number: str, given: str | list[str]) -> None:
