@@ -140,7 +140,7 @@ def _cut_rows(body: bytes, endpoint: Endpoint, error: Exception) -> list[bytes]:
             return _rows(body)
         members = {part.name: part.value for part in object_members(body)}
         if "error" in members:
-            _raise_error(members["error"])
+            _raise_error(members["error"], alone=len(members) == 1)
         known = (endpoint.items, endpoint.item, *endpoint.alternative_keys)
         for key in (*known, *members):
             if key in members and _first(members[key]) == b"[":
@@ -285,14 +285,17 @@ def _members(body: bytes) -> Mapping[str, bytes | msgspec.Raw]:
             raise UnreadableBody(_reason(error)) from None
         members = {part.name: part.value for part in object_members(body)}
     if "error" in members:
-        _raise_error(bytes(members["error"]))
+        _raise_error(bytes(members["error"]), alone=len(members) == 1)
         members = {name: text for name, text in members.items() if name != "error"}
     return members
 
 
-def _raise_error(text: bytes) -> None:
-    """Raise what an `error` says; `null`, `false`, `""` and `[]` say that there is none."""
-    if text.strip() in _NOTHING:
+def _raise_error(text: bytes, *, alone: bool) -> None:
+    """Raise what an `error` says; `null`, `false`, `""` and `[]` say that there is none.
+
+    So do `{}` and `0` beside something else: this shop writes `{}` for `[]` at times.
+    """
+    if text.strip() in _NOTHING or (not alone and text.strip() in (b"{}", b"{ }", b"0")):
         return
     try:
         inside = parse(text)

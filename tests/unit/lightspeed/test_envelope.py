@@ -253,9 +253,11 @@ def test_a_count_may_be_text_or_have_a_point(found: str) -> None:
     assert count(f'{{"count":{found}}}'.encode()) == 42
 
 
-@pytest.mark.parametrize("nothing", ["null", "false", '""', "[]"])
+@pytest.mark.parametrize("nothing", ["null", "false", '""', "[]", " null ", "{}", "{ }", "0"])
 def test_an_error_that_says_nothing_is_none(nothing: str) -> None:
     assert listed(f'{{"error":{nothing},"orders":[{{"id":1}}]}}'.encode(), "orders") == [b'{"id":1}']
+    odd = f'{{"error":{nothing},"orders":[{{"id":1}},NaN]}}'.encode()
+    assert records(odd, get_entity("orders")).records == [b'{"id":1}']
     assert single(f'{{"order":{{"id":1}},"error":{nothing}}}'.encode(), "orders") == b'{"id":1}'
     assert count(f'{{"error":{nothing},"count":3}}'.encode()) == 3
 
