@@ -12,6 +12,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -35,7 +36,7 @@ from tests.support.soak import Soak
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-SAMPLES = {"full": 12, "incremental": 4, "every parent": 8, "ids": 16, "reconcile": 8}
+SAMPLES = {"full": 30, "incremental": 10, "every parent": 15, "ids": 30, "reconcile": 10}
 SOAK = range(100, 2100)
 """Seeds per mode: of the default run, and of the long search."""
 
@@ -118,6 +119,10 @@ class Scene:
 
     def open(self, rows: int) -> Resource:
         return self.shop.opens(self.entity, self.habits, rows, never_updated=self.hidden, odd=self.odd)
+
+    def earlier(self) -> str:
+        """Return a time of the past, before or after most changes."""
+        return format_time(self.shop.now - timedelta(seconds=self.rng.choice([100, 5000, 15_000])))
 
     def disturb(self) -> None:
         """Let answers, headers, dates and S3 be wrong from now on."""
@@ -250,6 +255,8 @@ def full(seed: int) -> Counter[str]:
     rng = scene.rng
     resource = scene.open(rng.choice([0, 1, 5, 20, 60]))
     event = {**query(rng), **transformer(scene)}
+    if scene.entity != "taxes" and rng.random() < 0.2:
+        event.setdefault("parameters", {"query": {}})["query"]["updated_at_min"] = scene.earlier()
     if scene.entity != "orders" and rng.random() < 0.4:
         event["languages"] = ["nl", "en"]
     scene.disturb()
@@ -264,7 +271,10 @@ def incremental(seed: int) -> Counter[str]:
     scene = Scene(seed, random.Random(seed).choice(["orders", "products"]))
     rng = scene.rng
     resource = scene.open(rng.choice([0, 5, 20, 60]))
-    event = {"mode": "incremental", **query(rng), **transformer(scene)}
+    event: dict[str, Any] = {"mode": "incremental", **query(rng), **transformer(scene)}
+    since = scene.earlier() if rng.random() < 0.2 else ""
+    if since:
+        event["since"] = since
     if scene.entity == "products" and rng.random() < 0.4:
         event["languages"] = ["nl", "en"]
     for number in range(rng.choice([1, 2, 4])):
@@ -284,7 +294,8 @@ def incremental(seed: int) -> Counter[str]:
     if all(manifest["verified"] for manifest in scene.manifests):
         for language, landed in scene.landed.items():
             assert [text for text, times in landed.items() if times > 1] == []
-            lost = [identity for identity in resource.rows if not landed[resource.text(identity, f"/{language}")]]
+            followed = [identity for identity, (_, updated) in resource.rows.items() if updated >= since]
+            lost = [identity for identity in followed if not landed[resource.text(identity, f"/{language}")]]
             assert lost == []
     return scene.verdicts
 
