@@ -1,1 +1,1 @@
-"""A list of the shop that is hostile on purpose, and an oracle that knows what it holds."""
+"""Lists, and a whole shop, that are hostile on purpose, and oracles that know what they hold."""

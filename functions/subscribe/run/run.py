@@ -26,6 +26,7 @@ from connector.storage_keys import RunPlace
 from connector.timestamps import iso_text
 from lightspeed import Client, Clock, RateLimited
 from lightspeed.errors import MAY_PASS
+from lightspeed.quota import LONGEST_WAIT_SECONDS
 from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.run.budget import PATIENCE_SECONDS, InvocationBudget, Suspend
@@ -171,6 +172,7 @@ class Run(ABC, Generic[State]):
 
     def _pause(self, resume_after_seconds: float) -> Result:
         self._keep()
+        resume_after_seconds = min(resume_after_seconds, LONGEST_WAIT_SECONDS - LEASE.total_seconds())
         body = self._body("partial", manifest=None)
         body["cursor"] = self._states.save(self._run_id, self._state)
         body["resume_after_seconds"] = math.ceil(resume_after_seconds)

@@ -305,6 +305,18 @@ def test_a_run_that_goes_on_later_keeps_others_out(bundle: Bundle) -> None:
     assert bundle.sent == []
 
 
+def test_no_run_keeps_others_out_for_more_than_a_day(bundle: Bundle) -> None:
+    bundle.shop.faults.next(Fault.answers(429, headers={"Retry-After": "86400"}))
+    result = bundle.run(PAGED, "run-1")
+
+    with pytest.raises(RunInProgress):
+        bundle.run(PAGED, "run-2")
+    bundle.clock.advance(86_400)
+
+    assert result["resume_after_seconds"] < 86_400
+    assert bundle.run(PAGED, "run-3")["status"] == "complete"
+
+
 @pytest.mark.parametrize("hours", [-30, 30])
 def test_others_are_kept_out_whatever_the_shops_clock_says(bundle: Bundle, hours: int) -> None:
     bundle.clock.ahead = hours * 3600.0
