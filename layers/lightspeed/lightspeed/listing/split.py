@@ -50,7 +50,7 @@ DENSE_ROWS = 2500
 """The most rows of one second whose pages are read again until all came; ten pages."""
 
 DENSE_TRIES = 20
-"""How many invocations may begin such a second before it is read page by page and nothing is proved."""
+"""How often such a second may be begun before it is read page by page and nothing is proved."""
 
 ROUNDS = 15
 """How often the pages of such a second are read. In random order, one round misses a third of what is missing."""
@@ -266,6 +266,9 @@ class SplitReader(Generic[_Processed]):
     def _read_dense(self, part: _Part) -> list[Record] | None:
         """Read a part that cannot be cut in rounds, until as many different ids came as the shop counts.
 
+        If rows leave meanwhile, it is begun again. Each time another page size is asked for: a cache of an earlier time
+        could give rows that have left in place of rows that are missing.
+
         Returns:
             `None` for more than `DENSE_ROWS`, so that memory stays small. They are then read page by page.
         """
@@ -288,10 +291,11 @@ class SplitReader(Generic[_Processed]):
             if len(found) == counted == count:
                 break
             idle = idle + 1 if len(found) == before else 0
-            if count != counted:
-                found, counted = {}, count
-            if idle == IDLE_ROUNDS:
+            if idle == IDLE_ROUNDS or split.tries > DENSE_TRIES:
                 break
+            if count != counted:
+                split.tries += 1
+                found, counted = {}, count
         if len(found) != counted:
             reason = f"{counted} records carry the same second, and their pages do not show all of them"
             self._note(reason)
@@ -312,14 +316,21 @@ class SplitReader(Generic[_Processed]):
     def _read_round(self, part: _Part, counted: int) -> list[Record]:
         """Read the pages of a part, up to one that is not full; no more than the shop counts, and one."""
         found: list[Record] = []
-        for number in range(1, counted // self._full + 2):
-            records = self._records(part, number)
+        full = min(self._split.page_rows or 1, self._dense_page_size)
+        for number in range(1, counted // full + 2):
+            records = self._records(part, number, dense=True)
             found += records
-            if (number - 1) * self._full + len(records) > counted:
+            if (number - 1) * full + len(records) > counted:
                 self._note(f"the shop counts {counted} records of one second, but more follow")
-            if not self._is_full(records):
+            if len(records) < full:
                 break
         return found
+
+    @property
+    def _dense_page_size(self) -> int:
+        """Rows to ask for on a page of a dense part; another number for each time that it is begun."""
+        limit, tries = self.checkpoint.limit, self._split.tries
+        return limit - tries if limit > 2 * DENSE_TRIES else limit + tries
 
     def _drop_repeated(self, records: list[Record]) -> list[Record]:
         """Return the records that are new, and note their ids. Neighbouring parts share seconds, so some come twice."""
@@ -339,14 +350,15 @@ class SplitReader(Generic[_Processed]):
         self.checkpoint.unidentified += len(kept) - len(ids)
         return kept
 
-    def _records(self, part: _Part, number: int) -> list[Record]:
+    def _records(self, part: _Part, number: int, *, dense: bool = False) -> list[Record]:
         checkpoint = self.checkpoint
         first, last = part.main
         window = Window(self._window.by, first, last or self._window.end)
         while True:
             began = self._clock.monotonic()
             try:
-                page = self._list.page(number, checkpoint.limit, self._bounds(part))
+                size = self._dense_page_size if dense else checkpoint.limit
+                page = self._list.page(number, size, self._bounds(part))
             except LightspeedError as error:
                 if checkpoint.limit == 1 or not is_page_timeout(error):
                     raise
