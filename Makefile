@@ -1,8 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both install what they need, below this folder and nowhere else.
 
 PYTHON  ?= python3
-SAM_CLI := aws-sam-cli==1.170.0
-UV      := uv==0.13.9
 SWAGGER := swagger-ui-dist@5.35.0
 
 VENV  := .venv
@@ -58,9 +56,8 @@ lint: $(VENV)/dev.stamp ## Check style, formatting and the direction of imports
 type: $(VENV)/dev.stamp ## Check types
 	$(BIN)/mypy
 
-lock: | $(TOOLS)/bin/python ## Write requirements*.txt: every pinned package with the hashes of its files (after a change of a .in file)
-	@$(TOOLS)/bin/python $(PIP) $(UV)
-	@for file in $(LAYER) layers/lightspeed/requirements-client.txt requirements-operator.txt requirements-demo.txt requirements-dev.txt requirements-target.txt requirements-sbom.txt; do $(TOOLS)/bin/uv pip compile --quiet --universal --no-deps \
+lock: $(TOOLS)/sam.stamp ## Write requirements*.txt: every pinned package with the hashes of its files (after a change of a .in file)
+	@for file in $(LAYER) layers/lightspeed/requirements-client.txt requirements-operator.txt requirements-demo.txt requirements-dev.txt requirements-target.txt requirements-sbom.txt requirements-tools.txt; do $(TOOLS)/bin/uv pip compile --quiet --universal --no-deps \
 	  --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" $${file%.txt}.in -o $$file; done
 
 openapi: $(VENV)/dev.stamp ## Write the OpenAPI document of the HTTP API
@@ -129,10 +126,10 @@ $(VENV)/dev.stamp: requirements-dev.txt requirements-demo.txt $(LAYER) | $(BIN)/
 	@$(BIN)/python $(PIP) -r $(LAYER) -r requirements-dev.txt
 	@touch $(VENV)/demo.stamp $@
 
-$(TOOLS)/sam.stamp: Makefile | $(TOOLS)/bin/python # SAM CLI's own pins do not go together with the emulator's
-	@[ "$$(cat $@ 2>/dev/null)" = "$(SAM_CLI)" ] || { \
-	  echo "Installing $(SAM_CLI) into $(TOOLS) (a minute, once) ..."; $(TOOLS)/bin/python $(PIP) $(SAM_CLI); }
-	@echo "$(SAM_CLI)" > $@
+$(TOOLS)/sam.stamp: requirements-tools.txt | $(TOOLS)/bin/python # SAM CLI's own pins do not go together with the emulator's
+	@echo "Installing the SAM CLI into $(TOOLS) (a minute, once) ..."
+	@$(TOOLS)/bin/python $(PIP) -r requirements-tools.txt
+	@touch $@
 
 $(TOOLS)/target.stamp: requirements-target.txt | $(TOOLS)/target/bin/python # nor do those of the Singer target
 	@$(TOOLS)/target/bin/python $(PIP) -r requirements-target.txt

@@ -16,6 +16,7 @@ FILES = [
     "requirements-dev",
     "requirements-target",
     "requirements-sbom",
+    "requirements-tools",
 ]
 
 

@@ -104,6 +104,7 @@ class ShopClients:
             remaining_seconds=remaining_seconds,
             threads=CONNECTIONS,
             request_id=current_request_id(),
+            max_body_bytes=self._settings.max_response_mb << 20,
         )
         self.transports[name] = transport
         return Client(transport)

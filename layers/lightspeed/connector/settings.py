@@ -11,6 +11,9 @@ from connector.errors import SettingsError
 GZIP_LEVEL = 5
 """How much parts are compressed unless something else is set. The shop's pace leaves the time for it."""
 
+MAX_RESPONSE_MB = 64
+"""The largest answer of the shop that is read unless something else is set. A page of 250 orders has about 1 MB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -36,6 +39,8 @@ class Settings:
         subscription_metrics: `SUBSCRIPTION_METRICS`, whether each subscription has its own metrics.
         monthly_budget: `MONTHLY_BUDGET`, dollars a month beyond which `CostAlarm` goes off; 0 for none.
         gzip_level: `GZIP_LEVEL`, how much parts are compressed; 1 (fastest) to 9 (smallest).
+        max_response_mb: `MAX_RESPONSE_MB`, megabytes of the shop's largest answer that is read, before and after
+            decompression; 8 to 1024.
         schedule_group: `SCHEDULE_GROUP`, the group of the schedules that `apply` makes; `GET /status` asks what is
             paused.
         results_bus: `RESULTS_BUS`, name or ARN of the EventBridge bus that gets the outcomes of publish events.
@@ -62,6 +67,7 @@ class Settings:
     monthly_budget: float = 0.0
     schedule_group: str = ""
     gzip_level: int = GZIP_LEVEL
+    max_response_mb: int = MAX_RESPONSE_MB
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, needs: tuple[str, ...] = ()) -> Settings:
@@ -87,6 +93,7 @@ class Settings:
         )
         budget = _number(environ.get("MONTHLY_BUDGET") or "0", "MONTHLY_BUDGET", (0, 1_000_000), errors)
         level = _number(environ.get("GZIP_LEVEL") or GZIP_LEVEL, "GZIP_LEVEL", (1, 9), errors)
+        response = _number(environ.get("MAX_RESPONSE_MB") or MAX_RESPONSE_MB, "MAX_RESPONSE_MB", (8, 1024), errors)
         if errors:
             raise SettingsError(errors)
         return cls(
@@ -110,6 +117,7 @@ class Settings:
             monthly_budget=budget,
             schedule_group=environ.get("SCHEDULE_GROUP", ""),
             gzip_level=int(level),
+            max_response_mb=int(response),
             webhook_queue_url=environ.get("WEBHOOK_QUEUE_URL", ""),
         )
 

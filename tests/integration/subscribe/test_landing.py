@@ -7,8 +7,9 @@ import json
 import pytest
 
 from connector.timestamps import iso_text
+from lightspeed import ResponseTooLarge
 from tests.integration.subscribe.bundle import Bundle, quote_event
-from tests.shop import Shop
+from tests.shop import Fault, Shop
 from tests.support.clock import MONDAY_SIX
 
 DAY = "connection=default/entity=orders/lang=nl/date=2026-11-23"
@@ -50,6 +51,20 @@ def test_the_level_of_gzip_changes_the_size_only(
 
     assert lines[0] == lines[1]
     assert sizes[1] < 0.9 * sizes[0]
+
+
+@pytest.mark.parametrize(("megabytes", "is_read"), [("8", False), ("16", True)])
+def test_an_answer_is_read_up_to_the_size_that_is_set(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, megabytes: str, is_read: bool
+) -> None:
+    monkeypatch.setenv("MAX_RESPONSE_MB", megabytes)
+    bundle.shop.faults.next(Fault.sends(b'{"quote":{"id":1016615295,"memo":"%s"}}' % (b"x" * (9 << 20))))
+
+    if is_read:
+        assert bundle.run(quote_event())["records"] == 1
+        return
+    with pytest.raises(ResponseTooLarge, match="the answer has more than 8,388,608 bytes"):
+        bundle.run(quote_event())
 
 
 def test_the_manifest_tells_request_window_parts_and_counts(bundle: Bundle) -> None:

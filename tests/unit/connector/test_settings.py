@@ -28,6 +28,7 @@ def test_every_variable_is_read() -> None:
             "POWERTOOLS_METRICS_NAMESPACE": "Shop",
             "QUOTA_RESERVE_PERCENT": "25.5",
             "GZIP_LEVEL": "9",
+            "MAX_RESPONSE_MB": "128",
         }
     )
 
@@ -35,7 +36,7 @@ def test_every_variable_is_read() -> None:
     assert (settings.publish_queue_url, settings.publish_failure_queue_url) == ("url", "failures")
     assert settings.idempotency_table == "table"
     assert (settings.metrics_namespace, settings.quota_reserve_percent) == ("Shop", 25.5)
-    assert settings.gzip_level == 9
+    assert (settings.gzip_level, settings.max_response_mb) == (9, 128)
 
 
 def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

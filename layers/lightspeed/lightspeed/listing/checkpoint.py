@@ -7,7 +7,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, chain
 from operator import gt, lt, sub
 
 import msgspec
@@ -158,15 +158,16 @@ class IdLog:
     def pack(self) -> bytes:
         """Return the ids in few bytes."""
         if self._set is None:
-            numbers, kind = list(self._ids), _DESCENDING if self._rising is False else _ASCENDING
+            numbers, kind = self._ids, _DESCENDING if self._rising is False else _ASCENDING
         elif all(isinstance(identity, int) and 0 <= identity < _LONGEST for identity in self._set):
-            numbers, kind = sorted(identity for identity in self._set if isinstance(identity, int)), _UNORDERED
+            numbers = array(_LONG, sorted(identity for identity in self._set if isinstance(identity, int)))
+            kind = _UNORDERED
         else:
             return bytes([_JSON]) + zlib.compress(msgspec.json.encode(list(self._set)))
         if kind == _DESCENDING:
-            numbers.reverse()
-        steps = array(_LONG, map(sub, numbers, [0, *numbers[:-1]]))
-        return bytes([kind]) + zlib.compress(steps.tobytes())
+            numbers = numbers[::-1]
+        steps = array(_LONG, map(sub, numbers, chain((0,), numbers)))  # no list: of a million ids it takes 50 MB
+        return bytes([kind]) + zlib.compress(steps)
 
     def _unpack(self, packed: bytes) -> None:
         kind, body = packed[0], zlib.decompress(packed[1:])
@@ -175,15 +176,15 @@ class IdLog:
             return
         steps = array(_LONG)
         steps.frombytes(body)
-        numbers = list(accumulate(steps))
         if kind == _UNORDERED:
-            self._set = set(numbers)
+            self._set = set(accumulate(steps))
             return
+        numbers = array(_LONG, accumulate(steps))
+        top = numbers[-1] if numbers else 0
         if kind == _DESCENDING:
             numbers.reverse()
         self._rising = None if len(numbers) < 2 else kind == _ASCENDING
-        top = max(numbers, default=0)
-        self._ids = array(_SHORT if top < 1 << 32 else _LONG, numbers)
+        self._ids = array(_SHORT, numbers) if top < 1 << 32 else numbers
 
     def _in_order(self, new: list[int | str]) -> bool:
         """Whether ids go on in the direction of those before; the first two decide it."""
