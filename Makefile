@@ -128,7 +128,7 @@ $(VENV)/dev.stamp: requirements-dev.txt requirements-demo.txt $(LAYER) | $(BIN)/
 
 $(TOOLS)/sam.stamp: requirements-tools.txt | $(TOOLS)/bin/python # SAM CLI's own pins do not go together with the emulator's
 	@echo "Installing the SAM CLI into $(TOOLS) (a minute, once) ..."
-	@$(TOOLS)/bin/python $(PIP) -r requirements-tools.txt
+	@$(TOOLS)/bin/python $(PIP) --no-deps -r requirements-tools.txt
 	@touch $@
 
 $(TOOLS)/target.stamp: requirements-target.txt | $(TOOLS)/target/bin/python # nor do those of the Singer target
