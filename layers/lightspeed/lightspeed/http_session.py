@@ -25,6 +25,7 @@ from zlib_ng import zlib_ng
 
 from lightspeed.connection import is_refused_address
 from lightspeed.quota import Clock
+from lightspeed.request import Body
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 _CHUNK_BYTES = 1 << 20
@@ -184,7 +185,7 @@ class Session:
         url: str,
         *,
         params: Mapping[str, str] | None,
-        data: bytes | None,
+        data: bytes | Body | None,
         headers: Mapping[str, str],
         timeout: tuple[float, float],
         proxies: Mapping[str, str],
@@ -207,6 +208,8 @@ class Session:
         origin = "/".join(url.split("/", 3)[:3])
         pool = self._pools.get(origin) or self._connect(origin, proxies)
         sent = {**self.headers, **headers}
+        if data is not None:
+            sent["Content-Length"] = str(len(data))  # without it, urllib3 sends a body that is no bytes in chunks
         cookies: Any = self._session.cookies
         if cookies and (cookie := get_cookie_header(cookies, _described(url, sent))):  # type: ignore[no-untyped-call]
             sent["Cookie"] = cookie
