@@ -13,7 +13,7 @@ from lightspeed.listing.records import Window
 from tests.hostile.world import END, START, Habits, HostileList, Landed, read
 from tests.support.soak import Soak
 
-SAMPLE = (*range(80), 6_997, 8_788, 23_682, 50_237)
+SAMPLE = (*range(80), 6_997, 8_788, 14_211, 23_682, 50_237)
 SOAK = range(1000, 21_000)
 
 

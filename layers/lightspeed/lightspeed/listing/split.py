@@ -320,7 +320,7 @@ class SplitReader(Generic[_Processed]):
         for number in range(1, counted // full + 2):
             records = self._records(part, number, dense=True)
             found += records
-            if (number - 1) * full + len(records) > counted:
+            if len(found) > counted:
                 self._note(f"the shop counts {counted} records of one second, but more follow")
             if len(records) < full:
                 break
