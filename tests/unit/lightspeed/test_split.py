@@ -64,3 +64,27 @@ def test_rows_that_leave_do_not_hide_rows_that_were_left_out_of_a_page() -> None
 
     assert set(shop.rows) <= set(found)
     assert "the shop counts" in checkpoint.unverified_reason
+
+
+class Ignoring(Shop):
+    """Gives the same rows for every filter and page. One of them has no id."""
+
+    def send(self, request: Request) -> Response:
+        if request.operation == "count":
+            return self.answer({"count": 2})
+        later = "2026-11-24T00:00:00+00:00"
+        return self.answer({"orders": [{"id": 1, "createdAt": later}, {"id": None, "createdAt": later}]})
+
+
+def test_a_shop_that_ignores_filter_and_page_is_read_to_an_end_although_a_row_has_no_id() -> None:
+    window, checkpoint = Window("created_at", None, END), ListCheckpoint()
+    reader: Any = SplitReader(
+        ShopList(Client(Ignoring()), get_entity("orders"), Parameters(query={"limit": 10}), "nl", window),  # type: ignore[arg-type]
+        checkpoint=checkpoint,
+        process=lambda records: [record.id for record in records],
+    )
+    found = [identity for part in reader.pages() for identity in part]
+
+    assert found.count(1) == 1
+    assert found.count(None) == 3, "once for each page up to one behind the counted rows"
+    assert checkpoint.unverified_reason.startswith("the shop ignores its filter created_at")

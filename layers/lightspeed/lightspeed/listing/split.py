@@ -188,15 +188,18 @@ class SplitReader(Generic[_Processed]):
     def _read_there_and_back(self, part: _Part) -> Iterator[_Processed]:
         """Read the pages of a part up to its end and back to the first; another invocation goes on at `next_page`.
 
-        The end is an empty page, or one behind the counted rows that shows nothing new.
+        The end is an empty page, or one behind the counted rows that shows no new id.
         """
         split = self._split
         counted = self._count(part)
         while split.next_page:
             self._budget.room()
             records = self._records(part, abs(split.next_page))
+            if split.next_page < 0:  # rows without an id came on the way there
+                records = [record for record in records if record.id is not None]
             new = self._drop_repeated(records)
-            at_end = not records or (not new and split.next_page * self._full > counted)
+            shows_new = any(record.id is not None for record in new)
+            at_end = not records or (not shows_new and split.next_page * self._full > counted)
             split.next_page = -split.next_page if at_end and split.next_page > 0 else split.next_page + 1
             yield self._process(new)
         split.parts.pop()
