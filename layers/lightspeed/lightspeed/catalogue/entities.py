@@ -4,20 +4,21 @@
 entity: `quotes/convert` is action `convert` of `quotes`. The vendor's own pages could not be read when this was
 written. So each row names the public clients and example payloads that it was read from, and how well it is known.
 
-A row says only what differs from the usual entity. That is a collection at the path of its name, with all six
-operations and both timestamps. Its list key is the item key with an `s`. The vendor's client and the example of its
-documentation show it. To add an entity, add a row.
+A row says only what differs from the usual entity. That is a collection with all six operations and both timestamps. Its
+list key is the item key with an `s`. The vendor's client and the example of its documentation show it. To add an
+entity, add a row.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Literal
 
-from lightspeed.catalogue.model import Action, Confidence, Endpoint, Filter
+from lightspeed.catalogue.model import Action, Confidence, Endpoint, Filter, FilterType
 from lightspeed.errors import UnknownEntity
 
 PHP = "github:SEOshop/API-PHP-Client src/WebshopappApiClient.php @2826fd2 (v1.9.1, the vendor's client)"
@@ -30,9 +31,9 @@ JG = "github:jessegall/php-lightspeed-sdk tests/resources (documentation example
 
 READ = ("list", "get", "count")
 READ_UPDATE = (*READ, "update")
+NO_CREATE = (*READ_UPDATE, "delete")
 CRUD = (*READ, "create", "update", "delete")
 LINK = (*READ, "create", "delete")
-IMAGE = ("get", "create", "delete")
 
 PAGED = (
     Filter("page", "integer", "high"),
@@ -52,39 +53,50 @@ _FOLLOWED_BY: Mapping[tuple[Filter, ...], Literal["updated_at_min", "created_at_
 )
 
 
+_FILTER_NAMES: Mapping[FilterType, str] = {
+    "id": "article attribute blog brand category customer group invoice order parent product shipment supplier tag type "
+    "variant",
+    "boolean": "isConfirmed isVisible",
+    "text": "articleCode article_code ean email hs number paymentStatus shipmentStatus sku status title",
+}
+"""The filters that only some lists have, by the type of their value."""
+
+_FILTER_TYPES = {name: kind for kind, names in _FILTER_NAMES.items() for name in names.split()}
+_PARENT = re.compile(r"/\{\w+\}")
+
+
 def _row(  # noqa: PLR0913 - a keyword for each fact
-    name: str,
+    path: str,
     item: str | None,
     operations: tuple[str, ...] = CRUD,
     *,
-    path: str = "",
     collection: bool = True,
-    items: str | None = "",
+    items: str | None = None,
     items_confidence: Confidence = "inferred",
     item_confidence: Confidence = "high",
     alternative_keys: tuple[str, ...] = (),
     bare: bool = False,
     write_keys: Mapping[str, str] = MappingProxyType({}),
-    common: tuple[Filter, ...] | None = None,
-    filters: tuple[Filter, ...] = (),
+    common: tuple[Filter, ...] = DATED,
+    filters: Mapping[Confidence, str] = MappingProxyType({}),
     incremental_confidence: Confidence | None = None,
     actions: tuple[Action, ...] = (),
     alternatives: Mapping[str, str] = MappingProxyType({}),
     translated: bool = True,
     transient_404: bool = False,
-    confidence: Confidence = "medium",
+    confidence: Confidence | None = None,
+    example: str | None = None,
     also_in: tuple[str, ...] = (),
     source: tuple[str, ...] = (),
 ) -> Endpoint:
     """Return a row with the usual in place of what is not given.
 
     Args:
-        name: The entity's name.
+        path: Path template; without the ids of parents it is the entity's name.
         item: Envelope key of one record; `None` where bodies are bare or the key is not known.
         operations: Names of its standard operations.
-        path: Path template; the name by default.
         collection: Whether it has many records.
-        items: Envelope key of a list; the item key with an `s` by default, `None` where there is none.
+        items: Envelope key of a list; the item key with an `s` by default.
         items_confidence: How well the list key is known.
         item_confidence: How well the item key is known.
         alternative_keys: Other spellings of the item key.
@@ -92,24 +104,30 @@ def _row(  # noqa: PLR0913 - a keyword for each fact
         write_keys: Envelope keys of a payload where they differ from `item`.
         common: Filters that many lists have; those of a list with both timestamps by default. They decide by which
             filter a list is read incrementally.
-        filters: Filters of this list alone.
-        incremental_confidence: How well incremental reading is known; `inferred` by default, `unknown` without it.
+        filters: Names of further filters, by how well they are known.
+        incremental_confidence: How well incremental reading is known; by default `inferred` where the list key is,
+            else `medium`; `unknown` without it.
         actions: Operations of their own name.
         alternatives: By a missing operation, what to do instead.
         translated: Whether a record may read differently by language.
         transient_404: Whether a 404 on one record may pass.
-        confidence: Of the row as a whole.
-        also_in: Sources beside the vendor's client and the documentation's example.
+        confidence: Of the row as a whole; by default `high` where the list key's is, else `medium`.
+        example: Name of the documentation's example; the item key by default.
+        also_in: Sources beside the vendor's client and that example.
         source: All sources, where those two are not among them.
     """
-    if common is None:
-        common = DATED if collection else ()
+    if not collection:
+        common = ()
+    if items is None and collection and item is not None:
+        items = f"{item}s"
     incremental = _FOLLOWED_BY.get(common)
-    if items == "":
-        items = f"{item}s" if collection and item is not None else None
+    if incremental_confidence is None:
+        seen: Confidence = "inferred" if items_confidence == "inferred" else "medium"
+        incremental_confidence = "unknown" if incremental is None else seen
+    own = (Filter(name, _FILTER_TYPES[name], known) for known, names in filters.items() for name in names.split())
     return Endpoint(
-        name=name,
-        path=path or name,
+        name=_PARENT.sub("", path),
+        path=path,
         collection=collection,
         operations=operations,
         item=item,
@@ -119,293 +137,171 @@ def _row(  # noqa: PLR0913 - a keyword for each fact
         alternative_keys=alternative_keys,
         bare=bare,
         write_keys=write_keys,
-        filters=(*common, *filters),
+        filters=(*common, *own),
         incremental=incremental,
-        incremental_confidence=incremental_confidence or ("unknown" if incremental is None else "inferred"),
+        incremental_confidence=incremental_confidence,
         actions=actions,
         alternatives=alternatives,
         translated=translated,
         transient_404=transient_404,
-        confidence=confidence,
-        source=source or (PHP, f"{JG}{item}.json", *also_in),
+        confidence=confidence or ("high" if items_confidence == "high" else "medium"),
+        source=source or (PHP, f"{JG}{example or item}.json", *also_in),
     )
 
 
-_single = partial(_row, operations=("get",), collection=False)
+_used = partial(_row, items_confidence="medium")
+"""A row whose list key another client uses."""
+
+_tested = partial(_row, items_confidence="high")
+"""A row whose list key several clients use, or one that was tested on a shop."""
+
+_client_only = partial(_row, item_confidence="inferred", common=PAGED, confidence="low", source=(PHP,))
+"""A row that only the vendor's client shows."""
+
+_link = partial(_row, operations=LINK, common=PAGED, alternatives=RECREATE, translated=False)
+"""A row of a list that links records of two other lists."""
+
+_single = partial(_row, operations=("get",), collection=False, confidence="high")
+"""A row of one record without an id."""
+
+_image = partial(
+    _row,
+    operations=("get", "create", "delete"),
+    collection=False,
+    item_confidence="conflicting",
+    alternative_keys=("image",),
+)
+"""A row of the one image of a record."""
+
+_checkout = partial(_row, item=None, bare=True, common=(), source=(PHP, NT_CHECKOUT))
+"""A row of the checkout family, whose bodies carry no envelope."""
 
 _ROWS = (
-    _single("account", "account", translated=False, confidence="high"),
-    _row(
-        "account/metafields",
-        "accountMetafield",
-        READ,
-        items_confidence="medium",
-        incremental_confidence="medium",
-        translated=False,
-        also_in=(NT,),
-    ),
-    _single("account/permissions", "accountPermissions", translated=False, confidence="high"),
-    _single("account/ratelimit", "accountRatelimit", translated=False, confidence="high"),
-    _row(
-        "additionalcosts",
-        "additionalCost",
-        ("list", "get", "count", "update", "delete"),
-        item_confidence="medium",
-        common=PAGED,
-        confidence="low",
-        source=(PHP,),
-    ),
-    _row("attributes", "attribute", items_confidence="medium", common=PAGED, also_in=(NT,)),
+    _single("account", "account", translated=False),
+    _used("account/metafields", "accountMetafield", READ, translated=False, also_in=(NT,)),
+    _single("account/permissions", "accountPermissions", translated=False),
+    _single("account/ratelimit", "accountRatelimit", translated=False),
+    _client_only("additionalcosts", "additionalCost", NO_CREATE, item_confidence="medium"),
+    _used("attributes", "attribute", common=PAGED, also_in=(NT,)),
     _row("blogs", "blog"),
-    _row("blogs/articles", "blogArticle", filters=(Filter("blog", "id", "high"),)),
-    _single(
-        "blogs/articles/image",
-        "blogArticleImage",
-        operations=IMAGE,
-        path="blogs/articles/{article_id}/image",
-        item_confidence="conflicting",
-        alternative_keys=("image",),
-    ),
-    _row(
-        "blogs/articles/tags",
-        "blogArticleTag",
-        LINK,
-        common=PAGED,
-        filters=(Filter("article", "id", "high"), Filter("tag", "id", "high")),
-        alternatives=RECREATE,
-        translated=False,
-    ),
-    _row("blogs/comments", "blogComment", filters=(Filter("article", "id", "high"), Filter("blog", "id", "high"))),
-    _row("blogs/tags", "blogTag", filters=(Filter("blog", "id", "high"),)),
-    _row(
-        "brands",
-        "brand",
-        items_confidence="high",
-        filters=(Filter("isVisible", "boolean", "low"), Filter("title", "text", "low")),
-        incremental_confidence="medium",
-        confidence="high",
-        also_in=(NT, FK),
-    ),
-    _single(
-        "brands/image",
-        "brandImage",
-        operations=IMAGE,
-        path="brands/{brand_id}/image",
-        item_confidence="conflicting",
-        alternative_keys=("image",),
-    ),
-    _row(
+    _row("blogs/articles", "blogArticle", filters={"high": "blog"}),
+    _image("blogs/articles/{article_id}/image", "blogArticleImage"),
+    _link("blogs/articles/tags", "blogArticleTag", filters={"high": "article tag"}),
+    _row("blogs/comments", "blogComment", filters={"high": "article blog"}),
+    _row("blogs/tags", "blogTag", filters={"high": "blog"}),
+    _tested("brands", "brand", filters={"low": "isVisible title"}, also_in=(NT, FK)),
+    _image("brands/{brand_id}/image", "brandImage"),
+    _tested(
         "catalog",
         None,
         READ,
         items="products",
-        items_confidence="high",
         common=PAGED,
         alternatives={
             "create": "catalog is a read-only view; create products and variants.",
             "update": "catalog is a read-only view; update products and variants.",
             "delete": "catalog is a read-only view; delete products or variants.",
         },
+        confidence="medium",
         source=(PHP, "github:juliamertz/lightspeed-dhl-adapter crates/lightspeed (Dec 2025)", YO),
     ),
-    _row(
+    _tested(
         "categories",
         "category",
         items="categories",
-        items_confidence="high",
-        filters=(Filter("parent", "id", "high"), Filter("isVisible", "boolean", "low"), Filter("title", "text", "low")),
+        filters={"high": "parent", "low": "isVisible title"},
         incremental_confidence="high",
-        confidence="high",
         also_in=(NT, FK, HG),
     ),
-    _single(
-        "categories/image",
-        "categoryImage",
-        operations=IMAGE,
-        path="categories/{category_id}/image",
-        item_confidence="conflicting",
-        alternative_keys=("image",),
-    ),
-    _row(
+    _image("categories/{category_id}/image", "categoryImage"),
+    _link(
         "categories/products",
         "categoriesProduct",
-        LINK,
         items_confidence="high",
-        common=PAGED,
-        filters=(Filter("category", "id", "high"), Filter("product", "id", "high"), Filter("parent", "id", "low")),
+        filters={"high": "category product", "low": "parent"},
         actions=(
             Action(
                 "bulk",
                 "POST",
-                "categories/products/bulk",
-                "categoriesProduct",
+                "/bulk",
                 "categoriesProduct",
                 "required",
-                "medium",
                 "{categories: [ids], product: id}; answer not evidenced",
             ),
         ),
-        alternatives=RECREATE,
-        translated=False,
-        confidence="high",
         also_in=(NT, FK, HG, YO),
     ),
-    _row(
+    _checkout(
         "checkouts",
-        None,
-        bare=True,
-        common=(),
-        filters=(Filter("page", "integer", "high"), Filter("limit", "integer", "high")),
+        common=PAGED[:2],
         actions=(
             Action(
-                "order",
-                "POST",
-                "checkouts/{id}/order",
-                None,
-                None,
-                "optional",
-                "medium",
-                "answers {order_id, payment_url, payment_provider}",
+                "order", "POST", "/{id}/order", None, "optional", "answers {order_id, payment_url, payment_provider}"
             ),
             Action(
                 "validate",
                 "GET",
-                "checkouts/{id}/validate",
-                None,
+                "/{id}/validate",
                 None,
                 "none",
-                "medium",
                 "answers {validated, errors: [] or an object by dotted field name}",
             ),
         ),
         translated=False,
-        source=(PHP, NT_CHECKOUT),
     ),
-    _row(
-        "checkouts/payment_methods",
-        None,
-        ("list",),
-        path="checkouts/{checkout_id}/payment_methods",
-        bare=True,
-        common=(),
-        source=(PHP, NT_CHECKOUT),
-    ),
-    _row(
-        "checkouts/products",
-        None,
-        path="checkouts/{checkout_id}/products",
-        bare=True,
-        common=PAGED,
-        translated=False,
-        source=(PHP, NT_CHECKOUT),
-    ),
-    _row(
-        "checkouts/shipment_methods",
-        None,
-        ("list",),
-        path="checkouts/{checkout_id}/shipment_methods",
-        bare=True,
-        common=(),
-        source=(PHP, NT_CHECKOUT),
-    ),
+    _checkout("checkouts/{checkout_id}/payment_methods", operations=("list",)),
+    _checkout("checkouts/{checkout_id}/products", common=PAGED, translated=False),
+    _checkout("checkouts/{checkout_id}/shipment_methods", operations=("list",)),
     _row("contacts", "contact", READ, common=CREATED, translated=False),
-    _row(
-        "countries",
-        "country",
-        READ,
-        items="countries",
-        item_confidence="inferred",
-        common=PAGED,
-        confidence="low",
-        source=(PHP,),
-    ),
-    _row(
+    _client_only("countries", "country", READ, items="countries"),
+    _tested(
         "customers",
         "customer",
-        items_confidence="high",
-        filters=(Filter("email", "text", "high"), Filter("isConfirmed", "boolean", "low")),
+        filters={"high": "email", "low": "isConfirmed"},
         incremental_confidence="high",
         actions=(
-            Action(
-                "login",
-                "POST",
-                "customers/{id}/login",
-                "customerLogin",
-                "customerLogin",
-                "optional",
-                "medium",
-                "answers {customerLogin: {loggedin}}",
-            ),
+            Action("login", "POST", "/{id}/login", "customerLogin", "optional", "answers {customerLogin: {loggedin}}"),
             Action(
                 "tokens",
                 "POST",
-                "customers/{id}/tokens",
-                "customerToken",
+                "/{id}/tokens",
                 "customerToken",
                 "optional",
-                "medium",
                 "single sign-on token, 60 s by default; one client calls it with GET",
             ),
         ),
         translated=False,
-        confidence="high",
         also_in=(NT, FK, HG, YO),
     ),
-    _row(
-        "customers/metafields",
+    _used(
+        "customers/{customer_id}/metafields",
         "customerMetafield",
-        path="customers/{customer_id}/metafields",
-        items_confidence="medium",
         item_confidence="medium",
-        incremental_confidence="medium",
         translated=False,
         source=(PHP, NT),
     ),
-    _single("dashboard", "dashboard", confidence="high"),
+    _single("dashboard", "dashboard"),
     _row("deliverydates", "deliverydate"),
     _row("discountrules", "discountRule", common=CREATED),
     _row("discounts", "discount"),
     _row("events", "event", ("list", "get", "count", "delete"), common=CREATED, translated=False),
     _row("external_services", "externalService", LINK, translated=False),
     _row("files", "file"),
-    _row(
-        "filters", "filter", items_confidence="high", incremental_confidence="medium", confidence="high", also_in=(FK,)
-    ),
-    _row(
-        "filters/values",
-        "filterValue",
-        path="filters/{filter_id}/values",
-        items_confidence="high",
-        incremental_confidence="medium",
-        confidence="high",
-        also_in=(FK,),
-    ),
-    _row("groups", "group", items_confidence="medium", incremental_confidence="medium", also_in=(NT,)),
-    _row(
+    _tested("filters", "filter", also_in=(FK,)),
+    _tested("filters/{filter_id}/values", "filterValue", also_in=(FK,)),
+    _used("groups", "group", also_in=(NT,)),
+    _link(
         "groups/customers",
         "groupsCustomer",
-        LINK,
         items_confidence="high",
-        common=PAGED,
-        filters=(Filter("customer", "id", "high"), Filter("group", "id", "high")),
-        alternatives=RECREATE,
-        translated=False,
-        confidence="high",
+        filters={"high": "customer group"},
         also_in=(NT, FK),
     ),
-    _row(
+    _used(
         "invoices",
         "invoice",
         READ_UPDATE,
-        items_confidence="medium",
-        filters=(
-            Filter("customer", "id", "high"),
-            Filter("order", "id", "high"),
-            Filter("number", "text", "medium"),
-            Filter("status", "text", "low"),
-            Filter("email", "text", "low"),
-        ),
-        incremental_confidence="medium",
+        filters={"high": "customer order", "medium": "number", "low": "status email"},
         alternatives={
             "create": "An invoice comes with its order; a credit invoice comes from action credit of orders.",
             "delete": "The shop's API deletes no invoices; action credit of orders makes a credit invoice.",
@@ -413,70 +309,26 @@ _ROWS = (
         translated=False,
         also_in=(NT,),
     ),
-    _row(
-        "invoices/items",
-        "invoiceItem",
-        READ,
-        path="invoices/{invoice_id}/items",
-        items_confidence="medium",
-        common=PAGED,
-        translated=False,
-        also_in=(NT,),
-    ),
-    _row(
-        "invoices/metafields",
-        "invoiceMetafield",
-        path="invoices/{invoice_id}/metafields",
-        items_confidence="medium",
-        incremental_confidence="medium",
-        translated=False,
-        also_in=(NT,),
-    ),
-    _row(
-        "languages",
-        "language",
-        READ,
-        items_confidence="high",
-        common=PAGED,
-        translated=False,
-        confidence="high",
-        also_in=(FK,),
-    ),
-    _row(
-        "locations",
-        "location",
-        item_confidence="inferred",
-        write_keys={"create": "locations"},
-        common=PAGED,
-        translated=False,
-        confidence="low",
-        source=(PHP,),
-    ),
+    _used("invoices/{invoice_id}/items", "invoiceItem", READ, common=PAGED, translated=False, also_in=(NT,)),
+    _used("invoices/{invoice_id}/metafields", "invoiceMetafield", translated=False, also_in=(NT,)),
+    _tested("languages", "language", READ, common=PAGED, translated=False, also_in=(FK,)),
+    _client_only("locations", "location", write_keys={"create": "locations"}, translated=False),
     _row("metafields", "metafield"),
-    _row(
+    _tested(
         "orders",
         "order",
         READ_UPDATE,
-        items_confidence="high",
-        filters=(
-            Filter("customer", "id", "high"),
-            Filter("number", "text", "high"),
-            Filter("status", "text", "low"),
-            Filter("paymentStatus", "text", "low"),
-            Filter("shipmentStatus", "text", "low"),
-            Filter("email", "text", "low"),
-        ),
+        filters={"high": "customer number", "low": "status paymentStatus shipmentStatus email"},
         incremental_confidence="high",
         actions=(
             Action(
                 "credit",
                 "POST",
-                "orders/{id}/credit",
-                "credit",
+                "/{id}/credit",
                 "credit",
                 "optional",
-                "low",
                 "makes a credit invoice; answer not evidenced",
+                confidence="low",
             ),
         ),
         alternatives={
@@ -485,419 +337,195 @@ _ROWS = (
         },
         translated=False,
         transient_404=True,
-        confidence="high",
         also_in=(NT, FK, HG, YO),
     ),
-    _row(
-        "orders/customstatuses",
-        "customStatus",
-        items="customStatuses",
-        items_confidence="medium",
-        incremental_confidence="medium",
-        transient_404=True,
-        also_in=(NT,),
-    ),
-    _row(
+    _used("orders/customstatuses", "customStatus", items="customStatuses", transient_404=True, also_in=(NT,)),
+    _tested(
         "orders/events",
         "ordersEvent",
         READ,
-        items_confidence="high",
         item_confidence="medium",
         alternative_keys=("orderEvent",),
         common=CREATED,
-        filters=(Filter("invoice", "id", "high"), Filter("order", "id", "high"), Filter("shipment", "id", "high")),
+        filters={"high": "invoice order shipment"},
+        incremental_confidence="inferred",
         translated=False,
         transient_404=True,
-        confidence="high",
-        source=(PHP, JG + "orderEvent.json", NT),
+        example="orderEvent",
+        also_in=(NT,),
     ),
-    _row(
-        "orders/metafields",
-        "orderMetafield",
-        path="orders/{order_id}/metafields",
-        items_confidence="high",
-        incremental_confidence="medium",
-        translated=False,
-        transient_404=True,
-        confidence="high",
-        also_in=(NT, HG),
-    ),
-    _row(
-        "orders/products",
+    _tested("orders/{order_id}/metafields", "orderMetafield", translated=False, transient_404=True, also_in=(NT, HG)),
+    _tested(
+        "orders/{order_id}/products",
         "orderProduct",
         READ,
-        path="orders/{order_id}/products",
-        items_confidence="high",
         common=PAGED,
         translated=False,
         transient_404=True,
-        confidence="high",
         also_in=(NT, HG, YO),
     ),
     _row("paymentmethods", "paymentmethod", READ, common=PAGED),
-    _row(
+    _tested(
         "products",
         "product",
-        items_confidence="high",
-        filters=(
-            Filter("brand", "id", "high"),
-            Filter("supplier", "id", "low"),
-            Filter("type", "id", "low"),
-            Filter("isVisible", "boolean", "low"),
-            Filter("title", "text", "low"),
-        ),
+        filters={"high": "brand", "low": "supplier type isVisible title"},
         incremental_confidence="high",
-        confidence="high",
         also_in=(NT, FK, HG, YO),
     ),
-    _row(
-        "products/attributes",
+    _tested(
+        "products/{product_id}/attributes",
         "productAttribute",
-        ("list", "get", "count", "update", "delete"),
-        path="products/{product_id}/attributes",
-        items_confidence="high",
+        NO_CREATE,
         common=PAGED,
         actions=(
-            Action(
-                "bulk",
-                "PUT",
-                "products/{product_id}/attributes",
-                "productAttributes",
-                "productAttributes",
-                "required",
-                "medium",
-                "the values of one product in one request",
-            ),
+            Action("bulk", "PUT", "", "productAttributes", "required", "the values of one product in one request"),
         ),
         alternatives={
             "create": "Values exist for the attributes of the product's type: update one, or change several with action bulk."
         },
-        confidence="high",
         also_in=(NT, FK),
     ),
-    _row(
-        "products/filtervalues",
+    _tested(
+        "products/{product_id}/filtervalues",
         "productFiltervalue",
         ("list", "count", "create", "delete"),
-        path="products/{product_id}/filtervalues",
         items="productFiltervalue",
-        items_confidence="high",
         item_confidence="medium",
         alternative_keys=("productFilterValue",),
         common=PAGED,
         alternatives={"get": "List them for the product instead.", "update": "Delete the row and create another."},
-        confidence="high",
-        source=(PHP, JG + "productFilterValue.json", NT),
-    ),
-    _row(
-        "products/images",
-        "productImage",
-        path="products/{product_id}/images",
-        items_confidence="high",
-        incremental_confidence="medium",
-        confidence="high",
-        also_in=(NT, HG),
-    ),
-    _row(
-        "products/metafields",
-        "productMetafield",
-        path="products/{product_id}/metafields",
-        items_confidence="high",
-        incremental_confidence="medium",
-        confidence="high",
-        also_in=(NT, HG),
-    ),
-    _row(
-        "products/relations",
-        "productRelation",
-        path="products/{product_id}/relations",
-        items_confidence="high",
-        common=PAGED,
-        translated=False,
-        confidence="high",
+        example="productFilterValue",
         also_in=(NT,),
     ),
-    _row(
-        "quantity_discounts",
-        "quantityDiscount",
-        items_confidence="medium",
-        filters=(Filter("product", "id", "medium"), Filter("variant", "id", "medium")),
-        incremental_confidence="medium",
-        translated=False,
-        source=(NT,),
+    _tested("products/{product_id}/images", "productImage", also_in=(NT, HG)),
+    _tested("products/{product_id}/metafields", "productMetafield", also_in=(NT, HG)),
+    _tested("products/{product_id}/relations", "productRelation", common=PAGED, translated=False, also_in=(NT,)),
+    _used(
+        "quantity_discounts", "quantityDiscount", filters={"medium": "product variant"}, translated=False, source=(NT,)
     ),
-    _row(
+    _tested(
         "quotes",
         "quote",
         ("list", "get", "count", "create", "update"),
-        items_confidence="high",
-        filters=(Filter("status", "text", "low"), Filter("email", "text", "low")),
-        incremental_confidence="medium",
+        filters={"low": "status email"},
         actions=(
             Action(
                 "convert",
                 "POST",
-                "quotes/{id}/convert",
-                "order",
+                "/{id}/convert",
                 "order",
                 "optional",
-                "low",
                 "envelope of the answer not evidenced",
+                confidence="low",
             ),
         ),
         alternatives={"delete": "The shop's API deletes no quotes."},
         translated=False,
-        confidence="high",
         also_in=(NT, FK),
     ),
-    _row(
-        "quotes/paymentmethods",
-        "quotePaymentmethod",
-        ("list", "count"),
-        path="quotes/{quote_id}/paymentmethods",
-        items_confidence="medium",
-        common=PAGED,
-        also_in=(NT,),
-    ),
-    _row(
-        "quotes/products",
-        "quoteProduct",
-        path="quotes/{quote_id}/products",
-        items_confidence="medium",
-        incremental_confidence="medium",
-        translated=False,
-        also_in=(NT,),
-    ),
-    _row(
-        "quotes/shippingmethods",
-        "quoteShippingmethod",
-        ("list", "count"),
-        path="quotes/{quote_id}/shippingmethods",
-        items_confidence="medium",
-        common=PAGED,
-        also_in=(NT,),
-    ),
+    _used("quotes/{quote_id}/paymentmethods", "quotePaymentmethod", ("list", "count"), common=PAGED, also_in=(NT,)),
+    _used("quotes/{quote_id}/products", "quoteProduct", translated=False, also_in=(NT,)),
+    _used("quotes/{quote_id}/shippingmethods", "quoteShippingmethod", ("list", "count"), common=PAGED, also_in=(NT,)),
     _row("redirects", "redirect", translated=False),
-    _row(
+    _tested(
         "returns",
         "return",
-        ("list", "get", "count", "update", "delete"),
-        items_confidence="high",
-        filters=(Filter("status", "text", "low"), Filter("order", "id", "low"), Filter("email", "text", "low")),
+        NO_CREATE,
+        filters={"low": "status order email"},
         incremental_confidence="high",
         alternatives={"create": "The vendor's client dropped creating returns in 1.9.1; returns are made in the shop."},
         translated=False,
-        confidence="high",
         also_in=(NT, HG),
     ),
-    _row("reviews", "review", filters=(Filter("customer", "id", "high"), Filter("product", "id", "high"))),
+    _row("reviews", "review", filters={"high": "customer product"}),
     _row("sets", "set"),
-    _row(
+    _tested(
         "shipments",
         "shipment",
         READ_UPDATE,
-        items_confidence="high",
-        filters=(
-            Filter("customer", "id", "high"),
-            Filter("order", "id", "high"),
-            Filter("number", "text", "medium"),
-            Filter("status", "text", "low"),
-        ),
-        incremental_confidence="medium",
+        filters={"high": "customer order", "medium": "number", "low": "status"},
         alternatives={
             "create": "A shipment comes with its order; update it instead.",
             "delete": "The shop's API deletes no shipments; update its status instead.",
         },
         translated=False,
-        confidence="high",
         also_in=(NT, HG),
     ),
-    _row(
-        "shipments/metafields",
-        "shipmentMetafield",
-        path="shipments/{shipment_id}/metafields",
-        items_confidence="medium",
-        incremental_confidence="medium",
-        translated=False,
-        also_in=(NT,),
-    ),
-    _row(
-        "shipments/products",
-        "shipmentProduct",
-        READ,
-        path="shipments/{shipment_id}/products",
-        items_confidence="medium",
-        common=PAGED,
-        translated=False,
-        also_in=(NT,),
-    ),
+    _used("shipments/{shipment_id}/metafields", "shipmentMetafield", translated=False, also_in=(NT,)),
+    _used("shipments/{shipment_id}/products", "shipmentProduct", READ, common=PAGED, translated=False, also_in=(NT,)),
     _row("shippingmethods", "shippingmethod", READ, common=PAGED),
     _row(
-        "shippingmethods/countries",
+        "shippingmethods/{shippingmethod_id}/countries",
         "shippingmethodCountry",
         READ,
-        path="shippingmethods/{shippingmethod_id}/countries",
         items="shippingmethodCountries",
         common=PAGED,
     ),
-    _row(
-        "shippingmethods/values",
-        "shippingmethodValue",
-        READ,
-        path="shippingmethods/{shippingmethod_id}/values",
-        common=PAGED,
-    ),
-    _single("shop", "shop", operations=("get", "update"), confidence="high"),
-    _single("shop/company", "shopCompany", confidence="high"),
-    _single("shop/javascript", "shopJavascript", operations=("get", "update"), confidence="high"),
-    _single("shop/limits", "shopLimits", translated=False, confidence="high"),
-    _row("shop/metafields", "shopMetafield", items_confidence="medium", incremental_confidence="medium", also_in=(NT,)),
-    _row(
-        "shop/scripts",
-        "shopScript",
-        items_confidence="conflicting",
-        incremental_confidence="medium",
-        translated=False,
-        also_in=(YO,),
-    ),
+    _row("shippingmethods/{shippingmethod_id}/values", "shippingmethodValue", READ, common=PAGED),
+    _single("shop", "shop", operations=("get", "update")),
+    _single("shop/company", "shopCompany"),
+    _single("shop/javascript", "shopJavascript", operations=("get", "update")),
+    _single("shop/limits", "shopLimits", translated=False),
+    _used("shop/metafields", "shopMetafield", also_in=(NT,)),
+    _row("shop/scripts", "shopScript", items_confidence="conflicting", translated=False, also_in=(YO,)),
     _single("shop/settings", None, confidence="low", source=(PHP,)),
     _row(
-        "shop/tracking",
-        "shopTracking",
-        items="shopTracking",
-        items_confidence="low",
-        incremental_confidence="medium",
-        translated=False,
-        also_in=(YO,),
+        "shop/tracking", "shopTracking", items="shopTracking", items_confidence="low", translated=False, also_in=(YO,)
     ),
-    _single("shop/website", "shopWebsite", confidence="high"),
+    _single("shop/website", "shopWebsite"),
     _row("subscriptions", "subscription", translated=False),
-    _row(
-        "suppliers",
-        "supplier",
-        items_confidence="high",
-        incremental_confidence="high",
-        translated=False,
-        confidence="high",
-        also_in=(HG,),
-    ),
-    _row(
-        "tags",
-        "tag",
-        items_confidence="high",
-        filters=(Filter("isVisible", "boolean", "low"), Filter("title", "text", "low")),
-        incremental_confidence="medium",
-        confidence="high",
-        also_in=(NT,),
-    ),
-    _row(
-        "tags/products",
-        "tagsProduct",
-        LINK,
-        items_confidence="medium",
-        common=PAGED,
-        filters=(Filter("product", "id", "high"), Filter("tag", "id", "high")),
-        alternatives=RECREATE,
-        translated=False,
-        also_in=(NT,),
-    ),
+    _tested("suppliers", "supplier", incremental_confidence="high", translated=False, also_in=(HG,)),
+    _tested("tags", "tag", filters={"low": "isVisible title"}, also_in=(NT,)),
+    _link("tags/products", "tagsProduct", items_confidence="medium", filters={"high": "product tag"}, also_in=(NT,)),
     _row("taxes", "tax", items="taxes", common=PAGED),
-    _row("taxes/overrides", "taxOverride", path="taxes/{tax_id}/overrides", common=PAGED),
+    _row("taxes/{tax_id}/overrides", "taxOverride", common=PAGED),
     _row("textpages", "textpage"),
     _row("theme/categories", "themeCategory", items="themeCategories", common=PAGED, translated=False),
     _row("theme/products", "themeProduct", common=PAGED, translated=False),
-    _row("tickets", "ticket", filters=(Filter("customer", "id", "high"),), translated=False),
-    _row("tickets/messages", "ticketMessage", path="tickets/{ticket_id}/messages", translated=False),
+    _row("tickets", "ticket", filters={"high": "customer"}, translated=False),
+    _row("tickets/{ticket_id}/messages", "ticketMessage", translated=False),
     _single("time", None, translated=False, confidence="low", source=(PHP,)),
-    _row(
-        "types",
-        "type",
-        items_confidence="medium",
-        common=PAGED,
-        filters=(Filter("title", "text", "low"),),
-        also_in=(NT,),
-    ),
-    _row(
+    _used("types", "type", common=PAGED, filters={"low": "title"}, also_in=(NT,)),
+    _link(
         "types/attributes",
         "typesAttribute",
-        LINK,
         items_confidence="high",
         alternative_keys=("typesAttributes",),
-        common=PAGED,
-        filters=(Filter("attribute", "id", "high"), Filter("type", "id", "high")),
-        alternatives=RECREATE,
-        translated=False,
-        confidence="high",
+        filters={"high": "attribute type"},
         also_in=(NT, FK),
     ),
-    _row(
+    _tested(
         "variants",
         "variant",
-        items_confidence="high",
-        filters=(
-            Filter("product", "id", "high"),
-            Filter("sku", "text", "high"),
-            Filter("ean", "text", "medium"),
-            Filter("articleCode", "text", "conflicting"),
-            Filter("article_code", "text", "conflicting"),
-            Filter("hs", "text", "low"),
-        ),
+        filters={"high": "product sku", "medium": "ean", "conflicting": "articleCode article_code", "low": "hs"},
         incremental_confidence="high",
         actions=(
             Action(
                 "bulk",
                 "PUT",
-                "variants/bulk",
-                "variant",
+                "/bulk",
                 "variant",
                 "required",
-                "medium",
                 "an array under the singular key; greatest length not evidenced",
             ),
         ),
-        confidence="high",
         also_in=(NT, FK, HG),
     ),
-    _single(
-        "variants/image",
-        "variantImage",
-        operations=IMAGE,
-        path="variants/{variant_id}/image",
-        item_confidence="conflicting",
-        alternative_keys=("image",),
-        source=(PHP,),
-    ),
-    _row(
-        "variants/metafields",
-        "variantMetafield",
-        path="variants/{variant_id}/metafields",
-        items_confidence="medium",
-        incremental_confidence="medium",
-        translated=False,
-        also_in=(NT,),
-    ),
-    _row(
+    _image("variants/{variant_id}/image", "variantImage", source=(PHP,)),
+    _used("variants/{variant_id}/metafields", "variantMetafield", translated=False, also_in=(NT,)),
+    _tested(
         "variants/movements",
         "variantMovement",
         READ,
         items="variantsMovements",
-        items_confidence="high",
         common=CREATED,
-        filters=(Filter("product", "id", "high"), Filter("variant", "id", "high")),
+        filters={"high": "product variant"},
+        incremental_confidence="inferred",
         alternatives={"create": "A movement is written by the shop when stockLevel of a variant is updated."},
         translated=False,
-        confidence="high",
         also_in=(NT,),
     ),
-    _row(
-        "webhooks",
-        "webhook",
-        items_confidence="high",
-        incremental_confidence="medium",
-        translated=False,
-        confidence="high",
-        also_in=(NT, FK),
-    ),
+    _tested("webhooks", "webhook", translated=False, also_in=(NT, FK)),
 )
 
 CATALOGUE: Mapping[str, Endpoint] = MappingProxyType({row.name: row for row in _ROWS})

@@ -54,20 +54,19 @@ class Action:
     """An operation of its own name, such as `convert` of `quotes`.
 
     Attributes:
-        path: Path template; `{id}` is the record, other placeholders are parents.
-        write: Envelope key of the payload; `None` where the payload is sent bare or none is taken.
-        answer: Envelope key of the answer where it is known.
+        path: What follows the entity's path; `{id}` is the record.
+        key: Envelope key of payload and answer; `None` where they are bare, or none is taken or known.
         payload: Whether the action takes a payload: `none`, `optional` or `required`.
+        note: What else its sources show.
     """
 
     name: str
     verb: Verb
     path: str
-    write: str | None
-    answer: str | None
+    key: str | None
     payload: Literal["none", "optional", "required"]
-    confidence: Confidence
-    note: str = ""
+    note: str
+    confidence: Confidence = "medium"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,5 +184,5 @@ class Endpoint:
             )
         for action in self.actions:
             if action.name == name:
-                return Operation(name, action.verb, action.path, action.write, action.answer, action.payload)
+                return Operation(name, action.verb, self.path + action.path, action.key, action.key, action.payload)
         raise UnsupportedOperation(self.name, name, self.operation_names, self.alternatives.get(name, ""))
