@@ -45,6 +45,10 @@ def find(rows: list[dict[str, Any]], **key: object) -> dict[str, Any] | None:
         ("Straße", "STRASSE"),
         ("Cafe\u0301", "Café"),
         ("Café", "Cafe\u0301"),
+        ("Café", "CafÃ©"),
+        ("Café \u2013 1", "CafÃ© â€“ 1"),
+        ("Café", "CafÃ\x83Â©"),
+        ("a/b c", "a%2Fb%20c"),
     ],
 )
 def test_a_value_that_the_shop_stored_in_another_form_is_found(sent: str, stored: str) -> None:
@@ -71,11 +75,47 @@ def test_a_value_that_the_shop_stored_in_another_form_is_found(sent: str, stored
         ("A\u20131", "A-1"),
         ("87 12", "8712"),
         ("8-712", "8712"),
+        ("a+b", "a b"),
+        ("Lamp.", "Lamp"),
+        ("x" * 60, "x" * 49 + "…"),
+        ("Café", "Caf"),
+        ("½ inch", "? inch"),
+        ("smørrebrød", "smoerrebroed"),
+        ("\u0131ş\u0131k", "IŞIK"),
+        ("€ 10", "EUR 10"),
+        ("Straße", "Stra\\u00dfe"),
+        ("日本", "??"),
     ],
 )
 def test_a_value_that_lost_characters_is_refused_with_the_id_of_the_record(sent: str, stored: str) -> None:
     with pytest.raises(InvalidParameters, match=r"record 7 has .* update record 7 by its id"):
         find([{"id": 7, "sku": stored}], sku=sent)
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("it's", "it\u2019s"),
+        ("A\u20131", "A-1"),
+        ("A 1", "A1"),
+        ("Lamp.", "Lamp"),
+        ("\u0131ş\u0131k", "???k"),
+        ("a'b", "a\\'b"),
+    ],
+)
+def test_a_value_that_lost_characters_is_refused_among_other_rows_too(sent: str, stored: str) -> None:
+    with pytest.raises(InvalidParameters, match="record 7 has"):
+        find([{"id": 1, "sku": "other"}, {"id": 7, "sku": stored}], sku=sent)
+
+
+def test_parts_of_a_key_may_be_changed_in_different_ways() -> None:
+    with pytest.raises(InvalidParameters, match="record 7 has"):
+        find([{"id": 7, "sku": "Cafe", "ean": "8712"}], sku="Café", ean="08712")
+
+
+def test_a_row_that_does_not_show_the_key_is_not_taken_for_another_record() -> None:
+    with pytest.raises(InvalidParameters, match="record 7 has"):
+        find([{"id": 7}], sku="A")
 
 
 def test_the_exact_value_wins_over_another_form_of_it() -> None:
@@ -95,5 +135,6 @@ def test_another_form_among_unrelated_records_is_refused_since_the_shop_did_not_
 def test_records_with_other_values_are_not_found() -> None:
     assert find([{"id": 1, "sku": "A-1"}, {"id": 2, "sku": "B"}, {"id": 3, "sku": None}], sku="A-17") is None
     assert find([{"id": 1, "sku": "Cafe"}, {"id": 2, "sku": "B"}], sku="Café") is None
-    assert find([{"id": 1, "sku": "A-12"}], sku="A-1") is None
+    for asked, there in (("A-1", "A-12"), ("A-1", "A21"), ("Стул", "Стол"), ("Стул", "Lamp"), ("Стул", "Стул 2")):
+        assert find([{"id": 1, "sku": there}], sku=asked) is None
     assert find([], sku="A") is None

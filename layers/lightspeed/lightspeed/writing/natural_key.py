@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import itertools
 import json
@@ -9,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client
@@ -23,6 +25,17 @@ _WITHOUT_CASE = ("email",)
 _NO_FIELDS = ("page", "limit", "fields", "since_id")
 _NO_KEYS = ("time", "boolean")
 """Types of filters that identify no record: bounds of a time, and true or false."""
+
+_LOST = frozenset("?\ufffd")
+"""What the shop may write for a character that it cannot store."""
+
+_SIGNS = str.maketrans(
+    '\u2010\u2011\u2012\u2013\u2014\u2212\u2018\u2019\u201c\u201d\u00b4`"', "-" * 6 + "'" * 7, " \\?\ufffd"
+)
+"""Typographic dashes and quotes become plain ones; blanks, backslashes and question marks are dropped."""
+
+_SEPARATORS = " -_./,;:'\"()"
+_MOST_LETTERS = 10
 
 _INVISIBLE = ("Cc", "Cf")
 """Categories of characters without width: controls, soft hyphens, joiners. Emoji are joined by them."""
@@ -103,7 +116,7 @@ class NaturalKey:
         if not found:
             near = [row for row in rows if self._agrees(row, _is_near)]
             found = near if len(near) == len(rows) or len(near) > 1 else []
-            changed = [row for row in rows if self._agrees(row, _is_start) or self._agrees(row, _has_letters)]
+            changed = [row for row in rows if self._agrees(row, _is_changed)]
             if len(changed) < len(rows):  # the shop gives other rows too, so it may not filter at all
                 changed = [row for row in rows if self._agrees(row, _may_be)]
             doubtful = near or changed
@@ -193,35 +206,59 @@ def _is_near(row: Mapping[str, Any], name: str, value: object) -> bool:
     return bool(wanted) and wanted in [_plain(found) for found in _values(row, name)]
 
 
-def _is_start(row: Mapping[str, Any], name: str, value: object) -> bool:
-    """Return whether the value of a row is the start of another one."""
+def _is_changed(row: Mapping[str, Any], name: str, value: object) -> bool:
+    """Return whether the only value that the shop returns may be another one, whatever the shop made of it.
+
+    It is the start of the other one, or has its letters and digits. A row without the field may have any value.
+    """
+    if not {name, _FIELDS.get(name, name)} & row.keys():
+        return True
     wanted = _plain(value)
-    return any(found and wanted.startswith(_plain(found)) for found in _values(row, name))
+    return _may_be(row, name, value) or any(
+        (found and wanted.startswith(_plain(found).rstrip("."))) or _has_letters(found, value)
+        for found in _values(row, name)
+    )
 
 
-def _has_letters(row: Mapping[str, Any], name: str, value: object) -> bool:
-    """Return whether the value of a row has the same letters and digits, whatever accents and signs it has."""
-    wanted = _letters(value)
-    return bool(wanted) and wanted in map(_letters, _values(row, name))
+def _has_letters(found: str, value: object) -> bool:
+    """Return whether a text has the letters and digits of another one, without accents and signs.
+
+    The shop may write up to ten others for a sign, or for a letter that is not ASCII.
+    """
+    letters, wanted = _letters(found), _letters(value)
+    if letters == wanted:
+        return True
+    text = unicodedata.normalize("NFC", html.unescape(str(value)))
+    ascii_only = [letter.lower() for letter in text if letter.isascii() and letter.isalnum()]
+    others = sum(letter not in _SEPARATORS for letter in text) - len(ascii_only)
+    left = iter(letters)
+    in_order = bool(ascii_only or not letters) and all(letter in left for letter in ascii_only)
+    return in_order and len(letters) - len(ascii_only) <= _MOST_LETTERS * others
 
 
 def _may_be(row: Mapping[str, Any], name: str, value: object) -> bool:
-    """Return whether the value of a row may be another one that was changed on its way into the shop.
+    """Return whether a value of many may be another one that was changed on its way into the shop.
 
-    It was cut to a length, got or lost leading zeros, or has question marks for what the shop cannot store.
+    It was cut to a length, got or lost leading zeros, blanks, or a dot at its end. Or it has other dashes and quotes,
+    or question marks for what the shop cannot store.
     """
     wanted = _plain(value)
     return any(
-        (len(found) >= _SHORTEST_CUT and wanted.startswith(found))
+        (len(found) >= _SHORTEST_CUT and wanted.startswith(found.rstrip(".")))
         or (found.isdigit() and wanted.isdigit() and found.lstrip("0") == wanted.lstrip("0"))
-        or _plain(found.replace("?", "")) == _plain(wanted.replace("?", ""))
+        or found.translate(_SIGNS).rstrip(".") == wanted.translate(_SIGNS).rstrip(".")
+        or (not _LOST.isdisjoint(found) and _ascii(found) == _ascii(wanted))
         for found in map(_plain, _values(row, name))
     )
 
 
 def _plain(value: object) -> str:
-    """Return a text without what the shop may change: case, blanks, HTML entities, Unicode form, emoji."""
-    text = " ".join(unicodedata.normalize("NFKC", html.unescape(html.unescape(str(value)))).split())
+    """Return a text without what the shop may change: case, blanks, HTML entities, Unicode form, emoji, encoding."""
+    text = unquote(str(value))
+    for encoding in ("latin-1", "cp1252") * 2:
+        with contextlib.suppress(UnicodeError):
+            text = text.encode(encoding).decode()
+    text = " ".join(unicodedata.normalize("NFKC", html.unescape(html.unescape(text))).split())
     letters = (letter for letter in text if letter <= "\uffff" and letter not in _STYLES)
     visible = (letter for letter in letters if unicodedata.category(letter) not in _INVISIBLE)
     return " ".join("".join(visible).split()).casefold()
@@ -231,6 +268,11 @@ def _letters(value: object) -> str:
     """Return the letters and digits of a text, without accents and HTML tags."""
     text = unicodedata.normalize("NFKD", _plain(_TAG.sub("", html.unescape(str(value)))))
     return "".join(letter for letter in text if letter.isalnum())
+
+
+def _ascii(text: str) -> str:
+    """Return the ASCII characters of a text, without blanks and question marks."""
+    return "".join(letter for letter in text if "!" <= letter <= "~" and letter != "?")
 
 
 def _values(row: Mapping[str, Any], name: str) -> list[str]:
