@@ -175,9 +175,12 @@ class Mutant:
     occurrence: int
 
     def code(self) -> str | None:
-        """Return the changed file; `None` if it is the same."""
+        """Return the changed file; `None` if it is the same, or if the change cannot be made."""
         source = (ROOT / self.path).read_text()
-        changed: str | None = mutate_code(source, self.operator, self.occurrence)
+        try:
+            changed: str | None = mutate_code(source, self.operator, self.occurrence)
+        except AttributeError:  # cosmic-ray cannot replace the name of an exception that has a dot
+            return None
         return None if changed == source else changed
 
     def __str__(self) -> str:
