@@ -1,7 +1,7 @@
 """A session that ends in time, reads no endless answer and reaches no link-local address.
 
-`requests` bounds the time between two bytes, not the whole answer, and decompresses without a limit. Here every read
-from the socket asks the deadline of the request first, headers included, and the body is decompressed within a limit.
+`requests` bounds the time between two bytes, not the whole answer, and decompresses without a limit. Here connecting,
+every write and every read ask the deadline of the request first, and the body is decompressed within a limit.
 """
 
 from __future__ import annotations
@@ -20,15 +20,19 @@ from requests.cookies import extract_cookies_to_jar, get_cookie_header
 from requests.structures import CaseInsensitiveDict
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Retry, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
 from zlib_ng import zlib_ng
 
+from lightspeed.connect import AddressRefused, open_socket
 from lightspeed.connection import is_refused_address
 from lightspeed.quota import Clock
 from lightspeed.request import Body
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 _CHUNK_BYTES = 1 << 20
+_SEND_BYTES = 1 << 14
+"""As much as one record of TLS holds: a socket bounds the time of one record, not of all."""
+
 _GZIP = 31
 _MOST_MEMBERS = 1000
 
@@ -45,23 +49,28 @@ class UnknownEncoding(Exception):
     """The body has a content encoding that was not asked for."""
 
 
-class Deadline:
-    """The time by which the whole answer of one request must be there."""
+class Attempt:
+    """One try of a request, and the time by which its whole answer must be there.
+
+    Attributes:
+        is_sent: Whether a connection was made and the request began to be sent.
+    """
 
     def __init__(self, clock: Clock, seconds: float, idle_seconds: float) -> None:
         """Start the time.
 
         Args:
             clock: The time.
-            seconds: For the whole answer, from now on.
+            seconds: For the connection and the whole answer, from now on.
             idle_seconds: The longest wait for its next bytes.
         """
+        self.is_sent = False
         self._clock = clock
         self._end = clock.monotonic() + seconds
         self._idle_seconds = idle_seconds
 
-    def shorten(self, sock: socket.socket) -> None:
-        """Let the socket wait until the deadline at most.
+    def seconds_left(self) -> float:
+        """Return the time until the deadline, more than 0.
 
         Raises:
             TimeoutError: The deadline has passed.
@@ -69,11 +78,20 @@ class Deadline:
         left = self._end - self._clock.monotonic()
         if left <= 0:
             raise TimeoutError("the deadline of the request has passed")
+        return left
+
+    def shorten(self, sock: socket.socket) -> None:
+        """Let the socket wait until the deadline at most.
+
+        Raises:
+            TimeoutError: The deadline has passed.
+        """
+        left = self.seconds_left()
         if left < self._idle_seconds:
             sock.settimeout(left)
 
 
-_deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
+_attempt: ContextVar[Attempt] = ContextVar("attempt")
 
 
 class PeerRefused(NewConnectionError):
@@ -89,9 +107,7 @@ class _TimedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        deadline = _deadline.get()
-        if deadline is not None:
-            deadline.shorten(self._sock)
+        _attempt.get().shorten(self._sock)
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
@@ -108,17 +124,43 @@ class _TimedResponse(http.client.HTTPResponse):
 class _PlainConnection(HTTPConnection):
     response_class = _TimedResponse
 
-    def connect(self) -> None:
-        super().connect()
-        _check_peer(self)
+    def _new_conn(self) -> socket.socket:
+        try:
+            return open_socket(
+                self._dns_host.strip("[]"),
+                self.port,
+                connect_seconds=self.timeout or CONNECT_TIMEOUT_SECONDS,
+                seconds_left=_attempt.get().seconds_left,
+                # the address of a shop behind a proxy is not known
+                is_refused=is_refused_address if self.proxy is None else lambda _: False,
+                options=self.socket_options or (),
+            )
+        except AddressRefused as error:
+            raise PeerRefused(self, "the host name leads to a link-local address") from error
+        except UnicodeError:
+            raise LocationParseError(f"{self.host!r}, label empty or too long") from None
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, str(error)) from error
+        except OSError as error:
+            raise NewConnectionError(self, str(error)) from error
+
+    def request(self, *arguments: Any, **named: Any) -> None:
+        if self.is_closed:
+            self.connect()
+        _attempt.get().is_sent = True
+        super().request(*arguments, **named)
+
+    def send(self, data: Any) -> None:
+        attempt, view = _attempt.get(), memoryview(data)
+        for start in range(0, len(view), _SEND_BYTES):
+            attempt.shorten(self.sock)
+            super().send(view[start : start + _SEND_BYTES])
 
 
-class _SecureConnection(HTTPSConnection):
-    response_class = _TimedResponse
-
-    def connect(self) -> None:
-        super().connect()
-        _check_peer(self)
+class _SecureConnection(_PlainConnection, HTTPSConnection):
+    pass
 
 
 class _PlainPool(HTTPConnectionPool):
@@ -251,7 +293,7 @@ def _described(url: str, headers: Mapping[str, str]) -> requests.PreparedRequest
 
 
 def exchange(
-    session: Session, method: str, url: str, *, deadline: Deadline, most_bytes: int, **arguments: Any
+    session: Session, method: str, url: str, *, attempt: Attempt, most_bytes: int, **arguments: Any
 ) -> tuple[Answer, bytes]:
     """Send one request; return its answer and the decompressed body.
 
@@ -259,7 +301,7 @@ def exchange(
         session: Of the shop.
         method: The HTTP verb.
         url: Without the query.
-        deadline: Of the whole answer.
+        attempt: Has the deadline of the whole answer, and notes whether the request was sent.
         most_bytes: Limit of the body, before and after decompression.
         **arguments: Further arguments of `Session.request`.
 
@@ -270,7 +312,7 @@ def exchange(
         requests.RequestException: As `Session.request` says.
         urllib3.exceptions.HTTPError: As `urllib3` raises it, also while the body is read.
     """
-    token = _deadline.set(deadline)
+    token = _attempt.set(attempt)
     try:
         answer = session.request(method, url, **arguments)
         try:
@@ -279,7 +321,7 @@ def exchange(
             answer.raw.close()
             answer.raw.release_conn()
     finally:
-        _deadline.reset(token)
+        _attempt.reset(token)
 
 
 def _body(answer: Answer, most_bytes: int) -> bytes:
@@ -327,15 +369,3 @@ def _gunzip(chunks: Iterator[bytes], most_bytes: int) -> bytes:
     if pieces and not decoder.eof:
         raise BodyCut("the compressed body ends early")
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def _check_peer(connection: HTTPConnection) -> None:
-    """Close a connection whose host name leads to a link-local or metadata address; nothing was sent yet.
-
-    Raises:
-        PeerRefused: It does. Behind a proxy the address is not known.
-    """
-    direct = connection.proxy is None and connection.sock is not None
-    if direct and is_refused_address(connection.sock.getpeername()[0]):
-        connection.close()
-        raise PeerRefused(connection, "the host name leads to a link-local address")

@@ -52,9 +52,9 @@ from lightspeed.errors import (
 from lightspeed.http_session import (
     CONNECT_TIMEOUT_SECONDS,
     Answer,
+    Attempt,
     BodyCut,
     BodyTooLarge,
-    Deadline,
     PeerRefused,
     Session,
     UnknownEncoding,
@@ -95,11 +95,7 @@ _NO_PLAIN_PROXY: Mapping[str, str] = {"http": ""}
 _JSON = {"Content-Type": "application/json"}
 USER_AGENT = "lightspeed-ecom-connector"
 _IDEMPOTENT = ("GET", "PUT", "PATCH", "DELETE")
-_NOT_CONNECTED = (
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.ProxyError,
-    urllib3.exceptions.SSLError,
-)
+_TIMEOUTS = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 _PASSING_SERVER_ERRORS = (500, 502, 503, 504)
 _BOM = b"\xef\xbb\xbf"
 _WORDS_BYTES = 20_000
@@ -315,13 +311,13 @@ class Transport:
         """Send a request once and return its complete answer."""
         left = self._remaining_seconds() - 1
         read_timeout = max(1.0, min(READ_TIMEOUT_SECONDS, left))
-        deadline = Deadline(self.clock, max(1.0, min(ANSWER_SECONDS, left)), read_timeout)
+        attempt = Attempt(self.clock, max(1.0, min(ANSWER_SECONDS, left)), read_timeout)
         try:
             return exchange(
                 self._session,
                 request.method,
                 connection.origin + request.path,
-                deadline=deadline,
+                attempt=attempt,
                 most_bytes=self._max_body_bytes,
                 params=request.query or None,
                 data=request.body,
@@ -337,7 +333,11 @@ class Transport:
         except BodyCut:
             failure = AnswerLost("the compressed answer is damaged or cut", **facts)
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            failure = _transport_error(error, connection.origin, read_timeout, facts)
+            reason = _reason(error)
+            if attempt.is_sent:
+                failure = _answer_lost(reason, read_timeout, facts)
+            else:
+                failure = _not_sent(reason, connection.origin, facts)
         raise failure  # outside of the handler: the caught error holds the request, and so the credentials
 
 
@@ -385,27 +385,33 @@ def _backoff_seconds(attempt: int) -> float:
     return 0.5 * float(2 ** (attempt - 1)) * (1 + random.random() / 2)  # noqa: S311 - jitter, not a secret
 
 
-def _transport_error(error: Exception, origin: str, read_timeout: float, facts: Facts) -> NotSent | AnswerLost:
-    """Return what an error of the HTTP library means for the request."""
-    if isinstance(error, requests.exceptions.InvalidURL | urllib3.exceptions.LocationValueError):
-        return NotSent(f"{origin} is not the address of a host", **facts)
+def _reason(error: Exception) -> object:
+    """Return what an error of the HTTP library is about, without the wrappings for retries and proxies."""
     cause = error.args[0] if isinstance(error, requests.exceptions.ConnectionError) and error.args else error
     reason = getattr(cause, "reason", cause)
+    return reason.original_error if isinstance(reason, urllib3.exceptions.ProxyError) else reason
+
+
+def _not_sent(reason: object, origin: str, facts: Facts) -> NotSent:
+    if isinstance(reason, requests.exceptions.InvalidURL | urllib3.exceptions.LocationValueError):
+        return NotSent(f"{origin} is not the address of a host", **facts)
     if isinstance(reason, PeerRefused):
         return NotSent(f"{origin} leads to a link-local address, which no shop has", **facts)
-    if isinstance(reason, _NOT_CONNECTED):
-        return NotSent(f"could not connect to {origin}: {_plain(reason)}", **facts)
-    if isinstance(reason, urllib3.exceptions.ConnectTimeoutError):
+    if isinstance(reason, _TIMEOUTS) and not isinstance(reason, urllib3.exceptions.NewConnectionError):
         return NotSent(f"{origin} did not accept a connection in time", **facts)
-    if isinstance(reason, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
+    return NotSent(f"could not connect to {origin}: {_plain(reason)}", **facts)
+
+
+def _answer_lost(reason: object, read_timeout: float, facts: Facts) -> AnswerLost:
+    if isinstance(reason, _TIMEOUTS):
         return AnswerLost(f"no complete answer within {read_timeout:.0f} s", timed_out=True, **facts)
     return AnswerLost(f"the connection broke before the answer was complete ({_plain(reason)})", **facts)
 
 
 def _plain(reason: object) -> str:
-    cause = getattr(reason, "__cause__", None)
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
+    for cause in (getattr(reason, "__cause__", None), *getattr(reason, "args", ())):
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
     return type(reason).__name__ if reason is not None else "connection error"
 
 

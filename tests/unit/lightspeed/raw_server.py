@@ -79,7 +79,10 @@ class RawServer:
         lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
         left = int(lengths[0].split(b":")[1]) - len(body) if lengths else 0
         while left > 0:
-            left -= len(connection.recv(65536))
+            piece = connection.recv(65536)
+            if not piece:
+                return
+            left -= len(piece)
         self.requests.append(head.split(b" HTTP/")[0].decode())
         for piece in self._script(len(self.requests) - 1):
             connection.sendall(piece)

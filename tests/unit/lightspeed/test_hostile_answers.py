@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,7 +30,6 @@ from lightspeed import (
 )
 from lightspeed.connection import Connection
 from lightspeed.errors import MAY_PASS
-from lightspeed.http_session import PeerRefused, _check_peer
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import ListReader
 from lightspeed.listing.settled import SETTLING_LAG, begin
@@ -544,27 +542,6 @@ def test_no_spelling_of_a_link_local_or_metadata_address_is_a_shop(scheme: str, 
 )
 def test_other_addresses_may_be_a_shop(host: str) -> None:
     assert Connection.from_mapping({"base_url": f"https://{host}", **SETTINGS}).origin == f"https://{host}"
-
-
-@pytest.mark.parametrize(
-    ("peer", "refused"),
-    [("169.254.169.254", True), ("fe80::1", True), ("::ffff:169.254.169.254", True), ("10.1.2.3", False)],
-)
-def test_a_name_that_leads_to_a_link_local_address_is_left_before_anything_is_sent(peer: str, refused: bool) -> None:
-    closed: list[bool] = []
-    connection: Any = SimpleNamespace(
-        proxy=None,
-        sock=SimpleNamespace(getpeername=lambda: (peer, 443)),
-        close=lambda: closed.append(True),
-        host="shop",
-    )
-    if refused:
-        with pytest.raises(PeerRefused):
-            _check_peer(connection)
-    else:
-        _check_peer(connection)
-
-    assert closed == [True] * refused
 
 
 def test_a_refused_peer_was_surely_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from lightspeed.http_session import Session
+from lightspeed.http_session import Attempt, Session, exchange
+from lightspeed.quota import SystemClock
 
 HEADERS = {"Authorization": "Basic a2V5OnNlY3JldA=="}
 Seen = list[tuple[str, str, dict[str, str], bytes]]
@@ -48,12 +49,11 @@ def recorded() -> Iterator[tuple[str, Seen]]:
 
 
 def send(session: Session, method: str, url: str, query: dict[str, str] | None, body: bytes | None) -> None:
-    answer = session.request(
-        method, url, params=query, data=body, headers=HEADERS, timeout=(5, 5), proxies={"http": ""}
-    )
+    attempt = Attempt(SystemClock(), 60, 60)
+    arguments: dict[str, Any] = {"params": query, "data": body, "timeout": (5, 5), "proxies": {"http": ""}}
+    answer, _ = exchange(session, method, url, attempt=attempt, most_bytes=1000, headers=HEADERS, **arguments)
     assert answer.status_code == 200
-    answer.raw.read()
-    answer.raw.release_conn()
+    assert attempt.is_sent
 
 
 @pytest.mark.parametrize(
