@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import reduce
-from operator import or_
+from operator import is_, or_
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from lightspeed.json_text import UNREADABLE, parse_record
-from lightspeed.numbers import Exact, dumps, number_text
+from lightspeed.numbers import dumps, number_text
 from lightspeed.schema import Schema, type_name
 
 DECIMAL = "x-singer.decimal"
@@ -75,8 +74,7 @@ def paths(schema: Schema, at: Path = ()) -> Iterator[Path]:
 
 
 def _widened(schema: Schema, decimals: bool) -> Schema:
-    given = schema.get("type", [])
-    kinds = [given] if isinstance(given, str) else given
+    kinds = _kinds(schema)
     if decimals and "number" in kinds:
         return {"type": ["null", "string"], "format": DECIMAL}
     found: Schema = {"type": [kind for kind in _ANY if any(kind in _WIDENED[each] for each in kinds)]}
@@ -93,33 +91,12 @@ def _widened(schema: Schema, decimals: bool) -> Schema:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """A schema as it is checked: which types it allows, and what is inside.
-
-    Attributes:
-        allowed: Types of JSON Schema.
-        types: The same as Python types, as JSON readers give them.
-        closed: Whether a field that is not named is left out.
-        decimal: Whether a number becomes text.
-    """
-
-    allowed: frozenset[str] = frozenset()
-    types: frozenset[type] = frozenset()
-    fields: Mapping[str, _Node] = field(default_factory=dict)
-    by_id: _Node | None = None
-    items: _Node | None = None
-    closed: bool = False
-    decimal: bool = False
-
-
 class Fit:
     """Makes the text of a record match a stream's schema; a text that matches is returned as it is."""
 
     def __init__(self, schema: Schema) -> None:
         """Take the schema of a stream; the fields that it requires are the key."""
-        self._node = _node(schema)
-        self._keys = schema["required"]
+        self._schema = schema
         self._check = msgspec.json.Decoder(_object_type(schema)).decode
 
     def fit(self, text: bytes) -> bytes | None:
@@ -138,14 +115,13 @@ class Fit:
         return text
 
     def _mended_text(self, text: bytes) -> bytes | None:
+        fields = self._schema["properties"]
         try:
             value = parse_record(text)
-            if _fits(value, self._node):
-                return text if all(key in value for key in self._keys) else None
-            mended = _mended(value, self._node)
-            if any(key not in mended or not _fits(mended[key], self._node.fields[key]) for key in self._keys):
+            mended = _mended(value, self._schema)
+            if any(type_name(mended.get(key)) not in _kinds(fields[key]) for key in self._schema["required"]):
                 return None
-            return _json_text(mended)
+            return text if mended is value else _json_text(mended)
         except RecursionError:
             return None
 
@@ -155,8 +131,7 @@ _SCALARS: Mapping[str, Any] = {"null": None, "boolean": bool, "integer": int, "s
 
 def _type_of(schema: Schema) -> Any:
     """Return the type with which msgspec decodes what a schema allows, and no more than that."""
-    given = schema.get("type", [])
-    kinds = [given] if isinstance(given, str) else given
+    kinds = _kinds(schema)
     options = [_SCALARS[kind] for kind in kinds if kind in _SCALARS]
     if schema.get("format") == DECIMAL:
         return reduce(or_, options)
@@ -197,73 +172,38 @@ def _json_text(value: Any) -> bytes:
         return json.dumps(value).encode()
 
 
-_PYTHON: Mapping[str, tuple[type, ...]] = {
-    "null": (type(None),),
-    "boolean": (bool,),
-    "integer": (int,),
-    "number": (int, float, Exact),
-    "string": (str,),
-    "array": (list,),
-    "object": (dict,),
-}
-
-
-def _node(schema: Schema) -> _Node:
-    given = schema.get("type", [])
-    allowed = frozenset([given] if isinstance(given, str) else given)
-    patterns = list(schema.get("patternProperties", {}).values())
-    return _Node(
-        allowed,
-        frozenset(kind for name in allowed for kind in _PYTHON[name]),
-        {name: _node(each) for name, each in schema.get("properties", {}).items()},
-        _node(patterns[0]) if patterns else None,
-        _node(schema["items"]) if "items" in schema else None,
-        schema.get("additionalProperties") is False,
-        schema.get("format") == DECIMAL,
-    )
-
-
-def _fits(value: Any, node: _Node) -> bool:
-    return type(value) in node.types and (not isinstance(value, dict | list) or _fits_inside(value, node))
-
-
-def _fits_inside(value: Any, node: _Node) -> bool:
-    """Whether every member of an object or array fits; most are plain values, which cost no further call."""
-    if type(value) is list:
-        return node.items is None or all(_fits(item, node.items) for item in value)
-    fields, by_id = node.fields, node.by_id
-    for name, inside in value.items():
-        known = fields.get(name) or (by_id if by_id is not None and _is_id(name) else None)
-        if known is None:
-            if node.closed:
-                return False
-            continue
-        kind = type(inside)
-        if kind not in known.types or ((kind is dict or kind is list) and not _fits_inside(inside, known)):
-            return False
-    return True
-
-
-def _mended(value: Any, node: _Node) -> Any:
-    kind = type_name(value)
-    if node.decimal and kind in ("integer", "number", "boolean"):
+def _mended(value: Any, schema: Schema) -> Any:
+    """Return a value that the schema allows; the same object if nothing has to change."""
+    kind, allowed = type_name(value), _kinds(schema)
+    if schema.get("format") == DECIMAL and kind in ("integer", "number", "boolean"):
         return number_text(value) if kind != "boolean" else None
-    if kind == "number" and "integer" in node.allowed and value.is_integer():
+    if kind == "number" and "integer" in allowed and value.is_integer():
         return int(value)
-    if kind not in node.allowed and not (kind == "integer" and "number" in node.allowed):
+    if kind not in allowed and not (kind == "integer" and "number" in allowed):
         return _json_text(value).decode()
     if kind == "object":
-        found = {}
-        for name, inside in value.items():
-            known = node.fields.get(name) or (node.by_id if _is_id(name) else None)
-            if known is not None:
-                found[name] = _mended(inside, known)
-            elif not node.closed:
-                found[name] = inside
-        return found
-    if kind == "array" and node.items is not None:
-        return [_mended(item, node.items) for item in value]
+        found = dict(_mended_members(value, schema))
+        return value if len(found) == len(value) and all(found[name] is value[name] for name in found) else found
+    if kind == "array" and "items" in schema:
+        items = [_mended(item, schema["items"]) for item in value]
+        return value if all(map(is_, items, value)) else items
     return value
+
+
+def _mended_members(value: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, Any]]:
+    fields, by_id = schema.get("properties", {}), next(iter(schema.get("patternProperties", {}).values()), None)
+    for name, inside in value.items():
+        known = fields.get(name) or (by_id if _is_id(name) else None)
+        if known is not None:
+            yield name, _mended(inside, known)
+        elif schema.get("additionalProperties") is not False:
+            yield name, inside
+
+
+def _kinds(schema: Schema) -> list[str]:
+    """Return the types that a schema names."""
+    given = schema.get("type", [])
+    return [given] if isinstance(given, str) else given
 
 
 def _is_id(name: str) -> bool:
