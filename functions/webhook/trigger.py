@@ -43,14 +43,11 @@ def scheduler(settings: Settings) -> RunScheduler:
     """Return the scheduler of these settings; it keeps clients between invocations."""
     aws = AwsClients()
     clock = SystemClock()
-    policy = Policy(
-        settings.webhook_window_seconds, settings.webhook_busy_window_seconds, settings.webhook_busy_after_runs
-    )
     return RunScheduler(
         marks=DynamoMarks(aws.client("dynamodb"), settings.idempotency_table, clock),
         runs=SyncRuns(aws.client("stepfunctions"), settings.sync_state_machine_arn),
         tick=Ticks(aws.client("sqs"), settings.webhook_queue_url),
         followers=Followers(functools.partial(read_object, aws.client("s3"), settings.bucket)),
         clock=clock,
-        policy=policy,
+        policy=Policy.of(settings),
     )

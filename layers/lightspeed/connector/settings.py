@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from connector.errors import SettingsError
 
@@ -13,6 +15,20 @@ GZIP_LEVEL = 5
 
 MAX_RESPONSE_MB = 64
 """The largest answer of the shop that is read unless something else is set. A page of 250 orders has about 1 MB."""
+
+_NAMES = {"metrics_namespace": "POWERTOOLS_METRICS_NAMESPACE"}
+"""Variables that have another name than their setting."""
+
+_BOUNDS = {
+    "QUOTA_RESERVE_PERCENT": (0, 90),
+    "WEBHOOK_WINDOW_SECONDS": (20, 900),
+    "WEBHOOK_BUSY_WINDOW_SECONDS": (20, 900),
+    "WEBHOOK_BUSY_AFTER_RUNS": (1, 10_000),
+    "MONTHLY_BUDGET": (0, 1_000_000),
+    "GZIP_LEVEL": (1, 9),
+    "MAX_RESPONSE_MB": (8, 1024),
+}
+"""The least and the most of each variable that is a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +62,13 @@ class Settings:
         results_bus: `RESULTS_BUS`, name or ARN of the EventBridge bus that gets the outcomes of publish events.
     """
 
-    bucket: str
-    secret_prefix: str
-    sync_state_machine_arn: str
-    publish_queue_url: str
-    idempotency_table: str
-    metrics_namespace: str
-    quota_reserve_percent: float
+    bucket: str = ""
+    secret_prefix: str = "lightspeed/"  # noqa: S105 - no secret
+    sync_state_machine_arn: str = ""
+    publish_queue_url: str = ""
+    idempotency_table: str = ""
+    metrics_namespace: str = "LightspeedConnector"
+    quota_reserve_percent: float = 10.0
     publish_failure_queue_url: str = ""
     results_bus: str = ""
     webhook_queue_url: str = ""
@@ -82,52 +98,27 @@ class Settings:
         """
         environ = os.environ if environ is None else environ
         errors = [f"{name} is not set" for name in needs if not environ.get(name)]
-        reserve = environ.get("QUOTA_RESERVE_PERCENT") or "10"
-        percent = _number(reserve, "QUOTA_RESERVE_PERCENT", (0, 90), errors)
-        windows = {
-            name: _number(environ.get(name) or default, name, (20, 900), errors)
-            for name, default in (("WEBHOOK_WINDOW_SECONDS", "60"), ("WEBHOOK_BUSY_WINDOW_SECONDS", "300"))
-        }
-        busy_after = _number(
-            environ.get("WEBHOOK_BUSY_AFTER_RUNS") or "30", "WEBHOOK_BUSY_AFTER_RUNS", (1, 10_000), errors
-        )
-        budget = _number(environ.get("MONTHLY_BUDGET") or "0", "MONTHLY_BUDGET", (0, 1_000_000), errors)
-        level = _number(environ.get("GZIP_LEVEL") or GZIP_LEVEL, "GZIP_LEVEL", (1, 9), errors)
-        response = _number(environ.get("MAX_RESPONSE_MB") or MAX_RESPONSE_MB, "MAX_RESPONSE_MB", (8, 1024), errors)
+        given: dict[str, Any] = {}
+        for each in fields(cls):
+            name = _NAMES.get(each.name, each.name.upper())
+            text = environ.get(name)
+            if text is None or (not text and name != "SECRET_PREFIX"):
+                continue  # the default; only a prefix may be empty
+            if name not in _BOUNDS:
+                given[each.name] = text == "true" if isinstance(each.default, bool) else text
+            elif error := _wrong_number(text, name):
+                errors.append(error)
+            else:
+                given[each.name] = int(float(text)) if isinstance(each.default, int) else float(text)
         if errors:
             raise SettingsError(errors)
-        return cls(
-            bucket=environ.get("BUCKET", ""),
-            secret_prefix=environ.get("SECRET_PREFIX", "lightspeed/"),
-            sync_state_machine_arn=environ.get("SYNC_STATE_MACHINE_ARN", ""),
-            publish_queue_url=environ.get("PUBLISH_QUEUE_URL", ""),
-            idempotency_table=environ.get("IDEMPOTENCY_TABLE", ""),
-            metrics_namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or "LightspeedConnector",
-            quota_reserve_percent=percent,
-            publish_failure_queue_url=environ.get("PUBLISH_FAILURE_QUEUE_URL", ""),
-            api_token_secret=environ.get("API_TOKEN_SECRET", ""),
-            results_bus=environ.get("RESULTS_BUS", ""),
-            run_failure_queue_url=environ.get("RUN_FAILURE_QUEUE_URL", ""),
-            webhook_failure_queue_url=environ.get("WEBHOOK_FAILURE_QUEUE_URL", ""),
-            webhook_window_seconds=windows["WEBHOOK_WINDOW_SECONDS"],
-            webhook_busy_window_seconds=windows["WEBHOOK_BUSY_WINDOW_SECONDS"],
-            webhook_busy_after_runs=int(busy_after),
-            stack_name=environ.get("STACK_NAME", ""),
-            subscription_metrics=environ.get("SUBSCRIPTION_METRICS") == "true",
-            monthly_budget=budget,
-            schedule_group=environ.get("SCHEDULE_GROUP", ""),
-            gzip_level=int(level),
-            max_response_mb=int(response),
-            webhook_queue_url=environ.get("WEBHOOK_QUEUE_URL", ""),
-        )
+        return cls(**given)
 
 
-def _number(text: str | int, name: str, bounds: tuple[float, float], errors: list[str]) -> float:
-    """Return a variable's number; add to the errors if it is none, or out of bounds."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
-    if not bounds[0] <= number <= bounds[1]:
-        errors.append(f"{name} must be a number from {bounds[0]} to {bounds[1]}, not {text!r:.100}")
-    return number
+def _wrong_number(text: str, name: str) -> str:
+    """Return what is wrong with the number of a variable; empty if nothing is."""
+    least, most = _BOUNDS[name]
+    with contextlib.suppress(ValueError):
+        if least <= float(text) <= most:
+            return ""
+    return f"{name} must be a number from {least} to {most}, not {text!r:.100}"

@@ -7,6 +7,7 @@ import math
 import msgspec
 
 from connector.prices import cents
+from connector.settings import Settings
 
 LAG_SECONDS = 10.0
 """A run covers what came this long before its start: the settling lag of its window, and the clocks' difference."""
@@ -15,8 +16,6 @@ MARGIN_SECONDS = 3.0
 """How much earlier than the end of the window a run starts, since a tick may be late."""
 
 DAY_SECONDS = 86_400
-_BILLED_SECONDS = 2.0
-_PUTS = 6
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -34,6 +33,13 @@ class Policy(msgspec.Struct, frozen=True):
     busy_after_runs: int = 30
     most_by_id: int = 10
 
+    @classmethod
+    def of(cls, settings: Settings) -> Policy:
+        """Return the policy that a stack's settings say."""
+        return cls(
+            settings.webhook_window_seconds, settings.webhook_busy_window_seconds, settings.webhook_busy_after_runs
+        )
+
     def window(self, runs: int) -> float:
         """Return the window once so many runs started today, in seconds."""
         return self.window_seconds if runs < self.busy_after_runs else self.busy_window_seconds
@@ -48,4 +54,4 @@ class Policy(msgspec.Struct, frozen=True):
 
 def dollars_a_month(runs_a_day: float) -> float:
     """Return what so many small runs a day cost in 30 days: Step Functions, Lambda and S3, at list prices."""
-    return runs_a_day * 30 * cents(billed_seconds=_BILLED_SECONDS, invocations=1, puts=_PUTS) / 100
+    return runs_a_day * 30 * cents(billed_seconds=2.0, invocations=1, puts=6) / 100

@@ -14,15 +14,12 @@ from connector.cadence import DAY
 from connector.errors import ConnectorError
 from connector.operator.stack import Stack
 from connector.operator.subscriptions_file import Subscription
-from connector.prices import cents
 from connector.webhook_window import Policy, dollars_a_month
 from lightspeed import CATALOGUE, LightspeedError, Parameters
 from lightspeed.catalogue.entities import parent_of
 from lightspeed.estimate import Counter, Operation, Span, estimate
 
 ALL_PARENTS = "*"
-_SECONDS_A_RUN = 2.0
-_PUTS_A_RUN = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +71,7 @@ class Forecast:
 
 def forecast(subscriptions: Sequence[Subscription], stack: Stack) -> Iterator[Forecast]:
     """Yield the use of each connection of a file, in the order of names."""
-    settings = stack.settings
-    policy = Policy(
-        settings.webhook_window_seconds, settings.webhook_busy_window_seconds, settings.webhook_busy_after_runs
-    )
+    policy = Policy.of(stack.settings)
     for connection in sorted({one.connection for one in subscriptions}):
         own = [one for one in subscriptions if one.connection == connection and one.enabled]
         yield _of_shop(connection, own, stack, policy)
@@ -106,7 +100,7 @@ def _of_shop(connection: str, own: Sequence[Subscription], stack: Stack, policy:
                 requests += times * _requests(counter, {"languages": [language], **event}, cadence.seconds, stack)
             except (LightspeedError, ConnectorError) as error:
                 unknown.append(f"{one.title}: {error}")
-        parts.append((one.title, runs, requests, _dollars(runs)))
+        parts.append((one.title, runs, requests, dollars_a_month(runs)))
     hooks = policy.most_runs_a_day() * sum(one.webhooks for one in own)
     runs, requests = sum(part[1] for part in parts), sum(part[2] for part in parts)
     room = None if counter is None else _room(counter, stack)
@@ -115,17 +109,12 @@ def _of_shop(connection: str, own: Sequence[Subscription], stack: Stack, policy:
         runs,
         requests,
         room,
-        _dollars(runs),
+        dollars_a_month(runs),
         hooks,
         dollars_a_month(hooks),
         tuple(unknown),
         tuple(parts),
     )
-
-
-def _dollars(runs_a_day: float) -> float:
-    """Return what so many runs a day cost in 30 days."""
-    return runs_a_day * 30 * cents(billed_seconds=_SECONDS_A_RUN, invocations=1, puts=_PUTS_A_RUN) / 100
 
 
 def _requests(counter: Counter, event: Any, seconds: int, stack: Stack) -> float:

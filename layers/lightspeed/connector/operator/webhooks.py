@@ -135,11 +135,7 @@ def make_change(shop: Client, change: Change) -> None:
 def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
     found = _planned(arguments, stack, stack.shop(arguments.connection))
     _show(found)
-    settings = stack.settings
-    policy = Policy(
-        settings.webhook_window_seconds, settings.webhook_busy_window_seconds, settings.webhook_busy_after_runs
-    )
-    runs = policy.most_runs_a_day() * len(arguments.entity)
+    runs = Policy.of(stack.settings).most_runs_a_day() * len(arguments.entity)
     if runs:
         print(f"at most {runs} runs a day, if records change all day: ${dollars_a_month(runs):.2f} a month")
     return CHANGES if arguments.exit_code and found.changes else 0
