@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from connector.bucket import Bucket
 from connector.clients import AwsClients, ShopClients
 from connector.observability import emit_metrics, logger
 from connector.settings import Settings
@@ -14,7 +15,6 @@ from lightspeed import SystemClock
 from subscribe.event import SubscribeRequest
 from subscribe.run.result import Result
 from subscribe.run.run import Services
-from subscribe.storage.bucket import Bucket
 from subscribe.sync.run import SyncRun
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from connector.bucket import Bucket
 from connector.prices import INVOCATION_SECONDS, PRICES, cents
 from connector.timestamps import iso_text
 from connector.transform import Library, load
@@ -18,7 +19,6 @@ from lightspeed.listing.settled import SETTLING_LAG
 from lightspeed.listing.window import may_hide_records
 from lightspeed.request import PAGE_LIMIT, parse_time
 from subscribe.event import SubscribeRequest
-from subscribe.storage.bucket import Bucket
 from subscribe.sync.bookmark import Bookmark, Bookmarks
 from subscribe.sync.read_plan import Read, check_parameters, plan_reads, window_of
 from subscribe.sync.reader import batch_of

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from connector.bucket import Bucket
 from connector.errors import ConnectorError, RequestError, RunInProgress, TransformError
 from connector.transform import S3Library
 from lightspeed import Client, Clock, InvalidConnection, LightspeedError, SystemClock, Transport
@@ -25,7 +26,6 @@ from lightspeed.listing.reader import CONNECTIONS
 from subscribe.checks import subscribe_request
 from subscribe.event import SubscribeRequest
 from subscribe.run.run import Services
-from subscribe.storage.bucket import Bucket
 from subscribe.storage.folder import OWN, FolderS3
 from subscribe.sync.run import SyncRun
 

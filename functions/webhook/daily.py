@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from connector.bucket import Bucket
 from connector.clients import AwsClients, ShopClients
 from connector.errors import ConnectorError
 from connector.observability import logged, logger
 from connector.operator.registrations import is_own
 from connector.settings import Settings
 from connector.timestamps import iso_text
-from connector.webhook_report import Objects, Report, S3Objects, make_report, write_summary
+from connector.webhook_report import Report, make_report, write_summary
 from lightspeed import CATALOGUE, Client, Clock, LightspeedError, Parameters, SystemClock
 from webhook.followers import Followers
-from webhook.services import read_object
 
 _NEEDS = ("BUCKET", "STACK_NAME")
 _FOLDER = re.compile(r"events/connection=([A-Za-z0-9_-]+)/entity=([a-z]+)/")
@@ -56,14 +56,14 @@ class DailyLook:
     def __init__(
         self,
         *,
-        objects: Objects,
+        bucket: Bucket,
         followers: Followers,
         open_shop: Callable[[str], Client],
         stack_name: str,
         clock: Clock,
     ) -> None:
         """Take the collaborators; nothing is read yet."""
-        self._objects = objects
+        self._bucket = bucket
         self._followers = followers
         self._open_shop = open_shop
         self._stack_name = stack_name
@@ -76,10 +76,10 @@ class DailyLook:
     def reports(self, day: date) -> list[Report]:
         """Compute and store the reports of a day, one per subscription that follows by webhook."""
         found = [
-            make_report(self._objects, connection, subscription, entity, day)
+            make_report(self._bucket, connection, subscription, entity, day)
             for connection, subscription, entity in self._subscriptions()
         ]
-        write_summary(self._objects, day, found)
+        write_summary(self._bucket, day, found)
         return found
 
     def registrations(self) -> list[dict[str, Any]]:
@@ -94,8 +94,7 @@ class DailyLook:
         listed = self._followers.listed()
         if listed is not None:
             return [(one.connection, one.subscription, one.entity) for one in listed]
-        connections = self._objects.folders("events/")
-        folders = (folder for connection in connections for folder in self._objects.folders(connection))
+        folders = self._bucket.folders_of(self._bucket.folders_of(["events/"]))
         found = (match for match in map(_FOLDER.fullmatch, folders) if match is not None and match[2] in CATALOGUE)
         return [(match[1], match[2], match[2]) for match in found]
 
@@ -114,7 +113,7 @@ class DailyLook:
             found["missing"] = [entity for entity in entities if entity not in known]
         names = " ".join(entities)
         found["command"] = f"python -m connector webhooks apply --connection {connection} --entity {names}"
-        self._objects.write(f"state/webhooks/connection={connection}.json", json.dumps(found).encode())
+        self._bucket.put_json(f"state/webhooks/connection={connection}.json", found)
         return found
 
 
@@ -130,9 +129,10 @@ def _own_webhooks(shop: Client, connection: str, stack_name: str) -> Iterable[di
 def daily_look(settings: Settings) -> DailyLook:
     """Return the look of these settings."""
     aws, clock = AwsClients(), SystemClock()
+    bucket = Bucket(aws.client("s3"), settings.bucket, clock)
     return DailyLook(
-        objects=S3Objects(aws.client("s3"), settings.bucket),
-        followers=Followers(functools.partial(read_object, aws.client("s3"), settings.bucket)),
+        bucket=bucket,
+        followers=Followers(bucket.body),
         open_shop=functools.partial(ShopClients(aws, settings, clock).open, fresh=True, background=True),
         stack_name=settings.stack_name,
         clock=clock,

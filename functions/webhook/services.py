@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from connector import s3_objects
 from lightspeed import Clock
 from webhook.debounce import Mark, Run, Status
 from webhook.scheduler import MarkChanged
@@ -114,9 +113,3 @@ class Ticks:
         """Send a tick; a delay is rounded up to whole seconds, and longer ones than 15 minutes are cut."""
         delay = min(math.ceil(delay_seconds), _MOST_DELAY_SECONDS)
         self._client.send_message(QueueUrl=self._queue_url, MessageBody=message, DelaySeconds=delay)
-
-
-def read_object(client: Any, bucket: str, key: str) -> bytes | None:
-    """Return an object's bytes, `None` if there is no such object."""
-    found = s3_objects.read_object(client, bucket, key)
-    return None if found is None else found[0]

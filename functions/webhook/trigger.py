@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from connector.bucket import Bucket
 from connector.clients import AwsClients
 from connector.observability import logged, logger
 from connector.settings import Settings
@@ -12,7 +13,7 @@ from connector.webhook_window import Policy
 from lightspeed import SystemClock
 from webhook.followers import Followers
 from webhook.scheduler import RunScheduler
-from webhook.services import DynamoMarks, SyncRuns, Ticks, read_object
+from webhook.services import DynamoMarks, SyncRuns, Ticks
 
 _NEEDS = ("BUCKET", "IDEMPOTENCY_TABLE", "SYNC_STATE_MACHINE_ARN", "WEBHOOK_QUEUE_URL")
 
@@ -47,7 +48,7 @@ def scheduler(settings: Settings) -> RunScheduler:
         marks=DynamoMarks(aws.client("dynamodb"), settings.idempotency_table, clock),
         runs=SyncRuns(aws.client("stepfunctions"), settings.sync_state_machine_arn),
         tick=Ticks(aws.client("sqs"), settings.webhook_queue_url),
-        followers=Followers(functools.partial(read_object, aws.client("s3"), settings.bucket)),
+        followers=Followers(Bucket(aws.client("s3"), settings.bucket, clock).body),
         clock=clock,
         policy=Policy.of(settings),
     )

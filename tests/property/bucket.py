@@ -67,8 +67,9 @@ class MemoryBucket:
             if Key not in self.objects:
                 raise _error("NoSuchKey", "GetObject")
             body = self.objects[Key]
+            written = datetime.fromtimestamp(self._written.get(Key, 0.0), UTC)
         self._at(f"after get {Key}")
-        return {"Body": io.BytesIO(body), "ETag": _etag(body)}
+        return {"Body": io.BytesIO(body), "ETag": _etag(body), "LastModified": written}
 
     def put_object(
         self,
@@ -107,8 +108,19 @@ class MemoryBucket:
         assert name == "list_objects_v2"
         return self
 
-    def paginate(self, *, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:  # noqa: N803, ARG002 - AWS's names
+    def paginate(
+        self,
+        *,
+        Bucket: str,  # noqa: N803, ARG002 - AWS's names
+        Prefix: str,  # noqa: N803
+        Delimiter: str = "",  # noqa: N803
+    ) -> Iterator[dict[str, Any]]:
         self._at(f"before list {Prefix}")
+        if Delimiter:
+            names = (key[len(Prefix) :].partition(Delimiter) for key in sorted(self.objects) if key.startswith(Prefix))
+            folders = dict.fromkeys(Prefix + name + slash for name, slash, _ in names if slash)
+            yield {"CommonPrefixes": [{"Prefix": folder} for folder in folders]}
+            return
         keys = sorted(key for key in self.objects if key.startswith(Prefix))
         for start in range(0, max(1, len(keys)), PAGE_KEYS):
             page = [

@@ -11,7 +11,6 @@ import hashlib
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import pairwise
@@ -19,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from connector.bucket import Bucket
 from connector.webhook_report import Report, make_report
 from connector.webhook_window import LAG_SECONDS, MARGIN_SECONDS, Policy
 from tests.property import test_webhooks as queues
@@ -130,7 +130,7 @@ def signed(call: Call) -> str:
 
 @dataclass
 class Storage:
-    """Queue and bucket of the receiver, and the bucket of the report."""
+    """Queue and bucket of the receiver."""
 
     cloud: Cloud
 
@@ -142,21 +142,6 @@ class Storage:
         new = key not in objects
         objects.setdefault(key, body)
         return new
-
-    def keys(self, prefix: str) -> Iterator[tuple[str, float]]:
-        for key in sorted(self.cloud.reading.bucket.objects):
-            if key.startswith(prefix):
-                yield key, self.cloud.now
-
-    def folders(self, prefix: str) -> Iterator[str]:
-        found = (key[len(prefix) :].partition("/")[0] for key, _ in self.keys(prefix))
-        yield from (f"{prefix}{name}/" for name in dict.fromkeys(found))
-
-    def read(self, key: str) -> bytes:
-        return self.cloud.reading.bucket.objects[key]
-
-    def write(self, key: str, body: bytes) -> None:
-        self.cloud.reading.bucket.objects[key] = body
 
 
 def lived(seed: int) -> Cloud:
@@ -200,7 +185,7 @@ def check(cloud: Cloud) -> tuple[Report, int]:
     for number, (before, after) in enumerate(pairwise(runs), 1):
         assert after.start - before.start >= POLICY.window(number) - MARGIN_SECONDS - LAG_SECONDS - 0.01
     assert max(cloud.requests.values()) <= RESERVED_QUOTA
-    report = make_report(Storage(cloud), "default", "reviews", "reviews", date(2026, 11, 23))
+    report = make_report(Bucket(cloud.reading.bucket, "bucket"), "default", "reviews", "reviews", date(2026, 11, 23))
     today = [one for one in stored if moment(one[1]) >= OPENING - OPENING % 86_400]
     assert report.changes == len(today)
     return report, sum((identity, moment(changed)) not in cloud.delivered for identity, changed, _ in today)

@@ -11,13 +11,13 @@ from urllib.parse import urlencode
 import urllib3
 from requests.structures import CaseInsensitiveDict
 
+from connector.bucket import Bucket
 from lightspeed import Client, Connection, Transport
 from lightspeed.http_session import Answer
 from lightspeed.listing.reader import CONNECTIONS
 from subscribe.checks import subscribe_request
 from subscribe.reconcile.run import Reconciliation
 from subscribe.run.run import Services
-from subscribe.storage.bucket import Bucket
 from subscribe.sync.run import SyncRun
 from tests.property.bucket import MemoryBucket
 from tests.shop import API_KEY, API_SECRET, Clock, ConnectionDropped

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from connector.s3_objects import put_if_unchanged, read_object
+from connector.bucket import NONE_YET, Bucket
 from lightspeed import Clock
 from lightspeed.numbers import dumps, loads
 
@@ -27,8 +27,8 @@ class Workspace:
             clock: The clock for pauses between tries.
         """
         self._client = client
-        self._clock = clock
-        self._bucket = bucket
+        self._name = bucket
+        self._bucket = Bucket(client, bucket, clock)
         self._prefix = f"publish/parts/{run}/"
 
     def claim(self, execution: str, replaces: str = "") -> bool:
@@ -38,7 +38,7 @@ class Workspace:
             execution: Name of the execution.
             replaces: Name of a failed execution whose run is continued, if there is one.
         """
-        if self._put("execution", execution.encode(), ""):
+        if self._put("execution", execution.encode(), NONE_YET):
             return True
         holder, etag = self._read("execution")
         return holder == execution or (holder == replaces and self._put("execution", execution.encode(), etag))
@@ -46,8 +46,7 @@ class Workspace:
     def store_segment(self, shard: int, segment: int, lines: Iterable[Line]) -> None:
         """Store the lines of a segment."""
         rows = ({"line": number, "text": text} for number, text in lines)
-        key = self._prefix + _lines_name(shard, segment)
-        self._client.put_object(Bucket=self._bucket, Key=key, Body=_lines(rows))
+        self._bucket.put(self._prefix + _lines_name(shard, segment), _lines(rows), "application/jsonl")
 
     def segment(self, shard: int, segment: int) -> list[Line]:
         """Return the lines of a segment."""
@@ -75,16 +74,15 @@ class Workspace:
 
     def write(self, key: str, texts: Iterable[bytes], *, packed: bool) -> None:
         """Write an object of any size, piece by piece."""
-        self._client.upload_fileobj(_Stream(_packed(texts) if packed else iter(texts)), self._bucket, key)
+        self._client.upload_fileobj(_Stream(_packed(texts) if packed else iter(texts)), self._name, key)
 
     def _put(self, name: str, body: bytes, etag: str) -> bool:
         """Write an object if it still has this ETag, or if it still is missing; return whether it is written."""
-        key, sleep = self._prefix + name, self._clock.sleep
-        return put_if_unchanged(self._client, self._bucket, key, body, etag, sleep) is not None
+        return self._bucket.replace(self._prefix + name, body, etag, "application/jsonl") is not None
 
     def _read(self, name: str) -> tuple[str, str]:
-        body, etag = read_object(self._client, self._bucket, self._prefix + name) or (b"", "")
-        return body.decode(), etag
+        found = self._bucket.read(self._prefix + name)
+        return ("", NONE_YET) if found is None else (found.body.decode(), found.etag)
 
 
 def _lines_name(shard: int, segment: int) -> str:

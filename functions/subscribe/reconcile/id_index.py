@@ -19,11 +19,11 @@ from heapq import merge
 import msgspec
 from zlib_ng import gzip_ng, zlib_ng
 
+from connector.bucket import Bucket
 from connector.errors import RequestError
 from connector.storage_keys import ids_key
 from connector.timestamps import iso_text
 from lightspeed.request import parse_time
-from subscribe.storage.bucket import Bucket
 
 VERSION = 1
 
@@ -288,7 +288,7 @@ class StoredIndex:
         if found is None:
             self._etag = ""
             return Index(IndexHead(self._entity))
-        body, self._etag = found
+        body, self._etag, _ = found
         lines = lines_of(body)
         index = Index(msgspec.json.decode(next(lines), type=IndexHead))
         if index.head.entity != self._entity:

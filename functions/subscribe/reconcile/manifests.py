@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
+from connector.bucket import Bucket
 from connector.storage_keys import MANIFESTS
 from lightspeed.json_text import UNREADABLE, parse_record
 from lightspeed.listing.records import usable_id
 from subscribe.reconcile.id_index import Id, Index, canonical_id, epoch, lines_of
 from subscribe.run.budget import Suspend
-from subscribe.storage.bucket import Bucket
 
 _SLACK_SECONDS = 3600
 """How much later than its time a manifest may turn up in a listing; those of this stretch are remembered by key."""
@@ -78,8 +78,9 @@ class ManifestLog:
         Raises:
             Suspend: There is no time for the next one; what was taken in is included.
         """
-        found = [item for place in _PLACES for item in self._bucket.list(place + self._folder)]
-        new = sorted((int(written), key) for key, written in found if self._is_new(written, key))
+        rows = (row for place in _PLACES for row in self._bucket.objects(place + self._folder))
+        found = [(row["LastModified"].timestamp(), row["Key"]) for row in rows]
+        new = sorted((int(written), key) for written, key in found if self._is_new(written, key))
         for number, (written, key) in enumerate(new):
             if number and not self._has_time():
                 self._flush()
@@ -119,15 +120,15 @@ class ManifestLog:
         if manifest.request.get("mode") == "reconcile":  # an earlier version listed tombstones among the parts
             records, tombstones = [], [*manifest.parts, *manifest.deleted]
         for part in records:
-            body = self._bucket.read(part.key)
+            body = self._bucket.body(part.key)
             if body is not None:
                 run_id = "" if manifest.replaces else manifest.run_id  # what it replaces was counted
                 began = epoch(part.started) if part.started else started
-                self._note_landed(body[0], run_id, began, changed=changed)
+                self._note_landed(body, run_id, began, changed=changed)
         for part in tombstones:
-            body = self._bucket.read(part.key)
+            body = self._bucket.body(part.key)
             if body is not None:
-                self.note_deleted(body[0])
+                self.note_deleted(body)
 
     def _note_landed(self, part: bytes, run_id: str, started: int, *, changed: bool) -> None:
         lost = 0

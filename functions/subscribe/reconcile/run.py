@@ -24,6 +24,7 @@ from typing import Any
 
 import msgspec
 
+from connector.bucket import PreconditionFailed
 from connector.storage_keys import entity_folder
 from connector.timestamps import iso_text
 from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
@@ -43,7 +44,6 @@ from subscribe.run.cursor import Checkpoints
 from subscribe.run.lease import RunLock
 from subscribe.run.result import Decision, Result
 from subscribe.run.run import Run, Services
-from subscribe.storage.bucket import PreconditionFailed
 from subscribe.storage.parts import PART_BYTES, Part, compress, listed
 
 LONGEST_INVOCATION_SECONDS = 900

@@ -14,9 +14,9 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from connector.bucket import Bucket
 from connector.errors import RequestError
 from connector.storage_keys import RUN_ID, checkpoint_key
-from subscribe.storage.bucket import Bucket
 
 _GZIP = 31
 _GZIP_OR_ZLIB = 47
@@ -68,9 +68,9 @@ class Checkpoints:
     def read(self, name: str) -> bytes | None:
         """Return an object, or `None` if it is gone or is not what its name says."""
         found = self._bucket.read(checkpoint_key(self._run_id, name))
-        if found is None or not hashlib.sha256(found[0]).hexdigest().startswith(name):
+        if found is None or not hashlib.sha256(found.body).hexdigest().startswith(name):
             return None
-        return found[0]
+        return found.body
 
 
 class Pointer(NamedTuple):

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from connector.bucket import NONE_YET, Bucket, PreconditionFailed
 from connector.errors import AwsUnavailable, RequestError
 from connector.storage_keys import run_key
 from subscribe.run.result import Decision, Result
-from subscribe.storage.bucket import NONE_YET, Bucket, PreconditionFailed
 
 NOTED = ("started", "fingerprint", "single", "manifests", "transformers", "noted_at", "copy")
 """What an entry holds in addition to the result."""

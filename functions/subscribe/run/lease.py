@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
+from connector.bucket import NONE_YET, Bucket, PreconditionFailed
 from connector.errors import RunInProgress
 from connector.storage_keys import lock_key
 from connector.timestamps import iso_text
 from lightspeed.request import parse_time
 from subscribe.run.journal import finish
-from subscribe.storage.bucket import NONE_YET, Bucket, PreconditionFailed
 
 
 class _Held(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic
 from uuid import uuid4
 
+from connector.bucket import Bucket, PreconditionFailed
 from connector.errors import AwsUnavailable, RequestError
 from connector.runs import LEASE
 from connector.settings import GZIP_LEVEL
@@ -33,7 +34,6 @@ from subscribe.run.budget import PATIENCE_SECONDS, InvocationBudget, Suspend
 from subscribe.run.cursor import State, StateStore, pointer_of
 from subscribe.run.journal import Journal, finish, result_of
 from subscribe.run.result import Decision, Result
-from subscribe.storage.bucket import Bucket, PreconditionFailed
 
 if TYPE_CHECKING:
     from connector.transform import Library

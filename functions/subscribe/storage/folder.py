@@ -39,7 +39,7 @@ class FolderS3:
         self._own.mkdir(parents=True, exist_ok=True)
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803, ARG002 - AWS's names
-        """Return an object's `Body` and `ETag`.
+        """Return an object's `Body`, `ETag` and `LastModified`.
 
         Raises:
             ClientError: `NoSuchKey`.
@@ -47,7 +47,7 @@ class FolderS3:
         body = self._read(Key)
         if body is None:
             raise _error("NoSuchKey", "GetObject")
-        return {"Body": io.BytesIO(body), "ETag": _etag(body)}
+        return {"Body": io.BytesIO(body), "ETag": _etag(body), "LastModified": self._written(Key)}
 
     def put_object(
         self,
@@ -89,10 +89,7 @@ class FolderS3:
         """Yield pages of keys with `LastModified`, in the order of the keys."""
         keys = sorted(self._keys(Prefix), key=str.encode)
         for start in range(0, max(1, len(keys)), PAGE_KEYS):
-            page = [
-                {"Key": key, "LastModified": datetime.fromtimestamp(self._path(key).stat().st_mtime, UTC)}
-                for key in keys[start : start + PAGE_KEYS]
-            ]
+            page = [{"Key": key, "LastModified": self._written(key)} for key in keys[start : start + PAGE_KEYS]]
             yield {"KeyCount": len(page), **({"Contents": page} if page else {})}
 
     def _keys(self, prefix: str) -> Iterator[str]:
@@ -109,6 +106,9 @@ class FolderS3:
         if parts[0] == OWN or any(part in ("", ".", "..") for part in parts):
             raise ValueError(f"a folder has no place for the key {key!r:.100}")
         return self._folder.joinpath(*parts)
+
+    def _written(self, key: str) -> datetime:
+        return datetime.fromtimestamp(self._path(key).stat().st_mtime, UTC)
 
     def _read(self, key: str) -> bytes | None:
         try:

@@ -21,13 +21,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from connector.bucket import Bucket, PreconditionFailed
 from connector.errors import ConnectorError
 from connector.storage_keys import recent_key, subscription_key
 from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time
 from subscribe.run.cursor import DIGEST_DIGITS
 from subscribe.run.journal import finish
-from subscribe.storage.bucket import Bucket, PreconditionFailed
 
 MOST_RECENT_INSIDE = 1_000
 """Ids that the bookmark itself holds. More are stored beside it."""
@@ -190,7 +190,7 @@ class Bookmarks:
         found = self._bucket.read(key)
         if found is None:
             raise ConnectorError(f"the bookmark {self._key} names {key}, which is gone; restore it")
-        return msgspec.json.decode(gzip.decompress(found[0]), type=dict[str, str])
+        return msgspec.json.decode(gzip.decompress(found.body), type=dict[str, str])
 
     def with_recent(self, bookmark: Bookmark, recent: Mapping[str, str]) -> Bookmark:
         """Return a bookmark of bounded size; a large `recent` is kept in an object beside it, named by its content."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from connector.bucket import PreconditionFailed
 from connector.errors import RunInProgress
 from connector.storage_keys import Kind
 from connector.timestamps import iso_text
@@ -19,7 +20,6 @@ from lightspeed.request import parse_time, query_warnings
 from subscribe.event import SubscribeRequest
 from subscribe.run.result import Decision
 from subscribe.run.run import Run, Services
-from subscribe.storage.bucket import PreconditionFailed
 from subscribe.storage.parts import Part, listed
 from subscribe.sync.bookmark import (
     MOST_REMEMBERED,

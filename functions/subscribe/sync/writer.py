@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from connector.bucket import Bucket
 from connector.storage_keys import Kind, RunPlace
-from subscribe.storage.bucket import Bucket
 from subscribe.storage.parts import Chunk, FullPart, Part, PartBuffer, compress
 from subscribe.sync.step import Step
 

@@ -1,14 +1,26 @@
-"""Cut a sequence into pieces that one call takes."""
+"""Cut a sequence into pieces that one call takes, or make many calls at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+THREADS = 32
+
 _Entry = TypeVar("_Entry")
+_Found = TypeVar("_Found")
 
 
 def chunks(entries: Sequence[_Entry], size: int) -> Iterator[Sequence[_Entry]]:
     """Yield entries in slices of at most `size`."""
     for start in range(0, len(entries), size):
         yield entries[start : start + size]
+
+
+def each(call: Callable[[_Entry], _Found], entries: Sequence[_Entry]) -> list[_Found]:
+    """Return what a call returns for each entry, in order; many calls are made at once."""
+    if len(entries) <= 1:
+        return [call(entry) for entry in entries]
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(call, entries))

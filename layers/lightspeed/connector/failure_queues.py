@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from connector.bucket_reader import each
-from connector.chunks import chunks
+from connector.chunks import chunks, each
 
 RECEIVED_TOO_OFTEN = "ReceivedTooOften"
 """The cause of a message that SQS itself moved."""

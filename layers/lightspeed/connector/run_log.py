@@ -7,14 +7,14 @@ bucket.
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from connector.bucket_reader import BucketReader, each
+from connector.bucket import Bucket
+from connector.chunks import each
 from connector.storage_keys import MANIFESTS, manifest_place, run_key
 from connector.timestamps import iso_text
 from lightspeed import Clock
@@ -68,7 +68,7 @@ class RunRow(msgspec.Struct, frozen=True, array_like=True):
 class RunLog:
     """Reads the finished runs of a stack."""
 
-    def __init__(self, bucket: BucketReader, clock: Clock, *, sparing: bool = False) -> None:
+    def __init__(self, bucket: Bucket, clock: Clock, *, sparing: bool = False) -> None:
         """Take the bundle's bucket; nothing is read yet.
 
         Args:
@@ -109,11 +109,11 @@ class RunLog:
         if not days:
             return {}
         if len(days) == 1:
-            found = each(self._bucket.objects, [f"{folder}date={days[0]}/" for folder in folders])
+            found = self._bucket.objects_of([f"{folder}date={days[0]}/" for folder in folders])
         else:
-            found = each(lambda folder: self._bucket.objects(folder, f"{folder}date={min(days)}/"), folders)
+            found = self._bucket.objects_of(folders, f"date={min(days)}/")
         by_day: dict[str, dict[str, dict[str, Any]]] = {str(day): {} for day in days}
-        for row in (row for rows in found for row in rows):
+        for row in found:
             place = manifest_place(row["Key"])
             if place is not None and place.date in by_day:
                 by_day[place.date][row["Key"]] = row
@@ -124,7 +124,7 @@ class RunLog:
 
         They are kept, so they may be older than the given rows. Keys are connection and subscription with a slash.
         """
-        body = self._bucket.read(LATEST)
+        body = self._bucket.body(LATEST)
         try:
             known = msgspec.json.decode(body, type=dict[str, dict[str, RunRow]]) if body is not None else {}
         except ValueError:
@@ -141,11 +141,11 @@ class RunLog:
             if row.newest and ("newest" not in of_one or of_one["newest"].newest <= row.newest):
                 of_one["newest"] = row
         if found != known:
-            self._bucket.write(LATEST, msgspec.json.encode(found))
+            self._bucket.put(LATEST, msgspec.json.encode(found), "application/json")
         return found
 
     def _stored(self, day: date) -> dict[str, RunRow] | None:
-        body = self._bucket.read(_day_key(day))
+        body = self._bucket.body(_day_key(day))
         try:
             return None if body is None else msgspec.json.decode(gzip.decompress(body), type=dict[str, RunRow])
         except (ValueError, OSError):
@@ -179,7 +179,7 @@ class RunLog:
             if manifest and not of_before and not any(key in objects for key in replaced):
                 found[item["Key"]] = _row(manifest, item, requests)
         if found != known or not known:
-            self._bucket.write(_day_key(day), gzip.compress(msgspec.json.encode(found), mtime=0))
+            self._bucket.put(_day_key(day), gzip.compress(msgspec.json.encode(found), mtime=0))
         return found
 
     def _manifest(self, item: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,18 +200,15 @@ class RunLog:
         is_close = kept.get("look") != look
         if self._sparing and not is_close:
             return list(kept["folders"]), False
-        entities = self._children(self._children([MANIFESTS]))
+        entities = self._bucket.folders_of(self._bucket.folders_of([MANIFESTS]))
         known: dict[str, list[str]] = {}
         for folder in () if is_close else kept["folders"]:
             known.setdefault(folder.partition(_LANGUAGE)[0] + "/", []).append(folder)
-        folders = self._children([entity for entity in entities if entity not in known])
+        folders = self._bucket.folders_of([entity for entity in entities if entity not in known])
         folders += [folder for entity in entities for folder in known.get(entity, ())]
         if self._sparing:
-            self._bucket.write(FOLDERS, json.dumps({"look": look, "folders": folders}).encode())
+            self._bucket.put_json(FOLDERS, {"look": look, "folders": folders})
         return folders, is_close
-
-    def _children(self, folders: Sequence[str]) -> list[str]:
-        return [child for children in each(self._bucket.children, folders) for child in children]
 
 
 def _day_key(day: date) -> str:

@@ -10,15 +10,16 @@ import base64
 import binascii
 import heapq
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any
 
-from connector.bucket_reader import BucketReader, each
+from connector.bucket import Bucket
+from connector.chunks import each
 from connector.errors import RequestError, UnknownRun
-from connector.storage_keys import COMPACT, RUN_ID, run_key
+from connector.storage_keys import COMPACT, MANIFESTS, RUN_ID, run_key
 from connector.timestamps import iso_text
 from lightspeed import Clock
 from lightspeed.request import parse_time
@@ -31,7 +32,6 @@ MAX_LIMIT = 100
 
 DEFAULT_LIMIT = 20
 
-_MANIFESTS = "manifests/"
 _FAILED = ("FAILED", "TIMED_OUT", "ABORTED")
 _STATUSES = ("running", "complete", "failed")
 _PARAMETERS = ("connection", "entity", "status", "limit", "after")
@@ -40,8 +40,6 @@ _MAX_AFTER = 512
 _EXECUTIONS_AT_ONCE = 1_000
 _EXAMINED = 200
 _EXAMINED_AT_ONCE = 16
-
-_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +113,7 @@ class Runs:
             step_functions: The client of Step Functions; not used without a state machine.
             state_machine_arn: The ARN of Sync, or empty.
         """
-        self._bucket = BucketReader(s3, bucket)
+        self._bucket = Bucket(s3, bucket)
         self._clock = clock
         self._step_functions = step_functions
         self._arn = state_machine_arn
@@ -199,7 +197,7 @@ class Runs:
         """Yield finished runs, newest first; a day is listed when it is reached."""
         last_day = query.after.partition(" ")[0]
         days: dict[str, list[str]] = {}
-        for prefix in self._children(self._folders(query)):
+        for prefix in self._bucket.folders_of(self._folders(query)):
             days.setdefault(prefix.rpartition("date=")[2].rstrip("/"), []).append(prefix)
         for day in sorted(days, reverse=True):
             if last_day and day > last_day:
@@ -210,19 +208,16 @@ class Runs:
 
     def _folders(self, query: Query) -> list[str]:
         """Return the prefixes whose children are days."""
-        name, connection = query.entity.replace("/", "."), f"{_MANIFESTS}connection={query.connection}/"
-        connections = [connection] if query.connection else self._bucket.children(_MANIFESTS)
-        entities = [f"{folder}entity={name}/" for folder in connections] if name else self._children(connections)
-        return self._children(entities)
-
-    def _children(self, folders: Sequence[str]) -> list[str]:
-        return _flat(each(self._bucket.children, folders))
+        name, connection = query.entity.replace("/", "."), f"{MANIFESTS}connection={query.connection}/"
+        folders_of = self._bucket.folders_of
+        connections = [connection] if query.connection else folders_of([MANIFESTS])
+        return folders_of([f"{folder}entity={name}/" for folder in connections] if name else folders_of(connections))
 
     def _day(self, day: str, prefixes: Sequence[str]) -> list[_Row]:
         """Return the finished runs that started on a day; a run in several languages has several manifests."""
-        objects = _flat(each(self._bucket.objects, prefixes))
+        objects = self._bucket.objects_of(prefixes)
         compacted = [row["Key"] for row in objects if row["Key"].endswith(f"{COMPACT}.json")]
-        replaced = set(_flat(each(self._replaced_by, compacted)))
+        replaced = set(chain.from_iterable(each(self._replaced_by, compacted)))
         objects = [row for row in objects if row["Key"] not in replaced]
         runs: dict[str, tuple[str, list[str]]] = {}
         for item in sorted(objects, key=lambda item: str(item["Key"])):
@@ -308,8 +303,8 @@ class Runs:
 
     def _journal(self, run_id: str) -> dict[str, Any] | None:
         """Return the latest result of a run with the time at which it was written, or `None`."""
-        body, written = self._bucket.read_dated(run_key(run_id))
-        return None if body is None else {**json.loads(body), "noted_at": iso_text(written)}
+        found = self._bucket.read(run_key(run_id))
+        return None if found is None else {**json.loads(found.body), "noted_at": iso_text(found.written)}
 
 
 def _matches(about: dict[str, Any], query: Query) -> bool:
@@ -327,10 +322,6 @@ def _how_to_continue(entry: dict[str, Any]) -> dict[str, Any]:
         return {**paused, "resume": "invoke subscribe, or start Sync, with the same event and this run_id"}
     resume = "invoke subscribe, or start Sync, with the same event and this cursor"
     return {**paused, "cursor": entry["cursor"], "resume": resume}
-
-
-def _flat(lists: Iterable[Sequence[_Found]]) -> list[_Found]:
-    return list(chain.from_iterable(lists))
 
 
 def _encode(key: str) -> str:

@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from connector.bucket_reader import BucketReader, each
+from connector.bucket import Bucket
+from connector.chunks import each
 from connector.failure_queues import Failure, Queue, causes
 from connector.run_log import RunLog, RunRow
 from connector.subscription_status import DAYS, Facts, subscription_status
@@ -69,7 +70,7 @@ class StatusReader:
             reserve_percent: Share of each quota window that stays free.
             sparing: As in `RunLog`.
         """
-        self._bucket = BucketReader(s3, bucket)
+        self._bucket = Bucket(s3, bucket)
         self._log = RunLog(self._bucket, clock, sparing=sparing)
         self._clock = clock
         self._stack = stack
@@ -141,8 +142,8 @@ class StatusReader:
         is_paused: Callable[[str, str], bool] | None,
     ) -> list[dict[str, Any]]:
         """Return every subscription that is listed or had a run."""
-        body, written = self._bucket.read_dated(SUBSCRIPTIONS)
-        listed = [] if body is None else json.loads(body)
+        stored = self._bucket.read(SUBSCRIPTIONS)
+        listed = [] if stored is None else json.loads(stored.body)
         latest = self._log.latest(rows)
         entries = {(str(one["connection"]), str(one["subscription"])): one for one in listed}
         groups: dict[tuple[str, str], list[RunRow]] = {key: [] for key in entries}
@@ -153,7 +154,7 @@ class StatusReader:
             facts = Facts(
                 *key,
                 entry=entries.get(key),
-                listed_at=datetime.fromtimestamp(written, UTC),
+                listed_at=datetime.fromtimestamp(stored.written if stored else 0.0, UTC),
                 runs=groups[key],
                 latest=latest.get("/".join(key), {}),
                 failures=[one for one in failures if one.queue == "runs" and (one.connection, one.subscription) == key],

@@ -17,14 +17,14 @@ import gzip
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
 
-from connector.s3_objects import list_folders, list_objects
+from connector.bucket import Bucket
+from connector.chunks import each
 
 EARLY_SECONDS = 5.0
 """How much earlier than its change a webhook may seem to come: the shop's times are whole seconds of another clock."""
@@ -35,30 +35,11 @@ FEW_CHANGES = 20
 MOST_MISSED_PERCENT = 20.0
 """Above this share of missed changes, the report raises an alarm."""
 
-READERS = 10
-"""Objects that are read at once; as many connections as a client of boto3 keeps."""
-
 SUMMARY = "state/status/arrivals.json"
 """The reports of the day that was reported last: its `date`, and `reports` by connection and subscription."""
 
 STARTED_BY_WEBHOOKS = "-webhook-"
 """In the run ids of runs that webhooks started."""
-
-
-class Objects(Protocol):
-    """A bucket, seen as whole objects."""
-
-    def keys(self, prefix: str) -> Iterator[tuple[str, float]]:
-        """Yield the keys under a prefix, in order, and when each was written, epoch seconds."""
-
-    def folders(self, prefix: str) -> Iterator[str]:
-        """Yield the folders right under a prefix, each with the prefix and a slash at the end."""
-
-    def read(self, key: str) -> bytes:
-        """Return an object."""
-
-    def write(self, key: str, body: bytes) -> None:
-        """Write an object."""
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -152,36 +133,36 @@ def report_key(connection: str, subscription: str, day: date) -> str:
     return f"state/reports/connection={connection}/date={day}/{subscription.replace('/', '.')}.json"
 
 
-def make_report(objects: Objects, connection: str, subscription: str, entity: str, day: date) -> Report:
+def make_report(bucket: Bucket, connection: str, subscription: str, entity: str, day: date) -> Report:
     """Compute the report of a day from `events/`, `manifests/` and the parts that they name; store it and return it.
 
     Runs and webhooks of the next day count as well, for changes shortly before midnight may arrive then.
     """
     place = f"connection={connection}/entity={entity.replace('/', '.')}/"
     days = (day, day + timedelta(days=1))
-    webhooks = [hook for one in days for hook in _webhooks(objects, f"events/{place}date={one}/")]
+    webhooks = [hook for one in days for hook in _webhooks(bucket, f"events/{place}date={one}/")]
     start = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
     changes = (
         change
-        for change in _changes(objects, f"manifests/{place}", days, subscription)
+        for change in _changes(bucket, f"manifests/{place}", days, subscription)
         if start <= change.changed < start + 86_400
     )
     came = sum(hook.received < start + 86_400 for hook in webhooks)
     report = summarize(changes, webhooks, Report(connection, subscription, entity, str(day), came, *_NOTHING))
-    objects.write(report_key(connection, subscription, day), msgspec.json.encode(report))
+    bucket.put_json(report_key(connection, subscription, day), msgspec.to_builtins(report))
     return report
 
 
-def write_summary(objects: Objects, day: date, reports: Iterable[Report]) -> None:
+def write_summary(bucket: Bucket, day: date, reports: Iterable[Report]) -> None:
     """Store the reports of all subscriptions in one object, so that the status need not read each."""
     by_name = {f"{report.connection}/{report.subscription}": report for report in reports}
-    objects.write(SUMMARY, msgspec.json.encode({"date": str(day), "reports": by_name}))
+    bucket.put_json(SUMMARY, msgspec.to_builtins({"date": str(day), "reports": by_name}))
 
 
-def stored_reports(objects: Objects, connection: str, day: date) -> list[Report]:
+def stored_reports(bucket: Bucket, connection: str, day: date) -> list[Report]:
     """Return the stored reports of a connection and day, in order of their subscriptions."""
     folder = f"state/reports/connection={connection}/date={day}/"
-    return [msgspec.json.decode(objects.read(key), type=Report) for key, _ in objects.keys(folder)]
+    return [msgspec.json.decode(bucket.get(row["Key"]).body, type=Report) for row in bucket.objects(folder)]
 
 
 _NOTHING: tuple[int, int, int, int, None, float, str] = (0, 0, 0, 0, None, 0.0, "")
@@ -242,17 +223,16 @@ def _reported(changes: Mapping[tuple[str, float], Change], webhooks: Iterable[He
     return found
 
 
-def _webhooks(objects: Objects, prefix: str) -> list[Heard]:
+def _webhooks(bucket: Bucket, prefix: str) -> list[Heard]:
     """Return what each webhook says; reads several objects at once. A deletion is no change."""
 
     def read(key: str) -> Heard | None:
-        event = _EVENT.decode(objects.read(key))
+        event = _EVENT.decode(bucket.get(key).body)
         if event.event.endswith("/deleted"):
             return None
         return Heard(event.record_id, _epoch(event.received_at), _changed_in(event))
 
-    with ThreadPoolExecutor(READERS) as pool:
-        return [hook for hook in pool.map(read, [key for key, _ in objects.keys(prefix)]) if hook is not None]
+    return [hook for hook in each(read, [row["Key"] for row in bucket.objects(prefix)]) if hook is not None]
 
 
 def _changed_in(event: _Event) -> float | None:
@@ -270,16 +250,17 @@ def _changed_in(event: _Event) -> float | None:
     return None
 
 
-def _changes(objects: Objects, prefix: str, days: Iterable[date], subscription: str) -> Iterator[Change]:
-    folders = [f"{language}date={day}/" for language in objects.folders(prefix) for day in days]
-    for key, written in (found for folder in folders for found in objects.keys(folder)):
-        manifest = _MANIFEST.decode(objects.read(key))
+def _changes(bucket: Bucket, prefix: str, days: Iterable[date], subscription: str) -> Iterator[Change]:
+    folders = [f"{language}date={day}/" for language in bucket.folders(prefix) for day in days]
+    for row in bucket.objects_of(folders):
+        manifest = _MANIFEST.decode(bucket.get(row["Key"]).body)
         request = manifest.request
         named = request.get("subscription") or request.get("entity")
         if named == subscription and request.get("mode") != "reconcile":
             by_webhooks = STARTED_BY_WEBHOOKS in manifest.run_id
             for part in manifest.parts:
-                yield from _versions(objects.read(part.key), written, by_webhooks=by_webhooks)
+                written = row["LastModified"].timestamp()
+                yield from _versions(bucket.get(part.key).body, written, by_webhooks=by_webhooks)
 
 
 def _versions(part: bytes, written: float, *, by_webhooks: bool) -> Iterator[Change]:
@@ -299,29 +280,3 @@ def _epoch(text: str) -> float:
 def _percentile(values: list[float], percent: int) -> float:
     """Return the smallest value that at least so many percent of the values do not exceed; seconds, one decimal."""
     return round(values[max(0, -(-len(values) * percent // 100) - 1)], 1)
-
-
-class S3Objects:
-    """A bucket in S3, see `Objects`."""
-
-    def __init__(self, client: Any, bucket: str) -> None:
-        """Take the bucket; nothing is read yet."""
-        self._client = client
-        self._bucket = bucket
-
-    def keys(self, prefix: str) -> Iterator[tuple[str, float]]:
-        """See `Objects`."""
-        for row in list_objects(self._client, self._bucket, prefix):
-            yield row["Key"], row["LastModified"].timestamp()
-
-    def folders(self, prefix: str) -> Iterator[str]:
-        """See `Objects`."""
-        return list_folders(self._client, self._bucket, prefix)
-
-    def read(self, key: str) -> bytes:
-        """See `Objects`."""
-        return bytes(self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
-
-    def write(self, key: str, body: bytes) -> None:
-        """See `Objects`."""
-        self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
+from connector.bucket import Bucket
 from connector.operator.main import main
 from connector.operator.stack import Stack
 from connector.storage_keys import RunPlace, entity_folder
 from subscribe.reconcile.id_index import Index, IndexHead
 from subscribe.reconcile.manifests import ManifestLog
-from subscribe.storage.bucket import Bucket
 from tests.support.aws import CloudFormation, FakedClients
 from tests.support.clock import FakeClock
 from tests.unit.operator.lake import store_run

@@ -5,6 +5,7 @@ import io
 import json
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -44,9 +45,10 @@ class CountedBucket:
     def put(self, key: str, body: object, written: datetime = NOW) -> None:
         self._objects[key] = (json.dumps(body).encode(), written)
 
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> None:  # noqa: N803, ARG002 - AWS's names
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> dict[str, str]:  # noqa: N803, ARG002 - AWS's names
         self._count("put")
         self._objects[Key] = (Body, NOW)
+        return {"ETag": ""}
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803, ARG002 - AWS's names
         self._count("get")
@@ -55,9 +57,9 @@ class CountedBucket:
         body, written = self._objects[Key]
         with self._lock:
             self.read += len(body)
-        return {"Body": io.BytesIO(body), "LastModified": written}
+        return {"Body": io.BytesIO(body), "ETag": "", "LastModified": written}
 
-    def list_objects_v2(self, *, Bucket: str, Prefix: str, **more: str) -> dict[str, Any]:  # noqa: N803, ARG002
+    def _list(self, *, Bucket: str, Prefix: str, **more: str) -> dict[str, Any]:  # noqa: N803, ARG002
         self._count("list")
         with self._lock:
             if len(self._keys) != len(self._objects):
@@ -79,6 +81,17 @@ class CountedBucket:
                 contents.append({"Key": key, "LastModified": self._objects[key][1]})
                 after, at = key, at + 1
         return {**_listing(contents, folders), "IsTruncated": False}
+
+    def get_paginator(self, name: str) -> "CountedBucket":
+        assert name == "list_objects_v2"
+        return self
+
+    def paginate(self, **asked: str) -> Iterator[dict[str, Any]]:
+        page = self._list(**asked)
+        yield page
+        while page.get("IsTruncated"):
+            page = self._list(**asked, ContinuationToken=page["NextContinuationToken"])
+            yield page
 
     def _count(self, call: str) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ import bisect
 import datetime
 import io
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -31,9 +32,9 @@ class Listing:
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803, ARG002 - as boto3 names them
         self.requests += 1
         body, written = self.objects[Key]
-        return {"Body": io.BytesIO(body), "LastModified": written}
+        return {"Body": io.BytesIO(body), "ETag": "", "LastModified": written}
 
-    def list_objects_v2(
+    def _list(
         self,
         *,
         Bucket: str,  # noqa: N803, ARG002
@@ -59,6 +60,17 @@ class Listing:
             contents.append({"Key": key, "LastModified": self.objects[key][1]})
             position += 1
         return _page(contents, folders)
+
+    def get_paginator(self, name: str) -> "Listing":
+        assert name == "list_objects_v2"
+        return self
+
+    def paginate(self, **asked: str) -> Iterator[dict[str, Any]]:
+        page = self._list(**asked)
+        yield page
+        while page.get("IsTruncated"):
+            page = self._list(**asked, ContinuationToken=page["NextContinuationToken"])
+            yield page
 
 
 def _page(contents: list[dict[str, Any]], folders: list[str]) -> dict[str, Any]:

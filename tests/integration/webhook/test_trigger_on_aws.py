@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from moto.sqs.models import sqs_backends
 
+from connector.bucket import Bucket
 from connector.operator.registrations import ITEM_GROUPS
 from connector.webhook_window import LAG_SECONDS, Policy
 from subscribe.checks import subscribe_request
@@ -15,7 +16,7 @@ from tests.support.lambda_context import Context
 from webhook import trigger
 from webhook.debounce import Mark, Run
 from webhook.scheduler import MarkChanged
-from webhook.services import DynamoMarks, SyncRuns, Ticks, read_object
+from webhook.services import DynamoMarks, SyncRuns, Ticks
 
 NOON = 1_795_435_200.0
 
@@ -203,8 +204,8 @@ def test_an_object_that_is_not_there_is_none(account: Account) -> None:
     s3 = account.client("s3")
     s3.put_object(Bucket=account.bucket, Key="a", Body=b"x")
 
-    assert read_object(s3, account.bucket, "a") == b"x"
-    assert read_object(s3, account.bucket, "b") is None
+    assert Bucket(s3, account.bucket).body("a") == b"x"
+    assert Bucket(s3, account.bucket).body("b") is None
 
 
 def test_the_window_of_a_busy_day_is_longer() -> None:

@@ -4,51 +4,44 @@ import base64
 import gzip
 import json
 import random
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from connector.bucket import Bucket
 from connector.webhook_report import Change, Heard, Report, make_report, report_key, stored_reports, summarize
+from tests.property.bucket import MemoryBucket
 
 DAY = date(2026, 11, 23)
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC).timestamp()
 EMPTY = Report("default", "orders", "orders", "2026-11-23", 5, 0, 0, 0, 0, None, 0.0, "")
 
 
-class Bucket:
-    """A bucket in memory; an object is written at the time beside it."""
+class Shelf(Bucket):
+    """A bucket in memory; each object says when it was written."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, tuple[float, bytes]] = {}
+        self.memory = MemoryBucket()
+        super().__init__(self.memory, "bucket")
 
-    def keys(self, prefix: str) -> Iterator[tuple[str, float]]:
-        yield from ((key, at) for key, (at, _) in sorted(self.objects.items()) if key.startswith(prefix))
-
-    def folders(self, prefix: str) -> Iterator[str]:
-        inside = (key[len(prefix) :].partition("/") for key in sorted(self.objects) if key.startswith(prefix))
-        yield from dict.fromkeys(f"{prefix}{name}/" for name, slash, _ in inside if slash)
-
-    def read(self, key: str) -> bytes:
-        return self.objects[key][1]
-
-    def write(self, key: str, body: bytes) -> None:
-        self.objects[key] = (0.0, body)
+    def store(self, key: str, at: float, body: bytes) -> None:
+        self.memory.objects[key] = body
+        self.memory._written[key] = at
 
     def store_run(self, run_id: str, at: float, records: list[Any], **request: Any) -> None:
         place = f"connection=default/entity=orders/lang=nl/date={iso(at)[:10]}"
         part = f"raw/{place}/run={run_id}/part-00000-abc.jsonl.gz"
         lines = "\n".join(json.dumps(record) for record in records)
-        self.objects[part] = (at, gzip.compress(lines.encode()))
+        self.store(part, at, gzip.compress(lines.encode()))
         manifest = {"run_id": run_id, "request": {"entity": "orders", **request}, "parts": [{"key": part}]}
-        self.objects[f"manifests/{place}/{run_id}.json"] = (at, json.dumps(manifest).encode())
+        self.store(f"manifests/{place}/{run_id}.json", at, json.dumps(manifest).encode())
 
     def store_webhook(self, identity: int, at: float, body: str = "{}", action: str = "updated", **more: Any) -> None:
         key = f"events/connection=default/entity=orders/date={iso(at)[:10]}/{identity}-{at}.json"
         event = {"record_id": str(identity), "received_at": iso(at), "event": f"orders/{action}", "body": body, **more}
-        self.objects[key] = (at, json.dumps(event).encode())
+        self.store(key, at, json.dumps(event).encode())
 
 
 def iso(at: float) -> str:
@@ -60,7 +53,7 @@ def order(identity: int, at: float) -> dict[str, Any]:
 
 
 def test_changes_are_counted_by_how_they_came() -> None:
-    bucket = Bucket()
+    bucket = Shelf()
     noon = MIDNIGHT + 43_200
     bucket.store_webhook(1, noon + 2)
     bucket.store_webhook(3, noon + 400)
@@ -77,13 +70,13 @@ def test_changes_are_counted_by_how_they_came() -> None:
     assert (report.webhooks, report.changes, report.webhook, report.both, report.poll) == (2, 3, 1, 1, 1)
     assert report.late_seconds == {"p50": 19.0, "p95": 20.0}
     assert (report.missed_percent, report.alarm) == (33.3, "")
-    stored = json.loads(bucket.read("state/reports/connection=default/date=2026-11-23/orders.json"))
+    stored = bucket.json("state/reports/connection=default/date=2026-11-23/orders.json")
     assert stored["changes"] == 3
     assert stored_reports(bucket, "default", DAY) == [report]
 
 
 def test_a_change_shortly_before_midnight_may_be_stored_and_reported_on_the_next_day() -> None:
-    bucket = Bucket()
+    bucket = Shelf()
     late = MIDNIGHT + 86_399
     bucket.store_webhook(1, late + 3)
     bucket.store_run("20261124T000012-000-webhook-0123", late + 20, [order(1, late)])
@@ -104,7 +97,7 @@ BODIES = {
 @pytest.mark.parametrize("form", BODIES)
 @pytest.mark.parametrize("is_base64", [False, True])
 def test_a_late_webhook_reports_the_version_in_its_body_and_no_later_one(form: str, is_base64: bool) -> None:
-    bucket, noon = Bucket(), MIDNIGHT + 43_200
+    bucket, noon = Shelf(), MIDNIGHT + 43_200
     body = base64.b64encode(BODIES[form].encode()).decode() if is_base64 else BODIES[form]
     bucket.store_webhook(1, noon + 300, body, isBase64Encoded=is_base64)
     bucket.store_run("scheduled", noon + 50, [order(1, noon)])
@@ -120,7 +113,7 @@ TIMELESS = ["", "{", "[]", '{"order": 1}', '{"order": {"updatedAt": "soon"}}', "
 
 @pytest.mark.parametrize("body", TIMELESS, ids=range(len(TIMELESS)))
 def test_a_webhook_whose_body_has_no_time_reports_the_newest_change_before_it(body: str) -> None:
-    bucket, noon = Bucket(), MIDNIGHT + 43_200
+    bucket, noon = Shelf(), MIDNIGHT + 43_200
     bucket.store_webhook(1, noon + 2, body)
     bucket.store_run("scheduled", noon + 50, [order(1, noon)])
 
@@ -128,7 +121,7 @@ def test_a_webhook_whose_body_has_no_time_reports_the_newest_change_before_it(bo
 
 
 def test_a_webhook_of_a_deletion_reports_no_change() -> None:
-    bucket, noon = Bucket(), MIDNIGHT + 43_200
+    bucket, noon = Shelf(), MIDNIGHT + 43_200
     bucket.store_webhook(1, noon + 2, "", action="deleted")
     bucket.store_run("scheduled", noon + 50, [order(1, noon)])
 
@@ -136,7 +129,7 @@ def test_a_webhook_of_a_deletion_reports_no_change() -> None:
 
 
 def test_a_day_without_anything_is_a_report_too() -> None:
-    report = make_report(Bucket(), "default", "open/orders", "orders", DAY)
+    report = make_report(Shelf(), "default", "open/orders", "orders", DAY)
 
     assert (report.changes, report.late_seconds, report.missed_percent, report.alarm) == (0, None, 0.0, "")
     assert report_key("default", "open/orders", DAY).endswith("/date=2026-11-23/open.orders.json")

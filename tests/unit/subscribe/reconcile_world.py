@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from connector.bucket import Bucket
 from lightspeed import Client, Connection, NotFound, Request, Response, Transport, get_entity
 from lightspeed.quota import Quota, QuotaWindow
 from lightspeed.request import format_time
@@ -18,7 +19,6 @@ from subscribe.checks import subscribe_request
 from subscribe.reconcile.id_index import epoch
 from subscribe.reconcile.run import Reconciliation
 from subscribe.run.run import Services
-from subscribe.storage.bucket import Bucket
 from subscribe.sync.run import SyncRun
 from tests.property.bucket import MemoryBucket
 from tests.property.world import Points, VirtualTime
@@ -53,8 +53,8 @@ class DatedBucket(MemoryBucket):
             if self.objects.get(what["Key"]) is not there:
                 self._written[what["Key"]] = self._time.time()
 
-    def paginate(self, *, Bucket: str, Prefix: str) -> Iterator[Json]:  # noqa: N803 - AWS's names
-        for page in super().paginate(Bucket=Bucket, Prefix=Prefix):
+    def paginate(self, **asked: Any) -> Iterator[Json]:
+        for page in super().paginate(**asked):
             for found in page.get("Contents", ()):
                 found["LastModified"] = datetime.fromtimestamp(self._written[found["Key"]], UTC)
             yield page

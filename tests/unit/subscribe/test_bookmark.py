@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from subscribe.storage.bucket import Bucket
+from connector.bucket import Bucket
 from subscribe.sync.bookmark import Bookmark, Bookmarks, Pending
 from tests.property.bucket import MemoryBucket
 from tests.support.clock import FakeClock

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from connector.bucket import NONE_YET, Bucket, PreconditionFailed
 from connector.errors import AwsUnavailable
-from subscribe.storage.bucket import NONE_YET, Bucket, PreconditionFailed
 from tests.property.bucket import MemoryBucket
 from tests.support.clock import FakeClock
 from tests.support.conflicts import ConflictingBucket

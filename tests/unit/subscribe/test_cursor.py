@@ -6,10 +6,10 @@ import zlib
 
 import pytest
 
+from connector.bucket import Bucket
 from connector.errors import RequestError
 from lightspeed.listing.checkpoint import ListCheckpoint
 from subscribe.run.cursor import MOST_BYTES, Checkpoints, StateStore, pointer_of
-from subscribe.storage.bucket import Bucket
 from subscribe.storage.parts import Part
 from subscribe.sync.state import SyncState
 from tests.property.bucket import MemoryBucket

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from connector.bucket import Bucket
 from connector.errors import RequestError
 from connector.storage_keys import run_key
 from subscribe.run.journal import Journal
 from subscribe.run.result import Decision
-from subscribe.storage.bucket import Bucket
 from tests.property.bucket import MemoryBucket
 from tests.support.clock import FakeClock
 

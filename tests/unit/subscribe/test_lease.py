@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from connector.bucket import Bucket
 from subscribe.run.lease import RunLock
-from subscribe.storage.bucket import Bucket
 from tests.property.bucket import MemoryBucket
 from tests.support.clock import FakeClock
 

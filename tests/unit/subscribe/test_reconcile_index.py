@@ -8,10 +8,10 @@ from array import array
 
 import pytest
 
+from connector.bucket import Bucket, PreconditionFailed
 from connector.errors import RequestError
 from connector.timestamps import iso_text
 from subscribe.reconcile.id_index import Id, IdSet, Index, IndexHead, StoredIndex, canonical_id, epoch
-from subscribe.storage.bucket import Bucket, PreconditionFailed
 from tests.property.bucket import MemoryBucket
 from tests.support.clock import FakeClock
 

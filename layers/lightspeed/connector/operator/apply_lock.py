@@ -16,8 +16,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from connector.bucket import Bucket
 from connector.operator.stack import OperationFailed, Stack
-from connector.s3_objects import put_if_unchanged, read_object
 
 KEY = "config/apply.lock"
 LASTS = timedelta(minutes=10)
@@ -50,33 +50,31 @@ def held_lock(stack: Stack, key: str, lasts: timedelta, doing: str) -> Iterator[
         OperationFailed: Another process has it.
         AwsUnavailable: Other writes of the lock met every try.
     """
-    s3, bucket = stack.client("s3"), stack.settings.bucket
     now = datetime.fromtimestamp(stack.clock.time(), UTC)
     owner = f"{getpass.getuser()}@{platform.node()}"
     body = json.dumps({"owner": owner, "until": (now + lasts).isoformat()}).encode()
-    found = _expired(s3, bucket, key, now, doing)
-    etag = put_if_unchanged(s3, bucket, key, body, found, stack.clock.sleep)
+    etag = stack.bucket.replace(key, body, _expired(stack.bucket, key, now, doing))
     if etag is None:
         raise OperationFailed(f"another process {doing} since just now; try again")
     try:
         yield
     finally:
         try:
-            s3.delete_object(Bucket=bucket, Key=key, IfMatch=etag)
+            stack.client("s3").delete_object(Bucket=stack.settings.bucket, Key=key, IfMatch=etag)
         except ClientError as error:
             if error.response["Error"]["Code"] not in _NOT_OURS:
                 raise
 
 
-def _expired(s3: Any, bucket: str, key: str, now: datetime, doing: str) -> str:
+def _expired(bucket: Bucket, key: str, now: datetime, doing: str) -> str:
     """Return the ETag of an expired lock, or an empty text if there is no lock."""
-    found = read_object(s3, bucket, key)
+    found = bucket.read(key)
     if found is None:
         return ""
-    held = json.loads(found[0])
+    held = json.loads(found.body)
     if datetime.fromisoformat(held["until"]) > now:
         raise OperationFailed(f"{held['owner']:.100} {doing} now; wait, at the latest until {held['until']}")
-    return found[1]
+    return found.etag
 
 
 @contextmanager

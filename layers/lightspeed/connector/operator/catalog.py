@@ -177,8 +177,8 @@ def view_statements(views: EntityViews, bucket: str) -> dict[str, str]:
 
 
 def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
-    bucket, database = _places(stack)
-    found = list(_found(BucketListing(stack.client("s3"), bucket)))
+    bucket, database = stack.settings.bucket, _database(stack)
+    found = list(_found(BucketListing(stack.bucket)))
     if not found:
         raise OperationFailed("no run of any entity has finished yet, so there is nothing to make tables of")
     tables = [table for views, names, languages in found for table in tables_of(views, bucket, names, languages)]
@@ -205,8 +205,7 @@ def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
 
 
 def _check(_: argparse.Namespace, stack: Stack) -> int:
-    bucket, database = _places(stack)
-    lines = missing(stack.client("glue"), database, BucketListing(stack.client("s3"), bucket))
+    lines = missing(stack.client("glue"), _database(stack), BucketListing(stack.bucket))
     if not lines:
         sys.stdout.write("Athena shows every connection and language\n")
         return 0
@@ -234,12 +233,12 @@ def missing(glue: Any, database: str, listing: BucketListing) -> list[str]:
     return lines
 
 
-def _places(stack: Stack) -> tuple[str, str]:
-    """Return the bucket and Athena's database."""
+def _database(stack: Stack) -> str:
+    """Return the name of Athena's database."""
     database = stack.outputs.get("CatalogDatabase", "")
     if not database:
         raise CommandError("the stack has no catalogue; deploy it with the parameter CatalogDatabase=<name>")
-    return stack.outputs["Bucket"], database
+    return database
 
 
 def _found(listing: BucketListing) -> Iterator[tuple[EntityViews, list[str], list[str]]]:

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from connector.bucket import NONE_YET, json_line
 from connector.operator.apply_lock import rewrite_lock
 from connector.operator.lake import BucketListing, Run, Scope, StoredPart, in_force
 from connector.operator.parsers import add_command
@@ -70,9 +71,8 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     date = date_of(arguments.date, "--date") if arguments.date else ""
     if date > last:
         raise CommandError(f"{date} is not closed yet; the last closed day is {last}")
-    s3, bucket = stack.client("s3"), stack.output("Bucket")
-    listing = BucketListing(s3, bucket)
-    versions = Versions(s3, bucket, stack.clock.sleep)
+    versions = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock)
+    listing = BucketListing(versions)
     compaction = Compaction(versions, listing, stack.clock.time(), dry_run=arguments.dry_run)
     with rewrite_lock(stack):
         for connection in arguments.connection or listing.connections():
@@ -115,11 +115,10 @@ class Compaction:
             only: Whether no other day is looked at.
         """
         bodies: dict[str, bytes] = {}
-        etags: dict[str, str] = {}
         for key, _ in self._listing.manifests(views.entity, Scope((connection,))):
-            found = self._bucket.current(key)
+            found = self._bucket.read(key)
             if found is not None:
-                bodies[key], etags[key] = found
+                bodies[key] = found.body
         runs = in_force(bodies.items())
         noticed = sorted(self._noticed(runs))
         days: dict[tuple[str, str], list[Run]] = defaultdict(list)
@@ -185,8 +184,7 @@ class Compaction:
             "runs": [{name: one.get(name) for name in ("run_id", "started", "records", "verified")} for one in old],
             "rewritten": [{"at": iso_text(self._now), "by": "compact", "reason": "the runs of a day became one"}],
         }
-        body = json.dumps(manifest, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        if not self._bucket.replace(place.manifest, body, ""):
+        if not self._bucket.replace(place.manifest, json_line(manifest), NONE_YET):
             raise OperationFailed(f"{place.manifest} was written by another call just now")
         sys.stdout.write(f"{words} became one of {len(parts)} parts\n")
 
@@ -198,10 +196,10 @@ class Compaction:
                 yield _Source(run_id, started, lines, views.parents)
 
     def _lines(self, part: StoredPart) -> list[bytes]:
-        found = self._bucket.current(part.key)
+        found = self._bucket.read(part.key)
         if found is None:
             raise OperationFailed(f"the bucket has no {part.key}, which a manifest names")
-        return [line + b"\n" for line in gzip.decompress(found[0]).split(b"\n") if line]
+        return [line + b"\n" for line in gzip.decompress(found.body).split(b"\n") if line]
 
     def _store(self, place: RunPlace, number: int, part: _Part) -> dict[str, Any]:
         body = gzip.compress(b"".join(part.lines), mtime=0)

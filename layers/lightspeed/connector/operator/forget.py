@@ -24,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from connector.bucket import json_line
 from connector.failure_queues import Failure, Queue, receive, release
 from connector.operator.apply_lock import rewrite_lock
 from connector.operator.parsers import add_command
@@ -127,7 +128,7 @@ class Forgetting:
         self._stack = stack
         self._target = target
         self._dry_run = dry_run
-        self._bucket = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock.sleep)
+        self._bucket = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock)
         self._deleted: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
         self._under_way: list[str] = []
@@ -221,7 +222,7 @@ class Forgetting:
             every = list(self._bucket.under(prefix))
             if not read:
                 return every
-            matching = [one for one in every if not one.is_marker and matches(self._bucket.read(one))]
+            matching = [one for one in every if not one.is_marker and matches(self._bucket.body_of(one))]
             keys = {one.key for one in matching}
             return matching + [one for one in every if one.is_marker and one.key in keys]
 
@@ -247,7 +248,7 @@ class Forgetting:
             for version in self._bucket.under(f"{kind}/{folder}"):
                 if version.is_marker or (version.latest and version.key in named):
                     continue
-                if _without(self._bucket.read(version), kind, member, self._target.id) is None:
+                if _without(self._bucket.body_of(version), kind, member, self._target.id) is None:
                     continue
                 if version.latest and version.written > young:
                     self._under_way.append(version.key)
@@ -262,16 +263,15 @@ class Forgetting:
             OperationFailed: The manifest changes again and again, or a version is left.
         """
         for _ in range(_ATTEMPTS):
-            found = self._bucket.current(key)
+            found = self._bucket.read(key)
             if found is None:
                 return set()
-            manifest = json.loads(found[0])
+            manifest = json.loads(found.body)
             new, old_keys = self._rewritten(manifest, member)
             if not old_keys or self._dry_run:
                 return {part["key"] for name in _KINDS for part in manifest.get(name, ())}
             before = self._bucket.of(key)
-            body = json.dumps(new, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-            if not self._bucket.replace(key, body, found[1]):
+            if not self._bucket.replace(key, json_line(new), found.etag):
                 continue
             old_parts = [version for old in old_keys for version in self._bucket.of(old)]
             for version in old_parts:
@@ -288,8 +288,8 @@ class Forgetting:
         for name, kind in _KINDS.items():
             kept = []
             for part in manifest.get(name, ()):
-                found = self._bucket.current(part["key"])
-                lines = None if found is None else _without(found[0], kind, member, self._target.id)
+                found = self._bucket.read(part["key"])
+                lines = None if found is None else _without(found.body, kind, member, self._target.id)
                 if lines is None:
                     kept.append(part)
                     continue
@@ -343,11 +343,11 @@ class Forgetting:
 
     def _published_file(self, name: str, versions: list[Version]) -> None:
         answers = [one for one in self._bucket.of(f"publish/out/{name}") if not one.is_marker]
-        results = {row.get("line"): row for one in answers for row in _rows(self._bucket.read(one))}
+        results = {row.get("line"): row for one in answers for row in _rows(self._bucket.body_of(one))}
         numbers: set[Any] = set()
         attached: set[str] = set()
         for version in versions:
-            for number, event in enumerate(_rows(self._bucket.read(version)), 1):
+            for number, event in enumerate(_rows(self._bucket.body_of(version)), 1):
                 if self._target.has_event(event) or self._created(event, results.get(number)):
                     numbers.add(number)
                     attached |= set(_attachments(event))
@@ -361,7 +361,7 @@ class Forgetting:
 
     def _take_out_of_answer(self, key: str) -> None:
         """Take the results with the record's id out of a file whose input is gone: their entity is not known."""
-        rows = [row for one in self._bucket.of(key) if not one.is_marker for row in _rows(self._bucket.read(one))]
+        rows = [row for one in self._bucket.of(key) if not one.is_marker for row in _rows(self._bucket.body_of(one))]
         numbers = {row.get("line") for row in rows if str(row.get("id")) == self._target.id}
         if numbers:
             self._take_out(key, numbers)
@@ -374,9 +374,9 @@ class Forgetting:
 
     def _take_out(self, key: str, numbers: set[Any]) -> None:
         versions = self._bucket.of(key)
-        found = self._bucket.current(key)
+        found = self._bucket.read(key)
         if found is not None and not self._dry_run:
-            kept = [line for line in _lines(found[0]) if (_json(line) or {}).get("line") not in numbers]
+            kept = [line for line in _lines(found.body) if (_json(line) or {}).get("line") not in numbers]
             body = b"".join(kept)
             if body:
                 self._bucket.put(key, gzip.compress(body, mtime=0) if key.endswith(".gz") else body)

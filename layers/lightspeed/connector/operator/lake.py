@@ -18,8 +18,8 @@ from typing import Any
 
 import msgspec
 
+from connector.bucket import Bucket
 from connector.operator.stack import OperationFailed
-from connector.s3_objects import list_folders, list_objects, read_object
 from connector.storage_keys import MANIFESTS, entity_folder, manifest_place
 
 AT_ONCE = 16
@@ -172,9 +172,8 @@ def _date_of(key: str) -> str:
 class BucketListing:
     """Lists manifests and what they belong to, with as few requests as the keys allow."""
 
-    def __init__(self, s3: Any, bucket: str) -> None:
-        """Take the S3 client and the bucket's name."""
-        self._s3 = s3
+    def __init__(self, bucket: Bucket) -> None:
+        """Take the bucket; nothing is read yet."""
         self._bucket = bucket
 
     def connections(self) -> list[str]:
@@ -204,11 +203,10 @@ class BucketListing:
                     yield key, etag
 
     def _folders(self, prefix: str) -> list[tuple[str, str]]:
-        found = list_folders(self._s3, self._bucket, prefix)
-        return [(folder, folder[len(prefix) : -1].partition("=")[2]) for folder in found]
+        return [(folder, folder[len(prefix) : -1].partition("=")[2]) for folder in self._bucket.folders(prefix)]
 
     def _objects(self, prefix: str, after: str = "") -> Iterator[tuple[str, str]]:
-        for row in list_objects(self._s3, self._bucket, prefix, StartAfter=after or prefix):
+        for row in self._bucket.objects(prefix, after):
             if manifest_place(row["Key"]) is not None:
                 yield row["Key"], row["ETag"]
 
@@ -216,21 +214,19 @@ class BucketListing:
 class Cache(Folder):
     """A folder that follows a bucket: manifests are compared, parts are fetched once."""
 
-    def __init__(self, root: Path, s3: Any, bucket: str, most_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, root: Path, bucket: Bucket, most_bytes: int = CACHE_BYTES) -> None:
         """Take where the files are kept, and the bucket.
 
         Args:
             root: The folder; it is made if it is missing.
-            s3: The S3 client.
-            bucket: The bucket's name.
+            bucket: The bundle's bucket.
             most_bytes: How large the folder may become. Parts that the command at hand reads are kept in any case.
         """
         root.mkdir(parents=True, exist_ok=True)
         super().__init__(root)
-        self._s3 = s3
         self._bucket = bucket
         self._most_bytes = most_bytes
-        self._listing = BucketListing(s3, bucket)
+        self._listing = BucketListing(bucket)
 
     def refresh(self, entities: Iterable[str], scope: Scope) -> None:
         """Fetch the manifests of some entities, and the parts that they name.
@@ -265,11 +261,11 @@ class Cache(Folder):
         known = self._etags()
         wanted = [key for key, etag in listed.items() if known.get(key) != etag or not self.path(key).exists()]
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            fetched = dict(zip(wanted, pool.map(self._read, wanted), strict=True))
+            fetched = dict(zip(wanted, pool.map(self._bucket.read, wanted), strict=True))
         for key, found in fetched.items():
             if found is not None:
-                self._write(key, found[0])
-                known[key] = found[1]
+                self._write(key, found.body)
+                known[key] = found.etag
         for run in self._kept_manifests(entity, scope):
             if run not in listed or (run in fetched and fetched[run] is None):
                 self.path(run).unlink()
@@ -294,16 +290,13 @@ class Cache(Folder):
         path = self.path(part.key)
         if path.exists() and path.stat().st_size == part.bytes:
             return path
-        found = self._read(part.key)
+        found = self._bucket.read(part.key)
         if found is None:
             return None
-        if hashlib.sha256(found[0]).hexdigest() != part.sha256:
+        if hashlib.sha256(found.body).hexdigest() != part.sha256:
             raise OperationFailed(f"{part.key} is not the object that its manifest names: its SHA-256 differs")
-        self._write(part.key, found[0])
+        self._write(part.key, found.body)
         return path
-
-    def _read(self, key: str) -> tuple[bytes, str] | None:
-        return read_object(self._s3, self._bucket, key)
 
     def _write(self, key: str, body: bytes) -> None:
         path = self.path(key)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from connector.bucket import Bucket
 from connector.operator.lake import CACHE_BYTES, Cache, Folder, Scope
 from connector.operator.stack import CommandError, Stack
 from connector.operator.views import EntityViews, all_views
@@ -80,8 +81,8 @@ def open_folder(arguments: argparse.Namespace, stack: Stack) -> Folder:
         if not root.is_dir():
             raise CommandError(f"nothing is cached in {root}")
         return Folder(root)
-    bucket = arguments.bucket or stack.outputs["Bucket"]
-    return Cache(root, stack.client("s3"), bucket, int(arguments.cache_gb * _GIGABYTE))
+    bucket = Bucket(stack.client("s3"), arguments.bucket or stack.outputs["Bucket"])
+    return Cache(root, bucket, int(arguments.cache_gb * _GIGABYTE))
 
 
 def views_named(names: Sequence[str]) -> list[EntityViews]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from connector.bucket import Bucket
 from connector.clients import AwsClients, ShopClients
 from connector.errors import ConnectorError
 from connector.settings import Settings
@@ -100,6 +101,11 @@ class Stack:
             "WEBHOOK_BUSY_AFTER_RUNS": given.get("WebhookBusyAfterRuns", ""),
         }
         return Settings.from_env(environ)
+
+    @functools.cached_property
+    def bucket(self) -> Bucket:
+        """The stack's bucket."""
+        return Bucket(self.client("s3"), self.settings.bucket, self.clock)
 
     @functools.cached_property
     def shops(self) -> ShopClients:

@@ -85,7 +85,7 @@ def _catalog(stack: Stack) -> list[dict[str, str]]:
     database = stack.outputs.get("CatalogDatabase")
     if not database:
         return []
-    listing = BucketListing(stack.client("s3"), stack.settings.bucket)
+    listing = BucketListing(stack.bucket)
     try:
         lines = missing(stack.client("glue"), database, listing)
     except aws_error_types() as error:

@@ -24,7 +24,6 @@ from connector.operator.schedules import Place, SchedulePlan, Schedules, connect
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.subscriptions_file import Subscription, read_file, references, schema_text
 from connector.operator.webhooks import TooManyWebhooks, address_of, line_of, make_change, make_plan
-from connector.s3_objects import read_object
 from connector.transform.library import NotFoundInLibrary, S3Library, referred_name
 from lightspeed import LightspeedError
 
@@ -136,7 +135,7 @@ def _steps(found: StackPlan, stack: Stack) -> Iterator[str]:
     The list comes first, so that a webhook finds its subscription, and removals last.
     """
     if found.listed is not None:
-        stack.client("s3").put_object(Bucket=stack.settings.bucket, Key=LIST, Body=found.listed)
+        stack.bucket.put(LIST, found.listed, "application/json")
         yield f"wrote {LIST}"
     schedules = _schedules(stack)
     for change in found.schedules.changes:
@@ -225,11 +224,11 @@ def _schedules(stack: Stack) -> Schedules:
 
 
 def _listed(stack: Stack) -> list[dict[str, Any]] | None:
-    found = read_object(stack.client("s3"), stack.settings.bucket, LIST)
+    found = stack.bucket.body(LIST)
     if found is None:
         return None
     try:
-        rows: list[dict[str, Any]] = json.loads(found[0])
+        rows: list[dict[str, Any]] = json.loads(found)
     except ValueError as error:
         raise OperationFailed(f"{LIST} in the bucket is no JSON; remove it, then apply again") from error
     return rows

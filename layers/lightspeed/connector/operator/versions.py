@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
+from connector.bucket import Bucket
 from connector.operator.stack import OperationFailed
-from connector.s3_objects import put_if_unchanged, read_object
 
 _AT_ONCE = 1000
 
@@ -34,18 +33,12 @@ class Version:
     is_marker: bool
 
 
-class Versions:
-    """The versions of a bucket's objects."""
-
-    def __init__(self, s3: Any, bucket: str, sleep: Callable[[float], None]) -> None:
-        """Take the S3 client, the bucket's name, and what waits so many seconds between tries of a write."""
-        self._s3 = s3
-        self._bucket = bucket
-        self._sleep = sleep
+class Versions(Bucket):
+    """The bundle's bucket with the versions of its objects."""
 
     def under(self, prefix: str) -> Iterator[Version]:
         """Yield every version and delete marker under a prefix."""
-        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix)
+        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self._name, Prefix=prefix)
         for page in pages:
             for rows, is_marker in ((page.get("Versions", ()), False), (page.get("DeleteMarkers", ()), True)):
                 for row in rows:
@@ -62,9 +55,9 @@ class Versions:
         """Return every version of one object."""
         return [version for version in self.under(key) if version.key == key]
 
-    def read(self, version: Version) -> bytes:
+    def body_of(self, version: Version) -> bytes:
         """Return the bytes of a version."""
-        answer = self._s3.get_object(Bucket=self._bucket, Key=version.key, VersionId=version.id)
+        answer = self._s3.get_object(Bucket=self._name, Key=version.key, VersionId=version.id)
         body: bytes = answer["Body"].read()
         return body
 
@@ -78,25 +71,8 @@ class Versions:
         while left:
             some, left = left[:_AT_ONCE], left[_AT_ONCE:]
             objects = [{"Key": version.key, "VersionId": version.id} for version in some]
-            answer = self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True})
+            answer = self._s3.delete_objects(Bucket=self._name, Delete={"Objects": objects, "Quiet": True})
             for error in answer.get("Errors", ()):
                 raise OperationFailed(
                     f"S3 did not delete {error.get('Key')}: {error.get('Message', error.get('Code'))}"
                 )
-
-    def current(self, key: str) -> tuple[bytes, str] | None:
-        """Return an object's bytes and ETag, or `None` if there is none."""
-        return read_object(self._s3, self._bucket, key)
-
-    def put(self, key: str, body: bytes, content_type: str = "application/gzip") -> None:
-        """Write an object, whatever is there."""
-        self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
-
-    def replace(self, key: str, body: bytes, etag: str, content_type: str = "application/json") -> bool:
-        """Write over the object with this ETag, or write a new one for an empty ETag; return whether that succeeded.
-
-        Raises:
-            AwsUnavailable: Other writes of the key met every try.
-        """
-        headers = {"ContentType": content_type}
-        return put_if_unchanged(self._s3, self._bucket, key, body, etag, self._sleep, **headers) is not None

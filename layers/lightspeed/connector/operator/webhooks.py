@@ -14,9 +14,8 @@ from connector.operator.apply_lock import apply_lock, interrupted_between_calls
 from connector.operator.parsers import add_command
 from connector.operator.registrations import ITEM_GROUPS, Change, Plan, is_own, plan
 from connector.operator.stack import CommandError, OperationFailed, Stack
-from connector.s3_objects import list_objects
 from connector.webhook_event import Webhook
-from connector.webhook_report import S3Objects, stored_reports
+from connector.webhook_report import stored_reports
 from connector.webhook_window import Policy, dollars_a_month
 from lightspeed import CLUSTERS, Client, Parameters
 
@@ -181,7 +180,7 @@ def _test(arguments: argparse.Namespace, stack: Stack) -> int:
         raise OperationFailed(f"{address} answered {answer.status_code}: {answer.text:.200}")
     sent = Webhook(arguments.connection, {name.lower(): value for name, value in headers.items()}, body, now)
     folder = sent.key.rsplit("/date=", 1)[0]
-    for row in list_objects(stack.client("s3"), stack.settings.bucket, f"{folder}/"):
+    for row in stack.bucket.objects(f"{folder}/"):
         if row["Key"].endswith(f"/{sent.id}.json"):
             print(f"received and stored: s3://{stack.settings.bucket}/{row['Key']}")
             return 0
@@ -191,7 +190,7 @@ def _test(arguments: argparse.Namespace, stack: Stack) -> int:
 def _report(arguments: argparse.Namespace, stack: Stack) -> int:
     yesterday = datetime.fromtimestamp(stack.clock.time(), UTC).date() - timedelta(days=1)
     day = arguments.date or yesterday
-    reports = stored_reports(S3Objects(stack.client("s3"), stack.settings.bucket), arguments.connection, day)
+    reports = stored_reports(stack.bucket, arguments.connection, day)
     for one in reports:
         seconds = one.late_seconds
         late = "" if seconds is None else f", late p50 {seconds['p50']:g} s p95 {seconds['p95']:g} s"
