@@ -23,11 +23,11 @@ from lightspeed import (
     WriteResponse,
 )
 from lightspeed.json_text import parse, parse_record
-from lightspeed.writing.ambiguous import may_have_acted
+from lightspeed.writing.ambiguous import advice, may_have_acted
 from lightspeed.writing.diff import difference, ignored_fields
 from lightspeed.writing.natural_key import NaturalKey, record_fields
 from publish.event import PublishRequest, takes_file
-from publish.result import Result, aws_failure, result, unknown
+from publish.result import Result, aws_failure, result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,14 +176,29 @@ class WriteOperation:
         return _with_ignored(result("created", None, found.get("id"), found), found, self.fields)
 
     def unknown(self, why: str, *, since: float) -> Result:
-        """Return the result of a create or action of which it is not known whether the shop did it.
+        """Return the result of a write of which it is not known whether the shop acted.
 
         Args:
             why: What happened to the answer.
             since: Epoch seconds; the shop acted later, if at all.
+
+        Returns:
+            The status `unknown`, `detail` with what to do, and `check`, a subscribe event that looks for the record.
         """
-        values = self.match.values if self.match else {}
-        return unknown(self.request, self.parameters, why, since=since, values=values)
+        request, endpoint = self.request, self.request.endpoint
+        detail = advice(request.entity, request.action, self.parameters, why)
+        found = {**result("unknown", None, None, None), "detail": detail}
+        path = dict(self.parameters.path)
+        query: dict[str, Any] = {}
+        if request.action == "create" and endpoint.has("list"):
+            path = {name: path.get(name) for name in endpoint.parents}
+            start = datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds")
+            by_time = {"created_at_min": start} if "created_at_min" in endpoint.filter_names else {}
+            query = dict(self.match.values) if self.match else by_time
+        elif not endpoint.has("get") or "id" not in path:
+            return found
+        where = {name: given for name, given in (("path", path), ("query", query)) if given}
+        return {**found, "check": {"entity": request.entity, "connection": request.connection, "parameters": where}}
 
     def _update(self, parameters: Parameters) -> Result:
         return self._write(self._build("update", parameters), "update", parameters)

@@ -7,10 +7,9 @@ early. What was not sent is handed back unchanged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from connector.chunks import chunks
@@ -24,8 +23,7 @@ from publish.batch.planner import Kind, PreparedWrite
 from publish.batch.updates import Updates
 from publish.event import IncomingEvent
 from publish.notifications import report
-from publish.result import Outcome, Refusal, Result, attempt, to_json
-from publish.write import WriteOperation
+from publish.result import Outcome, Refusal, Result, refusal, to_json
 
 if TYPE_CHECKING:
     from publish.publisher import Publisher
@@ -53,11 +51,13 @@ def send_all(
     Returns:
         One outcome each, in order.
     """
-    prepared = [attempt(_prepare, position, event, publisher) for position, event in enumerate(incoming)]
-    items = [found for found in prepared if isinstance(found, PreparedWrite)]
-    outcomes: dict[int, Outcome] = {
-        position: found for position, found in enumerate(prepared) if not isinstance(found, PreparedWrite)
-    }
+    items: list[PreparedWrite] = []
+    outcomes: dict[int, Outcome] = {}
+    for position, event in enumerate(incoming):
+        try:
+            items.append(_prepare(position, event, publisher))
+        except Exception as error:
+            outcomes[position] = refusal(error)
     lookups.expect(items, batches_left)
     lease = publisher.deps.writer_lease if publisher.background else None
     only_writer: AbstractContextManager[dict[str, Refusal]] = nullcontext({})
@@ -99,7 +99,7 @@ class _Sender:
         outcomes |= self._send_updates([item for item in waiting if item.kind is not Kind.PLACEMENT])
         for group in planner.products([item for item in waiting if item.kind is Kind.PLACEMENT]):
             for chunk in chunks(group, LIMIT):
-                outcomes |= self._send_claimed(chunk, partial(create_placements, guard=self._guard))
+                outcomes |= self._send_claimed(chunk)
         return outcomes
 
     def _send_now(self, item: PreparedWrite) -> PreparedWrite | Outcome:
@@ -108,16 +108,18 @@ class _Sender:
             return self._upsert(item)
         self._lookups.forget(item.operation)
         if item.kind is Kind.OTHER:
-            return self._guard.attempt_and_observe(
-                item.operation, self._publisher.send, item.operation, item.incoming.key
-            )
+            try:
+                with self._guard.request(item.operation):
+                    return self._publisher.send(item.operation, item.incoming.key)
+            except Exception as error:
+                return refusal(error)
         return item
 
     def _send_updates(self, updates: Sequence[PreparedWrite]) -> dict[int, Outcome]:
         outcomes: dict[int, Outcome] = {}
         for siblings in planner.siblings(updates):
             for records in chunks(planner.records(siblings), LIMIT):
-                outcomes |= self._send_claimed([item for items in records for item in items], self._updates.send)
+                outcomes |= self._send_claimed([item for items in records for item in items])
         gone = [item.upsert for item in updates if item.upsert is not None and _is_gone(outcomes[item.position])]
         for item in gone:
             self._lookups.forget(item.operation)
@@ -125,19 +127,23 @@ class _Sender:
             outcomes |= self.send(gone)
         return outcomes
 
-    def _send_claimed(
-        self, items: Sequence[PreparedWrite], send: Callable[[Sequence[PreparedWrite]], dict[int, Outcome]]
-    ) -> dict[int, Outcome]:
-        """Send items together, between claiming their idempotency keys and storing the results."""
-        found = {item.position: self._claim(item) for item in items}
-        claimed = [item for item in found.values() if isinstance(item, PreparedWrite)]
-        outcomes = {position: one for position, one in found.items() if not isinstance(one, PreparedWrite)}
-        outcomes |= send(claimed) if claimed else {}
+    def _send_claimed(self, items: Sequence[PreparedWrite]) -> dict[int, Outcome]:
+        """Send updates or placements together, between claiming their idempotency keys and storing the results."""
+        claimed: dict[int, PreparedWrite] = {}
+        outcomes: dict[int, Outcome] = {}
         for item in items:
-            sent = found[item.position]
-            self._publisher.complete(
-                sent.claim if isinstance(sent, PreparedWrite) else item.claim, outcomes[item.position]
-            )
+            found = self._claim(item)
+            if isinstance(found, PreparedWrite):
+                claimed[item.position] = found
+            else:
+                outcomes[item.position] = found
+        ready = list(claimed.values())
+        if ready and ready[0].kind is Kind.PLACEMENT:
+            outcomes |= create_placements(ready, self._guard)
+        elif ready:
+            outcomes |= self._updates.send(ready)
+        for item in items:
+            self._publisher.complete(claimed.get(item.position, item).claim, outcomes[item.position])
         return outcomes
 
     def _claim(self, item: PreparedWrite) -> PreparedWrite | Outcome:
@@ -145,12 +151,14 @@ class _Sender:
 
         The update of an upsert has the claim of its upsert. A queued update needs none if its time lets it count once.
         """
-        if item.claim is not None:
-            return self._guard.stop_reason(item.operation) or item
         ordered = item.incoming.queued_at is not None and self._versions is not None
         key = None if item.kind is Kind.UPDATE and ordered else item.incoming.key
-        found = self._guard.attempt(item.operation, self._publisher.claim, item.operation, key)
-        return found if isinstance(found, dict | Refusal) else replace(item, claim=found)
+        try:
+            self._guard.check(item.operation)
+            found = item.claim or self._publisher.claim(item.operation, key)
+        except Exception as error:
+            return refusal(error)
+        return found if isinstance(found, dict) else replace(item, claim=found)
 
     def _upsert(self, item: PreparedWrite) -> PreparedWrite | Outcome:
         """Create the record of an upsert, or return its update if the record exists."""
@@ -161,16 +169,15 @@ class _Sender:
         self._lookups.gather(operation, self._guard)
         identity = self._lookups.find(operation)
         outcome: Outcome
-        found = self._guard.attempt(operation, operation.update_of_present, identity)
-        if isinstance(found, WriteOperation):
-            self._guard.observe(operation)
-            return replace(claimed, operation=found, upsert=None if identity is None else item)
-        if found is None:
-            self._lookups.forget(operation)
-            outcome = attempt(operation.create)
-        else:
-            outcome = found
-        self._guard.observe(operation, outcome)
+        try:
+            with self._guard.request(operation):
+                update = operation.update_of_present(identity)
+                if update is not None:
+                    return replace(claimed, operation=update, upsert=None if identity is None else item)
+                self._lookups.forget(operation)
+                outcome = operation.create()
+        except Exception as error:
+            outcome = refusal(error)
         self._publisher.complete(claimed.claim, outcome)
         return outcome
 

@@ -11,7 +11,7 @@ from connector.observability import logger
 from lightspeed import Client, LightspeedError, Parameters, WriteResponse
 from lightspeed.json_text import parse
 from lightspeed.writing.diff import ignored_fields
-from publish.result import Result, aws_failure, result
+from publish.result import Result, result
 
 LIMIT = 100
 """Records in one request. The shop's own limit is not known; a larger request that it refuses is split."""
@@ -39,9 +39,7 @@ class Bulk:
         """Whether an update may be sent through this route."""
         return entity == self.entity and bool(fields) and all(name.startswith(self.fields) for name in fields)
 
-    def update(
-        self, client: Client, parents: Mapping[str, object], changes: Sequence[Change]
-    ) -> list[Result | None] | LightspeedError:
+    def update(self, client: Client, parents: Mapping[str, object], changes: Sequence[Change]) -> list[Result | None]:
         """Update records in one request.
 
         Args:
@@ -50,24 +48,23 @@ class Bulk:
             changes: Each record once, at most `LIMIT`.
 
         Returns:
-            One result each, in order, `None` if its outcome is unknown; or the shop's error.
+            One result each, in order, `None` if its outcome is unknown.
 
         Raises:
-            ConnectorError: The connection could not be read again after the shop refused its key.
+            LightspeedError: As the client raises it.
+            ClientError: The connection could not be read again after the shop refused its key.
+            BotoCoreError: The same.
         """
         entries = [{"id": identity, **fields} for identity, fields in changes]
-        try:
-            request = client.build(self.entity, "bulk", Parameters(parents, payload=entries))
-        except LightspeedError as error:
-            return error
+        request = client.build(self.entity, "bulk", Parameters(parents, payload=entries))
         try:
             written = client.write(request)
             rows = _rows(written)
             return [self._result(change, rows, written) for change in changes]
-        except LightspeedError as error:
-            return error
-        except aws_error_types() as error:
-            raise aws_failure(error) from error
+        except LightspeedError:
+            raise
+        except aws_error_types():
+            raise
         except Exception:
             logger().exception("unexpected error after a bulk write was sent")
             return [None] * len(changes)

@@ -25,7 +25,7 @@ from lightspeed.json_text import parse, parse_record
 from lightspeed.writing.ambiguous import may_have_acted
 from lightspeed.writing.diff import identities
 from publish.batch.planner import PLACEMENT
-from publish.result import REFUSALS, Outcome, Refusal, attempt, aws_failure, is_refused, result
+from publish.result import REFUSALS, Outcome, is_refused, refusal, result
 
 if TYPE_CHECKING:
     from publish.batch.guard import Guard
@@ -62,10 +62,13 @@ def create_placements(items: Sequence[PreparedWrite], guard: Guard) -> dict[int,
     """
     first = items[0].operation
     by_category = {str(item.fields["category"]): item for item in items}
-    present = attempt(_list_placements, first) if len(items) > 1 else None
-    if isinstance(present, Refusal):
-        guard.observe(first, present)
-        return {item.position: present for item in items}
+    present = None
+    if len(items) > 1:
+        try:
+            with guard.request(first):
+                present = _list_placements(first)
+        except Exception as error:
+            return dict.fromkeys((item.position for item in items), refusal(error))
     outcomes: dict[str, Outcome] = {}
     if present is not None:
         outcomes = {
@@ -75,39 +78,44 @@ def create_placements(items: Sequence[PreparedWrite], guard: Guard) -> dict[int,
         }
         absent = {category: item for category, item in by_category.items() if category not in present}
         if len(absent) > 1:
-            created = guard.attempt(first, _create, absent)
-            outcomes |= dict.fromkeys(absent, created) if isinstance(created, Refusal) else created
-        for outcome in outcomes.values():
-            guard.observe(first, outcome)
+            outcomes |= _create(absent, guard)
     for category, item in by_category.items():
         if category not in outcomes:
             outcomes[category] = _create_alone(item, guard, absent=present is not None)
     return {by_category[category].position: outcome for category, outcome in outcomes.items()}
 
 
-def _create(items: Mapping[str, PreparedWrite]) -> dict[str, Outcome] | Refusal:
+def _create(items: Mapping[str, PreparedWrite], guard: Guard) -> dict[str, Outcome]:
     """Create several placements in one request.
 
     Args:
         items: The creates, by category.
+        guard: Decides whether the request may start.
 
     Returns:
-        By category, the outcomes that are final; `unknown` is one. Or why the shop did nothing.
+        By category, the outcomes that are final; `unknown` is one.
     """
     first = next(iter(items.values())).operation
     client, transport = first.client, first.client.transport
     since = transport.clock.time() + transport.skew_seconds
     payload = {"categories": [int(category) for category in items], "product": int(str(first.fields["product"]))}
-    answer = _send(client, client.build(PLACEMENT, "bulk", Parameters(payload=payload)), first)
-    if isinstance(answer, Refusal):
-        return answer
+    try:
+        with guard.request(first):
+            answer = _send(client, client.build(PLACEMENT, "bulk", Parameters(payload=payload)), first)
+    except Exception as error:
+        return dict.fromkeys(items, refusal(error))
     rows, why_unknown = answer.rows, answer.why_unknown
     if not set(items) <= set(rows):
-        seen = attempt(_list_placements, first)
-        if isinstance(seen, dict):
+        seen, why_not_seen = None, "its product has too many"
+        try:
+            seen = _list_placements(first)
+        except Exception as error:
+            why_not_seen = str(refusal(error))
+        guard.observe(first)
+        if seen is not None:
             rows = seen | rows
         else:
-            why_unknown = why_unknown or f"it could not be looked up: {seen or 'its product has too many'}"
+            why_unknown = why_unknown or f"it could not be looked up: {why_not_seen}"
     outcomes: dict[str, Outcome] = {}
     for category, item in items.items():
         if category in rows:
@@ -127,22 +135,33 @@ def _create_alone(item: PreparedWrite, guard: Guard, *, absent: bool) -> Outcome
         absent: Whether it was looked up and does not exist.
     """
     operation, since = item.operation, None if item.claim is None else item.claim.stopped_since
-    if absent:
-        return guard.attempt_and_observe(operation, operation.create)
-    return guard.attempt_and_observe(operation, operation.send, stopped_since=since)
+    try:
+        with guard.request(operation):
+            return operation.create() if absent else operation.send(stopped_since=since)
+    except Exception as error:
+        return refusal(error)
 
 
-def _send(client: Client, http_request: Request, operation: WriteOperation) -> _Answer | Refusal:
-    """Send placements in one request; return what the answer shows, or why the shop did nothing."""
+def _send(client: Client, http_request: Request, operation: WriteOperation) -> _Answer:
+    """Send placements in one request; return what the answer shows.
+
+    Raises:
+        LightspeedError: The shop did nothing, and does nothing for one of them alone.
+        ConnectorError: The connection could not be read again after the shop refused its key.
+        ClientError: The same.
+        BotoCoreError: The same.
+    """
     try:
         written = client.write(http_request)
         rows = _by_category(parse(written.record) if written.record is not None else None, operation)
     except REFUSALS as error:
         if isinstance(error, LightspeedError) and may_have_acted(http_request, error):
             return _Answer({}, str(error))
-        return _Answer({}) if is_refused(error) else error
-    except aws_error_types() as error:  # the connection could not be read again after the shop refused its key
-        return aws_failure(error)
+        if is_refused(error):
+            return _Answer({})
+        raise
+    except aws_error_types():
+        raise
     except Exception as error:
         logger().exception("unexpected error after placements were sent")
         return _Answer({}, f"unexpected {type(error).__name__}")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from connector.errors import OutOfTime
-from lightspeed import AuthenticationError, RateLimited
-from publish.result import Refusal, attempt
+from lightspeed import AuthenticationError, LightspeedError, RateLimited
+from publish.result import Refusal
 
 if TYPE_CHECKING:
     from publish.publisher import Publisher
     from publish.write import WriteOperation
-
-_Found = TypeVar("_Found")
-_Given = ParamSpec("_Given")
 
 _LEAST_SECONDS = 5.0
 _LEAST_SECONDS_IN_BACKGROUND = 10.0
@@ -66,34 +64,43 @@ class Guard:
             message, method=http_request.method, path=http_request.path, retry_after_seconds=max(1.0, wait)
         )
 
-    def attempt(
-        self, operation: WriteOperation, call: Callable[_Given, _Found], *args: _Given.args, **kwargs: _Given.kwargs
-    ) -> _Found | Refusal:
-        """Call if a request may start; return what the call returns, or why it failed or was not made."""
+    def check(self, operation: WriteOperation) -> None:
+        """Return if a request may start now; else raise the reason."""
         stop = self.stop_reason(operation)
-        return attempt(call, *args, **kwargs) if stop is None else stop
+        if stop is not None:
+            raise stop.with_traceback(None)  # one reason may stop many requests
 
-    def attempt_and_observe(
-        self, operation: WriteOperation, call: Callable[_Given, _Found], *args: _Given.args, **kwargs: _Given.kwargs
-    ) -> _Found | Refusal:
-        """Do as `attempt`, and learn from the outcome."""
-        outcome = self.attempt(operation, call, *args, **kwargs)
-        self.observe(operation, outcome)
-        return outcome
+    @contextmanager
+    def request(self, operation: WriteOperation) -> Iterator[None]:
+        """Check whether a request may start, and learn from how the block of its call ends.
 
-    def observe(self, operation: WriteOperation, outcome: object = None) -> None:
+        Raises:
+            LightspeedError: The request failed, or none may start.
+            ConnectorError: No request may start.
+        """
+        self.check(operation)
+        failure: LightspeedError | None = None
+        try:
+            yield
+        except LightspeedError as error:
+            failure = error
+            raise
+        finally:
+            self.observe(operation, failure)
+
+    def observe(self, operation: WriteOperation, failure: LightspeedError | None = None) -> None:
         """Remember refused credentials and an exhausted quota. In the background, a quota at its reserve is exhausted.
 
         Args:
             operation: The write whose connection was used.
-            outcome: The result of the request, or its error.
+            failure: Why the request failed, if it did.
         """
         connection = operation.request.connection
-        if isinstance(outcome, AuthenticationError):
-            self._locked_out[connection] = outcome
+        if isinstance(failure, AuthenticationError):
+            self._locked_out[connection] = failure
         wait = 0.0
-        if isinstance(outcome, RateLimited):
-            wait = outcome.retry_after_seconds
+        if isinstance(failure, RateLimited):
+            wait = failure.retry_after_seconds
         elif self._reserve is not None and (quota := operation.client.transport.quota) is not None:
             wait = quota.wait_seconds(self._reserve)
         if wait:

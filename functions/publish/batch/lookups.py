@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from lightspeed.writing.key_index import KeyIndex
 from publish.batch.bulk import LIMIT, bulk_of
 from publish.batch.planner import Kind
-from publish.result import Refusal, attempt
+from publish.result import refusal
 
 if TYPE_CHECKING:
     from publish.batch.guard import Guard
@@ -55,14 +55,15 @@ class Lookups:
         number = self._expected.pop(group, 0)
         if number < FEWEST or group in self._lists:
             return
-        requests = attempt(self._requests, operation)
-        guard.observe(operation, requests)
-        if isinstance(requests, Refusal):
+        try:
+            with guard.request(operation):
+                requests = self._requests(operation)
+            if guard.stop_reason(operation) is None and _pays(number, requests, guard.room(operation), operation):
+                with guard.request(operation):
+                    self._lists[group] = _read(operation, guard)
+        except Exception as error:
+            refusal(error)  # it is logged where it may be a mistake of ours; the records are looked up one by one
             self._lists[group] = None
-        elif guard.stop_reason(operation) is None and _pays(number, requests, guard.room(operation), operation):
-            keys = attempt(_read, operation, guard)
-            self._lists[group] = None if isinstance(keys, Refusal) else keys
-            guard.observe(operation, keys)
 
     def find(self, operation: WriteOperation) -> int | str | None:
         """Return the id of the record that an upsert would update, or `None` if the shop has to be asked."""

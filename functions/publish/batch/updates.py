@@ -6,15 +6,14 @@ the time they were queued, across batches (see `field_versions`). Others are ord
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lightspeed import ApiError, NotSent, ServerError
 from publish.batch.bulk import Bulk, bulk_of
 from publish.batch.planner import PreparedWrite, canonical_id, records
-from publish.result import Outcome, Refusal, Result, attempt, is_refused, result
+from publish.result import Outcome, Refusal, is_refused, refusal, result
 
 if TYPE_CHECKING:
     from publish.batch.field_versions import FieldVersions, RecordVersions
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 _NOT_ALLOWED = 405
 
 _Entry = TypeVar("_Entry")
-_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True)
@@ -127,19 +125,25 @@ class Updates:
         Returns:
             Outcomes by position.
         """
-        merged = attempt(self._merge, records(items))
-        if isinstance(merged, Refusal):
-            return {item.position: merged for item in items}
+        try:
+            merged = self._merge(records(items))
+        except Exception as error:
+            return dict.fromkeys((item.position for item in items), refusal(error))
         outcomes = {item.position: _unchanged(item) for item in items}
         sending = [update for update in merged if update.to_send]
-        marked = attempt(self._store, {update.record: _before_sending(update) for update in sending})
-        if isinstance(marked, Refusal):
-            return outcomes | {item.position: marked for update in sending for item in update.items}
+        try:
+            marked = self._store({update.record: _before_sending(update) for update in sending})
+        except Exception as error:
+            return outcomes | dict.fromkeys((item.position for one in sending for item in one.items), refusal(error))
         answered = [(update, found) for bulk, group in _routes(sending) for update, found in self._send_on(bulk, group)]
         settled = {update.record: _after_sending(update, found, marked) for update, found in answered}
-        stored = attempt(self._store, settled)
+        failure = None
+        try:
+            self._store(settled)
+        except Exception as error:
+            failure = refusal(error)
         for update, found in answered:
-            outcomes |= _outcomes(update, found, stored if isinstance(stored, Refusal) else None)
+            outcomes |= _outcomes(update, found, failure)
         return outcomes
 
     def _merge(self, groups: Sequence[Sequence[PreparedWrite]]) -> list[MergedUpdate]:
@@ -154,57 +158,50 @@ class Updates:
     def _send_on(self, bulk: Bulk | None, updates: Sequence[MergedUpdate]) -> list[tuple[MergedUpdate, list[Outcome]]]:
         if bulk is None:
             return [(update, self._send_alone(update)) for update in updates]
-        answers = isolate(updates, partial(self._send_in_bulk, bulk))
-        return [
-            (update, answer if isinstance(answer, list) else [answer] * len(update.to_send))
-            for update, answer in zip(updates, answers, strict=True)
-        ]
+        return list(zip(updates, self._send_in_bulk(bulk, updates), strict=True))
 
-    def _send_in_bulk(self, bulk: Bulk, updates: Sequence[MergedUpdate]) -> list[list[Outcome]] | Refusal:
-        """Send records in one request; return the outcomes of the changes of each."""
+    def _send_in_bulk(self, bulk: Bulk, updates: Sequence[MergedUpdate]) -> list[list[Outcome]]:
+        """Send records in one request; halve what the shop refuses. Return the outcomes of the changes of each."""
         if len(updates) == 1:
             return [self._send_alone(updates[0])]
         first = updates[0]
         entries = [(update.identity, update.fields) for update in updates]
-        client, parents = first.operation.client, first.items[0].parents
-        found = self._guard.attempt_and_observe(first.operation, bulk.update, client, parents, entries)
-        if isinstance(found, ApiError) and found.status == _NOT_ALLOWED:
+        try:
+            with self._guard.request(first.operation):
+                found = bulk.update(first.operation.client, first.items[0].parents, entries)
+        except Exception as error:
+            refused = refusal(error)
+        else:
+            return [
+                [outcome] * len(update.to_send) if outcome is not None else self._send_alone(update)
+                for update, outcome in zip(updates, found, strict=True)
+            ]
+        if isinstance(refused, ApiError) and refused.status == _NOT_ALLOWED:
             return [self._send_alone(update) for update in updates]
-        if isinstance(found, Refusal):
-            return found
-        return [
-            [outcome] * len(update.to_send) if outcome is not None else self._send_alone(update)
-            for update, outcome in zip(updates, found, strict=True)
-        ]
+        if is_refused(refused):
+            return [answer for half in _halves(updates) for answer in self._send_in_bulk(bulk, half)]
+        return [[refused] * len(update.to_send) for update in updates]
 
     def _send_alone(self, update: MergedUpdate) -> list[Outcome]:
         """Send the update of one record; return the outcomes of its changes."""
-        return isolate(update.to_send, partial(self._send_changes, update.operation))
+        return self._send_changes(update.operation, update.to_send)
 
-    def _send_changes(self, operation: WriteOperation, changes: Sequence[_Change]) -> list[Result] | Refusal:
-        sent = self._guard.attempt_and_observe(operation, operation.update, _merged(changes))
-        return sent if isinstance(sent, Refusal) else [sent] * len(changes)
+    def _send_changes(self, operation: WriteOperation, changes: Sequence[_Change]) -> list[Outcome]:
+        """Send changes in one request; halve what the shop refuses until only the bad ones are refused."""
+        outcome: Outcome
+        try:
+            with self._guard.request(operation):
+                outcome = operation.update(_merged(changes))
+        except Exception as error:
+            outcome = refusal(error)
+        if len(changes) > 1 and is_refused(outcome):
+            return [answer for half in _halves(changes) for answer in self._send_changes(operation, half)]
+        return [outcome] * len(changes)
 
 
-def isolate(
-    entries: Sequence[_Entry], send: Callable[[Sequence[_Entry]], list[_Answer] | Refusal]
-) -> list[_Answer | Refusal]:
-    """Send entries together; halve what the shop refuses until only the bad ones are refused.
-
-    Args:
-        entries: What is sent, in order; at least one.
-        send: Sends entries in one request; returns one answer each, or why the shop refused all.
-
-    Returns:
-        One answer each, in order.
-    """
-    answer = send(entries)
-    if isinstance(answer, list):
-        return list(answer)
-    if len(entries) == 1 or not is_refused(answer):
-        return [answer] * len(entries)
+def _halves(entries: Sequence[_Entry]) -> tuple[Sequence[_Entry], Sequence[_Entry]]:
     half = len(entries) // 2
-    return isolate(entries[:half], send) + isolate(entries[half:], send)
+    return entries[:half], entries[half:]
 
 
 def _newer(item: PreparedWrite, versions: RecordVersions) -> _Change:

@@ -20,7 +20,7 @@ from connector.aws_errors import aws_error_types
 from connector.errors import OutOfTime
 from connector.observability import logger
 from lightspeed import Clock
-from publish.result import Refusal, attempt
+from publish.result import Refusal, refusal
 
 MARGIN_SECONDS = 30.0
 """How long after a holder's deadline the shop may still act on its last request."""
@@ -80,11 +80,15 @@ class WriterLease:
         refusals: dict[str, Refusal] = {}
         try:
             for name in sorted(connections):
-                refusal = attempt(self._acquire, name, holder, end, patience)
-                if refusal is None:
+                busy: Refusal | None
+                try:
+                    busy = self._acquire(name, holder, end, patience)
+                except Exception as error:
+                    busy = refusal(error)
+                if busy is None:
                     held.append(name)
                 else:
-                    refusals[name] = refusal
+                    refusals[name] = busy
             yield refusals
         finally:
             for name in held:

@@ -1,38 +1,59 @@
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from connector.settings import Settings
 from lightspeed import Client, Connection, InvalidRequest, Request, Response, Transport, UnknownLanguage
-from publish.batch.bulk import LIMIT, Change, bulk_of
-from publish.batch.updates import isolate
-from publish.result import Outcome, Refusal, result
+from publish.batch.bulk import LIMIT, bulk_of
+from publish.batch.guard import Guard
+from publish.batch.planner import PreparedWrite
+from publish.batch.updates import Updates
+from publish.dependencies import Dependencies
+from publish.event import IncomingEvent, publish_request
+from publish.publisher import Publisher
+from publish.result import Outcome
+from publish.write import WriteOperation
+from tests.integration.publish.conftest import event
+from tests.support.lambda_context import Context
 
 STOCK = {"stockLevel": 1}
 VALUE = {"value": "USA"}
 
 
 class Shop(Transport):
-    """Takes bulks; refuses those that hold a bad record, and answers with the rows that it is told to."""
+    """Takes updates; refuses requests with a bad record, and answers a bulk with the rows that it is told to.
+
+    Attributes:
+        sizes: Of each bulk request.
+        paths: Of each bulk request.
+        singles: Ids of the records that were updated alone.
+    """
 
     bad: frozenset[int] = frozenset()
-    error: Exception | None = None
+    error: BaseException | None = None
     answer: Any = None
     sizes: list[int]
     paths: list[str]
+    singles: list[int]
 
     def send(self, request: Request) -> Response:
         assert isinstance(request.body, bytes)
-        envelope = json.loads(request.body)
-        (entries,) = envelope.values()
-        self.sizes.append(len(entries))
-        self.paths.append(request.path)
+        ((key, written),) = json.loads(request.body).items()
+        if isinstance(written, list):
+            self.sizes.append(len(written))
+            self.paths.append(request.path)
+            ids = {entry["id"] for entry in written}
+            rows = {key: written} if self.answer is None else self.answer
+        else:
+            identity = int(request.path.rpartition("/")[2].removesuffix(".json"))
+            self.singles.append(identity)
+            ids, rows = {identity}, {key: {"id": identity, **written}}
         if self.error is not None:
             raise self.error
-        if any(entry["id"] in self.bad for entry in entries):
+        if ids & self.bad:
             raise InvalidRequest("Unknown variant", method="PUT", path=request.path, status=422)
-        rows = envelope if self.answer is None else self.answer
         return Response(200, b"" if rows == "" else json.dumps(rows).encode(), None, None, "")
 
 
@@ -40,34 +61,24 @@ class Shop(Transport):
 def shop() -> Shop:
     settings = {"cluster": "eu1", "api_key": "key", "api_secret": "secret", "language": "nl"}
     transport = Shop(Connection.from_mapping(settings))
-    transport.sizes, transport.paths = [], []
+    transport.sizes, transport.paths, transport.singles = [], [], []
     return transport
 
 
 def publish(
     shop: Shop, count: int, entity: str = "variants", fields: Mapping[str, Any] = STOCK
-) -> tuple[list[Outcome], list[object]]:
+) -> tuple[list[Outcome], list[int]]:
     """Update records 1 to count; the outcomes, and those that were updated alone."""
-    bulk = bulk_of(entity, fields)
-    assert bulk is not None
+    assert bulk_of(entity, fields) is not None
     parents = {"product_id": 7} if entity == "products/attributes" else {}
-    singles: list[object] = []
-
-    def alone(change: Change) -> Outcome:
-        singles.append(change[0])
-        if change[0] in shop.bad:
-            return InvalidRequest("bad", method="PUT", path="/", status=422)
-        return result("updated", 200, change[0], None)
-
-    def send(changes: Sequence[Change]) -> list[Outcome] | Refusal:
-        if len(changes) == 1:
-            return [alone(changes[0])]
-        found = bulk.update(Client(shop), parents, changes)
-        if not isinstance(found, list):
-            return found
-        return [one or alone(change) for one, change in zip(found, changes, strict=True)]
-
-    return isolate([(number, fields) for number in range(1, count + 1)], send), singles
+    events = [event(entity, "update", dict(fields), path={**parents, "id": n}) for n in range(1, count + 1)]
+    items = [
+        PreparedWrite(n, IncomingEvent(one), WriteOperation.prepare(publish_request(one), Client(shop)))
+        for n, one in enumerate(events)
+    ]
+    guard = Guard(Publisher(Dependencies(Settings("", "", "", "", "", "", 0.0)), Context()), {})
+    outcomes = Updates(guard, None).send(items)
+    return [outcomes[position] for position in range(count)], shop.singles
 
 
 @pytest.mark.parametrize("bad", [1, 37, 64, 100])
@@ -110,6 +121,13 @@ def test_a_language_that_the_shop_lacks_is_no_bad_entry(shop: Shop) -> None:
     outcomes, singles = publish(shop, 8)
     assert outcomes == [shop.error] * 8
     assert (shop.sizes, singles) == ([8], [])
+
+
+def test_what_ends_the_process_is_no_outcome(shop: Shop) -> None:
+    shop.error = KeyboardInterrupt()
+
+    with pytest.raises(KeyboardInterrupt):
+        publish(shop, 3)
 
 
 def test_attribute_values_of_a_product_go_to_its_own_path(shop: Shop) -> None:
