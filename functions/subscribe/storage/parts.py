@@ -43,10 +43,10 @@ class Chunk(NamedTuple):
 
 
 class FullPart(NamedTuple):
-    """A part that is ready to be stored, and its bytes."""
+    """A part that is ready to be stored, and its bytes. They are not copied: memory holds a part once."""
 
     part: Part
-    body: bytes
+    body: bytes | bytearray
 
 
 def compress(texts: list[bytes], level: int = GZIP_LEVEL) -> Chunk:
@@ -75,7 +75,7 @@ class PartBuffer:
         """Return what is left as a part, and start empty again; return `None` if nothing is left."""
         if not self._records:
             return None
-        body = bytes(self._body)
+        body = self._body
         part = Part(self._records, len(body), hashlib.sha256(body).hexdigest())
         self._body, self._records = bytearray(), 0
         return FullPart(part, body)

@@ -122,7 +122,9 @@ class Bucket:
     def _pages(self, prefix: str, **more: str) -> Iterator[dict[str, Any]]:
         yield from self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix, **more)
 
-    def put(self, key: str, body: bytes, content_type: str = "application/gzip", *, if_match: str | None = None) -> str:
+    def put(
+        self, key: str, body: bytes | bytearray, content_type: str = "application/gzip", *, if_match: str | None = None
+    ) -> str:
         """Write an object and return its ETag.
 
         Args:
@@ -162,7 +164,9 @@ class Bucket:
                 if self.read(key) is None:
                     raise
 
-    def replace(self, key: str, body: bytes, etag: str, content_type: str = "application/json") -> str | None:
+    def replace(
+        self, key: str, body: bytes | bytearray, etag: str, content_type: str = "application/json"
+    ) -> str | None:
         """Write an object only over the state that was read.
 
         Args:
@@ -189,7 +193,7 @@ class Bucket:
                     raise
         raise AwsUnavailable(f"S3 answers {CONFLICT} to every write of {key}")
 
-    def _put(self, key: str, body: bytes, content_type: str, **condition: str) -> str:
+    def _put(self, key: str, body: bytes | bytearray, content_type: str, **condition: str) -> str:
         write = {"Bucket": self._name, "Key": key, "Body": body, "ContentType": content_type}
         return str(self._s3.put_object(**write, **condition)["ETag"])
 

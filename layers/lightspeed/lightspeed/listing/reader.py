@@ -10,6 +10,7 @@ How pages are read (this is fast, and proves nothing yet):
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,6 +31,10 @@ tolerates is not known; the pacing holds them under its requests per second."""
 
 CONNECTIONS = THREADS + 1
 """Requests in flight: pages, and a count beside them."""
+
+PROCESSED_AT_ONCE = 2
+"""Pages that are processed at once. Lambda gives two processors up to 3 GB. More pages would take turns, and each holds
+up to three megabytes of memory and of the processor's cache."""
 
 BATCH = 64
 """The most pages between two counts: a count is then 1.6 % of the requests."""
@@ -114,6 +119,7 @@ class ListReader(Generic[_Processed]):
         self._ahead = ahead
         self._clock = clock or SystemClock()
         self._executor = executor or (lambda: ThreadPoolExecutor(THREADS))
+        self._processors = threading.Semaphore(PROCESSED_AT_ONCE)
         self._parser = shop_list.parser(shop_list.window)
         self._proof = ListProof(shop_list, checkpoint, stable=stable, recoverable=recoverable)
 
@@ -300,7 +306,8 @@ class ListReader(Generic[_Processed]):
         if known or len(set(ids)) < rows:
             records, ids, repeated = self._without_repeated(records, known)
         facts = PageFacts(number, rows, ids, repeated, turned, 0 if self._stable else sum_of(ids))
-        return _Fetched(facts, self._process(records))
+        with self._processors:
+            return _Fetched(facts, self._process(records))
 
     def _without_repeated(
         self, records: list[Record], known: set[int | str]
