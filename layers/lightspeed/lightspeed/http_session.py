@@ -53,7 +53,7 @@ class Attempt:
     """One try of a request, and the time by which its whole answer must be there.
 
     Attributes:
-        is_sent: Whether a connection was made and the request began to be sent.
+        may_be_sent: Whether the shop may have seen the request; false until a connection is made.
     """
 
     def __init__(self, clock: Clock, seconds: float, idle_seconds: float) -> None:
@@ -64,7 +64,7 @@ class Attempt:
             seconds: For the connection and the whole answer, from now on.
             idle_seconds: The longest wait for its next bytes.
         """
-        self.is_sent = False
+        self.may_be_sent = True
         self._clock = clock
         self._end = clock.monotonic() + seconds
         self._idle_seconds = idle_seconds
@@ -149,7 +149,7 @@ class _PlainConnection(HTTPConnection):
     def request(self, *arguments: Any, **named: Any) -> None:
         if self.is_closed:
             self.connect()
-        _attempt.get().is_sent = True
+        _attempt.get().may_be_sent = True
         super().request(*arguments, **named)
 
     def send(self, data: Any) -> None:
@@ -313,6 +313,7 @@ def exchange(
         urllib3.exceptions.HTTPError: As `urllib3` raises it, also while the body is read.
     """
     token = _attempt.set(attempt)
+    attempt.may_be_sent = False
     try:
         answer = session.request(method, url, **arguments)
         try:

@@ -334,7 +334,7 @@ class Transport:
             failure = AnswerLost("the compressed answer is damaged or cut", **facts)
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             reason = _reason(error)
-            if attempt.is_sent:
+            if attempt.may_be_sent:
                 failure = _answer_lost(reason, read_timeout, facts)
             else:
                 failure = _not_sent(reason, connection.origin, facts)
