@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pytest
 
+from tests.property.test_clock_worlds import DatedShop, missing_dates
 from tests.property.world import OPENING, ShopTime, VirtualTime, World
 from tests.shop import Shop
 from tests.shop.habits import Habits
@@ -38,7 +39,8 @@ class Followed:
             habits=Habits(never_updated=never_updated),
             languages=("nl", "en"),
         )
-        self.world = World(self.shop, self.time)
+        self.dated = DatedShop(self.shop)
+        self.world = World(self.dated, self.time)
         self.runs = 0
         for number in range(8):
             self.shop.store.add("reviews", at=OPENING - 4000 + 300 * number)
@@ -72,6 +74,40 @@ def test_a_record_that_is_never_updated_is_stored_once_within_a_day(never_update
 
     assert followed.stored()[new] == 1
     assert max(followed.stored().values()) == 1
+
+
+@pytest.mark.parametrize("first", [0, 2])
+@pytest.mark.parametrize("never_updated", FILTERS)
+def test_so_it_is_where_no_answer_has_a_date(never_updated: Filter, first: int) -> None:
+    followed = Followed(never_updated, first=first)
+    followed.dated.shift = lambda: None
+    followed.run()
+    followed.time.passes(900)
+    new = followed.create()
+
+    for _ in range(3):
+        followed.time.passes(DAY / 2)
+        assert followed.run()["verified"]
+
+    assert followed.stored()[new] == 1
+    assert max(followed.stored().values()) == 1
+
+
+@pytest.mark.parametrize("undated", [1, 2, 3, 5])
+def test_a_record_of_a_first_run_without_dates_is_not_stored_again_when_answers_have_dates_later(undated: int) -> None:
+    followed = Followed("hidden")
+    old = [followed.create(seconds_ago=ago) for ago in (7300, 7100, 3600, 60)]
+    followed.dated.shift = lambda: None
+    for _ in range(undated):
+        followed.run()
+        followed.time.passes(900)
+    followed.dated.shift = lambda: 0.0
+    for _ in range(3):
+        followed.time.passes(900)
+        followed.run()
+
+    assert [followed.stored()[record] for record in old] == [1, 1, 1, 1]
+    assert "recent" not in followed.world.bookmark("reviews")
 
 
 def test_once_such_records_are_known_to_be_hidden_the_next_run_stores_a_new_one() -> None:
@@ -135,15 +171,18 @@ def world(seed: int) -> None:
     followed = Followed(rng.choice(FILTERS), first=rng.choice((0, 0, 1, 3)), seed=seed)
     more: dict[str, Any] = {"languages": ["nl", "en"]} if rng.random() < 0.3 else {}
     made = {followed.shop.store.add("reviews", at=OPENING - 100)}
-    followed.run(**more)
-    for _ in range(rng.randrange(2, 12)):
+    if lacks_dates := rng.random() < 0.5:
+        made |= {followed.create(seconds_ago=rng.choice((5, 50, 2000, 7000, 7300))) for _ in range(rng.randrange(3))}
+    for _ in range(rng.randrange(3, 13)):
+        followed.dated.shift = missing_dates(rng) if lacks_dates else lambda: 0.0
+        followed.run(**more)
         for _ in range(rng.randrange(3)):
             made.add(followed.create())
             followed.time.passes(rng.choice((1, 3, 50)))
         if rng.random() < 0.5:
             followed.shop.store.update("reviews", rng.choice(followed.shop.store.ids("reviews")), content="changed")
         followed.time.passes(rng.choice((2, 30, 70, 900, DAY / 2, DAY)))
-        followed.run(**more)
+    followed.dated.shift = lambda: 0.0
     for _ in range(3):
         followed.time.passes(DAY)
         followed.run(**more)

@@ -47,6 +47,10 @@ CREATION_EVERY = timedelta(days=1)
 """How often a subscription is read by time of creation too. Every run does so once records without `updatedAt` are
 known."""
 
+NEVER_UPDATED = " never updated"
+"""Follows the time of creation of a remembered record that has no time of change, where its list may be read by time
+of creation too."""
+
 _FARTHEST_ZONE = timedelta(hours=15)
 """More than a shop's local time differs from UTC."""
 
@@ -60,7 +64,7 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         until: ISO-8601 UTC; everything up to here is stored. `None` while the first run is under way.
         run_id: The run that moved it here.
-        recent: Time of the latest change, by id, of the records that were stored shortly before `until`.
+        recent: Time of the latest change, by id, of the records that were stored and that the next runs may read again.
         recent_in: Start of the SHA-256 of the object beside the bookmark that holds `recent` where it is large; else
             empty.
         unverified: Runs in a row that left `until` as it was, because they may have missed records.
@@ -89,6 +93,13 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
             return None
         start = parse_time(self.until) - LOOKBACK
         return min(start, parse_time(self.again_from)) if self.again_from else start
+
+    @property
+    def created_after(self) -> datetime | None:
+        """After which time records without a time of change may be read again; `None` for the beginning."""
+        if self.start is None or self.never_updated == SHOWN or not self.created_until:
+            return self.start
+        return min(self.start, parse_time(self.created_until))
 
     def created_start(self, now: datetime) -> datetime | None:
         """Return from where a run that begins now reads by time of creation too; `None` if it does not."""
@@ -231,13 +242,28 @@ class Bookmarks:
         return self._bucket.put_json(self._key, msgspec.to_builtins(stored), if_match=etag)
 
 
-def still_recent(recent: Mapping[str, str], start: datetime | None) -> dict[str, str]:
-    """Return the records that a window from this time on will hold again; all of them if it has no start."""
+def still_recent(
+    recent: Mapping[str, str], start: datetime | None, created_after: datetime | None = None
+) -> dict[str, str]:
+    """Return the records that later runs may read again; all of them if the next window has no start.
+
+    Args:
+        recent: As in the bookmark.
+        start: Of the next window of changes.
+        created_after: After which time records without a time of change are read again; by default, from `start` on.
+    """
     if start is None:
         return dict(recent)
-    day = (start - _FARTHEST_ZONE).date().isoformat()
-    times = ((record, changed, time_of(changed)) for record, changed in recent.items() if changed[:10] >= day)
-    return {record: changed for record, changed, moment in times if moment is not None and moment >= start}
+    created_after = start if created_after is None else created_after
+    kept, day = {}, (min(start, created_after) - _FARTHEST_ZONE).date().isoformat()
+    for record, changed in recent.items():
+        if changed[:10] < day:
+            continue
+        created = changed.removesuffix(NEVER_UPDATED)
+        moment = time_of(created)
+        if moment is not None and moment >= (start if created == changed else created_after):
+            kept[record] = changed
+    return kept
 
 
 @functools.lru_cache(maxsize=1024)

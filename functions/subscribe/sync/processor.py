@@ -22,8 +22,8 @@ from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.storage.parts import compress
-from subscribe.sync.bookmark import HIDDEN, SHOWN, still_recent, time_of
-from subscribe.sync.read_plan import Read
+from subscribe.sync.bookmark import HIDDEN, NEVER_UPDATED, SHOWN, still_recent, time_of
+from subscribe.sync.read_plan import Read, may_be_read_by_creation
 from subscribe.sync.state import SyncState
 from subscribe.sync.step import Step
 
@@ -139,12 +139,17 @@ class RecordProcessor:
         overlap = None if state.remembers_all else state.surely_passed - LOOKBACK
         names = [f"{read.language}/{record.id}" for record in records]
         named = dict(zip(names, records, strict=True))
-        recent = {name: record.changed for name, record in named.items() if record.changed}
+        mark = NEVER_UPDATED if may_be_read_by_creation(read) else ""
+        recent = {
+            name: record.changed + mark if record.never_updated else record.changed
+            for name, record in named.items()
+            if record.changed
+        }
         if overlap is not None:
             recent = still_recent(recent, overlap)
         passed = state.surely_passed
         recent = {
-            _with_digest(name, named[name]) if _is_after(changed, passed) else name: changed
+            _with_digest(name, named[name]) if _is_after(named[name].changed, passed) else name: changed
             for name, changed in recent.items()
         }
         new = [record for name, record in zip(names, records, strict=True) if not self._is_landed(name, record)]
@@ -182,6 +187,8 @@ class RecordProcessor:
             landed = self._landed.get(str(record.id))
         if name in self._landed_late and record.changed:
             landed = self._landed.get(_with_digest(name, record), landed)
+        if landed is not None and record.never_updated:
+            landed = landed.removesuffix(NEVER_UPDATED)
         return landed == (record.changed or "")
 
     def _transformed(

@@ -37,14 +37,15 @@ class Read:
     by_creation: bool = False
 
 
+def may_be_read_by_creation(read: Read) -> bool:
+    """Whether the filter by time of change of a reading may hide records, which are found by time of creation."""
+    query = {} if read.operation == "each" else read.parameters.query
+    return read.operation != "get" and may_hide_records(read.endpoint, query)
+
+
 def reads_by_creation(reads: Sequence[Read]) -> list[Read]:
     """Return the readings that find what the filter by time of change of other readings may hide."""
-    return [
-        replace(read, by_creation=True)
-        for read in reads
-        if read.operation != "get"
-        and may_hide_records(read.endpoint, {} if read.operation == "each" else read.parameters.query)
-    ]
+    return [replace(read, by_creation=True) for read in reads if may_be_read_by_creation(read)]
 
 
 def plan_reads(

@@ -289,7 +289,7 @@ class SyncRun(Run[SyncState]):
         if self._is_stopped:
             return before
         after = next_bookmark(before, state)
-        recent = still_recent({**self._bookmarks.recent(before), **state.recent}, after.start)
+        recent = still_recent({**self._bookmarks.recent(before), **state.recent}, after.start, after.created_after)
         return self._bookmarks.with_recent(after, recent)
 
     def _decide(self, entry: dict[str, Any]) -> None:

@@ -159,8 +159,11 @@ class SyncState(RunState, array_like=True):
         self.opened = iso_text(opening.at)
 
     def begin_by_creation(self) -> bool:
-        """Return whether there is a stretch to read by time of creation. It ends early, so that stretches join."""
-        if self.never_updated == SHOWN or self.is_open:
+        """Return whether there is a stretch to read by time of creation.
+
+        It ends early, so that stretches join. So it is closed, whatever the window of changes is.
+        """
+        if self.never_updated == SHOWN:
             return False
         self.created_end = self.created_end or iso_text(self.surely_passed - LOOKBACK)
         return parse_time(self.created_start) <= parse_time(self.created_end)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from lightspeed import Parameters, get_entity
 from lightspeed.listing.records import Record
 from lightspeed.request import parse_time
 from subscribe.checks import subscribe_request
-from subscribe.sync.bookmark import still_recent
+from subscribe.sync.bookmark import SHOWN, Bookmark, still_recent
 from subscribe.sync.processor import RecordProcessor
 from subscribe.sync.read_plan import Read
 from subscribe.sync.state import SyncState
@@ -51,3 +52,52 @@ def test_a_record_comes_again_if_it_changed_even_within_the_second(before: Recor
 @pytest.mark.parametrize("changed", ["0000-00-00T00:00:00+00:00", "0000-00-00", "soon", "9999", "2026-02-30T06:00:00Z"])
 def test_a_record_whose_time_cannot_be_read_is_not_remembered(changed: str) -> None:
     assert still_recent({"nl/7": changed}, parse_time(END)) == {}
+
+
+def never_updated(created: str = "2026-11-23T05:59:50+00:00") -> Record:
+    return Record(b'{"id":7,"createdAt":"%b"}' % created.encode(), 7, created, never_updated=True)
+
+
+BY_CREATION = replace(ORDERS, by_creation=True)
+
+
+def test_a_record_without_a_time_of_change_is_remembered_until_it_is_read_by_creation_for_the_last_time() -> None:
+    recent = {**processor({}).deduplicate([never_updated()], BY_CREATION).recent, "nl/8": "2026-11-23T05:59:50+00:00"}
+    start = parse_time("2026-11-23T05:59:55Z")
+
+    assert list(still_recent(recent, start)) == []
+    assert list(still_recent(recent, start, parse_time("2026-11-23T05:59:50Z"))) == ["nl/7"]
+    assert list(still_recent(recent, start, parse_time("2026-11-23T05:59:51Z"))) == []
+    assert list(still_recent(recent, None)) == ["nl/7", "nl/8"]
+
+
+def test_a_record_without_a_time_of_change_comes_again_once_it_is_changed() -> None:
+    recent = processor({}).deduplicate([never_updated()], BY_CREATION).recent
+    changed = order(-1, "new")
+    at_its_creation = Record(b'{"id":7,"memo":"new"}', 7, never_updated().changed)
+
+    assert processor(recent).deduplicate([never_updated()], BY_CREATION).records == []
+    assert processor(recent).deduplicate([changed], ORDERS).records == [changed]
+    assert processor(recent).deduplicate([at_its_creation], ORDERS).records == [at_its_creation]
+
+
+def test_a_record_without_a_time_of_change_is_known_by_what_earlier_versions_remember() -> None:
+    landed = {"nl/7": "2026-11-23T05:59:50+00:00"}
+
+    assert processor(landed).deduplicate([never_updated()], BY_CREATION).records == []
+
+
+@pytest.mark.parametrize(
+    ("bookmark", "after"),
+    [
+        (Bookmark(), None),
+        (Bookmark(END), "2026-11-23T05:59:00Z"),
+        (Bookmark(END, created_until="2026-11-23T04:00:00Z"), "2026-11-23T04:00:00Z"),
+        (Bookmark(END, created_until="2026-11-23T05:59:30Z"), "2026-11-23T05:59:00Z"),
+        (Bookmark(END, created_until="2026-11-23T04:00:00Z", never_updated=SHOWN), "2026-11-23T05:59:00Z"),
+    ],
+)
+def test_records_without_a_time_of_change_are_kept_as_far_back_as_they_are_read_again(
+    bookmark: Bookmark, after: str | None
+) -> None:
+    assert bookmark.created_after == (parse_time(after) if after else None)
