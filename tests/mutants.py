@@ -57,8 +57,14 @@ MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             "tests/unit/subscribe/test_cursor.py",
             "tests/unit/subscribe/test_bookmark.py",
+            "tests/unit/subscribe/test_journal.py",
+            "tests/unit/subscribe/test_lease.py",
+            "tests/unit/subscribe/test_reconcile.py",
             "tests/unit/subscribe/test_reconcile_invocations.py",
             "tests/integration/subscribe/test_partial.py",
+            "tests/property/test_interleavings.py",
+            "tests/unit/subscribe/test_reconcile_crashes.py",
+            "tests/property/test_races.py",
         ),
     ),
     "sync": (
@@ -69,6 +75,8 @@ MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
             "tests/integration/subscribe/test_incremental.py",
             "tests/integration/subscribe/test_each_parent.py",
             "tests/integration/subscribe/test_partial.py",
+            "tests/property/test_interleavings.py",
+            "tests/property/test_races.py",
         ),
     ),
     "publish": (
