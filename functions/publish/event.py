@@ -12,7 +12,7 @@ from connector.errors import RequestError
 from connector.transform import parse_transformers
 from connector.validation import EventParameters, parse_event, without_defaults
 from lightspeed import Endpoint, UnsupportedOperation, get_entity
-from lightspeed.numbers import Exact
+from lightspeed.numbers import Exact, comparable
 from lightspeed.writing.natural_key import check_names
 
 REPEATABLE = ("update", "delete")
@@ -77,7 +77,7 @@ class PublishRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
 
 def _hashed(number: Exact) -> float | str:
     """Return a number as a float if that loses nothing: `1.10` and `1.1` are the same content."""
-    return float(number) if Decimal(number.text) == Decimal(str(float(number))) else number.text
+    return float(number) if comparable(number.text) == Decimal(str(float(number))) else number.text
 
 
 def takes_file(entity: str) -> bool:

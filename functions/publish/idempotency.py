@@ -11,7 +11,6 @@ record in the table belongs to this invocation.
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections.abc import Callable
@@ -19,12 +18,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig
-from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import STATUS_CONSTANTS
+from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import STATUS_CONSTANTS, DataRecord
 
 from connector import botocore_errors
 from connector.aws_errors import aws_error_types
 from connector.errors import IdempotencyConflict
 from connector.observability import logger
+from lightspeed.numbers import dumps, loads
 from publish.result import Outcome, Result
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Idempotency:
                 raise InProgress(key, stored.claimed_until - now)
             begun_after = stored.claimed_until - MARGIN_SECONDS - LONGEST_INVOCATION_SECONDS
         else:
-            result: Result = json.loads(stored.text("data") or "{}")
+            result: Result = loads(stored.text("data") or "{}")
             settles = result.get("status") == "unknown" and request.match_fields
             if not settles or now - stored.stored_at <= MARGIN_SECONDS:
                 return Claim(data, result=result)
@@ -171,7 +171,7 @@ class Idempotency:
             self._free(claim)
             return
         try:
-            self._records.save_success(claim.data, _storable(outcome))
+            self._records.save_result(claim.data, _stored_text(outcome))
         except aws_error_types() as error:
             facts = {"key": claim.data["key"], "status": outcome["status"], "error": str(error)}
             logger().error("the result of an idempotency key could not be stored", extra=facts)
@@ -239,6 +239,18 @@ class _Records(DynamoDBPersistenceLayer):
         values = {":status": before.item[self.status_attr], ":before": before.item[compared]}
         return self._put(data, token, seconds, condition, values)
 
+    def save_result(self, data: dict[str, Any], text: str) -> None:
+        """Store the JSON text of a result in place of a claim; the numbers in it stay as they are."""
+        self._update_record(
+            DataRecord(
+                idempotency_key=str(self._get_hashed_idempotency_key(data)),
+                status=STATUS_CONSTANTS["COMPLETED"],
+                expiry_timestamp=self._get_expiry_timestamp(),
+                response_data=text,
+                payload_hash=self.content_hash(data),
+            )
+        )
+
     def free(self, data: dict[str, Any], token: str) -> None:
         """Delete a claim, unless it was taken over."""
         try:
@@ -291,8 +303,7 @@ def _may_have_written(error: Exception) -> bool:
     return not isinstance(error, (botocore_errors.EndpointConnectionError, botocore_errors.ConnectTimeoutError))
 
 
-def _storable(result: Result) -> Result:
-    """Return the result without its record where that is too large for a DynamoDB item."""
-    if len(json.dumps(result, ensure_ascii=False).encode()) <= _MOST_BYTES:
-        return result
-    return {**result, "record": None}
+def _stored_text(result: Result) -> str:
+    """Return the JSON text of a result, without its record where that is too large for a DynamoDB item."""
+    text = dumps(result)
+    return (text if len(text) <= _MOST_BYTES else dumps({**result, "record": None})).decode()

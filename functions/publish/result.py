@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from connector.aws_errors import aws_error_types, may_pass, reason
 from connector.errors import AwsUnavailable, ConnectorError
 from connector.observability import logger
 from connector.problem_details import problem
+from connector.validation import MOST_LEVELS
 from lightspeed import InvalidRequest, LightspeedError, NotFound, UnknownLanguage
 
 Result = dict[str, Any]
@@ -31,9 +33,25 @@ def result(status: str, http_status: int | None, identity: object, record: objec
         "status": status,
         "http_status": http_status,
         "id": identity,
-        "record": record,
+        "record": usable(record),
         "request_id": request_id,
     }
+
+
+def usable(value: Any, levels: int = MOST_LEVELS) -> Any:
+    """Return a value of the shop that can be answered and stored.
+
+    Half a surrogate pair becomes a question mark. What is nested deeper than so many levels becomes `None`.
+    """
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if not isinstance(value, Mapping | list):
+        return value
+    if not levels:
+        return None
+    if isinstance(value, list):
+        return [usable(one, levels - 1) for one in value]
+    return {usable(name): usable(one, levels - 1) for name, one in value.items()}
 
 
 def is_refused(outcome: Outcome) -> bool:

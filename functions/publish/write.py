@@ -27,7 +27,7 @@ from lightspeed.writing.ambiguous import advice, may_have_acted
 from lightspeed.writing.diff import difference, ignored_fields
 from lightspeed.writing.natural_key import NaturalKey, record_fields
 from publish.event import PublishRequest, takes_file
-from publish.result import Result, aws_failure, result
+from publish.result import Result, aws_failure, result, usable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -253,7 +253,8 @@ class WriteOperation:
         record = parse(written.record) if written.record is not None else None
         inside = record if isinstance(record, dict) else {}
         asked = parameters.path.get("id")
-        identity = inside.get("id", inside.get("order_id", asked))
+        shown = inside.get("id", inside.get("order_id"))
+        identity = shown if _is_id(shown) and action != "delete" else asked
         status = _STATUSES.get(action, "done")
         found = result(status, written.http_status, identity, record or None, written.request_id)
         if action not in ("create", "update"):
@@ -261,18 +262,19 @@ class WriteOperation:
         facts = {"http_status": written.http_status, "request_id": written.request_id}
         fields = record_fields(parameters.payload, self.request.endpoint)
         if action == "create":
-            if self.request.endpoint.collection and not _is_id(identity):
+            if self.request.endpoint.collection and not _is_id(shown):
                 return "the shop's answer has no id", facts
         elif record is False:
             return "the shop answered false in place of the record", {**facts, "ignored": list(fields)}
-        elif asked is not None and str(identity).lstrip("0") != str(asked).strip().lstrip("0"):
-            return f"the shop answered with record {identity!r:.100}", facts
-        return "", _with_ignored(found, inside, fields) if inside else found
+        elif asked is not None and "id" in inside and str(shown).lstrip("0") != str(asked).strip().lstrip("0"):
+            return f"the shop answered with record {shown!r:.100}", facts
+        return "", found if record is None else _with_ignored(found, inside, fields)
 
     def _preview(self) -> Result:
         from lightspeed.writing.dry_run import preview  # noqa: PLC0415 - only a dry run needs it
 
-        return preview(self.client, self.http_request, self.parameters, self.match, self._build)
+        found: Result = usable(preview(self.client, self.http_request, self.parameters, self.match, self._build))
+        return found
 
 
 def _build(client: Client, entity: str, action: str, parameters: Parameters, file: StoredFile | None) -> Request:
@@ -281,7 +283,8 @@ def _build(client: Client, entity: str, action: str, parameters: Parameters, fil
 
 
 def _is_id(identity: object) -> bool:
-    return isinstance(identity, int | str) and not isinstance(identity, bool) and identity not in ("", 0)
+    is_one = isinstance(identity, int | str) and not isinstance(identity, bool) and identity not in ("", 0)
+    return is_one and str(identity).isprintable()
 
 
 def _with_ignored(found: Result, record: Mapping[str, Any], fields: Mapping[str, Any]) -> Result:

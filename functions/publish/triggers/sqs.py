@@ -66,17 +66,17 @@ def consume(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
 class Message:
     """A message as Lambda delivers it."""
 
-    def __init__(self, record: dict[str, Any], deps: Dependencies) -> None:
+    def __init__(self, record: object, deps: Dependencies) -> None:
         """Prepare; nothing is sent.
 
         Args:
             record: The record of the event.
             deps: Holds the queues and the SQS client.
         """
-        self._record = record
+        self._record = _members(record)
         self._deps = deps
-        self.id = str(record.get("messageId") or "")
-        self.body = str(record.get("body") or "").removeprefix("\ufeff")
+        self.id = str(self._record.get("messageId") or "")
+        self.body = str(self._record.get("body") or "").removeprefix("\ufeff")
 
     @property
     def first_id(self) -> str:
@@ -176,12 +176,16 @@ class Message:
 
     @property
     def _system(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._record.get("attributes") or {}
-        return found
+        return _members(self._record.get("attributes"))
 
     def _attribute(self, name: str) -> str:
-        found = (self._record.get("messageAttributes") or {}).get(name) or {}
+        found = _members(_members(self._record.get("messageAttributes")).get(name))
         return str(found.get("stringValue") or "")
+
+
+def _members(value: object) -> dict[str, Any]:
+    """Return the members of an object; none if it is another value, which fails its message alone."""
+    return value if isinstance(value, dict) else {}
 
 
 def _finish(message: Message, arrived: IncomingEvent, outcome: Outcome) -> bool:

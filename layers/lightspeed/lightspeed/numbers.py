@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -58,6 +58,14 @@ def _is_odd(text: bytes) -> bool:
 def number_text(number: float | Decimal) -> str:
     """Return a number as JSON text: as it was read, if that is known."""
     return number.text if isinstance(number, Exact) else str(number)
+
+
+def comparable(text: str) -> Decimal | str:
+    """Return what a number is compared by: its value, or its text if no `Decimal` has such an exponent."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text
 
 
 def loads(text: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:

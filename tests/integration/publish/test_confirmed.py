@@ -7,10 +7,13 @@ import pytest
 
 from lightspeed import Client, WriteResponse, get_entity
 from lightspeed.writing.diff import difference, ignored_fields
-from tests.integration.publish.conftest import Publisher, event
+from tests.integration.publish.conftest import Publisher, event, message
+from tests.integration.publish.test_failure_queue import FailureQueue, failures
 from tests.integration.shop.operations import COLLECTIONS
 from tests.integration.shop.test_operations import first_with_children, ready
 from tests.shop import Fault, Shop
+
+__all__ = ["failures"]
 
 STOCK = {"stockLevel": 4}
 QUOTE = 1016615295
@@ -125,12 +128,82 @@ def test_an_update_that_is_answered_with_another_record_or_none_is_unknown(
     }
 
 
+def test_an_update_that_is_answered_with_an_empty_record_is_ignored(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered(monkeypatch, b"{}")
+    answer = publisher(event("variants", "update", STOCK, path={"id": variant(publisher)}))
+    assert (answer["status"], answer["ignored"]) == ("updated", ["stockLevel"])
+
+
 def test_an_update_that_is_answered_without_a_body_is_done(
     publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered(monkeypatch, None)
     answer = publisher(event("variants", "update", STOCK, path={"id": variant(publisher)}))
     assert (answer["status"], "ignored" in answer) == ("updated", False)
+
+
+@pytest.mark.parametrize("record", [b'{"id": 123}', b'{"id": {"id": 1}}', b'{"id": true}', rb'{"id": "\ud83d"}', b"{}"])
+def test_a_delete_is_answered_with_the_id_of_the_event(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, record: bytes
+) -> None:
+    answered(monkeypatch, record)
+    tag = publisher.shop.store.ids("tags")[0]
+    answer = publisher(event("tags", "delete", path={"id": tag}))
+    assert (answer["status"], answer["id"]) == ("deleted", tag)
+
+
+@pytest.mark.parametrize(("record", "identity"), [(b'{"id": 5}', 5), (b'{"id": [5]}', QUOTE), (b'{"id": 1.5}', QUOTE)])
+def test_an_action_is_answered_with_an_id_that_is_one(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, record: bytes, identity: int
+) -> None:
+    answered(monkeypatch, record)
+    assert publisher(event("quotes", "convert", path={"id": QUOTE}))["id"] == identity
+
+
+ODD_RECORDS = {
+    "half a character": (rb'"\ud83d"', "?"),
+    "half a name": (rb'{"\ud83d": 1}', {"?": 1}),
+    "deep": (b"[" * 900 + b"]" * 900, None),
+    "an exact number": (b"12345678901234567890.12", 12345678901234567890.12),
+    "a huge number": (b"1" + b"0" * 400, 10**400),
+    "a number beyond floats": (b"1e400", float("inf")),
+}
+
+
+@pytest.mark.parametrize("text", [text for text, _ in ODD_RECORDS.values()], ids=ODD_RECORDS)
+def test_a_record_that_cannot_be_written_as_it_is_costs_no_result(
+    publisher: Publisher, failures: FailureQueue, text: bytes
+) -> None:
+    body = b'{"tag": {"id": 7, "title": "sale", "odd": %b}}' % text
+    publisher.shop.faults.next(
+        Fault("answer", 201, body, (("Content-Type", "application/json"),)), times=3, method="POST"
+    )
+    tag = event("tags", "create", {"title": "sale"})
+    first, again = [publisher.http({**tag, "idempotency_key": "k"}) for _ in range(2)]
+    assert (first["statusCode"], first["body"]) == (201, again["body"])
+    assert publisher(tag)["id"] == 7
+    assert publisher.failed(message(1, tag), message(2, event("tags", "create", {"title": "new"}))) == []
+    assert failures.receive() == []
+
+
+@pytest.mark.parametrize(("text", "shown"), ODD_RECORDS.values(), ids=ODD_RECORDS)
+def test_a_record_is_shown_as_far_as_it_can_be_written(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, text: bytes, shown: object
+) -> None:
+    answered(monkeypatch, b'{"id": 7, "odd": %b}' % text)
+    odd = publisher(event("tags", "create", {"title": "sale"}))["record"]["odd"]
+    while isinstance(odd, list):
+        odd = odd[0]
+    assert odd == shown
+
+
+@pytest.mark.parametrize("error", [b"[1]", b"true", b'"no"', b'{"message": "no"}', b'{"code": 201}'])
+def test_a_create_that_is_answered_with_an_error_without_a_code_is_unknown(publisher: Publisher, error: bytes) -> None:
+    body = b'{"tag": {"id": 7}, "error": %b}' % error
+    publisher.shop.faults.next(Fault("answer", 201, body, (("Content-Type", "application/json"),)), method="POST")
+    assert publisher(event("tags", "create", {"title": "sale"}))["status"] == "unknown"
 
 
 @pytest.mark.parametrize("action", ["create", "update", "delete", "convert"])

@@ -9,8 +9,11 @@ import pytest
 
 from tests.integration.publish.conftest import Publisher, event, message
 from tests.integration.publish.test_files import PublishFile
+from tests.shop import Fault
 
 EDGES = ["12345678901234567890.12", "1.10", "-0", "-0.0", "0.10", "1E+2", "1e-7", "100000000000000000000", "5.0"]
+BEYOND = ["1e9999999999999999999", "-1E-9999999999999999999", "9" * 4200]
+"""Numbers that neither a float nor a `Decimal` holds, or `msgspec` does not read."""
 
 
 def number_texts(seed: int) -> Iterator[str]:
@@ -70,3 +73,21 @@ def test_number_texts_reach_the_shop_unchanged(
     for first, second in zip(texts[::2], texts[1::2], strict=True):
         written = f'"{fields[0]}":{first},"{fields[1]}":{second}'
         assert any(written + end in body for body in sent for end in ("}", ",")), written
+
+
+@pytest.mark.parametrize("text", BEYOND, ids=lambda text: text[:9])
+@pytest.mark.parametrize("transformer", [None, '{"payload": $merge([payload])}'])
+def test_a_number_beyond_any_bound_is_sent_once_and_answered(
+    publisher: Publisher, text: str, transformer: str | None
+) -> None:
+    more = {"request_transformer": transformer} if transformer else {}
+    path = {"id": publisher.shop.store.ids("variants")[0]}
+    body = f'{{"variant":{{"id":{path["id"]},"hs":{text}}}}}'.encode()
+    publisher.shop.faults.next(Fault("answer", 200, body, (("Content-Type", "application/json"),)), method="PUT")
+    call = with_numbers(event("variants", "update", {"hs": "#0"}, path=path, idempotency_key="k", **more), [text])
+    for _ in range(2):
+        answer = publisher.http(call)
+        assert (answer["statusCode"], answer["body"]["status"]) == (200, "updated")
+        assert "ignored" not in answer["body"]
+    assert [request.body.decode() for request in publisher.shop.requests] == [f'{{"variant":{{"hs":{text}}}}}']
+    assert publisher.http(call.replace(text, text[:-1]))["statusCode"] == 409

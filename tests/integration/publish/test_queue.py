@@ -1,6 +1,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.integration.publish.conftest import Publisher, event, message
 from tests.shop import Fault
 
@@ -29,6 +31,15 @@ def test_a_message_without_an_id_or_a_body_stops_no_other(publisher: Publisher) 
     assert publisher.sent() == [("POST", "/nl/tags.json")] * 2
     del empty["messageId"]
     assert publisher.failed(empty, message(4, "not JSON")) == ["message-4"], "an empty id would fail the whole batch"
+
+
+@pytest.mark.parametrize("value", [7, "x", [1]])
+def test_a_message_of_another_shape_stops_no_other(publisher: Publisher, value: Any) -> None:
+    tag = event("tags", "create", {"title": "new"})
+    attributes = {**message(1, ""), "attributes": value, "messageAttributes": value}
+    first = {**message(2, ""), "messageAttributes": {"FirstMessageId": value}}
+    assert publisher.failed(value, attributes, first, message(3, tag)) == ["message-1", "message-2"]
+    assert publisher.sent() == [("POST", "/nl/tags.json")]
 
 
 def test_a_body_may_begin_with_a_byte_order_mark(publisher: Publisher) -> None:

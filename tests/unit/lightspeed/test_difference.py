@@ -34,6 +34,7 @@ BRAND = {"resource": {"id": 7, "url": "brands/7", "link": "https://shop/nl/brand
         ({}, []),
         ("2026-11-23T08:00:00+02:00", "2026-11-23T06:00:00Z"),
         (Exact("12345678901234567890.12"), "12345678901234567890.12"),
+        (Exact("1e9999999999999999999"), Exact("1e9999999999999999999")),
     ],
 )
 def test_a_value_that_the_shop_shows_is_the_one_that_was_written(present: Any, wanted: Any) -> None:
@@ -69,6 +70,8 @@ def test_a_value_that_the_shop_shows_is_the_one_that_was_written(present: Any, w
         ("1", True),
         ([False], [0]),
         (Exact("12345678901234567890.12"), Exact("12345678901234567890.13")),
+        (5, Exact("1e9999999999999999999")),
+        (Exact("1e-9999999999999999999"), "5"),
         ("2026-11-23T08:00:00+02:00", "2026-11-23T07:00:00Z"),
         (5, 6),
         (5, "many"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lightspeed.errors import AnswerLost, LightspeedError, ServerError, UnexpectedResponse
+from lightspeed.errors import AnswerLost, ApiError, LightspeedError, ServerError, UnexpectedResponse
 from lightspeed.request import Parameters, Request
 
 _ACTIONS = {
@@ -17,13 +17,14 @@ _ACTIONS = {
 def may_have_acted(request: Request, error: LightspeedError) -> bool:
     """Whether the shop may have acted on a request, so that sending it again could do the same twice.
 
-    Only a POST is not safe to repeat. A redirect or a 4xx says that the shop did not act.
+    Only a POST is not safe to repeat. A redirect or a 4xx says that the shop did not act. A 2xx with an error that has
+    no code of its own does not.
     """
     if request.method != "POST":
         return False
     if isinstance(error, UnexpectedResponse):
         return not 300 <= error.status < 500
-    return isinstance(error, AnswerLost | ServerError)
+    return isinstance(error, AnswerLost | ServerError) or (isinstance(error, ApiError) and error.status < 300)
 
 
 def advice(entity: str, operation: str, parameters: Parameters, why: object) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from lightspeed.numbers import number_text
+from lightspeed.numbers import comparable, number_text
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 """A number as the shop may show it. `007`, `+7` and `1_000` are texts."""
@@ -140,10 +140,10 @@ def _equal(present: Any, wanted: Any) -> bool:
     if isinstance(present, str) and isinstance(wanted, str):
         return present == wanted or _same_moment(present, wanted)
     if not isinstance(present, str) and not isinstance(wanted, str):
-        return Decimal(_text(present)) == Decimal(_text(wanted))
+        return comparable(_text(present)) == comparable(_text(wanted))
     text, number = (present, wanted) if isinstance(present, str) else (wanted, present)
     if _CANONICAL.fullmatch(text):
-        return Decimal(text) == Decimal(_text(number))
+        return Decimal(text) == comparable(_text(number))
     return text == _text(number) != "-0"
 
 
