@@ -2,6 +2,12 @@
 
 The stack makes the database and the workgroup. The tables are made here, and not by the template, because each new
 connection and language has to be named in their partition projection. An update takes what is there and adds to it.
+
+Examples:
+  python -m connector catalog apply
+  python -m connector catalog apply --save-sql catalog.sql     makes nothing; run the file in Athena yourself
+  python -m connector catalog check                            says which connections and languages Athena does not show
+  python -m connector catalog dbt --parquet lake               the same views as sources of dbt
 """
 
 from __future__ import annotations
@@ -19,7 +25,7 @@ from botocore.exceptions import ClientError
 from connector.chunks import chunks
 from connector.operator import dbt
 from connector.operator.lake import BucketListing
-from connector.operator.parsers import add_command
+from connector.operator.parsers import add_command, add_group
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.views import DELETED, PARTS, RAW, EntityViews, all_views
 from connector.storage_keys import entity_folder
@@ -38,12 +44,6 @@ _SERDE = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
 _INPUT = "org.apache.hadoop.mapred.TextInputFormat"
 _OUTPUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
 _WRITABLE = ("Description", "Owner", "Retention", "ViewOriginalText", "ViewExpandedText", "TargetTable")
-_EXAMPLES = """examples:
-  python -m connector catalog apply
-  python -m connector catalog apply --save-sql catalog.sql     makes nothing; run the file in Athena yourself
-  python -m connector catalog check                            says which connections and languages Athena does not show
-  python -m connector catalog dbt --parquet lake               the same views as sources of dbt
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,18 +121,12 @@ class Table:
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
-    group = commands.add_parser(
-        "catalog",
-        help="make the tables and views of Athena",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    verbs = group.add_subparsers(required=True, metavar="VERB")
+    verbs = add_group(commands, "catalog", "make the tables and views of Athena", __doc__)
     text = "make or update the tables and views of every entity that has stored records"
-    parser = add_command(verbs, common, "apply", text, _EXAMPLES, _apply)
+    parser = add_command(verbs, common, "apply", text, __doc__, _apply)
     parser.add_argument("--save-sql", type=Path, metavar="FILE", help="only write the SQL")
     text = "say what is stored and not yet visible in Athena; exit status 1 if there is something"
-    add_command(verbs, common, "check", text, _EXAMPLES, _check)
+    add_command(verbs, common, "check", text, __doc__, _check)
     dbt.add_parser(verbs, common)
 
 

@@ -7,6 +7,11 @@ before finds them.
 Readers see the same records, with the same order of versions and the same deletions. So the records of several runs
 share a part only under two conditions. No tombstone was noticed between the starts of these runs, and no record is in
 two runs with the same instant of change. The part then has the start and the id of its last run.
+
+Examples:
+  python -m connector compact                         every closed day of every entity
+  python -m connector compact --entity orders --date 2026-11-20
+  python -m connector compact --dry-run
 """
 
 from __future__ import annotations
@@ -43,11 +48,6 @@ PART_BYTES = 64 * 1024 * 1024
 """The most text of one part, before compression."""
 
 _LOWEST = float("-inf")
-_EXAMPLES = """examples:
-  python -m connector compact                         every closed day of every entity
-  python -m connector compact --entity orders --date 2026-11-20
-  python -m connector compact --dry-run
-"""
 
 _ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?)?")
 
@@ -58,7 +58,7 @@ Key = tuple[str, str]
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "make one run of the small runs of each closed day"
-    parser = add_command(commands, common, "compact", text, _EXAMPLES, _run)
+    parser = add_command(commands, common, "compact", text, __doc__, _run)
     parser.add_argument("--connection", action="append", default=[], metavar="C", help="only this connection")
     parser.add_argument("--entity", action="append", default=[], metavar="E", help="only this entity")
     parser.add_argument("--date", default="", help="only this day, UTC; at least two days ago")

@@ -2,6 +2,12 @@
 
 `--rotate` replaces key and secret. Webhooks that are under way are signed with the old secret, so both are valid until
 `--finish`, a day later.
+
+Examples:
+  python -m connector connect outlet --cluster eu1 --language nl      asks for key and secret
+  python -m connector connect outlet --stdin < outlet.json            takes all settings from a program
+  python -m connector connect outlet --rotate                         replaces key and secret
+  python -m connector connect outlet --finish                         a day later: drops the old webhook secret
 """
 
 from __future__ import annotations
@@ -28,18 +34,12 @@ BOTH_VALID = timedelta(hours=24)
 _PLAIN = ("cluster", "base_url", "language", "shop_id", "update_method")
 _SECRET = ("api_key", "api_secret")
 _GONE = "ResourceNotFoundException"
-_EXAMPLES = """examples:
-  python -m connector connect outlet --cluster eu1 --language nl      asks for key and secret
-  python -m connector connect outlet --stdin < outlet.json            takes all settings from a program
-  python -m connector connect outlet --rotate                         replaces key and secret
-  python -m connector connect outlet --finish                         a day later: drops the old webhook secret
-"""
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "take the settings of a shop, check them live, store the secret"
-    parser = add_command(commands, common, "connect", text, _EXAMPLES, _run)
+    parser = add_command(commands, common, "connect", text, __doc__, _run)
     parser.add_argument("name", metavar="NAME", help="the connection's name")
     parser.add_argument("--cluster", choices=sorted(CLUSTERS), help="where the shop is")
     parser.add_argument("--base-url", help="an https origin, instead of --cluster")

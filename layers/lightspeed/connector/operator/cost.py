@@ -1,4 +1,9 @@
-"""`cost`: what a month cost, from what its runs did and the list prices."""
+"""`cost`: what a month cost, from what its runs did and the list prices.
+
+Examples:
+  python -m connector cost --month 2026-11
+  python -m connector cost --month 2026-11 --json
+"""
 
 from __future__ import annotations
 
@@ -15,16 +20,11 @@ from connector.run_log import RunRow
 from connector.spending import StackShape, run_dollars, services
 from connector.status import StatusReader
 
-_EXAMPLES = """examples:
-  python -m connector cost --month 2026-11
-  python -m connector cost --month 2026-11 --json
-"""
-
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "show what the runs of a month cost, by service, by shop and per million records"
-    parser = add_command(commands, common, "cost", text, _EXAMPLES, _run)
+    parser = add_command(commands, common, "cost", text, __doc__, _run)
     parser.add_argument("--month", default="", help="such as 2026-11 (default: this month so far)")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
 

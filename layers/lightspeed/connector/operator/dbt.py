@@ -1,4 +1,10 @@
-"""`catalog dbt`: the views as sources of a dbt project."""
+"""`catalog dbt`: the views as sources of a dbt project.
+
+Examples:
+  python -m connector catalog dbt > models/sources.yml                   dbt-athena: the views of catalog apply
+  python -m connector catalog dbt --parquet lake > models/sources.yml   dbt-duckdb: files that query writes
+  python -m connector query orders_current --out lake/orders_current.parquet
+"""
 
 from __future__ import annotations
 
@@ -12,12 +18,6 @@ from connector.operator.parsers import add_command
 from connector.operator.source import views_named
 from connector.operator.stack import CommandError, Stack
 from connector.operator.views import FIELDS, EntityViews, view_name
-
-_EXAMPLES = """examples:
-  python -m connector catalog dbt > models/sources.yml                   dbt-athena: the views of catalog apply
-  python -m connector catalog dbt --parquet lake > models/sources.yml   dbt-duckdb: files that query writes
-  python -m connector query orders_current --out lake/orders_current.parquet
-"""
 
 _DESCRIPTIONS = {
     "connection": "the shop, by the name of its connection",
@@ -36,7 +36,7 @@ _DESCRIPTIONS = {
 def add_parser(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Add the verb to those of `catalog`."""
     text = "print the views as sources of dbt"
-    parser = add_command(verbs, common, "dbt", text, _EXAMPLES, _print)
+    parser = add_command(verbs, common, "dbt", text, __doc__, _print)
     parser.add_argument("entities", nargs="*", metavar="ENTITY", help="default: those with columns of their own")
     parser.add_argument("--parquet", default="", metavar="DIR", help="for dbt-duckdb: where the files of `query` are")
     parser.add_argument("--database", default="", metavar="NAME", help="for dbt-athena: default: that of the stack")

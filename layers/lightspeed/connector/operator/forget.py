@@ -7,6 +7,14 @@ A record leaves a stored run in three steps, so that readers always find a whole
 3. Every version of the old part and of the old manifest is deleted.
 
 A command that is interrupted is run again.
+
+Examples:
+  python -m connector forget --connection outlet                        everything of a shop
+  python -m connector forget --connection default --record customers 7  one record, with what belongs to it
+  python -m connector forget --connection default --record orders 12 --dry-run
+
+Stop the schedules and webhooks of the shop first: a run reads again what the shop still has. Name each record of a
+person: the customer, and each order, invoice, quote, return, ticket and review. A second call finds nothing.
 """
 
 from __future__ import annotations
@@ -47,15 +55,6 @@ _GZIP = b"\x1f\x8b"
 _UNDER_WAY_DAYS = 1
 """A part that no manifest names and that is younger may belong to a run under way."""
 
-_EXAMPLES = """examples:
-  python -m connector forget --connection outlet                        everything of a shop
-  python -m connector forget --connection default --record customers 7  one record, with what belongs to it
-  python -m connector forget --connection default --record orders 12 --dry-run
-
-Stop the schedules and webhooks of the shop first: a run reads again what the shop still has. Name each record of a
-person: the customer, and each order, invoice, quote, return, ticket and review. A second call finds nothing.
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -94,7 +93,7 @@ class Target:
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "delete the data of a shop or of one record, in every version and place"
-    parser = add_command(commands, common, "forget", text, _EXAMPLES, _run)
+    parser = add_command(commands, common, "forget", text, __doc__, _run)
     parser.add_argument("--connection", required=True, metavar="C", help="the shop's connection")
     parser.add_argument("--record", nargs=2, metavar=("ENTITY", "ID"), help="only this record")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="the cache of `query` (default: ~/.cache)")

@@ -23,7 +23,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_command(
-    commands: Any, common: argparse.ArgumentParser, name: str, text: str, examples: str, run: Callable[..., int]
+    commands: Any, common: argparse.ArgumentParser, name: str, text: str, doc: str | None, run: Callable[..., int]
 ) -> argparse.ArgumentParser:
     """Add a command and return its parser.
 
@@ -32,16 +32,20 @@ def add_command(
         common: The parser of the options that every command has.
         name: The command's name.
         text: What it does, for the list of commands and its own help.
-        examples: Shown below the options, as written.
+        doc: The docstring of its module. What follows `Examples:` is shown below the options, as written.
         run: Takes the parsed words and the stack, and returns the exit status.
     """
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=text,
-        description=text,
-        epilog=examples,
-        parents=[common],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser: argparse.ArgumentParser = commands.add_parser(name, description=text, parents=[common], **_help(text, doc))
     parser.set_defaults(run=run, command=name)
     return parser
+
+
+def add_group(commands: Any, name: str, text: str, doc: str | None) -> Any:
+    """Add a command that has verbs, and return what its verbs are added to; arguments as in `add_command`."""
+    return commands.add_parser(name, **_help(text, doc)).add_subparsers(required=True, metavar="VERB")
+
+
+def _help(text: str, doc: str | None) -> dict[str, Any]:
+    examples = (doc or "").partition("\nExamples:")[2]
+    formatter = argparse.RawDescriptionHelpFormatter
+    return {"help": text, "epilog": f"examples:{examples}", "formatter_class": formatter}

@@ -1,4 +1,17 @@
-"""`query`: ask the stored records in SQL, from the bucket or from a copy of it."""
+"""`query`: ask the stored records in SQL, from the bucket or from a copy of it.
+
+Examples:
+  python -m connector query orders_current
+  python -m connector query "SELECT status, count(*) AS orders FROM orders_current GROUP BY status"
+  python -m connector query --recipe revenue-per-day --plot revenue.svg
+  python -m connector query --recipes
+  python -m connector query orders --since 2026-11-01 --out orders.parquet
+  python -m connector query products_current --lake ./copy-of-the-bucket
+
+Each entity is two views: `orders` has every stored version, `orders_current` the latest version of each record without
+the deleted ones. `/` in an entity is `_`. The columns are connection, lang, date, run_id, started, parent_id, id,
+created_at, updated_at, some fields, and json: the record as the shop sent it.
+"""
 
 from __future__ import annotations
 
@@ -22,23 +35,11 @@ if TYPE_CHECKING:
 FORMATS = ("table", "csv", "json", "jsonl")
 
 _NAME = re.compile(r"[A-Za-z0-9_./]+")
-_EXAMPLES = """examples:
-  python -m connector query orders_current
-  python -m connector query "SELECT status, count(*) AS orders FROM orders_current GROUP BY status"
-  python -m connector query --recipe revenue-per-day --plot revenue.svg
-  python -m connector query --recipes
-  python -m connector query orders --since 2026-11-01 --out orders.parquet
-  python -m connector query products_current --lake ./copy-of-the-bucket
-
-Each entity is two views: `orders` has every stored version, `orders_current` the latest version of each record without
-the deleted ones. `/` in an entity is `_`. The columns are connection, lang, date, run_id, started, parent_id, id,
-created_at, updated_at, some fields, and json: the record as the shop sent it.
-"""
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
-    parser = add_command(commands, common, "query", "ask the stored records in SQL", _EXAMPLES, run)
+    parser = add_command(commands, common, "query", "ask the stored records in SQL", __doc__, run)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("query", nargs="?", metavar="NAME|SQL", help="the name of a view or an entity, or a SELECT")
     what.add_argument("--recipe", metavar="NAME", help="one of the queries that --recipes lists")

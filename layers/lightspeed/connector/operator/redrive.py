@@ -2,6 +2,11 @@
 
 A message is sent first and deleted then. A kill in between doubles nothing: a run is started under a name made of the
 message's id, and a publish message keeps its first id, which is its idempotency key.
+
+Examples:
+  python -m connector redrive --dry-run                     what is there, by cause
+  python -m connector redrive --cause AuthenticationError   send these back
+  python -m connector redrive --cause ServerError --queue runs
 """
 
 from __future__ import annotations
@@ -25,17 +30,12 @@ OUTPUTS: dict[Queue, str] = {
 
 _WHY = ("Error", "Detail", "Execution")
 _UNFILLED = "<aws.scheduler."
-_EXAMPLES = """examples:
-  python -m connector redrive --dry-run                     what is there, by cause
-  python -m connector redrive --cause AuthenticationError   send these back
-  python -m connector redrive --cause ServerError --queue runs
-"""
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "send failed runs and messages back, one cause at a time"
-    parser = add_command(commands, common, "redrive", text, _EXAMPLES, _run)
+    parser = add_command(commands, common, "redrive", text, __doc__, _run)
     parser.add_argument("--cause", default="", help="only messages of this cause; needed if there are several")
     parser.add_argument("--queue", choices=list(OUTPUTS), help="only this failure queue")
     parser.add_argument("--dry-run", action="store_true", help="only show what would be sent back")

@@ -1,4 +1,11 @@
-"""`run` starts a run and follows it; `runs` lists the newest runs, or shows one."""
+"""`run` starts a run and follows it; `runs` lists the newest runs, or shows one.
+
+Examples:
+  python -m connector run events/subscribe-schedule-changed-orders.json
+  echo '{"entity": "orders"}' | python -m connector run -
+  python -m connector runs --connection outlet --status failed
+  python -m connector runs RUN_ID --follow
+"""
 
 from __future__ import annotations
 
@@ -22,20 +29,14 @@ POLL_SECONDS = 2.0
 """How often a run that is followed is looked at."""
 
 _STATUSES = ("running", "complete", "failed")
-_EXAMPLES = """examples:
-  python -m connector run events/subscribe-schedule-changed-orders.json
-  echo '{"entity": "orders"}' | python -m connector run -
-  python -m connector runs --connection outlet --status failed
-  python -m connector runs RUN_ID --follow
-"""
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add `run` and `runs` to the command line."""
-    run = add_command(commands, common, "run", "start a run and follow it", _EXAMPLES, _run)
+    run = add_command(commands, common, "run", "start a run and follow it", __doc__, _run)
     run.add_argument("file", metavar="EVENT-FILE", help="a subscribe event as JSON; - for standard input")
     run.add_argument("--no-follow", action="store_true", help="only start it")
-    runs = add_command(commands, common, "runs", "list the newest runs, or show one", _EXAMPLES, _runs)
+    runs = add_command(commands, common, "runs", "list the newest runs, or show one", __doc__, _runs)
     runs.add_argument("id", nargs="?", metavar="RUN_ID", help="show this run")
     runs.add_argument("--follow", action="store_true", help="follow it until it ends")
     runs.add_argument("--connection", default="", help="only runs of this connection")

@@ -1,4 +1,18 @@
-"""`schema`: describe the stored records of an entity, and what changed in them."""
+"""`schema`: describe the stored records of an entity, and what changed in them.
+
+Examples:
+  python -m connector schema orders
+  python -m connector schema products/images --since 2026-11-01 > images.schema.json
+  python -m connector schema orders --drift 2026-11-23 2026-11-24
+  python -m connector schema orders --sample
+
+The schema describes what was seen and promises nothing. Each field has its types, the share of records that have it
+(x-present), the share of these that say none, with null or false (x-none), and the length of its longest text
+(x-longest). Values are shown with --examples only: they may be personal data.
+
+--drift compares the records that were stored through FROM with those that were stored after it, through TO. A field has
+vanished if 95 % of at least 500 earlier records have it, and no later record of full runs (at least 200).
+"""
 
 from __future__ import annotations
 
@@ -28,25 +42,11 @@ CHANGED = 2
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-_EXAMPLES = """examples:
-  python -m connector schema orders
-  python -m connector schema products/images --since 2026-11-01 > images.schema.json
-  python -m connector schema orders --drift 2026-11-23 2026-11-24
-  python -m connector schema orders --sample
-
-The schema describes what was seen and promises nothing. Each field has its types, the share of records that have it
-(x-present), the share of these that say none, with null or false (x-none), and the length of its longest text
-(x-longest). Values are shown with --examples only: they may be personal data.
-
---drift compares the records that were stored through FROM with those that were stored after it, through TO. A field has
-vanished if 95 % of at least 500 earlier records have it, and no later record of full runs (at least 200).
-"""
-
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "describe the stored records of an entity as JSON Schema"
-    parser = add_command(commands, common, "schema", text, _EXAMPLES, run)
+    parser = add_command(commands, common, "schema", text, __doc__, run)
     parser.add_argument("entity", metavar="ENTITY", help="orders, products/images, …")
     parser.add_argument("--drift", nargs=2, metavar=("FROM", "TO"), help="show what changed between two days, UTC")
     parser.add_argument("--sample", action="store_true", help="show the shipped schema of the public samples instead")

@@ -1,4 +1,11 @@
-"""`status`: whether everything works, as a table, as JSON or as a page."""
+"""`status`: whether everything works, as a table, as JSON or as a page.
+
+Examples:
+  python -m connector status
+  python -m connector status --html status.html
+  python -m connector status --json | jq .actions
+exit status: 0 nothing is red, 1 something is
+"""
 
 from __future__ import annotations
 
@@ -26,18 +33,12 @@ from lightspeed.request import parse_time
 
 _TONES = {"red": "bold red", "warning": "yellow", "good": "green", "paused": "dim"}
 _BLOCKS = " ▁▂▃▄▅▆▇█"
-_EXAMPLES = """examples:
-  python -m connector status
-  python -m connector status --html status.html
-  python -m connector status --json | jq .actions
-exit status: 0 nothing is red, 1 something is
-"""
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "show whether everything works, worst first"
-    parser = add_command(commands, common, "status", text, _EXAMPLES, _run)
+    parser = add_command(commands, common, "status", text, __doc__, _run)
     parser.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     parser.add_argument("--no-shops", action="store_true", help="do not ask the shops for their quota")

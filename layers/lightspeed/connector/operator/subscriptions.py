@@ -2,6 +2,12 @@
 
 There is no state file. Both commands compare the file with what is there: the schedules of the stack's group, the
 webhooks in each shop, and `config/subscriptions.json`. So an interrupted `apply` is simply run again.
+
+Examples:
+  python -m connector plan subscriptions.toml
+  python -m connector apply subscriptions.toml
+  python -m connector apply subscriptions.toml --prune
+  python -m connector plan --schema > subscriptions.schema.json    for editors
 """
 
 from __future__ import annotations
@@ -33,13 +39,6 @@ CHANGES = 2
 LIST = "config/subscriptions.json"
 FEW = 4
 """Fewer live objects than this may be removed without `--remove`, but never all of them."""
-
-_EXAMPLES = """examples:
-  python -m connector plan subscriptions.toml
-  python -m connector apply subscriptions.toml
-  python -m connector apply subscriptions.toml --prune
-  python -m connector plan --schema > subscriptions.schema.json    for editors
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         ("plan", _plan, "show what apply would change, and what quota and money it takes"),
         ("apply", _apply, "make the stack read what subscriptions.toml says"),
     ):
-        parser = add_command(commands, common, name, text, _EXAMPLES, run)
+        parser = add_command(commands, common, name, text, __doc__, run)
         parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="subscriptions.toml")
         parser.add_argument("--prune", action="store_true", help="remove what the file does not name")
         parser.add_argument("--remove", type=int, metavar="N", help="with --prune: exactly so many may be removed")

@@ -1,4 +1,12 @@
-"""`webhooks plan`, `apply`, `report` and `test`: register the webhooks of a connection in its shop."""
+"""`webhooks plan`, `apply`, `report` and `test`: register the webhooks of a connection in its shop.
+
+Examples:
+  python -m connector webhooks plan  --connection default --entity orders products
+  python -m connector webhooks apply --connection default --entity orders products
+  python -m connector webhooks apply --connection default     removes them all
+  python -m connector webhooks test  --connection default
+  python -m connector webhooks report --connection default --date 2026-11-23
+"""
 
 from __future__ import annotations
 
@@ -11,7 +19,7 @@ from typing import Any
 import requests
 
 from connector.operator.apply_lock import apply_lock, interrupted_between_calls
-from connector.operator.parsers import add_command
+from connector.operator.parsers import add_command, add_group
 from connector.operator.registrations import ITEM_GROUPS, Change, Plan, is_own, plan
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.webhook_event import Webhook
@@ -23,13 +31,6 @@ CHANGES = 2
 """Exit status of `plan --exit-code` if there is something to do."""
 
 _TIMEOUT_SECONDS = 15
-_EXAMPLES = """examples:
-  python -m connector webhooks plan  --connection default --entity orders products
-  python -m connector webhooks apply --connection default --entity orders products
-  python -m connector webhooks apply --connection default     removes them all
-  python -m connector webhooks test  --connection default
-  python -m connector webhooks report --connection default --date 2026-11-23
-"""
 
 
 class TooManyWebhooks(OperationFailed):
@@ -38,13 +39,7 @@ class TooManyWebhooks(OperationFailed):
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
-    group = commands.add_parser(
-        "webhooks",
-        help="register the webhooks of a connection in its shop",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    verbs = group.add_subparsers(required=True, metavar="VERB")
+    verbs = add_group(commands, "webhooks", "register the webhooks of a connection in its shop", __doc__)
     helps = {
         "plan": ("show what apply would change", _plan),
         "apply": ("create, repair, switch on and remove, until the shop has just these webhooks of the stack", _apply),
@@ -52,7 +47,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         "test": ("send a signed sample to the own address, and look for its object", _test),
     }
     for verb, (text, run) in helps.items():
-        parser = add_command(verbs, common, verb, text, _EXAMPLES, run)
+        parser = add_command(verbs, common, verb, text, __doc__, run)
         parser.add_argument("--connection", default="default", help="the connection's name (default: default)")
         if verb == "report":
             parser.add_argument("--date", type=_date, default=None, help="a day of UTC (default: yesterday)")
