@@ -29,6 +29,7 @@ from connector.operator.parsers import add_command, add_group
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.views import DELETED, PARTS, RAW, EntityViews, all_views
 from connector.storage_keys import entity_folder
+from lightspeed.cli.output import print_note
 
 APPLY = "python -m connector catalog apply"
 MANIFESTS = "_manifests"
@@ -253,10 +254,8 @@ def _warn(tables: Iterable[Table], now: float) -> None:
     for table in tables:
         partitions = len(table.connections) * len(table.languages) * days
         if table.name.endswith(RAW) and partitions > MOST_PARTITIONS:
-            sys.stderr.write(
-                f"connector: {table.name} has about {partitions} partitions; name connection, lang or "
-                f'"date" in WHERE, or queries are slow\n'
-            )
+            advice = 'name connection, lang or "date" in WHERE, or queries are slow'
+            print_note(f"{table.name} has about {partitions} partitions; {advice}", "connector")
 
 
 def _make_table(glue: Any, database: str, table: Table) -> str:

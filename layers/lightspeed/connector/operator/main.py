@@ -7,7 +7,6 @@ plain line on standard error. A command is a module with `add_parser`; `COMMANDS
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,9 +28,10 @@ from connector.operator import (
     subscriptions,
     webhooks,
 )
-from connector.operator.parsers import Parser
 from connector.operator.stack import CommandError, OperationFailed, Stack, default_stack_name
 from lightspeed import InvalidConnection, LightspeedError
+from lightspeed.cli.arguments import Parser
+from lightspeed.cli.output import discard_output, print_note
 
 COMMANDS = (
     connect,
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None, *, open_stack: Callable[[str], Stack
 
 def _not_written(error: OSError, command: str) -> int:
     """Return the exit status of a command whose output, or a file, cannot be written."""
-    _discard_output()
+    discard_output()
     if not isinstance(error, BrokenPipeError):
         return _fail(1, OperationFailed(f"{error.filename or 'cannot write'}: {error.strerror}"))
     if command in _READING:
@@ -103,12 +103,6 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _discard_output() -> None:
-    """Keep what could not be written, and is still buffered, from failing once more when the process ends."""
-    if sys.stdout is sys.__stdout__:  # not what a caller put in its place
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-
 def _explained(error: Exception) -> tuple[int, Exception]:
     """Return the exit status and the error to show; a machine that lacks a setting is told which."""
     if isinstance(error, botocore_errors.NoRegionError):
@@ -120,6 +114,5 @@ def _explained(error: Exception) -> tuple[int, Exception]:
 
 def _fail(status: int, error: Exception) -> int:
     for text in getattr(error, "lines", (str(error),)):
-        line = "".join(letter if letter.isprintable() else " " for letter in text)
-        sys.stderr.write(f"connector: {' '.join(line.split())}\n")
+        print_note(text, "connector")
     return status

@@ -1,25 +1,10 @@
-"""The parser that every command has."""
+"""What every command of the operator has: its parser and its help."""
 
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable
-from typing import Any, NoReturn
-
-from connector.operator.stack import CommandError
-from connector.validation import QUOTED_CHARACTERS
-
-_LONG_WORD = re.compile(rf"(\S{{{QUOTED_CHARACTERS}}})\S+")
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that raises `CommandError` for a wrong word."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise `CommandError`, with every word of the caller cut."""
-        cut = _LONG_WORD.sub(r"\1…", message)
-        raise CommandError(f"{cut} ({self.prog} --help explains it)")
+from typing import Any
 
 
 def add_command(

@@ -28,6 +28,7 @@ from connector.operator.parsers import add_command
 from connector.operator.source import add_source_arguments, open_folder, scope_of, views_named
 from connector.operator.stack import CommandError, Stack
 from connector.operator.views import EntityViews, view_name
+from lightspeed.cli.output import print_note
 
 if TYPE_CHECKING:
     from connector.operator.database import Database
@@ -75,21 +76,17 @@ def run(arguments: argparse.Namespace, stack: Stack) -> int:
         _load(database, views_named(sorted(database.relations(sql))), arguments, stack)
         if arguments.save_sql is not None:
             results.save_sql(arguments.save_sql, database.statements, sql)
-            _note(f"wrote {arguments.save_sql}")
+            print_note(f"wrote {arguments.save_sql}", "connector")
         if arguments.out is not None:
             rows = results.write_file(database, sql, arguments.out)
-            _note(f"wrote {rows:,} row{'' if rows == 1 else 's'} to {arguments.out}")
+            print_note(f"wrote {rows:,} row{'' if rows == 1 else 's'} to {arguments.out}", "connector")
         elif arguments.plot is None or arguments.format:
             kind = arguments.format or ("table" if sys.stdout.isatty() else "jsonl")
             results.show(database.ask(sql), kind, sys.stdout)
         if arguments.plot is not None:
             results.plot(database.ask(sql), arguments.plot)
-            _note(f"wrote {arguments.plot}")
+            print_note(f"wrote {arguments.plot}", "connector")
     return 0
-
-
-def _note(text: str) -> None:
-    sys.stderr.write(f"connector: {text}\n")
 
 
 def _sql(arguments: argparse.Namespace, stack: Stack) -> str:
@@ -113,4 +110,4 @@ def _load(database: Database, wanted: list[EntityViews], arguments: argparse.Nam
         folder.refresh([views.entity for views in wanted], scope)
     for views in wanted:
         if not database.add(views, folder, scope):
-            _note(f"no finished run of {views.entity} yet")
+            print_note(f"no finished run of {views.entity} yet", "connector")

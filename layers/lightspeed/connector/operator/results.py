@@ -12,6 +12,7 @@ import msgspec
 
 from connector.operator import chart
 from connector.operator.stack import CommandError, OperationFailed
+from lightspeed.cli.output import printable
 
 if TYPE_CHECKING:
     from connector.operator.database import Database, Result
@@ -121,8 +122,7 @@ def _show_table(columns: list[str], rows: Iterable[tuple[Any, ...]], out: IO[str
 
 def _cell(value: object) -> str:
     """Return a value for a terminal: one line, without control characters, cut."""
-    text = "" if value is None else str(value)
-    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    text = "" if value is None else printable(value)
     return text if len(text) <= _CELL else f"{text[: _CELL - 1]}…"
 
 

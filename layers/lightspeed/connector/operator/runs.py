@@ -24,6 +24,7 @@ from connector.storage_keys import RUN_ID
 from connector.timestamps import iso_text
 from connector.validation import parse_json
 from lightspeed import LightspeedError, get_entity
+from lightspeed.cli.output import printable
 
 POLL_SECONDS = 2.0
 """How often a run that is followed is looked at."""
@@ -115,11 +116,10 @@ def _runs(arguments: argparse.Namespace, stack: Stack) -> int:
 
 def _line(row: dict[str, Any]) -> str:
     proven = "" if row.get("verified", True) else f"  not verified: {row.get('reason') or 'no reason given'}"
-    text = (
+    return printable(
         f"{row['started']:20}  {row['status']:8}  {row['connection']}.{row['entity']:20}  "
         f"{row['records']:>9,} {'record ' if row['records'] == 1 else 'records'}  {row['run_id']}{proven}"
     )
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _counts(found: Mapping[str, Any]) -> str:

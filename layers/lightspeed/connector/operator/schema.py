@@ -31,6 +31,7 @@ from connector.operator.source import add_source_arguments, date_of, open_folder
 from connector.operator.stack import CommandError, Stack
 from connector.operator.views import view_name
 from lightspeed.catalogue.sample_schemas import load_sample_schemas
+from lightspeed.cli.output import print_note
 from lightspeed.numbers import dumps, loads
 from lightspeed.schema import Inference
 
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace, stack: Stack) -> int:
         folder.refresh([entity], scope)
     runs = [run for run in folder.runs(entity, scope) if run.manifest.parts]
     if not runs:
-        sys.stderr.write(f"connector: no finished run of {entity} yet\n")
+        print_note(f"no finished run of {entity} yet", "connector")
     return _drift(folder, runs, days, arguments) if days else _schema(folder, entity, runs, arguments)
 
 
@@ -103,7 +104,7 @@ def _drift(folder: Folder, runs: list[Run], days: list[str], arguments: argparse
     later = [run for run in runs if first < run.date <= last]
     shape = _inferred(itertools.islice(_records(folder, reversed(earlier)), arguments.records)).shape
     if not shape.seen:
-        sys.stderr.write(f"connector: no record was stored through {first}, so there is nothing to compare with\n")
+        print_note(f"no record was stored through {first}, so there is nothing to compare with", "connector")
         return 0
     before = drift.fields_of(shape)
     known = {path: drift.Field(types=set(found.types)) for path, found in before.items()}
@@ -120,7 +121,7 @@ def _drift(folder: Folder, runs: list[Run], days: list[str], arguments: argparse
     for change in changes:
         sys.stdout.write(dumps(asdict(change)).decode() + "\n")
     counts = f"{len(earlier)} runs through {first}, {len(later)} runs after it through {last}"
-    sys.stderr.write(f"connector: {len(changes)} changes; {counts}\n")
+    print_note(f"{len(changes)} changes; {counts}", "connector")
     return CHANGED if changes and arguments.exit_code else 0
 
 

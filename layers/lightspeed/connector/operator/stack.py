@@ -16,12 +16,9 @@ from connector.clients import AwsClients, ShopClients
 from connector.errors import ConnectorError
 from connector.settings import Settings
 from lightspeed import Client, Clock, SystemClock
+from lightspeed.cli.arguments import CommandError as CommandError  # noqa: PLC0414 - what every command raises
 
 SAMCONFIG = "samconfig.toml"
-
-
-class CommandError(ConnectorError):
-    """The command is wrong; nothing was changed."""
 
 
 class OperationFailed(ConnectorError):

@@ -29,6 +29,7 @@ from connector.shop_state import PATIENCE_SECONDS, shop_state
 from connector.status import ShopState, StatusReader, console_links
 from connector.status_page import page
 from connector.subscription_status import DAYS, duration
+from lightspeed.cli.output import printable
 from lightspeed.request import parse_time
 
 _TONES = {"red": "bold red", "warning": "yellow", "good": "green", "paused": "dim"}
@@ -110,7 +111,7 @@ def show(found: Mapping[str, Any]) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     def text(value: object, tone: str = "") -> Text:
-        return Text("".join(letter if letter.isprintable() else " " for letter in str(value)), style=tone)
+        return Text(printable(value), style=tone)
 
     console, now = Console(), parse_time(found["at"])
     for one in found["actions"]:

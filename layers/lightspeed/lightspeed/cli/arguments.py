@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from lightspeed.catalogue.entities import CATALOGUE
 from lightspeed.cli.output import STANDARD_OUTPUT
@@ -43,15 +43,24 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise `CommandError`, with every word of the caller cut."""
+        raise CommandError(f"{_cut(message)} ({self.advice(message)})")
+
+    def advice(self, _message: str) -> str:
+        """Return what helps somebody who gave a wrong word."""
+        return f"{self.prog} --help explains it"
+
+
+class _ShopParser(Parser):
+    """A parser that knows where a stray word of a shop's command belongs."""
+
+    def advice(self, message: str) -> str:
         stray = re.fullmatch(r"unrecognized arguments: ([0-9]+)", message)
         option = re.fullmatch(r"unrecognized arguments: --(\w+)[ =](\S+)", message)
         if stray:
-            advice = f"give it as --path id={stray[1]:.100}"
-        elif option and any(option[1] in endpoint.filter_names for endpoint in CATALOGUE.values()):
-            advice = f"give it as --query {option[1]}={option[2]:.100}"
-        else:
-            advice = f"{self.prog} --help explains it"
-        raise CommandError(f"{_cut(message)} ({advice})")
+            return f"give it as --path id={stray[1]:.100}"
+        if option and any(option[1] in endpoint.filter_names for endpoint in CATALOGUE.values()):
+            return f"give it as --query {option[1]}={option[2]:.100}"
+        return super().advice(message)
 
 
 def build_parser(commands: Mapping[str, Run]) -> argparse.ArgumentParser:
@@ -60,7 +69,7 @@ def build_parser(commands: Mapping[str, Run]) -> argparse.ArgumentParser:
     Args:
         commands: The function of each command, by the command's name.
     """
-    parser = Parser(
+    parser = _ShopParser(
         prog="python -m lightspeed", description="Read and write a Lightspeed eCom (C-Series) shop.", epilog=_EPILOG
     )
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -86,7 +95,7 @@ def build_parser(commands: Mapping[str, Run]) -> argparse.ArgumentParser:
     def refuse_old_name(_arguments: argparse.Namespace) -> None:
         raise CommandError("plan is now called estimate")
 
-    def add(name: str, text: str, *parents: Parser) -> argparse.ArgumentParser:
+    def add(name: str, text: str, *parents: Any) -> argparse.ArgumentParser:
         command = subparsers.add_parser(name, parents=parents, help=text, description=f"{text[0].upper()}{text[1:]}.")
         command.set_defaults(run=commands[name], command=name)
         return command

@@ -21,7 +21,14 @@ from lightspeed.catalogue.describe import describe
 from lightspeed.catalogue.entities import CATALOGUE, get_entity
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import CommandError, build_parser
-from lightspeed.cli.output import STANDARD_OUTPUT, json_text, print_note, print_record, to_standard_output
+from lightspeed.cli.output import (
+    STANDARD_OUTPUT,
+    discard_output,
+    json_text,
+    print_note,
+    print_record,
+    to_standard_output,
+)
 from lightspeed.cli.session import nothing_matches, open_client, prepare, warn_of_unknown_filters
 from lightspeed.cli.write import OutcomeUnknown, OutputError, act, write
 from lightspeed.connection_check import Report, check, diagnosis
@@ -63,13 +70,13 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> in
     except KeyboardInterrupt as error:
         return TERMINATED if isinstance(error, _Terminated) else INTERRUPTED
     except BrokenPipeError:
-        _discard_output()  # the reader has seen enough
+        discard_output()  # the reader has seen enough
     except (CommandError, CatalogueError, InvalidConnection) as error:
         return _fail(2, str(error))
     except (_ShopProblem, OutcomeUnknown, LightspeedError) as error:
         return _fail(1, _reason(error))
     except (OutputError, OSError) as error:
-        _discard_output()
+        discard_output()
         return _fail(1, f"cannot write: {error.strerror}" if isinstance(error, OSError) else str(error))
     return status or 0
 
@@ -109,12 +116,6 @@ def _sigterm_interrupts() -> Iterator[None]:
 
 def _terminate(_number: int, _frame: object) -> NoReturn:
     raise _Terminated
-
-
-def _discard_output() -> None:
-    """Keep what could not be written, and is still buffered, from failing once more when the process ends."""
-    if sys.stdout is not None and sys.stdout is sys.__stdout__:  # not what a caller put in its place
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _fail(status: int, message: str) -> int:

@@ -18,12 +18,21 @@ STANDARD_OUTPUT = "-"
 _BAR = 24
 
 
-def print_note(message: str) -> None:
-    """Write one plain line to standard error; where that is closed, do nothing."""
-    if sys.stderr is None:
-        return
-    line = "".join(letter if letter.isprintable() else " " for letter in message)
-    sys.stderr.write(f"lightspeed: {' '.join(line.split())}\n")
+def printable(value: object) -> str:
+    """Return a value as text for a terminal: a space in place of each control character."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(value))
+
+
+def print_note(message: object, program: str = "lightspeed") -> None:
+    """Write one plain line of a program to standard error; where that is closed, do nothing."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"{program}: {' '.join(printable(message).split())}\n")
+
+
+def discard_output() -> None:
+    """Keep what could not be written, and is still buffered, from failing once more when the process ends."""
+    if sys.stdout is not None and sys.stdout is sys.__stdout__:  # not what a caller put in its place
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def json_text(value: object) -> str:
