@@ -148,21 +148,8 @@ def tables_of(views: EntityViews, bucket: str, connections: Sequence[str], langu
 
 def parts_query(views: EntityViews, bucket: str) -> str:
     """Return the query of the parts that the manifests of an entity name."""
-    table = views.name + MANIFESTS
-    replaced = f"""SELECT 's3://{bucket}/' || r.key AS path
-  FROM {table} AS m
-  CROSS JOIN UNNEST(CAST(json_extract(m.json, '$.replaces') AS ARRAY(VARCHAR))) AS r(key)"""
-    both = "\nUNION ALL\n".join(
-        f"""SELECT 's3://{bucket}/' || json_extract_scalar(t.part, '$.key') AS path,
-  coalesce(json_extract_scalar(t.part, '$.run_id'), json_extract_scalar(m.json, '$.run_id')) AS run_id,
-  coalesce(json_extract_scalar(t.part, '$.started'), json_extract_scalar(m.json, '$.started')) AS started
-FROM {table} AS m
-CROSS JOIN UNNEST(CAST(json_extract(m.json, '$.{member}') AS ARRAY(JSON))) AS t(part)
-LEFT JOIN replaced AS o ON o.path = m."$path"
-WHERE o.path IS NULL"""
-        for member in ("parts", "deleted")
-    )
-    return f"WITH replaced AS (\n  {replaced}\n)\n{both}"
+    text = Path(__file__).with_name("parts.sql").read_text(encoding="utf-8")
+    return text.strip().format(bucket=bucket, table=views.name + MANIFESTS)
 
 
 def view_statements(views: EntityViews, bucket: str) -> dict[str, str]:

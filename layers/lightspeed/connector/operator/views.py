@@ -7,8 +7,10 @@ in both engines. It uses the functions in `FUNCTIONS` only. Each has one meaning
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 from lightspeed import CATALOGUE, Endpoint
@@ -84,7 +86,8 @@ FIELDS: Mapping[str, tuple[tuple[str, str, str], ...]] = MappingProxyType(
 RAW, DELETED, PARTS = "_raw", "_deleted", "_parts"
 TOMBSTONES, UNREADABLE, GONE, CURRENT = "_tombstones", "_unreadable", "_gone", "_current"
 
-_LOWEST = "from_iso8601_timestamp('0001-01-01T00:00:00Z')"
+_VIEWS = Path(__file__).with_suffix(".sql")
+_VIEW = re.compile(r"^-- view: (?P<name>\w+)\n(?P<query>.*?)\n(?:\n|\Z)", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,62 +116,9 @@ class EntityViews:
 
     def queries(self) -> Mapping[str, str]:
         """Return the views with their queries; each one is based on those before it."""
-        name = self.name
-        return {
-            name + TOMBSTONES: self._tombstones(),
-            name: self._versions(),
-            name + UNREADABLE: self._unreadable(),
-            name + GONE: self._gone(),
-            name + CURRENT: self._current(),
-        }
-
-    def _tombstones(self) -> str:
-        return f"""SELECT r.connection, r.lang, r."date", p.run_id, p.started,
-  json_extract_scalar(r.json, '$.id') AS id,
-  json_extract_scalar(r.json, '$.last_seen') AS last_seen,
-  json_extract_scalar(r.json, '$.noticed_at') AS noticed_at
-FROM {self.name}{DELETED} AS r
-JOIN {self.name}{PARTS} AS p ON r."$path" = p.path"""
-
-    def _versions(self) -> str:
-        return f"""SELECT r.connection, r.lang, r."date", p.run_id, p.started,
-  {self._columns("r.json")},
-  r.json
-FROM {self.name}{RAW} AS r
-JOIN {self.name}{PARTS} AS p ON r."$path" = p.path"""
-
-    def _unreadable(self) -> str:
-        """The versions that rank lowest because their time cannot be read."""
-        return f"""SELECT connection, lang, run_id, started, id, coalesce(updated_at, created_at) AS moment
-FROM {self.name}
-WHERE coalesce(updated_at, created_at) IS NOT NULL
-  AND try(from_iso8601_timestamp(coalesce(updated_at, created_at))) IS NULL"""
-
-    def _gone(self) -> str:
-        """The records that no run stored after their tombstone was written."""
-        return f"""SELECT t.connection, t.id, max(t.noticed_at) AS noticed_at
-FROM {self.name}{TOMBSTONES} AS t
-JOIN {self.name} AS v ON v.connection = t.connection AND v.id = t.id
-GROUP BY t.connection, t.id
-HAVING max(t.noticed_at) >= max(v.started)"""
-
-    def _current(self) -> str:
-        ranked = f"""SELECT connection, lang, "date", run_id, started, parent_id, id, json,
-    row(CASE WHEN coalesce(updated_at, created_at) IS NULL THEN {_LOWEST}
-      ELSE coalesce(try(from_iso8601_timestamp(coalesce(updated_at, created_at))), {_LOWEST}) END,
-      started, run_id) AS version
-  FROM {self.name}"""
-        latest = f"""SELECT connection, lang, parent_id, id,
-    max_by("date", version) AS "date", max_by(run_id, version) AS run_id, max_by(started, version) AS started,
-    max_by(json, version) AS json
-  FROM ({ranked}) AS ranked
-  GROUP BY connection, lang, parent_id, id"""
-        return f"""SELECT l.connection, l.lang, l."date", l.run_id, l.started,
-  {self._columns("l.json")},
-  l.json
-FROM ({latest}) AS l
-LEFT JOIN {self.name}{GONE} AS g ON g.connection = l.connection AND g.id = l.id
-WHERE g.id IS NULL"""
+        of_raw, of_latest = self._columns("r.json"), self._columns("l.json")
+        text = _VIEWS.read_text(encoding="utf-8").format(name=self.name, of_raw=of_raw, of_latest=of_latest)
+        return {match["name"]: match["query"] for match in _VIEW.finditer(text)}
 
     def _columns(self, record: str) -> str:
         return ",\n  ".join(f"{value} AS {name}" for name, value in self._fields(record))
