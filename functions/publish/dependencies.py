@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from connector.clients import AwsClients, ShopClients
+from connector.errors import SettingsError
 from connector.settings import Settings
 from connector.transform import S3Library
 from lightspeed import Clock, SystemClock
@@ -38,34 +39,37 @@ class Dependencies:
         return S3Library(self.aws.client("s3"), bucket) if bucket else None
 
     @functools.cached_property
-    def idempotency(self) -> Idempotency | None:
-        """The idempotency keys, if there is a table for them."""
-        table = self.settings.idempotency_table
-        if not table:
-            return None
+    def idempotency(self) -> Idempotency:
+        """The idempotency keys."""
         from publish.idempotency import Idempotency  # noqa: PLC0415 - slow to import, and only needed with a key
 
-        return Idempotency(table, self.aws.client("dynamodb"), self.clock)
+        return Idempotency(*self._table)
 
     @functools.cached_property
-    def field_versions(self) -> FieldVersions | None:
-        """The order of queued updates, if there is a table for it."""
-        table = self.settings.idempotency_table
-        if not table:
-            return None
+    def field_versions(self) -> FieldVersions:
+        """The order of queued updates."""
         from publish.batch.field_versions import FieldVersions  # noqa: PLC0415 - only for messages and files
 
-        return FieldVersions(table, self.aws.client("dynamodb"), self.clock)
+        return FieldVersions(*self._table)
 
     @functools.cached_property
-    def writer_lease(self) -> WriterLease | None:
-        """The right to write to a shop, if there is a table for it."""
-        table = self.settings.idempotency_table
-        if not table:
-            return None
+    def writer_lease(self) -> WriterLease:
+        """The right to write to a shop."""
         from publish.batch.writer_lease import WriterLease  # noqa: PLC0415 - only for messages and files
 
-        return WriterLease(table, self.aws.client("dynamodb"), self.clock)
+        return WriterLease(*self._table)
+
+    @property
+    def _table(self) -> tuple[str, Any, Clock]:
+        """The name of the table, its client and the clock for what expires in it.
+
+        Raises:
+            SettingsError: No table is set.
+        """
+        table = self.settings.idempotency_table
+        if not table:
+            raise SettingsError(["IDEMPOTENCY_TABLE is not set, so nothing can be published once only"])
+        return table, self.aws.client("dynamodb"), self.clock
 
 
 @functools.cache

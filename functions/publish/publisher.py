@@ -125,19 +125,18 @@ class Publisher:
             IdempotencyConflict: The key was used with other content, or its first call is still running.
         """
         key = None if operation.request.dry_run else operation.request.idempotency_key or default_key
-        idempotency = None if key is None else self.deps.idempotency
-        if key is None or idempotency is None:
+        if key is None:
             return None
-        found = idempotency.claim(operation.request, key, self._invocation_seconds())
+        found = self.deps.idempotency.claim(operation.request, key, self._invocation_seconds())
         if found.result is None:
             return found
         resolved = operation.find_created() if found.result.get("status") == "unknown" else None
         if resolved is None:
             return found.result
-        idempotency.complete(found, resolved)
+        self.complete(found, resolved)
         return resolved
 
     def complete(self, claim: Claim | None, outcome: Outcome) -> None:
         """Store a result under its idempotency key, or free the key of a request that was refused."""
-        if claim is not None and self.deps.idempotency is not None:
+        if claim is not None:
             self.deps.idempotency.complete(claim, outcome)

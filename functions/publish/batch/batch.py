@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 from connector.chunks import chunks
 from lightspeed import NotFound, UnknownLanguage
 from publish.batch import planner
-from publish.batch.bulk import LIMIT
 from publish.batch.category_products import create_placements
 from publish.batch.guard import Guard
 from publish.batch.lookups import Lookups
 from publish.batch.planner import Kind, PreparedWrite
-from publish.batch.updates import Updates
+from publish.batch.updates import LIMIT, Updates
 from publish.event import IncomingEvent
 from publish.notifications import report
 from publish.result import Outcome, Refusal, Result, refusal, to_json
@@ -59,10 +58,10 @@ def send_all(
         except Exception as error:
             outcomes[position] = refusal(error)
     lookups.expect(items, batches_left)
-    lease = publisher.deps.writer_lease if publisher.background else None
     only_writer: AbstractContextManager[dict[str, Refusal]] = nullcontext({})
-    if lease is not None:
-        only_writer = lease.hold({item.request.connection for item in items}, publisher.remaining_seconds())
+    if publisher.background:
+        connections = {item.request.connection for item in items}
+        only_writer = publisher.deps.writer_lease.hold(connections, publisher.remaining_seconds())
     with only_writer as refused:
         sender = _Sender(publisher, Guard(publisher, refused), lookups)
         for segment in planner.segments(items):

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from lightspeed.writing.key_index import KeyIndex
-from publish.batch.bulk import LIMIT, bulk_of
 from publish.batch.planner import Kind
+from publish.batch.updates import LIMIT, bulk_of
 from publish.result import refusal
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Updates of a segment: those of one record become one request, and many records go out in bulk (see `bulk`).
+"""Updates of a segment: those of one record become one request, and many records go out in bulk.
 
 Of several updates of a record the last value of each field wins. Updates from the queue and from files are ordered by
 the time they were queued, across batches (see `field_versions`). Others are ordered by their position in the batch.
@@ -10,19 +10,102 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lightspeed import ApiError, NotSent, ServerError
-from publish.batch.bulk import Bulk, bulk_of
+from connector.aws_errors import aws_error_types
+from connector.observability import logger
+from lightspeed import ApiError, Client, LightspeedError, NotSent, Parameters, ServerError, WriteResponse
+from lightspeed.json_text import parse
+from lightspeed.writing.diff import ignored_fields
 from publish.batch.planner import PreparedWrite, canonical_id, records
-from publish.result import Outcome, Refusal, is_refused, refusal, result
+from publish.result import Outcome, Refusal, Result, is_refused, refusal, result
 
 if TYPE_CHECKING:
     from publish.batch.field_versions import FieldVersions, RecordVersions
     from publish.batch.guard import Guard
     from publish.write import WriteOperation
 
+LIMIT = 100
+"""Records in one request. The shop's own limit is not known; a larger request that it refuses is split."""
+
+_Values = tuple[object, Mapping[str, Any]]
+"""Id of a record and its fields."""
+
 _NOT_ALLOWED = 405
 
 _Entry = TypeVar("_Entry")
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """A bulk route that takes updates: action `bulk` of an entity, a list of records with their ids.
+
+    Attributes:
+        entity: Catalogue name.
+        fields: Beginnings of the field names that the route is known to take; other updates are sent alone.
+        proven: Whether an update is done only if the answer shows its values. Otherwise an answer without any record
+            counts as done too.
+    """
+
+    entity: str
+    fields: tuple[str, ...]
+    proven: bool = False
+
+    def takes(self, entity: str, fields: Mapping[str, Any]) -> bool:
+        """Whether an update may be sent through this route."""
+        return entity == self.entity and bool(fields) and all(name.startswith(self.fields) for name in fields)
+
+    def update(self, client: Client, parents: Mapping[str, object], changes: Sequence[_Values]) -> list[Result | None]:
+        """Update records in one request.
+
+        Args:
+            client: The shop's client.
+            parents: Path of the records, without their ids.
+            changes: Each record once, at most `LIMIT`.
+
+        Returns:
+            One result each, in order, `None` if its outcome is unknown.
+
+        Raises:
+            LightspeedError: As the client raises it.
+            ClientError: The connection could not be read again after the shop refused its key.
+            BotoCoreError: The same.
+        """
+        entries = [{"id": identity, **fields} for identity, fields in changes]
+        request = client.build(self.entity, "bulk", Parameters(parents, payload=entries))
+        try:
+            written = client.write(request)
+            rows = _rows(written)
+            return [self._result(change, rows, written) for change in changes]
+        except LightspeedError:
+            raise
+        except aws_error_types():
+            raise
+        except Exception:
+            logger().exception("unexpected error after a bulk write was sent")
+            return [None] * len(changes)
+
+    def _result(self, change: _Values, rows: Mapping[str, Any], written: WriteResponse) -> Result | None:
+        identity, fields = change
+        row = rows.get(str(identity))
+        if row is None:
+            silent = not rows and not self.proven
+            return result("updated", written.http_status, identity, None, written.request_id) if silent else None
+        shown = {name: value for name, value in fields.items() if name in row}
+        if "error" in row or ignored_fields(row, shown) or (self.proven and len(shown) < len(fields)):
+            return None
+        return result("updated", written.http_status, row["id"], row, written.request_id)
+
+
+BULKS = (
+    Bulk("variants", ("stock", "price", "oldPrice")),
+    Bulk("products/attributes", ("value",), proven=True),
+)
+"""`variants/bulk` is known from clients that push stock and prices through it. Of the attributes of a product, only the
+route and its envelope are known, so the answer must prove each update."""
+
+
+def bulk_of(entity: str, fields: Mapping[str, Any]) -> Bulk | None:
+    """Return the bulk route that an update may be sent through, or `None`."""
+    return next((bulk for bulk in BULKS if bulk.takes(entity, fields)), None)
 
 
 @dataclass(frozen=True)
@@ -132,14 +215,23 @@ class Updates:
         outcomes = {item.position: _unchanged(item) for item in items}
         sending = [update for update in merged if update.to_send]
         try:
-            marked = self._store({update.record: _before_sending(update) for update in sending})
+            marked = self._store(
+                {one.record: one.versions.with_in_flight(one.messages) for one in sending if one.versions is not None}
+            )
         except Exception as error:
             return outcomes | dict.fromkeys((item.position for one in sending for item in one.items), refusal(error))
-        answered = [(update, found) for bulk, group in _routes(sending) for update, found in self._send_on(bulk, group)]
-        settled = {update.record: _after_sending(update, found, marked) for update, found in answered}
+        answered = [
+            pair for bulk, group in _routes(sending) for pair in zip(group, self._send_on(bulk, group), strict=True)
+        ]
         failure = None
         try:
-            self._store(settled)
+            self._store(
+                {
+                    update.record: _after_sending(update, found, marked[update.record])
+                    for update, found in answered
+                    if update.record in marked
+                }
+            )
         except Exception as error:
             failure = refusal(error)
         for update, found in answered:
@@ -151,19 +243,13 @@ class Updates:
         stored = self._versions.read(ordered) if ordered and self._versions is not None else {}
         return [merge(items, stored.get(items[0].record)) for items in groups]
 
-    def _store(self, versions: Mapping[str, RecordVersions | None]) -> dict[str, RecordVersions]:
-        found = {record: one for record, one in versions.items() if one is not None}
-        return self._versions.write(found) if found and self._versions is not None else {}
+    def _store(self, versions: Mapping[str, RecordVersions]) -> dict[str, RecordVersions]:
+        return self._versions.write(versions) if versions and self._versions is not None else {}
 
-    def _send_on(self, bulk: Bulk | None, updates: Sequence[MergedUpdate]) -> list[tuple[MergedUpdate, list[Outcome]]]:
-        if bulk is None:
-            return [(update, self._send_alone(update)) for update in updates]
-        return list(zip(updates, self._send_in_bulk(bulk, updates), strict=True))
-
-    def _send_in_bulk(self, bulk: Bulk, updates: Sequence[MergedUpdate]) -> list[list[Outcome]]:
+    def _send_on(self, bulk: Bulk | None, updates: Sequence[MergedUpdate]) -> list[list[Outcome]]:
         """Send records in one request; halve what the shop refuses. Return the outcomes of the changes of each."""
-        if len(updates) == 1:
-            return [self._send_alone(updates[0])]
+        if bulk is None or len(updates) == 1:
+            return [self._send_alone(update) for update in updates]
         first = updates[0]
         entries = [(update.identity, update.fields) for update in updates]
         try:
@@ -179,7 +265,7 @@ class Updates:
         if isinstance(refused, ApiError) and refused.status == _NOT_ALLOWED:
             return [self._send_alone(update) for update in updates]
         if is_refused(refused):
-            return [answer for half in _halves(updates) for answer in self._send_in_bulk(bulk, half)]
+            return [answer for half in _halves(updates) for answer in self._send_on(bulk, half)]
         return [[refused] * len(update.to_send) for update in updates]
 
     def _send_alone(self, update: MergedUpdate) -> list[Outcome]:
@@ -223,17 +309,8 @@ def _routes(updates: Sequence[MergedUpdate]) -> list[tuple[Bulk | None, list[Mer
     return list(groups.items())
 
 
-def _before_sending(update: MergedUpdate) -> RecordVersions | None:
-    return None if update.versions is None else update.versions.with_in_flight(update.messages)
-
-
-def _after_sending(
-    update: MergedUpdate, outcomes: Sequence[Outcome], marked: Mapping[str, RecordVersions]
-) -> RecordVersions | None:
+def _after_sending(update: MergedUpdate, outcomes: Sequence[Outcome], versions: RecordVersions) -> RecordVersions:
     """Return what is to be stored of a record after its changes were sent."""
-    versions = marked.get(update.record)
-    if versions is None:
-        return None
     for change, outcome in zip(update.to_send, outcomes, strict=True):
         if change.item is not None and change.item.incoming.queued_at is not None and isinstance(outcome, dict):
             versions = versions.with_accepted(change.item.incoming.queued_at, change.item.message, change.fields)
@@ -271,3 +348,9 @@ def _is_final(outcome: Outcome) -> bool:
 
 def _unchanged(item: PreparedWrite) -> Outcome:
     return result("unchanged", None, item.operation.parameters.path.get("id"), None)
+
+
+def _rows(written: WriteResponse) -> dict[str, Any]:
+    found = parse(written.record) if written.record is not None else []
+    rows = found if isinstance(found, list) else []
+    return {str(row["id"]): row for row in rows if isinstance(row, dict) and "id" in row}

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from publish.batch.bulk import LIMIT
+from publish.batch.updates import LIMIT
 from tests.integration.publish.conftest import Publisher, event
 from tests.shop import Fault
 

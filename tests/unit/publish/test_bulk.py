@@ -6,10 +6,9 @@ import pytest
 
 from connector.settings import Settings
 from lightspeed import Client, Connection, InvalidRequest, Request, Response, Transport, UnknownLanguage
-from publish.batch.bulk import LIMIT, bulk_of
 from publish.batch.guard import Guard
 from publish.batch.planner import PreparedWrite
-from publish.batch.updates import Updates
+from publish.batch.updates import LIMIT, Updates, bulk_of
 from publish.dependencies import Dependencies
 from publish.event import IncomingEvent, publish_request
 from publish.publisher import Publisher
