@@ -11,7 +11,6 @@ So a consumer may be killed at any call: the tick, or the message that was not d
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -31,37 +30,41 @@ MOST_IDS = 100
 Status = Literal["missing", "running", "superseded", "ended"]
 
 
-class Run(msgspec.Struct, frozen=True):
-    """A run that was decided.
+class Webhooks(msgspec.Struct, frozen=True):
+    """Some webhooks of a subscription.
 
     Attributes:
-        name: The name of the execution. It holds the start, so no other window uses it.
-        event: The subscribe event.
-        since: When the oldest webhook that it covers came, epoch seconds.
-        latest: When the newest one came, whether it is covered or not.
-        ids: Records that it asks for.
-        every: Whether it has to read every record, since ids were too many or unknown.
+        since: When the oldest came, epoch seconds.
+        latest: When the newest came.
+        ids: Records that they named.
+        every: Whether one named none, or they named too many.
     """
 
-    name: str
-    event: dict[str, Any]
-    since: float
-    latest: float
+    since: float = 0.0
+    latest: float = 0.0
     ids: tuple[str, ...] = ()
     every: bool = False
 
 
-class Mark(msgspec.Struct, frozen=True):
-    """What is known of the webhooks of one subscription. All times are epoch seconds; 0 means none.
+class Run(Webhooks, frozen=True, kw_only=True):
+    """A run that was decided, and the webhooks that led to it. The newest ones may be too young to be covered.
+
+    Attributes:
+        name: The name of the execution. It holds the start, so no other window uses it.
+        event: The subscribe event.
+    """
+
+    name: str
+    event: dict[str, Any]
+
+
+class Mark(Webhooks, frozen=True, kw_only=True):
+    """The webhooks of one subscription that no run covers, and its runs. All times are epoch seconds; 0 means none.
 
     Attributes:
         event: The subscribe event of its runs.
         by: `change`: the run reads what changed, or everything. `id`: it reads records by id. `existence`: it asks for
             deleted ids.
-        since: When the oldest webhook came that no run covers; 0 if there is none.
-        latest: When the newest one came.
-        ids: Records that those webhooks named.
-        every: Whether ids were too many or unknown.
         run: The run under way.
         last_start: When the last run started.
         day: The day of UTC that `runs` counts, ISO-8601.
@@ -71,10 +74,6 @@ class Mark(msgspec.Struct, frozen=True):
 
     event: dict[str, Any]
     by: Literal["change", "id", "existence"] = "change"
-    since: float = 0.0
-    latest: float = 0.0
-    ids: tuple[str, ...] = ()
-    every: bool = False
     run: Run | None = None
     last_start: float = 0.0
     day: str = ""
@@ -93,22 +92,6 @@ class Mark(msgspec.Struct, frozen=True):
         return max(quiet, self.last_start + wait - LAG_SECONDS)
 
 
-class Webhooks(msgspec.Struct, frozen=True):
-    """Some webhooks of a subscription.
-
-    Attributes:
-        since: When the oldest came, epoch seconds.
-        latest: When the newest came.
-        ids: Records that they named.
-        every: Whether one named none.
-    """
-
-    since: float
-    latest: float
-    ids: tuple[str, ...] = ()
-    every: bool = False
-
-
 def note(mark: Mark, new: Webhooks, now: float, policy: Policy) -> tuple[Mark, bool]:
     """Return the mark with more webhooks, and whether a tick has to be sent for its `tick_at` first.
 
@@ -119,7 +102,7 @@ def note(mark: Mark, new: Webhooks, now: float, policy: Policy) -> tuple[Mark, b
             run = msgspec.structs.replace(mark.run, since=min(mark.run.since, new.since))
             mark = msgspec.structs.replace(mark, run=run)
         return mark, False
-    noted = _dirty(mark, new.since, new.latest, new.ids, every=new.every)
+    noted = _dirty(mark, new)
     if noted.run is not None and _alive(noted.tick_at, now):
         return noted, False
     at = max(now, noted.due(policy))
@@ -150,7 +133,7 @@ def advance(mark: Mark, status: Status, now: float, policy: Policy, key: str) ->
             return msgspec.structs.replace(mark, last_start=now, tick_at=now + POLL_SECONDS), mark.run
         run, mark = mark.run, msgspec.structs.replace(mark, run=None)
         if status == "superseded":  # another run was faster, which may have started before the webhooks
-            mark = _dirty(mark, run.since, run.latest, run.ids, every=run.every)
+            mark = _dirty(mark, run)
     if not mark.since:
         return msgspec.structs.replace(mark, tick_at=0.0), None
     at = mark.due(policy)
@@ -161,7 +144,8 @@ def advance(mark: Mark, status: Status, now: float, policy: Policy, key: str) ->
 
 def _started(mark: Mark, now: float, policy: Policy, key: str) -> tuple[Mark, Run]:
     start = max(now, mark.last_start + 0.001)
-    run = Run(execution_name(key, start), _event(mark, policy), mark.since, mark.latest, mark.ids, mark.every)
+    name, event = execution_name(key, start), _event(mark, policy)
+    run = Run(mark.since, mark.latest, mark.ids, mark.every, name=name, event=event)
     covered, day = start - LAG_SECONDS, _iso(start)[:10]
     left = mark.by == "change" and mark.latest > covered  # what is asked for by id has no window
     return (
@@ -188,21 +172,19 @@ def execution_name(key: str, start: float) -> str:
 
 
 def _event(mark: Mark, policy: Policy) -> dict[str, Any]:
-    if mark.by == "existence":
-        return {**mark.event, "ids": [_number(identity) for identity in mark.ids]}
-    if mark.by == "id" and not mark.every and 0 < len(mark.ids) <= policy.most_by_id:
-        return {**mark.event, "ids": [_number(identity) for identity in mark.ids]}
-    return mark.event
+    few = not mark.every and 0 < len(mark.ids) <= policy.most_by_id
+    by_id = mark.by == "existence" or (mark.by == "id" and few)
+    return {**mark.event, "ids": [_number(identity) for identity in mark.ids]} if by_id else mark.event
 
 
-def _dirty(mark: Mark, since: float, latest: float, ids: Sequence[str], *, every: bool) -> Mark:
-    known = tuple(dict.fromkeys((*mark.ids, *ids)))
+def _dirty(mark: Mark, new: Webhooks) -> Mark:
+    known = tuple(dict.fromkeys((*mark.ids, *new.ids)))
     return msgspec.structs.replace(
         mark,
-        since=min(mark.since, since) if mark.since else since,
-        latest=max(mark.latest, latest),
+        since=min(mark.since, new.since) if mark.since else new.since,
+        latest=max(mark.latest, new.latest),
         ids=known[:MOST_IDS] if mark.by != "change" else (),
-        every=mark.every or every or len(known) > MOST_IDS,
+        every=mark.every or new.every or len(known) > MOST_IDS,
     )
 
 

@@ -8,7 +8,6 @@ subscription named like the entity follows it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -18,29 +17,28 @@ from lightspeed import CATALOGUE
 KEY = "config/subscriptions.json"
 
 
-class _Entry(msgspec.Struct):
+class Follower(msgspec.Struct, frozen=True):
+    """A subscription that may follow an entity by webhook, as the list says.
+
+    Attributes:
+        connection: The connection's name.
+        subscription: Names the bookmark.
+        entity: In the catalogue.
+        webhooks: Whether it follows.
+        event: The subscribe event of its runs, perhaps without what names it.
+    """
+
     connection: str
     subscription: str
     entity: str
     webhooks: bool = False
     event: dict[str, Any] = {}
 
-
-@dataclass(frozen=True, slots=True)
-class Follower:
-    """A subscription that follows an entity by webhook.
-
-    Attributes:
-        connection: The connection's name.
-        subscription: Names the bookmark.
-        entity: In the catalogue.
-        event: The subscribe event of its runs.
-    """
-
-    connection: str
-    subscription: str
-    entity: str
-    event: dict[str, Any]
+    @property
+    def run_event(self) -> dict[str, Any]:
+        """The event of its runs, whatever the list leaves out."""
+        mode = {"mode": "incremental", "subscription": self.subscription} if self.by_change else {}
+        return {**self.event, "connection": self.connection, "entity": self.entity, **mode}
 
     @property
     def by_change(self) -> bool:
@@ -87,7 +85,7 @@ class Followers:
             return ()
         listed = self.listed()
         if listed is None:
-            return (_follower(_Entry(connection, entity, entity, webhooks=True)),)
+            return (Follower(connection, entity, entity, webhooks=True),)
         return tuple(one for one in listed if (one.connection, one.entity) == (connection, entity))
 
     def listed(self) -> Sequence[Follower] | None:
@@ -99,14 +97,6 @@ class Followers:
         stored = self._read(KEY)
         if stored is None:
             return None
-        entries = msgspec.json.decode(stored, type=list[_Entry])
+        entries = msgspec.json.decode(stored, type=list[Follower])
         found = [one for one in entries if one.webhooks and one.entity in CATALOGUE]
-        return tuple(_follower(one) for one in sorted(found, key=lambda one: (one.connection, one.subscription)))
-
-
-def _follower(entry: _Entry) -> Follower:
-    """Return a subscription with the event that its runs have whatever the list leaves out."""
-    by_change = CATALOGUE[entry.entity].incremental == "updated_at_min"
-    names = {"connection": entry.connection, "entity": entry.entity}
-    mode = {"mode": "incremental", "subscription": entry.subscription} if by_change else {}
-    return Follower(entry.connection, entry.subscription, entry.entity, {**entry.event, **names, **mode})
+        return sorted(found, key=lambda one: (one.connection, one.subscription))

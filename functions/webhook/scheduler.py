@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -73,15 +72,6 @@ class Message(msgspec.Struct):
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """What a webhook makes dirty."""
-
-    key: str
-    event: dict[str, Any]
-    by: Any
-
-
 class RunScheduler:
     """Debounces webhooks."""
 
@@ -138,7 +128,7 @@ class RunScheduler:
         followers = self._followers(connection, entity)
         for follower in followers:
             by = "id" if follower.by_id and not follower.by_change else "change"
-            self._dirty(_Target(_key(connection, follower.subscription), follower.event, by), messages)
+            self._dirty(_key(connection, follower.subscription), messages, event=follower.run_event, by=by)
         deleted = [message for message in messages if message.action == "deleted" and message.id]
         if followers and deleted:
             self._ask(connection, followers[0], deleted)
@@ -149,23 +139,23 @@ class RunScheduler:
         wanted = {message.id: message for message in deleted}
         allowed = self._marks.allow(f"{connection}#{window}", len(wanted), MOST_IDS)
         if allowed and follower.can_be_reconciled:
-            target = _Target(_key(connection, follower.subscription, "deleted"), follower.reconcile_event, "existence")
-            self._dirty(target, list(wanted.values())[:allowed])
+            key, asked = _key(connection, follower.subscription, "deleted"), list(wanted.values())[:allowed]
+            self._dirty(key, asked, event=follower.reconcile_event, by="existence")
 
-    def _dirty(self, target: _Target, messages: Sequence[Message]) -> None:
+    def _dirty(self, key: str, messages: Sequence[Message], *, event: dict[str, Any], by: Any) -> None:
+        """Note webhooks in a mark, whose runs have this event from now on."""
         times = [message.received / 1000 for message in messages]
         ids = tuple(message.id for message in messages if message.id)
         new = Webhooks(min(times), max(times), ids, every=len(ids) < len(messages))
         for _ in range(MOST_TRIES):
-            found, version = self._marks.load(target.key)
-            mark = Mark(target.event) if found is None else found
-            mark = msgspec.structs.replace(mark, event=target.event, by=target.by)
+            found, version = self._marks.load(key)
+            mark = Mark(event=event, by=by) if found is None else msgspec.structs.replace(found, event=event, by=by)
             noted, needs_tick = note(mark, new, self._clock.time(), self._policy)
             if needs_tick:
-                self._send_tick(target.key, noted.tick_at)
-            if noted == found or self._saved(target.key, noted, version):
+                self._send_tick(key, noted.tick_at)
+            if noted == found or self._saved(key, noted, version):
                 return
-        raise MarkChanged(target.key)
+        raise MarkChanged(key)
 
     def _advance(self, key: str, tick_at: float) -> None:
         for _ in range(MOST_TRIES):

@@ -162,7 +162,7 @@ def test_a_message_that_cannot_be_handled_stops_no_other(account: Account) -> No
 
 def test_a_mark_is_written_only_over_what_was_read(account: Account, clock: FakeClock) -> None:
     marks = DynamoMarks(account.client("dynamodb"), account.table, clock)
-    mark = Mark({"entity": "orders"}, since=1.5, latest=2.5, ids=("1",), run=Run("r", {}, 1.0, 2.0))
+    mark = Mark(1.5, 2.5, ("1",), event={"entity": "orders"}, run=Run(1.0, 2.0, name="r", event={}))
 
     assert marks.load("a#b") == (None, 0)
     marks.save("a#b", mark, 0)
@@ -186,7 +186,7 @@ def test_a_run_is_started_once_and_what_became_of_it_is_known(account: Account) 
     assert runs.status("x") == "missing"
 
     for _ in range(2):
-        runs.start(Run("x", {"entity": "orders"}, 1.0, 2.0))
+        runs.start(Run(1.0, 2.0, name="x", event={"entity": "orders"}))
 
     assert runs.status("x") == "running"
     assert list(account.runs()) == ["x"]

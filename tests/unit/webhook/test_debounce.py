@@ -20,7 +20,7 @@ from webhook.debounce import (
 NOON = 1_795_435_200.0
 POLICY = Policy()
 EVENT = {"entity": "orders", "connection": "default", "mode": "incremental"}
-CLEAN = Mark(EVENT)
+CLEAN = Mark(event=EVENT)
 
 
 def dirty(since: float = NOON, latest: float = NOON, **changes: object) -> Mark:
@@ -64,7 +64,7 @@ def test_a_tick_that_is_early_comes_again_when_the_run_is_due() -> None:
     ("status", "restarted", "open_"), [("running", False, True), ("missing", True, True), ("ended", False, False)]
 )
 def test_a_run_under_way_is_waited_for(status: Status, restarted: bool, open_: bool) -> None:
-    under_way = msgspec.structs.replace(CLEAN, run=Run("r", EVENT, NOON, NOON), last_start=NOON)
+    under_way = msgspec.structs.replace(CLEAN, run=Run(NOON, NOON, name="r", event=EVENT), last_start=NOON)
     mark, run = advance(under_way, status, NOON + 8, POLICY, "k")
 
     assert (run == under_way.run) is restarted
@@ -73,7 +73,7 @@ def test_a_run_under_way_is_waited_for(status: Status, restarted: bool, open_: b
 
 
 def test_a_superseded_run_is_followed_by_another_one() -> None:
-    under_way = msgspec.structs.replace(CLEAN, run=Run("r", EVENT, NOON - 20, NOON - 12), last_start=NOON)
+    under_way = msgspec.structs.replace(CLEAN, run=Run(NOON - 20, NOON - 12, name="r", event=EVENT), last_start=NOON)
     mark, run = advance(under_way, "superseded", NOON + 8, POLICY, "k")
 
     assert (run, mark.run, mark.since, mark.latest) == (None, None, NOON - 20, NOON - 12)
