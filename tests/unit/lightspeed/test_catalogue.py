@@ -207,7 +207,6 @@ def test_actions_are_complete(row: Endpoint) -> None:
         assert re.fullmatch(r"(/\{id\})?(/[a-z]+)?", action.path)
         assert action.payload in ("none", "optional", "required")
         assert action.confidence in get_args(Confidence)
-        assert action.note
 
 
 def test_only_orders_and_what_hangs_on_them_have_a_passing_404() -> None:

@@ -220,14 +220,8 @@ _ROWS = (
         items_confidence="high",
         filters={"high": "category product", "low": "parent"},
         actions=(
-            Action(
-                "bulk",
-                "POST",
-                "/bulk",
-                "categoriesProduct",
-                "required",
-                "{categories: [ids], product: id}; answer not evidenced",
-            ),
+            # {categories: [ids], product: id}; answer not evidenced
+            Action("bulk", "POST", "/bulk", "categoriesProduct", "required"),
         ),
         also_in=(NT, FK, HG, YO),
     ),
@@ -235,17 +229,10 @@ _ROWS = (
         "checkouts",
         common=PAGED[:2],
         actions=(
-            Action(
-                "order", "POST", "/{id}/order", None, "optional", "answers {order_id, payment_url, payment_provider}"
-            ),
-            Action(
-                "validate",
-                "GET",
-                "/{id}/validate",
-                None,
-                "none",
-                "answers {validated, errors: [] or an object by dotted field name}",
-            ),
+            # answers {order_id, payment_url, payment_provider}
+            Action("order", "POST", "/{id}/order", None, "optional"),
+            # answers {validated, errors: [] or an object by dotted field name}
+            Action("validate", "GET", "/{id}/validate", None, "none"),
         ),
         translated=False,
     ),
@@ -260,15 +247,10 @@ _ROWS = (
         filters={"high": "email", "low": "isConfirmed"},
         incremental_confidence="high",
         actions=(
-            Action("login", "POST", "/{id}/login", "customerLogin", "optional", "answers {customerLogin: {loggedin}}"),
-            Action(
-                "tokens",
-                "POST",
-                "/{id}/tokens",
-                "customerToken",
-                "optional",
-                "single sign-on token, 60 s by default; one client calls it with GET",
-            ),
+            # answers {customerLogin: {loggedin}}
+            Action("login", "POST", "/{id}/login", "customerLogin", "optional"),
+            # single sign-on token, 60 s by default; one client calls it with GET
+            Action("tokens", "POST", "/{id}/tokens", "customerToken", "optional"),
         ),
         translated=False,
         also_in=(NT, FK, HG, YO),
@@ -321,15 +303,8 @@ _ROWS = (
         filters={"high": "customer number", "low": "status paymentStatus shipmentStatus email"},
         incremental_confidence="high",
         actions=(
-            Action(
-                "credit",
-                "POST",
-                "/{id}/credit",
-                "credit",
-                "optional",
-                "makes a credit invoice; answer not evidenced",
-                confidence="low",
-            ),
+            # makes a credit invoice; answer not evidenced
+            Action("credit", "POST", "/{id}/credit", "credit", "optional", confidence="low"),
         ),
         alternatives={
             "create": "An order comes from a checkout (checkouts: create, then action order) or from a quote (quotes: action convert).",
@@ -378,7 +353,8 @@ _ROWS = (
         NO_CREATE,
         common=PAGED,
         actions=(
-            Action("bulk", "PUT", "", "productAttributes", "required", "the values of one product in one request"),
+            # the values of one product in one request
+            Action("bulk", "PUT", "", "productAttributes", "required"),
         ),
         alternatives={
             "create": "Values exist for the attributes of the product's type: update one, or change several with action bulk."
@@ -409,15 +385,8 @@ _ROWS = (
         ("list", "get", "count", "create", "update"),
         filters={"low": "status email"},
         actions=(
-            Action(
-                "convert",
-                "POST",
-                "/{id}/convert",
-                "order",
-                "optional",
-                "envelope of the answer not evidenced",
-                confidence="low",
-            ),
+            # envelope of the answer not evidenced
+            Action("convert", "POST", "/{id}/convert", "order", "optional", confidence="low"),
         ),
         alternatives={"delete": "The shop's API deletes no quotes."},
         translated=False,
@@ -500,14 +469,8 @@ _ROWS = (
         filters={"high": "product sku", "medium": "ean", "conflicting": "articleCode article_code", "low": "hs"},
         incremental_confidence="high",
         actions=(
-            Action(
-                "bulk",
-                "PUT",
-                "/bulk",
-                "variant",
-                "required",
-                "an array under the singular key; greatest length not evidenced",
-            ),
+            # an array under the singular key; greatest length not evidenced
+            Action("bulk", "PUT", "/bulk", "variant", "required"),
         ),
         also_in=(NT, FK, HG),
     ),

@@ -57,7 +57,6 @@ class Action:
         path: What follows the entity's path; `{id}` is the record.
         key: Envelope key of payload and answer; `None` where they are bare, or none is taken or known.
         payload: Whether the action takes a payload: `none`, `optional` or `required`.
-        note: What else its sources show.
     """
 
     name: str
@@ -65,7 +64,6 @@ class Action:
     path: str
     key: str | None
     payload: Literal["none", "optional", "required"]
-    note: str
     confidence: Confidence = "medium"
 
 
