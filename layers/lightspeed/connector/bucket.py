@@ -67,12 +67,8 @@ class Bucket:
 
     def read(self, key: str) -> Stored | None:
         """Return an object, or `None` if there is no such object."""
-        try:
-            return self.get(key)
-        except botocore_errors.ClientError as error:
-            if error.response["Error"]["Code"] in _NOT_FOUND:
-                return None
-            raise
+        found: Stored | None = botocore_errors.answer_unless(_NOT_FOUND, self.get, key=key)
+        return found
 
     def body(self, key: str) -> bytes | None:
         """Return an object's bytes, or `None` if there is no such object."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from connector import botocore_errors
 from connector.errors import RequestError, UnknownConnection
@@ -64,11 +64,8 @@ class Connections:
 
     def _read(self, name: str) -> str | bytes:
         secret_id = self._prefix + name
-        try:
-            answer: dict[str, Any] = self._client.get_secret_value(SecretId=secret_id)
-        except botocore_errors.ClientError as error:
-            if error.response["Error"]["Code"] in _GONE:
-                raise UnknownConnection(name, secret_id) from error
-            raise
+        answer = botocore_errors.answer_unless(_GONE, self._client.get_secret_value, SecretId=secret_id)
+        if answer is None:
+            raise UnknownConnection(name, secret_id)
         text: str | bytes = answer.get("SecretString") or answer["SecretBinary"]
         return text

@@ -14,8 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from botocore.exceptions import ClientError
-
+from connector.botocore_errors import answer_unless
 from connector.bucket import Bucket
 from connector.operator.stack import OperationFailed, Stack
 
@@ -59,11 +58,7 @@ def held_lock(stack: Stack, key: str, lasts: timedelta, doing: str) -> Iterator[
     try:
         yield
     finally:
-        try:
-            stack.client("s3").delete_object(Bucket=stack.settings.bucket, Key=key, IfMatch=etag)
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in _NOT_OURS:
-                raise
+        answer_unless(_NOT_OURS, stack.client("s3").delete_object, Bucket=stack.settings.bucket, Key=key, IfMatch=etag)
 
 
 def _expired(bucket: Bucket, key: str, now: datetime, doing: str) -> str:

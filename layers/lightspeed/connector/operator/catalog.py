@@ -20,8 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
+from connector.botocore_errors import answer_unless
 from connector.chunks import chunks
 from connector.operator import dbt
 from connector.operator.lake import BucketListing
@@ -199,16 +198,12 @@ def missing(glue: Any, database: str, listing: BucketListing) -> list[str]:
     """Return a line for each table that lacks a connection or language with stored records, or is not there."""
     lines = []
     for views, connections, languages in _found(listing):
-        name = views.name + RAW
-        try:
-            parameters = glue.get_table(DatabaseName=database, Name=name)["Table"].get("Parameters", {})
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "EntityNotFoundException":
-                raise
+        table = _table(glue, database, views.name + RAW)
+        if table is None:
             lines.append(f"{views.entity} is not in Athena")
             continue
         for what, found in (("connection", connections), ("lang", languages)):
-            known = parameters.get(f"projection.{what}.values", "").split(",")
+            known = table.get("Parameters", {}).get(f"projection.{what}.values", "").split(",")
             if absent := [value for value in found if value not in known]:
                 word = "connection" if what == "connection" else "language"
                 lines.append(f"{views.entity}: Athena does not show the {word} {', '.join(absent)}")
@@ -247,11 +242,8 @@ def _warn(tables: Iterable[Table], now: float) -> None:
 
 def _make_table(glue: Any, database: str, table: Table) -> str:
     """Create a table, or add what it lacks; return `created`, `updated` or an empty text."""
-    try:
-        present = glue.get_table(DatabaseName=database, Name=table.name)["Table"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "EntityNotFoundException":
-            raise
+    present = _table(glue, database, table.name)
+    if present is None:
         glue.create_table(DatabaseName=database, TableInput=table.definition({}))
         return "created"
     wanted = table.definition(present)
@@ -259,6 +251,12 @@ def _make_table(glue: Any, database: str, table: Table) -> str:
         return ""
     glue.update_table(DatabaseName=database, TableInput=wanted, SkipArchive=True)
     return "updated"
+
+
+def _table(glue: Any, database: str, name: str) -> dict[str, Any] | None:
+    """Return a table as Glue has it, or `None` if there is none."""
+    found = answer_unless(("EntityNotFoundException",), glue.get_table, DatabaseName=database, Name=name)
+    return None if found is None else found["Table"]
 
 
 class _Athena:

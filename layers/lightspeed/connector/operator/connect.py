@@ -20,8 +20,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from botocore.exceptions import ClientError
-
+from connector.botocore_errors import answer_unless
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from lightspeed import CLUSTERS, Client, Connection, InvalidConnection, LightspeedError, Transport
@@ -33,7 +32,7 @@ BOTH_VALID = timedelta(hours=24)
 
 _PLAIN = ("cluster", "base_url", "language", "shop_id", "update_method")
 _SECRET = ("api_key", "api_secret")
-_GONE = "ResourceNotFoundException"
+_GONE = ("ResourceNotFoundException",)
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -149,14 +148,11 @@ def _has_own_webhook_secret(settings: Mapping[str, Any]) -> bool:
 
 def _stored(stack: Stack, secret_id: str) -> dict[str, Any] | None:
     """Return the settings that are stored; empty if the secret holds none, `None` if there is no secret."""
+    answer = answer_unless(_GONE, stack.client("secretsmanager").get_secret_value, SecretId=secret_id)
+    if answer is None:
+        return None
     try:
-        text = stack.client("secretsmanager").get_secret_value(SecretId=secret_id)["SecretString"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] == _GONE:
-            return None
-        raise
-    try:
-        found = json.loads(text)
+        found = json.loads(answer["SecretString"])
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
+from connector.botocore_errors import answer_unless
 from connector.cadence import DAY, Cadence
 from connector.operator.subscriptions_file import Subscription
 from connector.schedule_names import schedule_name
@@ -30,6 +31,7 @@ PAUSED_BY_FILE = "Paused by enabled = false. "
 _DESCRIPTION = "Starts Sync for {title}. Written by python -m connector apply."
 _ATTEMPTS = 5
 _CALL_SECONDS = 0.1
+_GONE = ("ResourceNotFoundException",)
 _AGAIN = ("ConflictException", "ThrottlingException", "TooManyRequestsException", "InternalServerException")
 
 
@@ -133,11 +135,9 @@ class Schedules:
         names = [row["Name"] for page in pages for row in page["Schedules"]]
         found = {}
         for name in names:
-            try:
-                row = self._call("get_schedule", Name=name, GroupName=self._place.group)
-            except self._client.exceptions.ResourceNotFoundException:
-                continue  # removed meanwhile
-            found[name] = {key: row[key] for key in _KEYS if key in row}
+            row = answer_unless(_GONE, self._call, operation="get_schedule", Name=name, GroupName=self._place.group)
+            if row is not None:  # not removed meanwhile
+                found[name] = {key: row[key] for key in _KEYS if key in row}
         return found
 
     def plan(
@@ -180,35 +180,27 @@ class Schedules:
     def make(self, change: ScheduleChange) -> None:
         """Make one change. One that was made before changes nothing."""
         if change.action == "remove":
-            try:
-                self._call("delete_schedule", Name=change.name, GroupName=self._place.group)
-            except self._client.exceptions.ResourceNotFoundException:
-                return
-            return
-        self._call(f"{change.action}_schedule", **change.document)
+            given = {"Name": change.name, "GroupName": self._place.group}
+            answer_unless(_GONE, self._call, operation="delete_schedule", **given)
+        else:
+            self._call(f"{change.action}_schedule", **change.document)
 
-    def _call(self, name: str, **arguments: Any) -> dict[str, Any]:
+    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """Call, at most ten times a second, and again when AWS is busy or the schedule changes just now."""
         for attempt in range(_ATTEMPTS):
             self._clock.sleep(_CALL_SECONDS)
             try:
-                answer: dict[str, Any] = getattr(self._client, name)(**arguments)
+                answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
             except ClientError as error:
                 if error.response["Error"]["Code"] not in _AGAIN or attempt == _ATTEMPTS - 1:
                     raise
-                if name == "create_schedule" and self._exists(arguments["Name"]):
-                    name = "update_schedule"
+                given = {"Name": arguments["Name"], "GroupName": self._place.group}
+                if operation == "create_schedule" and answer_unless(_GONE, self._client.get_schedule, **given):
+                    operation = "update_schedule"
                 self._clock.sleep(2**attempt * (0.5 + random.random() / 2))  # noqa: S311 - a wait is no secret
             else:
                 return answer
         raise AssertionError("the last attempt returns or raises")
-
-    def _exists(self, name: str) -> bool:
-        try:
-            self._client.get_schedule(Name=name, GroupName=self._place.group)
-        except self._client.exceptions.ResourceNotFoundException:
-            return False
-        return True
 
 
 _KEYS = (

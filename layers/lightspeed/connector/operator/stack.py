@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
+from connector.botocore_errors import answer_unless
 from connector.bucket import Bucket
 from connector.clients import AwsClients, ShopClients
 from connector.errors import ConnectorError
@@ -56,13 +55,11 @@ class Stack:
 
     @functools.cached_property
     def _described(self) -> dict[str, Any]:
-        try:
-            found = self.client("cloudformation").describe_stacks(StackName=self.required_name)["Stacks"]
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ValidationError":
-                raise CommandError(f"there is no stack named {self.name:.100}; name it with --stack") from error
-            raise
-        described: dict[str, Any] = found[0]
+        describe = self.client("cloudformation").describe_stacks
+        found = answer_unless(("ValidationError",), describe, StackName=self.required_name)
+        if found is None:
+            raise CommandError(f"there is no stack named {self.name:.100}; name it with --stack")
+        described: dict[str, Any] = found["Stacks"][0]
         return described
 
     @functools.cached_property
