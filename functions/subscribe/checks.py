@@ -9,9 +9,9 @@ from connector.storage_keys import RUN_ID
 from connector.transform import parse_transformers
 from connector.validation import parse_event
 from lightspeed import Endpoint
-from lightspeed.catalogue.entities import parent_of
+from lightspeed.listing.way import ALL_PARENTS, way_to_read
 from lightspeed.request import format_time, parse_time
-from subscribe.event import ALL_PARENTS, SubscribeRequest
+from subscribe.event import SubscribeRequest
 from subscribe.reconcile.rules import reconcile_errors
 
 _SUBSCRIPTION = re.compile(r"[A-Za-z0-9_=-]+(?:/[A-Za-z0-9_=-]+)*")
@@ -68,8 +68,7 @@ def _subscription_errors(name: str) -> list[str]:
 
 def _walked(request: SubscribeRequest) -> Endpoint:
     """Return the endpoint whose list a run reads: the parent's if every parent is asked for."""
-    parent = parent_of(request.endpoint)
-    return parent if parent is not None and ALL_PARENTS in request.parameters.path.values() else request.endpoint
+    return way_to_read(request.endpoint, request.parameters.path)[1]
 
 
 def _parent_errors(request: SubscribeRequest) -> list[str]:

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 from connector.bucket import Bucket
 from connector.prices import INVOCATION_SECONDS, PRICES, cents
 from connector.timestamps import iso_text
 from connector.transform import Library, load
 from lightspeed import Client, Clock
-from lightspeed.estimate import Counter, Estimate, Operation, Reading, Span, estimate
+from lightspeed.estimate import Counter, Estimate, Reading, Span, estimate
 from lightspeed.listing.settled import SETTLING_LAG
+from lightspeed.listing.way import check_parameters
 from lightspeed.listing.window import may_hide_records
 from lightspeed.request import PAGE_LIMIT, parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.sync.bookmark import Bookmark, Bookmarks
-from subscribe.sync.read_plan import Read, check_parameters, plan_reads, window_of
+from subscribe.sync.read_plan import Read, plan_reads, window_of
 from subscribe.sync.reader import batch_of
 
 OVERHEAD_SECONDS = 1.0
@@ -73,15 +74,12 @@ def preview(
         seed=run_id,
     )
     for read in reads:
-        check_parameters(client, request, read)
+        check_parameters(client, request.endpoint, read.parameters, read.language)
     start = parse_time(request.since) if request.since is not None else None
     start = bookmark.start or start
     span = Span(now - SETTLING_LAG, start, incremental, batch_of(request, PAGE_LIMIT))
     counter = Counter(client)
-    readings = [
-        counter.reading(cast("Operation", read.operation), read.endpoint, read.parameters, read.language, span)
-        for read in reads
-    ]
+    readings = [counter.reading(request.endpoint, read.parameters, read.language, span) for read in reads]
     plan = estimate(
         readings,
         counter.quota,

@@ -10,9 +10,6 @@ import msgspec
 from connector.validation import EventParameters, without_defaults
 from lightspeed import Endpoint, get_entity
 
-ALL_PARENTS = "*"
-"""Written in place of a parent's id: every parent that the run reads."""
-
 _OF_THE_RUN = ("cursor", "run_id", "estimate")
 
 

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from connector.errors import RequestError
-from lightspeed import Client, Endpoint, Parameters
-from lightspeed.catalogue.entities import parent_of
+from lightspeed import Endpoint, Parameters
 from lightspeed.listing.records import Window
+from lightspeed.listing.way import Way, way_to_read
 from lightspeed.listing.window import closed_window, may_hide_records
-from subscribe.event import ALL_PARENTS, SubscribeRequest
+from subscribe.event import SubscribeRequest
 
 if TYPE_CHECKING:
     from connector.transform import Transformers
@@ -30,7 +30,7 @@ class Read:
         by_creation: Whether it takes only records that were never updated, from a window of creation.
     """
 
-    operation: str
+    operation: Way
     endpoint: Endpoint
     language: str
     parameters: Parameters
@@ -101,11 +101,8 @@ def plan_reads(
 
 
 def _read(endpoint: Endpoint, language: str, parameters: Parameters) -> Read:
-    parent = parent_of(endpoint)
-    if parent is not None and parameters.path.get(endpoint.parents[0]) == ALL_PARENTS:
-        return Read("each", parent, language, parameters)
-    single = "id" in parameters.path or not endpoint.collection
-    return Read("get" if single else "list", endpoint, language, parameters)
+    way, walked = way_to_read(endpoint, parameters.path)
+    return Read(way, walked, language, parameters)
 
 
 def _errors(request: SubscribeRequest, read: Read) -> list[str]:
@@ -145,16 +142,3 @@ def window_of(
     """
     query = {} if read.operation == "each" else read.parameters.query
     return closed_window(read.endpoint, query, start, end, incremental=request.mode == "incremental")
-
-
-def check_parameters(client: Client, request: SubscribeRequest, read: Read) -> None:
-    """Build a request of a reading, so that wrong parameters are refused before anything is sent.
-
-    Raises:
-        CatalogueError: They are wrong.
-    """
-    operation, path = read.operation, read.parameters.path
-    if operation == "each":
-        operation = "list" if request.endpoint.collection else "get"
-        path = {**path, request.endpoint.parents[0]: 1}
-    client.build(request.entity, operation, replace(read.parameters, path=path), read.language)

@@ -16,6 +16,7 @@ from connector.timestamps import iso_text
 from connector.transform import REJECTED_SHARE, TransformError, TransformerSpec, check_rejected, load
 from lightspeed.listing.proof import UnstableList
 from lightspeed.listing.settled import DIFFERENT_TIMES, SETTLING_LAG, is_closed, shop_time
+from lightspeed.listing.way import check_parameters
 from lightspeed.request import parse_time, query_warnings
 from subscribe.event import SubscribeRequest
 from subscribe.run.result import Decision
@@ -33,7 +34,7 @@ from subscribe.sync.bookmark import (
 )
 from subscribe.sync.next_bookmark import next_bookmark, reads_again
 from subscribe.sync.processor import RecordProcessor
-from subscribe.sync.read_plan import Read, check_parameters, languages_of, plan_reads, reads_by_creation, window_of
+from subscribe.sync.read_plan import Read, languages_of, plan_reads, reads_by_creation, window_of
 from subscribe.sync.reader import Reader
 from subscribe.sync.state import SyncState
 from subscribe.sync.step import Step
@@ -93,7 +94,7 @@ class SyncRun(Run[SyncState]):
         if not resumed:
             state.remembers_all = self._incremental and _can_read_again(self._reads)
         for read in self._reads:
-            check_parameters(self._client, request, read)
+            check_parameters(self._client, request.endpoint, read.parameters, read.language)
 
     def _recover(self) -> None:
         if self._incremental:

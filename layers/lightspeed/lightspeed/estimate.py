@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Literal
 
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client
 from lightspeed.listing.reader import BATCH, THREADS
 from lightspeed.listing.records import Window
 from lightspeed.listing.settled import SKEW
+from lightspeed.listing.way import Way, way_to_read
 from lightspeed.listing.window import closed_window
 from lightspeed.quota import REQUESTS_PER_SECOND, WINDOW_SECONDS, Quota, QuotaWindow
 from lightspeed.request import PAGE_LIMIT, Parameters
@@ -32,8 +32,6 @@ PATIENCE_SECONDS = 5.0
 _LEAST_ROOM = 3
 _PAGE_AND_COUNT = 2
 _NOT_COUNTED = ("page", "limit", "fields")
-
-Operation = Literal["get", "list", "each"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ class Reading:
         batch: The most pages between two counts.
     """
 
-    operation: Operation
+    operation: Way
     entity: str
     language: str
     rows: int | None = None
@@ -119,15 +117,12 @@ class Counter:
         self._client = client
         self.slowest_seconds: float | None = None
 
-    def reading(
-        self, operation: Operation, endpoint: Endpoint, parameters: Parameters, language: str, span: Span
-    ) -> Reading:
+    def reading(self, endpoint: Endpoint, parameters: Parameters, language: str, span: Span) -> Reading:
         """Count one reading of a run.
 
         Args:
-            operation: `get`, `list`, or `each` for the nested records of every parent.
-            endpoint: Whose list is walked: the parent's for `each`.
-            parameters: Path and query; those of the nested entity for `each`.
+            endpoint: What is read.
+            parameters: Path and query.
             language: The language to read in.
             span: Of the run.
 
@@ -135,15 +130,16 @@ class Counter:
             CatalogueError: The parameters are wrong; nothing was sent.
             LightspeedError: As the client raises it.
         """
-        if operation == "get":
+        way, endpoint = way_to_read(endpoint, parameters.path)
+        if way == "get":
             return Reading("get", endpoint.name, language)
-        if operation == "each":
+        if way == "each":
             parameters = Parameters()
         incremental = span.incremental
         window, stable = closed_window(endpoint, parameters.query, span.start, span.end, incremental=incremental)
         rows = self._rows(endpoint, parameters, language, window)
         limit = int(str(parameters.query.get("limit", PAGE_LIMIT)))
-        return Reading(operation, endpoint.name, language, rows, stable, limit, span.batch)
+        return Reading(way, endpoint.name, language, rows, stable, limit, span.batch)
 
     def _rows(self, endpoint: Endpoint, parameters: Parameters, language: str, window: Window | None) -> int | None:
         """Return the shop's count of a list in its window; `None`, and nothing sent, for one without pages.

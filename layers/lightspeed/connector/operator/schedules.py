@@ -84,10 +84,8 @@ def wanted_schedules(subscriptions: Iterable[Subscription], place: Place) -> dic
     """Return what each subscription needs: by name of the schedule, what it is for people, and the schedule."""
     found = {}
     for one in subscriptions:
-        runs = [("", one.cadence, one.event, one.title)]
-        if one.reconcile is not None:
-            runs.append(("reconcile", one.reconcile, one.reconcile_event, f"{one.title} (reconcile)"))
-        for purpose, cadence, event, title in runs:
+        for (cadence, event), purpose in zip(one.runs, ("", "reconcile"), strict=False):
+            title = f"{one.title} (reconcile)" if purpose else one.title
             name = schedule_name(one.connection, one.name, purpose)
             found[name] = title, _document(name, cadence, event, place, title=title, enabled=one.enabled)
     return found

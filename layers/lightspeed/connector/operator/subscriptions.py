@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from connector.aws_errors import aws_error_types, reason
 from connector.errors import ConnectorError
 from connector.operator.apply_lock import apply_lock, interrupted_between_calls
 from connector.operator.parsers import add_command
-from connector.operator.quota_forecast import Forecast, forecast
+from connector.operator.quota_forecast import forecast
 from connector.operator.registrations import Change
 from connector.operator.schedules import Place, SchedulePlan, Schedules, connection_of, wanted_schedules
 from connector.operator.stack import CommandError, OperationFailed, Stack
@@ -67,14 +67,14 @@ class StackPlan:
         shops: One per connection.
         listed: The new content of `config/subscriptions.json`, or `None` if it stays.
         warnings: For people.
-        forecasts: The use of each shop's quota.
+        forecasts: The use of each shop's quota, for people.
     """
 
     schedules: SchedulePlan
     shops: tuple[ShopPlan, ...]
     listed: bytes | None
     warnings: tuple[str, ...] = ()
-    forecasts: tuple[Forecast, ...] = field(default=())
+    forecasts: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -308,7 +308,7 @@ def _check_removals(
 
 def _warnings(wanted: Sequence[Subscription], planned: SchedulePlan, now: datetime) -> Iterator[str]:
     for one in wanted:
-        for cadence in filter(None, (one.cadence, one.reconcile)):
+        for cadence, _ in one.runs:
             gap = cadence.skipped(now)
             if gap is not None:
                 yield (
@@ -333,9 +333,8 @@ def _show(found: StackPlan) -> None:
             print(f"! {one.connection}: its webhooks cannot be compared: {one.error}")
     if found.listed is not None:
         print(f"~ {LIST}")
-    for each in found.forecasts:
-        for line in each.lines():
-            print(line)
+    for line in found.forecasts:
+        print(line)
     for warning in found.warnings:
         print(f"warning: {warning}")
     print("nothing to change" if found.is_empty else "python -m connector apply makes these changes")

@@ -24,8 +24,8 @@ from connector.operator.registrations import ITEM_GROUPS
 from connector.operator.stack import CommandError
 from connector.transform import parse_transformers
 from lightspeed import CATALOGUE, Endpoint
-from lightspeed.catalogue.entities import parent_of
 from lightspeed.connection import is_connection_name
+from lightspeed.listing.way import way_to_read
 from lightspeed.request import format_time, parse_time
 
 SCHEMA_ID = "subscriptions.schema.json"
@@ -103,6 +103,12 @@ class Subscription:
     event: Mapping[str, Any]
     reconcile_event: Mapping[str, Any]
     line: int
+
+    @property
+    def runs(self) -> list[tuple[Cadence, Mapping[str, Any]]]:
+        """When its runs start, with their event: those that read, and then those that look for deletes."""
+        looks = [] if self.reconcile is None else [(self.reconcile, self.reconcile_event)]
+        return [(self.cadence, self.event), *looks]
 
     @property
     def title(self) -> str:
@@ -285,9 +291,8 @@ class _Reader:
         )
 
     def _mode(self, path: Path_, table: Table, row: Endpoint) -> str:
-        parent = parent_of(row)
         values = (table.parameters or {}).get("path", {})
-        walked = parent if parent is not None and "*" in values.values() else row
+        _, walked = way_to_read(row, values)
         for key in table.parameters or {}:
             if key not in ("path", "query"):
                 self._wrong((*path, "parameters"), f"parameters has path and query, not {key!r:.100}")

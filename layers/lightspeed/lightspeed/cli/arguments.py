@@ -30,10 +30,6 @@ _EPILOG = (
 )
 
 
-ALL_PARENTS = "*"
-"""Given as the id of a parent: every parent."""
-
-
 class CommandError(Exception):
     """The command was wrong; nothing was sent."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from lightspeed.catalogue.entities import get_entity, parent_of
+from lightspeed.catalogue.entities import get_entity
 from lightspeed.catalogue.model import Endpoint
-from lightspeed.cli.arguments import ALL_PARENTS, CommandError, read_parameters
+from lightspeed.cli.arguments import CommandError, read_parameters
 from lightspeed.client import Client
-from lightspeed.estimate import Counter, Estimate, Operation, Span, estimate
-from lightspeed.request import Parameters, format_time, parse_time
+from lightspeed.estimate import Counter, Estimate, Span, estimate
+from lightspeed.listing.way import ALL_PARENTS, check_parameters, way_to_read
+from lightspeed.request import format_time, parse_time
 
 _NAMES = {
     "pages": ("page", "pages"),
@@ -34,14 +35,16 @@ def estimated(client: Client, arguments: argparse.Namespace, now: datetime) -> E
         LightspeedError: As the client raises it.
     """
     endpoint, parameters = get_entity(arguments.entity), read_parameters(arguments)
-    operation, walked = _operation(endpoint, parameters)
+    way, walked = way_to_read(endpoint, parameters.path)
+    if way != "each" and ALL_PARENTS in parameters.path.values():
+        raise CommandError("the id * is for the parent of a nested entity, such as order_id of orders/products")
     language = client.transport.connection.language
     span = _span(arguments, walked, now)
-    _check(client, endpoint, operation, parameters)
+    check_parameters(client, endpoint, parameters)
     if "page" in parameters.query:
         raise CommandError("--query page is not needed: every page is read")
     counter = Counter(client)
-    readings = [counter.reading(operation, walked, parameters, language, span)]
+    readings = [counter.reading(endpoint, parameters, language, span)]
     return estimate(
         readings,
         counter.quota,
@@ -49,15 +52,6 @@ def estimated(client: Client, arguments: argparse.Namespace, now: datetime) -> E
         page_seconds=counter.slowest_seconds,
         recounts=counter.recounts,
     )
-
-
-def _operation(endpoint: Endpoint, parameters: Parameters) -> tuple[Operation, Endpoint]:
-    parent = parent_of(endpoint)
-    if parent is not None and parameters.path.get(endpoint.parents[0]) == ALL_PARENTS:
-        return "each", parent
-    if ALL_PARENTS in parameters.path.values():
-        raise CommandError("the id * is for the parent of a nested entity, such as order_id of orders/products")
-    return ("get" if "id" in parameters.path or not endpoint.collection else "list"), endpoint
 
 
 def _span(arguments: argparse.Namespace, walked: Endpoint, now: datetime) -> Span:
@@ -77,15 +71,6 @@ def _span(arguments: argparse.Namespace, walked: Endpoint, now: datetime) -> Spa
     except (ValueError, OverflowError):
         raise CommandError(f"--since must be a time such as 2026-11-23T06:00:00Z, not {arguments.since!r}") from None
     return Span(now, start.astimezone(UTC), incremental=True)
-
-
-def _check(client: Client, endpoint: Endpoint, operation: Operation, parameters: Parameters) -> None:
-    """Build the run's first request, so that a wrong parameter is refused before anything is counted."""
-    path = parameters.path
-    if operation == "each":
-        operation = "list" if endpoint.collection else "get"
-        path = {**path, endpoint.parents[0]: 1}
-    client.build(endpoint.name, operation, Parameters(path, parameters.query))
 
 
 def estimate_text(found: Estimate) -> str:

@@ -14,7 +14,7 @@ from typing import BinaryIO, TypeVar
 
 from lightspeed.catalogue.entities import get_entity, parent_of
 from lightspeed.catalogue.model import Endpoint
-from lightspeed.cli.arguments import ALL_PARENTS, CommandError, read_parameters
+from lightspeed.cli.arguments import CommandError, read_parameters
 from lightspeed.cli.output import ProgressLine, open_output, print_note, to_standard_output
 from lightspeed.cli.session import nothing_matches, open_client, prepare, warn_of_unknown_filters
 from lightspeed.client import Client
@@ -25,6 +25,7 @@ from lightspeed.listing.reader import CONNECTIONS, TRANSFORMED_BATCH, ListReader
 from lightspeed.listing.records import Record
 from lightspeed.listing.settled import begin, settled_time
 from lightspeed.listing.shop_list import ShopList
+from lightspeed.listing.way import ALL_PARENTS, check_parameters
 from lightspeed.listing.window import closed_window
 from lightspeed.quota import Clock, SystemClock
 from lightspeed.request import Parameters
@@ -110,7 +111,7 @@ def print_all(arguments: argparse.Namespace) -> None:
     clock = arguments.clock or _ShownWaits(progress)
     client = open_client(arguments, clock, patience_seconds=PATIENCE_SECONDS, threads=CONNECTIONS)
     walked, walked_parameters = (endpoint, parameters) if parent is None else (parent, Parameters())
-    client.build(endpoint.name, "list", parameters if parent is None else _below(endpoint, parameters, 1))
+    check_parameters(client, endpoint, parameters)
     warn_of_unknown_filters(endpoint, parameters.query)
     language = client.transport.connection.language
     children = None if parent is None else ChildStreams(client, endpoint, parameters, language)
@@ -146,10 +147,6 @@ def _every_parent(endpoint: Endpoint, parameters: Parameters) -> Endpoint | None
             f"the id {ALL_PARENTS} is for the parent of a nested entity, such as order_id of orders/products"
         )
     return parent
-
-
-def _below(endpoint: Endpoint, parameters: Parameters, parent_id: object) -> Parameters:
-    return Parameters({endpoint.parents[0]: parent_id}, parameters.query)
 
 
 def _children(children: ChildStreams, parents: Sequence[Record], quota: WholeQuota) -> list[Record]:
