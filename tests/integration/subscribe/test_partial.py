@@ -56,6 +56,23 @@ def test_the_cursor_goes_on_where_it_stopped(bundle: Bundle) -> None:
     assert_all_orders(bundle, result)
 
 
+def test_a_copy_with_an_older_cursor_goes_on_from_the_latest_state(bundle: Bundle) -> None:
+    leave(bundle, 4)
+    first = bundle.run(SMALL_PAGES, "run-1")
+    bundle.clock.advance(300)
+    leave(bundle, 3)
+    second = bundle.run({**SMALL_PAGES, "cursor": first["cursor"]}, "run-1")
+    bundle.clock.advance(300)
+
+    copy = bundle.run({**SMALL_PAGES, "cursor": first["cursor"]}, "run-1")
+
+    assert second["status"] == "partial"
+    assert second["records"] > first["records"]
+    assert copy["requests"] == len(bundle.shop.requests)
+    assert (copy["connection"], copy["entity"]) == ("default", "orders")
+    assert_all_orders(bundle, copy)
+
+
 def test_a_larger_reserve_stops_earlier(bundle: Bundle) -> None:
     bundle.shop.limits.use(100)
 
