@@ -8,6 +8,7 @@ cannot be right is not believed, and no wait is longer than a day.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import threading
@@ -35,6 +36,7 @@ _SHORTEST_PAUSE_SECONDS = 0.001
 _SPREAD = 0.7
 _OVERTAKING_SECONDS = 5
 _TICK_SECONDS = 0.001
+_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 _WINDOWS = (("5 minutes", 300), ("hour", 3600), ("day", 86_400))
 WINDOW_SECONDS = dict(_WINDOWS)
 """The length of each window by its name."""
@@ -102,16 +104,13 @@ class Quota:
     def from_headers(cls, headers: Mapping[str, str], now: float) -> Quota | None:
         """Read the three headers; `None` if they are missing or do not hold numbers.
 
-        Windows end at whole multiples of their length (see `_reset_seconds`).
+        Windows end at whole multiples of their length (see `_reset_seconds`). Of a repeated header the last counts.
 
         Args:
-            headers: The answer's headers, looked up without regard to case.
+            headers: The answer's headers; they are looked up without regard to case.
             now: The time of the answer in epoch seconds by the shop's clock.
         """
-        lowered = {name.lower(): value for name, value in headers.items() if name.lower().startswith("x-ratelimit-")}
-        limits, remaining, resets = (
-            lowered.get(f"x-ratelimit-{part}", "").split("/") for part in ("limit", "remaining", "reset")
-        )
+        limits, remaining, resets = (headers.get(name, "").rpartition(",")[2].split("/") for name in _HEADERS)
         windows = []
         for (name, length), limit, left, reset in zip(_WINDOWS, limits, remaining, resets, strict=False):
             most, rest = _whole(limit), _whole(left)
@@ -279,8 +278,12 @@ def seconds_until(text: str, now: float) -> float | None:
     return next(near, None)
 
 
+@functools.lru_cache(maxsize=16)
 def parse_header_time(text: str) -> datetime | None:
-    """Return the time of an HTTP date or ISO-8601 text; a time without zone is UTC. `None` if it is no time."""
+    """Return the time of an HTTP date or ISO-8601 text; a time without zone is UTC. `None` if it is no time.
+
+    All answers of a second have the same date, so the latest ones are remembered.
+    """
     for read in (parsedate_to_datetime, datetime.fromisoformat):
         try:
             moment = read(text.strip())

@@ -5,6 +5,7 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from urllib3 import HTTPHeaderDict
 
 from lightspeed import Quota, QuotaWindow, SystemClock
 from lightspeed.quota import REQUESTS_PER_SECOND, RateLimiter
@@ -54,11 +55,18 @@ def test_a_window_without_limit_is_left_out() -> None:
 
 
 def test_spaces_and_the_case_of_names_do_not_matter() -> None:
-    found = Quota.from_headers(
-        {"x-ratelimit-limit": "300 / 3000", "X-RATELIMIT-REMAINING": " 1/2", "X-Ratelimit-Reset": "3/4 "}, NOW
+    given_headers = HTTPHeaderDict(
+        {"x-ratelimit-limit": "300 / 3000", "X-RATELIMIT-REMAINING": " 1/2", "X-Ratelimit-Reset": "3/4 "}
     )
 
-    assert found == quota("300/3000", "1/2", "3/4")
+    assert Quota.from_headers(given_headers, NOW) == quota("300/3000", "1/2", "3/4")
+
+
+def test_of_a_repeated_header_the_last_counts() -> None:
+    given_headers = HTTPHeaderDict(headers("300/3000/12000", "299/2999/11999", "5/6/7"))
+    given_headers.add("X-RateLimit-Remaining", "1/2/3")
+
+    assert Quota.from_headers(given_headers, NOW) == quota("300/3000/12000", "1/2/3", "5/6/7")
 
 
 @pytest.mark.parametrize(
