@@ -53,6 +53,8 @@ def reject_reason(text: bytes) -> str:
 
     An escape that is half a surrogate pair is JSON. `NaN`, raw control characters and bytes that are no UTF-8 are not.
     """
+    if not text:
+        return "nothing between two commas"
     try:
         value = json.loads(text.decode(), parse_constant=_refuse, parse_int=str, parse_float=str)
     except UnicodeDecodeError as error:
@@ -121,13 +123,13 @@ def elements(text: bytes) -> list[bytes]:
 
 
 def object_members(text: bytes) -> list[Member]:
-    """Return the members of a JSON object, in order, those of equal name included.
+    """Return the members of a JSON object, in order, those of equal name included; an empty place is none.
 
     Raises:
         UnreadableBody: The text cannot be cut into members.
     """
     found = []
-    for part in elements(text):
+    for part in filter(None, elements(text)):
         member = _MEMBER.fullmatch(part)
         if member is None:
             raise UnreadableBody("a member has no name")

@@ -5,13 +5,15 @@ envelope keys are irregular and not all are proven. So the documented variants o
 finally the only key that holds what is looked for.
 
 A page that does not decode as a whole is cut into its rows by brackets and strings. So one odd row never hides the
-others: a row that is no JSON object in UTF-8 becomes a `Reject`.
+others: a row that is no JSON object in UTF-8 becomes a `Reject`, and so does an empty place between two commas. After a
+quote too many, brackets and strings mislead. Then the rows behind it are found by their own JSON.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from operator import methodcaller
 from typing import Any, NamedTuple
@@ -26,6 +28,7 @@ from lightspeed.json_text import (
     object_members,
     one_line,
     parse,
+    parse_record,
     reject_reason,
 )
 
@@ -37,6 +40,13 @@ _COUNT_TEXT = re.compile(r"(\d{1,15})(\.0*)?", re.ASCII)
 _NOTHING = (b"false", b"null", b'""', b"[]")
 _MESSAGE_CHARACTERS = 1000
 _is_object = methodcaller("startswith", b"{")
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
+_NEXT_OBJECT = re.compile(r"\}\s*,\s*(?=\{)")
+_COMMA_OR_END = re.compile(r"\s*(,\s*|\Z)")
+_ONLY_LIST = re.compile(rb'(?:\{\s*"(?P<key>[^"\\]*)"\s*:\s*)?\[\s*(?P<rows>\{.*\})\s*\](?(key)\s*\})', re.DOTALL)
+_BRACKETS = re.compile(rb"[\[\]{}]")
+_MOST_LOOKS = 100
+"""How often the rest of a list is looked at as a whole."""
 
 
 class EnvelopeError(ValueError):
@@ -95,7 +105,7 @@ def records(body: bytes, endpoint: Endpoint) -> Rows:
             body.decode()
         found: Sequence[bytes | msgspec.Raw] | None = _usual(body, endpoint)
         if found is None:
-            found = _ARRAY.decode(body) if _first(body) == b"[" else _unusual(_members(body), endpoint)
+            found = _ARRAY.decode(body) if _first(body) == b"[" else _listed(_members(body), endpoint, _ARRAY.decode)
     except (*UNREADABLE, UnreadableBody) as error:
         return _checked(_cut_rows(body.strip(), endpoint, error))
     texts = [bytes(text) for text in found]
@@ -113,7 +123,12 @@ def _usual(body: bytes, endpoint: Endpoint) -> list[msgspec.Raw] | None:
     return members.get(endpoint.items or "") if "error" not in members else None
 
 
-def _unusual(members: Mapping[str, bytes | msgspec.Raw], endpoint: Endpoint) -> Sequence[bytes | msgspec.Raw]:
+def _listed(
+    members: Mapping[str, bytes | msgspec.Raw],
+    endpoint: Endpoint,
+    rows_of: Callable[[Any], Sequence[bytes | msgspec.Raw]],
+) -> Sequence[bytes | msgspec.Raw]:
+    """Return the rows of the list that an answer holds, under whatever key."""
     lists = {key for key, text in members.items() if _first(text) == b"["}
     known = (endpoint.items, endpoint.item, *endpoint.alternative_keys)
     key = next((key for key in known if key is not None and key in members), None)
@@ -122,14 +137,15 @@ def _unusual(members: Mapping[str, bytes | msgspec.Raw], endpoint: Endpoint) -> 
     if key is None:
         raise EnvelopeError(f"expected a list under {endpoint.items!r}, found {_keys(members)}")
     if key in lists:
-        return _ARRAY.decode(members[key])
+        return rows_of(members[key])
     text = bytes(members[key]).strip()
     if text in _NOTHING:
         return []
     if _first(text) == b"{":
         numbered = object_members(text)
         if all(part.name.isdecimal() for part in numbered):
-            return [part.value for part in numbered]
+            missing = len(elements(text)) - len(numbered)
+            return [part.value for part in numbered] + [b""] * missing
     raise EnvelopeError(f"expected a list under {key!r}")
 
 
@@ -137,35 +153,105 @@ def _cut_rows(body: bytes, endpoint: Endpoint, error: Exception) -> list[bytes]:
     """Return the rows of a list answer that does not decode as a whole; they are not checked."""
     try:
         if _first(body) == b"[":
-            return _rows(body)
+            return elements(body)
         members = {part.name: part.value for part in object_members(body)}
         if "error" in members:
-            _raise_error(members["error"], alone=len(members) == 1)
-        known = (endpoint.items, endpoint.item, *endpoint.alternative_keys)
-        for key in (*known, *members):
-            if key in members and _first(members[key]) == b"[":
-                return _rows(members[key])
-    except UnreadableBody:
-        pass
-    raise UnreadableBody(_reason(error)) from None
+            _raise_error(members.pop("error"), alone=not members)
+        return [bytes(text) for text in _listed(members, endpoint, elements)]
+    except (EnvelopeError, UnreadableBody):
+        rows = _rows_to_the_end(body, endpoint)
+        if not rows:
+            raise UnreadableBody(_reason(error, body)) from None
+        return rows
 
 
-def _rows(text: bytes) -> list[bytes]:
-    found = elements(text)
-    if b"" in found:
-        raise UnreadableBody("a row is missing between two commas")
-    return found
+def _rows_to_the_end(body: bytes, endpoint: Endpoint) -> list[bytes]:
+    """Return the rows of a list whose brackets and strings mislead; none if one of them may be cut."""
+    found = _ONLY_LIST.fullmatch(body)
+    if found is None or (found["key"] or b"").decode(errors="replace") not in ("", endpoint.items):
+        return []
+    rows = _split(found["rows"], set())
+    return rows if all(_is_balanced(row) or not reject_reason(row) for row in rows) else []
 
 
 def _checked(texts: list[bytes]) -> Rows:
-    found = Rows([], [])
-    for text in texts:
-        reason = reject_reason(text)
-        if reason:
-            found.rejects.append(Reject(text, reason))
-        else:
-            found.records.append(one_line(text))
+    found, reasons = Rows([], []), [reject_reason(text) for text in texts]
+    odd = any(reasons)
+    forms = {frozenset(parse_record(text)) for text, reason in zip(texts, reasons, strict=True) if odd and not reason}
+    for row, why in zip(texts, reasons, strict=True):
+        for text in _split(row, forms) if why else [row]:
+            reason = reject_reason(text) if why else ""
+            if reason:
+                found.rejects.append(Reject(text, reason))
+            else:
+                found.records.append(one_line(text))
     return found
+
+
+def _split(row: bytes, forms: Set[frozenset[str]]) -> list[bytes]:
+    """Cut an odd row where a quote too many has joined other rows to it.
+
+    A row behind it is a JSON object with the names of a good row. Or JSON objects follow to the end, and the odd row
+    has all its brackets, so that none of them is an object inside of it.
+
+    Args:
+        row: The text.
+        forms: The names of each good row of the page.
+    """
+    text = row.decode("latin-1")
+    pieces, begin, looks = [], 0, 0
+    first = _object_at(text, 0)
+    if first is not None:
+        pieces, begin, forms = [row[: first.end]], first.next, {*forms, first.names}
+    for boundary in _NEXT_OBJECT.finditer(text):
+        found = _object_at(text, boundary.end()) if boundary.end() >= begin else None
+        if found is None:
+            continue
+        odd = [row[begin : boundary.start() + 1]] if begin <= boundary.start() else []
+        if found.names not in forms:
+            looks += 1
+            rest = _objects(row[boundary.end() :]) if looks <= _MOST_LOOKS and all(map(_is_balanced, odd)) else []
+            if rest:
+                return [*pieces, *odd, *rest]
+            continue
+        pieces += [*odd, row[boundary.end() : found.end]]
+        begin = found.next
+    return [*pieces, row[begin:]] if begin < len(row) or not pieces else pieces
+
+
+def _is_balanced(text: bytes) -> bool:
+    """Whether the brackets of a text, those in strings included, close what they open."""
+    depth = 0
+    for bracket in _BRACKETS.finditer(text):
+        depth += 1 if bracket[0] in b"[{" else -1
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+class _Object(NamedTuple):
+    names: frozenset[str]
+    end: int
+    next: int
+
+
+def _object_at(text: str, begin: int) -> _Object | None:
+    """Return the JSON object that begins at a place, if a comma or the end of the text follows."""
+    try:
+        value, end = _DECODER.raw_decode(text, begin)
+    except (ValueError, RecursionError):
+        return None
+    behind = _COMMA_OR_END.match(text, end)
+    return _Object(frozenset(value), end, behind.end()) if behind and isinstance(value, dict) else None
+
+
+def _objects(text: bytes) -> list[bytes]:
+    """Return the JSON objects between the commas of a text; none if it is anything else."""
+    try:
+        found = [bytes(row) for row in _ARRAY.decode(b"[%b]" % text)]
+    except UNREADABLE:
+        return []
+    return found if all(map(_is_object, found)) else []
 
 
 def record(body: bytes, endpoint: Endpoint, answer: str | None, *, several: bool = False) -> bytes | None:
@@ -282,7 +368,7 @@ def _members(body: bytes) -> Mapping[str, bytes | msgspec.Raw]:
         raise EnvelopeError(f"expected a JSON object, found {_shown(body)}") from None
     except UNREADABLE as error:
         if reject_reason(body):
-            raise UnreadableBody(_reason(error)) from None
+            raise UnreadableBody(_reason(error, body)) from None
         members = {part.name: part.value for part in object_members(body)}
     if "error" in members:
         _raise_error(bytes(members["error"]), alone=len(members) == 1)
@@ -313,7 +399,7 @@ def _array(text: bytes) -> list[bytes]:
     except UNREADABLE as error:
         found = elements(text)
         if any(reject_reason(b'{"":%b}' % element) for element in found):
-            raise UnreadableBody(_reason(error)) from None
+            raise UnreadableBody(_reason(error, text)) from None
         return found
 
 
@@ -350,5 +436,8 @@ def _printable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def _reason(error: Exception) -> str:
-    return "nested too deep" if isinstance(error, RecursionError) else str(error)
+def _reason(error: Exception, body: bytes) -> str:
+    """Return what is wrong with a body, and where."""
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    return str(error) if any(map(str.isdigit, str(error))) else f"{error} (byte {len(body)})"

@@ -78,6 +78,8 @@ REJECTS = {
     "no UTF-8": (b'{"id":12,"memo":"caf\xe9"}', "no UTF-8 at byte 20"),
     "no UTF-8 in a name": (b'{"id":12,"\xe9":1}', "no UTF-8 at byte 10"),
     "no JSON": (b'{"id":12,"memo":}', "no JSON: "),
+    "a quote too many": (b'{"id":12,"memo":"a"b","lines":[{"id":1},{"id":2}]}', "no JSON: Expecting"),
+    "nothing": (b"", "nothing between two commas"),
     "deep": (b'{"id":12,"x":' + b"[" * 50_000 + b"]" * 50_000 + b"}", "nested too deep"),
 }
 
@@ -114,7 +116,7 @@ def test_a_list_of_odd_rows_only_ends_too(bundle: Bundle) -> None:
 def test_a_page_that_cannot_be_cut_ends_the_run_with_page_and_place(bundle: Bundle) -> None:
     bundle.shop.faults.next(Fault.sends(b'{"orders":[{"id":1'), times=99, path_contains="/orders.json")
 
-    with pytest.raises(BrokenResponse, match=r"page 1: .*; expected JSON, got: "):
+    with pytest.raises(BrokenResponse, match=r"page 1: .*\(byte 18\); expected JSON, got: "):
         bundle.run({"entity": "orders"})
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lightspeed import CATALOGUE, Endpoint, get_entity
 from lightspeed.json_text import UnreadableBody, mask_api_key, one_line, with_first_member
-from lightspeed.response import EnvelopeError, ErrorInside, count, error_message, record, records
+from lightspeed.response import EnvelopeError, ErrorInside, Reject, count, error_message, record, records
 
 COLLECTIONS = [pytest.param(row, id=row.name) for row in CATALOGUE.values() if row.items is not None]
 SINGLE = [pytest.param(row, id=row.name) for row in CATALOGUE.values() if row.item is not None]
@@ -173,8 +173,8 @@ def test_what_is_no_json_object_is_no_record(entity: str, body: bytes) -> None:
     "body",
     [
         b'{"orders":[{"id":1}',
-        b'{"orders":[{"id":1},]}',
         b'{"orders":[{"id":1}{"id":2}',
+        b'{"orders":[{"id":1,"lines":[{"id":7},{"id":8}]}',
         b'[{"id":1}',
         b'[{"id":1},',
         b'{"orders":[1]} x',
@@ -312,6 +312,97 @@ def test_an_odd_row_is_rejected_and_no_other(odd: bytes, body: bytes) -> None:
     assert rows.records == [good, b'{"id":3}']
     assert [reject.text for reject in rows.rejects] == [odd]
     assert rows.rejects[0].reason.startswith(ODD_ROWS[odd])
+
+
+@pytest.mark.parametrize(
+    ("body", "ids"),
+    [
+        (b'{"orders":[{"id":1},,{"id":2}]}', [1, 2]),
+        (b'{"orders":[{"id":1}, ]}', [1]),
+        (b'[,{"id":1}]', [1]),
+        (b'{"orders":{"0":{"id":1},,"1":{"id":2}}}', [1, 2]),
+    ],
+)
+def test_nothing_between_two_commas_is_a_row_that_is_rejected(body: bytes, ids: list[int]) -> None:
+    rows = records(body, get_entity("orders"))
+
+    assert [json.loads(text)["id"] for text in rows.records] == ids
+    assert rows.rejects == [Reject(b"", "nothing between two commas")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"orders":[{"id":1}],}',
+        b'{"orders":[{"id":1}],,"n":1}',
+        b'{"ord\xffers":[{"id":1}]}',
+        b'{"orders":[{"id":1}],"\xff":"\xff"}',
+        b'{"orders":[{"id":1}],"n":NaN}',
+        b'{"orders":{"0":{"id":1}},"n":"\xff"}',
+        b'{"error":[],"o":[{"id":1}],"n":NaN}',
+    ],
+)
+def test_what_is_odd_beside_a_list_costs_no_row(body: bytes) -> None:
+    assert records(body, get_entity("orders")) == ([b'{"id":1}'], [])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":[{"id":7}],"orders":"\xff"}',
+        b'{"a":["\xff"],"b":[{"id":1}]}',
+        b'{"orders":{"0":{"id":1},"x":"\xff"}}',
+    ],
+)
+def test_a_list_that_is_not_the_only_one_is_not_guessed_in_a_broken_answer(body: bytes) -> None:
+    with pytest.raises(UnreadableBody, match=r"position \d+"):
+        listed(body, "orders")
+
+
+LINES = b'"lines":[{"id":7},{"id":8},{"id":9}]'
+ONE_QUOTE = [b'{"id":2,"t":"a"b",%b}' % LINES, b'{"id":2,"t":"a,%b}' % LINES, b'{"id":2,"t":"a\\",%b}' % LINES]
+
+
+def row(number: int) -> bytes:
+    return b'{"id":%d,"t":"x",%b}' % (number, LINES)
+
+
+@pytest.mark.parametrize("odd", ONE_QUOTE)
+@pytest.mark.parametrize(
+    "order",
+    ["o", "1o", "o2", "1o3", "oo3", "1oo", "1oo4", "1o3o5", "o2o4", "123oo6"],
+    ids=lambda it: it.replace("o", "-"),
+)
+def test_a_quote_too_many_in_a_row_costs_no_other_row(odd: bytes, order: str) -> None:
+    texts = [odd if letter == "o" else row(int(letter)) for letter in order]
+
+    rows = records(b'{"orders":[%b]}' % b" ,\n".join(texts), get_entity("orders"))
+
+    assert rows.records == [text for text in texts if text != odd]
+    assert b"".join(reject.text for reject in rows.rejects).count(odd) == order.count("o")
+
+
+@pytest.mark.parametrize("odd", ONE_QUOTE)
+def test_no_part_of_a_row_that_is_cut_behind_a_quote_too_many_is_taken_for_a_row(odd: bytes) -> None:
+    rows = records(b'{"orders":[%b,%b}' % (row(1), odd[:-1]), get_entity("orders"))
+
+    assert rows.records == [row(1)]
+    assert len(rows.rejects) == 1
+
+
+def test_the_error_of_a_cut_list_has_its_place() -> None:
+    for rows in ([row(1), row(2)[:-2]], [row(1)[:-2]]):
+        with pytest.raises(UnreadableBody, match=r"\(byte \d+\)"):
+            records(b'{"orders":[%b}' % b",".join(rows), get_entity("orders"))
+
+
+def test_rows_of_several_forms_behind_a_quote_too_many_are_found() -> None:
+    odd = b'{"id":2,"t":"a"b"}'
+    for good in ([b'{"id":3,"x":1}', b'{"id":4}'], [b'{"id":3,"t":"x"}', b'{"id":4}'], [b'{"id":3,"t":"\\ud83d"}']):
+        rows = records(b'{"orders":[{"id":1,"t":""},%b,%b]}' % (odd, b",".join(good)), get_entity("orders"))
+
+        assert rows.records[1:] == good
+        assert [reject.text for reject in rows.rejects] == [odd]
 
 
 @pytest.mark.parametrize(
