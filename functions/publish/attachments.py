@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ _PIECE_BYTES = 384 * 1024
 _WAYS = ("attachment", "src", "s3_key")
 _FOLDER = "publish/files/"
 _PLACE = "attachment-"
+_ADDRESS = re.compile(r"[^\s\\\x00-\x1f\x7f]+")
 _WRONG_KEY = ("NoSuchKey", "NotFound", "404", "AccessDenied", "Forbidden", "403", "BadRequest", "400")
 """Codes of an answer of S3 that will be the same however often it is asked for this key."""
 
@@ -120,22 +122,25 @@ def attach(
         raise RequestError(
             [f"a file is sent by exactly one of {', '.join(_WAYS)}, not by {' and '.join(given) or 'none'}"]
         )
+    kept = {name: value for name, value in fields.items() if name not in _WAYS}
+    if not isinstance(kept.get("filename") or "", str):
+        raise RequestError([f"filename must be text, not {kept['filename']!r:.100}"])
+    if given == ["s3_key"]:
+        file = _stored(fields["s3_key"], s3(), bucket)
+        named = {"attachment": file.place, "filename": kept.get("filename") or file.key.rpartition("/")[2]}
+        return replace(parameters, payload=kept | named), file
     if given == ["src"]:
-        _check_url("src", fields["src"], ("https", "http"))
+        _check_url("src", fields["src"], ("https://", "http://"))
     elif given == ["attachment"]:
         _check_attachment(fields)
-    elif given == ["s3_key"]:
-        file = _stored(fields["s3_key"], s3(), bucket)
-        named = {"attachment": file.place, "filename": file.key.rpartition("/")[2]}
-        changed = named | {name: value for name, value in fields.items() if name != "s3_key"}
-        return replace(parameters, payload=changed), file
-    return parameters, None
+    return replace(parameters, payload={name: fields[name] for name in given} | kept), None
 
 
-def _check_url(name: str, url: object, schemes: tuple[str, ...]) -> None:
+def _check_url(name: str, url: object, beginnings: tuple[str, ...]) -> None:
+    text = url if isinstance(url, str) and url.startswith(beginnings) and _ADDRESS.fullmatch(url) else ""
     try:
-        parts = urlsplit(url if isinstance(url, str) else "")
-        usable = parts.scheme in schemes and bool(parts.hostname)
+        parts = urlsplit(text)
+        usable = bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     if not usable:
@@ -147,7 +152,7 @@ def _check_attachment(fields: Mapping[str, Any]) -> None:
     if not fields.get("filename"):
         raise RequestError(["attachment needs a filename, such as lamp.jpg"])
     if isinstance(text, str) and "://" in text[:20]:
-        _check_url("attachment", text, ("https",))
+        _check_url("attachment", text, ("https://",))
         return
     try:
         size = len(base64.b64decode(text, validate=True))

@@ -254,6 +254,8 @@ class WriteOperation:
         inside = record if isinstance(record, dict) else {}
         asked = parameters.path.get("id")
         shown = inside.get("id", inside.get("order_id"))
+        redact = self.client.transport.connection.redact
+        shown = redact(shown) if isinstance(shown, str) else shown
         identity = shown if _is_id(shown) and action != "delete" else asked
         status = _STATUSES.get(action, "done")
         found = result(status, written.http_status, identity, record or None, written.request_id)
@@ -267,7 +269,7 @@ class WriteOperation:
         elif record is False:
             return "the shop answered false in place of the record", {**facts, "ignored": list(fields)}
         elif asked is not None and "id" in inside and str(shown).lstrip("0") != str(asked).strip().lstrip("0"):
-            return f"the shop answered with record {shown!r:.100}", facts
+            return f"the shop answered with record {redact(repr(shown)):.100}", facts
         return "", found if record is None else _with_ignored(found, inside, fields)
 
     def _preview(self) -> Result:

@@ -7,6 +7,7 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from html import unescape
 from types import MappingProxyType
 from typing import Any, Literal, cast
@@ -25,8 +26,20 @@ _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:]*:[0-9a-f:.]*", re
 _LANGUAGE = re.compile(r"[a-z]{2}")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _ENDS_IN_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")
+_LONG = 8
+"""The shortest secret that is masked in other forms; shorter ones would mask other words."""
+
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
-_METADATA_HOSTS = ("metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal")
+_METADATA_HOSTS = (
+    "metadata",
+    "metadata.google.internal",
+    "metadata.goog",
+    "instance-data",
+    "instance-data.ec2.internal",
+)
+_SPELT_LINK_LOCAL = re.compile(r"(?:^|[.-])(?:169[.-]254[.-][0-9]|a9fe[0-9a-f]{4}\.)")
+"""A name that says its link-local address, as `169-254-169-254.sslip.io` does."""
+
 _METADATA_ADDRESSES = ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd20:ce::254")
 _METADATA_NETWORK = ipaddress.IPv6Network("fd00:ec2::/32")
 """Where EC2 has its services: metadata, credentials of pods, names, time."""
@@ -109,24 +122,17 @@ class Connection:
     def redact(self, text: str) -> str:
         """Return a text of the shop's side with key and secrets masked, in case it repeats them.
 
-        They are masked as they are, percent-encoded, in the other case, and in the form of the Authorization header. A
-        text that repeats one in another spelling (HTML or JSON escapes) is masked as a whole.
+        They are masked as they are, percent-encoded, in the other case, in hexadecimal digits, inside base64, and in
+        the form of the Authorization header. So is the beginning of one at the end of a text that was cut. A text that
+        repeats one in another spelling (HTML or JSON escapes) is masked as a whole.
         """
         if not text:
             return text
-        patterns = self._secret_patterns()
-        for pattern in patterns:
-            text = pattern.sub("***", text)
-        plain = unquote(unescape(_ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], text)))
-        hidden = plain != text and any(pattern.search(plain) for pattern in patterns)
-        return "***" if hidden else text
-
-    def _secret_patterns(self) -> list[re.Pattern[str]]:
         pair = b64encode(f"{self.api_key}:{self.api_secret}".encode()).decode()
-        secrets = [secret for secret in (pair, self.api_secret, self.api_key, *self.webhook_secrets) if secret]
-        spellings = [spelling for secret in secrets for spelling in (secret, quote(secret, safe=""))]
-        longest_first = sorted(dict.fromkeys(spellings), key=len, reverse=True)
-        return [re.compile(re.escape(spelling), re.IGNORECASE) for spelling in longest_first]
+        pattern = _secret_pattern((pair, self.api_secret, self.api_key, *self.webhook_secrets))
+        text = pattern.sub("***", text)
+        plain = unquote(unescape(_ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], text)))
+        return "***" if plain != text and pattern.search(plain) else text
 
     def in_language(self, language: str) -> Connection:
         """Return the same connection for another language of the shop.
@@ -139,6 +145,33 @@ class Connection:
                 "language", [f"must be the shop's two-letter code such as nl, en or us, not {language!r:.100}"]
             )
         return replace(self, language=language)
+
+
+@lru_cache(maxsize=100)
+def _secret_pattern(secrets: tuple[str, ...]) -> re.Pattern[str]:
+    spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
+    longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
+    cut = [_start(spelling) for spelling in longest_first if len(spelling) > _LONG]
+    return re.compile("|".join([*map(re.escape, longest_first), *cut]), re.IGNORECASE)
+
+
+def _spellings(secret: str) -> list[str]:
+    text = secret.encode()
+    found = [secret, quote(secret, safe="")]
+    if len(text) >= _LONG:
+        found += [text.hex(), *(_in_base64(text, before) for before in range(3))]
+    return found
+
+
+def _in_base64(text: bytes, before: int) -> str:
+    """Return the base64 that shows a text wherever it stands behind so many other bytes."""
+    return b64encode(bytes(before) + text).decode()[-(-before * 4 // 3) : (before + len(text)) * 4 // 3]
+
+
+def _start(spelling: str) -> str:
+    """Return a pattern of the beginning of a spelling at the end of a text, at least `_LONG` characters."""
+    rest = [re.escape(letter) for letter in spelling[_LONG:-1]]
+    return re.escape(spelling[:_LONG]) + "(?:".join(["", *rest]) + ")?" * len(rest) + r"\Z"
 
 
 def _check_credential(key: str, value: object, errors: list[str]) -> None:
@@ -205,7 +238,7 @@ def is_refused_address(host: str) -> bool:
     Args:
         host: An address or a name, in small letters.
     """
-    if host.rstrip(".") in _METADATA_HOSTS:
+    if host.rstrip(".") in _METADATA_HOSTS or _SPELT_LINK_LOCAL.search(host):
         return True
     try:
         address = ipaddress.ip_address(host.partition("%")[0])

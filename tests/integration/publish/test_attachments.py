@@ -84,6 +84,22 @@ def test_an_image_out_of_the_bucket(publisher: Publisher, size: int) -> None:
     assert int(publisher.shop.requests[0].headers["content-length"]) == len(publisher.shop.requests[0].body)
 
 
+@pytest.mark.parametrize("none", [None, "", False])
+def test_ways_to_send_a_file_that_are_not_used_are_not_sent(publisher: Publisher, none: object) -> None:
+    put(publisher, "publish/files/lamp.png", b"picture")
+    by_key = {"s3_key": "publish/files/lamp.png", "attachment": none, "src": none, "filename": none}
+    by_address = {"src": "https://example.com/lamp.jpg", "attachment": none, "s3_key": none}
+    assert [
+        result["status"] for result in publisher.batch(image(publisher, **by_key), image(publisher, **by_address))
+    ] == [
+        "created",
+        "created",
+    ]
+    first, second = [request.json["productImage"] for request in publisher.shop.requests]
+    assert first == {"attachment": base64.b64encode(b"picture").decode(), "filename": "lamp.png"}
+    assert second == {"src": "https://example.com/lamp.jpg"}
+
+
 def test_a_file_out_of_the_bucket_is_sent_again_where_it_did_not_arrive(publisher: Publisher) -> None:
     put(publisher, "publish/files/manual.pdf", b"x" * 1000)
     publisher.shop.faults.next(Fault.answers(429), method="POST")
@@ -118,6 +134,16 @@ def test_a_dry_run_shows_a_file_of_the_bucket_by_its_key(publisher: Publisher) -
         ({"s3_key": "publish/files/"}, "s3_key must be a key under publish/files/"),
         ({"attachment": "http://example.com/a.png", "filename": "a.png"}, "attachment must be an address"),
         ({"attachment": "https://[", "filename": "a.png"}, "attachment must be an address"),
+        ({"attachment": "HTTPS://example.com/a", "filename": "a.png"}, "attachment must be an address"),
+        ({"attachment": " https://example.com/a", "filename": "a.png"}, "attachment must be an address"),
+        ({"attachment": "https://example.com/a b", "filename": "a.png"}, "attachment must be an address"),
+        ({"src": "https://example.com/\n"}, "src must be an address"),
+        ({"src": "https://example.com:99999/a"}, "src must be an address"),
+        ({"src": "https://example.com\\@other.example/a"}, "src must be an address"),
+        ({"attachment": "eA==", "filename": ["a.png"]}, "filename must be text"),
+        ({"s3_key": "publish/files/large.png", "filename": 7}, "filename must be text"),
+        ({"s3_key": "publish/files/a/.."}, "s3_key must be a key under publish/files/"),
+        ({"s3_key": "/publish/files/lamp.png"}, "s3_key must be a key under publish/files/"),
         ({"attachment": "https://example.com/a.png"}, "attachment needs a filename"),
         ({"attachment": "eA==", "filename": "a", "src": "https://example.com/a"}, "not by attachment and src"),
     ],

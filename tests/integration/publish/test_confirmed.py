@@ -1,5 +1,6 @@
 """What the shop answers to a write is compared with what was written."""
 
+import json
 import re
 from typing import Any
 
@@ -197,6 +198,20 @@ def test_a_record_is_shown_as_far_as_it_can_be_written(
     while isinstance(odd, list):
         odd = odd[0]
     assert odd == shown
+
+
+@pytest.mark.parametrize("form", ['"%s"', '"x%s"', f'"{"x" * 80}%s"', '{"a": ["%s"]}'])
+def test_credentials_that_the_shop_shows_as_an_id_are_masked(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    secret = publisher.shop.api_secret
+    answered(monkeypatch, b'{"id": %b}' % (form % secret).encode())
+    for call in (
+        event("tags", "create", {"title": "sale"}),
+        event("variants", "update", STOCK, path={"id": variant(publisher)}),
+        event("quotes", "convert", path={"id": QUOTE}),
+    ):
+        assert secret[:20] not in json.dumps({**publisher(call), "record": None})
 
 
 @pytest.mark.parametrize("error", [b"[1]", b"true", b'"no"', b'{"message": "no"}', b'{"code": 201}'])

@@ -1,6 +1,7 @@
 """A connection is checked as a whole, and never shows what it must hide."""
 
 import pickle
+from base64 import b64encode
 from dataclasses import replace
 
 import pytest
@@ -157,6 +158,10 @@ def test_a_base_url_is_reduced_to_its_origin(base_url: str, origin: str) -> None
         ("https://[::1", "has a host or port that cannot be read"),
         ("http://shop.example", "must use https; plain http is for loopback hosts only, not shop.example"),
         ("http://localhost.evil.example", "must use https"),
+        ("https://metadata.goog", "may not name a link-local or metadata address"),
+        ("https://169.254.169.254.nip.io", "may not name a link-local or metadata address"),
+        ("https://x-169-254-169-254.sslip.io", "may not name a link-local or metadata address"),
+        ("https://a9fea9fe.nip.io", "may not name a link-local or metadata address"),
         ("http://128.0.0.1", "must use https"),
         ("http://0.0.0.0", "must use https"),
         ("http://[2001:db8::1]", "must use https"),
@@ -211,6 +216,27 @@ def test_what_the_shop_repeats_of_the_credentials_is_masked() -> None:
         == "no ***, no ***, no ***, no Basic ***"
     )
     assert connection.redact("Access denied.") == "Access denied."
+
+
+@pytest.mark.parametrize("secret", [KEY, SECRET, HOOK])
+@pytest.mark.parametrize("around", ["{}", "x{}", "xy:{}:z", "Basic {}"])
+def test_a_credential_is_masked_in_hexadecimal_digits_and_inside_base64(secret: str, around: str) -> None:
+    connection = Connection.from_mapping({**GOOD, "webhook_secret": HOOK})
+    text = around.format(secret).encode()
+
+    for spelled in (text.hex(), text.hex().upper(), b64encode(text).decode(), b64encode(text).decode().rstrip("=")):
+        shown = connection.redact(f"got {spelled}, sorry")
+        assert "***" in shown
+        assert len(shown) < len(spelled) - len(secret) + 20
+    assert connection.redact("0123456789abcdef, fedcba98, key-") == "0123456789abcdef, fedcba98, key-"
+
+
+def test_the_beginning_of_a_credential_at_the_end_of_a_cut_text_is_masked() -> None:
+    connection = Connection.from_mapping(GOOD)
+
+    for length in range(8, len(SECRET)):
+        assert connection.redact(f"no {SECRET[:length]}") == "no ***"
+        assert connection.redact(f"no {SECRET[:length]}!") == f"no {SECRET[:length]}!"
 
 
 json_values = st.recursive(

@@ -138,3 +138,10 @@ def test_records_with_other_values_are_not_found() -> None:
     for asked, there in (("A-1", "A-12"), ("A-1", "A21"), ("Стул", "Стол"), ("Стул", "Lamp"), ("Стул", "Стул 2")):
         assert find([{"id": 1, "sku": there}], sku=asked) is None
     assert find([], sku="A") is None
+
+
+def test_credentials_that_the_shop_shows_as_a_key_or_an_id_are_masked() -> None:
+    with pytest.raises(InvalidParameters, match=r'record \*\*\* has {"sku": "\*\*\*"} where'):
+        find([{"id": "secret", "sku": "secret"}], sku="secret-1")
+    with pytest.raises(InvalidParameters, match=r": 1, \*\*\*;"):
+        find([{"id": 1, "sku": "A"}, {"id": "secret", "sku": "A"}], sku="A")

@@ -121,9 +121,9 @@ class NaturalKey:
                 changed = [row for row in rows if self._agrees(row, _may_be)]
             doubtful = near or changed
             if doubtful and not found:
-                raise self._undecided(doubtful[0])
+                raise self._undecided(doubtful[0], client)
         if len(found) > 1:
-            ids = ", ".join(str(row.get("id")) for row in found[:_MOST_IDS])
+            ids = client.transport.connection.redact(", ".join(str(row.get("id")) for row in found[:_MOST_IDS]))
             raise _refused(self._endpoint, f"several records match {self._shown}: {ids}; update one by its id")
         if len(rows) >= PAGE_LIMIT and len(found) < len(rows):
             names = ", ".join(self.values)
@@ -135,12 +135,14 @@ class NaturalKey:
     def _agrees(self, row: Mapping[str, Any], compare: Callable[[Mapping[str, Any], str, Any], bool]) -> bool:
         return all(compare(row, name, value) for name, value in self.values.items())
 
-    def _undecided(self, row: Mapping[str, Any]) -> InvalidParameters:
+    def _undecided(self, row: Mapping[str, Any], client: Client) -> InvalidParameters:
         has = {name: _field(row, name) for name in self.values}
-        text = json.dumps(has, ensure_ascii=False, default=str)
-        advice = f"update record {row.get('id')} by its id, or write the key as the shop shows it"
+        text, identity = map(
+            client.transport.connection.redact, (json.dumps(has, ensure_ascii=False), str(row.get("id")))
+        )
+        advice = f"update record {identity:.100} by its id, or write the key as the shop shows it"
         return _refused(
-            self._endpoint, f"record {row.get('id')} has {text:.100} where match asks for {self._shown}; {advice}"
+            self._endpoint, f"record {identity:.100} has {text:.100} where match asks for {self._shown}; {advice}"
         )
 
     @property
