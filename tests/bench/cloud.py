@@ -145,6 +145,7 @@ class CloudHandler(Handler):
             keys = sorted(key for key in self.cloud.etags if key.startswith(bucket + prefix))
         found = "".join(
             f"<Contents><Key>{escape(key.removeprefix(bucket))}</Key>"
+            "<LastModified>2026-11-01T00:00:00.000Z</LastModified>"
             f"<Size>{self.cloud.path(key).stat().st_size}</Size></Contents>"
             for key in keys
         )
