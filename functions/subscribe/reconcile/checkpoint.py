@@ -16,7 +16,7 @@ class ReconcileState(RunState, array_like=True):
         window_end: ISO-8601 UTC by the shop's clock; what was created later is not looked at.
         checkpoint: The checkpoint of the list; `None` before it began.
         listed: Whether the list was read to its end.
-        ids: What of the list earlier invocations keep in the bucket, by content.
+        ids: Not used; a state of an earlier version names objects with the ids, which `checkpoint` has too.
         known: How many ids were alive when the run looked, or `None` before that.
         absent: How many of them are not in the list, or `None` before that.
         trusted: Whether the shop found a listed record by its id.

@@ -80,51 +80,31 @@ def lines_of(body: bytes) -> Iterator[bytes]:
 
 
 class IdSet:
-    """A set of ids that is filled once and then asked."""
+    """The ids of a list, to be asked for."""
 
-    def __init__(self) -> None:
-        self.numbers = array("Q")
-        self.texts: set[str] = set()
-        self._sorted = True
+    def __init__(self, ids: Iterable[Id] = ()) -> None:
+        """Sort the ids piecewise: as Python numbers all at once they would take four times the memory."""
+        numbers, self.texts = array("Q"), set[str]()
+        for identity in map(canonical_id, ids):
+            if isinstance(identity, int):
+                numbers.append(identity)
+            else:
+                self.texts.add(identity)
+        starts = range(0, len(numbers), _SORTED_AT_ONCE)
+        pieces = [array("Q", sorted(numbers[start : start + _SORTED_AT_ONCE])) for start in starts]
+        self.numbers = array("Q", merge(*pieces)) if len(pieces) > 1 else pieces[0] if pieces else numbers
 
     def __len__(self) -> int:
         return len(self.numbers) + len(self.texts)
 
-    def add(self, ids: Iterable[Id]) -> None:
-        """Take in more ids."""
-        for identity in map(canonical_id, ids):
-            if isinstance(identity, int):
-                self.numbers.append(identity)
-            else:
-                self.texts.add(identity)
-        self._sorted = False
-
     def between(self, low: int, high: int) -> frozenset[int]:
         """Return the numbers from `low` to `high`, both included."""
-        self._sort()
         return frozenset(self.numbers[bisect_left(self.numbers, low) : bisect_right(self.numbers, high)])
 
     def sample(self) -> list[Id]:
         """Return up to three: the greatest, the middle one and the least."""
-        self._sort()
         numbers: list[Id] = [self.numbers[i] for i in (-1, len(self.numbers) // 2, 0)] if self.numbers else []
         return list(dict.fromkeys(numbers)) or list(sorted(self.texts)[:3])
-
-    def lines(self) -> Iterator[list[Id]]:
-        """Yield all ids, some thousands at a time."""
-        for start in range(0, len(self.numbers), _LINE_IDS):
-            yield list(self.numbers[start : start + _LINE_IDS])
-        if self.texts:
-            yield sorted(self.texts)
-
-    def _sort(self) -> None:
-        """Sort piecewise: as Python numbers all at once they would take four times the memory."""
-        if self._sorted:
-            return
-        starts = range(0, len(self.numbers), _SORTED_AT_ONCE)
-        pieces = [array("Q", sorted(self.numbers[start : start + _SORTED_AT_ONCE])) for start in starts]
-        self.numbers = array("Q", merge(*pieces)) if len(pieces) > 1 else pieces[0] if pieces else array("Q")
-        self._sorted = True
 
 
 class Index:

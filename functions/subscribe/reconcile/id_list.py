@@ -9,12 +9,12 @@ from typing import NamedTuple
 from lightspeed import Parameters
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import ListReader
-from lightspeed.listing.records import Record, RecordParser, Window
+from lightspeed.listing.records import RecordParser, Window
 from lightspeed.listing.settled import begin
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
 from subscribe.event import SubscribeRequest
-from subscribe.reconcile.id_index import Id, IdSet
+from subscribe.reconcile.id_index import IdSet
 from subscribe.run.budget import InvocationBudget
 from subscribe.run.run import Services
 
@@ -25,12 +25,12 @@ class Begun(NamedTuple):
     """A list whose first count is taken, or that of a resumed reading.
 
     Attributes:
-        reader: Yields the ids of each page.
+        reader: Yields how many rows of each page are new; its checkpoint has their ids.
         end: Where its window ends.
         is_open: As in `ReconcileState`.
     """
 
-    reader: ListReader[list[Id]] | SplitReader[list[Id]]
+    reader: ListReader[int] | SplitReader[int]
     end: datetime
     is_open: bool
 
@@ -71,9 +71,8 @@ class IdList:
         page = self._client.page(
             self._client.build(self._endpoint.name, "list", Parameters(query=query), self._language)
         )
-        found = IdSet()
-        found.add(_ids_of(RecordParser(None, {}, frozenset()).read(page)))
-        return found
+        records = RecordParser(None, {}, frozenset()).read(page)
+        return IdSet(record.id for record in records if record.id is not None)
 
     def begin(self, checkpoint: ListCheckpoint | None, end: datetime, *, is_open: bool) -> Begun:
         """Take the first count, or that of a resumed reading.
@@ -92,7 +91,7 @@ class IdList:
             return Begun(self._split_reader(checkpoint, end), end, is_open)
         if checkpoint is None or checkpoint.rows_left is None:
 
-            def read_to(end: datetime, closed: bool) -> ListReader[list[Id]]:
+            def read_to(end: datetime, closed: bool) -> ListReader[int]:
                 return self._reader(ListCheckpoint(), end, is_open=not closed)
 
             opening = begin(self._client, self._clock, end, read_to)
@@ -101,31 +100,27 @@ class IdList:
         reader.begin()
         return Begun(reader, end, is_open)
 
-    def _reader(self, checkpoint: ListCheckpoint, end: datetime, *, is_open: bool) -> ListReader[list[Id]]:
+    def _reader(self, checkpoint: ListCheckpoint, end: datetime, *, is_open: bool) -> ListReader[int]:
         window = self.window(end)
         return ListReader(
             self._list(self._query, window),
             stable=window is not None and not is_open,
             checkpoint=checkpoint,
-            process=_ids_of,
+            process=len,
             budget=self._budget,
             recoverable=True,
         )
 
-    def _split_reader(self, checkpoint: ListCheckpoint, end: datetime) -> SplitReader[list[Id]]:
+    def _split_reader(self, checkpoint: ListCheckpoint, end: datetime) -> SplitReader[int]:
         """Return the reader of an unstable list; it cuts the list at times of creation."""
         query = {**self._query, "fields": _SPLIT_FIELDS} if "fields" in self._query else self._query
         return SplitReader(
             self._list(query, self.window(end)),
             checkpoint=checkpoint,
-            process=_ids_of,
+            process=len,
             budget=self._budget,
             clock=self._clock,
         )
 
     def _list(self, query: Mapping[str, object], window: Window | None) -> ShopList:
         return ShopList(self._client, self._endpoint, Parameters(query=query), self._language, window)
-
-
-def _ids_of(records: list[Record]) -> list[Id]:
-    return [record.id for record in records if record.id is not None]

@@ -27,7 +27,7 @@ import msgspec
 from connector.bucket import PreconditionFailed
 from connector.storage_keys import entity_folder
 from connector.timestamps import iso_text
-from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
+from lightspeed.listing.checkpoint import IdLog, ListCheckpoint, SplitCheckpoint
 from lightspeed.listing.proof import UnstableList
 from lightspeed.listing.records import Window
 from lightspeed.listing.settled import settled_time
@@ -68,7 +68,6 @@ class Reconciliation(Run[ReconcileState]):
         self._lock = RunLock(bucket, request.connection, request.bookmark_name, self._run_id)
         self._checkpoints = Checkpoints(bucket, self._run_id)
         self._list = IdList(request, self._language, services, self._budget)
-        self._ids = IdSet()
         self._index = Index(IndexHead(request.entity))
         self._index_is_new = False
         self._compared: IdSet | None = None
@@ -134,7 +133,6 @@ class Reconciliation(Run[ReconcileState]):
         try:
             self._read_ids()
         except UnstableList:
-            self._ids, state.ids = IdSet(), []
             state.checkpoint = ListCheckpoint(split=SplitCheckpoint())
             self._read_ids()
         state.listed = True
@@ -145,23 +143,8 @@ class Reconciliation(Run[ReconcileState]):
         state.checkpoint, state.is_open = begun.reader.checkpoint, begun.is_open
         state.window_end = iso_text(begun.end)
         with contextlib.closing(begun.reader.pages()) as pages:
-            for ids in pages:
-                self._ids.add(ids)
-
-    def _present(self) -> IdSet | None:
-        """Return the ids of the whole list, or `None` if some that earlier invocations kept are gone."""
-        if not self._state.ids:
-            return self._ids
-        present = IdSet()
-        for name in self._state.ids:
-            body = self._checkpoints.read(name)
-            if body is None:
-                return None
-            for line in lines_of(body):
-                present.add(msgspec.json.decode(line, type=list[Id]))
-        for ids in self._ids.lines():
-            present.add(ids)
-        return present
+            for _ in pages:
+                pass  # the ids are in the checkpoint
 
     @property
     def _window(self) -> Window | None:
@@ -182,10 +165,8 @@ class Reconciliation(Run[ReconcileState]):
 
     def _compare(self, index: Index, started: int) -> str:
         """Look at every id that is absent, and return why nothing could be noticed, or nothing."""
-        state, present = self._state, self._present()
-        if present is None:
-            return "the ids that were read are no longer there"
-        self._compared = present
+        state = self._state
+        self._compared = present = IdSet(IdLog(state.checkpoint.ids) if state.checkpoint is not None else ())
         if state.absent is None:
             state.absent = sum(1 for _ in index.missing(present, started))
         refused = self._why_too_many(state.known or 0, state.absent)
@@ -255,9 +236,6 @@ class Reconciliation(Run[ReconcileState]):
                 state.looked = group[-1][0]
 
     def _keep(self) -> None:
-        if len(self._ids):
-            lines = [msgspec.json.encode(ids) for ids in self._ids.lines()]
-            self._state.ids.append(self._checkpoints.keep(compress(lines).member))
         if self._gone:
             self._state.gone.append(self._checkpoints.keep(bytes(self._gone)))
         if self._index_is_new:

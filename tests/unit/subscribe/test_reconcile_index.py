@@ -20,9 +20,7 @@ MONDAY = epoch("2026-11-23T06:00:00Z")
 
 
 def ids(*of: Id) -> IdSet:
-    present = IdSet()
-    present.add(of)
-    return present
+    return IdSet(of)
 
 
 def stored(bucket: MemoryBucket, entity: str = "reviews") -> StoredIndex:
@@ -146,13 +144,12 @@ def test_an_id_takes_16_bytes_of_memory_and_at_most_90_while_it_is_loaded_compar
     body = index.encode()
     bucket = MemoryBucket()
     bucket.objects["state/connection=default/mine.ids.jsonl.gz"] = body
-    present = IdSet()
-    present.numbers = array("Q", range(3 * count, 0, -3))
+    listed = array("Q", range(3 * count, 0, -3))
     tracemalloc.start()
     try:
         loaded = stored(bucket).load()
         held = tracemalloc.get_traced_memory()[0]
-        present.add([])
+        present = IdSet(listed)
         gone = sum(1 for _ in loaded.missing(present, MONDAY))
         loaded.saw(present, MONDAY + 1)
         loaded.encode()

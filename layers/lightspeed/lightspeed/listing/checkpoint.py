@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate, chain
 from operator import gt, lt, sub
@@ -114,6 +114,9 @@ class IdLog:
 
     def __len__(self) -> int:
         return len(self._ids) if self._set is None else len(self._set)
+
+    def __iter__(self) -> Iterator[int | str]:
+        return iter(self._ids if self._set is None else self._set)
 
     @property
     def ordered(self) -> bool:
