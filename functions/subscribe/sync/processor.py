@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -25,29 +25,13 @@ from subscribe.storage.parts import compress
 from subscribe.sync.bookmark import HIDDEN, NEVER_UPDATED, SHOWN, still_recent, time_of
 from subscribe.sync.read_plan import Read, may_be_read_by_creation
 from subscribe.sync.state import SyncState
-from subscribe.sync.step import Step
+from subscribe.sync.step import NOTHING, Step
 
 if TYPE_CHECKING:
     from connector.transform import Transformers
 
 
 _OFFSET = len("+02:00")
-
-
-class Fresh(NamedTuple):
-    """What of a page no earlier run has stored.
-
-    Attributes:
-        records: Those records.
-        recent: As in `Step`, of the whole page.
-        never_updated: As in `Step`.
-        unverified_reason: As in `Step`.
-    """
-
-    records: list[Record]
-    recent: dict[str, str]
-    never_updated: str = ""
-    unverified_reason: str = ""
 
 
 class RecordProcessor:
@@ -87,16 +71,17 @@ class RecordProcessor:
 
     def of(self, records: list[Record], read: Read) -> Step:
         """Return what is stored of a page."""
-        fresh = self.deduplicate(records, read)
-        return replace(
-            self.of_rows(fresh.records, read.language),
-            recent=fresh.recent,
-            never_updated=fresh.never_updated,
-            unverified_reason=fresh.unverified_reason,
-        )
+        fresh, noted = self.deduplicate(records, read)
+        return self.of_rows(fresh, read.language, noted)
 
-    def of_rows(self, rows: list[Record], language: str) -> Step:
-        """Return what is stored of rows that were not stored before; a row that is no record is rejected."""
+    def of_rows(self, rows: list[Record], language: str, noted: Step = NOTHING) -> Step:
+        """Return what is stored of rows that were not stored before; a row that is no record is rejected.
+
+        Args:
+            rows: The rows.
+            language: The language that they were read in.
+            noted: What else there is to say of them.
+        """
         odd = [row for row in rows if row.reject_reason]
         texts = [row.text for row in rows if not row.reject_reason] if odd else [row.text for row in rows]
         if self._request.entity == "account":
@@ -108,7 +93,8 @@ class RecordProcessor:
             rejected += lines
         room = self._state.room(self._request.max_records)
         stopped = room is not None and len(texts) > room
-        return Step(
+        return replace(
+            noted,
             chunk=compress(texts[:room], self._gzip_level),
             rejected=rejected,
             odd_rows=len(odd),
@@ -118,8 +104,8 @@ class RecordProcessor:
             stopped=stopped,
         )
 
-    def deduplicate(self, records: list[Record], read: Read) -> Fresh:
-        """Drop what earlier runs have stored.
+    def deduplicate(self, records: list[Record], read: Read) -> tuple[list[Record], Step]:
+        """Drop what earlier runs have stored; return the other records of a page, and what is noted of the whole page.
 
         A record that changed a moment ago may change again within the same second. It is remembered with a digest.
 
@@ -127,7 +113,7 @@ class RecordProcessor:
         languages they are left to the next run: one language may show a record before its change, another one after it.
         """
         if self._request.mode != "incremental":
-            return Fresh(records, {})
+            return records, NOTHING
         state = self._state
         records, never_updated, reason = self._never_updated_once(records, read)
         if state.window_start is None and len(self._request.languages or ()) > 1:
@@ -153,7 +139,7 @@ class RecordProcessor:
             for name, changed in recent.items()
         }
         new = [record for name, record in zip(names, records, strict=True) if not self._is_landed(name, record)]
-        return Fresh(new, recent, never_updated, reason)
+        return new, Step(recent=recent, never_updated=never_updated, unverified_reason=reason)
 
     def _never_updated_once(self, records: list[Record], read: Read) -> tuple[list[Record], str, str]:
         """Take records without a time of change from one list only.

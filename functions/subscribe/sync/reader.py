@@ -175,16 +175,11 @@ class Reader:
                 if self._is_full():
                     yield Step(stopped=True)
                     break
-                fresh = self._processor.deduplicate(page, read)
+                fresh, noted = self._processor.deduplicate(page, read)
                 split = reader.checkpoint.split
                 children.saw(min(len(page), (split.page_rows or 0) if split is not None else PAGE_LIMIT))
-                yield Step(
-                    recent=fresh.recent,
-                    pending=[parent.id for parent in fresh.records if parent.id is not None],
-                    rows_given=children.rows_given,
-                    never_updated=fresh.never_updated,
-                    unverified_reason=fresh.unverified_reason,
-                )
+                pending = [parent.id for parent in fresh if parent.id is not None]
+                yield replace(noted, pending=pending, rows_given=children.rows_given)
                 yield from self._read_pending(read, children)
         reason = reader.checkpoint.unverified_reason
         yield Step(may_have_missed=bool(reason), unverified_reason=reason)

@@ -56,3 +56,7 @@ class Step:
     may_have_missed: bool = False
     unverified_reason: str = ""
     stopped: bool = False
+
+
+NOTHING = Step()
+"""A step that changes nothing."""
