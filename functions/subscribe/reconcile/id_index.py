@@ -73,7 +73,7 @@ def canonical_id(identity: Id) -> Id:
     return identity if isinstance(identity, int) and 0 <= identity <= _MOST_NUMBER else str(identity)
 
 
-def lines_of(body: bytes) -> Iterator[bytes]:
+def lines_of(body: bytes | bytearray) -> Iterator[bytes]:
     """Yield the lines of a gzip object."""
     with gzip_ng.open(io.BytesIO(body)) as lines:  # type: ignore[no-untyped-call]
         yield from lines

@@ -90,7 +90,7 @@ class ManifestLog:
         self._flush()
         return bool(new)
 
-    def note_deleted(self, tombstones: bytes) -> None:
+    def note_deleted(self, tombstones: bytes | bytearray) -> None:
         """Take in tombstones: gzip JSON Lines."""
         for line in lines_of(tombstones):
             tombstone = _TOMBSTONE.decode(line)

@@ -16,7 +16,6 @@ manifests, of tombstones as well as of records. It may be late but it never says
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 from collections.abc import Iterator
 from datetime import datetime
@@ -44,7 +43,7 @@ from subscribe.run.cursor import Checkpoints
 from subscribe.run.lease import RunLock
 from subscribe.run.result import Decision, Result
 from subscribe.run.run import Run, Services
-from subscribe.storage.parts import PART_BYTES, Part, compress, listed
+from subscribe.storage.parts import Chunk, FullPart, Part, PartBuffer, compress, listed
 
 LONGEST_INVOCATION_SECONDS = 900
 
@@ -74,7 +73,7 @@ class Reconciliation(Run[ReconcileState]):
         self._gone = bytearray()
         self._reason = ""
         self._parts: list[tuple[str, Part]] = []
-        self._tombstone_bodies: list[bytes] = []
+        self._tombstones: list[FullPart] = []
         self._holds = False
 
     def invoke(self) -> Result:
@@ -247,17 +246,16 @@ class Reconciliation(Run[ReconcileState]):
     def _decision(self) -> Decision:
         """Store the tombstones as parts; the manifest that names them follows once the run is decided."""
         state = self._state
-        bodies = self._tombstones() if not self._reason else []
-        if bodies is None:
-            self._reason, bodies = "the tombstones that were kept are no longer there", []
+        found = self._kept_tombstones() if not self._reason else []
+        if found is None:
+            self._reason = "the tombstones that were kept are no longer there"
+        self._tombstones = found or []
         place = self._place(self._language)
-        for number, tombstones in enumerate(bodies):
-            part = Part(sum(1 for _ in lines_of(tombstones)), len(tombstones), hashlib.sha256(tombstones).hexdigest())
+        for number, (part, content) in enumerate(self._tombstones):
             key = place.part("deleted", number, part.sha256)
-            self._bucket.put(key, tombstones)
+            self._bucket.put(key, content)
             self._parts.append((key, part))
-        self._tombstone_bodies = bodies
-        state.deleted = state.deleted if bodies else 0
+        state.deleted = state.deleted if self._tombstones else 0
         body = self._body("complete", manifest=place.manifest)
         body |= {"verified": not self._reason}
         if self._reason:
@@ -278,23 +276,19 @@ class Reconciliation(Run[ReconcileState]):
         """Bring the index up to date with what this run noticed, and leave the lock to others."""
         if self._compared is not None or self._parts:
             log = ManifestLog(self._bucket, "", self._index, self._has_time)
-            for body in self._tombstone_bodies:
+            for _, body in self._tombstones:
                 log.note_deleted(body)
             self._save_index()
         self._lock.release(self._clock.time())
 
-    def _tombstones(self) -> list[bytes] | None:
-        """Return the tombstones as the bodies of parts, or `None` if some that were kept are gone."""
-        kept = [self._checkpoints.read(name) for name in self._state.gone] + [bytes(self._gone)]
-        bodies: list[bytes] = []
-        for body in kept:
+    def _kept_tombstones(self) -> list[FullPart] | None:
+        """Return the tombstones as parts, or `None` if some that were kept are gone."""
+        buffer, parts = PartBuffer(), []
+        for body in (*map(self._checkpoints.read, self._state.gone), bytes(self._gone)):
             if body is None:
                 return None
-            if bodies and len(bodies[-1]) + len(body) <= PART_BYTES:
-                bodies[-1] += body
-            elif body:
-                bodies.append(body)
-        return bodies
+            parts.append(buffer.add(Chunk(body, sum(1 for _ in lines_of(body)))))
+        return [part for part in (*parts, buffer.flush()) if part is not None]
 
     def _save_index(self) -> None:
         """Write the index. If another run wrote it meanwhile, the next run adds what is missing."""
