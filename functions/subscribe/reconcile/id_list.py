@@ -9,7 +9,7 @@ from typing import NamedTuple
 from lightspeed import Parameters
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import ListReader
-from lightspeed.listing.records import RecordParser, Window
+from lightspeed.listing.records import RecordParser, Window, ids_of
 from lightspeed.listing.settled import begin
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
@@ -72,7 +72,7 @@ class IdList:
             self._client.build(self._endpoint.name, "list", Parameters(query=query), self._language)
         )
         records = RecordParser(None, {}, frozenset()).read(page)
-        return IdSet(record.id for record in records if record.id is not None)
+        return IdSet(ids_of(records))
 
     def begin(self, checkpoint: ListCheckpoint | None, end: datetime, *, is_open: bool) -> Begun:
         """Take the first count, or that of a resumed reading.

@@ -13,7 +13,7 @@ from lightspeed import PAGE_LIMIT, NotFound, Parameters
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.children import ChildStreams
 from lightspeed.listing.reader import BATCH, PARENTS_AT_ONCE, TRANSFORMED_BATCH, ListReader
-from lightspeed.listing.records import Record, Window
+from lightspeed.listing.records import Record, Window, ids_of
 from lightspeed.listing.settled import begin
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
@@ -178,7 +178,7 @@ class Reader:
                 fresh, noted = self._processor.deduplicate(page, read)
                 split = reader.checkpoint.split
                 children.saw(min(len(page), (split.page_rows or 0) if split is not None else PAGE_LIMIT))
-                pending = [parent.id for parent in fresh if parent.id is not None]
+                pending = ids_of(fresh)
                 yield replace(noted, pending=pending, rows_given=children.rows_given)
                 yield from self._read_pending(read, children)
         reason = reader.checkpoint.unverified_reason

@@ -22,7 +22,7 @@ from lightspeed.listing.budget import UNBOUNDED
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.children import DEFAULT_LIMIT, ChildStreams
 from lightspeed.listing.reader import CONNECTIONS, TRANSFORMED_BATCH, ListReader
-from lightspeed.listing.records import Record
+from lightspeed.listing.records import Record, ids_of
 from lightspeed.listing.settled import begin, settled_time
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.way import ALL_PARENTS, check_parameters
@@ -151,7 +151,7 @@ def _every_parent(endpoint: Endpoint, parameters: Parameters) -> Endpoint | None
 
 def _children(children: ChildStreams, parents: Sequence[Record], quota: WholeQuota) -> list[Record]:
     """Return the records of some parents; a parent that is gone meanwhile has none."""
-    rows, long = children.of([parent.id for parent in parents if parent.id is not None])
+    rows, long = children.of(ids_of(parents))
     for parent in long:
         rows += children.of_long(parent, quota)
     return rows

@@ -24,7 +24,7 @@ from lightspeed.listing.budget import RequestBudget
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.proof import NO_ID
 from lightspeed.listing.reader import THREADS, ListReader
-from lightspeed.listing.records import Record, RecordParser
+from lightspeed.listing.records import Record, RecordParser, lack_ids
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.request import PAGE_LIMIT, Parameters, Request
 
@@ -133,7 +133,7 @@ class ChildStreams:
         parser = RecordParser(None, {}, frozenset())
         rows = parser.read(page)
         self._note(parser.unverified_reason)
-        if self._endpoint.collection and any(row.id is None and not row.reject_reason for row in rows):
+        if self._endpoint.collection and lack_ids(rows):
             self._note(NO_ID)
         return rows
 

@@ -46,7 +46,7 @@ from hashlib import blake2b
 from operator import gt, lt
 
 from lightspeed.listing.checkpoint import IdLog, ListCheckpoint
-from lightspeed.listing.records import Record, RecordParser, times_of
+from lightspeed.listing.records import Record, RecordParser, ids_of, times_of
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.request import format_time, parse_time
 
@@ -285,8 +285,7 @@ class ListProof:
             edges = {f"{name}_min": format_time(second - _SECOND), f"{name}_max": format_time(second + _SECOND)}
             page = self._list.page(1, checkpoint.limit, {**window, **edges})
             records = RecordParser(None, {}, frozenset()).read(page)
-            ids = [record.id for record in records if record.id is not None]
-            if len(records) >= checkpoint.limit or len(self.ids.repeated(ids)) < len(records):
+            if len(records) >= checkpoint.limit or len(self.ids.repeated(ids_of(records))) < len(records):
                 return "rows of one second swap their places while the list is read"
         return ""
 
@@ -298,7 +297,7 @@ class ListProof:
         size = checkpoint.limit * 4 // 5
         for number in (1, 2):
             records = RecordParser(None, {}, frozenset()).read(self._list.page(number, size, None)) if size else []
-            ids = [record.id for record in records if record.id is not None]
+            ids = ids_of(records)
             if not ids or len(self.ids.repeated(ids)) < len(records):
                 return "rows left the list while it was read, and its pages do not end where the next ones begin"
         return ""

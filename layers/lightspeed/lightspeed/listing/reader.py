@@ -20,7 +20,7 @@ from lightspeed.errors import LightspeedError
 from lightspeed.listing.budget import RequestBudget, UnlimitedBudget
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.proof import NO_ID, ListProof, PageFacts, sum_of, turns
-from lightspeed.listing.records import Record
+from lightspeed.listing.records import Record, ids_of, lack_ids, split_repeated
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.quota import Clock, SystemClock
 from lightspeed.transport import is_page_timeout
@@ -300,31 +300,17 @@ class ListReader(Generic[_Processed]):
 
     def _processed(self, number: int, records: list[Record]) -> _Fetched[_Processed]:
         rows, turned = len(records), turns(records)
-        ids = [record.id for record in records if record.id is not None]
+        ids = ids_of(records)
         known = self._proof.ids.repeated(ids)
         repeated: list[Record] = []
         if known or len(set(ids)) < rows:
-            records, ids, repeated = self._without_repeated(records, known)
+            if lack_ids(records):
+                self._proof.note(NO_ID)
+            records, repeated = split_repeated(records, known)
+            ids = ids_of(records)
         facts = PageFacts(number, rows, ids, repeated, turned, 0 if self._stable else sum_of(ids))
         with self._processors:
             return _Fetched(facts, self._process(records))
-
-    def _without_repeated(
-        self, records: list[Record], known: set[int | str]
-    ) -> tuple[list[Record], list[int | str], list[Record]]:
-        """Return the new records of a page, their ids, and the records that were dropped because they came before."""
-        if any(record.id is None and not record.reject_reason for record in records):
-            self._proof.note(NO_ID)
-        seen = set(known)
-        kept, repeated = [], []
-        for record in records:
-            if record.id is not None and record.id in seen:
-                repeated.append(record)
-                continue
-            if record.id is not None:
-                seen.add(record.id)
-            kept.append(record)
-        return kept, [record.id for record in kept if record.id is not None], repeated
 
     def _advance(self, page: _Fetched[_Processed]) -> None:
         self._proof.note(self._parser.unverified_reason)

@@ -7,7 +7,7 @@ record is kept as sent, and the parser says why the list is then not verified.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -208,6 +208,33 @@ class RecordParser:
 
     def _note(self, reason: str) -> None:
         self.unverified_reason = self.unverified_reason or reason
+
+
+def ids_of(records: Iterable[Record]) -> list[int | str]:
+    """Return the ids of those records that have one, in order."""
+    return [record.id for record in records if record.id is not None]
+
+
+def lack_ids(records: Iterable[Record]) -> bool:
+    """Whether one of the records has no id, rejected rows left out."""
+    return any(record.id is None and not record.reject_reason for record in records)
+
+
+def split_repeated(records: Iterable[Record], known: Set[int | str]) -> tuple[list[Record], list[Record]]:
+    """Return the records that come for the first time, and those that came before.
+
+    Args:
+        records: In order; one without an id counts as new.
+        known: Ids of records that came before them.
+    """
+    seen = set(known)
+    new: list[Record] = []
+    repeated: list[Record] = []
+    for record in records:
+        (new if record.id is None or record.id not in seen else repeated).append(record)
+        if record.id is not None:
+            seen.add(record.id)
+    return new, repeated
 
 
 def usable_id(value: Any) -> int | str | None:

@@ -40,7 +40,7 @@ from lightspeed.errors import LightspeedError
 from lightspeed.listing.budget import RequestBudget, UnlimitedBudget
 from lightspeed.listing.checkpoint import IdLog, ListCheckpoint, SplitCheckpoint
 from lightspeed.listing.proof import NO_ID
-from lightspeed.listing.records import Record, Window, times_of
+from lightspeed.listing.records import Record, Window, ids_of, lack_ids, split_repeated, times_of
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.quota import Clock, SystemClock
 from lightspeed.request import format_time, parse_time
@@ -198,8 +198,7 @@ class SplitReader(Generic[_Processed]):
             if split.next_page < 0:  # rows without an id came on the way there
                 records = [record for record in records if record.id is not None]
             new = self._drop_repeated(records)
-            shows_new = any(record.id is not None for record in new)
-            at_end = not records or (not shows_new and split.next_page * self._full > counted)
+            at_end = not records or (not ids_of(new) and split.next_page * self._full > counted)
             split.next_page = -split.next_page if at_end and split.next_page > 0 else split.next_page + 1
             yield self._process(new)
         split.parts.pop()
@@ -216,8 +215,8 @@ class SplitReader(Generic[_Processed]):
                 self._budget.room()
             counted = self._count(part) if not split.unsure else 0
             records = self._records(part, 1)
-            loose = sum(record.id is None for record in records)
-            rows = len({record.id for record in records if record.id is not None}) + loose
+            ids = ids_of(records)
+            rows = len(set(ids)) + len(records) - len(ids)
             if self._is_full(records):
                 return records, counted, False
             if split.unsure or rows == counted:
@@ -337,17 +336,10 @@ class SplitReader(Generic[_Processed]):
 
     def _drop_repeated(self, records: list[Record]) -> list[Record]:
         """Return the records that are new, and note their ids. Neighbouring parts share seconds, so some come twice."""
-        again = self._ids.repeated(record.id for record in records if record.id is not None)
-        kept, seen = [], set(again)
-        for record in records:
-            if record.id is None and not record.reject_reason:
-                self._note(NO_ID)
-            if record.id is not None and record.id in seen:
-                continue
-            if record.id is not None:
-                seen.add(record.id)
-            kept.append(record)
-        ids = [record.id for record in kept if record.id is not None]
+        if lack_ids(records):
+            self._note(NO_ID)
+        kept, _ = split_repeated(records, self._ids.repeated(ids_of(records)))
+        ids = ids_of(kept)
         self._ids.add(ids)
         self.checkpoint.read += len(ids)
         self.checkpoint.unidentified += len(kept) - len(ids)
