@@ -27,13 +27,13 @@ class IncomingEvent:
 
     Attributes:
         event: The decoded event; `None` if it cannot be read.
-        key: Names the message or line; the idempotency key if the event has none.
+        name: Of its message or line, and the idempotency key if the event has none; empty if a caller waits.
         queued_at: When it was queued or uploaded, epoch milliseconds; orders the updates of a record across batches.
         error: Why the message or line cannot be read.
     """
 
     event: object
-    key: str | None = None
+    name: str = ""
     queued_at: Decimal | None = None
     error: RequestError | None = None
 

@@ -88,12 +88,12 @@ class Publisher:
         bucket = self.deps.settings.bucket
         return WriteOperation.prepare(request, client, s3=s3, bucket=bucket, library=library)
 
-    def send(self, operation: WriteOperation, default_key: str | None = None) -> Result:
+    def send(self, operation: WriteOperation, default_key: str = "") -> Result:
         """Send a request, once if it has a key.
 
         Args:
             operation: The request.
-            default_key: The idempotency key if the event has none.
+            default_key: The idempotency key if the event has none; empty for none.
 
         Raises:
             LightspeedError: As the client raises it.
@@ -110,12 +110,12 @@ class Publisher:
         self.complete(claim, outcome)
         return outcome
 
-    def claim(self, operation: WriteOperation, default_key: str | None) -> Claim | Result | None:
+    def claim(self, operation: WriteOperation, default_key: str) -> Claim | Result | None:
         """Claim the idempotency key of a request.
 
         Args:
             operation: The request.
-            default_key: The key if the event has none.
+            default_key: The key if the event has none; empty for none.
 
         Returns:
             The claim, `None` without a key, or the result of the call that used the key first. Where that is
@@ -124,8 +124,8 @@ class Publisher:
         Raises:
             IdempotencyConflict: The key was used with other content, or its first call is still running.
         """
-        key = None if operation.request.dry_run else operation.request.idempotency_key or default_key
-        if key is None:
+        key = operation.request.idempotency_key or default_key
+        if not key or operation.request.dry_run:
             return None
         found = self.deps.idempotency.claim(operation.request, key, self._invocation_seconds())
         if found.result is None:

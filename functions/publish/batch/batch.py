@@ -109,7 +109,7 @@ class _Sender:
         if item.kind is Kind.OTHER:
             try:
                 with self._guard.request(item.operation):
-                    return self._publisher.send(item.operation, item.incoming.key)
+                    return self._publisher.send(item.operation, item.incoming.name)
             except Exception as error:
                 return refusal(error)
         return item
@@ -151,10 +151,10 @@ class _Sender:
         The update of an upsert has the claim of its upsert. A queued update needs none if its time lets it count once.
         """
         ordered = item.incoming.queued_at is not None and self._versions is not None
-        key = None if item.kind is Kind.UPDATE and ordered else item.incoming.key
+        name = "" if item.kind is Kind.UPDATE and ordered else item.incoming.name
         try:
             self._guard.check(item.operation)
-            found = item.claim or self._publisher.claim(item.operation, key)
+            found = item.claim or self._publisher.claim(item.operation, name)
         except Exception as error:
             return refusal(error)
         return found if isinstance(found, dict) else replace(item, claim=found)

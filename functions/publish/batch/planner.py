@@ -89,11 +89,6 @@ class PreparedWrite:
         return f"{self.request.connection} {self.request.entity} {json.dumps(path, sort_keys=True)}"
 
     @property
-    def message(self) -> str:
-        """The name of its message or line; empty if a caller waits."""
-        return self.incoming.key or ""
-
-    @property
     def parents(self) -> dict[str, object]:
         """The path of the record without its id."""
         path = self.operation.parameters.path

@@ -148,7 +148,7 @@ class MergedUpdate:
     @property
     def messages(self) -> list[str]:
         """The names of the events."""
-        return [item.message for item in self.items]
+        return [item.incoming.name for item in self.items]
 
     @property
     def to_send(self) -> list[_Change]:
@@ -185,7 +185,7 @@ def merge(items: Sequence[PreparedWrite], versions: RecordVersions | None) -> Me
         return MergedUpdate(items, [_Change(item, item.fields) for item in items])
     ordered = sorted(items, key=lambda item: (item.incoming.queued_at or 0, item.position))
     names = dict.fromkeys(name for item in items for name in item.fields)
-    repair = versions.values_to_repair([item.message for item in items], names)
+    repair = versions.values_to_repair([item.incoming.name for item in items], names)
     return MergedUpdate(ordered, [_Change(None, repair), *(_newer(item, versions) for item in ordered)], versions)
 
 
@@ -293,7 +293,9 @@ def _halves(entries: Sequence[_Entry]) -> tuple[Sequence[_Entry], Sequence[_Entr
 def _newer(item: PreparedWrite, versions: RecordVersions) -> _Change:
     queued_at = item.incoming.queued_at
     assert queued_at is not None  # noqa: S101 - only ordered updates come here
-    fields = {name: value for name, value in item.fields.items() if versions.accepts(name, queued_at, item.message)}
+    fields = {
+        name: value for name, value in item.fields.items() if versions.accepts(name, queued_at, item.incoming.name)
+    }
     return _Change(item, fields)
 
 
@@ -313,10 +315,10 @@ def _after_sending(update: MergedUpdate, outcomes: Sequence[Outcome], versions: 
     """Return what is to be stored of a record after its changes were sent."""
     for change, outcome in zip(update.to_send, outcomes, strict=True):
         if change.item is not None and change.item.incoming.queued_at is not None and isinstance(outcome, dict):
-            versions = versions.with_accepted(change.item.incoming.queued_at, change.item.message, change.fields)
+            versions = versions.with_accepted(change.item.incoming.queued_at, change.item.incoming.name, change.fields)
     found = _outcomes(update, outcomes, None)
     return versions.without_in_flight(
-        [item.message for item in update.items if _is_final(found.get(item.position, _unchanged(item)))]
+        [item.incoming.name for item in update.items if _is_final(found.get(item.position, _unchanged(item)))]
     )
 
 

@@ -131,8 +131,9 @@ def publish_shard(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]
     lookups = Lookups()
     segment, tries = event["segment"], event["tries"]
     while segment < event["segments"]:
-        rest: _Rest | None = _Rest(0, False)
-        if publisher.remaining_seconds() >= _LEAST_SECONDS:
+        if publisher.remaining_seconds() < _LEAST_SECONDS:
+            rest: _Rest | None = _Rest(0, False)
+        else:
             rest = _publish_segment(event, space, segment, publisher, lookups, last_try=tries + 1 >= TRIES)
         if rest is not None:
             more = {"status": "partial", "resume_after_seconds": rest.wait_seconds}
