@@ -19,6 +19,9 @@ from xml.sax.saxutils import escape
 from tests.bench.loopback import Handler, serve
 
 _XML = {"Content-Type": "application/xml"}
+_TIME = "Sun, 01 Nov 2026 00:00:00 GMT"
+"""Of every object; no run looks at it."""
+
 _PIECE = 1 << 20
 
 
@@ -64,7 +67,7 @@ class CloudHandler(Handler):
         if etag is None:
             self._refuse(404, "NoSuchKey")
             return
-        self.answer(200, self.cloud.path(key).read_bytes(), {"ETag": etag})
+        self.answer(200, self.cloud.path(key).read_bytes(), {"ETag": etag, "Last-Modified": _TIME})
 
     def do_HEAD(self) -> None:  # noqa: N802 - the base class's name
         """Tell that there is no such object: nothing asks for one that there is."""
@@ -145,7 +148,7 @@ class CloudHandler(Handler):
             keys = sorted(key for key in self.cloud.etags if key.startswith(bucket + prefix))
         found = "".join(
             f"<Contents><Key>{escape(key.removeprefix(bucket))}</Key>"
-            "<LastModified>2026-11-01T00:00:00.000Z</LastModified>"
+            f"<LastModified>{_TIME}</LastModified>"
             f"<Size>{self.cloud.path(key).stat().st_size}</Size></Contents>"
             for key in keys
         )
