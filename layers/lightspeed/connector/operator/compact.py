@@ -17,8 +17,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import gzip
-import hashlib
 import json
 import re
 import sys
@@ -33,7 +31,7 @@ from connector.operator.lake import BucketListing, Run, Scope, StoredPart, in_fo
 from connector.operator.parsers import add_command
 from connector.operator.source import date_of, views_named
 from connector.operator.stack import CommandError, OperationFailed, Stack
-from connector.operator.versions import Versions
+from connector.operator.versions import Versions, lines_of
 from connector.operator.views import EntityViews, all_views, view_name
 from connector.storage_keys import COMPACT, RunPlace
 from connector.timestamps import iso_text
@@ -199,21 +197,11 @@ class Compaction:
         found = self._bucket.read(part.key)
         if found is None:
             raise OperationFailed(f"the bucket has no {part.key}, which a manifest names")
-        return [line + b"\n" for line in gzip.decompress(found.body).split(b"\n") if line]
+        return lines_of(found.body)
 
     def _store(self, place: RunPlace, number: int, part: _Part) -> dict[str, Any]:
-        body = gzip.compress(b"".join(part.lines), mtime=0)
-        sha256 = hashlib.sha256(body).hexdigest()
-        key = place.part("raw", number, sha256)
-        self._bucket.put(key, body)
-        return {
-            "key": key,
-            "records": len(part.lines),
-            "bytes": len(body),
-            "sha256": sha256,
-            "run_id": part.run_id,
-            "started": part.started,
-        }
+        stored = self._bucket.store_part(part.lines, lambda sha256: place.part("raw", number, sha256))
+        return {**stored, "run_id": part.run_id, "started": part.started}
 
     def _clean(self, manifest: dict[str, Any], bodies: dict[str, bytes]) -> None:
         """Delete what a compacted run replaced, if no reader can need it any more: parts first, then manifests."""

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import hashlib
 import json
 import shutil
 import sys
@@ -33,25 +32,20 @@ from pathlib import Path
 from typing import Any
 
 from connector.bucket import json_line
-from connector.failure_queues import Failure, Queue, receive, release
+from connector.failure_queues import Failure, receive, release
 from connector.operator.apply_lock import rewrite_lock
 from connector.operator.parsers import add_command
+from connector.operator.redrive import OUTPUTS
 from connector.operator.source import views_named
 from connector.operator.stack import CommandError, OperationFailed, Stack
-from connector.operator.versions import Version, Versions
+from connector.operator.versions import Version, Versions, lines_of
 from connector.operator.views import view_name
 from connector.storage_keys import HASH_DIGITS, MANIFESTS, RUN_NOTES, entity_folder
 from connector.timestamps import iso_text
 from lightspeed import CATALOGUE, get_entity
 
 _KINDS = {"parts": "raw", "deleted": "deleted", "rejected": "rejected"}
-_QUEUES: dict[Queue, str] = {
-    "runs": "RunFailureQueueUrl",
-    "publish": "PublishFailureQueueUrl",
-    "webhooks": "WebhookFailureQueueUrl",
-}
 _ATTEMPTS = 5
-_GZIP = b"\x1f\x8b"
 _UNDER_WAY_DAYS = 1
 """A part that no manifest names and that is younger may belong to a run under way."""
 
@@ -190,18 +184,16 @@ class Forgetting:
         folders = ("manifests", "raw", "deleted", "rejected", "events", "state", "state/reports")
         prefixes = [f"{folder}/connection={connection}/" for folder in folders]
         for prefix in [*prefixes, f"state/webhooks/connection={connection}.json"]:
-            self._delete_where(prefix, lambda _: True, read=False)
+            self._delete_where(prefix)
         self._delete_where("state/status/", self._is_kept_of_manifests)
         self._delete_where(RUN_NOTES, lambda body: self._is_run_note(body, run_ids))
         for run_id in sorted(run_ids):
-            self._delete_where(f"state/passes/{run_id}/", lambda _: True, read=False)
+            self._delete_where(f"state/passes/{run_id}/")
 
     def _is_kept_of_manifests(self, body: bytes) -> bool:
         """Whether it is what the status keeps of the connection's manifests; the next status reads them again."""
-        text = gzip.decompress(body) if body.startswith(_GZIP) else body
-        return f"{MANIFESTS}connection={self._target.connection}/".encode() in text or (
-            f'"{self._target.connection}/'.encode() in text
-        )
+        marks = (f"{MANIFESTS}connection={self._target.connection}/", f'"{self._target.connection}/')
+        return any(mark.encode() in line for line in lines_of(body) for mark in marks)
 
     def _is_run_note(self, body: bytes, run_ids: set[str]) -> bool:
         note = _json(body)
@@ -213,13 +205,13 @@ class Forgetting:
             run_ids.add(str(note.get("run_id")))
         return found
 
-    def _delete_where(self, prefix: str, matches: Callable[[bytes], bool], *, read: bool = True) -> None:
-        """Delete the versions under a prefix whose content matches, and the delete markers of their keys."""
+    def _delete_where(self, prefix: str, matches: Callable[[bytes], bool] | None = None) -> None:
+        """Delete all versions under a prefix, or those whose content matches, and the delete markers of their keys."""
         place = prefix.partition("/")[0]
 
         def found() -> list[Version]:
             every = list(self._bucket.under(prefix))
-            if not read:
+            if matches is None:
                 return every
             matching = [one for one in every if not one.is_marker and matches(self._bucket.body_of(one))]
             keys = {one.key for one in matching}
@@ -304,13 +296,9 @@ class Forgetting:
         return new, old_keys
 
     def _store(self, part: Mapping[str, Any], lines: list[bytes]) -> dict[str, Any]:
-        body = gzip.compress(b"".join(lines), mtime=0)
-        sha256 = hashlib.sha256(body).hexdigest()
         folder, _, name = str(part["key"]).rpartition("/")
-        number = name.split("-")[1].partition(".")[0]
-        key = f"{folder}/part-{number}-{sha256[:HASH_DIGITS]}.jsonl.gz"
-        self._bucket.put(key, body)
-        return {**part, "key": key, "records": len(lines), "bytes": len(body), "sha256": sha256}
+        start = f"{folder}/part-{name.split('-')[1].partition('.')[0]}-"
+        return {**part, **self._bucket.store_part(lines, lambda sha256: f"{start}{sha256[:HASH_DIGITS]}.jsonl.gz")}
 
     def _is_webhook(self, body: bytes) -> bool:
         event = _json(body)
@@ -318,9 +306,7 @@ class Forgetting:
 
     def _is_index_with_id(self, body: bytes) -> bool:
         """Whether a state object is an index of ids with this one; the next reconcile run builds it again."""
-        if not body.startswith(b"\x1f\x8b"):
-            return False
-        head, *lines = [_json(line) for line in gzip.decompress(body).splitlines()] or [None]
+        head, *lines = [_json(line) for line in lines_of(body)] or [None]
         if not isinstance(head, dict) or head.get("entity") != self._target.entity:
             return False
         return any(str(i) == self._target.id for line in lines if isinstance(line, dict) for i in line.get("ids", ()))
@@ -375,7 +361,7 @@ class Forgetting:
         versions = self._bucket.of(key)
         found = self._bucket.read(key)
         if found is not None and not self._dry_run:
-            kept = [line for line in _lines(found.body) if (_json(line) or {}).get("line") not in numbers]
+            kept = [line for line in lines_of(found.body) if (_json(line) or {}).get("line") not in numbers]
             body = b"".join(kept)
             if body:
                 self._bucket.put(key, gzip.compress(body, mtime=0) if key.endswith(".gz") else body)
@@ -383,7 +369,7 @@ class Forgetting:
 
     def _failure_queues(self) -> None:
         sqs = self._stack.client("sqs")
-        for queue, output in _QUEUES.items():
+        for queue, output in OUTPUTS.items():
             url = self._stack.output(output)
             messages = receive(sqs, queue, url)
             gone = [one for one in messages if self._target.has_event(one.event) or self._is_notice(one)]
@@ -420,7 +406,7 @@ class Forgetting:
 
 def _without(body: bytes, kind: str, member: str, identity: str) -> list[bytes] | None:
     """Return the lines of a part without those of a record, or `None` if none is of it."""
-    lines = _lines(body)
+    lines = lines_of(body)
     kept = [line for line in lines if not _is_of(line, kind, member, identity)]
     return None if len(kept) == len(lines) else kept
 
@@ -435,14 +421,9 @@ def _is_of(line: bytes, kind: str, member: str, identity: str) -> bool:
     return isinstance(row, dict) and member in row and str(row[member]) == identity
 
 
-def _lines(body: bytes) -> list[bytes]:
-    text = gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
-    return [line + b"\n" for line in text.split(b"\n") if line]
-
-
 def _rows(body: bytes) -> Iterator[dict[str, Any]]:
     """Yield the objects of JSON Lines; a line that is none gives an empty one, so that lines can be counted."""
-    for line in _lines(body):
+    for line in lines_of(body):
         row = _json(line)
         yield row if isinstance(row, dict) else {}
 

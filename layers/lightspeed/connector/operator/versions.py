@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import gzip
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from connector.bucket import Bucket
 from connector.operator.stack import OperationFailed
 
 _AT_ONCE = 1000
+_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,18 @@ class Versions(Bucket):
         body: bytes = answer["Body"].read()
         return body
 
+    def store_part(self, lines: list[bytes], key_of: Callable[[str], str]) -> dict[str, Any]:
+        """Store a part, and return what a manifest says of it.
+
+        Args:
+            lines: Its records, each with its end of line.
+            key_of: Returns its key for the SHA-256 of the object.
+        """
+        body = gzip.compress(b"".join(lines), mtime=0)
+        sha256 = hashlib.sha256(body).hexdigest()
+        self.put(key_of(sha256), body)
+        return {"key": key_of(sha256), "records": len(lines), "bytes": len(body), "sha256": sha256}
+
     def delete(self, versions: Iterable[Version]) -> None:
         """Delete versions for good.
 
@@ -76,3 +92,9 @@ class Versions(Bucket):
                 raise OperationFailed(
                     f"S3 did not delete {error.get('Key')}: {error.get('Message', error.get('Code'))}"
                 )
+
+
+def lines_of(body: bytes) -> list[bytes]:
+    """Return the lines of an object, each with its end; one that is compressed with gzip is unpacked."""
+    text = gzip.decompress(body) if body.startswith(_GZIP) else body
+    return [line + b"\n" for line in text.split(b"\n") if line]
