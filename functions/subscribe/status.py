@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from connector.failure_queues import Failure, Queue, look
-from connector.http import asks_for_page, is_anonymous, respond_json
-from connector.schedule_names import paused_schedules
-from connector.shop_state import PATIENCE_SECONDS, shop_state
-from connector.status import ShopState, StatusReader, console_links
+from connector.http import asks_for_page, deadline, is_anonymous, respond_json
+from connector.stack_status import stack_status
 from connector.status_page import POLICY, page
+from lightspeed import Client
 from subscribe.docs import headers, load
 
 if TYPE_CHECKING:
@@ -25,45 +23,12 @@ def respond(app: APIGatewayHttpResolver, deps: Dependencies) -> Response[Any]:
     if asks_for_page(app) and is_anonymous(app):
         body, _ = load("status.html", gzipped=False)
         return Response(status_code=200, content_type=_HTML, body=body.decode(), headers=headers(0))
-    settings = deps.settings
-    found = _reader(deps).read(
-        failures=_failures(deps),
-        is_paused=paused_schedules(deps.aws.client("scheduler"), settings.schedule_group),
-        ask_shop=lambda name: _ask(deps, name),
-        links=console_links(
-            deps.aws.client("s3").meta.region_name,
-            settings.bucket,
-            settings.stack_name,
-            settings.sync_state_machine_arn,
-        ),
-    )
+    found = stack_status(deps.aws, deps.settings, deps.clock, lambda name, seconds: _open(deps, name, seconds))
     if not asks_for_page(app):
         return respond_json(200, found)
     sent = {**headers(0), "Content-Security-Policy": POLICY, "Cache-Control": "no-store", "X-Page": "status"}
     return Response(status_code=200, content_type=_HTML, body=page(found), headers=sent)
 
 
-def _reader(deps: Dependencies) -> StatusReader:
-    settings = deps.settings
-    return StatusReader(
-        deps.aws.client("s3"),
-        settings.bucket,
-        deps.clock,
-        stack=settings.stack_name,
-        reserve_percent=settings.quota_reserve_percent,
-    )
-
-
-def _failures(deps: Dependencies) -> list[Failure]:
-    settings = deps.settings
-    urls: dict[Queue, str] = {
-        "runs": settings.run_failure_queue_url,
-        "publish": settings.publish_failure_queue_url,
-        "webhooks": settings.webhook_failure_queue_url,
-    }
-    return look(deps.aws.client("sqs"), urls)
-
-
-def _ask(deps: Dependencies, name: str) -> ShopState:
-    end = deps.clock.monotonic() + PATIENCE_SECONDS
-    return shop_state(lambda: deps.shops.open(name, remaining_seconds=lambda: end - deps.clock.monotonic()))
+def _open(deps: Dependencies, name: str, seconds: float) -> Client:
+    return deps.shops.open(name, remaining_seconds=deadline(deps.clock, seconds))

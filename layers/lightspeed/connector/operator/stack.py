@@ -30,17 +30,18 @@ class Stack:
     Attributes:
         name: The stack's name.
         clock: Time, injected.
+        aws: The clients of AWS.
     """
 
     def __init__(self, name: str, aws: AwsClients | None = None, clock: Clock | None = None) -> None:
         """Take the name; nothing is read yet. A command that needs no stack may leave it empty."""
         self.name = name
         self.clock = clock or SystemClock()
-        self._aws = aws or AwsClients()
+        self.aws = aws or AwsClients()
 
     def client(self, service: str) -> Any:
         """Return the client of an AWS service, such as `s3`."""
-        return self._aws.client(service)
+        return self.aws.client(service)
 
     @property
     def required_name(self) -> str:
@@ -85,9 +86,15 @@ class Stack:
     @functools.cached_property
     def settings(self) -> Settings:
         """The settings that the stack's functions have, as far as commands need them."""
-        given = self.parameters
+        given, outputs = self.parameters, self.outputs
         environ = {
-            "BUCKET": self.outputs["Bucket"],
+            "BUCKET": outputs["Bucket"],
+            "STACK_NAME": self.name,
+            "SCHEDULE_GROUP": outputs.get("ScheduleGroupName", ""),
+            "SYNC_STATE_MACHINE_ARN": outputs.get("SyncStateMachineArn", ""),
+            "RUN_FAILURE_QUEUE_URL": outputs.get("RunFailureQueueUrl", ""),
+            "PUBLISH_FAILURE_QUEUE_URL": outputs.get("PublishFailureQueueUrl", ""),
+            "WEBHOOK_FAILURE_QUEUE_URL": outputs.get("WebhookFailureQueueUrl", ""),
             "SECRET_PREFIX": given.get("SecretPrefix") or f"{self.name}/",
             "QUOTA_RESERVE_PERCENT": given.get("QuotaReservePercent", ""),
             "WEBHOOK_WINDOW_SECONDS": given.get("WebhookWindowSeconds", ""),
@@ -104,7 +111,7 @@ class Stack:
     @functools.cached_property
     def shops(self) -> ShopClients:
         """The shops of the stack's connections."""
-        return ShopClients(self._aws, self.settings, self.clock)
+        return ShopClients(self.aws, self.settings, self.clock)
 
     def shop(self, connection: str, *, within_seconds: float = math.inf) -> Client:
         """Return the client of a connection's shop.

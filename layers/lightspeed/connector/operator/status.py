@@ -10,7 +10,6 @@ exit status: 0 nothing is red, 1 something is
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,15 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from connector.aws_errors import aws_error_types
-from connector.failure_queues import Failure, look
 from connector.operator.catalog import APPLY, missing
 from connector.operator.lake import BucketListing
 from connector.operator.parsers import add_command
-from connector.operator.redrive import OUTPUTS
 from connector.operator.stack import CommandError, Stack
-from connector.schedule_names import paused_schedules
-from connector.shop_state import PATIENCE_SECONDS, shop_state
-from connector.status import ShopState, StatusReader, console_links
+from connector.stack_status import stack_status
 from connector.status_page import page
 from connector.subscription_status import DAYS, duration
 from lightspeed.cli.output import printable
@@ -63,23 +58,8 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
 
 def collect(stack: Stack, *, ask_shops: bool = True) -> dict[str, Any]:
     """Return the status of a stack."""
-    settings = stack.settings
-    reader = StatusReader(
-        stack.client("s3"),
-        settings.bucket,
-        stack.clock,
-        stack=stack.name,
-        reserve_percent=settings.quota_reserve_percent,
-    )
-    ask = functools.partial(_ask, stack) if ask_shops else None
-    group, sync = stack.outputs.get("ScheduleGroupName", ""), stack.outputs.get("SyncStateMachineArn", "")
-    return reader.read(
-        failures=_failures(stack),
-        actions=_catalog(stack),
-        is_paused=paused_schedules(stack.client("scheduler"), group),
-        ask_shop=ask,
-        links=console_links(stack.client("s3").meta.region_name, settings.bucket, stack.name, sync),
-    )
+    open_shop = (lambda name, seconds: stack.shop(name, within_seconds=seconds)) if ask_shops else None
+    return stack_status(stack.aws, stack.settings, stack.clock, open_shop, _catalog(stack))
 
 
 def _catalog(stack: Stack) -> list[dict[str, str]]:
@@ -94,14 +74,6 @@ def _catalog(stack: Stack) -> list[dict[str, str]]:
         why = f"the tables cannot be looked at: {error!s:.300}"
         return [{"level": "warning", "what": "Athena", "why": why, "command": ""}]
     return [{"level": "red", "what": "Athena", "why": line, "command": APPLY} for line in lines]
-
-
-def _ask(stack: Stack, name: str) -> ShopState:
-    return shop_state(lambda: stack.shop(name, within_seconds=PATIENCE_SECONDS))
-
-
-def _failures(stack: Stack) -> list[Failure]:
-    return look(stack.client("sqs"), {queue: stack.outputs.get(output, "") for queue, output in OUTPUTS.items()})
 
 
 def show(found: Mapping[str, Any]) -> None:
