@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import errno
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, TextIO
 
 import msgspec
 
@@ -18,21 +17,14 @@ from connector.errors import RequestError, TransformError
 from connector.transform.engine.errors import caret
 from connector.transform.library import NotFoundInLibrary, as_table, checked_name
 from connector.transform.tester import KINDS, steps_of
+from lightspeed.cli.arguments import CommandError, Parser
+from lightspeed.cli.output import discard_output
 from lightspeed.numbers import loads
 
-_DESCRIPTION = (
-    """Apply JSONata expressions to a sample and print what each of them returns, or the error under a caret."""
-)
+_DESCRIPTION = "Apply JSONata expressions to a sample and print what each of them returns, or the error under a caret."
 
 
 _FILE_NAME = re.compile(r"[\w./ -]+\.jsonata")
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"connector.transform: {message} ({self.prog} --help explains it)\n")
 
 
 class Folder:
@@ -76,21 +68,26 @@ def main(arguments: Sequence[str] | None = None, out: TextIO | None = None, err:
         The exit status: 0 done, 1 an expression failed, 2 the command was wrong.
     """
     out, err = out or sys.stdout, err or sys.stderr
-    args = _parser().parse_args(arguments)
     try:
-        status = _try(args, out, err)
+        _try(_parser().parse_args(arguments), out)
         out.flush()
+    except (CommandError, RequestError) as error:
+        print(f"connector.transform: {error}", file=err)
+        return 2
+    except TransformError as error:
+        print(caret(error.expression, error.position), file=err)
+        print(str(error).removesuffix(f" in the transformer {error.expression!r:.200}"), file=err)
+        return 1
     except OSError as error:
-        if out is sys.__stdout__:  # what is still buffered does not fail once more when the process ends
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        discard_output()
         if isinstance(error, BrokenPipeError):
             return 0  # the reader has seen enough
         print(f"connector.transform: cannot write: {error.strerror}", file=err)
         return 2
-    return status
+    return 0
 
 
-def _try(args: argparse.Namespace, out: TextIO, err: TextIO) -> int:
+def _try(args: argparse.Namespace, out: TextIO) -> None:
     scope = {key: getattr(args, key) for key in ("connection", "entity", "language", "now")}
     try:
         given = [_expression(text) for text in args.transformer]
@@ -98,28 +95,17 @@ def _try(args: argparse.Namespace, out: TextIO, err: TextIO) -> int:
         text = sys.stdin.read() if args.input == "-" else Path(args.input).read_text("utf-8")
         value = _json(f"--input {args.input}", text)
     except OSError as error:
-        print(f"connector.transform: {error.filename}: {error.strerror}", file=err)
-        return 2
+        raise CommandError(f"{error.filename}: {error.strerror}") from error
     except ValueError as error:
-        print(f"connector.transform: {error}", file=err)
-        return 2
-    try:
-        steps = steps_of(given, value, kind=args.kind, scope=scope, library=Folder(Path(args.config)))
-        for number, step in enumerate(steps, 1):
-            if len(given) > 1:
-                print(f"step {number}: {' '.join(step['expression'].split()):.100}", file=out)
-            for element in step["output"]:
-                print(_pretty(element), file=out)
-            if not step["output"]:
-                print("(nothing)", file=out)
-    except RequestError as error:
-        print(f"connector.transform: {error}", file=err)
-        return 2
-    except TransformError as error:
-        print(caret(error.expression, error.position), file=err)
-        print(str(error).removesuffix(f" in the transformer {error.expression!r:.200}"), file=err)
-        return 1
-    return 0
+        raise CommandError(str(error)) from error
+    steps = steps_of(given, value, kind=args.kind, scope=scope, library=Folder(Path(args.config)))
+    for number, step in enumerate(steps, 1):
+        if len(given) > 1:
+            print(f"step {number}: {' '.join(step['expression'].split()):.100}", file=out)
+        for element in step["output"]:
+            print(_pretty(element), file=out)
+        if not step["output"]:
+            print("(nothing)", file=out)
 
 
 def _pretty(value: object) -> str:
@@ -147,7 +133,7 @@ def _expression(text: str) -> str | dict[str, str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m connector.transform", description=_DESCRIPTION)
+    parser = Parser(prog="python -m connector.transform", description=_DESCRIPTION)
     parser.add_argument("transformer", nargs="+", metavar="EXPR|FILE", help="applied in order")
     parser.add_argument("--input", required=True, metavar="FILE", help="JSON sample; - for standard input")
     parser.add_argument("--kind", choices=KINDS, default="record", help="record (default), or parameters of a request")

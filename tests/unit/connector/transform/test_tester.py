@@ -108,16 +108,11 @@ def test_a_wrong_command_is_refused_in_one_line(sample: str, arguments: list[str
         (["$", "--input", "a.json", "--kind", "x"], "argument --kind: invalid choice: 'x'"),
     ],
 )
-def test_words_that_make_no_command_are_one_line(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as end:
-        main(arguments)
+def test_words_that_make_no_command_are_one_line(arguments: list[str], message: str) -> None:
+    status, out, error = _run(*arguments)
 
-    error = capsys.readouterr().err
-    assert end.value.code == 2
+    assert (status, out, error.count("\n")) == (2, "", 1)
     assert error.startswith(f"connector.transform: {message}")
-    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
