@@ -10,7 +10,7 @@ from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 import msgspec
 
 from connector.errors import RequestError
-from lightspeed.numbers import loads
+from lightspeed.numbers import loads, unique_members
 
 _Request = TypeVar("_Request", bound=msgspec.Struct)
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`")
@@ -49,22 +49,13 @@ def parse_json(text: str, *, exact: bool = False) -> object:
     """
     text = text.removeprefix("\ufeff")
     try:
-        value: object = loads(text, _unique) if exact else json.loads(text, object_pairs_hook=_unique)
+        value: object = loads(text, unique_members) if exact else json.loads(text, object_pairs_hook=unique_members)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     found = invalid_reason(value)
     if found:
         raise ValueError(found)
     return value
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for position, name in enumerate(names) if name in names[:position])
-        raise ValueError(f"key {twice!r:.100} is there twice")
-    return members
 
 
 def invalid_reason(value: object) -> str:

@@ -87,6 +87,24 @@ def loads(text: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | Non
     return json.loads(text, parse_float=Exact, parse_int=_whole, parse_constant=_no_constant, object_pairs_hook=pairs)
 
 
+class DoubledKey(ValueError):
+    """A JSON object has a key twice; readers disagree which value counts."""
+
+
+def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of a JSON object.
+
+    Raises:
+        DoubledKey: A key is there twice.
+    """
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise DoubledKey(f"key {name!r:.100} is there twice")
+        members[name] = value
+    return members
+
+
 def dumps(value: Any) -> bytes:
     """Return compact JSON text in UTF-8, every number as it was read.
 

@@ -121,7 +121,9 @@ def test_an_incomplete_environment_says_what_is_missing(run: Run, monkeypatch: p
 def test_a_key_that_a_payload_has_twice_is_refused(run: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     standard_input(monkeypatch, b'{"title": "a", "title": "b"}')
 
-    assert problem(run("create", "tags", "--payload", "-"), 2) == "--payload - has the key 'title' twice in one object"
+    assert (
+        problem(run("create", "tags", "--payload", "-"), 2) == "--payload -: key 'title' is there twice in one object"
+    )
     assert shop.requests == []
 
 

@@ -15,6 +15,7 @@ from lightspeed.catalogue.entities import CATALOGUE
 from lightspeed.cli.output import STANDARD_OUTPUT
 from lightspeed.connection import Connection
 from lightspeed.errors import InvalidConnection
+from lightspeed.numbers import DoubledKey, unique_members
 from lightspeed.request import Parameters
 
 Run = Callable[[argparse.Namespace], "int | None"]
@@ -216,19 +217,6 @@ def _payload(source: str | None) -> object:
     return None if source is None else read_json("--payload", source)
 
 
-class _DoubledKeyError(Exception):
-    """A JSON object has a key twice; readers disagree which value counts."""
-
-
-def _object(members: list[tuple[str, object]]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for name, value in members:
-        if name in found:
-            raise _DoubledKeyError(name)
-        found[name] = value
-    return found
-
-
 def read_json(option: str, source: str) -> object:
     """Return the JSON value of a file, or of standard input for `-`.
 
@@ -239,12 +227,12 @@ def read_json(option: str, source: str) -> object:
         raise CommandError(f"{option} -: standard input is closed")
     try:
         text = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-        value: object = json.loads(text, object_pairs_hook=_object)
+        value: object = json.loads(text, object_pairs_hook=unique_members)
     except OSError as error:
         advice = "; to give the JSON itself, pipe it to - as the file" if source.lstrip().startswith(("{", "[")) else ""
         raise CommandError(f"{option} {source:.100}: {error.strerror}{advice}") from error
-    except _DoubledKeyError as error:
-        raise CommandError(f"{option} {source} has the key {error.args[0]!r:.100} twice in one object") from error
+    except DoubledKey as error:
+        raise CommandError(f"{option} {source}: {error} in one object") from error
     except (ValueError, RecursionError) as error:
         where = f" ({error})" if isinstance(error, json.JSONDecodeError) else ""
         raise CommandError(f"{option} {source} is not JSON{where}") from error
