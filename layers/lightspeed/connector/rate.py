@@ -20,13 +20,12 @@ item, and the change is computed again.
 
 from __future__ import annotations
 
-import json
 import math
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from connector.observability import logger
@@ -63,8 +62,7 @@ _ATTEMPTS = 5
 _KEPT_SECONDS = 24 * 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(msgspec.Struct, frozen=True, array_like=True):
     """What one worker holds.
 
     Attributes:
@@ -78,6 +76,10 @@ class Share:
     needed: int
     background: bool
     until: float
+
+
+_SHARES = msgspec.json.Decoder(dict[str, Share], strict=False)
+"""Not strict, because an earlier version writes `background` as a number."""
 
 
 def allotment(shares: Mapping[str, Share], worker: str) -> int:
@@ -153,7 +155,7 @@ class TableShare:
         if self._is_current():
             self._usable_until = self._next_renewal = -math.inf
             until = self._clock.time() + PACING_WINDOW_SECONDS
-            mine = replace(self._mine, needed=0, until=min(self._mine.until, until))
+            mine = msgspec.structs.replace(self._mine, needed=0, until=min(self._mine.until, until))
             self._write(lambda: mine)
 
     def _current(self) -> int:
@@ -198,7 +200,7 @@ class TableShare:
         share = Share(0, needed, self.background, until)
         wanted = allotment({**self._shares, self._worker: share}, self._worker)
         self._usable = min(self._usable, wanted)  # before it is written, because the answer may be lost
-        return replace(share, held=min(free, max(wanted, busy)))
+        return msgspec.structs.replace(share, held=min(free, max(wanted, busy)))
 
     def _write(self, wanted: Callable[[], Share]) -> Share | None:
         """Write this worker's share; return it, or `None` if the table does not answer or others always wrote first."""
@@ -226,7 +228,7 @@ class TableShare:
         item = {
             "id": {"S": f"rate#{self._connection}"},
             "token": {"S": token},
-            "shares": {"S": _as_text(shares)},
+            "shares": {"S": msgspec.json.encode(shares).decode()},
             "expiration": {"N": str(int(self._clock.time()) + _KEPT_SECONDS)},
         }
         try:
@@ -242,18 +244,6 @@ class TableShare:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
             old: dict[str, Any] = dict(error.response).get("Item") or {}
-            return (old["token"]["S"], _from_text(old["shares"]["S"])) if old else ("", {})
+            return (old["token"]["S"], _SHARES.decode(old["shares"]["S"])) if old else ("", {})
         self._token, self._shares = token, shares
         return None
-
-
-def _as_text(shares: Mapping[str, Share]) -> str:
-    rows = {name: [s.held, s.needed, int(s.background), round(s.until, 3)] for name, s in shares.items()}
-    return json.dumps(rows, separators=(",", ":"))
-
-
-def _from_text(text: str) -> dict[str, Share]:
-    return {
-        name: Share(held, needed, bool(background), until)
-        for name, (held, needed, background, until) in json.loads(text).items()
-    }
