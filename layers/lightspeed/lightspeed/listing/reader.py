@@ -4,8 +4,10 @@ How pages are read (this is fast, and proves nothing yet):
 
 1. Pages are read from the last to the first. In a list whose order does not change, a row moves only if a row before it
    leaves. It moves to the front, to a page that is not read yet. If it comes twice, it is dropped by its id.
-2. Several pages are read at once and counted afterwards. If the count changed, they are thrown away and fewer are read
-   at once, at last one by one. The pages of the next batch are asked for before that count.
+2. Several pages, a batch, are read at once and counted afterwards. If the count changed, they are thrown away, and the
+   next batch is a quarter as large, at last one page. Each batch without a change doubles the size of the next one.
+3. The pages of the next batch are asked for before that count, if nothing has changed so far.
+4. A page that is too slow or too large is asked for again with fewer rows, and so are all pages after it.
 """
 
 from __future__ import annotations
@@ -47,6 +49,9 @@ PARENTS_AT_ONCE = 40
 
 _ONE_PAGE_ATTEMPTS = 3
 
+_SIZE_AFTER_ONE = 4
+"""Pages of the batch that follows a page that was read alone."""
+
 _Processed = TypeVar("_Processed")
 
 
@@ -63,6 +68,8 @@ class _Batch(Generic[_Processed]):
     """Pages that were asked for at once, downwards from the one with the number `last`.
 
     Attributes:
+        pages: What becomes of each page; `None` if it was not sent, because the budget had no room for it any more. No
+            pages mean that the last one is to be read alone.
         room: How many requests there was room for, these and their count included.
     """
 
@@ -115,7 +122,8 @@ class ListReader(Generic[_Processed]):
         self._stable = stable
         self._process = process
         self._budget = budget or UnlimitedBudget()
-        self._batch = self._size = batch
+        self._batch = batch
+        self._size = batch  # of the next batch; smaller after a change
         self._ahead = ahead
         self._clock = clock or SystemClock()
         self._executor = executor or (lambda: ThreadPoolExecutor(THREADS))
@@ -149,7 +157,7 @@ class ListReader(Generic[_Processed]):
         checkpoint, proof = self.checkpoint, self._proof
         if not self.shop_list.paged:
             if checkpoint.rows_left is None:
-                fetched = self._processed(1, self._parser.read(self.shop_list.whole()))
+                fetched = self._process_new(1, self._parser.read(self.shop_list.whole()))
                 self._advance(fetched)
                 yield fetched.processed
             return
@@ -157,15 +165,14 @@ class ListReader(Generic[_Processed]):
             self.begin()
         checkpoint.asked_again = checkpoint.asked_again or checkpoint.read > 0
         try:
-            end_unchecked = checkpoint.read == 0 and checkpoint.rows_left == checkpoint.count_before
-            if end_unchecked and (self._ahead or not checkpoint.rows_left):
+            is_new = checkpoint.read == 0 and checkpoint.rows_left == checkpoint.count_before
+            ends_here = self._ahead or not checkpoint.rows_left
+            if is_new and ends_here:
                 proof.check_end()
-                end_unchecked = False
-            for processed in self._batches():
+            for number, processed in enumerate(self._batches()):
                 yield processed
-                if end_unchecked:  # a reading that may be left before its end asks only now for a page more
-                    proof.check_end()
-                    end_unchecked = False
+                if is_new and not ends_here and number == 0:
+                    proof.check_end()  # only now: a reading that is left after its first page asks for no page more
         finally:
             self._save()
         if checkpoint.limit < self.shop_list.limit:
@@ -176,26 +183,27 @@ class ListReader(Generic[_Processed]):
             self._read_again()
 
     def _batches(self) -> Iterator[_Processed]:
+        """Yield what `process` makes of each page, from the last one that is left to the first."""
         checkpoint = self.checkpoint
         batch: _Batch[_Processed] | None = None
         pool = self._executor()
         try:
             while checkpoint.rows_left:
-                last = -(-checkpoint.rows_left // checkpoint.limit)
                 if batch is None:
                     room = self._budget.room()
-                    if self.checkpoint.fits_one_page:
+                    if checkpoint.fits_one_page:
                         yield self._read_only_page()
                         continue
+                    last = self._last_page()
                     size = min(self._size, last, room - 1)
                     batch = self._submit(pool, last, size if size > 1 else 0, room)
                 ahead = self._submit_ahead(pool, batch)
-                fetched, error = self._collect(batch) if batch.pages else self._read_one_page(last)
-                if len(fetched) < len(batch.pages):
+                fetched, error = self._collect(batch) if batch.pages else self._read_one_page(batch.last)
+                if len(fetched) < len(batch.pages):  # the others are asked for again, and so are those of `ahead`
                     checkpoint.asked_again = True
-                if ahead is not None and len(fetched) < len(batch.pages):
-                    ahead.drop()
-                    ahead = None
+                    if ahead is not None:
+                        ahead.drop()
+                        ahead = None
                 for page in fetched:
                     self._advance(page)
                     yield page.processed
@@ -204,6 +212,10 @@ class ListReader(Generic[_Processed]):
                 batch = ahead
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _last_page(self) -> int:
+        """Return the number of the last page that has rows that are not read yet."""
+        return -(-(self.checkpoint.rows_left or 1) // self.checkpoint.limit)
 
     def _submit(self, pool: Executor, last: int, size: int, room: int) -> _Batch[_Processed]:
         numbers = range(last, last - size, -1)
@@ -224,7 +236,7 @@ class ListReader(Generic[_Processed]):
             if attempt:
                 checkpoint.count_before = self._proof.count()
             while True:
-                number = -(-(checkpoint.rows_left or 1) // checkpoint.limit)
+                number = self._last_page()
                 try:
                     records = self._records(number)
                     break
@@ -232,19 +244,19 @@ class ListReader(Generic[_Processed]):
                     self._shrink_or_raise(error)
             if not checkpoint.fits_one_page or len(records) >= (checkpoint.count_before or 0):
                 break
-        fetched = self._processed(number, records)
+        fetched = self._process_new(number, records)
         self._advance(fetched)
         return fetched.processed
 
     def _read_one_page(self, number: int) -> tuple[list[_Fetched[_Processed]], LightspeedError | None]:
-        """Read one page, then count."""
+        """Read one page, then count; the proof compares both. Return the page, or the error in its place."""
         try:
             records = self._records(number)
         except LightspeedError as error:
             return [], error
         self._list_changed()
-        self._size = min(self._batch, 4)
-        return [self._processed(number, records)], None
+        self._size = min(self._batch, _SIZE_AFTER_ONE)
+        return [self._process_new(number, records)], None
 
     def _collect(self, batch: _Batch[_Processed]) -> tuple[list[_Fetched[_Processed]], LightspeedError | None]:
         """Wait for a batch, then count; return its pages, or none if the count changed, and the error that ended it.
@@ -288,9 +300,10 @@ class ListReader(Generic[_Processed]):
         self.checkpoint.rows_left = low * self.checkpoint.limit
 
     def _fetch(self, number: int) -> _Fetched[_Processed] | None:
+        """Read a page of a batch in a thread of the pool; `None` if the budget has no room for it any more."""
         if self._budget.left() < 1:
             return None
-        return self._processed(number, self._records(number))
+        return self._process_new(number, self._records(number))
 
     def _records(self, number: int) -> list[Record]:
         began = self._clock.monotonic()
@@ -298,7 +311,8 @@ class ListReader(Generic[_Processed]):
         self._budget.record_latency(self._clock.monotonic() - began)
         return records
 
-    def _processed(self, number: int, records: list[Record]) -> _Fetched[_Processed]:
+    def _process_new(self, number: int, records: list[Record]) -> _Fetched[_Processed]:
+        """Drop the records that came before and process the others; return what the proof needs to know, too."""
         rows, turned = len(records), turns(records)
         ids = ids_of(records)
         known = self._proof.ids.repeated(ids)
