@@ -43,7 +43,7 @@ class Echo(Transport):
         self.requests += 1
         body = request.body
         assert isinstance(body, bytes)
-        return Response(200, body, None, None, "")
+        return Response(200, body, "")
 
 
 class Counted:

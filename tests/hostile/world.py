@@ -172,7 +172,7 @@ class HostileList:
     def answer(self, request: Request) -> Response:
         """Answer one request after the other."""
         self.requests.append(request)
-        return Response(200, self.body(request.path, request.operation, request.query, request.entity), None, None, "")
+        return Response(200, self.body(request.path, request.operation, request.query, request.entity), "")
 
     def body(self, path: str, operation: str, query: Mapping[str, str], items: str) -> bytes:
         """Return the body of a count, or of a page whose rows are called `items`."""

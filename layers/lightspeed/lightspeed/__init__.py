@@ -13,7 +13,7 @@ except ModuleNotFoundError as error:
 
 from lightspeed.catalogue.entities import CATALOGUE, get_entity
 from lightspeed.catalogue.model import Action, Endpoint, Filter, Operation
-from lightspeed.client import Client, Page, WriteResponse
+from lightspeed.client import Client, WriteResponse
 from lightspeed.connection import CLUSTERS, Connection
 from lightspeed.errors import (
     AnswerLost,
@@ -39,6 +39,7 @@ from lightspeed.errors import (
 )
 from lightspeed.quota import Clock, Quota, QuotaWindow, SystemClock
 from lightspeed.request import PAGE_LIMIT, Parameters, Request, build_request
+from lightspeed.response import Page
 from lightspeed.transport import Response, Transport
 
 __all__ = [

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import TypeVar
 
 from lightspeed import response as envelope
@@ -12,27 +11,12 @@ from lightspeed.catalogue.entities import get_entity
 from lightspeed.errors import BrokenResponse, LightspeedError, NotFound, UnexpectedResponse
 from lightspeed.json_text import UnreadableBody
 from lightspeed.request import PAGE_LIMIT, Parameters, Request, build_request
-from lightspeed.response import Reject
+from lightspeed.response import Page
 from lightspeed.transport import NOT_FOUND_ATTEMPTS, Facts, Response, Transport, api_error, redacted_words, unproved
 
 _Found = TypeVar("_Found")
 _NO_PARAMETERS = Parameters()
 _EMPTY_BODIES = (b"", b"{}", b"[]", b"null")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """The records of one list answer.
-
-    Attributes:
-        records: Each record's JSON text as the shop sent it, in the shop's order: one JSON object on one line.
-        date: The shop's own time of the answer, or `None`.
-        rejects: The rows that are no JSON object in UTF-8.
-    """
-
-    records: list[bytes]
-    date: datetime | None
-    rejects: list[Reject] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +94,12 @@ class Client:
         """
         endpoint = get_entity(request.entity)
         answer = endpoint.operation(request.operation).answer
-        return self._fetch_with(
-            request, lambda response: _as_page(response, envelope.record_rows(response.body, endpoint, answer))
-        )
+        return self._fetch(request, lambda body: envelope.record_rows(body, endpoint, answer))
 
     def page(self, request: Request) -> Page:
         """Return the page that a `list` answers; its query holds `limit` (default 50) and `page` (from 1)."""
         endpoint = get_entity(request.entity)
-        return self._fetch_with(request, lambda response: _as_page(response, envelope.records(response.body, endpoint)))
+        return self._fetch(request, lambda body: envelope.records(body, endpoint))
 
     def count(self, request: Request) -> int:
         """Return the number of matching records that a `count` answers, 0 or more."""
@@ -198,10 +180,6 @@ class Client:
 
 def _facts(request: Request) -> Facts:
     return {"method": request.method, "path": request.path}
-
-
-def _as_page(response: Response, rows: envelope.Rows) -> Page:
-    return Page(rows.records, response.date, rows.rejects)
 
 
 def _record(request: Request) -> Callable[[bytes], bytes | None]:

@@ -80,19 +80,19 @@ class Reject:
     reason: str
 
 
-class Rows(NamedTuple):
-    """The rows of a list answer, in the shop's order.
+class Page(NamedTuple):
+    """The rows of one list answer, in the shop's order.
 
     Attributes:
-        records: The text of each JSON object, on one line.
-        rejects: The other rows.
+        records: Each record's JSON text as the shop sent it: one JSON object on one line.
+        rejects: The rows that are no JSON object in UTF-8.
     """
 
     records: list[bytes]
     rejects: list[Reject]
 
 
-def records(body: bytes, endpoint: Endpoint) -> Rows:
+def records(body: bytes, endpoint: Endpoint) -> Page:
     """Return the rows of a list answer.
 
     Raises:
@@ -111,7 +111,7 @@ def records(body: bytes, endpoint: Endpoint) -> Rows:
     texts = [bytes(text) for text in found]
     if b"\n" in body or b"\r" in body:
         texts = [one_line(text) for text in texts]
-    return Rows(texts, []) if all(map(_is_object, texts)) else _checked(texts)
+    return Page(texts, []) if all(map(_is_object, texts)) else _checked(texts)
 
 
 def _usual(body: bytes, endpoint: Endpoint) -> list[msgspec.Raw] | None:
@@ -174,8 +174,8 @@ def _rows_to_the_end(body: bytes, endpoint: Endpoint) -> list[bytes]:
     return rows if all(_is_balanced(row) or not reject_reason(row) for row in rows) else []
 
 
-def _checked(texts: list[bytes]) -> Rows:
-    found, reasons = Rows([], []), [reject_reason(text) for text in texts]
+def _checked(texts: list[bytes]) -> Page:
+    found, reasons = Page([], []), [reject_reason(text) for text in texts]
     odd = any(reasons)
     forms = {frozenset(parse_record(text)) for text, reason in zip(texts, reasons, strict=True) if odd and not reason}
     for row, why in zip(texts, reasons, strict=True):
@@ -291,7 +291,7 @@ def record(body: bytes, endpoint: Endpoint, answer: str | None, *, several: bool
     raise EnvelopeError(f"expected a record under {answer!r}, found {_keys(members)}")
 
 
-def record_rows(body: bytes, endpoint: Endpoint, answer: str | None) -> Rows:
+def record_rows(body: bytes, endpoint: Endpoint, answer: str | None) -> Page:
     """Return what an answer with one record holds: the record, a reject, or nothing if the answer says so.
 
     Raises:
@@ -305,8 +305,8 @@ def record_rows(body: bytes, endpoint: Endpoint, answer: str | None) -> Rows:
         reject = _cut_record(body.strip(), (answer, *endpoint.alternative_keys))
         if reject is None:
             raise
-        return Rows([], [reject])
-    return Rows([] if text is None else [text], [])
+        return Page([], [reject])
+    return Page([] if text is None else [text], [])
 
 
 def _cut_record(body: bytes, keys: Sequence[str | None]) -> Reject | None:

@@ -23,7 +23,6 @@ import threading
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from html import unescape
 from typing import TypedDict
 
@@ -121,15 +120,11 @@ class Response:
 
     Attributes:
         body: Decompressed, without a byte order mark; empty for 204.
-        quota: What the answer said of the quota, if anything.
-        date: The shop's own time, whole seconds UTC, if it gave one.
         request_id: The shop's id of the request, or empty.
     """
 
     status: int
     body: bytes
-    quota: Quota | None
-    date: datetime | None
     request_id: str
 
 
@@ -289,8 +284,6 @@ class Transport:
             return Response(
                 status=answer.status_code,
                 body=body,
-                quota=self.quota,
-                date=date,
                 request_id=connection.redact(answer.headers.get("X-Request-Id", ""))[:200],
             )
         raise _error(answer.status_code, answer.headers, body, facts, connection, now)

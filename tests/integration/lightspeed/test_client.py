@@ -19,7 +19,6 @@ from lightspeed import (
 )
 from tests.integration.lightspeed.conftest import Connect
 from tests.shop import Fault, Shop
-from tests.support.clock import FakeClock
 
 
 def ids(client: Client, entity: str, path: dict[str, object] | None = None, **query: object) -> list[list[int]]:
@@ -35,12 +34,10 @@ def test_the_seed_example_reads_one_quote(client: Client, shop: Shop) -> None:
     assert b'{"quote":' + record + b"}" == shop.answer("GET", f"/nl/quotes/{quote}.json")[2]
 
 
-def test_a_page_has_the_shops_order_and_time(client: Client, shop: Shop, clock: FakeClock) -> None:
+def test_a_page_has_the_shops_order(client: Client, shop: Shop) -> None:
     page = client.page(client.build("orders", "list", Parameters(query={"limit": 5})))
 
     assert [json.loads(record)["id"] for record in page.records] == shop.store.ids("orders")[:5]
-    assert page.date is not None
-    assert page.date.timestamp() == clock.time()
 
 
 def test_all_pages_are_all_records(client: Client, shop: Shop) -> None:

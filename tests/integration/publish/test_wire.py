@@ -30,7 +30,7 @@ class Wire(Transport):
 
     def send(self, request: Request) -> Response:
         self.seen = request
-        return Response(status=204, body=b"", quota=None, date=None, request_id="")
+        return Response(status=204, body=b"", request_id="")
 
 
 def operations() -> list[tuple[Endpoint, str]]:

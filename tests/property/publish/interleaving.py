@@ -243,7 +243,7 @@ class Wire(Transport):
             raise AnswerLost("cut", **facts)
         if status == 422:
             raise InvalidRequest("wrong", status=422, **facts)
-        return Response(status, json.dumps(body).encode(), None, None, "")
+        return Response(status, json.dumps(body).encode(), "")
 
 
 def void(_: object) -> None:

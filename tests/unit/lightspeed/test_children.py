@@ -33,7 +33,7 @@ class Shop:
             size = min(self.cap, int(request.query.get("limit", 50)))
             begin = (int(request.query.get("page", 1)) - 1) * size
             body = {"orderProducts": [{"id": identity} for identity in ids[begin : begin + size]]}
-        return Response(200, json.dumps(body).encode(), None, None, "")
+        return Response(200, json.dumps(body).encode(), "")
 
 
 def streams(shop: Any) -> ChildStreams:
@@ -74,7 +74,7 @@ class Turning(Shop):
         body: Any = {"count": len(ids)}
         if request.operation == "list":
             body = {"orderProducts": [{"id": identity} for identity in ids[number - 1 : number]]}
-        return Response(200, json.dumps(body).encode(), None, None, "")
+        return Response(200, json.dumps(body).encode(), "")
 
 
 def test_a_count_that_fits_a_page_cut_short_because_a_line_was_deleted_is_not_believed() -> None:

@@ -16,7 +16,7 @@ class Shop(Transport):
 
     def send(self, request: Request) -> Response:
         assert request.method == "GET"
-        return Response(200, json.dumps({"variants": self.rows}).encode(), None, None, "")
+        return Response(200, json.dumps({"variants": self.rows}).encode(), "")
 
 
 def find(rows: list[dict[str, Any]], **key: object) -> dict[str, Any] | None:

@@ -39,7 +39,7 @@ class Shop:
             size = min(self.cap, int(request.query["limit"]))
             begin = (int(request.query["page"]) - 1) * size
             body = {"taxes": [{"id": ord(row)} for row in rows[begin : begin + size]]}
-        return Response(200, json.dumps(body).encode(), None, None, "")
+        return Response(200, json.dumps(body).encode(), "")
 
 
 def read(shop: Any) -> tuple[str, str]:
@@ -103,7 +103,7 @@ class UnpagedShop:
 
     def send(self, request: Request) -> Response:
         self.sent.append(request.operation)
-        return Response(200, b'{"payment_methods": [{"id": 7}, {"id": 8}]}', None, None, "")
+        return Response(200, b'{"payment_methods": [{"id": 7}, {"id": 8}]}', "")
 
 
 def test_a_list_without_pages_costs_one_request_and_is_not_read_again_by_the_next_invocation() -> None:
@@ -146,7 +146,7 @@ class Leaving:
             size, page = int(request.query["limit"]), int(request.query["page"])
             rows = list(range(1, 60)) if page <= 3 and size == 10 else left
             body = {"orders": [order(number) for number in rows[(page - 1) * size : page * size]]}
-        return Response(200, json.dumps(body).encode(), None, None, "")
+        return Response(200, json.dumps(body).encode(), "")
 
 
 def order(number: int) -> dict[str, object]:
@@ -177,7 +177,7 @@ def test_a_full_last_page_of_an_open_list_does_not_show_its_end() -> None:
     class LowCount(Shop):
         def send(self, request: Request) -> Response:
             answer = super().send(request)
-            return answer if request.operation == "list" else Response(200, b'{"count":3}', None, None, "")
+            return answer if request.operation == "list" else Response(200, b'{"count":3}', "")
 
     found, reason = read(LowCount(["abcdefghijklm"], cap=7))
 

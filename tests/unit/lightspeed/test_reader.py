@@ -24,7 +24,7 @@ class Shop:
     def send(self, request: Request) -> Response:
         page = int(request.query.get("page", 0))
         body: Any = {"taxes": [{"id": page}] if 0 < page <= _PAGES else []}
-        return Response(200, json.dumps(body if page else {"count": _PAGES}).encode(), None, None, "")
+        return Response(200, json.dumps(body if page else {"count": _PAGES}).encode(), "")
 
 
 def test_two_pages_are_processed_at_once_and_no_more() -> None:

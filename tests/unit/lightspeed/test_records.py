@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lightspeed.client import Page
 from lightspeed.listing.records import Record, RecordParser, Window
+from lightspeed.response import Page
 
 WINDOW = Window("created_at", datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC))
 ODD = b'{"createdAt":"2026-03-01T00:00:00+00:00","id":99,"updatedAt":false}'
@@ -17,7 +17,7 @@ def usual(number: int, created: str, updated: str = "2026-07-01T10:00:00+02:00")
 
 def read(texts: list[bytes], window: Window | None = WINDOW) -> tuple[list[Record], str, bool]:
     parser = RecordParser(window, {}, frozenset())
-    return parser.read(Page(texts, None, [])), parser.unverified_reason, parser.filters_ignored
+    return parser.read(Page(texts, [])), parser.unverified_reason, parser.filters_ignored
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ class Shop:
         return self.answer({"orders": [{"id": number, "createdAt": self.rows[number] + "+00:00"} for number in rows]})
 
     def answer(self, body: Any) -> Response:
-        return Response(200, json.dumps(body).encode(), None, None, "")
+        return Response(200, json.dumps(body).encode(), "")
 
     def matching(self, request: Request) -> list[int]:
         first, last = request.query.get("created_at_min", ""), request.query["created_at_max"]

@@ -53,7 +53,7 @@ class Shop(Transport):
             raise self.error
         if ids & self.bad:
             raise InvalidRequest("Unknown variant", method="PUT", path=request.path, status=422)
-        return Response(200, b"" if rows == "" else json.dumps(rows).encode(), None, None, "")
+        return Response(200, b"" if rows == "" else json.dumps(rows).encode(), "")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ class Shop(Transport):
 
     def send(self, request: Request) -> Response:
         rows = self.pages[int(request.query["page"]) - 1]
-        return Response(200, json.dumps({"variants": rows}).encode(), None, None, "")
+        return Response(200, json.dumps({"variants": rows}).encode(), "")
 
 
 def read(*rows: dict[str, Any], names: tuple[str, ...] = ("sku",)) -> KeyIndex:

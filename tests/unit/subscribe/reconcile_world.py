@@ -116,7 +116,7 @@ class ShopList:
             self._meter()
             body = self._answer(request)
             self._at(f"after {request.operation} {request.path}")
-        return Response(200, json.dumps(body).encode(), self.quota, None, "")
+        return Response(200, json.dumps(body).encode(), "")
 
     def _answer(self, request: Request) -> Json:
         if request.operation == "get":

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from lightspeed.catalogue.entities import parent_of
 from lightspeed.catalogue.model import Endpoint
-from lightspeed.client import Client, Page
+from lightspeed.client import Client
 from lightspeed.errors import BrokenResponse, NotFound, UnknownLanguage
 from lightspeed.json_text import with_first_member
 from lightspeed.listing.budget import RequestBudget
@@ -27,6 +27,7 @@ from lightspeed.listing.reader import THREADS, ListReader
 from lightspeed.listing.records import Record, RecordParser, lack_ids
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.request import PAGE_LIMIT, Parameters, Request
+from lightspeed.response import Page
 
 DEFAULT_LIMIT = 50
 """Rows of a page where the shop does not heed `limit` (three independent clients agree)."""

@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from lightspeed.client import Page
 from lightspeed.json_text import UNREADABLE, parse_record
 from lightspeed.request import format_time, parse_time
+from lightspeed.response import Page
 
 
 class Record(msgspec.Struct, gc=False):

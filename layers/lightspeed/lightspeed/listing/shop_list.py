@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from lightspeed.catalogue.model import Endpoint
-from lightspeed.client import Client, Page
+from lightspeed.client import Client
 from lightspeed.listing.records import RecordParser, Window
 from lightspeed.request import PAGE_LIMIT, Parameters, Request
+from lightspeed.response import Page
 
 _PAGING = ("page", "limit", "fields")
 
