@@ -128,7 +128,7 @@ class _TimedResponse(http.client.HTTPResponse):
         The base class parses headers like those of an e-mail. That takes a seventh of the CPU of a small request.
         """
         status, version, reason = 100, "", ""
-        while status == 100:  # "continue" comes before the answer
+        while 100 <= status < 200:  # "continue", "early hints" and their like come before the answer
             version, status, reason = self._read_status()  # type: ignore[attr-defined]
             self.headers = self.msg = _read_headers(self.fp)
         if not version.startswith(("HTTP/1.", "HTTP/0.9")):

@@ -16,6 +16,7 @@ A list that timed out or answered 504 is not sent again: the caller asks for a s
 
 from __future__ import annotations
 
+import http.client
 import math
 import random
 import re
@@ -96,7 +97,16 @@ USER_AGENT = "lightspeed-ecom-connector"
 _IDEMPOTENT = ("GET", "PUT", "PATCH", "DELETE")
 _TIMEOUTS = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 _PASSING_SERVER_ERRORS = (500, 502, 503, 504)
-_BOM = b"\xef\xbb\xbf"
+_BROKEN = (
+    requests.exceptions.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,
+    ValueError,  # a length that is none
+)
+_BOMS = re.compile(rb"(\s*\xef\xbb\xbf)+")
+"""PHP writes one for each of its files that begins so."""
+
 _WORDS_BYTES = 20_000
 _TAGS = re.compile(rb"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _STATUS_ERRORS: Mapping[int, type[ApiError]] = {
@@ -276,7 +286,8 @@ class Transport:
             self.shop_clock.hear(date.timestamp() - self.clock.time())
         now = self.clock.time() + self.skew_seconds
         self._update_quota(Quota.from_headers(answer.headers, now))
-        body = body.removeprefix(_BOM)
+        if (marks := _BOMS.match(body)) is not None:
+            body = body[marks.end() :]
         if answer.status_code == 429:
             with self._lock:
                 self.rate_limited += 1
@@ -325,7 +336,7 @@ class Transport:
             failure = UnexpectedResponse("the answer is compressed in an unknown way", status=200, **facts)
         except BodyCut:
             failure = AnswerLost("the compressed answer is damaged or cut", **facts)
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        except _BROKEN as error:
             reason = _reason(error)
             if attempt.may_be_sent:
                 failure = _answer_lost(reason, read_timeout, facts)

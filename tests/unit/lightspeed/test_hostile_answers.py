@@ -210,6 +210,8 @@ def test_a_page_over_the_limit_is_asked_for_in_smaller_pages() -> None:
         pytest.param(http(PAGE, Content_Encoding="identity"), id="identity"),
         pytest.param(http(b"\xef\xbb\xbf" + PAGE), id="byte order mark"),
         pytest.param(gzipped(b"\xef\xbb\xbf \n" + PAGE), id="compressed byte order mark"),
+        pytest.param(http(b"\xef\xbb\xbf\r\n\xef\xbb\xbf" + PAGE), id="two byte order marks"),
+        pytest.param(http(b"\n\xef\xbb\xbf" + PAGE), id="byte order mark in the second line"),
     ],
 )
 def test_usual_encodings_are_read(answer: bytes) -> None:
@@ -314,6 +316,62 @@ def test_a_write_with_an_odd_answer_was_sent_once_and_may_have_been_done(call: s
     assert len(server.requests) == 1
     post = client.build("products", "create", Parameters(payload={"title": "Mug"}))
     assert empty or may_have_acted(post, caught.value)
+
+
+CREATED = b"HTTP/1.1 201 Created\r\n"
+NO_HTTP = {
+    "nothing": b"",
+    "garbage": b"\x00\xff\xfe" * 100,
+    "no status": b"HTTP/1.1 abc\r\n\r\n",
+    "status of four digits": b"HTTP/1.1 1000 OK\r\n\r\n",
+    "another protocol": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "only provisional": b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    "length beyond the body": CREATED + b"Content-Length: 99999999999999999999\r\n\r\n{}",
+    "two lengths": CREATED + b"Content-Length: 9\r\nContent-Length: 5\r\n\r\n{}",
+    "chunk of less than nothing": CREATED + b"Transfer-Encoding: chunked\r\n\r\n-5\r\n{}",
+    "chunk without length": CREATED + b"Transfer-Encoding: chunked\r\n\r\n\r\n{}",
+    "chunk of 5,000 digits": CREATED + b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 5000 + b"\r\n{}",
+    "cut chunk": CREATED + b"Transfer-Encoding: chunked\r\n\r\n22\r\n{}",
+    "many headers": CREATED + b"X: y\r\n" * 500 + b"\r\n{}",
+    "long header": CREATED + b"X: " + b"y" * 70_000 + b"\r\n\r\n{}",
+}
+
+
+@pytest.mark.parametrize("answer", NO_HTTP.values(), ids=NO_HTTP)
+@pytest.mark.parametrize(("call", "sent"), [("page", 4), ("record", 4), ("create", 1), ("update", 4), ("delete", 4)])
+def test_what_is_no_answer_of_http_is_a_lost_answer_whatever_was_asked(call: str, sent: int, answer: bytes) -> None:
+    with raw_server(always(answer)) as server, pytest.raises(AnswerLost):
+        CALLS[call](client_of(server))
+
+    assert len(server.requests) == sent
+
+
+@pytest.mark.parametrize("status", [100, 102, 103, 199])
+def test_provisional_answers_come_before_the_answer(status: int) -> None:
+    provisional = f"HTTP/1.1 {status} Any\r\nLink: </x>\r\n\r\n".encode()
+    with raw_server(always(provisional * 3 + http(b'{"product":{"id":7}}', 201))) as server:
+        create(client_of(server))
+
+    assert len(server.requests) == 1
+
+
+ODD_HEADERS = {
+    "cookie": {"Set_Cookie": "a=b; Expires=Thu, 99 Foo 99999 99:99:99 GMT; Max-Age=99999999999999999999; Domain=\xff"},
+    "empty cookie": {"Set_Cookie": "=;;;"},
+    "date": {"Date": "Mon, 99 Xxx 0000 25:61:61 +99999999999999999999"},
+    "last date": {"Date": "Fri, 31 Dec 9999 23:59:59 -2359"},
+    "first date": {"Date": "Mon, 01 Jan 0001 00:00:00 +2359"},
+    "digits": {"X_RateLimit_Limit": "9" * 500, "X_RateLimit_Remaining": "nan/inf/1e9", "X_RateLimit_Reset": "1e400"},
+    "no letters": {"X_\xff": "\xff\x00\x01", "X_Request_Id": "\xff" * 3000},
+}
+
+
+@pytest.mark.parametrize("headers", ODD_HEADERS.values(), ids=ODD_HEADERS)
+def test_odd_headers_never_hide_the_answer_of_a_write(headers: dict[str, str]) -> None:
+    with raw_server(always(http(b'{"product":{"id":7}}', 201, **headers))) as server:
+        create(client_of(server))
+
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("nothing", ["false", "null", '""', "[]"])
