@@ -62,8 +62,7 @@ def _runs(app: APIGatewayHttpResolver) -> Runs:
     deps = _deps(app)
     arn = deps.settings.sync_state_machine_arn
     step_functions = deps.aws.client("stepfunctions") if arn else None
-    s3, bucket = deps.aws.client("s3"), deps.settings.bucket
-    return Runs(s3, bucket, deps.clock, step_functions=step_functions, state_machine_arn=arn)
+    return Runs(deps.bucket, deps.clock, step_functions=step_functions, state_machine_arn=arn)
 
 
 def _query(app: APIGatewayHttpResolver) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from connector.bucket import Bucket
 from connector.clients import AwsClients
 from connector.observability import emit_metrics, logged, logger
 from connector.schedule_names import paused_schedules
@@ -49,7 +50,7 @@ def measure(settings: Settings, aws: AwsClients, clock: Clock) -> dict[str, floa
     - `WebhookTrouble`: webhooks that are switched off, missing or missed.
     - `Cost`: dollars a month, if that is more than the budget.
     """
-    reader = StatusReader(aws.client("s3"), settings.bucket, clock, stack=settings.stack_name, sparing=True)
+    reader = StatusReader(Bucket(aws.client("s3"), settings.bucket), settings, clock, sparing=True)
     status = reader.read(is_paused=paused_schedules(aws.client("scheduler"), settings.schedule_group))
     found = {
         **_of_subscriptions(status["subscriptions"]),

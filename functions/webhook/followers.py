@@ -12,9 +12,8 @@ from typing import Any
 
 import msgspec
 
+from connector.storage_keys import SUBSCRIPTIONS
 from lightspeed import CATALOGUE
-
-KEY = "config/subscriptions.json"
 
 
 class Follower(msgspec.Struct, frozen=True):
@@ -94,7 +93,7 @@ class Followers:
         Raises:
             msgspec.ValidationError: The stored list is not one.
         """
-        stored = self._read(KEY)
+        stored = self._read(SUBSCRIPTIONS)
         if stored is None:
             return None
         entries = msgspec.json.decode(stored, type=list[Follower])

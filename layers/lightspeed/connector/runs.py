@@ -102,18 +102,17 @@ class Runs:
     """The runs of this bundle."""
 
     def __init__(
-        self, s3: Any, bucket: str, clock: Clock, *, step_functions: Any = None, state_machine_arn: str = ""
+        self, bucket: Bucket, clock: Clock, *, step_functions: Any = None, state_machine_arn: str = ""
     ) -> None:
         """Take the clients; nothing is read yet.
 
         Args:
-            s3: The client of S3.
             bucket: The bundle's bucket.
             clock: The time.
             step_functions: The client of Step Functions; not used without a state machine.
             state_machine_arn: The ARN of Sync, or empty.
         """
-        self._bucket = Bucket(s3, bucket)
+        self._bucket = bucket
         self._clock = clock
         self._step_functions = step_functions
         self._arn = state_machine_arn

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from connector.aws_errors import aws_error_types, reason
+from connector.bucket import Bucket
 from connector.clients import AwsClients
 from connector.errors import ConnectorError
 from connector.failure_queues import Queue, look
@@ -42,8 +43,7 @@ def stack_status(
         "publish": settings.publish_failure_queue_url,
         "webhooks": settings.webhook_failure_queue_url,
     }
-    reserve = settings.quota_reserve_percent
-    return StatusReader(s3, settings.bucket, clock, stack=settings.stack_name, reserve_percent=reserve).read(
+    return StatusReader(Bucket(s3, settings.bucket), settings, clock).read(
         failures=look(aws.client("sqs"), urls),
         actions=actions,
         is_paused=paused_schedules(aws.client("scheduler"), settings.schedule_group),

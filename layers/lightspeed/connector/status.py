@@ -14,6 +14,8 @@ from connector.bucket import Bucket
 from connector.chunks import each
 from connector.failure_queues import Failure, Queue, causes
 from connector.run_log import RunLog, RunRow
+from connector.settings import Settings
+from connector.storage_keys import SUBSCRIPTIONS
 from connector.subscription_status import DAYS, Facts, subscription_status
 from connector.timestamps import iso_text
 from connector.webhook_report import SUMMARY, report_key
@@ -22,9 +24,6 @@ from lightspeed.quota import WINDOW_SECONDS
 
 VERSION = 1
 """Of the JSON form. It changes when a key gets another meaning or goes."""
-
-SUBSCRIPTIONS = "config/subscriptions.json"
-"""What `apply` lists."""
 
 LEVELS = ("red", "warning", "good", "paused")
 """From what needs action to what needs none."""
@@ -50,31 +49,20 @@ class ShopState:
 class StatusReader:
     """Collects the status of a stack."""
 
-    def __init__(
-        self,
-        s3: Any,
-        bucket: str,
-        clock: Clock,
-        *,
-        stack: str = "",
-        reserve_percent: float = 10.0,
-        sparing: bool = False,
-    ) -> None:
-        """Take the client of S3 and the bundle's bucket; nothing is read yet.
+    def __init__(self, bucket: Bucket, settings: Settings, clock: Clock, *, sparing: bool = False) -> None:
+        """Take the bundle's bucket; nothing is read yet.
 
         Args:
-            s3: The client of S3.
             bucket: The bundle's bucket.
+            settings: With the stack's name and the share of each quota window that stays free.
             clock: The time.
-            stack: The stack's name.
-            reserve_percent: Share of each quota window that stays free.
             sparing: As in `RunLog`.
         """
-        self._bucket = Bucket(s3, bucket)
-        self._log = RunLog(self._bucket, clock, sparing=sparing)
+        self._bucket = bucket
+        self._log = RunLog(bucket, clock, sparing=sparing)
         self._clock = clock
-        self._stack = stack
-        self._reserve = reserve_percent
+        self._stack = settings.stack_name
+        self._reserve = settings.quota_reserve_percent
 
     def read(
         self,

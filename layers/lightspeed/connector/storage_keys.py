@@ -13,6 +13,9 @@ RUN_ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.=-]{1,80}")
 
 MANIFESTS = "manifests/"
 RUN_NOTES = "state/runs/"
+SUBSCRIPTIONS = "config/subscriptions.json"
+"""What `apply` lists: the subscriptions of the stack, for the trigger of webhooks and for the status."""
+
 COMPACT = "-compact"
 """How the id of a run ends that `compact` made of the runs of a day."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from connector.bucket import Bucket
 from connector.observability import METRICS
 from connector.settings import Settings
 from connector.status import StatusReader
@@ -190,7 +191,7 @@ def test_runs_that_became_one_count_once(operated: Operated) -> None:
     started: dict[str, Any] = {"replaces": replaced, "records": 15, "rewritten": [{"by": "compact"}]}
 
     def per_day() -> Any:
-        reader = StatusReader(operated.aws.client("s3"), "bucket", operated.clock, stack="mine")
+        reader = StatusReader(Bucket(operated.aws.client("s3"), "bucket"), Settings(), operated.clock)
         (orders,) = reader.read()["subscriptions"]
         return orders["records_per_day"][-2], orders["last_run"]["run_id"]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from connector.bucket import Bucket
 from connector.runs import MAX_LIMIT, Query, Runs
 from lightspeed import SystemClock
 from tests.integration.subscribe.bundle import Bundle
@@ -121,16 +122,21 @@ def listing() -> Listing:
 
 
 def test_runs_come_newest_first_each_once(listing: Listing) -> None:
-    assert walk(Runs(listing, "bucket", SystemClock())) == ["long", "a-images", "b-morning", "night"]
+    assert walk(Runs(Bucket(listing, "bucket"), SystemClock())) == ["long", "a-images", "b-morning", "night"]
 
 
 @pytest.mark.parametrize("limit", range(1, 6))
 def test_pages_of_any_size_hold_every_run_once(listing: Listing, limit: int) -> None:
-    assert walk(Runs(listing, "bucket", SystemClock()), limit=str(limit)) == ["long", "a-images", "b-morning", "night"]
+    assert walk(Runs(Bucket(listing, "bucket"), SystemClock()), limit=str(limit)) == [
+        "long",
+        "a-images",
+        "b-morning",
+        "night",
+    ]
 
 
 def test_runs_are_filtered(listing: Listing) -> None:
-    runs = Runs(listing, "bucket", SystemClock())
+    runs = Runs(Bucket(listing, "bucket"), SystemClock())
 
     assert walk(runs, entity="orders") == ["b-morning", "night"]
     assert walk(runs, entity="products/images") == ["a-images"]
@@ -143,7 +149,7 @@ def test_a_run_in_the_list_says_what_it_read_and_whether_it_is_verified(listing:
         listing, "orders", "2026-11-24T01:00:00Z", "2026-11-24T01:00:02Z", "doubt", verified=False, reason="no count"
     )
 
-    doubtful, long = Runs(listing, "bucket", SystemClock()).page(Query(limit=2))["runs"]
+    doubtful, long = Runs(Bucket(listing, "bucket"), SystemClock()).page(Query(limit=2))["runs"]
 
     assert (doubtful["verified"], doubtful["reason"], doubtful["records"]) == (False, "no count", 3)
     assert (long["status"], long["records"], long["started"]) == ("complete", 6, "2026-11-23T05:00:00Z")
@@ -157,7 +163,7 @@ def test_a_page_costs_little_among_a_hundred_thousand_runs() -> None:
     for number in range(100_000):  # ten entities, a run of each every 53 minutes, for a year
         started = (start + datetime.timedelta(minutes=5.256 * number)).isoformat()
         add_run(s3, f"entity-{number % 10}", started, started, f"run-{number:06}")
-    runs = Runs(s3, "bucket", SystemClock())
+    runs = Runs(Bucket(s3, "bucket"), SystemClock())
 
     newest = runs.page(Query())
     assert ids(newest) == [f"run-{number:06}" for number in range(99_999, 99_979, -1)]

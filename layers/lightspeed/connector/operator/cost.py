@@ -16,9 +16,8 @@ from typing import Any
 from connector import prices
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
-from connector.run_log import RunRow
+from connector.run_log import RunLog, RunRow
 from connector.spending import StackShape, run_dollars, services
-from connector.status import StatusReader
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -32,8 +31,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     now = datetime.fromtimestamp(stack.clock.time(), UTC).date()
     days = list(_days(arguments.month or f"{now:%Y-%m}", now))
-    reader = StatusReader(stack.client("s3"), stack.settings.bucket, stack.clock, stack=stack.name)
-    runs = reader.runs(days)
+    runs = RunLog(stack.bucket, stack.clock).runs(days)
     found: dict[str, Any] = {
         "month": f"{days[0]:%Y-%m}",
         "days": len(days),

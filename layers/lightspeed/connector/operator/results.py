@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from connector.operator import chart
-from connector.operator.stack import CommandError, OperationFailed
+from connector.operator.stack import CommandError
 from lightspeed.cli.output import printable
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def write_file(database: Database, sql: str, path: Path) -> int:
 def save_sql(path: Path, statements: Sequence[str], sql: str) -> None:
     """Write the statements that make the views, and the query."""
     head = "-- For DuckDB. The paths are those of the files on this machine; the views name each part.\n"
-    _write(path, (head + ";\n".join([*statements, sql]) + ";\n").encode())
+    path.write_bytes((head + ";\n".join([*statements, sql]) + ";\n").encode())
 
 
 def show(result: Result, kind: str, out: IO[str]) -> None:
@@ -85,7 +85,7 @@ def plot(result: Result, path: Path) -> None:
 
     Raises:
         CommandError: No column but the first has numbers.
-        OperationFailed: The file cannot be written.
+        OSError: The file cannot be written.
     """
     columns, rows = result.columns, list(result.rows)
     numbers = [number for number in range(1, len(columns)) if any(isinstance(row[number], _NUMBERS) for row in rows)]
@@ -95,7 +95,7 @@ def plot(result: Result, path: Path) -> None:
     bars = [(str(row[0]), float(row[column] or 0)) for row in rows[-_BARS:]]
     note = f", the last {_BARS} of {len(rows)} rows" if len(rows) > _BARS else ""
     drawn = chart.shapes(bars, f"{columns[column]} by {columns[0]}{note}")
-    _write(path, PLOTS[path.suffix](drawn))
+    path.write_bytes(PLOTS[path.suffix](drawn))
 
 
 def _show_table(columns: list[str], rows: Iterable[tuple[Any, ...]], out: IO[str]) -> None:
@@ -124,10 +124,3 @@ def _cell(value: object) -> str:
     """Return a value for a terminal: one line, without control characters, cut."""
     text = "" if value is None else printable(value)
     return text if len(text) <= _CELL else f"{text[: _CELL - 1]}…"
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise OperationFailed(f"{str(path)!r:.100} cannot be written: {error.strerror}") from error

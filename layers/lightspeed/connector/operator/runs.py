@@ -82,8 +82,7 @@ def _event(name: str) -> dict[str, Any]:
 
 def _lookup(stack: Stack) -> Runs:
     return Runs(
-        stack.client("s3"),
-        stack.settings.bucket,
+        stack.bucket,
         stack.clock,
         step_functions=stack.client("stepfunctions"),
         state_machine_arn=stack.output("SyncStateMachineArn"),

@@ -30,13 +30,13 @@ from connector.operator.schedules import Place, SchedulePlan, Schedules, connect
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.subscriptions_file import Subscription, read_file, references, schema_text
 from connector.operator.webhooks import TooManyWebhooks, address_of, line_of, make_change, make_plan
+from connector.storage_keys import SUBSCRIPTIONS
 from connector.transform.library import NotFoundInLibrary, S3Library, referred_name
 from lightspeed import LightspeedError
 
 CHANGES = 2
 """Exit status of `plan --exit-code` if there is something to do."""
 
-LIST = "config/subscriptions.json"
 FEW = 4
 """Fewer live objects than this may be removed without `--remove`, but never all of them."""
 
@@ -134,8 +134,8 @@ def _steps(found: StackPlan, stack: Stack) -> Iterator[str]:
     The list comes first, so that a webhook finds its subscription, and removals last.
     """
     if found.listed is not None:
-        stack.bucket.put(LIST, found.listed, "application/json")
-        yield f"wrote {LIST}"
+        stack.bucket.put(SUBSCRIPTIONS, found.listed, "application/json")
+        yield f"wrote {SUBSCRIPTIONS}"
     schedules = _schedules(stack)
     for change in found.schedules.changes:
         schedules.make(change)
@@ -223,13 +223,13 @@ def _schedules(stack: Stack) -> Schedules:
 
 
 def _listed(stack: Stack) -> list[dict[str, Any]] | None:
-    found = stack.bucket.body(LIST)
+    found = stack.bucket.body(SUBSCRIPTIONS)
     if found is None:
         return None
     try:
         rows: list[dict[str, Any]] = json.loads(found)
     except ValueError as error:
-        raise OperationFailed(f"{LIST} in the bucket is no JSON; remove it, then apply again") from error
+        raise OperationFailed(f"{SUBSCRIPTIONS} in the bucket is no JSON; remove it, then apply again") from error
     return rows
 
 
@@ -332,7 +332,7 @@ def _show(found: StackPlan) -> None:
         if one.error:
             print(f"! {one.connection}: its webhooks cannot be compared: {one.error}")
     if found.listed is not None:
-        print(f"~ {LIST}")
+        print(f"~ {SUBSCRIPTIONS}")
     for line in found.forecasts:
         print(line)
     for warning in found.warnings:
