@@ -25,13 +25,11 @@ class _Held(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         until: ISO-8601 UTC.
-        manifest: The manifest of the run that an earlier version of the connector is about to end.
         entry: The journal entry of the run, with its manifests, once it is decided.
     """
 
     run_id: str
     until: str
-    manifest: str | None = None
     entry: Mapping[str, Any] = msgspec.field(name="note", default_factory=dict)
 
 
@@ -58,7 +56,7 @@ class RunLock:
         held = self._load()
         if held is None or held.run_id == self._run_id or parse_time(held.until).timestamp() <= now:
             return held
-        if not held.entry and (held.manifest is None or self._bucket.read(held.manifest) is None):
+        if not held.entry:
             raise RunInProgress(self._subscription, held.run_id, held.until)
         return held
 
