@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from connector.errors import RequestError, RunInProgress
+from connector.errors import AwsUnavailable, RequestError, RunInProgress
+from connector.storage_keys import run_key, subscription_key
 from tests.property.bucket import MemoryBucket
-from tests.property.world import OPENING, Killed, ShopTime, VirtualTime, World
+from tests.property.world import OPENING, Killed, Points, ShopTime, VirtualTime, World
 from tests.shop import Shop
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -308,4 +310,54 @@ def test_a_process_killed_while_another_run_has_gone_further_harms_nothing() -> 
 
     scene.world.run(EVENT, "last")
 
+    scene.check_once()
+
+
+class NamedPoints(Points):
+    """Points at which a test does something by their name.
+
+    Attributes:
+        at_name: What is done at the next points of a name, in turn; `None` for nothing.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_name: dict[str, list[Callable[[], object] | None]] = {}
+
+    def __call__(self, name: str) -> None:
+        turns = self.at_name.get(name)
+        do = turns.pop(0) if turns else None
+        if do is not None:
+            do()
+        super().__call__(name)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_copy_that_another_run_overtook_never_undoes_what_a_later_copy_of_its_run_decides(number: int) -> None:
+    scene = prepared(EVENT, before=True)
+    world, at = scene.world, NamedPoints()
+    world.at = at
+    world.bucket._at = at
+    journal, bookmark = run_key("first"), subscription_key("default", "reviews")
+
+    def die() -> None:
+        raise Killed
+
+    def later_copy() -> None:
+        at.at_name[f"after put {bookmark}"] = [die]
+        with contextlib.suppress(Killed):
+            world.run(EVENT, "first")
+
+    at.at_name[f"before get {journal}"] = [lambda: world.run(EVENT, "second")]
+    at.at_name[f"before put {journal}"] = [None] * (number - 1) + [later_copy]
+    with contextlib.suppress(AwsUnavailable):
+        world.run(EVENT, "first")
+    at.at_name.clear()
+
+    result = world.run(EVENT, "first")
+
+    counts = any(manifest["run_id"] == "first" for manifest in world.bucket.manifests())
+    assert counts == (not result.get("superseded"))
+    scene.change(1)
+    world.run(EVENT, "last")
     scene.check_once()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from botocore.exceptions import ClientError
 
 from connector.bucket import NONE_YET, Bucket, PreconditionFailed
 from connector.errors import AwsUnavailable
@@ -64,3 +67,18 @@ def test_a_manifest_that_is_there_stays() -> None:
     bucket.put_manifests({"manifests/run.json": {**manifest, "verified": True}})
 
     assert s3.objects == before
+
+
+def test_a_manifest_that_s3_says_is_there_and_that_is_not_is_never_taken_for_written() -> None:
+    class Forgetful(MemoryBucket):
+        def put_object(self, *, Key: str, **written: Any) -> dict[str, Any]:  # noqa: N803 - AWS's name
+            answer = super().put_object(Key=Key, **written)
+            del self.objects[Key]
+            if "IfNoneMatch" not in written:
+                return answer
+            raise ClientError({"Error": {"Code": "PreconditionFailed", "Message": "there is one"}}, "PutObject")
+
+    manifest = {"run_id": "run", "parts": [], "deleted": [], "rejected": []}
+
+    with pytest.raises(PreconditionFailed):
+        Bucket(Forgetful(), "bucket", FakeClock()).put_manifests({"manifests/run.json": manifest})
