@@ -11,9 +11,13 @@ from connector.observability import Handler
 _BUSY = {
     "SlowDown",
     "RequestTimeout",
+    "RequestTimeoutException",
+    "PriorRequestNotComplete",
+    "BandwidthLimitExceeded",
     "TooManyRequestsException",
     "RequestLimitExceeded",
     "ExpiredToken",
+    "ExpiredTokenException",
     "TransactionConflict",
     "TransactionConflictException",
     "TransactionInProgressException",
@@ -29,8 +33,13 @@ def aws_error_types() -> tuple[type[Exception], ...]:
 
 
 def _broken() -> tuple[type[Exception], ...]:
-    """Return the errors that mean no connection, no answer in time, or a part of one."""
-    return botocore_errors.ConnectionError, botocore_errors.HTTPClientError, botocore_errors.IncompleteReadError
+    """Return the errors that mean no connection, no answer in time, or a part or a damaged copy of one."""
+    return (
+        botocore_errors.ConnectionError,
+        botocore_errors.HTTPClientError,
+        botocore_errors.IncompleteReadError,
+        botocore_errors.FlexibleChecksumError,
+    )
 
 
 def may_pass(error: BaseException) -> bool:

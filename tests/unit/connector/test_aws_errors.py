@@ -28,6 +28,12 @@ PASSING = {
     "a write meets a transaction": refused("TransactionConflictException", "PutItem"),
     "a transaction is repeated while it runs": refused("TransactionInProgressException", "TransactWriteItems"),
     "S3 asks to slow down": refused("SlowDown", "PutObject", 503),
+    "S3 asks to slow down without a status": refused("SlowDown", "PutObject"),
+    "S3 waits too long": refused("RequestTimeout", "PutObject"),
+    "a service waits too long": refused("RequestTimeoutException", "GetSecretValue", 408),
+    "S3 is too busy": refused("BandwidthLimitExceeded", "GetObject"),
+    "a request before is not done": refused("PriorRequestNotComplete", "StartExecution"),
+    "credentials that are renewed": refused("ExpiredTokenException", "PutItem"),
     "S3 fails": refused("InternalError", "GetObject", 500),
     "S3 without a body": refused("503", "HeadObject"),
     "Secrets Manager throttles": refused("ThrottlingException", "GetSecretValue"),
@@ -40,6 +46,7 @@ PASSING = {
     "a connection that was closed": aws.ConnectionClosedError(endpoint_url="https://s3"),
     "a body that was cut": aws.ResponseStreamingError(error="cut"),
     "a body that is too short": aws.IncompleteReadError(actual_bytes=1, expected_bytes=2),
+    "a body that was damaged": aws.FlexibleChecksumError(error_msg="Expected checksum a did not match b"),
     "a secret without connection": aws.EndpointConnectionError(endpoint_url="https://secretsmanager"),
 }
 LASTING = {
