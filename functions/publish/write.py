@@ -48,6 +48,7 @@ class WriteOperation:
         http_request: What is sent, unless `match` turns it into an update.
         match: The natural key, if there is one.
         file: A file of the bucket that the payload names.
+        present: The record that an upsert was turned into an update of, where it was looked up.
     """
 
     request: PublishRequest
@@ -56,6 +57,7 @@ class WriteOperation:
     http_request: Request
     match: NaturalKey | None = None
     file: StoredFile | None = None
+    present: Mapping[str, Any] | None = None
 
     @classmethod
     def prepare(
@@ -131,6 +133,7 @@ class WriteOperation:
             InvalidParameters: Several records match, or the shop ignores the filter.
             LightspeedError: As the client raises it.
         """
+        found = None
         if identity is None:
             found = self.match.find(self.client) if self.match else None
             if found is None:
@@ -144,6 +147,7 @@ class WriteOperation:
             parameters=parameters,
             http_request=self._build("update", parameters),
             match=None,
+            present=found,
         )
 
     def create(self) -> Result:
@@ -154,8 +158,17 @@ class WriteOperation:
         """
         return self._write(self.http_request, "create", self.parameters)
 
-    def update(self, fields: Mapping[str, Any]) -> Result:
-        """Send other fields than the event's to the record that it names."""
+    def update(self, fields: Mapping[str, Any], present: Mapping[str, Any] | None = None) -> Result:
+        """Send other fields than the event's to the record that it names, unless the event skips what it has already.
+
+        Args:
+            fields: What is sent.
+            present: The record, if it was looked up and not changed since.
+        """
+        if self.request.skip_unchanged:
+            present = present or self._present()
+            if not difference(present, fields):
+                return result("unchanged", 200, present.get("id"), present)
         return self._update(replace(self.parameters, payload=fields))
 
     def find_created(self) -> Result | None:

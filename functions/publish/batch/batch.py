@@ -175,6 +175,7 @@ class _Sender:
                     return replace(claimed, operation=update, upsert=None if identity is None else item)
                 self._lookups.forget(operation)
                 outcome = operation.create()
+                self._updates.store_created(claimed, outcome)
         except Exception as error:
             outcome = refusal(error)
         self._publisher.complete(claimed.claim, outcome)

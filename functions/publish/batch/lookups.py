@@ -110,9 +110,14 @@ def _group_of(operation: WriteOperation) -> _Group:
 
 
 def _is_listed(item: PreparedWrite) -> bool:
-    """Whether one list of known length holds all records of the entity."""
+    """Whether one list of known length holds all records of the entity, and a record need not be read besides."""
     endpoint = item.request.endpoint
-    return not endpoint.parents and endpoint.has("count") and "page" in endpoint.filter_names
+    return (
+        not item.request.skip_unchanged
+        and not endpoint.parents
+        and endpoint.has("count")
+        and "page" in endpoint.filter_names
+    )
 
 
 def _pays(wanted: int, requests: int, room: int | None, operation: WriteOperation) -> bool:

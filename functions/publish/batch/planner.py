@@ -85,7 +85,8 @@ class PreparedWrite:
     @functools.cached_property
     def record(self) -> str:
         """The record that the event names, as text; stored hashed, so its form must not change."""
-        path = {name: str(value) for name, value in self.operation.parameters.path.items()}
+        texts = {name: str(value).strip() for name, value in self.operation.parameters.path.items()}
+        path = {name: text.lstrip("0") or text if text.isdigit() else text for name, text in texts.items()}
         return f"{self.request.connection} {self.request.entity} {json.dumps(path, sort_keys=True)}"
 
     @property
@@ -110,8 +111,6 @@ class PreparedWrite:
             ids = [canonical_id(end) for end in self.fields.values()]
             if request.entity == PLACEMENT and not http_request.query and None not in ids:
                 return Kind.PLACEMENT
-        if request.skip_unchanged:
-            return Kind.OTHER
         if request.action == "update" and not http_request.query and self.fields:
             return Kind.UPDATE
         return Kind.UPSERT if request.match_fields and request.endpoint.has("update") else Kind.OTHER

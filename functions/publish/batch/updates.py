@@ -7,7 +7,7 @@ the time they were queued, across batches (see `field_versions`). Others are ord
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from connector.aws_errors import aws_error_types
@@ -137,8 +137,9 @@ class MergedUpdate:
 
     @property
     def operation(self) -> WriteOperation:
-        """The operation whose path and client all changes share."""
-        return self.items[0].operation
+        """An operation whose path and client all changes share; it skips what is there already if every event does."""
+        operations = [item.operation for item in self.items]
+        return next((one for one in operations if not one.request.skip_unchanged), operations[0])
 
     @property
     def record(self) -> str:
@@ -162,9 +163,9 @@ class MergedUpdate:
 
     @property
     def bulk(self) -> Bulk | None:
-        """The bulk route that it may be sent through; none for a connection that asks for another verb."""
-        put = self.operation.http_request.method == "PUT"
-        return bulk_of(self.operation.request.entity, self.fields) if put else None
+        """The bulk route that it may be sent through; none if it is read first, or the connection has another verb."""
+        request, put = self.operation.request, self.operation.http_request.method == "PUT"
+        return bulk_of(request.entity, self.fields) if put and not request.skip_unchanged else None
 
     @property
     def identity(self) -> object:
@@ -238,6 +239,20 @@ class Updates:
             outcomes |= _outcomes(update, found, failure)
         return outcomes
 
+    def store_created(self, item: PreparedWrite, outcome: Outcome) -> None:
+        """Store what a queued upsert created, so that an older message does not undo it; an error is logged."""
+        queued_at = item.incoming.queued_at
+        if self._versions is None or queued_at is None or not isinstance(outcome, dict) or not outcome["id"]:
+            return
+        try:
+            update = item.operation.update_of_present(outcome["id"])
+            assert update is not None  # noqa: S101 - it has an id
+            record = replace(item, operation=update).record
+            versions = self._versions.read([record])[record]
+            self._store({record: versions.with_accepted(queued_at, item.incoming.name, item.fields)})
+        except Exception:
+            logger().exception("the order of a created record could not be stored")
+
     def _merge(self, groups: Sequence[Sequence[PreparedWrite]]) -> list[MergedUpdate]:
         ordered = [items[0].record for items in groups if all(item.incoming.queued_at is not None for item in items)]
         stored = self._versions.read(ordered) if ordered and self._versions is not None else {}
@@ -270,14 +285,16 @@ class Updates:
 
     def _send_alone(self, update: MergedUpdate) -> list[Outcome]:
         """Send the update of one record; return the outcomes of its changes."""
-        return self._send_changes(update.operation, update.to_send)
+        return self._send_changes(update.operation, update.to_send, update.operation.present)
 
-    def _send_changes(self, operation: WriteOperation, changes: Sequence[_Change]) -> list[Outcome]:
+    def _send_changes(
+        self, operation: WriteOperation, changes: Sequence[_Change], present: Mapping[str, Any] | None = None
+    ) -> list[Outcome]:
         """Send changes in one request; halve what the shop refuses until only the bad ones are refused."""
         outcome: Outcome
         try:
             with self._guard.request(operation):
-                outcome = operation.update(_merged(changes))
+                outcome = operation.update(_merged(changes), present)
         except Exception as error:
             outcome = refusal(error)
         if len(changes) > 1 and is_refused(outcome):
@@ -314,7 +331,7 @@ def _routes(updates: Sequence[MergedUpdate]) -> list[tuple[Bulk | None, list[Mer
 def _after_sending(update: MergedUpdate, outcomes: Sequence[Outcome], versions: RecordVersions) -> RecordVersions:
     """Return what is to be stored of a record after its changes were sent."""
     for change, outcome in zip(update.to_send, outcomes, strict=True):
-        if change.item is not None and change.item.incoming.queued_at is not None and isinstance(outcome, dict):
+        if change.item is not None and change.item.incoming.queued_at is not None and _is_done(outcome):
             versions = versions.with_accepted(change.item.incoming.queued_at, change.item.incoming.name, change.fields)
     found = _outcomes(update, outcomes, None)
     return versions.without_in_flight(
@@ -343,9 +360,14 @@ def _outcomes(update: MergedUpdate, outcomes: Sequence[Outcome], failure: Refusa
 
 def _is_final(outcome: Outcome) -> bool:
     """Whether the shop can no longer act on the request."""
-    if isinstance(outcome, dict | NotSent):
+    if _is_done(outcome) or isinstance(outcome, NotSent):
         return True
     return isinstance(outcome, ApiError) and not isinstance(outcome, ServerError)
+
+
+def _is_done(outcome: Outcome) -> bool:
+    """Whether the shop accepted the request; an update with unknown outcome is sent again."""
+    return isinstance(outcome, dict) and outcome["status"] != "unknown"
 
 
 def _unchanged(item: PreparedWrite) -> Outcome:

@@ -30,6 +30,7 @@ _LONG = 8
 """The shortest secret that is masked in other forms; shorter ones would mask other words."""
 
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
+_CUT_ESCAPE = re.compile(r"[\\&%]#?\w{0,5}\Z", re.ASCII)
 _METADATA_HOSTS = (
     "metadata",
     "metadata.google.internal",
@@ -131,8 +132,9 @@ class Connection:
         pair = b64encode(f"{self.api_key}:{self.api_secret}".encode()).decode()
         pattern = _secret_pattern((pair, self.api_secret, self.api_key, *self.webhook_secrets))
         text = pattern.sub("***", text)
-        plain = unquote(unescape(_ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], text)))
-        return "***" if plain != text and pattern.search(plain) else text
+        uncut = _CUT_ESCAPE.sub("", text)
+        plain = unquote(unescape(_ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], uncut)))
+        return "***" if plain != uncut and pattern.search(plain) else text
 
     def in_language(self, language: str) -> Connection:
         """Return the same connection for another language of the shop.

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -61,6 +62,68 @@ def test_an_older_message_that_comes_late_does_not_undo_a_newer_one(publisher: P
     publisher.failed(message(2, stock(variant, 20)))
     assert publisher.failed(message(1, stock(variant, 10))) == []
     assert level(publisher, variant) == 20
+
+
+def skipping(variant: int, level: int) -> dict[str, Any]:
+    return {**stock(variant, level), "skip_unchanged": True}
+
+
+def by_sku(_: int, level: int) -> dict[str, Any]:
+    return event("variants", "create", {"sku": "Q", "stockLevel": level}, match="sku")
+
+
+def skipping_by_sku(_: int, level: int) -> dict[str, Any]:
+    return {**by_sku(_, level), "skip_unchanged": True}
+
+
+def by_other_text(variant: int, level: int) -> dict[str, Any]:
+    return event("variants", "update", {"stockLevel": level}, path={"id": f" 0{variant}"})
+
+
+OTHERS = [skipping, by_sku, skipping_by_sku, by_other_text]
+
+
+@pytest.mark.parametrize(("newer", "older"), [pair for other in OTHERS for pair in ((stock, other), (other, stock))])
+def test_an_older_message_does_not_undo_a_newer_one_whatever_form_they_have(
+    publisher: Publisher, newer: Callable[[int, int], object], older: Callable[[int, int], object]
+) -> None:
+    variant = publisher.shop.store.ids("variants")[0]
+    publisher.shop.store.update("variants", variant, sku="Q", stockLevel=20)
+    assert publisher.failed(message(2, newer(variant, 20))) == []
+    assert publisher.failed(message(1, older(variant, 10))) == []
+    assert level(publisher, variant) == 20
+    assert publisher.failed(message(4, newer(variant, 40)), message(3, older(variant, 30))) == []
+    assert level(publisher, variant) == 40
+
+
+@pytest.mark.parametrize("older", [by_sku, skipping_by_sku])
+def test_an_older_message_does_not_undo_what_a_newer_one_created(
+    publisher: Publisher, older: Callable[[int, int], object]
+) -> None:
+    product = publisher.shop.store.ids("products")[0]
+    create = event("variants", "create", {"sku": "Q", "stockLevel": 20, "product": product}, match="sku")
+    assert publisher.failed(message(2, create)) == []
+    assert publisher.failed(message(1, older(0, 10))) == []
+    assert [row["stockLevel"] for row in publisher.shop.store.rows("variants") if row.get("sku") == "Q"] == [20]
+
+
+def test_an_update_that_reads_first_sends_nothing_if_nothing_would_change(publisher: Publisher) -> None:
+    variant = publisher.shop.store.ids("variants")[0]
+    publisher.shop.store.update("variants", variant, sku="Q", stockLevel=20)
+    assert publisher.failed(message(1, skipping(variant, 20)), message(2, skipping_by_sku(0, 20))) == []
+    assert {verb for verb, _ in publisher.sent()} == {"GET"}
+    assert publisher.failed(message(3, skipping_by_sku(0, 20))) == []
+    assert len(publisher.sent()) == 3, "what a look-up showed is not read again"
+
+
+def test_an_update_whose_outcome_is_unknown_is_sent_again(publisher: Publisher) -> None:
+    variant = publisher.shop.store.ids("variants")[0]
+    no_record = Fault("answer", 200, b'{"variant": false}', (("Content-Type", "application/json"),))
+    publisher.shop.faults.next(no_record, method="PUT")
+    assert publisher.failed(message(1, stock(variant, 10))) == ["message-1"]
+    assert level(publisher, variant) != 10
+    assert publisher.failed(message(1, stock(variant, 10), receipts=2)) == []
+    assert level(publisher, variant) == 10
 
 
 def test_of_two_messages_of_one_millisecond_the_later_arrival_wins_but_not_by_a_second_delivery(

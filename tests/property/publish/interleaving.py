@@ -189,6 +189,8 @@ class MemoryShop:
         """Act on a request; status and body."""
         parts = request.path.removesuffix(".json").split("/")[2:]
         body = json.loads(request.body) if isinstance(request.body, bytes) else {}
+        if parts[0] == "variants" and request.method == "GET":
+            return 200, {"variant": self.variants[int(parts[1])]}
         if parts[0] == "variants":
             rows = body["variant"]
             rows = rows if isinstance(rows, list) else [{**rows, "id": int(parts[1])}]

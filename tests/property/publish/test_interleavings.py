@@ -23,6 +23,11 @@ def test_whoever_goes_on_when_the_newest_accepted_values_are_there(consumers: in
     assert sum(len(world.queue.failures) for world in worlds) > SAMPLE / 2, "some were refused"
 
 
+def test_updates_that_read_first_are_ordered_too_whoever_goes_on() -> None:
+    worlds = [_messages(seed, 2, skips=True) for seed in range(SAMPLE // 2)]
+    assert sum(world.shop.overlaps for world in worlds) == 0, "one writer at a time"
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("consumers", [2, 3])
 def test_soak_whoever_goes_on_when_the_newest_accepted_values_are_there(consumers: int, soak: Soak) -> None:
@@ -38,7 +43,7 @@ def _search(world: Callable[[int, int], World], copies: int, seeds: range) -> No
             raise
 
 
-def _messages(seed: int, consumers: int) -> World:
+def _messages(seed: int, consumers: int, *, skips: bool = False) -> World:
     world = World(seed, lost=0.04)
     number = world.number
     for variant in VARIANTS:
@@ -51,7 +56,8 @@ def _messages(seed: int, consumers: int) -> World:
         if number.random() < 0.2:
             fields[number.choice(names)] = WRONG
         sent.append({(variant, name): fields[name] for name in names})
-        world.queue.put(message(n, event("variants", "update", fields, path={"id": variant})))
+        more = {"skip_unchanged": True} if skips and n % 3 else {}
+        world.queue.put(message(n, event("variants", "update", fields, path={"id": variant}, **more)))
     for n, title in enumerate(titles):
         world.queue.put(message(10 + n, event("tags", "create", {"title": title}, match="title")))
     world.queue.put(message(20, event("tags", "create", {"title": "plain"})))

@@ -237,6 +237,9 @@ def test_the_beginning_of_a_credential_at_the_end_of_a_cut_text_is_masked() -> N
     for length in range(8, len(SECRET)):
         assert connection.redact(f"no {SECRET[:length]}") == "no ***"
         assert connection.redact(f"no {SECRET[:length]}!") == f"no {SECRET[:length]}!"
+    for form in ("\\u{:04x}", "&#{};", "&#x{:x};", "%{:02x}"):
+        text = "".join(form.format(ord(letter)) for letter in SECRET)
+        assert {connection.redact(text[:length]) for length in range(60, len(text))} == {"***"}
 
 
 json_values = st.recursive(

@@ -51,10 +51,10 @@ DELETE = event("variants", "delete", path={"id": 1})
     ("one", "expected"),
     [
         (update(1), Kind.UPDATE),
-        (update(1) | {"skip_unchanged": True}, Kind.OTHER),
+        (update(1) | {"skip_unchanged": True}, Kind.UPDATE),
         (update(1) | {"dry_run": True}, Kind.OTHER),
         (upsert("A"), Kind.UPSERT),
-        (upsert("A") | {"skip_unchanged": True}, Kind.OTHER),
+        (upsert("A") | {"skip_unchanged": True}, Kind.UPSERT),
         (event("tags", "create", {"title": "x"}), Kind.OTHER),
         (event("variants", "bulk", [{"id": 1}]), Kind.OTHER),
         (DELETE, Kind.OTHER),
@@ -91,7 +91,6 @@ def test_what_does_not_depend_on_what_waits_is_one_segment(events: list[dict[str
     "events",
     [
         pytest.param([update(1), DELETE], id="a delete after the update of its record"),
-        pytest.param([update(1), update(1) | {"skip_unchanged": True}], id="an update that reads first"),
         pytest.param([update(1), event("variants", "bulk", [{"id": 9}])], id="a bulk of the sender"),
         pytest.param([update(1, sku="A"), upsert("A")], id="an upsert by a field that an update writes"),
         pytest.param([upsert("A", ean="1"), upsert("B", match="ean", ean="1")], id="an upsert by what another writes"),
