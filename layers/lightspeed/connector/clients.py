@@ -36,19 +36,18 @@ class AwsClients:
     @functools.cache  # noqa: B019 - one instance per execution environment
     def client(self, service: str) -> Any:
         """Return the client of a service, such as `s3`."""
-        from botocore.config import Config  # noqa: PLC0415 - as boto3
-
-        with without_garbage_collection():
-            return self._session.client(service, config=Config(max_pool_connections=CALLS_AT_ONCE))
+        return self._client(service, max_pool_connections=CALLS_AT_ONCE)
 
     @functools.cache  # noqa: B019 - as above
     def impatient_client(self, service: str) -> Any:
         """Return a client that waits a second for an answer and does not try again."""
+        return self._client(service, connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1})
+
+    def _client(self, service: str, **config: Any) -> Any:
         from botocore.config import Config  # noqa: PLC0415 - as boto3
 
-        config = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1})
         with without_garbage_collection():
-            return self._session.client(service, config=config)
+            return self._session.client(service, config=Config(**config))
 
 
 class ShopClients:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from calendar import monthrange
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -69,10 +70,9 @@ def _days(month: str, today: date) -> Iterator[date]:
         raise CommandError(f"a month is written 2026-11, not {month!r:.40}") from None
     if day > today:
         raise CommandError(f"{month} has not begun")
-    first = day
-    while (day.year, day.month) == (first.year, first.month) and day <= today:
-        yield day
-        day += timedelta(days=1)
+    for more in range(monthrange(day.year, day.month)[1]):
+        if day + timedelta(more) <= today:
+            yield day + timedelta(more)
 
 
 def _shape(stack: Stack, runs: Sequence[RunRow]) -> StackShape:

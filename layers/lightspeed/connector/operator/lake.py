@@ -128,10 +128,14 @@ class Folder:
 
     def runs(self, entity: str, scope: Scope) -> list[Run]:
         """Return the finished runs of an entity, by start."""
+        bodies = ((key, self.path(key).read_bytes()) for key in self._manifests(entity, scope))
+        return [run for run in in_force(bodies) if scope.covers(run.date)]
+
+    def _manifests(self, entity: str, scope: Scope) -> list[str]:
+        """Return the keys of an entity's manifests in every day, in order."""
         folders = [self.root / MANIFESTS / entity_folder(name, entity) for name in scope.connections or self._names()]
         paths = sorted(path for folder in folders for path in folder.glob("lang=*/date=*/*.json"))
-        bodies = ((path.relative_to(self.root).as_posix(), path.read_bytes()) for path in paths)
-        return [run for run in in_force(bodies) if scope.covers(run.date)]
+        return [path.relative_to(self.root).as_posix() for path in paths]
 
     def entities(self) -> list[str]:
         """Return the entities that have a finished run, as their folders are named."""
@@ -266,18 +270,12 @@ class Cache(Folder):
             if found is not None:
                 self._write(key, found.body)
                 known[key] = found.etag
-        for run in self._kept_manifests(entity, scope):
-            if run not in listed or (run in fetched and fetched[run] is None):
-                self.path(run).unlink()
-                known.pop(run, None)
+        for key in self._manifests(entity, scope):
+            if scope.covers(_date_of(key)) and (key not in listed or (key in fetched and fetched[key] is None)):
+                self.path(key).unlink()
+                known.pop(key, None)
         if wanted or len(known) != len(self._etags()):
             self._write(_ETAGS, json.dumps(known).encode())
-
-    def _kept_manifests(self, entity: str, scope: Scope) -> list[str]:
-        names = scope.connections or self._names()
-        folders = [self.root / MANIFESTS / entity_folder(name, entity) for name in names]
-        keys = [p.relative_to(self.root).as_posix() for folder in folders for p in folder.glob("lang=*/date=*/*.json")]
-        return [key for key in keys if scope.covers(_date_of(key))]
 
     def _etags(self) -> dict[str, str]:
         try:

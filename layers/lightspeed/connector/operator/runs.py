@@ -97,15 +97,8 @@ def _runs(arguments: argparse.Namespace, stack: Stack) -> int:
         found = lookup.get(arguments.id)
         print(json.dumps(found, indent=2))
         return 1 if found["status"] == "failed" else 0
-    query = Query.from_parameters(
-        {
-            "connection": arguments.connection,
-            "entity": arguments.entity,
-            "status": arguments.status,
-            "limit": str(arguments.limit),
-        }
-    )
-    rows = lookup.page(query)["runs"]
+    asked = {name: str(getattr(arguments, name)) for name in ("connection", "entity", "status", "limit")}
+    rows = lookup.page(Query.from_parameters(asked))["runs"]
     for row in rows:
         print(json.dumps(row) if arguments.json else _line(row))
     if not rows and not arguments.json:

@@ -38,6 +38,7 @@ _KEY = re.compile(
 _POSITION = re.compile(r"\(at line (\d+), column \d+\)")
 _NEEDS_QUOTES = re.compile(r"\s*\[[^\"'\]]*/[^\"'\]]*\]")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TRANSFORMERS = ("input_transformer", "entity_transformer")
 _LANGUAGE = re.compile(r"[a-z]{2}")
 
 Path_ = tuple[str, ...]
@@ -261,34 +262,16 @@ class _Reader:
         cadence = self._cadence(path, table)
         reconcile = self._reconcile(path, table, row)
         event: dict[str, Any] = {"connection": connection, "entity": entity, "mode": mode, "subscription": name}
-        for key in ("languages", "parameters", "since", "max_rejected_percent"):
-            if getattr(table, key) is not None:
-                event[key] = getattr(table, key)
-        for key in ("input_transformer", "entity_transformer"):
-            if getattr(table, key) is not None:
-                event[key] = as_event(getattr(table, key))
-        reconcile_event: dict[str, Any] = {
-            "connection": connection,
-            "entity": entity,
-            "mode": "reconcile",
-            "subscription": name,
-        }
+        for key in ("languages", "parameters", "since", "max_rejected_percent", *_TRANSFORMERS):
+            if (value := getattr(table, key)) is not None:
+                event[key] = as_event(value) if key in _TRANSFORMERS else value
+        looks: dict[str, Any] = {"connection": connection, "entity": entity, "mode": "reconcile", "subscription": name}
         if table.max_deleted_percent is not None:
-            reconcile_event["max_deleted_percent"] = table.max_deleted_percent
+            looks["max_deleted_percent"] = table.max_deleted_percent
         if cadence is None:
             return None
-        return Subscription(
-            connection,
-            name,
-            entity,
-            cadence,
-            reconcile,
-            table.webhooks,
-            table.enabled,
-            event,
-            reconcile_event,
-            self._line(path),
-        )
+        about = (table.webhooks, table.enabled, event, looks, self._line(path))
+        return Subscription(connection, name, entity, cadence, reconcile, *about)
 
     def _mode(self, path: Path_, table: Table, row: Endpoint) -> str:
         values = (table.parameters or {}).get("path", {})
@@ -326,7 +309,7 @@ class _Reader:
     def _transformers(self, path: Path_, table: Table) -> None:
         if table.max_rejected_percent is not None and table.entity_transformer is None:
             self._wrong((*path, "max_rejected_percent"), "it limits what the entity_transformer rejects; give both")
-        for key in ("input_transformer", "entity_transformer"):
+        for key in _TRANSFORMERS:
             given = getattr(table, key)
             if given is not None:
                 try:
