@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -47,12 +48,25 @@ class Cadence:
             if days == 7:
                 return f"cron({clock} ? * {_WEEKDAYS[self.offset % 7]} *)"
             return f"cron({clock} 1/{days} * ? *)" if days < 28 else f"cron({clock} 1 * ? *)"
-        if minutes < 60 and 60 % minutes == 0:
-            return "rate(1 minute)" if minutes == 1 else f"cron({self.offset % minutes}/{minutes} * * * ? *)"
+        if self._phase is None:
+            return f"rate({minutes} minutes)"
+        minute, hour = self._phase % HOUR // MINUTE, self._phase // HOUR
+        if minutes < 60:
+            return "rate(1 minute)" if minutes == 1 else f"cron({minute}/{minutes} * * * ? *)"
+        return f"cron({minute} * * * ? *)" if hours == 1 else f"cron({minute} {hour}/{hours} * * ? *)"
+
+    @property
+    def _phase(self) -> int | None:
+        """Seconds after midnight at which the first run of a day starts; `None` if the interval divides no hour or day.
+
+        The offset decides. It spreads an interval below an hour over its minutes, and a longer one over its hours too.
+        """
+        hours = self.seconds // HOUR
+        if self.seconds < HOUR and HOUR % self.seconds == 0:
+            return self.offset % (self.seconds // MINUTE) * MINUTE
         if self.seconds % HOUR == 0 and hours < 24 and 24 % hours == 0:
-            minute = self.offset % 60
-            return f"cron({minute} * * * ? *)" if hours == 1 else f"cron({minute} {self._hour(hours)}/{hours} * * ? *)"
-        return f"rate({minutes} minutes)"
+            return self.offset % 60 * MINUTE + self.offset // 60 % hours * HOUR
+        return None
 
     def next_after(self, moment: datetime, last: datetime | None = None) -> datetime:
         """Return when the next run starts, UTC.
@@ -61,40 +75,24 @@ class Cadence:
             moment: With its zone.
             last: The start of the last run; only an interval that no cron expression holds counts from it.
         """
-        zone = ZoneInfo(self.timezone)
-        if self.at is not None:
-            day = moment.astimezone(zone).date()
-            for more in range(LONGEST_DAYS + 2):
-                local = datetime.combine(day + timedelta(more), time(self.at // 60, self.at % 60), zone)
-                start = local.astimezone(UTC)
-                if start > moment and self._is_day(local) and exists(local):
-                    return start
-        step = self.seconds
-        minutes, hours = step // MINUTE, step // HOUR
-        if step < HOUR and 60 % minutes == 0:
-            phase = self.offset % minutes * MINUTE
-        elif step % HOUR == 0 and hours < 24 and 24 % hours == 0:
-            phase = self.offset % 60 * MINUTE + self._hour(hours) * HOUR
-        else:
-            return (last or moment) + timedelta(seconds=step)
-        passed = (moment.timestamp() - phase) // step
-        return datetime.fromtimestamp((passed + 1) * step + phase, UTC)
+        for local in self._days(moment, LONGEST_DAYS + 2):
+            if local.astimezone(UTC) > moment and self._is_day(local) and exists(local):
+                return local.astimezone(UTC)
+        if self._phase is None:
+            return (last or moment) + timedelta(seconds=self.seconds)
+        passed = (moment.timestamp() - self._phase) // self.seconds
+        return datetime.fromtimestamp((passed + 1) * self.seconds + self._phase, UTC)
 
     def skipped(self, start: datetime) -> datetime | None:
         """Return the first run within a year that the clock change leaves out, as local time, or `None`."""
-        if self.at is None:
-            return None
-        first = start.astimezone(ZoneInfo(self.timezone)).date()
-        for more in range(366):
-            local = datetime.combine(
-                first + timedelta(more), time(self.at // 60, self.at % 60), ZoneInfo(self.timezone)
-            )
-            if not exists(local):
-                return local
-        return None
+        return next((local for local in self._days(start, 366) if not exists(local)), None)
 
-    def _hour(self, hours: int) -> int:
-        return self.offset // 60 % hours
+    def _days(self, start: datetime, count: int) -> Iterator[datetime]:
+        """Yield the time of the day on so many days, as local times; none for an interval below a day."""
+        if self.at is not None:
+            zone, clock = ZoneInfo(self.timezone), time(self.at // 60, self.at % 60)
+            first = start.astimezone(zone).date()
+            yield from (datetime.combine(first + timedelta(more), clock, zone) for more in range(count))
 
     def _is_day(self, local: datetime) -> bool:
         days = self.seconds // DAY

@@ -80,17 +80,6 @@ class SchedulePlan:
     total: int
 
 
-def wanted_schedules(subscriptions: Iterable[Subscription], place: Place) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Return what each subscription needs: by name of the schedule, what it is for people, and the schedule."""
-    found = {}
-    for one in subscriptions:
-        for (cadence, event), purpose in zip(one.runs, ("", "reconcile"), strict=False):
-            title = f"{one.title} (reconcile)" if purpose else one.title
-            name = schedule_name(one.connection, one.name, purpose)
-            found[name] = title, _document(name, cadence, event, place, title=title, enabled=one.enabled)
-    return found
-
-
 def _document(
     name: str, cadence: Cadence, event: Mapping[str, Any], place: Place, *, title: str, enabled: bool
 ) -> dict[str, Any]:
@@ -127,6 +116,16 @@ class Schedules:
         self._clock = clock
         self._place = place
 
+    def wanted(self, subscriptions: Iterable[Subscription]) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Return what each subscription needs: by name of the schedule, what it is for people, and the schedule."""
+        found = {}
+        for one in subscriptions:
+            for (cadence, event), purpose in zip(one.runs, ("", "reconcile"), strict=False):
+                title = f"{one.title} (reconcile)" if purpose else one.title
+                name = schedule_name(one.connection, one.name, purpose)
+                found[name] = title, _document(name, cadence, event, self._place, title=title, enabled=one.enabled)
+        return found
+
     def read(self) -> dict[str, dict[str, Any]]:
         """Return every schedule of the group by its name."""
         pages = self._client.get_paginator("list_schedules").paginate(GroupName=self._place.group)
@@ -149,7 +148,7 @@ class Schedules:
         """Return what makes the live schedules the wanted ones.
 
         Args:
-            wanted: The result of `wanted_schedules`.
+            wanted: The result of `wanted`.
             live: The result of `read`.
             prune: Whether what is not wanted is removed.
             resume: Whether what a person paused goes on.

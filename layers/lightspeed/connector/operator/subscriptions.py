@@ -26,7 +26,7 @@ from connector.operator.apply_lock import apply_lock, interrupted_between_calls
 from connector.operator.parsers import add_command
 from connector.operator.quota_forecast import forecast
 from connector.operator.registrations import Change
-from connector.operator.schedules import Place, SchedulePlan, Schedules, connection_of, wanted_schedules
+from connector.operator.schedules import Place, SchedulePlan, Schedules, connection_of
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.subscriptions_file import Subscription, read_file, references, schema_text
 from connector.operator.webhooks import TooManyWebhooks, address_of, line_of, make_change, make_plan
@@ -165,9 +165,7 @@ def make_stack_plan(
     _check_library(wanted, stack)
     schedules = _schedules(stack)
     live = schedules.read()
-    planned = schedules.plan(
-        wanted_schedules(wanted, _place(stack)), live, prune=arguments.prune, resume=arguments.resume
-    )
+    planned = schedules.plan(schedules.wanted(wanted), live, prune=arguments.prune, resume=arguments.resume)
     listed_now = _listed(stack)
     connections = sorted(
         {one.connection for one in wanted}
@@ -209,17 +207,9 @@ def _check_library(wanted: Sequence[Subscription], stack: Stack) -> None:
                     raise CommandError(f"line {one.line}: {one.title}.{key}: {error}") from error
 
 
-def _place(stack: Stack) -> Place:
-    return Place(
-        stack.output("ScheduleGroupName"),
-        stack.output("SyncStateMachineArn"),
-        stack.output("ScheduleRoleArn"),
-        stack.output("RunFailureQueueArn"),
-    )
-
-
 def _schedules(stack: Stack) -> Schedules:
-    return Schedules(stack.client("scheduler"), stack.clock, _place(stack))
+    names = ("ScheduleGroupName", "SyncStateMachineArn", "ScheduleRoleArn", "RunFailureQueueArn")
+    return Schedules(stack.client("scheduler"), stack.clock, Place(*map(stack.output, names)))
 
 
 def _listed(stack: Stack) -> list[dict[str, Any]] | None:

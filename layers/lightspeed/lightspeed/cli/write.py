@@ -44,12 +44,7 @@ def write(arguments: argparse.Namespace) -> None:
     session = prepare(arguments, arguments.command)
     names = getattr(arguments, "match", None)
     match = NaturalKey(session.endpoint, names, session.parameters) if names else None
-    if arguments.dry_run:
-        _show(session, match)
-    elif match is None:
-        _send(session)
-    else:
-        _upsert(session, match)
+    _carry_out(session, match, dry_run=arguments.dry_run)
 
 
 def act(arguments: argparse.Namespace) -> None:
@@ -69,16 +64,17 @@ def act(arguments: argparse.Namespace) -> None:
         has = f"its actions: {', '.join(actions)}" if actions else "it has no actions"
         given = f"{endpoint.name} has no action {name}" if name else "the action is missing"
         raise CommandError(f"{given}; {has}")
-    session = prepare(arguments, name)
-    if arguments.dry_run:
-        _show(session, None)
-    else:
+    _carry_out(prepare(arguments, name), None, dry_run=arguments.dry_run)
+
+
+def _carry_out(session: Session, match: NaturalKey | None, *, dry_run: bool) -> None:
+    if dry_run:
+        shown = preview(session.client, session.request, session.parameters, match, gone_is_deleted=False)
+        sys.stdout.write(json_lines(shown, 2) + "\n")
+    elif match is None:
         _send(session)
-
-
-def _show(session: Session, match: NaturalKey | None) -> None:
-    shown = preview(session.client, session.request, session.parameters, match, gone_is_deleted=False)
-    sys.stdout.write(json_lines(shown, 2) + "\n")
+    else:
+        _upsert(session, match)
 
 
 def _send(session: Session, match: NaturalKey | None = None) -> None:
