@@ -1,12 +1,12 @@
-"""A bar chart as SVG or PNG, from the same shapes."""
+"""A bar chart, drawn with a pen for SVG or for PNG."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 900, 410, 90, 120, 40
 _LABEL = 28
@@ -22,46 +22,94 @@ _SCALE = 2
 """Pixels of a PNG for one unit of the chart."""
 
 
-class Bar(NamedTuple):
-    """A rectangle; `text` is shown under the mouse."""
+class SvgPen:
+    """Draws an SVG."""
 
-    x: float
-    y: float
-    width: float
-    height: float
-    text: str
+    def __init__(self) -> None:
+        """Start with a white sheet."""
+        self._lines: list[str] = []
+
+    def line(self, y: float) -> None:
+        """Draw a horizontal line over the whole width."""
+        self._lines.append(f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{y:.1f}" y2="{y:.1f}" stroke="{_GREY}"/>')
+
+    def bar(self, x: float, y: float, width: float, height: float, text: str) -> None:
+        """Draw a rectangle; the text is shown under the mouse."""
+        self._lines.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
+            f'fill="{_BLUE}"><title>{escape(text)}</title></rect>'
+        )
+
+    def text(self, x: float, y: float, text: str, *, end: bool = True, size: int = 11, rising: bool = False) -> None:
+        """Write a text.
+
+        Args:
+            x: Where it starts or ends.
+            y: Its base line.
+            text: What is written.
+            end: Whether it ends at `x`.
+            size: The height of its letters.
+            rising: Whether it rises to the right, by `_ANGLE`.
+        """
+        anchor = ' text-anchor="end"' if end else ""
+        turned = f' transform="rotate({-_ANGLE} {x:.1f} {y:.1f})"' if rising else ""
+        place = f'x="{x:.1f}" y="{y:.1f}" font-size="{size}"'
+        self._lines.append(f"<text {place}{anchor}{turned}>{escape(text)}</text>")
+
+    def finish(self) -> bytes:
+        """Return the file."""
+        view = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif"'
+        sheet = f'<svg xmlns="http://www.w3.org/2000/svg" {view}><rect width="100%" height="100%" fill="#fff"/>'
+        return "\n".join([sheet, *self._lines, "</svg>", ""]).encode()
 
 
-class Line(NamedTuple):
-    """A horizontal line over the whole width."""
+class PngPen:
+    """Draws a PNG, twice as large as the SVG; its methods are those of `SvgPen`. A bar shows no text."""
 
-    y: float
+    def __init__(self) -> None:
+        """Start with a white sheet."""
+        from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - only who asks for a PNG waits for it
+
+        self._pil, self._draw, self._fonts = Image, ImageDraw.Draw, ImageFont
+        self._image = Image.new("RGB", (_WIDTH * _SCALE, _HEIGHT * _SCALE), "white")
+        self._pen = self._draw(self._image)
+
+    def line(self, y: float) -> None:
+        """As in `SvgPen`."""
+        self._pen.line([(_LEFT * _SCALE, y * _SCALE), ((_WIDTH - 10) * _SCALE, y * _SCALE)], _GREY, _SCALE)
+
+    def bar(self, x: float, y: float, width: float, height: float, _text: str) -> None:
+        """As in `SvgPen`."""
+        self._pen.rectangle([edge * _SCALE for edge in (x, y, x + width, y + height)], _BLUE)
+
+    def text(self, x: float, y: float, text: str, *, end: bool = True, size: int = 11, rising: bool = False) -> None:
+        """As in `SvgPen`."""
+        x, y, font = x * _SCALE, y * _SCALE, self._font(size * _SCALE)
+        if not rising:
+            self._pen.text((x, y), text, "black", font, anchor="rs" if end else "ls")
+            return
+        left, top, right, bottom = (round(edge) for edge in font.getbbox(text, anchor="ls"))
+        label = self._pil.new("L", (max(right - left, 1), max(bottom - top, 1)))
+        self._draw(label).text((-left, -top), text, 255, font, anchor="ls")
+        label = label.rotate(_ANGLE, self._pil.Resampling.BICUBIC, expand=True)
+        self._image.paste("black", (round(x) - label.width, round(y) - size), label)
+
+    def finish(self) -> bytes:
+        """As in `SvgPen`."""
+        file = io.BytesIO()
+        self._image.save(file, "PNG", optimize=True)
+        return file.getvalue()
+
+    def _font(self, size: int) -> Any:
+        """Return a font of the system in this size in pixels, or else Pillow's own."""
+        for name in _FONTS:
+            with contextlib.suppress(OSError):
+                return self._fonts.truetype(name, size)
+        return self._fonts.load_default(size)
 
 
-class Text(NamedTuple):
-    """A text.
-
-    Attributes:
-        x: Where it starts or ends.
-        y: Its base line.
-        end: Whether it ends at `x`.
-        size: The height of its letters.
-        rising: Whether it rises to the right, by `_ANGLE`.
-    """
-
-    x: float
-    y: float
-    text: str
-    end: bool = True
-    size: int = 11
-    rising: bool = False
-
-
-Shape = Bar | Line | Text
-
-
-def shapes(bars: Sequence[tuple[str, float]], title: str) -> Iterator[Shape]:
-    """Yield what a chart of labels and values consists of; a line comes before the bars that cover it."""
+def draw(pen: SvgPen | PngPen, bars: Sequence[tuple[str, float]], title: str) -> bytes:
+    """Draw a chart of labels and values, and return the file."""
     most = max([value for _, value in bars] + [0.0]) or 1.0
     least = min([value for _, value in bars] + [0.0])
     step, floor = (_WIDTH - _LEFT - 10) / max(len(bars), 1), _HEIGHT - _BOTTOM
@@ -69,78 +117,17 @@ def shapes(bars: Sequence[tuple[str, float]], title: str) -> Iterator[Shape]:
     def height(value: float) -> float:
         return floor - (value - least) / (most - least) * (floor - _TOP)
 
-    yield Text(_LEFT, 22, title, end=False, size=15)
-    for value in dict.fromkeys((least, 0.0, (least + most) / 2, most)):
-        yield Line(height(value))
-        yield Text(_LEFT - 8, height(value) + 4, f"{value:,.10g}")
+    pen.text(_LEFT, 22, title, end=False, size=15)
+    for value in dict.fromkeys((least, 0.0, (least + most) / 2, most)):  # the bars cover these lines
+        pen.line(height(value))
+        pen.text(_LEFT - 8, height(value) + 4, f"{value:,.10g}")
     every = max(1, -(-len(bars) // _MOST_LABELS))
     for number, (label, value) in enumerate(bars):
         x, y = _LEFT + number * step, min(height(value), height(0))
-        yield Bar(x + step * 0.1, y, step * 0.8, abs(height(value) - height(0)), f"{label}: {value:,.10g}")
+        pen.bar(x + step * 0.1, y, step * 0.8, abs(height(value) - height(0)), f"{label}: {value:,.10g}")
         if number % every == 0:
             shown = label if len(label) <= _LABEL else f"{label[: _LABEL - 1]}…"
-            yield Text(x + step / 2, floor + 14, shown, rising=True)
+            pen.text(x + step / 2, floor + 14, shown, rising=True)
     if not bars:
-        yield Text(_WIDTH / 2, _HEIGHT / 2, "no rows", end=False)
-
-
-def svg(drawn: Iterator[Shape]) -> bytes:
-    """Return a chart as SVG."""
-    lines = [_svg_of(shape) for shape in drawn]
-    text = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif">'
-        '<rect width="100%" height="100%" fill="#fff"/>\n' + "\n".join(lines) + "\n</svg>\n"
-    )
-    return text.encode()
-
-
-def _svg_of(shape: Shape) -> str:
-    if isinstance(shape, Line):
-        return f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{shape.y:.1f}" y2="{shape.y:.1f}" stroke="{_GREY}"/>'
-    if isinstance(shape, Bar):
-        return (
-            f'<rect x="{shape.x:.1f}" y="{shape.y:.1f}" width="{shape.width:.1f}" height="{shape.height:.1f}" '
-            f'fill="{_BLUE}"><title>{escape(shape.text)}</title></rect>'
-        )
-    anchor = ' text-anchor="end"' if shape.end else ""
-    turned = f' transform="rotate({-_ANGLE} {shape.x:.1f} {shape.y:.1f})"' if shape.rising else ""
-    place = f'x="{shape.x:.1f}" y="{shape.y:.1f}" font-size="{shape.size}"'
-    return f"<text {place}{anchor}{turned}>{escape(shape.text)}</text>"
-
-
-def png(drawn: Iterator[Shape]) -> bytes:
-    """Return a chart as PNG, twice as large as the SVG."""
-    from PIL import Image, ImageDraw  # noqa: PLC0415 - only who asks for a PNG waits for it
-
-    image = Image.new("RGB", (_WIDTH * _SCALE, _HEIGHT * _SCALE), "white")
-    pen = ImageDraw.Draw(image)
-    for shape in drawn:
-        if isinstance(shape, Line):
-            pen.line([(_LEFT * _SCALE, shape.y * _SCALE), ((_WIDTH - 10) * _SCALE, shape.y * _SCALE)], _GREY, _SCALE)
-            continue
-        x, y = shape.x * _SCALE, shape.y * _SCALE
-        if isinstance(shape, Bar):
-            pen.rectangle([x, y, x + shape.width * _SCALE, y + shape.height * _SCALE], _BLUE)
-            continue
-        font = _font(shape.size * _SCALE)
-        if not shape.rising:
-            pen.text((x, y), shape.text, "black", font, anchor="rs" if shape.end else "ls")
-            continue
-        left, top, right, bottom = (round(edge) for edge in font.getbbox(shape.text, anchor="ls"))
-        label = Image.new("L", (max(right - left, 1), max(bottom - top, 1)))
-        ImageDraw.Draw(label).text((-left, -top), shape.text, 255, font, anchor="ls")
-        label = label.rotate(_ANGLE, Image.Resampling.BICUBIC, expand=True)
-        image.paste("black", (round(x) - label.width, round(y) - shape.size), label)
-    file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
-    return file.getvalue()
-
-
-def _font(size: int) -> Any:
-    """Return a font of the system in this size in pixels, or else Pillow's own."""
-    from PIL import ImageFont  # noqa: PLC0415 - as in `png`
-
-    for name in _FONTS:
-        with contextlib.suppress(OSError):
-            return ImageFont.truetype(name, size)
-    return ImageFont.load_default(size)
+        pen.text(_WIDTH / 2, _HEIGHT / 2, "no rows", end=False)
+    return pen.finish()

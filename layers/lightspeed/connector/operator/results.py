@@ -29,8 +29,8 @@ _CELL = 40
 _BARS = 60
 
 
-PLOTS = {".svg": chart.svg, ".png": chart.png}
-"""By the ending of a file, what writes a chart."""
+PLOTS: dict[str, type[chart.SvgPen | chart.PngPen]] = {".svg": chart.SvgPen, ".png": chart.PngPen}
+"""By the ending of a file, what draws a chart."""
 
 
 def check_file(path: Path) -> None:
@@ -94,8 +94,7 @@ def plot(result: Result, path: Path) -> None:
     column = numbers[-1] if numbers else len(columns) - 1
     bars = [(str(row[0]), float(row[column] or 0)) for row in rows[-_BARS:]]
     note = f", the last {_BARS} of {len(rows)} rows" if len(rows) > _BARS else ""
-    drawn = chart.shapes(bars, f"{columns[column]} by {columns[0]}{note}")
-    path.write_bytes(PLOTS[path.suffix](drawn))
+    path.write_bytes(chart.draw(PLOTS[path.suffix](), bars, f"{columns[column]} by {columns[0]}{note}"))
 
 
 def _show_table(columns: list[str], rows: Iterable[tuple[Any, ...]], out: IO[str]) -> None:
