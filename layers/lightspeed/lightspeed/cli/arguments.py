@@ -21,9 +21,11 @@ from lightspeed.request import Parameters
 Run = Callable[[argparse.Namespace], "int | None"]
 """What carries a command out. It returns an exit status other than 0, or nothing."""
 
-_SETTINGS = ("cluster", "base_url", "api_key", "api_secret", "language")
-_SETTING = re.compile(rf"\b({'|'.join(_SETTINGS)})\b")
-_VARIABLES = {f"LIGHTSPEED_{setting.upper()}": setting for setting in _SETTINGS}
+SETTINGS = ("cluster", "base_url", "api_key", "api_secret", "language")
+"""What makes a connection."""
+
+_SETTING = re.compile(rf"\b({'|'.join(SETTINGS)})\b")
+_VARIABLES = {f"LIGHTSPEED_{setting.upper()}": setting for setting in SETTINGS}
 _EPILOG = (
     "The connection comes from LIGHTSPEED_CLUSTER (eu1 or us1) or LIGHTSPEED_BASE_URL, LIGHTSPEED_API_KEY, "
     "LIGHTSPEED_API_SECRET and LIGHTSPEED_LANGUAGE, or from --connection FILE. Exit status: 0 done, 1 the shop refused "

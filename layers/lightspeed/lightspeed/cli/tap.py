@@ -8,12 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from lightspeed.cli.arguments import CommandError, read_connection, read_json
+from lightspeed.cli.arguments import SETTINGS, CommandError, read_connection, read_json
 from lightspeed.cli.list import PATIENCE_SECONDS, WholeQuota, beside
 from lightspeed.cli.output import json_text, print_note
 from lightspeed.cli.write import OutputError
@@ -27,19 +27,7 @@ from lightspeed.tap.streams import CatalogError, Stream, discover, select
 from lightspeed.tap.sync import Reading, StateError, StreamRefused, bookmark_of, moved
 from lightspeed.transport import Transport
 
-_CONNECTION: Mapping[str, tuple[str, str, bool]] = {
-    "cluster": ("string", "eu1 or us1; give this or base_url", False),
-    "base_url": ("string", "an https:// origin; plain http:// for loopback hosts only", False),
-    "api_key": ("string", "the shop's API key", True),
-    "api_secret": ("string", "the shop's API secret", True),
-    "language": ("string", "a language of the shop, such as nl, en or us", False),
-}
-_OPTIONS: Mapping[str, tuple[str, str, bool]] = {
-    "start_date": ("string", "where the first run of a stream starts, ISO 8601; the whole list without it", False),
-    "use_singer_decimal": ("boolean", "pass numbers that may be fractions as text (x-singer.decimal)", False),
-}
-"""By setting: its type, what it is, and whether it is a secret."""
-
+_ABOUT = Path(__file__).parents[1] / "tap" / "about.json"
 _MOST_NOTES = 10
 
 
@@ -92,20 +80,8 @@ def tap(arguments: argparse.Namespace) -> None:
 
 def about() -> dict[str, Any]:
     """Return what the tap can do and its settings, as JSON-able data."""
-    settings = {
-        name: {"type": kind, "description": text, **({"secret": True} if secret else {})}
-        for name, (kind, text, secret) in {**_CONNECTION, **_OPTIONS}.items()
-    }
-    return {
-        "name": "tap-lightspeed-ecom",
-        "description": "Lists of a Lightspeed eCom (C-Series) shop, complete and incremental",
-        "capabilities": ["catalog", "discover", "state", "about"],
-        "settings": {
-            "type": "object",
-            "properties": settings,
-            "required": ["api_key", "api_secret", "language"],
-        },
-    }
+    found: dict[str, Any] = json.loads(_ABOUT.read_bytes())
+    return found
 
 
 def _settings(source: str) -> dict[str, Any]:
@@ -120,8 +96,9 @@ def _config(arguments: argparse.Namespace) -> _Config:
         arguments.connection = arguments.language = None
         return _Config(read_connection(arguments), None, False)
     settings = _settings(arguments.config)
+    known = about()["settings"]["properties"]
     for name in settings:
-        if name not in _CONNECTION and name not in _OPTIONS:
+        if name not in known:
             print_note(f"warning: --config has the unknown setting {name!r:.100}; --about lists what the tap knows")
     decimals, start = settings.get("use_singer_decimal", False), settings.get("start_date")
     if not isinstance(decimals, bool):
@@ -130,7 +107,7 @@ def _config(arguments: argparse.Namespace) -> _Config:
         begin = parse_time(start) if start is not None else None
     except (TypeError, ValueError):
         raise CommandError(f"start_date must be a time such as 2026-11-23T06:00:00Z, not {start!r:.100}") from None
-    connection = {name: value for name, value in settings.items() if name in _CONNECTION}
+    connection = {name: value for name, value in settings.items() if name in SETTINGS}
     return _Config(Connection.from_mapping(connection, arguments.config), begin, decimals)
 
 
