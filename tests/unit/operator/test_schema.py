@@ -119,7 +119,7 @@ def test_the_schema_of_the_samples_needs_no_records(schema: Run) -> None:
         (["locations", "--sample"], "there is no public sample of locations"),
         (["order"], "there is no view 'order'; is it orders"),
         (["orders", "--drift", "2026-11-02", "2026-11-01"], "--drift FROM TO: 2026-11-01 is not after 2026-11-02"),
-        (["orders", "--drift", "x", "2026-11-01"], "--drift must be a date such as 2026-11-23, not 'x'"),
+        (["orders", "--drift", "x", "2026-11-01"], "argument --drift: must be a date such as 2026-11-23, not 'x'"),
         (["orders", "--records", "0"], "--records must be at least 1"),
     ],
 )

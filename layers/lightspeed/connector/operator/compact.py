@@ -28,8 +28,8 @@ from typing import Any
 from connector.bucket import NONE_YET, json_line
 from connector.operator.apply_lock import rewrite_lock
 from connector.operator.lake import BucketListing, Run, Scope, StoredPart, in_force
-from connector.operator.parsers import add_command
-from connector.operator.source import date_of, views_named
+from connector.operator.parsers import add_command, day
+from connector.operator.source import views_named
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.versions import Versions, lines_of
 from connector.operator.views import EntityViews, all_views, view_name
@@ -59,14 +59,14 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     parser = add_command(commands, common, "compact", text, __doc__, _run)
     parser.add_argument("--connection", action="append", default=[], metavar="C", help="only this connection")
     parser.add_argument("--entity", action="append", default=[], metavar="E", help="only this entity")
-    parser.add_argument("--date", default="", help="only this day, UTC; at least two days ago")
+    parser.add_argument("--date", type=day, help="only this day, UTC; at least two days ago")
     parser.add_argument("--dry-run", action="store_true", help="only show what would become one run")
 
 
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     now = datetime.fromtimestamp(stack.clock.time(), UTC)
     last = (now - timedelta(days=CLOSED_DAYS)).date().isoformat()
-    date = date_of(arguments.date, "--date") if arguments.date else ""
+    date = arguments.date or ""
     if date > last:
         raise CommandError(f"{date} is not closed yet; the last closed day is {last}")
     versions = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock)

@@ -21,10 +21,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connector.botocore_errors import answer_unless
-from connector.operator.parsers import add_command
+from connector.operator.parsers import add_command, connection_name
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from lightspeed import CLUSTERS, Client, Connection, InvalidConnection, LightspeedError, Transport
-from lightspeed.connection import is_connection_name
 from lightspeed.connection_check import Report, check, diagnosis
 
 BOTH_VALID = timedelta(hours=24)
@@ -39,7 +38,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "take the settings of a shop, check them live, store the secret"
     parser = add_command(commands, common, "connect", text, __doc__, _run)
-    parser.add_argument("name", metavar="NAME", help="the connection's name")
+    parser.add_argument("name", type=connection_name, metavar="NAME", help="the connection's name")
     parser.add_argument("--cluster", choices=sorted(CLUSTERS), help="where the shop is")
     parser.add_argument("--base-url", help="an https origin, instead of --cluster")
     parser.add_argument("--language", help="the shop's two-letter code, such as nl, en or us")
@@ -54,8 +53,6 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     name = arguments.name
-    if not is_connection_name(name):
-        raise CommandError(f"a connection has letters, digits, _ and - only, not {name!r:.100}")
     secret_id = stack.settings.secret_prefix + name
     stored = _stored(stack, secret_id)
     old = _valid(stored, name)

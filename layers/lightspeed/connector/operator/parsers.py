@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from datetime import date
 from typing import Any
+
+from lightspeed.connection import is_connection_name
 
 
 def add_command(
@@ -34,3 +37,20 @@ def _help(text: str, doc: str | None) -> dict[str, Any]:
     examples = (doc or "").partition("\nExamples:")[2]
     formatter = argparse.RawDescriptionHelpFormatter
     return {"help": text, "epilog": f"examples:{examples}", "formatter_class": formatter}
+
+
+def day(text: str) -> str:
+    """Return a word that is a day, such as `2026-11-23`; the type of an argument."""
+    try:
+        if date.fromisoformat(text).isoformat() == text:
+            return text
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"must be a date such as 2026-11-23, not {text!r:.100}")
+
+
+def connection_name(text: str) -> str:
+    """Return a word that is the name of a connection; the type of an argument."""
+    if not is_connection_name(text):
+        raise argparse.ArgumentTypeError(f"a connection has letters, digits, _ and - only, not {text!r:.100}")
+    return text

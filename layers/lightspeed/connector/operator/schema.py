@@ -26,8 +26,8 @@ from typing import Any
 
 from connector.operator import drift
 from connector.operator.lake import Cache, Folder, Run
-from connector.operator.parsers import add_command
-from connector.operator.source import add_source_arguments, date_of, open_folder, scope_of, views_named
+from connector.operator.parsers import add_command, day
+from connector.operator.source import add_source_arguments, open_folder, scope_of, views_named
 from connector.operator.stack import CommandError, Stack
 from connector.operator.views import view_name
 from lightspeed.catalogue.sample_schemas import load_sample_schemas
@@ -49,7 +49,9 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     text = "describe the stored records of an entity as JSON Schema"
     parser = add_command(commands, common, "schema", text, __doc__, run)
     parser.add_argument("entity", metavar="ENTITY", help="orders, products/images, …")
-    parser.add_argument("--drift", nargs=2, metavar=("FROM", "TO"), help="show what changed between two days, UTC")
+    parser.add_argument(
+        "--drift", type=day, nargs=2, metavar=("FROM", "TO"), help="show what changed between two days, UTC"
+    )
     parser.add_argument("--sample", action="store_true", help="show the shipped schema of the public samples instead")
     parser.add_argument("--exit-code", action="store_true", help=f"with --drift: exit {CHANGED} if something changed")
     parser.add_argument("--examples", action="store_true", help="show a value of each field; it may be personal data")
@@ -64,7 +66,7 @@ def run(arguments: argparse.Namespace, stack: Stack) -> int:
     entity = views_named([view_name(arguments.entity)])[0].entity
     if arguments.sample:
         return _sample(entity)
-    days = [date_of(day, "--drift") for day in arguments.drift or ()]
+    days = arguments.drift or []
     if days and days[0] >= days[1]:
         raise CommandError(f"--drift FROM TO: {days[1]} is not after {days[0]}")
     if arguments.records < 1:

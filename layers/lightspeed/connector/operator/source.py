@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from connector.bucket import Bucket
 from connector.operator.lake import CACHE_BYTES, Cache, Folder, Scope
+from connector.operator.parsers import connection_name, day
 from connector.operator.stack import CommandError, Stack
 from connector.operator.views import EntityViews, all_views
 
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _GIGABYTE = 1024**3
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say which records are read."""
-    parser.add_argument("--connection", action="append", default=[], metavar="C", help="only this connection")
-    parser.add_argument("--since", default="", metavar="DATE", help="only runs that started on this day or later, UTC")
-    parser.add_argument("--until", default="", metavar="DATE", help="only runs that started until this day, UTC")
+    parser.add_argument(
+        "--connection", type=connection_name, action="append", default=[], metavar="C", help="only this connection"
+    )
+    parser.add_argument("--since", type=day, metavar="DATE", help="only runs that started on this day or later, UTC")
+    parser.add_argument("--until", type=day, metavar="DATE", help="only runs that started until this day, UTC")
     parser.add_argument("--bucket", default="", help="the bucket's name (default: that of the stack)")
     parser.add_argument("--lake", type=Path, metavar="DIR", help="read a copy of the bucket instead of the bucket")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where parts are kept (default: ~/.cache)")
@@ -30,35 +30,13 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--offline", action="store_true", help="read only what the cache has")
 
 
-def date_of(text: str, what: str) -> str:
-    """Return a date after checking it.
-
-    Args:
-        text: Such as `2026-11-23`.
-        what: The argument, for the message.
-
-    Raises:
-        CommandError: It is no date.
-    """
-    try:
-        if not _DATE.fullmatch(text) or not datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC):
-            raise ValueError
-    except ValueError:
-        raise CommandError(f"{what} must be a date such as 2026-11-23, not {text!r:.100}") from None
-    return text
-
-
 def scope_of(arguments: argparse.Namespace) -> Scope:
     """Return which runs the arguments ask for.
 
     Raises:
-        CommandError: `--since` or `--until` is no date, or `--connection` no name.
+        CommandError: `--until` is before `--since`.
     """
-    since = date_of(arguments.since, "--since") if arguments.since else ""
-    for name in arguments.connection:
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-            raise CommandError(f"{name!r:.100} is no name of a connection: letters, digits, _ and - only")
-    until = date_of(arguments.until, "--until") if arguments.until else ""
+    since, until = arguments.since or "", arguments.until or ""
     if until and until < since:
         raise CommandError(f"--until {until} is before --since {since}")
     return Scope(tuple(dict.fromkeys(arguments.connection)), since, until)

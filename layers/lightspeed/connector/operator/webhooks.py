@@ -19,7 +19,7 @@ from typing import Any
 import requests
 
 from connector.operator.apply_lock import apply_lock, interrupted_between_calls
-from connector.operator.parsers import add_command, add_group
+from connector.operator.parsers import add_command, add_group, day
 from connector.operator.registrations import ITEM_GROUPS, Change, Plan, is_own, plan
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.webhook_event import Webhook
@@ -50,7 +50,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         parser = add_command(verbs, common, verb, text, __doc__, run)
         parser.add_argument("--connection", default="default", help="the connection's name (default: default)")
         if verb == "report":
-            parser.add_argument("--date", type=_date, default=None, help="a day of UTC (default: yesterday)")
+            parser.add_argument("--date", type=day, help="a day of UTC (default: yesterday)")
         else:
             origin = "origin of a custom domain (default: that of the stack's API)"
             parser.add_argument("--address", default="", help=origin)
@@ -184,8 +184,8 @@ def _test(arguments: argparse.Namespace, stack: Stack) -> int:
 
 def _report(arguments: argparse.Namespace, stack: Stack) -> int:
     yesterday = datetime.fromtimestamp(stack.clock.time(), UTC).date() - timedelta(days=1)
-    day = arguments.date or yesterday
-    reports = stored_reports(stack.bucket, arguments.connection, day)
+    asked = date.fromisoformat(arguments.date) if arguments.date else yesterday
+    reports = stored_reports(stack.bucket, arguments.connection, asked)
     for one in reports:
         seconds = one.late_seconds
         late = "" if seconds is None else f", late p50 {seconds['p50']:g} s p95 {seconds['p95']:g} s"
@@ -194,15 +194,8 @@ def _report(arguments: argparse.Namespace, stack: Stack) -> int:
         if one.alarm:
             print(f"{one.subscription}: {one.alarm}")
     if not reports:
-        print(f"no report of {day} for {arguments.connection}")
+        print(f"no report of {asked} for {arguments.connection}")
     return 0
-
-
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"a day is written 2026-11-23, not {text:.40}") from None
 
 
 def _planned(arguments: argparse.Namespace, stack: Stack, shop: Client) -> Plan:
