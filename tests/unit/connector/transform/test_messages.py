@@ -33,6 +33,13 @@ def _error(expression: str) -> TransformError:
         ('$assert(false, "no stock")', "$assert", "no stock"),
         ("$toMillis('yesterday')", "$toMillis", "Invalid isoformat string: 'yesterday'"),
         ("items^(x := 1)", "", "The left side of :="),
+        ('($up := $uppercase; $up({"a": 1}))', "$up({", "argument 1 of $uppercase is of another type"),
+        ("(name ~> $uppercase ~> $sum)", "~> $sum", "argument 1 of $sum must be an array of numbers"),
+        (
+            "($named := function($x)<n:n> { $x }; $named(name))",
+            "$named(name",
+            "argument 1 of $named is of another type",
+        ),
         ('{"a": ', "", "expected } before end of expression"),
         ("a b", "b", "syntax error: b"),
         ("[1,2", "", "expected ] before end of expression"),

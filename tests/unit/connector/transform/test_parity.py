@@ -2,9 +2,11 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from jsonata import Jsonata
 
-from connector.transform import Scope, Transformers
+from connector.transform import Scope, TransformError, Transformers
 
 _ORDER = {
     "id": 7,
@@ -207,3 +209,60 @@ def test_an_expression_means_what_the_library_says_it_means(expression: str) -> 
     found = Transformers(wrapped).records_or_raise(json.dumps(_ORDER).encode(), Scope())
 
     assert [json.loads(text) for text in found] == [_json(Jsonata(wrapped).evaluate(_ORDER))]
+
+
+_LEAVES = st.sampled_from(
+    ["a", "b.c", "a.b.c", "$", "$.b", "$v", "$v.b", "$k", "$$.a", "1", '"x"', "null", "true", "{}", "[]"]
+)
+
+
+def _composed(part: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.one_of(
+        st.builds('{{"a": {}, $string($k): {}}}'.format, part, part),
+        st.builds("[{}, {}]".format, part, part),
+        st.builds("({} ? {} : {})".format, part, part, part),
+        st.builds("({} {} {})".format, part, st.sampled_from(["=", "!=", "and", "or", "in", "<", "+"]), part),
+        st.builds("({}; $v := {}; {})".format, part, part, part),
+        st.builds("{}.({})".format, part, part),
+        st.builds("{}[{}]".format, part, part),
+        st.builds("$exists({})".format, part),
+        st.builds("$each({}, function($v, $k) {{ {} }})".format, part, part),
+        st.builds("${}({}, function($v) {{ {} }})".format, st.sampled_from(["map", "filter"]), part, part),
+        st.builds("$merge($each({}, function($v, $k) {{ {{$k: {}}} }}))".format, part, part),
+        st.builds("function($v, $k) {{ {} }}({}, {})".format, part, part, part),
+        st.builds('($$ ~> |$|{{"a": {}}}, "b"|)'.format, part),
+    )
+
+
+_VALUES = st.recursive(
+    st.sampled_from([None, True, False, 0, 7, -1.5, "", "x"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+def _of_library(expression: str, record: Any) -> Any:
+    try:
+        return [_json(Jsonata(expression).evaluate(record))]
+    except Exception:
+        return "an error"
+
+
+def _of_ours(expression: str, record: Any) -> Any:
+    try:
+        return [
+            json.loads(text) for text in Transformers(expression).records_or_raise(json.dumps(record).encode(), Scope())
+        ]
+    except TransformError:
+        return "an error"
+
+
+@settings(max_examples=250, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(
+    expression=st.recursive(_LEAVES, _composed, max_leaves=12),
+    record=st.dictionaries(st.sampled_from("abc"), _VALUES, min_size=1, max_size=3),
+)
+def test_random_expressions_mean_what_the_library_says_they_mean(expression: str, record: dict[str, Any]) -> None:
+    wrapped = f'{{"v": ({expression})}}'
+
+    assert json.dumps(_of_ours(wrapped, record)) == json.dumps(_of_library(wrapped, record))

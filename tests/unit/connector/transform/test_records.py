@@ -60,7 +60,17 @@ def test_a_record_that_is_no_object_is_rejected() -> None:
 @pytest.mark.parametrize(
     "number", ["12345678901234567890", "1.10", "1e400", "-0", "-0.0", "1E+2", "0.1000000000000000055511151"]
 )
-@pytest.mark.parametrize("given", ["$", '{"n": n}', '$ ~> |$|{"n": n}|', ["$clone($)", "$merge([$])"]])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "$",
+        '{"n": n}',
+        '$ ~> |$|{"n": n}|',
+        ["$clone($)", "$merge([$])"],
+        "$merge($each($, function($value, $name) { {$name: $value} }))",
+        '($kept := n; true ? {"n": $map([$kept], function($value) { $value })})',
+    ],
+)
 def test_a_number_that_is_only_moved_is_written_as_it_was_read(number: str, given: str | list[str]) -> None:
     assert _made(given, f'{{"n":{number}}}') == [f'{{"n":{number}}}']
 
@@ -88,6 +98,19 @@ def test_null_false_zero_and_empty_text_stay_what_they_are() -> None:
     text = '{"a":null,"b":false,"c":0,"d":"","e":[],"f":{},"g":[null,[1]]}'
 
     assert _made(["$", '$ ~> |$|{"h": null}|'], text) == [text[:-1] + ',"h":null}']
+
+
+def test_an_update_leaves_the_record_that_it_copies_as_it_was() -> None:
+    expression = '{"new": $ ~> |$|{"a": a + 1}, "b"|, "inside": $ ~> |c|{"d": 2}|, "old": $$}'
+
+    (record,) = _made(expression, '{"a":1,"b":null,"c":{"d":1}}')
+
+    old = {"a": 1, "b": None, "c": {"d": 1}}
+    assert json.loads(record) == {"new": {"a": 2, "c": {"d": 1}}, "inside": {**old, "c": {"d": 2}}, "old": old}
+
+
+def test_null_stays_in_a_list_that_is_filtered() -> None:
+    assert _made('{"a": $filter(a, function($value) { true })}', '{"a":[null,1]}') == ['{"a":[null,1]}']
 
 
 def test_text_outside_unicode_survives() -> None:

@@ -1,8 +1,8 @@
 """The JSONata engine inside its bounds.
 
 The library's own bounds count from when an expression was parsed, and an expression can switch them off. They do not
-see large values and single long operations. So the evaluation of each syntax node, and every place where arrays or text
-grow, is its own here.
+see large values and single long operations. So the evaluation of frequent syntax nodes (`compiler`), and every place
+where arrays or text grow, is its own here. The library evaluates the rest, and asks `Engine.eval` for the nodes below.
 """
 
 from __future__ import annotations
@@ -10,46 +10,57 @@ from __future__ import annotations
 import functools
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from jsonata import JException, Jsonata
 from jsonata.parser import Parser
 from jsonata.utils import Utils
 
+from connector.transform.engine.compiler import compile_node
 from connector.transform.engine.errors import failure, shown
+from connector.transform.engine.extensions import as_text
 from connector.transform.engine.functions import FUNCTIONS
 from connector.transform.engine.limits import LimitExceeded, Limits, Meter, metered
 from connector.transform.engine.signature import QuickSignature
-from connector.transform.engine.syntax import compiled_pattern, plain_path
-from connector.transform.engine.values import clone, look_up
+from connector.transform.engine.syntax import Frame, bound_names, compiled_pattern
+from connector.transform.engine.values import clone, clone_top
 
 EXPRESSION_CHARACTERS = 64 * 1024
 """The longest expression that is read."""
 
 _JList = Utils.JList
 _Symbol = Parser.Symbol
-_LEAVES_UNTIMED = 64
+_FUNCTIONS = Frame.inside(None, FUNCTIONS)
 _PARSING = Limits(seconds=2)
 
 
 class Engine(Jsonata):  # type: ignore[misc]
-    """One parsed expression, for one thread."""
+    """One parsed expression, for one thread.
+
+    Attributes:
+        bound: Names of the variables that the expression binds.
+        meter: Counts what the evaluation uses.
+        room: How many steps deeper it may go.
+        surroundings: What functions may ask for.
+    """
+
+    environment: Any
+    meter: Meter
+    room: int
+    surroundings: Any
 
     def __init__(self, expression: str) -> None:
         super().__init__(expression, regex_engine=compiled_pattern)
-        self.set_output_convert_nulls(False)
-        self.set_validate_input(False)
-        self._functions = self.create_frame(None)
-        self._functions.bindings.update(FUNCTIONS)
-        self.environment = self._functions
-        self.input: Any = None
-        self.meter: Meter
-        self.surroundings: Any = None
+        self.bound = bound_names(self.ast)
 
     def get_per_thread_instance(self) -> Engine:
         """Return itself: an engine is parsed per thread."""
         return self
+
+    def create_frame(self, enclosing_environment: Any = None) -> Frame:
+        """Return variables inside of others."""
+        return Frame.inside(enclosing_environment)
 
     def run(self, value: Any, meter: Meter, surroundings: Any, variables: Mapping[str, object]) -> Any:
         """Evaluate.
@@ -63,11 +74,9 @@ class Engine(Jsonata):  # type: ignore[misc]
         Returns:
             The library's types: undefined is `None`, null is `Utils.NULL_VALUE`, arrays may be its own lists.
         """
-        self.meter, self.surroundings = meter, surroundings
-        meter.depth = 0
-        frame = self.create_frame(self._functions)
-        frame.bindings.update(variables)
-        frame.bindings["$"] = value
+        self.meter, self.surroundings, self.room = meter, surroundings, meter.limits.depth
+        frame = Frame.inside(_FUNCTIONS, variables)
+        frame["$"] = value
         if isinstance(value, list):
             value = Utils.create_sequence(value)
             value.outer_wrapper = True
@@ -80,70 +89,8 @@ class Engine(Jsonata):  # type: ignore[misc]
 
     def eval(self, expr: Any, input: Any, environment: Any) -> Any:
         """Evaluate one syntax node."""
-        meter = self.meter
-        leaf = _LEAVES.get(expr.type)
-        if leaf is not None and expr.predicate is None and expr.group is None:
-            meter.leaves += 1
-            if not meter.leaves % _LEAVES_UNTIMED:
-                meter.check_time()
-            return self._collapsed(leaf(self, expr, input, environment), expr)
-        meter.depth += 1
-        if meter.depth > meter.limits.depth:
-            meter.failed_at = meter.failed_at or expr
-            raise LimitExceeded(f"goes deeper than {meter.limits.depth} steps: look for endless recursion")
-        outer_input, outer_environment = self.input, self.environment
-        self.input, self.environment = input, environment
-        try:
-            if meter.now() > meter.deadline:
-                raise meter.late()
-            return self._node(expr, input, environment)
-        except BaseException:
-            meter.failed_at = meter.failed_at or expr
-            raise
-        finally:
-            self.input, self.environment = outer_input, outer_environment
-            meter.depth -= 1
-
-    def _node(self, expr: Any, input: Any, environment: Any) -> Any:
-        kind = expr.type
-        evaluate = _NODES.get(kind)
-        result = evaluate(self, expr, input, environment) if evaluate is not None else None
-        if expr.predicate is not None:
-            for item in expr.predicate:
-                result = self.evaluate_filter(item.expr, result, environment)
-        if expr.group is not None and kind is not None and kind != "path":
-            result = self.evaluate_group_expression(expr.group, result, environment)
-        return self._collapsed(result, expr)
-
-    def _collapsed(self, result: Any, expr: Any) -> Any:
-        """Return a sequence of one as its element, and an empty one as nothing."""
-        if isinstance(result, _JList) and result.sequence and not result.tuple_stream:
-            if expr.keep_array:
-                result.keep_singleton = True
-            if not result:
-                return None
-            if len(result) == 1 and not result.keep_singleton:
-                return result[0]
-        return result
-
-    def evaluate_path(self, expr: Any, input: Any, environment: Any) -> Any:
-        """Evaluate a path; one of plain names, from object to object, takes the short way."""
-        known = expr.__dict__.get("plain_path")
-        if known is None:
-            known = expr.plain_path = plain_path(expr)
-        variable, names = known
-        value = input if not variable else environment.lookup(variable)
-        for name in names:
-            if type(value) is dict:
-                value = value.get(name, Utils.NONE)
-            elif isinstance(value, list):
-                break
-            else:
-                return None
-        else:
-            if names and not isinstance(value, _JList):
-                return None if value is Utils.NONE else Utils.NULL_VALUE if value is None else value
-        return super().evaluate_path(expr, input, environment)
+        self.meter.check_time()
+        return (expr.__dict__.get("code") or compile_node(expr, self.bound))(self, input, environment)
 
     def evaluate_step(self, expr: Any, input: Any, environment: Any, last_step: bool) -> Any:
         """Evaluate a step of a path for each item, and flatten what comes out."""
@@ -195,24 +142,6 @@ class Engine(Jsonata):  # type: ignore[misc]
                 result.append(made)
         return result if expr.stages is None else self.evaluate_stages(expr.stages, result, environment)
 
-    def evaluate_unary(self, expr: Any, input: Any, environment: Any) -> Any:
-        """Negate, or construct an array or an object."""
-        if expr.value != "[":
-            return super().evaluate_unary(expr, input, environment)
-        result = _JList()
-        for item in expr.expressions:
-            value = self.eval(item, input, environment)
-            if value is None:
-                continue
-            if isinstance(value, list) and item.value != "[":
-                self.meter.items(len(value))
-                result.extend(value)
-            else:
-                self.meter.items(1)
-                result.append(value)
-        result.cons = bool(expr.consarray)
-        return result
-
     def evaluate_wildcard(self, expr: Any, input: Any) -> Any:  # noqa: ARG002 - the library's signature
         """Return all members of an object or elements of an array, flattened."""
         if isinstance(input, _JList) and input.outer_wrapper and input:
@@ -247,9 +176,7 @@ class Engine(Jsonata):  # type: ignore[misc]
 
     def evaluate_string_concat(self, lhs: Any, rhs: Any) -> str:
         """Join two values as text."""
-        string = self._functions.bindings["string"]
-        left = lhs if isinstance(lhs, str) else "" if lhs is None else string.call(None, [lhs])
-        right = rhs if isinstance(rhs, str) else "" if rhs is None else string.call(None, [rhs])
+        left, right = ("" if side is None else as_text(side) for side in (lhs, rhs))
         self.meter.characters(len(left) + len(right))
         return str(left + right)
 
@@ -311,22 +238,28 @@ class Engine(Jsonata):  # type: ignore[misc]
                 joined.append(value)
         return joined
 
-    def validate_arguments(self, signature: Any, args: Any, context: Any) -> Any:
-        """Check arguments; the library would write a context that does not fit into its message, whatever its size."""
-        if not isinstance(context, list | dict):
-            return super().validate_arguments(signature, args, context)
-        stand_in: Any = [] if isinstance(context, list) else {}
-        checked = super().validate_arguments(signature, args, stand_in)
-        return [context if arg is stand_in else arg for arg in checked] if checked is not args else args
-
     def apply_inner(self, proc: Any, args: Any, input: Any, environment: Any) -> Any:
         """Call a function; the library would print what is none."""
-        self.meter.check_time()
-        if isinstance(proc, _Symbol) and proc._jsonata_lambda and proc.signature is None:
-            return self.apply_procedure(proc, args)
+        if isinstance(proc, _Symbol) and proc._jsonata_lambda:
+            if proc.signature is not None:
+                args = QuickSignature.of(proc.signature).validate(args, input)
+            frame = Frame()
+            frame.parent = proc.environment
+            for parameter, arg in zip(proc.arguments, args):  # noqa: B905 - the keyword takes longer than the rest of the call
+                frame[parameter.value] = arg
+            return self.eval(proc.body, proc.input, frame)
+        if isinstance(proc, Jsonata.JFunction):
+            return proc.call(input, proc.validate(args, input))
         if not self.is_function_like(proc):
             raise JException("T1006", -1)
         return super().apply_inner(proc, args, input, environment)
+
+    def evaluate_partial_application(self, expr: Any, input: Any, environment: Any) -> Any:
+        """Return a function of the arguments that are left out."""
+        before, self.environment = self.environment, environment
+        made = super().evaluate_partial_application(expr, input, environment)
+        self.environment = before
+        return made
 
     def evaluate_regex(self, expr: Any) -> Any:
         """Return a compiled pattern, where matching it could be interrupted."""
@@ -348,11 +281,12 @@ _UPDATE_SIGNATURE = QuickSignature("<(oa):o>", "update")
 
 class _Update(Jsonata.Transformer):  # type: ignore[misc]
     def call(self, input: Any, args: Any) -> Any:  # noqa: ARG002
-        engine, expr = self._jsonata, self._expr
+        engine, expr, pattern = self._jsonata, self._expr, self._expr.pattern
         if args[0] is None:
             return None
-        result = clone(args[0], engine.meter)
-        matches = engine.eval(expr.pattern, result, self._environment)
+        at_top = pattern.type == "variable" and pattern.value == "" and pattern.predicate is None
+        result = (clone_top if at_top else clone)(args[0], engine.meter)
+        matches = engine.eval(pattern, result, self._environment)
         for match in matches if isinstance(matches, list) else [] if matches is None else [matches]:
             if not isinstance(match, dict):
                 continue
@@ -369,35 +303,6 @@ class _Update(Jsonata.Transformer):  # type: ignore[misc]
                 for name in names:
                     match.pop(name, None)
         return result
-
-
-_LEAVES: Mapping[str | None, Callable[[Any, Any, Any, Any], Any]] = {
-    "string": lambda e, x, _i, _f: e.evaluate_literal(x),
-    "number": lambda e, x, _i, _f: e.evaluate_literal(x),
-    "value": lambda e, x, _i, _f: e.evaluate_literal(x),
-    "variable": lambda e, x, i, f: e.evaluate_variable(x, i, f),
-}
-"""Nodes that evaluate no other node, so that they need no step of their own."""
-
-_NODES: Mapping[str | None, Callable[[Any, Any, Any, Any], Any]] = {
-    **_LEAVES,
-    "path": lambda e, x, i, f: e.evaluate_path(x, i, f),
-    "binary": lambda e, x, i, f: e.evaluate_binary(x, i, f),
-    "unary": lambda e, x, i, f: e.evaluate_unary(x, i, f),
-    "name": lambda e, x, i, _: look_up(i, x.value, e.meter),
-    "wildcard": lambda e, x, i, _: e.evaluate_wildcard(x, i),
-    "descendant": lambda e, x, i, _: e.evaluate_descendants(x, i),
-    "parent": lambda _e, x, _i, f: f.lookup(x.slot.label),
-    "condition": lambda e, x, i, f: e.evaluate_condition(x, i, f),
-    "block": lambda e, x, i, f: e.evaluate_block(x, i, f),
-    "bind": lambda e, x, i, f: e.evaluate_bind_expression(x, i, f),
-    "regex": lambda e, x, _i, _f: e.evaluate_regex(x),
-    "function": lambda e, x, i, f: e.evaluate_function(x, i, f, Utils.NONE),
-    "lambda": lambda e, x, i, f: e.evaluate_lambda(x, i, f),
-    "partial": lambda e, x, i, f: e.evaluate_partial_application(x, i, f),
-    "apply": lambda e, x, i, f: e.evaluate_apply_expression(x, i, f),
-    "transform": lambda e, x, i, f: e.evaluate_transform_expression(x, i, f),
-}
 
 
 def parse(expression: str, saved_as: str = "") -> Engine:

@@ -6,11 +6,12 @@ out of a record. Nothing here reaches network, files or environment; `$lookup_ta
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from jsonata import JException, Jsonata
@@ -35,8 +36,8 @@ from connector.transform.engine.values import clone, look_up, written
 _AS_THEY_ARE = [
     "sum", "count", "max", "min", "average", "substring", "substringBefore", "substringAfter", "lowercase",
     "uppercase", "length", "trim", "contains", "formatNumber", "formatBase", "formatInteger", "parseInteger",
-    "floor", "ceil", "round", "abs", "sqrt", "power", "boolean", "not", "map", "filter", "single", "reduce", "sift",
-    "keys", "exists", "merge", "reverse", "each", "error", "assert", "type", "sort", "base64encode", "base64decode",
+    "floor", "ceil", "round", "abs", "sqrt", "power", "boolean", "not", "single", "reduce", "sift",
+    "keys", "exists", "merge", "reverse", "error", "assert", "type", "sort", "base64encode", "base64decode",
     "encodeUrlComponent", "encodeUrl", "decodeUrlComponent", "decodeUrl", "fromMillis",
 ]
 # fmt: on
@@ -44,31 +45,31 @@ _AS_THEY_ARE = [
 _PATTERN_CHECK_CHARACTERS = 1_000_000
 
 
-def _count(value: Any) -> None:
-    meter = current_meter()
-    if isinstance(value, str):
-        meter.characters(len(value))
-    elif isinstance(value, list | dict):
-        meter.items(len(value))
-
-
 class _Native(Jsonata.JFunction):  # type: ignore[misc]
     """A function of the library, with what it makes counted."""
 
     def __init__(self, native: Any) -> None:
         super().__init__(None, None)
-        self._native = native
+        self._method = native.method
+        self._arguments = int(native.get_number_of_args())
         self.signature = QuickSignature.of(native.signature)
         self.function_name = native.function_name
 
-    def call(self, input: Any, args: Any) -> Any:
-        current_meter().check_time()
-        result = self._native.call(input, args)
-        _count(result)
+    def call(self, input: Any, args: Any) -> Any:  # noqa: ARG002 - the library's name
+        meter = current_meter()
+        meter.check_time()
+        left_out = self._arguments - len(args)
+        result = self._method(*args, *[None] * left_out) if left_out else self._method(*args)
+        if isinstance(result, str):
+            meter.characters(len(result))
+        elif isinstance(result, list | dict):
+            meter.items(len(result))
+        elif result is not True and result is not False and Utils.is_numeric(result):
+            return Utils.convert_number(result)
         return result
 
     def get_number_of_args(self) -> int:
-        return int(self._native.get_number_of_args())
+        return self._arguments
 
 
 class _Own(Jsonata.JFunction):  # type: ignore[misc]
@@ -224,6 +225,42 @@ def _append(left: Any, right: Any) -> Any:
     return joined
 
 
+def _results(function: Any, members: Iterable[Any], names: Iterable[Any], whole: Any) -> list[Any]:
+    """Return what a function makes of each member, its name or number, and the whole, as many of them as it takes."""
+    engine, most = current_engine(), max(Functions.get_function_arity(function), 1)
+    rows = zip(members, names, itertools.repeat(whole), strict=False)
+    if Functions.is_lambda(function):
+        return [engine.apply(function, row[:most], None, None) for row in rows]
+    return [function.call(None, row[:most]) for row in rows]
+
+
+def _sequence(values: Iterable[Any]) -> Any:
+    found = Utils.create_sequence_from_iter(values)
+    current_meter().items(len(found))
+    return found
+
+
+def _each(value: Any, function: Any) -> Any:
+    if value is None:
+        return None
+    results = _results(function, value.values(), value.keys(), value)
+    return _sequence(result for result in results if result is not None)
+
+
+def _map(array: Any, function: Any) -> Any:
+    if array is None:
+        return None
+    results = _results(function, array, itertools.count(), array)
+    return _sequence(result for result in results if result is not None)
+
+
+def _filter(array: Any, function: Any) -> Any:
+    if array is None:
+        return None
+    results = _results(function, array, itertools.count(), array)
+    return _sequence(item for item, result in zip(array, results, strict=True) if Functions.to_boolean(result))
+
+
 def _zip(*arrays: Any) -> Any:
     if any(array is None for array in arrays):
         return []
@@ -305,6 +342,9 @@ _OWN: list[tuple[str, str, Callable[..., Any], int]] = [
     ("split", "<s-(sf)n?:a<s>>", _split, 3),
     ("match", "<s-f<s:o>n?:a<o>>", _match, 3),
     ("append", "<xx:a>", _append, 2),
+    ("each", "<o-f:a>", _each, 2),
+    ("map", "<af>", _map, 2),
+    ("filter", "<af>", _filter, 2),
     ("zip", "<a+>", _zip, 0),
     ("spread", "<x-:a<o>>", _spread, 1),
     ("distinct", "<x:x>", _distinct, 1),

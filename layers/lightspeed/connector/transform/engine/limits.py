@@ -60,10 +60,8 @@ class Meter:
         limits: What it may use.
         now: Returns the time of the monotonic clock, in seconds.
         deadline: On that clock.
-        depth: How deep it is now.
         interruptible: Whether a timer can interrupt a single long operation; only in the main thread.
         expression: The one that is being evaluated.
-        leaves: How many variables and constants were evaluated.
         failed_at: The innermost syntax node that an error came through, once there was one.
     """
 
@@ -71,11 +69,9 @@ class Meter:
         "_characters",
         "_items",
         "deadline",
-        "depth",
         "expression",
         "failed_at",
         "interruptible",
-        "leaves",
         "limits",
         "now",
     )
@@ -84,11 +80,9 @@ class Meter:
         self.limits = limits
         self.now = clock.monotonic
         self.deadline = self.now() + limits.seconds
-        self.depth = 0
         self.interruptible = interruptible
         self.expression = ""
         self.failed_at: Any = None
-        self.leaves = 0
         self._items = 0
         self._characters = 0
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from jsonata.parser import Parser
 from jsonata.signature import Signature
 from jsonata.utils import Utils
 
 from lightspeed.numbers import Exact
 
-_SYMBOLS: Mapping[type, str] = {
+_SYMBOLS: dict[type, str] = {
     str: "s",
     bool: "b",
     int: "n",
@@ -19,20 +19,53 @@ _SYMBOLS: Mapping[type, str] = {
     list: "a",
     Utils.JList: "a",
     dict: "o",
+    Parser.Symbol: "f",
     type(None): "m",
 }
 
 
 class QuickSignature(Signature):  # type: ignore[misc]
-    """A signature that knows the JSON types by their class; the library tries several questions for each argument."""
+    """A signature that remembers which types of arguments it takes as they are."""
+
+    def __init__(self, signature: str, function: str) -> None:
+        super().__init__(signature, function)
+        self._left_out: dict[tuple[type, ...], int | None] = {}
 
     @classmethod
     def of(cls, signature: Signature) -> QuickSignature:
         """Return a signature of the library as one of these."""
-        quick = cls.__new__(cls)
+        quick = cls("<>", "")
         quick.__dict__.update(signature.__dict__)
         return quick
 
     def get_symbol(self, value: Any) -> str:
         """Return the letter of a value's type."""
         return _SYMBOLS.get(type(value)) or str(super().get_symbol(value))
+
+    def validate(self, args: Any, context: Any) -> Any:
+        """Return the arguments as the function takes them.
+
+        The library would write a context that does not fit into its message, whatever its size.
+        """
+        kinds = tuple(map(type, args))
+        left_out = self._left_out.get(kinds, -1)
+        if left_out == -1:
+            left_out = self._left_out[kinds] = self._count_left_out(kinds)
+        if left_out is not None:
+            return [*args, *[None] * left_out] if left_out else args
+        if not isinstance(context, list | dict):
+            return super().validate(args, context)
+        stand_in: Any = [] if isinstance(context, list) else {}
+        return [context if arg is stand_in else arg for arg in super().validate(args, stand_in)]
+
+    def _count_left_out(self, kinds: tuple[type, ...]) -> int | None:
+        """Return how many arguments are left out; `None` if arguments of these types have to be looked at each time."""
+        symbols = [_SYMBOLS.get(kind, "") for kind in kinds]
+        found = self._regex.fullmatch("".join(symbols)) if all(symbols) else None
+        if found is None:
+            return None
+        for param, taken in zip(self._params, found.groups(), strict=True):
+            if (param.context and not taken) or (param.type == "a" and (param.subtype or taken.strip("a"))):
+                return None
+        empty = found.groups().count("")
+        return empty if all(found.groups()[: len(found.groups()) - empty]) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jsonata.parser import Parser
@@ -22,6 +22,47 @@ def nodes(ast: Any) -> Iterator[Any]:
             seen.add(id(node))
             yield node
             waiting.extend(value for name, value in vars(node).items() if name != "_outer_instance")
+
+
+def bound_names(ast: Any) -> set[Any]:
+    """Return the names of all variables that an expression binds."""
+    names: set[Any] = set()
+    for node in nodes(ast):
+        names.update((node.focus, node.index, node.value if node.type == "index" else None))
+        if node.type == "bind":
+            names.add(node.lhs.value)
+        elif node.type == "lambda":
+            names.update(argument.value for argument in node.arguments)
+    return names
+
+
+class Frame(dict[str, Any]):
+    """Variables by name; one that it does not hold is its parent's. One that there is not at all is `None`."""
+
+    __slots__ = ("parent",)
+
+    parent: Frame | None
+
+    @classmethod
+    def inside(cls, parent: Frame | None, variables: Mapping[str, object] | None = None) -> Frame:
+        """Return variables whose parent is another frame."""
+        frame = cls(variables or ())
+        frame.parent = parent
+        return frame
+
+    def __missing__(self, name: str) -> Any:
+        frame = self.parent
+        while frame is not None and name not in frame:
+            frame = frame.parent
+        return None if frame is None else frame[name]
+
+    lookup = dict.__getitem__
+
+    def bind(self, name: str, value: Any) -> None:
+        """Set a variable; a function that the expression defines gets its name, for errors."""
+        self[name] = value
+        if isinstance(value, Parser.Symbol) and value.signature is not None:
+            value.signature.set_function_name(name)
 
 
 def plain_path(path: Any) -> tuple[str, tuple[str, ...]]:

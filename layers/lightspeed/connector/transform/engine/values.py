@@ -13,8 +13,8 @@ from jsonata.utils import Utils
 from connector.transform.engine.limits import LimitExceeded, Limits, Meter
 from lightspeed.numbers import Exact
 
-_CONTAINERS = (dict, list)
-_PLAIN = frozenset((int, bool, type(None), Exact))
+_CONTAINERS = frozenset((dict, list, Utils.JList))
+_PLAIN = frozenset((int, bool, type(None), type(Utils.NULL_VALUE), Exact))
 
 
 class _Writer:
@@ -122,7 +122,7 @@ class _Gauge:
             ValueError: It holds a function, or a number that JSON cannot hold.
             LimitExceeded: With those before it, it is too large, or it is too deep.
         """
-        limits, level, depth = self._limits, self._inside([value]), 0
+        limits, level, depth = self._limits, self._inside([value], 0), 0
         while level:
             depth += 1
             if depth > limits.output_depth:
@@ -133,27 +133,25 @@ class _Gauge:
                 if self._values > limits.output_values:
                     raise LimitExceeded(f"returns more than {limits.output_values:,} values")
                 if isinstance(container, dict):
-                    self._characters += sum(map(len, container))
-                    below += self._inside(container.values())
+                    below += self._inside(container.values(), sum(map(len, container)))
                 else:
-                    below += self._inside(container)
+                    below += self._inside(container, 0)
             level = below
 
-    def _inside(self, items: Iterable[Any]) -> list[Any]:
-        """Return the arrays and objects among items, and count the text of the others."""
+    def _inside(self, items: Iterable[Any], characters: int) -> list[Any]:
+        """Return the arrays and objects among items, and count the text of the others and of their names."""
         found = []
         for item in items:
             kind = type(item)
             if kind is str:
-                self._characters += len(item)
-            elif kind in _PLAIN or item is Utils.NULL_VALUE:
-                continue
-            elif isinstance(item, _CONTAINERS):
+                characters += len(item)
+            elif kind in _CONTAINERS:
                 found.append(item)
-            elif isinstance(item, float):
+            elif kind not in _PLAIN:
+                if not isinstance(item, float):
+                    raise ValueError("returns a function, where a value was expected")
                 _finite(item)
-            else:
-                raise ValueError("returns a function, where a value was expected")
+        self._characters += characters
         if self._characters > self._limits.output_bytes:
             raise LimitExceeded(f"returns more than {self._limits.output_bytes:,} bytes of text")
         return found
@@ -197,12 +195,25 @@ def clone(value: Any, meter: Meter, depth: int = 0) -> Any:
         raise LimitExceeded(f"copies a value that is nested deeper than {meter.limits.output_depth}")
     if isinstance(value, dict):
         meter.items(len(value))
-        return {
-            key: clone(item, meter, depth + 1) if isinstance(item, _CONTAINERS) else item for key, item in value.items()
-        }
+        copied = dict(value)
+        for key, item in value.items():
+            if type(item) in _CONTAINERS:
+                copied[key] = clone(item, meter, depth + 1)
+        return copied
     if isinstance(value, list):
         meter.items(len(value))
-        return [clone(item, meter, depth + 1) if isinstance(item, _CONTAINERS) else item for item in value]
+        return [clone(item, meter, depth + 1) if type(item) in _CONTAINERS else item for item in value]
+    return value
+
+
+def clone_top(value: Any, meter: Meter) -> Any:
+    """Return a copy of a value in which the object, or each object of an array, is new, but nothing inside them."""
+    if isinstance(value, list):
+        meter.items(len(value))
+        return [clone_top(item, meter) if type(item) is dict else item for item in value]
+    if isinstance(value, dict):
+        meter.items(len(value))
+        return dict(value)
     return value
 
 
