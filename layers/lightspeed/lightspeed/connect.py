@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from urllib3.util.connection import allowed_gai_family
+
 _LEAST_SECONDS = 1.0
 """For one address: enough for a connection around the world."""
 
@@ -89,7 +91,7 @@ def _addresses(look_up: Callable[..., Addresses], host: str, port: int, seconds:
 
     def ask() -> None:
         try:
-            answers.put(look_up(host, port, socket.AF_UNSPEC, socket.SOCK_STREAM))
+            answers.put(look_up(host, port, allowed_gai_family(), socket.SOCK_STREAM))
         except Exception as error:
             answers.put(error)
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
+from itertools import takewhile
 from pathlib import Path
 from socket import create_server, socket
 
@@ -75,22 +76,24 @@ def create(origin: str) -> None:
     client.write(client.build("products", "create", Parameters(payload={"title": "Mug"})))
 
 
-def head(sock: socket) -> bytes:
-    read = b""
-    while b"\r\n\r\n" not in read and (piece := sock.recv(65536)):
-        read += piece
-    return read
+def request_of(sock: socket) -> bytes:
+    """Read a whole request: closing before its end would reset the connection."""
+    with sock.makefile("rb") as stream:
+        lines = list(takewhile(bytes.strip, stream))
+        length = next((int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length:")), 0)
+        stream.read(length)
+    return b"".join(lines)
 
 
 def answers(sock: socket, context: ssl.SSLContext) -> None:
     with context.wrap_socket(sock, server_side=True) as secure:
-        head(secure)
+        request_of(secure)
         secure.sendall(http(b'{"product":{"id":7,"title":"Mug"}}', 201))
 
 
 def answers_nonsense(sock: socket, context: ssl.SSLContext) -> None:
     secure = context.wrap_socket(sock.dup(), server_side=True)
-    head(secure)
+    request_of(secure)
     sock.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
     secure.detach()
 
@@ -98,14 +101,14 @@ def answers_nonsense(sock: socket, context: ssl.SSLContext) -> None:
 def answers_an_alert(sock: socket, context: ssl.SSLContext) -> None:
     """Read the request, then send a fatal alert as a terminated connection does."""
     secure = context.wrap_socket(sock.dup(), server_side=True)
-    head(secure)
+    request_of(secure)
     sock.sendall(b"\x15\x03\x03\x00\x02\x02\x50")
     secure.detach()
 
 
 def closes_after_the_request(sock: socket, context: ssl.SSLContext) -> None:
     with context.wrap_socket(sock, server_side=True) as secure:
-        head(secure)
+        request_of(secure)
 
 
 def closes_at_once(_sock: socket, _context: ssl.SSLContext) -> None:
@@ -122,7 +125,7 @@ def speaks_no_tls(sock: socket, _context: ssl.SSLContext) -> None:
 
 def tunnel(after: Peer) -> Peer:
     def opened(sock: socket, context: ssl.SSLContext) -> None:
-        assert head(sock).startswith(b"CONNECT shop.example:443 ")
+        assert request_of(sock).startswith(b"CONNECT shop.example:443 ")
         sock.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         after(sock, context)
 
@@ -130,12 +133,12 @@ def tunnel(after: Peer) -> Peer:
 
 
 def refuses_tunnels(sock: socket, _context: ssl.SSLContext) -> None:
-    head(sock)
+    request_of(sock)
     sock.sendall(http(b"", 502))
 
 
 def drops_tunnels(sock: socket, _context: ssl.SSLContext) -> None:
-    head(sock)
+    request_of(sock)
 
 
 @pytest.fixture(params=["direct", "proxy"])
