@@ -31,10 +31,6 @@ from lightspeed.request import format_time, parse_time
 SCHEMA_ID = "subscriptions.schema.json"
 REFERENCE = "s3:config/transformers/"
 
-_HEADER = re.compile(r"\s*\[\[?(?P<path>.+?)\]\]?\s*(?:#.*)?")
-_KEY = re.compile(
-    r"""\s*(?P<path>(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*'))*)\s*="""
-)
 _POSITION = re.compile(r"\(at line (\d+), column \d+\)")
 _NEEDS_QUOTES = re.compile(r"\s*\[[^\"'\]]*/[^\"'\]]*\]")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -200,11 +196,8 @@ class _Reader:
             elif not isinstance(tables, dict):
                 self._wrong((connection,), "a subscription is a table with the header [connection.subscription]")
             else:
-                for name, table in tables.items():
-                    one = self._subscription(connection, name, table)
-                    if one is not None:
-                        found.append(one)
-        return sorted(found, key=lambda one: one.line)
+                found += [self._subscription(connection, name, table) for name, table in tables.items()]
+        return sorted((one for one in found if one is not None), key=lambda one: one.line)
 
     def _subscription(self, connection: str, name: str, table: object) -> Subscription | None:
         path, before = (connection, name), len(self.errors)
@@ -234,8 +227,6 @@ class _Reader:
                 msgspec.convert(value, fields[key].type)
             except msgspec.ValidationError as error:
                 self._wrong((*path, key), str(error).replace("`", ""))
-            if value is None:
-                self._wrong((*path, key), "it needs a value")
         if "every" not in table:
             self._wrong(path, 'every is missing, such as every = "15 minutes"')
             return None
@@ -393,43 +384,26 @@ def references(transformer: Any) -> Iterator[str]:
 def _index(text: str) -> dict[Path_, int]:
     """Return the line of every header and key of a valid document, counted from 1."""
     index: dict[Path_, int] = {}
-    table: Path_ = ()
-    lines = text.splitlines()
-    number = 0
-    while number < len(lines):
-        line = lines[number]
-        header, key = _HEADER.fullmatch(line), _KEY.match(line)
-        if header is not None and key is None:
-            table = _path(f"[{header['path']}]")
-            for length in range(1, len(table) + 1):
-                index.setdefault(table[:length], number + 1)
-        elif key is not None:
-            path = _path(f"{key['path']} = 0")
-            for length in range(1, len(path) + 1):
-                index.setdefault((*table, *path[:length]), number + 1)
-            number += _lines_of(lines[number:]) - 1
-        number += 1
+    header, start, lines = "", 0, text.replace("\r\n", "\n").split("\n")
+    for end in range(1, len(lines) + 1):
+        statement = "\n".join(lines[start:end])
+        try:
+            found = tomllib.loads(f"{header}\n{statement}")
+        except tomllib.TOMLDecodeError:
+            continue  # the statement goes on in the next line
+        for path in _paths(found):
+            index.setdefault(path, start + 1)
+        if statement.lstrip().startswith("["):
+            header = statement
+        start = end
     return index
 
 
-def _path(statement: str) -> Path_:
-    found: Any = tomllib.loads(statement)
-    path: list[str] = []
-    while isinstance(found, dict) and found:
-        name, found = next(iter(found.items()))
-        path.append(name)
-    return tuple(path)
-
-
-def _lines_of(lines: list[str]) -> int:
-    """Return how many lines the statement at the start takes."""
-    for count in range(1, len(lines) + 1):
-        try:
-            tomllib.loads("\n".join(lines[:count]))
-        except tomllib.TOMLDecodeError:
-            continue
-        return count
-    return 1
+def _paths(table: Mapping[str, Any], at: Path_ = ()) -> Iterator[Path_]:
+    for name, inside in table.items():
+        yield (*at, name)
+        if isinstance(inside, dict):
+            yield from _paths(inside, (*at, name))
 
 
 def _syntax(text: str, name: str, message: str) -> str:
