@@ -6,10 +6,11 @@ A schedule cannot be tagged, so its group says whose it is: the stack's own grou
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -163,9 +164,8 @@ class Schedules:
                 paused.append(title)
                 if not resume:
                     document = {**document, "State": "DISABLED"}  # noqa: PLW2901 - a person decided
-            differences = [key for key in _KEYS if now.get(key) != document[key]]
-            if differences:
-                changes.append(ScheduleChange("update", name, document, title, _why(now, document, differences)))
+            if any(now.get(key) != document[key] for key in _KEYS):
+                changes.append(ScheduleChange("update", name, document, title, _why(now, document)))
         unnamed = {name: _title(row) for name, row in sorted(live.items()) if name not in wanted}
         if prune:
             changes += [
@@ -233,26 +233,30 @@ def _when(document: Mapping[str, Any]) -> str:
     return f"{document['ScheduleExpression']} {document['ScheduleExpressionTimezone']}{paused}"
 
 
-def _why(now: Mapping[str, Any], document: Mapping[str, Any], differences: list[str]) -> str:
-    changes = []
-    for key in differences:
-        if key == "Target":
-            changes.append(_target(now.get("Target") or {}, document["Target"]))
-        elif key == "State":
-            changes.append("pause" if document["State"] == "DISABLED" else "resume")
-        elif key != "Description" or len(differences) == 1:
-            changes.append(f"{key} {now.get(key)!s:.80} -> {document[key]!s:.80}")
+def _why(now: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    """Return what changes for people, down to the keys of the event. The description says it only if nothing else does.
+
+    Args:
+        now: The live schedule.
+        document: What it becomes.
+    """
+    before, after = dict(_leaves(now)), dict(_leaves({key: document[key] for key in _KEYS}))
+    changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    changes = ["pause" if document["State"] == "DISABLED" else "resume"] if "State" in changed else []
+    for key in changed:
+        if key != "State" and (key != "Description" or len(changed) == 1):
+            was, becomes = (json.dumps(each.get(key)) for each in (before, after))
+            changes.append(f"{key} {was:.80} -> {becomes:.80}")
     return "; ".join(changes)
 
 
-def _target(now: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    keys = [key for key in wanted if now.get(key) != wanted[key]]
-    if keys == ["Input"]:
-        try:
-            before, after = json.loads(now["Input"]), json.loads(wanted["Input"])
-        except (KeyError, ValueError):
-            return "the event"
-        names = [key for key in {**before, **after} if before.get(key) != after.get(key)]
-        shown = (f"{key} {json.dumps(before.get(key)):.80} -> {json.dumps(after.get(key)):.80}" for key in names)
-        return ", ".join(shown)
-    return ", ".join(keys)
+def _leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Yield the path and value of everything in a schedule that is no object; the keys of its event have no prefix."""
+    if path == "Target.Input":
+        with contextlib.suppress(ValueError):  # else it is not ours
+            value, path = json.loads(str(value)), ""
+    if isinstance(value, Mapping):
+        for key, inside in value.items():
+            yield from _leaves(inside, f"{path}.{key}" if path else key)
+    else:
+        yield path, value

@@ -62,20 +62,14 @@ def answer(event: object, library: Library) -> dict[str, Any]:
         RequestError: The event is malformed.
         TransformError: An expression fails.
     """
-    from connector.transform.tester import run_sample  # noqa: PLC0415 - the engine is slow at a cold start
+    from connector.transform.tester import SCOPE, run_sample  # noqa: PLC0415 - the engine is slow at a cold start
 
     request = parse_event(TransformRequest, event)
     return run_sample(
         request.transformer,
         request.input,
         kind=request.kind,
-        scope={
-            "connection": request.connection,
-            "entity": request.entity,
-            "language": request.language,
-            "bookmark": request.bookmark,
-            "now": request.now,
-        },
+        scope={name: getattr(request, name) for name in SCOPE},
         library=library,
     )
 

@@ -17,6 +17,8 @@ from connector.transform.transformer import Transformers
 from lightspeed import SystemClock
 
 KINDS = ("record", "parameters")
+SCOPE = ("connection", "entity", "language", "bookmark", "now")
+"""What a sample is tried with, besides its input."""
 
 
 def run_sample(
