@@ -396,6 +396,14 @@ def test_the_error_of_a_cut_list_has_its_place() -> None:
             records(b'{"orders":[%b}' % b",".join(rows), get_entity("orders"))
 
 
+def test_a_list_under_an_unknown_key_is_not_searched_for_rows_behind_a_quote_too_many() -> None:
+    body = b'{"%b":[%b,%b]}'
+    odd = ONE_QUOTE[1]
+    assert records(body % (b"orders", odd, row(3)), get_entity("orders")).records == [row(3)]
+    with pytest.raises(UnreadableBody):
+        records(body % (b"others", odd, row(3)), get_entity("orders"))
+
+
 def test_rows_of_several_forms_behind_a_quote_too_many_are_found() -> None:
     odd = b'{"id":2,"t":"a"b"}'
     for good in ([b'{"id":3,"x":1}', b'{"id":4}'], [b'{"id":3,"t":"x"}', b'{"id":4}'], [b'{"id":3,"t":"\\ud83d"}']):

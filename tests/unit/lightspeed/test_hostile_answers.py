@@ -208,15 +208,27 @@ def test_a_page_over_the_limit_is_asked_for_in_smaller_pages() -> None:
         pytest.param(http(gzip.compress(PAGE[:9]) + gzip.compress(PAGE[9:]), Content_Encoding="x-gzip"), id="members"),
         pytest.param(http(gzip.compress(PAGE) + b"\0\0\0", Content_Encoding="gzip"), id="padded"),
         pytest.param(http(PAGE, Content_Encoding="identity"), id="identity"),
-        pytest.param(http(b"\xef\xbb\xbf" + PAGE), id="byte order mark"),
-        pytest.param(gzipped(b"\xef\xbb\xbf \n" + PAGE), id="compressed byte order mark"),
-        pytest.param(http(b"\xef\xbb\xbf\r\n\xef\xbb\xbf" + PAGE), id="two byte order marks"),
-        pytest.param(http(b"\n\xef\xbb\xbf" + PAGE), id="byte order mark in the second line"),
     ],
 )
 def test_usual_encodings_are_read(answer: bytes) -> None:
     with raw_server(always(answer)) as server:
         assert page(client_of(server)) == [b'{"id":2}', b'{"id":1}']
+
+
+BOM = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize("pack", [http, gzipped])
+@pytest.mark.parametrize("before", [BOM, BOM + b" \n", BOM + b"\r\n" + BOM, b"\n" + BOM], ids=repr)
+@pytest.mark.parametrize("call", CALLS)
+def test_byte_order_marks_in_front_of_json_are_skipped(
+    call: str, before: bytes, pack: Callable[[bytes], bytes]
+) -> None:
+    good = {"page": PAGE, "count": b'{"count":2}', "record": b'{"quote":{"id":7}}'}.get(call, b'{"product":{"id":7}}')
+    with raw_server(always(pack(before + good))) as server:
+        CALLS[call](client_of(server))
+
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "zstd"])

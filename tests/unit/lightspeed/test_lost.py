@@ -25,6 +25,8 @@ FACTS: Facts = {"method": "POST", "path": "/nl/tags.json"}
         (UnexpectedResponse("a page", status=200, **FACTS), True),
         (UnexpectedResponse("a page", status=501, **FACTS), True),
         (UnexpectedResponse("a redirect", status=302, **FACTS), False),
+        (InvalidRequest("an error without a code", status=200, **FACTS), True),
+        (InvalidRequest("an error with a code", status=422, http_status=200, **FACTS), False),
         (InvalidRequest("no title", status=422, **FACTS), False),
         (RateLimited("wait", retry_after_seconds=1, **FACTS), False),
         (NotSent("refused", **FACTS), False),

@@ -194,6 +194,16 @@ def test_a_create_that_no_proxy_passes_on_is_surely_not_sent(
     assert len(connections) == 4
 
 
+def test_the_address_of_a_proxy_is_not_that_of_the_shop(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lightspeed.http_session.is_refused_address", lambda _: True)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with peer(tunnel(answers), certificate) as (port, connections):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        create("https://shop.example")
+
+    assert len(connections) == 1
+
+
 def test_a_missing_file_of_certificates_is_surely_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file")
 

@@ -74,6 +74,14 @@ def test_a_record_without_a_time_of_change_is_remembered_until_it_is_read_by_cre
     assert list(still_recent(recent, None)) == ["nl/7", "nl/8"]
 
 
+def test_a_record_that_no_run_reads_by_creation_is_remembered_like_every_other() -> None:
+    created = replace(ORDERS, parameters=Parameters(query={"created_at_min": "2026-01-01"}))
+
+    recent = processor({}).deduplicate([never_updated()], created)[1].recent
+
+    assert recent == {"nl/7": "2026-11-23T05:59:50+00:00"}
+
+
 def test_a_record_without_a_time_of_change_comes_again_once_it_is_changed() -> None:
     recent = processor({}).deduplicate([never_updated()], BY_CREATION)[1].recent
     changed = order(-1, "new")
