@@ -72,7 +72,7 @@ def _batches(texts: Sequence[str]) -> Iterator[list[int]]:
 
 def _send(sqs: Any, queue_url: str, texts: dict[int, str]) -> dict[int, str | QueueFailure]:
     """Send one batch; messages that SQS says it did not take are sent again."""
-    outcomes: dict[int, str | QueueFailure] = {}
+    outcomes: dict[int, str | QueueFailure] = dict.fromkeys(texts, QueueFailure("SQS did not mention it"))
     left = texts
     for _ in range(_ATTEMPTS):
         entries = [{"Id": str(number), "MessageBody": text} for number, text in left.items()]

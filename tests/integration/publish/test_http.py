@@ -84,6 +84,8 @@ class Queue:
         failure = self.failures.pop(0) if self.failures else None
         if isinstance(failure, Exception):
             raise failure
+        if isinstance(failure, dict):
+            return failure
         if failure is None:
             return self._send(**asked)
         refused = [{"Id": one["Id"], "Code": "Internal", "Message": "busy"} for one in asked["Entries"][failure:]]
@@ -128,7 +130,9 @@ def test_respond_async_sends_again_what_the_queue_did_not_take(publisher: Publis
     assert [len(batch) for batch in queue.batches] == [10, 6]
 
 
-@pytest.mark.parametrize("failure", [0, EndpointConnectionError(endpoint_url="https://sqs")], ids=["busy", "no answer"])
+@pytest.mark.parametrize(
+    "failure", [0, EndpointConnectionError(endpoint_url="https://sqs"), {}], ids=["busy", "no answer", "no word"]
+)
 def test_respond_async_says_what_is_queued_and_a_repetition_doubles_nothing(
     publisher: Publisher, queue: Queue, failure: Any
 ) -> None:
