@@ -186,12 +186,12 @@ class Compaction:
             raise OperationFailed(f"{place.manifest} was written by another call just now")
         sys.stdout.write(f"{words} became one of {len(parts)} parts\n")
 
-    def _read(self, runs: Sequence[Run], views: EntityViews) -> Iterator[_Source]:
+    def _read(self, runs: Sequence[Run], views: EntityViews) -> Iterator[_Part]:
         for run in runs:
             for part in run.manifest.parts:
                 lines = self._lines(part)
                 started, run_id = part.started or run.manifest.started, part.run_id or run.manifest.run_id
-                yield _Source(run_id, started, lines, views.parents)
+                yield _Part(run_id, started, lines, views.parents)
 
     def _lines(self, part: StoredPart) -> list[bytes]:
         found = self._bucket.read(part.key)
@@ -217,52 +217,42 @@ class Compaction:
         sys.stdout.write(f"{manifest['run_id']} of {manifest['entity']}: {len(left)} replaced runs deleted\n")
 
 
-class _Source:
-    """The records of one part of a run."""
+class _Part:
+    """Records of one run, or of several that follow each other. It has the id and the start of the last one."""
 
-    def __init__(self, run_id: str, started: str, lines: list[bytes], parents: tuple[str, ...]) -> None:
+    def __init__(self, run_id: str, started: str, lines: list[bytes], parents: Sequence[str]) -> None:
         self.run_id = run_id
-        self.started = started
+        self.started = self._began = started
         self.lines = lines
-        self.instants: dict[Key, float] = {}
+        self._bytes = sum(map(len, lines))
+        self._latest: dict[Key, tuple[float, str]] = {}
         for line in lines:
             key, instant = _identity(line, parents)
-            self.instants[key] = max(instant, self.instants.get(key, _LOWEST))
+            self._note(key, instant, run_id)
 
-
-class _Part:
-    """A part of the new run: the records of one run or of several that follow each other."""
-
-    def __init__(self, first: _Source) -> None:
-        self.run_id = first.run_id
-        self.started = first.started
-        self.lines = list(first.lines)
-        self._began = first.started
-        self._bytes = sum(map(len, first.lines))
-        self._instants = {key: (instant, first.run_id) for key, instant in first.instants.items()}
-
-    def takes(self, more: _Source, noticed: Sequence[str]) -> bool:
+    def takes(self, more: _Part, noticed: Sequence[str]) -> bool:
         """Whether another run's records can follow without a change for readers."""
-        if self._bytes + sum(map(len, more.lines)) > PART_BYTES:
+        if self._bytes + more._bytes > PART_BYTES:
             return False
         if any(self._began <= moment < more.started for moment in noticed):
             return False
-        return not any(
-            key in self._instants and self._instants[key][1] != more.run_id and self._instants[key][0] == instant
-            for key, instant in more.instants.items()
-        )
+        known = ((self._latest.get(key), instant) for key, (instant, _) in more._latest.items())
+        return not any(one is not None and one[1] != more.run_id and one[0] == instant for one, instant in known)
 
-    def add(self, more: _Source) -> None:
+    def add(self, more: _Part) -> None:
         """Take the records of a later run."""
         self.run_id, self.started = more.run_id, more.started
         self.lines += more.lines
-        self._bytes += sum(map(len, more.lines))
-        for key, instant in more.instants.items():
-            if key not in self._instants or self._instants[key][0] < instant:
-                self._instants[key] = (instant, more.run_id)
+        self._bytes += more._bytes
+        for key, found in more._latest.items():
+            self._note(key, *found)
+
+    def _note(self, key: Key, instant: float, run_id: str) -> None:
+        if key not in self._latest or self._latest[key][0] < instant:
+            self._latest[key] = (instant, run_id)
 
 
-def _joined(sources: Iterator[_Source], noticed: Sequence[str]) -> Iterator[_Part]:
+def _joined(sources: Iterator[_Part], noticed: Sequence[str]) -> Iterator[_Part]:
     part: _Part | None = None
     for source in sources:
         if part is not None and part.takes(source, noticed):
@@ -270,7 +260,7 @@ def _joined(sources: Iterator[_Source], noticed: Sequence[str]) -> Iterator[_Par
             continue
         if part is not None:
             yield part
-        part = _Part(source)
+        part = source
     if part is not None:
         yield part
 
