@@ -16,6 +16,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import Any
 
+from connector.botocore_errors import answer_unless
 from connector.bucket import Bucket
 from connector.chunks import each
 from connector.errors import RequestError, UnknownRun
@@ -162,11 +163,8 @@ class Runs:
         if not self._arn:
             return None
         arn = f"{self._arn.replace(':stateMachine:', ':execution:')}:{run_id}"
-        refused = self._step_functions.exceptions
-        try:
-            found: dict[str, Any] = self._step_functions.describe_execution(executionArn=arn)
-        except (refused.ExecutionDoesNotExist, refused.InvalidArn):
-            return None
+        unknown = ("ExecutionDoesNotExist", "InvalidArn")
+        found: dict[str, Any] | None = answer_unless(unknown, self._step_functions.describe_execution, executionArn=arn)
         return found
 
     def page(self, query: Query) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
+from connector.botocore_errors import ALREADY_STARTED, answer_unless
 from connector.failure_queues import Failure, Queue, causes, receive, release
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
@@ -110,14 +112,11 @@ def _run_event(one: Failure) -> dict[str, Any]:
     return event
 
 
-def _start(stack: Stack, output: str, event: dict[str, Any], one: Failure) -> str:
-    """Start an execution that has the message's name, so that a second start changes nothing."""
-    client = stack.client("stepfunctions")
+def _start(stack: Stack, output: str, event: Mapping[str, Any], one: Failure) -> str:
+    """Start an execution that has the message's name, so that a redrive that was killed before starts no second one."""
     digest = hashlib.sha256(one.message["MessageId"].encode()).hexdigest()[:16]
-    try:
-        client.start_execution(stateMachineArn=stack.output(output), name=f"redrive-{digest}", input=json.dumps(event))
-    except client.exceptions.ExecutionAlreadyExists:
-        return ""  # a redrive that was killed before it deleted the message
+    given = {"stateMachineArn": stack.output(output), "name": f"redrive-{digest}", "input": json.dumps(event)}
+    answer_unless(ALREADY_STARTED, stack.client("stepfunctions").start_execution, **given)
     return ""
 
 
