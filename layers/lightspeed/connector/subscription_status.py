@@ -34,11 +34,12 @@ Problem = Literal["failed", "late", "unverified", "rejecting", "silent", "slow",
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong."""
+    """One thing that is wrong, and the command that helps."""
 
     problem: Problem
     level: Level
     why: str
+    command: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,9 @@ def subscription_status(facts: Facts, now: datetime) -> dict[str, Any]:
         "deleted": sum(run.records for run in facts.runs if run.mode == "reconcile"),
     }
     findings = list(_findings(facts, _slow(reads, seconds, cadence, now), found))
-    worst = findings[0] if findings else None
-    level, why, command = _shown_finding(found, facts, worst)
+    by_hand = " by hand; python -m connector apply FILE --resume starts it"
+    resting = f"paused{by_hand if found['paused_by'] == 'hand' else ''}"
+    level, why, command = findings[0][1:] if findings else ("paused", resting, "") if rests else ("good", "", "")
     return {**found, "problems": [one.problem for one in findings], "level": level, "why": why, "command": command}
 
 
@@ -138,43 +140,30 @@ def duration(seconds: float) -> str:
 
 def _findings(facts: Facts, slow: str | None, found: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield what is wrong, the worst first. What is paused is late for a reason."""
+    look = f"python -m connector runs --connection {found['connection']} --entity {found['entity']}"
     if facts.failures:
-        cause = facts.failures[0].cause
-        detail = f": {facts.failures[0].detail}" if facts.failures[0].detail else ""
-        yield Finding("failed", "red", f"{len(facts.failures)} failed: {cause}{detail}")
+        cause, detail = facts.failures[0].cause, facts.failures[0].detail
+        why = f"{len(facts.failures)} failed: {cause}{f': {detail}' if detail else ''}"
+        yield Finding("failed", "red", why, f"python -m connector redrive --cause {cause}")
     if found["paused"]:
         return
     last, lag, allowed = facts.latest.get("last"), found["lag_seconds"], found["allowed_lag_seconds"]
     if allowed is not None and lag is not None and lag > allowed:
         behind = f"{duration(lag)} behind, {duration(allowed)} are allowed"
         never = "" if found["last_verified_at"] else f"; no run was verified yet{_because(last)}"
-        yield Finding("late", "red", behind + never)
+        yield Finding("late", "red", behind + never, look)
     if last is None:
-        yield Finding("none_yet", "warning", "no run has finished yet")
+        yield Finding("none_yet", "warning", "no run has finished yet", "")
         return
     if not last.verified:
-        yield Finding("unverified", "warning", f"the last run is not verified: {last.reason}")
+        yield Finding("unverified", "warning", f"the last run is not verified: {last.reason}", look)
     read = last.records + last.rejected
     if read and last.rejected > read * REJECTED_SHARE / 2:
-        yield Finding("rejecting", "warning", f"{last.rejected:,} of {read:,} records were rejected")
+        yield Finding("rejecting", "warning", f"{last.rejected:,} of {read:,} records were rejected", look)
     if facts.cadence is not None and _fell_silent(found["records_per_day"]):
-        yield Finding("silent", "warning", f"no record for {QUIET_DAYS} days, after changes on most days before")
+        yield Finding("silent", "warning", f"no record for {QUIET_DAYS} days, after changes on most days before", look)
     if slow is not None:
-        yield Finding("slow", "warning", slow)
-
-
-def _shown_finding(found: Mapping[str, Any], facts: Facts, worst: Finding | None) -> tuple[Level, str, str]:
-    """Return level, reason and the command that helps."""
-    if worst is None:
-        by_hand = "paused by hand; python -m connector apply FILE --resume starts it"
-        return ("paused", by_hand if found["paused_by"] == "hand" else "paused", "") if found["paused"] else _GOOD
-    if worst.problem == "failed":
-        return worst.level, worst.why, f"python -m connector redrive --cause {facts.failures[0].cause}"
-    look = f"python -m connector runs --connection {found['connection']} --entity {found['entity']}"
-    return worst.level, worst.why, "" if worst.problem == "none_yet" else look
-
-
-_GOOD: tuple[Level, str, str] = ("good", "", "")
+        yield Finding("slow", "warning", slow, look)
 
 
 def _because(last: RunRow | None) -> str:
