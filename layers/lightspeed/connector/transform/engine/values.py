@@ -17,59 +17,6 @@ _CONTAINERS = frozenset((dict, list, Utils.JList))
 _PLAIN = frozenset((int, bool, type(None), type(Utils.NULL_VALUE), Exact))
 
 
-class _Writer:
-    """Walks a result once: plain JSON types out, size and depth counted."""
-
-    def __init__(self, limits: Limits, number: Callable[[Exact], object]) -> None:
-        self._limits = limits
-        self._number = number
-        self._values = 0
-        self._characters = 0
-        self._depth = 0
-
-    def plain(self, value: Any) -> Any:
-        kind = type(value)
-        if kind is str:
-            self._count_texts([value])
-            return value
-        if kind is int or kind is bool or value is None:
-            return value
-        if value is Utils.NULL_VALUE:
-            return None
-        if kind is Exact:
-            return self._number(value)
-        if isinstance(value, dict | list):
-            return self._container(value)
-        if isinstance(value, float):
-            return _finite(value)
-        raise ValueError("returns a function, where a value was expected")
-
-    def _count_texts(self, texts: list[str]) -> None:
-        self._characters += sum(map(len, texts))
-        if self._characters > self._limits.output_bytes:
-            raise LimitExceeded(f"returns more than {self._limits.output_bytes:,} bytes of text")
-
-    def _container(self, value: dict[Any, Any] | list[Any]) -> Any:
-        limits = self._limits
-        self._values += len(value)
-        self._depth += 1
-        if self._values > limits.output_values:
-            raise LimitExceeded(f"returns more than {limits.output_values:,} values")
-        if self._depth > limits.output_depth:
-            raise LimitExceeded(f"returns values nested deeper than {limits.output_depth}")
-        plain = self.plain
-        found: Any
-        if isinstance(value, dict):
-            items = value.values()
-            self._count_texts([*value, *(item for item in items if type(item) is str)])
-            found = {key: item if type(item) is str else plain(item) for key, item in value.items()}
-        else:
-            self._count_texts([item for item in value if type(item) is str])
-            found = [item if type(item) is str else plain(item) for item in value]
-        self._depth -= 1
-        return found
-
-
 def is_none(value: Any) -> bool:
     """Whether an evaluation returned `null` or nothing."""
     return value is None or value is Utils.NULL_VALUE
@@ -82,7 +29,8 @@ def plain(value: Any, limits: Limits) -> Any:
         ValueError: It holds a function, or a number that JSON cannot hold.
         LimitExceeded: It is too large or too deep.
     """
-    return _Writer(limits, lambda number: number).plain(value)
+    _Gauge(limits).check(value)
+    return _converted(value, lambda number: number)
 
 
 def builtin(value: Any, limits: Limits) -> Any:
@@ -92,7 +40,18 @@ def builtin(value: Any, limits: Limits) -> Any:
         ValueError: It holds a function, or a number that JSON or a float cannot hold.
         LimitExceeded: It is too large or too deep.
     """
-    return _Writer(limits, _finite).plain(value)
+    _Gauge(limits).check(value)
+    return _converted(value, _finite)
+
+
+def _converted(value: Any, number: Callable[[float], object]) -> Any:
+    if isinstance(value, dict):
+        return {key: item if type(item) is str else _converted(item, number) for key, item in value.items()}
+    if isinstance(value, list):
+        return [item if type(item) is str else _converted(item, number) for item in value]
+    if value is Utils.NULL_VALUE:
+        return None
+    return number(value) if isinstance(value, float) else value
 
 
 def _finite(number: float) -> float:
@@ -105,6 +64,17 @@ def _finite(number: float) -> float:
 def _as_read(value: Any) -> Any:
     """Return what a value that msgspec does not know is written as."""
     return None if value is Utils.NULL_VALUE else msgspec.Raw(value.text.encode())
+
+
+def _text(value: Any) -> str:
+    """Return the JSON text of what msgspec does not write: half a surrogate pair, or a number of very many digits."""
+    if isinstance(value, dict):
+        return "{" + ",".join([f"{json.dumps(key)}:{_text(item)}" for key, item in value.items()]) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_text, value)) + "]"
+    if isinstance(value, Exact):
+        return value.text
+    return json.dumps(None if value is Utils.NULL_VALUE else value)
 
 
 class _Gauge:
@@ -181,7 +151,7 @@ def dumps_all(values: list[Any], limits: Limits) -> list[bytes]:
         try:
             text = msgspec.json.encode(value, enc_hook=_as_read)
         except (UnicodeEncodeError, OverflowError):
-            text = json.dumps(builtin(value, limits), separators=(",", ":"), allow_nan=False).encode()
+            text = _text(value).encode()
         size += len(text)
         if size > limits.output_bytes:
             raise LimitExceeded(f"returns {size:,} bytes where {limits.output_bytes:,} are allowed")
