@@ -21,7 +21,7 @@ from decimal import Decimal
 from typing import Any
 
 from connector import botocore_errors
-from connector.chunks import chunks
+from connector.chunks import batches, chunks
 from connector.errors import OutOfTime
 from lightspeed import Clock
 from lightspeed.numbers import dumps, loads
@@ -147,17 +147,9 @@ class FieldVersions:
             OutOfTime: Another batch has stored one of them since it was read: this one lost its lease.
             ClientError: DynamoDB refused the call.
         """
-        puts: list[dict[str, Any]] = []
-        size = 0
-        for record, found in versions.items():
-            text = _encode(found)
-            if len(puts) == _MOST_ITEMS or size + len(text) > _MOST_TRANSACTION_BYTES:
-                self._transact(puts)
-                puts, size = [], 0
-            puts.append(self._put(record, found.revision, text))
-            size += len(text)
-        if puts:
-            self._transact(puts)
+        texts = ((record, found.revision, _encode(found)) for record, found in versions.items())
+        for some in batches(texts, lambda one: len(one[2]), most=_MOST_ITEMS, most_bytes=_MOST_TRANSACTION_BYTES):
+            self._transact([self._put(*one) for one in some])
         return {record: replace(found, revision=found.revision + 1) for record, found in versions.items()}
 
     def _put(self, record: str, revision: int, text: str) -> dict[str, Any]:

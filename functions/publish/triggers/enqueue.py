@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from connector.aws_errors import aws_error_types, reason
+from connector.chunks import batches
 from connector.problem_details import HttpProblem
 
 MAX_BYTES = 262_144
@@ -51,23 +52,9 @@ def enqueue(sqs: Any, queue_url: str, bodies: Sequence[str]) -> list[str | Queue
                 413, "too-large", f"items[{number}] has {size:,} bytes; a message has at most {MAX_BYTES:,}; {advice}"
             )
     outcomes: dict[int, str | QueueFailure] = {}
-    for batch in _batches(texts):
-        outcomes |= _send(sqs, queue_url, {number: texts[number] for number in batch})
+    for batch in batches(enumerate(texts), lambda one: len(one[1].encode()), most=MAX_MESSAGES, most_bytes=MAX_BYTES):
+        outcomes |= _send(sqs, queue_url, dict(batch))
     return [outcomes[number] for number in range(len(texts))]
-
-
-def _batches(texts: Sequence[str]) -> Iterator[list[int]]:
-    batch: list[int] = []
-    room = MAX_BYTES
-    for number, text in enumerate(texts):
-        size = len(text.encode())
-        if batch and (size > room or len(batch) == MAX_MESSAGES):
-            yield batch
-            batch, room = [], MAX_BYTES
-        batch.append(number)
-        room -= size
-    if batch:
-        yield batch
 
 
 def _send(sqs: Any, queue_url: str, texts: dict[int, str]) -> dict[int, str | QueueFailure]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -125,7 +125,7 @@ class Reader:
         if self._state.bookmark_until is not None or not read.endpoint.has("count"):
             return ""
         if window.start is None:
-            hidden = self._count(read, {}) - counted
+            hidden = self._list(read, None).count() - counted
             reason = f"{hidden} records have no time of change, or changed during the run; mode full reads them too"
         elif may_hide_records(read.endpoint, read.parameters.query):
             hidden = self._without_change(read, Window("created_at", window.start, window.end))
@@ -141,13 +141,8 @@ class Reader:
         taken for hidden.
         """
         start = {} if created.start is None else {"updated_at_min": format_time(created.start)}
-        shown = self._count(read, {**created.query, **start})
-        return self._count(read, created.query) - shown
-
-    def _count(self, read: Read, window: Mapping[str, object]) -> int:
-        query = {name: value for name, value in read.parameters.query.items() if name not in ("limit", "fields")}
-        parameters = Parameters(read.parameters.path, {**query, **window})
-        return self._client.count(self._client.build(read.endpoint.name, "count", parameters, read.language))
+        shown = self._list(read, None).count({**created.query, **start})
+        return self._list(read, None).count(created.query) - shown
 
     def read_by_creation(self, read: Read) -> Generator[Step]:
         """Carry out a reading by time of creation; errors as in `read`.

@@ -17,6 +17,7 @@ from lightspeed.client import Client
 from lightspeed.listing.reader import BATCH, THREADS
 from lightspeed.listing.records import Window
 from lightspeed.listing.settled import SKEW
+from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.way import Way, way_to_read
 from lightspeed.listing.window import closed_window
 from lightspeed.quota import REQUESTS_PER_SECOND, WINDOW_SECONDS, Quota, QuotaWindow
@@ -31,7 +32,6 @@ PATIENCE_SECONDS = 5.0
 
 _LEAST_ROOM = 3
 _PAGE_AND_COUNT = 2
-_NOT_COUNTED = ("page", "limit", "fields")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +148,12 @@ class Counter:
             CatalogueError: The parameters are wrong; nothing was sent.
             LightspeedError: As the client raises it.
         """
-        if "page" not in endpoint.filter_names:
+        shop_list = ShopList(self._client, endpoint, parameters, language, window)
+        if not shop_list.paged:
             return None
-        query = {name: value for name, value in parameters.query.items() if name not in _NOT_COUNTED}
-        asked = Parameters(parameters.path, {**query, **(window.query if window is not None else {})})
-        request = self._client.build(endpoint.name, "count", asked, language)
         clock = self._client.transport.clock
         began = clock.monotonic()
-        rows = self._client.count(request)
+        rows = shop_list.count()
         self.slowest_seconds = max(self.slowest_seconds or 0.0, clock.monotonic() - began)
         return rows
 
