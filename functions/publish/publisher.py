@@ -45,6 +45,7 @@ class Publisher:
         """
         self.deps = deps
         self.background = background
+        # a claim of a key lasts as long as the function may run, also where its caller waits for less
         self._invocation_seconds: Callable[[], float] = lambda: float(context.get_remaining_time_in_millis()) / 1000
         self.remaining_seconds = remaining_seconds or self._invocation_seconds
         self._clients: dict[str, Client] = {}

@@ -116,11 +116,11 @@ class WriteOperation:
         if self.match is not None:
             found = self.match.find(self.client)
             if found is not None:
-                return self._change(found)
+                return self._update_present(found)
         elif stopped_since is not None and self.http_request.method == "POST":
             return self.unknown("an earlier try was stopped before its answer was kept", since=stopped_since)
         elif self.request.skip_unchanged:
-            return self._change(self._present())
+            return self._update_present(self._read_present())
         return self._write(self.http_request, self.request.action, self.parameters)
 
     def update_of_present(self, identity: object) -> WriteOperation | None:
@@ -219,7 +219,7 @@ class WriteOperation:
     def _build(self, action: str, parameters: Parameters) -> Request:
         return _build(self.client, self.request.entity, action, parameters, self.file)
 
-    def _change(self, present: Mapping[str, Any]) -> Result:
+    def _update_present(self, present: Mapping[str, Any]) -> Result:
         """Update a record that was just read, unless nothing would change and that is to be skipped.
 
         What can only be created and deleted, such as a product's place in a category, is left as it is.
@@ -231,7 +231,7 @@ class WriteOperation:
             return self._write(self.http_request, "update", self.parameters)
         return self._update(replace(self.parameters, path={**self.parameters.path, "id": present["id"]}))
 
-    def _present(self) -> dict[str, Any]:
+    def _read_present(self) -> dict[str, Any]:
         parameters = Parameters(self.parameters.path)
         return parse_record(self.client.record(self.client.build(self.request.entity, "get", parameters)))
 

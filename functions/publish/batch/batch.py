@@ -1,8 +1,12 @@
 """Publish many events: in order per record, and one that fails does not stop the others.
 
-A batch is planned first (see `planner`). Then each segment is sent: single writes and look-ups in order, updates
-merged by record, placements by product. Only the shop's quota, the time of the invocation or another writer end a batch
-early. What was not sent is handed back unchanged.
+1. Every event is checked and prepared, and the batch is cut into segments (see `planner`).
+2. The batch takes the writer's lease of each shop, unless a caller waits.
+3. Each segment is sent. Writes that stand alone go first, in order. Upserts are looked up, and become a create or an
+   update. Updates and placements wait for the end of the segment: many go out in one request.
+
+Idempotency keys are claimed before a write is sent, and its result is stored under them. Only the shop's quota, the
+time of the invocation or another writer end a batch early. What was not sent is handed back unchanged.
 """
 
 from __future__ import annotations
@@ -58,7 +62,7 @@ def send_all(
         except Exception as error:
             outcomes[position] = refusal(error)
     lookups.expect(items, batches_left)
-    only_writer: AbstractContextManager[dict[str, Refusal]] = nullcontext({})
+    only_writer: AbstractContextManager[dict[str, Refusal]] = nullcontext({})  # by connection, why it may not write
     if publisher.background:
         connections = {item.request.connection for item in items}
         only_writer = publisher.deps.writer_lease.hold(connections, publisher.remaining_seconds())
@@ -76,7 +80,10 @@ def _prepare(position: int, event: IncomingEvent, publisher: Publisher) -> Prepa
 
 
 class _Sender:
-    """Sends the segments of a batch."""
+    """Sends the segments of a batch.
+
+    A step returns the outcome of an item, or a `PreparedWrite` that is still to be sent.
+    """
 
     def __init__(self, publisher: Publisher, guard: Guard, lookups: Lookups) -> None:
         self._publisher = publisher
@@ -115,16 +122,19 @@ class _Sender:
         return item
 
     def _send_updates(self, updates: Sequence[PreparedWrite]) -> dict[int, Outcome]:
+        """Send the updates of a segment, those of up to `LIMIT` records of one list together.
+
+        The update of an upsert may come too late: its record was deleted after the list of ids was read. Then the
+        upsert is sent again, and looked up by itself.
+        """
         outcomes: dict[int, Outcome] = {}
         for siblings in planner.siblings(updates):
             for records in chunks(planner.records(siblings), LIMIT):
                 outcomes |= self._send_claimed([item for items in records for item in items])
-        gone = [item.upsert for item in updates if item.upsert is not None and _is_gone(outcomes[item.position])]
-        for item in gone:
-            self._lookups.forget(item.operation)
-        if gone:  # the list was read before these records were deleted
-            outcomes |= self.send(gone)
-        return outcomes
+        late = [item.upsert for item in updates if item.upsert is not None and _is_gone(outcomes[item.position])]
+        for upsert in late:
+            self._lookups.forget(upsert.operation)
+        return outcomes | self.send(late) if late else outcomes
 
     def _send_claimed(self, items: Sequence[PreparedWrite]) -> dict[int, Outcome]:
         """Send updates or placements together, between claiming their idempotency keys and storing the results."""

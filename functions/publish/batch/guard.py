@@ -34,7 +34,7 @@ class Guard:
         """
         deps, background = publisher.deps, publisher.background
         self._clock = deps.clock
-        self._deadline = deps.clock.time() + publisher.remaining_seconds()
+        self._deadline = deps.clock.time() + publisher.remaining_seconds()  # that of the lease, by the same clock
         self._invocation_seconds = publisher.remaining_seconds
         self._refused = refused
         self._least_seconds = _LEAST_SECONDS_IN_BACKGROUND if background else _LEAST_SECONDS

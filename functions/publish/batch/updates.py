@@ -206,6 +206,9 @@ class Updates:
     def send(self, items: Sequence[PreparedWrite]) -> dict[int, Outcome]:
         """Send the updates of at most `LIMIT` records that share connection, entity and parent.
 
+        What is stored of each record is read first, then its messages are stored as in flight, then the updates are
+        sent, and last what the shop accepted is stored (see `field_versions`).
+
         Returns:
             Outcomes by position.
         """

@@ -36,10 +36,10 @@ there, and the message is right then."""
 
 _LONGEST_VISIBILITY_SECONDS = 43_200
 _LONGEST_DELAY_SECONDS = 900
-_OFTEN = 5
+_MANY_RECEIVES = 5
 """Receives after which a message that only waits is replaced by a copy; the queue moves it at twice as many."""
 
-_LAST = 2 * _OFTEN - 1
+_LAST_RECEIVE = 2 * _MANY_RECEIVES - 1
 """The receive at which any other message is dead-lettered: one before the queue does it, in case this one is killed."""
 
 _MOST_CHARACTERS = 1000
@@ -97,7 +97,7 @@ class Message:
     @property
     def is_exhausted(self) -> bool:
         """Whether the queue moves it to the failure queue soon."""
-        return self.receives >= _LAST
+        return self.receives >= _LAST_RECEIVE
 
     def incoming(self) -> IncomingEvent:
         """Return the event of the message.
@@ -134,7 +134,7 @@ class Message:
         The queue moves a message that is received too often. Waiting must not count, so a copy starts at zero.
         """
         queue_url = self._deps.settings.publish_queue_url
-        if self.receives >= _OFTEN and queue_url and self._send(queue_url, {}, seconds):
+        if self.receives >= _MANY_RECEIVES and queue_url and self._send(queue_url, {}, seconds):
             return True
         self.set_visibility(seconds)
         return False
