@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from lightspeed.catalogue.model import Action, Confidence, Endpoint, Filter, FilterType
 from lightspeed.errors import UnknownEntity
@@ -70,24 +70,17 @@ def _row(  # noqa: PLR0913 - a keyword for each fact
     item: str | None,
     operations: tuple[str, ...] = CRUD,
     *,
-    collection: bool = True,
     items: str | None = None,
     items_confidence: Confidence = "inferred",
     item_confidence: Confidence = "high",
-    alternative_keys: tuple[str, ...] = (),
-    bare: bool = False,
-    write_keys: Mapping[str, str] = MappingProxyType({}),
     common: tuple[Filter, ...] = DATED,
     filters: Mapping[Confidence, str] = MappingProxyType({}),
     incremental_confidence: Confidence | None = None,
-    actions: tuple[Action, ...] = (),
-    alternatives: Mapping[str, str] = MappingProxyType({}),
-    translated: bool = True,
-    transient_404: bool = False,
     confidence: Confidence | None = None,
     example: str | None = None,
     also_in: tuple[str, ...] = (),
     source: tuple[str, ...] = (),
+    **facts: Any,
 ) -> Endpoint:
     """Return a row with the usual in place of what is not given.
 
@@ -95,30 +88,23 @@ def _row(  # noqa: PLR0913 - a keyword for each fact
         path: Path template; without the ids of parents it is the entity's name.
         item: Envelope key of one record; `None` where bodies are bare or the key is not known.
         operations: Names of its standard operations.
-        collection: Whether it has many records.
         items: Envelope key of a list; the item key with an `s` by default.
         items_confidence: How well the list key is known.
         item_confidence: How well the item key is known.
-        alternative_keys: Other spellings of the item key.
-        bare: Whether bodies carry no envelope.
-        write_keys: Envelope keys of a payload where they differ from `item`.
         common: Filters that many lists have; those of a list with both timestamps by default. They decide by which
             filter a list is read incrementally.
         filters: Names of further filters, by how well they are known.
         incremental_confidence: How well incremental reading is known; by default `inferred` where the list key is,
             else `medium`; `unknown` without it.
-        actions: Operations of their own name.
-        alternatives: By a missing operation, what to do instead.
-        translated: Whether a record may read differently by language.
-        transient_404: Whether a 404 on one record may pass.
         confidence: Of the row as a whole; by default `high` where the list key's is, else `medium`.
         example: Name of the documentation's example; the item key by default.
         also_in: Sources beside the vendor's client and that example.
         source: All sources, where those two are not among them.
+        **facts: Other fields of `Endpoint`.
     """
-    if not collection:
+    if not facts.get("collection", True):
         common = ()
-    if items is None and collection and item is not None:
+    elif items is None and item is not None:
         items = f"{item}s"
     incremental = _FOLLOWED_BY.get(common)
     if incremental_confidence is None:
@@ -128,24 +114,17 @@ def _row(  # noqa: PLR0913 - a keyword for each fact
     return Endpoint(
         name=_PARENT.sub("", path),
         path=path,
-        collection=collection,
         operations=operations,
         item=item,
         item_confidence=item_confidence if item is not None else "unknown",
         items=items,
         items_confidence="unknown" if items is None else items_confidence,
-        alternative_keys=alternative_keys,
-        bare=bare,
-        write_keys=write_keys,
         filters=(*common, *own),
         incremental=incremental,
         incremental_confidence=incremental_confidence,
-        actions=actions,
-        alternatives=alternatives,
-        translated=translated,
-        transient_404=transient_404,
         confidence=confidence or ("high" if items_confidence == "high" else "medium"),
         source=source or (PHP, f"{JG}{example or item}.json", *also_in),
+        **facts,
     )
 
 
