@@ -166,7 +166,7 @@ class WriteOperation:
             present: The record, if it was looked up and not changed since.
         """
         if self.request.skip_unchanged:
-            present = present or self._present()
+            present = present or self._read_present()
             if not difference(present, fields):
                 return result("unchanged", 200, present.get("id"), present)
         return self._update(replace(self.parameters, payload=fields))
