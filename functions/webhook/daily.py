@@ -6,6 +6,7 @@ import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -50,36 +51,35 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
     return {"date": str(day), "reports": shown, "registrations": registrations}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DailyLook:
-    """Reports and registrations of a stack."""
+    """Reports and registrations of a stack.
 
-    def __init__(
-        self,
-        *,
-        bucket: Bucket,
-        followers: Followers,
-        open_shop: Callable[[str], Client],
-        stack_name: str,
-        clock: Clock,
-    ) -> None:
-        """Take the collaborators; nothing is read yet."""
-        self._bucket = bucket
-        self._followers = followers
-        self._open_shop = open_shop
-        self._stack_name = stack_name
-        self._clock = clock
+    Attributes:
+        bucket: The bundle's bucket.
+        followers: The stored list of subscriptions.
+        open_shop: Returns the client of a connection.
+        stack_name: Of the stack, which the addresses of its webhooks hold.
+        clock: Says what day it is.
+    """
+
+    bucket: Bucket
+    followers: Followers
+    open_shop: Callable[[str], Client]
+    stack_name: str
+    clock: Clock
 
     def yesterday(self) -> date:
         """Return yesterday in UTC."""
-        return datetime.fromtimestamp(self._clock.time(), UTC).date() - timedelta(days=1)
+        return datetime.fromtimestamp(self.clock.time(), UTC).date() - timedelta(days=1)
 
     def reports(self, day: date) -> list[Report]:
         """Compute and store the reports of a day, one per subscription that follows by webhook."""
         found = [
-            make_report(self._bucket, connection, subscription, entity, day)
+            make_report(self.bucket, connection, subscription, entity, day)
             for connection, subscription, entity in self._subscriptions()
         ]
-        write_summary(self._bucket, day, found)
+        write_summary(self.bucket, day, found)
         return found
 
     def registrations(self) -> list[dict[str, Any]]:
@@ -91,18 +91,18 @@ class DailyLook:
 
     def _subscriptions(self) -> Sequence[tuple[str, str, str]]:
         """Return connection, subscription and entity; without a stored list, of what webhooks came of so far."""
-        listed = self._followers.listed()
+        listed = self.followers.listed()
         if listed is not None:
             return [(one.connection, one.subscription, one.entity) for one in listed]
-        folders = self._bucket.folders_of(self._bucket.folders_of(["events/"]))
+        folders = self.bucket.folders_of(self.bucket.folders_of(["events/"]))
         found = (match for match in map(_FOLDER.fullmatch, folders) if match is not None and match[2] in CATALOGUE)
         return [(match[1], match[2], match[2]) for match in found]
 
     def _registration(self, connection: str, entities: Sequence[str]) -> dict[str, Any]:
-        looked = iso_text(self._clock.time())
+        looked = iso_text(self.clock.time())
         found: dict[str, Any] = {"connection": connection, "looked_at": looked, "off": [], "missing": [], "error": ""}
         try:
-            rows = list(_own_webhooks(self._open_shop(connection), connection, self._stack_name))
+            rows = list(_own_webhooks(self.open_shop(connection), connection, self.stack_name))
         except (LightspeedError, ConnectorError) as error:
             logger().warning("the webhooks of a shop could not be read", exc_info=error)
             found["error"] = f"{type(error).__name__}: {error}"[:500]
@@ -113,7 +113,7 @@ class DailyLook:
             found["missing"] = [entity for entity in entities if entity not in known]
         names = " ".join(entities)
         found["command"] = f"python -m connector webhooks apply --connection {connection} --entity {names}"
-        self._bucket.put_json(f"state/webhooks/connection={connection}.json", found)
+        self.bucket.put_json(f"state/webhooks/connection={connection}.json", found)
         return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -72,35 +73,25 @@ class Message(msgspec.Struct):
     at: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunScheduler:
-    """Debounces webhooks."""
+    """Debounces webhooks.
 
-    def __init__(
-        self,
-        *,
-        marks: Marks,
-        runs: Runs,
-        tick: Callable[[str, float], None],
-        followers: Callable[[str, str], Sequence[Follower]],
-        clock: Clock,
-        policy: Policy,
-    ) -> None:
-        """Take the collaborators; nothing is read yet.
+    Attributes:
+        marks: The marks of subscriptions.
+        runs: The executions of `Sync`.
+        tick: Sends a message to the own queue, with a delay in seconds.
+        followers: Returns the subscriptions that follow an entity of a connection by webhook.
+        clock: Says when a run is due.
+        policy: How often runs start.
+    """
 
-        Args:
-            marks: The marks of subscriptions.
-            runs: The executions of `Sync`.
-            tick: Sends a message to the own queue, with a delay in seconds.
-            followers: Returns the subscriptions that follow an entity of a connection by webhook.
-            clock: Says when a run is due.
-            policy: How often runs start.
-        """
-        self._marks = marks
-        self._runs = runs
-        self._tick = tick
-        self._followers = followers
-        self._clock = clock
-        self._policy = policy
+    marks: Marks
+    runs: Runs
+    tick: Callable[[str, float], None]
+    followers: Callable[[str, str], Sequence[Follower]]
+    clock: Clock
+    policy: Policy
 
     def handle(self, messages: Iterable[str]) -> dict[int, Exception]:
         """Handle a batch; return why messages have to come again, by position. One failure stops no other message."""
@@ -125,7 +116,7 @@ class RunScheduler:
         return failed
 
     def _note(self, connection: str, entity: str, messages: Sequence[Message]) -> None:
-        followers = self._followers(connection, entity)
+        followers = self.followers(connection, entity)
         for follower in followers:
             by = "id" if follower.by_id and not follower.by_change else "change"
             self._dirty(_key(connection, follower.subscription), messages, event=follower.run_event, by=by)
@@ -135,9 +126,9 @@ class RunScheduler:
 
     def _ask(self, connection: str, follower: Follower, deleted: Sequence[Message]) -> None:
         """Have a run ask for deleted ids, at most so many per connection and window; `reconcile` finds the others."""
-        window = int(self._clock.time() // self._policy.window_seconds)
+        window = int(self.clock.time() // self.policy.window_seconds)
         wanted = {message.id: message for message in deleted}
-        allowed = self._marks.allow(f"{connection}#{window}", len(wanted), MOST_IDS)
+        allowed = self.marks.allow(f"{connection}#{window}", len(wanted), MOST_IDS)
         if allowed and follower.can_be_reconciled:
             key, asked = _key(connection, follower.subscription, "deleted"), list(wanted.values())[:allowed]
             self._dirty(key, asked, event=follower.reconcile_event, by="existence")
@@ -148,9 +139,9 @@ class RunScheduler:
         ids = tuple(message.id for message in messages if message.id)
         new = Webhooks(min(times), max(times), ids, every=len(ids) < len(messages))
         for _ in range(MOST_TRIES):
-            found, version = self._marks.load(key)
+            found, version = self.marks.load(key)
             mark = Mark(event=event, by=by) if found is None else msgspec.structs.replace(found, event=event, by=by)
-            noted, needs_tick = note(mark, new, self._clock.time(), self._policy)
+            noted, needs_tick = note(mark, new, self.clock.time(), self.policy)
             if needs_tick:
                 self._send_tick(key, noted.tick_at)
             if noted == found or self._saved(key, noted, version):
@@ -159,28 +150,28 @@ class RunScheduler:
 
     def _advance(self, key: str, tick_at: float) -> None:
         for _ in range(MOST_TRIES):
-            mark, version = self._marks.load(key)
-            now = self._clock.time()
+            mark, version = self.marks.load(key)
+            now = self.clock.time()
             if mark is None or is_stale(mark, tick_at, now):
                 if now < tick_at + UNWRITTEN_SECONDS:  # the consumer that sent it may not have written the mark yet
-                    self._tick(json.dumps({"tick": key, "at": tick_at}), AGAIN_SECONDS)
+                    self.tick(json.dumps({"tick": key, "at": tick_at}), AGAIN_SECONDS)
                 return
-            status = self._runs.status(mark.run.name) if mark.run is not None else "ended"
-            advanced, run = advance(mark, status, self._clock.time(), self._policy, key)
+            status = self.runs.status(mark.run.name) if mark.run is not None else "ended"
+            advanced, run = advance(mark, status, self.clock.time(), self.policy, key)
             if advanced.tick_at:
                 self._send_tick(key, advanced.tick_at)
             if self._saved(key, advanced, version):
                 if run is not None:
-                    self._runs.start(run)
+                    self.runs.start(run)
                 return
         raise MarkChanged(key)
 
     def _send_tick(self, key: str, at: float) -> None:
-        self._tick(json.dumps({"tick": key, "at": at}), max(0.0, at - self._clock.time()))
+        self.tick(json.dumps({"tick": key, "at": at}), max(0.0, at - self.clock.time()))
 
     def _saved(self, key: str, mark: Mark, version: int) -> bool:
         try:
-            self._marks.save(key, mark, version)
+            self.marks.save(key, mark, version)
         except MarkChanged:
             return False
         return True

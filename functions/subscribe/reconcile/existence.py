@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from lightspeed import (
     ApiError,
@@ -57,38 +58,28 @@ class Seen:
     unclear: int = 0
 
 
+@dataclass(frozen=True, slots=True)
 class ExistenceCheck:
-    """Asks for single records."""
+    """Asks for single records.
 
-    requests_each = 2
+    Attributes:
+        client: The shop's client.
+        endpoint: The entity's row of the catalogue.
+        language: The language to ask in.
+        clock: The clock for the times of answers and for the wait between two requests.
+        budget: The invocation's limits. They take the latency of each request.
+        listed: The window of the list that lacks the records; `None` if no such list was read.
+    """
+
+    client: Client
+    endpoint: Endpoint
+    language: str
+    clock: Clock
+    budget: InvocationBudget
+    listed: Window | None
+
+    requests_each: ClassVar = 2
     """The most requests for one record."""
-
-    def __init__(
-        self,
-        client: Client,
-        endpoint: Endpoint,
-        language: str,
-        clock: Clock,
-        budget: InvocationBudget,
-        listed: Window | None = None,
-    ) -> None:
-        """Prepare; nothing is sent yet.
-
-        Args:
-            client: The shop's client.
-            endpoint: The entity's row of the catalogue.
-            language: The language to ask in.
-            clock: The clock for the times of answers and for the wait between two requests.
-            budget: The invocation's limits. They take the latency of each request.
-            listed: The window of the list that lacks the records; `None` if no such list was read.
-        """
-        self._client = client
-        self._endpoint = endpoint
-        self._language = language
-        self._clock = clock
-        self._budget = budget
-        self._listed = listed
-        self._fresh = {"fields": "id"} if "fields" in endpoint.filter_names else {}
 
     def finds(self, identity: Id) -> bool:
         """Whether the shop gives a record that its list holds.
@@ -107,21 +98,22 @@ class ExistenceCheck:
                 record.
             Suspend: The quota or the time is used up between both requests.
         """
-        began = self._clock.monotonic()
+        began = self.clock.monotonic()
         first = self._ask_once(ids, {})
-        doubtful = [identity for identity, answer in first.items() if answer or (answer is False and not self._listed)]
-        if self._endpoint.transient_404 and any(first.values()):
-            self._clock.sleep(max(0.0, began + APART_SECONDS - self._clock.monotonic()))
+        doubtful = [identity for identity, answer in first.items() if answer or (answer is False and not self.listed)]
+        if self.endpoint.transient_404 and any(first.values()):
+            self.clock.sleep(max(0.0, began + APART_SECONDS - self.clock.monotonic()))
         second = {}
         if doubtful:
-            self._budget.room()
-            second = self._ask_once(doubtful, self._fresh)
+            self.budget.room()
+            fresh = {"fields": "id"} if "fields" in self.endpoint.filter_names else {}
+            second = self._ask_once(doubtful, fresh)
         answers = {
             identity: answer if second.get(identity, answer) is answer else None for identity, answer in first.items()
         }
         missing = [identity for identity, answer in answers.items() if answer]
         unclear = sum(answer is None for answer in answers.values())
-        now = int(self._clock.time())
+        now = int(self.clock.time())
         return Seen(dict.fromkeys(missing, now), unclear)
 
     def _ask_once(self, ids: Sequence[Id], query: Mapping[str, object]) -> dict[Id, bool | None]:
@@ -139,10 +131,10 @@ class ExistenceCheck:
     def _gone(self, identity: Id, query: Mapping[str, object]) -> bool | ApiError | UnexpectedResponse | None:
         """Return whether the record is gone, the shop's error, or `None` if the list should hold the record."""
         parameters = Parameters({"id": identity}, query)
-        request = self._client.build(self._endpoint.name, "get", parameters, self._language)
-        began = self._clock.monotonic()
+        request = self.client.build(self.endpoint.name, "get", parameters, self.language)
+        began = self.clock.monotonic()
         try:
-            record = self._client.record(replace(request, retry_not_found=False))
+            record = self.client.record(replace(request, retry_not_found=False))
         except (UnknownLanguage, AuthenticationError, RateLimited):
             raise
         except NotFound as error:
@@ -152,6 +144,6 @@ class ExistenceCheck:
         except (ApiError, UnexpectedResponse) as error:
             return error
         finally:
-            self._budget.record_latency(self._clock.monotonic() - began)
+            self.budget.record_latency(self.clock.monotonic() - began)
         created = times_of(Record(record, None, None)).created
-        return None if self._listed is not None and created and self._listed.holds(created) else False
+        return None if self.listed is not None and created and self.listed.holds(created) else False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -38,32 +38,23 @@ def batch_of(request: SubscribeRequest, limit: int) -> int:
     return BATCH if request.entity_transformer is None else TRANSFORMED_BATCH
 
 
+@dataclass(frozen=True, slots=True)
 class Reader:
-    """Carries out the readings of a run, step by step. It reads the run's state, and only the run writes it."""
+    """Carries out the readings of a run, step by step. It reads the run's state, and only the run writes it.
 
-    def __init__(
-        self,
-        request: SubscribeRequest,
-        state: SyncState,
-        services: Services,
-        budget: InvocationBudget,
-        processor: RecordProcessor,
-    ) -> None:
-        """Take what a reading needs; nothing is sent yet.
+    Attributes:
+        request: The event.
+        state: The run's state, to look at. It says where a reading goes on.
+        services: What the run works with.
+        budget: The invocation's limits.
+        processor: Decides what of the records is stored.
+    """
 
-        Args:
-            request: The event.
-            state: The run's state, to look at. It says where a reading goes on.
-            services: What the run works with.
-            budget: The invocation's limits.
-            processor: Decides what of the records is stored.
-        """
-        self._request = request
-        self._state = state
-        self._client = services.client
-        self._clock = services.clock
-        self._budget = budget
-        self._processor = processor
+    request: SubscribeRequest
+    state: SyncState
+    services: Services
+    budget: InvocationBudget
+    processor: RecordProcessor
 
     def read(self, read: Read) -> Generator[Step]:
         """Carry out one reading, from where the run's state says. The run takes each step before the next one.
@@ -78,22 +69,22 @@ class Reader:
         return self._read_each(read) if read.operation == "each" else self._read_list(read)
 
     def _read_record(self, read: Read) -> Generator[Step]:
-        request = self._client.build(self._request.entity, "get", read.parameters, read.language)
+        request = self.services.client.build(self.request.entity, "get", read.parameters, read.language)
         try:
-            record = Record(self._client.record(request), None, None)
+            record = Record(self.services.client.record(request), None, None)
         except NotFound:
-            if self._request.ids is None:
+            if self.request.ids is None:
                 raise
             return  # one of many: it was deleted meanwhile
-        yield self._processor.of([record], read)
+        yield self.processor.of([record], read)
 
     def _read_list(self, read: Read) -> Generator[Step]:
         reader, begun = self._begin(read)
         yield begun
-        checkpoint, state = reader.checkpoint, self._state
+        checkpoint, state = reader.checkpoint, self.state
         with contextlib.closing(reader.pages()) as pages:
             for page in pages:
-                yield page if isinstance(page, Step) else self._processor.of(page, read)
+                yield page if isinstance(page, Step) else self.processor.of(page, read)
                 if self._is_full() and checkpoint.rows_left:
                     yield Step(stopped=True)
                     break
@@ -112,7 +103,7 @@ class Reader:
         )
 
     def _is_full(self) -> bool:
-        return self._state.room(self._request.max_records) == 0
+        return self.state.room(self.request.max_records) == 0
 
     def _hidden(self, read: Read, counted: int) -> str:
         """Return why a first incremental run may lack records that were never changed; empty if it holds them.
@@ -120,9 +111,9 @@ class Reader:
         Such a record may have no time of change, and then a filter by that time hides it.
         """
         window, _ = self._window(read)
-        if self._request.mode != "incremental" or window is None or window.by != "updated_at":
+        if self.request.mode != "incremental" or window is None or window.by != "updated_at":
             return ""
-        if self._state.bookmark_until is not None or not read.endpoint.has("count"):
+        if self.state.bookmark_until is not None or not read.endpoint.has("count"):
             return ""
         if window.start is None:
             hidden = self._list(read, None).count() - counted
@@ -162,15 +153,15 @@ class Reader:
         """Read the parents page by page, and of each page's parents the nested records before the next page."""
         reader, begun = self._begin(read)
         yield begun
-        children = ChildStreams(self._client, self._request.endpoint, read.parameters, read.language)
-        children.saw(self._state.rows_given)
+        children = ChildStreams(self.services.client, self.request.endpoint, read.parameters, read.language)
+        children.saw(self.state.rows_given)
         with contextlib.closing(reader.pages()) as pages:
             yield from self._read_pending(read, children)
             for page in pages:
                 if self._is_full():
                     yield Step(stopped=True)
                     break
-                fresh, noted = self._processor.deduplicate(page, read)
+                fresh, noted = self.processor.deduplicate(page, read)
                 split = reader.checkpoint.split
                 children.saw(min(len(page), (split.page_rows or 0) if split is not None else PAGE_LIMIT))
                 pending = ids_of(fresh)
@@ -180,23 +171,23 @@ class Reader:
         yield Step(may_have_missed=bool(reason), unverified_reason=reason)
 
     def _read_pending(self, read: Read, children: ChildStreams) -> Iterator[Step]:
-        while pending := self._state.pending:
-            group = pending[: min(PARENTS_AT_ONCE, children.fitting(self._budget.room()))]
+        while pending := self.state.pending:
+            group = pending[: min(PARENTS_AT_ONCE, children.fitting(self.budget.room()))]
             if self._is_full():
                 yield Step(stopped=True)
                 return
             rows, long = children.of(group)
             yield self._children_step(read, children, rows, [*long, *pending[len(group) :]])
             for parent in long:
-                rows = children.of_long(parent, self._budget)
-                step = self._children_step(read, children, rows, self._state.pending[1:])
+                rows = children.of_long(parent, self.budget)
+                step = self._children_step(read, children, rows, self.state.pending[1:])
                 is_unproved = parent in children.unproved
                 forgotten = f"{read.language}/{parent}" if is_unproved else ""
                 yield replace(step, may_have_missed=is_unproved, forgotten=forgotten)
 
     def _children_step(self, read: Read, children: ChildStreams, rows: list[Record], pending: list[int | str]) -> Step:
         return replace(
-            self._processor.of_rows(rows, read.language),
+            self.processor.of_rows(rows, read.language),
             pending=pending,
             rows_given=children.rows_given,
             unverified_reason=children.unverified_reason,
@@ -204,7 +195,7 @@ class Reader:
 
     def _begin(self, read: Read) -> tuple[ListReader[Any] | SplitReader[Any], Step]:
         """Take the first count. That of the run's first list shows the shop's time, by which its window ends."""
-        state, checkpoint = self._state, self._state.checkpoint
+        state, checkpoint = self.state, self.state.checkpoint
         if checkpoint is not None and checkpoint.split is not None:
             return self._split_reader(read, checkpoint), Step()
         if state.position == 0 and not _has_begun(state):
@@ -212,7 +203,7 @@ class Reader:
             def read_to(end: datetime, closed: bool) -> ListReader[Any]:
                 return self._reader(read, ListCheckpoint(), self._window(read, end, is_open=not closed))
 
-            opening = begin(self._client, self._clock, parse_time(state.window_end), read_to)
+            opening = begin(self.services.client, self.services.clock, parse_time(state.window_end), read_to)
             return opening.reader, Step(opening=opening, checkpoint=opening.reader.checkpoint)
         reader = self._reader(read, checkpoint or ListCheckpoint(), self._window(read))
         reader.begin()
@@ -220,17 +211,17 @@ class Reader:
 
     def _reader(self, read: Read, checkpoint: ListCheckpoint, window: tuple[Window | None, bool]) -> ListReader[Any]:
         """Return the list's reader; what is only compressed is compressed where it is fetched."""
-        request = self._request
+        request = self.request
         return ListReader(
             self._list(read, window[0]),
             stable=window[1],
             checkpoint=checkpoint,
             process=self._process_of(read),
-            budget=self._budget,
+            budget=self.budget,
             batch=1 if read.operation == "each" else batch_of(request, checkpoint.limit),
             ahead=request.max_records is None,
             recoverable=True,
-            clock=self._clock,
+            clock=self.services.clock,
         )
 
     def _split_reader(self, read: Read, checkpoint: ListCheckpoint) -> SplitReader[Any]:
@@ -239,31 +230,31 @@ class Reader:
             self._list(read, window),
             checkpoint=checkpoint,
             process=self._process_of(read),
-            budget=self._budget,
-            clock=self._clock,
+            budget=self.budget,
+            clock=self.services.clock,
         )
 
     def _list(self, read: Read, window: Window | None) -> ShopList:
-        return ShopList(self._client, read.endpoint, self._parameters(read), read.language, window)
+        return ShopList(self.services.client, read.endpoint, self._parameters(read), read.language, window)
 
     def _window(
         self, read: Read, end: datetime | None = None, *, is_open: bool | None = None
     ) -> tuple[Window | None, bool]:
         """Return the window of a list, and whether no row can enter it; the state gives what is left out."""
-        state = self._state
+        state = self.state
         if read.by_creation:
             start, created_end = parse_time(state.created_start), parse_time(state.created_end)
             return creation_window({} if read.operation == "each" else read.parameters.query, start, created_end)
         first = parse_time(state.window_start) if state.window_start else None
-        window, stable = window_of(self._request, read, first, end or parse_time(state.window_end))
+        window, stable = window_of(self.request, read, first, end or parse_time(state.window_end))
         return window, stable and not (state.is_open if is_open is None else is_open)
 
     def _parameters(self, read: Read) -> Parameters:
         return Parameters(query={"fields": _HEAD_FIELDS}) if read.operation == "each" else read.parameters
 
     def _process_of(self, read: Read) -> Callable[[list[Record]], Any]:
-        if read.operation != "each" and self._processor.plain:
-            return functools.partial(self._processor.of, read=read)
+        if read.operation != "each" and self.processor.plain:
+            return functools.partial(self.processor.of, read=read)
         return list
 
 
