@@ -198,7 +198,7 @@ class Updates:
 
         Args:
             guard: Decides whether a request may start.
-            versions: The order of updates across batches; `None` without a table.
+            versions: The order of updates across batches; `None` if a caller waits.
         """
         self._guard = guard
         self._versions = versions

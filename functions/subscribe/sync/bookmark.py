@@ -17,11 +17,11 @@ import gzip
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from connector.bucket import Bucket, PreconditionFailed
+from connector.bucket import NONE_YET, Bucket, PreconditionFailed
 from connector.errors import ConnectorError
 from connector.storage_keys import recent_key, subscription_key
 from lightspeed.listing.window import LOOKBACK
@@ -139,32 +139,24 @@ class Pending(msgspec.Struct, frozen=True):
     manifests: Mapping[str, Any] = {}
 
 
-class Found(NamedTuple):
-    """What is known of a subscription.
+class Found(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is stored of a subscription.
 
     Attributes:
         bookmark: How far it has been read.
         lease: The lease of the paused run, if there is one.
         pending: The run that is decided but perhaps not finished, if there is one.
-        etag: The object's ETag.
     """
 
-    bookmark: Bookmark
-    lease: Lease | None
-    pending: Pending | None
-    etag: str
-
-
-class _Stored(msgspec.Struct, frozen=True, omit_defaults=True):
     bookmark: Bookmark = Bookmark()
-    running: Lease | None = None
+    lease: Lease | None = msgspec.field(name="running", default=None)
     pending: Pending | None = None
 
 
 class Bookmarks:
     """The bookmark of one subscription.
 
-    Every write raises `PreconditionFailed` if another run was faster.
+    Every write goes over what was read last, and raises `PreconditionFailed` if another run was faster.
     """
 
     def __init__(self, bucket: Bucket, connection: str, subscription: str) -> None:
@@ -172,21 +164,19 @@ class Bookmarks:
         self._bucket = bucket
         self._key = subscription_key(connection, subscription)
         self._recent_key = functools.partial(recent_key, connection, subscription)
+        self._etag = NONE_YET
 
     def load(self) -> Found:
-        """Return what is known of the subscription."""
+        """Return what is stored of the subscription."""
         try:
-            found = self._bucket.read_json(self._key)
-            if found is None:
-                return Found(Bookmark(), None, None, "")
-            stored = msgspec.convert(found[0], _Stored)
-            parse_time(stored.bookmark.until or "2000-01-01")
-            parse_time(stored.bookmark.again_from or "2000-01-01")
-            parse_time(stored.bookmark.created_until or "2000-01-01")
+            stored, self._etag = self._bucket.read_json(self._key) or ({}, NONE_YET)
+            found = msgspec.convert(stored, Found)
+            for text in (found.bookmark.until, found.bookmark.again_from, found.bookmark.created_until):
+                parse_time(text or "2000-01-01")
         except (ValueError, msgspec.ValidationError) as error:
             advice = "restore an earlier version of this object, or delete it to start again"
             raise ConnectorError(f"the bookmark {self._key} cannot be read: {error}; {advice}") from error
-        return Found(stored.bookmark, stored.running, stored.pending, found[1])
+        return found
 
     def peek(self) -> Bookmark:
         """Return the bookmark as a run would find it, without finishing one that was killed."""
@@ -212,13 +202,13 @@ class Bookmarks:
         self._bucket.put(self._recent_key(digest), body)
         return msgspec.structs.replace(bookmark, recent={}, recent_in=digest)
 
-    def lease(self, bookmark: Bookmark, lease: Lease, etag: str) -> str:
-        """Store that a run is paused; return the new ETag."""
-        return self._write(_Stored(bookmark, running=lease), etag)
+    def lease(self, bookmark: Bookmark, lease: Lease) -> None:
+        """Store that a run is paused."""
+        self._write(Found(bookmark, lease))
 
-    def commit(self, before: Bookmark, pending: Pending, etag: str) -> None:
+    def commit(self, before: Bookmark, pending: Pending) -> None:
         """Decide a run: store how it ends and where the bookmark moves."""
-        self._write(_Stored(before, pending=pending), etag)
+        self._write(Found(before, pending=pending))
 
     def recover(self) -> Found:
         """Finish the run that was decided but perhaps not finished, if there is one; return what is known then."""
@@ -236,10 +226,10 @@ class Bookmarks:
         found = self.load()
         if found.pending is not None and found.pending.bookmark == pending.bookmark:
             with contextlib.suppress(PreconditionFailed):  # another copy has just moved it
-                self._write(_Stored(pending.bookmark), found.etag)
+                self._write(Found(pending.bookmark))
 
-    def _write(self, stored: _Stored, etag: str) -> str:
-        return self._bucket.put_json(self._key, msgspec.to_builtins(stored), if_match=etag)
+    def _write(self, found: Found) -> None:
+        self._etag = self._bucket.put_json(self._key, msgspec.to_builtins(found), if_match=self._etag)
 
 
 def still_recent(

@@ -58,7 +58,7 @@ class SyncRun(Run[SyncState]):
         super().__init__(request, run_id, services)
         self._services = services
         self._bookmarks = Bookmarks(self._bucket, request.connection, request.bookmark_name)
-        self._found = Found(Bookmark(), None, None, "")
+        self._found = Found()
         self._moved: Pending | None = None
         self._reads: list[Read] = []
         self._saved: dict[str, list[str]] = {}
@@ -235,7 +235,7 @@ class SyncRun(Run[SyncState]):
 
     def _hold(self, until: datetime) -> None:
         if self._incremental:
-            self._bookmarks.lease(self._found.bookmark, Lease(self._state.run_id, iso_text(until)), self._found.etag)
+            self._bookmarks.lease(self._found.bookmark, Lease(self._state.run_id, iso_text(until)))
 
     def _decision(self) -> Decision:
         """Return the result and the manifests. That of the first language, which the result names, is written last."""
@@ -298,7 +298,7 @@ class SyncRun(Run[SyncState]):
             self._journal.decide(entry)
             return
         self._moved = msgspec.structs.replace(self._moved, entry=entry)
-        self._bookmarks.commit(self._found.bookmark, self._moved, self._found.etag)
+        self._bookmarks.commit(self._found.bookmark, self._moved)
 
     def _settle(self) -> None:
         if self._moved is not None:

@@ -20,7 +20,7 @@ def bookmarks() -> Bookmarks:
 
 def commit(marks: Bookmarks, pending: Pending) -> None:
     found = marks.load()
-    marks.commit(found.bookmark, pending, found.etag)
+    marks.commit(found.bookmark, pending)
 
 
 def test_the_bookmark_moves_to_where_the_decided_run_ends() -> None:
