@@ -42,9 +42,9 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @functools.cache
 def receiver(settings: Settings) -> Receiver:
     """Return the receiver of these settings; it keeps clients and secrets between invocations."""
-    from webhook.aws import AwsStorage, SecretReader  # noqa: PLC0415 - imports quickly, and keeps AWS in one place
+    from webhook.aws import AwsStorage, read_secret  # noqa: PLC0415 - imports quickly, and keeps AWS in one place
 
-    return Receiver(Signers(SecretReader(settings)), functools.cache(lambda: AwsStorage(settings)))
+    return Receiver(Signers(functools.partial(read_secret, settings)), functools.cache(lambda: AwsStorage(settings)))
 
 
 def _call(event: dict[str, Any], context: Any) -> Call:

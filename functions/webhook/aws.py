@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector.cold_start import without_garbage_collection
 from connector.conflicts import CONFLICT, tries
-from webhook.receiver import NotStored
+from connector.errors import AwsUnavailable
 
 if TYPE_CHECKING:
     from connector.settings import Settings
@@ -35,16 +35,11 @@ def _sleep(seconds: float) -> None:
     SystemClock().sleep(seconds)
 
 
-def _failure(error: Exception) -> NotStored:
-    code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
-    return NotStored(code or type(error).__name__)
-
-
 def _guarded(call: Callable[..., Any], expected: tuple[str, ...], **arguments: Any) -> tuple[Any, str]:
     """Return the answer of AWS, or the code of an expected error.
 
     Raises:
-        NotStored: Any other error.
+        AwsUnavailable: Any other error.
     """
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded together with boto3
 
@@ -54,27 +49,20 @@ def _guarded(call: Callable[..., Any], expected: tuple[str, ...], **arguments: A
         code = error.response["Error"]["Code"]
         if code in expected:
             return None, code
-        raise _failure(error) from error
+        raise AwsUnavailable(code) from error
     except BotoCoreError as error:
-        raise _failure(error) from error
+        raise AwsUnavailable(type(error).__name__) from error
 
 
-class SecretReader:
-    """Reads the secrets of connections."""
+def read_secret(settings: Settings, connection: str) -> str | None:
+    """Return the text of a connection's secret, `None` if there is none.
 
-    def __init__(self, settings: Settings) -> None:
-        """Take the prefix of their names; nothing is read yet."""
-        self._prefix = settings.secret_prefix
-
-    def __call__(self, connection: str) -> str | None:
-        """Return the text of a connection's secret, `None` if there is none.
-
-        Raises:
-            NotStored: Secrets Manager did not answer.
-        """
-        read = _client("secretsmanager").get_secret_value
-        answer, _ = _guarded(read, _NO_SUCH_SECRET, SecretId=self._prefix + connection)
-        return None if answer is None else answer.get("SecretString")
+    Raises:
+        AwsUnavailable: Secrets Manager did not answer.
+    """
+    read = _client("secretsmanager").get_secret_value
+    answer, _ = _guarded(read, _NO_SUCH_SECRET, SecretId=settings.secret_prefix + connection)
+    return None if answer is None else answer.get("SecretString")
 
 
 class AwsStorage:
@@ -99,4 +87,4 @@ class AwsStorage:
             _, code = _guarded(put, expected, Body=body, ContentType="application/json")
             if code != CONFLICT:
                 return not code
-        raise NotStored(CONFLICT)
+        raise AwsUnavailable(CONFLICT)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from connector.errors import AwsUnavailable
 from connector.webhook_event import Webhook
 from webhook.signature import Signers
 
@@ -27,10 +28,6 @@ KINDS: Mapping[int, str] = {
 """The last word of a problem's type, by status, as in the other functions."""
 
 
-class NotStored(Exception):
-    """S3, the queue or Secrets Manager did not answer, so the webhook is not taken."""
-
-
 class Storage(Protocol):
     """What keeps a webhook."""
 
@@ -38,14 +35,14 @@ class Storage(Protocol):
         """Send a message to the trigger.
 
         Raises:
-            NotStored: It was not taken.
+            AwsUnavailable: It was not taken.
         """
 
     def store(self, key: str, body: bytes) -> bool:
         """Write an object where there is none; return whether it is new.
 
         Raises:
-            NotStored: It was not taken.
+            AwsUnavailable: It was not taken.
         """
 
 
@@ -135,7 +132,7 @@ class Receiver:
                     metrics={"WebhooksRefused": 1, **({"WebhooksRefusedOfKnownShop": 1} if known else {})},
                 )
             return self._take(Webhook(call.connection, call.headers, body, call.received))
-        except NotStored as error:
+        except AwsUnavailable as error:
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             return _problem(503, "the webhook could not be stored; send it again", headers=headers, reason=str(error))
 

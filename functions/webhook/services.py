@@ -101,15 +101,10 @@ class SyncRuns:
         return "superseded" if isinstance(output, dict) and output.get("superseded") else "ended"
 
 
-class Ticks:
-    """Sends ticks to the queue that the trigger reads."""
+def send_tick(client: Any, queue_url: str, message: str, delay_seconds: float) -> None:
+    """Send a tick to the queue that the trigger reads.
 
-    def __init__(self, client: Any, queue_url: str) -> None:
-        """Take the queue; nothing is sent yet."""
-        self._client = client
-        self._queue_url = queue_url
-
-    def __call__(self, message: str, delay_seconds: float) -> None:
-        """Send a tick; a delay is rounded up to whole seconds, and longer ones than 15 minutes are cut."""
-        delay = min(math.ceil(delay_seconds), _MOST_DELAY_SECONDS)
-        self._client.send_message(QueueUrl=self._queue_url, MessageBody=message, DelaySeconds=delay)
+    A delay is rounded up to whole seconds, and longer ones than 15 minutes are cut.
+    """
+    delay = min(math.ceil(delay_seconds), _MOST_DELAY_SECONDS)
+    client.send_message(QueueUrl=queue_url, MessageBody=message, DelaySeconds=delay)

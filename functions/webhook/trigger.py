@@ -13,7 +13,7 @@ from connector.webhook_window import Policy
 from lightspeed import SystemClock
 from webhook.followers import Followers
 from webhook.scheduler import RunScheduler
-from webhook.services import DynamoMarks, SyncRuns, Ticks
+from webhook.services import DynamoMarks, SyncRuns, send_tick
 
 _NEEDS = ("BUCKET", "IDEMPOTENCY_TABLE", "SYNC_STATE_MACHINE_ARN", "WEBHOOK_QUEUE_URL")
 
@@ -47,7 +47,7 @@ def scheduler(settings: Settings) -> RunScheduler:
     return RunScheduler(
         marks=DynamoMarks(aws.client("dynamodb"), settings.idempotency_table, clock),
         runs=SyncRuns(aws.client("stepfunctions"), settings.sync_state_machine_arn),
-        tick=Ticks(aws.client("sqs"), settings.webhook_queue_url),
+        tick=functools.partial(send_tick, aws.client("sqs"), settings.webhook_queue_url),
         followers=Followers(Bucket(aws.client("s3"), settings.bucket, clock).body),
         clock=clock,
         policy=Policy.of(settings),

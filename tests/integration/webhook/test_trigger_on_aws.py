@@ -1,6 +1,7 @@
 """The trigger's handler on SQS, DynamoDB, Step Functions and S3."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from tests.support.lambda_context import Context
 from webhook import trigger
 from webhook.debounce import Mark, Run
 from webhook.scheduler import MarkChanged
-from webhook.services import DynamoMarks, SyncRuns, Ticks
+from webhook.services import DynamoMarks, SyncRuns, send_tick
 
 NOON = 1_795_435_200.0
 
@@ -193,7 +194,7 @@ def test_a_run_is_started_once_and_what_became_of_it_is_known(account: Account) 
 
 
 def test_a_tick_waits_at_most_as_long_as_the_queue_lets_it(account: Account) -> None:
-    sent = Ticks(account.client("sqs"), account.queue)
+    sent = partial(send_tick, account.client("sqs"), account.queue)
     sent("{}", 0.0)
     sent('{"long": 1}', 5_000.0)
 

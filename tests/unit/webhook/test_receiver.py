@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from webhook.receiver import MOST_BYTES, Call, NotStored, Receiver
+from connector.errors import AwsUnavailable
+from webhook.receiver import MOST_BYTES, Call, Receiver
 from webhook.signature import Signers
 
 SECRET = "s"
@@ -44,7 +45,7 @@ class Kept:
     def _reach(self, call: str) -> None:
         self.calls.append(call)
         if call == self.fails:
-            raise NotStored(call)
+            raise AwsUnavailable(call)
 
 
 def receiver(kept: Kept, secret: dict[str, Any] | None = None) -> Receiver:

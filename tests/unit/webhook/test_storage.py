@@ -4,11 +4,11 @@ import functools
 
 import pytest
 
+from connector.errors import AwsUnavailable
 from connector.settings import Settings
 from tests.support.clock import FakeClock
 from tests.support.conflicts import CODE, ConflictingBucket
 from webhook import aws
-from webhook.receiver import NotStored
 
 
 def stored(bucket: ConflictingBucket, monkeypatch: pytest.MonkeyPatch) -> bool:
@@ -35,5 +35,5 @@ def test_a_webhook_that_is_stored_already_is_no_new_one(monkeypatch: pytest.Monk
 
 
 def test_a_webhook_that_always_meets_another_write_is_sent_again_by_the_shop(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NotStored, match=CODE):
+    with pytest.raises(AwsUnavailable, match=CODE):
         stored(ConflictingBucket(3), monkeypatch)
