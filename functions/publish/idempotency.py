@@ -11,7 +11,6 @@ record in the table belongs to this invocation.
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import S
 
 from connector import botocore_errors
 from connector.aws_errors import aws_error_types
+from connector.conditional_items import delete_item, put_item
 from connector.errors import IdempotencyConflict
 from connector.observability import logger
 from lightspeed.numbers import dumps, loads
@@ -42,8 +42,6 @@ _MOST_BYTES = 300_000
 _CLAIM_ATTEMPTS = 3
 _TOKEN = "token"  # noqa: S105 - the name of an attribute
 _IN_PROGRESS = STATUS_CONSTANTS["INPROGRESS"]
-_NAME = re.compile(r"#\w+")
-_CONDITION_FAILED = "ConditionalCheckFailedException"
 
 
 class InProgress(IdempotencyConflict):
@@ -253,17 +251,8 @@ class _Records(DynamoDBPersistenceLayer):
 
     def free(self, data: dict[str, Any], token: str) -> None:
         """Delete a claim, unless it was taken over."""
-        try:
-            self.client.delete_item(
-                TableName=self.table_name,
-                Key=self._get_key(str(self._get_hashed_idempotency_key(data))),
-                ConditionExpression=f"#{_TOKEN} = :token",
-                ExpressionAttributeNames={f"#{_TOKEN}": _TOKEN},
-                ExpressionAttributeValues={":token": {"S": token}},
-            )
-        except botocore_errors.ClientError as error:
-            if error.response["Error"]["Code"] != _CONDITION_FAILED:
-                raise
+        key = self._get_key(str(self._get_hashed_idempotency_key(data)))
+        delete_item(self.client, self.table_name, key, f"#{_TOKEN} = :token", {":token": {"S": token}})
 
     def _put(
         self, data: dict[str, Any], token: str, seconds: float, condition: str, values: dict[str, Any]
@@ -277,20 +266,8 @@ class _Records(DynamoDBPersistenceLayer):
             _TOKEN: {"S": token},
             "subject": {"S": data["subject"]},
         }
-        try:
-            self.client.put_item(
-                TableName=self.table_name,
-                Item=item,
-                ConditionExpression=condition,
-                ExpressionAttributeNames={name: name[1:] for name in _NAME.findall(condition)},
-                ExpressionAttributeValues=values,
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except botocore_errors.ClientError as error:
-            if error.response["Error"]["Code"] != _CONDITION_FAILED:
-                raise
-            return StoredRecord(dict(error.response).get("Item") or {})
-        return None
+        found = put_item(self.client, self.table_name, item, condition, values)
+        return None if found is None else StoredRecord(found)
 
     def _get_expiry_timestamp(self) -> int:
         return int(self.clock.time()) + KEPT_SECONDS

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from connector.conditional_items import put_item
 from lightspeed import Clock
 from webhook.debounce import Mark, Run, Status
 from webhook.scheduler import MarkChanged
@@ -45,17 +46,10 @@ class DynamoMarks:
             "version": {"N": str(version + 1)},
             "expiration": {"N": str(int(self._clock.time()) + KEPT_SECONDS)},
         }
-        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(id)"}
-        if version:
-            condition = {
-                "ConditionExpression": "#version = :read",
-                "ExpressionAttributeNames": {"#version": "version"},
-                "ExpressionAttributeValues": {":read": {"N": str(version)}},
-            }
-        try:
-            self._client.put_item(TableName=self._table, Item=item, **condition)
-        except self._client.exceptions.ConditionalCheckFailedException as error:
-            raise MarkChanged(key) from error
+        condition = "#version = :read" if version else "attribute_not_exists(id)"
+        values = {":read": {"N": str(version)}} if version else {}
+        if put_item(self._client, self._table, item, condition, values) is not None:
+            raise MarkChanged(key)
 
     def allow(self, key: str, wanted: int, most: int) -> int:
         """See `webhook.scheduler.Marks`; the count is one atomic update."""

@@ -15,8 +15,8 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from connector import botocore_errors
 from connector.aws_errors import aws_error_types
+from connector.conditional_items import delete_item, put_item
 from connector.errors import OutOfTime
 from connector.observability import logger
 from lightspeed import Clock
@@ -113,34 +113,19 @@ class WriterLease:
             "deadline": {"N": _milliseconds(end)},
             "expiration": {"N": str(int(end) + _KEPT_SECONDS)},
         }
-        try:
-            self._client.put_item(
-                TableName=self._table,
-                Item=item,
-                # the last term is for a repeated request whose first answer was lost
-                ConditionExpression="attribute_not_exists(id) OR deadline < :over OR holder = :holder",
-                ExpressionAttributeValues={
-                    ":over": {"N": _milliseconds(now - MARGIN_SECONDS)},
-                    ":holder": item["holder"],
-                },
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except botocore_errors.ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
-            found: dict[str, Any] = dict(error.response).get("Item") or {}
-            return int(found["deadline"]["N"]) / 1000 if found else now
-        return None
+        # the last term is for a repeated request whose first answer was lost
+        condition = "attribute_not_exists(id) OR deadline < :over OR holder = :holder"
+        values = {":over": {"N": _milliseconds(now - MARGIN_SECONDS)}, ":holder": item["holder"]}
+        found = put_item(self._client, self._table, item, condition, values)
+        if found is None:
+            return None
+        return int(found["deadline"]["N"]) / 1000 if found else now
 
     def _release(self, connection: str, holder: str) -> None:
         """Free a lease; if that fails, its deadline ends it."""
+        key, values = {"id": {"S": _id(connection)}}, {":holder": {"S": holder}}
         try:
-            self._client.delete_item(
-                TableName=self._table,
-                Key={"id": {"S": _id(connection)}},
-                ConditionExpression="holder = :holder",
-                ExpressionAttributeValues={":holder": {"S": holder}},
-            )
+            delete_item(self._client, self._table, key, "holder = :holder", values)
         except aws_error_types() as error:
             facts = {"connection": connection, "error": str(error)}
             logger().warning("the lease of a writer could not be freed; its deadline ends it", extra=facts)

@@ -28,6 +28,7 @@ from typing import Any
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
+from connector.conditional_items import put_item
 from connector.observability import logger
 from lightspeed import Clock
 from lightspeed.quota import PACING_WINDOW_SECONDS, REQUESTS_PER_SECOND
@@ -231,19 +232,9 @@ class TableShare:
             "shares": {"S": msgspec.json.encode(shares).decode()},
             "expiration": {"N": str(int(self._clock.time()) + _KEPT_SECONDS)},
         }
-        try:
-            self._client().put_item(
-                TableName=self._table,
-                Item=item,
-                ConditionExpression="attribute_not_exists(id) OR #token = :token",
-                ExpressionAttributeNames={"#token": "token"},
-                ExpressionAttributeValues={":token": {"S": self._token or "none"}},
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
-            old: dict[str, Any] = dict(error.response).get("Item") or {}
+        condition = "attribute_not_exists(id) OR #token = :token"
+        old = put_item(self._client(), self._table, item, condition, {":token": {"S": self._token or "none"}})
+        if old is not None:
             return (old["token"]["S"], _SHARES.decode(old["shares"]["S"])) if old else ("", {})
         self._token, self._shares = token, shares
         return None
