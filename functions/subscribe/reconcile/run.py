@@ -256,11 +256,7 @@ class Reconciliation(Run[ReconcileState]):
             self._bucket.put(key, content)
             self._parts.append((key, part))
         state.deleted = state.deleted if self._tombstones else 0
-        body = self._body("complete", manifest=place.manifest)
-        body |= {"verified": not self._reason}
-        if self._reason:
-            body["reason"] = self._reason
-        return Decision(body, {place.manifest: self._manifest()})
+        return Decision(self._complete(place.manifest, self._reason), {place.manifest: self._manifest()})
 
     def _decide(self, entry: dict[str, Any]) -> None:
         self._lock.commit(self._until(), entry)

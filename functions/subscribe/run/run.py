@@ -190,8 +190,8 @@ class Run(ABC, Generic[State]):
         if finished is not None:
             return finished
         if self._is_overtaken() and not self._is_being_decided():
-            body = {**self._body("complete", manifest=None), "objects": [], "superseded": True, "verified": False}
-            body["reason"] = "another run of the subscription was faster, so this run does not count"
+            reason = "another run of the subscription was faster, so this run does not count"
+            body = {**self._complete(None, reason), "objects": [], "superseded": True}
             try:
                 self._journal.decide(self._journal.entry_of(Decision(body, {}), status="complete", **self._facts()))
             except PreconditionFailed as error:
@@ -229,6 +229,11 @@ class Run(ABC, Generic[State]):
             "requests": state.requests,
             "bookmark": bookmark,
         }
+
+    def _complete(self, manifest: str | None, unverified_reason: str) -> dict[str, Any]:
+        """Return the result of a complete run; it is verified unless there is a reason."""
+        body = {**self._body("complete", manifest=manifest), "verified": not unverified_reason}
+        return {**body, "reason": unverified_reason} if unverified_reason else body
 
     def _place(self, language: str) -> RunPlace:
         """Return where the run's objects in a language are."""

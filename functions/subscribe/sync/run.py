@@ -248,12 +248,9 @@ class SyncRun(Run[SyncState]):
         manifests = {keys[language]: self._manifest(language) for language in reversed(languages)}
         if self._incremental and languages:
             self._moved = Pending(self._next_bookmark())
-        body = self._body("complete", manifest=keys[languages[0]] if languages else None)
-        body |= {"verified": not self._state.unverified_reason}
-        if self._state.unverified_reason:
-            body["reason"] = self._state.unverified_reason
         single = [read.operation for read in self._reads] == ["get"]
-        return Decision(body, manifests, single)
+        manifest = keys[languages[0]] if languages else None
+        return Decision(self._complete(manifest, self._state.unverified_reason), manifests, single)
 
     def _check_times(self) -> None:
         """Note it if the shop's answers leave open whether the window's end had passed when it was opened."""
