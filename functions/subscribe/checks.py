@@ -12,13 +12,14 @@ from lightspeed import Endpoint
 from lightspeed.listing.way import ALL_PARENTS, way_to_read
 from lightspeed.request import format_time, parse_time
 from subscribe.event import SubscribeRequest
-from subscribe.reconcile.rules import reconcile_errors
 
 _SUBSCRIPTION = re.compile(r"[A-Za-z0-9_=-]+(?:/[A-Za-z0-9_=-]+)*")
 """No dot: the key of a bookmark has a dot in place of `/`, so `a.b` and `a/b` would share one."""
 
 _SUBSCRIPTION_CHARACTERS = 200
 _LANGUAGE = re.compile(r"[a-z]{2}")
+_RECONCILE_NEEDS = ("list", "get", "count")
+_RECONCILE_TAKES_NO = ("input_transformer", "entity_transformer", "max_records")
 
 
 def subscribe_request(event: object) -> SubscribeRequest:
@@ -117,4 +118,42 @@ def _incremental_errors(request: SubscribeRequest, endpoint: Endpoint) -> list[s
             format_time(parse_time(request.since))
         except (ValueError, OverflowError):
             errors.append(f"since must be a time such as 2026-11-23T06:00:00Z, not {request.since!r:.100}")
+    return errors
+
+
+def reconcile_errors(request: SubscribeRequest, endpoint: Endpoint) -> list[str]:
+    """Return what an event asks for that mode reconcile cannot give."""
+    if request.mode != "reconcile":
+        given = request.max_deleted_percent is not None
+        return ["max_deleted_percent is for mode reconcile"] if given else []
+    errors = [
+        f"mode reconcile compares ids and takes no {name}"
+        for name in _RECONCILE_TAKES_NO
+        if getattr(request, name) is not None
+    ]
+    if endpoint.parents:
+        parent = endpoint.parents[0]
+        errors.append(
+            f"{endpoint.name} cannot be reconciled: the shop lists it for one {parent} at a time, so no list says what "
+            f"is gone from the whole; reconcile the parents"
+        )
+    else:
+        errors += _list_errors(request, endpoint)
+    return errors
+
+
+def _list_errors(request: SubscribeRequest, endpoint: Endpoint) -> list[str]:
+    errors = []
+    missing = [name for name in _RECONCILE_NEEDS if not endpoint.has(name)]
+    if not endpoint.collection:
+        errors.append(f"{endpoint.name} cannot be reconciled: it is one record")
+    elif missing:
+        errors.append(f"{endpoint.name} cannot be reconciled: it has no {' and no '.join(missing)}")
+    elif "page" not in endpoint.filter_names:
+        errors.append(f"{endpoint.name} cannot be reconciled: its list has no pages, so it may not be the whole")
+    if request.parameters.path:
+        errors.append("mode reconcile reads the whole list; leave out parameters.path")
+    filters = [name for name in request.parameters.query if name != "limit"]
+    if filters:
+        errors.append(f"mode reconcile reads the whole list; leave out query {' and '.join(filters)}")
     return errors

@@ -37,13 +37,15 @@ from subscribe.reconcile.existence import ExistenceCheck
 from subscribe.reconcile.id_index import Id, IdSet, Index, IndexHead, StoredIndex, epoch, lines_of, sort_key
 from subscribe.reconcile.id_list import IdList
 from subscribe.reconcile.manifests import ManifestLog
-from subscribe.reconcile.rules import DEFAULT_PERCENT
 from subscribe.run.budget import Suspend
 from subscribe.run.cursor import Checkpoints
 from subscribe.run.lease import RunLock
 from subscribe.run.result import Decision, Result
 from subscribe.run.run import Run, Services
 from subscribe.storage.parts import Chunk, FullPart, Part, PartBuffer, compress, listed
+
+DEFAULT_PERCENT = 10.0
+"""How much of what is known may be noticed as deleted in one run without a person's word."""
 
 LONGEST_INVOCATION_SECONDS = 900
 

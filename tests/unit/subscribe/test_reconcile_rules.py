@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from connector.errors import RequestError
-from subscribe.checks import subscribe_request
-from subscribe.reconcile.rules import reconcile_errors
+from subscribe.checks import reconcile_errors, subscribe_request
 from tests.unit.subscribe.reconcile_world import World
 
 
