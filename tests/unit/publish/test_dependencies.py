@@ -1,0 +1,13 @@
+"""What publish needs its table for."""
+
+import pytest
+
+from connector.errors import SettingsError
+from connector.settings import Settings
+from publish.dependencies import Dependencies
+
+
+@pytest.mark.parametrize("store", ["idempotency", "field_versions", "writer_lease"])
+def test_nothing_is_published_once_without_a_table(store: str) -> None:
+    with pytest.raises(SettingsError, match="IDEMPOTENCY_TABLE is not set"):
+        getattr(Dependencies(Settings()), store)
