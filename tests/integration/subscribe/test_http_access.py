@@ -217,7 +217,7 @@ def test_a_call_that_takes_too_long_is_504(bundle: Bundle, monkeypatch: pytest.M
 def test_a_call_is_answered_within_28_seconds_though_every_answer_of_the_shop_trickles(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, method: str, path: str, body: object
 ) -> None:
-    monkeypatch.setattr(bundle.clock, "_step", 2.0)  # each look of the connector at the clock, also between two bytes
+    monkeypatch.setattr(bundle.clock, "_step", 1.5)  # each look of the connector at the clock, also between two bytes
     for _ in range(50):
         bundle.shop.faults.next(Fault.slows_body(0.5))
     start = bundle.clock.now()
