@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from connector.aws_errors import aws_error_types
@@ -134,6 +135,8 @@ class Publisher:
         resolved = operation.find_created() if found.result.get("status") == "unknown" else None
         if resolved is None:
             return found.result
+        if "ignored" in resolved:  # another write may have made this record since: it is updated
+            return replace(found, result=None)
         self.complete(found, resolved)
         return resolved
 

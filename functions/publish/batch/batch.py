@@ -173,6 +173,7 @@ class _Sender:
         """Create the record of an upsert, or return its update if the record exists."""
         claimed = self._claim(item)
         if not isinstance(claimed, PreparedWrite):
+            self._updates.store_created(item, claimed)
             return claimed
         operation = item.operation
         self._lookups.gather(operation, self._guard)

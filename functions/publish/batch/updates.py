@@ -30,6 +30,7 @@ _Values = tuple[object, Mapping[str, Any]]
 """Id of a record and its fields."""
 
 _NOT_ALLOWED = 405
+_ATTEMPTS = 3
 
 _Entry = TypeVar("_Entry")
 
@@ -245,16 +246,21 @@ class Updates:
     def store_created(self, item: PreparedWrite, outcome: Outcome) -> None:
         """Store what a queued upsert created, so that an older message does not undo it; an error is logged."""
         queued_at = item.incoming.queued_at
-        if self._versions is None or queued_at is None or not isinstance(outcome, dict) or not outcome["id"]:
+        created = isinstance(outcome, dict) and outcome["status"] == "created" and outcome["id"]
+        if self._versions is None or queued_at is None or not created:
             return
-        try:
-            update = item.operation.update_of_present(outcome["id"])
-            assert update is not None  # noqa: S101 - it has an id
-            record = replace(item, operation=update).record
-            versions = self._versions.read([record])[record]
-            self._store({record: versions.with_accepted(queued_at, item.incoming.name, item.fields)})
-        except Exception:
-            logger().exception("the order of a created record could not be stored")
+        for _ in range(_ATTEMPTS):
+            try:
+                update = item.operation.update_of_present(created)
+                assert update is not None  # noqa: S101 - it has an id
+                record = replace(item, operation=update).record
+                versions = self._versions.read([record])[record]
+                fields = _newer(item, versions).fields
+                self._store({record: versions.with_accepted(queued_at, item.incoming.name, fields)} if fields else {})
+            except Exception:
+                logger().exception("the order of a created record could not be stored")
+            else:
+                return
 
     def _merge(self, groups: Sequence[Sequence[PreparedWrite]]) -> list[MergedUpdate]:
         ordered = [items[0].record for items in groups if all(item.incoming.queued_at is not None for item in items)]

@@ -87,6 +87,18 @@ def test_an_unknown_create_is_settled_by_a_later_call_with_its_key(publisher: Pu
     assert count(publisher, "Lost") == 1
 
 
+def test_an_unknown_create_whose_record_another_write_has_made_is_an_update_of_it(publisher: Publisher) -> None:
+    call = event("variants", "create", {"sku": "Q", "stockLevel": 20}, match="sku", idempotency_key="k")
+    publisher.shop.faults.next(Fault.answers(504), method="POST")
+    assert publisher(call)["status"] == "unknown"
+    variant = publisher.shop.store.add("variants", sku="Q", stockLevel=10)
+
+    settled = publisher(call)
+
+    assert (settled["status"], settled["id"], settled["record"]["stockLevel"]) == ("updated", variant, 20)
+    assert publisher(call) == settled
+
+
 def test_an_unknown_create_that_surely_did_not_arrive_is_sent_by_a_later_call(publisher: Publisher) -> None:
     call = event("products", "create", {"title": "Lost"}, match="title", idempotency_key="k")
     publisher.shop.faults.next(Fault.answers(504), method="POST")

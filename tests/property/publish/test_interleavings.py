@@ -28,6 +28,32 @@ def test_updates_that_read_first_are_ordered_too_whoever_goes_on() -> None:
     assert sum(world.shop.overlaps for world in worlds) == 0, "one writer at a time"
 
 
+@pytest.mark.parametrize("consumers", [2, 3])
+def test_upserts_of_one_key_make_one_record_with_the_newest_value_whoever_goes_on(consumers: int) -> None:
+    for seed in range(SAMPLE // 2):
+        _upserts(seed, consumers)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("consumers", [2, 3])
+def test_soak_upserts_of_one_key_make_one_record_with_the_newest_value(consumers: int, soak: Soak) -> None:
+    soak(partial(_search, _upserts, consumers), range(SAMPLE, SAMPLE + SOAK // 2))
+
+
+def _upserts(seed: int, consumers: int) -> World:
+    world = World(seed, lost=0.03)
+    newest: dict[str, int] = {}
+    for n in range(7):
+        title, more = world.number.choice("ab"), {"skip_unchanged": True} if world.number.random() < 0.4 else {}
+        call = event("tags", "create", {"title": title, "visits": n}, match="title", **more)
+        world.queue.put(message(n, call))
+        newest[title] = n
+    world.drain(consumers)
+    found = sorted((tag["title"], tag["visits"]) for tag in world.shop.tags)
+    assert found == sorted(newest.items()), f"seed {seed}"
+    return world
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("consumers", [2, 3])
 def test_soak_whoever_goes_on_when_the_newest_accepted_values_are_there(consumers: int, soak: Soak) -> None:
