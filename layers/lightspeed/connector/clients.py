@@ -11,7 +11,7 @@ from connector.cold_start import without_garbage_collection
 from connector.connections import Connections
 from connector.observability import current_request_id
 from connector.settings import Settings
-from lightspeed import Client, Connection, SystemClock, Transport
+from lightspeed import Client, SystemClock, Transport
 from lightspeed.listing.reader import CONNECTIONS
 from lightspeed.quota import RateLimiter
 
@@ -90,14 +90,9 @@ class ShopClients:
             UnknownConnection: There is no such connection.
             InvalidConnection: Its settings are wrong.
         """
-        connection = self.connections.get(name, fresh=fresh)
-
-        def renew() -> Connection:
-            return self.connections.get(name, fresh=True)
-
         transport = Transport(
-            connection,
-            renew=renew,
+            self.connections.get(name, fresh=fresh),
+            renew=functools.partial(self.connections.get, name, fresh=True),
             clock=self._clock,
             limiter=self._limiter(name, background),
             remaining_seconds=remaining_seconds,

@@ -16,13 +16,11 @@ _WINDOW = "day"
 def report_quota(shops: ShopClients, settings: Settings) -> None:
     """Write `QuotaShort` for each shop whose daily quota is used up to its reserve, or that answered 429 often."""
     for connection, transport in shops.transports.items():
-        left = {window.name: window.remaining for window in transport.quota.windows} if transport.quota else {}
-        reserve = {
-            window.name: window.limit * settings.quota_reserve_percent / 100
-            for window in (transport.quota.windows if transport.quota else ())
-        }
-        is_used_up = _WINDOW in left and left[_WINDOW] - reserve[_WINDOW] < 1
+        windows = transport.quota.windows if transport.quota else ()
+        day = next((window for window in windows if window.name == _WINDOW), None)
+        is_used_up = day is not None and day.remaining - day.limit * settings.quota_reserve_percent / 100 < 1
         if is_used_up or transport.rate_limited >= MANY_REFUSALS:
+            left = {window.name: window.remaining for window in windows}
             facts = {"connection": connection, "rate_limited": transport.rate_limited, "left": left}
             emit_metrics(settings.metrics_namespace, {"stack": settings.stack_name}, facts, QuotaShort=1)
     shops.transports.clear()

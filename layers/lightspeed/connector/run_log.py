@@ -134,12 +134,10 @@ class RunLog:
             if row.mode == "reconcile":
                 continue
             of_one = found.setdefault(f"{row.connection}/{row.subscription}", {})
-            if "last" not in of_one or of_one["last"].started <= row.started:
-                of_one["last"] = row
-            if row.verified and ("verified" not in of_one or of_one["verified"].until <= row.until):
-                of_one["verified"] = row
-            if row.newest and ("newest" not in of_one or of_one["newest"].newest <= row.newest):
-                of_one["newest"] = row
+            takes_part = {"last": True, "verified": row.verified, "newest": bool(row.newest)}
+            for key, time in (("last", "started"), ("verified", "until"), ("newest", "newest")):
+                if takes_part[key] and (key not in of_one or getattr(of_one[key], time) <= getattr(row, time)):
+                    of_one[key] = row
         if found != known:
             self._bucket.put(LATEST, msgspec.json.encode(found), "application/json")
         return found

@@ -281,13 +281,9 @@ def _actions(
     for one in queues:
         why = f"{one['messages']} failed: {one['cause']}{': ' + one['detail'] if one['detail'] else ''}"
         yield {"level": "red", "what": f"failure queue {one['queue']}", "why": why, "command": one["command"]}
-    for one in subscriptions:
-        if one["level"] in ("red", "warning") and not one["failed"]:
-            what = f"{one['connection']}.{one['name']}"
-            yield {"level": one["level"], "what": what, "why": one["why"], "command": one["command"]}
-    for one in shops:
+    named = [(f"{one['connection']}.{one['name']}", one) for one in subscriptions if not one["failed"]]
+    for what, one in [*named, *((f"shop {one['connection']}", one) for one in shops)]:
         if one["level"] in ("red", "warning"):
-            what = f"shop {one['connection']}"
             yield {"level": one["level"], "what": what, "why": one["why"], "command": one["command"]}
     for one in arrivals:
         if one["alarm"]:

@@ -59,13 +59,13 @@ class Report(msgspec.Struct, frozen=True):
     entity: str
     date: str
     webhooks: int
-    changes: int
-    webhook: int
-    poll: int
-    both: int
-    late_seconds: dict[str, float] | None
-    missed_percent: float
-    alarm: str
+    changes: int = 0
+    webhook: int = 0
+    poll: int = 0
+    both: int = 0
+    late_seconds: dict[str, float] | None = None
+    missed_percent: float = 0.0
+    alarm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def make_report(bucket: Bucket, connection: str, subscription: str, entity: str,
         if start <= change.changed < start + 86_400
     )
     came = sum(hook.received < start + 86_400 for hook in webhooks)
-    report = summarize(changes, webhooks, Report(connection, subscription, entity, str(day), came, *_NOTHING))
+    report = summarize(changes, webhooks, Report(connection, subscription, entity, str(day), came))
     bucket.put_json(report_key(connection, subscription, day), msgspec.to_builtins(report))
     return report
 
@@ -163,9 +163,6 @@ def stored_reports(bucket: Bucket, connection: str, day: date) -> list[Report]:
     """Return the stored reports of a connection and day, in order of their subscriptions."""
     folder = f"state/reports/connection={connection}/date={day}/"
     return [msgspec.json.decode(bucket.get(row["Key"]).body, type=Report) for row in bucket.objects(folder)]
-
-
-_NOTHING: tuple[int, int, int, int, None, float, str] = (0, 0, 0, 0, None, 0.0, "")
 
 
 def summarize(changes: Iterable[Change], webhooks: Iterable[Heard], empty: Report) -> Report:
