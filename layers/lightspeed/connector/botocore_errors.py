@@ -30,4 +30,6 @@ def answer_unless(codes: Container[str], call: Callable[..., Any], **arguments: 
 
 def __getattr__(name: str) -> Any:
     """Return an error class of `botocore.exceptions`."""
+    if name.startswith("__"):  # Python asks for `__path__` at each `from connector.botocore_errors import`
+        raise AttributeError(name)
     return getattr(importlib.import_module("botocore.exceptions"), name)
