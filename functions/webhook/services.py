@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -21,18 +22,17 @@ _COUNTED = "webhook-ids#"
 _MOST_DELAY_SECONDS = 900
 
 
+@dataclass(frozen=True, slots=True)
 class DynamoMarks:
     """Marks in the idempotency table, one item each; keys of other items have no such prefix."""
 
-    def __init__(self, client: Any, table: str, clock: Clock) -> None:
-        """Take the table; nothing is read yet."""
-        self._client = client
-        self._table = table
-        self._clock = clock
+    client: Any
+    table: str
+    clock: Clock
 
     def load(self, key: str) -> tuple[Mark | None, int]:
         """See `webhook.scheduler.Marks`; the read is strongly consistent."""
-        answer = self._client.get_item(TableName=self._table, Key={"id": {"S": _PREFIX + key}}, ConsistentRead=True)
+        answer = self.client.get_item(TableName=self.table, Key={"id": {"S": _PREFIX + key}}, ConsistentRead=True)
         item = answer.get("Item")
         if item is None:
             return None, 0
@@ -44,22 +44,22 @@ class DynamoMarks:
             "id": {"S": _PREFIX + key},
             "mark": {"S": msgspec.json.encode(mark).decode()},
             "version": {"N": str(version + 1)},
-            "expiration": {"N": str(int(self._clock.time()) + KEPT_SECONDS)},
+            "expiration": {"N": str(int(self.clock.time()) + KEPT_SECONDS)},
         }
         condition = "#version = :read" if version else "attribute_not_exists(id)"
         values = {":read": {"N": str(version)}} if version else {}
-        if put_item(self._client, self._table, item, condition, values) is not None:
+        if put_item(self.client, self.table, item, condition, values) is not None:
             raise MarkChanged(key)
 
     def allow(self, key: str, wanted: int, most: int) -> int:
         """See `webhook.scheduler.Marks`; the count is one atomic update."""
-        answer = self._client.update_item(
-            TableName=self._table,
+        answer = self.client.update_item(
+            TableName=self.table,
             Key={"id": {"S": _COUNTED + key}},
             UpdateExpression="SET expiration = :until ADD taken :wanted",
             ExpressionAttributeValues={
                 ":wanted": {"N": str(wanted)},
-                ":until": {"N": str(int(self._clock.time()) + 86_400)},
+                ":until": {"N": str(int(self.clock.time()) + 86_400)},
             },
             ReturnValues="UPDATED_NEW",
         )

@@ -103,20 +103,19 @@ class RecordVersions:
         return replace(self, in_flight=self.in_flight - set(messages))
 
 
+@dataclass(frozen=True, slots=True)
 class FieldVersions:
-    """The items of records in the table."""
+    """The items of records in the table.
 
-    def __init__(self, table: str, client: Any, clock: Clock) -> None:
-        """Prepare; nothing is read.
+    Attributes:
+        table: Has partition key `id` and time to live `expiration`.
+        client: The DynamoDB client.
+        clock: Time for the expiration.
+    """
 
-        Args:
-            table: Has partition key `id` and time to live `expiration`.
-            client: The DynamoDB client.
-            clock: Time for the expiration.
-        """
-        self._table = table
-        self._client = client
-        self._clock = clock
+    table: str
+    client: Any
+    clock: Clock
 
     def read(self, records: Sequence[str]) -> dict[str, RecordVersions]:
         """Return what is stored of each record.
@@ -129,11 +128,11 @@ class FieldVersions:
         for ids in chunks(list(names), _MOST_ITEMS):
             keys = [{"id": {"S": name}} for name in ids]
             while keys:
-                asked = {self._table: {"Keys": keys, "ConsistentRead": True}}
-                answer = self._client.batch_get_item(RequestItems=asked)
-                for item in answer["Responses"].get(self._table, []):
+                asked = {self.table: {"Keys": keys, "ConsistentRead": True}}
+                answer = self.client.batch_get_item(RequestItems=asked)
+                for item in answer["Responses"].get(self.table, []):
                     found[names[item["id"]["S"]]] = _decode(item)
-                left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+                left = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
                 if len(left) == len(keys):
                     code = {"Code": "ThrottlingException", "Message": "no item was returned"}
                     raise botocore_errors.ClientError({"Error": code}, "BatchGetItem")
@@ -158,9 +157,9 @@ class FieldVersions:
             "revision": {"N": str(revision + 1)},
             "versions": {"S": text},
             "subject": {"S": record},
-            "expiration": {"N": str(int(self._clock.time()) + KEPT_SECONDS)},
+            "expiration": {"N": str(int(self.clock.time()) + KEPT_SECONDS)},
         }
-        put: dict[str, Any] = {"TableName": self._table, "Item": item}
+        put: dict[str, Any] = {"TableName": self.table, "Item": item}
         if not revision:
             return {"Put": {**put, "ConditionExpression": "attribute_not_exists(revision)"}}
         values = {":revision": {"N": str(revision)}}
@@ -168,7 +167,7 @@ class FieldVersions:
 
     def _transact(self, puts: list[dict[str, Any]]) -> None:
         try:
-            self._client.transact_write_items(TransactItems=puts)
+            self.client.transact_write_items(TransactItems=puts)
         except botocore_errors.ClientError as error:
             reasons = dict(error.response).get("CancellationReasons", [])
             if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):

@@ -191,18 +191,17 @@ def merge(items: Sequence[PreparedWrite], versions: RecordVersions | None) -> Me
     return MergedUpdate(ordered, [_Change(None, repair), *(_newer(item, versions) for item in ordered)], versions)
 
 
+@dataclass(frozen=True, slots=True)
 class Updates:
-    """Sends the updates of a batch."""
+    """Sends the updates of a batch.
 
-    def __init__(self, guard: Guard, versions: FieldVersions | None) -> None:
-        """Prepare; nothing is sent.
+    Attributes:
+        guard: Decides whether a request may start.
+        versions: The order of updates across batches; `None` if a caller waits.
+    """
 
-        Args:
-            guard: Decides whether a request may start.
-            versions: The order of updates across batches; `None` if a caller waits.
-        """
-        self._guard = guard
-        self._versions = versions
+    guard: Guard
+    versions: FieldVersions | None
 
     def send(self, items: Sequence[PreparedWrite]) -> dict[int, Outcome]:
         """Send the updates of at most `LIMIT` records that share connection, entity and parent.
@@ -247,14 +246,14 @@ class Updates:
         """Store what a queued upsert created, so that an older message does not undo it; an error is logged."""
         queued_at = item.incoming.queued_at
         created = isinstance(outcome, dict) and outcome["status"] == "created" and outcome["id"]
-        if self._versions is None or queued_at is None or not created:
+        if self.versions is None or queued_at is None or not created:
             return
         for _ in range(_ATTEMPTS):
             try:
                 update = item.operation.update_of_present(created)
                 assert update is not None  # noqa: S101 - it has an id
                 record = replace(item, operation=update).record
-                versions = self._versions.read([record])[record]
+                versions = self.versions.read([record])[record]
                 fields = _newer(item, versions).fields
                 self._store({record: versions.with_accepted(queued_at, item.incoming.name, fields)} if fields else {})
             except Exception:
@@ -264,11 +263,11 @@ class Updates:
 
     def _merge(self, groups: Sequence[Sequence[PreparedWrite]]) -> list[MergedUpdate]:
         ordered = [items[0].record for items in groups if all(item.incoming.queued_at is not None for item in items)]
-        stored = self._versions.read(ordered) if ordered and self._versions is not None else {}
+        stored = self.versions.read(ordered) if ordered and self.versions is not None else {}
         return [merge(items, stored.get(items[0].record)) for items in groups]
 
     def _store(self, versions: Mapping[str, RecordVersions]) -> dict[str, RecordVersions]:
-        return self._versions.write(versions) if versions and self._versions is not None else {}
+        return self.versions.write(versions) if versions and self.versions is not None else {}
 
     def _send_on(self, bulk: Bulk | None, updates: Sequence[MergedUpdate]) -> list[list[Outcome]]:
         """Send records in one request; halve what the shop refuses. Return the outcomes of the changes of each."""
@@ -277,7 +276,7 @@ class Updates:
         first = updates[0]
         entries = [(update.identity, update.fields) for update in updates]
         try:
-            with self._guard.request(first.operation):
+            with self.guard.request(first.operation):
                 found = bulk.update(first.operation.client, first.items[0].parents, entries)
         except Exception as error:
             refused = refusal(error)
@@ -302,7 +301,7 @@ class Updates:
         """Send changes in one request; halve what the shop refuses until only the bad ones are refused."""
         outcome: Outcome
         try:
-            with self._guard.request(operation):
+            with self.guard.request(operation):
                 outcome = operation.update(_merged(changes), present)
         except Exception as error:
             outcome = refusal(error)

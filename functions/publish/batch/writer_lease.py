@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from connector.aws_errors import aws_error_types
@@ -47,20 +48,19 @@ class ShopBusy(OutOfTime):
         super().__init__(f"not sent: another batch writes to the shop of connection {connection!r}")
 
 
+@dataclass(frozen=True, slots=True)
 class WriterLease:
-    """The right to write to a shop, one item of the table per connection."""
+    """The right to write to a shop, one item of the table per connection.
 
-    def __init__(self, table: str, client: Any, clock: Clock) -> None:
-        """Prepare; nothing is written.
+    Attributes:
+        table: The idempotency table.
+        client: The DynamoDB client.
+        clock: Time for deadlines and waits.
+    """
 
-        Args:
-            table: The idempotency table.
-            client: The DynamoDB client.
-            clock: Time for deadlines and waits.
-        """
-        self._table = table
-        self._client = client
-        self._clock = clock
+    table: str
+    client: Any
+    clock: Clock
 
     @contextlib.contextmanager
     def hold(self, connections: Iterable[str], seconds: float) -> Iterator[dict[str, Refusal]]:
@@ -74,8 +74,8 @@ class WriterLease:
             By connection, why the lease is not held.
         """
         holder = uuid.uuid4().hex
-        end = self._clock.time() + seconds
-        patience = self._clock.monotonic() + WAIT_SECONDS
+        end = self.clock.time() + seconds
+        patience = self.clock.monotonic() + WAIT_SECONDS
         held: list[str] = []
         refusals: dict[str, Refusal] = {}
         try:
@@ -99,14 +99,14 @@ class WriterLease:
             deadline = self._try(connection, holder, end)
             if deadline is None:
                 return None
-            if self._clock.monotonic() >= patience:
-                left = deadline - self._clock.time()
+            if self.clock.monotonic() >= patience:
+                left = deadline - self.clock.time()
                 return ShopBusy(connection, min(left if left > 0 else left + MARGIN_SECONDS, POSTPONE_SECONDS))
-            self._clock.sleep(_POLL_SECONDS)
+            self.clock.sleep(_POLL_SECONDS)
 
     def _try(self, connection: str, holder: str, end: float) -> float | None:
         """Take the lease if it is free; return the deadline of the batch that holds it, or `None` if it is taken."""
-        now = self._clock.time()
+        now = self.clock.time()
         item = {
             "id": {"S": _id(connection)},
             "holder": {"S": holder},
@@ -116,7 +116,7 @@ class WriterLease:
         # the last term is for a repeated request whose first answer was lost
         condition = "attribute_not_exists(id) OR deadline < :over OR holder = :holder"
         values = {":over": {"N": _milliseconds(now - MARGIN_SECONDS)}, ":holder": item["holder"]}
-        found = put_item(self._client, self._table, item, condition, values)
+        found = put_item(self.client, self.table, item, condition, values)
         if found is None:
             return None
         return int(found["deadline"]["N"]) / 1000 if found else now
@@ -125,7 +125,7 @@ class WriterLease:
         """Free a lease; if that fails, its deadline ends it."""
         key, values = {"id": {"S": _id(connection)}}, {":holder": {"S": holder}}
         try:
-            delete_item(self._client, self._table, key, "holder = :holder", values)
+            delete_item(self.client, self.table, key, "holder = :holder", values)
         except aws_error_types() as error:
             facts = {"connection": connection, "error": str(error)}
             logger().warning("the lease of a writer could not be freed; its deadline ends it", extra=facts)

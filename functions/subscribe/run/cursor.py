@@ -10,6 +10,7 @@ import base64
 import hashlib
 import re
 import zlib
+from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -51,23 +52,22 @@ class RunState(msgspec.Struct, array_like=True):
 State = TypeVar("State", bound=RunState)
 
 
+@dataclass(frozen=True, slots=True)
 class Checkpoints:
     """The objects that one run keeps between two invocations, each named by its content."""
 
-    def __init__(self, bucket: Bucket, run_id: str) -> None:
-        """Take whose they are; nothing is read yet."""
-        self._bucket = bucket
-        self._run_id = run_id
+    bucket: Bucket
+    run_id: str
 
     def keep(self, body: bytes) -> str:
         """Write an object and return its name, the start of its SHA-256."""
         name = hashlib.sha256(body).hexdigest()[:DIGEST_DIGITS]
-        self._bucket.put(checkpoint_key(self._run_id, name), body)
+        self.bucket.put(checkpoint_key(self.run_id, name), body)
         return name
 
     def read(self, name: str) -> bytes | None:
         """Return an object, or `None` if it is gone or is not what its name says."""
-        found = self._bucket.read(checkpoint_key(self._run_id, name))
+        found = self.bucket.read(checkpoint_key(self.run_id, name))
         if found is None or not hashlib.sha256(found.body).hexdigest().startswith(name):
             return None
         return found.body
@@ -85,25 +85,24 @@ class Pointer(NamedTuple):
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
 class StateStore(Generic[State]):
-    """Keeps the state of a run for its next invocation, and finds it by a cursor."""
+    """Keeps the state of a run for its next invocation, and finds it by a cursor.
 
-    def __init__(self, bucket: Bucket, kind: type[State], fingerprint: str) -> None:
-        """Prepare; nothing is read yet.
+    Attributes:
+        bucket: The bundle's bucket.
+        kind: The type of the state.
+        fingerprint: The fingerprint of the request that the run answers.
+    """
 
-        Args:
-            bucket: The bundle's bucket.
-            kind: The type of the state.
-            fingerprint: The fingerprint of the request that the run answers.
-        """
-        self._bucket = bucket
-        self._kind = kind
-        self._fingerprint = fingerprint
+    bucket: Bucket
+    kind: type[State]
+    fingerprint: str
 
     def save(self, run_id: str, state: State) -> str:
         """Keep a state and return the cursor that names it."""
-        packed = zlib.compress(msgspec.json.encode([VERSION, self._fingerprint, state]), 6, wbits=_GZIP)
-        return f"{VERSION}.{run_id}.{Checkpoints(self._bucket, run_id).keep(packed)}"
+        packed = zlib.compress(msgspec.json.encode([VERSION, self.fingerprint, state]), 6, wbits=_GZIP)
+        return f"{VERSION}.{run_id}.{Checkpoints(self.bucket, run_id).keep(packed)}"
 
     def load(self, cursor: str) -> State | None:
         """Return the state that a cursor names, or `None` if the run starts from its beginning.
@@ -117,7 +116,7 @@ class StateStore(Generic[State]):
         pointer = pointer_of(cursor)
         if not pointer.digest:
             return None
-        packed = Checkpoints(self._bucket, pointer.run_id).read(pointer.digest)
+        packed = Checkpoints(self.bucket, pointer.run_id).read(pointer.digest)
         if packed is None:
             raise RequestError(["cursor names a state that is gone; start the run again without it"])
         return self._state(packed)
@@ -125,8 +124,8 @@ class StateStore(Generic[State]):
     def _state(self, packed: bytes) -> State:
         try:
             *_, fingerprint, state = msgspec.json.decode(_unpacked(packed), type=list[msgspec.Raw])
-            if msgspec.json.decode(fingerprint) == self._fingerprint:
-                return msgspec.json.decode(state, type=self._kind)
+            if msgspec.json.decode(fingerprint) == self.fingerprint:
+                return msgspec.json.decode(state, type=self.kind)
         except (zlib.error, msgspec.MsgspecError, ValueError):
             raise RequestError(["cursor is not one that a partial result gave"]) from None
         raise RequestError(["cursor belongs to another request; send it with the event that it came from"])
