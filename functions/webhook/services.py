@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from connector.botocore_errors import ALREADY_STARTED, answer_unless
 from connector.conditional_items import put_item
 from lightspeed import Clock
 from webhook.debounce import Mark, Run, Status
@@ -77,17 +78,14 @@ class SyncRuns:
 
     def start(self, run: Run) -> None:
         """Start a run, once: its name holds the start of its window, so an execution of this name is this run."""
-        try:
-            self._client.start_execution(stateMachineArn=self._arn, name=run.name, input=json.dumps(run.event))
-        except self._client.exceptions.ExecutionAlreadyExists:
-            return
+        given = {"stateMachineArn": self._arn, "name": run.name, "input": json.dumps(run.event)}
+        answer_unless(ALREADY_STARTED, self._client.start_execution, **given)
 
     def status(self, name: str) -> Status:
         """Return the outcome of a run; a failed run has ended, and its event is in the failure queue of runs."""
         arn = f"{self._arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
-        try:
-            found = self._client.describe_execution(executionArn=arn)
-        except self._client.exceptions.ExecutionDoesNotExist:
+        found = answer_unless(("ExecutionDoesNotExist",), self._client.describe_execution, executionArn=arn)
+        if found is None:
             return "missing"
         if found["status"] == "RUNNING":
             return "running"

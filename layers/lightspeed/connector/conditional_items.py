@@ -50,13 +50,8 @@ def put_item(
 
 def delete_item(client: Any, table: str, key: Mapping[str, Any], condition: str, values: Mapping[str, Any]) -> bool:
     """Delete an item if a condition holds; return whether it held. Arguments and errors are those of `put_item`."""
-    try:
-        client.delete_item(TableName=table, Key=key, **_conditioned(condition, values))
-    except botocore_errors.ClientError as error:
-        if error.response["Error"]["Code"] != _CONDITION_FAILED:
-            raise
-        return False
-    return True
+    given = {"TableName": table, "Key": key, **_conditioned(condition, values)}
+    return botocore_errors.answer_unless((_CONDITION_FAILED,), client.delete_item, **given) is not None
 
 
 def _conditioned(condition: str, values: Mapping[str, Any]) -> dict[str, Any]:
