@@ -15,7 +15,7 @@ from connector.routes import ROUTES
 from connector.runs import Runs
 from tests.integration.subscribe.bundle import Answer, Bundle, http_event, quote_event
 from tests.integration.subscribe.test_http import problem
-from tests.shop import Fault
+from tests.shop import Fault, server
 
 READER = {"token": "dashboard", "scopes": "read", "error": ""}
 PUBLISHER = {"token": "erp", "scopes": "publish", "error": ""}
@@ -217,9 +217,22 @@ def test_a_call_that_takes_too_long_is_504(bundle: Bundle, monkeypatch: pytest.M
 def test_a_call_is_answered_within_28_seconds_though_every_answer_of_the_shop_trickles(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, method: str, path: str, body: object
 ) -> None:
-    monkeypatch.setattr(bundle.clock, "_step", 1.5)  # each look of the connector at the clock, also between two bytes
+    looked = threading.Event()
+
+    def look() -> float:
+        looked.set()
+        return bundle.clock.now()
+
+    def pass_seconds(seconds: float) -> None:
+        looked.wait(1)  # the connector has taken the piece before, and looks how much time is left
+        looked.clear()
+        bundle.clock.advance(seconds)
+
+    monkeypatch.setattr(server, "_PIECES", 40)
+    monkeypatch.setattr(bundle.clock, "monotonic", look)
+    monkeypatch.setattr(bundle.shop, "wait", pass_seconds)
     for _ in range(50):
-        bundle.shop.faults.next(Fault.slows_body(0.5))
+        bundle.shop.faults.next(Fault.slows_body(96))
     start = bundle.clock.now()
 
     answer = bundle.http(method, path, body)
