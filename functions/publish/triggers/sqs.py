@@ -76,7 +76,7 @@ class Message:
         self._record = _members(record)
         self._deps = deps
         self.id = str(self._record.get("messageId") or "")
-        self.body = str(self._record.get("body") or "").removeprefix("\ufeff")
+        self.body = str(self._record.get("body") or "")
 
     @property
     def first_id(self) -> str:
