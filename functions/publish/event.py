@@ -75,9 +75,10 @@ class PublishRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
         return {key: value for key, value in members.items() if key != "idempotency_key"}
 
 
-def _hashed(number: Exact) -> float | str:
-    """Return a number as a float if that loses nothing: `1.10` and `1.1` are the same content."""
-    return float(number) if comparable(number.text) == Decimal(str(float(number))) else number.text
+def _hashed(number: Exact) -> float | dict[str, str]:
+    """Return a number as a float if that loses nothing: `1.10` and `1.1` are the same content. A text is another."""
+    same = comparable(number.text) == Decimal(str(float(number)))
+    return float(number) if same else {"number": number.text}
 
 
 def takes_file(entity: str) -> bool:

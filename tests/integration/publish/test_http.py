@@ -212,6 +212,14 @@ def test_a_number_written_in_another_form_is_the_same_content(publisher: Publish
     assert len(publisher.sent()) == 1
 
 
+def test_a_number_and_a_text_of_its_digits_are_other_content(publisher: Publisher) -> None:
+    call = json.dumps(event("products", "create", {"title": "x", "weightValue": "?"}, idempotency_key="k"))
+    for number in ("1.5", "12345678901234567890.12"):
+        keyed = call.replace('"k"', f'"{number}"')
+        assert publisher.http(keyed.replace('"?"', number))["statusCode"] == 201
+        assert publisher.http(keyed.replace("?", number))["statusCode"] == 409
+
+
 def test_respond_async_refuses_a_bad_event_before_anything_is_queued(publisher: Publisher) -> None:
     answer = publisher.http({"items": [TAG, {"entity": "tags", "action": "burn"}]}, Prefer="respond-async")
     assert answer["statusCode"] == 400
