@@ -192,6 +192,15 @@ customer.`name`
 lines[0]
 lines[tags].sku
 $count(lines.tags)
+($exists := function($x) { 7 }; $exists(nothing))
+(function($exists) { $exists(id) })(function($x) { 8 })
+lines#$count[$count > 0].sku
+lines ~> $exists()
+($f := function($x) { $exists($x) }; [$f(id), $f(nothing)])
+($f := function($x, $y) { [$x, $y] }; $y := 9; $f(1))
+($f := $substring(?, ?, 1); $f("abc", 1))
+($f := function($x, $y) { $x - $y } ; $f(?, 1)(5))
+($up := $uppercase ~> $substringBefore(?, "C"); $up("abcd"))
 /* comment */ id
 "\u00e9\n"
 """.strip().splitlines()
