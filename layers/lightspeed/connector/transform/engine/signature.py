@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from jsonata.parser import Parser
@@ -29,7 +30,7 @@ class QuickSignature(Signature):  # type: ignore[misc]
 
     def __init__(self, signature: str, function: str) -> None:
         super().__init__(signature, function)
-        self._left_out: dict[tuple[type, ...], int | None] = {}
+        self._left_out = functools.lru_cache(maxsize=256)(self._count_left_out)
 
     @classmethod
     def of(cls, signature: Signature) -> QuickSignature:
@@ -47,10 +48,7 @@ class QuickSignature(Signature):  # type: ignore[misc]
 
         The library would write a context that does not fit into its message, whatever its size.
         """
-        kinds = tuple(map(type, args))
-        left_out = self._left_out.get(kinds, -1)
-        if left_out == -1:
-            left_out = self._left_out[kinds] = self._count_left_out(kinds)
+        left_out = self._left_out(tuple(map(type, args)))
         if left_out is not None:
             return [*args, *[None] * left_out] if left_out else args
         if not isinstance(context, list | dict):
