@@ -38,7 +38,7 @@ _TOO_DEEP = f"nested too deep, at most {MOST_LEVELS} objects and lists in one an
 
 
 def parse_json(text: str, *, exact: bool = False) -> object:
-    """Return JSON text as a value; byte order marks in front are ignored.
+    """Return JSON text as a value; a byte order mark in front is ignored.
 
     Args:
         text: JSON.
@@ -47,7 +47,7 @@ def parse_json(text: str, *, exact: bool = False) -> object:
     Raises:
         ValueError: It is no JSON, an object has a key twice, or the value cannot be used (see `invalid_reason`).
     """
-    text = text.lstrip("\ufeff")
+    text = text.removeprefix("\ufeff")
     try:
         value: object = loads(text, unique_members) if exact else json.loads(text, object_pairs_hook=unique_members)
     except RecursionError:

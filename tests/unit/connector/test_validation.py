@@ -6,13 +6,7 @@ from connector.validation import parse_json
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        '{"entity": "orders"}',
-        '\ufeff{"entity": "orders"}',
-        '\ufeff\n {"entity": "orders"}\n',
-        '\ufeff\ufeff{"entity": "orders"}',
-    ],
+    "text", ['{"entity": "orders"}', '\ufeff{"entity": "orders"}', '\ufeff\n {"entity": "orders"}\n']
 )
 def test_a_byte_order_mark_in_front_is_ignored(text: str) -> None:
     assert parse_json(text) == {"entity": "orders"}
