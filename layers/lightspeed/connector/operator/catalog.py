@@ -26,7 +26,7 @@ from connector.operator import dbt
 from connector.operator.lake import BucketListing
 from connector.operator.parsers import add_command, add_group
 from connector.operator.stack import CommandError, OperationFailed, Stack
-from connector.operator.views import DELETED, PARTS, RAW, EntityViews, all_views
+from connector.operator.views import DELETED, PARTS, RAW, EntityViews, views_by_folder
 from connector.storage_keys import entity_folder
 from lightspeed.cli.output import print_note
 
@@ -220,7 +220,7 @@ def _database(stack: Stack) -> str:
 
 def _found(listing: BucketListing) -> Iterator[tuple[EntityViews, list[str], list[str]]]:
     """Yield the entities of the catalogue that have manifests, with their connections and languages."""
-    known = {views.entity.replace("/", "."): views for views in all_views().values()}
+    known = views_by_folder()
     connections: dict[str, list[str]] = {}
     for connection in listing.connections():
         for folder in listing.entities([connection]):

@@ -32,7 +32,7 @@ from connector.operator.parsers import add_command, day
 from connector.operator.source import views_named
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.versions import Versions, lines_of
-from connector.operator.views import EntityViews, all_views, view_name
+from connector.operator.views import EntityViews, view_name, views_by_folder
 from connector.storage_keys import COMPACT, RunPlace
 from connector.timestamps import iso_text
 
@@ -84,7 +84,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
 def _entities(listing: BucketListing, connection: str, names: Sequence[str]) -> list[EntityViews]:
     if names:
         return views_named([view_name(name) for name in names])
-    known = {views.entity.replace("/", "."): views for views in all_views().values()}
+    known = views_by_folder()
     return [known[folder] for folder in listing.entities([connection]) if folder in known]
 
 

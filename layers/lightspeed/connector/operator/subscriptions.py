@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -241,11 +241,7 @@ def _entry(one: Subscription) -> dict[str, Any]:
         "webhooks": one.webhooks and one.enabled,
         "event": dict(one.event),
         "enabled": one.enabled,
-        **{
-            key: {"seconds": each.seconds, "at": each.at, "timezone": each.timezone, "offset": each.offset}
-            for key, each in cadences.items()
-            if each is not None
-        },
+        **{key: asdict(each) for key, each in cadences.items() if each is not None},
     }
 
 

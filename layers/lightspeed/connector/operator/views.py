@@ -150,6 +150,11 @@ def views_of(endpoint: Endpoint) -> EntityViews:
     return EntityViews(endpoint.name, view_name(endpoint.name), tuple(endpoint.parents))
 
 
+def views_by_folder() -> dict[str, EntityViews]:
+    """Return the relations of every entity, by the name of its folder in the bucket."""
+    return {name.replace("/", "."): views_of(endpoint) for name, endpoint in CATALOGUE.items()}
+
+
 def all_views() -> dict[str, EntityViews]:
     """Return the relations of every entity, by each of their names."""
     every = [views_of(endpoint) for endpoint in CATALOGUE.values()]

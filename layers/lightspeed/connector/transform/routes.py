@@ -62,16 +62,12 @@ def answer(event: object, library: Library) -> dict[str, Any]:
         RequestError: The event is malformed.
         TransformError: An expression fails.
     """
-    from connector.transform.tester import SCOPE, run_sample  # noqa: PLC0415 - the engine is slow at a cold start
+    from connector.transform.tester import SCOPE, steps_of  # noqa: PLC0415 - the engine is slow at a cold start
 
     request = parse_event(TransformRequest, event)
-    return run_sample(
-        request.transformer,
-        request.input,
-        kind=request.kind,
-        scope={name: getattr(request, name) for name in SCOPE},
-        library=library,
-    )
+    scope = {name: getattr(request, name) for name in SCOPE}
+    steps = list(steps_of(request.transformer, request.input, kind=request.kind, scope=scope, library=library))
+    return {"steps": steps, "output": steps[-1]["output"] if steps else [request.input]}
 
 
 def _respond(event: object, library: Library) -> Response[Any]:

@@ -21,10 +21,10 @@ SCOPE = ("connection", "entity", "language", "bookmark", "now")
 """What a sample is tried with, besides its input."""
 
 
-def run_sample(
+def steps_of(
     given: TransformerSpec, value: object, *, kind: str, scope: Mapping[str, Any], library: Library | None
-) -> dict[str, Any]:
-    """Return what each expression makes of an input.
+) -> Iterator[dict[str, Any]]:
+    """Yield `expression` and `output` of each step; the output is an array of records or of parameters.
 
     Args:
         given: The transformer, as an event gives it.
@@ -32,19 +32,6 @@ def run_sample(
         kind: `record` or `parameters`.
         scope: `connection`, `entity`, `language`, `bookmark` and `now`.
         library: Where saved transformers and tables come from.
-
-    Raises:
-        RequestError: The kind or the input is wrong.
-        TransformError: An expression fails.
-    """
-    steps = list(steps_of(given, value, kind=kind, scope=scope, library=library))
-    return {"steps": steps, "output": steps[-1]["output"] if steps else [value]}
-
-
-def steps_of(
-    given: TransformerSpec, value: object, *, kind: str, scope: Mapping[str, Any], library: Library | None
-) -> Iterator[dict[str, Any]]:
-    """Yield `expression` and `output` of each step; the output is an array of records or of parameters.
 
     Raises:
         RequestError: The kind or the input is wrong.
