@@ -25,7 +25,7 @@ from lightspeed import (
 from lightspeed.json_text import parse, parse_record
 from lightspeed.writing.ambiguous import advice, may_have_acted
 from lightspeed.writing.diff import difference, ignored_fields
-from lightspeed.writing.natural_key import NaturalKey, record_fields
+from lightspeed.writing.natural_key import NaturalKey, is_id, record_fields
 from publish.event import PublishRequest, takes_file
 from publish.result import Result, aws_failure, result, usable
 
@@ -269,7 +269,7 @@ class WriteOperation:
         shown = inside.get("id", inside.get("order_id"))
         redact = self.client.transport.connection.redact
         shown = redact(shown) if isinstance(shown, str) else shown
-        identity = shown if _is_id(shown) and action != "delete" else asked
+        identity = shown if is_id(shown) and action != "delete" else asked
         status = _STATUSES.get(action, "done")
         found = result(status, written.http_status, identity, record or None, written.request_id)
         if action not in ("create", "update"):
@@ -277,7 +277,7 @@ class WriteOperation:
         facts = {"http_status": written.http_status, "request_id": written.request_id}
         fields = record_fields(parameters.payload, self.request.endpoint)
         if action == "create":
-            if self.request.endpoint.collection and not _is_id(shown):
+            if self.request.endpoint.collection and not is_id(shown):
                 return "the shop's answer has no id", facts
         elif record is False:
             return "the shop answered false in place of the record", {**facts, "ignored": list(fields)}
@@ -295,11 +295,6 @@ class WriteOperation:
 def _build(client: Client, entity: str, action: str, parameters: Parameters, file: StoredFile | None) -> Request:
     http_request = client.build(entity, action, parameters)
     return http_request if file is None else file.put_into(http_request)
-
-
-def _is_id(identity: object) -> bool:
-    is_one = isinstance(identity, int | str) and not isinstance(identity, bool) and identity not in ("", 0)
-    return is_one and str(identity).isprintable()
 
 
 def _with_ignored(found: Result, record: Mapping[str, Any], fields: Mapping[str, Any]) -> Result:

@@ -140,6 +140,12 @@ def test_records_with_other_values_are_not_found() -> None:
     assert find([], sku="A") is None
 
 
+@pytest.mark.parametrize("identity", [{}, {"id": None}, {"id": False}, {"id": ""}, {"id": [7]}, {"id": "\ud83d"}])
+def test_a_record_that_shows_no_id_is_neither_updated_nor_created_again(identity: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameters, match=r'has {"sku": "A"} where match asks for'):
+        find([{**identity, "sku": "A"}], sku="A")
+
+
 def test_credentials_that_the_shop_shows_as_a_key_or_an_id_are_masked() -> None:
     with pytest.raises(InvalidParameters, match=r'record \*\*\* has {"sku": "\*\*\*"} where'):
         find([{"id": "secret", "sku": "secret"}], sku="secret-1")

@@ -122,6 +122,8 @@ class NaturalKey:
             doubtful = near or changed
             if doubtful and not found:
                 raise self._undecided(doubtful[0], client)
+        if len(found) == 1 and not is_id(found[0].get("id")):
+            raise self._undecided(found[0], client)
         if len(found) > 1:
             ids = client.transport.connection.redact(", ".join(str(row.get("id")) for row in found[:_MOST_IDS]))
             raise _refused(self._endpoint, f"several records match {self._shown}: {ids}; update one by its id")
@@ -188,6 +190,12 @@ def record_fields(payload: object, endpoint: Endpoint) -> Mapping[str, Any]:
             if isinstance(inside, Mapping):
                 return inside
     return payload
+
+
+def is_id(identity: object) -> bool:
+    """Whether a value of the shop can be the id of a record: a number or a text that is neither 0 nor empty."""
+    is_one = isinstance(identity, int | str) and not isinstance(identity, bool) and identity not in ("", 0)
+    return is_one and str(identity).isprintable()
 
 
 def _refused(endpoint: Endpoint, error: str) -> InvalidParameters:
