@@ -16,7 +16,7 @@ import argparse
 import getpass
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -95,16 +95,12 @@ def _given(arguments: argparse.Namespace, kept: Mapping[str, Any]) -> dict[str, 
     if not sys.stdin.isatty():
         raise CommandError("this terminal cannot ask; give the settings as JSON with --stdin")
     if not ({"cluster", "base_url"} & {*found, *kept}):
-        found["cluster"] = _ask(f"cluster ({' or '.join(sorted(CLUSTERS))}): ", input)
+        found["cluster"] = input(f"cluster ({' or '.join(sorted(CLUSTERS))}): ").strip()
     if not ({"language"} & {*found, *kept}):
-        found["language"] = _ask("language (such as nl): ", input)
+        found["language"] = input("language (such as nl): ").strip()
     for key in _SECRET:
-        found[key] = _ask(f"{key.replace('_', ' ')}: ", getpass.getpass)
+        found[key] = getpass.getpass(f"{key.replace('_', ' ')}: ").strip()
     return found
-
-
-def _ask(question: str, read: Callable[[str], str]) -> str:
-    return read(question).strip()
 
 
 def _checked(settings: Mapping[str, Any], name: str, stack: Stack) -> Report:

@@ -89,7 +89,7 @@ def _sample(entity: str) -> int:
 
 
 def _schema(folder: Folder, entity: str, runs: list[Run], arguments: argparse.Namespace) -> int:
-    inference = _inferred(itertools.islice(_records(folder, reversed(runs)), arguments.records))
+    inference = _inferred(folder, reversed(runs), arguments.records)
     schema = {
         "$schema": _DIALECT,
         "title": entity,
@@ -104,7 +104,7 @@ def _drift(folder: Folder, runs: list[Run], days: list[str], arguments: argparse
     first, last = days
     earlier = [run for run in runs if run.date <= first]
     later = [run for run in runs if first < run.date <= last]
-    shape = _inferred(itertools.islice(_records(folder, reversed(earlier)), arguments.records)).shape
+    shape = _inferred(folder, reversed(earlier), arguments.records).shape
     if not shape.seen:
         print_note(f"no record was stored through {first}, so there is nothing to compare with", "connector")
         return 0
@@ -113,7 +113,7 @@ def _drift(folder: Folder, runs: list[Run], days: list[str], arguments: argparse
     full, changes = Inference(), []
     for each in later:
         inference = Inference()
-        for record in itertools.islice(_records(folder, [each]), arguments.records):
+        for record in _records(folder, [each], arguments.records):
             inference.add(record)
             if each.manifest.request.get("mode", "full") == "full":
                 full.add(record)
@@ -127,16 +127,19 @@ def _drift(folder: Folder, runs: list[Run], days: list[str], arguments: argparse
     return CHANGED if changes and arguments.exit_code else 0
 
 
-def _inferred(records: Iterable[dict[str, Any]]) -> Inference:
+def _inferred(folder: Folder, runs: Iterable[Run], most: int) -> Inference:
     inference = Inference()
-    for record in records:
+    for record in _records(folder, runs, most):
         inference.add(record)
     return inference
 
 
-def _records(folder: Folder, runs: Iterable[Run]) -> Iterator[dict[str, Any]]:
-    for each in runs:
-        for part in each.manifest.parts:
-            with gzip.open(folder.path(part.key)) as lines:
-                for line in lines:
-                    yield loads(line)
+def _records(folder: Folder, runs: Iterable[Run], most: int) -> Iterator[dict[str, Any]]:
+    """Yield the records of runs, at most so many."""
+    for part in (part for run in runs for part in run.manifest.parts):
+        with gzip.open(folder.path(part.key)) as lines:
+            for line in itertools.islice(lines, most):
+                yield loads(line)
+                most -= 1
+        if not most:
+            return

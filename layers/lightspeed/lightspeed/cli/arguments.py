@@ -165,11 +165,9 @@ def read_parameters(arguments: argparse.Namespace) -> Parameters:
     Raises:
         CommandError: A pair has no `=` or comes twice, or the payload cannot be read.
     """
-    return Parameters(
-        _pairs("--path", arguments.path),
-        _pairs("--query", arguments.query),
-        _payload(getattr(arguments, "payload", None)),
-    )
+    source = getattr(arguments, "payload", None)
+    payload = None if source is None else read_json("--payload", source)
+    return Parameters(_pairs("--path", arguments.path), _pairs("--query", arguments.query), payload)
 
 
 def read_connection(arguments: argparse.Namespace) -> Connection:
@@ -213,10 +211,6 @@ def _pairs(option: str, given: Sequence[str]) -> dict[str, object]:
             raise CommandError(f"{option} {name:.100} is given twice")
         pairs[name] = value
     return pairs
-
-
-def _payload(source: str | None) -> object:
-    return None if source is None else read_json("--payload", source)
 
 
 def read_json(option: str, source: str) -> object:
