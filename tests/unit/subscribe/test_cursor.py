@@ -2,6 +2,7 @@
 
 import base64
 import json
+import tracemalloc
 import zlib
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from connector.bucket import Bucket
 from connector.errors import RequestError
 from lightspeed.listing.checkpoint import ListCheckpoint
-from subscribe.run.cursor import MOST_BYTES, Checkpoints, StateStore, pointer_of
+from subscribe.run.cursor import Checkpoints, StateStore, pointer_of
 from subscribe.storage.parts import Part
 from subscribe.sync.state import SyncState
 from tests.property.bucket import MemoryBucket
@@ -85,12 +86,25 @@ def test_garbage_is_refused(bucket: Bucket, text: str) -> None:
         store(bucket).load(text)
 
 
-def test_a_cursor_that_unpacks_to_a_huge_text_is_refused() -> None:
-    bomb = zlib.compressobj(9)
-    body = b"".join([bomb.compress(bytes(1 << 20)) for _ in range(MOST_BYTES // (1 << 20) + 1)]) + bomb.flush()
+def test_of_a_cursor_that_unpacks_to_a_huge_text_only_the_beginning_is_unpacked() -> None:
+    bomb = base64.urlsafe_b64encode(zlib.compress(b'[2,"f",["run-1",' + b"{}," * 10_000_000 + b"0]]", 9)).decode()
+    tracemalloc.start()
+    try:
+        found = pointer_of(bomb)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert found == ("run-1", "")
+    assert peak < 1 << 20
+
+
+def test_a_state_that_unpacks_to_a_huge_text_is_refused(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    cursor = store(bucket).save("run-1", state())
+    monkeypatch.setattr("subscribe.run.cursor.MOST_BYTES", 100)
 
     with pytest.raises(RequestError, match=NO_CURSOR):
-        pointer_of(base64.urlsafe_b64encode(body).decode())
+        store(bucket).load(cursor)
 
 
 def test_a_state_that_is_gone_is_said(bucket: Bucket) -> None:
