@@ -62,7 +62,7 @@ def against_the_shop(
         tables.append(table.memory(found))
         runs += found
     if "limits" in options.parts:
-        under = measure.QUICK_LIMITS
+        under = measure.QUICK_LIMITS if options.quick else measure.LIMITS
         tables.append(table.limits(measure.limits(ground, contestants, under), under))
     return tables, runs
 
