@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,20 +30,6 @@ _ABOUT = Path(__file__).parents[1] / "tap" / "about.json"
 _MOST_NOTES = 10
 
 
-@dataclass(frozen=True, slots=True)
-class _Config:
-    """The tap's settings.
-
-    Attributes:
-        start: Where the first run of a stream starts; `None` for the whole list.
-        decimals: Whether numbers that may be fractions are passed as text.
-    """
-
-    connection: Connection
-    start: datetime | None
-    decimals: bool
-
-
 def tap(arguments: argparse.Namespace) -> None:
     """Run the tap, or print its catalogue or its settings.
 
@@ -62,18 +47,18 @@ def tap(arguments: argparse.Namespace) -> None:
         settings = _settings(arguments.config) if arguments.config else {}
         sys.stdout.write(json_text(discover(decimals=bool(settings.get("use_singer_decimal")))))
         return
-    config, state = _config(arguments), _state(arguments.state)
+    (connection, start, decimals), state = _config(arguments), _state(arguments.state)
     try:
         catalog = read_json("--catalog", arguments.catalog) if arguments.catalog else None
-        streams = select(catalog, decimals=config.decimals)
+        streams = select(catalog, decimals=decimals)
     except CatalogError as error:
         raise CommandError(f"--catalog {arguments.catalog} {error}") from None
     if not streams:
         raise CommandError(f"--catalog {arguments.catalog} selects no stream: set selected in a stream's metadata")
     clock = arguments.clock or SystemClock()
-    transport = Transport(config.connection, clock=clock, patience_seconds=PATIENCE_SECONDS, threads=CONNECTIONS)
+    transport = Transport(connection, clock=clock, patience_seconds=PATIENCE_SECONDS, threads=CONNECTIONS)
     try:
-        _sync(Client(transport), clock, streams, Messages(sys.stdout.buffer, state, clock), config.start)
+        _sync(Client(transport), clock, streams, Messages(sys.stdout.buffer, state, clock), start)
     except BrokenPipeError:
         raise OutputError("the target closed its input; what it did not store comes again in the next run") from None
 
@@ -91,10 +76,11 @@ def _settings(source: str) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def _config(arguments: argparse.Namespace) -> _Config:
+def _config(arguments: argparse.Namespace) -> tuple[Connection, datetime | None, bool]:
+    """Return the connection, where the first run of a stream starts, and whether decimals are passed as text."""
     if not arguments.config:
         arguments.connection = arguments.language = None
-        return _Config(read_connection(arguments), None, False)
+        return read_connection(arguments), None, False
     settings = _settings(arguments.config)
     known = about()["settings"]["properties"]
     for name in settings:
@@ -108,7 +94,7 @@ def _config(arguments: argparse.Namespace) -> _Config:
     except (TypeError, ValueError):
         raise CommandError(f"start_date must be a time such as 2026-11-23T06:00:00Z, not {start!r:.100}") from None
     connection = {name: value for name, value in settings.items() if name in SETTINGS}
-    return _Config(Connection.from_mapping(connection, arguments.config), begin, decimals)
+    return Connection.from_mapping(connection, arguments.config), begin, decimals
 
 
 def _state(source: str | None) -> dict[str, Any]:
