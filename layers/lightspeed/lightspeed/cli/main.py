@@ -172,12 +172,8 @@ def _estimate(arguments: argparse.Namespace) -> None:
 
 def _tap(arguments: argparse.Namespace) -> None:
     from lightspeed.cli.tap import tap  # noqa: PLC0415 - the other commands do not pay for it
-    from lightspeed.tap.sync import StreamRefused  # noqa: PLC0415 - the same
 
-    try:
-        tap(arguments)
-    except StreamRefused as error:
-        raise _ShopProblem(str(error)) from error
+    tap(arguments)
 
 
 def _sync(arguments: argparse.Namespace) -> int:

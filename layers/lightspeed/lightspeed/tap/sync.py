@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from lightspeed.client import Client
-from lightspeed.errors import NotFound, PermissionDenied
+from lightspeed.errors import LightspeedError, NotFound, PermissionDenied
 from lightspeed.json_text import with_first_member
 from lightspeed.listing.budget import RequestBudget
 from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
@@ -43,7 +43,7 @@ class StateError(ValueError):
     """A bookmark of the state cannot be used; nothing was sent."""
 
 
-class StreamRefused(Exception):
+class StreamRefused(LightspeedError):
     """The shop does not let this key read the stream, or does not have it."""
 
 
