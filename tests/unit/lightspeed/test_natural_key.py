@@ -85,6 +85,8 @@ def test_a_value_that_the_shop_stored_in_another_form_is_found(sent: str, stored
         ("€ 10", "EUR 10"),
         ("Straße", "Stra\\u00dfe"),
         ("日本", "??"),
+        ("日本", ""),
+        ("Lamp XL", "Lamp…"),
     ],
 )
 def test_a_value_that_lost_characters_is_refused_with_the_id_of_the_record(sent: str, stored: str) -> None:
@@ -101,6 +103,7 @@ def test_a_value_that_lost_characters_is_refused_with_the_id_of_the_record(sent:
         ("Lamp.", "Lamp"),
         ("\u0131ş\u0131k", "???k"),
         ("a'b", "a\\'b"),
+        ("x" * 60, "x" * 49 + "…"),
     ],
 )
 def test_a_value_that_lost_characters_is_refused_among_other_rows_too(sent: str, stored: str) -> None:
@@ -137,6 +140,7 @@ def test_records_with_other_values_are_not_found() -> None:
     assert find([{"id": 1, "sku": "Cafe"}, {"id": 2, "sku": "B"}], sku="Café") is None
     for asked, there in (("A-1", "A-12"), ("A-1", "A21"), ("Стул", "Стол"), ("Стул", "Lamp"), ("Стул", "Стул 2")):
         assert find([{"id": 1, "sku": there}], sku=asked) is None
+    assert find([{"id": 1, "sku": "Who?"}, {"id": 2, "sku": "B"}], sku="A-17") is None
     assert find([], sku="A") is None
 
 

@@ -265,7 +265,7 @@ def _may_be(row: Mapping[str, Any], name: str, value: object) -> bool:
 def _plain(value: object) -> str:
     """Return a text without what the shop may change: case, blanks, HTML entities, Unicode form, emoji, encoding."""
     text = unquote(str(value))
-    for encoding in ("latin-1", "cp1252") * 2:
+    for encoding in ("latin-1", "cp1252"):
         with contextlib.suppress(UnicodeError):
             text = text.encode(encoding).decode()
     text = " ".join(unicodedata.normalize("NFKC", html.unescape(html.unescape(text))).split())
