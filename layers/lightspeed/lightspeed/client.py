@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from lightspeed import response as envelope
 from lightspeed.catalogue.entities import get_entity
-from lightspeed.errors import BrokenResponse, LightspeedError, NotFound, UnexpectedResponse
+from lightspeed.errors import BrokenResponse, LightspeedError, NotFound, ResponseTooLarge, UnexpectedResponse
 from lightspeed.json_text import UnreadableBody
 from lightspeed.request import PAGE_LIMIT, Parameters, Request, build_request
 from lightspeed.response import Page
@@ -150,8 +150,9 @@ class Client:
             response = self.transport.send(request)
             made += 1
             try:
+                envelope.check_values(response.body)
                 return unwrap(response)
-            except (envelope.ErrorInside, envelope.EnvelopeError, UnreadableBody) as error:
+            except (envelope.ErrorInside, envelope.EnvelopeError, envelope.TooManyValues, UnreadableBody) as error:
                 failure = self._failure(request, response, error)
             if isinstance(failure, NotFound) and request.retry_not_found:
                 not_found += 1
@@ -170,6 +171,8 @@ class Client:
             failure = api_error(status, connection.redact(error.message), facts)
             failure.http_status = response.status
             return failure
+        if isinstance(error, envelope.TooManyValues):
+            return ResponseTooLarge(str(error), status=response.status, **facts)
         place = f"page {request.query['page']}: " if "page" in request.query else ""
         if isinstance(error, envelope.EnvelopeError):
             return UnexpectedResponse(f"{place}{connection.redact(str(error))}", status=response.status, **facts)

@@ -160,7 +160,7 @@ class BrokenResponse(UnexpectedResponse):
 
 
 class ResponseTooLarge(UnexpectedResponse):
-    """The body has more bytes than the limit. Fewer rows a page may help."""
+    """The body has more bytes or values than the limit. Fewer rows a page may help."""
 
 
 class ApiError(_RequestError):

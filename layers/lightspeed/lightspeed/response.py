@@ -39,6 +39,13 @@ _COUNT = msgspec.json.Decoder(int | float | str)
 _COUNT_TEXT = re.compile(r"(\d{1,15})(\.0*)?", re.ASCII)
 _NOTHING = (b"false", b"null", b'""', b"[]")
 _MESSAGE_CHARACTERS = 1000
+
+MOST_VALUES = 500_000
+"""The most values of an answer: twenty times those of a page of orders. Each takes up to 200 bytes of memory."""
+
+_FEW_BYTES = 2 * 1024 * 1024
+"""A body that is no longer has few values, and an error in the shop's words is shorter."""
+
 _is_object = methodcaller("startswith", b"{")
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 _NEXT_OBJECT = re.compile(r"\}\s*,\s*(?=\{)")
@@ -51,6 +58,10 @@ _MOST_LOOKS = 100
 
 class EnvelopeError(ValueError):
     """The body is JSON but holds nothing that could be the record, list or count."""
+
+
+class TooManyValues(ValueError):
+    """The body has more values than fit into memory. Fewer rows a page may help."""
 
 
 class ErrorInside(ValueError):
@@ -90,6 +101,16 @@ class Page(NamedTuple):
 
     records: list[bytes]
     rejects: list[Reject]
+
+
+def check_values(body: bytes) -> None:
+    """Check that a body has no more values than fit into memory: 64 KB of gzip can hold twenty million rows.
+
+    Raises:
+        TooManyValues: It has more commas, those in texts included.
+    """
+    if len(body) > _FEW_BYTES and body.count(b",") > MOST_VALUES:
+        raise TooManyValues(f"the answer has more than {MOST_VALUES:,} values")
 
 
 def records(body: bytes, endpoint: Endpoint) -> Page:
@@ -343,7 +364,7 @@ def count(body: bytes) -> int:
 def error_message(body: bytes) -> tuple[int, str] | None:
     """Return code and message of the error envelope `{"error": {"code", "message"}}`, or `None` if it is not one."""
     try:
-        envelope = parse(body)
+        envelope = parse(body) if len(body) <= _FEW_BYTES else None
     except ValueError:
         return None
     inside = envelope.get("error") if isinstance(envelope, dict) else None

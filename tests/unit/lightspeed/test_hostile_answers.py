@@ -18,6 +18,7 @@ from lightspeed import (
     BrokenResponse,
     Client,
     InvalidConnection,
+    InvalidRequest,
     LightspeedError,
     NotFound,
     NotSent,
@@ -150,6 +151,48 @@ def test_an_answer_over_the_limit_is_not_read_to_its_end(answer: bytes) -> None:
 
     assert is_page_timeout(caught.value)
     assert len(server.requests) == 1
+
+
+MANY: dict[str, bytes] = {
+    "rows": b'{"orders":[' + b"{}," * 1_000_000 + b"{}]}",
+    "rows that are none": b"[" + b"0," * 1_500_000 + b"0]",
+    "empty rows": b'{"orders":[' + b"," * 3_000_000 + b"]}",
+    "members": b'{"quote":{' + b'"a":0,' * 600_000 + b'"a":0}}',
+    "values in a record": b'{"product":{"id":7,"x":[' + b"{}," * 1_000_000 + b"{}]}}",
+}
+
+
+@pytest.mark.parametrize("body", MANY.values(), ids=MANY)
+@pytest.mark.parametrize("call", ["page", "count", "record", "create", "update"])
+def test_an_answer_of_too_many_values_is_not_decoded(call: str, body: bytes) -> None:
+    with (
+        raw_server(always(gzipped(body))) as server,
+        pytest.raises(ResponseTooLarge, match="more than 500,000 values") as caught,
+    ):
+        CALLS[call](client_of(server))
+
+    assert is_page_timeout(caught.value)
+    assert len(server.requests) == 1
+
+
+def test_an_error_of_too_many_values_is_not_decoded() -> None:
+    with raw_server(always(http(b'{"error":[' + b"{}," * 1_000_000 + b"{}]}", 422))) as server:
+        client = client_of(server)
+        tracemalloc.start()
+        try:
+            with pytest.raises(InvalidRequest):
+                create(client)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak < 16 * MEGABYTE
+
+
+def test_a_long_answer_of_few_values_is_read() -> None:
+    row = b'{"id":1,"memo":"%b"}' % (b"x, " * 100_000)
+    with raw_server(always(http(b'{"orders":[' + b",".join([row] * 4) + b"]}"))) as server:
+        assert len(page(client_of(server))) == 4
 
 
 def test_a_bomb_takes_no_more_memory_than_the_limit() -> None:
