@@ -75,12 +75,13 @@ def test_an_image_in_the_payload(publisher: Publisher) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 384 * 1024, 1_000_001])
 def test_an_image_out_of_the_bucket(publisher: Publisher, size: int) -> None:
+    named = {"filename": "other.png"} if size == 3 else {}
     content = put(publisher, "publish/files/lamp.png", os.urandom(size))
-    answer = publisher(image(publisher, s3_key="publish/files/lamp.png", sortOrder=3))
+    answer = publisher(image(publisher, s3_key="publish/files/lamp.png", sortOrder=3, **named))
     assert (answer["status"], answer["record"]["size"]) == ("created", size)
     sent = publisher.shop.requests[0].json["productImage"]
     assert base64.b64decode(sent.pop("attachment")) == content
-    assert sent == {"filename": "lamp.png", "sortOrder": 3}
+    assert sent == {"filename": "lamp.png", "sortOrder": 3, **named}
     assert int(publisher.shop.requests[0].headers["content-length"]) == len(publisher.shop.requests[0].body)
 
 
