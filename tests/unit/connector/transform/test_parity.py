@@ -201,6 +201,15 @@ lines ~> $exists()
 ($f := $substring(?, ?, 1); $f("abc", 1))
 ($f := function($x, $y) { $x - $y } ; $f(?, 1)(5))
 ($up := $uppercase ~> $substringBefore(?, "C"); $up("abcd"))
+($s := $substring; $substring := function($x, $y) { "own" }; $s(?, 1)("abc"))
+lines[price > 1]#$count[$count > 0].sku
+number.$length()
+number.$substring(1)
+$each(lines[sku = "A"][0], function($value) { $value })[]
+($one := lines[sku = "A"].sku[]; $one)
+lines[sku = "A"].(sku)[]
+[lines[sku = "A"].sku][]
+(lines.sku)[0][]
 /* comment */ id
 "\u00e9\n"
 """.strip().splitlines()

@@ -78,6 +78,7 @@ def test_a_number_that_is_only_moved_is_written_as_it_was_read(number: str, give
 @pytest.mark.parametrize(
     ("expression", "made"),
     [
+        ('{"n": $sum([1, 2])}', '{"n":3}'),
         ('{"n": big + 0}', '{"n":12345678901234567168}'),
         ('{"n": price * 3}', '{"n":3.3000000000000003}'),
         ('{"n": $string(big)}', '{"n":"12345678901234567890"}'),
@@ -107,6 +108,12 @@ def test_an_update_leaves_the_record_that_it_copies_as_it_was() -> None:
 
     old = {"a": 1, "b": None, "c": {"d": 1}}
     assert json.loads(record) == {"new": {"a": 2, "c": {"d": 1}}, "inside": {**old, "c": {"d": 2}}, "old": old}
+
+
+def test_an_update_of_what_a_filter_finds_leaves_the_rest_as_it_was() -> None:
+    expression = '($list := [[{"a": 1}]]; {"new": $list ~> |$[0]|{"a": 2}|, "old": $list})'
+
+    assert _made(expression, "{}") == ['{"new":[[{"a":2}]],"old":[[{"a":1}]]}']
 
 
 def test_null_stays_in_a_list_that_is_filtered() -> None:

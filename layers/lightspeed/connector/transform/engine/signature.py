@@ -65,5 +65,4 @@ class QuickSignature(Signature):  # type: ignore[misc]
         for param, taken in zip(self._params, found.groups(), strict=True):
             if (param.context and not taken) or (param.type == "a" and (param.subtype or taken.strip("a"))):
                 return None
-        empty = found.groups().count("")
-        return empty if all(found.groups()[: len(found.groups()) - empty]) else None
+        return int(found.groups().count(""))
