@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from connector import botocore_errors
@@ -33,12 +34,12 @@ class Stored(NamedTuple):
     Attributes:
         body: Its bytes.
         etag: Names this content of it.
-        written: When it was written, epoch seconds.
+        written: When it was written, if the answer says it: S3 does.
     """
 
     body: bytes
     etag: str
-    written: float
+    written: datetime | None
 
 
 class Bucket:
@@ -63,7 +64,7 @@ class Bucket:
             ClientError: `NoSuchKey`, or S3 refuses the call.
         """
         found = self._s3.get_object(Bucket=self._name, Key=key)
-        return Stored(found["Body"].read(), found["ETag"], found["LastModified"].timestamp())
+        return Stored(found["Body"].read(), found["ETag"], found.get("LastModified"))
 
     def read(self, key: str) -> Stored | None:
         """Return an object, or `None` if there is no such object."""

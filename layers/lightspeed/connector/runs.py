@@ -301,7 +301,7 @@ class Runs:
     def _journal(self, run_id: str) -> dict[str, Any] | None:
         """Return the latest result of a run with the time at which it was written, or `None`."""
         found = self._bucket.read(run_key(run_id))
-        return None if found is None else {**json.loads(found.body), "noted_at": iso_text(found.written)}
+        return None if found is None else {**json.loads(found.body), "noted_at": iso_text(found.written or 0.0)}
 
 
 def _matches(about: dict[str, Any], query: Query) -> bool:

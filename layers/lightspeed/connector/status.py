@@ -142,7 +142,7 @@ class StatusReader:
             facts = Facts(
                 *key,
                 entry=entries.get(key),
-                listed_at=datetime.fromtimestamp(stored.written if stored else 0.0, UTC),
+                listed_at=(stored and stored.written) or datetime.fromtimestamp(0, UTC),
                 runs=groups[key],
                 latest=latest.get("/".join(key), {}),
                 failures=[one for one in failures if one.queue == "runs" and (one.connection, one.subscription) == key],
