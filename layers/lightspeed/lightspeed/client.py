@@ -9,10 +9,11 @@ from typing import TypeVar
 from lightspeed import response as envelope
 from lightspeed.catalogue.entities import get_entity
 from lightspeed.errors import BrokenResponse, LightspeedError, NotFound, ResponseTooLarge, UnexpectedResponse
+from lightspeed.failures import Facts, api_error, redacted_words, unproved
 from lightspeed.json_text import UnreadableBody
 from lightspeed.request import PAGE_LIMIT, Parameters, Request, build_request
 from lightspeed.response import Page
-from lightspeed.transport import NOT_FOUND_ATTEMPTS, Facts, Response, Transport, api_error, redacted_words, unproved
+from lightspeed.transport import NOT_FOUND_ATTEMPTS, Response, Transport
 
 _Found = TypeVar("_Found")
 _NO_PARAMETERS = Parameters()

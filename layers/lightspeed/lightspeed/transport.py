@@ -1,4 +1,4 @@
-"""Send requests to one shop and classify the answers.
+"""Send requests to one shop. `failures.py` says what a failed one means.
 
 Retries live here and nowhere else. urllib3's own `Retry` is switched off: it does not see a cut body, the time that an
 invocation has left, our pacing or the number of requests.
@@ -16,7 +16,6 @@ A list that timed out or answered 504 is not sent again: the caller asks for a s
 
 from __future__ import annotations
 
-import http.client
 import math
 import random
 import re
@@ -24,24 +23,16 @@ import threading
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from html import unescape
-from typing import TypedDict
 
-import requests
-import urllib3
-
-from lightspeed import response as envelope
+from lightspeed import failures
 from lightspeed.connection import Connection
 from lightspeed.errors import (
     AnswerLost,
-    ApiError,
     AuthenticationError,
     BrokenResponse,
-    InvalidRequest,
     LightspeedError,
     NotFound,
     NotSent,
-    PermissionDenied,
     RateLimited,
     ResponseTooLarge,
     ServerError,
@@ -55,12 +46,11 @@ from lightspeed.http_session import (
     Attempt,
     BodyCut,
     BodyTooLarge,
-    PeerRefused,
     Session,
     UnknownEncoding,
     exchange,
 )
-from lightspeed.quota import Clock, Limiter, Quota, RateLimiter, SystemClock, parse_header_time, seconds_until
+from lightspeed.quota import Clock, Limiter, Quota, RateLimiter, SystemClock, parse_header_time
 from lightspeed.request import Request
 from lightspeed.shop_clock import ShopClock
 
@@ -95,33 +85,9 @@ _NO_PLAIN_PROXY: Mapping[str, str] = {"http": ""}
 _JSON = {"Content-Type": "application/json"}
 USER_AGENT = "lightspeed-ecom-connector"
 _IDEMPOTENT = ("GET", "PUT", "PATCH", "DELETE")
-_TIMEOUTS = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 _PASSING_SERVER_ERRORS = (500, 502, 503, 504)
-_BROKEN = (
-    requests.exceptions.RequestException,
-    urllib3.exceptions.HTTPError,
-    http.client.HTTPException,
-    OSError,
-    ValueError,  # a length that is none
-)
 _BOMS = re.compile(rb"(\s*\xef\xbb\xbf)+")
 """PHP writes one for each of its files that begins so."""
-
-_WORDS_BYTES = 20_000
-_TAGS = re.compile(rb"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
-_STATUS_ERRORS: Mapping[int, type[ApiError]] = {
-    401: AuthenticationError,
-    403: PermissionDenied,
-    404: NotFound,
-    410: NotFound,
-}
-
-
-class Facts(TypedDict):
-    """What every error of a request carries."""
-
-    method: str
-    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +189,7 @@ class Transport:
                     raise
                 if tries.made == ATTEMPTS or wait + least >= self._remaining_seconds():
                     if isinstance(error, NotFound):
-                        raise unproved(error) from error
+                        raise failures.unproved(error) from error
                     raise
             tries.made += 1
             if wait:
@@ -279,7 +245,7 @@ class Transport:
         with self._lock:
             self.requests_sent += 1
         connection = self.connection
-        facts: Facts = {"method": request.method, "path": request.path}
+        facts = failures.Facts(method=request.method, path=request.path)
         answer, body = self._exchange(request, connection, facts)
         date = parse_header_time(answer.headers.get("Date", ""))
         if date is not None:
@@ -297,7 +263,7 @@ class Transport:
                 body=body,
                 request_id=connection.redact(answer.headers.get("X-Request-Id", ""))[:200],
             )
-        raise _error(answer.status_code, answer.headers, body, facts, connection, now)
+        raise failures.status_error(answer.status_code, answer.headers, body, facts, connection, now)
 
     def _wait_for_pace(self, request: Request) -> None:
         """Wait for the requests per second.
@@ -311,7 +277,7 @@ class Transport:
             wait = PATIENCE_SECONDS + 1
             raise RateLimited(message, method=request.method, path=request.path, retry_after_seconds=wait)
 
-    def _exchange(self, request: Request, connection: Connection, facts: Facts) -> tuple[Answer, bytes]:
+    def _exchange(self, request: Request, connection: Connection, facts: failures.Facts) -> tuple[Answer, bytes]:
         """Send a request once and return its complete answer."""
         left = self._remaining_seconds() - 1
         read_timeout = max(1.0, min(READ_TIMEOUT_SECONDS, left))
@@ -336,12 +302,12 @@ class Transport:
             failure = UnexpectedResponse("the answer is compressed in an unknown way", status=200, **facts)
         except BodyCut:
             failure = AnswerLost("the compressed answer is damaged or cut", **facts)
-        except _BROKEN as error:
-            reason = _reason(error)
-            if attempt.may_be_sent:
-                failure = _answer_lost(reason, read_timeout, facts)
-            else:
-                failure = _not_sent(reason, connection.origin, facts)
+        except failures.BROKEN as error:
+            failure = (
+                failures.answer_lost(error, read_timeout, facts)
+                if attempt.may_be_sent
+                else failures.not_sent(error, connection.origin, facts)
+            )
         raise failure  # outside of the handler: the caught error holds the request, and so the credentials
 
 
@@ -350,19 +316,10 @@ def _credentials(connection: Connection) -> dict[str, str]:
     return {"Authorization": f"Basic {b64encode(pair).decode()}"}
 
 
-def is_page_timeout(error: LightspeedError) -> bool:
-    """Whether fewer rows may help: a time-out, 504 (seen for wide pages) or an answer over the limit of bytes."""
-    return (
-        isinstance(error, ResponseTooLarge)
-        or (isinstance(error, AnswerLost) and error.timed_out)
-        or (isinstance(error, ServerError) and error.status == 504)
-    )
-
-
 def _passing(error: LightspeedError, request: Request) -> bool:
     if isinstance(error, NotSent):
         return True
-    if request.operation == "list" and is_page_timeout(error):
+    if request.operation == "list" and failures.is_page_timeout(error):
         return False
     if isinstance(error, NotFound):
         return request.retry_not_found and error.status == 404 and not isinstance(error, UnknownLanguage)
@@ -374,12 +331,6 @@ def _passing(error: LightspeedError, request: Request) -> bool:
     return passing and request.method in _IDEMPOTENT
 
 
-def unproved(error: NotFound) -> BrokenResponse:
-    """Return the error for a 404 that may pass, if the request is not repeated any more: it proves nothing."""
-    message = f"404, but not often enough to believe it: {error.message}"
-    return BrokenResponse(message, method=error.method, path=error.path, status=error.status)
-
-
 def _least_seconds(request: Request) -> float:
     """Return how much time must be left for a request and its answer."""
     return 1.0 if request.method == "GET" else WRITE_MARGIN_SECONDS
@@ -387,97 +338,3 @@ def _least_seconds(request: Request) -> float:
 
 def _backoff_seconds(attempt: int) -> float:
     return 0.5 * float(2 ** (attempt - 1)) * (1 + random.random() / 2)  # noqa: S311 - jitter, not a secret
-
-
-def _reason(error: Exception) -> object:
-    """Return what an error of the HTTP library is about, without the wrappings for retries and proxies."""
-    cause = error.args[0] if isinstance(error, requests.exceptions.ConnectionError) and error.args else error
-    reason = getattr(cause, "reason", cause)
-    return reason.original_error if isinstance(reason, urllib3.exceptions.ProxyError) else reason
-
-
-def _not_sent(reason: object, origin: str, facts: Facts) -> NotSent:
-    if isinstance(reason, requests.exceptions.InvalidURL | urllib3.exceptions.LocationValueError):
-        return NotSent(f"{origin} is not the address of a host", **facts)
-    if isinstance(reason, PeerRefused):
-        return NotSent(f"{origin} leads to a link-local address, which no shop has", **facts)
-    if isinstance(reason, _TIMEOUTS) and not isinstance(reason, urllib3.exceptions.NewConnectionError):
-        return NotSent(f"{origin} did not accept a connection in time", **facts)
-    return NotSent(f"could not connect to {origin}: {_plain(reason)}", **facts)
-
-
-def _answer_lost(reason: object, read_timeout: float, facts: Facts) -> AnswerLost:
-    if isinstance(reason, _TIMEOUTS):
-        return AnswerLost(f"no complete answer within {read_timeout:.0f} s", timed_out=True, **facts)
-    return AnswerLost(f"the connection broke before the answer was complete ({_plain(reason)})", **facts)
-
-
-def _plain(reason: object) -> str:
-    for cause in (getattr(reason, "__cause__", None), *getattr(reason, "args", ())):
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-    return type(reason).__name__ if reason is not None else "connection error"
-
-
-def _error(
-    status: int, headers: Mapping[str, str], body: bytes, facts: Facts, connection: Connection, now: float
-) -> LightspeedError:
-    """Return the error that an answer outside 2xx means."""
-    if 300 <= status < 400:
-        return UnexpectedResponse(
-            f"{status} a redirect, which is never followed with credentials", status=status, **facts
-        )
-    envelope_error = envelope.error_message(body)
-    message = connection.redact(envelope_error[1]) if envelope_error else redacted_words(body, connection)
-    if status == 429:
-        return RateLimited(message, retry_after_seconds=retry_after_seconds(headers, now), **facts)
-    if status == 404 and envelope_error is None:
-        return BrokenResponse(f"404 without the shop's error message, got: {message}", status=status, **facts)
-    if status == 404 and _means_language(message.lower(), facts["path"]):
-        return UnknownLanguage(message, status=status, **facts)
-    return api_error(status, message, facts)
-
-
-def _means_language(message: str, path: str) -> bool:
-    return "inactive language" in message or ("language" in message and "/languages" not in path)
-
-
-def api_error(status: int, message: str, facts: Facts) -> ApiError:
-    """Return the error of the class that a status means; a 429 without its headers asks to wait a second."""
-    if status == 429:
-        return RateLimited(message, retry_after_seconds=1, **facts)
-    error_type = _STATUS_ERRORS.get(status) or (ServerError if status >= 500 else InvalidRequest)
-    return error_type(message, status=status, **facts)
-
-
-def retry_after_seconds(headers: Mapping[str, str], now: float) -> float:
-    """Return how long a 429 asks to wait, in seconds, from 1 to a day.
-
-    `Retry-After` is read as seconds, an epoch, an HTTP date or ISO-8601 (clients of this API disagree on its form).
-    Without a believable one, the longest reset among the used-up windows counts. With room in every window, it is the
-    limit per second.
-
-    Args:
-        headers: The answer's headers.
-        now: The shop's time in epoch seconds, as far as it is known.
-    """
-    date = parse_header_time(headers.get("Date", ""))
-    given = headers.get("Retry-After", "")
-    for moment in (now if date is None else date.timestamp(), now):
-        seconds = seconds_until(given, moment)
-        if seconds is not None:
-            return max(1.0, seconds)
-    quota = Quota.from_headers(headers, now)
-    return max(1.0, float(quota.wait_seconds() if quota else 1))
-
-
-def first_words(body: bytes) -> str:
-    """Return the first words of a body that is not the error envelope, without markup, at most 200 characters."""
-    text = unescape(_TAGS.sub(b" ", body[:_WORDS_BYTES]).decode(errors="replace"))
-    return " ".join(text.split())[:200] or "an empty body"
-
-
-def redacted_words(body: bytes, connection: Connection) -> str:
-    """Return the first words with key and secrets masked, also one that the end of the words would cut in two."""
-    text = connection.redact(body[: 2 * _WORDS_BYTES].decode(errors="replace"))
-    return connection.redact(first_words(text.encode()))

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedErro
 
 from connector.settings import Settings
 from lightspeed import AnswerLost, Client, Connection, InvalidRequest, Request, Response, ServerError, Transport
-from lightspeed.transport import Facts
+from lightspeed.failures import Facts
 from publish.app import handle
 from publish.dependencies import Dependencies
 from tests.property.publish.table import Table

@@ -8,7 +8,7 @@ import pytest
 from connector import errors as own
 from connector.problem_details import STATUSES, problem
 from lightspeed import errors as shop
-from lightspeed.transport import Facts
+from lightspeed.failures import Facts
 
 FACTS: Facts = {"method": "GET", "path": "/nl/orders/7.json"}
 EXAMPLES: dict[type[Exception], Exception] = {

@@ -25,7 +25,7 @@ from lightspeed.errors import (
     UnknownLanguage,
     UnsupportedOperation,
 )
-from lightspeed.transport import Facts, api_error
+from lightspeed.failures import Facts, api_error
 
 FACTS: Facts = {"method": "GET", "path": "/nl/orders/7.json"}
 TREE = {

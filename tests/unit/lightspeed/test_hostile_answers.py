@@ -31,11 +31,11 @@ from lightspeed import (
 )
 from lightspeed.connection import Connection
 from lightspeed.errors import MAY_PASS
+from lightspeed.failures import is_page_timeout
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import ListReader
 from lightspeed.listing.settled import SETTLING_LAG, begin
 from lightspeed.listing.shop_list import ShopList
-from lightspeed.transport import is_page_timeout
 from lightspeed.writing.ambiguous import may_have_acted
 from tests.support.clock import FakeClock
 from tests.unit.lightspeed.raw_server import SETTINGS, PacingClock, client_of, http, raw_server

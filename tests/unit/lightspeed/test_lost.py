@@ -11,7 +11,7 @@ from lightspeed import (
     ServerError,
     UnexpectedResponse,
 )
-from lightspeed.transport import Facts
+from lightspeed.failures import Facts
 from lightspeed.writing.ambiguous import advice, may_have_acted
 
 FACTS: Facts = {"method": "POST", "path": "/nl/tags.json"}

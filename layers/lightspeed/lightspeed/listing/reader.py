@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from lightspeed.errors import LightspeedError
+from lightspeed.failures import is_page_timeout
 from lightspeed.listing.budget import RequestBudget, UnlimitedBudget
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.proof import NO_ID, ListProof, PageFacts, sum_of, turns
 from lightspeed.listing.records import Record, ids_of, lack_ids, split_repeated
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.quota import Clock, SystemClock
-from lightspeed.transport import is_page_timeout
 
 THREADS = 10
 """Pages in flight: what twenty requests a second need of a shop that takes half a second for each. How many it

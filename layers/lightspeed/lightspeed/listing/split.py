@@ -37,6 +37,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
 from lightspeed.errors import LightspeedError
+from lightspeed.failures import is_page_timeout
 from lightspeed.listing.budget import RequestBudget, UnlimitedBudget
 from lightspeed.listing.checkpoint import IdLog, ListCheckpoint, SplitCheckpoint
 from lightspeed.listing.proof import NO_ID
@@ -44,7 +45,6 @@ from lightspeed.listing.records import Record, Window, ids_of, lack_ids, split_r
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.quota import Clock, SystemClock
 from lightspeed.request import format_time, parse_time
-from lightspeed.transport import is_page_timeout
 
 DENSE_ROWS = 2500
 """The most rows of one second whose pages are read again until all came; ten pages."""

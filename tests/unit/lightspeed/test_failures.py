@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightspeed.errors import AnswerLost, NotFound, ServerError
-from lightspeed.transport import Facts, first_words, is_page_timeout, retry_after_seconds
+from lightspeed.failures import Facts, first_words, is_page_timeout, retry_after_seconds
 
 FACTS: Facts = {"method": "GET", "path": "/nl/orders.json"}
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
