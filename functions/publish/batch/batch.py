@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING
 from connector.chunks import chunks
 from lightspeed import NotFound, UnknownLanguage
 from publish.batch import planner
+from publish.batch.bulk_routes import MAX_RECORDS
 from publish.batch.category_products import create_placements
 from publish.batch.guard import Guard
 from publish.batch.lookups import Lookups
 from publish.batch.planner import Kind, PreparedWrite
-from publish.batch.updates import LIMIT, Updates
+from publish.batch.updates import Updates
 from publish.event import IncomingEvent
 from publish.notifications import report
 from publish.result import Outcome, Refusal, Result, refusal, to_json
@@ -104,7 +105,7 @@ class _Sender:
                 outcomes[item.position] = found
         outcomes |= self._send_updates([item for item in waiting if item.kind is not Kind.PLACEMENT])
         for group in planner.products([item for item in waiting if item.kind is Kind.PLACEMENT]):
-            for chunk in chunks(group, LIMIT):
+            for chunk in chunks(group, MAX_RECORDS):
                 outcomes |= self._send_claimed(chunk)
         return outcomes
 
@@ -122,14 +123,14 @@ class _Sender:
         return item
 
     def _send_updates(self, updates: Sequence[PreparedWrite]) -> dict[int, Outcome]:
-        """Send the updates of a segment, those of up to `LIMIT` records of one list together.
+        """Send the updates of a segment, those of up to `MAX_RECORDS` records of one list together.
 
         The update of an upsert may come too late: its record was deleted after the list of ids was read. Then the
         upsert is sent again, and looked up by itself.
         """
         outcomes: dict[int, Outcome] = {}
         for siblings in planner.siblings(updates):
-            for records in chunks(planner.records(siblings), LIMIT):
+            for records in chunks(planner.records(siblings), MAX_RECORDS):
                 outcomes |= self._send_claimed([item for items in records for item in items])
         late = [item.upsert for item in updates if item.upsert is not None and _is_gone(outcomes[item.position])]
         for upsert in late:

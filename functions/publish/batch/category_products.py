@@ -51,7 +51,7 @@ class _Answer(NamedTuple):
 
 
 def create_placements(items: Sequence[PreparedWrite], guard: Guard) -> dict[int, Outcome]:
-    """Create at most `LIMIT` placements of one product, each category once.
+    """Create at most `MAX_RECORDS` placements of one product, each category once.
 
     Args:
         items: The creates; their idempotency keys are claimed.

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from lightspeed.writing.key_index import KeyIndex
+from publish.batch.bulk_routes import MAX_RECORDS, bulk_route
 from publish.batch.planner import Kind
-from publish.batch.updates import LIMIT, bulk_of
 from publish.result import refusal
 
 if TYPE_CHECKING:
@@ -133,6 +133,6 @@ def _pays(wanted: int, requests: int, room: int | None, operation: WriteOperatio
         return False
     if room is None:
         return True
-    in_one_request = LIMIT if bulk_of(operation.request.entity, operation.fields_of_update) else 1
+    in_one_request = MAX_RECORDS if bulk_route(operation.request.entity, operation.fields_of_update) else 1
     done_by_list, done_one_by_one = (room - requests) * in_one_request, room * in_one_request // (in_one_request + 1)
     return min(wanted, done_by_list) >= min(wanted, done_one_by_one)

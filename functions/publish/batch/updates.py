@@ -10,103 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from connector.aws_errors import aws_error_types
 from connector.observability import logger
-from lightspeed import ApiError, Client, LightspeedError, NotSent, Parameters, ServerError, WriteResponse
-from lightspeed.json_text import parse
-from lightspeed.writing.diff import ignored_fields
+from lightspeed import ApiError, NotSent, ServerError
+from publish.batch.bulk_routes import BulkRoute, bulk_route
 from publish.batch.planner import PreparedWrite, canonical_id, records
-from publish.result import Outcome, Refusal, Result, is_refused, refusal, result
+from publish.result import Outcome, Refusal, is_refused, refusal, result
 
 if TYPE_CHECKING:
     from publish.batch.field_versions import FieldVersions, RecordVersions
     from publish.batch.guard import Guard
     from publish.write import WriteOperation
 
-LIMIT = 100
-"""Records in one request. The shop's own limit is not known; a larger request that it refuses is split."""
-
-_Values = tuple[object, Mapping[str, Any]]
-"""Id of a record and its fields."""
-
 _NOT_ALLOWED = 405
 _ATTEMPTS = 3
 
 _Entry = TypeVar("_Entry")
-
-
-@dataclass(frozen=True)
-class Bulk:
-    """A bulk route that takes updates: action `bulk` of an entity, a list of records with their ids.
-
-    Attributes:
-        entity: Catalogue name.
-        fields: Beginnings of the field names that the route is known to take; other updates are sent alone.
-        proven: Whether an update is done only if the answer shows its values. Otherwise an answer without any record
-            counts as done too.
-    """
-
-    entity: str
-    fields: tuple[str, ...]
-    proven: bool = False
-
-    def takes(self, entity: str, fields: Mapping[str, Any]) -> bool:
-        """Whether an update may be sent through this route."""
-        return entity == self.entity and bool(fields) and all(name.startswith(self.fields) for name in fields)
-
-    def update(self, client: Client, parents: Mapping[str, object], changes: Sequence[_Values]) -> list[Result | None]:
-        """Update records in one request.
-
-        Args:
-            client: The shop's client.
-            parents: Path of the records, without their ids.
-            changes: Each record once, at most `LIMIT`.
-
-        Returns:
-            One result each, in order, `None` if its outcome is unknown.
-
-        Raises:
-            LightspeedError: As the client raises it.
-            ClientError: The connection could not be read again after the shop refused its key.
-            BotoCoreError: The same.
-        """
-        entries = [{"id": identity, **fields} for identity, fields in changes]
-        request = client.build(self.entity, "bulk", Parameters(parents, payload=entries))
-        try:
-            written = client.write(request)
-            rows = _rows(written)
-            return [self._result(change, rows, written) for change in changes]
-        except LightspeedError:
-            raise
-        except aws_error_types():
-            raise
-        except Exception:
-            logger().exception("unexpected error after a bulk write was sent")
-            return [None] * len(changes)
-
-    def _result(self, change: _Values, rows: Mapping[str, Any], written: WriteResponse) -> Result | None:
-        identity, fields = change
-        row = rows.get(str(identity))
-        if row is None:
-            silent = not rows and not self.proven
-            return result("updated", written.http_status, identity, None, written.request_id) if silent else None
-        shown = {name: value for name, value in fields.items() if name in row}
-        if "error" in row or ignored_fields(row, shown) or (self.proven and len(shown) < len(fields)):
-            return None
-        return result("updated", written.http_status, row["id"], row, written.request_id)
-
-
-BULKS = (
-    Bulk("variants", ("stock", "price", "oldPrice")),
-    Bulk("products/attributes", ("value",), proven=True),
-)
-"""`variants/bulk` is known from clients that push stock and prices through it. Of the attributes of a product, only the
-route and its envelope are known, so the answer must prove each update."""
-
-
-def bulk_of(entity: str, fields: Mapping[str, Any]) -> Bulk | None:
-    """Return the bulk route that an update may be sent through, or `None`."""
-    return next((bulk for bulk in BULKS if bulk.takes(entity, fields)), None)
 
 
 @dataclass(frozen=True)
@@ -163,10 +81,10 @@ class MergedUpdate:
         return _merged(self.changes)
 
     @property
-    def bulk(self) -> Bulk | None:
+    def route(self) -> BulkRoute | None:
         """The bulk route that it may be sent through; none if it is read first, or the connection has another verb."""
         request, put = self.operation.request, self.operation.http_request.method == "PUT"
-        return bulk_of(request.entity, self.fields) if put and not request.skip_unchanged else None
+        return bulk_route(request.entity, self.fields) if put and not request.skip_unchanged else None
 
     @property
     def identity(self) -> object:
@@ -204,7 +122,7 @@ class Updates:
     versions: FieldVersions | None
 
     def send(self, items: Sequence[PreparedWrite]) -> dict[int, Outcome]:
-        """Send the updates of at most `LIMIT` records that share connection, entity and parent.
+        """Send the updates of at most `MAX_RECORDS` records that share connection, entity and parent.
 
         What is stored of each record is read first, then its messages are stored as in flight, then the updates are
         sent, and last what the shop accepted is stored (see `field_versions`).
@@ -225,7 +143,7 @@ class Updates:
         except Exception as error:
             return outcomes | dict.fromkeys((item.position for one in sending for item in one.items), refusal(error))
         answered = [
-            pair for bulk, group in _routes(sending) for pair in zip(group, self._send_on(bulk, group), strict=True)
+            pair for route, group in _routes(sending) for pair in zip(group, self._send_on(route, group), strict=True)
         ]
         failure = None
         try:
@@ -269,15 +187,15 @@ class Updates:
     def _store(self, versions: Mapping[str, RecordVersions]) -> dict[str, RecordVersions]:
         return self.versions.write(versions) if versions and self.versions is not None else {}
 
-    def _send_on(self, bulk: Bulk | None, updates: Sequence[MergedUpdate]) -> list[list[Outcome]]:
+    def _send_on(self, route: BulkRoute | None, updates: Sequence[MergedUpdate]) -> list[list[Outcome]]:
         """Send records in one request; halve what the shop refuses. Return the outcomes of the changes of each."""
-        if bulk is None or len(updates) == 1:
+        if route is None or len(updates) == 1:
             return [self._send_alone(update) for update in updates]
         first = updates[0]
         entries = [(update.identity, update.fields) for update in updates]
         try:
             with self.guard.request(first.operation):
-                found = bulk.update(first.operation.client, first.items[0].parents, entries)
+                found = route.update(first.operation.client, first.items[0].parents, entries)
         except Exception as error:
             refused = refusal(error)
         else:
@@ -288,7 +206,7 @@ class Updates:
         if isinstance(refused, ApiError) and refused.status == _NOT_ALLOWED:
             return [self._send_alone(update) for update in updates]
         if is_refused(refused):
-            return [answer for half in _halves(updates) for answer in self._send_on(bulk, half)]
+            return [answer for half in _halves(updates) for answer in self._send_on(route, half)]
         return [[refused] * len(update.to_send) for update in updates]
 
     def _send_alone(self, update: MergedUpdate) -> list[Outcome]:
@@ -328,11 +246,11 @@ def _merged(changes: Sequence[_Change]) -> dict[str, Any]:
     return {name: value for change in changes for name, value in change.fields.items()}
 
 
-def _routes(updates: Sequence[MergedUpdate]) -> list[tuple[Bulk | None, list[MergedUpdate]]]:
+def _routes(updates: Sequence[MergedUpdate]) -> list[tuple[BulkRoute | None, list[MergedUpdate]]]:
     """Group updates by the route that they go out on."""
-    groups: dict[Bulk | None, list[MergedUpdate]] = {}
+    groups: dict[BulkRoute | None, list[MergedUpdate]] = {}
     for update in updates:
-        groups.setdefault(update.bulk, []).append(update)
+        groups.setdefault(update.route, []).append(update)
     return list(groups.items())
 
 
@@ -380,9 +298,3 @@ def _is_done(outcome: Outcome) -> bool:
 
 def _unchanged(item: PreparedWrite) -> Outcome:
     return result("unchanged", None, item.operation.parameters.path.get("id"), None)
-
-
-def _rows(written: WriteResponse) -> dict[str, Any]:
-    found = parse(written.record) if written.record is not None else []
-    rows = found if isinstance(found, list) else []
-    return {str(row["id"]): row for row in rows if isinstance(row, dict) and "id" in row}

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from publish.batch.updates import LIMIT
+from publish.batch.bulk_routes import MAX_RECORDS
 from tests.integration.publish.conftest import Publisher, event
 from tests.shop import Fault
 
@@ -265,7 +265,7 @@ def test_a_thousand_items_with_one_in_a_hundred_bad(publisher: Publisher) -> Non
     assert [results[n]["id"] for n in range(1000) if n not in bad] == [i for n, i in enumerate(wanted) if n not in bad]
     assert all(levels(publisher, [variant]) == [n] for variant, n in wanted.items() if n not in bad)
     assert len(publisher.sent()) <= 10 + 10 * 16, "ten bulks, each halved down to its bad one"
-    assert LIMIT == 100
+    assert MAX_RECORDS == 100
 
 
 def test_a_shop_without_bulk_gets_single_updates(publisher: Publisher) -> None:

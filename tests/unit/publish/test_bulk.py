@@ -6,9 +6,10 @@ import pytest
 
 from connector.settings import Settings
 from lightspeed import Client, Connection, InvalidRequest, Request, Response, Transport, UnknownLanguage
+from publish.batch.bulk_routes import MAX_RECORDS, bulk_route
 from publish.batch.guard import Guard
 from publish.batch.planner import PreparedWrite
-from publish.batch.updates import LIMIT, Updates, bulk_of
+from publish.batch.updates import Updates
 from publish.dependencies import Dependencies
 from publish.event import IncomingEvent, publish_request
 from publish.publisher import Publisher
@@ -68,7 +69,7 @@ def publish(
     shop: Shop, count: int, entity: str = "variants", fields: Mapping[str, Any] = STOCK
 ) -> tuple[list[Outcome], list[int]]:
     """Update records 1 to count; the outcomes, and those that were updated alone."""
-    assert bulk_of(entity, fields) is not None
+    assert bulk_route(entity, fields) is not None
     parents = {"product_id": 7} if entity == "products/attributes" else {}
     events = [event(entity, "update", dict(fields), path={**parents, "id": n}) for n in range(1, count + 1)]
     items = [
@@ -83,7 +84,7 @@ def publish(
 @pytest.mark.parametrize("bad", [1, 37, 64, 100])
 def test_one_bad_entry_of_a_hundred_is_found_in_fifteen_requests(shop: Shop, bad: int) -> None:
     shop.bad = frozenset([bad])
-    outcomes, singles = publish(shop, LIMIT)
+    outcomes, singles = publish(shop, MAX_RECORDS)
     assert [n for n, outcome in enumerate(outcomes, 1) if not isinstance(outcome, dict)] == [bad]
     assert bad in singles
     assert len(shop.sizes) + len(singles) <= 15
@@ -156,13 +157,13 @@ def test_an_answer_without_rows_proves_no_attribute_value(shop: Shop, answer: ob
 
 @pytest.mark.parametrize("field", ["stockLevel", "stockTracking", "priceExcl", "priceCost", "oldPriceIncl"])
 def test_stock_and_prices_of_variants_fit(field: str) -> None:
-    assert bulk_of("variants", {field: 1})
-    assert not bulk_of("variants", {field: 1, "title": "x"})
-    assert not bulk_of("products", {field: 1})
-    assert not bulk_of("variants", {})
+    assert bulk_route("variants", {field: 1})
+    assert not bulk_route("variants", {field: 1, "title": "x"})
+    assert not bulk_route("products", {field: 1})
+    assert not bulk_route("variants", {})
 
 
 def test_values_of_attributes_fit() -> None:
-    assert bulk_of("products/attributes", VALUE)
-    assert not bulk_of("products/attributes", {"value": "USA", "attribute": 5})
-    assert not bulk_of("attributes", VALUE)
+    assert bulk_route("products/attributes", VALUE)
+    assert not bulk_route("products/attributes", {"value": "USA", "attribute": 5})
+    assert not bulk_route("attributes", VALUE)
