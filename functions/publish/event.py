@@ -27,13 +27,14 @@ class IncomingEvent:
 
     Attributes:
         event: The decoded event; `None` if it cannot be read.
-        name: Of its message or line, and the idempotency key if the event has none; empty if a caller waits.
+        message_id: Of its message, or of its line in a file; the idempotency key if the event has none. Empty if a
+            caller waits.
         queued_at: When it was queued or uploaded, epoch milliseconds; orders the updates of a record across batches.
         error: Why the message or line cannot be read.
     """
 
     event: object
-    name: str = ""
+    message_id: str = ""
     queued_at: Decimal | None = None
     error: RequestError | None = None
 

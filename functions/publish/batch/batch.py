@@ -104,7 +104,7 @@ class _Sender:
             else:
                 outcomes[item.position] = found
         outcomes |= self._send_updates([item for item in waiting if item.kind is not Kind.PLACEMENT])
-        for group in planner.products([item for item in waiting if item.kind is Kind.PLACEMENT]):
+        for group in planner.by_product([item for item in waiting if item.kind is Kind.PLACEMENT]):
             for chunk in chunks(group, MAX_RECORDS):
                 outcomes |= self._send_claimed(chunk)
         return outcomes
@@ -117,7 +117,7 @@ class _Sender:
         if item.kind is Kind.OTHER:
             try:
                 with self._guard.request(item.operation):
-                    return self._publisher.send(item.operation, item.incoming.name)
+                    return self._publisher.send(item.operation, item.message_id)
             except Exception as error:
                 return refusal(error)
         return item
@@ -129,8 +129,8 @@ class _Sender:
         upsert is sent again, and looked up by itself.
         """
         outcomes: dict[int, Outcome] = {}
-        for siblings in planner.siblings(updates):
-            for records in chunks(planner.records(siblings), MAX_RECORDS):
+        for siblings in planner.by_parent(updates):
+            for records in chunks(planner.by_record(siblings), MAX_RECORDS):
                 outcomes |= self._send_claimed([item for items in records for item in items])
         late = [item.upsert for item in updates if item.upsert is not None and _is_gone(outcomes[item.position])]
         for upsert in late:
@@ -159,13 +159,14 @@ class _Sender:
     def _claim(self, item: PreparedWrite) -> PreparedWrite | Outcome:
         """Claim the idempotency key of an item, or return the result that the key was answered with.
 
-        The update of an upsert has the claim of its upsert. A queued update needs none if its time lets it count once.
+        The update of an upsert has the claim of its upsert. A queued update needs no key of its message: its time
+        orders it, and a second delivery changes nothing.
         """
-        ordered = item.incoming.queued_at is not None and self._versions is not None
-        name = "" if item.kind is Kind.UPDATE and ordered else item.incoming.name
+        ordered = item.queued_at is not None and self._versions is not None
+        default_key = "" if item.kind is Kind.UPDATE and ordered else item.message_id
         try:
             self._guard.check(item.operation)
-            found = item.claim or self._publisher.claim(item.operation, name)
+            found = item.claim or self._publisher.claim(item.operation, default_key)
         except Exception as error:
             return refusal(error)
         return found if isinstance(found, dict) else replace(item, claim=found)

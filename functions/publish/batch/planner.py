@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from lightspeed.writing.natural_key import concerns_key
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from publish.event import IncomingEvent, PublishRequest
     from publish.idempotency import Claim
     from publish.write import WriteOperation
@@ -73,6 +75,16 @@ class PreparedWrite:
         return self.operation.request
 
     @property
+    def message_id(self) -> str:
+        """The id of the message or line that it came in; empty if a caller waits."""
+        return self.incoming.message_id
+
+    @property
+    def queued_at(self) -> Decimal | None:
+        """When it was queued, epoch milliseconds; `None` if a caller waits or that is not known."""
+        return self.incoming.queued_at
+
+    @property
     def entity_key(self) -> tuple[str, str]:
         """Connection and entity, to group writes by."""
         return self.request.connection, self.request.entity
@@ -96,7 +108,7 @@ class PreparedWrite:
         return {name: path[name] for name in self.request.endpoint.parents}
 
     @property
-    def key(self) -> str | None:
+    def idempotency_key(self) -> str | None:
         """The event's own idempotency key, with its connection."""
         key = self.request.idempotency_key
         return None if key is None else f"{self.request.connection} {key}"
@@ -139,17 +151,17 @@ def segments(items: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
     return found
 
 
-def siblings(updates: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
+def by_parent(updates: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
     """Group updates by connection, entity and parent, in order of appearance."""
     return _groups(updates, lambda item: (*item.entity_key, *map(str, item.parents.values())))
 
 
-def records(updates: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
+def by_record(updates: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
     """Group updates by record, in order of appearance."""
     return _groups(updates, lambda item: item.record)
 
 
-def products(placements: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
+def by_product(placements: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
     """Group placements by connection and product, in order of appearance."""
     return _groups(placements, lambda item: (item.request.connection, str(item.fields["product"])))
 
@@ -174,8 +186,8 @@ class _Waiting:
     def add(self, item: PreparedWrite) -> None:
         if item.kind is Kind.OTHER:
             return
-        if item.key is not None:
-            self._keys.add(item.key)
+        if item.idempotency_key is not None:
+            self._keys.add(item.idempotency_key)
         if item.kind is Kind.PLACEMENT:
             self._placements.add(_placement(item))
             return
@@ -187,7 +199,7 @@ class _Waiting:
 
     def blocks(self, item: PreparedWrite) -> bool:
         """Whether the item must not be sent before what waits."""
-        if item.key in self._keys:
+        if item.idempotency_key in self._keys:
             return True
         if item.kind is Kind.PLACEMENT:
             return _placement(item) in self._placements

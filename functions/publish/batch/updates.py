@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from connector.observability import logger
 from lightspeed import ApiError, NotSent, ServerError
 from publish.batch.bulk_routes import BulkRoute, bulk_route
-from publish.batch.planner import PreparedWrite, canonical_id, records
+from publish.batch.planner import PreparedWrite, by_record, canonical_id
 from publish.result import Outcome, Refusal, is_refused, refusal, result
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ class MergedUpdate:
         return self.items[0].record
 
     @property
-    def messages(self) -> list[str]:
-        """The names of the events."""
-        return [item.incoming.name for item in self.items]
+    def message_ids(self) -> list[str]:
+        """The ids of the messages or lines that the events came in."""
+        return [item.message_id for item in self.items]
 
     @property
     def to_send(self) -> list[_Change]:
@@ -103,9 +103,9 @@ def merge(items: Sequence[PreparedWrite], versions: RecordVersions | None) -> Me
     """
     if versions is None:
         return MergedUpdate(items, [_Change(item, item.fields) for item in items])
-    ordered = sorted(items, key=lambda item: (item.incoming.queued_at or 0, item.position))
+    ordered = sorted(items, key=lambda item: (item.queued_at or 0, item.position))
     names = dict.fromkeys(name for item in items for name in item.fields)
-    repair = versions.values_to_repair([item.incoming.name for item in items], names)
+    repair = versions.values_to_repair([item.message_id for item in items], names)
     return MergedUpdate(ordered, [_Change(None, repair), *(_newer(item, versions) for item in ordered)], versions)
 
 
@@ -124,45 +124,42 @@ class Updates:
     def send(self, items: Sequence[PreparedWrite]) -> dict[int, Outcome]:
         """Send the updates of at most `MAX_RECORDS` records that share connection, entity and parent.
 
-        What is stored of each record is read first, then its messages are stored as in flight, then the updates are
-        sent, and last what the shop accepted is stored (see `field_versions`).
+        Around the requests, the order of updates is read and stored in the steps that `field_versions` names.
 
         Returns:
             Outcomes by position.
         """
         try:
-            merged = self._merge(records(items))
+            merged = self._merge(by_record(items))
         except Exception as error:
             return dict.fromkeys((item.position for item in items), refusal(error))
         outcomes = {item.position: _unchanged(item) for item in items}
         sending = [update for update in merged if update.to_send]
         try:
             marked = self._store(
-                {one.record: one.versions.with_in_flight(one.messages) for one in sending if one.versions is not None}
-            )
-        except Exception as error:
-            return outcomes | dict.fromkeys((item.position for one in sending for item in one.items), refusal(error))
-        answered = [
-            pair for route, group in _routes(sending) for pair in zip(group, self._send_on(route, group), strict=True)
-        ]
-        failure = None
-        try:
-            self._store(
                 {
-                    update.record: _after_sending(update, found, marked[update.record])
-                    for update, found in answered
-                    if update.record in marked
+                    update.record: update.versions.with_in_flight(update.message_ids)
+                    for update in sending
+                    if update.versions is not None
                 }
             )
         except Exception as error:
-            failure = refusal(error)
+            unsent = [item.position for update in sending for item in update.items]
+            return outcomes | dict.fromkeys(unsent, refusal(error))
+        answered = [
+            pair for route, group in _routes(sending) for pair in zip(group, self._send_on(route, group), strict=True)
+        ]
+        failure = self._store_accepted(answered, marked)
         for update, found in answered:
             outcomes |= _outcomes(update, found, failure)
         return outcomes
 
     def store_created(self, item: PreparedWrite, outcome: Outcome) -> None:
-        """Store what a queued upsert created, so that an older message does not undo it; an error is logged."""
-        queued_at = item.incoming.queued_at
+        """Store what a queued upsert created, so that an older message does not undo it.
+
+        The record exists, so an error ends nothing: it is logged, and the item is stored again up to `_ATTEMPTS` times.
+        """
+        queued_at = item.queued_at
         created = isinstance(outcome, dict) and outcome["status"] == "created" and outcome["id"]
         if self.versions is None or queued_at is None or not created:
             return
@@ -173,16 +170,37 @@ class Updates:
                 record = replace(item, operation=update).record
                 versions = self.versions.read([record])[record]
                 fields = _newer(item, versions).fields
-                self._store({record: versions.with_accepted(queued_at, item.incoming.name, fields)} if fields else {})
+                self._store({record: versions.with_accepted(queued_at, item.message_id, fields)} if fields else {})
             except Exception:
                 logger().exception("the order of a created record could not be stored")
             else:
                 return
 
     def _merge(self, groups: Sequence[Sequence[PreparedWrite]]) -> list[MergedUpdate]:
-        ordered = [items[0].record for items in groups if all(item.incoming.queued_at is not None for item in items)]
+        ordered = [items[0].record for items in groups if all(item.queued_at is not None for item in items)]
         stored = self.versions.read(ordered) if ordered and self.versions is not None else {}
         return [merge(items, stored.get(items[0].record)) for items in groups]
+
+    def _store_accepted(
+        self, answered: Sequence[tuple[MergedUpdate, list[Outcome]]], marked: Mapping[str, RecordVersions]
+    ) -> Refusal | None:
+        """Store what the shop accepted of each record; return why that failed, if it did.
+
+        Args:
+            answered: The updates with the outcomes of their changes.
+            marked: What is stored of each record whose updates are ordered.
+        """
+        try:
+            self._store(
+                {
+                    update.record: _after_sending(update, outcomes, marked[update.record])
+                    for update, outcomes in answered
+                    if update.record in marked
+                }
+            )
+        except Exception as error:
+            return refusal(error)
+        return None
 
     def _store(self, versions: Mapping[str, RecordVersions]) -> dict[str, RecordVersions]:
         return self.versions.write(versions) if versions and self.versions is not None else {}
@@ -234,11 +252,10 @@ def _halves(entries: Sequence[_Entry]) -> tuple[Sequence[_Entry], Sequence[_Entr
 
 
 def _newer(item: PreparedWrite, versions: RecordVersions) -> _Change:
-    queued_at = item.incoming.queued_at
+    """Return the fields of an event that are newer than what is stored."""
+    queued_at = item.queued_at
     assert queued_at is not None  # noqa: S101 - only ordered updates come here
-    fields = {
-        name: value for name, value in item.fields.items() if versions.accepts(name, queued_at, item.incoming.name)
-    }
+    fields = {name: value for name, value in item.fields.items() if versions.accepts(name, queued_at, item.message_id)}
     return _Change(item, fields)
 
 
@@ -257,11 +274,11 @@ def _routes(updates: Sequence[MergedUpdate]) -> list[tuple[BulkRoute | None, lis
 def _after_sending(update: MergedUpdate, outcomes: Sequence[Outcome], versions: RecordVersions) -> RecordVersions:
     """Return what is to be stored of a record after its changes were sent."""
     for change, outcome in zip(update.to_send, outcomes, strict=True):
-        if change.item is not None and change.item.incoming.queued_at is not None and _is_done(outcome):
-            versions = versions.with_accepted(change.item.incoming.queued_at, change.item.incoming.name, change.fields)
+        if change.item is not None and change.item.queued_at is not None and _is_done(outcome):
+            versions = versions.with_accepted(change.item.queued_at, change.item.message_id, change.fields)
     found = _outcomes(update, outcomes, None)
     return versions.without_in_flight(
-        [item.incoming.name for item in update.items if _is_final(found.get(item.position, _unchanged(item)))]
+        [item.message_id for item in update.items if _is_final(found.get(item.position, _unchanged(item)))]
     )
 
 

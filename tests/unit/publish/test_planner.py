@@ -126,7 +126,7 @@ def test_updates_are_grouped_by_connection_entity_and_parent_and_inside_by_recor
         update(1, connection="second"),
         event("products/attributes", "update", value, path={"product_id": 7, "id": 2}),
     ]
-    groups = [planner.records(group) for group in planner.siblings(prepared(*events))]
+    groups = [planner.by_record(group) for group in planner.by_parent(prepared(*events))]
     assert [[[item.position for item in record] for record in group] for group in groups] == [
         [[0, 4, 5], [2]],
         [[1], [7]],
@@ -136,7 +136,7 @@ def test_updates_are_grouped_by_connection_entity_and_parent_and_inside_by_recor
 
 
 def test_placements_are_grouped_by_product() -> None:
-    groups = planner.products(prepared(place(1), place(1, product=2), place(2)))
+    groups = planner.by_product(prepared(place(1), place(1, product=2), place(2)))
     assert [[item.position for item in group] for group in groups] == [[0, 2], [1]]
 
 

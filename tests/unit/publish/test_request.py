@@ -64,4 +64,4 @@ def test_an_unexpected_error_is_a_failed_item_that_says_what_it_was() -> None:
 
 
 def test_an_entry_carries_nothing_but_its_event_unless_it_is_told() -> None:
-    assert (IncomingEvent(TAG).name, IncomingEvent(TAG).queued_at) == ("", None)
+    assert (IncomingEvent(TAG).message_id, IncomingEvent(TAG).queued_at) == ("", None)
