@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from connector.aws_errors import aws_error_types, may_pass, reason
-from connector.errors import AwsUnavailable, ConnectorError
+from connector.errors import AwsUnavailable, ConnectorError, OutOfTime
 from connector.observability import logger
 from connector.problem_details import problem
 from connector.validation import MOST_LEVELS
@@ -54,9 +54,20 @@ def usable(value: Any, levels: int = MOST_LEVELS) -> Any:
     return {usable(name): usable(one, levels - 1) for name, one in value.items()}
 
 
-def is_refused(outcome: Outcome) -> bool:
-    """Whether the shop refuses the content, so that a part of it may be accepted."""
-    return isinstance(outcome, InvalidRequest | NotFound) and not isinstance(outcome, UnknownLanguage)
+def is_gone(outcome: Outcome) -> bool:
+    """Whether the shop has no such record. A 404 for the language says nothing about the record."""
+    return isinstance(outcome, NotFound) and not isinstance(outcome, UnknownLanguage)
+
+
+def is_content_refused(outcome: Outcome) -> bool:
+    """Whether the shop refuses what was sent, so that a part of it may be accepted alone."""
+    return isinstance(outcome, InvalidRequest) or is_gone(outcome)
+
+
+def retry_after_seconds(outcome: Outcome) -> float | None:
+    """Return how long an event waits for quota, time or another call, in seconds; `None` if it does not wait."""
+    seconds: float | None = getattr(outcome, "retry_after_seconds", None)
+    return 0.0 if seconds is None and isinstance(outcome, OutOfTime) else seconds
 
 
 def to_json(outcome: Outcome) -> Result:

@@ -19,7 +19,6 @@ from lightspeed import (
     NotFound,
     Parameters,
     Request,
-    UnknownLanguage,
     WriteResponse,
 )
 from lightspeed.json_text import parse, parse_record
@@ -27,7 +26,7 @@ from lightspeed.writing.ambiguous import advice, may_have_acted
 from lightspeed.writing.diff import difference, ignored_fields
 from lightspeed.writing.natural_key import NaturalKey, is_id, record_fields
 from publish.event import PublishRequest, takes_file
-from publish.result import Result, aws_failure, result, usable
+from publish.result import Result, aws_failure, is_gone, result, usable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -245,7 +244,7 @@ class WriteOperation:
             written = self.client.write(http_request)
             unconfirmed, found = self._confirm(written, action, parameters)
         except NotFound as error:
-            if action != "delete" or isinstance(error, UnknownLanguage):
+            if action != "delete" or not is_gone(error):
                 raise
             return result("deleted", error.status, parameters.path.get("id"), None)
         except LightspeedError as error:

@@ -17,7 +17,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from connector.chunks import chunks
-from lightspeed import NotFound, UnknownLanguage
 from publish.batch import planner
 from publish.batch.bulk_routes import MAX_RECORDS
 from publish.batch.category_products import create_placements
@@ -27,7 +26,7 @@ from publish.batch.planner import Kind, PreparedWrite
 from publish.batch.updates import Updates
 from publish.event import IncomingEvent
 from publish.notifications import report
-from publish.result import Outcome, Refusal, Result, refusal, to_json
+from publish.result import Outcome, Refusal, Result, is_gone, refusal, to_json
 
 if TYPE_CHECKING:
     from publish.publisher import Publisher
@@ -132,7 +131,7 @@ class _Sender:
         for siblings in planner.by_parent(updates):
             for records in chunks(planner.by_record(siblings), MAX_RECORDS):
                 outcomes |= self._send_claimed([item for items in records for item in items])
-        late = [item.upsert for item in updates if item.upsert is not None and _is_gone(outcomes[item.position])]
+        late = [item.upsert for item in updates if item.upsert is not None and is_gone(outcomes[item.position])]
         for upsert in late:
             self._lookups.forget(upsert.operation)
         return outcomes | self.send(late) if late else outcomes
@@ -193,7 +192,3 @@ class _Sender:
             outcome = refusal(error)
         self._publisher.complete(claimed.claim, outcome)
         return outcome
-
-
-def _is_gone(outcome: Outcome) -> bool:
-    return isinstance(outcome, NotFound) and not isinstance(outcome, UnknownLanguage)

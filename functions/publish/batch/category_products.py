@@ -25,7 +25,7 @@ from lightspeed.json_text import parse, parse_record
 from lightspeed.writing.ambiguous import may_have_acted
 from lightspeed.writing.diff import identities
 from publish.batch.planner import PLACEMENT
-from publish.result import REFUSALS, Outcome, is_refused, refusal, result
+from publish.result import REFUSALS, Outcome, is_content_refused, refusal, result
 
 if TYPE_CHECKING:
     from publish.batch.guard import Guard
@@ -157,7 +157,7 @@ def _send(client: Client, http_request: Request, operation: WriteOperation) -> _
     except REFUSALS as error:
         if isinstance(error, LightspeedError) and may_have_acted(http_request, error):
             return _Answer({}, str(error))
-        if is_refused(error):
+        if is_content_refused(error):
             return _Answer({})
         raise
     except aws_error_types():

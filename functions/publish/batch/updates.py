@@ -14,7 +14,7 @@ from connector.observability import logger
 from lightspeed import ApiError, NotSent, ServerError
 from publish.batch.bulk_routes import BulkRoute, bulk_route
 from publish.batch.planner import PreparedWrite, by_record, canonical_id
-from publish.result import Outcome, Refusal, is_refused, refusal, result
+from publish.result import Outcome, Refusal, is_content_refused, refusal, result
 
 if TYPE_CHECKING:
     from publish.batch.field_versions import FieldVersions, RecordVersions
@@ -223,7 +223,7 @@ class Updates:
             ]
         if isinstance(refused, ApiError) and refused.status == _NOT_ALLOWED:
             return [self._send_alone(update) for update in updates]
-        if is_refused(refused):
+        if is_content_refused(refused):
             return [answer for half in _halves(updates) for answer in self._send_on(route, half)]
         return [[refused] * len(update.to_send) for update in updates]
 
@@ -241,7 +241,7 @@ class Updates:
                 outcome = operation.update(_merged(changes), present)
         except Exception as error:
             outcome = refusal(error)
-        if len(changes) > 1 and is_refused(outcome):
+        if len(changes) > 1 and is_content_refused(outcome):
             return [answer for half in _halves(changes) for answer in self._send_changes(operation, half)]
         return [outcome] * len(changes)
 
@@ -296,7 +296,7 @@ def _outcomes(update: MergedUpdate, outcomes: Sequence[Outcome], failure: Refusa
         final = failure if failure is not None and isinstance(outcome, dict) else outcome
         if change.item is not None:
             found[change.item.position] = final
-        elif not isinstance(final, dict) and not is_refused(final):
+        elif not isinstance(final, dict) and not is_content_refused(final):
             repair = dict.fromkeys((item.position for item in update.items), final)
     return found | repair
 

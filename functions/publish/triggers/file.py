@@ -23,7 +23,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from connector import botocore_errors
-from connector.errors import AwsUnavailable, ConnectorError, OutOfTime, RequestError
+from connector.errors import AwsUnavailable, ConnectorError, RequestError
 from connector.validation import parse_json
 from lightspeed import ServerError, TransportError
 from lightspeed.numbers import dumps
@@ -31,7 +31,7 @@ from publish.batch.batch import send_all
 from publish.batch.lookups import Lookups
 from publish.event import IncomingEvent
 from publish.notifications import report
-from publish.result import Outcome, to_json
+from publish.result import retry_after_seconds, to_json
 from publish.triggers.file_store import Workspace
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def _publish_segment(
     failed = False
     final: list[int] = []
     for position, ((number, _), outcome) in enumerate(zip(left, outcomes, strict=True)):
-        wait = _wait_seconds(outcome)
+        wait = retry_after_seconds(outcome)
         if wait is None and isinstance(outcome, TransportError | ServerError | AwsUnavailable) and not last_try:
             wait, failed = _TRY_AGAIN_SECONDS, True
         if wait is None:
@@ -187,12 +187,6 @@ def _publish_segment(
         publisher.deps, [incoming[position] for position in final], [outcomes[position] for position in final], facts
     )
     return _Rest(math.ceil(max(waits)), failed) if waits else None
-
-
-def _wait_seconds(outcome: Outcome) -> float | None:
-    """Return how long to wait before a line is tried again, or `None` if its outcome is final."""
-    seconds: float | None = getattr(outcome, "retry_after_seconds", None)
-    return 0.0 if seconds is None and isinstance(outcome, OutOfTime) else seconds
 
 
 def _incoming(event: dict[str, Any], number: int, text: str) -> IncomingEvent:

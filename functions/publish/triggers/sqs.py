@@ -19,12 +19,12 @@ from connector.aws_errors import aws_error_types
 from connector.errors import IdempotencyConflict, OutOfTime, RequestError, TransformError
 from connector.observability import logger
 from connector.validation import parse_json
-from lightspeed import CatalogueError, InvalidRequest, NotFound, RateLimited, UnknownLanguage, get_entity
+from lightspeed import CatalogueError, InvalidRequest, NotFound, RateLimited, get_entity
 from publish.batch.batch import send_all
 from publish.batch.lookups import Lookups
 from publish.event import IncomingEvent
 from publish.notifications import report
-from publish.result import Outcome
+from publish.result import Outcome, is_gone, retry_after_seconds
 
 if TYPE_CHECKING:
     from publish.dependencies import Dependencies
@@ -196,7 +196,7 @@ def _finish(message: Message, arrived: IncomingEvent, outcome: Outcome) -> bool:
         facts: dict[str, Any] = {name: outcome[name] for name in ("detail", "check") if name in outcome}
         logger().error("published with unknown outcome", extra={"message_id": message.first_id, **facts})
         return message.is_exhausted and message.dead_letter("unknown", str(outcome.get("detail", "")))
-    seconds = getattr(outcome, "retry_after_seconds", None)
+    seconds = retry_after_seconds(outcome)
     if isinstance(outcome, RateLimited | OutOfTime):
         return message.postpone(seconds or 0)
     name = type(outcome).__name__
@@ -215,6 +215,6 @@ def _is_wrong(arrived: IncomingEvent, outcome: Outcome) -> bool:
     if isinstance(outcome, NotFound):
         event = arrived.event
         may_pass = isinstance(event, dict) and get_entity(str(event["entity"])).transient_404
-        return not (may_pass or isinstance(outcome, UnknownLanguage))
-    still_running = hasattr(outcome, "retry_after_seconds")
-    return isinstance(outcome, _WRONG_ITSELF) and not still_running
+        return is_gone(outcome) and not may_pass
+    waits = retry_after_seconds(outcome) is not None  # for the first call with its idempotency key
+    return isinstance(outcome, _WRONG_ITSELF) and not waits
