@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from html import unescape
@@ -130,11 +130,11 @@ class Connection:
         if not text:
             return text
         pair = b64encode(f"{self.api_key}:{self.api_secret}".encode()).decode()
-        pattern = _secret_pattern((pair, self.api_secret, self.api_key, *self.webhook_secrets))
-        text = pattern.sub("***", text)
+        secrets = _Secrets.of((pair, self.api_secret, self.api_key, *self.webhook_secrets))
+        text = secrets.mask(text)
         uncut = _CUT_ESCAPE.sub("", text)
         plain = unquote(unescape(_ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], uncut)))
-        return "***" if plain != uncut and pattern.search(plain) else text
+        return "***" if plain != uncut and secrets.mask(plain) != plain else text
 
     def in_language(self, language: str) -> Connection:
         """Return the same connection for another language of the shop.
@@ -149,12 +149,40 @@ class Connection:
         return replace(self, language=language)
 
 
-@lru_cache(maxsize=100)
-def _secret_pattern(secrets: tuple[str, ...]) -> re.Pattern[str]:
-    spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
-    longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
-    cut = [_start(spelling) for spelling in longest_first if len(spelling) > _LONG]
-    return re.compile("|".join([*map(re.escape, longest_first), *cut]), re.IGNORECASE)
+@dataclass(frozen=True, slots=True)
+class _Secrets:
+    """What is masked.
+
+    Attributes:
+        spellings: Of each secret, the longest first.
+        pattern: Finds them.
+    """
+
+    spellings: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+    @staticmethod
+    @lru_cache(maxsize=100)
+    def of(secrets: tuple[str, ...]) -> _Secrets:
+        """Return what is masked for secrets."""
+        spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
+        longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
+        pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
+        return _Secrets(tuple(spelling.lower() for spelling in longest_first), pattern)
+
+    def mask(self, text: str) -> str:
+        """Return a text without secrets, and without the beginning of one, at least `_LONG` characters, at its end."""
+        text = self.pattern.sub("***", text)
+        starts = [index for spelling in self.spellings for index in _starts(text, spelling)]
+        return text[: min(starts)] + "***" if starts else text
+
+
+def _starts(text: str, spelling: str) -> Iterator[int]:
+    """Yield where a text begins whose end is the beginning of a spelling, in small letters."""
+    for index in range(max(0, len(text) - len(spelling) + 1), len(text) - _LONG + 1):
+        if spelling.startswith(text[index:].lower()):
+            yield index
+            return
 
 
 def _spellings(secret: str) -> list[str]:
@@ -168,12 +196,6 @@ def _spellings(secret: str) -> list[str]:
 def _in_base64(text: bytes, before: int) -> str:
     """Return the base64 that shows a text wherever it stands behind so many other bytes."""
     return b64encode(bytes(before) + text).decode()[-(-before * 4 // 3) : (before + len(text)) * 4 // 3]
-
-
-def _start(spelling: str) -> str:
-    """Return a pattern of the beginning of a spelling at the end of a text, at least `_LONG` characters."""
-    rest = [re.escape(letter) for letter in spelling[_LONG:-1]]
-    return re.escape(spelling[:_LONG]) + "(?:".join(["", *rest]) + ")?" * len(rest) + r"\Z"
 
 
 def _check_credential(key: str, value: object, errors: list[str]) -> None:

@@ -244,6 +244,15 @@ def test_the_beginning_of_a_credential_at_the_end_of_a_cut_text_is_masked() -> N
         assert {connection.redact(text[:length]) for length in range(60, len(text))} == {"***"}
 
 
+def test_a_secret_of_any_length_is_masked() -> None:
+    secret = "".join(map(chr, range(33, 127))) * 30
+    connection = Connection.from_mapping({**GOOD, "webhook_secret": secret})
+
+    assert connection.redact(f"no {secret}, no {secret[:2000]}") == "no ***, no ***"
+    assert connection.redact(f"no {secret[:2000]}!") == f"no {secret[:2000]}!"
+    assert connection.redact(f"no {secret[:7]}") == f"no {secret[:7]}"
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda children: st.lists(children, max_size=2),
