@@ -19,11 +19,15 @@ with without_garbage_collection():
 @logged
 @raises_typed
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
-    """Answer a publish event with its result, a batch with one result each, messages with those to try again.
+    """Publish what the event holds.
+
+    Returns:
+        The result of an event, one result for each event of a batch, the messages that SQS delivers again, the next
+        step of a file, or an HTTP response.
 
     Raises:
-        LightspeedError: Of a direct invocation with one event.
-        ConnectorError: The same.
+        LightspeedError: One event was sent by a direct invocation, and failed.
+        ConnectorError: The same, or a batch or the step of a file is malformed.
     """
     deps = cached_dependencies(Settings.from_env())
     try:
@@ -33,7 +37,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
 
 
 def handle(event: Any, context: Any, deps: Dependencies) -> dict[str, Any]:
-    """Answer an event by its trigger, which its keys show."""
+    """Publish what a trigger delivers; the keys of the event show which trigger it is."""
     keys = event if isinstance(event, dict) else {}
     if "requestContext" in keys:
         from publish.triggers.http import respond  # noqa: PLC0415 - messages do not pay for HTTP
@@ -42,7 +46,7 @@ def handle(event: Any, context: Any, deps: Dependencies) -> dict[str, Any]:
     if "Records" in keys or "file_step" in keys:
         try:
             return _in_background(event, Publisher(deps, context, background=True))
-        finally:
+        finally:  # other workers get the share of this one at once, not when it ends
             deps.shops.release()
     publisher = Publisher(deps, context)
     if "items" in keys:

@@ -15,8 +15,11 @@ from lightspeed import Endpoint, UnsupportedOperation, get_entity
 from lightspeed.numbers import Exact, comparable
 from lightspeed.writing.natural_key import check_names
 
-REPEATABLE = ("update", "delete")
-"""Actions that may be sent twice without doing anything twice."""
+IDEMPOTENT_ACTIONS = ("update", "delete")
+"""Actions that have the same effect when they are sent twice."""
+
+KEPT_SECONDS = 15 * 24 * 3600
+"""How long the table remembers keys and the order of updates: a day longer than SQS can keep a message."""
 
 _READS = ("list", "get", "count")
 
@@ -62,7 +65,7 @@ class PublishRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
 
     @property
     def endpoint(self) -> Endpoint:
-        """The entity's row."""
+        """The entity's entry in the catalogue."""
         return get_entity(self.entity)
 
     @property
@@ -71,15 +74,18 @@ class PublishRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
         return [self.match] if isinstance(self.match, str) else list(self.match or ())
 
     def content(self) -> dict[str, object]:
-        """Return what two events share exactly if they ask for the same."""
-        members: dict[str, object] = msgspec.to_builtins(without_defaults(self), enc_hook=_hashed)
+        """Return the members that decide whether two events ask for the same: all but the idempotency key."""
+        members: dict[str, object] = msgspec.to_builtins(without_defaults(self), enc_hook=_encode_number)
         return {key: value for key, value in members.items() if key != "idempotency_key"}
 
 
-def _hashed(number: Exact) -> float | dict[str, str]:
-    """Return a number as a float if that loses nothing: `1.10` and `1.1` are the same content. A text is another."""
-    same = comparable(number.text) == Decimal(str(float(number)))
-    return float(number) if same else {"number": number.text}
+def _encode_number(number: Exact) -> float | dict[str, str]:
+    """Return a number as a float if that loses nothing, so that `1.10` and `1.1` are the same content.
+
+    A longer number becomes an object: a text of its digits is different content.
+    """
+    is_exact = comparable(number.text) == Decimal(str(float(number)))
+    return float(number) if is_exact else {"number": number.text}
 
 
 def takes_file(entity: str) -> bool:

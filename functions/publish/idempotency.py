@@ -25,20 +25,22 @@ from connector.conditional_items import delete_item, put_item
 from connector.errors import IdempotencyConflict
 from connector.observability import logger
 from lightspeed.numbers import dumps, loads
+from publish.event import KEPT_SECONDS
 from publish.result import Outcome, Result
 
 if TYPE_CHECKING:
     from lightspeed import Clock
     from publish.event import PublishRequest
 
-KEPT_SECONDS = 15 * 24 * 3600
-"""How long a key is remembered: a day longer than SQS keeps a message."""
-
 MARGIN_SECONDS = 60
 """How long a claim is valid after its invocation's deadline: the shop may be busy with its last request."""
 
-LONGEST_INVOCATION_SECONDS = 900
+_LONGEST_INVOCATION_SECONDS = 900
+"""Lambda's limit: an invocation began at most so long before its deadline."""
+
 _MOST_BYTES = 300_000
+"""Of a stored result; a DynamoDB item has at most 400 KB."""
+
 _CLAIM_ATTEMPTS = 3
 _TOKEN = "token"  # noqa: S105 - the name of an attribute
 _IN_PROGRESS = STATUS_CONSTANTS["INPROGRESS"]
@@ -58,11 +60,11 @@ class InProgress(IdempotencyConflict):
 
 @dataclass(frozen=True)
 class Claim:
-    """An idempotency key of this invocation: the right to send its request, or the result it was answered with before.
+    """What an invocation gets for an idempotency key: the right to send the request, or the result of the first call.
 
     Attributes:
         data: Key and content, as Powertools takes them.
-        token: Identifies the claim in the table.
+        token: Identifies the claim in the table; empty with a result, which needs no claim.
         stopped_since: If an earlier holder was stopped, epoch seconds before which it had not begun.
         result: The result of the call that used the key first; `None` if the request may be sent.
     """
@@ -130,14 +132,14 @@ class Idempotency:
 
         Raises:
             IdempotencyConflict: The key was used with other content, or its first call is still running.
-            ClientError: DynamoDB refuses the claim; the key is free, as far as it can be reached.
+            ClientError: DynamoDB refuses the claim. A new claim that may be stored is deleted, if that is possible.
             BotoCoreError: The same.
         """
         subject = f"{request.connection} {request.entity}"
         data = {"key": f"{request.connection} {key}", "content": request.content(), "subject": subject}
         seconds = max(0.0, remaining_seconds) + MARGIN_SECONDS
         claim = Claim(data, secrets.token_hex(16))
-        stored = self._repeated(claim, lambda: self._records.claim(data, claim.token, seconds))
+        stored = self._put_claim(claim, lambda: self._records.claim(data, claim.token, seconds))
         if stored is None:
             return claim
         if stored.text("validation") != self._records.content_hash(data):
@@ -147,15 +149,15 @@ class Idempotency:
         if stored.in_progress:
             if stored.claimed_until >= now:
                 raise InProgress(key, stored.claimed_until - now)
-            begun_after = stored.claimed_until - MARGIN_SECONDS - LONGEST_INVOCATION_SECONDS
+            begun_after = stored.claimed_until - MARGIN_SECONDS - _LONGEST_INVOCATION_SECONDS
         else:
             result: Result = loads(stored.text("data") or "{}")
-            settles = result.get("status") == "unknown" and request.match_fields
-            if not settles or now - stored.stored_at <= MARGIN_SECONDS:
+            can_be_looked_up = result.get("status") == "unknown" and request.match_fields
+            if not can_be_looked_up or now - stored.stored_at <= MARGIN_SECONDS:
                 return Claim(data, result=result)
-            begun_after = stored.stored_at - LONGEST_INVOCATION_SECONDS
+            begun_after = stored.stored_at - _LONGEST_INVOCATION_SECONDS
         claim = Claim(data, secrets.token_hex(16), begun_after)
-        rival = self._repeated(claim, lambda: self._records.take_over(data, claim.token, seconds, stored))
+        rival = self._put_claim(claim, lambda: self._records.take_over(data, claim.token, seconds, stored))
         if rival is not None:
             raise InProgress(key, seconds)
         return claim
@@ -181,18 +183,20 @@ class Idempotency:
             facts = {"key": claim.data["key"], "error": str(error)}
             logger().error("an idempotency key could not be freed", extra=facts)
 
-    def _repeated(self, claim: Claim, put: Callable[[], StoredRecord | None]) -> StoredRecord | None:
+    def _put_claim(self, claim: Claim, put: Callable[[], StoredRecord | None]) -> StoredRecord | None:
         """Put a claim, again if its answer is lost; return the record that is there instead, if it is another's."""
         for left in range(_CLAIM_ATTEMPTS - 1, -1, -1):
             try:
                 found = put()
+                break
             except aws_error_types() as error:
-                if left and _may_have_written(error):
-                    continue
-                if claim.stopped_since is None and _may_have_written(error):
-                    self._free(claim)
-                raise
-            break
+                if not _may_have_written(error):
+                    raise
+                if not left:
+                    # without the record of an earlier call, its request would be sent a second time
+                    if claim.stopped_since is None:
+                        self._free(claim)
+                    raise
         return None if found is not None and found.text(_TOKEN) == claim.token else found
 
 
@@ -274,7 +278,7 @@ class _Records(DynamoDBPersistenceLayer):
 
 
 def _may_have_written(error: Exception) -> bool:
-    """Return whether DynamoDB may have done what it answered this error to."""
+    """Whether DynamoDB may have written the item although it answered with an error, or not at all."""
     if isinstance(error, botocore_errors.ClientError):
         return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500
     return not isinstance(error, (botocore_errors.EndpointConnectionError, botocore_errors.ConnectTimeoutError))

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Publisher:
-    """Prepares and sends the events of one invocation; the connections it opens are kept for its length.
+    """Prepares and sends the events of one invocation, with one client per connection.
 
     Attributes:
-        deps: What outlives the invocation.
+        deps: Clients and stores that are kept between invocations.
         background: Whether no caller waits.
         remaining_seconds: Returns how long requests to the shop may still start.
     """
@@ -39,14 +39,14 @@ class Publisher:
         """Prepare; nothing is opened yet.
 
         Args:
-            deps: What outlives the invocation.
-            context: Lambda's.
+            deps: Clients and stores that are kept between invocations.
+            context: The context that Lambda passes.
             remaining_seconds: How long the caller waits, if that is less than the function may run.
             background: Whether no caller waits, so that calls of other workers go first.
         """
         self.deps = deps
         self.background = background
-        # a claim of a key lasts as long as the function may run, also where its caller waits for less
+        # another call may take a key over only when this function is over, also if its caller stops waiting earlier
         self._invocation_seconds: Callable[[], float] = lambda: float(context.get_remaining_time_in_millis()) / 1000
         self.remaining_seconds = remaining_seconds or self._invocation_seconds
         self._clients: dict[str, Client] = {}
@@ -135,7 +135,8 @@ class Publisher:
         resolved = operation.find_created() if found.result.get("status") == "unknown" else None
         if resolved is None:
             return found.result
-        if "ignored" in resolved:  # another write may have made this record since: it is updated
+        # the record has other values, so another write may have made it: this one is sent, as an update
+        if "ignored" in resolved:
             return replace(found, result=None)
         self.complete(found, resolved)
         return resolved

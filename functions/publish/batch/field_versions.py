@@ -25,9 +25,7 @@ from connector.chunks import batches, chunks
 from connector.errors import OutOfTime
 from lightspeed import Clock
 from lightspeed.numbers import dumps, loads
-
-KEPT_SECONDS = 15 * 24 * 3600
-"""A day longer than a message can stay in a queue."""
+from publish.event import KEPT_SECONDS
 
 _MOST_ITEM_BYTES = 300_000
 _MOST_TRANSACTION_BYTES = 3_500_000

@@ -12,7 +12,7 @@ from connector.errors import SettingsError
 from connector.http import answer, deadline, fits, json_body, prefers_async, resolver, respond_json
 from connector.problem_details import HttpProblem
 from lightspeed.numbers import dumps
-from publish.event import REPEATABLE, batch_items
+from publish.event import IDEMPOTENT_ACTIONS, batch_items
 from publish.publisher import Publisher
 from publish.triggers.enqueue import QueueFailure, enqueue
 
@@ -86,7 +86,7 @@ def _queue(events: list[object], publisher: Publisher) -> Response[Any]:
 
 
 def _with_key(event: Any) -> dict[str, Any]:
-    """Return an event with an idempotency key, if it has none and repeating it does harm."""
-    if event["action"] in REPEATABLE or event.get("idempotency_key") or event.get("dry_run"):
+    """Return an event with an idempotency key, if it has none and needs one: the queue may deliver it twice."""
+    if event["action"] in IDEMPOTENT_ACTIONS or event.get("idempotency_key") or event.get("dry_run"):
         return dict(event)
     return {**event, "idempotency_key": secrets.token_hex(16)}
