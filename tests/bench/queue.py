@@ -22,6 +22,7 @@ from publish.dependencies import Dependencies
 from tests.integration.publish.conftest import event, message
 from tests.property.publish.table import Table
 from tests.support.clock import FakeClock
+from tests.support.fake_transport import FakeTransport
 from tests.support.lambda_context import Context
 
 _AT_ONCE = 100
@@ -29,7 +30,7 @@ _VARIANTS = 650
 _SETTINGS = {"cluster": "eu1", "api_key": "key", "api_secret": "secret", "language": "nl"}
 
 
-class Echo(Transport):
+class Echo(FakeTransport, Transport):
     """Answers a write with what was written.
 
     Attributes:

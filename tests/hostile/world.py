@@ -22,6 +22,7 @@ from lightspeed.listing.records import Record, Window
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
 from lightspeed.request import format_time
+from tests.support.fake_transport import FakeTransport
 
 START = datetime(2026, 11, 23, 6, tzinfo=UTC)
 END = START - timedelta(seconds=5)
@@ -78,7 +79,7 @@ class Habits:
 
 
 @dataclass
-class HostileList:
+class HostileList(FakeTransport):
     """A list of the shop as a transport; every request first lets others work in the shop, and takes a second.
 
     Attributes:

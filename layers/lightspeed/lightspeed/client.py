@@ -9,11 +9,11 @@ from typing import TypeVar
 from lightspeed import response as envelope
 from lightspeed.catalogue.entities import get_entity
 from lightspeed.errors import BrokenResponse, LightspeedError, NotFound, ResponseTooLarge, UnexpectedResponse
-from lightspeed.failures import Facts, api_error, redacted_words, unproved
+from lightspeed.failures import Facts, api_error, redacted_words
 from lightspeed.json_text import UnreadableBody
 from lightspeed.request import PAGE_LIMIT, Parameters, Request, build_request
 from lightspeed.response import Page
-from lightspeed.transport import NOT_FOUND_ATTEMPTS, Response, Transport
+from lightspeed.transport import Response, Transport
 
 _Found = TypeVar("_Found")
 _NO_PARAMETERS = Parameters()
@@ -142,27 +142,17 @@ class Client:
         return self._fetch_with(request, lambda response: unwrap(response.body))
 
     def _fetch_with(self, request: Request, unwrap: Callable[[Response], _Found]) -> _Found:
-        """Send a request and unwrap its answer; a read whose body is unreadable is sent again.
+        """Send a request and unwrap its answer; every error is a typed one."""
 
-        So is one whose 404 may pass, if a 2xx answer holds it.
-        """
-        made = not_found = 0
-        while True:
-            response = self.transport.send(request)
-            made += 1
+        def checked(response: Response) -> _Found:
             try:
                 envelope.check_values(response.body)
                 return unwrap(response)
             except (envelope.ErrorInside, envelope.EnvelopeError, envelope.TooManyValues, UnreadableBody) as error:
                 failure = self._failure(request, response, error)
-            if isinstance(failure, NotFound) and request.retry_not_found:
-                not_found += 1
-                if not_found == NOT_FOUND_ATTEMPTS:
-                    raise failure
-                failure = unproved(failure)
-            again = isinstance(failure, BrokenResponse) and request.method == "GET"
-            if not again or not self.transport.wait_to_repeat(made):
-                raise failure
+            raise failure  # outside of the handler: the caught error may quote credentials
+
+        return self.transport.fetch(request, checked)
 
     def _failure(self, request: Request, response: Response, error: ValueError) -> LightspeedError:
         """Return the typed error for an answer that cannot be unwrapped; no credential is in its message."""

@@ -6,10 +6,12 @@ invocation has left, our pacing or the number of requests.
 A request is sent at most `ATTEMPTS` times, and never past the time that is left:
 
 - reads, updates and deletes: after no answer, a cut answer, 500, 502, 503, 504;
-- reads: after a 404 that is not in the shop's own words, and (decided by the client) a body that is no JSON;
+- reads: after a 404 that is not in the shop's own words, and a body that is no JSON;
 - every verb: after a request that did not arrive, and a 429 whose wait fits into `patience_seconds`;
 - once, with settings read again: after a 401, and when no connection can be made, since the settings may have changed;
 - reads of an entity with `transient_404` (observed on orders), and lists that hang on no record: after a 404.
+
+A 2xx answer that holds an error counts as that error.
 
 A list that timed out or answered 504 is not sent again: the caller asks for a smaller page instead.
 """
@@ -23,6 +25,7 @@ import threading
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from lightspeed import failures
 from lightspeed.connection import Connection
@@ -78,6 +81,8 @@ PACE_PATIENCE_SECONDS = 8.0
 PATIENCE_SECONDS = 5.0
 """The longest that one request waits for the quota; longer waits belong to Step Functions and SQS, where they are free.
 """
+
+_Found = TypeVar("_Found")
 
 _NO_PLAIN_PROXY: Mapping[str, str] = {"http": ""}
 """Plain HTTP is for loopback only: a proxy of the environment must not see such a request or its credentials."""
@@ -171,7 +176,16 @@ class Transport:
             self._session.headers["X-Request-Id"] = request_id
 
     def send(self, request: Request) -> Response:
-        """Send a request and return its 2xx answer.
+        """Send a request and return its 2xx answer; errors as in `fetch`."""
+        return self.fetch(request, lambda response: response)
+
+    def fetch(self, request: Request, unwrap: Callable[[Response], _Found]) -> _Found:
+        """Send a request and return what its 2xx answer holds.
+
+        Args:
+            request: What is sent.
+            unwrap: Returns what an answer holds. It raises a `LightspeedError` for an answer that holds an error or
+                cannot be read, and the request is sent again where that may help.
 
         Raises:
             TransportError: No complete answer came, after the tries that are safe.
@@ -181,7 +195,7 @@ class Transport:
         tries = _Tries(patience_seconds=self._patience_seconds)
         while True:
             try:
-                return self._send_once(request)
+                return unwrap(self._send_once(request))
             except LightspeedError as error:
                 wait = self._wait_seconds(error, request, tries)
                 least = _least_seconds(request)
@@ -199,18 +213,6 @@ class Transport:
     def has_time_to_write(self) -> bool:
         """Whether enough time is left to start a write and to wait for its answer."""
         return self._remaining_seconds() >= WRITE_MARGIN_SECONDS
-
-    def wait_to_repeat(self, made: int) -> bool:
-        """Wait before a read is sent again whose body is unreadable; return whether it may be sent again.
-
-        Args:
-            made: How many times it was sent.
-        """
-        wait = _backoff_seconds(made)
-        if made >= ATTEMPTS or wait + 1 >= self._remaining_seconds():
-            return False
-        self.clock.sleep(wait)
-        return True
 
     def _wait_seconds(self, error: LightspeedError, request: Request, tries: _Tries) -> float | None:
         """Return how long to wait before the next try, or `None` if there may be none."""

@@ -151,7 +151,7 @@ def test_a_bulk_update_answers_all_its_records(client: Client, shop: Shop) -> No
 
 
 def test_an_error_inside_a_good_answer_is_an_error(client: Client, shop: Shop) -> None:
-    shop.faults.next(Fault.error_in_success("Something went wrong"), times=3)
+    shop.faults.next(Fault.error_in_success("Something went wrong"), times=9)
     requests = (
         client.build("products", "list"),
         client.build("products", "count"),

@@ -335,6 +335,24 @@ def test_other_failures_do_not_count_as_404s(client: Client, shop: Shop) -> None
     assert [seen.status for seen in shop.requests] == [500, 500, 404, 404]
 
 
+def test_tries_count_together_whatever_went_wrong(client: Client, shop: Shop) -> None:
+    shop.faults.next(Fault.answers(500), times=2)
+    shop.faults.next(Fault.html(200), times=9)
+
+    with pytest.raises(BrokenResponse, match="expected JSON"):
+        client.count(client.build("products", "count", Parameters()))
+
+    assert [seen.status for seen in shop.requests] == [500, 500, 200, 200]
+
+
+def test_a_500_inside_a_good_answer_is_asked_again(client: Client, shop: Shop) -> None:
+    shop.faults.next(Fault.sends(b'{"error":{"code":500,"method":"GET","request":"x","message":"Oops"}}'))
+
+    client.count(client.build("products", "count", Parameters()))
+
+    assert len(shop.requests) == 2
+
+
 @pytest.mark.parametrize("entity", ["orders", "products"])
 @pytest.mark.parametrize("operation", ["list", "count"])
 def test_a_404_of_a_list_that_hangs_on_no_record_may_pass(

@@ -13,6 +13,7 @@ from lightspeed import CATALOGUE, Client, Connection, Endpoint, Response, Transp
 from lightspeed.request import Request
 from publish.event import publish_request, takes_file
 from publish.write import WriteOperation
+from tests.support.fake_transport import FakeTransport
 
 SNAPSHOT = Path(__file__).with_name("wire.json")
 READS = ("list", "get", "count")
@@ -23,7 +24,7 @@ BULK: dict[str, object] = {
 }
 
 
-class Wire(Transport):
+class Wire(FakeTransport, Transport):
     """A transport that sends nothing and keeps what it would have sent."""
 
     seen: Request | None = None

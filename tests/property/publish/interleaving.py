@@ -22,6 +22,7 @@ from lightspeed.failures import Facts
 from publish.app import handle
 from publish.dependencies import Dependencies
 from tests.property.publish.table import Table
+from tests.support.fake_transport import FakeTransport
 
 START = 1_795_413_600.0
 INVOCATION_SECONDS = 120.0
@@ -212,7 +213,7 @@ class MemoryShop:
         return 201, {"tag": self.tags[-1]}
 
 
-class Wire(Transport):
+class Wire(FakeTransport, Transport):
     """A connection to the shop as one copy sees it."""
 
     shop: MemoryShop

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from connector.settings import Settings
 from lightspeed import Client, Connection, Request, Response, Transport
@@ -13,6 +14,8 @@ from tests.property.publish.table import Table
 from tests.shop import Shop
 from tests.support.clock import FakeClock
 from tests.support.lambda_context import Context
+
+_Found = TypeVar("_Found")
 
 
 class Killed(BaseException):
@@ -37,11 +40,11 @@ class MortalTransport(Transport):
 
     steps: Steps
 
-    def send(self, request: Request) -> Response:
+    def fetch(self, request: Request, unwrap: Callable[[Response], _Found]) -> _Found:
         self.steps()
-        response = super().send(request)
+        found = super().fetch(request, unwrap)
         self.steps()
-        return response
+        return found
 
 
 class Failures:

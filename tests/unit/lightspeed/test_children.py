@@ -7,6 +7,7 @@ import pytest
 
 from lightspeed import Client, Connection, Parameters, Request, Response, get_entity
 from lightspeed.listing.children import ChildStreams
+from tests.support.fake_transport import FakeTransport
 
 CONNECTION = Connection.from_mapping(
     {"base_url": "http://127.0.0.1:1", "api_key": "key", "api_secret": "secret", "language": "nl"}
@@ -14,7 +15,7 @@ CONNECTION = Connection.from_mapping(
 LINES = get_entity("orders/products")
 
 
-class Shop:
+class Shop(FakeTransport):
     """A transport to orders with lines, of which each page gives at most `cap`, whatever `limit` says."""
 
     connection = CONNECTION

@@ -5,11 +5,12 @@ import pytest
 
 from lightspeed import Client, Connection, InvalidParameters, Parameters, Request, Response, Transport, get_entity
 from lightspeed.writing.natural_key import NaturalKey
+from tests.support.fake_transport import FakeTransport
 
 SETTINGS = {"cluster": "eu1", "api_key": "key", "api_secret": "secret", "language": "nl"}
 
 
-class Shop(Transport):
+class Shop(FakeTransport, Transport):
     """Answers every look-up with the same rows, whatever it asks for."""
 
     rows: list[dict[str, Any]]

@@ -12,13 +12,14 @@ from lightspeed.listing.proof import UnstableList
 from lightspeed.listing.reader import ListReader
 from lightspeed.listing.records import Record, Window
 from lightspeed.listing.shop_list import ShopList
+from tests.support.fake_transport import FakeTransport
 
 CONNECTION = Connection.from_mapping(
     {"base_url": "http://127.0.0.1:1", "api_key": "key", "api_secret": "secret", "language": "nl"}
 )
 
 
-class Shop:
+class Shop(FakeTransport):
     """A transport to a list of taxes that no window closes. It holds the next of `turns` at each request.
 
     A page has at most `cap` rows. The last of `turns` stays.
@@ -93,7 +94,7 @@ def test_a_row_that_enters_after_the_last_count_changes_nothing() -> None:
     assert reason == "no time filter closes the list, and it changed between two passes"
 
 
-class UnpagedShop:
+class UnpagedShop(FakeTransport):
     """A transport to a list without pages and without a count."""
 
     connection = CONNECTION
@@ -125,7 +126,7 @@ def test_a_list_without_pages_costs_one_request_and_is_not_read_again_by_the_nex
     assert shop.sent == ["list"]
 
 
-class Leaving:
+class Leaving(FakeTransport):
     """A transport to orders 1 to 59 in the order of their ids. Order 5 leaves the window after page 3 was read.
 
     Counts come from a cache that is older, except the one that is asked for with number `fresh`, from 1.

@@ -12,11 +12,12 @@ from lightspeed.listing.records import Record
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.request import Request
 from lightspeed.transport import Response
+from tests.support.fake_transport import FakeTransport
 
 _PAGES = 4 * THREADS // PROCESSED_AT_ONCE * PROCESSED_AT_ONCE
 
 
-class Shop:
+class Shop(FakeTransport):
     """A transport to taxes, one on each page."""
 
     connection = Connection(origin="http://127.0.0.1:9", api_key="k", api_secret="s", language="nl")

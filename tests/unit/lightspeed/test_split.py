@@ -10,6 +10,7 @@ from lightspeed.listing.records import Record, Window
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
 from lightspeed.request import format_time
+from tests.support.fake_transport import FakeTransport
 
 END = datetime(2026, 11, 23, 6, tzinfo=UTC)
 CONNECTION = Connection.from_mapping(
@@ -17,7 +18,7 @@ CONNECTION = Connection.from_mapping(
 )
 
 
-class Shop:
+class Shop(FakeTransport):
     """A transport to a list of one row a minute. After the first page, it leaves a row out of each longer page.
 
     Before the last count, rows that were given leave the list.

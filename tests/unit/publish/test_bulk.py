@@ -16,13 +16,14 @@ from publish.publisher import Publisher
 from publish.result import Outcome
 from publish.write import WriteOperation
 from tests.integration.publish.conftest import event
+from tests.support.fake_transport import FakeTransport
 from tests.support.lambda_context import Context
 
 STOCK = {"stockLevel": 1}
 VALUE = {"value": "USA"}
 
 
-class Shop(Transport):
+class Shop(FakeTransport, Transport):
     """Takes updates; refuses requests with a bad record, and answers a bulk with the rows that it is told to.
 
     Attributes:

@@ -6,11 +6,12 @@ import pytest
 from lightspeed import Client, Connection, Parameters, Request, Response, Transport, get_entity
 from lightspeed.writing.key_index import KeyIndex
 from lightspeed.writing.natural_key import NaturalKey
+from tests.support.fake_transport import FakeTransport
 
 ENDPOINT = get_entity("variants")
 
 
-class Shop(Transport):
+class Shop(FakeTransport, Transport):
     """Gives pages of variants."""
 
     pages: list[list[dict[str, Any]]]

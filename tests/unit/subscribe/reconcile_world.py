@@ -22,6 +22,7 @@ from subscribe.run.run import Services
 from subscribe.sync.run import SyncRun
 from tests.property.bucket import MemoryBucket
 from tests.property.world import Points, VirtualTime
+from tests.support.fake_transport import FakeTransport
 
 CONNECTION = Connection.from_mapping(
     {"base_url": "http://127.0.0.1:1", "api_key": "key", "api_secret": "secret", "language": "nl"}
@@ -60,7 +61,7 @@ class DatedBucket(MemoryBucket):
             yield page
 
 
-class ShopList:
+class ShopList(FakeTransport):
     """One list of the shop, as a transport.
 
     Attributes:

@@ -1,0 +1,19 @@
+"""What a transport of a test is that makes its answers itself."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from lightspeed import Response
+from lightspeed.request import Request
+
+_Found = TypeVar("_Found")
+
+
+class FakeTransport:
+    """A transport whose `send` makes the answer; nothing is sent again."""
+
+    def send(self, request: Request) -> Response:
+        raise NotImplementedError
+
+    def fetch(self, request: Request, unwrap: Callable[[Response], _Found]) -> _Found:
+        return unwrap(self.send(request))
