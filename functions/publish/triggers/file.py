@@ -2,8 +2,8 @@
 
 The state machine `PublishFile` carries out three steps, named by `file_step`:
 
-- `split` sorts the lines into shards, one per connection and family of entities. `products` and `products/images` are
-  one family. So lines keep their order wherever it can matter.
+- `split` sorts the lines into shards, one per connection and family of entities, and cuts each shard into segments.
+  `products` and `products/images` are one family. So lines keep their order wherever it can matter.
 - `work` publishes a shard, segment by segment, and stores the results of each. It returns when its time or the shop's
   quota is used up, and is called again with what it returned. A segment may be published again after a kill, or by two
   copies of a step: its creates carry keys, and its updates are ordered by upload time and line.
@@ -18,6 +18,7 @@ import hashlib
 import heapq
 import math
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,7 +32,7 @@ from publish.batch.batch import send_all
 from publish.batch.lookups import Lookups
 from publish.event import IncomingEvent
 from publish.notifications import report
-from publish.result import retry_after_seconds, to_json
+from publish.result import Outcome, retry_after_seconds, to_json
 from publish.triggers.file_store import Workspace
 
 if TYPE_CHECKING:
@@ -41,17 +42,24 @@ INBOX = "publish/in/"
 OUTBOX = "publish/out/"
 SEGMENT_LINES = 500
 SEGMENT_BYTES = 1_000_000
+"""A segment is full at so many lines or characters. It is published as one batch."""
+
 MOST_SHARDS = 40
+"""With more families than this, some share a shard."""
+
 TRIES = 3
 """Number of tries of a line that got no answer or 5xx from the shop, or whose AWS call failed."""
 
 _TRY_AGAIN_SECONDS = 30.0
 _LEAST_SECONDS = 20.0
+"""A segment that begins later than this before the end of the invocation would get little done."""
+
 _LINE_DIGITS = 9
+"""Lines of a file are ordered by fractions of its upload time: line 7 is `7e-9` ms later."""
 
 
 class _Rest(NamedTuple):
-    """What remains of a segment.
+    """Why a segment is not finished.
 
     Attributes:
         wait_seconds: When to go on, in seconds from now.
@@ -98,26 +106,25 @@ def split(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
         raise RequestError([f"key must be {INBOX}….jsonl or {INBOX}….jsonl.gz, not {key!r:.100}"])
     s3, bucket = publisher.deps.aws.client("s3"), publisher.deps.settings.bucket
     try:
-        found = s3.get_object(Bucket=bucket, Key=key)
+        upload = s3.get_object(Bucket=bucket, Key=key)
     except botocore_errors.ClientError as error:
         raise RequestError([f"{key} cannot be read ({error.response['Error']['Code']})"]) from error
-    version = found.get("VersionId") or found["ETag"].strip('"')
+    version = upload.get("VersionId") or upload["ETag"].strip('"')
     run = hashlib.sha256(f"{key} {version}".encode()).hexdigest()[:16]
     space = Workspace(s3, bucket, run, publisher.deps.clock)
     if not space.claim(execution, str((event.get("input") or {}).get("replaces", ""))):
         return nothing
     shards = _Shards(space)
     lines = 0
-    for number, text in _lines(found["Body"], key):
+    for number, text in _lines(upload["Body"], key):
         shards.add(number, text)
         lines += 1
-    uploaded = int(found["LastModified"].timestamp() * 1000)
-    whole = {"run": run, "key": key, "version": version, "uploaded": uploaded}
-    begun = {"segment": 0, "tries": 0}
-    written = shards.flush()
-    works = [{"file_step": "work", **whole, "part": shard, "segments": n, **begun} for shard, n in written]
-    joined = {"file_step": "join", **whole, "lines": lines, "parts": [n for _, n in written]}
-    return {"parts": works, "join": joined}
+    segments = shards.flush()
+    uploaded = int(upload["LastModified"].timestamp() * 1000)
+    file = {"run": run, "key": key, "version": version, "uploaded": uploaded}
+    start = {"segment": 0, "tries": 0}
+    parts = [{"file_step": "work", **file, "part": shard, "segments": n, **start} for shard, n in enumerate(segments)]
+    return {"parts": parts, "join": {"file_step": "join", **file, "lines": lines, "parts": segments}}
 
 
 def publish_shard(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
@@ -147,45 +154,42 @@ def merge(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     s3, bucket = publisher.deps.aws.client("s3"), publisher.deps.settings.bucket
     space = Workspace(s3, bucket, event["run"], publisher.deps.clock)
     out = OUTBOX + str(event["key"]).removeprefix(INBOX)
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
 
-    def texts() -> Iterator[bytes]:
+    def counted() -> Iterator[bytes]:  # results are written while they are read: all of them may not fit into memory
         shards = [_results_of(space, shard, segments) for shard, segments in enumerate(event["parts"])]
         for _, result in heapq.merge(*shards, key=lambda found: found[0]):
-            counts[result["status"]] = counts.get(result["status"], 0) + 1
+            counts[result["status"]] += 1
             yield dumps(result) + b"\n"
 
-    space.write(out, texts(), packed=out.endswith(".gz"))
-    return {"results": out, "lines": event["lines"], "outcomes": counts}
+    space.write(out, counted(), compress=out.endswith(".gz"))
+    return {"results": out, "lines": event["lines"], "outcomes": dict(counts)}
 
 
 def _publish_segment(
     event: dict[str, Any], space: Workspace, segment: int, publisher: Publisher, lookups: Lookups, *, last_try: bool
 ) -> _Rest | None:
     """Publish what is left of a segment; return `None` if all of it is published."""
-    lines = space.segment(event["part"], segment)
     results, etag = space.results(event["part"], segment)
-    left = [(number, text) for number, text in lines if number not in results]
+    left = [(number, text) for number, text in space.segment(event["part"], segment) if number not in results]
     incoming = [_incoming(event, number, text) for number, text in left]
     outcomes = send_all(incoming, publisher, lookups, batches_left=event["segments"] - segment)
     waits: list[float] = []
     failed = False
-    final: list[int] = []
-    for position, ((number, _), outcome) in enumerate(zip(left, outcomes, strict=True)):
+    final: list[tuple[int, IncomingEvent, Outcome]] = []
+    for (number, _), arrived, outcome in zip(left, incoming, outcomes, strict=True):
         wait = retry_after_seconds(outcome)
         if wait is None and isinstance(outcome, TransportError | ServerError | AwsUnavailable) and not last_try:
             wait, failed = _TRY_AGAIN_SECONDS, True
         if wait is None:
             results[number] = {"line": number, **to_json(outcome)}
-            final.append(position)
+            final.append((number, arrived, outcome))
         else:
             waits.append(wait)
     if final and not space.store_results(event["part"], segment, results, etag):
         return _Rest(1, False)  # another copy of this step has stored results meanwhile
-    facts: list[dict[str, object]] = [{"file": event["key"], "line": left[position][0]} for position in final]
-    report(
-        publisher.deps, [incoming[position] for position in final], [outcomes[position] for position in final], facts
-    )
+    facts: list[dict[str, object]] = [{"file": event["key"], "line": number} for number, _, _ in final]
+    report(publisher.deps, [arrived for _, arrived, _ in final], [outcome for _, _, outcome in final], facts)
     return _Rest(math.ceil(max(waits)), failed) if waits else None
 
 
@@ -201,6 +205,7 @@ def _incoming(event: dict[str, Any], number: int, text: str) -> IncomingEvent:
 
 
 def _results_of(space: Workspace, shard: int, segments: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the number and the result of each line of a shard, in order; `failed` where no result is stored."""
     for segment in range(segments):
         results, _ = space.results(shard, segment)
         for number, _ in space.segment(shard, segment):
@@ -239,11 +244,11 @@ class _Shards:
         if len(lines) >= SEGMENT_LINES or self._sizes[shard] >= SEGMENT_BYTES:
             self._write(shard)
 
-    def flush(self) -> list[tuple[int, int]]:
-        """Write what is left; return each shard and its number of segments."""
-        for shard in [shard for shard, lines in self._open.items() if lines]:
+    def flush(self) -> list[int]:
+        """Write what is left; return the number of segments of each shard, in order."""
+        for shard in list(self._open):
             self._write(shard)
-        return sorted(self._written.items())
+        return [self._written[shard] for shard in sorted(self._written)]
 
     def _write(self, shard: int) -> None:
         segment = self._written.get(shard, 0)
@@ -253,6 +258,7 @@ class _Shards:
 
 
 def _family(text: str) -> tuple[str, str]:
+    """Return the connection of a line and the first part of its entity."""
     event: object = None
     with contextlib.suppress(ValueError):
         event = parse_json(text)

@@ -15,7 +15,7 @@ Line = tuple[int, str]
 
 
 class Workspace:
-    """The objects of one run."""
+    """The objects of one run, which is the publication of one upload."""
 
     def __init__(self, client: Any, bucket: str, run: str, clock: Clock) -> None:
         """Prepare; nothing is read.
@@ -23,7 +23,7 @@ class Workspace:
         Args:
             client: The S3 client.
             bucket: The bundle's bucket.
-            run: Names the upload of a file.
+            run: Id of the run, made of the key and the version of the upload.
             clock: The clock for pauses between tries.
         """
         self._client = client
@@ -46,12 +46,12 @@ class Workspace:
     def store_segment(self, shard: int, segment: int, lines: Iterable[Line]) -> None:
         """Store the lines of a segment."""
         rows = ({"line": number, "text": text} for number, text in lines)
-        self._bucket.put(self._prefix + _lines_name(shard, segment), _lines(rows), "application/jsonl")
+        self._bucket.put(self._prefix + _lines_name(shard, segment), _encode(rows), "application/jsonl")
 
     def segment(self, shard: int, segment: int) -> list[Line]:
         """Return the lines of a segment."""
         text, _ = self._read(_lines_name(shard, segment))
-        return [(row["line"], row["text"]) for row in _rows(text)]
+        return [(row["line"], row["text"]) for row in _decode(text)]
 
     def store_results(self, shard: int, segment: int, results: Mapping[int, dict[str, Any]], etag: str) -> bool:
         """Store the known results of a segment, unless another copy of the step has stored results since.
@@ -65,16 +65,16 @@ class Workspace:
         Returns:
             Whether they are stored.
         """
-        return self._put(_results_name(shard, segment), _lines(results.values()), etag)
+        return self._put(_results_name(shard, segment), _encode(results.values()), etag)
 
     def results(self, shard: int, segment: int) -> tuple[dict[int, dict[str, Any]], str]:
         """Return the known results of a segment, by line, and the ETag of their object; empty if there is none."""
         text, etag = self._read(_results_name(shard, segment))
-        return {row["line"]: row for row in _rows(text)}, etag
+        return {row["line"]: row for row in _decode(text)}, etag
 
-    def write(self, key: str, texts: Iterable[bytes], *, packed: bool) -> None:
-        """Write an object of any size, piece by piece."""
-        self._client.upload_fileobj(_Stream(_packed(texts) if packed else iter(texts)), self._name, key)
+    def write(self, key: str, texts: Iterable[bytes], *, compress: bool) -> None:
+        """Write an object of any size outside the workspace, piece by piece."""
+        self._client.upload_fileobj(_Stream(_gzipped(texts) if compress else iter(texts)), self._name, key)
 
     def _put(self, name: str, body: bytes, etag: str) -> bool:
         """Write an object if it still has this ETag, or if it still is missing; return whether it is written."""
@@ -93,12 +93,12 @@ def _results_name(shard: int, segment: int) -> str:
     return f"results-{shard:03d}-{segment:05d}"
 
 
-def _lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+def _encode(rows: Iterable[Mapping[str, Any]]) -> bytes:
     return b"\n".join(dumps(row) for row in rows)
 
 
-def _rows(text: str) -> list[dict[str, Any]]:
-    # not splitlines: it also splits at separators that may be part of JSON text
+def _decode(text: str) -> list[dict[str, Any]]:
+    # `splitlines` would also split at separators that may be part of a text in JSON
     return [loads(line) for line in text.split("\n") if line]
 
 
@@ -124,8 +124,8 @@ class _Stream:
         return whole[:cut]
 
 
-def _packed(texts: Iterable[bytes]) -> Iterator[bytes]:
-    packer = zlib.compressobj(wbits=31)
+def _gzipped(texts: Iterable[bytes]) -> Iterator[bytes]:
+    packer = zlib.compressobj(wbits=31)  # 31 is the gzip format with the largest window
     for text in texts:
         yield packer.compress(text)
     yield packer.flush()
