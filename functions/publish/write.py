@@ -47,7 +47,8 @@ class WriteOperation:
         http_request: What is sent, unless `match` turns it into an update.
         match: The natural key, if there is one.
         file: A file of the bucket that the payload names.
-        present: The record that an upsert was turned into an update of, where it was looked up.
+        present: The record as it was looked up, if this update was a create with `match`. `None` if only its id is
+            known.
     """
 
     request: PublishRequest
@@ -115,15 +116,15 @@ class WriteOperation:
         if self.match is not None:
             found = self.match.find(self.client)
             if found is not None:
-                return self._update_present(found)
+                return self._update_if_changed(found)
         elif stopped_since is not None and self.http_request.method == "POST":
             return self.unknown("an earlier try was stopped before its answer was kept", since=stopped_since)
         elif self.request.skip_unchanged:
-            return self._update_present(self._read_present())
+            return self._update_if_changed(self._read_present())
         return self._write(self.http_request, self.request.action, self.parameters)
 
-    def update_of_present(self, identity: object) -> WriteOperation | None:
-        """Return the update of the record that a create with `match` would repeat, or `None` if there is no record.
+    def as_update(self, identity: object) -> WriteOperation | None:
+        """Turn a create with `match` into the update of its record; return `None` if there is no such record.
 
         Args:
             identity: The record's id; `None` if it has to be looked up.
@@ -158,10 +159,10 @@ class WriteOperation:
         return self._write(self.http_request, "create", self.parameters)
 
     def update(self, fields: Mapping[str, Any], present: Mapping[str, Any] | None = None) -> Result:
-        """Send other fields than the event's to the record that it names, unless the event skips what it has already.
+        """Update the record that the event names; nothing is sent if the event skips values that are there already.
 
         Args:
-            fields: What is sent.
+            fields: The fields to send in place of the event's own, such as merged ones.
             present: The record, if it was looked up and not changed since.
         """
         if self.request.skip_unchanged:
@@ -188,7 +189,7 @@ class WriteOperation:
         return _with_ignored(result("created", None, found.get("id"), found), found, self.fields)
 
     def unknown(self, why: str, *, since: float) -> Result:
-        """Return the result of a write of which it is not known whether the shop acted.
+        """Return the result of a write that the shop may or may not have carried out.
 
         Args:
             why: What happened to the answer.
@@ -218,10 +219,10 @@ class WriteOperation:
     def _build(self, action: str, parameters: Parameters) -> Request:
         return _build(self.client, self.request.entity, action, parameters, self.file)
 
-    def _update_present(self, present: Mapping[str, Any]) -> Result:
-        """Update a record that was just read, unless nothing would change and that is to be skipped.
+    def _update_if_changed(self, present: Mapping[str, Any]) -> Result:
+        """Update a record that was just read; nothing is sent if the event skips values that are there already.
 
-        What can only be created and deleted, such as a product's place in a category, is left as it is.
+        An entity without updates, such as a product's place in a category, always skips them.
         """
         skip = self.request.skip_unchanged or not self.request.endpoint.has("update")
         if skip and not difference(present, self.fields):
@@ -235,7 +236,11 @@ class WriteOperation:
         return parse_record(self.client.record(self.client.build(self.request.entity, "get", parameters)))
 
     def _write(self, http_request: Request, action: str, parameters: Parameters) -> Result:
-        """Send a request. From then on a typed error means that the shop did nothing; anything else is a result."""
+        """Send a request and return its result.
+
+        A typed error is raised only if the shop did nothing. If the shop may have acted, the record is looked up by
+        `match`; else the result is `unknown`.
+        """
         transport = self.client.transport
         if not transport.has_time_to_write:
             raise OutOfTime("not sent: too little time is left to wait for the shop's answer")
@@ -261,11 +266,15 @@ class WriteOperation:
         return self.find_created() or {**self.unknown(unconfirmed, since=since), **found}
 
     def _confirm(self, written: WriteResponse, action: str, parameters: Parameters) -> tuple[str, Result]:
-        """Return why the answer does not confirm the write, or an empty text, and the members of the result."""
+        """Compare the answer with what was written.
+
+        Returns:
+            Why the answer does not confirm the write, and what it still shows; or an empty text and the result.
+        """
         record = parse(written.record) if written.record is not None else None
         inside = record if isinstance(record, dict) else {}
         asked = parameters.path.get("id")
-        shown = inside.get("id", inside.get("order_id"))
+        shown = inside.get("id", inside.get("order_id"))  # a checkout that becomes an order is answered with `order_id`
         redact = self.client.transport.connection.redact
         shown = redact(shown) if isinstance(shown, str) else shown
         identity = shown if is_id(shown) and action != "delete" else asked

@@ -182,7 +182,7 @@ class _Sender:
         outcome: Outcome
         try:
             with self._guard.request(operation):
-                update = operation.update_of_present(identity)
+                update = operation.as_update(identity)
                 if update is not None:
                     return replace(claimed, operation=update, upsert=None if identity is None else item)
                 self._lookups.forget(operation)

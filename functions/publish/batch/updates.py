@@ -165,7 +165,7 @@ class Updates:
             return
         for _ in range(_ATTEMPTS):
             try:
-                update = item.operation.update_of_present(created)
+                update = item.operation.as_update(created)
                 assert update is not None  # noqa: S101 - it has an id
                 record = replace(item, operation=update).record
                 versions = self.versions.read([record])[record]
