@@ -169,7 +169,7 @@ def _send(client: Client, http_request: Request, operation: WriteOperation) -> _
 
 
 def _list_placements(operation: WriteOperation) -> _Rows | None:
-    """Return where the product is now, or `None` if the list is full or shows a placement twice.
+    """Return where the product is now, or `None` if the list is full, shows a placement twice, or cannot be read.
 
     Raises:
         LightspeedError: As the client raises it.
@@ -179,7 +179,8 @@ def _list_placements(operation: WriteOperation) -> _Rows | None:
     rows = [parse_record(text) for text in page.records]
     found = _by_category(rows, operation)
     others = sum(_linked_id(row, "product") != str(operation.fields["product"]) for row in rows)
-    return found if len(rows) < PAGE_LIMIT and len(found) + others == len(rows) else None
+    whole = len(rows) < PAGE_LIMIT and not page.rejects
+    return found if whole and len(found) + others == len(rows) else None
 
 
 def _by_category(found: object, operation: WriteOperation) -> _Rows:

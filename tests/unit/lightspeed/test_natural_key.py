@@ -13,16 +13,20 @@ SETTINGS = {"cluster": "eu1", "api_key": "key", "api_secret": "secret", "languag
 class Shop(FakeTransport, Transport):
     """Answers every look-up with the same rows, whatever it asks for."""
 
-    rows: list[dict[str, Any]]
+    body: bytes
 
     def send(self, request: Request) -> Response:
         assert request.method == "GET"
-        return Response(200, json.dumps({"variants": self.rows}).encode(), "")
+        return Response(200, self.body, "")
 
 
 def find(rows: list[dict[str, Any]], **key: object) -> dict[str, Any] | None:
+    return find_in(json.dumps({"variants": rows}).encode(), **key)
+
+
+def find_in(body: bytes, **key: object) -> dict[str, Any] | None:
     transport = Shop(Connection.from_mapping(SETTINGS))
-    transport.rows = rows
+    transport.body = body
     return NaturalKey(get_entity("variants"), tuple(key), Parameters(payload=key)).find(Client(transport))
 
 
@@ -149,6 +153,14 @@ def test_records_with_other_values_are_not_found() -> None:
 def test_a_record_that_shows_no_id_is_neither_updated_nor_created_again(identity: dict[str, Any]) -> None:
     with pytest.raises(InvalidParameters, match=r'has {"sku": "A"} where match asks for'):
         find([{**identity, "sku": "A"}], sku="A")
+
+
+def test_a_row_that_cannot_be_read_may_have_the_value_so_no_second_record_is_created() -> None:
+    odd = b'{"id": 7, "sku": "A", "title": "Caf\xe9"}'
+
+    with pytest.raises(InvalidParameters, match=r"a row that the shop returns for .* cannot be read: no UTF-8"):
+        find_in(b'{"variants": [%b]}' % odd, sku="A")
+    assert find_in(b'{"variants": [%b, {"id": 8, "sku": "A"}]}' % odd, sku="A") == {"id": 8, "sku": "A"}
 
 
 def test_credentials_that_the_shop_shows_as_a_key_or_an_id_are_masked() -> None:

@@ -127,7 +127,11 @@ class NaturalKey:
         if len(found) > 1:
             ids = client.transport.connection.redact(", ".join(str(row.get("id")) for row in found[:_MOST_IDS]))
             raise _refused(self._endpoint, f"several records match {self._shown}: {ids}; update one by its id")
-        if len(rows) >= PAGE_LIMIT and len(found) < len(rows):
+        if page.rejects and not found:
+            reason = client.transport.connection.redact(page.rejects[0].reason)
+            text = f"a row that the shop returns for {self._shown} cannot be read: {reason:.100}"
+            raise _refused(self._endpoint, f"{text}; update the record by its id")
+        if len(rows) + len(page.rejects) >= PAGE_LIMIT and len(found) < len(rows):
             names = ", ".join(self.values)
             raise _refused(
                 self._endpoint, f"the shop ignores a filter of match ({names}) and has too many records to look through"
