@@ -62,7 +62,7 @@ def create_placements(items: Sequence[PreparedWrite], guard: Guard) -> dict[int,
     """
     first = items[0].operation
     by_category = {str(item.fields["category"]): item for item in items}
-    present = None
+    present = None  # not known: each create looks up its own place
     if len(items) > 1:
         try:
             with guard.request(first):

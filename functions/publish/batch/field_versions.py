@@ -30,6 +30,8 @@ from publish.event import KEPT_SECONDS
 _MOST_ITEM_BYTES = 300_000
 _MOST_TRANSACTION_BYTES = 3_500_000
 _MOST_ITEMS = 100
+"""DynamoDB takes 400 KB in an item, 4 MB in a transaction, and 100 items in a call."""
+
 _NO_VALUE = object()
 
 
@@ -39,7 +41,7 @@ class FieldWrite:
 
     Attributes:
         queued_at: When its message was queued, epoch milliseconds, or its file uploaded; fractions order lines.
-        messages: Every accepted message of this time, the last one last.
+        messages: The ids of the accepted messages of this time, in the order of their acceptance.
         value: The value that was sent; absent where the item would be too large.
     """
 
@@ -59,7 +61,7 @@ class RecordVersions:
 
     Attributes:
         fields: Newest accepted writes, by field.
-        in_flight: Messages whose request may not be over.
+        in_flight: The ids of messages whose request may not be over.
         revision: Grows with every write of the item.
     """
 
@@ -178,7 +180,10 @@ def _id(record: str) -> str:
 
 
 def _encode(found: RecordVersions) -> str:
-    """Return the text of a record's item; without values if it would be too large."""
+    """Return the text of a record's item; without values if it would be too large.
+
+    `on_their_way` holds `in_flight`.
+    """
     whole = {
         name: [str(one.queued_at), list(one.messages), *([one.value] if one.has_value else [])]
         for name, one in found.fields.items()

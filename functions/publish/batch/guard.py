@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from connector.errors import OutOfTime
 from lightspeed import AuthenticationError, LightspeedError, RateLimited
+from lightspeed.transport import WRITE_MARGIN_SECONDS
 from publish.result import Refusal
 
 if TYPE_CHECKING:
     from publish.publisher import Publisher
     from publish.write import WriteOperation
 
-_LEAST_SECONDS = 5.0
 _LEAST_SECONDS_IN_BACKGROUND = 10.0
-"""A request that starts later than this before the end of the invocation may lose its answer."""
+"""No request starts later than this before the end of the invocation, as its answer might be lost."""
 
 
 class Guard:
@@ -34,10 +34,11 @@ class Guard:
         """
         deps, background = publisher.deps, publisher.background
         self._clock = deps.clock
-        self._deadline = deps.clock.time() + publisher.remaining_seconds()  # that of the lease, by the same clock
+        # the lease ends by this clock, which may be set while the invocation runs
+        self._deadline = deps.clock.time() + publisher.remaining_seconds()
         self._invocation_seconds = publisher.remaining_seconds
         self._refused = refused
-        self._least_seconds = _LEAST_SECONDS_IN_BACKGROUND if background else _LEAST_SECONDS
+        self._least_seconds = _LEAST_SECONDS_IN_BACKGROUND if background else WRITE_MARGIN_SECONDS
         self._reserve = deps.settings.quota_reserve_percent if background else None
         self._pauses = deps.pauses if background else {}
         self._locked_out: dict[str, AuthenticationError] = {}
@@ -65,14 +66,19 @@ class Guard:
         )
 
     def check(self, operation: WriteOperation) -> None:
-        """Return if a request may start now; else raise the reason."""
+        """Check whether a request may start now.
+
+        Raises:
+            LightspeedError: None may start.
+            ConnectorError: The same.
+        """
         stop = self.stop_reason(operation)
         if stop is not None:
-            raise stop.with_traceback(None)  # one reason may stop many requests
+            raise stop.with_traceback(None)  # one reason may be raised many times, and its traceback would grow
 
     @contextmanager
     def request(self, operation: WriteOperation) -> Iterator[None]:
-        """Check whether a request may start, and learn from how the block of its call ends.
+        """Check whether the request of the `with` block may start, and observe how it ends.
 
         Raises:
             LightspeedError: The request failed, or none may start.

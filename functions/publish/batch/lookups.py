@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from publish.batch.planner import PreparedWrite
     from publish.write import WriteOperation
 
-FEWEST = 10
-"""Number of upserts that is worth a request to count the entity's records."""
+FEWEST_UPSERTS = 10
+"""With fewer upserts, the entity's records are not even counted: that is a request too."""
 
 _Group = tuple[str, str, tuple[str, ...]]
 """Connection, entity, fields of the natural key."""
@@ -43,7 +43,8 @@ class Lookups:
             items: The writes of the batch.
             batches_left: Number of such batches that the invocation may get, this one included.
         """
-        found = Counter(_group_of(item.operation) for item in items if item.kind is Kind.UPSERT and _is_listed(item))
+        upserts = [item for item in items if item.kind is Kind.UPSERT and _can_be_listed(item)]
+        found = Counter(_group_of(item.operation) for item in upserts)
         self._expected = Counter({group: number * batches_left for group, number in found.items()})
 
     def gather(self, operation: WriteOperation, guard: Guard) -> None:
@@ -53,7 +54,7 @@ class Lookups:
         """
         group = _group_of(operation)
         number = self._expected.pop(group, 0)
-        if number < FEWEST or group in self._lists:
+        if number < FEWEST_UPSERTS or group in self._lists:
             return
         try:
             with guard.request(operation):
@@ -62,7 +63,7 @@ class Lookups:
                 with guard.request(operation):
                     self._lists[group] = _read(operation, guard)
         except Exception as error:
-            refusal(error)  # it is logged where it may be a mistake of ours; the records are looked up one by one
+            refusal(error)  # logs an unexpected error; the records are looked up one by one
             self._lists[group] = None
 
     def find(self, operation: WriteOperation) -> int | str | None:
@@ -109,7 +110,7 @@ def _group_of(operation: WriteOperation) -> _Group:
     return request.connection, request.entity, tuple(request.match_fields)
 
 
-def _is_listed(item: PreparedWrite) -> bool:
+def _can_be_listed(item: PreparedWrite) -> bool:
     """Whether one list of known length holds all records of the entity, and a record need not be read besides."""
     endpoint = item.request.endpoint
     return (
@@ -121,7 +122,7 @@ def _is_listed(item: PreparedWrite) -> bool:
 
 
 def _pays(wanted: int, requests: int, room: int | None, operation: WriteOperation) -> bool:
-    """Whether to read a list rather than look up one by one.
+    """Whether to read a list: it takes fewer requests, and the quota is enough for at least as many upserts.
 
     Args:
         wanted: Number of look-ups that the list would answer.
@@ -134,5 +135,7 @@ def _pays(wanted: int, requests: int, room: int | None, operation: WriteOperatio
     if room is None:
         return True
     in_one_request = MAX_RECORDS if bulk_route(operation.request.entity, operation.fields_of_update) else 1
-    done_by_list, done_one_by_one = (room - requests) * in_one_request, room * in_one_request // (in_one_request + 1)
+    done_by_list = (room - requests) * in_one_request
+    # without the list, each record costs a look-up and its part of an update
+    done_one_by_one = room * in_one_request // (in_one_request + 1)
     return min(wanted, done_by_list) >= min(wanted, done_one_by_one)

@@ -118,7 +118,7 @@ class PreparedWrite:
         """How the batch sends it."""
         request, http_request = self.request, self.operation.http_request
         if request.dry_run or not isinstance(http_request.body, bytes):
-            return Kind.OTHER
+            return Kind.OTHER  # nothing can be merged with a file, or without a body
         if request.action == "create" and set(request.match_fields) == _PLACEMENT_FIELDS == set(self.fields):
             ids = [canonical_id(end) for end in self.fields.values()]
             if request.entity == PLACEMENT and not http_request.query and None not in ids:
@@ -174,7 +174,7 @@ def _groups(items: Iterable[PreparedWrite], key: Callable[[PreparedWrite], objec
 
 
 class _Waiting:
-    """What waits in a segment."""
+    """The writes that wait for the end of a segment."""
 
     def __init__(self) -> None:
         self._keys: set[str] = set()
@@ -198,7 +198,7 @@ class _Waiting:
             self._records.add(item.record)
 
     def blocks(self, item: PreparedWrite) -> bool:
-        """Whether the item must not be sent before what waits."""
+        """Whether the item must not be sent before what waits. An update may: it waits too, and is merged."""
         if item.idempotency_key in self._keys:
             return True
         if item.kind is Kind.PLACEMENT:
@@ -210,7 +210,7 @@ class _Waiting:
         return ordered and bool(self._placements)
 
     def _names_a_record(self, item: PreparedWrite) -> bool:
-        """Whether the item may concern a record whose update waits."""
+        """Whether the item may concern a record whose update waits. What a bulk or a `match` concerns is not known yet."""
         if item.kind is Kind.UPSERT:
             return concerns_key(self._written.get(item.entity_key, ()), item.request.match_fields)
         if item.request.action == "bulk" or item.request.match_fields:

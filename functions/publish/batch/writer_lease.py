@@ -105,7 +105,11 @@ class WriterLease:
             self.clock.sleep(_POLL_SECONDS)
 
     def _try(self, connection: str, holder: str, end: float) -> float | None:
-        """Take the lease if it is free; return the deadline of the batch that holds it, or `None` if it is taken."""
+        """Take the lease if it is free.
+
+        Returns:
+            `None` if this batch holds it now, else the deadline of the batch that does, in epoch seconds.
+        """
         now = self.clock.time()
         item = {
             "id": {"S": _id(connection)},
@@ -119,7 +123,7 @@ class WriterLease:
         found = put_item(self.client, self.table, item, condition, values)
         if found is None:
             return None
-        return int(found["deadline"]["N"]) / 1000 if found else now
+        return int(found["deadline"]["N"]) / 1000 if found else now  # DynamoDB did not show the item
 
     def _release(self, connection: str, holder: str) -> None:
         """Free a lease; if that fails, its deadline ends it."""

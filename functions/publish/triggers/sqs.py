@@ -2,7 +2,7 @@
 
 All messages of an invocation are one batch, so that their updates can be merged. A message may wait for the shop's
 quota, for time or for another writer. A copy replaces it before the queue has delivered it too often. A message that is
-wrong itself goes to the failure queue at once: the shop would refuse it every time, a request each.
+wrong itself goes to the failure queue at once, because the shop would refuse it every time.
 
 A copy keeps the first id and time of its message: they name its idempotency key and order its updates. A message that
 SQS itself moves to the failure queue and back gets a new id and a new time.
@@ -43,9 +43,13 @@ _LAST_RECEIVE = 2 * _MANY_RECEIVES - 1
 """The receive at which any other message is dead-lettered: one before the queue does it, in case this one is killed."""
 
 _MOST_CHARACTERS = 1000
+"""Of a detail in an attribute of a message."""
+
 _NOT_SENDABLE = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+"""Characters that SQS refuses in an attribute."""
+
 _MILLISECONDS = re.compile("[0-9]{1,15}")
-_RECEIPTS = re.compile("[0-9]{1,9}")
+_COUNT = re.compile("[0-9]{1,9}")
 _FIRST_ID = "FirstMessageId"
 _FIRST_SENT = "FirstSentTimestamp"
 
@@ -92,7 +96,7 @@ class Message:
     def receives(self) -> int:
         """How often it was received, this time included; 1 if that is not known."""
         text = str(self._system.get("ApproximateReceiveCount") or "")
-        return int(text) if _RECEIPTS.fullmatch(text) else 1
+        return int(text) if _COUNT.fullmatch(text) else 1
 
     @property
     def is_exhausted(self) -> bool:
@@ -176,9 +180,11 @@ class Message:
 
     @property
     def _system(self) -> dict[str, Any]:
+        """The attributes that SQS sets."""
         return _members(self._record.get("attributes"))
 
     def _attribute(self, name: str) -> str:
+        """Return an attribute that the sender sets; empty if there is none."""
         found = _members(_members(self._record.get("messageAttributes")).get(name))
         return str(found.get("stringValue") or "")
 
@@ -189,7 +195,7 @@ def _members(value: object) -> dict[str, Any]:
 
 
 def _finish(message: Message, arrived: IncomingEvent, outcome: Outcome) -> bool:
-    """Decide about a message: done, later, or to the failure queue; return whether it leaves the queue."""
+    """Postpone or dead-letter a message as its outcome demands; return whether it leaves the queue."""
     if isinstance(outcome, dict):
         if outcome["status"] != "unknown":
             return True
@@ -202,6 +208,7 @@ def _finish(message: Message, arrived: IncomingEvent, outcome: Outcome) -> bool:
     name = type(outcome).__name__
     failed = {"message_id": message.first_id, "error": name, "detail": str(outcome)}
     logger().error("publish failed", extra=failed)
+    # only a message with an id can be handed back by itself
     give_up = message.is_exhausted or not message.id or _is_wrong(arrived, outcome)
     if give_up and message.dead_letter(name, str(outcome)):
         return True

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from publish.batch.lookups import FEWEST
+from publish.batch.lookups import FEWEST_UPSERTS
 from tests.integration.publish.conftest import Publisher, event, message
 from tests.integration.publish.test_files import PublishFile
 from tests.shop import Fault
@@ -66,16 +66,16 @@ def test_a_hundred_messages_by_sku_cost_a_count_a_list_and_a_bulk(publisher: Pub
 
 
 def test_where_the_list_is_longer_than_the_batch_only_the_count_is_asked_besides(publisher: Publisher) -> None:
-    stocked(publisher, 250 * FEWEST)
-    publisher.batch(*(upsert(f"A-{n}", 1) for n in range(FEWEST)))
-    assert publisher.sent() == [COUNT, *[LIST] * FEWEST, BULK]
-    assert singly(publisher) == FEWEST
+    stocked(publisher, 250 * FEWEST_UPSERTS)
+    publisher.batch(*(upsert(f"A-{n}", 1) for n in range(FEWEST_UPSERTS)))
+    assert publisher.sent() == [COUNT, *[LIST] * FEWEST_UPSERTS, BULK]
+    assert singly(publisher) == FEWEST_UPSERTS
 
 
 def test_a_few_upserts_are_looked_up_by_themselves(publisher: Publisher) -> None:
     stocked(publisher, 20)
-    publisher.batch(*(upsert(f"A-{n}", 1) for n in range(FEWEST - 1)))
-    assert publisher.sent() == [*[LIST] * (FEWEST - 1), BULK]
+    publisher.batch(*(upsert(f"A-{n}", 1) for n in range(FEWEST_UPSERTS - 1)))
+    assert publisher.sent() == [*[LIST] * (FEWEST_UPSERTS - 1), BULK]
 
 
 def test_a_value_that_the_list_does_not_show_is_looked_up_before_it_is_created(publisher: Publisher) -> None:
@@ -332,14 +332,14 @@ def test_a_file_reads_the_list_once_for_all_its_segments(publisher: Publisher) -
 
 @pytest.mark.soak  # hundreds of lines: moto copies its tables in every transaction
 def test_a_list_that_pays_for_the_file_is_read_though_it_does_not_for_a_segment(publisher: Publisher) -> None:
-    ids = stocked(publisher, 250 * FEWEST + 1)
+    ids = stocked(publisher, 250 * FEWEST_UPSERTS + 1)
     machine = PublishFile(publisher)
     by_id = [event("variants", "update", {"stockLevel": 3}, path={"id": variant}) for variant in ids[500:990]]
     by_sku = [upsert(f"A-{n}", n) for n in range(20)]
     machine.put("publish/in/stock.jsonl", *by_id, *by_sku[:10], *by_id, *by_sku[10:])
     assert machine.run("publish/in/stock.jsonl")["outcomes"] == {"updated": 1000}
     assert singly(publisher) == 0
-    assert publisher.sent().count(LIST) == FEWEST + 1
+    assert publisher.sent().count(LIST) == FEWEST_UPSERTS + 1
     assert levels(publisher, ids[:20]) == list(range(20))
 
 
