@@ -210,7 +210,7 @@ class _Waiting:
         return ordered and bool(self._placements)
 
     def _names_a_record(self, item: PreparedWrite) -> bool:
-        """Whether the item may concern a record whose update waits. What a bulk or a `match` concerns is not known yet."""
+        """Whether the item may concern a record whose update waits. A bulk or a `match` may concern any."""
         if item.kind is Kind.UPSERT:
             return concerns_key(self._written.get(item.entity_key, ()), item.request.match_fields)
         if item.request.action == "bulk" or item.request.match_fields:
