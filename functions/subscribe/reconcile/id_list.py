@@ -10,7 +10,7 @@ from lightspeed import Parameters
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import ListReader
 from lightspeed.listing.records import RecordParser, Window, ids_of
-from lightspeed.listing.settled import begin
+from lightspeed.listing.settled import open_window
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
 from subscribe.event import SubscribeRequest
@@ -94,7 +94,7 @@ class IdList:
             def read_to(end: datetime, closed: bool) -> ListReader[int]:
                 return self._reader(ListCheckpoint(), end, is_open=not closed)
 
-            opening = begin(self._client, self._clock, end, read_to)
+            opening = open_window(self._client, self._clock, end, read_to)
             return Begun(opening.reader, opening.end, not opening.closed)
         reader = self._reader(checkpoint, end, is_open=is_open)
         reader.begin()

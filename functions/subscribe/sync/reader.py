@@ -11,10 +11,10 @@ from typing import Any
 
 from lightspeed import PAGE_LIMIT, NotFound, Parameters
 from lightspeed.listing.checkpoint import ListCheckpoint
-from lightspeed.listing.children import ChildStreams
-from lightspeed.listing.reader import BATCH, PARENTS_AT_ONCE, TRANSFORMED_BATCH, ListReader
+from lightspeed.listing.children import PARENTS_AT_ONCE, ChildLists
+from lightspeed.listing.reader import BATCH, TRANSFORMED_BATCH, ListReader
 from lightspeed.listing.records import Record, Window, ids_of
-from lightspeed.listing.settled import begin
+from lightspeed.listing.settled import open_window
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
 from lightspeed.listing.window import creation_window, may_hide_records, unknown_filters
@@ -153,8 +153,8 @@ class Reader:
         """Read the parents page by page, and of each page's parents the nested records before the next page."""
         reader, begun = self._begin(read)
         yield begun
-        children = ChildStreams(self.services.client, self.request.endpoint, read.parameters, read.language)
-        children.saw(self.state.rows_given)
+        children = ChildLists(self.services.client, self.request.endpoint, read.parameters, read.language)
+        children.note_page(self.state.rows_given)
         with contextlib.closing(reader.pages()) as pages:
             yield from self._read_pending(read, children)
             for page in pages:
@@ -163,29 +163,29 @@ class Reader:
                     break
                 fresh, noted = self.processor.deduplicate(page, read)
                 split = reader.checkpoint.split
-                children.saw(min(len(page), (split.page_rows or 0) if split is not None else PAGE_LIMIT))
+                children.note_page(min(len(page), (split.page_rows or 0) if split is not None else PAGE_LIMIT))
                 pending = ids_of(fresh)
                 yield replace(noted, pending=pending, rows_given=children.rows_given)
                 yield from self._read_pending(read, children)
         reason = reader.checkpoint.unverified_reason
         yield Step(may_have_missed=bool(reason), unverified_reason=reason)
 
-    def _read_pending(self, read: Read, children: ChildStreams) -> Iterator[Step]:
+    def _read_pending(self, read: Read, children: ChildLists) -> Iterator[Step]:
         while pending := self.state.pending:
-            group = pending[: min(PARENTS_AT_ONCE, children.fitting(self.budget.room()))]
+            group = pending[: min(PARENTS_AT_ONCE, children.parents_within(self.budget.room()))]
             if self._is_full():
                 yield Step(stopped=True)
                 return
-            rows, long = children.of(group)
+            rows, long = children.read(group)
             yield self._children_step(read, children, rows, [*long, *pending[len(group) :]])
             for parent in long:
-                rows = children.of_long(parent, self.budget)
+                rows = children.read_long(parent, self.budget)
                 step = self._children_step(read, children, rows, self.state.pending[1:])
                 is_unproved = parent in children.unproved
                 forgotten = f"{read.language}/{parent}" if is_unproved else ""
                 yield replace(step, may_have_missed=is_unproved, forgotten=forgotten)
 
-    def _children_step(self, read: Read, children: ChildStreams, rows: list[Record], pending: list[int | str]) -> Step:
+    def _children_step(self, read: Read, children: ChildLists, rows: list[Record], pending: list[int | str]) -> Step:
         return replace(
             self.processor.of_rows(rows, read.language),
             pending=pending,
@@ -203,7 +203,7 @@ class Reader:
             def read_to(end: datetime, closed: bool) -> ListReader[Any]:
                 return self._reader(read, ListCheckpoint(), self._window(read, end, is_open=not closed))
 
-            opening = begin(self.services.client, self.services.clock, parse_time(state.window_end), read_to)
+            opening = open_window(self.services.client, self.services.clock, parse_time(state.window_end), read_to)
             return opening.reader, Step(opening=opening, checkpoint=opening.reader.checkpoint)
         reader = self._reader(read, checkpoint or ListCheckpoint(), self._window(read))
         reader.begin()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lightspeed import Client, Connection, Parameters, Request, Response, get_entity
-from lightspeed.listing.children import ChildStreams
+from lightspeed.listing.children import ChildLists
 from tests.support.fake_transport import FakeTransport
 
 CONNECTION = Connection.from_mapping(
@@ -37,15 +37,15 @@ class Shop(FakeTransport):
         return Response(200, json.dumps(body).encode(), "")
 
 
-def streams(shop: Any) -> ChildStreams:
-    return ChildStreams(Client(shop), LINES, Parameters({"order_id": "*"}), "nl")
+def streams(shop: Any) -> ChildLists:
+    return ChildLists(Client(shop), LINES, Parameters({"order_id": "*"}), "nl")
 
 
 @pytest.mark.parametrize("cap", [5, 50, 100])
 def test_a_page_that_the_shop_cut_short_is_not_taken_for_all_lines(cap: int) -> None:
     shop = Shop({1: 2, 2: cap + 3, 3: cap}, cap)
 
-    records, long = streams(shop).of([1, 2, 3])
+    records, long = streams(shop).read([1, 2, 3])
 
     assert [record.id for record in records] == [1000, 1001, *range(3000, 3000 + cap)]
     assert long == [2]
@@ -54,9 +54,9 @@ def test_a_page_that_the_shop_cut_short_is_not_taken_for_all_lines(cap: int) -> 
 def test_a_page_smaller_than_one_that_the_shop_gave_before_needs_no_count() -> None:
     shop = Shop({1: 4, 2: 3}, 250)
     children = streams(shop)
-    children.saw(5)
+    children.note_page(5)
 
-    children.of([1, 2])
+    children.read([1, 2])
 
     assert sorted(shop.sent) == ["/nl/orders/1/products.json", "/nl/orders/2/products.json"]
 
@@ -81,7 +81,7 @@ class Turning(Shop):
 def test_a_count_that_fits_a_page_cut_short_because_a_line_was_deleted_is_not_believed() -> None:
     shop = Turning([[1, 2], [2], [2]])
 
-    records, long = streams(shop).of([1])
+    records, long = streams(shop).read([1])
 
     assert (records, long) == ([], [1])
     assert shop.sent == ["list", "count", "list"]
@@ -91,7 +91,7 @@ def test_a_line_without_an_id_is_a_reason() -> None:
     shop = Turning([[None]] * 3)
     children = streams(shop)
 
-    records, _ = children.of([1])
+    records, _ = children.read([1])
 
     assert [record.text for record in records] == [b'{"order_id": 1,"id": null}']
     assert children.unverified_reason == "records carry no id, so one that came twice cannot be known"

@@ -34,7 +34,7 @@ from lightspeed.errors import MAY_PASS
 from lightspeed.failures import is_page_timeout
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import ListReader
-from lightspeed.listing.settled import SETTLING_LAG, begin
+from lightspeed.listing.settled import SETTLING_LAG, open_window
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.writing.ambiguous import may_have_acted
 from tests.support.clock import FakeClock
@@ -517,7 +517,7 @@ def window_ends(dates: list[float]) -> tuple[list[float], int]:
                 process=len,
             )
 
-        begin(client, clock, NOW - SETTLING_LAG, read_to)
+        open_window(client, clock, NOW - SETTLING_LAG, read_to)
     return ends, len(server.requests)
 
 
@@ -555,7 +555,7 @@ def test_a_window_is_open_if_the_shop_gives_no_date(date: str, closed: bool, cou
             shop_list = ShopList(client, get_entity("orders"), Parameters(), "nl", None)
             return ListReader(shop_list, stable=closed, checkpoint=ListCheckpoint(), process=len)
 
-        opening = begin(client, clock, NOW - SETTLING_LAG, read_to)
+        opening = open_window(client, clock, NOW - SETTLING_LAG, read_to)
 
     assert opening.closed is closed
     assert len(server.requests) == counts

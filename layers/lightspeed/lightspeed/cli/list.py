@@ -20,10 +20,10 @@ from lightspeed.cli.session import nothing_matches, open_client, prepare, warn_o
 from lightspeed.client import Client
 from lightspeed.listing.budget import UNBOUNDED
 from lightspeed.listing.checkpoint import ListCheckpoint
-from lightspeed.listing.children import DEFAULT_LIMIT, ChildStreams
+from lightspeed.listing.children import DEFAULT_LIMIT, ChildLists
 from lightspeed.listing.reader import CONNECTIONS, TRANSFORMED_BATCH, ListReader
 from lightspeed.listing.records import Record, ids_of
-from lightspeed.listing.settled import begin, settled_time
+from lightspeed.listing.settled import open_window, settled_time
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.way import ALL_PARENTS, check_parameters
 from lightspeed.listing.window import closed_window
@@ -114,15 +114,15 @@ def print_all(arguments: argparse.Namespace) -> None:
     check_parameters(client, endpoint, parameters)
     warn_of_unknown_filters(endpoint, parameters.query)
     language = client.transport.connection.language
-    children = None if parent is None else ChildStreams(client, endpoint, parameters, language)
+    children = None if parent is None else ChildLists(client, endpoint, parameters, language)
     with _output(arguments.out) as file, closing(progress):
         read_to = partial(_reader, client, clock, walked, walked_parameters)
-        reader = begin(client, clock, settled_time(client, clock), read_to).reader
+        reader = open_window(client, clock, settled_time(client, clock), read_to).reader
         for page in beside(reader.pages()):
             if children is None:
                 rows = _texts(page)
             else:
-                children.saw(len(page))
+                children.note_page(len(page))
                 rows = _texts(_children(children, page, WholeQuota(client.transport, clock)))
             _write(file, rows)
             written += len(rows)
@@ -149,11 +149,11 @@ def _every_parent(endpoint: Endpoint, parameters: Parameters) -> Endpoint | None
     return parent
 
 
-def _children(children: ChildStreams, parents: Sequence[Record], quota: WholeQuota) -> list[Record]:
+def _children(children: ChildLists, parents: Sequence[Record], quota: WholeQuota) -> list[Record]:
     """Return the records of some parents; a parent that is gone meanwhile has none."""
-    rows, long = children.of(ids_of(parents))
+    rows, long = children.read(ids_of(parents))
     for parent in long:
-        rows += children.of_long(parent, quota)
+        rows += children.read_long(parent, quota)
     return rows
 
 

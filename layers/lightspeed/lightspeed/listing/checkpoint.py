@@ -60,7 +60,7 @@ class ListCheckpoint:
         ids: The ids read so far, packed: two to three bytes each for a list in the order of ids, else up to eight.
         asked_again: Whether pages were asked for a second time, so that a cache may have given an old one.
         repeated: Rows that came again and were dropped.
-        repeated_at: `createdAt` and `updatedAt` of such rows, at most `REPEATED`.
+        repeated_at: `createdAt` and `updatedAt` of such rows, at most `MOST_REPEATED`.
         rises: How often a row was changed later than the row behind it in the list, up to `ENOUGH_TURNS`.
         falls: How often it was changed earlier, up to the same bound.
         unverified_reason: Why completeness cannot be shown, or empty.

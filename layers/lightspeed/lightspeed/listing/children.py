@@ -29,12 +29,15 @@ from lightspeed.listing.shop_list import ShopList
 from lightspeed.request import PAGE_LIMIT, Parameters, Request
 from lightspeed.response import Page
 
+PARENTS_AT_ONCE = 40
+"""Parents whose nested records are read between two looks at quota and time."""
+
 DEFAULT_LIMIT = 50
 """Rows of a page where the shop does not heed `limit` (three independent clients agree)."""
 
 
-class ChildStreams:
-    """The records of a nested entity by parent.
+class ChildLists:
+    """The lists of a nested entity, one for each parent.
 
     Attributes:
         unverified_reason: Why it is not certain that all records were read, or empty.
@@ -61,35 +64,35 @@ class ChildStreams:
         self.unproved: set[int | str] = set()
         self.unverified_reason = ""
 
-    def saw(self, rows: int) -> None:
-        """Note that the shop gave so many rows on one page."""
+    def note_page(self, rows: int) -> None:
+        """Note how many rows the shop gave on one page."""
         self.rows_given = max(self.rows_given, rows)
 
-    def fitting(self, requests: int) -> int:
-        """Return for how many parents so many requests suffice, at least 1.
+    def parents_within(self, requests: int) -> int:
+        """Return how many parents can be read with so many requests, at least 1.
 
         A parent takes one request, and one more as long as the shop has not shown pages of `DEFAULT_LIMIT` rows.
         """
         return max(1, requests if self.rows_given >= DEFAULT_LIMIT else requests // 2)
 
-    def of(self, parents: Sequence[int | str]) -> tuple[list[Record], list[int | str]]:
+    def read(self, parents: Sequence[int | str]) -> tuple[list[Record], list[int | str]]:
         """Return the records of these parents; several parents are read at once.
 
         Each text starts with the parent's id; the rest is as the shop sent it. Parents whose page may not hold all of
-        their records are returned separately, for `of_long`; their records are left out.
+        their records are returned separately, for `read_long`; their records are left out.
 
         Raises:
             BrokenResponse: The shop denies the nested records of a parent that it has.
             LightspeedError: As the client raises it.
         """
         with ThreadPoolExecutor(THREADS) as pool:
-            found = list(pool.map(self._of_one, parents))
+            found = list(pool.map(self._read_one, parents))
         records = [record for rows in found for record in rows or ()]
-        self.saw(max((len(rows) for rows in found if rows is not None), default=0))
+        self.note_page(max((len(rows) for rows in found if rows is not None), default=0))
         return records, [parent for parent, rows in zip(parents, found, strict=True) if rows is None]
 
-    def of_long(self, parent: int | str, budget: RequestBudget) -> list[Record]:
-        """Return the records of one parent, however many; as in `of`.
+    def read_long(self, parent: int | str, budget: RequestBudget) -> list[Record]:
+        """Return the records of one parent, however many; as in `read`.
 
         Raises:
             BrokenResponse: The shop denies the nested records of a parent that it has.
@@ -119,10 +122,10 @@ class ChildStreams:
                 self.unproved.add(parent)
         return self._with_parent(parent, rows)
 
-    def _of_one(self, parent: int | str) -> list[Record] | None:
+    def _read_one(self, parent: int | str) -> list[Record] | None:
         """Return the records of a parent, or `None` if its page may not hold all of them."""
         try:
-            page = self._read(self._path(parent))
+            page = self._first_page(self._path(parent))
         except NotFound as error:
             self._check_gone(parent, error)
             return []
@@ -138,7 +141,8 @@ class ChildStreams:
             self._note(NO_ID)
         return rows
 
-    def _read(self, path: dict[str, object]) -> Page | None:
+    def _first_page(self, path: dict[str, object]) -> Page | None:
+        """Return the page of one parent, or `None` if it may not hold all rows."""
         name = self._endpoint.name
         if not self._endpoint.collection:
             return self._client.record_page(self._request(name, "get", Parameters(path)))
@@ -148,8 +152,8 @@ class ChildStreams:
         rows = len(page.records) + len(page.rejects)
         if not limit or not rows or rows < min(self.rows_given, DEFAULT_LIMIT):
             return page
-        counted = {key: value for key, value in self._parameters.query.items() if key not in ("limit", "fields")}
-        if rows >= PAGE_LIMIT or self._client.count(self._request(name, "count", Parameters(path, counted))) != rows:
+        filters = {key: value for key, value in self._parameters.query.items() if key not in ("limit", "fields")}
+        if rows >= PAGE_LIMIT or self._client.count(self._request(name, "count", Parameters(path, filters))) != rows:
             return None
         again = self._client.page(self._request(name, "list", Parameters(path, query)))
         return page if _ids_of(page) == _ids_of(again) else None

@@ -11,7 +11,7 @@ B. If rows left meanwhile, fewer ids are known. A row that left then looks like 
    nothing. The pages themselves must be trusted. Five things are asked of them:
    1. No page was asked for twice, because a cache could have given an old one.
    2. Every page before the last one was full. After each batch, as many rows are known as the count after it puts on
-      its pages and behind them. So the count is none of before the batch that a cache kept, while rows left.
+      its pages and behind them. So the count does not come from a cache that kept it from before the batch.
    3. The order is known. At least `ENOUGH_ROWS` ids rise, or fall, without exception over all pages. The times of
       change rise and fall at least `ENOUGH_TURNS` times each. So the list is sorted by id or by time of creation, and
       neither changes.
@@ -56,7 +56,7 @@ ENOUGH_ROWS = 50
 ENOUGH_TURNS = 3
 """How often times of change must rise and fall, so that the list is certainly not sorted by them."""
 
-REPEATED = 200
+MOST_REPEATED = 200
 """The most rows that came again whose seconds are read once more."""
 
 NO_ID = "records carry no id, so one that came twice cannot be known"
@@ -86,15 +86,17 @@ class PageFacts:
         rows: How many rows it had.
         ids: Of its new records.
         repeated: Records that were dropped because they were read before.
-        turns: How often the time of change rises and falls from row to row.
-        sum: Of the new ids, order aside; 0 where it is not needed.
+        rises: How often the time of change rises from one row to the next.
+        falls: How often it falls.
+        sum: Of the new ids, whatever their order; 0 where it is not needed.
     """
 
     number: int
     rows: int
     ids: list[int | str]
     repeated: list[Record]
-    turns: tuple[int, int]
+    rises: int
+    falls: int
     sum: int = 0
 
 
@@ -132,6 +134,8 @@ class ListProof:
     def check_end(self) -> None:
         """Show that nothing is behind the counted rows, where the last page would not show it (C).
 
+        A last page that is not full shows it when it is read. It does not if it is full, or if pages became smaller.
+
         Raises:
             UnstableList: More rows follow.
             LightspeedError: As the client raises it.
@@ -158,21 +162,21 @@ class ListProof:
         checkpoint.read += len(page.ids) - twice
         checkpoint.repeated += len(page.repeated)
         checkpoint.unidentified += page.rows - len(page.ids) - len(page.repeated)
-        checkpoint.rises = min(ENOUGH_TURNS, checkpoint.rises + page.turns[0])
-        checkpoint.falls = min(ENOUGH_TURNS, checkpoint.falls + page.turns[1])
+        checkpoint.rises = min(ENOUGH_TURNS, checkpoint.rises + page.rises)
+        checkpoint.falls = min(ENOUGH_TURNS, checkpoint.falls + page.falls)
         if page.repeated:
             times = [times_of(record) for record in page.repeated]
             pairs = [(each.created, each.updated) for each in times]
-            checkpoint.repeated_at += pairs[: REPEATED - len(checkpoint.repeated_at)]
+            checkpoint.repeated_at += pairs[: MOST_REPEATED - len(checkpoint.repeated_at)]
         if twice or (self._stable and checkpoint.repeated > checkpoint.removed):
             self.unstable("a record came twice though no record left the list before it")
         if count is not None and before + page.rows > count and (self._stable or page.rows >= checkpoint.limit):
             self.unstable(f"the shop counts {count} records, but more follow")
-        behind = (checkpoint.count_after or 0) - before
-        if self._stable and page.rows < min(checkpoint.limit, behind):
+        from_here = (checkpoint.count_after or 0) - before  # rows of this page and of those behind it
+        if self._stable and page.rows < min(checkpoint.limit, from_here):
             self.unstable(f"page {page.number} has {page.rows} rows, though more follow")
-        if self._stable and checkpoint.read + checkpoint.unidentified < behind:
-            self.unstable(f"the shop counts {behind} records from page {page.number} on, but gave fewer")
+        if self._stable and checkpoint.read + checkpoint.unidentified < from_here:
+            self.unstable(f"the shop counts {from_here} records from page {page.number} on, but gave fewer")
 
     def conclude(self, *, end_seen: bool) -> None:
         """Show that a list of a closed window was read completely (A, else B).
@@ -228,7 +232,7 @@ class ListProof:
         self.note(second.unverified_reason)
 
     def unstable(self, reason: str) -> None:
-        """End an unstable list if it can be read again in parts; else note the reason.
+        """End the reading of an unstable list if it can be read again in parts; else note the reason and return.
 
         Raises:
             UnstableList: It can.
@@ -267,8 +271,9 @@ class ListProof:
         a filter may leave out its first and last second.
         """
         checkpoint = self._checkpoint
-        names = ["created_at", *(["updated_at"] if self._by_update else [])]
-        if checkpoint.repeated and not self._list.has_filters(*(f"{n}_{end}" for n in names for end in ("min", "max"))):
+        names = ["created_at", "updated_at"] if self._by_update else ["created_at"]
+        filters = [f"{name}_{edge}" for name in names for edge in ("min", "max")]
+        if checkpoint.repeated and not self._list.has_filters(*filters):
             return "rows left the list while it was read, and rows came again"
         seconds = {
             (name, time)
@@ -290,7 +295,10 @@ class ListProof:
         return ""
 
     def _read_across_border(self) -> str:
-        """Read the first two pages in another size; return why the list is unstable, or an empty text."""
+        """Read the first two pages in a smaller size; return why the list is unstable, or an empty text.
+
+        They reach across the border between the first two pages of the old size. A page of one row has no smaller size.
+        """
         checkpoint = self._checkpoint
         if checkpoint.fits_one_page:
             return ""
@@ -303,7 +311,7 @@ class ListProof:
         return ""
 
 
-def turns(records: Sequence[Record]) -> tuple[int, int]:
+def rises_and_falls(records: Sequence[Record]) -> tuple[int, int]:
     """Return how often the time of change rises and falls from one row to the next; rows without a time are skipped."""
     times = [record.changed for record in records if record.changed]
     return sum(map(lt, times, times[1:])), sum(map(gt, times, times[1:]))

@@ -22,7 +22,7 @@ from lightspeed.errors import LightspeedError
 from lightspeed.failures import is_page_timeout
 from lightspeed.listing.budget import RequestBudget, UnlimitedBudget
 from lightspeed.listing.checkpoint import ListCheckpoint
-from lightspeed.listing.proof import NO_ID, ListProof, PageFacts, sum_of, turns
+from lightspeed.listing.proof import NO_ID, ListProof, PageFacts, rises_and_falls, sum_of
 from lightspeed.listing.records import Record, ids_of, lack_ids, split_repeated
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.quota import Clock, SystemClock
@@ -43,9 +43,6 @@ BATCH = 64
 
 TRANSFORMED_BATCH = 8
 """The same where whole records are held until they are counted, to be transformed."""
-
-PARENTS_AT_ONCE = 40
-"""Parents whose nested records are read between two looks at quota and time."""
 
 _ONE_PAGE_ATTEMPTS = 3
 
@@ -254,7 +251,7 @@ class ListReader(Generic[_Processed]):
             records = self._records(number)
         except LightspeedError as error:
             return [], error
-        self._list_changed()
+        self._proof.count()
         self._size = min(self._batch, _SIZE_AFTER_ONE)
         return [self._process_new(number, records)], None
 
@@ -280,7 +277,7 @@ class ListReader(Generic[_Processed]):
                 break
             fetched.append(page)
         size = len(batch.pages)
-        if (fetched or empty) and self._list_changed():
+        if (fetched or empty) and self._count_changed():
             self._size = max(1, size // 4)
             return [], error
         if empty:
@@ -313,16 +310,16 @@ class ListReader(Generic[_Processed]):
 
     def _process_new(self, number: int, records: list[Record]) -> _Fetched[_Processed]:
         """Drop the records that came before and process the others; return what the proof needs to know, too."""
-        rows, turned = len(records), turns(records)
-        ids = ids_of(records)
+        rows, ids = len(records), ids_of(records)
+        rises, falls = rises_and_falls(records)
         known = self._proof.ids.repeated(ids)
         repeated: list[Record] = []
-        if known or len(set(ids)) < rows:
+        if known or len(set(ids)) < rows:  # a row came before or twice, or has no id
             if lack_ids(records):
                 self._proof.note(NO_ID)
             records, repeated = split_repeated(records, known)
             ids = ids_of(records)
-        facts = PageFacts(number, rows, ids, repeated, turned, 0 if self._stable else sum_of(ids))
+        facts = PageFacts(number, rows, ids, repeated, rises, falls, 0 if self._stable else sum_of(ids))
         with self._processors:
             return _Fetched(facts, self._process(records))
 
@@ -333,7 +330,7 @@ class ListReader(Generic[_Processed]):
     def _save(self) -> None:
         self.checkpoint.ids = self._proof.ids.pack()
 
-    def _list_changed(self) -> bool:
+    def _count_changed(self) -> bool:
         """Count, and return whether rows left or entered since the last count."""
         before = self.checkpoint.count_after
         return before != self._proof.count()

@@ -107,7 +107,7 @@ def read_up_to(end: datetime, opened: datetime, skew_seconds: float) -> datetime
     return end if is_closed(end, opened, skew_seconds) else passed_for_shop(opened, skew_seconds)
 
 
-def begin(
+def open_window(
     client: Client, clock: Clock, end: datetime, read_to: Callable[[datetime, bool], ListReader[_Digest]]
 ) -> Opening[_Digest]:
     """Take the first count of a list. If the shop's clock differs from ours, move the window and count again.

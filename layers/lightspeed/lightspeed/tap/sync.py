@@ -22,11 +22,11 @@ from lightspeed.errors import LightspeedError, NotFound, PermissionDenied
 from lightspeed.json_text import with_first_member
 from lightspeed.listing.budget import RequestBudget
 from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
-from lightspeed.listing.children import ChildStreams
+from lightspeed.listing.children import PARENTS_AT_ONCE, ChildLists
 from lightspeed.listing.proof import UnstableList
-from lightspeed.listing.reader import PARENTS_AT_ONCE, ListReader
+from lightspeed.listing.reader import ListReader
 from lightspeed.listing.records import Record, Window
-from lightspeed.listing.settled import DIFFERENT_TIMES, begin, is_closed, read_up_to, settled_time, shop_time
+from lightspeed.listing.settled import DIFFERENT_TIMES, is_closed, open_window, read_up_to, settled_time, shop_time
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
 from lightspeed.listing.window import LOOKBACK, closed_window
@@ -148,7 +148,7 @@ class Reading:
             LightspeedError: As the client raises it.
         """
         try:
-            opening = begin(self._client, self._clock, self._end, self._read_to)
+            opening = open_window(self._client, self._clock, self._end, self._read_to)
             with closing(opening.reader.pages()) as pages:
                 yield from self._batches_of(pages)
             checkpoint = opening.reader.checkpoint
@@ -203,18 +203,18 @@ class Reading:
         if self._stream.parent is None:
             yield from pages
             return
-        children = ChildStreams(self._client, self._stream.endpoint, Parameters(), self._language)
+        children = ChildLists(self._client, self._stream.endpoint, Parameters(), self._language)
         for page in pages:
-            children.saw(len(page))
+            children.note_page(len(page))
             changed = {parent.id: parent.changed for parent in page if parent.id is not None}
             parents = list(changed)
             while parents:
-                group = parents[: min(PARENTS_AT_ONCE, children.fitting(self._budget.room()))]
+                group = parents[: min(PARENTS_AT_ONCE, children.parents_within(self._budget.room()))]
                 parents = parents[len(group) :]
-                rows, long = children.of(group)
+                rows, long = children.read(group)
                 yield self._batch(self._with_change(rows, changed))
                 for parent in long:
-                    yield self._batch(self._with_change(children.of_long(parent, self._budget), changed))
+                    yield self._batch(self._with_change(children.read_long(parent, self._budget), changed))
             self.unverified_reason = self.unverified_reason or children.unverified_reason
 
     def _with_change(self, rows: list[Record], changed: Mapping[int | str, str | None]) -> list[Record]:
