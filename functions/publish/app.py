@@ -22,8 +22,8 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """Publish what the event holds.
 
     Returns:
-        The result of an event, one result for each event of a batch, the messages that SQS delivers again, the next
-        step of a file, or an HTTP response.
+        The result of one event, or `results` of a batch. Triggers get what they need: SQS the messages to deliver
+        again, the state machine the next step of its file, and API Gateway a response.
 
     Raises:
         LightspeedError: One event was sent by a direct invocation, and failed.

@@ -93,7 +93,7 @@ def takes_file(entity: str) -> bool:
     return entity == "files" or entity.rpartition("/")[2] in ("image", "images")
 
 
-def publish_request(event: object) -> PublishRequest:
+def parse_request(event: object) -> PublishRequest:
     """Check an event.
 
     Raises:

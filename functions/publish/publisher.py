@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector.aws_errors import aws_error_types
 from lightspeed import Client
-from publish.event import IncomingEvent, publish_request
+from publish.event import IncomingEvent, parse_request
 from publish.notifications import report
 from publish.result import REFUSALS, Outcome, Result, aws_failure
 from publish.write import WriteOperation
@@ -78,7 +78,7 @@ class Publisher:
             CatalogueError: The entity, the action or a parameter is wrong.
             ConnectorError: The event, its connection, its transformer or its file is wrong.
         """
-        request = publish_request(event)
+        request = parse_request(event)
         client = self._clients.get(request.connection)
         if client is None:
             client = self.deps.shops.open(

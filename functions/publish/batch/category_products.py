@@ -106,16 +106,8 @@ def _create(items: Mapping[str, PreparedWrite], guard: Guard) -> dict[str, Outco
         return dict.fromkeys(items, refusal(error))
     rows, why_unknown = answer.rows, answer.why_unknown
     if not set(items) <= set(rows):
-        seen, why_not_seen = None, "its product has too many"
-        try:
-            seen = _list_placements(first)
-        except Exception as error:
-            why_not_seen = str(refusal(error))
-        guard.observe(first)
-        if seen is not None:
-            rows = seen | rows
-        else:
-            why_unknown = why_unknown or f"it could not be looked up: {why_not_seen}"
+        seen, why_not_seen = _look_again(first, guard)
+        rows, why_unknown = seen | rows, why_unknown or why_not_seen
     outcomes: dict[str, Outcome] = {}
     for category, item in items.items():
         if category in rows:
@@ -124,6 +116,20 @@ def _create(items: Mapping[str, PreparedWrite], guard: Guard) -> dict[str, Outco
         elif why_unknown:
             outcomes[category] = item.operation.unknown(why_unknown, since=since)
     return outcomes
+
+
+def _look_again(operation: WriteOperation, guard: Guard) -> tuple[_Rows, str]:
+    """Return where the product is after a write, or why that is not known.
+
+    The guard does not decide about this request: without it, the outcome of the write would stay unknown.
+    """
+    seen, why_not_seen = None, "its product has too many"
+    try:
+        seen = _list_placements(operation)
+    except Exception as error:
+        why_not_seen = str(refusal(error))
+    guard.observe(operation)
+    return (seen, "") if seen is not None else ({}, f"it could not be looked up: {why_not_seen}")
 
 
 def _create_alone(item: PreparedWrite, guard: Guard, *, absent: bool) -> Outcome:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from publish.write import WriteOperation
 
 _NOT_ALLOWED = 405
+"""The shop takes no updates on the bulk route."""
+
 _ATTEMPTS = 3
 
 _Entry = TypeVar("_Entry")
@@ -146,9 +148,9 @@ class Updates:
         except Exception as error:
             unsent = [item.position for update in sending for item in update.items]
             return outcomes | dict.fromkeys(unsent, refusal(error))
-        answered = [
-            pair for route, group in _routes(sending) for pair in zip(group, self._send_on(route, group), strict=True)
-        ]
+        answered: list[tuple[MergedUpdate, list[Outcome]]] = []
+        for route, group in _routes(sending):
+            answered += zip(group, self._send_through(route, group), strict=True)
         failure = self._store_accepted(answered, marked)
         for update, found in answered:
             outcomes |= _outcomes(update, found, failure)
@@ -205,7 +207,7 @@ class Updates:
     def _store(self, versions: Mapping[str, RecordVersions]) -> dict[str, RecordVersions]:
         return self.versions.write(versions) if versions and self.versions is not None else {}
 
-    def _send_on(self, route: BulkRoute | None, updates: Sequence[MergedUpdate]) -> list[list[Outcome]]:
+    def _send_through(self, route: BulkRoute | None, updates: Sequence[MergedUpdate]) -> list[list[Outcome]]:
         """Send records in one request; halve what the shop refuses. Return the outcomes of the changes of each."""
         if route is None or len(updates) == 1:
             return [self._send_alone(update) for update in updates]
@@ -224,7 +226,7 @@ class Updates:
         if isinstance(refused, ApiError) and refused.status == _NOT_ALLOWED:
             return [self._send_alone(update) for update in updates]
         if is_content_refused(refused):
-            return [answer for half in _halves(updates) for answer in self._send_on(route, half)]
+            return [answer for half in _halves(updates) for answer in self._send_through(route, half)]
         return [[refused] * len(update.to_send) for update in updates]
 
     def _send_alone(self, update: MergedUpdate) -> list[Outcome]:

@@ -11,7 +11,7 @@ import pytest
 
 from lightspeed import CATALOGUE, Client, Connection, Endpoint, Response, Transport
 from lightspeed.request import Request
-from publish.event import publish_request, takes_file
+from publish.event import parse_request, takes_file
 from publish.write import WriteOperation
 from tests.support.fake_transport import FakeTransport
 
@@ -52,7 +52,7 @@ def on_the_wire(endpoint: Endpoint, name: str) -> dict[str, Any]:
     wire = Wire(Connection.from_mapping(settings))
     path = {parameter: 7 + 2 * n for n, parameter in enumerate(endpoint.operation(name).path_parameters)}
     event = {"entity": endpoint.name, "action": name, "parameters": {"path": path, "payload": payload(endpoint, name)}}
-    WriteOperation.prepare(publish_request(event), Client(wire)).send()
+    WriteOperation.prepare(parse_request(event), Client(wire)).send()
     seen = wire.seen
     assert seen is not None
     body = json.loads(seen.body) if isinstance(seen.body, bytes) else None

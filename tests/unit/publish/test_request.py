@@ -5,7 +5,7 @@ import pytest
 
 from connector.errors import RequestError
 from lightspeed import CatalogueError
-from publish.event import IncomingEvent, batch_items, publish_request
+from publish.event import IncomingEvent, batch_items, parse_request
 from publish.result import refusal, to_json
 
 TAG = {"entity": "tags", "action": "create"}
@@ -28,18 +28,18 @@ TAG = {"entity": "tags", "action": "create"}
 )
 def test_a_wrong_event_is_refused_with_what_would_be_right(more: dict[str, Any], message: str) -> None:
     with pytest.raises((RequestError, CatalogueError), match=message):
-        publish_request({**TAG, **more})
+        parse_request({**TAG, **more})
 
 
 @pytest.mark.parametrize("event", [None, [], "x", 7])
 def test_an_event_is_an_object(event: object) -> None:
     with pytest.raises(RequestError, match="must be a JSON object"):
-        publish_request(event)
+        parse_request(event)
 
 
 def test_two_events_that_ask_for_the_same_have_the_same_content() -> None:
-    first = publish_request({**TAG, "idempotency_key": "a", "dry_run": False, "connection": "default"})
-    second = publish_request({**TAG, "idempotency_key": "b"})
+    first = parse_request({**TAG, "idempotency_key": "a", "dry_run": False, "connection": "default"})
+    second = parse_request({**TAG, "idempotency_key": "b"})
     assert first.content() == second.content()
 
 
@@ -48,7 +48,7 @@ def test_two_events_that_ask_for_the_same_have_the_same_content() -> None:
     ['{"connection": "default"}', '{"parameters": {}}', '{"parameters": {"path": {}}}', '{"match": null}'],
 )
 def test_a_default_that_is_written_is_the_same_content_as_one_that_is_left_out(text: str) -> None:
-    assert publish_request({**TAG, **json.loads(text)}).content() == TAG
+    assert parse_request({**TAG, **json.loads(text)}).content() == TAG
 
 
 @pytest.mark.parametrize("body", [{"items": {}}, {"items": [], "more": 1}, {"items": None}])
