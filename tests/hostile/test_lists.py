@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from lightspeed.listing.records import Window
+from lightspeed.listing.window import Window
 from tests.hostile.world import END, START, Habits, HostileList, Landed, read
 from tests.support.soak import Soak
 

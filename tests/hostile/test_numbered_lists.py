@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from lightspeed.listing.records import Window
+from lightspeed.listing.window import Window
 from tests.hostile.world import END, Habits, HostileList, read
 
 WINDOW = Window("created_at", None, END)

@@ -18,9 +18,10 @@ from lightspeed import AnswerLost, Client, Connection, Parameters, Request, Resp
 from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
 from lightspeed.listing.proof import UnstableList
 from lightspeed.listing.reader import ListReader
-from lightspeed.listing.records import Record, Window
+from lightspeed.listing.records import Record
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
+from lightspeed.listing.window import Window
 from lightspeed.request import format_time
 from tests.support.fake_transport import FakeTransport
 

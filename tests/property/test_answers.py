@@ -10,7 +10,8 @@ import pytest
 from lightspeed import CATALOGUE, Client, Endpoint, LightspeedError, Parameters
 from lightspeed.connection_check import check
 from lightspeed.json_text import parse
-from lightspeed.listing.records import RecordParser, Window
+from lightspeed.listing.records import RecordParser
+from lightspeed.listing.window import Window
 from lightspeed.writing.natural_key import NaturalKey
 from tests.support.soak import Soak
 from tests.unit.lightspeed.raw_server import RawServer, client_of, http, raw_server

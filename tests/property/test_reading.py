@@ -10,8 +10,8 @@ import pytest
 from lightspeed import Client, Parameters, get_entity
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import ListReader
-from lightspeed.listing.records import Window
 from lightspeed.listing.shop_list import ShopList
+from lightspeed.listing.window import Window
 from tests.hostile.world import END, START, Habits, HostileList, read
 
 SEEDS = 50

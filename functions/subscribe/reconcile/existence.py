@@ -35,7 +35,8 @@ from lightspeed import (
     UnknownLanguage,
 )
 from lightspeed.listing import reader as reading
-from lightspeed.listing.records import Record, Window, times_of
+from lightspeed.listing.records import Record, times_of
+from lightspeed.listing.window import Window
 from subscribe.reconcile.id_index import Id
 from subscribe.run.budget import InvocationBudget
 

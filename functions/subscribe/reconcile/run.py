@@ -28,8 +28,8 @@ from connector.storage_keys import entity_folder
 from connector.timestamps import iso_text
 from lightspeed.listing.checkpoint import IdLog, ListCheckpoint, SplitCheckpoint
 from lightspeed.listing.proof import UnstableList
-from lightspeed.listing.records import Window
 from lightspeed.listing.settled import settled_time
+from lightspeed.listing.window import Window
 from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.reconcile.checkpoint import ReconcileState

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from connector.errors import RequestError
 from lightspeed import Endpoint, Parameters
-from lightspeed.listing.records import Window
 from lightspeed.listing.way import Way, way_to_read
-from lightspeed.listing.window import closed_window, may_hide_records
+from lightspeed.listing.window import Window, closed_window, may_hide_records
 from subscribe.event import SubscribeRequest
 
 if TYPE_CHECKING:

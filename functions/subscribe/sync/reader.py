@@ -13,11 +13,11 @@ from lightspeed import PAGE_LIMIT, NotFound, Parameters
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.children import PARENTS_AT_ONCE, ChildLists
 from lightspeed.listing.reader import BATCH, TRANSFORMED_BATCH, ListReader
-from lightspeed.listing.records import Record, Window, ids_of
+from lightspeed.listing.records import Record, ids_of
 from lightspeed.listing.settled import open_window
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
-from lightspeed.listing.window import creation_window, may_hide_records, unknown_filters
+from lightspeed.listing.window import Window, creation_window, may_hide_records, unknown_filters
 from lightspeed.request import format_time, parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.run.budget import InvocationBudget

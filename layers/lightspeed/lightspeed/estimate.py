@@ -15,11 +15,10 @@ from datetime import datetime
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client
 from lightspeed.listing.reader import BATCH, THREADS
-from lightspeed.listing.records import Window
 from lightspeed.listing.settled import SKEW
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.way import Way, way_to_read
-from lightspeed.listing.window import closed_window
+from lightspeed.listing.window import Window, closed_window
 from lightspeed.quota import REQUESTS_PER_SECOND, WINDOW_SECONDS, Quota, QuotaWindow
 from lightspeed.request import PAGE_LIMIT, Parameters
 from lightspeed.shop_clock import BELIEVED_SECONDS

@@ -10,8 +10,9 @@ from lightspeed import Client, Connection, Parameters, Request, Response, get_en
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.proof import UnstableList
 from lightspeed.listing.reader import ListReader
-from lightspeed.listing.records import Record, Window
+from lightspeed.listing.records import Record
 from lightspeed.listing.shop_list import ShopList
+from lightspeed.listing.window import Window
 from tests.support.fake_transport import FakeTransport
 
 CONNECTION = Connection.from_mapping(

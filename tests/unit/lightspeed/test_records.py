@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lightspeed.listing.records import Record, RecordParser, Window
+from lightspeed.listing.records import Record, RecordParser
+from lightspeed.listing.window import Window
 from lightspeed.response import Page
 
 WINDOW = Window("created_at", datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC))

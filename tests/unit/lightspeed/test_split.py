@@ -6,9 +6,10 @@ from typing import Any
 
 from lightspeed import Client, Connection, Parameters, Request, Response, get_entity
 from lightspeed.listing.checkpoint import ListCheckpoint
-from lightspeed.listing.records import Record, Window
+from lightspeed.listing.records import Record
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
+from lightspeed.listing.window import Window
 from lightspeed.request import format_time
 from tests.support.fake_transport import FakeTransport
 

@@ -9,7 +9,7 @@ import pytest
 from connector.errors import RequestError
 from connector.transform import Transformers
 from lightspeed import Parameters
-from lightspeed.listing.records import Window
+from lightspeed.listing.window import Window
 from subscribe.checks import subscribe_request
 from subscribe.sync.read_plan import Read, languages_of, plan_reads, window_of
 

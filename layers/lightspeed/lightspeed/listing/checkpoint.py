@@ -15,8 +15,11 @@ import msgspec
 from lightspeed.request import PAGE_LIMIT
 
 _SHORT, _LONG = "I", "Q"
+"""Types of an `array` with four and with eight bytes for each id."""
+
 _LONGEST = 1 << 64
 _ASCENDING, _DESCENDING, _UNORDERED, _JSON = b"adux"
+"""The first byte of packed ids: how the rest is to be read."""
 
 
 @dataclass(slots=True)
@@ -55,14 +58,14 @@ class ListCheckpoint:
         count_before: The shop's count when the reading started.
         count_after: The shop's latest count.
         read: Records read so far, each once.
-        sum: Of their ids, order aside, to compare two passes.
+        sum: Of their ids, whatever their order, to compare two passes.
         limit: Rows per page that the shop still manages.
         ids: The ids read so far, packed: two to three bytes each for a list in the order of ids, else up to eight.
         asked_again: Whether pages were asked for a second time, so that a cache may have given an old one.
         repeated: Rows that came again and were dropped.
         repeated_at: `createdAt` and `updatedAt` of such rows, at most `MOST_REPEATED`.
-        rises: How often a row was changed later than the row behind it in the list, up to `ENOUGH_TURNS`.
-        falls: How often it was changed earlier, up to the same bound.
+        rises: How often the time of change rises from one row to the next, up to `ENOUGH_TURNS`.
+        falls: How often it falls, up to the same bound.
         unverified_reason: Why completeness cannot be shown, or empty.
         check: Of the second pass over a list that no window closes.
         split: Of a list that is read in parts, because its pages are not stable.
@@ -143,7 +146,10 @@ class IdLog:
         return found
 
     def add(self, ids: list[int | str]) -> int:
-        """Take the new ids of a page, in the list's order; return how many of them were read before after all."""
+        """Take the new ids of a page, in the list's order; return how many of them were read before after all.
+
+        Pages are asked about while others are read, so two pages may both show an id as new.
+        """
         new = ids[::-1]
         if self._set is None and not self._in_order(new):
             self._set = set(self._ids)
@@ -154,7 +160,7 @@ class IdLog:
         before = len(self._ids)
         try:
             self._ids.extend(new)  # type: ignore[arg-type]
-        except OverflowError:
+        except OverflowError:  # an id needs eight bytes; those before it are in the array already
             self._ids = array(_LONG, [*self._ids[:before], *new])  # type: ignore[list-item]
         return 0
 
@@ -198,8 +204,8 @@ class IdLog:
         numbers: list[int] = [*self._ids[-1:], *new]  # type: ignore[list-item]
         if self._rising is None and len(numbers) > 1:
             self._rising = numbers[1] > numbers[0]
-        return _all(numbers, rising=self._rising is not False)
+        return _all_steps(numbers, rising=self._rising is not False)
 
 
-def _all(numbers: list[int], *, rising: bool) -> bool:
+def _all_steps(numbers: list[int], *, rising: bool) -> bool:
     return all(map(lt if rising else gt, numbers, numbers[1:]))

@@ -7,15 +7,13 @@ record is kept as sent, and the parser says why the list is then not verified.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Set
+from typing import Any
 
 import msgspec
 
 from lightspeed.json_text import UNREADABLE, parse_record
-from lightspeed.request import format_time, parse_time
+from lightspeed.listing.window import Window
 from lightspeed.response import Page
 
 
@@ -68,55 +66,12 @@ _USUAL_HEADS = re.compile(
 """How the shop begins orders, products, variants, customers and most others: the rest need not be decoded."""
 
 _HEAD_BYTES = 128
-_OFFSET = len("+02:00")
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ZERO_DATE = "0000"
+"""How the year of a zero date is written."""
 _EXACT = ("number", "sku", "ean", "articleCode", "email")
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A closed stretch of the past, both ends included, by one of the list's time filters.
-
-    Attributes:
-        by: `updated_at` or `created_at`.
-        start: UTC, or `None` for the beginning.
-        end: UTC, whole seconds.
-    """
-
-    by: Literal["updated_at", "created_at"]
-    start: datetime | None
-    end: datetime
-
-    @property
-    def query(self) -> dict[str, str]:
-        """The filters that ask for it."""
-        query = {f"{self.by}_max": format_time(self.end)}
-        return query if self.start is None else {f"{self.by}_min": format_time(self.start), **query}
-
-    def holds(self, text: str | None) -> bool:
-        """Whether a time lies in it; one that is missing or no time cannot be judged and passes."""
-        try:
-            moment = parse_time(text) if text else self.end
-        except ValueError:
-            return True
-        return moment <= self.end and (self.start is None or moment >= self.start)
-
-    def holds_all(self, times: Sequence[str]) -> bool:
-        """Whether times written as `2026-11-23T06:00:00+01:00` are known to lie in it.
-
-        Those with the same offset from UTC sort like their texts, so only the first and last of each are parsed.
-        """
-        for offset in {time[-_OFFSET:] for time in times}:
-            same = [time for time in times if time.endswith(offset)]
-            try:
-                first, last = parse_time(min(same)), parse_time(max(same))
-            except ValueError:
-                return False
-            if last > self.end or (self.start is not None and first < self.start):
-                return False
-        return True
+"""Filters whose value a record must show under the same name. Filters by relation are checked too."""
 
 
 class RecordParser:

@@ -10,7 +10,7 @@ date that is wrong:
 3. A window that may end in the shop's future is open. It is read as a list that rows may enter. So is every window of a
    shop whose answers have no date.
 
-Whatever the window's end, a bookmark goes by the smallest time that the answers of the whole run give.
+Whatever the window's end, a bookmark goes by the earliest time that the answers of the whole run give.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from lightspeed.client import Client
 from lightspeed.listing.reader import ListReader
-from lightspeed.listing.records import Window
+from lightspeed.listing.window import Window
 from lightspeed.quota import Clock
 from lightspeed.shop_clock import BELIEVED_SECONDS, ShopClock
 
@@ -44,7 +44,10 @@ DIFFERENT_TIMES = (
 """The reason of a run whose window may not have been closed."""
 
 _NEAR_COUNTS = 3
+"""From this count on, an end within `TOLERANCE` is near enough."""
+
 _AGREEING_AHEAD, _AGREEING_BEHIND = 3, 2
+"""Answers that must agree on a date that is ahead of our clock, or behind it."""
 
 _Digest = TypeVar("_Digest")
 
@@ -116,7 +119,7 @@ def open_window(
         client: Of the shop.
         clock: Ours.
         end: Where the window ends by what was known before the shop answered.
-        read_to: Prepares the reading, from its beginning, of a window with another end; and whether it is closed.
+        read_to: Prepares the reading, from its beginning, of a window with this end. The flag says if it is closed.
 
     Raises:
         LightspeedError: As the client raises it.
@@ -137,21 +140,22 @@ def open_window(
         skew = shop.latest_skew_seconds if dated else shop.skew_seconds
         latest = passed_for_shop(opening.at, skew)
         fits = abs(latest - end) <= SKEW or (bool(skews) and abs(skew - skews[-1]) <= SKEW.total_seconds())
-        skews += [skew] * dated
+        if dated:
+            skews.append(skew)
         if abs(skew) <= BELIEVED_SECONDS:
             if fits or (count >= _NEAR_COUNTS and abs(latest - end) <= TOLERANCE):
-                return opening if shop.heard else opened(_by_ours(clock, shop), dated=False)
+                return opening if shop.heard else opened(_end_by_our_clock(clock, shop), dated=False)
         elif skew > 0 and (shop.least_skew_seconds or 0.0) <= BELIEVED_SECONDS:
-            break
+            break  # another answer agrees with our clock
         elif fits and _agreeing(skew, skews) >= (_AGREEING_AHEAD if skew > 0 else _AGREEING_BEHIND):
             passed = passed_for_shop(opening.at, 0.0)
             if skew > 0 and _count_between(opening.reader, passed + SKEW, end) == 0:
-                return opened(opening.at + SKEW)
+                return opened(opening.at + SKEW)  # no record is later, so the earlier end takes all of them
             if skew < 0 and _count_between(opening.reader, end + TOLERANCE, passed):
-                break
+                break  # a record is later than the dates, so they are wrong
             return opening
         end = latest
-    return opened(_by_ours(clock, shop))
+    return opened(_end_by_our_clock(clock, shop))
 
 
 def _count_between(reader: ListReader[_Digest], earlier: datetime, later: datetime) -> int | None:
@@ -169,7 +173,7 @@ def _agreeing(skew: float, skews: list[float]) -> int:
     return sum(abs(skew - other) <= BELIEVED_SECONDS for other in skews)
 
 
-def _by_ours(clock: Clock, shop: ShopClock) -> datetime:
+def _end_by_our_clock(clock: Clock, shop: ShopClock) -> datetime:
     """Return the end of a window by our clock, or by a date that is up to a minute behind it."""
     least = shop.least_skew_seconds or 0.0
     return passed_for_shop(_now(clock), least if -BELIEVED_SECONDS <= least < 0 else 0.0)

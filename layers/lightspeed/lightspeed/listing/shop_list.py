@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client
-from lightspeed.listing.records import RecordParser, Window
+from lightspeed.listing.records import RecordParser
+from lightspeed.listing.window import Window
 from lightspeed.request import PAGE_LIMIT, Parameters, Request
 from lightspeed.response import Page
 
@@ -16,7 +17,7 @@ _PAGING = ("page", "limit", "fields")
 
 @dataclass(frozen=True, slots=True)
 class ShopList:
-    """What list is read.
+    """One list of the shop, with the parameters and the window that it is read with.
 
     Attributes:
         client: Of the shop.
@@ -75,7 +76,7 @@ class ShopList:
         return self.client.page(self._request("list", self.parameters.query, None))
 
     def parser(self, window: Window | None) -> RecordParser:
-        """Return what decodes its records, and checks them against its filters and a window."""
+        """Return what decodes its records, and checks them against its filters and a window: its own or a part."""
         relations = {known.name for known in self.endpoint.filters if known.type == "id" and known.name != "since_id"}
         filters = self._count_request(None).query if self.paged else {}
         return RecordParser(window, filters, frozenset(relations))

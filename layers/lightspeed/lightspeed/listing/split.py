@@ -41,8 +41,9 @@ from lightspeed.failures import is_page_timeout
 from lightspeed.listing.budget import RequestBudget, UnlimitedBudget
 from lightspeed.listing.checkpoint import IdLog, ListCheckpoint, SplitCheckpoint
 from lightspeed.listing.proof import NO_ID
-from lightspeed.listing.records import Record, Window, ids_of, lack_ids, split_repeated, times_of
+from lightspeed.listing.records import Record, ids_of, lack_ids, split_repeated, times_of
 from lightspeed.listing.shop_list import ShopList
+from lightspeed.listing.window import Window
 from lightspeed.quota import Clock, SystemClock
 from lightspeed.request import format_time, parse_time
 

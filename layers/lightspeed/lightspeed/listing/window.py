@@ -1,18 +1,68 @@
-"""The window of the past that a list is read in, whether rows may still enter it, and which filters are unknown."""
+"""The window of the past that a list is read in, and what filters mean for it.
+
+They decide whether rows may still enter it, whether it may hide records, and whether the shop applies them at all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from lightspeed.catalogue.model import Endpoint
-from lightspeed.listing.records import Window
-from lightspeed.request import parse_time
+from lightspeed.request import format_time, parse_time
 
 LOOKBACK = timedelta(seconds=60)
 """How far an incremental window reaches back behind its bookmark. Records in it are read twice."""
 
+_OFFSET = len("+02:00")
 _CANNOT_LET_ROWS_IN = ("limit", "fields", "since_id", "created_at_min", "created_at_max")
+"""Parameters that filter by nothing, or by what never changes. With any other one, a record may match later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A closed stretch of the past, both ends included, by one of the list's time filters.
+
+    Attributes:
+        by: `updated_at` or `created_at`.
+        start: UTC, or `None` for the beginning.
+        end: UTC, whole seconds.
+    """
+
+    by: Literal["updated_at", "created_at"]
+    start: datetime | None
+    end: datetime
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The filters that ask for it."""
+        query = {f"{self.by}_max": format_time(self.end)}
+        return query if self.start is None else {f"{self.by}_min": format_time(self.start), **query}
+
+    def holds(self, text: str | None) -> bool:
+        """Whether a time lies in it; one that is missing or no time cannot be judged and passes."""
+        try:
+            moment = parse_time(text) if text else self.end
+        except ValueError:
+            return True
+        return moment <= self.end and (self.start is None or moment >= self.start)
+
+    def holds_all(self, times: Sequence[str]) -> bool:
+        """Whether times written as `2026-11-23T06:00:00+01:00` are known to lie in it.
+
+        Those with the same offset from UTC sort like their texts, so only the first and last of each are parsed.
+        """
+        for offset in {time[-_OFFSET:] for time in times}:
+            same = [time for time in times if time.endswith(offset)]
+            try:
+                first, last = parse_time(min(same)), parse_time(max(same))
+            except ValueError:
+                return False
+            if last > self.end or (self.start is not None and first < self.start):
+                return False
+        return True
 
 
 def closed_window(

@@ -25,11 +25,11 @@ from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
 from lightspeed.listing.children import PARENTS_AT_ONCE, ChildLists
 from lightspeed.listing.proof import UnstableList
 from lightspeed.listing.reader import ListReader
-from lightspeed.listing.records import Record, Window
+from lightspeed.listing.records import Record
 from lightspeed.listing.settled import DIFFERENT_TIMES, is_closed, open_window, read_up_to, settled_time, shop_time
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
-from lightspeed.listing.window import LOOKBACK, closed_window
+from lightspeed.listing.window import LOOKBACK, Window, closed_window
 from lightspeed.quota import Clock
 from lightspeed.request import Parameters, parse_time
 from lightspeed.tap.schema import Fit
