@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from html import unescape
@@ -172,17 +172,23 @@ class _Secrets:
 
     def mask(self, text: str) -> str:
         """Return a text without secrets, and without the beginning of one, at least `_LONG` characters, at its end."""
-        text = self.pattern.sub("***", text)
-        starts = [index for spelling in self.spellings for index in _starts(text, spelling)]
-        return text[: min(starts)] + "***" if starts else text
+        lowered = text.lower()
+        cut = max(_cut_length(lowered, spelling) for spelling in self.spellings)
+        if not cut:
+            return self.pattern.sub("***", text)
+        begin = max(0, len(text) - cut)
+        whole = (found.start() for found in self.pattern.finditer(text) if found.end() > begin)
+        return self.pattern.sub("***", text[: min([begin, *whole])]) + "***"
 
 
-def _starts(text: str, spelling: str) -> Iterator[int]:
-    """Yield where a text begins whose end is the beginning of a spelling, in small letters."""
-    for index in range(max(0, len(text) - len(spelling) + 1), len(text) - _LONG + 1):
-        if spelling.startswith(text[index:].lower()):
-            yield index
-            return
+def _cut_length(text: str, spelling: str) -> int:
+    """Return how long the end of a text is that is the beginning of a spelling, both in small letters; 0 if none is."""
+    index = text.find(spelling[:_LONG], max(0, len(text) - len(spelling) + 1))
+    while 0 <= index <= len(text) - _LONG:
+        if spelling.startswith(text[index:]):
+            return len(text) - index
+        index = text.find(spelling[:_LONG], index + 1)
+    return 0
 
 
 def _spellings(secret: str) -> list[str]:
