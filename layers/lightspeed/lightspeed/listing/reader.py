@@ -65,8 +65,8 @@ class _Batch(Generic[_Processed]):
     """Pages that were asked for at once, downwards from the one with the number `last`.
 
     Attributes:
-        pages: What becomes of each page; `None` if it was not sent, because the budget had no room for it any more. No
-            pages mean that the last one is to be read alone.
+        pages: What becomes of each page; `None` if it was not sent, because the budget had no room for it any more. An
+            empty list means that the page `last` is to be read alone.
         room: How many requests there was room for, these and their count included.
     """
 
@@ -75,7 +75,7 @@ class _Batch(Generic[_Processed]):
     room: int
 
     def drop(self) -> None:
-        """Send nothing more of it, and wait for what was sent: only then the quota is known."""
+        """Send nothing more of it, and wait for what was sent: the quota is known only then."""
         sent = [page for page in self.pages if not page.cancel()]
         for page in sent:
             page.exception()
@@ -160,16 +160,17 @@ class ListReader(Generic[_Processed]):
             return
         if checkpoint.rows_left is None:
             self.begin()
-        checkpoint.asked_again = checkpoint.asked_again or checkpoint.read > 0
+        checkpoint.asked_again |= checkpoint.read > 0  # the process before this one may have asked for the next pages
+        end_unseen = checkpoint.read == 0 and checkpoint.rows_left == checkpoint.count_before
         try:
-            is_new = checkpoint.read == 0 and checkpoint.rows_left == checkpoint.count_before
-            ends_here = self._ahead or not checkpoint.rows_left
-            if is_new and ends_here:
+            if end_unseen and (self._ahead or not checkpoint.rows_left):
                 proof.check_end()
-            for number, processed in enumerate(self._batches()):
+                end_unseen = False
+            for processed in self._batches():
                 yield processed
-                if is_new and not ends_here and number == 0:
+                if end_unseen:
                     proof.check_end()  # only now: a reading that is left after its first page asks for no page more
+                    end_unseen = False
         finally:
             self._save()
         if checkpoint.limit < self.shop_list.limit:
@@ -187,7 +188,7 @@ class ListReader(Generic[_Processed]):
         try:
             while checkpoint.rows_left:
                 if batch is None:
-                    room = self._budget.room()
+                    room = self._budget.room()  # ends the invocation if there is none
                     if checkpoint.fits_one_page:
                         yield self._read_only_page()
                         continue
@@ -196,7 +197,7 @@ class ListReader(Generic[_Processed]):
                     batch = self._submit(pool, last, size if size > 1 else 0, room)
                 ahead = self._submit_ahead(pool, batch)
                 fetched, error = self._collect(batch) if batch.pages else self._read_one_page(batch.last)
-                if len(fetched) < len(batch.pages):  # the others are asked for again, and so are those of `ahead`
+                if len(fetched) < len(batch.pages):  # the missing pages come first, so those of `ahead` are dropped
                     checkpoint.asked_again = True
                     if ahead is not None:
                         ahead.drop()
@@ -219,7 +220,10 @@ class ListReader(Generic[_Processed]):
         return _Batch(last, [pool.submit(self._fetch, number) for number in numbers], room)
 
     def _submit_ahead(self, pool: Executor, batch: _Batch[_Processed]) -> _Batch[_Processed] | None:
-        """Ask for the pages after an uncounted batch, if the quota has room and the list did not change so far."""
+        """Ask for the pages after an uncounted batch, if the quota has room and the list did not change so far.
+
+        Batches become smaller after a change, so a batch of the full size shows that there was none lately.
+        """
         last = batch.last - len(batch.pages)
         room = min(batch.room - len(batch.pages) - 1, self._budget.left())
         size = min(self._size, last, room - 1)
@@ -227,23 +231,29 @@ class ListReader(Generic[_Processed]):
         return self._submit(pool, last, size, room) if self._ahead and unchanged and size > 0 else None
 
     def _read_only_page(self) -> _Processed:
-        """Read the only page of a list. If it has fewer rows than were counted, count and read again."""
+        """Read the only page of a list. If it has fewer rows than were counted, count and read again.
+
+        A page that is too slow becomes several smaller ones. Then only the last of them is read here.
+        """
         checkpoint = self.checkpoint
         for attempt in range(_ONE_PAGE_ATTEMPTS):
             if attempt:
                 checkpoint.count_before = self._proof.count()
-            while True:
-                number = self._last_page()
-                try:
-                    records = self._records(number)
-                    break
-                except LightspeedError as error:
-                    self._shrink_or_raise(error)
+            number, records = self._read_last_page()
             if not checkpoint.fits_one_page or len(records) >= (checkpoint.count_before or 0):
                 break
         fetched = self._process_new(number, records)
         self._advance(fetched)
         return fetched.processed
+
+    def _read_last_page(self) -> tuple[int, list[Record]]:
+        """Return the number and the rows of the last page that is left; it becomes smaller until the shop gives it."""
+        while True:
+            number = self._last_page()
+            try:
+                return number, self._records(number)
+            except LightspeedError as error:
+                self._shrink_or_raise(error)
 
     def _read_one_page(self, number: int) -> tuple[list[_Fetched[_Processed]], LightspeedError | None]:
         """Read one page, then count; the proof compares both. Return the page, or the error in its place."""
@@ -288,7 +298,11 @@ class ListReader(Generic[_Processed]):
         return fetched, error
 
     def _find_end(self, empty: int) -> None:
-        """Go on from the last page that is not empty."""
+        """Go on from the last page that is not empty; a search by halves finds it.
+
+        Args:
+            empty: The number of an empty page.
+        """
         low, high = 0, empty
         while high - low > 1:
             middle = (low + high) // 2
