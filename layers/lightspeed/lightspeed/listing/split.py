@@ -20,13 +20,14 @@ What proves the list:
    list before and after.
 
 A part that cannot be cut further holds two or three seconds. Where the shop can filter by both times, it is cut by
-`created_at` too. If that does not help, its pages are read in rounds until as many different ids came as the shop
-counts. If too few come, the checkpoint holds the reason.
+`created_at` too. If that does not help, the part is dense: more rows carry the same seconds than fit on one page. Its
+pages are read in rounds until as many different ids came as the shop counts. If too few come, the checkpoint holds the
+reason.
 
 Two kinds of parts are read page by page, from the first page to the last and back. One is the whole list of a shop that
-ignores the filter, and so gives the same rows for every part. The other is a second with too many rows
-(`DENSE_ROWS`, `DENSE_TRIES`). A row that moves on the way there is met on the way back. This proves nothing, and the
-checkpoint holds the reason.
+ignores the filter, and so gives the same rows for every part. The other is a dense part that has too many rows or
+changes too often (`DENSE_ROWS`, `DENSE_TRIES`). A row that moves on the way there is met on the way back. This proves
+nothing, and the checkpoint holds the reason.
 """
 
 from __future__ import annotations
@@ -48,13 +49,13 @@ from lightspeed.quota import Clock, SystemClock
 from lightspeed.request import format_time, parse_time
 
 DENSE_ROWS = 2500
-"""The most rows of one second whose pages are read again until all came; ten pages."""
+"""The most rows of a dense part whose pages are read again until all came; ten pages."""
 
 DENSE_TRIES = 20
-"""How often such a second may be begun before it is read page by page and nothing is proved."""
+"""How often a dense part may be begun before it is read page by page and nothing is proved."""
 
 ROUNDS = 15
-"""How often the pages of such a second are read. In random order, one round misses a third of what is missing."""
+"""How often the pages of a dense part are read. In random order, one round misses a third of what is missing."""
 
 PART_ATTEMPTS = 2
 """How often a part is counted and read whose page holds fewer rows than counted."""
@@ -66,7 +67,7 @@ ROWS_PER_CUT = 16
 """Rows of a full page for each part that it is cut into. Fewer rows show too little of where the times lie."""
 
 IDLE_ROUNDS = 3
-"""How many rounds in a row may bring nothing new before the reading of such a second is given up."""
+"""How many rounds in a row may bring nothing new before the reading of a dense part is given up."""
 
 _SECOND = timedelta(seconds=1)
 
@@ -76,7 +77,12 @@ _Bounds = tuple[datetime | None, datetime | None]
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A stretch of the window, bounds included; by the window's own time, and by `created_at` besides."""
+    """A stretch of the window, bounds included.
+
+    Attributes:
+        main: Its bounds by the window's own time.
+        created: Its bounds by `created_at`, where it had to be cut by both times.
+    """
 
     main: _Bounds
     created: _Bounds = (None, None)
@@ -90,6 +96,10 @@ class _Part:
         first, last = self.main
         created_first, created_last = self.created
         return _text(first), _text(last), _text(created_first), _text(created_last)
+
+
+class _FilterIgnored(Exception):
+    """The shop gives rows of other parts, so a part cannot be read."""
 
 
 class SplitReader(Generic[_Processed]):
@@ -120,13 +130,14 @@ class SplitReader(Generic[_Processed]):
             raise ValueError("only a list with a window is read in parts")
         self._list = shop_list
         self._window = shop_list.window
+        self._whole = _Part((self._window.start, self._window.end))
         self._process = process
         self._budget = budget or UnlimitedBudget()
         self._clock = clock or SystemClock()
         self._ids = IdLog(checkpoint.ids)
         self.checkpoint = checkpoint
         self._split = checkpoint.split = checkpoint.split or SplitCheckpoint()
-        self._expected: dict[_Part, int] = {}
+        self._expected: dict[_Part, int] = {}  # how many rows a part probably has; lost between two processes
 
     def pages(self) -> Generator[_Processed]:
         """Yield what `process` makes of each part's records; `checkpoint` is true after each.
@@ -140,9 +151,9 @@ class SplitReader(Generic[_Processed]):
             if split.count_before is None:
                 self._budget.room()
                 checkpoint.limit = self._list.limit
-                split.parts = [_Part((self._window.start, self._window.end)).pack()]
+                split.parts = [self._whole.pack()]
                 split.count_before = checkpoint.count_before = checkpoint.count_after = self._list.count()
-                self._expected = {_Part.unpack(split.parts[0]): split.count_before}
+                self._expected = {self._whole: split.count_before}
             while split.parts:
                 self._budget.room()
                 part = _Part.unpack(split.parts[-1])
@@ -152,7 +163,7 @@ class SplitReader(Generic[_Processed]):
                 try:
                     records = self._read_or_cut(part)
                 except _FilterIgnored:
-                    split.parts = [_Part((self._window.start, self._window.end)).pack()]
+                    split.parts = [self._whole.pack()]
                     split.tries, split.next_page = 0, 1
                     continue
                 if records is not None:
@@ -205,9 +216,9 @@ class SplitReader(Generic[_Processed]):
         split.parts.pop()
 
     def _read_first_page(self, part: _Part) -> tuple[list[Record], int, bool]:
-        """Return the records of a part's first page, the count before it, and whether they are the whole part."""
+        """Return the records of a part's first page, the count before it, and whether nothing more of it is read."""
         split, expected = self._split, self._expected.pop(part, 0)
-        if 2 * expected > 3 * self._full:  # its page is surely full, and then no count is needed
+        if 2 * expected > 3 * self._full:  # full even with a third fewer rows, so it needs no count
             records = self._records(part, 1)
             if self._is_full(records):
                 return records, expected, False
@@ -223,12 +234,13 @@ class SplitReader(Generic[_Processed]):
             if split.unsure or rows == counted:
                 return records, counted, True
             if rows > counted:
-                break
+                break  # no row enters the part, so the count is wrong
         reason = f"the shop counts {counted} records of a stretch of time, but gives {rows}"
         self._note_doubtful_part(reason)
         if rows > counted:
             self._note(reason)
-        return records, counted, rows > counted or bool(split.unsure)  # else a smaller part may do better
+        is_done = rows > counted or bool(split.unsure)  # if not, smaller parts may fit their counts
+        return records, counted, is_done
 
     def _note_doubtful_part(self, reason: str) -> None:
         """Note a part that differs from its count. After `DOUBTFUL_PARTS` of them, counts are no longer used."""
@@ -243,18 +255,19 @@ class SplitReader(Generic[_Processed]):
         return min(self._split.page_rows or 1, self.checkpoint.limit)
 
     def _is_full(self, records: list[Record]) -> bool:
-        """Whether a page may not be all of its part. The first page of all shows how many rows the shop gives."""
+        """Whether a part may go on behind its page. The first page of all shows how many rows the shop gives."""
         split = self._split
         if split.page_rows is None:
             split.page_rows = max(1, len(records))
         return len(records) >= self._full
 
     def _cut(self, part: _Part, records: list[Record], counted: int) -> dict[_Part, int]:
-        """Return the parts of a part, in order, and how many rows each probably has; none if it cannot be cut."""
+        """Return the smaller parts of a part, in order, and how many rows each probably has; none if it is dense."""
         times = [times_of(record) for record in records]
         by_update = self._window.by == "updated_at"
         shown = [each.updated if by_update else each.created for each in times]
-        self._split.first_included |= part.main[0] is not None and part.main[0] in map(_moment, shown)
+        if part.main[0] is not None and part.main[0] in map(_moment, shown):
+            self._split.first_included = True
         wanted = max(2, min(-(-3 * counted // (2 * self._full)), len(records) // ROWS_PER_CUT))
         shared = timedelta() if self._split.first_included else _SECOND
         stretches = _stretches(part.main, shown, wanted, shared, counted)
@@ -267,7 +280,7 @@ class SplitReader(Generic[_Processed]):
         return {_Part(part.main, each): rows for each, rows in stretches}
 
     def _read_dense(self, part: _Part) -> list[Record] | None:
-        """Read a part that cannot be cut in rounds, until as many different ids came as the shop counts.
+        """Read a dense part in rounds, until as many different ids came as the shop counts.
 
         If rows leave meanwhile, it is begun again. Each time another page size is asked for: a cache of an earlier time
         could give rows that have left in place of rows that are missing.
@@ -289,7 +302,7 @@ class SplitReader(Generic[_Processed]):
         for _ in range(ROUNDS):
             self._budget.room()
             before, records = len(found), self._read_round(part, counted)
-            found |= {record.id: record for record in records if record.id is not None}
+            found |= _by_id(records)
             count = self._count(part)
             if len(found) == counted == count:
                 break
@@ -304,7 +317,7 @@ class SplitReader(Generic[_Processed]):
             self._note(reason)
             self._note_doubtful_part(reason)
             records = self._read_round(part, counted)
-            found |= {record.id: record for record in records if record.id is not None}
+            found |= _by_id(records)
         split.tries = 0
         return [*found.values(), *(record for record in records if record.id is None)]
 
@@ -360,7 +373,7 @@ class SplitReader(Generic[_Processed]):
                     raise
                 checkpoint.limit = max(1, checkpoint.limit // 2)
                 if number > 1:
-                    raise
+                    raise  # a later page of another size would not begin where the one before ended
                 continue
             self._budget.record_latency(self._clock.monotonic() - began)
             parser = self._list.parser(window)
@@ -384,8 +397,8 @@ class SplitReader(Generic[_Processed]):
         self.checkpoint.unverified_reason = self.checkpoint.unverified_reason or reason
 
 
-class _FilterIgnored(Exception):
-    """The shop gives rows of other parts, so a part cannot be read."""
+def _by_id(records: list[Record]) -> dict[int | str, Record]:
+    return {record.id: record for record in records if record.id is not None}
 
 
 def _mostly_outside(records: list[Record], window: Window) -> bool:
