@@ -151,7 +151,7 @@ class _Sender:
             outcomes |= create_placements(ready, self._guard)
         elif ready:
             outcomes |= self._updates.send(ready)
-        for item in items:
+        for item in items:  # also frees the claim of an upsert whose update the guard stopped
             self._publisher.complete(claimed.get(item.position, item).claim, outcomes[item.position])
         return outcomes
 
@@ -174,16 +174,18 @@ class _Sender:
         """Create the record of an upsert, or return its update if the record exists."""
         claimed = self._claim(item)
         if not isinstance(claimed, PreparedWrite):
+            # the call that created the record may have been killed before it stored the order
             self._updates.store_created(item, claimed)
             return claimed
         operation = item.operation
-        self._lookups.gather(operation, self._guard)
+        self._lookups.read_list(operation, self._guard)
         identity = self._lookups.find(operation)
         outcome: Outcome
         try:
             with self._guard.request(operation):
                 update = operation.as_update(identity)
                 if update is not None:
+                    # kept without the claim, which is freed if the update is refused
                     return replace(claimed, operation=update, upsert=None if identity is None else item)
                 self._lookups.forget(operation)
                 outcome = operation.create()

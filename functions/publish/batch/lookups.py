@@ -47,7 +47,7 @@ class Lookups:
         found = Counter(_group_of(item.operation) for item in upserts)
         self._expected = Counter({group: number * batches_left for group, number in found.items()})
 
-    def gather(self, operation: WriteOperation, guard: Guard) -> None:
+    def read_list(self, operation: WriteOperation, guard: Guard) -> None:
         """Read the list that answers an upsert and those like it, if that takes fewer requests than their look-ups.
 
         It is decided once per batch. A list is read at most once, also if reading fails.
@@ -72,7 +72,7 @@ class Lookups:
         return None if keys is None or operation.match is None else keys.find(operation.match)
 
     def forget(self, operation: WriteOperation) -> None:
-        """Drop what a write may change about where a record is found."""
+        """Drop from the lists what a write may change: its record and its values."""
         request = operation.request
         if request.dry_run:
             return
