@@ -291,7 +291,7 @@ class WriteOperation:
             return "the shop answered false in place of the record", {**facts, "ignored": list(fields)}
         elif asked is not None and "id" in inside and str(shown).lstrip("0") != str(asked).strip().lstrip("0"):
             return f"the shop answered with record {redact(repr(shown)):.100}", facts
-        return "", found if record is None else _with_ignored(found, inside, fields)
+        return "", _with_ignored(found, record, fields) if isinstance(record, dict) else found
 
     def _preview(self) -> Result:
         from lightspeed.writing.dry_run import preview  # noqa: PLC0415 - only a dry run needs it

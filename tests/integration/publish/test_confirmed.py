@@ -137,6 +137,14 @@ def test_an_update_that_is_answered_with_an_empty_record_is_ignored(
     assert (answer["status"], answer["ignored"]) == ("updated", ["stockLevel"])
 
 
+def test_an_update_that_is_answered_with_a_list_says_nothing_of_its_fields(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered(monkeypatch, b'[{"id": 1}]')
+    answer = publisher(event("variants", "update", STOCK, path={"id": variant(publisher)}))
+    assert (answer["status"], answer["record"], "ignored" in answer) == ("updated", [{"id": 1}], False)
+
+
 def test_an_update_that_is_answered_without_a_body_is_done(
     publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
