@@ -59,7 +59,7 @@ class RecordProcessor:
         self._request = request
         self._state = state
         self._landed = landed
-        self._landed_late = {name.rpartition("/")[0] for name in landed if name.count("/") > 1}
+        self._has_digest = {name.rpartition("/")[0] for name in landed if name.count("/") > 1}  # see `_with_digest`
         self._transformers = transformers
         self._bookmark = bookmark
         self._gzip_level = gzip_level
@@ -86,7 +86,7 @@ class RecordProcessor:
         texts = [row.text for row in rows if not row.reject_reason] if odd else [row.text for row in rows]
         if self._request.entity == "account":
             texts = [mask_api_key(text) for text in texts]
-        rejected, first, given = [_odd_line(row) for row in odd], None, 0
+        rejected, first, given = [_rejected_line(row) for row in odd], None, 0
         if self._transformers is not None:
             given = len(texts)
             texts, lines, first = self._transformed(self._transformers, texts, language)
@@ -107,10 +107,9 @@ class RecordProcessor:
     def deduplicate(self, records: list[Record], read: Read) -> tuple[list[Record], Step]:
         """Drop what earlier runs have stored; return the other records of a page, and what is noted of the whole page.
 
-        A record that changed a moment ago may change again within the same second. It is remembered with a digest.
-
         A first run reads by time of creation, so it sees records that changed after its window's end. In several
-        languages they are left to the next run: one language may show a record before its change, another one after it.
+        languages they are left to the next run. If not, one language may show a record before its change, another one
+        after it.
         """
         if self._request.mode != "incremental":
             return records, NOTHING
@@ -122,31 +121,38 @@ class RecordProcessor:
             if len(kept) < len(records):
                 reason = reason or "records changed while they were read in several languages; the next run reads them"
             records = kept
-        overlap = None if state.remembers_all else state.surely_passed - LOOKBACK
         names = [f"{read.language}/{record.id}" for record in records]
-        named = dict(zip(names, records, strict=True))
-        mark = NEVER_UPDATED if may_be_read_by_creation(read) else ""
+        recent = self._remembered(dict(zip(names, records, strict=True)), read)
+        new = [record for name, record in zip(names, records, strict=True) if not self._is_landed(name, record)]
+        return new, Step(recent=recent, never_updated=never_updated, unverified_reason=reason)
+
+    def _remembered(self, named: Mapping[str, Record], read: Read) -> dict[str, str]:
+        """Return the time of change, by name, of the records that the next run may read again.
+
+        A record that changed a moment ago may change again within the same second. Its name has a digest.
+        """
+        passed, mark = self._state.surely_passed, NEVER_UPDATED if may_be_read_by_creation(read) else ""
         recent = {
             name: record.changed + mark if record.never_updated else record.changed
             for name, record in named.items()
             if record.changed
         }
-        if overlap is not None:
-            recent = still_recent(recent, overlap)
-        passed = state.surely_passed
-        recent = {
+        if not self._state.remembers_all:
+            recent = still_recent(recent, passed - LOOKBACK)
+        return {
             _with_digest(name, named[name]) if _is_after(named[name].changed, passed) else name: changed
             for name, changed in recent.items()
         }
-        new = [record for name, record in zip(names, records, strict=True) if not self._is_landed(name, record)]
-        return new, Step(recent=recent, never_updated=never_updated, unverified_reason=reason)
 
     def _never_updated_once(self, records: list[Record], read: Read) -> tuple[list[Record], str, str]:
-        """Take records without a time of change from one list only.
+        """Leave out records without a time of change that another list or an earlier window gives.
 
-        Return besides whether the list of changes holds them, if this page shows it, and why the run cannot be
-        verified, if so. That list holds them in every window, or in none. If it does, those count that were created in
-        the window.
+        A list in a window of changes holds such records in every window, or in none. If it holds them, a run takes
+        those that were created in its window.
+
+        Returns:
+            The records that are left; `SHOWN` or `HIDDEN` if this page shows which of both it is, else empty; and why
+            the run cannot be verified, or empty.
         """
         state = self._state
         found = any(record.never_updated for record in records)
@@ -171,7 +177,7 @@ class RecordProcessor:
         landed = self._landed.get(name)
         if landed is None:  # bookmarks of earlier versions name records without their language
             landed = self._landed.get(str(record.id))
-        if name in self._landed_late and record.changed:
+        if name in self._has_digest and record.changed:
             landed = self._landed.get(_with_digest(name, record), landed)
         if landed is not None and record.never_updated:
             landed = landed.removesuffix(NEVER_UPDATED)
@@ -197,7 +203,7 @@ class RecordProcessor:
         )
 
 
-def _odd_line(row: Record) -> bytes:
+def _rejected_line(row: Record) -> bytes:
     """Return the line for a row that is no JSON object in UTF-8: what was sent, as text, and the reason."""
     return msgspec.json.encode({"record": row.text.decode(errors="backslashreplace"), "reason": row.reject_reason})
 

@@ -49,7 +49,10 @@ _SET_BACK = timedelta(minutes=10)
 
 
 class SyncRun(Run[SyncState]):
-    """A run of mode full or incremental, seen from one invocation."""
+    """A run of mode full or incremental, seen from one invocation.
+
+    `Run` describes the methods without a docstring, and calls them.
+    """
 
     _kind = SyncState
 
@@ -76,16 +79,21 @@ class SyncRun(Run[SyncState]):
         if not resumed:
             self._begin_window(entry.get("started"))
         saved = entry.get("transformers", {}) if resumed else {}
-        seen = {"until": bookmark.until} if bookmark.until is not None else None
-        records = self._transformers(request.entity_transformer, "entity", saved)
-        landed, level = self._bookmarks.recent(bookmark), self._services.gzip_level
-        processor = RecordProcessor(request, state, landed, records, seen, level)
+        bookmark_shown = {"until": bookmark.until} if bookmark.until is not None else None
+        processor = RecordProcessor(
+            request,
+            state,
+            self._bookmarks.recent(bookmark),
+            self._transformers(request.entity_transformer, "entity", saved),
+            bookmark_shown,
+            self._services.gzip_level,
+        )
         self._reader = Reader(request, state, self._services, self._budget, processor)
         self._reads = plan_reads(
             request,
             self._client.transport.connection.language,
             self._transformers(request.input_transformer, "input", saved),
-            bookmark=seen,
+            bookmark=bookmark_shown,
             now=state.started,
             seed=state.run_id,
         )
@@ -101,6 +109,7 @@ class SyncRun(Run[SyncState]):
             self._found = self._bookmarks.recover()
 
     def _begin_window(self, started: str | None) -> None:
+        """Set the window of a new run by the bookmark, or else by `since`; its end is final after the first count."""
         now = shop_time(self._client, self._clock)
         state, bookmark = self._state, self._found.bookmark
         state.started = started or iso_text(now)
@@ -169,20 +178,20 @@ class SyncRun(Run[SyncState]):
         self._check_rejected(final=True)
 
     def _read(self, read: Read) -> None:
-        state, carry_out = self._state, self._reader.read
+        state, steps_of = self._state, self._reader.read
         if read.by_creation:
             if not state.begin_by_creation():
                 return
-            carry_out = self._reader.read_by_creation
+            steps_of = self._reader.read_by_creation
         if state.checkpoint is None and read.operation != "get":
             self._flush()
             state.mark_read()
         try:
-            self._take_all(carry_out(read), read.language)
-        except UnstableList:
+            self._take_all(steps_of(read), read.language)
+        except UnstableList:  # read it again in parts, which cannot be unstable
             self._writer = None
             state.discard_read()
-            self._take_all(carry_out(read), read.language)
+            self._take_all(steps_of(read), read.language)
 
     def _take_all(self, steps: Generator[Step], language: str) -> None:
         with contextlib.closing(steps):
@@ -242,7 +251,7 @@ class SyncRun(Run[SyncState]):
         self._update_skew()
         self._check_times()
         if self._incremental:
-            self._note_how_it_goes_on()
+            self._note_if_not_read_again()
         languages = languages_of(self._reads)
         keys = {language: self._place(language).manifest for language in languages}
         manifests = {keys[language]: self._manifest(language) for language in reversed(languages)}
@@ -255,10 +264,10 @@ class SyncRun(Run[SyncState]):
     def _check_times(self) -> None:
         """Note it if the shop's answers leave open whether the window's end had passed when it was opened."""
         state = self._state
-        if not state.opened or self._window_seen() is None:
+        if not state.opened or self._window_shown() is None:
             return
         end, opened = parse_time(state.window_end), parse_time(state.opened)
-        entered = not state.is_open and not is_closed(end, opened, state.skew)
+        entered = not state.is_open and not is_closed(end, opened, state.skew)  # an open window was read as such
         if entered or state.read_up_to < end:
             state.may_have_missed |= entered
             state.leave_unverified(DIFFERENT_TIMES)
@@ -268,8 +277,8 @@ class SyncRun(Run[SyncState]):
                 "the shop's time is before the bookmark, so changes may be missing; mode full reads them"
             )
 
-    def _note_how_it_goes_on(self) -> None:
-        """Say it where the next run cannot read again what this run may have missed."""
+    def _note_if_not_read_again(self) -> None:
+        """Add to the reason why the next run does not read again what this run may have missed."""
         state = self._state
         if not state.may_have_missed or self._is_stopped or reads_again(self._found.bookmark, state):
             return
@@ -305,7 +314,7 @@ class SyncRun(Run[SyncState]):
         state, parts = self._state, self._parts("raw", language)
         return {
             **self._origin(language),
-            "window": self._window_seen(),
+            "window": self._window_shown(),
             "newest_change": state.newest_change or None,
             "records": sum(part.records for _, part in parts),
             "parts": listed(parts),
@@ -322,7 +331,8 @@ class SyncRun(Run[SyncState]):
         place, parts = self._place(language), self._state.parts_of(kind).get(language, ())
         return [(place.part(kind, number, part.sha256), part) for number, part in enumerate(parts)]
 
-    def _window_seen(self) -> dict[str, str | None] | None:
+    def _window_shown(self) -> dict[str, str | None] | None:
+        """Return the window that the manifest shows, which is that of the first list; `None` if no list has one."""
         start = parse_time(self._state.window_start) if self._state.window_start else None
         for read in self._reads:
             if read.operation != "get":
