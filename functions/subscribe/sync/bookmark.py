@@ -32,13 +32,11 @@ from subscribe.run.journal import finish
 MOST_RECENT_INSIDE = 1_000
 """Ids that the bookmark itself holds. More are stored beside it."""
 
-
 MOST_UNVERIFIED = 3
 """Runs in a row that may leave the bookmark where it is because their list could not be proved."""
 
 MOST_REMEMBERED = 20_000
 """Records of a window that a run remembers, so that the next run can read that window again and store none twice."""
-
 
 HIDDEN, SHOWN = "hidden", "shown"
 """Whether a list in a window of changes holds records that have no time of change."""
@@ -107,10 +105,10 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
             return None
         created = parse_time(self.created_until or self.until)
         is_due = self.never_updated == HIDDEN or now - created >= CREATION_EVERY
-        return created + timedelta(seconds=1) if is_due else None
+        return created + timedelta(seconds=1) if is_due else None  # that second is read already
 
     def is_same(self, until: str | None, run_id: str) -> bool:
-        """Whether it is the bookmark with this time that this run moved."""
+        """Whether this bookmark has this time and was moved by this run."""
         return (self.until, self.run_id) == (until, run_id)
 
 

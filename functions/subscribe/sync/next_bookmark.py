@@ -22,9 +22,9 @@ def next_bookmark(before: Bookmark, state: SyncState) -> Bookmark:
     """Return where the bookmark moves after a run that was read to its end: never back. `recent` is left out.
 
     A run that may have missed records leaves the bookmark where it is, `MOST_UNVERIFIED` times in a row. It notes what
-    it stored, so the next run reads the same window and more, and stores only what is new. Then the bookmark moves all
-    the same: a shop that never gives a provable list must not stop the subscription. So it is too if the shop's dates
-    are behind the bookmark: then the bookmark moves by our clock at last.
+    it stored, so the next run reads the same window and more, and stores only what is new. After that the bookmark moves
+    without a proof, because a shop that never gives a provable list must not stop the subscription. If the shop's dates
+    stay behind the bookmark for as many runs, the bookmark moves by our clock.
 
     Args:
         before: The bookmark that the run started from.
@@ -39,6 +39,7 @@ def next_bookmark(before: Bookmark, state: SyncState) -> Bookmark:
 
 
 def _moved(before: Bookmark, state: SyncState) -> Bookmark:
+    """Return the bookmark at the end of what was read; the next window reaches back to where that is sure."""
     end, until, sure, unverified = parse_time(state.window_end), state.read_up_to, state.surely_passed, 0
     if before.start is not None:
         known = before.start + LOOKBACK
@@ -63,5 +64,6 @@ def _created_until(before: Bookmark, state: SyncState, sure: str) -> str:
     if before.until is not None:
         known = before.created_until or before.until
         return max(known, state.created_end)
-    is_behind = state.never_updated == HIDDEN and state.window_start is not None
-    return state.window_start or sure if is_behind else sure
+    if state.never_updated == HIDDEN and state.window_start is not None:
+        return state.window_start  # a first run that read by time of change from `since` on
+    return sure

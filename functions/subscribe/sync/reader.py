@@ -68,6 +68,20 @@ class Reader:
             return self._read_record(read)
         return self._read_each(read) if read.operation == "each" else self._read_list(read)
 
+    def read_by_creation(self, read: Read) -> Generator[Step]:
+        """Carry out a reading by time of creation; errors as in `read`.
+
+        A list that rows may enter for another reason is only counted. If it may lack records, the step gives the
+        reason.
+        """
+        window, is_closed = self._window(read)
+        if is_closed:
+            yield from self.read(read)
+        elif window is not None:
+            hidden = self._count_hidden(read, window)
+            if hidden > 0:
+                yield Step(unverified_reason=f"{hidden} records have no time of change; mode full reads them too")
+
     def _read_record(self, read: Read) -> Generator[Step]:
         request = self.services.client.build(self.request.entity, "get", read.parameters, read.language)
         try:
@@ -75,7 +89,7 @@ class Reader:
         except NotFound:
             if self.request.ids is None:
                 raise
-            return  # one of many: it was deleted meanwhile
+            return  # one of many ids: the record is gone
         yield self.processor.of([record], read)
 
     def _read_list(self, read: Read) -> Generator[Step]:
@@ -93,7 +107,7 @@ class Reader:
             or checkpoint.unverified_reason
             or unknown_filters(read.endpoint, read.parameters.query)
         )
-        hidden = "" if reason or read.by_creation else self._hidden(read, checkpoint.count_after or 0)
+        hidden = "" if reason or read.by_creation else self._why_hidden(read, checkpoint.count_after or 0)
         is_counted = checkpoint.count_before is not None and not read.by_creation
         yield Step(
             counts=(checkpoint.count_before or 0, checkpoint.count_after or 0) if is_counted else None,
@@ -105,7 +119,7 @@ class Reader:
     def _is_full(self) -> bool:
         return self.state.room(self.request.max_records) == 0
 
-    def _hidden(self, read: Read, counted: int) -> str:
+    def _why_hidden(self, read: Read, counted: int) -> str:
         """Return why a first incremental run may lack records that were never changed; empty if it holds them.
 
         Such a record may have no time of change, and then a filter by that time hides it.
@@ -119,35 +133,21 @@ class Reader:
             hidden = self._list(read, None).count() - counted
             reason = f"{hidden} records have no time of change, or changed during the run; mode full reads them too"
         elif may_hide_records(read.endpoint, read.parameters.query):
-            hidden = self._without_change(read, Window("created_at", window.start, window.end))
+            hidden = self._count_hidden(read, Window("created_at", window.start, window.end))
             reason = f"{hidden} records have no time of change; the next run reads them by time of creation"
         else:
             return ""
         return reason if hidden > 0 else ""
 
-    def _without_change(self, read: Read, created: Window) -> int:
-        """Return how many records that were created in a window the filter by time of change hides.
+    def _count_hidden(self, read: Read, created: Window) -> int:
+        """Return how many of the records that were created in a window are hidden by the filter by time of change.
 
-        All others were changed after the window's start. They are counted first: what is deleted meanwhile is then not
-        taken for hidden.
+        All others were changed after the window's start. They are counted first, so a record that is deleted meanwhile
+        does not count as hidden.
         """
         start = {} if created.start is None else {"updated_at_min": format_time(created.start)}
         shown = self._list(read, None).count({**created.query, **start})
         return self._list(read, None).count(created.query) - shown
-
-    def read_by_creation(self, read: Read) -> Generator[Step]:
-        """Carry out a reading by time of creation; errors as in `read`.
-
-        A list that rows may enter for another reason is only counted. If it may lack records, the step gives the
-        reason.
-        """
-        window, is_closed = self._window(read)
-        if is_closed:
-            yield from self.read(read)
-        elif window is not None:
-            hidden = self._without_change(read, window)
-            if hidden > 0:
-                yield Step(unverified_reason=f"{hidden} records have no time of change; mode full reads them too")
 
     def _read_each(self, read: Read) -> Generator[Step]:
         """Read the parents page by page, and of each page's parents the nested records before the next page."""
@@ -162,7 +162,7 @@ class Reader:
                     yield Step(stopped=True)
                     break
                 fresh, noted = self.processor.deduplicate(page, read)
-                split = reader.checkpoint.split
+                split = reader.checkpoint.split  # a dense part gives the rows of several pages at once
                 children.note_page(min(len(page), (split.page_rows or 0) if split is not None else PAGE_LIMIT))
                 pending = ids_of(fresh)
                 yield replace(noted, pending=pending, rows_given=children.rows_given)
@@ -178,7 +178,7 @@ class Reader:
                 return
             rows, long = children.read(group)
             yield self._children_step(read, children, rows, [*long, *pending[len(group) :]])
-            for parent in long:
+            for parent in long:  # they are first in what is pending now
                 rows = children.read_long(parent, self.budget)
                 step = self._children_step(read, children, rows, self.state.pending[1:])
                 is_unproved = parent in children.unproved
@@ -240,7 +240,13 @@ class Reader:
     def _window(
         self, read: Read, end: datetime | None = None, *, is_open: bool | None = None
     ) -> tuple[Window | None, bool]:
-        """Return the window of a list, and whether no row can enter it; the state gives what is left out."""
+        """Return the window of a list, and whether no row can enter it.
+
+        Args:
+            read: The reading of the list.
+            end: Of the window; by default, as the state has it.
+            is_open: Whether the end may be in the shop's future, so that rows may enter; by default, as the state says.
+        """
         state = self.state
         if read.by_creation:
             start, created_end = parse_time(state.created_start), parse_time(state.created_end)
@@ -259,7 +265,10 @@ class Reader:
 
 
 def _has_begun(state: SyncState) -> bool:
-    """Whether the window of the first list is opened; an earlier invocation may have ended between two first counts."""
+    """Whether the window of the first list is opened. An earlier invocation may have ended between two first counts.
+
+    States of earlier versions have no `opened`: there, rows that were read show it.
+    """
     checkpoint = state.checkpoint
     if checkpoint is None or checkpoint.rows_left is None:
         return False

@@ -159,9 +159,9 @@ class SyncState(RunState, array_like=True):
         self.opened = iso_text(opening.at)
 
     def begin_by_creation(self) -> bool:
-        """Return whether there is a stretch to read by time of creation.
+        """Set the end of the stretch to read by time of creation; return whether there is anything to read.
 
-        It ends early, so that stretches join. So it is closed, whatever the window of changes is.
+        It ends `LOOKBACK` before what surely passed. So no record enters it, even if the window of changes is open.
         """
         if self.never_updated == SHOWN:
             return False
