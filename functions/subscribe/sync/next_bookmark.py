@@ -22,7 +22,7 @@ def next_bookmark(before: Bookmark, state: SyncState) -> Bookmark:
     """Return where the bookmark moves after a run that was read to its end: never back. `recent` is left out.
 
     A run that may have missed records leaves the bookmark where it is, `MOST_UNVERIFIED` times in a row. It notes what
-    it stored, so the next run reads the same window and more, and stores only what is new. After that the bookmark moves
+    it stored, so the next run reads the same window and more, and stores only what is new. Then the bookmark moves
     without a proof, because a shop that never gives a provable list must not stop the subscription. If the shop's dates
     stay behind the bookmark for as many runs, the bookmark moves by our clock.
 
