@@ -268,12 +268,10 @@ def is_refused_address(host: str) -> bool:
     Args:
         host: An address or a name, in small letters.
     """
-    if host.rstrip(".") in _METADATA_HOSTS or _SPELT_LINK_LOCAL.search(host):
-        return True
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return False
+        return host.rstrip(".") in _METADATA_HOSTS or _SPELT_LINK_LOCAL.search(host) is not None
     if isinstance(address, ipaddress.IPv4Address):
         return _is_refused(address)
     mapped = address.ipv4_mapped
