@@ -155,7 +155,7 @@ def test_nothing_is_sent_to_an_address_that_is_refused_wherever_it_is_in_the_lis
     assert [tried for tried, _ in wire.waits] == before
 
 
-@pytest.mark.parametrize("address", ["35.169.254.10", "203.169.254.9", "169.255.169.254", "::ffff:35.169.254.10"])
+@pytest.mark.parametrize("address", ["35.169.254.10", "203.169.254.9", "169.255.169.254"])
 def test_a_public_address_is_connected_to_whatever_numbers_it_has(address: str) -> None:
     wire = Wire(FakeClock(), [address], good=address)
 
