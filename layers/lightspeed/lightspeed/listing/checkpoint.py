@@ -33,9 +33,9 @@ class SplitCheckpoint:
         count_before: The shop's count when the first part was read.
         unsure: Why a part may not be whole, or empty. The other parts are read all the same, and not counted.
         doubtful: How many parts differed from their count so far.
-        tries: How often the part that is read next was begun, if it cannot be cut; each time with another page size.
-        next_page: Of the part that is read next, if it is read page by page: 1, 2, … to the end, then back from there
-            with negative numbers. Else 0.
+        tries: How often the part that is read next was begun, if it is dense; each time with another page size.
+        next_page: Of the part that is read next, if it is read page by page: 1, 2, … to the end, then from there back
+            to -1. Else 0.
         first_included: Whether a row in the first second of a part was seen, so that the shop's filter includes it.
     """
 

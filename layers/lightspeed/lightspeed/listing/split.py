@@ -282,8 +282,8 @@ class SplitReader(Generic[_Processed]):
     def _read_dense(self, part: _Part) -> list[Record] | None:
         """Read a dense part in rounds, until as many different ids came as the shop counts.
 
-        If rows leave meanwhile, it is begun again. Each time another page size is asked for: a cache of an earlier time
-        could give rows that have left in place of rows that are missing.
+        If rows leave meanwhile, it is begun again, each time with another page size. Else a cache could give rows that
+        have left in place of rows that are missing.
 
         Returns:
             `None` for more than `DENSE_ROWS`, so that memory stays small. They are then read page by page.
@@ -296,6 +296,23 @@ class SplitReader(Generic[_Processed]):
             self._note(too_much)
             split.tries, split.next_page = 0, 1
             return None
+        found, records, counted = self._read_rounds(part, counted)
+        if len(found) != counted:
+            reason = f"{counted} records carry the same second, and their pages do not show all of them"
+            self._note(reason)
+            self._note_doubtful_part(reason)
+            records = self._read_round(part, counted)
+            found |= _by_id(records)
+        split.tries = 0
+        return [*found.values(), *(record for record in records if record.id is None)]
+
+    def _read_rounds(self, part: _Part, counted: int) -> tuple[dict[int | str, Record], list[Record], int]:
+        """Read rounds of a dense part until all rows came, or until more rounds promise nothing.
+
+        Returns:
+            The records by id since the count last changed, the rows of the last round, and that count.
+        """
+        split = self._split
         found: dict[int | str, Record] = {}
         records: list[Record] = []
         idle = 0
@@ -312,14 +329,7 @@ class SplitReader(Generic[_Processed]):
             if count != counted:
                 split.tries += 1
                 found, counted = {}, count
-        if len(found) != counted:
-            reason = f"{counted} records carry the same second, and their pages do not show all of them"
-            self._note(reason)
-            self._note_doubtful_part(reason)
-            records = self._read_round(part, counted)
-            found |= _by_id(records)
-        split.tries = 0
-        return [*found.values(), *(record for record in records if record.id is None)]
+        return found, records, counted
 
     def _why_too_much(self, counted: int) -> str:
         """Return why a part is read page by page, or nothing."""
@@ -330,7 +340,7 @@ class SplitReader(Generic[_Processed]):
         return ""
 
     def _read_round(self, part: _Part, counted: int) -> list[Record]:
-        """Read the pages of a part, up to one that is not full; no more than the shop counts, and one."""
+        """Read the pages of a dense part, up to one that is not full, or up to one page more than the shop counts."""
         found: list[Record] = []
         full = min(self._split.page_rows or 1, self._dense_page_size)
         for number in range(1, counted // full + 2):
