@@ -200,5 +200,8 @@ def _flat(lists: Iterable[Sequence[_Found]]) -> list[_Found]:
 
 
 def json_line(value: object) -> bytes:
-    """Return a value as one line of JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    """Return a value as one line of JSON; half a surrogate pair, which UTF-8 lacks, stays an escape."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode() + b"\n"

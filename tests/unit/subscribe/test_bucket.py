@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from connector.bucket import NONE_YET, Bucket, PreconditionFailed
+from connector.bucket import NONE_YET, Bucket, PreconditionFailed, json_line
 from connector.errors import AwsUnavailable
 from tests.property.bucket import MemoryBucket
 from tests.support.clock import FakeClock
@@ -82,3 +83,10 @@ def test_a_manifest_that_s3_says_is_there_and_that_is_not_is_never_taken_for_wri
 
     with pytest.raises(PreconditionFailed):
         Bucket(Forgetful(), "bucket", FakeClock()).put_manifests({"manifests/run.json": manifest})
+
+
+def test_half_a_surrogate_pair_is_stored_as_the_shop_wrote_it() -> None:
+    value = {"off": ["caf\u00e9", "\ud83d"]}
+
+    assert json.loads(json_line(value)) == value
+    assert json_line({"off": "caf\u00e9"}) == '{"off":"caf\u00e9"}\n'.encode()
