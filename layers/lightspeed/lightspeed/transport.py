@@ -11,7 +11,7 @@ A request is sent at most `ATTEMPTS` times, and never past the time that is left
 - once, with settings read again: after a 401, and when no connection can be made, since the settings may have changed;
 - reads of an entity with `transient_404` (observed on orders), and lists that hang on no record: after a 404.
 
-A 2xx answer that holds an error counts as that error.
+A 2xx answer that holds an error counts as that error. A write with such an answer may be done and is not sent again.
 
 A list that timed out or answered 504 is not sent again: the caller asks for a smaller page instead.
 """
@@ -31,6 +31,7 @@ from lightspeed import failures
 from lightspeed.connection import Connection
 from lightspeed.errors import (
     AnswerLost,
+    ApiError,
     AuthenticationError,
     BrokenResponse,
     LightspeedError,
@@ -216,6 +217,8 @@ class Transport:
 
     def _wait_seconds(self, error: LightspeedError, request: Request, tries: _Tries) -> float | None:
         """Return how long to wait before the next try, or `None` if there may be none."""
+        if request.method != "GET" and isinstance(error, ApiError) and error.http_status < 300:
+            return None
         if isinstance(error, RateLimited):
             tries.patience_seconds -= error.retry_after_seconds
             return error.retry_after_seconds if tries.patience_seconds >= 0 else None

@@ -345,6 +345,21 @@ def test_tries_count_together_whatever_went_wrong(client: Client, shop: Shop) ->
     assert [seen.status for seen in shop.requests] == [500, 500, 200, 200]
 
 
+@pytest.mark.parametrize("code", [401, 429, 500])
+@pytest.mark.parametrize("operation", ["create", "update"])
+def test_a_write_with_an_error_inside_a_good_answer_is_not_sent_again(
+    client: Client, shop: Shop, operation: str, code: int
+) -> None:
+    path = {"id": shop.store.ids("products")[0]} if operation == "update" else {}
+    body = b'{"error":{"code":%d,"method":"POST","request":"x","message":"Oops"}}' % code
+    shop.faults.next(Fault.sends(body), times=2)
+
+    with pytest.raises(ApiError):
+        client.write(client.build("products", operation, Parameters(path, payload={"title": "Mug"})))
+
+    assert len(shop.requests) == 1
+
+
 def test_a_500_inside_a_good_answer_is_asked_again(client: Client, shop: Shop) -> None:
     shop.faults.next(Fault.sends(b'{"error":{"code":500,"method":"GET","request":"x","message":"Oops"}}'))
 
