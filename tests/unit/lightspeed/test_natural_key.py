@@ -155,6 +155,12 @@ def test_a_record_that_shows_no_id_is_neither_updated_nor_created_again(identity
         find([{**identity, "sku": "A"}], sku="A")
 
 
+@pytest.mark.parametrize(("sent", "stored"), [("Lamp 💡", "Lamp 🔥"), ("Lamp", "Lamp 💡"), ("山𠮷", "山𠮸")])
+def test_a_record_with_another_emoji_is_not_taken_for_the_same(sent: str, stored: str) -> None:
+    with pytest.raises(InvalidParameters, match="record 7 has"):
+        find([{"id": 7, "sku": stored}], sku=sent)
+
+
 def test_a_row_that_cannot_be_read_may_have_the_value_so_no_second_record_is_created() -> None:
     odd = b'{"id": 7, "sku": "A", "title": "Caf\xe9"}'
 

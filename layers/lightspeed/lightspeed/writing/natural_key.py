@@ -216,8 +216,8 @@ def _has(row: Mapping[str, Any], name: str, value: object) -> bool:
 
 def _is_near(row: Mapping[str, Any], name: str, value: object) -> bool:
     """Return whether the value of a row differs from another only in form."""
-    wanted = _plain(value)
-    return bool(wanted) and wanted in [_plain(found) for found in _values(row, name)]
+    wanted, emoji = _plain(value), ("", _emoji(value))
+    return bool(wanted) and any(wanted == _plain(found) and _emoji(found) in emoji for found in _values(row, name))
 
 
 def _is_changed(row: Mapping[str, Any], name: str, value: object) -> bool:
@@ -266,13 +266,23 @@ def _may_be(row: Mapping[str, Any], name: str, value: object) -> bool:
     )
 
 
-def _plain(value: object) -> str:
-    """Return a text without what the shop may change: case, blanks, HTML entities, Unicode form, emoji, encoding."""
+def _decoded(value: object) -> str:
+    """Return a text in one form, whatever encoding the shop stored it in."""
     text = unquote(str(value))
     for encoding in ("latin-1", "cp1252"):
         with contextlib.suppress(UnicodeError):
             text = text.encode(encoding).decode()
-    text = " ".join(unicodedata.normalize("NFKC", html.unescape(html.unescape(text))).split())
+    return " ".join(unicodedata.normalize("NFKC", html.unescape(html.unescape(text))).split())
+
+
+def _emoji(value: object) -> str:
+    """Return the characters of a text that the shop may drop, all of them or none."""
+    return "".join(letter for letter in _decoded(value) if letter > "\uffff")
+
+
+def _plain(value: object) -> str:
+    """Return a text without what the shop may change: case, blanks, HTML entities, Unicode form, emoji, encoding."""
+    text = _decoded(value)
     letters = (letter for letter in text if letter <= "\uffff" and letter not in _STYLES)
     visible = (letter for letter in letters if unicodedata.category(letter) not in _INVISIBLE)
     return " ".join("".join(visible).split()).casefold()
