@@ -1,4 +1,8 @@
+import html
 import json
+import re
+import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -174,3 +178,141 @@ def test_credentials_that_the_shop_shows_as_a_key_or_an_id_are_masked() -> None:
         find([{"id": "secret", "sku": "secret"}], sku="secret-1")
     with pytest.raises(InvalidParameters, match=r": 1, \*\*\*;"):
         find([{"id": 1, "sku": "A"}, {"id": "secret", "sku": "A"}], sku="A")
+
+
+Form = Callable[[str], str]
+"""How a shop stores a text; it compares what is asked for in the same form."""
+
+
+def ascii_escapes(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode()
+
+
+def without_accents(text: str) -> str:
+    return "".join(letter for letter in unicodedata.normalize("NFD", text) if not unicodedata.combining(letter))
+
+
+def words_for_signs(text: str) -> str:
+    return re.sub(r"<[^<>]*>", "", html.unescape(text)).replace("&", " and ")
+
+
+def question_marks(text: str) -> str:
+    return text.encode("ascii", "replace").decode()
+
+
+class FilteringShop(FakeTransport, Transport):
+    """Has variants, and returns those that fit what is asked for.
+
+    Attributes:
+        fits: Whether a stored text is returned for a text that is asked for.
+        filters: Names of the filters that it honours.
+    """
+
+    rows: list[dict[str, Any]]
+    fits: Callable[[Any, str], bool]
+    filters: tuple[str, ...] = ("sku", "ean")
+    asked: list[dict[str, object]]
+
+    def send(self, request: Request) -> Response:
+        self.asked.append(dict(request.query))
+        honoured = {name: str(request.query[name]) for name in self.filters if name in request.query}
+        rows = [row for row in self.rows if all(self.fits(row.get(name), text) for name, text in honoured.items())]
+        return Response(200, json.dumps({"variants": rows}).encode(), "")
+
+
+def shop_with(*rows: dict[str, Any], fits: Callable[[Any, str], bool], **facts: Any) -> FilteringShop:
+    shop = FilteringShop(Connection.from_mapping(SETTINGS))
+    shop.rows, shop.fits, shop.asked = list(rows), fits, []
+    vars(shop).update(facts)
+    return shop
+
+
+def shop_that_stores(form: Form, *rows: dict[str, Any], **facts: Any) -> FilteringShop:
+    return shop_with(*rows, fits=lambda stored, asked: stored == form(asked), **facts)
+
+
+def find_by(shop: FilteringShop, **key: object) -> dict[str, Any] | None:
+    return NaturalKey(get_entity("variants"), tuple(key), Parameters(payload=key)).find(Client(shop))
+
+
+@pytest.mark.parametrize(
+    ("sent", "form"),
+    [
+        ("日本", ascii_escapes),
+        ("Стул", ascii_escapes),
+        ("Straße", ascii_escapes),
+        ("8712345678901", lambda text: f"{int(text):.12E}" if text.isdigit() else text),
+        ("8712345678901", lambda text: int(text) if text.isdigit() else text),
+        ("A <b>&</b> B", words_for_signs),
+        ("Café", without_accents),
+        ("Smörgås", without_accents),
+        ("10'", lambda text: text.replace("'", "")),
+        ("Lamp", lambda text: f"shop-{text}"),
+        ("Lamp", lambda text: text[::-1]),
+    ],
+)
+def test_what_a_shop_returns_for_the_key_alone_is_the_record_whatever_it_stores(sent: str, form: Form) -> None:
+    row = {"id": 7, "sku": form(sent)}
+    shop = shop_that_stores(form, row, {"id": 8, "sku": form("Other")})
+    assert find_by(shop, sku=sent) == row
+    assert len(shop.asked) <= 3
+    assert find_by(shop, sku="B" + sent) is None
+    assert len(shop.asked) <= 4, "where no row came back, there is nothing to ask"
+
+
+def test_a_key_that_the_shop_stores_as_it_is_takes_one_request() -> None:
+    shop = shop_that_stores(str, {"id": 7, "sku": "A-1"})
+    assert find_by(shop, sku="A-1") == {"id": 7, "sku": "A-1"}
+    assert len(shop.asked) == 1
+
+
+def test_two_records_that_a_filter_returns_in_another_form_are_refused_with_their_ids() -> None:
+    rows = [{"id": identity, "sku": ascii_escapes("日本")} for identity in (7, 8)]
+    with pytest.raises(InvalidParameters, match=r"several records match .*: 7, 8;"):
+        find_by(shop_that_stores(ascii_escapes, *rows), sku="日本")
+
+
+@pytest.mark.parametrize(
+    ("sent", "form"),
+    [
+        ("8712345678901", lambda text: f"{int(text):.1E}" if text.isdigit() else text),
+        ("日本", question_marks),
+        ("Lamp 日", question_marks),
+        ("Lamp-0001-XL", lambda text: text[:9]),
+        ("Lamp 💡", lambda text: text.replace("💡", "🔥")),
+    ],
+)
+def test_a_record_that_may_have_another_key_is_refused_with_its_id(sent: str, form: Form) -> None:
+    with pytest.raises(InvalidParameters, match=r"record 7 has .* update record 7 by its id"):
+        find_by(shop_that_stores(form, {"id": 7, "sku": form(sent)}), sku=sent)
+
+
+def test_a_record_that_does_not_show_the_key_is_refused_though_the_shop_filters() -> None:
+    with pytest.raises(InvalidParameters, match="record 7 has"):
+        find_by(shop_with({"id": 7}, fits=lambda _, asked: asked == "A-1"), sku="A-1")
+
+
+def test_a_shop_that_looks_for_a_part_of_a_text_does_not_show_that_a_record_has_the_key() -> None:
+    shop = shop_with({"id": 7, "sku": "Lamp XL"}, fits=lambda stored, asked: asked in stored)
+    assert find_by(shop, sku="Lamp") is None
+
+
+@pytest.mark.parametrize("key", ["A", "é", "-", " A "])
+def test_a_key_of_one_letter_is_only_compared(key: str) -> None:
+    shop = shop_with({"id": 7, "sku": "Lamp"}, fits=lambda _, asked: asked == key)
+    assert find_by(shop, sku=key) is None
+    assert len(shop.asked) == 1
+
+
+def test_each_filter_whose_value_differs_must_be_honoured() -> None:
+    row = {"id": 7, "sku": ascii_escapes("日本"), "ean": "8712"}
+    assert find_by(shop_that_stores(ascii_escapes, row), sku="日本", ean="8712") == row
+    other = {"id": 7, "sku": "A", "ean": ascii_escapes("日本")}
+    assert find_by(shop_that_stores(ascii_escapes, other, filters=("sku",)), sku="A", ean="日本") is None
+
+
+def test_a_relation_has_no_other_form() -> None:
+    row = {"id": 7, "sku": "A", "product": {"resource": {"id": 72}}}
+    shop = shop_with(row, fits=lambda stored, asked: stored == asked)
+    assert find_by(shop, sku="A", product=71) is None
+    assert len(shop.asked) == 1

@@ -17,6 +17,7 @@ from lightspeed.client import Client
 from lightspeed.errors import InvalidParameters
 from lightspeed.json_text import parse_record
 from lightspeed.request import PAGE_LIMIT, Parameters
+from lightspeed.response import Page
 from lightspeed.writing.diff import identities
 
 _FIELDS = {"article_code": "articleCode"}
@@ -102,20 +103,20 @@ class NaturalKey:
         """Return the one record that has the key's values, or `None` if the shop has none.
 
         The shop may store a value in another form: without blanks, with `&amp;`, in another case. A record that the
-        shop returns and that differs only so has the value, so that no second record is created.
+        shop returns and that differs only so has the value, so that no second record is created. Any other record that
+        the shop returns has it if the shop proves to filter by it, which takes two more requests for each filter.
 
         Raises:
             InvalidParameters: Several records have the values, or it cannot be decided whether one has them. Nothing
                 was written.
             LightspeedError: As the client raises it.
         """
-        parameters = Parameters(self._parents, {**self.values, "limit": PAGE_LIMIT})
-        page = client.page(client.build(self._endpoint.name, "list", parameters))
+        page = self._page(client)
         rows = [parse_record(text) for text in page.records]
         found = [row for row in rows if self._agrees(row, _has)]
         if not found:
             near = [row for row in rows if self._agrees(row, _is_near)]
-            found = near if len(near) == len(rows) or len(near) > 1 else []
+            found = near if len(near) == len(rows) or len(near) > 1 else self._returned_for_it_alone(page, rows, client)
             changed = [row for row in rows if self._agrees(row, _is_changed)]
             if len(changed) < len(rows):  # the shop gives other rows too, so it may not filter at all
                 changed = [row for row in rows if self._agrees(row, _may_be)]
@@ -137,6 +138,41 @@ class NaturalKey:
                 self._endpoint, f"the shop ignores a filter of match ({names}) and has too many records to look through"
             )
         return found[0] if found else None
+
+    def _page(self, client: Client, **instead: str) -> Page:
+        """Return the rows that the shop gives for the key, some of its values replaced."""
+        parameters = Parameters(self._parents, {**self.values, **instead, "limit": PAGE_LIMIT})
+        return client.page(client.build(self._endpoint.name, "list", parameters))
+
+    def _returned_for_it_alone(self, page: Page, rows: list[dict[str, Any]], client: Client) -> list[dict[str, Any]]:
+        """Return the rows that the shop gives for this key, if it gives them for no other; else none.
+
+        Such rows have the key, whatever form the shop stores it in. A shop that ignores a filter, or looks for a part
+        of a text, gives them for a shorter text too.
+
+        Raises:
+            InvalidParameters: The shop gives them for another text of the same length, so it stores less than the key.
+        """
+        differing = [name for name, value in self.values.items() if not all(_has(row, name, value) for row in rows)]
+        texts = {known.name for known in self._endpoint.filters if known.type == "text"}
+        if not rows or page.rejects or len(rows) >= PAGE_LIMIT or not texts.issuperset(differing):
+            return []
+        for name in differing:
+            shorter, neighbour = _others(self.values[name])
+            if not shorter or self._shares(rows, self._page(client, **{name: shorter})):
+                return []
+            if self._shares(rows, self._page(client, **{name: neighbour})):
+                raise self._undecided(rows[0], client)
+        for row in rows:
+            if not self._agrees(row, _may_show):
+                raise self._undecided(row, client)
+        return rows
+
+    @staticmethod
+    def _shares(rows: list[dict[str, Any]], page: Page) -> bool:
+        """Return whether a page may hold one of the rows."""
+        ids = {str(row.get("id")) for row in rows}
+        return bool(page.rejects) or any(str(parse_record(text).get("id")) in ids for text in page.records)
 
     def _agrees(self, row: Mapping[str, Any], compare: Callable[[Mapping[str, Any], str, Any], bool]) -> bool:
         return all(compare(row, name, value) for name, value in self.values.items())
@@ -232,6 +268,23 @@ def _is_changed(row: Mapping[str, Any], name: str, value: object) -> bool:
         (found and wanted.startswith(_plain(found).rstrip("."))) or _has_letters(found, value)
         for found in _values(row, name)
     )
+
+
+def _others(value: object) -> tuple[str, str]:
+    """Return the start of a text and a text that differs from it in one letter; empty if it has no second letter."""
+    text = str(value).strip()
+    ends = [end for end in range(1, len(text)) if text[end].isalnum()]
+    if not ends:
+        return "", ""
+    end = max(ends, key=lambda end: (text[end].isascii(), end))  # a shop may store any accent as none
+    return text[:end], text[:end] + chr(ord(text[end]) ^ 1) + text[end + 1 :]
+
+
+def _may_show(row: Mapping[str, Any], name: str, value: object) -> bool:
+    """Return whether a row shows a form of the value: no other emoji, and nothing in place of lost characters."""
+    lost = _LOST.difference(str(value))
+    emoji = ("", _emoji(value))
+    return any(_emoji(found) in emoji and lost.isdisjoint(found) for found in _values(row, name))
 
 
 def _has_letters(found: str, value: object) -> bool:
