@@ -162,12 +162,10 @@ def test_time_filters_come_in_pairs(row: Endpoint) -> None:
 
 @pytest.mark.parametrize("row", ROWS)
 def test_the_incremental_filter_is_one_of_the_rows_filters(row: Endpoint) -> None:
-    assert row.incremental_confidence in get_args(Confidence)
     if row.incremental is None:
         assert "updated_at_min" not in row.filter_names
     else:
         assert row.incremental in row.filter_names
-        assert row.incremental_confidence != "unknown"
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -206,7 +204,6 @@ def test_actions_are_complete(row: Endpoint) -> None:
         assert action.verb in ("GET", "POST", "PUT")
         assert re.fullmatch(r"(/\{id\})?(/[a-z]+)?", action.path)
         assert action.payload in ("none", "optional", "required")
-        assert action.confidence in get_args(Confidence)
 
 
 def test_only_orders_and_what_hangs_on_them_have_a_passing_404() -> None:

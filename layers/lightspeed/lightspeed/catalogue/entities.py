@@ -75,7 +75,6 @@ def _row(  # noqa: PLR0913 - a keyword for each fact
     item_confidence: Confidence = "high",
     common: tuple[Filter, ...] = DATED,
     filters: Mapping[Confidence, str] = MappingProxyType({}),
-    incremental_confidence: Confidence | None = None,
     confidence: Confidence | None = None,
     example: str | None = None,
     also_in: tuple[str, ...] = (),
@@ -94,8 +93,6 @@ def _row(  # noqa: PLR0913 - a keyword for each fact
         common: Filters that many lists have; those of a list with both timestamps by default. They decide by which
             filter a list is read incrementally.
         filters: Names of further filters, by how well they are known.
-        incremental_confidence: How well incremental reading is known; by default `inferred` where the list key is,
-            else `medium`; `unknown` without it.
         confidence: Of the row as a whole; by default `high` where the list key's is, else `medium`.
         example: Name of the documentation's example; the item key by default.
         also_in: Sources beside the vendor's client and that example.
@@ -106,13 +103,10 @@ def _row(  # noqa: PLR0913 - a keyword for each fact
         common = ()
     elif items is None and item is not None:
         items = f"{item}s"
-    incremental = _FOLLOWED_BY.get(common)
-    if incremental_confidence is None:
-        seen: Confidence = "inferred" if items_confidence == "inferred" else "medium"
-        incremental_confidence = "unknown" if incremental is None else seen
     own = (Filter(name, _FILTER_TYPES[name], known) for known, names in filters.items() for name in names.split())
+    name = _PARENT.sub("", path)
     return Endpoint(
-        name=_PARENT.sub("", path),
+        name=name,
         path=path,
         operations=operations,
         item=item,
@@ -120,8 +114,8 @@ def _row(  # noqa: PLR0913 - a keyword for each fact
         items=items,
         items_confidence="unknown" if items is None else items_confidence,
         filters=(*common, *own),
-        incremental=incremental,
-        incremental_confidence=incremental_confidence,
+        incremental=_FOLLOWED_BY.get(common),
+        transient_404=name.split("/")[0] == "orders",  # seen on orders and on what hangs on them
         confidence=confidence or ("high" if items_confidence == "high" else "medium"),
         source=source or (PHP, f"{JG}{example or item}.json", *also_in),
         **facts,
@@ -176,11 +170,9 @@ _ROWS = (
         READ,
         items="products",
         common=PAGED,
-        alternatives={
-            "create": "catalog is a read-only view; create products and variants.",
-            "update": "catalog is a read-only view; update products and variants.",
-            "delete": "catalog is a read-only view; delete products or variants.",
-        },
+        alternatives=dict.fromkeys(
+            ("create", "update", "delete"), "catalog is a read-only view; write products and variants."
+        ),
         confidence="medium",
         source=(PHP, "github:juliamertz/lightspeed-dhl-adapter crates/lightspeed (Dec 2025)", YO),
     ),
@@ -189,7 +181,6 @@ _ROWS = (
         "category",
         items="categories",
         filters={"high": "parent", "low": "isVisible title"},
-        incremental_confidence="high",
         also_in=(NT, FK, HG),
     ),
     _image("categories/{category_id}/image", "categoryImage"),
@@ -224,7 +215,6 @@ _ROWS = (
         "customers",
         "customer",
         filters={"high": "email", "low": "isConfirmed"},
-        incremental_confidence="high",
         actions=(
             # answers {customerLogin: {loggedin}}
             Action("login", "POST", "/{id}/login", "customerLogin", "optional"),
@@ -280,20 +270,18 @@ _ROWS = (
         "order",
         READ_UPDATE,
         filters={"high": "customer number", "low": "status paymentStatus shipmentStatus email"},
-        incremental_confidence="high",
         actions=(
             # makes a credit invoice; answer not evidenced
-            Action("credit", "POST", "/{id}/credit", "credit", "optional", confidence="low"),
+            Action("credit", "POST", "/{id}/credit", "credit", "optional"),
         ),
         alternatives={
             "create": "An order comes from a checkout (checkouts: create, then action order) or from a quote (quotes: action convert).",
             "delete": "The shop's API deletes no orders; update the order's status to cancelled instead.",
         },
         translated=False,
-        transient_404=True,
         also_in=(NT, FK, HG, YO),
     ),
-    _used("orders/customstatuses", "customStatus", items="customStatuses", transient_404=True, also_in=(NT,)),
+    _used("orders/customstatuses", "customStatus", items="customStatuses", also_in=(NT,)),
     _tested(
         "orders/events",
         "ordersEvent",
@@ -302,28 +290,17 @@ _ROWS = (
         alternative_keys=("orderEvent",),
         common=CREATED,
         filters={"high": "invoice order shipment"},
-        incremental_confidence="inferred",
         translated=False,
-        transient_404=True,
         example="orderEvent",
         also_in=(NT,),
     ),
-    _tested("orders/{order_id}/metafields", "orderMetafield", translated=False, transient_404=True, also_in=(NT, HG)),
-    _tested(
-        "orders/{order_id}/products",
-        "orderProduct",
-        READ,
-        common=PAGED,
-        translated=False,
-        transient_404=True,
-        also_in=(NT, HG, YO),
-    ),
+    _tested("orders/{order_id}/metafields", "orderMetafield", translated=False, also_in=(NT, HG)),
+    _tested("orders/{order_id}/products", "orderProduct", READ, common=PAGED, translated=False, also_in=(NT, HG, YO)),
     _row("paymentmethods", "paymentmethod", READ, common=PAGED),
     _tested(
         "products",
         "product",
         filters={"high": "brand", "low": "supplier type isVisible title"},
-        incremental_confidence="high",
         also_in=(NT, FK, HG, YO),
     ),
     _tested(
@@ -365,7 +342,7 @@ _ROWS = (
         filters={"low": "status email"},
         actions=(
             # envelope of the answer not evidenced
-            Action("convert", "POST", "/{id}/convert", "order", "optional", confidence="low"),
+            Action("convert", "POST", "/{id}/convert", "order", "optional"),
         ),
         alternatives={"delete": "The shop's API deletes no quotes."},
         translated=False,
@@ -380,7 +357,6 @@ _ROWS = (
         "return",
         NO_CREATE,
         filters={"low": "status order email"},
-        incremental_confidence="high",
         alternatives={"create": "The vendor's client dropped creating returns in 1.9.1; returns are made in the shop."},
         translated=False,
         also_in=(NT, HG),
@@ -422,7 +398,7 @@ _ROWS = (
     ),
     _single("shop/website", "shopWebsite"),
     _row("subscriptions", "subscription", translated=False),
-    _tested("suppliers", "supplier", incremental_confidence="high", translated=False, also_in=(HG,)),
+    _tested("suppliers", "supplier", translated=False, also_in=(HG,)),
     _tested("tags", "tag", filters={"low": "isVisible title"}, also_in=(NT,)),
     _link("tags/products", "tagsProduct", items_confidence="medium", filters={"high": "product tag"}, also_in=(NT,)),
     _row("taxes", "tax", items="taxes", common=PAGED),
@@ -446,7 +422,6 @@ _ROWS = (
         "variants",
         "variant",
         filters={"high": "product sku", "medium": "ean", "conflicting": "articleCode article_code", "low": "hs"},
-        incremental_confidence="high",
         actions=(
             # an array under the singular key; greatest length not evidenced
             Action("bulk", "PUT", "/bulk", "variant", "required"),
@@ -462,7 +437,6 @@ _ROWS = (
         items="variantsMovements",
         common=CREATED,
         filters={"high": "product variant"},
-        incremental_confidence="inferred",
         alternatives={"create": "A movement is written by the shop when stockLevel of a variant is updated."},
         translated=False,
         also_in=(NT,),

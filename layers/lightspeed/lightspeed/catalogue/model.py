@@ -64,7 +64,6 @@ class Action:
     path: str
     key: str | None
     payload: Literal["none", "optional", "required"]
-    confidence: Confidence = "medium"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,6 @@ class Endpoint:
         write_keys: Envelope keys of a payload where they differ from `item`, by operation.
         filters: Query parameters that a list takes.
         incremental: The filter that follows changes (`updated_at_min`) or additions (`created_at_min`), or `None`.
-        incremental_confidence: How well that is known; `unknown` with `None` means that no source says it.
         actions: Operations of their own name.
         alternatives: By a missing operation, what to do instead.
         translated: Whether a record may read differently by language; false only where no field of the example
@@ -137,7 +135,6 @@ class Endpoint:
     write_keys: Mapping[str, str] = field(default_factory=dict)
     filters: tuple[Filter, ...] = ()
     incremental: Literal["updated_at_min", "created_at_min"] | None = None
-    incremental_confidence: Confidence = "unknown"
     actions: tuple[Action, ...] = ()
     alternatives: Mapping[str, str] = field(default_factory=dict)
     translated: bool = True
