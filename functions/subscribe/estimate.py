@@ -6,6 +6,7 @@ Requests and minutes come from the client; the invocations of the function and t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -96,7 +97,7 @@ def preview(
         "connection": request.connection,
         "entity": request.entity,
         "status": "estimate",
-        "estimate": plan.as_dict() | _cost(plan, readings, incremental=incremental),
+        "estimate": asdict(plan) | _cost(plan, readings, incremental=incremental),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -83,7 +84,7 @@ def _check(deps: Dependencies, name: str) -> Response[Any]:
     except LightspeedError as error:
         status, headers, body = problem(error)
         return respond_json(status, {**body, "detail": diagnosis(error, client.transport.connection)}, headers)
-    return respond_json(200, {"connection": name, **report.as_dict()})
+    return respond_json(200, {"connection": name, **asdict(report)})
 
 
 def _status(app: APIGatewayHttpResolver) -> Response[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from lightspeed.client import Client
 from lightspeed.connection import Connection
@@ -43,10 +43,6 @@ class Report:
     languages: tuple[str, ...] | None
     permissions: Mapping[str, Mapping[str, bool]] | None
     quota: tuple[QuotaWindow, ...]
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the report as JSON-able data."""
-        return asdict(self)
 
 
 def check(client: Client) -> Report:

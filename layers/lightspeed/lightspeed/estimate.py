@@ -8,8 +8,8 @@ them and at most 2 % wrong in the others. The time is at most 4 % wrong in 90 % 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from lightspeed.catalogue.model import Endpoint
@@ -18,7 +18,7 @@ from lightspeed.listing.reader import BATCH, THREADS
 from lightspeed.listing.settled import SKEW
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.way import Way, way_to_read
-from lightspeed.listing.window import Window, closed_window
+from lightspeed.listing.window import closed_window
 from lightspeed.quota import REQUESTS_PER_SECOND, WINDOW_SECONDS, Quota, QuotaWindow
 from lightspeed.request import PAGE_LIMIT, Parameters
 from lightspeed.shop_clock import BELIEVED_SECONDS
@@ -103,10 +103,6 @@ class Estimate:
     lower_bounds: list[str]
     assumptions: list[str]
 
-    def as_dict(self) -> dict[str, object]:
-        """Return it as JSON-able data."""
-        return asdict(self)
-
 
 class Counter:
     """Counts each list of a run once, and times the answers."""
@@ -136,25 +132,13 @@ class Counter:
             parameters = Parameters()
         incremental = span.incremental
         window, stable = closed_window(endpoint, parameters.query, span.start, span.end, incremental=incremental)
-        rows = self._rows(endpoint, parameters, language, window)
-        limit = int(str(parameters.query.get("limit", PAGE_LIMIT)))
-        return Reading(way, endpoint.name, language, rows, stable, limit, span.batch)
-
-    def _rows(self, endpoint: Endpoint, parameters: Parameters, language: str, window: Window | None) -> int | None:
-        """Return the shop's count of a list in its window; `None`, and nothing sent, for one without pages.
-
-        Raises:
-            CatalogueError: The parameters are wrong; nothing was sent.
-            LightspeedError: As the client raises it.
-        """
-        shop_list = ShopList(self._client, endpoint, parameters, language, window)
-        if not shop_list.paged:
-            return None
-        clock = self._client.transport.clock
-        began = clock.monotonic()
-        rows = shop_list.count()
-        self.slowest_seconds = max(self.slowest_seconds or 0.0, clock.monotonic() - began)
-        return rows
+        shop_list, rows = ShopList(self._client, endpoint, parameters, language, window), None
+        if shop_list.paged:
+            clock = self._client.transport.clock
+            began = clock.monotonic()
+            rows = shop_list.count()
+            self.slowest_seconds = max(self.slowest_seconds or 0.0, clock.monotonic() - began)
+        return Reading(way, endpoint.name, language, rows, stable, shop_list.limit, span.batch)
 
     @property
     def quota(self) -> Quota | None:
@@ -201,29 +185,14 @@ class _Wait:
 
     seconds: float = 0.0
     waits: int = 0
-    waited: Mapping[str, float] = field(default_factory=dict)
+    waited: dict[str, float] = field(default_factory=dict)
 
     def then(self, other: _Wait, times: int = 1) -> _Wait:
         if not times:
             return self
-        waited = dict(self.waited)
-        for name, seconds in other.waited.items():
-            waited[name] = waited.get(name, 0) + seconds * times
-        return _Wait(self.seconds + other.seconds * times, self.waits + other.waits * times, waited)
-
-
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """One window of the quota: requests above the reserve now, when it resets, and requests in each later window."""
-
-    name: str
-    room: int
-    reset: float
-    each: int
-
-    @property
-    def fresh(self) -> _Window:
-        return _Window(self.name, self.each, WINDOW_SECONDS.get(self.name, WINDOW_SECONDS["day"]), self.each)
+        names = self.waited | other.waited
+        waited = {name: self.waited.get(name, 0) + times * other.waited.get(name, 0) for name in names}
+        return _Wait(self.seconds + times * other.seconds, self.waits + times * other.waits, waited)
 
 
 def estimate(
@@ -247,25 +216,20 @@ def estimate(
     """
     seconds = ASSUMED_PAGE_SECONDS if page_seconds is None else page_seconds
     known = () if quota is None else quota.windows
-    reserves = {window.name: window.limit * reserve_percent / 100 for window in known}
-    stuck = next((w.name for w in known if w.limit - reserves[w.name] < _LEAST_ROOM), None)
+    free = [_above_reserve(window, reserve_percent) for window in known]
+    stuck = next((window.name for window in free if window.limit < _LEAST_ROOM), None)
     works: list[_Work] = []
-    for position, reading in enumerate(readings):
-        left = None if most is None else max(0, most - sum(work.records for work in works))
-        work = _work(reading, left)
-        again = recounts if position == 0 and work.counts > 0 else 0
-        works.append(
-            _Work(work.pages, work.counts + again, work.children, work.single, work.rounds + again, work.records)
-        )
+    for reading in readings:
+        works.append(_work(reading, None if most is None else max(0, most - sum(work.records for work in works))))
+    if works and works[0].counts:
+        first = works[0]
+        works[0] = replace(first, counts=first.counts + recounts, rounds=first.rounds + recounts)
     base = sum(work.total for work in works)
     rounds = sum(work.rounds for work in works)
     pace = max(1 / REQUESTS_PER_SECOND, rounds * seconds / base) if base else 0.0
-    windows = [
-        _Window(w.name, max(0, int(w.remaining - reserves[w.name])), w.reset_seconds, int(w.limit - reserves[w.name]))
-        for w in reversed([] if stuck else known)
-    ]
+    windows = [] if stuck else free[::-1]
     took, resumed = _wait(base, windows, pace), 0
-    at_once = int(any(window.room < _PAGE_AND_COUNT for window in windows))  # a wait before the first request
+    at_once = int(any(window.remaining < _PAGE_AND_COUNT for window in windows))  # a wait before the first request
     resuming = _resuming(readings, works, windows)
     for _ in range(3):  # each wait adds requests, which may add waits
         resumed = round(max(0, took.waits - at_once) * resuming)
@@ -289,7 +253,7 @@ def estimate(
         readings=described,
         records=None if any(map(_is_uncounted, readings)) else sum(work.records for work in works),
         requests={**kinds, "total": total},
-        quota=[_window(window, reserves[window.name], total) for window in known],
+        quota=[_window(window, reserve_percent, total) for window in known],
         binding=stuck or max(took.waited, key=lambda name: took.waited[name], default=None),
         waits=took.waits,
         minutes=None if stuck else round((work_seconds + waited) / 60, 2),
@@ -300,53 +264,37 @@ def estimate(
     )
 
 
+def _above_reserve(window: QuotaWindow, reserve_percent: float) -> QuotaWindow:
+    """Return what a window has without the reserve."""
+    reserve = window.limit * reserve_percent / 100
+    return replace(window, limit=int(window.limit - reserve), remaining=max(0, int(window.remaining - reserve)))
+
+
 def _work(reading: Reading, most: int | None) -> _Work:
     """Return the requests of a reading that stops after `most` records, if there is such a bound."""
     if most == 0:
         return _Work()
     if reading.rows is None:
-        one = reading.operation == "get"
-        return _Work(pages=int(not one), single=int(one), rounds=1, records=int(one))
-    rows, limit = reading.rows, reading.limit
-    pages = -(-rows // limit)
-    behind = int(rows % limit == 0)  # the page after a full last page is asked for: it must be empty
-    if reading.operation == "each":
-        passes, batches = _passes(reading), pages
-        counts = _counts(passes, pages, batches)
-        read = passes * pages + behind
-        return _Work(read, counts, rows, 0, read + counts + -(-rows // THREADS), 0)
-    if most is not None and most < rows:
+        one = int(reading.operation == "get")
+        return _Work(pages=1 - one, single=one, rounds=1, records=one)
+    rows, limit, each = reading.rows, reading.limit, reading.operation == "each"
+    batch = 1 if each else reading.batch
+    pages = read = -(-rows // limit)
+    passes = 1 if reading.stable or not rows else 2  # twice if no window closes the list
+    if most is not None and not each:
         needed = 1 + -(-max(0, most - (rows - (pages - 1) * limit)) // limit)
-        batches = -(-needed // reading.batch)
-        read = min(pages, batches * reading.batch)
         if needed < pages:
-            counts = 1 + batches
-            rounds = counts + behind + _rounds(read, reading.batch)
-            return _Work(read + behind, counts, 0, 0, rounds, most)
-    passes, batches = _passes(reading), -(-pages // reading.batch)
-    counts = _counts(passes, pages, batches)
-    kept = rows if most is None else min(rows, most)
-    rounds = counts + behind + passes * _rounds(pages, reading.batch)
-    return _Work(passes * pages + behind, counts, 0, 0, rounds, kept)
+            passes, read = 1, min(pages, -(-needed // batch) * batch)
+    counts = 1 + passes * -(-read // batch) if pages > 1 else passes
+    behind = int(rows % limit == 0)  # the page after a full last page is asked for: it must be empty
+    full, rest = divmod(read, batch)
+    rounds = counts + behind + passes * (full * -(-batch // THREADS) + -(-rest // THREADS))
+    if each:
+        return _Work(passes * read + behind, counts, rows, rounds=rounds + -(-rows // THREADS))
+    return _Work(passes * read + behind, counts, rounds=rounds, records=rows if most is None else min(rows, most))
 
 
-def _rounds(pages: int, batch: int) -> int:
-    """Return how many answers are waited for one after the other, with `THREADS` pages of a batch in flight."""
-    full, rest = divmod(pages, batch)
-    return full * -(-batch // THREADS) + -(-rest // THREADS)
-
-
-def _passes(reading: Reading) -> int:
-    """Return how often a list is read: twice if no window closes it and it is not empty."""
-    return 1 if reading.stable or not reading.rows else 2
-
-
-def _counts(passes: int, pages: int, batches: int) -> int:
-    """Return the counts of a list: one at the start, and one after each batch or between two passes over one page."""
-    return 1 + passes * batches if pages > 1 else passes
-
-
-def _resuming(readings: Sequence[Reading], works: Sequence[_Work], windows: Sequence[_Window]) -> float:
+def _resuming(readings: Sequence[Reading], works: Sequence[_Work], windows: Sequence[QuotaWindow]) -> float:
     """Return how many more requests a run takes for each wait: a count to go on from, and a batch that is cut short."""
     largest = max(range(len(works)), key=lambda i: works[i].total, default=None)
     if largest is None or not windows or readings[largest].rows is None:
@@ -354,41 +302,46 @@ def _resuming(readings: Sequence[Reading], works: Sequence[_Work], windows: Sequ
     if works[largest].children > works[largest].pages:
         return 1
     batch = readings[largest].batch
-    room = max(1, min(window.each for window in windows) - 1)
+    room = max(1, min(window.limit for window in windows) - 1)
     counts = -(-room // (batch + 1))
     return 1 + counts - (room - counts) / batch
 
 
-def _wait(requests: int, windows: Sequence[_Window], pace: float) -> _Wait:
+def _wait(requests: int, windows: Sequence[QuotaWindow], pace: float) -> _Wait:
     """Return how long requests take.
 
     Args:
         requests: How many.
-        windows: The windows of the quota, longest first.
+        windows: The windows of the quota without the reserve, longest first.
         pace: Seconds for each request while no window is used up.
     """
     if not windows:
         return _Wait(requests * pace)
     window, shorter = windows[0], windows[1:]
-    if requests <= window.room:
+    if requests <= window.remaining:
         return _wait(requests, shorter, pace)
-    fresh = [inner.fresh for inner in shorter]
-    whole = _until(window.fresh, _wait(window.each, fresh, pace))
-    took = _until(window, _wait(window.room, shorter, pace))
-    left = requests - window.room
+    fresh = [_fresh(inner) for inner in shorter]
+    whole = _until(_fresh(window), _wait(window.limit, fresh, pace))
+    took = _until(window, _wait(window.remaining, shorter, pace))
+    left = requests - window.remaining
     if not whole.waited.get(window.name):  # too slow to use up a whole window
         return took.then(_wait(left, fresh, pace))
-    full, rest = divmod(left - 1, window.each)
+    full, rest = divmod(left - 1, window.limit)
     return took.then(whole, full).then(_wait(rest + 1, fresh, pace))
 
 
-def _until(window: _Window, took: _Wait) -> _Wait:
+def _fresh(window: QuotaWindow) -> QuotaWindow:
+    """Return a window as it starts."""
+    return replace(window, remaining=window.limit, reset_seconds=WINDOW_SECONDS[window.name])
+
+
+def _until(window: QuotaWindow, took: _Wait) -> _Wait:
     """Return the time with the wait for the window's end added."""
-    wait = window.reset - took.seconds
+    wait = window.reset_seconds - took.seconds
     if wait <= 0:
         return took
     if wait <= PATIENCE_SECONDS:
-        return _Wait(window.reset, took.waits, took.waited)
+        return replace(took, seconds=window.reset_seconds)
     return took.then(_Wait(wait, 1, {window.name: wait}))
 
 
@@ -396,15 +349,15 @@ def _is_uncounted(reading: Reading) -> bool:
     return reading.operation == "each" or (reading.operation == "list" and reading.rows is None)
 
 
-def _window(window: QuotaWindow, reserve: float, requests: int) -> dict[str, object]:
+def _window(window: QuotaWindow, reserve_percent: float, requests: int) -> dict[str, object]:
     """Return what a window has now, and how many of its kind the requests need; `None` where no number is enough."""
-    left = max(0, int(window.remaining - reserve))
-    each = int(window.limit - reserve)
+    free = _above_reserve(window, reserve_percent)
+    left, each = free.remaining, free.limit
     needed = 1 if requests <= left else 1 + -(-(requests - left) // each) if each > 0 else None
     return {
         "name": window.name,
         "limit": window.limit,
-        "reserve": round(reserve, 1),
+        "reserve": round(window.limit * reserve_percent / 100, 1),
         "left": left,
         "reset_seconds": window.reset_seconds,
         "windows": needed,

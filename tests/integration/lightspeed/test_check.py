@@ -1,7 +1,7 @@
 """A connection is checked with two reads, and each mistake has a message of its own."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -52,7 +52,7 @@ def test_a_good_connection_tells_what_it_can_do(client: Client, shop: Shop) -> N
 
 
 def test_a_report_is_json(client: Client) -> None:
-    report = json.loads(json.dumps(check(client).as_dict()))
+    report = json.loads(json.dumps(asdict(check(client))))
 
     assert report["quota"][0] == {"name": "5 minutes", "limit": 300, "remaining": 298, "reset_seconds": 300}
     assert report["languages"] == ["nl", "de", "en"]

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -167,7 +168,7 @@ def _estimate(arguments: argparse.Namespace) -> None:
     client = open_client(arguments, arguments.clock)
     now = datetime.fromtimestamp((arguments.clock or SystemClock()).time(), UTC)
     found = estimated(client, arguments, now)
-    sys.stdout.write(json_text(found.as_dict()) if arguments.json else estimate_text(found))
+    sys.stdout.write(json_text(asdict(found)) if arguments.json else estimate_text(found))
 
 
 def _tap(arguments: argparse.Namespace) -> None:
@@ -188,7 +189,7 @@ def _check(arguments: argparse.Namespace) -> None:
         report = check(client)
     except LightspeedError as error:
         raise _ShopProblem(diagnosis(error, client.transport.connection)) from error
-    sys.stdout.write(json_text(report.as_dict()) if arguments.json else _report_text(report))
+    sys.stdout.write(json_text(asdict(report)) if arguments.json else _report_text(report))
 
 
 def _entity_text(endpoint: Endpoint) -> str:
