@@ -48,6 +48,7 @@ _METADATA_NETWORK = ipaddress.IPv6Network("fd00:ec2::/32")
 _SHOP_ID = re.compile(r"[0-9]{0,20}")
 
 UpdateMethod = Literal["PUT", "PATCH"]
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Connection:
             errors.append(f"shop_id must be the shop's number, not {shop_id!r:.100}")
         language = settings.get("language")
         if not (isinstance(language, str) and _LANGUAGE.fullmatch(language)):
-            errors.append(f"language must be the shop's two-letter code such as nl, en or us, not {language!r:.100}")
+            errors.append(f"language {_wrong_language(language)}")
         update_method = settings.get("update_method") or "PUT"
         if update_method not in ("PUT", "PATCH"):
             errors.append(f"update_method must be PUT or PATCH, not {update_method!r:.100}")
@@ -130,11 +131,10 @@ class Connection:
         if not text:
             return text
         pair = b64encode(f"{self.api_key}:{self.api_secret}".encode()).decode()
-        secrets = _Secrets.of((pair, self.api_secret, self.api_key, *self.webhook_secrets))
-        text = secrets.mask(text)
-        uncut = _CUT_ESCAPE.sub("", text)
+        secrets = (pair, self.api_secret, self.api_key, *self.webhook_secrets)
+        uncut = _CUT_ESCAPE.sub("", masked := _masked(text, secrets))
         plain = unquote(unescape(_ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], uncut)))
-        return "***" if plain != uncut and secrets.mask(plain) != plain else text
+        return "***" if plain != uncut and _masked(plain, secrets) != plain else masked
 
     def in_language(self, language: str) -> Connection:
         """Return the same connection for another language of the shop.
@@ -143,42 +143,27 @@ class Connection:
             InvalidConnection: The language is not a two-letter code.
         """
         if not _LANGUAGE.fullmatch(language):
-            raise InvalidConnection(
-                "language", [f"must be the shop's two-letter code such as nl, en or us, not {language!r:.100}"]
-            )
+            raise InvalidConnection("language", [_wrong_language(language)])
         return replace(self, language=language)
 
 
-@dataclass(frozen=True, slots=True)
-class _Secrets:
-    """What is masked.
+def _masked(text: str, secrets: tuple[str, ...]) -> str:
+    """Return a text without secrets, and without the beginning of one, at least `_LONG` characters, at its end."""
+    spellings, pattern = _hidden(secrets)
+    lowered = text.lower()
+    begin = max(0, len(text) - max(_cut_length(lowered, spelling) for spelling in spellings))
+    if begin == len(text):
+        return pattern.sub("***", text)
+    whole = (found.start() for found in pattern.finditer(text) if found.end() > begin)
+    return pattern.sub("***", text[: min([begin, *whole])]) + "***"
 
-    Attributes:
-        spellings: Of each secret, the longest first.
-        pattern: Finds them.
-    """
 
-    spellings: tuple[str, ...]
-    pattern: re.Pattern[str]
-
-    @staticmethod
-    @lru_cache(maxsize=100)
-    def of(secrets: tuple[str, ...]) -> _Secrets:
-        """Return what is masked for secrets."""
-        spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
-        longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
-        pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
-        return _Secrets(tuple(spelling.lower() for spelling in longest_first), pattern)
-
-    def mask(self, text: str) -> str:
-        """Return a text without secrets, and without the beginning of one, at least `_LONG` characters, at its end."""
-        lowered = text.lower()
-        cut = max(_cut_length(lowered, spelling) for spelling in self.spellings)
-        if not cut:
-            return self.pattern.sub("***", text)
-        begin = max(0, len(text) - cut)
-        whole = (found.start() for found in self.pattern.finditer(text) if found.end() > begin)
-        return self.pattern.sub("***", text[: min([begin, *whole])]) + "***"
+@lru_cache(maxsize=100)
+def _hidden(secrets: tuple[str, ...]) -> tuple[tuple[str, ...], re.Pattern[str]]:
+    """Return the spellings of secrets, in small letters, and what finds them; both have the longest first."""
+    spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
+    longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
+    return tuple(map(str.lower, longest_first)), re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
 
 
 def _cut_length(text: str, spelling: str) -> int:
@@ -202,6 +187,10 @@ def _spellings(secret: str) -> list[str]:
 def _in_base64(text: bytes, before: int) -> str:
     """Return the base64 that shows a text wherever it stands behind so many other bytes."""
     return b64encode(bytes(before) + text).decode()[-(-before * 4 // 3) : (before + len(text)) * 4 // 3]
+
+
+def _wrong_language(language: object) -> str:
+    return f"must be the shop's two-letter code such as nl, en or us, not {language!r:.100}"
 
 
 def _check_credential(key: str, value: object, errors: list[str]) -> None:
@@ -249,7 +238,7 @@ def parse_origin(base_url: object) -> str:
         raise ValueError("must be an origin without path, such as https://api.webshopapp.com")
     if url.scheme == "http" and not _is_loopback(host):
         raise ValueError(f"must use https; plain http is for loopback hosts only, not {host:.100}")
-    if is_refused_address(host) or (_ENDS_IN_NUMBER.fullmatch(host) and not _is_address(host)):
+    if is_refused_address(host) or (_ENDS_IN_NUMBER.fullmatch(host) and _address(host) is None):
         raise ValueError("may not name a link-local or metadata address, or spell an address in an unusual way")
     shown = f"[{host}]" if ":" in host else host
     return f"{url.scheme}://{shown}" + (f":{port}" if port else "")
@@ -268,9 +257,8 @@ def is_refused_address(host: str) -> bool:
     Args:
         host: An address or a name, in small letters.
     """
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
+    address = _address(host)
+    if address is None:
         return host.rstrip(".") in _METADATA_HOSTS or _SPELT_LINK_LOCAL.search(host) is not None
     if isinstance(address, ipaddress.IPv4Address):
         return _is_refused(address)
@@ -281,23 +269,22 @@ def is_refused_address(host: str) -> bool:
     return any(_is_metadata(one) for one in (*carried, *(address.teredo or ())))
 
 
-def _is_refused(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+def _is_refused(address: _Address) -> bool:
     return address.is_multicast or address.is_unspecified or _is_metadata(address)
 
 
-def _is_metadata(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+def _is_metadata(address: _Address) -> bool:
     return address.is_link_local or str(address) in _METADATA_ADDRESSES
 
 
-def _is_address(host: str) -> bool:
+def _address(host: str) -> _Address | None:
+    """Return the address that a host is, without its zone; `None` for a name."""
     try:
-        return bool(ipaddress.ip_address(host))
+        return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return False
+        return None
 
 
 def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback
