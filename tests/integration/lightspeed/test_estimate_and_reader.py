@@ -47,7 +47,7 @@ def compared(seed: int) -> tuple[float, float]:
             stable=stable,
             checkpoint=ListCheckpoint(),
             process=len,
-            budget=WholeQuota(client.transport, clock),
+            budget=WholeQuota(client.transport),
             batch=batch,
         )
         began = clock.time()

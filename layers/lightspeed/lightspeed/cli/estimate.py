@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from lightspeed.catalogue.entities import get_entity
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import CommandError, read_parameters
+from lightspeed.cli.session import check_all_parents
 from lightspeed.client import Client
 from lightspeed.estimate import Counter, Estimate, Span, estimate
-from lightspeed.listing.way import ALL_PARENTS, check_parameters, way_to_read
+from lightspeed.listing.way import check_parameters, way_to_read
 from lightspeed.request import format_time, parse_time
 
 _NAMES = {
@@ -35,9 +36,8 @@ def estimated(client: Client, arguments: argparse.Namespace, now: datetime) -> E
         LightspeedError: As the client raises it.
     """
     endpoint, parameters = get_entity(arguments.entity), read_parameters(arguments)
-    way, walked = way_to_read(endpoint, parameters.path)
-    if way != "each" and ALL_PARENTS in parameters.path.values():
-        raise CommandError("the id * is for the parent of a nested entity, such as order_id of orders/products")
+    check_all_parents(endpoint, parameters)
+    _, walked = way_to_read(endpoint, parameters.path)
     language = client.transport.connection.language
     span = _span(arguments, walked, now)
     check_parameters(client, endpoint, parameters)

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from datetime import datetime
-from functools import partial
 from queue import Queue
 from threading import Thread
 from typing import BinaryIO, TypeVar
 
-from lightspeed.catalogue.entities import get_entity, parent_of
+from lightspeed.catalogue.entities import get_entity
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import CommandError, read_parameters
 from lightspeed.cli.output import ProgressLine, open_output, print_note, to_standard_output
-from lightspeed.cli.session import nothing_matches, open_client, prepare, warn_of_unknown_filters
-from lightspeed.client import Client
+from lightspeed.cli.session import check_all_parents, nothing_matches, open_client, prepare, warn_of_unknown_filters
 from lightspeed.listing.budget import UNBOUNDED
-from lightspeed.listing.checkpoint import ListCheckpoint
-from lightspeed.listing.children import DEFAULT_LIMIT, ChildLists
-from lightspeed.listing.reader import CONNECTIONS, TRANSFORMED_BATCH, ListReader
-from lightspeed.listing.records import Record, ids_of
-from lightspeed.listing.settled import open_window, settled_time
-from lightspeed.listing.shop_list import ShopList
+from lightspeed.listing.children import DEFAULT_LIMIT
+from lightspeed.listing.reader import CONNECTIONS
+from lightspeed.listing.records import Record
 from lightspeed.listing.way import ALL_PARENTS, check_parameters
-from lightspeed.listing.window import closed_window
-from lightspeed.quota import Clock, SystemClock
+from lightspeed.listing.whole_list import WholeList
+from lightspeed.quota import SystemClock
 from lightspeed.request import Parameters
 from lightspeed.transport import Transport
 
@@ -54,9 +48,8 @@ class _ShownWaits(SystemClock):
 class WholeQuota:
     """A request budget that uses the whole quota, and waits for more of it if that comes soon."""
 
-    def __init__(self, transport: Transport, clock: Clock) -> None:
+    def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._clock = clock
 
     def room(self) -> int:
         """Return how many requests may be sent now; where the wait is too long, the shop answers 429."""
@@ -65,7 +58,7 @@ class WholeQuota:
         if not wait:
             return self.left()
         if wait <= PATIENCE_SECONDS:
-            self._clock.sleep(wait)
+            self._transport.clock.sleep(wait)
         return _PAGE_AND_COUNT
 
     def left(self) -> int:
@@ -106,55 +99,22 @@ def print_all(arguments: argparse.Namespace) -> None:
     parameters = read_parameters(arguments)
     if "page" in parameters.query:
         raise CommandError("--all reads every page; leave out --query page")
-    parent = _every_parent(endpoint, parameters)
+    check_all_parents(endpoint, parameters)
     progress, written = _progress(arguments), 0
     clock = arguments.clock or _ShownWaits(progress)
     client = open_client(arguments, clock, patience_seconds=PATIENCE_SECONDS, threads=CONNECTIONS)
-    walked, walked_parameters = (endpoint, parameters) if parent is None else (parent, Parameters())
     check_parameters(client, endpoint, parameters)
     warn_of_unknown_filters(endpoint, parameters.query)
-    language = client.transport.connection.language
-    children = None if parent is None else ChildLists(client, endpoint, parameters, language)
+    reading = WholeList(client, endpoint, parameters, WholeQuota(client.transport))
     with _output(arguments.out) as file, closing(progress):
-        read_to = partial(_reader, client, clock, walked, walked_parameters)
-        reader = open_window(client, clock, settled_time(client, clock), read_to).reader
-        for page in beside(reader.pages()):
-            if children is None:
-                rows = _texts(page)
-            else:
-                children.note_page(len(page))
-                rows = _texts(_children(children, page, WholeQuota(client.transport, clock)))
+        for page in beside(reading.pages()):
+            rows = _texts(page)
             _write(file, rows)
             written += len(rows)
-            progress.update(written, reader.checkpoint.count_before if parent is None else None)
-    reason = reader.checkpoint.unverified_reason or (children.unverified_reason if children is not None else "")
-    if reason:
-        print_note(f"not verified that these are all records: {reason}")
+            progress.update(written, reading.expected)
+    if reading.unverified_reason:
+        print_note(f"not verified that these are all records: {reading.unverified_reason}")
     _report(arguments, endpoint, parameters, written)
-
-
-def _every_parent(endpoint: Endpoint, parameters: Parameters) -> Endpoint | None:
-    """Return the entity whose every record is a parent of what is read; `None` for the records of one parent.
-
-    Raises:
-        CommandError: `*` is given for another path parameter.
-    """
-    if ALL_PARENTS not in parameters.path.values():
-        return None
-    parent = parent_of(endpoint)
-    if parent is None or set(parameters.path) != set(endpoint.parents):
-        raise CommandError(
-            f"the id {ALL_PARENTS} is for the parent of a nested entity, such as order_id of orders/products"
-        )
-    return parent
-
-
-def _children(children: ChildLists, parents: Sequence[Record], quota: WholeQuota) -> list[Record]:
-    """Return the records of some parents; a parent that is gone meanwhile has none."""
-    rows, long = children.read(ids_of(parents))
-    for parent in long:
-        rows += children.read_long(parent, quota)
-    return rows
 
 
 def _report(arguments: argparse.Namespace, endpoint: Endpoint, parameters: Parameters, written: int) -> None:
@@ -183,20 +143,6 @@ def beside(pages: Iterator[_Found]) -> Iterator[_Found]:
         if isinstance(found, BaseException):
             raise found
         yield found
-
-
-def _reader(
-    client: Client, clock: Clock, endpoint: Endpoint, parameters: Parameters, end: datetime, closed: bool
-) -> ListReader[list[Record]]:
-    window, stable = closed_window(endpoint, parameters.query, None, end, incremental=False)
-    return ListReader(
-        ShopList(client, endpoint, parameters, client.transport.connection.language, window),
-        stable=stable and closed,
-        checkpoint=ListCheckpoint(),
-        process=list,
-        budget=WholeQuota(client.transport, clock),
-        batch=TRANSFORMED_BATCH,
-    )
 
 
 def _texts(records: list[Record]) -> list[bytes]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from lightspeed.catalogue.entities import get_entity
 from lightspeed.catalogue.model import Endpoint
-from lightspeed.cli.arguments import read_connection, read_parameters
+from lightspeed.cli.arguments import CommandError, read_connection, read_parameters
 from lightspeed.cli.output import print_note
 from lightspeed.client import Client
+from lightspeed.listing.way import ALL_PARENTS, way_to_read
 from lightspeed.quota import Clock
 from lightspeed.request import Parameters, Request, query_warnings
 from lightspeed.transport import PATIENCE_SECONDS, Transport
@@ -44,6 +45,18 @@ def prepare(arguments: argparse.Namespace, operation: str) -> Session:
     parameters = read_parameters(arguments)
     client = open_client(arguments, arguments.clock)
     return Session(client, endpoint, client.build(endpoint.name, operation, parameters), parameters)
+
+
+def check_all_parents(endpoint: Endpoint, parameters: Parameters) -> None:
+    """Check that the id `*` stands for the parent of a nested entity only.
+
+    Raises:
+        CommandError: It is given for another path parameter.
+    """
+    if ALL_PARENTS in parameters.path.values() and way_to_read(endpoint, parameters.path)[0] != "each":
+        raise CommandError(
+            f"the id {ALL_PARENTS} is for the parent of a nested entity, such as order_id of orders/products"
+        )
 
 
 def warn_of_unknown_filters(endpoint: Endpoint, query: Mapping[str, object]) -> None:

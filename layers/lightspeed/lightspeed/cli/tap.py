@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from lightspeed.cli.output import json_text, print_note
 from lightspeed.cli.write import OutputError
 from lightspeed.client import Client
 from lightspeed.connection import Connection
-from lightspeed.listing.reader import CONNECTIONS, TRANSFORMED_BATCH
+from lightspeed.listing.reader import CONNECTIONS
+from lightspeed.listing.settled import DIFFERENT_TIMES
 from lightspeed.quota import Clock, SystemClock
 from lightspeed.request import parse_time
 from lightspeed.tap.messages import Messages
 from lightspeed.tap.streams import CatalogError, Stream, discover, select
-from lightspeed.tap.sync import Reading, StateError, StreamRefused, bookmark_of, moved
+from lightspeed.tap.sync import Batch, StateError, StreamRefused, batches, bookmark_of, moved, whole_list
 from lightspeed.transport import Transport
 
 _ABOUT = Path(__file__).parents[1] / "tap" / "about.json"
@@ -111,19 +113,11 @@ def _sync(client: Client, clock: Clock, streams: list[Stream], messages: Message
         raise CommandError(str(error)) from None
     refused = []
     for stream, bookmark in zip(streams, starts, strict=True):
-        reading = Reading(
-            stream,
-            bookmark if stream.replication_key else None,
-            client=client,
-            clock=clock,
-            budget=WholeQuota(client.transport, clock),
-            pages_at_once=TRANSFORMED_BATCH,
-            note=print_note,
-        )
+        reading = whole_list(stream, bookmark, client, WholeQuota(client.transport))
         began = clock.monotonic()
         messages.write_schema(stream)
         try:
-            written, left_out = _write(stream, reading, messages)
+            written, left_out = _write(stream, batches(stream, reading), messages)
         except StreamRefused as error:
             print_note(f"{stream.name} is left out: {error}")
             refused.append(stream.name)
@@ -132,18 +126,20 @@ def _sync(client: Client, clock: Clock, streams: list[Stream], messages: Message
         messages.write_state()
         if left_out > _MOST_NOTES:
             print_note(f"{stream.name}: {left_out:,} rows are left out in all")
-        if reading.unverified_reason:
-            print_note(f"{stream.name}: not verified that these are all records: {reading.unverified_reason}")
+        if reading.unstable_reason:
+            print_note(f"{stream.name}: {reading.unstable_reason}; the list was read in parts, so records come twice")
+        if reason := reading.unverified_reason or (DIFFERENT_TIMES if reading.times_differ else ""):
+            print_note(f"{stream.name}: not verified that these are all records: {reason}")
         _metric("counter", "record_count", written, stream)
         _metric("timer", "sync_duration", round(clock.monotonic() - began, 3), stream)
     if refused:
         raise StreamRefused(f"the shop refuses {', '.join(refused):.200}; deselect what the key may not read")
 
 
-def _write(stream: Stream, reading: Reading, messages: Messages) -> tuple[int, int]:
+def _write(stream: Stream, pages: Iterator[Batch], messages: Messages) -> tuple[int, int]:
     """Write the records of a stream; return how many, and how many rows are left out."""
     written = left_out = 0
-    for batch in beside(reading.batches()):
+    for batch in beside(pages):
         messages.write_records(stream, batch.records, batch.extracted)
         written += len(batch.records)
         for reason in batch.left_out[: max(0, _MOST_NOTES - left_out)]:
