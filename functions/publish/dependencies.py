@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from connector.clients import AwsClients, ShopClients
 from connector.errors import SettingsError
 from connector.settings import Settings
 from connector.transform import S3Library
 from lightspeed import Clock, SystemClock
-
-if TYPE_CHECKING:
-    from publish.batch.field_versions import FieldVersions
-    from publish.batch.writer_lease import WriterLease
-    from publish.idempotency import Idempotency
 
 
 class Dependencies:
@@ -38,29 +33,8 @@ class Dependencies:
         bucket = self.settings.bucket
         return S3Library(self.aws.client("s3"), bucket) if bucket else None
 
-    @functools.cached_property
-    def idempotency(self) -> Idempotency:
-        """The idempotency keys."""
-        from publish.idempotency import Idempotency  # noqa: PLC0415 - slow to import, and only needed with a key
-
-        return Idempotency(*self._table)
-
-    @functools.cached_property
-    def field_versions(self) -> FieldVersions:
-        """The order of queued updates."""
-        from publish.batch.field_versions import FieldVersions  # noqa: PLC0415 - only for messages and files
-
-        return FieldVersions(*self._table)
-
-    @functools.cached_property
-    def writer_lease(self) -> WriterLease:
-        """The right to write to a shop."""
-        from publish.batch.writer_lease import WriterLease  # noqa: PLC0415 - only for messages and files
-
-        return WriterLease(*self._table)
-
     @property
-    def _table(self) -> tuple[str, Any, Clock]:
+    def table(self) -> tuple[str, Any, Clock]:
         """The name of the table, its client and the clock for what expires in it.
 
         Raises:

@@ -1,9 +1,9 @@
 """Idempotency keys: a request with a key is sent once, even if it is repeated or its sender is killed.
 
-The records have the form of Powertools' idempotency, in its DynamoDB layer. One rule differs. Powertools executes again
-if a record in progress has expired (aws-powertools/powertools-lambda-python #8049). Such a record means that an
-invocation was killed between its claim and its result, so the shop may have acted. Here the record is taken over: what
-can be repeated is sent again, what has a natural key (`match`) is looked up, and anything else is answered `unknown`.
+The records have the form of Powertools' idempotency. One rule differs. Powertools executes again if a record in
+progress has expired (aws-powertools/powertools-lambda-python #8049). Such a record means that an invocation was killed
+between its claim and its result, so the shop may have acted. Here the record is taken over: what can be repeated is
+sent again, what has a natural key (`match`) is looked up, and anything else is answered `unknown`.
 
 A claim carries a token. The answer to a claim can be lost, and the claim is then repeated. The token shows that the
 record in the table belongs to this invocation.
@@ -11,13 +11,12 @@ record in the table belongs to this invocation.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-
-from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig
-from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import STATUS_CONSTANTS, DataRecord
 
 from connector import botocore_errors
 from connector.aws_errors import aws_error_types
@@ -42,8 +41,10 @@ _MOST_BYTES = 300_000
 """Of a stored result; a DynamoDB item has at most 400 KB."""
 
 _CLAIM_ATTEMPTS = 3
-_TOKEN = "token"  # noqa: S105 - the name of an attribute
-_IN_PROGRESS = STATUS_CONSTANTS["INPROGRESS"]
+_IN_PROGRESS = "INPROGRESS"
+
+_Item = Mapping[str, Mapping[str, str]]
+"""A record of the table, which is a claim or a result, in DynamoDB's form."""
 
 
 class InProgress(IdempotencyConflict):
@@ -63,61 +64,38 @@ class Claim:
     """What an invocation gets for an idempotency key: the right to send the request, or the result of the first call.
 
     Attributes:
-        data: Key and content, as Powertools takes them.
-        token: Identifies the claim in the table; empty with a result, which needs no claim.
+        key: Connection and key.
+        content_hash: Hash of the event's content.
+        token: Identifies the claim in the table.
         stopped_since: If an earlier holder was stopped, epoch seconds before which it had not begun.
         result: The result of the call that used the key first; `None` if the request may be sent.
     """
 
-    data: dict[str, Any]
-    token: str = ""
+    key: str
+    content_hash: str
+    token: str
     stopped_since: float | None = None
     result: Result | None = None
 
+    @property
+    def id(self) -> dict[str, str]:
+        """The id of the record, in DynamoDB's form."""
+        return {"S": f"publish#{_hash(self.key)}"}
 
-@dataclass(frozen=True)
-class StoredRecord:
-    """A record of the table, which is a claim or a result.
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """Keys and the results that they were answered with.
 
     Attributes:
-        item: The attributes in DynamoDB's form.
+        table: Has Powertools' form: partition key `id`, time to live `expiration`.
+        client: The DynamoDB client.
+        clock: Time for expirations.
     """
 
-    item: dict[str, Any]
-
-    @property
-    def in_progress(self) -> bool:
-        """Whether it is a claim."""
-        return self.text("status") == _IN_PROGRESS
-
-    @property
-    def claimed_until(self) -> float:
-        """Epoch seconds until which the claim is valid."""
-        return float(self.item.get("in_progress_expiration", {}).get("N", 0)) / 1000
-
-    @property
-    def stored_at(self) -> float:
-        """Epoch seconds when the record was stored."""
-        return float(self.item.get("expiration", {}).get("N", 0)) - KEPT_SECONDS
-
-    def text(self, name: str) -> str:
-        """Return an attribute; empty if an earlier version stored the record without it."""
-        return str(self.item.get(name, {}).get("S", ""))
-
-
-class Idempotency:
-    """Keys and the results that they were answered with."""
-
-    def __init__(self, table: str, client: Any, clock: Clock) -> None:
-        """Prepare; nothing is read.
-
-        Args:
-            table: Has Powertools' form: partition key `id`, time to live `expiration`.
-            client: The DynamoDB client.
-            clock: Time for expirations.
-        """
-        self._records = _Records.open(table, client, clock)
-        self._clock = clock
+    table: str
+    client: Any
+    clock: Clock
 
     def claim(self, request: PublishRequest, key: str, remaining_seconds: float) -> Claim:
         """Claim a key, or return the result of the call that used it first.
@@ -135,59 +113,84 @@ class Idempotency:
             ClientError: DynamoDB refuses the claim. A new claim that may be stored is deleted, if that is possible.
             BotoCoreError: The same.
         """
-        subject = f"{request.connection} {request.entity}"
-        data = {"key": f"{request.connection} {key}", "content": request.content(), "subject": subject}
-        seconds = max(0.0, remaining_seconds) + MARGIN_SECONDS
-        claim = Claim(data, secrets.token_hex(16))
-        stored = self._put_claim(claim, lambda: self._records.claim(data, claim.token, seconds))
+        claim = Claim(f"{request.connection} {key}", _hash(request.content()), secrets.token_hex(16))
+        now, seconds = self.clock.time(), max(0.0, remaining_seconds) + MARGIN_SECONDS
+        item = {
+            "id": claim.id,
+            "expiration": _number(now + KEPT_SECONDS),
+            "status": {"S": _IN_PROGRESS},
+            "in_progress_expiration": _number((now + seconds) * 1000),
+            "validation": {"S": claim.content_hash},
+            "token": {"S": claim.token},
+            "subject": {"S": f"{request.connection} {request.entity}"},
+        }
+        unused = "attribute_not_exists(#id) OR #expiration < :now"
+        stored = self._put(claim, item, unused, {":now": _number(now)})
         if stored is None:
             return claim
-        if stored.text("validation") != self._records.content_hash(data):
+        if _text(stored, "validation") != claim.content_hash:
             message = f"idempotency key {key!r:.100} was used before with other content; nothing was sent"
             raise IdempotencyConflict(message)
-        now = self._clock.time()
-        if stored.in_progress:
-            if stored.claimed_until >= now:
-                raise InProgress(key, stored.claimed_until - now)
-            begun_after = stored.claimed_until - MARGIN_SECONDS - _LONGEST_INVOCATION_SECONDS
+        if _text(stored, "status") == _IN_PROGRESS:
+            compared, claimed_until = "in_progress_expiration", _seconds(stored, "in_progress_expiration") / 1000
+            if claimed_until >= now:
+                raise InProgress(key, claimed_until - now)
+            begun_after = claimed_until - MARGIN_SECONDS - _LONGEST_INVOCATION_SECONDS
         else:
-            result: Result = loads(stored.text("data") or "{}")
+            compared, stored_at = "data", _seconds(stored, "expiration") - KEPT_SECONDS
+            result: Result = loads(_text(stored, "data") or "{}")
             can_be_looked_up = result.get("status") == "unknown" and request.match_fields
-            if not can_be_looked_up or now - stored.stored_at <= MARGIN_SECONDS:
-                return Claim(data, result=result)
-            begun_after = stored.stored_at - _LONGEST_INVOCATION_SECONDS
-        claim = Claim(data, secrets.token_hex(16), begun_after)
-        rival = self._put_claim(claim, lambda: self._records.take_over(data, claim.token, seconds, stored))
-        if rival is not None:
+            if not can_be_looked_up or now - stored_at <= MARGIN_SECONDS:
+                return replace(claim, result=result)
+            begun_after = stored_at - _LONGEST_INVOCATION_SECONDS
+        claim = replace(claim, stopped_since=begun_after)
+        unchanged = f"#status = :status AND #{compared} = :before"
+        values = {":status": stored["status"], ":before": stored[compared]}
+        if self._put(claim, item, unchanged, values) is not None:
             raise InProgress(key, seconds)
         return claim
 
     def complete(self, claim: Claim, outcome: Outcome) -> None:
-        """Store a result, or free the key of a request that the shop did not act on.
+        """Store a result, or free the key of a request that the shop did not act on, unless it was taken over.
 
         An error of DynamoDB is logged: the shop has acted, so the caller still gets the outcome.
         """
-        if not isinstance(outcome, dict):
-            self._free(claim)
-            return
+        facts = {"key": claim.key}
         try:
-            self._records.save_result(claim.data, _stored_text(outcome))
+            if isinstance(outcome, dict):
+                facts["status"] = outcome["status"]
+                self._store(claim, outcome)
+            else:
+                delete_item(
+                    self.client, self.table, {"id": claim.id}, "#token = :token", {":token": {"S": claim.token}}
+                )
         except aws_error_types() as error:
-            facts = {"key": claim.data["key"], "status": outcome["status"], "error": str(error)}
-            logger().error("the result of an idempotency key could not be stored", extra=facts)
+            logger().error("the end of an idempotency key could not be stored", extra={**facts, "error": str(error)})
 
-    def _free(self, claim: Claim) -> None:
-        try:
-            self._records.free(claim.data, claim.token)
-        except aws_error_types() as error:
-            facts = {"key": claim.data["key"], "error": str(error)}
-            logger().error("an idempotency key could not be freed", extra=facts)
+    def _store(self, claim: Claim, result: Result) -> None:
+        """Store a result in place of a claim, without its record if that is too large for an item."""
+        text = dumps(result)
+        if len(text) > _MOST_BYTES:
+            text = dumps({**result, "record": None})
+        values = {
+            "data": {"S": text.decode()},
+            "expiration": _number(self.clock.time() + KEPT_SECONDS),
+            "status": {"S": "COMPLETED"},
+            "validation": {"S": claim.content_hash},
+        }
+        self.client.update_item(
+            TableName=self.table,
+            Key={"id": claim.id},
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
+            ExpressionAttributeNames={f"#{name}": name for name in values},
+            ExpressionAttributeValues={f":{name}": value for name, value in values.items()},
+        )
 
-    def _put_claim(self, claim: Claim, put: Callable[[], StoredRecord | None]) -> StoredRecord | None:
+    def _put(self, claim: Claim, item: _Item, condition: str, values: _Item) -> _Item | None:
         """Put a claim, again if its answer is lost; return the record that is there instead, if it is another's."""
         for left in range(_CLAIM_ATTEMPTS - 1, -1, -1):
             try:
-                found = put()
+                found = put_item(self.client, self.table, item, condition, values)
                 break
             except aws_error_types() as error:
                 if not _may_have_written(error):
@@ -195,86 +198,27 @@ class Idempotency:
                 if not left:
                     # without the record of an earlier call, its request would be sent a second time
                     if claim.stopped_since is None:
-                        self._free(claim)
+                        self.complete(claim, IdempotencyConflict("not claimed"))
                     raise
-        return None if found is not None and found.text(_TOKEN) == claim.token else found
+        return None if found is not None and _text(found, "token") == claim.token else found
 
 
-class _Records(DynamoDBPersistenceLayer):
-    """Powertools' records, with one rule more: only `take_over` replaces a record in progress."""
+def _hash(value: object) -> str:
+    """Return the hash of a JSON value, as Powertools makes it."""
+    return hashlib.md5(json.dumps(value, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
 
-    clock: Clock
 
-    @classmethod
-    def open(cls, table: str, client: Any, clock: Clock) -> _Records:
-        """Return the records of a table; once per client, which Powertools registers itself with.
+def _number(value: float) -> dict[str, str]:
+    return {"N": str(int(value))}
 
-        Args:
-            table: A table in Powertools' form: partition key `id`, time to live `expiration`.
-            client: The DynamoDB client.
-            clock: The time.
-        """
-        layer = cls(table, boto3_client=client)
-        config = IdempotencyConfig(
-            event_key_jmespath="key",
-            payload_validation_jmespath="content",
-            raise_on_no_idempotency_key=True,
-            expires_after_seconds=KEPT_SECONDS,
-        )
-        layer.configure(config, key_prefix="publish")
-        layer.clock = clock
-        return layer
 
-    def content_hash(self, data: dict[str, Any]) -> str:
-        """Return the hash of an event's content."""
-        return str(self._get_hashed_payload(data))
+def _text(item: _Item, name: str) -> str:
+    """Return an attribute; empty if an earlier version stored the record without it."""
+    return item.get(name, {}).get("S", "")
 
-    def claim(self, data: dict[str, Any], token: str, seconds: float) -> StoredRecord | None:
-        """Put a claim for so many seconds; return the record that is there already, if there is one."""
-        condition = f"attribute_not_exists(#{self.key_attr}) OR #{self.expiry_attr} < :now"
-        return self._put(data, token, seconds, condition, {":now": {"N": str(int(self.clock.time()))}})
 
-    def take_over(self, data: dict[str, Any], token: str, seconds: float, before: StoredRecord) -> StoredRecord | None:
-        """Put a claim in the place of a record; return the record that is there, if it is another one by now."""
-        compared = self.in_progress_expiry_attr if before.in_progress else self.data_attr
-        condition = f"#{self.status_attr} = :status AND #{compared} = :before"
-        values = {":status": before.item[self.status_attr], ":before": before.item[compared]}
-        return self._put(data, token, seconds, condition, values)
-
-    def save_result(self, data: dict[str, Any], text: str) -> None:
-        """Store the JSON text of a result in place of a claim; the numbers in it stay as they are."""
-        self._update_record(
-            DataRecord(
-                idempotency_key=str(self._get_hashed_idempotency_key(data)),
-                status=STATUS_CONSTANTS["COMPLETED"],
-                expiry_timestamp=self._get_expiry_timestamp(),
-                response_data=text,
-                payload_hash=self.content_hash(data),
-            )
-        )
-
-    def free(self, data: dict[str, Any], token: str) -> None:
-        """Delete a claim, unless it was taken over."""
-        key = self._get_key(str(self._get_hashed_idempotency_key(data)))
-        delete_item(self.client, self.table_name, key, f"#{_TOKEN} = :token", {":token": {"S": token}})
-
-    def _put(
-        self, data: dict[str, Any], token: str, seconds: float, condition: str, values: dict[str, Any]
-    ) -> StoredRecord | None:
-        item = {
-            **self._get_key(str(self._get_hashed_idempotency_key(data))),
-            self.expiry_attr: {"N": str(self._get_expiry_timestamp())},
-            self.status_attr: {"S": _IN_PROGRESS},
-            self.in_progress_expiry_attr: {"N": str(int((self.clock.time() + seconds) * 1000))},
-            self.validation_key_attr: {"S": self.content_hash(data)},
-            _TOKEN: {"S": token},
-            "subject": {"S": data["subject"]},
-        }
-        found = put_item(self.client, self.table_name, item, condition, values)
-        return None if found is None else StoredRecord(found)
-
-    def _get_expiry_timestamp(self) -> int:
-        return int(self.clock.time()) + KEPT_SECONDS
+def _seconds(item: _Item, name: str) -> float:
+    return float(item.get(name, {}).get("N", 0))
 
 
 def _may_have_written(error: Exception) -> bool:
@@ -282,9 +226,3 @@ def _may_have_written(error: Exception) -> bool:
     if isinstance(error, botocore_errors.ClientError):
         return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500
     return not isinstance(error, (botocore_errors.EndpointConnectionError, botocore_errors.ConnectTimeoutError))
-
-
-def _stored_text(result: Result) -> str:
-    """Return the JSON text of a result, without its record where that is too large for a DynamoDB item."""
-    text = dumps(result)
-    return (text if len(text) <= _MOST_BYTES else dumps({**result, "record": None})).decode()

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from connector.aws_errors import aws_error_types
 from lightspeed import Client
 from publish.event import IncomingEvent, parse_request
+from publish.idempotency import Claim, Idempotency
 from publish.notifications import report
 from publish.result import REFUSALS, Outcome, Result, aws_failure
 from publish.write import WriteOperation
 
 if TYPE_CHECKING:
     from publish.dependencies import Dependencies
-    from publish.idempotency import Claim
 
 
 class Publisher:
@@ -129,7 +129,7 @@ class Publisher:
         key = operation.request.idempotency_key or default_key
         if not key or operation.request.dry_run:
             return None
-        found = self.deps.idempotency.claim(operation.request, key, self._invocation_seconds())
+        found = Idempotency(*self.deps.table).claim(operation.request, key, self._invocation_seconds())
         if found.result is None:
             return found
         resolved = operation.find_created() if found.result.get("status") == "unknown" else None
@@ -144,4 +144,4 @@ class Publisher:
     def complete(self, claim: Claim | None, outcome: Outcome) -> None:
         """Store a result under its idempotency key, or free the key of a request that was refused."""
         if claim is not None:
-            self.deps.idempotency.complete(claim, outcome)
+            Idempotency(*self.deps.table).complete(claim, outcome)

@@ -20,10 +20,12 @@ from connector.chunks import chunks
 from publish.batch import planner
 from publish.batch.bulk_routes import MAX_RECORDS
 from publish.batch.category_products import create_placements
+from publish.batch.field_versions import FieldVersions
 from publish.batch.guard import Guard
 from publish.batch.lookups import Lookups
 from publish.batch.planner import Kind, PreparedWrite
 from publish.batch.updates import Updates
+from publish.batch.writer_lease import WriterLease
 from publish.event import IncomingEvent
 from publish.notifications import report
 from publish.result import Outcome, Refusal, Result, is_gone, refusal, to_json
@@ -65,7 +67,7 @@ def send_all(
     only_writer: AbstractContextManager[dict[str, Refusal]] = nullcontext({})  # by connection, why it may not write
     if publisher.background:
         connections = {item.request.connection for item in items}
-        only_writer = publisher.deps.writer_lease.hold(connections, publisher.remaining_seconds())
+        only_writer = WriterLease(*publisher.deps.table).hold(connections, publisher.remaining_seconds())
     with only_writer as refused:
         sender = _Sender(publisher, Guard(publisher, refused), lookups)
         for segment in planner.segments(items):
@@ -89,7 +91,7 @@ class _Sender:
         self._publisher = publisher
         self._guard = guard
         self._lookups = lookups
-        self._versions = publisher.deps.field_versions if publisher.background else None
+        self._versions = FieldVersions(*publisher.deps.table) if publisher.background else None
         self._updates = Updates(guard, self._versions)
 
     def send(self, segment: Sequence[PreparedWrite]) -> dict[int, Outcome]:

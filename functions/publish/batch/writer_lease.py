@@ -21,10 +21,8 @@ from connector.conditional_items import delete_item, put_item
 from connector.errors import OutOfTime
 from connector.observability import logger
 from lightspeed import Clock
+from publish.idempotency import MARGIN_SECONDS
 from publish.result import Refusal, refusal
-
-MARGIN_SECONDS = 30.0
-"""How long after a holder's deadline the shop may still act on its last request."""
 
 WAIT_SECONDS = 5.0
 """How long a batch waits for the lease before it is postponed."""
@@ -80,50 +78,42 @@ class WriterLease:
         refusals: dict[str, Refusal] = {}
         try:
             for name in sorted(connections):
-                busy: Refusal | None
                 try:
-                    busy = self._acquire(name, holder, end, patience)
-                except Exception as error:
-                    busy = refusal(error)
-                if busy is None:
+                    self._acquire(name, holder, end, patience)
                     held.append(name)
-                else:
-                    refusals[name] = busy
+                except Exception as error:
+                    refusals[name] = refusal(error)
             yield refusals
         finally:
             for name in held:
                 self._release(name, holder)
 
-    def _acquire(self, connection: str, holder: str, end: float, patience: float) -> ShopBusy | None:
-        while True:
-            deadline = self._try(connection, holder, end)
-            if deadline is None:
-                return None
-            if self.clock.monotonic() >= patience:
-                left = deadline - self.clock.time()
-                return ShopBusy(connection, min(left if left > 0 else left + MARGIN_SECONDS, POSTPONE_SECONDS))
-            self.clock.sleep(_POLL_SECONDS)
+    def _acquire(self, connection: str, holder: str, end: float, patience: float) -> None:
+        """Take a lease.
 
-    def _try(self, connection: str, holder: str, end: float) -> float | None:
-        """Take the lease if it is free.
-
-        Returns:
-            `None` if this batch holds it now, else the deadline of the batch that does, in epoch seconds.
+        Raises:
+            ShopBusy: Another batch still holds it at the end of the patience, by the monotonic clock.
+            ClientError: DynamoDB refuses the call.
+            BotoCoreError: The same.
         """
-        now = self.clock.time()
+        # the last term is for a repeated request whose first answer was lost
+        condition = "attribute_not_exists(id) OR deadline < :over OR holder = :holder"
         item = {
             "id": {"S": _id(connection)},
             "holder": {"S": holder},
             "deadline": {"N": _milliseconds(end)},
             "expiration": {"N": str(int(end) + _KEPT_SECONDS)},
         }
-        # the last term is for a repeated request whose first answer was lost
-        condition = "attribute_not_exists(id) OR deadline < :over OR holder = :holder"
-        values = {":over": {"N": _milliseconds(now - MARGIN_SECONDS)}, ":holder": item["holder"]}
-        found = put_item(self.client, self.table, item, condition, values)
-        if found is None:
-            return None
-        return int(found["deadline"]["N"]) / 1000 if found else now  # DynamoDB did not show the item
+        while True:
+            now = self.clock.time()
+            values = {":over": {"N": _milliseconds(now - MARGIN_SECONDS)}, ":holder": item["holder"]}
+            found = put_item(self.client, self.table, item, condition, values)
+            if found is None:
+                return
+            if self.clock.monotonic() >= patience:
+                left = int(found["deadline"]["N"]) / 1000 - now if found else 0  # DynamoDB may not show the item
+                raise ShopBusy(connection, min(left if left > 0 else left + MARGIN_SECONDS, POSTPONE_SECONDS))
+            self.clock.sleep(_POLL_SECONDS)
 
     def _release(self, connection: str, holder: str) -> None:
         """Free a lease; if that fails, its deadline ends it."""

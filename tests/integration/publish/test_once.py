@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 from connector.errors import AwsUnavailable, IdempotencyConflict, RequestError
 from lightspeed import InvalidRequest
 from publish.event import parse_request
-from publish.idempotency import MARGIN_SECONDS, InProgress
+from publish.idempotency import MARGIN_SECONDS, Idempotency, InProgress
 from tests.integration.publish.conftest import Publisher, event
 from tests.shop import Fault
 
@@ -291,7 +291,7 @@ def test_a_throttled_claim_is_a_typed_error_and_nothing_is_sent(
 
 
 def test_a_claim_that_was_taken_over_is_not_freed_by_its_first_holder(publisher: Publisher) -> None:
-    idempotency = publisher.deps.idempotency
+    idempotency = Idempotency(*publisher.deps.table)
     assert idempotency is not None
     claim = idempotency.claim(parse_request(LAMP), "lamp", 10.0)
     idempotency.complete(replace(claim, token="another"), RequestError(["refused"]))

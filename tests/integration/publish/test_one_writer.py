@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from publish.batch.writer_lease import MARGIN_SECONDS
+from publish.idempotency import MARGIN_SECONDS
 from tests.integration.publish.conftest import Publisher, event, message
 from tests.shop import Fault
 

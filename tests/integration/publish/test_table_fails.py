@@ -149,7 +149,7 @@ def test_a_lease_that_cannot_be_freed_ends_by_itself(
     aws_fails.fail("dynamodb", "delete_item", error, lambda asked: "writer#" in asked)
     assert publisher.failed(message(1, stock(variants[0], 1))) == []
     assert publisher.failed(message(2, stock(variants[0], 2))) == ["message-2"]
-    publisher.shop.clock.advance(151)
+    publisher.shop.clock.advance(181)
     assert publisher.failed(message(2, stock(variants[0], 2))) == []
 
 
