@@ -35,53 +35,28 @@ FUNCTIONS: Mapping[str, str] = MappingProxyType(
 
 MONEY = "DECIMAL(38, 4)"
 WHOLE = "BIGINT"
-TEXT = ""
 
-FIELDS: Mapping[str, tuple[tuple[str, str, str], ...]] = MappingProxyType(
+TYPES: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(("price_excl", "price_incl"), MONEY)
+    | dict.fromkeys(("quantity_ordered", "stock_level", "stock_alert"), WHOLE)
+)
+"""The type of each column that is no text."""
+
+FIELDS: Mapping[str, str] = MappingProxyType(
     {
-        "orders": (
-            ("number", "$.number", TEXT),
-            ("status", "$.status", TEXT),
-            ("channel", "$.channel", TEXT),
-            ("payment_status", "$.paymentStatus", TEXT),
-            ("shipment_status", "$.shipmentStatus", TEXT),
-            ("price_excl", "$.priceExcl", MONEY),
-            ("price_incl", "$.priceIncl", MONEY),
-            ("customer_id", "$.customer.resource.id", TEXT),
-        ),
-        "orders/products": (
-            ("order_id", "$.order_id", TEXT),
-            ("product_id", "$.product.resource.id", TEXT),
-            ("variant_id", "$.variant.resource.id", TEXT),
-            ("product_title", "$.productTitle", TEXT),
-            ("article_code", "$.articleCode", TEXT),
-            ("quantity_ordered", "$.quantityOrdered", WHOLE),
-            ("price_excl", "$.priceExcl", MONEY),
-            ("price_incl", "$.priceIncl", MONEY),
-        ),
-        "products": (
-            ("title", "$.title", TEXT),
-            ("visibility", "$.visibility", TEXT),
-            ("brand_id", "$.brand.resource.id", TEXT),
-        ),
-        "variants": (
-            ("title", "$.title", TEXT),
-            ("sku", "$.sku", TEXT),
-            ("article_code", "$.articleCode", TEXT),
-            ("price_excl", "$.priceExcl", MONEY),
-            ("price_incl", "$.priceIncl", MONEY),
-            ("stock_tracking", "$.stockTracking", TEXT),
-            ("stock_level", "$.stockLevel", WHOLE),
-            ("stock_alert", "$.stockAlert", WHOLE),
-            ("product_id", "$.product.resource.id", TEXT),
-        ),
-        "customers": (
-            ("type", "$.type", TEXT),
-            ("is_confirmed", "$.isConfirmed", TEXT),
-        ),
+        "orders": "number status channel payment_status shipment_status price_excl price_incl customer_id",
+        "orders/products": "order_id product_id variant_id product_title article_code quantity_ordered price_excl"
+        " price_incl",
+        "products": "title visibility brand_id",
+        "variants": "title sku article_code price_excl price_incl stock_tracking stock_level stock_alert product_id",
+        "customers": "type is_confirmed",
     }
 )
-"""Fields that views take out of the record, by entity: name of the column, path, type. All others are in `json`."""
+"""Columns of fields that views take out of the record, by entity. All others are in `json`.
+
+A column is named like the shop's field: `paymentStatus` is `payment_status`. `customer_id` is the id of the linked
+`customer`, unless it is the id of the parent, which a run of `"*"` puts in front of the record.
+"""
 
 RAW, DELETED, PARTS = "_raw", "_deleted", "_parts"
 TOMBSTONES, UNREADABLE, GONE, CURRENT = "_tombstones", "_unreadable", "_gone", "_current"
@@ -110,9 +85,8 @@ class EntityViews:
 
     def columns(self) -> list[tuple[str, str]]:
         """Return name and type of each column of the two views, in order. A type is one of both engines."""
-        kinds = {name: kind or "VARCHAR" for name, _, kind in FIELDS.get(self.entity, ())}
         names = ["connection", "lang", "date", "run_id", "started", *(name for name, _ in self._fields("json")), "json"]
-        return [(name, kinds.get(name, "VARCHAR")) for name in names]
+        return [(name, TYPES.get(name, "VARCHAR")) for name in names]
 
     def queries(self) -> Mapping[str, str]:
         """Return the views with their queries; each one is based on those before it."""
@@ -128,11 +102,17 @@ class EntityViews:
         yield "id", f"json_extract_scalar({record}, '$.id')"
         for name, path in (("created_at", "$.createdAt"), ("updated_at", "$.updatedAt")):
             yield name, f"nullif(nullif(json_extract_scalar({record}, '{path}'), 'false'), '')"
-        for name, path, kind in FIELDS.get(self.entity, ()):
-            text = f"json_extract_scalar({record}, '{path}')"
+        for name in FIELDS.get(self.entity, "").split():
+            text, kind = f"json_extract_scalar({record}, '{self._path(name)}')", TYPES.get(name)
             if kind == WHOLE:  # of the text 7.5, DuckDB makes 8 and Athena NULL; of the DECIMAL 7.5, both make 8
                 text = f"TRY_CAST({text} AS {MONEY})"
             yield name, f"TRY_CAST({text} AS {kind})" if kind else text
+
+    def _path(self, column: str) -> str:
+        if column.endswith("_id"):
+            return f"$.{column}" if column in self.parents else f"$.{column.removesuffix('_id')}.resource.id"
+        first, *words = column.split("_")
+        return f"$.{first}{''.join(word.capitalize() for word in words)}"
 
     def _parent(self, record: str) -> str:
         """The parent that a run of `"*"` puts in front of the record; an empty text if there is none."""
