@@ -28,10 +28,10 @@ from connector.operator.quota_forecast import forecast
 from connector.operator.registrations import Change
 from connector.operator.schedules import Place, SchedulePlan, Schedules, connection_of
 from connector.operator.stack import CommandError, OperationFailed, Stack
-from connector.operator.subscriptions_file import Subscription, read_file, references, schema_text
+from connector.operator.subscriptions_file import Subscription, read_file, schema_text
 from connector.operator.webhooks import TooManyWebhooks, address_of, line_of, make_change, make_plan
 from connector.storage_keys import SUBSCRIPTIONS
-from connector.transform.library import NotFoundInLibrary, S3Library, referred_name
+from connector.transform import S3Library, TransformError, load
 from lightspeed import LightspeedError
 
 CHANGES = 2
@@ -196,15 +196,14 @@ def _subscriptions(arguments: argparse.Namespace) -> list[Subscription]:
 
 
 def _check_library(wanted: Sequence[Subscription], stack: Stack) -> None:
-    """Refuse a file that names a saved transformer that is not there."""
+    """Refuse a file that names a saved transformer that is not there, or is none."""
     library = S3Library(stack.client("s3"), stack.settings.bucket)
     for one in wanted:
         for key in ("input_transformer", "entity_transformer"):
-            for reference in references(one.event.get(key)):
-                try:
-                    library.transformer(referred_name(reference))
-                except NotFoundInLibrary as error:
-                    raise CommandError(f"line {one.line}: {one.title}.{key}: {error}") from error
+            try:
+                load(one.event.get(key), library)
+            except TransformError as error:
+                raise CommandError(f"line {one.line}: {one.title}.{key}: {error}") from error
 
 
 def _schedules(stack: Stack) -> Schedules:

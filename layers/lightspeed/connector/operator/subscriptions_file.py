@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,6 +36,7 @@ _NEEDS_QUOTES = re.compile(r"\s*\[[^\"'\]]*/[^\"'\]]*\]")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TRANSFORMERS = ("input_transformer", "entity_transformer")
 _LANGUAGE = re.compile(r"[a-z]{2}")
+_HEADER = "a subscription is a table with the header [connection.subscription]"
 
 Path_ = tuple[str, ...]
 Transformer = str | dict[str, str] | list[str | dict[str, str]]
@@ -151,13 +152,16 @@ def read_text(text: str, name: str = "subscriptions.toml") -> list[Subscription]
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise WrongFile([_syntax(text, name, str(error))]) from None
-    reader = _Reader(_index(text))
-    found = reader.subscriptions(document)
-    if reader.errors:
-        raise WrongFile(
-            [f"{name}:{line}: {'.'.join(path)}: {message}" for line, path, message in sorted(reader.errors)]
-        )
-    return found
+    index = _index(text)
+    wrong = sorted((_line(index, path), path, message) for path, message in _mistakes(document))
+    if wrong:
+        raise WrongFile([f"{name}:{line}: {'.'.join(path)}: {message}" for line, path, message in wrong])
+    found = [
+        _subscription(connection, one, msgspec.convert(table, Table), _line(index, (connection, one)))
+        for connection, tables in document.items()
+        for one, table in tables.items()
+    ]
+    return sorted(found, key=lambda one: one.line)
 
 
 def json_schema() -> dict[str, Any]:
@@ -181,204 +185,184 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-class _Reader:
-    """Checks a parsed document and collects every mistake."""
+def _mistakes(document: Mapping[str, Any]) -> Iterator[tuple[Path_, str]]:
+    """Yield every mistake: the keys that lead to it, and what would be right."""
+    for connection, tables in document.items():
+        if not is_connection_name(connection):
+            yield (connection,), "a connection has letters, digits, _ and - only"
+        elif not isinstance(tables, dict):
+            yield (connection,), _HEADER
+        else:
+            for name, table in tables.items():
+                for key, message in _wrong(name, table):
+                    yield (connection, name, key) if key else (connection, name), message
 
-    def __init__(self, index: Mapping[Path_, int]) -> None:
-        self._index = index
-        self.errors: list[tuple[int, Path_, str]] = []
 
-    def subscriptions(self, document: Mapping[str, Any]) -> list[Subscription]:
-        found = []
-        for connection, tables in document.items():
-            if not is_connection_name(connection):
-                self._wrong((connection,), "a connection has letters, digits, _ and - only")
-            elif not isinstance(tables, dict):
-                self._wrong((connection,), "a subscription is a table with the header [connection.subscription]")
-            else:
-                found += [self._subscription(connection, name, table) for name, table in tables.items()]
-        return sorted((one for one in found if one is not None), key=lambda one: one.line)
+def _wrong(name: str, table: object) -> Iterable[tuple[str, str]]:
+    """Return what is wrong with a subscription, by key; the key is empty for the header.
 
-    def _subscription(self, connection: str, name: str, table: object) -> Subscription | None:
-        path, before = (connection, name), len(self.errors)
-        if not isinstance(table, dict):
-            self._wrong(path, "a subscription is a table with the header [connection.subscription]")
-            return None
-        if name not in CATALOGUE and not _NAME.fullmatch(name):
-            self._wrong(path, "a subscription has the name of an entity, or up to 64 letters, digits, _ and -")
-        values = self._values(path, table)
-        if len(self.errors) > before or values is None:
-            return None
-        one = self._checked(path, values)
-        return one if len(self.errors) == before else None
+    Keys are compared with each other only if each is right on its own.
+    """
+    if not isinstance(table, dict):
+        return [("", _HEADER)]
+    return list(_wrong_keys(name, table)) or _wrong_together(name, msgspec.convert(table, Table))
 
-    def _values(self, path: Path_, table: Mapping[str, Any]) -> Table | None:
-        fields = {field.name: field for field in msgspec.structs.fields(Table)}
-        for key, value in table.items():
-            if key not in fields:
-                if isinstance(value, dict):
-                    message = "the header has too many names; it is [connection.subscription], without further dots"
-                else:
-                    near = difflib.get_close_matches(key, fields, n=1)
-                    message = f"unknown key{f'; did you mean {near[0]}?' if near else ''} (known: {', '.join(fields)})"
-                self._wrong((*path, key), message)
-                continue
+
+def _wrong_keys(name: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if name not in CATALOGUE and not _NAME.fullmatch(name):
+        yield "", "a subscription has the name of an entity, or up to 64 letters, digits, _ and -"
+    if "every" not in table:
+        yield "", 'every is missing, such as every = "15 minutes"'
+    fields = {field.name: field for field in msgspec.structs.fields(Table)}
+    for key, value in table.items():
+        if key in fields:
             try:
-                msgspec.convert(value, fields[key].type)
-            except msgspec.ValidationError as error:
-                self._wrong((*path, key), str(error).replace("`", ""))
-        if "every" not in table:
-            self._wrong(path, 'every is missing, such as every = "15 minutes"')
-            return None
-        try:
-            return msgspec.convert(table, Table)
-        except msgspec.ValidationError:
-            return None  # reported above, key by key
+                _FORMATS.get(key, str)(msgspec.convert(value, fields[key].type))
+            except (ValueError, TransformError) as error:
+                yield key, str(error).replace("`", "")
+        elif isinstance(value, dict):
+            yield key, "the header has too many names; it is [connection.subscription], without further dots"
+        else:
+            near = difflib.get_close_matches(key, fields, n=1)
+            yield key, f"unknown key{f'; did you mean {near[0]}?' if near else ''} (known: {', '.join(fields)})"
 
-    def _checked(self, path: Path_, table: Table) -> Subscription | None:
-        connection, name = path
-        entity = table.entity or name
-        row = CATALOGUE.get(entity)
-        if row is None:
-            near = difflib.get_close_matches(entity, CATALOGUE, n=1)
-            where = (*path, "entity") if table.entity else path
-            advice = f"; did you mean {near[0]}?" if near else "; name it with entity = ..."
-            self._wrong(where, f"unknown entity {entity!r:.100}{advice}")
-            return None
-        mode = self._mode(path, table, row)
-        self._languages(path, table)
-        self._transformers(path, table)
-        if table.webhooks and entity not in ITEM_GROUPS:
-            self._wrong((*path, "webhooks"), f"the shop sends webhooks of {', '.join(ITEM_GROUPS)} only")
-        cadence = self._cadence(path, table)
-        reconcile = self._reconcile(path, table, row)
-        event: dict[str, Any] = {"connection": connection, "entity": entity, "mode": mode, "subscription": name}
-        for key in ("languages", "parameters", "since", "max_rejected_percent", *_TRANSFORMERS):
-            if (value := getattr(table, key)) is not None:
-                event[key] = as_event(value) if key in _TRANSFORMERS else value
-        looks: dict[str, Any] = {"connection": connection, "entity": entity, "mode": "reconcile", "subscription": name}
+
+def _wrong_together(name: str, table: Table) -> Iterator[tuple[str, str]]:
+    entity = table.entity or name
+    row = CATALOGUE.get(entity)
+    if row is None:
+        near = difflib.get_close_matches(entity, CATALOGUE, n=1)
+        advice = f"did you mean {near[0]}?" if near else "name it with entity = ..."
+        yield "entity" if table.entity else "", f"unknown entity {entity!r:.100}; {advice}"
+        return
+    mode = _mode(row, table)
+    if set(row.parents) - _path(table).keys() and table.input_transformer is None:
+        example = "{ " + ", ".join(f'{one} = "*"' for one in row.parents) + " }"
+        yield "", f"{entity} needs parameters = {{ path = {example} }}; * is every parent"
+    if mode == "incremental" and not _is_incremental(row, table):
+        yield "mode", f"{entity} has no time filter; leave mode out, or write full"
+    if table.since is not None and mode != "incremental":
+        yield "since", "since is for mode incremental"
+    if table.max_rejected_percent is not None and table.entity_transformer is None:
+        yield "max_rejected_percent", "it limits what the entity_transformer rejects; give both"
+    if table.webhooks and entity not in ITEM_GROUPS:
+        yield "webhooks", f"the shop sends webhooks of {', '.join(ITEM_GROUPS)} only"
+    yield from _wrong_cadence(row, table)
+
+
+def _wrong_cadence(row: Endpoint, table: Table) -> Iterator[tuple[str, str]]:
+    days = seconds_of(table.every) >= DAY
+    if days and table.at is None:
+        yield "every", 'an interval of a day or more needs at, such as at = "03:00"'
+    if table.reconcile is None:
+        if not days and table.at is not None:
+            yield "at", "at is for an interval of a day or more"
         if table.max_deleted_percent is not None:
-            looks["max_deleted_percent"] = table.max_deleted_percent
-        if cadence is None:
-            return None
-        about = (table.webhooks, table.enabled, event, looks, self._line(path))
-        return Subscription(connection, name, entity, cadence, reconcile, *about)
+            yield "max_deleted_percent", "it limits what reconcile finds; give both"
+        return
+    if row.parents or not row.collection or not all(row.has(one) for one in ("list", "get", "count")):
+        yield "reconcile", f"{row.name} cannot be reconciled: no list and no request show what is gone"
+    if table.parameters or table.input_transformer is not None:
+        yield "reconcile", "reconcile compares the whole list; leave out parameters and input_transformer"
 
-    def _mode(self, path: Path_, table: Table, row: Endpoint) -> str:
-        values = (table.parameters or {}).get("path", {})
-        _, walked = way_to_read(row, values)
-        for key in table.parameters or {}:
-            if key not in ("path", "query"):
-                self._wrong((*path, "parameters"), f"parameters has path and query, not {key!r:.100}")
-        missing = [one for one in row.parents if one not in values]
-        if missing and table.input_transformer is None:
-            example = "{ " + ", ".join(f'{one} = "*"' for one in row.parents) + " }"
-            self._wrong(path, f"{row.name} needs parameters = {{ path = {example} }}; * is every parent")
-        if table.mode not in (None, "incremental", "full"):
-            self._wrong((*path, "mode"), f"mode is incremental or full, not {table.mode!r:.100}")
-        mode = table.mode or ("full" if walked.incremental is None else "incremental")
-        if mode == "incremental" and walked.incremental is None:
-            self._wrong((*path, "mode"), f"{row.name} has no time filter; leave mode out, or write full")
-        if table.since is not None:
-            if mode != "incremental":
-                self._wrong((*path, "since"), "since is for mode incremental")
-            try:
-                format_time(parse_time(table.since))
-            except (ValueError, OverflowError):
-                self._wrong((*path, "since"), f"it is a time such as 2026-11-23T06:00:00Z, not {table.since!r:.100}")
-        return mode
 
-    def _languages(self, path: Path_, table: Table) -> None:
-        languages = table.languages or []
-        for language in languages:
-            if not _LANGUAGE.fullmatch(language):
-                message = f"a language is the shop's two-letter code such as nl or us, not {language!r:.60}"
-                self._wrong((*path, "languages"), message)
-        if len(set(languages)) < len(languages):
-            self._wrong((*path, "languages"), "it names a language more than once")
+def _subscription(connection: str, name: str, table: Table, line: int) -> Subscription:
+    """Return the subscription of a table without mistakes."""
+    entity = table.entity or name
+    mode = _mode(CATALOGUE[entity], table)
+    event: dict[str, Any] = {"connection": connection, "entity": entity, "mode": mode, "subscription": name}
+    looks = {**event, "mode": "reconcile"}
+    for key in ("languages", "parameters", "since", "max_rejected_percent", *_TRANSFORMERS):
+        if (value := getattr(table, key)) is not None:
+            event[key] = as_event(value) if key in _TRANSFORMERS else value
+    if table.max_deleted_percent is not None:
+        looks["max_deleted_percent"] = table.max_deleted_percent
+    at = None if table.at is None else minutes_of(table.at)
+    cadence = _cadence(table.every, at, table.timezone, spread(connection, name))
+    reconcile = None
+    if table.reconcile is not None:
+        offset = spread(connection, name, "reconcile")
+        an_hour_later = (offset if at is None else at + 60) % (24 * 60)
+        reconcile = _cadence(table.reconcile, an_hour_later, table.timezone, offset)
+    return Subscription(connection, name, entity, cadence, reconcile, table.webhooks, table.enabled, event, looks, line)
 
-    def _transformers(self, path: Path_, table: Table) -> None:
-        if table.max_rejected_percent is not None and table.entity_transformer is None:
-            self._wrong((*path, "max_rejected_percent"), "it limits what the entity_transformer rejects; give both")
-        for key in _TRANSFORMERS:
-            given = getattr(table, key)
-            if given is not None:
-                try:
-                    parse_transformers(as_event(given))
-                except TransformError as error:
-                    self._wrong((*path, key), str(error))
 
-    def _cadence(self, path: Path_, table: Table) -> Cadence | None:
-        connection, name = path
-        seconds = self._parsed((*path, "every"), seconds_of, table.every)
-        at = None if table.at is None else self._parsed((*path, "at"), minutes_of, table.at)
-        try:
-            ZoneInfo(table.timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            self._wrong((*path, "timezone"), f"it is a zone such as Europe/Amsterdam, not {table.timezone!r:.100}")
-        if seconds is None:
-            return None
-        if seconds >= DAY and table.at is None:
-            self._wrong((*path, "every"), 'an interval of a day or more needs at, such as at = "03:00"')
-        if seconds < DAY and table.at is not None and table.reconcile is None:
-            self._wrong((*path, "at"), "at is for an interval of a day or more")
-        return Cadence(seconds, at if seconds >= DAY else None, table.timezone, spread(connection, name))
+def _cadence(every: str, at: int | None, timezone: str, offset: int) -> Cadence:
+    seconds = seconds_of(every)
+    return Cadence(seconds, at if seconds >= DAY else None, timezone, offset)
 
-    def _reconcile(self, path: Path_, table: Table, row: Endpoint) -> Cadence | None:
-        if table.reconcile is None:
-            if table.max_deleted_percent is not None:
-                self._wrong((*path, "max_deleted_percent"), "it limits what reconcile finds; give both")
-            return None
-        key = (*path, "reconcile")
-        if row.parents or not row.collection or not all(row.has(one) for one in ("list", "get", "count")):
-            self._wrong(key, f"{row.name} cannot be reconciled: no list and no request show what is gone")
-        if table.parameters or table.input_transformer is not None:
-            self._wrong(key, "reconcile compares the whole list; leave out parameters and input_transformer")
-        seconds = self._parsed(key, seconds_of, table.reconcile)
-        if seconds is None:
-            return None
-        offset = spread(*path, "reconcile")
-        if seconds < DAY:
-            return Cadence(seconds, None, table.timezone, offset)
-        try:
-            at = offset % (24 * 60) if table.at is None else (minutes_of(table.at) + 60) % (24 * 60)
-        except ValueError:
-            return None  # reported by the cadence
-        return Cadence(seconds, at, table.timezone, offset)
 
-    def _parsed(self, path: Path_, parse: Any, text: str) -> int | None:
-        try:
-            value: int = parse(text)
-        except ValueError as error:
-            self._wrong(path, str(error))
-            return None
-        return value
+def _path(table: Table) -> Mapping[str, Any]:
+    return (table.parameters or {}).get("path", {})
 
-    def _line(self, path: Path_) -> int:
-        while path and path not in self._index:
-            path = path[:-1]
-        return self._index.get(path, 1)
 
-    def _wrong(self, path: Path_, message: str) -> None:
-        self.errors.append((self._line(path), path, message))
+def _is_incremental(row: Endpoint, table: Table) -> bool:
+    return way_to_read(row, _path(table))[1].incremental is not None
+
+
+def _mode(row: Endpoint, table: Table) -> str:
+    return table.mode or ("incremental" if _is_incremental(row, table) else "full")
+
+
+def _line(index: Mapping[Path_, int], path: Path_) -> int:
+    while path and path not in index:
+        path = path[:-1]
+    return index.get(path, 1)
+
+
+def _check_mode(text: str | None) -> None:
+    if text not in (None, "incremental", "full"):
+        raise ValueError(f"mode is incremental or full, not {text!r:.100}")
+
+
+def _check_parameters(value: Mapping[str, Any]) -> None:
+    for key in value:
+        if key not in ("path", "query"):
+            raise ValueError(f"parameters has path and query, not {key!r:.100}")
+
+
+def _check_since(text: str) -> None:
+    try:
+        format_time(parse_time(text))
+    except (ValueError, OverflowError):
+        raise ValueError(f"it is a time such as 2026-11-23T06:00:00Z, not {text!r:.100}") from None
+
+
+def _check_languages(languages: list[str]) -> None:
+    for language in languages:
+        if not _LANGUAGE.fullmatch(language):
+            raise ValueError(f"a language is the shop's two-letter code such as nl or us, not {language!r:.60}")
+    if len(set(languages)) < len(languages):
+        raise ValueError("it names a language more than once")
+
+
+def _check_timezone(text: str) -> None:
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"it is a zone such as Europe/Amsterdam, not {text!r:.100}") from None
 
 
 def as_event(transformer: Any) -> Any:
     """Return a transformer as an event holds it: the text `s3:…` names a saved one."""
     if isinstance(transformer, list):
         return [as_event(one) for one in transformer]
-    if isinstance(transformer, str) and transformer.startswith(REFERENCE):
-        return {"$ref": transformer}
-    return transformer
+    is_saved = isinstance(transformer, str) and transformer.startswith(REFERENCE)
+    return {"$ref": transformer} if is_saved else transformer
 
 
-def references(transformer: Any) -> Iterator[str]:
-    """Yield the references to saved transformers in a transformer of an event."""
-    if isinstance(transformer, list):
-        for one in transformer:
-            yield from references(one)
-    elif isinstance(transformer, dict) and "$ref" in transformer:
-        yield str(transformer["$ref"])
+_FORMATS: Mapping[str, Callable[[Any], object]] = {
+    "every": seconds_of,
+    "reconcile": seconds_of,
+    "at": minutes_of,
+    "timezone": _check_timezone,
+    "since": _check_since,
+    "mode": _check_mode,
+    "languages": _check_languages,
+    "parameters": _check_parameters,
+    **dict.fromkeys(_TRANSFORMERS, lambda given: parse_transformers(as_event(given))),
+}
+"""Checks of a key's value; each raises ValueError or TransformError with what would be right."""
 
 
 def _index(text: str) -> dict[Path_, int]:
