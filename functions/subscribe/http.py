@@ -11,8 +11,8 @@ from urllib.parse import unquote
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from connector.botocore_errors import ALREADY_STARTED, answer_unless
 from connector.errors import ConnectorError, SettingsError
+from connector.executions import start_execution
 from connector.http import MAX_BODY_BYTES, answer, deadline, fits, json_body, prefers_async, resolver, respond_json
 from connector.problem_details import HttpProblem, problem
 from connector.runs import Query, Runs
@@ -153,9 +153,8 @@ def _carry_on(app: APIGatewayHttpResolver, request: SubscribeRequest, body: dict
     if not deps.settings.sync_state_machine_arn:
         raise SettingsError(["SYNC_STATE_MACHINE_ARN is not set, so Sync cannot continue the run"])
     event = request.as_event(cursor=body.get("cursor"))
-    run_id = body["run_id"]
-    given = {"stateMachineArn": deps.settings.sync_state_machine_arn, "name": run_id, "input": json.dumps(event)}
-    if answer_unless(ALREADY_STARTED, deps.aws.client("stepfunctions").start_execution, **given) is None:
+    run_id, arn = body["run_id"], deps.settings.sync_state_machine_arn
+    if not start_execution(deps.aws.client("stepfunctions"), arn, run_id, event):
         if not _is_running(app, msgspec.structs.replace(request, run_id=run_id)):
             detail = f"run {run_id} ended before, and its id cannot be used again: send the event with another run_id"
             raise HttpProblem(409, "run-conflict", detail, run_id=run_id) from None

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from connector.botocore_errors import ALREADY_STARTED, answer_unless
 from connector.conditional_items import put_item
+from connector.executions import find_execution, start_execution
 from lightspeed import Clock
 from webhook.debounce import Mark, Run, Status
 from webhook.scheduler import MarkChanged
@@ -78,13 +78,11 @@ class SyncRuns:
 
     def start(self, run: Run) -> None:
         """Start a run, once: its name holds the start of its window, so an execution of this name is this run."""
-        given = {"stateMachineArn": self._arn, "name": run.name, "input": json.dumps(run.event)}
-        answer_unless(ALREADY_STARTED, self._client.start_execution, **given)
+        start_execution(self._client, self._arn, run.name, run.event)
 
     def status(self, name: str) -> Status:
         """Return the outcome of a run; a failed run has ended, and its event is in the failure queue of runs."""
-        arn = f"{self._arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
-        found = answer_unless(("ExecutionDoesNotExist",), self._client.describe_execution, executionArn=arn)
+        found = find_execution(self._client, self._arn, name)
         if found is None:
             return "missing"
         if found["status"] == "RUNNING":

@@ -10,9 +10,6 @@ import importlib
 from collections.abc import Callable, Container
 from typing import Any
 
-ALREADY_STARTED = ("ExecutionAlreadyExists",)
-"""Step Functions had an execution of this name."""
-
 
 def answer_unless(codes: Container[str], call: Callable[..., Any], **arguments: Any) -> Any:
     """Return what a call of AWS answers, or `None` if it is refused with one of these codes.

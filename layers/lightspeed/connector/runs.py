@@ -16,10 +16,10 @@ from datetime import timedelta
 from itertools import chain
 from typing import Any
 
-from connector.botocore_errors import answer_unless
 from connector.bucket import Bucket
 from connector.chunks import each
 from connector.errors import RequestError, UnknownRun
+from connector.executions import find_execution
 from connector.storage_keys import COMPACT, MANIFESTS, RUN_ID, run_key
 from connector.timestamps import iso_text
 from lightspeed import Clock
@@ -160,12 +160,7 @@ class Runs:
 
     def execution(self, run_id: str) -> dict[str, Any] | None:
         """Return the execution of Sync with this name, as Step Functions describes it, or `None`."""
-        if not self._arn:
-            return None
-        arn = f"{self._arn.replace(':stateMachine:', ':execution:')}:{run_id}"
-        unknown = ("ExecutionDoesNotExist", "InvalidArn")
-        found: dict[str, Any] | None = answer_unless(unknown, self._step_functions.describe_execution, executionArn=arn)
-        return found
+        return find_execution(self._step_functions, self._arn, run_id) if self._arn else None
 
     def page(self, query: Query) -> dict[str, Any]:
         """Return one page of runs, newest first.

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from connector.botocore_errors import ALREADY_STARTED, answer_unless
+from connector.executions import start_execution
 from connector.failure_queues import Failure, Queue, causes, receive, release
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
@@ -115,8 +114,7 @@ def _run_event(one: Failure) -> dict[str, Any]:
 def _start(stack: Stack, output: str, event: Mapping[str, Any], one: Failure) -> str:
     """Start an execution that has the message's name, so that a redrive that was killed before starts no second one."""
     digest = hashlib.sha256(one.message["MessageId"].encode()).hexdigest()[:16]
-    given = {"stateMachineArn": stack.output(output), "name": f"redrive-{digest}", "input": json.dumps(event)}
-    answer_unless(ALREADY_STARTED, stack.client("stepfunctions").start_execution, **given)
+    start_execution(stack.client("stepfunctions"), stack.output(output), f"redrive-{digest}", event)
     return ""
 
 

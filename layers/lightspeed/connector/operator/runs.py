@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from connector.botocore_errors import ALREADY_STARTED, answer_unless
+from connector.executions import start_execution
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.runs import DEFAULT_LIMIT, Query, Runs
@@ -53,8 +53,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     run_id = event.pop("run_id", None) or f"{event['entity'].replace('/', '.')}-{uuid.uuid4().hex[:12]}"
     if not (isinstance(run_id, str) and RUN_ID.fullmatch(run_id)):
         raise CommandError(f"run_id has up to 80 letters, digits and . _ = -, not {run_id!r:.100}")
-    given = {"stateMachineArn": stack.output("SyncStateMachineArn"), "name": run_id, "input": json.dumps(event)}
-    if answer_unless(ALREADY_STARTED, stack.client("stepfunctions").start_execution, **given) is None:
+    if not start_execution(stack.client("stepfunctions"), stack.output("SyncStateMachineArn"), run_id, event):
         raise OperationFailed(f"run {run_id} was started before: python -m connector runs {run_id}")
     print(f"started {run_id}")
     return 0 if arguments.no_follow else _follow(stack, run_id)
