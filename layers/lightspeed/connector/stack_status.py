@@ -25,7 +25,7 @@ def stack_status(
     aws: AwsClients,
     settings: Settings,
     clock: Clock,
-    open_shop: Callable[[str, float], Client] | None,
+    open_shop: Callable[[str, float], Client],
     actions: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
     """Return the status as `StatusReader.read` does.
@@ -34,7 +34,7 @@ def stack_status(
         aws: The clients of AWS.
         settings: Of the stack.
         clock: The time.
-        open_shop: Returns the client of a connection whose calls end within so many seconds; `None` asks no shop.
+        open_shop: Returns the client of a connection whose calls end within so many seconds.
         actions: What else a person should look at.
     """
     s3 = aws.client("s3")
@@ -47,7 +47,7 @@ def stack_status(
         failures=look(aws.client("sqs"), urls),
         actions=actions,
         is_paused=paused_schedules(aws.client("scheduler"), settings.schedule_group),
-        ask_shop=None if open_shop is None else lambda name: shop_state(lambda: open_shop(name, PATIENCE_SECONDS)),
+        ask_shop=lambda name: shop_state(lambda: open_shop(name, PATIENCE_SECONDS)),
         links=console_links(s3.meta.region_name, settings.bucket, settings.stack_name, settings.sync_state_machine_arn),
     )
 

@@ -37,7 +37,6 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add `run` and `runs` to the command line."""
     run = add_command(commands, common, "run", "start a run and follow it", __doc__, _run)
     run.add_argument("file", metavar="EVENT-FILE", help="a subscribe event as JSON; - for standard input")
-    run.add_argument("--no-follow", action="store_true", help="only start it")
     runs = add_command(commands, common, "runs", "list the newest runs, or show one", __doc__, _runs)
     runs.add_argument("id", nargs="?", metavar="RUN_ID", help="show this run")
     runs.add_argument("--follow", action="store_true", help="follow it until it ends")
@@ -56,7 +55,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     if not start_execution(stack.client("stepfunctions"), stack.output("SyncStateMachineArn"), run_id, event):
         raise OperationFailed(f"run {run_id} was started before: python -m connector runs {run_id}")
     print(f"started {run_id}")
-    return 0 if arguments.no_follow else _follow(stack, run_id)
+    return _follow(stack, run_id)
 
 
 def _event(name: str) -> dict[str, Any]:

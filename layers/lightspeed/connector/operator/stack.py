@@ -113,7 +113,7 @@ class Stack:
         """The shops of the stack's connections."""
         return ShopClients(self.aws, self.settings, self.clock)
 
-    def shop(self, connection: str, *, within_seconds: float = math.inf) -> Client:
+    def shop(self, connection: str, within_seconds: float = math.inf) -> Client:
         """Return the client of a connection's shop.
 
         Args:

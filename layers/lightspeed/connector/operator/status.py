@@ -37,11 +37,10 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     parser = add_command(commands, common, "status", text, __doc__, _run)
     parser.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
-    parser.add_argument("--no-shops", action="store_true", help="do not ask the shops for their quota")
 
 
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
-    found = collect(stack, ask_shops=not arguments.no_shops)
+    found = stack_status(stack.aws, stack.settings, stack.clock, stack.shop, _catalog(stack))
     if arguments.html is not None:
         try:
             arguments.html.write_text(page(found), encoding="utf-8")
@@ -54,12 +53,6 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     else:
         print(f"wrote {arguments.html}")
     return 1 if found["level"] == "red" else 0
-
-
-def collect(stack: Stack, *, ask_shops: bool = True) -> dict[str, Any]:
-    """Return the status of a stack."""
-    open_shop = (lambda name, seconds: stack.shop(name, within_seconds=seconds)) if ask_shops else None
-    return stack_status(stack.aws, stack.settings, stack.clock, open_shop, _catalog(stack))
 
 
 def _catalog(stack: Stack) -> list[dict[str, str]]:

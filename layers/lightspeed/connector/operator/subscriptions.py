@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,14 +67,12 @@ class StackPlan:
         shops: One per connection.
         listed: The new content of `config/subscriptions.json`, or `None` if it stays.
         warnings: For people.
-        forecasts: The use of each shop's quota, for people.
     """
 
     schedules: SchedulePlan
     shops: tuple[ShopPlan, ...]
     listed: bytes | None
     warnings: tuple[str, ...] = ()
-    forecasts: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -94,7 +92,6 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         parser.add_argument("--remove", type=int, metavar="N", help="with --prune: exactly so many may be removed")
         parser.add_argument("--resume", action="store_true", help="go on with what a person paused")
         parser.add_argument("--address", default="", help="origin of a custom domain for webhooks")
-        parser.add_argument("--no-forecast", action="store_true", help="do not count in the shops for the quota")
         if name == "plan":
             parser.add_argument("--exit-code", action="store_true", help=f"exit {CHANGES} if there is something to do")
             parser.add_argument("--schema", action="store_true", help="print the JSON Schema of the file, for editors")
@@ -104,15 +101,16 @@ def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
     if arguments.schema:
         print(schema_text(), end="")
         return 0
-    found = make_stack_plan(arguments, stack, with_forecast=not arguments.no_forecast)
-    _show(found)
+    subscriptions = _subscriptions(arguments)
+    found = make_stack_plan(subscriptions, arguments, stack)
+    _show(found, forecast(subscriptions, stack))
     return CHANGES if arguments.exit_code and not found.is_empty else 0
 
 
 def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
     subscriptions = _subscriptions(arguments)  # a wrong file is refused before anything is locked
     with apply_lock(stack), interrupted_between_calls() as interrupted:
-        found = make_stack_plan(arguments, stack, subscriptions=subscriptions)
+        found = make_stack_plan(subscriptions, arguments, stack)
         for step in _steps(found, stack):
             print(step)
             if interrupted:
@@ -148,20 +146,13 @@ def _steps(found: StackPlan, stack: Stack) -> Iterator[str]:
             yield f"{one.connection}: {line_of(change_)}"
 
 
-def make_stack_plan(
-    arguments: argparse.Namespace,
-    stack: Stack,
-    *,
-    subscriptions: Sequence[Subscription] | None = None,
-    with_forecast: bool = False,
-) -> StackPlan:
+def make_stack_plan(wanted: Sequence[Subscription], arguments: argparse.Namespace, stack: Stack) -> StackPlan:
     """Compare a file with what is there.
 
     Raises:
-        CommandError: The file is wrong, or it would remove too much; nothing was changed.
+        CommandError: It names no such transformer, or would remove too much; nothing was changed.
         TooManyWebhooks: A shop would have more webhooks than it allows; nothing was changed.
     """
-    wanted = _subscriptions(arguments) if subscriptions is None else subscriptions
     _check_library(wanted, stack)
     schedules = _schedules(stack)
     live = schedules.read()
@@ -180,7 +171,6 @@ def make_stack_plan(
         shops,
         _new_list(wanted, listed_now, prune=arguments.prune),
         tuple(_warnings(wanted, planned, now)),
-        tuple(forecast(wanted, stack)) if with_forecast else (),
     )
 
 
@@ -307,7 +297,7 @@ def _warnings(wanted: Sequence[Subscription], planned: SchedulePlan, now: dateti
             yield f"{title} is not in the file and goes on; --prune removes it"
 
 
-def _show(found: StackPlan) -> None:
+def _show(found: StackPlan, forecasts: Iterable[str]) -> None:
     signs = {"create": "+", "update": "~", "remove": "-", "delete": "-"}
     for change in found.schedules.changes:
         print(f"{signs[change.action]} schedule {change.what}: {change.why}")
@@ -318,7 +308,7 @@ def _show(found: StackPlan) -> None:
             print(f"! {one.connection}: its webhooks cannot be compared: {one.error}")
     if found.listed is not None:
         print(f"~ {SUBSCRIPTIONS}")
-    for line in found.forecasts:
+    for line in forecasts:
         print(line)
     for warning in found.warnings:
         print(f"warning: {warning}")

@@ -27,9 +27,6 @@ from connector.webhook_report import stored_reports
 from connector.webhook_window import Policy, dollars_a_month
 from lightspeed import CLUSTERS, Client, Parameters
 
-CHANGES = 2
-"""Exit status of `plan --exit-code` if there is something to do."""
-
 _TIMEOUT_SECONDS = 15
 
 
@@ -57,8 +54,6 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         if verb in ("plan", "apply"):
             groups = ", ".join(ITEM_GROUPS)
             parser.add_argument("--entity", nargs="+", default=[], choices=ITEM_GROUPS, metavar="ENTITY", help=groups)
-        if verb == "plan":
-            parser.add_argument("--exit-code", action="store_true", help=f"exit {CHANGES} if there is something to do")
 
 
 def address_of(stack: Stack, connection: str, origin: str = "") -> str:
@@ -132,7 +127,7 @@ def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
     runs = Policy.of(stack.settings).most_runs_a_day() * len(arguments.entity)
     if runs:
         print(f"at most {runs} runs a day, if records change all day: ${dollars_a_month(runs):.2f} a month")
-    return CHANGES if arguments.exit_code and found.changes else 0
+    return 0
 
 
 def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
