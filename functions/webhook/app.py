@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from connector.settings import Settings
-from webhook.receiver import Call, Receiver
+from webhook.receiver import REFUSED_OF_KNOWN_SHOP, Answer, Call, Receiver
 from webhook.signature import Signers
 
 TROUBLE = "WebhookTrouble"
@@ -29,13 +29,10 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         SettingsError: The environment is wrong.
     """
     settings = Settings.from_env(needs=("BUCKET",))
-    call = _call(event, context)
-    invocation = {
-        "function_request_id": getattr(context, "aws_request_id", ""),
-        "cold_start": not receiver.cache_info().currsize,
-    }
+    call = _call(event)
+    is_cold = not receiver.cache_info().currsize
     answer = receiver(settings).answer(call)
-    _log(settings, call, answer.status, answer.metrics, {**invocation, **answer.fields})
+    _log(settings, call, answer, function_request_id=getattr(context, "aws_request_id", ""), cold_start=is_cold)
     return answer.to_lambda(call.request_id)
 
 
@@ -47,17 +44,16 @@ def receiver(settings: Settings) -> Receiver:
     return Receiver(Signers(functools.partial(read_secret, settings)), functools.cache(lambda: AwsStorage(settings)))
 
 
-def _call(event: dict[str, Any], context: Any) -> Call:
-    about = event.get("requestContext") or {}
-    http = about.get("http") or {}
+def _call(event: dict[str, Any]) -> Call:
+    about = event["requestContext"]
     return Call(
-        method=str(http.get("method", "")).upper(),
+        method=about["http"]["method"].upper(),
         connection=str((event.get("pathParameters") or {}).get("connection", "")),
         headers={name.lower(): str(value) for name, value in (event.get("headers") or {}).items()},
         body=event.get("body") or "",
         is_base64=bool(event.get("isBase64Encoded")),
         received=int(about.get("timeEpoch") or _now()),
-        request_id=str(about.get("requestId") or getattr(context, "aws_request_id", "")),
+        request_id=about["requestId"],
     )
 
 
@@ -68,23 +64,22 @@ def _now() -> int:
     return int(SystemClock().time() * 1000)
 
 
-def _log(settings: Settings, call: Call, status: int, metrics: Any, fields: Any) -> None:
+def _log(settings: Settings, call: Call, answer: Answer, **invocation: object) -> None:
     """Write one line with the keys of Powertools' logger, and the metric that an alarm needs."""
-    refused = metrics.get("WebhooksRefusedOfKnownShop", 0)
-    described = [{"Name": TROUBLE, "Unit": "Count"}]
-    directive = {"Namespace": settings.metrics_namespace, "Dimensions": [["stack"]], "Metrics": described}
-    embedded = {"_aws": {"Timestamp": call.received, "CloudWatchMetrics": [directive]}, TROUBLE: refused}
     line = {
-        "level": "INFO" if status == 204 else "WARNING",
+        "level": "INFO" if answer.status == 204 else "WARNING",
         "message": "webhook",
         "service": "webhook",
         "stack": settings.stack_name,
         "request_id": call.request_id,
         "correlation_id": call.request_id,
         "connection": call.connection[:100],
-        "status": status,
-        **fields,
-        **metrics,
-        **(embedded if refused else {}),
+        "status": answer.status,
+        **invocation,
+        **answer.fields,
     }
+    if refused := answer.fields.get(REFUSED_OF_KNOWN_SHOP):
+        described = [{"Name": TROUBLE, "Unit": "Count"}]
+        directive = {"Namespace": settings.metrics_namespace, "Dimensions": [["stack"]], "Metrics": described}
+        line |= {"_aws": {"Timestamp": call.received, "CloudWatchMetrics": [directive]}, TROUBLE: refused}
     print(json.dumps(line))

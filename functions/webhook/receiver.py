@@ -18,6 +18,9 @@ MOST_BYTES = 256 * 1024
 
 RETRY_AFTER_SECONDS = 30
 
+REFUSED_OF_KNOWN_SHOP = "WebhooksRefusedOfKnownShop"
+"""The count of calls that a known shop signed with another secret."""
+
 KINDS: Mapping[int, str] = {
     400: "malformed-request",
     401: "not-signed",
@@ -74,14 +77,12 @@ class Answer:
     """What the call is answered, and what is counted.
 
     Attributes:
-        metrics: Counts by metric name.
-        fields: For the log line.
+        fields: Of the log line: counts by name, and what the call was about.
     """
 
     status: int
     detail: str
     headers: Mapping[str, str]
-    metrics: Mapping[str, int]
     fields: Mapping[str, object]
 
     def to_lambda(self, request_id: str) -> dict[str, Any]:
@@ -115,48 +116,33 @@ class Receiver:
         ends in between is answered 503 or not at all, and costs at most a run that finds nothing.
         """
         if call.method != "POST":
-            return _problem(405, "webhooks are sent with POST", headers={"Allow": "POST"})
+            return Answer(405, "webhooks are sent with POST", {"Allow": "POST"}, {})
         try:
             body = _decoded(call)
         except (binascii.Error, UnicodeEncodeError):
-            return _problem(400, "the body is not the base64 text that it is said to be")
+            return Answer(400, "the body is not the base64 text that it is said to be", {}, {})
         if len(body) > MOST_BYTES:
-            return _problem(413, f"a webhook has at most {MOST_BYTES} bytes")
+            return Answer(413, f"a webhook has at most {MOST_BYTES} bytes", {}, {})
         try:
             genuine, signer = self._signers.verify(call.connection, call.headers, body, call.received / 1000)
             if not genuine:
                 known = bool(signer.shop_id) and call.headers.get("x-shop-id") == signer.shop_id
-                return _problem(
-                    401,
-                    "the signature, the shop or the cluster is not that of the connection",
-                    metrics={"WebhooksRefused": 1, **({"WebhooksRefusedOfKnownShop": 1} if known else {})},
-                )
+                counts = {"WebhooksRefused": 1, **({REFUSED_OF_KNOWN_SHOP: 1} if known else {})}
+                return Answer(401, "the signature, the shop or the cluster is not that of the connection", {}, counts)
             return self._take(Webhook(call.connection, call.headers, body, call.received))
         except AwsUnavailable as error:
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-            return _problem(503, "the webhook could not be stored; send it again", headers=headers, reason=str(error))
+            return Answer(503, "the webhook could not be stored; send it again", headers, {"reason": str(error)})
 
     def _take(self, webhook: Webhook) -> Answer:
         storage = self._storage()
         storage.queue(webhook.message())
         new = storage.store(webhook.key, webhook.stored())
-        metrics = {"WebhooksReceived": 1, **({} if new else {"WebhooksRepeated": 1})}
-        return Answer(
-            204, "", {}, metrics, {"event": webhook.event, "record_id": webhook.record_id, "key": webhook.key}
-        )
+        counts = {"WebhooksReceived": 1, **({} if new else {"WebhooksRepeated": 1})}
+        about = {"event": webhook.event, "record_id": webhook.record_id, "key": webhook.key}
+        return Answer(204, "", {}, {**about, **counts})
 
 
 def _decoded(call: Call) -> bytes:
     """Return the bytes that were sent; API Gateway alone says how it passes them, whatever the content type."""
     return base64.b64decode(call.body, validate=True) if call.is_base64 else call.body.encode()
-
-
-def _problem(
-    status: int,
-    detail: str,
-    *,
-    headers: Mapping[str, str] | None = None,
-    metrics: Mapping[str, int] | None = None,
-    **fields: object,
-) -> Answer:
-    return Answer(status, detail, headers or {}, metrics or {}, fields)
