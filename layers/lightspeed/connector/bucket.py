@@ -13,6 +13,7 @@ from connector import botocore_errors
 from connector.chunks import each
 from connector.conflicts import CONFLICT, tries
 from connector.errors import AwsUnavailable
+from connector.storage_keys import MANIFESTS, RunFolder
 from lightspeed import Clock, SystemClock
 
 NONE_YET = ""
@@ -115,6 +116,13 @@ class Bucket:
     def folders_of(self, prefixes: Sequence[str]) -> list[str]:
         """Return the folders right under several prefixes, listed at once."""
         return _flat(each(lambda prefix: list(self.folders(prefix)), prefixes))
+
+    def manifest_folders(self, connection: str = "", entity: str = "") -> list[RunFolder]:
+        """Return the folders of manifests; an empty name stands for every connection or entity."""
+        folders = [f"{MANIFESTS}connection={connection}/"] if connection else self.folders_of([MANIFESTS])
+        named = f"entity={entity.replace('/', '.')}/"
+        folders = [folder + named for folder in folders] if entity else self.folders_of(folders)
+        return [RunFolder.of(folder) for folder in self.folders_of(folders)]
 
     def _pages(self, prefix: str, **more: str) -> Iterator[dict[str, Any]]:
         yield from self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix, **more)

@@ -20,7 +20,7 @@ from connector.bucket import Bucket
 from connector.chunks import each
 from connector.errors import RequestError, UnknownRun
 from connector.executions import find_execution
-from connector.storage_keys import COMPACT, MANIFESTS, RUN_ID, run_key
+from connector.storage_keys import COMPACT, RUN_ID, run_key
 from connector.timestamps import iso_text
 from lightspeed import Clock
 from lightspeed.request import parse_time
@@ -189,7 +189,8 @@ class Runs:
         """Yield finished runs, newest first; a day is listed when it is reached."""
         last_day = query.after.partition(" ")[0]
         days: dict[str, list[str]] = {}
-        for prefix in self._bucket.folders_of(self._folders(query)):
+        languages = [folder.key for folder in self._bucket.manifest_folders(query.connection, query.entity)]
+        for prefix in self._bucket.folders_of(languages):
             days.setdefault(prefix.rpartition("date=")[2].rstrip("/"), []).append(prefix)
         for day in sorted(days, reverse=True):
             if last_day and day > last_day:
@@ -197,13 +198,6 @@ class Runs:
             for row in sorted(self._day(day, days[day]), reverse=True):
                 if not query.after or row.key < query.after:
                     yield row
-
-    def _folders(self, query: Query) -> list[str]:
-        """Return the prefixes whose children are days."""
-        name, connection = query.entity.replace("/", "."), f"{MANIFESTS}connection={query.connection}/"
-        folders_of = self._bucket.folders_of
-        connections = [connection] if query.connection else folders_of([MANIFESTS])
-        return folders_of([f"{folder}entity={name}/" for folder in connections] if name else folders_of(connections))
 
     def _day(self, day: str, prefixes: Sequence[str]) -> list[_Row]:
         """Return the finished runs that started on a day; a run in several languages has several manifests."""

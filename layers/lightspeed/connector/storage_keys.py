@@ -28,6 +28,25 @@ _MANIFEST = re.compile(
 )
 
 
+class RunFolder(NamedTuple):
+    """A folder of the manifests of an entity in one language.
+
+    Attributes:
+        key: The prefix of its objects.
+        entity: As folders name it, with `.` for `/`.
+    """
+
+    key: str
+    connection: str
+    entity: str
+    language: str
+
+    @classmethod
+    def of(cls, key: str) -> RunFolder:
+        """Return the folder that has this prefix."""
+        return cls(key, *(name.partition("=")[2] for name in key.split("/")[1:4]))
+
+
 class RunPlace(NamedTuple):
     """Where the objects of a run in one language are.
 

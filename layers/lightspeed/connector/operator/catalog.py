@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from connector.botocore_errors import answer_unless
+from connector.bucket import Bucket
 from connector.chunks import chunks
 from connector.operator import dbt
-from connector.operator.lake import BucketListing
 from connector.operator.parsers import add_command, add_group
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.views import DELETED, PARTS, RAW, EntityViews, views_by_folder
@@ -159,7 +159,7 @@ def view_statements(views: EntityViews, bucket: str) -> dict[str, str]:
 
 def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
     bucket, database = stack.settings.bucket, _database(stack)
-    found = list(_found(BucketListing(stack.bucket)))
+    found = list(_found(stack.bucket))
     if not found:
         raise OperationFailed("no run of any entity has finished yet, so there is nothing to make tables of")
     tables = [table for views, names, languages in found for table in tables_of(views, bucket, names, languages)]
@@ -186,7 +186,7 @@ def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
 
 
 def _check(_: argparse.Namespace, stack: Stack) -> int:
-    lines = missing(stack.client("glue"), _database(stack), BucketListing(stack.bucket))
+    lines = missing(stack.client("glue"), _database(stack), stack.bucket)
     if not lines:
         sys.stdout.write("Athena shows every connection and language\n")
         return 0
@@ -194,10 +194,10 @@ def _check(_: argparse.Namespace, stack: Stack) -> int:
     return 1
 
 
-def missing(glue: Any, database: str, listing: BucketListing) -> list[str]:
+def missing(glue: Any, database: str, bucket: Bucket) -> list[str]:
     """Return a line for each table that lacks a connection or language with stored records, or is not there."""
     lines = []
-    for views, connections, languages in _found(listing):
+    for views, connections, languages in _found(bucket):
         table = _table(glue, database, views.name + RAW)
         if table is None:
             lines.append(f"{views.entity} is not in Athena")
@@ -218,17 +218,13 @@ def _database(stack: Stack) -> str:
     return database
 
 
-def _found(listing: BucketListing) -> Iterator[tuple[EntityViews, list[str], list[str]]]:
+def _found(bucket: Bucket) -> Iterator[tuple[EntityViews, list[str], list[str]]]:
     """Yield the entities of the catalogue that have manifests, with their connections and languages."""
-    known = views_by_folder()
-    connections: dict[str, list[str]] = {}
-    for connection in listing.connections():
-        for folder in listing.entities([connection]):
-            connections.setdefault(folder, []).append(connection)
-    for folder, names in sorted(connections.items()):
-        if folder in known:
-            languages = sorted({language for name in names for language in listing.languages(name, folder)})
-            yield known[folder], names, languages
+    known, folders = views_by_folder(), bucket.manifest_folders()
+    for name in sorted({folder.entity for folder in folders} & known.keys()):
+        own = [folder for folder in folders if folder.entity == name]
+        connections, languages = {folder.connection for folder in own}, {folder.language for folder in own}
+        yield known[name], sorted(connections), sorted(languages)
 
 
 def _warn(tables: Iterable[Table], now: float) -> None:

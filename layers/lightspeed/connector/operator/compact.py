@@ -27,7 +27,7 @@ from typing import Any
 
 from connector.bucket import NONE_YET, json_line
 from connector.operator.apply_lock import rewrite_lock
-from connector.operator.lake import BucketListing, Run, Scope, StoredPart, in_force
+from connector.operator.lake import Run, Scope, StoredPart, in_force, stored_manifests
 from connector.operator.parsers import add_command, day
 from connector.operator.source import views_named
 from connector.operator.stack import CommandError, OperationFailed, Stack
@@ -70,22 +70,16 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     if date > last:
         raise CommandError(f"{date} is not closed yet; the last closed day is {last}")
     versions = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock)
-    listing = BucketListing(versions)
-    compaction = Compaction(versions, listing, stack.clock.time(), dry_run=arguments.dry_run)
+    compaction = Compaction(versions, stack.clock.time(), dry_run=arguments.dry_run)
+    known = views_by_folder()
+    wanted = views_named([view_name(name) for name in arguments.entity]) or list(known.values())
     with rewrite_lock(stack):
-        for connection in arguments.connection or listing.connections():
-            for views in _entities(listing, connection, arguments.entity):
-                compaction.entity(connection, views, date or last, only=bool(date))
+        for connection, entity in sorted({(one.connection, one.entity) for one in versions.manifest_folders()}):
+            if known.get(entity) in wanted and connection in (arguments.connection or [connection]):
+                compaction.entity(connection, known[entity], date or last, only=bool(date))
     if not compaction.found:
         print(f"nothing to do: no day until {last} has several runs that can become one")
     return 0
-
-
-def _entities(listing: BucketListing, connection: str, names: Sequence[str]) -> list[EntityViews]:
-    if names:
-        return views_named([view_name(name) for name in names])
-    known = views_by_folder()
-    return [known[folder] for folder in listing.entities([connection]) if folder in known]
 
 
 class Compaction:
@@ -95,10 +89,9 @@ class Compaction:
         found: Whether there was something to do.
     """
 
-    def __init__(self, bucket: Versions, listing: BucketListing, now: float, *, dry_run: bool) -> None:
+    def __init__(self, bucket: Versions, now: float, *, dry_run: bool) -> None:
         """Take the bucket and the present time in epoch seconds."""
         self._bucket = bucket
-        self._listing = listing
         self._now = now
         self._dry_run = dry_run
         self.found = False
@@ -113,7 +106,7 @@ class Compaction:
             only: Whether no other day is looked at.
         """
         bodies: dict[str, bytes] = {}
-        for key, _ in self._listing.manifests(views.entity, Scope((connection,))):
+        for key, _ in stored_manifests(self._bucket, views.entity, Scope((connection,))):
             found = self._bucket.read(key)
             if found is not None:
                 bodies[key] = found.body

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -137,10 +137,6 @@ class Folder:
         paths = sorted(path for folder in folders for path in folder.glob("lang=*/date=*/*.json"))
         return [path.relative_to(self.root).as_posix() for path in paths]
 
-    def entities(self) -> list[str]:
-        """Return the entities that have a finished run, as their folders are named."""
-        return sorted({path.name.partition("=")[2] for path in self.root.glob(f"{MANIFESTS}connection=*/entity=*")})
-
     def _names(self) -> list[str]:
         return sorted(path.name.partition("=")[2] for path in self.root.glob(f"{MANIFESTS}connection=*"))
 
@@ -173,46 +169,18 @@ def _date_of(key: str) -> str:
     return key.partition("/date=")[2].partition("/")[0]
 
 
-class BucketListing:
-    """Lists manifests and what they belong to, with as few requests as the keys allow."""
-
-    def __init__(self, bucket: Bucket) -> None:
-        """Take the bucket; nothing is read yet."""
-        self._bucket = bucket
-
-    def connections(self) -> list[str]:
-        """Return the connections that have a finished run."""
-        return [name for _, name in self._folders(MANIFESTS)]
-
-    def entities(self, connections: Sequence[str] = ()) -> list[str]:
-        """Return the entities that have a finished run, as their folders are named."""
-        names = connections or self.connections()
-        return sorted({e for name in names for _, e in self._folders(f"{MANIFESTS}connection={name}/")})
-
-    def languages(self, connection: str, entity: str) -> list[str]:
-        """Return the languages in which an entity has a finished run."""
-        return [name for _, name in self._folders(MANIFESTS + entity_folder(connection, entity))]
-
-    def manifests(self, entity: str, scope: Scope) -> Iterator[tuple[str, str]]:
-        """Yield key and ETag of each manifest of an entity."""
-        for connection in scope.connections or self.connections():
-            folder = MANIFESTS + entity_folder(connection, entity)
-            if not (scope.since or scope.until):
-                yield from self._objects(folder)
-                continue
-            for language, _ in self._folders(folder):
-                for key, etag in self._objects(language, f"{language}date={scope.since}"):
-                    if not scope.covers(_date_of(key)):
-                        break  # keys come in the order of days
-                    yield key, etag
-
-    def _folders(self, prefix: str) -> list[tuple[str, str]]:
-        return [(folder, folder[len(prefix) : -1].partition("=")[2]) for folder in self._bucket.folders(prefix)]
-
-    def _objects(self, prefix: str, after: str = "") -> Iterator[tuple[str, str]]:
-        for row in self._bucket.objects(prefix, after):
-            if manifest_place(row["Key"]) is not None:
-                yield row["Key"], row["ETag"]
+def stored_manifests(bucket: Bucket, entity: str, scope: Scope) -> Iterator[tuple[str, str]]:
+    """Yield key and ETag of each manifest of an entity, with as few requests as the keys allow."""
+    connections = scope.connections or [folder.partition("=")[2][:-1] for folder in bucket.folders(MANIFESTS)]
+    for connection in connections:
+        folder = MANIFESTS + entity_folder(connection, entity)
+        is_part = bool(scope.since or scope.until)
+        for prefix in bucket.folders(folder) if is_part else [folder]:
+            for row in bucket.objects(prefix, f"{prefix}date={scope.since}" if is_part else ""):
+                if not scope.covers(_date_of(row["Key"])):
+                    break  # keys come in the order of days
+                if manifest_place(row["Key"]) is not None:
+                    yield row["Key"], row["ETag"]
 
 
 class Cache(Folder):
@@ -230,7 +198,6 @@ class Cache(Folder):
         super().__init__(root)
         self._bucket = bucket
         self._most_bytes = most_bytes
-        self._listing = BucketListing(bucket)
 
     def refresh(self, entities: Iterable[str], scope: Scope) -> None:
         """Fetch the manifests of some entities, and the parts that they name.
@@ -261,7 +228,7 @@ class Cache(Folder):
         return {path for path in paths if path is not None}
 
     def _refresh_manifests(self, entity: str, scope: Scope) -> None:
-        listed = dict(self._listing.manifests(entity, scope))
+        listed = dict(stored_manifests(self._bucket, entity, scope))
         known = self._etags()
         wanted = [key for key, etag in listed.items() if known.get(key) != etag or not self.path(key).exists()]
         with ThreadPoolExecutor(AT_ONCE) as pool:

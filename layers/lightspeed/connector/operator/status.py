@@ -18,7 +18,6 @@ from typing import Any
 
 from connector.aws_errors import aws_error_types
 from connector.operator.catalog import APPLY, missing
-from connector.operator.lake import BucketListing
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
 from connector.stack_status import stack_status
@@ -60,9 +59,8 @@ def _catalog(stack: Stack) -> list[dict[str, str]]:
     database = stack.outputs.get("CatalogDatabase")
     if not database:
         return []
-    listing = BucketListing(stack.bucket)
     try:
-        lines = missing(stack.client("glue"), database, listing)
+        lines = missing(stack.client("glue"), database, stack.bucket)
     except aws_error_types() as error:
         why = f"the tables cannot be looked at: {error!s:.300}"
         return [{"level": "warning", "what": "Athena", "why": why, "command": ""}]
