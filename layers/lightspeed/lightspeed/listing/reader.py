@@ -26,6 +26,7 @@ from lightspeed.listing.proof import NO_ID, ListProof, PageFacts, rises_and_fall
 from lightspeed.listing.records import Record, ids_of, lack_ids, split_repeated
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.quota import Clock, SystemClock
+from lightspeed.response import Page
 
 THREADS = 10
 """Pages in flight: what twenty requests a second need of a shop that takes half a second for each. How many it
@@ -314,13 +315,18 @@ class ListReader(Generic[_Processed]):
         """Read a page of a batch in a thread of the pool; `None` if the budget has no room for it any more."""
         if self._budget.left() < 1:
             return None
-        return self._process_new(number, self._records(number))
+        page = self._page(number)
+        with self._processors:
+            return self._process_new(number, self._parser.read(page))
 
     def _records(self, number: int) -> list[Record]:
+        return self._parser.read(self._page(number))
+
+    def _page(self, number: int) -> Page:
         began = self._clock.monotonic()
-        records = self._parser.read(self.shop_list.page(number, self.checkpoint.limit))
+        page = self.shop_list.page(number, self.checkpoint.limit)
         self._budget.record_latency(self._clock.monotonic() - began)
-        return records
+        return page
 
     def _process_new(self, number: int, records: list[Record]) -> _Fetched[_Processed]:
         """Drop the records that came before and process the others; return what the proof needs to know, too."""
@@ -334,8 +340,7 @@ class ListReader(Generic[_Processed]):
             records, repeated = split_repeated(records, known)
             ids = ids_of(records)
         facts = PageFacts(number, rows, ids, repeated, rises, falls, 0 if self._stable else sum_of(ids))
-        with self._processors:
-            return _Fetched(facts, self._process(records))
+        return _Fetched(facts, self._process(records))
 
     def _advance(self, page: _Fetched[_Processed]) -> None:
         self._proof.note(self._parser.unverified_reason)

@@ -60,9 +60,7 @@ class _Head(msgspec.Struct):
 
 _HEAD = msgspec.json.Decoder(_Head, strict=False)
 _TIME = r'"(20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d)"'
-_USUAL_HEADS = re.compile(
-    rf'^{{"id":([1-9]\d{{0,17}}),"createdAt":{_TIME},"updatedAt":{_TIME}[,}}]', re.ASCII | re.MULTILINE
-)
+_USUAL_HEADS = re.compile(rf'\n{{"id":([1-9]\d{{0,17}}),"createdAt":{_TIME},"updatedAt":{_TIME}[,}}]', re.ASCII)
 """How the shop begins orders, products, variants, customers and most others: the rest need not be decoded."""
 
 _HEAD_BYTES = 128
@@ -112,7 +110,7 @@ class RecordParser:
 
         Times of one form and one offset from UTC sort like their texts, so only the outermost are parsed.
         """
-        heads = b"\n".join([text[:_HEAD_BYTES] for text in texts]).decode("latin-1")
+        heads = b"\n".join([b"", *(text[:_HEAD_BYTES] for text in texts)]).decode("latin-1")
         found = _USUAL_HEADS.findall(heads)
         if len(found) != len(texts):
             return []
