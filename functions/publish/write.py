@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from connector.aws_errors import aws_error_types
-from connector.errors import OutOfTime, TransformError
+from connector.errors import ConnectorError, OutOfTime, TransformError
 from connector.observability import logger
 from connector.transform import Library, load
 from lightspeed import (
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from publish.attachments import StoredFile
 
+_Answer = TypeVar("_Answer")
 _STATUSES = {"create": "created", "update": "updated", "delete": "deleted"}
 
 
@@ -246,21 +247,14 @@ class WriteOperation:
             raise OutOfTime("not sent: too little time is left to wait for the shop's answer")
         since = transport.clock.time() + transport.skew_seconds
         try:
-            written = self.client.write(http_request)
-            unconfirmed, found = self._confirm(written, action, parameters)
+            answer, why = send_once(
+                self.client, http_request, lambda written: self._confirm(written, action, parameters)
+            )
         except NotFound as error:
             if action != "delete" or not is_gone(error):
                 raise
             return result("deleted", error.status, parameters.path.get("id"), None)
-        except LightspeedError as error:
-            if not may_have_acted(http_request, error):
-                raise
-            unconfirmed, found = str(error), {}
-        except aws_error_types() as error:  # the connection could not be read again after the shop refused its key
-            raise aws_failure(error) from error
-        except Exception as error:
-            logger().exception("unexpected error after a write was sent")
-            unconfirmed, found = f"unexpected {type(error).__name__}", {}
+        unconfirmed, found = answer or (why, {})
         if not unconfirmed:
             return found
         return self.find_created() or {**self.unknown(unconfirmed, since=since), **found}
@@ -298,6 +292,33 @@ class WriteOperation:
 
         found: Result = usable(preview(self.client, self.http_request, self.parameters, self.match, self._build))
         return found
+
+
+def send_once(
+    client: Client, http_request: Request, read: Callable[[WriteResponse], _Answer]
+) -> tuple[_Answer | None, str]:
+    """Send a write whose outcome may stay unknown.
+
+    Returns:
+        What is read of the answer; or `None`, and why it is not known whether the shop acted.
+
+    Raises:
+        LightspeedError: The shop did nothing, or the request may be sent again.
+        ConnectorError: The connection could not be read again after the shop refused its key.
+    """
+    try:
+        return read(client.write(http_request)), ""
+    except LightspeedError as error:
+        if not may_have_acted(http_request, error):
+            raise
+        return None, str(error)
+    except ConnectorError:
+        raise
+    except aws_error_types() as error:
+        raise aws_failure(error) from error
+    except Exception as error:
+        logger().exception("unexpected error after a write was sent")
+        return None, f"unexpected {type(error).__name__}"
 
 
 def _build(client: Client, entity: str, action: str, parameters: Parameters, file: StoredFile | None) -> Request:

@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from connector.aws_errors import aws_error_types
-from connector.observability import logger
-from lightspeed import Client, LightspeedError, Parameters, WriteResponse
+from lightspeed import Client, Parameters, WriteResponse
 from lightspeed.json_text import parse
 from lightspeed.writing.diff import ignored_fields
 from publish.result import Result, result
+from publish.write import send_once
 
 MAX_RECORDS = 100
 """Records in one request. The shop's own limit is not known; a larger request that it refuses is split."""
@@ -56,22 +55,16 @@ class BulkRoute:
 
         Raises:
             LightspeedError: As the client raises it.
-            ClientError: The connection could not be read again after the shop refused its key.
-            BotoCoreError: The same.
+            ConnectorError: The connection could not be read again after the shop refused its key.
         """
         entries = [{"id": identity, **fields} for identity, fields in changes]
         request = client.build(self.entity, "bulk", Parameters(parents, payload=entries))
-        try:
-            written = client.write(request)
-            rows = _rows(written)
-            return [self._result(change, rows, written) for change in changes]
-        except LightspeedError:
-            raise
-        except aws_error_types():
-            raise
-        except Exception:
-            logger().exception("unexpected error after a bulk write was sent")
-            return [None] * len(changes)
+        results, _ = send_once(client, request, lambda written: self._results(changes, written))
+        return results or [None] * len(changes)
+
+    def _results(self, changes: Sequence[_Values], written: WriteResponse) -> list[Result | None]:
+        rows = _rows(written)
+        return [self._result(change, rows, written) for change in changes]
 
     def _result(self, change: _Values, rows: Mapping[str, Any], written: WriteResponse) -> Result | None:
         identity, fields = change

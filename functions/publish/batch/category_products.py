@@ -16,16 +16,14 @@ invocation that takes a claim over from a killed one lists the placements first 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from connector.aws_errors import aws_error_types
-from connector.observability import logger
-from lightspeed import PAGE_LIMIT, Client, LightspeedError, Parameters, Request
+from lightspeed import PAGE_LIMIT, Parameters, WriteResponse
 from lightspeed.json_text import parse, parse_record
-from lightspeed.writing.ambiguous import may_have_acted
 from lightspeed.writing.diff import identities
 from publish.batch.planner import PLACEMENT
-from publish.result import REFUSALS, Outcome, is_content_refused, refusal, result
+from publish.result import Outcome, is_content_refused, refusal, result
+from publish.write import send_once
 
 if TYPE_CHECKING:
     from publish.batch.guard import Guard
@@ -34,20 +32,6 @@ if TYPE_CHECKING:
 
 _Rows = dict[str, Any]
 """The rows of one product, by category."""
-
-
-class _Answer(NamedTuple):
-    """The answer to placements that were sent together.
-
-    Attributes:
-        rows: The placements that it shows.
-        why_unknown: Why the others may exist too; empty if the shop did not create them.
-    """
-
-    rows: _Rows
-    why_unknown: str = ""
-    http_status: int | None = None
-    request_id: str = ""
 
 
 def create_placements(items: Sequence[PreparedWrite], guard: Guard) -> dict[int, Outcome]:
@@ -99,12 +83,17 @@ def _create(items: Mapping[str, PreparedWrite], guard: Guard) -> dict[str, Outco
     client, transport = first.client, first.client.transport
     since = transport.clock.time() + transport.skew_seconds
     payload = {"categories": [int(category) for category in items], "product": int(str(first.fields["product"]))}
+    http_request = client.build(PLACEMENT, "bulk", Parameters(payload=payload))
+    answer, why_unknown = None, ""
     try:
         with guard.request(first):
-            answer = _send(client, client.build(PLACEMENT, "bulk", Parameters(payload=payload)), first)
+            answer, why_unknown = send_once(client, http_request, lambda written: (written, _rows_of(written, first)))
     except Exception as error:
-        return dict.fromkeys(items, refusal(error))
-    rows, why_unknown = answer.rows, answer.why_unknown
+        refused = refusal(error)
+        if not is_content_refused(refused):
+            return dict.fromkeys(items, refused)
+    written, rows = answer or (None, {})
+    facts = (None, "") if written is None else (written.http_status, written.request_id)
     if not set(items) <= set(rows):
         seen, why_not_seen = _look_again(first, guard)
         rows, why_unknown = seen | rows, why_unknown or why_not_seen
@@ -112,7 +101,7 @@ def _create(items: Mapping[str, PreparedWrite], guard: Guard) -> dict[str, Outco
     for category, item in items.items():
         if category in rows:
             row = rows[category]
-            outcomes[category] = result("created", answer.http_status, row.get("id"), row, answer.request_id)
+            outcomes[category] = result("created", facts[0], row.get("id"), row, facts[1])
         elif why_unknown:
             outcomes[category] = item.operation.unknown(why_unknown, since=since)
     return outcomes
@@ -148,32 +137,6 @@ def _create_alone(item: PreparedWrite, guard: Guard, *, absent: bool) -> Outcome
         return refusal(error)
 
 
-def _send(client: Client, http_request: Request, operation: WriteOperation) -> _Answer:
-    """Send placements in one request; return what the answer shows.
-
-    Raises:
-        LightspeedError: The shop did nothing, and does nothing for one of them alone.
-        ConnectorError: The connection could not be read again after the shop refused its key.
-        ClientError: The same.
-        BotoCoreError: The same.
-    """
-    try:
-        written = client.write(http_request)
-        rows = _by_category(parse(written.record) if written.record is not None else None, operation)
-    except REFUSALS as error:
-        if isinstance(error, LightspeedError) and may_have_acted(http_request, error):
-            return _Answer({}, str(error))
-        if is_content_refused(error):
-            return _Answer({})
-        raise
-    except aws_error_types():
-        raise
-    except Exception as error:
-        logger().exception("unexpected error after placements were sent")
-        return _Answer({}, f"unexpected {type(error).__name__}")
-    return _Answer(rows, "", written.http_status, written.request_id)
-
-
 def _list_placements(operation: WriteOperation) -> _Rows | None:
     """Return where the product is now, or `None` if the list is full, shows a placement twice, or cannot be read.
 
@@ -187,6 +150,10 @@ def _list_placements(operation: WriteOperation) -> _Rows | None:
     others = sum(_linked_id(row, "product") != str(operation.fields["product"]) for row in rows)
     whole = len(rows) < PAGE_LIMIT and not page.rejects
     return found if whole and len(found) + others == len(rows) else None
+
+
+def _rows_of(written: WriteResponse, operation: WriteOperation) -> _Rows:
+    return _by_category(parse(written.record) if written.record is not None else None, operation)
 
 
 def _by_category(found: object, operation: WriteOperation) -> _Rows:
