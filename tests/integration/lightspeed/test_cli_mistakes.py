@@ -71,7 +71,6 @@ def test_a_connection_file_that_is_none(
         (["list", "orders", "--limit", "5"], "unrecognized arguments: --limit 5 (give it as --query limit=5)"),
         (["count", "orders", "--status=on_hold"], "--status=on_hold (give it as --query status=on_hold)"),
         (["create", "tags", "--payload", '{"title": "a"}'], "No such file or directory; to give the JSON itself, pipe"),
-        (["plan", "orders", "--path", "order_id=*"], "plan is now called estimate"),
         (["list", "orders/products", "--path", "order_id=*"], "the id * reads the records of every parent: add --all"),
         (["list", "orders", "--all", "--path", "id=*"], "the id * is for the parent of a nested entity, such as"),
         (["get", "x" * 5000], f"unknown entity '{'x' * 99}. "),

@@ -91,9 +91,6 @@ def build_parser(commands: Mapping[str, Run]) -> argparse.ArgumentParser:
     as_json = Parser(add_help=False)
     as_json.add_argument("--json", action="store_true", help="as JSON")
 
-    def refuse_old_name(_arguments: argparse.Namespace) -> None:
-        raise CommandError("plan is now called estimate")
-
     def add(name: str, text: str, *parents: Any) -> argparse.ArgumentParser:
         command = subparsers.add_parser(name, parents=parents, help=text, description=f"{text[0].upper()}{text[1:]}.")
         command.set_defaults(run=commands[name], command=name)
@@ -152,9 +149,6 @@ def build_parser(commands: Mapping[str, Run]) -> argparse.ArgumentParser:
     )
     sync.add_argument("words", nargs="*")
     sync.set_defaults(run=commands["sync"], command="sync")
-    old = subparsers.add_parser("plan", add_help=False, prefix_chars="\0")
-    old.add_argument("words", nargs="*")
-    old.set_defaults(run=refuse_old_name, command="plan")
     add("check", "check credentials, cluster, language, permissions and quota", connection, as_json)
     return parser
 
