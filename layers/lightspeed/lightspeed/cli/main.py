@@ -46,10 +46,6 @@ class _Terminated(KeyboardInterrupt):
     """SIGTERM came."""
 
 
-class _ShopProblem(Exception):
-    """The shop refused or could not be reached; the message says so in the command's own words."""
-
-
 def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> int:
     """Run one command and return its exit status.
 
@@ -74,7 +70,7 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> in
         discard_output()  # the reader has seen enough
     except (CommandError, CatalogueError, InvalidConnection) as error:
         return _fail(2, str(error))
-    except (_ShopProblem, OutcomeUnknown, LightspeedError) as error:
+    except (OutcomeUnknown, LightspeedError) as error:
         return _fail(1, _reason(error))
     except (OutputError, OSError) as error:
         discard_output()
@@ -183,13 +179,14 @@ def _sync(arguments: argparse.Namespace) -> int:
     return sync(arguments)
 
 
-def _check(arguments: argparse.Namespace) -> None:
+def _check(arguments: argparse.Namespace) -> int:
     client = open_client(arguments, arguments.clock)
     try:
         report = check(client)
     except LightspeedError as error:
-        raise _ShopProblem(diagnosis(error, client.transport.connection)) from error
+        return _fail(1, diagnosis(error, client.transport.connection))
     sys.stdout.write(json_text(asdict(report)) if arguments.json else _report_text(report))
+    return 0
 
 
 def _entity_text(endpoint: Endpoint) -> str:
