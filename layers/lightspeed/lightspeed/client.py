@@ -80,7 +80,7 @@ class Client:
             NotFound: The shop answers 404, or `false`, `null`, `""` or `[]` in place of the record.
             LightspeedError: As the class says.
         """
-        found = self._fetch(request, _record(request))
+        found = self._fetch(request, lambda response: _record(request, response))
         if found is None:
             message = "the shop answers that there is no such record"
             raise NotFound(message, status=404, http_status=200, **_facts(request))
@@ -95,27 +95,26 @@ class Client:
         """
         endpoint = get_entity(request.entity)
         answer = endpoint.operation(request.operation).answer
-        return self._fetch(request, lambda body: envelope.record_rows(body, endpoint, answer))
+        return self._fetch(request, lambda response: envelope.record_rows(response.body, endpoint, answer))
 
     def page(self, request: Request) -> Page:
         """Return the page that a `list` answers; its query holds `limit` (default 50) and `page` (from 1)."""
         endpoint = get_entity(request.entity)
-        return self._fetch(request, lambda body: envelope.records(body, endpoint))
+        return self._fetch(request, lambda response: envelope.records(response.body, endpoint))
 
     def count(self, request: Request) -> int:
         """Return the number of matching records that a `count` answers, 0 or more."""
-        return self._fetch(request, envelope.count)
+        return self._fetch(request, lambda response: envelope.count(response.body))
 
     def write(self, request: Request) -> WriteResponse:
         """Send a create, update, delete or action."""
-        unwrap = _record(request)
 
         def written(response: Response) -> WriteResponse:
             empty = response.body.strip() in _EMPTY_BODIES
-            record = None if empty else unwrap(response.body) or b"false"
+            record = None if empty else _record(request, response) or b"false"
             return WriteResponse(response.status, record, response.request_id)
 
-        return self._fetch_with(request, written)
+        return self._fetch(request, written)
 
     def pages(self, entity: str, parameters: Parameters, language: str | None = None) -> Iterator[Page]:
         """Yield every page, from the first or the query's `page` on, until one is not full.
@@ -138,10 +137,7 @@ class Client:
             last = page.records
             query["page"] = int(request.query["page"]) + 1
 
-    def _fetch(self, request: Request, unwrap: Callable[[bytes], _Found]) -> _Found:
-        return self._fetch_with(request, lambda response: unwrap(response.body))
-
-    def _fetch_with(self, request: Request, unwrap: Callable[[Response], _Found]) -> _Found:
+    def _fetch(self, request: Request, unwrap: Callable[[Response], _Found]) -> _Found:
         """Send a request and unwrap its answer; every error is a typed one."""
 
         def checked(response: Response) -> _Found:
@@ -176,8 +172,8 @@ def _facts(request: Request) -> Facts:
     return {"method": request.method, "path": request.path}
 
 
-def _record(request: Request) -> Callable[[bytes], bytes | None]:
+def _record(request: Request, response: Response) -> bytes | None:
     endpoint = get_entity(request.entity)
     answer = endpoint.operation(request.operation).answer
     several = request.operation not in endpoint.operations
-    return lambda body: envelope.record(body, endpoint, answer, several=several)
+    return envelope.record(response.body, endpoint, answer, several=several)
