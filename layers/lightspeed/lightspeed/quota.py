@@ -186,6 +186,7 @@ class RateLimiter:
         """
         self._clock = clock
         self._share = share
+        self._longest_pause = math.inf if share is None else SHARE_CHECK_SECONDS
         self._sent: deque[float] = deque()
         self._last = -math.inf
         self._in_a_row = 0
@@ -199,10 +200,7 @@ class RateLimiter:
             while due > (now := self._clock.monotonic()):
                 if now >= end or (self._share is None and due > end):
                     return False
-                if self._share is None:
-                    self._clock.sleep(due - now)
-                    break
-                self._clock.sleep(max(_SHORTEST_PAUSE_SECONDS, min(due - now, end - now, SHARE_CHECK_SECONDS)))
+                self._clock.sleep(max(_SHORTEST_PAUSE_SECONDS, min(due - now, end - now, self._longest_pause)))
                 due = self._due()
             moment = max(due, now)
             if moment > self._last + 2 * PACING_WINDOW_SECONDS:
