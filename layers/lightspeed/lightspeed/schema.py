@@ -99,7 +99,7 @@ class Inference:
 
     def _see_fields(self, shape: Shape, value: Mapping[str, Any]) -> None:
         for name, inside in value.items():
-            if name.isascii() and name.isdigit():
+            if is_id(name):
                 shape.by_id = shape.by_id or Shape()
                 self._see(shape.by_id, inside)
                 continue
@@ -110,6 +110,11 @@ class Inference:
                 self._room -= 1
                 known = shape.fields[name] = Shape()
             self._see(known, inside)
+
+
+def is_id(name: str) -> bool:
+    """Whether the name of a member is an id, as in `ID_KEYS`."""
+    return name.isascii() and name.isdigit()
 
 
 def type_name(value: Any) -> str:

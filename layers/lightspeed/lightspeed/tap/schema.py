@@ -20,7 +20,7 @@ from msgspec import UNSET, UnsetType
 
 from lightspeed.json_text import UNREADABLE, parse_record
 from lightspeed.numbers import dumps, number_text
-from lightspeed.schema import Schema, type_name
+from lightspeed.schema import Schema, is_id, type_name
 
 DECIMAL = "x-singer.decimal"
 """The format of numbers that are passed as text, for targets that know it."""
@@ -80,12 +80,9 @@ def _widened(schema: Schema, decimals: bool) -> Schema:
     found: Schema = {"type": [kind for kind in _ANY if any(kind in _WIDENED[each] for each in kinds)]}
     if not kinds or schema.get("x-none") == 1:
         return {"type": list(_ANY)}
-    if "properties" in schema:
-        found["properties"] = {name: _widened(each, decimals) for name, each in schema["properties"].items()}
-    if "patternProperties" in schema:
-        found["patternProperties"] = {
-            name: _widened(each, decimals) for name, each in schema["patternProperties"].items()
-        }
+    for part in ("properties", "patternProperties"):
+        if part in schema:
+            found[part] = {name: _widened(each, decimals) for name, each in schema[part].items()}
     if "items" in schema:
         found["items"] = _widened(schema["items"], decimals)
     return found
@@ -126,17 +123,13 @@ class Fit:
             return None
 
 
-_SCALARS: Mapping[str, Any] = {"null": None, "boolean": bool, "integer": int, "string": str}
+_SCALARS: Mapping[str, Any] = {"null": None, "boolean": bool, "integer": int, "number": float, "string": str}
 
 
 def _type_of(schema: Schema) -> Any:
     """Return the type with which msgspec decodes what a schema allows, and no more than that."""
     kinds = _kinds(schema)
     options = [_SCALARS[kind] for kind in kinds if kind in _SCALARS]
-    if schema.get("format") == DECIMAL:
-        return reduce(or_, options)
-    if "number" in kinds:
-        options.append(float)
     if "array" in kinds:
         options.append(list[_type_of(schema["items"])] if "items" in schema else list)  # type: ignore[misc]
     if "object" in kinds:
@@ -193,7 +186,7 @@ def _mended(value: Any, schema: Schema) -> Any:
 def _mended_members(value: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, Any]]:
     fields, by_id = schema.get("properties", {}), next(iter(schema.get("patternProperties", {}).values()), None)
     for name, inside in value.items():
-        known = fields.get(name) or (by_id if _is_id(name) else None)
+        known = fields.get(name) or (by_id if is_id(name) else None)
         if known is not None:
             yield name, _mended(inside, known)
         elif schema.get("additionalProperties") is not False:
@@ -204,7 +197,3 @@ def _kinds(schema: Schema) -> list[str]:
     """Return the types that a schema names."""
     given = schema.get("type", [])
     return [given] if isinstance(given, str) else given
-
-
-def _is_id(name: str) -> bool:
-    return name.isascii() and name.isdigit()
