@@ -124,12 +124,10 @@ def records(body: bytes, endpoint: Endpoint) -> Page:
     try:
         if not body.isascii():
             body.decode()
-        found: Sequence[bytes | msgspec.Raw] | None = _usual(body, endpoint)
-        if found is None:
-            found = _ARRAY.decode(body) if _first(body) == b"[" else _listed(_members(body), endpoint, _ARRAY.decode)
+        usual = _usual(body, endpoint)
+        texts = _rows(body, endpoint, _members, _array) if usual is None else [bytes(text) for text in usual]
     except (*UNREADABLE, UnreadableBody) as error:
         return _checked(_cut_rows(body.strip(), endpoint, error))
-    texts = [bytes(text) for text in found]
     if b"\n" in body or b"\r" in body:
         texts = [one_line(text) for text in texts]
     return Page(texts, []) if all(map(_is_object, texts)) else _checked(texts)
@@ -144,12 +142,16 @@ def _usual(body: bytes, endpoint: Endpoint) -> list[msgspec.Raw] | None:
     return members.get(endpoint.items or "") if "error" not in members else None
 
 
-def _listed(
-    members: Mapping[str, bytes | msgspec.Raw],
+def _rows(
+    body: bytes,
     endpoint: Endpoint,
-    rows_of: Callable[[Any], Sequence[bytes | msgspec.Raw]],
-) -> Sequence[bytes | msgspec.Raw]:
-    """Return the rows of the list that an answer holds, under whatever key."""
+    members_of: Callable[[bytes], Mapping[str, bytes]],
+    rows_of: Callable[[bytes], list[bytes]],
+) -> list[bytes]:
+    """Return the rows of the list that an answer is or holds, under whatever key."""
+    if _first(body) == b"[":
+        return rows_of(body)
+    members = members_of(body)
     lists = {key for key, text in members.items() if _first(text) == b"["}
     known = (endpoint.items, endpoint.item, *endpoint.alternative_keys)
     key = next((key for key in known if key is not None and key in members), None)
@@ -159,7 +161,7 @@ def _listed(
         raise EnvelopeError(f"expected a list under {endpoint.items!r}, found {_keys(members)}")
     if key in lists:
         return rows_of(members[key])
-    text = bytes(members[key]).strip()
+    text = members[key].strip()
     if text in _NOTHING:
         return []
     if _first(text) == b"{":
@@ -173,12 +175,7 @@ def _listed(
 def _cut_rows(body: bytes, endpoint: Endpoint, error: Exception) -> list[bytes]:
     """Return the rows of a list answer that does not decode as a whole; they are not checked."""
     try:
-        if _first(body) == b"[":
-            return elements(body)
-        members = {part.name: part.value for part in object_members(body)}
-        if "error" in members:
-            _raise_error(members.pop("error"), alone=not members)
-        return [bytes(text) for text in _listed(members, endpoint, elements)]
+        return _rows(body, endpoint, _cut_members, elements)
     except (EnvelopeError, UnreadableBody):
         rows = _rows_to_the_end(body, endpoint)
         if not rows:
@@ -303,10 +300,10 @@ def record(body: bytes, endpoint: Endpoint, answer: str | None, *, several: bool
     members = _members(text)
     for key in (answer, *endpoint.alternative_keys, endpoint.items):
         if key is not None and key in members:
-            return one_line(bytes(members[key])) if several else _only(bytes(members[key]), key)
+            return one_line(members[key]) if several else _only(members[key], key)
     objects = [member for member in members.values() if _first(member) == b"{"]
     if len(members) == 1 and len(objects) == 1:
-        return one_line(bytes(objects[0]))
+        return one_line(objects[0])
     if answer is None or answer != endpoint.item:
         return one_line(text)
     raise EnvelopeError(f"expected a record under {answer!r}, found {_keys(members)}")
@@ -351,7 +348,7 @@ def count(body: bytes) -> int:
     members = _members(body)
     if "count" not in members:
         raise EnvelopeError(f"expected a count, found {_keys(members)}")
-    text = bytes(members["count"])
+    text = members["count"]
     try:
         found = _COUNT_TEXT.fullmatch(str(_COUNT.decode(text)).strip())
     except UNREADABLE:
@@ -378,9 +375,8 @@ def _code_and_message(inside: Mapping[str, Any]) -> tuple[int, str]:
     return known, _printable(message)[:_MESSAGE_CHARACTERS]
 
 
-def _members(body: bytes) -> Mapping[str, bytes | msgspec.Raw]:
+def _members(body: bytes) -> dict[str, bytes]:
     """Return the members of an answer's object; raise if it carries an error."""
-    members: Mapping[str, bytes | msgspec.Raw]
     try:
         if not body.isascii():
             body.decode()
@@ -390,20 +386,27 @@ def _members(body: bytes) -> Mapping[str, bytes | msgspec.Raw]:
     except UNREADABLE as error:
         if reject_reason(body):
             raise UnreadableBody(_reason(error, body)) from None
-        members = {part.name: part.value for part in object_members(body)}
-    if "error" in members:
-        _raise_error(bytes(members["error"]), alone=len(members) == 1)
-        members = {name: text for name, text in members.items() if name != "error"}
-    return members
+        return _cut_members(body)
+    return _without_error({name: bytes(text) for name, text in members.items()})
 
 
-def _raise_error(text: bytes, *, alone: bool) -> None:
-    """Raise what an `error` says; `null`, `false`, `""` and `[]` say that there is none.
+def _cut_members(body: bytes) -> dict[str, bytes]:
+    """Return the members of an object that does not decode as a whole; they are not checked."""
+    return _without_error({part.name: part.value for part in object_members(body)})
 
-    So do `{}` and `0` beside something else: this shop writes `{}` for `[]` at times.
+
+def _without_error(members: dict[str, bytes]) -> dict[str, bytes]:
+    """Return members without an `error` that says nothing.
+
+    `null`, `false`, `""` and `[]` say nothing. So do `{}` and `0` beside something else: this shop writes `{}` for `[]`
+    at times.
+
+    Raises:
+        ErrorInside: What it says.
     """
-    if text.strip() in _NOTHING or (not alone and text.strip() in (b"{}", b"{ }", b"0")):
-        return
+    text = members.pop("error", b"null").strip()
+    if text in _NOTHING or (members and text in (b"{}", b"{ }", b"0")):
+        return members
     try:
         inside = parse(text)
     except ValueError:
@@ -418,10 +421,9 @@ def _array(text: bytes) -> list[bytes]:
     try:
         return [bytes(element) for element in _ARRAY.decode(text)]
     except UNREADABLE as error:
-        found = elements(text)
-        if any(reject_reason(b'{"":%b}' % element) for element in found):
+        if reject_reason(b'{"":%b}' % text):
             raise UnreadableBody(_reason(error, text)) from None
-        return found
+        return elements(text)
 
 
 def _only(text: bytes, key: str) -> bytes | None:
@@ -440,8 +442,8 @@ def _only(text: bytes, key: str) -> bytes | None:
     return one_line(text)
 
 
-def _first(text: bytes | msgspec.Raw) -> bytes:
-    return bytes(memoryview(text)[:64]).lstrip()[:1]
+def _first(text: bytes) -> bytes:
+    return text[:64].lstrip()[:1]
 
 
 def _keys(members: Mapping[str, object]) -> str:
