@@ -60,7 +60,10 @@ def send_all(
     outcomes: dict[int, Outcome] = {}
     for position, event in enumerate(incoming):
         try:
-            items.append(_prepare(position, event, publisher))
+            if event.error is not None:
+                raise event.error
+            operation = publisher.prepare(event.event)
+            items.append(PreparedWrite(position, operation, event.message_id, event.queued_at))
         except Exception as error:
             outcomes[position] = refusal(error)
     lookups.expect(items, batches_left)
@@ -73,12 +76,6 @@ def send_all(
         for segment in planner.segments(items):
             outcomes |= sender.send(segment)
     return [outcomes[position] for position in range(len(incoming))]
-
-
-def _prepare(position: int, event: IncomingEvent, publisher: Publisher) -> PreparedWrite:
-    if event.error is not None:
-        raise event.error
-    return PreparedWrite(position, event, publisher.prepare(event.event))
 
 
 class _Sender:

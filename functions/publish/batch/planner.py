@@ -18,7 +18,7 @@ from lightspeed.writing.natural_key import concerns_key
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from publish.event import IncomingEvent, PublishRequest
+    from publish.event import PublishRequest
     from publish.idempotency import Claim
     from publish.write import WriteOperation
 
@@ -57,15 +57,17 @@ class PreparedWrite:
 
     Attributes:
         position: Its place in the batch.
-        incoming: The event as it arrived.
         operation: What is sent.
+        message_id: The id of the message or line that it came in; empty if a caller waits.
+        queued_at: When it was queued, epoch milliseconds; `None` if a caller waits or that is not known.
         claim: Its idempotency key, once that is claimed.
         upsert: The upsert that this update comes from, if a list that was read earlier named its record.
     """
 
     position: int
-    incoming: IncomingEvent
     operation: WriteOperation
+    message_id: str = ""
+    queued_at: Decimal | None = None
     claim: Claim | None = None
     upsert: PreparedWrite | None = None
 
@@ -73,16 +75,6 @@ class PreparedWrite:
     def request(self) -> PublishRequest:
         """The checked event."""
         return self.operation.request
-
-    @property
-    def message_id(self) -> str:
-        """The id of the message or line that it came in; empty if a caller waits."""
-        return self.incoming.message_id
-
-    @property
-    def queued_at(self) -> Decimal | None:
-        """When it was queued, epoch milliseconds; `None` if a caller waits or that is not known."""
-        return self.incoming.queued_at
 
     @property
     def entity_key(self) -> tuple[str, str]:

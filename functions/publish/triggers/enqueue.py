@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from connector.aws_errors import aws_error_types, reason
@@ -21,24 +20,16 @@ _ESCAPED = str.maketrans({"\ufffe": "\\ufffe", "\uffff": "\\uffff"})
 """Characters that JSON text may hold and SQS refuses."""
 
 
-@dataclass(frozen=True)
-class QueueFailure:
-    """A message that is not on the queue, as far as is known.
-
-    Attributes:
-        reason: What SQS answered.
-    """
-
-    reason: str
-
-
-def enqueue(sqs: Any, queue_url: str, bodies: Sequence[str]) -> list[str | QueueFailure]:
-    """Put messages on a queue; return the id of each, or why it may not be there, in order.
+def enqueue(sqs: Any, queue_url: str, bodies: Sequence[str]) -> tuple[list[str | None], str]:
+    """Put messages on a queue.
 
     Args:
         sqs: The SQS client.
         queue_url: The queue's URL.
         bodies: JSON texts.
+
+    Returns:
+        The id of each message in order, `None` where it may not be on the queue; and why the first one may not.
 
     Raises:
         HttpProblem: 413 if a message is too large. Nothing was queued.
@@ -51,26 +42,29 @@ def enqueue(sqs: Any, queue_url: str, bodies: Sequence[str]) -> list[str | Queue
             raise HttpProblem(
                 413, "too-large", f"items[{number}] has {size:,} bytes; a message has at most {MAX_BYTES:,}; {advice}"
             )
-    outcomes: dict[int, str | QueueFailure] = {}
+    ids: dict[int, str] = {}
+    why = ""
     for batch in batches(enumerate(texts), lambda one: len(one[1].encode()), most=MAX_MESSAGES, most_bytes=MAX_BYTES):
-        outcomes |= _send(sqs, queue_url, dict(batch))
-    return [outcomes[number] for number in range(len(texts))]
+        queued, why_not = _send(sqs, queue_url, dict(batch))
+        ids |= queued
+        why = why or ("" if len(queued) == len(batch) else why_not)
+    return [ids.get(number) for number in range(len(texts))], why
 
 
-def _send(sqs: Any, queue_url: str, texts: dict[int, str]) -> dict[int, str | QueueFailure]:
-    """Send one batch; messages that SQS says it did not take are sent again."""
-    outcomes: dict[int, str | QueueFailure] = dict.fromkeys(texts, QueueFailure("SQS did not mention it"))
-    left = texts
+def _send(sqs: Any, queue_url: str, texts: dict[int, str]) -> tuple[dict[int, str], str]:
+    """Send one batch, and again what SQS says it did not take; return ids, and why the others may not be queued."""
+    ids: dict[int, str] = {}
+    why, left = "SQS did not mention it", texts
     for _ in range(_ATTEMPTS):
         entries = [{"Id": str(number), "MessageBody": text} for number, text in left.items()]
         try:
             answer = sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
         except aws_error_types() as error:
-            return outcomes | dict.fromkeys(left, QueueFailure(reason(error)))
-        outcomes |= {int(found["Id"]): found["MessageId"] for found in answer.get("Successful", ())}
-        failed = {int(found["Id"]): found for found in answer.get("Failed", ())}
-        outcomes |= {number: QueueFailure(str(found.get("Message", found["Code"]))) for number, found in failed.items()}
-        left = {number: texts[number] for number, found in failed.items() if not found.get("SenderFault")}
+            return ids, reason(error)
+        ids |= {int(found["Id"]): found["MessageId"] for found in answer.get("Successful", ())}
+        failed = answer.get("Failed", ())
+        why = next((str(found.get("Message", found["Code"])) for found in failed), why)
+        left = {int(found["Id"]): texts[int(found["Id"])] for found in failed if not found.get("SenderFault")}
         if not left:
             break
-    return outcomes
+    return ids, why

@@ -14,7 +14,7 @@ from connector.problem_details import HttpProblem
 from lightspeed.numbers import dumps
 from publish.event import IDEMPOTENT_ACTIONS, batch_items
 from publish.publisher import Publisher
-from publish.triggers.enqueue import QueueFailure, enqueue
+from publish.triggers.enqueue import enqueue
 
 if TYPE_CHECKING:
     from publish.dependencies import Dependencies
@@ -69,16 +69,13 @@ def _queue(events: list[object], publisher: Publisher) -> Response[Any]:
     for event in events:
         publisher.prepare(event)
     keyed = [_with_key(event) for event in events]
-    queued = enqueue(publisher.deps.aws.client("sqs"), queue_url, [dumps(event).decode() for event in keyed])
-    facts = {
-        "message_ids": [found if isinstance(found, str) else None for found in queued],
-        "idempotency_keys": [event.get("idempotency_key") for event in keyed],
-    }
-    errors = [found for found in queued if isinstance(found, QueueFailure)]
-    if errors:
-        done = len(queued) - len(errors)
+    bodies = [dumps(event).decode() for event in keyed]
+    ids, why = enqueue(publisher.deps.aws.client("sqs"), queue_url, bodies)
+    facts = {"message_ids": ids, "idempotency_keys": [event.get("idempotency_key") for event in keyed]}
+    if why:
+        done = len(ids) - ids.count(None)
         detail = (
-            f"{done} of {len(queued)} events are queued; {errors[0].reason}. Send again the events whose message_id is "
+            f"{done} of {len(ids)} events are queued; {why}. Send again the events whose message_id is "
             "null, each with its key from idempotency_keys"
         )
         raise HttpProblem(503, "not-all-queued", detail, {"Retry-After": "5"}, **facts)

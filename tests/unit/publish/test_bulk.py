@@ -11,7 +11,7 @@ from publish.batch.guard import Guard
 from publish.batch.planner import PreparedWrite
 from publish.batch.updates import Updates
 from publish.dependencies import Dependencies
-from publish.event import IncomingEvent, parse_request
+from publish.event import parse_request
 from publish.publisher import Publisher
 from publish.result import Outcome
 from publish.write import WriteOperation
@@ -73,10 +73,7 @@ def publish(
     assert bulk_route(entity, fields) is not None
     parents = {"product_id": 7} if entity == "products/attributes" else {}
     events = [event(entity, "update", dict(fields), path={**parents, "id": n}) for n in range(1, count + 1)]
-    items = [
-        PreparedWrite(n, IncomingEvent(one), WriteOperation.prepare(parse_request(one), Client(shop)))
-        for n, one in enumerate(events)
-    ]
+    items = [PreparedWrite(n, WriteOperation.prepare(parse_request(one), Client(shop))) for n, one in enumerate(events)]
     guard = Guard(Publisher(Dependencies(Settings("", "", "", "", "", "", 0.0)), Context()), {})
     outcomes = Updates(guard, None).send(items)
     return [outcomes[position] for position in range(count)], shop.singles

@@ -7,7 +7,7 @@ import pytest
 from lightspeed import Client, Connection, Transport
 from publish.batch import planner
 from publish.batch.planner import Kind, PreparedWrite, canonical_id
-from publish.event import IncomingEvent, parse_request
+from publish.event import parse_request
 from publish.write import WriteOperation
 from tests.integration.publish.conftest import event
 
@@ -15,10 +15,7 @@ from tests.integration.publish.conftest import event
 def prepared(*events: dict[str, Any]) -> list[PreparedWrite]:
     settings = {"cluster": "eu1", "api_key": "key", "api_secret": "secret", "language": "nl"}
     client = Client(Transport(Connection.from_mapping(settings)))
-    return [
-        PreparedWrite(n, IncomingEvent(one), WriteOperation.prepare(parse_request(one), client))
-        for n, one in enumerate(events)
-    ]
+    return [PreparedWrite(n, WriteOperation.prepare(parse_request(one), client)) for n, one in enumerate(events)]
 
 
 def cut(*events: dict[str, Any]) -> list[list[int]]:
