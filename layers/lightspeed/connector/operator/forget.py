@@ -207,7 +207,6 @@ class Forgetting:
 
     def _delete_where(self, prefix: str, matches: Callable[[bytes], bool] | None = None) -> None:
         """Delete all versions under a prefix, or those whose content matches, and the delete markers of their keys."""
-        place = prefix.partition("/")[0]
 
         def found() -> list[Version]:
             every = list(self._bucket.under(prefix))
@@ -218,12 +217,13 @@ class Forgetting:
             return matching + [one for one in every if one.is_marker and one.key in keys]
 
         versions = found()
-        self._delete(place, versions)
+        self._delete(versions)
         if versions and not self._dry_run and found():
             raise OperationFailed(f"versions are left under {prefix}: something writes there. Stop it and call again")
 
-    def _delete(self, place: str, versions: list[Version]) -> None:
-        self.note(place, len(versions), sum(version.size for version in versions))
+    def _delete(self, versions: list[Version]) -> None:
+        for version in versions:
+            self.note(version.key.partition("/")[0], 1, version.size)
         if not self._dry_run:
             self._bucket.delete(versions)
 
@@ -237,15 +237,14 @@ class Forgetting:
         for kind in _KINDS.values():
             left: list[Version] = []
             for version in self._bucket.under(f"{kind}/{folder}"):
-                if version.is_marker or (version.latest and version.key in named):
-                    continue
-                if _without(self._bucket.body_of(version), kind, member, self._target.id) is None:
+                is_named = version.latest and version.key in named
+                if version.is_marker or is_named or self._without(self._bucket.body_of(version), kind, member) is None:
                     continue
                 if version.latest and version.written > young:
                     self._under_way.append(version.key)
                 else:
                     left += self._bucket.of(version.key)
-            self._delete(kind, list(dict.fromkeys(left)))
+            self._delete(list(dict.fromkeys(left)))
 
     def _record_in_run(self, key: str, member: str) -> set[str]:
         """Take the record out of the parts of one run; return the keys that its manifest names then.
@@ -260,17 +259,15 @@ class Forgetting:
             manifest = json.loads(found.body)
             new, old_keys = self._rewritten(manifest, member)
             if not old_keys or self._dry_run:
-                return {part["key"] for name in _KINDS for part in manifest.get(name, ())}
+                return _keys_in(manifest)
             before = self._bucket.of(key)
             if not self._bucket.replace(key, json_line(new), found.etag):
                 continue
-            old_parts = [version for old in old_keys for version in self._bucket.of(old)]
-            for version in old_parts:
-                self._delete(version.key.partition("/")[0], [version])
-            self._delete("manifests", before)
+            self._delete([version for old in old_keys for version in self._bucket.of(old)])
+            self._delete(before)
             if any(self._bucket.of(old) for old in old_keys) or len(self._bucket.of(key)) != 1:
                 raise OperationFailed(f"versions of {key} or of its parts are left: something writes them. Call again")
-            return {part["key"] for name in _KINDS for part in new.get(name, ())}
+            return _keys_in(new)
         raise OperationFailed(f"{key} changes again and again; call again later")
 
     def _rewritten(self, manifest: dict[str, Any], member: str) -> tuple[dict[str, Any], list[str]]:
@@ -280,7 +277,7 @@ class Forgetting:
             kept = []
             for part in manifest.get(name, ()):
                 found = self._bucket.read(part["key"])
-                lines = None if found is None else _without(found.body, kind, member, self._target.id)
+                lines = None if found is None else self._without(found.body, kind, member)
                 if lines is None:
                     kept.append(part)
                     continue
@@ -295,6 +292,12 @@ class Forgetting:
         new["rewritten"] = [*manifest.get("rewritten", ()), stamp]
         return new, old_keys
 
+    def _without(self, body: bytes, kind: str, member: str) -> list[bytes] | None:
+        """Return the lines of a part without those of the record, or `None` if none is of it."""
+        lines = lines_of(body)
+        kept = [line for line in lines if not _is_of(line, kind, member, self._target.id)]
+        return None if len(kept) == len(lines) else kept
+
     def _store(self, part: Mapping[str, Any], lines: list[bytes]) -> dict[str, Any]:
         folder, _, name = str(part["key"]).rpartition("/")
         start = f"{folder}/part-{name.split('-')[1].partition('.')[0]}-"
@@ -302,14 +305,17 @@ class Forgetting:
 
     def _is_webhook(self, body: bytes) -> bool:
         event = _json(body)
-        return isinstance(event, dict) and str(event.get("record_id")) == self._target.id
+        return isinstance(event, dict) and self._has_id(event.get("record_id"))
+
+    def _has_id(self, value: object) -> bool:
+        return str(value) == self._target.id
 
     def _is_index_with_id(self, body: bytes) -> bool:
         """Whether a state object is an index of ids with this one; the next reconcile run builds it again."""
         head, *lines = [_json(line) for line in lines_of(body)] or [None]
         if not isinstance(head, dict) or head.get("entity") != self._target.entity:
             return False
-        return any(str(i) == self._target.id for line in lines if isinstance(line, dict) for i in line.get("ids", ()))
+        return any(self._has_id(one) for line in lines if isinstance(line, dict) for one in line.get("ids", ()))
 
     def _published_files(self) -> None:
         """Delete files that name the data, take their results out of the answers, and delete what they attached.
@@ -324,11 +330,11 @@ class Forgetting:
             self._published_file(name, versions)
         for key in sorted({one.key for one in self._bucket.under("publish/out/")}):
             if self._target.entity and key.removeprefix("publish/out/") not in by_name:
-                self._take_out_of_answer(key)
+                # the entity of a result is not known where its input is gone, so the id decides
+                self._take_out(key, {row.get("line") for row in self._results(key) if self._has_id(row.get("id"))})
 
     def _published_file(self, name: str, versions: list[Version]) -> None:
-        answers = [one for one in self._bucket.of(f"publish/out/{name}") if not one.is_marker]
-        results = {row.get("line"): row for one in answers for row in _rows(self._bucket.body_of(one))}
+        results = {row.get("line"): row for row in self._results(f"publish/out/{name}")}
         numbers: set[Any] = set()
         attached: set[str] = set()
         for version in versions:
@@ -336,28 +342,28 @@ class Forgetting:
                 if self._target.has_event(event) or self._created(event, results.get(number)):
                     numbers.add(number)
                     attached |= set(_attachments(event))
-        if numbers and not answers:
+        if numbers and not results:
             self._under_way.append(versions[0].key)
         elif numbers:
-            self._delete("publish", self._bucket.of(f"publish/in/{name}"))
+            self._delete(self._bucket.of(f"publish/in/{name}"))
             self._take_out(f"publish/out/{name}", numbers)
             for key in sorted(attached):
-                self._delete("publish", self._bucket.of(key))
+                self._delete(self._bucket.of(key))
 
-    def _take_out_of_answer(self, key: str) -> None:
-        """Take the results with the record's id out of a file whose input is gone: their entity is not known."""
-        rows = [row for one in self._bucket.of(key) if not one.is_marker for row in _rows(self._bucket.body_of(one))]
-        numbers = {row.get("line") for row in rows if str(row.get("id")) == self._target.id}
-        if numbers:
-            self._take_out(key, numbers)
+    def _results(self, key: str) -> list[dict[str, Any]]:
+        """Return the results of a published file, in every version of it."""
+        return [row for one in self._bucket.of(key) if not one.is_marker for row in _rows(self._bucket.body_of(one))]
 
     def _created(self, event: Mapping[str, Any], result: Mapping[str, Any] | None) -> bool:
         """Whether a line created the record: its id is in the result only."""
         own = event.get("connection", "default") == self._target.connection
         same = bool(self._target.entity) and event.get("entity") == self._target.entity
-        return own and same and result is not None and str(result.get("id")) == self._target.id
+        return own and same and result is not None and self._has_id(result.get("id"))
 
     def _take_out(self, key: str, numbers: set[Any]) -> None:
+        """Take the results of some lines out of a published file."""
+        if not numbers:
+            return
         versions = self._bucket.of(key)
         found = self._bucket.read(key)
         if found is not None and not self._dry_run:
@@ -365,7 +371,7 @@ class Forgetting:
             body = b"".join(kept)
             if body:
                 self._bucket.put(key, gzip.compress(body, mtime=0) if key.endswith(".gz") else body)
-        self._delete("publish", versions)
+        self._delete(versions)
 
     def _failure_queues(self) -> None:
         sqs = self._stack.client("sqs")
@@ -383,7 +389,7 @@ class Forgetting:
         """Whether a message is a webhook of the record."""
         event = failure.event
         own = failure.queue == "webhooks" and event.get("connection") == self._target.connection
-        return own and event.get("entity") == self._target.entity and str(event.get("id")) == self._target.id
+        return own and event.get("entity") == self._target.entity and self._has_id(event.get("id"))
 
     def _idempotency_table(self) -> None:
         dynamodb, table = self._stack.client("dynamodb"), self._stack.output("IdempotencyTable")
@@ -404,11 +410,8 @@ class Forgetting:
         return self._target.has_event(event) or self._created(event, result if isinstance(result, dict) else None)
 
 
-def _without(body: bytes, kind: str, member: str, identity: str) -> list[bytes] | None:
-    """Return the lines of a part without those of a record, or `None` if none is of it."""
-    lines = lines_of(body)
-    kept = [line for line in lines if not _is_of(line, kind, member, identity)]
-    return None if len(kept) == len(lines) else kept
+def _keys_in(manifest: Mapping[str, Any]) -> set[str]:
+    return {part["key"] for name in _KINDS for part in manifest.get(name, ())}
 
 
 def _is_of(line: bytes, kind: str, member: str, identity: str) -> bool:
