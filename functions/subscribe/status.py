@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from connector.http import asks_for_page, deadline, is_anonymous, respond_json
-from connector.stack_status import stack_status
+from connector.status import stack_status
 from connector.status_page import POLICY, page
 from lightspeed import Client
 from subscribe.docs import headers, load

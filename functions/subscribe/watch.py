@@ -113,7 +113,7 @@ def _cost_above_budget(reader: StatusReader, settings: Settings, clock: Clock) -
     if not settings.monthly_budget:
         return 0.0
     days = last_days(datetime.fromtimestamp(clock.time(), UTC).date())[-8:-1]
-    runs = reader.runs(days)
+    runs = reader.log.runs(days)
     measured = len({(run.connection, run.subscription) for run in runs}) if settings.subscription_metrics else 0
     shape = StackShape(len({run.connection for run in runs}), measured_subscriptions=measured)
     month = sum(services(runs, len(days), shape).values()) / len(days) * DAYS_A_MONTH

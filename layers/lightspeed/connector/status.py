@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from connector.aws_errors import aws_error_types, reason
 from connector.bucket import Bucket
 from connector.chunks import each
-from connector.failure_queues import Failure, Queue, causes
+from connector.clients import AwsClients
+from connector.errors import ConnectorError
+from connector.failure_queues import Failure, Queue, causes, look
 from connector.run_log import RunLog, RunRow
+from connector.schedule_names import paused_schedules
 from connector.settings import Settings
 from connector.storage_keys import SUBSCRIPTIONS
 from connector.subscription_status import DAYS, Facts, subscription_status
 from connector.timestamps import iso_text
 from connector.webhook_report import SUMMARY, report_key
-from lightspeed import Clock
+from lightspeed import AuthenticationError, Client, Clock, LightspeedError
+from lightspeed.connection_check import diagnosis
 from lightspeed.quota import WINDOW_SECONDS
 
 VERSION = 1
@@ -27,6 +32,10 @@ VERSION = 1
 
 LEVELS = ("red", "warning", "good", "paused")
 """From what needs action to what needs none."""
+
+
+PATIENCE_SECONDS = 1.5
+"""How long a shop may take to say its quota."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,11 @@ class ShopState:
 
 
 class StatusReader:
-    """Collects the status of a stack."""
+    """Collects the status of a stack.
+
+    Attributes:
+        log: The finished runs.
+    """
 
     def __init__(self, bucket: Bucket, settings: Settings, clock: Clock, *, sparing: bool = False) -> None:
         """Take the bundle's bucket; nothing is read yet.
@@ -59,7 +72,7 @@ class StatusReader:
             sparing: As in `RunLog`.
         """
         self._bucket = bucket
-        self._log = RunLog(bucket, clock, sparing=sparing)
+        self.log = RunLog(bucket, clock, sparing=sparing)
         self._clock = clock
         self._stack = settings.stack_name
         self._reserve = settings.quota_reserve_percent
@@ -69,8 +82,8 @@ class StatusReader:
         *,
         failures: Sequence[Failure] = (),
         actions: Sequence[Mapping[str, str]] = (),
-        is_paused: Callable[[str, str], bool] | None = None,
-        ask_shop: Callable[[str], ShopState] | None = None,
+        is_paused: Callable[[str, str], bool] = lambda connection, subscription: False,  # noqa: ARG005
+        ask_shop: Callable[[str], ShopState] = lambda connection: ShopState(),  # noqa: ARG005
         links: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """Return the status as JSON-able data, worst first.
@@ -78,22 +91,27 @@ class StatusReader:
         Args:
             failures: What the failure queues hold.
             actions: What else a person should look at: level, what, why and command.
-            is_paused: Whether the schedule of a connection and subscription is paused; `None` if no schedule is.
+            is_paused: Whether the schedule of a connection and subscription is paused.
             ask_shop: Asks a shop for its quota. It returns in time whatever the shop does.
             links: Pages of AWS's console by name, as `console_links` returns them.
         """
         now = datetime.fromtimestamp(self._clock.time(), UTC)
         days = last_days(now.date())
-        rows = self._log.runs(days)
+        rows = self.log.runs(days)
         subscriptions = self._subscriptions(rows, days, now, failures, is_paused)
         connections = sorted({one["connection"] for one in subscriptions})
-        shops = self._shops(connections, ask_shop, rows, now)
+        states = each(ask_shop, connections)
+        hooks = each(lambda name: self._bucket.json(f"state/webhooks/connection={name}.json") or {}, connections)
+        shops = [
+            self._shop(name, state, registered, _requests(rows, name, state, now))
+            for name, state, registered in zip(connections, states, hooks, strict=True)
+        ]
         yesterday = now.date() - timedelta(days=1)
         followers = [one for one in subscriptions if one["webhooks"]] or subscriptions  # without a list, all may follow
         arrivals = self._arrivals([(one["connection"], one["name"]) for one in followers], yesterday)
         queues = [_queue(queue, cause, group) for (queue, cause), group in causes(failures).items()]
         seen = [*_actions(subscriptions, shops, queues, arrivals), *actions]
-        needed = sorted(seen, key=lambda one: LEVELS.index(one["level"]))
+        needed = sorted(seen, key=_rank)
         levels = [one["level"] for one in (*subscriptions, *shops, *needed)]
         return {
             "version": VERSION,
@@ -102,24 +120,12 @@ class StatusReader:
             "level": min((one for one in levels if one != "paused"), key=LEVELS.index, default="good"),
             "days": [str(day) for day in days],
             "actions": needed,
-            "subscriptions": sorted(
-                subscriptions,
-                key=lambda one: (
-                    LEVELS.index(one["level"]),
-                    -(one["lag_seconds"] or 0),
-                    one["connection"],
-                    one["name"],
-                ),
-            ),
-            "shops": sorted(shops, key=lambda one: (LEVELS.index(one["level"]), one["connection"])),
+            "subscriptions": sorted(subscriptions, key=lambda one: (_rank(one), -(one["lag_seconds"] or 0))),
+            "shops": sorted(shops, key=_rank),
             "failures": queues,
             "arrivals": arrivals,
             "links": dict(links or {}),
         }
-
-    def runs(self, days: Sequence[date]) -> list[RunRow]:
-        """Return the finished runs that started on these days of UTC; the last two may still change."""
-        return self._log.runs(days)
 
     def _subscriptions(
         self,
@@ -127,12 +133,12 @@ class StatusReader:
         days: Sequence[date],
         now: datetime,
         failures: Sequence[Failure],
-        is_paused: Callable[[str, str], bool] | None,
+        is_paused: Callable[[str, str], bool],
     ) -> list[dict[str, Any]]:
         """Return every subscription that is listed or had a run."""
         stored = self._bucket.read(SUBSCRIPTIONS)
         listed = [] if stored is None else json.loads(stored.body)
-        latest = self._log.latest(rows)
+        latest = self.log.latest(rows)
         entries = {(str(one["connection"]), str(one["subscription"])): one for one in listed}
         groups: dict[tuple[str, str], list[RunRow]] = {key: [] for key in entries}
         for row in rows:
@@ -146,7 +152,7 @@ class StatusReader:
                 runs=groups[key],
                 latest=latest.get("/".join(key), {}),
                 failures=[one for one in failures if one.queue == "runs" and (one.connection, one.subscription) == key],
-                is_paused=is_paused is not None and is_paused(*key),
+                is_paused=is_paused(*key),
                 days=[str(day) for day in days],
             )
             found.append(subscription_status(facts, now))
@@ -161,45 +167,38 @@ class StatusReader:
             found = each(self._bucket.json, [report_key(*one, day) for one in followers])
         return [_arrival(report) for report in found if report]
 
-    def _shops(
-        self,
-        connections: Sequence[str],
-        ask: Callable[[str], ShopState] | None,
-        rows: Sequence[RunRow],
-        now: datetime,
-    ) -> list[dict[str, Any]]:
-        states = each(ask, connections) if ask is not None else [ShopState()] * len(connections)
-        hooks = each(lambda name: self._bucket.json(f"state/webhooks/connection={name}.json") or {}, connections)
-        return [
-            self._shop(name, state, registered, _requests(rows, name, state, now))
-            for name, state, registered in zip(connections, states, hooks, strict=True)
-        ]
-
     def _shop(
         self, name: str, state: ShopState, registered: Mapping[str, Any], users: Sequence[Mapping[str, int]]
     ) -> dict[str, Any]:
         off = [*registered.get("off", ()), *registered.get("missing", ())]
         short = [one for one in state.windows if one["remaining"] < one["limit"] * self._reserve / 100]
-        found = {
-            "connection": name,
-            "quota": [
-                {**one, "used": one["limit"] - one["remaining"], "used_by": dict(by)}
-                for one, by in zip(state.windows, users, strict=True)
-            ],
-            "webhooks_off": off,
-        }
+        level, why, command = "good", "", ""
         if state.error:
-            again = f"python -m connector connect {name}{' --rotate' if state.refused else ''}"
-            return {**found, "level": "red", "why": state.error, "command": again}
-        if off:
-            why = f"webhooks are missing or switched off: {', '.join(off)}"
-            return {**found, "level": "red", "why": why, "command": str(registered.get("command") or "")}
-        if state.warning:
-            return {**found, "level": "warning", "why": state.warning, "command": ""}
-        if short:
-            why = f"the {short[0]['name']} quota is used up to its reserve of {self._reserve:g} %"
-            return {**found, "level": "warning", "why": why, "command": ""}
-        return {**found, "level": "good", "why": "", "command": ""}
+            level, why = "red", state.error
+            command = f"python -m connector connect {name}{' --rotate' if state.refused else ''}"
+        elif off:
+            level, why = "red", f"webhooks are missing or switched off: {', '.join(off)}"
+            command = str(registered.get("command") or "")
+        elif state.warning:
+            level, why = "warning", state.warning
+        elif short:
+            level, why = "warning", f"the {short[0]['name']} quota is used up to its reserve of {self._reserve:g} %"
+        quota = [
+            {**one, "used": one["limit"] - one["remaining"], "used_by": dict(by)}
+            for one, by in zip(state.windows, users, strict=True)
+        ]
+        return {
+            "connection": name,
+            "quota": quota,
+            "webhooks_off": off,
+            "level": level,
+            "why": why,
+            "command": command,
+        }
+
+
+def _rank(one: Mapping[str, Any]) -> int:
+    return LEVELS.index(one["level"])
 
 
 def _requests(rows: Sequence[RunRow], connection: str, state: ShopState, now: datetime) -> list[dict[str, int]]:
@@ -222,6 +221,57 @@ def _requests(rows: Sequence[RunRow], connection: str, state: ShopState, now: da
                 by[run.subscription] += run.requests
         found.append({name: count for name, count in by.most_common() if count})
     return found
+
+
+def stack_status(
+    aws: AwsClients,
+    settings: Settings,
+    clock: Clock,
+    open_shop: Callable[[str, float], Client],
+    actions: Sequence[Mapping[str, str]] = (),
+) -> dict[str, Any]:
+    """Return the status as `StatusReader.read` does.
+
+    Args:
+        aws: The clients of AWS.
+        settings: Of the stack.
+        clock: The time.
+        open_shop: Returns the client of a connection whose calls end within so many seconds.
+        actions: What else a person should look at.
+    """
+    s3 = aws.client("s3")
+    urls: dict[Queue, str] = {
+        "runs": settings.run_failure_queue_url,
+        "publish": settings.publish_failure_queue_url,
+        "webhooks": settings.webhook_failure_queue_url,
+    }
+    return StatusReader(Bucket(s3, settings.bucket), settings, clock).read(
+        failures=look(aws.client("sqs"), urls),
+        actions=actions,
+        is_paused=paused_schedules(aws.client("scheduler"), settings.schedule_group),
+        ask_shop=lambda name: _shop_state(open_shop, name),
+        links=console_links(s3.meta.region_name, settings.bucket, settings.stack_name, settings.sync_state_machine_arn),
+    )
+
+
+def _shop_state(open_shop: Callable[[str, float], Client], name: str) -> ShopState:
+    """Return what a shop says of its quota. Only wrong settings are an error: a shop that is down comes back."""
+    try:
+        client = open_shop(name, PATIENCE_SECONDS)
+    except (LightspeedError, ConnectorError) as error:
+        return ShopState(error=str(error))
+    except aws_error_types() as error:
+        return ShopState(error=f"the connection's secret cannot be read: {reason(error)}")
+    connection = client.transport.connection
+    try:
+        client.record(client.build("shop", "get"))
+    except AuthenticationError as error:
+        return ShopState(error=diagnosis(error, connection), refused=True)
+    except LightspeedError:
+        if client.transport.quota is None:
+            return ShopState(warning="the shop did not answer in time, or is down")
+    quota = client.transport.quota
+    return ShopState(tuple(asdict(window) for window in quota.windows) if quota else ())
 
 
 def last_days(today: date) -> list[date]:

@@ -20,7 +20,7 @@ from connector.aws_errors import aws_error_types
 from connector.operator.catalog import APPLY, missing
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
-from connector.stack_status import stack_status
+from connector.status import stack_status
 from connector.status_page import page
 from connector.subscription_status import DAYS, duration
 from lightspeed.cli.output import printable
