@@ -11,7 +11,8 @@ The schema describes what was seen and promises nothing. Each field has its type
 (x-longest). Values are shown with --examples only: they may be personal data.
 
 --drift compares the records that were stored through FROM with those that were stored after it, through TO. A field has
-vanished if 95 % of at least 500 earlier records have it, and no later record of full runs (at least 200).
+vanished if 95 % of at least 500 earlier records have it, and no later record of full runs (at least 200). The shop
+writes null, false or nothing for "none". All three are one state, so a field that is rare is no change.
 """
 
 from __future__ import annotations
@@ -20,11 +21,10 @@ import argparse
 import gzip
 import itertools
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from connector.operator import drift
 from connector.operator.lake import Cache, Folder, Run
 from connector.operator.parsers import add_command, day
 from connector.operator.source import add_source_arguments, open_folder, scope_of, views_named
@@ -33,7 +33,7 @@ from connector.operator.views import view_name
 from lightspeed.catalogue.sample_schemas import load_sample_schemas
 from lightspeed.cli.output import print_note
 from lightspeed.numbers import dumps, loads
-from lightspeed.schema import Inference
+from lightspeed.schema import Inference, Shape
 
 RECORDS = 20_000
 """How many records are looked at by default, the newest runs first."""
@@ -41,7 +41,30 @@ RECORDS = 20_000
 CHANGED = 2
 """Exit status of `--drift --exit-code` if something changed."""
 
+LEAST_BEFORE, LEAST_AFTER = 500, 200
+"""How many records it takes to say that a field vanished."""
+
+LEAST_SHARE = 0.95
+"""The share of the earlier records that had it."""
+
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+@dataclass(slots=True)
+class Field:
+    """What was seen of a field.
+
+    Attributes:
+        present: How many records or parents had a value that is not none.
+        of: How many records or parents there were.
+        types: The types of those values; `integer` counts as `number`.
+        example: The first value.
+    """
+
+    present: int = 0
+    of: int = 0
+    types: set[str] = field(default_factory=set)
+    example: object = None
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -108,8 +131,8 @@ def _drift(folder: Folder, runs: list[Run], days: list[str], arguments: argparse
     if not shape.seen:
         print_note(f"no record was stored through {first}, so there is nothing to compare with", "connector")
         return 0
-    before = drift.fields_of(shape)
-    known = {path: drift.Field(types=set(found.types)) for path, found in before.items()}
+    before = dict(_walk(shape))
+    known = {path: set(found.types) for path, found in before.items()}
     full, changes = Inference(), []
     for each in later:
         inference = Inference()
@@ -117,11 +140,11 @@ def _drift(folder: Folder, runs: list[Run], days: list[str], arguments: argparse
             inference.add(record)
             if each.manifest.request.get("mode", "full") == "full":
                 full.add(record)
-        found = drift.fields_of(inference.shape)
-        changes += drift.appeared(known, found, each.manifest.run_id, examples=arguments.examples)
-    changes += drift.vanished(before, drift.fields_of(full.shape))
+        for change in _appeared(known, _walk(inference.shape), examples=arguments.examples):
+            changes.append({**change, "run_id": each.manifest.run_id})
+    changes += _vanished(before, dict(_walk(full.shape)))
     for change in changes:
-        sys.stdout.write(dumps(asdict(change)).decode() + "\n")
+        sys.stdout.write(dumps(change).decode() + "\n")
     counts = f"{len(earlier)} runs through {first}, {len(later)} runs after it through {last}"
     print_note(f"{len(changes)} changes; {counts}", "connector")
     return CHANGED if changes and arguments.exit_code else 0
@@ -143,3 +166,58 @@ def _records(folder: Folder, runs: Iterable[Run], most: int) -> Iterator[dict[st
                 most -= 1
         if not most:
             return
+
+
+def _appeared(
+    known: dict[str, set[str]], later: Iterable[tuple[str, Field]], *, examples: bool
+) -> Iterator[dict[str, str]]:
+    """Yield fields and types that a later run has first, and add them to the known ones.
+
+    Args:
+        known: The types of earlier records, by path; it is changed.
+        later: The fields of the run's records by their path.
+        examples: Whether a change repeats a value. It may be personal data.
+    """
+    for path, found in later:
+        before = known.setdefault(path, set())
+        added = sorted(found.types - before)
+        if path and added:
+            example = f", such as {found.example!r:.100}" if examples and found.example is not None else ""
+            was = f"{', '.join(sorted(before))} before, now also " if before else ""
+            yield {"kind": "type" if before else "new", "path": path, "text": f"{was}{', '.join(added)}{example}"}
+            before |= found.types
+
+
+def _vanished(before: Mapping[str, Field], after: Mapping[str, Field]) -> Iterator[dict[str, str]]:
+    """Yield the fields that nearly every earlier record had and no later one has.
+
+    Args:
+        before: The fields of earlier records.
+        after: The fields of later records, of full runs only: an incremental run says nothing about the rest.
+    """
+    for path, was in before.items():
+        parent = after.get(path.rpartition(".")[0])
+        is_now = after.get(path) or Field(of=parent.present if parent is not None else 0)
+        common = was.of >= LEAST_BEFORE and was.present >= was.of * LEAST_SHARE
+        if path and common and is_now.of >= LEAST_AFTER and not is_now.present:
+            text = f"in {was.present} of {was.of} records, now in 0 of {is_now.of}"
+            yield {"kind": "vanished", "path": path, "text": text, "run_id": ""}
+
+
+def _walk(shape: Shape, path: str = "", of: int | None = None) -> Iterator[tuple[str, Field]]:
+    """Yield the fields of some records with their path, at every depth; the path of the record is empty.
+
+    Args:
+        shape: Of the records, or of a field.
+        path: Of the field, such as `customer.resource.id`; `*` means any id, `[]` the members of a list.
+        of: How many parents the field has; as many as it was seen in if that is not given.
+    """
+    types = {"number" if kind == "integer" else kind for kind, count in shape.types.items() if count} - {"null"}
+    if shape.types["boolean"] == shape.false:
+        types.discard("boolean")
+    yield path, Field(shape.seen - shape.nones, shape.seen if of is None else of, types, shape.example)
+    for name, inside in shape.fields.items():
+        yield from _walk(inside, f"{path}.{name}" if path else name, shape.types["object"])
+    for mark, inside_all in ((".*", shape.by_id), ("[]", shape.items)):
+        if inside_all is not None:
+            yield from _walk(inside_all, f"{path}{mark}")
