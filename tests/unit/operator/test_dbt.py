@@ -6,8 +6,8 @@ import duckdb
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from connector.operator.catalog import sources
 from connector.operator.database import Database
-from connector.operator.dbt import sources
 from connector.operator.lake import Folder, Scope
 from connector.operator.main import main
 from connector.operator.views import FIELDS, all_views

@@ -7,12 +7,15 @@ Examples:
   python -m connector catalog apply
   python -m connector catalog apply --save-sql catalog.sql     makes nothing; run the file in Athena yourself
   python -m connector catalog check                            says which connections and languages Athena does not show
-  python -m connector catalog dbt --parquet lake               the same views as sources of dbt
+  python -m connector catalog dbt > models/sources.yml         dbt-athena: the same views as sources
+  python -m connector catalog dbt --parquet lake               dbt-duckdb: files that query writes as sources
+  python -m connector query orders_current --out lake/orders_current.parquet
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +26,10 @@ from typing import Any
 from connector.botocore_errors import answer_unless
 from connector.bucket import Bucket
 from connector.chunks import chunks
-from connector.operator import dbt
 from connector.operator.parsers import add_command, add_group
+from connector.operator.source import views_named
 from connector.operator.stack import CommandError, OperationFailed, Stack
-from connector.operator.views import DELETED, PARTS, RAW, EntityViews, views_by_folder
+from connector.operator.views import DELETED, FIELDS, PARTS, RAW, EntityViews, view_name, views_by_folder
 from connector.storage_keys import entity_folder
 from lightspeed.cli.output import print_note
 
@@ -43,6 +46,18 @@ _MOST_WAITS = 120
 _SERDE = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
 _INPUT = "org.apache.hadoop.mapred.TextInputFormat"
 _OUTPUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
+_DESCRIPTIONS = {
+    "connection": "the shop, by the name of its connection",
+    "lang": "the language in which the record was read",
+    "date": "the day on which the run started, UTC",
+    "run_id": "the run that stored the record",
+    "started": "the start of that run, UTC",
+    "parent_id": "the parent of a record of a nested list; empty for other records",
+    "id": "the id of the record, as text",
+    "created_at": "as the shop wrote it",
+    "updated_at": "as the shop wrote it",
+    "json": "the record as the shop sent it",
+}
 _WRITABLE = ("Description", "Owner", "Retention", "ViewOriginalText", "ViewExpandedText", "TargetTable")
 
 
@@ -127,7 +142,10 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--save-sql", type=Path, metavar="FILE", help="only write the SQL")
     text = "say what is stored and not yet visible in Athena; exit status 1 if there is something"
     add_command(verbs, common, "check", text, __doc__, _check)
-    dbt.add_parser(verbs, common)
+    parser = add_command(verbs, common, "dbt", "print the views as sources of dbt", __doc__, _dbt)
+    parser.add_argument("entities", nargs="*", metavar="ENTITY", help="default: those with columns of their own")
+    parser.add_argument("--parquet", default="", metavar="DIR", help="for dbt-duckdb: where the files of `query` are")
+    parser.add_argument("--database", default="", metavar="NAME", help="for dbt-athena (default: that of the stack)")
 
 
 def tables_of(views: EntityViews, bucket: str, connections: Sequence[str], languages: Sequence[str]) -> list[Table]:
@@ -192,6 +210,51 @@ def _check(_: argparse.Namespace, stack: Stack) -> int:
         return 0
     sys.stdout.writelines(f"{line}; run: {APPLY}\n" for line in lines)
     return 1
+
+
+def sources(entities: Sequence[EntityViews], *, schema: str = "", parquet: str = "") -> str:
+    """Return the text of a `sources.yml` with the two views of each entity. JSON quotes its texts as YAML does.
+
+    Args:
+        entities: Whose views.
+        schema: The database of Athena; empty for DuckDB.
+        parquet: The folder of the files that dbt-duckdb reads, `<view>.parquet`; empty for Athena.
+    """
+    lines = ["version: 2", "", "sources:", "  - name: lightspeed"]
+    if parquet:
+        lines += [
+            "    config:",
+            "      meta:",
+            f"        external_location: {json.dumps(f'{parquet}/{{name}}.parquet')}",
+        ]
+    else:
+        lines += ["    database: awsdatacatalog", f"    schema: {json.dumps(schema)}"]
+    lines.append("    tables:")
+    for views in entities:
+        for name, what in ((views.name, "every stored version"), (views.name + "_current", "the latest version")):
+            lines += [
+                f"      - name: {name}",
+                f"        description: {json.dumps(f'{views.entity}: {what} of each record')}",
+            ]
+            lines.append("        columns:")
+            lines += [line for column in views.columns() for line in _column(*column)]
+    return "\n".join(lines) + "\n"
+
+
+def _column(name: str, kind: str) -> Iterator[str]:
+    yield f"          - name: {name}"
+    yield f"            data_type: {kind}"
+    if name in _DESCRIPTIONS:
+        yield f"            description: {json.dumps(_DESCRIPTIONS[name])}"
+
+
+def _dbt(arguments: argparse.Namespace, stack: Stack) -> int:
+    if arguments.parquet and arguments.database:
+        raise CommandError("--parquet is for dbt-duckdb and --database for dbt-athena; give one of them")
+    entities = views_named([view_name(name) for name in arguments.entities or FIELDS])
+    schema = "" if arguments.parquet else arguments.database or _database(stack)
+    sys.stdout.write(sources(entities, schema=schema, parquet=arguments.parquet.rstrip("/")))
+    return 0
 
 
 def missing(glue: Any, database: str, bucket: Bucket) -> list[str]:

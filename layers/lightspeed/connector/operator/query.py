@@ -16,24 +16,44 @@ created_at, updated_at, some fields, and json: the record as the shop sent it.
 from __future__ import annotations
 
 import argparse
+import csv
 import re
 import sys
 import tempfile
+from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from connector.operator import recipes
+import msgspec
+
+from connector.operator import chart, recipes
 from connector.operator.lake import Cache
 from connector.operator.parsers import add_command
 from connector.operator.source import add_source_arguments, open_folder, scope_of, views_named
 from connector.operator.stack import CommandError, Stack
 from connector.operator.views import EntityViews, view_name
-from lightspeed.cli.output import print_note
+from lightspeed.cli.output import print_note, printable
 
 if TYPE_CHECKING:
-    from connector.operator.database import Database
+    from connector.operator.database import Database, Result
 
 FORMATS = ("table", "csv", "json", "jsonl")
+
+_NUMBERS = (int, float, Decimal)
+_FILES = {
+    ".parquet": "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480",
+    ".csv": "FORMAT csv, HEADER true",
+    ".json": "FORMAT json, ARRAY true",
+    ".jsonl": "FORMAT json, ARRAY false",
+}
+_SAVED = "-- For DuckDB. The paths are those of the files on this machine; the views name each part.\n"
+_TABLE_ROWS = 100
+_CELL = 40
+_BARS = 60
+
+PLOTS: dict[str, type[chart.SvgPen | chart.PngPen]] = {".svg": chart.SvgPen, ".png": chart.PngPen}
+"""By the ending of a file, what draws a chart."""
 
 _NAME = re.compile(r"[A-Za-z0-9_./]+")
 
@@ -60,13 +80,11 @@ def run(arguments: argparse.Namespace, stack: Stack) -> int:
         for name in recipes.names():
             sys.stdout.write(f"{name:24} {recipes.load(name).title}\n")
         return 0
-    from connector.operator import results  # noqa: PLC0415 - DuckDB is not there where functions run
-    from connector.operator.database import Database  # noqa: PLC0415 - as above
+    from connector.operator.database import Database  # noqa: PLC0415 - DuckDB is not there where functions run
 
-    if arguments.plot is not None and arguments.plot.suffix not in results.PLOTS:
-        raise CommandError(f"--plot writes {', '.join(results.PLOTS)}; {str(arguments.plot)!r:.100} is none of them")
-    if arguments.out is not None:
-        results.check_file(arguments.out)
+    for option, path, endings in (("--plot", arguments.plot, PLOTS), ("--out", arguments.out, _FILES)):
+        if path is not None and path.suffix not in endings:
+            raise CommandError(f"{option} writes {', '.join(endings)}; {str(path)!r:.100} is none of them")
     if not 0.1 <= arguments.memory_gb <= 1000:
         raise CommandError(f"--memory-gb must be 0.1 to 1000, not {arguments.memory_gb}")
     scope_of(arguments)
@@ -75,16 +93,17 @@ def run(arguments: argparse.Namespace, stack: Stack) -> int:
         sql = _sql(arguments, stack)
         _load(database, views_named(sorted(database.relations(sql))), arguments, stack)
         if arguments.save_sql is not None:
-            results.save_sql(arguments.save_sql, database.statements, sql)
+            statements = [_SAVED, *(f"{text};\n" for text in (*database.statements, sql))]
+            arguments.save_sql.write_bytes("".join(statements).encode())
             print_note(f"wrote {arguments.save_sql}", "connector")
         if arguments.out is not None:
-            rows = results.write_file(database, sql, arguments.out)
+            rows = database.write(sql, arguments.out, _FILES[arguments.out.suffix])
             print_note(f"wrote {rows:,} row{'' if rows == 1 else 's'} to {arguments.out}", "connector")
         elif arguments.plot is None or arguments.format:
             kind = arguments.format or ("table" if sys.stdout.isatty() else "jsonl")
-            results.show(database.ask(sql), kind, sys.stdout)
+            _show(database.ask(sql), kind, sys.stdout)
         if arguments.plot is not None:
-            results.plot(database.ask(sql), arguments.plot)
+            _plot(database.ask(sql), arguments.plot)
             print_note(f"wrote {arguments.plot}", "connector")
     return 0
 
@@ -111,3 +130,74 @@ def _load(database: Database, wanted: list[EntityViews], arguments: argparse.Nam
     for views in wanted:
         if not database.add(views, folder, scope):
             print_note(f"no finished run of {views.entity} yet", "connector")
+
+
+def _show(result: Result, kind: str, out: IO[str]) -> None:
+    """Write a result as text.
+
+    Args:
+        result: The result.
+        kind: `table`, `csv`, `json` (one list) or `jsonl`.
+        out: Where the text goes.
+    """
+    columns = result.columns
+    if kind == "table":
+        _show_table(columns, result.rows, out)
+    elif kind == "csv":
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(result.rows)
+    else:
+        encode = msgspec.json.Encoder(decimal_format="number").encode
+        lines = (encode(dict(zip(columns, row, strict=True))).decode() for row in result.rows)
+        if kind == "jsonl":
+            out.writelines(f"{line}\n" for line in lines)
+        else:
+            out.write("[")
+            out.writelines(f"{',' if number else ''}\n{line}" for number, line in enumerate(lines))
+            out.write("\n]\n")
+
+
+def _plot(result: Result, path: Path) -> None:
+    """Draw the last column of numbers as bars over the first column.
+
+    Raises:
+        CommandError: No column but the first has numbers.
+        OSError: The file cannot be written.
+    """
+    columns, rows = result.columns, list(result.rows)
+    numbers = [number for number in range(1, len(columns)) if any(isinstance(row[number], _NUMBERS) for row in rows)]
+    if rows and not numbers:
+        raise CommandError("--plot needs a column of numbers after the first column")
+    column = numbers[-1] if numbers else len(columns) - 1
+    bars = [(str(row[0]), float(row[column] or 0)) for row in rows[-_BARS:]]
+    note = f", the last {_BARS} of {len(rows)} rows" if len(rows) > _BARS else ""
+    path.write_bytes(chart.draw(PLOTS[path.suffix](), bars, f"{columns[column]} by {columns[0]}{note}"))
+
+
+def _show_table(columns: list[str], rows: Iterable[tuple[Any, ...]], out: IO[str]) -> None:
+    shown: list[list[str]] = []
+    more = 0
+    numeric = set(range(len(columns)))
+    for row in rows:
+        if len(shown) == _TABLE_ROWS:
+            more += 1
+            continue
+        numeric -= {i for i, value in enumerate(row) if not isinstance(value, (*_NUMBERS, type(None)))}
+        shown.append([_cell(value) for value in row])
+    widths = [max([len(name), *(len(row[i]) for row in shown)]) for i, name in enumerate(columns)]
+    for line in ([*columns], ["-" * width for width in widths], *shown):
+        cells = [
+            text.rjust(width) if i in numeric and shown else text.ljust(width)
+            for i, (text, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        out.write("  ".join(cells).rstrip() + "\n")
+    total = len(shown) + more
+    rest = f", the first {_TABLE_ROWS} are shown" if more else ""
+    out.write(f"({total} row{'' if total == 1 else 's'}{rest})\n")
+
+
+def _cell(value: object) -> str:
+    """Return a value for a terminal: one line, without control characters, cut."""
+    text = "" if value is None else printable(value)
+    return text if len(text) <= _CELL else f"{text[: _CELL - 1]}…"
