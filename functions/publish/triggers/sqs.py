@@ -68,7 +68,15 @@ def consume(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
 
 
 class Message:
-    """A message as Lambda delivers it."""
+    """A message as Lambda delivers it.
+
+    Attributes:
+        id: Empty if SQS gave none.
+        first_id: Its id when it was first queued.
+        first_sent: When it was first queued, as text in epoch milliseconds; empty if that is not known.
+        receives: How often it was received, this time included; 1 if that is not known.
+        is_exhausted: Whether the queue moves it to the failure queue soon.
+    """
 
     def __init__(self, record: object, deps: Dependencies) -> None:
         """Prepare; nothing is sent.
@@ -77,31 +85,16 @@ class Message:
             record: The record of the event.
             deps: Holds the queues and the SQS client.
         """
-        self._record = _members(record)
         self._deps = deps
+        self._record = _members(record)
+        system = _members(self._record.get("attributes"))
+        receives = str(system.get("ApproximateReceiveCount") or "")
         self.id = str(self._record.get("messageId") or "")
         self.body = str(self._record.get("body") or "")
-
-    @property
-    def first_id(self) -> str:
-        """The id of the message when it was first queued; empty if SQS gave none."""
-        return self._attribute(_FIRST_ID) or self.id
-
-    @property
-    def first_sent(self) -> str:
-        """When it was first queued, as text in epoch milliseconds; empty if that is not known."""
-        return self._attribute(_FIRST_SENT) or str(self._system.get("SentTimestamp") or "")
-
-    @property
-    def receives(self) -> int:
-        """How often it was received, this time included; 1 if that is not known."""
-        text = str(self._system.get("ApproximateReceiveCount") or "")
-        return int(text) if _COUNT.fullmatch(text) else 1
-
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether the queue moves it to the failure queue soon."""
-        return self.receives >= _LAST_RECEIVE
+        self.first_id = self._attribute(_FIRST_ID) or self.id
+        self.first_sent = self._attribute(_FIRST_SENT) or str(system.get("SentTimestamp") or "")
+        self.receives = int(receives) if _COUNT.fullmatch(receives) else 1
+        self.is_exhausted = self.receives >= _LAST_RECEIVE
 
     def incoming(self) -> IncomingEvent:
         """Return the event of the message.
@@ -171,17 +164,9 @@ class Message:
         return True
 
     def _queued_at(self) -> Decimal | None:
-        text = self.first_sent
-        if not text:
-            return None
-        if not _MILLISECONDS.fullmatch(text):
-            raise RequestError([f"{_FIRST_SENT} must be epoch milliseconds, not {text!r:.100}"])
-        return Decimal(text)
-
-    @property
-    def _system(self) -> dict[str, Any]:
-        """The attributes that SQS sets."""
-        return _members(self._record.get("attributes"))
+        if self.first_sent and not _MILLISECONDS.fullmatch(self.first_sent):
+            raise RequestError([f"{_FIRST_SENT} must be epoch milliseconds, not {self.first_sent!r:.100}"])
+        return Decimal(self.first_sent) if self.first_sent else None
 
     def _attribute(self, name: str) -> str:
         """Return an attribute that the sender sets; empty if there is none."""
