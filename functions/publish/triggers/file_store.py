@@ -46,11 +46,11 @@ class Workspace:
     def store_segment(self, shard: int, segment: int, lines: Iterable[Line]) -> None:
         """Store the lines of a segment."""
         rows = ({"line": number, "text": text} for number, text in lines)
-        self._bucket.put(self._prefix + _lines_name(shard, segment), _encode(rows), "application/jsonl")
+        self._bucket.put(self._prefix + f"lines-{_name(shard, segment)}", _encode(rows), "application/jsonl")
 
     def segment(self, shard: int, segment: int) -> list[Line]:
         """Return the lines of a segment."""
-        text, _ = self._read(_lines_name(shard, segment))
+        text, _ = self._read(f"lines-{_name(shard, segment)}")
         return [(row["line"], row["text"]) for row in _decode(text)]
 
     def store_results(self, shard: int, segment: int, results: Mapping[int, dict[str, Any]], etag: str) -> bool:
@@ -65,11 +65,11 @@ class Workspace:
         Returns:
             Whether they are stored.
         """
-        return self._put(_results_name(shard, segment), _encode(results.values()), etag)
+        return self._put(f"results-{_name(shard, segment)}", _encode(results.values()), etag)
 
     def results(self, shard: int, segment: int) -> tuple[dict[int, dict[str, Any]], str]:
         """Return the known results of a segment, by line, and the ETag of their object; empty if there is none."""
-        text, etag = self._read(_results_name(shard, segment))
+        text, etag = self._read(f"results-{_name(shard, segment)}")
         return {row["line"]: row for row in _decode(text)}, etag
 
     def write(self, key: str, texts: Iterable[bytes], *, compress: bool) -> None:
@@ -85,12 +85,8 @@ class Workspace:
         return ("", NONE_YET) if found is None else (found.body.decode(), found.etag)
 
 
-def _lines_name(shard: int, segment: int) -> str:
-    return f"lines-{shard:03d}-{segment:05d}"
-
-
-def _results_name(shard: int, segment: int) -> str:
-    return f"results-{shard:03d}-{segment:05d}"
+def _name(shard: int, segment: int) -> str:
+    return f"{shard:03d}-{segment:05d}"
 
 
 def _encode(rows: Iterable[Mapping[str, Any]]) -> bytes:
@@ -107,21 +103,16 @@ class _Stream:
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
-        self._left = b""
+        self._read = bytearray()
 
     def read(self, size: int = -1) -> bytes:
-        parts = [self._left]
-        length = len(self._left)
-        while size < 0 or length < size:
-            piece = next(self._pieces, None)
-            if piece is None:
+        for piece in self._pieces:
+            self._read += piece
+            if 0 <= size <= len(self._read):
                 break
-            parts.append(piece)
-            length += len(piece)
-        whole = b"".join(parts)
-        cut = len(whole) if size < 0 else size
-        self._left = whole[cut:]
-        return whole[:cut]
+        found = bytes(self._read[:size] if size >= 0 else self._read)
+        del self._read[: len(found)]
+        return found
 
 
 def _gzipped(texts: Iterable[bytes]) -> Iterator[bytes]:
