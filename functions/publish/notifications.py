@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from connector.aws_errors import aws_error_types
 from connector.chunks import chunks
 from connector.observability import emit_metrics, logger
-from connector.problem_details import problem
 from connector.validation import QUOTED_CHARACTERS, invalid_reason
 from lightspeed import RateLimited
 from publish.event import IncomingEvent
@@ -24,9 +23,8 @@ if TYPE_CHECKING:
 
 SOURCE = "lightspeed.publish"
 _ENTRIES_PER_CALL = 10
-_FACTS = ("status", "id", "http_status", "request_id", "ignored", "detail", "check")
+_FACTS = ("status", "id", "http_status", "request_id", "ignored", "detail", "check", "error")
 _NAMED = ("entity", "connection", "action", "idempotency_key")
-_MOST_CHARACTERS = 2000
 _MOST_BYTES = 20_000
 """EventBridge takes 256 KB in one call, of up to 10 entries; a usual entry has a few hundred bytes."""
 
@@ -51,11 +49,8 @@ def report(
     entries: list[dict[str, str]] = []
     for arrived, outcome, more in zip(incoming, outcomes, facts or [{}] * len(incoming), strict=True):
         event = arrived.event if isinstance(arrived.event, dict) and not invalid_reason(arrived.event) else {}
-        named = {
-            "connection": str(event.get("connection", "default"))[:QUOTED_CHARACTERS],
-            "entity": str(event.get("entity", ""))[:QUOTED_CHARACTERS],
-            "action": str(event.get("action", ""))[:QUOTED_CHARACTERS],
-        }
+        defaults = {"connection": "default", "entity": "", "action": ""}
+        named = {name: str(event.get(name, default))[:QUOTED_CHARACTERS] for name, default in defaults.items()}
         result = to_json(outcome)
         logger().info("publish", extra={**named, **more, "status": result["status"], "id": result.get("id")})
         if result["status"] == "unknown":
@@ -68,22 +63,16 @@ def report(
 
 def _entry(bus: str, event: Mapping[str, Any], outcome: Outcome, facts: Mapping[str, object]) -> dict[str, str]:
     """Return the entry of an outcome."""
-    kind, about = _described(outcome)
-    detail = {name: event[name] for name in _NAMED if name in event} | dict(facts) | about
+    body = to_json(outcome)
+    kind = body["status"] if body["status"] in ("failed", "unknown") else "succeeded"
+    detail = {name: event[name] for name in _NAMED if name in event} | dict(facts)
+    detail |= {name: body[name] for name in _FACTS if name in body}
     if isinstance(event.get("parameters"), dict):
         detail["path"] = event["parameters"].get("path", {})
     text = json.dumps(detail, ensure_ascii=False, default=str)
     if len(text.encode()) > _MOST_BYTES:  # a caller may put anything into a path or a name
         text = json.dumps({name: f"{value!s:.100}" for name, value in detail.items()}, ensure_ascii=False)
     return {"Source": SOURCE, "DetailType": kind, "Detail": text, "EventBusName": bus}
-
-
-def _described(outcome: Outcome) -> tuple[str, dict[str, Any]]:
-    if isinstance(outcome, dict):
-        kind = "unknown" if outcome["status"] == "unknown" else "succeeded"
-        return kind, {name: outcome[name] for name in _FACTS if name in outcome}
-    error = problem(outcome)[2]
-    return "failed", {"status": "failed", "error": {**error, "detail": str(error["detail"])[:_MOST_CHARACTERS]}}
 
 
 def _put(client: Any, entries: Sequence[dict[str, str]]) -> None:
