@@ -131,13 +131,9 @@ class Updates:
         Returns:
             Outcomes by position.
         """
-        try:
-            merged = self._merge(by_record(items))
-        except Exception as error:
-            return dict.fromkeys((item.position for item in items), refusal(error))
         outcomes = {item.position: _unchanged(item) for item in items}
-        sending = [update for update in merged if update.to_send]
         try:
+            sending = [update for update in self._merge(by_record(items)) if update.to_send]
             marked = self._store(
                 {
                     update.record: update.versions.with_in_flight(update.message_ids)
@@ -146,12 +142,21 @@ class Updates:
                 }
             )
         except Exception as error:
-            unsent = [item.position for update in sending for item in update.items]
-            return outcomes | dict.fromkeys(unsent, refusal(error))
+            return dict.fromkeys(outcomes, refusal(error))
         answered: list[tuple[MergedUpdate, list[Outcome]]] = []
         for route, group in _routes(sending):
             answered += zip(group, self._send_through(route, group), strict=True)
-        failure = self._store_accepted(answered, marked)
+        failure: Refusal | None = None
+        try:
+            self._store(
+                {
+                    update.record: _after_sending(update, found, marked[update.record])
+                    for update, found in answered
+                    if update.record in marked
+                }
+            )
+        except Exception as error:
+            failure = refusal(error)
         for update, found in answered:
             outcomes |= _outcomes(update, found, failure)
         return outcomes
@@ -182,27 +187,6 @@ class Updates:
         ordered = [items[0].record for items in groups if all(item.queued_at is not None for item in items)]
         stored = self.versions.read(ordered) if ordered and self.versions is not None else {}
         return [merge(items, stored.get(items[0].record)) for items in groups]
-
-    def _store_accepted(
-        self, answered: Sequence[tuple[MergedUpdate, list[Outcome]]], marked: Mapping[str, RecordVersions]
-    ) -> Refusal | None:
-        """Store what the shop accepted of each record; return why that failed, if it did.
-
-        Args:
-            answered: The updates with the outcomes of their changes.
-            marked: What is stored of each record whose updates are ordered.
-        """
-        try:
-            self._store(
-                {
-                    update.record: _after_sending(update, outcomes, marked[update.record])
-                    for update, outcomes in answered
-                    if update.record in marked
-                }
-            )
-        except Exception as error:
-            return refusal(error)
-        return None
 
     def _store(self, versions: Mapping[str, RecordVersions]) -> dict[str, RecordVersions]:
         return self.versions.write(versions) if versions and self.versions is not None else {}
