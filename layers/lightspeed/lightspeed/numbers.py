@@ -115,6 +115,14 @@ def dumps(value: Any) -> bytes:
     return msgspec.json.encode(_writable(value))
 
 
+def dumps_escaped(value: Any) -> bytes:
+    """Return JSON text as `dumps` does; half a surrogate pair, which has no UTF-8, is escaped."""
+    try:
+        return dumps(value)
+    except ValueError:
+        return json.dumps(value).encode()
+
+
 def _writable(value: Any) -> Any:
     if isinstance(value, float | Decimal):
         text = number_text(value)

@@ -75,7 +75,6 @@ def print_page(arguments: argparse.Namespace) -> None:
     if ALL_PARENTS in read_parameters(arguments).path.values():
         raise CommandError(f"the id {ALL_PARENTS} reads the records of every parent: add --all")
     session = prepare(arguments, "list")
-    warn_of_unknown_filters(session.endpoint, session.parameters.query)
     with _output(arguments.out) as file, closing(_progress(arguments)) as progress:
         page = session.client.page(session.request)
         _write(file, page.records)

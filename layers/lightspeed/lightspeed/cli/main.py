@@ -30,7 +30,7 @@ from lightspeed.cli.output import (
     print_record,
     to_standard_output,
 )
-from lightspeed.cli.session import nothing_matches, open_client, prepare, warn_of_unknown_filters
+from lightspeed.cli.session import nothing_matches, open_client, prepare
 from lightspeed.cli.write import OutcomeUnknown, OutputError, act, write
 from lightspeed.connection_check import Report, check, diagnosis
 from lightspeed.errors import CatalogueError, InvalidConnection, LightspeedError, RateLimited
@@ -139,13 +139,11 @@ def _entities(arguments: argparse.Namespace) -> None:
 
 def _get(arguments: argparse.Namespace) -> None:
     session = prepare(arguments, "get")
-    warn_of_unknown_filters(session.endpoint, session.parameters.query)
     print_record(session.endpoint.name, session.client.record(session.request))
 
 
 def _count(arguments: argparse.Namespace) -> None:
     session = prepare(arguments, "count")
-    warn_of_unknown_filters(session.endpoint, session.parameters.query)
     count = session.client.count(session.request)
     sys.stdout.write(f"{count}\n")
     if not count:

@@ -33,7 +33,7 @@ class Session:
 
 
 def prepare(arguments: argparse.Namespace, operation: str) -> Session:
-    """Check a command on an entity; nothing is sent.
+    """Check a command on an entity, and warn of filters that are not known; nothing is sent.
 
     Raises:
         CommandError: The words are wrong.
@@ -44,7 +44,9 @@ def prepare(arguments: argparse.Namespace, operation: str) -> Session:
     endpoint.operation(operation)
     parameters = read_parameters(arguments)
     client = open_client(arguments, arguments.clock)
-    return Session(client, endpoint, client.build(endpoint.name, operation, parameters), parameters)
+    request = client.build(endpoint.name, operation, parameters)
+    warn_of_unknown_filters(endpoint, parameters.query)
+    return Session(client, endpoint, request, parameters)
 
 
 def check_all_parents(endpoint: Endpoint, parameters: Parameters) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from lightspeed.catalogue.entities import get_entity
@@ -15,6 +13,7 @@ from lightspeed.cli.output import json_lines, print_note, print_record
 from lightspeed.cli.session import Session, prepare
 from lightspeed.errors import LightspeedError
 from lightspeed.json_text import parse
+from lightspeed.numbers import dumps_escaped
 from lightspeed.request import Parameters
 from lightspeed.writing.ambiguous import advice, may_have_acted
 from lightspeed.writing.diff import difference
@@ -80,31 +79,24 @@ def _carry_out(session: Session, match: NaturalKey | None, *, dry_run: bool) -> 
 def _send(session: Session, match: NaturalKey | None = None) -> None:
     request, endpoint = session.request, session.endpoint
     try:
-        written = session.client.write(request)
+        text = session.client.write(request).record
     except LightspeedError as error:
         if not may_have_acted(request, error):
             raise
-        found = _settled(session, match)
+        found = _found_after_all(session, match)
         if found is None:
             why = advice(request.entity, request.operation, session.parameters, error)
             raise OutcomeUnknown(why) from error
         print_note(f"created: the answer was lost ({error}), but {endpoint.name} {found.get('id')} is there")
-        with _printing(session, found):
-            _print(found)
+        text = dumps_escaped(found)
+    if text is None:
         return
-    if written.record is not None:
-        with _printing(session, parse(written.record)):
-            print_record(request.entity, written.record)
-
-
-@contextmanager
-def _printing(session: Session, record: object) -> Iterator[None]:
-    """Print the answer to a write now, so that a failure to print is not taken for a failure to write."""
     try:
-        yield
-        sys.stdout.flush()
+        print_record(endpoint.name, text)
+        sys.stdout.flush()  # now, so that a failure to print is not taken for a failure to write
     except OSError as error:
-        raise OutputError(f"{_done(session, record)}, but its answer could not be printed: {error.strerror}") from error
+        done = _done(session, parse(text))
+        raise OutputError(f"{done}, but its answer could not be printed: {error.strerror}") from error
 
 
 def _done(session: Session, record: object) -> str:
@@ -115,7 +107,7 @@ def _done(session: Session, record: object) -> str:
     return f"{_DONE[operation]} {what}" if operation in _DONE else f"{operation} of {what} is done"
 
 
-def _settled(session: Session, match: NaturalKey | None) -> Mapping[str, Any] | None:
+def _found_after_all(session: Session, match: NaturalKey | None) -> Mapping[str, Any] | None:
     """Return the record of a create whose answer was lost, or `None` where that cannot be said."""
     try:
         return match.find(session.client) if match is not None else None
@@ -132,13 +124,9 @@ def _upsert(session: Session, match: NaturalKey) -> None:
         return
     if not endpoint.has("update") and not difference(found, record_fields(given.payload, endpoint)):
         print_note(f"{endpoint.name} {found.get('id')} is there already")
-        _print(found)
+        print_record(endpoint.name, dumps_escaped(found))
         return
     parameters = Parameters({**given.path, "id": found["id"]}, given.query, given.payload)
     request = client.build(endpoint.name, "update", parameters)
     print_note(f"{endpoint.name} {found['id']} is there already and is updated")
     _send(Session(client, endpoint, request, parameters))
-
-
-def _print(record: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")

@@ -9,7 +9,6 @@ A value of any other type is passed as its JSON text. So no record is lost and e
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from functools import reduce
 from operator import is_, or_
@@ -19,7 +18,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from lightspeed.json_text import UNREADABLE, parse_record
-from lightspeed.numbers import dumps, number_text
+from lightspeed.numbers import dumps_escaped, number_text
 from lightspeed.schema import Schema, is_id, type_name
 
 DECIMAL = "x-singer.decimal"
@@ -118,7 +117,7 @@ class Fit:
             mended = _mended(value, self._schema)
             if any(type_name(mended.get(key)) not in _kinds(fields[key]) for key in self._schema["required"]):
                 return None
-            return text if mended is value else _json_text(mended)
+            return text if mended is value else dumps_escaped(mended)
         except RecursionError:
             return None
 
@@ -157,14 +156,6 @@ def _member_type(name: str, schema: Schema, required: bool) -> tuple[Any, Any]:
     return _type_of(schema) | UnsetType, msgspec.field(default=UNSET, name=name)
 
 
-def _json_text(value: Any) -> bytes:
-    """Return a value as JSON; half a surrogate pair, which has no UTF-8, is escaped."""
-    try:
-        return dumps(value)
-    except ValueError:
-        return json.dumps(value).encode()
-
-
 def _mended(value: Any, schema: Schema) -> Any:
     """Return a value that the schema allows; the same object if nothing has to change."""
     kind, allowed = type_name(value), _kinds(schema)
@@ -173,7 +164,7 @@ def _mended(value: Any, schema: Schema) -> Any:
     if kind == "number" and "integer" in allowed and value.is_integer():
         return int(value)
     if kind not in allowed and not (kind == "integer" and "number" in allowed):
-        return _json_text(value).decode()
+        return dumps_escaped(value).decode()
     if kind == "object":
         found = dict(_mended_members(value, schema))
         return value if len(found) == len(value) and all(found[name] is value[name] for name in found) else found
