@@ -159,21 +159,6 @@ class RateShare(Protocol):
         ...
 
 
-class Limiter(Protocol):
-    """What a transport asks before it sends a request."""
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until the next request may be sent, and count it as sent.
-
-        Args:
-            seconds: The longest wait. A request that may be sent at once is let through even if this is negative.
-
-        Returns:
-            Whether it may be sent. If not, nothing is counted.
-        """
-        ...
-
-
 class RateLimiter:
     """Lets through at most `REQUESTS_PER_SECOND` in any second, waiting where needed. Safe to share between threads."""
 
@@ -193,7 +178,14 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def wait(self, seconds: float = math.inf) -> bool:
-        """Wait until the next request may be sent, and count it as sent; see `Limiter`."""
+        """Wait until the next request may be sent, and count it as sent.
+
+        Args:
+            seconds: The longest wait. A request that may be sent at once is let through even if this is negative.
+
+        Returns:
+            Whether it may be sent. If not, nothing is counted.
+        """
         end = self._clock.monotonic() + seconds
         with self._lock:
             due = self._due()

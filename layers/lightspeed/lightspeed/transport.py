@@ -54,7 +54,7 @@ from lightspeed.http_session import (
     UnknownEncoding,
     exchange,
 )
-from lightspeed.quota import Clock, Limiter, Quota, RateLimiter, SystemClock, parse_header_time
+from lightspeed.quota import Clock, Quota, RateLimiter, SystemClock, parse_header_time
 from lightspeed.request import Request
 from lightspeed.shop_clock import ShopClock
 
@@ -137,7 +137,7 @@ class Transport:
         *,
         renew: Callable[[], Connection] | None = None,
         clock: Clock | None = None,
-        limiter: Limiter | None = None,
+        limiter: RateLimiter | None = None,
         remaining_seconds: Callable[[], float] = lambda: math.inf,
         patience_seconds: float = PATIENCE_SECONDS,
         threads: int = 1,
