@@ -11,77 +11,38 @@ except ModuleNotFoundError as error:
         sys.exit(f"lightspeed: the Python package {error.name!r} is missing; {advice}")
     raise
 
-from lightspeed.catalogue.entities import CATALOGUE, get_entity
-from lightspeed.catalogue.model import Action, Endpoint, Filter, Operation
-from lightspeed.client import Client, WriteResponse
-from lightspeed.connection import CLUSTERS, Connection
+from lightspeed.catalogue.entities import CATALOGUE as CATALOGUE, get_entity as get_entity
+from lightspeed.catalogue.model import Action as Action, Endpoint as Endpoint, Filter as Filter, Operation as Operation
+from lightspeed.client import Client as Client, WriteResponse as WriteResponse
+from lightspeed.connection import CLUSTERS as CLUSTERS, Connection as Connection
 from lightspeed.errors import (
-    AnswerLost,
-    ApiError,
-    AuthenticationError,
-    BrokenResponse,
-    CatalogueError,
-    InvalidConnection,
-    InvalidParameters,
-    InvalidRequest,
-    LightspeedError,
-    NotFound,
-    NotSent,
-    PermissionDenied,
-    RateLimited,
-    ResponseTooLarge,
-    ServerError,
-    TransportError,
-    UnexpectedResponse,
-    UnknownEntity,
-    UnknownLanguage,
-    UnsupportedOperation,
+    AnswerLost as AnswerLost,
+    ApiError as ApiError,
+    AuthenticationError as AuthenticationError,
+    BrokenResponse as BrokenResponse,
+    CatalogueError as CatalogueError,
+    InvalidConnection as InvalidConnection,
+    InvalidParameters as InvalidParameters,
+    InvalidRequest as InvalidRequest,
+    LightspeedError as LightspeedError,
+    NotFound as NotFound,
+    NotSent as NotSent,
+    PermissionDenied as PermissionDenied,
+    RateLimited as RateLimited,
+    ResponseTooLarge as ResponseTooLarge,
+    ServerError as ServerError,
+    TransportError as TransportError,
+    UnexpectedResponse as UnexpectedResponse,
+    UnknownEntity as UnknownEntity,
+    UnknownLanguage as UnknownLanguage,
+    UnsupportedOperation as UnsupportedOperation,
 )
-from lightspeed.quota import Clock, Quota, QuotaWindow, SystemClock
-from lightspeed.request import PAGE_LIMIT, Parameters, Request, build_request
-from lightspeed.response import Page
-from lightspeed.transport import Response, Transport
-
-__all__ = [
-    "CATALOGUE",
-    "CLUSTERS",
-    "PAGE_LIMIT",
-    "Action",
-    "AnswerLost",
-    "ApiError",
-    "AuthenticationError",
-    "BrokenResponse",
-    "CatalogueError",
-    "Client",
-    "Clock",
-    "Connection",
-    "Endpoint",
-    "Filter",
-    "InvalidConnection",
-    "InvalidParameters",
-    "InvalidRequest",
-    "LightspeedError",
-    "NotFound",
-    "NotSent",
-    "Operation",
-    "Page",
-    "Parameters",
-    "PermissionDenied",
-    "Quota",
-    "QuotaWindow",
-    "RateLimited",
-    "Request",
-    "Response",
-    "ResponseTooLarge",
-    "ServerError",
-    "SystemClock",
-    "Transport",
-    "TransportError",
-    "UnexpectedResponse",
-    "UnknownEntity",
-    "UnknownLanguage",
-    "UnsupportedOperation",
-    "WriteResponse",
-    "build_request",
-    "get_entity",
-]
+from lightspeed.quota import Clock as Clock, Quota as Quota, QuotaWindow as QuotaWindow, SystemClock as SystemClock
+from lightspeed.request import (
+    PAGE_LIMIT as PAGE_LIMIT,
+    Parameters as Parameters,
+    Request as Request,
+    build_request as build_request,
+)
+from lightspeed.response import Page as Page
+from lightspeed.transport import Response as Response, Transport as Transport
