@@ -48,8 +48,7 @@ class WriteOperation:
         http_request: What is sent, unless `match` turns it into an update.
         match: The natural key, if there is one.
         file: A file of the bucket that the payload names.
-        present: The record as it was looked up, if this update was a create with `match`. `None` if only its id is
-            known.
+        present: The record as it was looked up, if this update was a create with `match`.
     """
 
     request: PublishRequest
@@ -124,23 +123,13 @@ class WriteOperation:
             return self._update_if_changed(self._read_present())
         return self._write(self.http_request, self.request.action, self.parameters)
 
-    def as_update(self, identity: object) -> WriteOperation | None:
-        """Turn a create with `match` into the update of its record; return `None` if there is no such record.
+    def as_update(self, found: Mapping[str, Any]) -> WriteOperation:
+        """Turn a create with `match` into the update of its record.
 
         Args:
-            identity: The record's id; `None` if it has to be looked up.
-
-        Raises:
-            InvalidParameters: Several records match, or the shop ignores the filter.
-            LightspeedError: As the client raises it.
+            found: The record, or only its `id` if the event does not skip values that are there already.
         """
-        found = None
-        if identity is None:
-            found = self.match.find(self.client) if self.match else None
-            if found is None:
-                return None
-            identity = found["id"]
-        path = {**self.parameters.path, "id": identity}
+        path = {**self.parameters.path, "id": found["id"]}
         parameters = replace(self.parameters, path=path, payload=self.fields_of_update)
         return replace(
             self,

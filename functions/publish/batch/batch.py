@@ -178,14 +178,14 @@ class _Sender:
             return claimed
         operation = item.operation
         self._lookups.read_list(operation, self._guard)
-        identity = self._lookups.find(operation)
+        listed = self._lookups.find(operation)
         outcome: Outcome
         try:
             with self._guard.request(operation):
-                update = operation.as_update(identity)
-                if update is not None:
+                found = listed or (operation.match.find(operation.client) if operation.match else None)
+                if found is not None:
                     # kept without the claim, which is freed if the update is refused
-                    return replace(claimed, operation=update, upsert=None if identity is None else item)
+                    return replace(claimed, operation=operation.as_update(found), upsert=item if listed else None)
                 self._lookups.forget(operation)
                 outcome = operation.create()
                 self._updates.store_created(claimed, outcome)

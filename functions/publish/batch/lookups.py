@@ -66,10 +66,11 @@ class Lookups:
             refusal(error)  # logs an unexpected error; the records are looked up one by one
             self._lists[group] = None
 
-    def find(self, operation: WriteOperation) -> int | str | None:
-        """Return the id of the record that an upsert would update, or `None` if the shop has to be asked."""
+    def find(self, operation: WriteOperation) -> dict[str, int | str] | None:
+        """Return the `id` of the record that an upsert would update, or `None` if the shop has to be asked."""
         keys = self._lists.get(_group_of(operation))
-        return None if keys is None or operation.match is None else keys.find(operation.match)
+        identity = keys.find(operation.match) if keys and operation.match else None
+        return None if identity is None else {"id": identity}
 
     def forget(self, operation: WriteOperation) -> None:
         """Drop from the lists what a write may change: its record and its values."""

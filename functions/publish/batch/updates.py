@@ -172,9 +172,7 @@ class Updates:
             return
         for _ in range(_ATTEMPTS):
             try:
-                update = item.operation.as_update(created)
-                assert update is not None  # noqa: S101 - it has an id
-                record = replace(item, operation=update).record
+                record = replace(item, operation=item.operation.as_update({"id": created})).record
                 versions = self.versions.read([record])[record]
                 fields = _newer(item, versions).fields
                 self._store({record: versions.with_accepted(queued_at, item.message_id, fields)} if fields else {})
