@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import msgspec
 
 from connector.errors import RequestError
 from connector.transform import parse_transformers
-from connector.validation import EventParameters, parse_event, without_defaults
+from connector.validation import EventParameters, parse_event, parse_json, without_defaults
 from lightspeed import Endpoint, UnsupportedOperation, get_entity
 from lightspeed.numbers import Exact, comparable
 from lightspeed.writing.natural_key import check_names
@@ -34,12 +35,33 @@ class IncomingEvent:
             caller waits.
         queued_at: When it was queued or uploaded, epoch milliseconds; orders the updates of a record across batches.
         error: Why the message or line cannot be read.
+        facts: Where it came from, for the log and the bus.
     """
 
     event: object
     message_id: str = ""
     queued_at: Decimal | None = None
     error: RequestError | None = None
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def from_text(
+        cls, name: str, text: str, message_id: str, queued_at: Decimal | None, facts: Mapping[str, object]
+    ) -> IncomingEvent:
+        """Read an event from JSON text; one that is no JSON has an error.
+
+        Args:
+            name: What the text is, such as `line`.
+            text: JSON text.
+            message_id: As the attribute.
+            queued_at: As the attribute.
+            facts: As the attribute.
+        """
+        try:
+            return cls(parse_json(text, exact=True), message_id, queued_at, facts=facts)
+        except ValueError as error:
+            wrong = RequestError([f"the {name} must be a JSON object, a publish event: {error}"])
+            return cls(None, error=wrong, facts=facts)
 
 
 class PublishRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -7,7 +7,7 @@ outcome, not the record: an entry has a size limit, and a bus is no place for cu
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from connector.aws_errors import aws_error_types
@@ -29,34 +29,27 @@ _MOST_BYTES = 20_000
 """EventBridge takes 256 KB in one call, of up to 10 entries; a usual entry has a few hundred bytes."""
 
 
-def report(
-    deps: Dependencies,
-    incoming: Sequence[IncomingEvent],
-    outcomes: Sequence[Outcome],
-    facts: Sequence[Mapping[str, object]] = (),
-) -> None:
+def report(deps: Dependencies, outcomes: Iterable[tuple[IncomingEvent, Outcome]]) -> None:
     """Write the outcomes of events to the log, the metrics and the bus.
 
     The bus gets no entry for a dry run, and none for an event that waits for the quota.
 
     Args:
         deps: The settings and the client of EventBridge.
-        incoming: The events.
-        outcomes: The outcome of each event.
-        facts: More about each event, such as the id of its message; empty for none.
+        outcomes: The events and their outcomes.
     """
     settings = deps.settings
     entries: list[dict[str, str]] = []
-    for arrived, outcome, more in zip(incoming, outcomes, facts or [{}] * len(incoming), strict=True):
+    for arrived, outcome in outcomes:
         event = arrived.event if isinstance(arrived.event, dict) and not invalid_reason(arrived.event) else {}
         defaults = {"connection": "default", "entity": "", "action": ""}
         named = {name: str(event.get(name, default))[:QUOTED_CHARACTERS] for name, default in defaults.items()}
         result = to_json(outcome)
-        logger().info("publish", extra={**named, **more, "status": result["status"], "id": result.get("id")})
+        logger().info("publish", extra={**named, **arrived.facts, "status": result["status"], "id": result.get("id")})
         if result["status"] == "unknown":
             emit_metrics(settings.metrics_namespace, {"stack": settings.stack_name}, named, UnknownWrites=1)
         if settings.results_bus and not isinstance(outcome, RateLimited) and not event.get("dry_run"):
-            entries.append(_entry(settings.results_bus, event, outcome, more))
+            entries.append(_entry(settings.results_bus, event, outcome, arrived.facts))
     for some in chunks(entries, _ENTRIES_PER_CALL):
         _put(deps.aws.client("events"), some)
 

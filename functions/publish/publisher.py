@@ -58,17 +58,17 @@ class Publisher:
             LightspeedError: As the client raises it.
             ConnectorError: The event is wrong, or its idempotency key was used for another.
         """
-        incoming = [IncomingEvent(event)]
+        incoming = IncomingEvent(event)
         try:
             outcome = self.send(self.prepare(event))
         except REFUSALS as error:
-            report(self.deps, incoming, [error])
+            report(self.deps, [(incoming, error)])
             raise
         except aws_error_types() as error:
             failed = aws_failure(error)
-            report(self.deps, incoming, [failed])
+            report(self.deps, [(incoming, failed)])
             raise failed from error
-        report(self.deps, incoming, [outcome])
+        report(self.deps, [(incoming, outcome)])
         return outcome
 
     def prepare(self, event: object) -> WriteOperation:

@@ -38,7 +38,7 @@ def publish_batch(events: Sequence[object], publisher: Publisher) -> list[Result
     """Publish a batch whose caller waits; return one result each, in order."""
     incoming = [IncomingEvent(event) for event in events]
     outcomes = send_all(incoming, publisher, Lookups())
-    report(publisher.deps, incoming, outcomes)
+    report(publisher.deps, zip(incoming, outcomes, strict=True))
     return [to_json(outcome) for outcome in outcomes]
 
 

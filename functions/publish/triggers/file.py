@@ -20,6 +20,7 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,7 +34,7 @@ from publish.batch.lookups import Lookups
 from publish.event import IncomingEvent
 from publish.notifications import report
 from publish.result import Outcome, retry_after_seconds, to_json
-from publish.triggers.file_store import Workspace
+from publish.triggers.file_store import Line, Workspace
 
 if TYPE_CHECKING:
     from publish.publisher import Publisher
@@ -104,26 +105,31 @@ def split(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
         return nothing
     if not key.startswith(INBOX) or not key.endswith((".jsonl", ".jsonl.gz")):
         raise RequestError([f"key must be {INBOX}….jsonl or {INBOX}….jsonl.gz, not {key!r:.100}"])
-    s3, bucket = publisher.deps.aws.client("s3"), publisher.deps.settings.bucket
     try:
-        upload = s3.get_object(Bucket=bucket, Key=key)
+        upload = publisher.deps.aws.client("s3").get_object(Bucket=publisher.deps.settings.bucket, Key=key)
     except botocore_errors.ClientError as error:
         raise RequestError([f"{key} cannot be read ({error.response['Error']['Code']})"]) from error
     version = upload.get("VersionId") or upload["ETag"].strip('"')
     run = hashlib.sha256(f"{key} {version}".encode()).hexdigest()[:16]
-    space = Workspace(s3, bucket, run, publisher.deps.clock)
+    space = _workspace(run, publisher)
     if not space.claim(execution, str((event.get("input") or {}).get("replaces", ""))):
         return nothing
-    shards = _Shards(space)
+    shards: list[_Shard] = []
+    numbers: dict[tuple[str, str], int] = {}
     lines = 0
-    for number, text in _lines(upload["Body"], key):
-        shards.add(number, text)
+    for line in _lines(upload["Body"], key):
+        number = numbers.setdefault(_family(line[1]), len(numbers) % MOST_SHARDS)
+        if number == len(shards):
+            shards.append(_Shard(space, number))
+        shards[number].add(line)
         lines += 1
-    segments = shards.flush()
+    for shard in shards:
+        shard.flush()
     uploaded = int(upload["LastModified"].timestamp() * 1000)
     file = {"run": run, "key": key, "version": version, "uploaded": uploaded}
     start = {"segment": 0, "tries": 0}
-    parts = [{"file_step": "work", **file, "part": shard, "segments": n, **start} for shard, n in enumerate(segments)]
+    segments = [shard.segments for shard in shards]
+    parts = [{"file_step": "work", **file, "part": part, "segments": n, **start} for part, n in enumerate(segments)]
     return {"parts": parts, "join": {"file_step": "join", **file, "lines": lines, "parts": segments}}
 
 
@@ -133,8 +139,7 @@ def publish_shard(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]
     Returns:
         The event with `status` `complete`, or `partial` and `resume_after_seconds`.
     """
-    deps = publisher.deps
-    space = Workspace(deps.aws.client("s3"), deps.settings.bucket, event["run"], deps.clock)
+    space = _workspace(event["run"], publisher)
     lookups = Lookups()
     segment, tries = event["segment"], event["tries"]
     while segment < event["segments"]:
@@ -151,8 +156,7 @@ def publish_shard(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]
 
 def merge(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     """Write the results of all shards in the order of the lines; return their number by status."""
-    s3, bucket = publisher.deps.aws.client("s3"), publisher.deps.settings.bucket
-    space = Workspace(s3, bucket, event["run"], publisher.deps.clock)
+    space = _workspace(event["run"], publisher)
     out = OUTBOX + str(event["key"]).removeprefix(INBOX)
     counts: Counter[str] = Counter()
 
@@ -166,6 +170,11 @@ def merge(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     return {"results": out, "lines": event["lines"], "outcomes": dict(counts)}
 
 
+def _workspace(run: str, publisher: Publisher) -> Workspace:
+    deps = publisher.deps
+    return Workspace(deps.aws.client("s3"), deps.settings.bucket, run, deps.clock)
+
+
 def _publish_segment(
     event: dict[str, Any], space: Workspace, segment: int, publisher: Publisher, lookups: Lookups, *, last_try: bool
 ) -> _Rest | None:
@@ -176,32 +185,27 @@ def _publish_segment(
     outcomes = send_all(incoming, publisher, lookups, batches_left=event["segments"] - segment)
     waits: list[float] = []
     failed = False
-    final: list[tuple[int, IncomingEvent, Outcome]] = []
+    final: list[tuple[IncomingEvent, Outcome]] = []
     for (number, _), arrived, outcome in zip(left, incoming, outcomes, strict=True):
         wait = retry_after_seconds(outcome)
         if wait is None and isinstance(outcome, TransportError | ServerError | AwsUnavailable) and not last_try:
             wait, failed = _TRY_AGAIN_SECONDS, True
         if wait is None:
             results[number] = {"line": number, **to_json(outcome)}
-            final.append((number, arrived, outcome))
+            final.append((arrived, outcome))
         else:
             waits.append(wait)
     if final and not space.store_results(event["part"], segment, results, etag):
         return _Rest(1, False)  # another copy of this step has stored results meanwhile
-    facts: list[dict[str, object]] = [{"file": event["key"], "line": number} for number, _, _ in final]
-    report(publisher.deps, [arrived for _, arrived, _ in final], [outcome for _, _, outcome in final], facts)
+    report(publisher.deps, final)
     return _Rest(math.ceil(max(waits)), failed) if waits else None
 
 
 def _incoming(event: dict[str, Any], number: int, text: str) -> IncomingEvent:
-    try:
-        inside = parse_json(text, exact=True)
-    except ValueError as error:
-        wrong = RequestError([f"the line must be a JSON object, a publish event: {error}"])
-        return IncomingEvent(None, error=wrong)
     uploaded = event.get("uploaded")  # executions that an older release began have none
     queued_at = None if uploaded is None else uploaded + Decimal(number).scaleb(-_LINE_DIGITS)
-    return IncomingEvent(inside, f"{event['key']} {event['version']} {number}", queued_at)
+    facts = {"file": event["key"], "line": number}
+    return IncomingEvent.from_text("line", text, f"{event['key']} {event['version']} {number}", queued_at, facts)
 
 
 def _results_of(space: Workspace, shard: int, segments: int) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -225,36 +229,26 @@ def _lines(body: Any, key: str) -> Iterator[tuple[int, str]]:
         raise RequestError([f"{key} cannot be read: {error}"]) from error
 
 
-class _Shards:
-    """Sorts lines into shards, and writes their segments."""
+@dataclass
+class _Shard:
+    """Lines that keep their order; they are written as segments."""
 
-    def __init__(self, space: Workspace) -> None:
-        self._space = space
-        self._numbers: dict[tuple[str, str], int] = {}
-        self._open: dict[int, list[tuple[int, str]]] = {}
-        self._sizes: dict[int, int] = {}
-        self._written: dict[int, int] = {}
+    space: Workspace
+    number: int
+    segments: int = 0
+    lines: list[Line] = field(default_factory=list)
+    characters: int = 0
 
-    def add(self, number: int, text: str) -> None:
-        family = _family(text)
-        shard = self._numbers.setdefault(family, len(self._numbers) % MOST_SHARDS)
-        lines = self._open.setdefault(shard, [])
-        lines.append((number, text))
-        self._sizes[shard] = self._sizes.get(shard, 0) + len(text)
-        if len(lines) >= SEGMENT_LINES or self._sizes[shard] >= SEGMENT_BYTES:
-            self._write(shard)
+    def add(self, line: Line) -> None:
+        self.lines.append(line)
+        self.characters += len(line[1])
+        if len(self.lines) >= SEGMENT_LINES or self.characters >= SEGMENT_BYTES:
+            self.flush()
 
-    def flush(self) -> list[int]:
-        """Write what is left; return the number of segments of each shard, in order."""
-        for shard in list(self._open):
-            self._write(shard)
-        return [self._written[shard] for shard in sorted(self._written)]
-
-    def _write(self, shard: int) -> None:
-        segment = self._written.get(shard, 0)
-        self._space.store_segment(shard, segment, self._open.pop(shard))
-        self._written[shard] = segment + 1
-        self._sizes[shard] = 0
+    def flush(self) -> None:
+        if self.lines:
+            self.space.store_segment(self.number, self.segments, self.lines)
+            self.segments, self.lines, self.characters = self.segments + 1, [], 0
 
 
 def _family(text: str) -> tuple[str, str]:

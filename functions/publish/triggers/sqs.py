@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from connector.aws_errors import aws_error_types
 from connector.errors import IdempotencyConflict, OutOfTime, RequestError, TransformError
 from connector.observability import logger
-from connector.validation import parse_json
 from lightspeed import CatalogueError, InvalidRequest, NotFound, RateLimited, get_entity
 from publish.batch.batch import send_all
 from publish.batch.lookups import Lookups
@@ -59,8 +58,7 @@ def consume(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     messages = [Message(record, publisher.deps) for record in event["Records"]]
     incoming = [message.incoming() for message in messages]
     outcomes = send_all(incoming, publisher, Lookups())
-    facts = [{"message_id": message.first_id, "attempt": message.receives} for message in messages]
-    report(publisher.deps, incoming, outcomes, facts)
+    report(publisher.deps, zip(incoming, outcomes, strict=True))
     handled = zip(messages, incoming, outcomes, strict=True)
     failures = [message for message, arrived, outcome in handled if not _finish(message, arrived, outcome)]
     # Lambda takes an empty id for the failure of the whole batch
@@ -101,14 +99,14 @@ class Message:
 
         A message whose time cannot be read has an error too, because it could undo a newer update.
         """
-        try:
-            event, queued_at = parse_json(self.body, exact=True), self._queued_at()
-        except RequestError as error:
-            return IncomingEvent(None, error=error)
-        except ValueError as error:
-            wrong = RequestError([f"the message must be a JSON object, a publish event: {error}"])
-            return IncomingEvent(None, error=wrong)
-        return IncomingEvent(event, self.first_id, queued_at) if self.first_id else IncomingEvent(event)
+        facts = {"message_id": self.first_id, "attempt": self.receives}
+        queued_at = None
+        if self.first_sent:
+            if not _MILLISECONDS.fullmatch(self.first_sent):
+                wrong = f"{_FIRST_SENT} must be epoch milliseconds, not {self.first_sent!r:.100}"
+                return IncomingEvent(None, error=RequestError([wrong]), facts=facts)
+            queued_at = Decimal(self.first_sent)
+        return IncomingEvent.from_text("message", self.body, self.first_id, queued_at if self.first_id else None, facts)
 
     def set_visibility(self, seconds: float) -> None:
         """Deliver it again after so many seconds."""
@@ -162,11 +160,6 @@ class Message:
             logger().error("a message could not be put into a queue", extra=facts)
             return False
         return True
-
-    def _queued_at(self) -> Decimal | None:
-        if self.first_sent and not _MILLISECONDS.fullmatch(self.first_sent):
-            raise RequestError([f"{_FIRST_SENT} must be epoch milliseconds, not {self.first_sent!r:.100}"])
-        return Decimal(self.first_sent) if self.first_sent else None
 
     def _attribute(self, name: str) -> str:
         """Return an attribute that the sender sets; empty if there is none."""
