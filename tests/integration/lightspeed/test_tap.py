@@ -12,11 +12,13 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+import lightspeed.listing.reader
 from lightspeed.cli.main import main
 from lightspeed.tap.messages import STATE_RECORDS
 from lightspeed.tap.streams import discover
 from tests.integration.lightspeed.conftest import Run, problem, settings_of
 from tests.shop import Fault, Shop
+from tests.shop import Request as Seen
 from tests.support.clock import FakeClock
 
 Message = dict[str, Any]
@@ -209,6 +211,26 @@ def test_a_state_comes_after_at_most_a_thousand_records(run: Run, clock: FakeClo
     kinds = "".join(message["type"][:2] for message in messages)
     assert len(records(messages, "events")) == 1_200
     assert max(len(stretch) // 2 for stretch in kinds.split("ST")) == STATE_RECORDS
+
+
+def test_a_list_that_changes_its_order_is_read_again_in_parts(
+    run: Run, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lightspeed.listing.reader, "THREADS", 1)
+    with Shop(orders=600, products=0, clock=clock, rate_per_second=None) as shop:
+
+        def turn(seen: Seen) -> None:
+            if seen.path == "/nl/orders.json":
+                shop.habits.orders["orders"] = "id" if seen.query.get("page") == "2" else "-id"
+
+        shop.on_request(turn)
+        config = write(tmp_path / "config.json", settings_of(shop))
+        status, out, err = run("tap", "--config", config, "--catalog", catalog_of(tmp_path, "orders"))
+
+        assert status == 0
+        assert "the list was read again in parts, so records come twice" in err
+        found = [record["id"] for record in records([json.loads(line) for line in out.splitlines()])]
+        assert set(found) == set(shop.store.ids("orders"))
 
 
 def test_metrics_go_to_standard_error(tap: Tap, shop: Shop) -> None:

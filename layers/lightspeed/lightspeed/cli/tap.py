@@ -127,7 +127,9 @@ def _sync(client: Client, clock: Clock, streams: list[Stream], messages: Message
         if left_out > _MOST_NOTES:
             print_note(f"{stream.name}: {left_out:,} rows are left out in all")
         if reading.unstable_reason:
-            print_note(f"{stream.name}: {reading.unstable_reason}; the list was read in parts, so records come twice")
+            print_note(
+                f"{stream.name}: {reading.unstable_reason}; the list was read again in parts, so records come twice"
+            )
         if reason := reading.unverified_reason or (DIFFERENT_TIMES if reading.times_differ else ""):
             print_note(f"{stream.name}: not verified that these are all records: {reason}")
         _metric("counter", "record_count", written, stream)
