@@ -46,7 +46,7 @@ def write(arguments: argparse.Namespace) -> None:
     _carry_out(session, match, dry_run=arguments.dry_run)
 
 
-def act(arguments: argparse.Namespace) -> None:
+def run_action(arguments: argparse.Namespace) -> None:
     """Run a named action, and print the answer.
 
     Raises:
