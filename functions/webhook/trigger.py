@@ -1,20 +1,33 @@
-"""Entry of the trigger function: messages of the webhook queue in, runs of `Sync` out."""
+"""Entry of the trigger function: messages of the webhook queue in, runs of `Sync` out; and what it uses of AWS."""
 
 from __future__ import annotations
 
 import functools
+import json
+import math
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from connector.bucket import Bucket
 from connector.clients import AwsClients
+from connector.conditional_items import put_item
+from connector.executions import find_execution, start_execution
 from connector.observability import logged, logger
 from connector.settings import Settings
 from connector.webhook_window import Policy
-from lightspeed import SystemClock
+from lightspeed import Clock, SystemClock
+from webhook.debounce import Mark, Run, Status
 from webhook.followers import Followers
-from webhook.scheduler import RunScheduler
-from webhook.services import DynamoMarks, SyncRuns, send_tick
+from webhook.scheduler import MarkChanged, RunScheduler
 
+KEPT_SECONDS = 60 * 86_400
+"""How long a mark is kept that no webhook reaches."""
+
+_PREFIX = "webhook#"
+_COUNTED = "webhook-ids#"
+_MOST_DELAY_SECONDS = 900
 _NEEDS = ("BUCKET", "IDEMPOTENCY_TABLE", "SYNC_STATE_MACHINE_ARN", "WEBHOOK_QUEUE_URL")
 
 
@@ -52,3 +65,80 @@ def scheduler(settings: Settings) -> RunScheduler:
         clock=clock,
         policy=Policy.of(settings),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoMarks:
+    """Marks in the idempotency table, one item each; keys of other items have no such prefix."""
+
+    client: Any
+    table: str
+    clock: Clock
+
+    def load(self, key: str) -> tuple[Mark | None, int]:
+        """See `webhook.scheduler.Marks`; the read is strongly consistent."""
+        answer = self.client.get_item(TableName=self.table, Key={"id": {"S": _PREFIX + key}}, ConsistentRead=True)
+        item = answer.get("Item")
+        if item is None:
+            return None, 0
+        return msgspec.json.decode(item["mark"]["S"], type=Mark), int(item["version"]["N"])
+
+    def save(self, key: str, mark: Mark, version: int) -> None:
+        """See `webhook.scheduler.Marks`."""
+        item = {
+            "id": {"S": _PREFIX + key},
+            "mark": {"S": msgspec.json.encode(mark).decode()},
+            "version": {"N": str(version + 1)},
+            "expiration": {"N": str(int(self.clock.time()) + KEPT_SECONDS)},
+        }
+        condition = "#version = :read" if version else "attribute_not_exists(id)"
+        values = {":read": {"N": str(version)}} if version else {}
+        if put_item(self.client, self.table, item, condition, values) is not None:
+            raise MarkChanged(key)
+
+    def allow(self, key: str, wanted: int, most: int) -> int:
+        """See `webhook.scheduler.Marks`; the count is one atomic update."""
+        answer = self.client.update_item(
+            TableName=self.table,
+            Key={"id": {"S": _COUNTED + key}},
+            UpdateExpression="SET expiration = :until ADD taken :wanted",
+            ExpressionAttributeValues={
+                ":wanted": {"N": str(wanted)},
+                ":until": {"N": str(int(self.clock.time()) + 86_400)},
+            },
+            ReturnValues="UPDATED_NEW",
+        )
+        taken = int(answer["Attributes"]["taken"]["N"])
+        return max(0, min(wanted, most - (taken - wanted)))
+
+
+class SyncRuns:
+    """Executions of the state machine `Sync`, see `webhook.scheduler.Runs`."""
+
+    def __init__(self, client: Any, state_machine_arn: str) -> None:
+        """Take the state machine; nothing is started yet."""
+        self._client = client
+        self._arn = state_machine_arn
+
+    def start(self, run: Run) -> None:
+        """Start a run, once: its name holds the start of its window, so an execution of this name is this run."""
+        start_execution(self._client, self._arn, run.name, run.event)
+
+    def status(self, name: str) -> Status:
+        """Return the outcome of a run; a failed run has ended, and its event is in the failure queue of runs."""
+        found = find_execution(self._client, self._arn, name)
+        if found is None:
+            return "missing"
+        if found["status"] == "RUNNING":
+            return "running"
+        output = json.loads(found.get("output") or "{}")
+        return "superseded" if isinstance(output, dict) and output.get("superseded") else "ended"
+
+
+def send_tick(client: Any, queue_url: str, message: str, delay_seconds: float) -> None:
+    """Send a tick to the queue that the trigger reads.
+
+    A delay is rounded up to whole seconds, and longer ones than 15 minutes are cut.
+    """
+    delay = min(math.ceil(delay_seconds), _MOST_DELAY_SECONDS)
+    client.send_message(QueueUrl=queue_url, MessageBody=message, DelaySeconds=delay)

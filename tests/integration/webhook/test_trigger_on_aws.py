@@ -17,7 +17,7 @@ from tests.support.lambda_context import Context
 from webhook import trigger
 from webhook.debounce import Mark, Run
 from webhook.scheduler import MarkChanged
-from webhook.services import DynamoMarks, SyncRuns, send_tick
+from webhook.trigger import DynamoMarks, SyncRuns, send_tick
 
 NOON = 1_795_435_200.0
 
