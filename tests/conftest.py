@@ -49,7 +49,6 @@ _KEPT = (
     ("webhook.app", "receiver"),
     ("webhook.aws", "_client"),
     ("webhook.trigger", "scheduler"),
-    ("webhook.daily", "daily_look"),
     ("connector.observability", "logger"),
 )
 _SERVICES = itertools.count(1)

@@ -159,7 +159,7 @@ def write_summary(bucket: Bucket, day: date, reports: Iterable[Report]) -> None:
     bucket.put_json(SUMMARY, msgspec.to_builtins({"date": str(day), "reports": by_name}))
 
 
-def stored_reports(bucket: Bucket, connection: str, day: date) -> list[Report]:
+def stored_reports(bucket: Bucket, connection: str, day: str) -> list[Report]:
     """Return the stored reports of a connection and day, in order of their subscriptions."""
     folder = f"state/reports/connection={connection}/date={day}/"
     return [msgspec.json.decode(bucket.get(row["Key"]).body, type=Report) for row in bucket.objects(folder)]

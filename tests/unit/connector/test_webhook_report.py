@@ -72,7 +72,7 @@ def test_changes_are_counted_by_how_they_came() -> None:
     assert (report.missed_percent, report.alarm) == (33.3, "")
     stored = bucket.json("state/reports/connection=default/date=2026-11-23/orders.json")
     assert stored["changes"] == 3
-    assert stored_reports(bucket, "default", DAY) == [report]
+    assert stored_reports(bucket, "default", str(DAY)) == [report]
 
 
 def test_a_change_shortly_before_midnight_may_be_stored_and_reported_on_the_next_day() -> None:

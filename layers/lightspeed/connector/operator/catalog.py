@@ -31,6 +31,7 @@ from connector.operator.source import views_named
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.views import DELETED, FIELDS, PARTS, RAW, EntityViews, view_name, views_by_folder
 from connector.storage_keys import entity_folder
+from lightspeed import Clock
 from lightspeed.cli.output import print_note
 
 APPLY = "python -m connector catalog apply"
@@ -190,9 +191,8 @@ def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
         return 0
     glue = stack.client("glue")
     done = [_make_table(glue, database, table) for table in tables]
-    athena = _Athena(stack, database)
     for level in zip(*(views.items() for views in statements), strict=True):
-        athena.run_all(level)
+        _run_all(stack, database, level)
     shown = sorted({name for _, names, _ in found for name in names})
     sys.stdout.write(
         f"{len(found)} entities: {done.count('created')} tables created, {done.count('updated')} updated, "
@@ -318,40 +318,31 @@ def _table(glue: Any, database: str, name: str) -> dict[str, Any] | None:
     return None if found is None else found["Table"]
 
 
-class _Athena:
-    """Runs statements in the stack's workgroup, some at once."""
+def _run_all(stack: Stack, database: str, statements: Sequence[tuple[str, str]]) -> None:
+    """Run named statements that do not depend on each other in the stack's workgroup, and wait for their end.
 
-    def __init__(self, stack: Stack, database: str) -> None:
-        self._athena = stack.client("athena")
-        self._clock = stack.clock
-        self._context = {
-            "QueryExecutionContext": {"Database": database},
-            "WorkGroup": stack.outputs["CatalogWorkGroup"],
-        }
+    Raises:
+        OperationFailed: One of them failed.
+    """
+    athena = stack.client("athena")
+    context = {"QueryExecutionContext": {"Database": database}, "WorkGroup": stack.outputs["CatalogWorkGroup"]}
+    for some in chunks(statements, _AT_ONCE):
+        started = [
+            (name, athena.start_query_execution(QueryString=text, **context)["QueryExecutionId"]) for name, text in some
+        ]
+        for name, execution in started:
+            _wait(athena, stack.clock, name, execution)
 
-    def run_all(self, statements: Sequence[tuple[str, str]]) -> None:
-        """Run statements that do not depend on each other, and wait for their end.
 
-        Raises:
-            OperationFailed: One of them failed.
-        """
-        for some in chunks(statements, _AT_ONCE):
-            started = [
-                (name, self._athena.start_query_execution(QueryString=text, **self._context)["QueryExecutionId"])
-                for name, text in some
-            ]
-            for name, execution in started:
-                self._wait(name, execution)
-
-    def _wait(self, name: str, execution: str) -> None:
-        for _ in range(_MOST_WAITS):
-            status = self._athena.get_query_execution(QueryExecutionId=execution)["QueryExecution"]["Status"]
-            if status["State"] == "SUCCEEDED":
-                return
-            if status["State"] in ("FAILED", "CANCELLED"):
-                raise OperationFailed(f"Athena did not make {name}: {status.get('StateChangeReason', '')!s:.300}")
-            self._clock.sleep(_WAIT_SECONDS)
-        raise OperationFailed(f"Athena did not make {name} within {_MOST_WAITS * _WAIT_SECONDS} seconds")
+def _wait(athena: Any, clock: Clock, name: str, execution: str) -> None:
+    for _ in range(_MOST_WAITS):
+        status = athena.get_query_execution(QueryExecutionId=execution)["QueryExecution"]["Status"]
+        if status["State"] == "SUCCEEDED":
+            return
+        if status["State"] in ("FAILED", "CANCELLED"):
+            raise OperationFailed(f"Athena did not make {name}: {status.get('StateChangeReason', '')!s:.300}")
+        clock.sleep(_WAIT_SECONDS)
+    raise OperationFailed(f"Athena did not make {name} within {_MOST_WAITS * _WAIT_SECONDS} seconds")
 
 
 def _joined(present: str | None, names: Sequence[str]) -> str:

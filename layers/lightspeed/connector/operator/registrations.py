@@ -53,11 +53,13 @@ class Plan:
 
     Attributes:
         changes: In the order in which they are made.
-        total: How many webhooks the shop has afterwards, with those of others.
+        total: How many webhooks the shop has afterwards, with those of others; 0 if nothing is wanted of it.
+        error: Why the shop could not be asked; empty if it could.
     """
 
-    changes: tuple[Change, ...]
-    total: int
+    changes: tuple[Change, ...] = ()
+    total: int = 0
+    error: str = ""
 
 
 def is_own(address: str, connection: str, stack: str) -> bool:

@@ -37,16 +37,6 @@ _AGAIN = ("ConflictException", "ThrottlingException", "TooManyRequestsException"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What every schedule of a stack shares."""
-
-    group: str
-    target: str
-    role: str
-    dead_letter: str
-
-
-@dataclass(frozen=True, slots=True)
 class ScheduleChange:
     """One call that makes the schedules what they should be.
 
@@ -81,41 +71,25 @@ class SchedulePlan:
     total: int
 
 
-def _document(
-    name: str, cadence: Cadence, event: Mapping[str, Any], place: Place, *, title: str, enabled: bool
-) -> dict[str, Any]:
-    """Return a schedule as CreateSchedule and UpdateSchedule take it."""
-    day = cadence.seconds >= DAY
-    window = {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": SPREAD_MINUTES} if day else {"Mode": "OFF"}
-    return {
-        "Name": name,
-        "GroupName": place.group,
-        "Description": ("" if enabled else PAUSED_BY_FILE) + _DESCRIPTION.format(title=title),
-        "ScheduleExpression": cadence.expression,
-        "ScheduleExpressionTimezone": cadence.timezone,
-        "FlexibleTimeWindow": window,
-        "State": "ENABLED" if enabled else "DISABLED",
-        "Target": {
-            "Arn": place.target,
-            "RoleArn": place.role,
-            "Input": json.dumps({**event, "run_id": name, "scheduled_time": SCHEDULED_TIME}),
-            "DeadLetterConfig": {"Arn": place.dead_letter},
-            "RetryPolicy": {
-                "MaximumEventAgeInSeconds": min(max(cadence.seconds // 2, 60), DAY),
-                "MaximumRetryAttempts": 2,
-            },
-        },
-    }
-
-
+@dataclass(frozen=True, slots=True)
 class Schedules:
-    """The schedules of a stack's group."""
+    """The schedules of a stack's group.
 
-    def __init__(self, client: Any, clock: Clock, place: Place) -> None:
-        """Take the client of EventBridge Scheduler; nothing is called yet."""
-        self._client = client
-        self._clock = clock
-        self._place = place
+    Attributes:
+        client: The client of EventBridge Scheduler.
+        clock: For pauses between calls.
+        group: The group's name.
+        target: The ARN of the state machine that each schedule starts.
+        role: The ARN of the role that may start it.
+        dead_letter: The ARN of the queue for what could not be started.
+    """
+
+    client: Any
+    clock: Clock
+    group: str
+    target: str
+    role: str
+    dead_letter: str
 
     def wanted(self, subscriptions: Iterable[Subscription]) -> dict[str, tuple[str, dict[str, Any]]]:
         """Return what each subscription needs: by name of the schedule, what it is for people, and the schedule."""
@@ -124,16 +98,42 @@ class Schedules:
             for (cadence, event), purpose in zip(one.runs, ("", "reconcile"), strict=False):
                 title = f"{one.title} (reconcile)" if purpose else one.title
                 name = schedule_name(one.connection, one.name, purpose)
-                found[name] = title, _document(name, cadence, event, self._place, title=title, enabled=one.enabled)
+                found[name] = title, self._document(name, cadence, event, title=title, enabled=one.enabled)
         return found
+
+    def _document(
+        self, name: str, cadence: Cadence, event: Mapping[str, Any], *, title: str, enabled: bool
+    ) -> dict[str, Any]:
+        """Return a schedule as CreateSchedule and UpdateSchedule take it."""
+        day = cadence.seconds >= DAY
+        window = {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": SPREAD_MINUTES} if day else {"Mode": "OFF"}
+        return {
+            "Name": name,
+            "GroupName": self.group,
+            "Description": ("" if enabled else PAUSED_BY_FILE) + _DESCRIPTION.format(title=title),
+            "ScheduleExpression": cadence.expression,
+            "ScheduleExpressionTimezone": cadence.timezone,
+            "FlexibleTimeWindow": window,
+            "State": "ENABLED" if enabled else "DISABLED",
+            "Target": {
+                "Arn": self.target,
+                "RoleArn": self.role,
+                "Input": json.dumps({**event, "run_id": name, "scheduled_time": SCHEDULED_TIME}),
+                "DeadLetterConfig": {"Arn": self.dead_letter},
+                "RetryPolicy": {
+                    "MaximumEventAgeInSeconds": min(max(cadence.seconds // 2, 60), DAY),
+                    "MaximumRetryAttempts": 2,
+                },
+            },
+        }
 
     def read(self) -> dict[str, dict[str, Any]]:
         """Return every schedule of the group by its name."""
-        pages = self._client.get_paginator("list_schedules").paginate(GroupName=self._place.group)
+        pages = self.client.get_paginator("list_schedules").paginate(GroupName=self.group)
         names = [row["Name"] for page in pages for row in page["Schedules"]]
         found = {}
         for name in names:
-            row = answer_unless(_GONE, self._call, operation="get_schedule", Name=name, GroupName=self._place.group)
+            row = answer_unless(_GONE, self._call, operation="get_schedule", Name=name, GroupName=self.group)
             if row is not None:  # not removed meanwhile
                 found[name] = {key: row[key] for key in _KEYS if key in row}
         return found
@@ -177,7 +177,7 @@ class Schedules:
     def make(self, change: ScheduleChange) -> None:
         """Make one change. One that was made before changes nothing."""
         if change.action == "remove":
-            given = {"Name": change.name, "GroupName": self._place.group}
+            given = {"Name": change.name, "GroupName": self.group}
             answer_unless(_GONE, self._call, operation="delete_schedule", **given)
         else:
             self._call(f"{change.action}_schedule", **change.document)
@@ -185,16 +185,16 @@ class Schedules:
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """Call, at most ten times a second, and again when AWS is busy or the schedule changes just now."""
         for attempt in range(_ATTEMPTS):
-            self._clock.sleep(_CALL_SECONDS)
+            self.clock.sleep(_CALL_SECONDS)
             try:
-                answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
+                answer: dict[str, Any] = getattr(self.client, operation)(**arguments)
             except ClientError as error:
                 if error.response["Error"]["Code"] not in _AGAIN or attempt == _ATTEMPTS - 1:
                     raise
-                given = {"Name": arguments["Name"], "GroupName": self._place.group}
-                if operation == "create_schedule" and answer_unless(_GONE, self._client.get_schedule, **given):
+                given = {"Name": arguments["Name"], "GroupName": self.group}
+                if operation == "create_schedule" and answer_unless(_GONE, self.client.get_schedule, **given):
                     operation = "update_schedule"
-                self._clock.sleep(2**attempt * (0.5 + random.random() / 2))  # noqa: S311 - a wait is no secret
+                self.clock.sleep(2**attempt * (0.5 + random.random() / 2))  # noqa: S311 - a wait is no secret
             else:
                 return answer
         raise AssertionError("the last attempt returns or raises")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,8 +25,8 @@ from connector.errors import ConnectorError
 from connector.operator.apply_lock import apply_lock, interrupted_between_calls
 from connector.operator.parsers import add_command
 from connector.operator.quota_forecast import forecast
-from connector.operator.registrations import Change
-from connector.operator.schedules import Place, SchedulePlan, Schedules, connection_of
+from connector.operator.registrations import Plan
+from connector.operator.schedules import SchedulePlan, Schedules, connection_of
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.subscriptions_file import Subscription, read_file, schema_text
 from connector.operator.webhooks import TooManyWebhooks, address_of, line_of, make_change, make_plan
@@ -42,42 +42,25 @@ FEW = 4
 
 
 @dataclass(frozen=True, slots=True)
-class ShopPlan:
-    """What has to be done in one shop.
-
-    Attributes:
-        connection: The connection's name.
-        changes: The changes of its webhooks, in order.
-        total: How many webhooks the shop has afterwards; `None` if nothing is wanted of it.
-        error: Why the shop could not be asked; empty if it could.
-    """
-
-    connection: str
-    changes: tuple[Change, ...] = ()
-    total: int | None = None
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class StackPlan:
     """Everything that has to be done.
 
     Attributes:
         schedules: The schedules of the stack's group.
-        shops: One per connection.
+        shops: The webhooks of each connection's shop.
         listed: The new content of `config/subscriptions.json`, or `None` if it stays.
         warnings: For people.
     """
 
     schedules: SchedulePlan
-    shops: tuple[ShopPlan, ...]
+    shops: Mapping[str, Plan]
     listed: bytes | None
     warnings: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing has to be done."""
-        return not self.schedules.changes and not any(one.changes for one in self.shops) and self.listed is None
+        return not (self.schedules.changes or self.listed or any(one.changes for one in self.shops.values()))
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -118,9 +101,9 @@ def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
                 return 130
     for warning in found.warnings:
         print(f"warning: {warning}")
-    failed = [one for one in found.shops if one.error]
-    for one in failed:
-        print(f"{one.connection}: its webhooks were left as they are: {one.error}")
+    failed = {connection: one.error for connection, one in found.shops.items() if one.error}
+    for connection, error in failed.items():
+        print(f"{connection}: its webhooks were left as they are: {error}")
     if found.is_empty:
         print("nothing to change")
     return 1 if failed else 0
@@ -138,12 +121,12 @@ def _steps(found: StackPlan, stack: Stack) -> Iterator[str]:
     for change in found.schedules.changes:
         schedules.make(change)
         yield f"{change.action} schedule {change.what}: {change.why}"
-    for one in found.shops:
-        shop = stack.shop(one.connection) if one.changes else None
-        for change_ in one.changes:
-            assert shop is not None  # noqa: S101 - for the type checker
-            make_change(shop, change_)
-            yield f"{one.connection}: {line_of(change_)}"
+    for connection, one in found.shops.items():
+        if one.changes:
+            shop = stack.shop(connection)
+            for hook in one.changes:
+                make_change(shop, hook)
+                yield f"{connection}: {line_of(hook)}"
 
 
 def make_stack_plan(wanted: Sequence[Subscription], arguments: argparse.Namespace, stack: Stack) -> StackPlan:
@@ -163,8 +146,8 @@ def make_stack_plan(wanted: Sequence[Subscription], arguments: argparse.Namespac
         | {connection_of(row) for row in live.values()} - {""}
         | {str(row["connection"]) for row in listed_now or ()}
     )
-    shops = tuple(_shop_plan(one, wanted, arguments, stack) for one in connections)
-    _check_removals(arguments, planned, shops, wanted, stack)
+    shops = {one: _shop_plan(one, wanted, arguments, stack) for one in connections}
+    _check_removals(arguments, planned, shops, {one.connection for one in wanted}, stack)
     now = datetime.fromtimestamp(stack.clock.time(), UTC)
     return StackPlan(
         planned,
@@ -198,7 +181,7 @@ def _check_library(wanted: Sequence[Subscription], stack: Stack) -> None:
 
 def _schedules(stack: Stack) -> Schedules:
     names = ("ScheduleGroupName", "SyncStateMachineArn", "ScheduleRoleArn", "RunFailureQueueArn")
-    return Schedules(stack.client("scheduler"), stack.clock, Place(*map(stack.output, names)))
+    return Schedules(stack.client("scheduler"), stack.clock, *map(stack.output, names))
 
 
 def _listed(stack: Stack) -> list[dict[str, Any]] | None:
@@ -234,45 +217,41 @@ def _entry(one: Subscription) -> dict[str, Any]:
     }
 
 
-def _shop_plan(
-    connection: str, wanted: Sequence[Subscription], arguments: argparse.Namespace, stack: Stack
-) -> ShopPlan:
+def _shop_plan(connection: str, wanted: Sequence[Subscription], arguments: argparse.Namespace, stack: Stack) -> Plan:
     """Compare the webhooks of one shop. A shop that cannot be asked does not stop the others."""
     entities = sorted({one.entity for one in wanted if one.connection == connection and one.webhooks})
     if not entities and not arguments.prune:
-        return ShopPlan(connection)
+        return Plan()
     address = address_of(stack, connection, arguments.address)
     try:
         shop = stack.shop(connection)
-        found = make_plan(shop, entities, address, connection, stack.name, keep_others=not arguments.prune)
+        return make_plan(shop, entities, address, connection, stack.name, keep_others=not arguments.prune)
     except TooManyWebhooks as error:
         raise TooManyWebhooks(f"{connection}: {error}") from error
     except (LightspeedError, ConnectorError) as error:
-        return ShopPlan(connection, error=str(error) if entities else "")
+        return Plan(error=str(error) if entities else "")
     except aws_error_types() as error:
-        return ShopPlan(connection, error=reason(error) if entities else "")
-    return ShopPlan(connection, found.changes, found.total)
+        return Plan(error=reason(error) if entities else "")
 
 
 def _check_removals(
     arguments: argparse.Namespace,
     planned: SchedulePlan,
-    shops: Sequence[ShopPlan],
-    wanted: Sequence[Subscription],
+    shops: Mapping[str, Plan],
+    named: Container[str],
     stack: Stack,
 ) -> None:
     """Refuse to remove everything, and more than half unless the exact number is given."""
     if not arguments.prune:
         return
-    named = {one.connection for one in wanted}
     removed = sum(change.action == "remove" for change in planned.changes)
-    removed += sum(change.action == "delete" for one in shops for change in one.changes)
+    removed += sum(change.action == "delete" for one in shops.values() for change in one.changes)
     kept = planned.total - sum(change.action == "remove" for change in planned.changes)
     if removed and not kept:
         raise CommandError(
             f"this would remove everything that stack {stack.name} reads ({removed} schedules and webhooks); refused"
         )
-    live = planned.total + sum(one.total or 0 for one in shops if one.connection in named)
+    live = planned.total + sum(one.total for connection, one in shops.items() if connection in named)
     if live >= FEW and removed * 2 > planned.total and removed != arguments.remove:
         raise CommandError(
             f"this would remove {removed} schedules and webhooks; if it is meant, add --remove {removed}"
@@ -301,11 +280,11 @@ def _show(found: StackPlan, forecasts: Iterable[str]) -> None:
     signs = {"create": "+", "update": "~", "remove": "-", "delete": "-"}
     for change in found.schedules.changes:
         print(f"{signs[change.action]} schedule {change.what}: {change.why}")
-    for one in found.shops:
+    for connection, one in found.shops.items():
         for hook in one.changes:
-            print(f"{signs[hook.action]} {one.connection}: webhook {line_of(hook)}")
+            print(f"{signs[hook.action]} {connection}: webhook {line_of(hook)}")
         if one.error:
-            print(f"! {one.connection}: its webhooks cannot be compared: {one.error}")
+            print(f"! {connection}: its webhooks cannot be compared: {one.error}")
     if found.listed is not None:
         print(f"~ {SUBSCRIPTIONS}")
     for line in forecasts:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
@@ -122,8 +122,11 @@ def make_change(shop: Client, change: Change) -> None:
 
 
 def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
-    found = _planned(arguments, stack, stack.shop(arguments.connection))
-    _show(found)
+    address = _checked_address(arguments, stack)
+    found = make_plan(stack.shop(arguments.connection), arguments.entity, address, arguments.connection, stack.name)
+    for change in found.changes:
+        print(line_of(change))
+    print(f"{len(found.changes)} to change; the shop then has {found.total} webhooks")
     runs = Policy.of(stack.settings).most_runs_a_day() * len(arguments.entity)
     if runs:
         print(f"at most {runs} runs a day, if records change all day: ${dollars_a_month(runs):.2f} a month")
@@ -132,9 +135,9 @@ def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
 
 def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
     shop = stack.shop(arguments.connection)
-    _checked_address(arguments, stack)  # a wrong command is refused before anything is locked
+    address = _checked_address(arguments, stack)  # a wrong command is refused before anything is locked
     with apply_lock(stack), interrupted_between_calls() as interrupted:
-        found = _planned(arguments, stack, shop)
+        found = make_plan(shop, arguments.entity, address, arguments.connection, stack.name)
         for change in found.changes:
             make_change(shop, change)
             print(line_of(change))
@@ -161,7 +164,7 @@ def _test(arguments: argparse.Namespace, stack: Stack) -> int:
         "X-Test-Id": str(now),
         "X-Signature": hashlib.md5(body + connection.webhook_secrets[0].encode()).hexdigest(),  # noqa: S324
     }
-    address = address_of(stack, arguments.connection, arguments.address)
+    address = _checked_address(arguments, stack)
     try:
         answer = requests.post(address, data=body, headers=headers, timeout=_TIMEOUT_SECONDS, allow_redirects=False)
     except requests.RequestException as error:
@@ -179,7 +182,7 @@ def _test(arguments: argparse.Namespace, stack: Stack) -> int:
 
 def _report(arguments: argparse.Namespace, stack: Stack) -> int:
     yesterday = datetime.fromtimestamp(stack.clock.time(), UTC).date() - timedelta(days=1)
-    asked = date.fromisoformat(arguments.date) if arguments.date else yesterday
+    asked = arguments.date or yesterday.isoformat()
     reports = stored_reports(stack.bucket, arguments.connection, asked)
     for one in reports:
         seconds = one.late_seconds
@@ -193,22 +196,11 @@ def _report(arguments: argparse.Namespace, stack: Stack) -> int:
     return 0
 
 
-def _planned(arguments: argparse.Namespace, stack: Stack, shop: Client) -> Plan:
-    address = _checked_address(arguments, stack)
-    return make_plan(shop, arguments.entity, address, arguments.connection, stack.name)
-
-
 def _checked_address(arguments: argparse.Namespace, stack: Stack) -> str:
     address = address_of(stack, arguments.connection, arguments.address)
     if not address.startswith(("https://", "http://127.0.0.1", "http://localhost")):
         raise CommandError(f"the shop sends webhooks to https addresses, not to {address:.100}")
     return address
-
-
-def _show(found: Plan) -> None:
-    for change in found.changes:
-        print(line_of(change))
-    print(f"{len(found.changes)} to change; the shop then has {found.total} webhooks")
 
 
 def line_of(change: Change) -> str:
