@@ -42,18 +42,18 @@ def page(status: Mapping[str, Any]) -> str:
         _actions(status["actions"]),
         _table(
             "Subscriptions",
-            ("subscription", "last run", "behind", subscriptions, "next run"),
+            {"subscription": "", "last run": "", "behind": "num", subscriptions: "", "next run": "num"},
             (_subscription(one, status["days"], now) for one in status["subscriptions"]),
         ),
-        _table("Shops", ("shop", "quota used"), map(_shop, status["shops"])),
+        _table("Shops", {"shop": "", "quota used": "wide"}, map(_shop, status["shops"])),
         _table(
             "Failure queues",
-            ("queue", "cause", "messages", "oldest", "of"),
+            {"queue": "", "cause": "wide", "messages": "num", "oldest": "", "of": ""},
             (_failure(one, now) for one in status["failures"]),
         ),
         _table(
             f"How the changes of {day} arrived",
-            ("subscription", "by webhook, both, by schedule", "how late"),
+            {"subscription": "", "by webhook, both, by schedule": "wide", "how late": ""},
             map(_arrival, arrived),
         ),
         _links(status["links"]),
@@ -68,12 +68,25 @@ def page(status: Mapping[str, Any]) -> str:
     )
 
 
-def _table(heading: str, columns: Iterable[str], rows: Iterable[str]) -> str:
-    """Return a table under its heading; nothing without rows."""
-    shown = "\n".join(rows)
+def _table(heading: str, columns: Mapping[str, str], rows: Iterable[tuple[str, Sequence[str]]]) -> str:
+    """Return a table under its heading; nothing without rows.
+
+    Args:
+        heading: The heading.
+        columns: Their names, which a phone shows in each cell, and the class of their cells.
+        rows: The class of each row, and the HTML of its cells.
+    """
+    shown = "\n".join(
+        f'<tr class="{level}">{"".join(map(_cell, columns.items(), cells))}</tr>' for level, cells in rows
+    )
     head = "".join(f"<th>{name}" for name in columns)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>\n{shown}\n</tbody></table>"
     return f"<h2>{heading}</h2>{table}" if shown else ""
+
+
+def _cell(column: tuple[str, str], content: str) -> str:
+    name, kind = column
+    return f'<td data-name="{name}" class="{kind}">{content}'
 
 
 def _text(value: object) -> str:
@@ -109,18 +122,14 @@ def _actions(actions: Sequence[Mapping[str, Any]]) -> str:
     return f"<h2>Needs action</h2><ul>{''.join(items)}</ul>" if items else ""
 
 
-def _subscription(one: Mapping[str, Any], days: Sequence[str], now: datetime) -> str:
+def _subscription(one: Mapping[str, Any], days: Sequence[str], now: datetime) -> tuple[str, Sequence[str]]:
     level, run = _level(one["level"]), _run(one["last_run"], now) + _newest(one["newest_change_at"], now)
     name = f"{one['connection']}.{one['name']}"
     entity = "" if one["entity"] == one["name"] else f"<br><small>{_text(one['entity'])}</small>"
     hooks = "<br><small>webhooks</small>" if one["webhooks"] else ""
     why = f"<br><small>{_text(one['why'])}</small>" if one["why"] not in ("", "paused") else ""
-    return (
-        f'<tr class="{level}"><td><b>{_text(name)}</b>{entity}{hooks}{_tag(level)}{why}'
-        f'<td data-name="last run">{run}<td data-name="behind" class="num">{_lag(one)}'
-        f'<td data-name="records per day">{_chart(one["records_per_day"], one["runs"], days)}'
-        f'<td data-name="next run" class="num">{_next(one, now)}</tr>'
-    )
+    named = f"<b>{_text(name)}</b>{entity}{hooks}{_tag(level)}{why}"
+    return level, (named, run, _lag(one), _chart(one["records_per_day"], one["runs"], days), _next(one, now))
 
 
 def _run(run: Mapping[str, Any] | None, now: datetime) -> str:
@@ -152,8 +161,7 @@ def _lag(one: Mapping[str, Any]) -> str:
         return '<span class="soft">not known</span>'
     if not allowed:
         return duration(lag)
-    share = min(1.0, lag / allowed)
-    bar = _bar([(share, "r" if lag > allowed else "b")], 90, f"{duration(lag)} of {duration(allowed)} allowed")
+    bar = _bar([_share(lag, allowed, 1)], 90, f"{duration(lag)} of {duration(allowed)} allowed")
     return f"{duration(lag)}{bar}<small>of {duration(allowed)}</small>"
 
 
@@ -191,19 +199,17 @@ def _bar(shares: Sequence[tuple[float, str]], width: int, label: str) -> str:
     )
 
 
-def _shop(one: Mapping[str, Any]) -> str:
+def _shop(one: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
     level = _level(one["level"])
     why = f"<br><small>{_text(one['why'])}</small>" if one["why"] else ""
     windows = "".join(
         f"{_text(each['name'])}: {each['used']:,} of {each['limit']:,} used, {each['remaining']:,} left"
-        + _bar([_used(each)], 220, f"{each['name']} quota")
+        + _bar([_share(each["used"], each["limit"], _NEARLY_ALL)], 220, f"{each['name']} quota")
         + _users(each)
         for each in one["quota"]
     )
-    return (
-        f'<tr class="{level}"><td><b>{_text(one["connection"])}</b>{_tag(level)}{why}'
-        f'<td data-name="quota used" class="wide">{windows or "<span class=soft>not known</span>"}</tr>'
-    )
+    named = f"<b>{_text(one['connection'])}</b>{_tag(level)}{why}"
+    return level, (named, windows or '<span class="soft">not known</span>')
 
 
 def _users(window: Mapping[str, Any]) -> str:
@@ -216,22 +222,18 @@ def _users(window: Mapping[str, Any]) -> str:
     return f'<small class="by">{", ".join(parts)}</small>' if parts else ""
 
 
-def _used(window: Mapping[str, Any]) -> tuple[float, str]:
-    """Return the share of a quota window that is used, and the class of its bar."""
-    share = min(1.0, window["used"] / max(1, window["limit"]))
-    return share, "r" if share > _NEARLY_ALL else "b"
+def _share(part: float, whole: float, most: float) -> tuple[float, str]:
+    """Return a share for `_bar`, at most 1, with its class: red beyond so much."""
+    share = part / max(1, whole)
+    return min(1.0, share), "r" if share > most else "b"
 
 
-def _failure(one: Mapping[str, Any], now: datetime) -> str:
+def _failure(one: Mapping[str, Any], now: datetime) -> tuple[str, Sequence[str]]:
     detail = f"<br><small>{_text(one['detail'])}</small>" if one["detail"] else ""
-    return (
-        f'<tr class="red"><td data-name="queue">{_text(one["queue"])}'
-        f'<td data-name="cause" class="wide"><span class="tag">{_text(one["cause"])}</span>{detail}'
-        f"{_link(one['link'], 'the execution in the console')}<code>{_text(one['command'])}</code>"
-        f'<td data-name="messages" class="num">{one["messages"]:,}'
-        f'<td data-name="oldest">{_when(one["oldest_at"], now)}'
-        f'<td data-name="of">{_text(", ".join(one["of"]))}</tr>'
-    )
+    command = f"{_link(one['link'], 'the execution in the console')}<code>{_text(one['command'])}</code>"
+    cause = f'<span class="tag">{_text(one["cause"])}</span>{detail}{command}'
+    messages, of = f"{one['messages']:,}", _text(", ".join(one["of"]))
+    return "red", (_text(one["queue"]), cause, messages, _when(one["oldest_at"], now), of)
 
 
 def _links(links: Mapping[str, str]) -> str:
@@ -247,19 +249,14 @@ def _link(address: str, name: str) -> str:
     return f' <a href="{_text(address)}">{_text(name)}</a>'
 
 
-def _arrival(one: Mapping[str, Any]) -> str:
+def _arrival(one: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
     total = one["changes"]
     shares = [(one["webhook"] / total, "b"), (one["both"] / total, "m"), (one["poll"] / total, "p")]
     text = f"{one['webhook']:,} by webhook, {one['both']:,} by both, {one['poll']:,} by schedule"
-    return (
-        f"<tr><td><b>{_text(one['connection'])}.{_text(one['subscription'])}</b>"
-        f'<td data-name="arrived" class="wide">{text}{_bar(shares, 220, text)}'
-        f'<td data-name="how late">{_late(one["late_seconds"])}</tr>'
-    )
-
-
-def _late(seconds: Mapping[str, float] | None) -> str:
-    return f"half within {duration(seconds['p50'])}, 95 % within {duration(seconds['p95'])}" if seconds else ""
+    late = one["late_seconds"]
+    how_late = f"half within {duration(late['p50'])}, 95 % within {duration(late['p95'])}" if late else ""
+    name = f"<b>{_text(one['connection'])}.{_text(one['subscription'])}</b>"
+    return "", (name, text + _bar(shares, 220, text), how_late)
 
 
 def _tag(level: str) -> str:
