@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from connector.chunks import chunks, each
+from connector.timestamps import iso_text
 
 RECEIVED_TOO_OFTEN = "ReceivedTooOften"
 """The cause of a message that SQS itself moved."""
@@ -39,6 +40,8 @@ class Failure:
         subscription: The subscription of a run's event; empty for others.
         sent: Epoch seconds when it was first queued.
         message: The message, as SQS gave it.
+        attributes: The message's attributes as texts.
+        event: The event that the message holds; empty if it holds none.
     """
 
     queue: Queue
@@ -48,17 +51,8 @@ class Failure:
     subscription: str
     sent: float
     message: dict[str, Any]
-
-    @property
-    def attributes(self) -> dict[str, str]:
-        """The message's attributes as texts."""
-        given = self.message.get("MessageAttributes") or {}
-        return {name: str(value.get("StringValue", "")) for name, value in given.items()}
-
-    @property
-    def event(self) -> dict[str, Any]:
-        """The event that the message holds; empty if it holds none."""
-        return event_in(self.message["Body"])
+    attributes: dict[str, str]
+    event: dict[str, Any]
 
 
 def event_in(body: str) -> dict[str, Any]:
@@ -125,6 +119,18 @@ def causes(failures: Iterable[Failure]) -> dict[tuple[Queue, str], list[Failure]
     return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
+def describe(queue: Queue, cause: str, group: Sequence[Failure]) -> dict[str, Any]:
+    """Return what people need to know of the failures of one cause, as JSON-able data."""
+    return {
+        "queue": queue,
+        "cause": cause,
+        "messages": len(group),
+        "oldest_at": iso_text(min(one.sent for one in group)),
+        "of": sorted({one.subscription or one.connection for one in group} - {""})[:5],
+        "detail": next((one.detail for one in group if one.detail), "")[:300],
+    }
+
+
 def _failure(queue: Queue, message: dict[str, Any]) -> Failure:
     given = message.get("MessageAttributes") or {}
     texts = {name: str(value.get("StringValue", "")) for name, value in given.items()}
@@ -138,4 +144,6 @@ def _failure(queue: Queue, message: dict[str, Any]) -> Failure:
         str(event.get("subscription") or event.get("entity") or "") if queue == "runs" else "",
         int(sent) / 1000 if sent.isdigit() else 0.0,
         message,
+        texts,
+        event,
     )

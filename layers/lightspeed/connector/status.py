@@ -15,7 +15,7 @@ from connector.bucket import Bucket
 from connector.chunks import each
 from connector.clients import AwsClients
 from connector.errors import ConnectorError
-from connector.failure_queues import Failure, Queue, causes, look
+from connector.failure_queues import Failure, Queue, causes, describe, look
 from connector.run_log import RunLog, RunRow
 from connector.schedule_names import paused_schedules
 from connector.settings import Settings
@@ -310,12 +310,7 @@ def _arrival(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def _queue(queue: Queue, cause: str, group: Sequence[Failure]) -> dict[str, Any]:
     return {
-        "queue": queue,
-        "cause": cause,
-        "messages": len(group),
-        "oldest_at": iso_text(min(one.sent for one in group)),
-        "of": sorted({one.subscription or one.connection for one in group} - {""})[:5],
-        "detail": next((one.detail for one in group if one.detail), "")[:300],
+        **describe(queue, cause, group),
         "link": next(filter(None, (execution_link(one.attributes.get("Execution", "")) for one in group)), ""),
         "command": f"python -m connector redrive --queue {queue} --cause {cause}",
     }

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from connector.executions import start_execution
-from connector.failure_queues import Failure, Queue, causes, receive, release
+from connector.failure_queues import Failure, Queue, causes, describe, receive, release
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
 from connector.timestamps import iso_text
@@ -56,7 +56,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         if arguments.dry_run:
             for (queue, cause), group in groups.items():
                 if arguments.cause in ("", cause):
-                    print(_line(queue, cause, group))
+                    print(_line(describe(queue, cause, group)))
             return 0
         names = sorted({one.cause for one in found})
         if not arguments.cause and len(names) > 1:
@@ -118,9 +118,7 @@ def _start(stack: Stack, output: str, event: Mapping[str, Any], one: Failure) ->
     return ""
 
 
-def _line(queue: str, cause: str, group: list[Failure]) -> str:
-    oldest = iso_text(min(one.sent for one in group))
-    names = sorted({one.subscription or one.connection for one in group} - {""})
-    of = f" of {', '.join(names[:5])}{' and others' if len(names) > 5 else ''}" if names else ""
-    detail = next((one.detail for one in group if one.detail), "")
-    return f"{queue}: {len(group)} x {cause}{of}, oldest {oldest}{f': {detail:.200}' if detail else ''}"
+def _line(found: Mapping[str, Any]) -> str:
+    of = f" of {', '.join(found['of'])}" if found["of"] else ""
+    detail = f": {found['detail']:.200}" if found["detail"] else ""
+    return f"{found['queue']}: {found['messages']} x {found['cause']}{of}, oldest {found['oldest_at']}{detail}"
