@@ -30,6 +30,7 @@ MIN_AGE_SECONDS = 5.0
 MAX_TOKEN_CHARACTERS = 128
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # safe in the access log, which is JSON without escapes
+_WRONG = "the secret of the API's tokens is wrong:"
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -112,28 +113,23 @@ def parse_tokens(text: str) -> tuple[Token, ...]:
     if not text.startswith("{"):
         return (Token("default", SCOPES, _digest(text)),) if text else ()
     try:
-        rows = json.loads(text)["tokens"]
-        tokens = tuple(_token(row) for row in rows)
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        reason = error.args[0] if type(error) is _SecretError else "it must be one token, or JSON with a list of tokens"
-        raise _SecretError(f"the secret of the API's tokens is wrong: {reason}") from None
+        tokens = tuple(_token(number, row) for number, row in enumerate(json.loads(text)["tokens"], 1))
+    except (KeyError, TypeError, RecursionError, json.JSONDecodeError):
+        raise ValueError(f"{_WRONG} it must be one token, or JSON with a list of tokens") from None
     if len({token.name for token in tokens}) < len(tokens):
-        raise _SecretError("the secret of the API's tokens is wrong: two tokens have the same name")
+        raise ValueError(f"{_WRONG} two tokens have the same name")
     return tokens
 
 
-class _SecretError(ValueError):
-    """The secret cannot be used."""
-
-
-def _token(row: Mapping[str, Any]) -> Token:
+def _token(number: int, row: Mapping[str, Any]) -> Token:
     name, token, scopes = row["name"], row["token"], row["scopes"]
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise _SecretError("every token needs a name of up to 64 letters, digits and . _ -")
-    if not isinstance(token, str) or not 16 <= len(token.strip()) <= MAX_TOKEN_CHARACTERS:
-        raise _SecretError(f"token {name} must have 16 to {MAX_TOKEN_CHARACTERS} characters")
-    if not isinstance(scopes, list) or not scopes or not set(scopes) <= set(SCOPES):
-        raise _SecretError(f"token {name} needs scopes, a list of {', '.join(SCOPES)}")
+    right_name = isinstance(name, str) and _NAME.fullmatch(name)
+    right_token = isinstance(token, str) and 16 <= len(token.strip()) <= MAX_TOKEN_CHARACTERS
+    if not (right_name and right_token and isinstance(scopes, list) and scopes and set(scopes) <= set(SCOPES)):
+        raise ValueError(
+            f"{_WRONG} token {number} needs a name of up to 64 letters, digits and . _ -, 16 to {MAX_TOKEN_CHARACTERS} "
+            f"characters, and scopes, a list of {', '.join(SCOPES)}"
+        )
     return Token(name, tuple(scopes), _digest(token.strip()))
 
 

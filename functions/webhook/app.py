@@ -11,6 +11,7 @@ import json
 from typing import Any
 
 from connector.settings import Settings
+from webhook.aws import AwsStorage, read_secret
 from webhook.receiver import REFUSED_OF_KNOWN_SHOP, Answer, Call, Receiver
 from webhook.signature import Signers
 
@@ -39,9 +40,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @functools.cache
 def receiver(settings: Settings) -> Receiver:
     """Return the receiver of these settings; it keeps clients and secrets between invocations."""
-    from webhook.aws import AwsStorage, read_secret  # noqa: PLC0415 - imports quickly, and keeps AWS in one place
-
-    return Receiver(Signers(functools.partial(read_secret, settings)), functools.cache(lambda: AwsStorage(settings)))
+    return Receiver(Signers(functools.partial(read_secret, settings)), AwsStorage(settings))
 
 
 def _call(event: dict[str, Any]) -> Call:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -104,8 +104,8 @@ class Answer:
 class Receiver:
     """Verifies and keeps webhooks."""
 
-    def __init__(self, signers: Signers, storage: Callable[[], Storage]) -> None:
-        """Take who may sign, and what opens the storage: a forged call opens none."""
+    def __init__(self, signers: Signers, storage: Storage) -> None:
+        """Take who may sign, and what keeps a webhook: a forged call does not reach it."""
         self._signers = signers
         self._storage = storage
 
@@ -135,9 +135,8 @@ class Receiver:
             return Answer(503, "the webhook could not be stored; send it again", headers, {"reason": str(error)})
 
     def _take(self, webhook: Webhook) -> Answer:
-        storage = self._storage()
-        storage.queue(webhook.message())
-        new = storage.store(webhook.key, webhook.stored())
+        self._storage.queue(webhook.message())
+        new = self._storage.store(webhook.key, webhook.stored())
         counts = {"WebhooksReceived": 1, **({} if new else {"WebhooksRepeated": 1})}
         about = {"event": webhook.event, "record_id": webhook.record_id, "key": webhook.key}
         return Answer(204, "", {}, {**about, **counts})

@@ -64,7 +64,7 @@ class Cloud(queues.World):
             marks=self, runs=self, tick=self.tick, followers=Followers(lambda _: None), clock=self, policy=POLICY
         )
         secret = json.dumps({"api_secret": API_SECRET, "shop_id": "1"})
-        self.receiver = Receiver(Signers(lambda _: secret), lambda: Storage(self))
+        self.receiver = Receiver(Signers(lambda _: secret), Storage(self))
 
     def start(self, run: Run) -> None:
         self.call()

@@ -9,24 +9,8 @@ class ConnectorError(Exception):
     """Base of every error of this package."""
 
 
-class SettingsError(ConnectorError):
-    """The function's environment is wrong.
-
-    Attributes:
-        errors: One sentence a variable.
-    """
-
-    def __init__(self, errors: Sequence[str]) -> None:
-        self.errors = tuple(errors)
-        super().__init__("; ".join(errors))
-
-
-class AwsUnavailable(ConnectorError):
-    """AWS throttles, breaks connections or is in trouble otherwise. The same call may succeed later."""
-
-
-class RequestError(ConnectorError):
-    """The event is malformed: an unknown key, a missing one, a wrong type, a cursor of another request.
+class _Mistakes(ConnectorError):
+    """Several things are wrong.
 
     Attributes:
         errors: One sentence a mistake, saying what was wrong and what would be right.
@@ -35,6 +19,18 @@ class RequestError(ConnectorError):
     def __init__(self, errors: Sequence[str]) -> None:
         self.errors = tuple(errors)
         super().__init__("; ".join(errors))
+
+
+class SettingsError(_Mistakes):
+    """The function's environment is wrong; each sentence names a variable."""
+
+
+class AwsUnavailable(ConnectorError):
+    """AWS throttles, breaks connections or is in trouble otherwise. The same call may succeed later."""
+
+
+class RequestError(_Mistakes):
+    """The event is malformed: an unknown key, a missing one, a wrong type, a cursor of another request."""
 
 
 class TransformError(ConnectorError):

@@ -50,7 +50,7 @@ class Kept:
 
 def receiver(kept: Kept, secret: dict[str, Any] | None = None) -> Receiver:
     text = json.dumps(secret or {"api_secret": SECRET})
-    return Receiver(Signers(lambda name: text if name == "default" else None), lambda: kept)
+    return Receiver(Signers(lambda name: text if name == "default" else None), kept)
 
 
 def call(body: str = "{}", *, is_base64: bool = False, sent: bytes | None = None, **changes: Any) -> Call:

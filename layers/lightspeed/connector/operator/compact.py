@@ -10,7 +10,6 @@ two runs with the same instant of change. The part then has the start and the id
 
 Examples:
   python -m connector compact                         every closed day of every entity
-  python -m connector compact --entity orders --date 2026-11-20
   python -m connector compact --dry-run
 """
 
@@ -21,18 +20,17 @@ import json
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connector.bucket import NONE_YET, json_line
 from connector.operator.apply_lock import rewrite_lock
 from connector.operator.lake import Run, Scope, StoredPart, in_force, stored_manifests
-from connector.operator.parsers import add_command, day
-from connector.operator.source import views_named
-from connector.operator.stack import CommandError, OperationFailed, Stack
+from connector.operator.parsers import add_command
+from connector.operator.stack import OperationFailed, Stack
 from connector.operator.versions import Versions, lines_of
-from connector.operator.views import EntityViews, view_name, views_by_folder
+from connector.operator.views import EntityViews, views_by_folder
 from connector.storage_keys import COMPACT, RunPlace
 from connector.timestamps import iso_text
 
@@ -57,26 +55,19 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "make one run of the small runs of each closed day"
     parser = add_command(commands, common, "compact", text, __doc__, _run)
-    parser.add_argument("--connection", action="append", default=[], metavar="C", help="only this connection")
-    parser.add_argument("--entity", action="append", default=[], metavar="E", help="only this entity")
-    parser.add_argument("--date", type=day, help="only this day, UTC; at least two days ago")
     parser.add_argument("--dry-run", action="store_true", help="only show what would become one run")
 
 
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     now = datetime.fromtimestamp(stack.clock.time(), UTC)
     last = (now - timedelta(days=CLOSED_DAYS)).date().isoformat()
-    date = arguments.date or ""
-    if date > last:
-        raise CommandError(f"{date} is not closed yet; the last closed day is {last}")
     versions = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock)
     compaction = Compaction(versions, stack.clock.time(), dry_run=arguments.dry_run)
     known = views_by_folder()
-    wanted = views_named([view_name(name) for name in arguments.entity]) or list(known.values())
     with rewrite_lock(stack):
         for connection, entity in sorted({(one.connection, one.entity) for one in versions.manifest_folders()}):
-            if known.get(entity) in wanted and connection in (arguments.connection or [connection]):
-                compaction.entity(connection, known[entity], date or last, only=bool(date))
+            if entity in known:
+                compaction.entity(connection, known[entity], last)
     if not compaction.found:
         print(f"nothing to do: no day until {last} has several runs that can become one")
     return 0
@@ -96,14 +87,13 @@ class Compaction:
         self._dry_run = dry_run
         self.found = False
 
-    def entity(self, connection: str, views: EntityViews, last: str, *, only: bool) -> None:
+    def entity(self, connection: str, views: EntityViews, last: str) -> None:
         """Make one run of each closed day of an entity, and delete what was replaced an hour ago.
 
         Args:
             connection: The connection's name.
             views: The entity.
-            last: The last day, UTC.
-            only: Whether no other day is looked at.
+            last: The last closed day, UTC.
         """
         bodies: dict[str, bytes] = {}
         for key, _ in stored_manifests(self._bucket, views.entity, Scope((connection,))):
@@ -114,14 +104,14 @@ class Compaction:
         noticed = sorted(self._noticed(runs))
         days: dict[tuple[str, str], list[Run]] = defaultdict(list)
         for run in runs:
-            if run.date == last or (not only and run.date < last):
+            if run.date <= last:
                 days[run.manifest.language, run.date].append(run)
         for (language, date), some in sorted(days.items()):
             place = RunPlace(connection, views.entity, language, date, date + COMPACT)
-            if place.manifest not in bodies:
-                self._day(place, views, some, noticed, {run.key: json.loads(bodies[run.key]) for run in some})
-            elif date == last or not only:
+            if place.manifest in bodies:
                 self._clean(json.loads(bodies[place.manifest]), bodies)
+            else:
+                self._day(place, views, some, noticed, bodies)
 
     def _noticed(self, runs: Sequence[Run]) -> Iterator[str]:
         for run in runs:
@@ -135,7 +125,7 @@ class Compaction:
         views: EntityViews,
         runs: list[Run],
         noticed: list[str],
-        manifests: dict[str, dict[str, Any]],
+        bodies: Mapping[str, bytes],
     ) -> None:
         """Write the run of a day, if there are several runs that can become one."""
         runs = [run for run in runs if not run.manifest.deleted]
@@ -150,7 +140,7 @@ class Compaction:
         parts = [
             self._store(place, number, part) for number, part in enumerate(_joined(self._read(runs, views), noticed))
         ]
-        old = [manifests[run.key] for run in runs]
+        old = [json.loads(bodies[run.key]) for run in runs]
         manifest = {
             "run_id": place.run_id,
             "connection": place.connection,

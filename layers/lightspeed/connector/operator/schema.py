@@ -36,7 +36,7 @@ from lightspeed.numbers import dumps, loads
 from lightspeed.schema import Inference, Shape
 
 RECORDS = 20_000
-"""How many records are looked at by default, the newest runs first."""
+"""How many records are looked at, the newest runs first."""
 
 CHANGED = 2
 """Exit status of `--drift --exit-code` if something changed."""
@@ -78,9 +78,6 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--sample", action="store_true", help="show the shipped schema of the public samples instead")
     parser.add_argument("--exit-code", action="store_true", help=f"with --drift: exit {CHANGED} if something changed")
     parser.add_argument("--examples", action="store_true", help="show a value of each field; it may be personal data")
-    parser.add_argument(
-        "--records", type=int, default=RECORDS, metavar="N", help=f"records to look at (default: {RECORDS})"
-    )
     add_source_arguments(parser)
 
 
@@ -92,8 +89,6 @@ def run(arguments: argparse.Namespace, stack: Stack) -> int:
     days = arguments.drift or []
     if days and days[0] >= days[1]:
         raise CommandError(f"--drift FROM TO: {days[1]} is not after {days[0]}")
-    if arguments.records < 1:
-        raise CommandError("--records must be at least 1")
     folder, scope = open_folder(arguments, stack), scope_of(arguments)
     if isinstance(folder, Cache):
         folder.refresh([entity], scope)
@@ -112,7 +107,7 @@ def _sample(entity: str) -> int:
 
 
 def _schema(folder: Folder, entity: str, runs: list[Run], arguments: argparse.Namespace) -> int:
-    inference = _inferred(folder, reversed(runs), arguments.records)
+    inference = _inferred(folder, reversed(runs))
     schema = {
         "$schema": _DIALECT,
         "title": entity,
@@ -127,7 +122,7 @@ def _drift(folder: Folder, runs: list[Run], days: list[str], arguments: argparse
     first, last = days
     earlier = [run for run in runs if run.date <= first]
     later = [run for run in runs if first < run.date <= last]
-    shape = _inferred(folder, reversed(earlier), arguments.records).shape
+    shape = _inferred(folder, reversed(earlier)).shape
     if not shape.seen:
         print_note(f"no record was stored through {first}, so there is nothing to compare with", "connector")
         return 0
@@ -136,7 +131,7 @@ def _drift(folder: Folder, runs: list[Run], days: list[str], arguments: argparse
     full, changes = Inference(), []
     for each in later:
         inference = Inference()
-        for record in _records(folder, [each], arguments.records):
+        for record in _records(folder, [each]):
             inference.add(record)
             if each.manifest.request.get("mode", "full") == "full":
                 full.add(record)
@@ -150,15 +145,16 @@ def _drift(folder: Folder, runs: list[Run], days: list[str], arguments: argparse
     return CHANGED if changes and arguments.exit_code else 0
 
 
-def _inferred(folder: Folder, runs: Iterable[Run], most: int) -> Inference:
+def _inferred(folder: Folder, runs: Iterable[Run]) -> Inference:
     inference = Inference()
-    for record in _records(folder, runs, most):
+    for record in _records(folder, runs):
         inference.add(record)
     return inference
 
 
-def _records(folder: Folder, runs: Iterable[Run], most: int) -> Iterator[dict[str, Any]]:
-    """Yield the records of runs, at most so many."""
+def _records(folder: Folder, runs: Iterable[Run]) -> Iterator[dict[str, Any]]:
+    """Yield the records of runs, at most `RECORDS`."""
+    most = RECORDS
     for part in (part for run in runs for part in run.manifest.parts):
         with gzip.open(folder.path(part.key)) as lines:
             for line in itertools.islice(lines, most):
