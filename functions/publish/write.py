@@ -116,12 +116,14 @@ class WriteOperation:
         if self.match is not None:
             found = self.match.find(self.client)
             if found is not None:
-                return self._update_if_changed(found)
+                # an entity without updates, such as a product's place in a category, always skips what is there
+                skips = self.request.skip_unchanged or not self.request.endpoint.has("update")
+                return self._update({**self.parameters.path, "id": found["id"]}, self.fields, found if skips else None)
         elif stopped_since is not None and self.http_request.method == "POST":
             return self.unknown("an earlier try was stopped before its answer was kept", since=stopped_since)
         elif self.request.skip_unchanged:
-            return self._update_if_changed(self._read_present())
-        return self._write(self.http_request, self.request.action, self.parameters)
+            return self.update(self.fields)
+        return self.write()
 
     def as_update(self, found: Mapping[str, Any]) -> WriteOperation:
         """Turn a create with `match` into the update of its record.
@@ -129,24 +131,8 @@ class WriteOperation:
         Args:
             found: The record, or only its `id` if the event does not skip values that are there already.
         """
-        path = {**self.parameters.path, "id": found["id"]}
-        parameters = replace(self.parameters, path=path, payload=self.fields_of_update)
-        return replace(
-            self,
-            request=msgspec.structs.replace(self.request, action="update", match=None),
-            parameters=parameters,
-            http_request=self._build("update", parameters),
-            match=None,
-            present=found,
-        )
-
-    def create(self) -> Result:
-        """Send a create whose record was looked up and does not exist.
-
-        Raises:
-            ApiError: The shop refused it.
-        """
-        return self._write(self.http_request, "create", self.parameters)
+        update = self._as_update({**self.parameters.path, "id": found["id"]}, self.fields_of_update)
+        return replace(update, present=found)
 
     def update(self, fields: Mapping[str, Any], present: Mapping[str, Any] | None = None) -> Result:
         """Update the record that the event names; nothing is sent if the event skips values that are there already.
@@ -155,11 +141,36 @@ class WriteOperation:
             fields: The fields to send in place of the event's own, such as merged ones.
             present: The record, if it was looked up and not changed since.
         """
-        if self.request.skip_unchanged:
-            present = present or self._read_present()
-            if not difference(present, fields):
-                return result("unchanged", 200, present.get("id"), present)
-        return self._update(replace(self.parameters, payload=fields))
+        if not self.request.skip_unchanged:
+            return self._update(self.parameters.path, fields)
+        if present is None:
+            request = self.client.build(self.request.entity, "get", Parameters(self.parameters.path))
+            present = parse_record(self.client.record(request))
+        return self._update(self.parameters.path, fields, present)
+
+    def write(self) -> Result:
+        """Send the request as it is.
+
+        A typed error is raised only if the shop did nothing. If the shop may have acted, the record is looked up by
+        `match`; else the result is `unknown`.
+
+        Raises:
+            ApiError: The shop refused it.
+        """
+        transport = self.client.transport
+        if not transport.has_time_to_write:
+            raise OutOfTime("not sent: too little time is left to wait for the shop's answer")
+        since = transport.clock.time() + transport.skew_seconds
+        try:
+            answer, why = send_once(self.client, self.http_request, self._confirm)
+        except NotFound as error:
+            if self.request.action != "delete" or not is_gone(error):
+                raise
+            return result("deleted", error.status, self.parameters.path.get("id"), None)
+        unconfirmed, found = answer or (why, {})
+        if not unconfirmed:
+            return found
+        return self.find_created() or {**self.unknown(unconfirmed, since=since), **found}
 
     def find_created(self) -> Result | None:
         """Look up the record of a create whose answer is unknown.
@@ -203,60 +214,33 @@ class WriteOperation:
         where = {name: given for name, given in (("path", path), ("query", query)) if given}
         return {**found, "check": {"entity": request.entity, "connection": request.connection, "parameters": where}}
 
-    def _update(self, parameters: Parameters) -> Result:
-        return self._write(self._build("update", parameters), "update", parameters)
+    def _update(
+        self, path: Mapping[str, Any], fields: Mapping[str, Any], present: Mapping[str, Any] | None = None
+    ) -> Result:
+        """Update a record, unless it is given and has the values already."""
+        if present is not None and not difference(present, fields):
+            return result("unchanged", 200, present.get("id"), present)
+        return self._as_update(path, fields).write()
+
+    def _as_update(self, path: Mapping[str, Any], fields: Mapping[str, Any]) -> WriteOperation:
+        parameters = replace(self.parameters, path=path, payload=fields)
+        http_request = self._build("update", parameters)
+        request = msgspec.structs.replace(self.request, action="update", match=None)
+        return replace(self, request=request, parameters=parameters, http_request=http_request, match=None)
 
     def _build(self, action: str, parameters: Parameters) -> Request:
         return _build(self.client, self.request.entity, action, parameters, self.file)
 
-    def _update_if_changed(self, present: Mapping[str, Any]) -> Result:
-        """Update a record that was just read; nothing is sent if the event skips values that are there already.
-
-        An entity without updates, such as a product's place in a category, always skips them.
-        """
-        skip = self.request.skip_unchanged or not self.request.endpoint.has("update")
-        if skip and not difference(present, self.fields):
-            return result("unchanged", 200, present.get("id"), present)
-        if self.request.action == "update":
-            return self._write(self.http_request, "update", self.parameters)
-        return self._update(replace(self.parameters, path={**self.parameters.path, "id": present["id"]}))
-
-    def _read_present(self) -> dict[str, Any]:
-        parameters = Parameters(self.parameters.path)
-        return parse_record(self.client.record(self.client.build(self.request.entity, "get", parameters)))
-
-    def _write(self, http_request: Request, action: str, parameters: Parameters) -> Result:
-        """Send a request and return its result.
-
-        A typed error is raised only if the shop did nothing. If the shop may have acted, the record is looked up by
-        `match`; else the result is `unknown`.
-        """
-        transport = self.client.transport
-        if not transport.has_time_to_write:
-            raise OutOfTime("not sent: too little time is left to wait for the shop's answer")
-        since = transport.clock.time() + transport.skew_seconds
-        try:
-            answer, why = send_once(
-                self.client, http_request, lambda written: self._confirm(written, action, parameters)
-            )
-        except NotFound as error:
-            if action != "delete" or not is_gone(error):
-                raise
-            return result("deleted", error.status, parameters.path.get("id"), None)
-        unconfirmed, found = answer or (why, {})
-        if not unconfirmed:
-            return found
-        return self.find_created() or {**self.unknown(unconfirmed, since=since), **found}
-
-    def _confirm(self, written: WriteResponse, action: str, parameters: Parameters) -> tuple[str, Result]:
+    def _confirm(self, written: WriteResponse) -> tuple[str, Result]:
         """Compare the answer with what was written.
 
         Returns:
             Why the answer does not confirm the write, and what it still shows; or an empty text and the result.
         """
+        action = self.request.action
         record = parse(written.record) if written.record is not None else None
         inside = record if isinstance(record, dict) else {}
-        asked = parameters.path.get("id")
+        asked = self.parameters.path.get("id")
         shown = inside.get("id", inside.get("order_id"))  # a checkout that becomes an order is answered with `order_id`
         redact = self.client.transport.connection.redact
         shown = redact(shown) if isinstance(shown, str) else shown
@@ -266,15 +250,14 @@ class WriteOperation:
         if action not in ("create", "update"):
             return "", found
         facts = {"http_status": written.http_status, "request_id": written.request_id}
-        fields = record_fields(parameters.payload, self.request.endpoint)
         if action == "create":
             if self.request.endpoint.collection and not is_id(shown):
                 return "the shop's answer has no id", facts
         elif record is False:
-            return "the shop answered false in place of the record", {**facts, "ignored": list(fields)}
+            return "the shop answered false in place of the record", {**facts, "ignored": list(self.fields)}
         elif asked is not None and "id" in inside and str(shown).lstrip("0") != str(asked).strip().lstrip("0"):
             return f"the shop answered with record {redact(repr(shown)):.100}", facts
-        return "", _with_ignored(found, record, fields) if isinstance(record, dict) else found
+        return "", _with_ignored(found, record, self.fields) if isinstance(record, dict) else found
 
     def _preview(self) -> Result:
         from lightspeed.writing.dry_run import preview  # noqa: PLC0415 - only a dry run needs it

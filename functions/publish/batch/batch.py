@@ -187,7 +187,7 @@ class _Sender:
                     # kept without the claim, which is freed if the update is refused
                     return replace(claimed, operation=operation.as_update(found), upsert=item if listed else None)
                 self._lookups.forget(operation)
-                outcome = operation.create()
+                outcome = operation.write()
                 self._updates.store_created(claimed, outcome)
         except Exception as error:
             outcome = refusal(error)

@@ -132,7 +132,7 @@ def _create_alone(item: PreparedWrite, guard: Guard, *, absent: bool) -> Outcome
     operation, since = item.operation, None if item.claim is None else item.claim.stopped_since
     try:
         with guard.request(operation):
-            return operation.create() if absent else operation.send(stopped_since=since)
+            return operation.write() if absent else operation.send(stopped_since=since)
     except Exception as error:
         return refusal(error)
 
