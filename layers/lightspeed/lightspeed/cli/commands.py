@@ -16,6 +16,7 @@ from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import Parser
 from lightspeed.cli.output import STANDARD_OUTPUT, json_text, print_note, print_record
 from lightspeed.cli.session import nothing_matches, open_client, prepare
+from lightspeed.cli.sync import sync
 from lightspeed.cli.write import run_action, write
 from lightspeed.connection_check import Report, check, diagnosis
 from lightspeed.errors import LightspeedError
@@ -69,8 +70,9 @@ def build_parser() -> argparse.ArgumentParser:
     as_json = Parser(add_help=False)
     as_json.add_argument("--json", action="store_true", help="as JSON")
 
-    def add(name: str, run: Run, text: str, *parents: Any) -> argparse.ArgumentParser:
-        command = subparsers.add_parser(name, parents=parents, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    def add(name: str, run: Run, text: str, *parents: Any, **options: Any) -> argparse.ArgumentParser:
+        sentence = f"{text[0].upper()}{text[1:]}."
+        command = subparsers.add_parser(name, parents=parents, help=text, description=sentence, **options)
         command.set_defaults(run=run, command=name)
         return command
 
@@ -108,7 +110,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("delete", write, "delete a record", entity, dry_run)
     action = add("action", run_action, "run an action of an entity, such as quotes convert", entity, payload, dry_run)
     action.add_argument("name", metavar="NAME", nargs="?", default="", help="the action; if left out, they are listed")
-    tap = add("tap", _tap, "write lists as Singer messages: SCHEMA, RECORD and STATE", Parser(add_help=False))
+    tap = add("tap", _tap, "write lists as Singer messages: SCHEMA, RECORD and STATE")
     tap.epilog = (
         "A stream with a bookmark is read from a minute before it, so the last records of a run come again in the "
         "next one. Only messages go to standard output. The script tap-lightspeed-ecom is the same command."
@@ -124,11 +126,8 @@ def build_parser() -> argparse.ArgumentParser:
         tap.add_argument(option, metavar="FILE", help=text)
     tap.add_argument("--discover", action="store_true", help="print the catalogue of streams; nothing is sent")
     tap.add_argument("--about", action="store_true", help="print settings and capabilities as JSON; nothing is sent")
-    sync = subparsers.add_parser(
-        "sync", add_help=False, prefix_chars="\0", help="store an entity in a folder, as the bundle does in its bucket"
-    )
-    sync.add_argument("words", nargs="*")
-    sync.set_defaults(run=_sync, command="sync")
+    text = "store an entity in a folder, as the bundle does in its bucket"
+    add("sync", sync, text, add_help=False, prefix_chars="\0").add_argument("words", nargs="*")
     add("check", _check, "check credentials, cluster, language, permissions and quota", connection, as_json)
     return parser
 
@@ -176,12 +175,6 @@ def _tap(arguments: argparse.Namespace) -> None:
     from lightspeed.cli.tap import tap  # noqa: PLC0415 - the other commands do not pay for it
 
     tap(arguments)
-
-
-def _sync(arguments: argparse.Namespace) -> int:
-    from lightspeed.cli.sync import sync  # noqa: PLC0415 - the other commands do not pay for it
-
-    return sync(arguments)
 
 
 def _check(arguments: argparse.Namespace) -> int:
