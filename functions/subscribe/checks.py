@@ -10,7 +10,7 @@ from connector.transform import parse_transformers
 from connector.validation import parse_event
 from lightspeed import Endpoint
 from lightspeed.listing.way import ALL_PARENTS, way_to_read
-from lightspeed.request import format_time, parse_time
+from lightspeed.request import given_time
 from subscribe.event import SubscribeRequest
 
 _SUBSCRIPTION = re.compile(r"[A-Za-z0-9_=-]+(?:/[A-Za-z0-9_=-]+)*")
@@ -115,9 +115,9 @@ def _incremental_errors(request: SubscribeRequest, endpoint: Endpoint) -> list[s
         errors.append(f"{endpoint.name} cannot be read incrementally: it has no time filter; use mode full")
     if request.since is not None:
         try:
-            format_time(parse_time(request.since))
-        except (ValueError, OverflowError):
-            errors.append(f"since must be a time such as 2026-11-23T06:00:00Z, not {request.since!r:.100}")
+            given_time(request.since)
+        except ValueError as error:
+            errors.append(f"since {error}")
     return errors
 
 

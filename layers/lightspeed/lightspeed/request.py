@@ -125,6 +125,20 @@ def parse_time(text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
+def given_time(value: object) -> datetime:
+    """Return a moment that a user gives as ISO-8601, in UTC; `format_time` takes it.
+
+    Raises:
+        ValueError: Saying what a time looks like.
+    """
+    try:
+        if not isinstance(value, str):
+            raise ValueError
+        return parse_time(value).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f"must be a time such as 2026-11-23T06:00:00Z, not {value!r:.100}") from None
+
+
 def query_warnings(endpoint: Endpoint, query: Mapping[str, object]) -> list[str]:
     """Return a warning for each query name that the catalogue does not know, with the nearest known name.
 
@@ -181,7 +195,7 @@ def _query_text(name: str, value: object, kind: FilterType) -> str:
     if kind == "boolean":
         return _boolean(value)
     if kind == "time":
-        return _time(value)
+        return format_time(given_time(value))
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ",".join(_scalar(item) for item in value)
     return _scalar(value)
@@ -203,15 +217,6 @@ def _boolean(value: object) -> str:
     if text not in ("true", "false", "1", "0"):
         raise ValueError(f"must be true or false, not {value!r:.100}")
     return text
-
-
-def _time(value: object) -> str:
-    try:
-        if not isinstance(value, str):
-            raise ValueError
-        return format_time(parse_time(value))
-    except (ValueError, OverflowError):
-        raise ValueError(f"must be a time such as 2026-11-23T06:00:00Z, not {value!r:.100}") from None
 
 
 def _scalar(value: object) -> str:

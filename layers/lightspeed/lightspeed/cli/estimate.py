@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
+from datetime import datetime
 
 from lightspeed.catalogue.entities import get_entity
 from lightspeed.catalogue.model import Endpoint
@@ -12,7 +12,7 @@ from lightspeed.cli.session import check_all_parents
 from lightspeed.client import Client
 from lightspeed.estimate import Counter, Estimate, Span, estimate
 from lightspeed.listing.way import check_parameters, way_to_read
-from lightspeed.request import format_time, parse_time
+from lightspeed.request import given_time
 
 _NAMES = {
     "pages": ("page", "pages"),
@@ -63,14 +63,11 @@ def _span(arguments: argparse.Namespace, walked: Endpoint, now: datetime) -> Spa
         return Span(now)
     if walked.incremental is None:
         raise CommandError(f"{walked.name} cannot be read incrementally: it has no time filter; use --mode full")
-    if arguments.since is None:
-        return Span(now, incremental=True)
     try:
-        start = parse_time(arguments.since)
-        format_time(start)
-    except (ValueError, OverflowError):
-        raise CommandError(f"--since must be a time such as 2026-11-23T06:00:00Z, not {arguments.since!r}") from None
-    return Span(now, start.astimezone(UTC), incremental=True)
+        start = None if arguments.since is None else given_time(arguments.since)
+    except ValueError as error:
+        raise CommandError(f"--since {error}") from None
+    return Span(now, start, incremental=True)
 
 
 def estimate_text(found: Estimate) -> str:

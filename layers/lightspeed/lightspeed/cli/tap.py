@@ -22,7 +22,7 @@ from lightspeed.connection import Connection
 from lightspeed.listing.reader import CONNECTIONS
 from lightspeed.listing.settled import DIFFERENT_TIMES
 from lightspeed.quota import Clock, SystemClock
-from lightspeed.request import parse_time
+from lightspeed.request import given_time
 from lightspeed.tap.messages import Messages
 from lightspeed.tap.streams import CatalogError, Stream, discover, select
 from lightspeed.tap.sync import Batch, StateError, StreamRefused, batches, bookmark_of, moved, whole_list
@@ -92,9 +92,9 @@ def _config(arguments: argparse.Namespace) -> tuple[Connection, datetime | None,
     if not isinstance(decimals, bool):
         raise CommandError(f"use_singer_decimal must be true or false, not {decimals!r:.100}")
     try:
-        begin = parse_time(start) if start is not None else None
-    except (TypeError, ValueError):
-        raise CommandError(f"start_date must be a time such as 2026-11-23T06:00:00Z, not {start!r:.100}") from None
+        begin = given_time(start) if start is not None else None
+    except ValueError as error:
+        raise CommandError(f"start_date {error}") from None
     connection = {name: value for name, value in settings.items() if name in SETTINGS}
     return Connection.from_mapping(connection, arguments.config), begin, decimals
 
