@@ -5,6 +5,7 @@ A float holds about 16 digits. So `12345678901234567890.12`, `1.10` and `-0` wou
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
@@ -31,7 +32,7 @@ class Exact(float):
 
     def __new__(cls, text: str) -> Exact:
         """Keep the text beside the nearest float."""
-        number = super().__new__(cls, text)
+        number = float.__new__(cls, text)
         number.text = text
         return number
 
@@ -39,7 +40,7 @@ class Exact(float):
         return self
 
 
-_QUICK = msgspec.json.Decoder(float_hook=Exact)
+_QUICK = msgspec.json.Decoder(float_hook=functools.partial(Exact.__new__, Exact))
 _NEGATIVE_ZERO = re.compile(rb"-0(?![0-9.eE])")
 _DIGIT = re.compile(rb"[0-9]")
 _MANY_DIGITS = re.compile(rb"[0-9]{%d}" % (_MOST_DIGITS + 1))

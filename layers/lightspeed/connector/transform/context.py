@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from connector.errors import TransformError
+from connector.transform.engine.limits import Escaped, LimitExceeded
+from connector.transform.library import NotFoundInLibrary
+from lightspeed import Clock
 
 TransformerSpec = str | Mapping[str, str] | Sequence[str | Mapping[str, str]] | None
 """What an event may say: an expression, `{"$ref": "s3:config/transformers/<name>.jsonata"}`, or a list of those."""
@@ -32,15 +37,6 @@ class Scope:
     now: str | None = None
     seed: str | None = None
 
-    def variables(self) -> dict[str, object]:
-        """Return the variables, by name without `$`."""
-        return {
-            "connection": self.connection,
-            "entity": self.entity,
-            "language": self.language,
-            "bookmark": self.bookmark,
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -55,3 +51,56 @@ class Outcome:
     records: list[bytes]
     rejection: TransformError | None = None
     line: bytes | None = None
+
+
+class Context:
+    """What an expression can ask for while one input is transformed.
+
+    Attributes:
+        variables: `connection`, `entity`, `language` and `bookmark`.
+    """
+
+    def __init__(self, scope: Scope, tables: Callable[[str], Mapping[str, Any]], content: str, clock: Clock) -> None:
+        """Prepare; the tables are asked for by name, and the content makes random numbers those of the input."""
+        self._scope = scope
+        self.variables: dict[str, object] = {
+            "connection": scope.connection,
+            "entity": scope.entity,
+            "language": scope.language,
+            "bookmark": scope.bookmark,
+        }
+        self._clock = clock
+        self._tables = tables
+        self._content = content
+        self._random: random.Random | None = None
+
+    @property
+    def random(self) -> random.Random:
+        """Random numbers, the same for the same seed and input."""
+        if self._random is None:
+            seed = self._scope.seed
+            self._random = random.SystemRandom() if seed is None else random.Random(f"{seed}\n{self._content}")  # noqa: S311
+        return self._random
+
+    @property
+    def now_milliseconds(self) -> float:
+        """Milliseconds since 1970."""
+        now = self._scope.now
+        if not now:
+            return self._clock.time() * 1000
+        moment = datetime.fromisoformat(now)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000
+
+    def table(self, name: str) -> Mapping[str, Any]:
+        """Return the table that `$lookup_table` asks for.
+
+        Raises:
+            LimitExceeded: There is none.
+            Escaped: The library failed.
+        """
+        try:
+            return self._tables(name)
+        except NotFoundInLibrary as error:
+            raise LimitExceeded(str(error)) from None
+        except Exception as error:
+            raise Escaped(error) from None

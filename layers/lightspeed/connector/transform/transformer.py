@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from connector.errors import TransformError
-from connector.transform.context import Outcome, Scope, TransformerSpec
+from connector.transform.context import Context, Outcome, Scope, TransformerSpec
 from connector.transform.engine import expression as engine
 from connector.transform.engine.errors import shown
-from connector.transform.engine.expression import Context, Expression
+from connector.transform.engine.expression import Expression
 from connector.transform.engine.limits import Escaped, LimitExceeded, Limits, Meter, metered
 from connector.transform.engine.values import builtin, dumps_all, is_none, plain
 from connector.transform.library import EmptyLibrary, Library, NotFoundInLibrary, referred_name
@@ -23,43 +21,6 @@ MOST_EXPRESSIONS = 50
 MOST_REQUESTS = 10_000
 _REPLACED = ("path", "query", "payload")
 _Found = TypeVar("_Found")
-
-
-class _Surroundings:
-    """What functions may ask for while one input is transformed."""
-
-    def __init__(self, scope: Scope, tables: Callable[[str], Mapping[str, Any]], content: str, clock: Clock) -> None:
-        self._scope = scope
-        self._clock = clock
-        self._tables = tables
-        self._content = content
-        self._random: random.Random | None = None
-
-    @property
-    def random(self) -> random.Random:
-        """Random numbers, the same for the same seed and input."""
-        if self._random is None:
-            seed = self._scope.seed
-            self._random = random.SystemRandom() if seed is None else random.Random(f"{seed}\n{self._content}")  # noqa: S311
-        return self._random
-
-    @property
-    def now_milliseconds(self) -> float:
-        """Milliseconds since 1970."""
-        now = self._scope.now
-        if not now:
-            return self._clock.time() * 1000
-        moment = datetime.fromisoformat(now)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000
-
-    def table(self, name: str) -> Mapping[str, Any]:
-        """Return a table."""
-        try:
-            return self._tables(name)
-        except NotFoundInLibrary as error:
-            raise LimitExceeded(str(error)) from None
-        except Exception as error:
-            raise Escaped(error) from None
 
 
 class Transformers:
@@ -88,6 +49,7 @@ class Transformers:
         self._limits = limits or Limits()
         self._tables: dict[str, Mapping[str, Any]] = {}
         self._steps = [self._step(item) for item in parse_transformers(given)]
+        self._written = sum(len(step.text) for step in self._steps)
         for step in self._steps:
             self._load_tables(step)
 
@@ -110,11 +72,11 @@ class Transformers:
             raise TransformError(str(error), expression=reference) from None
 
     def _load_tables(self, step: Expression) -> None:
-        for use in step.tables():
+        for name, place in step.tables():
             try:
-                self._table(use.table)
+                self._table(name)
             except NotFoundInLibrary as error:
-                raise step.missing(use, str(error)) from None
+                raise step.missing(place, str(error)) from None
 
     def _table(self, name: str) -> Mapping[str, Any]:
         if name not in self._tables:
@@ -234,15 +196,21 @@ class Transformers:
             for value in values:
                 elements += _records(step.evaluate(value, meter, context))
             if number == last or steps is not None:
-                texts = dumps_all(elements, self._limits)
+                texts = dumps_all(elements, self._limits, self._longest(meter, text, context))
             if steps is not None:
                 steps.append(texts)
             if number < last:
                 values = [plain(element, self._limits) for element in elements]
         return texts
 
+    def _longest(self, meter: Meter, text: bytes, context: Context) -> int | None:
+        """Return what no text that can be made of a record is longer than, about; `None` if a table was read."""
+        if self._tables:
+            return None
+        return 1000 + len(text) + self._written + len(str(context.variables)) + meter.made_characters
+
     def _context(self, scope: Scope, content: str) -> Context:
-        return Context(_Surroundings(scope, self._table, content, self._clock), scope.variables())
+        return Context(scope, self._table, content, self._clock)
 
     def _bounded(self, work: Callable[[Meter], _Found]) -> _Found:
         """Run what evaluates expressions inside the bounds, and turn whatever stops it into a `TransformError`."""
@@ -262,7 +230,7 @@ class Transformers:
             meter = meters[0] if meters else None
             text = meter.expression if meter is not None else ""
             step = next((step for step in self._steps if step.text == text), self._steps[0])
-            raise step.failed(error, meter) from None
+            raise step.failed(error) from None
 
 
 def parse_transformers(given: TransformerSpec) -> list[str | Mapping[str, str]]:

@@ -10,21 +10,21 @@ from __future__ import annotations
 import functools
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from jsonata import JException, Jsonata
 from jsonata.parser import Parser
 from jsonata.utils import Utils
 
-from connector.transform.engine.compiler import compile_node
+from connector.transform.engine.compiler import compile_lambda, compile_node
 from connector.transform.engine.errors import failure, shown
 from connector.transform.engine.extensions import as_text
-from connector.transform.engine.functions import FUNCTIONS
+from connector.transform.engine.functions import FUNCTIONS, Function
 from connector.transform.engine.limits import LimitExceeded, Limits, Meter, metered
 from connector.transform.engine.signature import QuickSignature
 from connector.transform.engine.syntax import Frame, bound_names, compiled_pattern
-from connector.transform.engine.values import clone, clone_top
+from connector.transform.engine.values import clone, clone_top, collapsed, look_up
 
 EXPRESSION_CHARACTERS = 64 * 1024
 """The longest expression that is read."""
@@ -42,13 +42,13 @@ class Engine(Jsonata):  # type: ignore[misc]
         bound: Names of the variables that the expression binds.
         meter: Counts what the evaluation uses.
         room: How many steps deeper it may go.
-        surroundings: What functions may ask for.
+        context: What the expression and its functions may ask for.
     """
 
     environment: Any
     meter: Meter
     room: int
-    surroundings: Any
+    context: Any
 
     def __init__(self, expression: str) -> None:
         super().__init__(expression, regex_engine=compiled_pattern)
@@ -62,20 +62,19 @@ class Engine(Jsonata):  # type: ignore[misc]
         """Return variables inside of others."""
         return Frame.inside(enclosing_environment)
 
-    def run(self, value: Any, meter: Meter, surroundings: Any, variables: Mapping[str, object]) -> Any:
+    def run(self, value: Any, meter: Meter, context: Any) -> Any:
         """Evaluate.
 
         Args:
             value: The input, of JSON types; it is not changed.
             meter: Counts what is used.
-            surroundings: What functions may ask for.
-            variables: Values by name, without `$`.
+            context: What the expression and its functions may ask for, and the variables, by name without `$`.
 
         Returns:
             The library's types: undefined is `None`, null is `Utils.NULL_VALUE`, arrays may be its own lists.
         """
-        self.meter, self.surroundings, self.room = meter, surroundings, meter.limits.depth
-        frame = Frame.inside(_FUNCTIONS, variables)
+        self.meter, self.context, self.room = meter, context, meter.limits.depth
+        frame = Frame.inside(_FUNCTIONS, context.variables)
         frame["$"] = value
         if isinstance(value, list):
             value = Utils.create_sequence(value)
@@ -89,8 +88,22 @@ class Engine(Jsonata):  # type: ignore[misc]
 
     def eval(self, expr: Any, input: Any, environment: Any) -> Any:
         """Evaluate one syntax node."""
+        self._enter()
+        found = (expr.__dict__.get("code") or compile_node(expr, self.bound))(self, input, environment)
+        self.room += 1
+        return found
+
+    def _enter(self) -> None:
+        """Go one step deeper.
+
+        Raises:
+            LimitExceeded: Time is up, or this is too deep.
+        """
         self.meter.check_time()
-        return (expr.__dict__.get("code") or compile_node(expr, self.bound))(self, input, environment)
+        if not self.room:
+            limit = self.meter.limits.depth
+            raise LimitExceeded(f"goes deeper than {limit} steps: look for endless recursion")
+        self.room -= 1
 
     def evaluate_step(self, expr: Any, input: Any, environment: Any, last_step: bool) -> Any:
         """Evaluate a step of a path for each item, and flatten what comes out."""
@@ -104,6 +117,22 @@ class Engine(Jsonata):  # type: ignore[misc]
                 result = self.evaluate_filter(stage.expr, result, environment)
             if result is not None:
                 found.append(result)
+        return self.flattened(found, last_step=last_step)
+
+    def walk(self, items: list[Any], names: tuple[str, ...]) -> Any:
+        """Return what a path of names finds in each item."""
+        last = len(names) - 1
+        for number, name in enumerate(names):
+            self.meter.check_time()
+            values = [collapsed(look_up(item, name, self.meter)) for item in items]
+            found = [value for value in values if value is not None]
+            if not found:
+                return None
+            items = self.flattened(found, last_step=number == last)
+        return collapsed(items)
+
+    def flattened(self, found: list[Any], *, last_step: bool) -> Any:
+        """Return what a step of a path found as one sequence; a single array that the last one found stays as it is."""
         if last_step and len(found) == 1 and isinstance(found[0], list) and not Utils.is_sequence(found[0]):
             return found[0]
         sequence = Utils.create_sequence()
@@ -243,16 +272,36 @@ class Engine(Jsonata):  # type: ignore[misc]
         if isinstance(proc, _Symbol) and proc._jsonata_lambda:
             if proc.signature is not None:
                 args = QuickSignature.of(proc.signature).validate(args, input)
-            frame = Frame()
-            frame.parent = proc.environment
-            for parameter, arg in zip(proc.arguments, args):  # noqa: B905 - the keyword takes longer than the rest of the call
-                frame[parameter.value] = arg
+            if proc.__dict__.get("many") is not None and len(args) >= len(proc.arguments):
+                return self.apply_each(proc, [args[: len(proc.arguments)]], 1)[0]
+            frame = Frame.inside(proc.environment, {p.value: arg for p, arg in zip(proc.arguments, args, strict=False)})
             return self.eval(proc.body, proc.input, frame)
         if isinstance(proc, Jsonata.JFunction):
             return proc.call(input, proc.validate(args, input))
         if not self.is_function_like(proc):
             raise JException("T1006", -1)
         return super().apply_inner(proc, args, input, environment)
+
+    def apply_each(self, function: Any, rows: Iterable[Sequence[Any]], number: int) -> list[Any]:
+        """Return what a lambda makes of each row of arguments.
+
+        Args:
+            function: It was written as a function of rows.
+            rows: As many arguments as it takes, in each.
+            number: How many there are.
+        """
+        self.meter.items(number * function.many.members)
+        self._enter()
+        found: list[Any] = function.many(self, function.input, function.environment, rows)
+        self.room += 1
+        return found
+
+    def evaluate_lambda(self, expr: Any, input: Any, environment: Any) -> Any:
+        """Return a lambda with what it is evaluated with; `many` is its function of rows, if it has one."""
+        made = super().evaluate_lambda(expr, input, environment)
+        if not (expr.thunk or expr.signature or isinstance(input, list)):
+            made.many = expr.many if "many" in expr.__dict__ else compile_lambda(expr, self.bound)
+        return made
 
     def evaluate_partial_application(self, expr: Any, input: Any, environment: Any) -> Any:
         """Return a function of the arguments that are left out."""
@@ -261,7 +310,13 @@ class Engine(Jsonata):  # type: ignore[misc]
         self.environment = before
         return made
 
-    def evaluate_regex(self, expr: Any) -> Any:
+    def partial_apply_native_function(self, native: Any, args: Any) -> Any:
+        """Return a function that calls one of ours; it puts the call off, as its places are none of the expression."""
+        made = super().partial_apply_native_function(native, args)
+        made.body.code = lambda engine, input, environment: engine.evaluate_lambda(made.body, input, environment)
+        return made
+
+    def evaluate_regex(self, expr: Any, input: Any) -> Any:  # noqa: ARG002 - as the others
         """Return a compiled pattern, where matching it could be interrupted."""
         if not self.meter.interruptible:
             raise LimitExceeded(
@@ -270,33 +325,29 @@ class Engine(Jsonata):  # type: ignore[misc]
         return expr.value
 
     def evaluate_transform_expression(self, expr: Any, input: Any, environment: Any) -> Any:  # noqa: ARG002
-        """Return the function `|pattern|update|`; it changes a copy that keeps every number as it was."""
-        function = Jsonata.JFunction(_Update(self, expr, environment), None)
-        function.signature = _UPDATE_SIGNATURE
-        return function
+        """Return the function `|pattern|update|`."""
+        return Function("update", "<(oa):o>", lambda value: self.update(expr, value, environment), 1)
 
-
-_UPDATE_SIGNATURE = QuickSignature("<(oa):o>", "update")
-
-
-class _Update(Jsonata.Transformer):  # type: ignore[misc]
-    def call(self, input: Any, args: Any) -> Any:  # noqa: ARG002
-        engine, expr, pattern = self._jsonata, self._expr, self._expr.pattern
-        if args[0] is None:
+    def update(self, expr: Any, value: Any, environment: Any) -> Any:
+        """Return what `|pattern|update|` makes of a value: a copy that keeps every number as it was, with changes."""
+        if value is None:
             return None
-        at_top = pattern.type == "variable" and pattern.value == "" and pattern.predicate is None
-        result = (clone_top if at_top else clone)(args[0], engine.meter)
-        matches = engine.eval(pattern, result, self._environment)
-        for match in matches if isinstance(matches, list) else [] if matches is None else [matches]:
+        pattern = expr.pattern
+        at_top = (
+            pattern.type == "variable" and not pattern.value and pattern.predicate is None and pattern.group is None
+        )
+        result = (clone_top if at_top else clone)(value, self.meter)
+        matches = result if at_top else self.eval(pattern, result, environment)
+        for match in matches if isinstance(matches, list) else [matches]:
             if not isinstance(match, dict):
                 continue
-            update = engine.eval(expr.update, match, self._environment)
+            update = self.eval(expr.update, match, environment)
             if update is not None:
                 if not isinstance(update, dict):
                     raise ValueError(f"an update must be an object, not {shown(update)}")
                 match.update(update)
             if expr.delete is not None:
-                names = engine.eval(expr.delete, match, self._environment)
+                names = self.eval(expr.delete, match, environment)
                 names = names if isinstance(names, list) else [] if names is None else [names]
                 if not Utils.is_array_of_strings(names):
                     raise ValueError("what is to be deleted must be names")

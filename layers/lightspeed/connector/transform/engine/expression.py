@@ -5,60 +5,18 @@ Other packages use this module, `limits`, `values` and `errors`, and never the J
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from connector.errors import TransformError
+from connector.transform.context import Context
+from connector.transform.engine.compiler import failed_node
 from connector.transform.engine.engine import parse
 from connector.transform.engine.errors import failure
 from connector.transform.engine.functions import FUNCTIONS
 from connector.transform.engine.limits import LimitExceeded, Meter
 from connector.transform.engine.syntax import nodes
-
-
-class Surroundings(Protocol):
-    """What functions of an expression may ask for while one input is evaluated."""
-
-    @property
-    def random(self) -> Any:
-        """The source of random numbers, a `random.Random`."""
-        ...
-
-    @property
-    def now_milliseconds(self) -> float:
-        """The time that `$now()` and `$millis()` answer, milliseconds since 1970."""
-        ...
-
-    def table(self, name: str) -> Mapping[str, Any]:
-        """Return the table that `$lookup_table` asks for."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What an expression can use in addition to its input.
-
-    Attributes:
-        surroundings: What functions may ask for.
-        variables: Values by name, without `$`.
-    """
-
-    surroundings: Surroundings
-    variables: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class TableUse:
-    """A call of `$lookup_table` that names its table as a literal.
-
-    Attributes:
-        table: The name.
-        place: The syntax node, for the error.
-    """
-
-    table: str
-    place: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,38 +37,35 @@ class Expression:
         Args:
             value: The input, of JSON types. It is not changed.
             limits: What is left to use. Several expressions may share it.
-            context: What else the expression can use.
+            context: What the expression and its functions can ask for.
 
         Returns:
             The library's types, which the functions of `values` turn into JSON.
 
         Raises:
             LimitExceeded: A bound is reached.
-            Escaped: The surroundings failed.
-            Exception: The expression failed; `limits` knows where, and `failed` says it.
+            Escaped: The context failed.
+            Exception: The expression failed; `failed` says where.
         """
-        limits.expression, limits.failed_at = self.text, None
-        found = parse(self.text).run(value, limits, context.surroundings, context.variables)
-        limits.failed_at = None
-        return found
+        limits.expression = self.text
+        return parse(self.text).run(value, limits, context)
 
-    def tables(self) -> Iterator[TableUse]:
-        """Yield every table that the expression names as a literal."""
+    def tables(self) -> Iterator[tuple[str, Any]]:
+        """Yield every table that the expression names as a literal, and the syntax node of the name."""
         for node in nodes(parse(self.text, self.saved_as).ast):
             if node.type != "function" or getattr(node.procedure, "value", None) != "lookup_table":
                 continue
             first = next(iter(node.arguments or ()), None)
             if first is not None and first.type == "string" and node.procedure.type == "variable":
-                yield TableUse(first.value, first)
+                yield first.value, first
 
-    def missing(self, use: TableUse, reason: str) -> TransformError:
+    def missing(self, place: Any, reason: str) -> TransformError:
         """Return the error for a table that there is not."""
-        return failure(LimitExceeded(reason), self.text, use.place, saved_as=self.saved_as)
+        return failure(LimitExceeded(reason), self.text, place, saved_as=self.saved_as)
 
-    def failed(self, error: BaseException, limits: Meter | None) -> TransformError:
+    def failed(self, error: BaseException) -> TransformError:
         """Return the error that names this expression, the position and what was expected."""
-        node = limits.failed_at if limits is not None else None
-        return failure(error, self.text, node, FUNCTIONS, self.saved_as)
+        return failure(error, self.text, failed_node(error), FUNCTIONS, self.saved_as)
 
 
 def compile(expression: str, saved_as: str = "") -> Expression:

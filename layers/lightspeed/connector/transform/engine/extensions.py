@@ -33,7 +33,7 @@ def current_meter() -> Meter:
 
 def random_source() -> random.Random:
     """Return the random numbers of the running evaluation."""
-    source: random.Random = current_engine().surroundings.random
+    source: random.Random = current_engine().context.random
     return source
 
 
@@ -125,7 +125,7 @@ def lookup_table(name: Any, key: Any, default: Any) -> Any:
     """`$lookup_table("carriers", code, "other")`: the value of a key in a table, or else the default."""
     if not isinstance(name, str):
         raise LimitExceeded("$lookup_table expects the name of a table")
-    table = current_engine().surroundings.table(name)
+    table = current_engine().context.table(name)
     if key is None or key is Utils.NULL_VALUE:
         return default
     found = table.get(as_text(key), Utils.NONE)

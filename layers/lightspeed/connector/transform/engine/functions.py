@@ -1,7 +1,7 @@
 """The functions that an expression can call: JSONata's own that are harmless, in bounds, and a few for connectors.
 
 The table is a list of what is allowed. `$eval` is not in it: an expression is what was written and checked, never text
-out of a record. Nothing here reaches network, files or environment; `$lookup_table` asks the surroundings.
+out of a record. Nothing here reaches network, files or environment; `$lookup_table` asks the context.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ from connector.transform.engine.extensions import (
 )
 from connector.transform.engine.signature import QuickSignature
 from connector.transform.engine.values import clone, look_up, written
+from lightspeed.numbers import Exact
 
 # fmt: off
 _AS_THEY_ARE = [
     "sum", "count", "max", "min", "average", "substring", "substringBefore", "substringAfter", "lowercase",
     "uppercase", "length", "trim", "contains", "formatNumber", "formatBase", "formatInteger", "parseInteger",
     "floor", "ceil", "round", "abs", "sqrt", "power", "boolean", "not", "single", "reduce", "sift",
-    "keys", "exists", "merge", "reverse", "error", "assert", "type", "sort", "base64encode", "base64decode",
+    "keys", "exists", "reverse", "error", "assert", "type", "sort", "base64encode", "base64decode",
     "encodeUrlComponent", "encodeUrl", "decodeUrlComponent", "decodeUrl", "fromMillis",
 ]
 # fmt: on
@@ -45,35 +46,8 @@ _AS_THEY_ARE = [
 _PATTERN_CHECK_CHARACTERS = 1_000_000
 
 
-class _Native(Jsonata.JFunction):  # type: ignore[misc]
-    """A function of the library, with what it makes counted."""
-
-    def __init__(self, native: Any) -> None:
-        super().__init__(None, None)
-        self._method = native.method
-        self._arguments = int(native.get_number_of_args())
-        self.signature = QuickSignature.of(native.signature)
-        self.function_name = native.function_name
-
-    def call(self, input: Any, args: Any) -> Any:  # noqa: ARG002 - the library's name
-        meter = current_meter()
-        meter.check_time()
-        left_out = self._arguments - len(args)
-        result = self._method(*args, *[None] * left_out) if left_out else self._method(*args)
-        if isinstance(result, str):
-            meter.characters(len(result))
-        elif isinstance(result, list | dict):
-            meter.items(len(result))
-        elif result is not True and result is not False and Utils.is_numeric(result):
-            return Utils.convert_number(result)
-        return result
-
-    def get_number_of_args(self) -> int:
-        return self._arguments
-
-
-class _Own(Jsonata.JFunction):  # type: ignore[misc]
-    """A function of ours; arguments that are left out are `None`."""
+class Function(Jsonata.JFunction):  # type: ignore[misc]
+    """A function that an expression can call. Arguments that are left out are `None`."""
 
     def __init__(self, name: str, signature: str, function: Callable[..., Any], arguments: int) -> None:
         super().__init__(None, None)
@@ -83,11 +57,32 @@ class _Own(Jsonata.JFunction):  # type: ignore[misc]
         self._arguments = arguments
 
     def call(self, input: Any, args: Any) -> Any:  # noqa: ARG002 - the library's name
+        """Call it with arguments that are as its signature says."""
         current_meter().check_time()
         return self._function(*args, *[None] * (self._arguments - len(args)))
 
     def get_number_of_args(self) -> int:
+        """Return how many arguments it takes."""
         return self._arguments
+
+
+def _library(name: str) -> Function:
+    """Return a function of the library, with what it makes counted, and numbers as JSON has them."""
+    native = Jsonata.static_frame.bindings[name]
+
+    def call(*args: Any) -> Any:
+        result = native.method(*args)
+        if isinstance(result, str):
+            current_meter().characters(len(result))
+        elif isinstance(result, list | dict):
+            current_meter().items(len(result))
+        elif type(result) in (int, float, Exact):
+            return Utils.convert_number(result)
+        return result
+
+    made = Function(name, "<>", call, int(native.get_number_of_args()))
+    made.signature = QuickSignature.of(native.signature)
+    return made
 
 
 def _number(value: Any) -> Any:
@@ -228,37 +223,50 @@ def _append(left: Any, right: Any) -> Any:
 def _results(function: Any, members: Iterable[Any], names: Iterable[Any], whole: Any) -> list[Any]:
     """Return what a function makes of each member, its name or number, and the whole, as many of them as it takes."""
     engine, most = current_engine(), max(Functions.get_function_arity(function), 1)
-    rows = zip(members, names, itertools.repeat(whole), strict=False)
-    if Functions.is_lambda(function):
-        return [engine.apply(function, row[:most], None, None) for row in rows]
-    return [function.call(None, row[:most]) for row in rows]
+    columns = (members, names, itertools.repeat(whole))[:most]
+    rows = zip(*columns, strict=False)
+    if not Functions.is_lambda(function):
+        return [function.call(None, row) for row in rows]
+    if function.__dict__.get("many") is not None and len(function.arguments) == len(columns):
+        found: list[Any] = engine.apply_each(function, rows, len(whole))
+        return found
+    return [engine.apply(function, row, None, None) for row in rows]
 
 
-def _sequence(values: Iterable[Any]) -> Any:
-    found = Utils.create_sequence_from_iter(values)
-    current_meter().items(len(found))
-    return found
+def _sequence(values: list[Any]) -> Any:
+    current_meter().items(len(values))
+    return Utils.create_sequence_from_iter(values)
 
 
 def _each(value: Any, function: Any) -> Any:
     if value is None:
         return None
     results = _results(function, value.values(), value.keys(), value)
-    return _sequence(result for result in results if result is not None)
+    return _sequence([result for result in results if result is not None])
 
 
 def _map(array: Any, function: Any) -> Any:
     if array is None:
         return None
     results = _results(function, array, itertools.count(), array)
-    return _sequence(result for result in results if result is not None)
+    return _sequence([result for result in results if result is not None])
 
 
 def _filter(array: Any, function: Any) -> Any:
     if array is None:
         return None
     results = _results(function, array, itertools.count(), array)
-    return _sequence(item for item, result in zip(array, results, strict=True) if Functions.to_boolean(result))
+    return _sequence([item for item, result in zip(array, results, strict=True) if Functions.to_boolean(result)])
+
+
+def _merge(array: Any) -> Any:
+    if array is None:
+        return None
+    merged: dict[str, Any] = {}
+    for item in array:
+        merged |= item
+    current_meter().items(len(merged))
+    return merged
 
 
 def _zip(*arrays: Any) -> Any:
@@ -326,11 +334,13 @@ def _to_millis(text: Any, picture: Any) -> Any:
 
 
 def _now(picture: Any, zone: Any) -> Any:
-    return Functions.datetime_from_millis(_millis(), picture, zone)
+    text = Functions.datetime_from_millis(_millis(), picture, zone)
+    current_meter().characters(len(text))
+    return text
 
 
 def _millis() -> int:
-    return int(current_engine().surroundings.now_milliseconds)
+    return int(current_engine().context.now_milliseconds)
 
 
 _OWN: list[tuple[str, str, Callable[..., Any], int]] = [
@@ -345,6 +355,7 @@ _OWN: list[tuple[str, str, Callable[..., Any], int]] = [
     ("each", "<o-f:a>", _each, 2),
     ("map", "<af>", _map, 2),
     ("filter", "<af>", _filter, 2),
+    ("merge", "<a<o>:o>", _merge, 1),
     ("zip", "<a+>", _zip, 0),
     ("spread", "<x-:a<o>>", _spread, 1),
     ("distinct", "<x:x>", _distinct, 1),
@@ -361,8 +372,8 @@ _OWN: list[tuple[str, str, Callable[..., Any], int]] = [
     ("lookup_table", "<xxx?:x>", lookup_table, 3),
 ]
 
-FUNCTIONS: Mapping[str, object] = {
-    **{name: _Native(Jsonata.static_frame.bindings[name]) for name in _AS_THEY_ARE},
-    **{name: _Own(name, signature, function, count) for name, signature, function, count in _OWN},
+FUNCTIONS: Mapping[str, Function] = {
+    **{name: _library(name) for name in _AS_THEY_ARE},
+    **{row[0]: Function(*row) for row in _OWN},
 }
 """Every function there is, by name without `$`."""

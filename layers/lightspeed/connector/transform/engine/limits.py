@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from lightspeed import Clock, SystemClock
 
@@ -62,17 +62,16 @@ class Meter:
         deadline: On that clock.
         interruptible: Whether a timer can interrupt a single long operation; only in the main thread.
         expression: The one that is being evaluated.
-        failed_at: The innermost syntax node that an error came through, once there was one.
+        made_characters: The length of all text that was made so far.
     """
 
     __slots__ = (
-        "_characters",
         "_items",
         "deadline",
         "expression",
-        "failed_at",
         "interruptible",
         "limits",
+        "made_characters",
         "now",
     )
 
@@ -82,9 +81,8 @@ class Meter:
         self.deadline = self.now() + limits.seconds
         self.interruptible = interruptible
         self.expression = ""
-        self.failed_at: Any = None
         self._items = 0
-        self._characters = 0
+        self.made_characters = 0
 
     def items(self, number: int) -> None:
         """Count items that are about to be made.
@@ -102,12 +100,11 @@ class Meter:
         Raises:
             LimitExceeded: They are too many.
         """
-        self._characters += number
-        if self._characters > self.limits.characters:
-            message = (
-                f"makes too much text: {self._characters:,} characters where {self.limits.characters:,} are allowed"
+        self.made_characters += number
+        if self.made_characters > self.limits.characters:
+            raise LimitExceeded(
+                f"makes too much text: {self.made_characters:,} characters where {self.limits.characters:,} are allowed"
             )
-            raise LimitExceeded(message)
 
     def check_time(self) -> None:
         """Look at the clock.

@@ -32,6 +32,11 @@ class QuickSignature(Signature):  # type: ignore[misc]
         super().__init__(signature, function)
         self._left_out = functools.lru_cache(maxsize=256)(self._count_left_out)
 
+    @functools.cached_property
+    def _of_one_type(self) -> bool:
+        """Whether the first argument is an array whose elements have to be of one type."""
+        return bool(self._params) and self._params[0].type == "a" and bool(self._params[0].subtype)
+
     @classmethod
     def of(cls, signature: Signature) -> QuickSignature:
         """Return a signature of the library as one of these."""
@@ -48,7 +53,8 @@ class QuickSignature(Signature):  # type: ignore[misc]
 
         The library would write a context that does not fit into its message, whatever its size.
         """
-        left_out = self._left_out(tuple(map(type, args)))
+        elements = frozenset(map(type, args[0])) if self._of_one_type and args and isinstance(args[0], list) else None
+        left_out = self._left_out(tuple(map(type, args)), elements)
         if left_out is not None:
             return [*args, *[None] * left_out] if left_out else args
         if not isinstance(context, list | dict):
@@ -56,13 +62,20 @@ class QuickSignature(Signature):  # type: ignore[misc]
         stand_in: Any = [] if isinstance(context, list) else {}
         return [context if arg is stand_in else arg for arg in super().validate(args, stand_in)]
 
-    def _count_left_out(self, kinds: tuple[type, ...]) -> int | None:
+    def may_take_context(self, given: int) -> bool:
+        """Whether the context value may stand for an argument, if so many are given."""
+        return given < len(self._params) and any(param.context for param in self._params)
+
+    def _count_left_out(self, kinds: tuple[type, ...], elements: frozenset[type] | None) -> int | None:
         """Return how many arguments are left out; `None` if arguments of these types have to be looked at each time."""
         symbols = [_SYMBOLS.get(kind, "") for kind in kinds]
         found = self._regex.fullmatch("".join(symbols)) if all(symbols) else None
         if found is None:
             return None
         for param, taken in zip(self._params, found.groups(), strict=True):
-            if (param.context and not taken) or (param.type == "a" and (param.subtype or taken.strip("a"))):
+            fits = elements is not None and {_SYMBOLS.get(kind) for kind in elements} <= {param.subtype}
+            if (param.context and not taken) or (
+                param.type == "a" and (taken.strip("a") or (param.subtype and not fits))
+            ):
                 return None
         return int(found.groups().count(""))

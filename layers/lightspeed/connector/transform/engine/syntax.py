@@ -25,12 +25,12 @@ def nodes(ast: Any) -> Iterator[Any]:
 
 
 def bound_names(ast: Any) -> set[Any]:
-    """Return the names of all variables that an expression binds."""
+    """Return the names of all variables that an expression binds, and `:=` if it binds any by that."""
     names: set[Any] = set()
     for node in nodes(ast):
         names.update((node.focus, node.index, node.value if node.type == "index" else None))
         if node.type == "bind":
-            names.add(node.lhs.value)
+            names.update((":=", node.lhs.value))
         elif node.type == "lambda":
             names.update(argument.value for argument in node.arguments)
     return names
@@ -67,7 +67,14 @@ class Frame(dict[str, Any]):
 
 def plain_path(path: Any) -> tuple[str, tuple[str, ...]]:
     """Return the variable, if any, and the names that a path is made of; no names if there is anything else to it."""
-    if path.group is not None or path.tuple is not None or path.keep_singleton_array:
+    if (
+        path.type != "path"
+        or path.predicate is not None
+        or path.keep_array
+        or path.group is not None
+        or path.tuple is not None
+        or path.keep_singleton_array
+    ):
         return "", ()
     for step in path.steps:
         marks = (step.predicate, step.stages, step.tuple, step.focus, step.index, step.ancestor, step.group)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from connector.transform.engine.limits import LimitExceeded, Limits, Meter
 from lightspeed.numbers import Exact
 
 _CONTAINERS = frozenset((dict, list, Utils.JList))
-_PLAIN = frozenset((int, bool, type(None), type(Utils.NULL_VALUE), Exact))
+_LEAVES = frozenset((str, int, bool, type(None), type(Utils.NULL_VALUE), Exact))
 
 
 def is_none(value: Any) -> bool:
@@ -29,7 +29,7 @@ def plain(value: Any, limits: Limits) -> Any:
         ValueError: It holds a function, or a number that JSON cannot hold.
         LimitExceeded: It is too large or too deep.
     """
-    _Gauge(limits).check(value)
+    _check([value], limits)
     return _converted(value, lambda number: number)
 
 
@@ -40,7 +40,7 @@ def builtin(value: Any, limits: Limits) -> Any:
         ValueError: It holds a function, or a number that JSON or a float cannot hold.
         LimitExceeded: It is too large or too deep.
     """
-    _Gauge(limits).check(value)
+    _check([value], limits)
     return _converted(value, _finite)
 
 
@@ -77,54 +77,61 @@ def _text(value: Any) -> str:
     return json.dumps(None if value is Utils.NULL_VALUE else value)
 
 
-class _Gauge:
-    """Looks at results, level by level, and finds what cannot be written or is too much; it copies nothing."""
+def _check(values: list[Any], limits: Limits, longest: int | None = None) -> None:
+    """Look at results, level by level, and find what cannot be written or is too much; nothing is copied.
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._values = 0
-        self._characters = 0
+    Args:
+        values: The results, which share the bounds.
+        limits: The bounds.
+        longest: No text in the results is longer than this, if it is known; then few values need no look at their text.
 
-    def check(self, value: Any) -> None:
-        """Look at one more result.
+    Raises:
+        ValueError: One holds a function, or a number that JSON cannot hold.
+        LimitExceeded: They are too large, or one is too deep.
+    """
+    number, depth, containers = -len(values), -1, []
+    level: list[Any] = [values]
+    while level:
+        depth += 1
+        if depth > limits.output_depth:
+            raise LimitExceeded(f"returns values nested deeper than {limits.output_depth}")
+        below: list[Any] = []
+        for container in level:
+            number += len(container)
+            if number > limits.output_values:
+                raise LimitExceeded(f"returns more than {limits.output_values:,} values")
+            for item in container.values() if type(container) is dict else container:
+                if type(item) not in _LEAVES:
+                    below.append(item)
+        containers += level
+        level = [item for item in below if type(item) in _CONTAINERS]
+        if len(level) < len(below):
+            _refuse(below)
+    if longest is None or 2 * number * longest > limits.output_bytes:
+        _check_text(containers, limits)
 
-        Raises:
-            ValueError: It holds a function, or a number that JSON cannot hold.
-            LimitExceeded: With those before it, it is too large, or it is too deep.
-        """
-        limits, level, depth = self._limits, self._inside([value], 0), 0
-        while level:
-            depth += 1
-            if depth > limits.output_depth:
-                raise LimitExceeded(f"returns values nested deeper than {limits.output_depth}")
-            below: list[Any] = []
-            for container in level:
-                self._values += len(container)
-                if self._values > limits.output_values:
-                    raise LimitExceeded(f"returns more than {limits.output_values:,} values")
-                if isinstance(container, dict):
-                    below += self._inside(container.values(), sum(map(len, container)))
-                else:
-                    below += self._inside(container, 0)
-            level = below
 
-    def _inside(self, items: Iterable[Any], characters: int) -> list[Any]:
-        """Return the arrays and objects among items, and count the text of the others and of their names."""
-        found = []
-        for item in items:
-            kind = type(item)
-            if kind is str:
-                characters += len(item)
-            elif kind in _CONTAINERS:
-                found.append(item)
-            elif kind not in _PLAIN:
-                if not isinstance(item, float):
-                    raise ValueError("returns a function, where a value was expected")
-                _finite(item)
-        self._characters += characters
-        if self._characters > self._limits.output_bytes:
-            raise LimitExceeded(f"returns more than {self._limits.output_bytes:,} bytes of text")
-        return found
+def _check_text(containers: list[Any], limits: Limits) -> None:
+    left = limits.output_bytes
+    for container in containers:
+        values = container
+        if type(container) is dict:
+            values = container.values()
+            left -= sum(map(len, container))
+        for item in values:
+            if type(item) is str:
+                left -= len(item)
+        if left < 0:
+            raise LimitExceeded(f"returns more than {limits.output_bytes:,} bytes of text")
+
+
+def _refuse(items: list[Any]) -> None:
+    """Refuse what is neither a number that JSON can hold nor an array or object."""
+    for item in items:
+        if isinstance(item, float):
+            _finite(item)
+        elif type(item) not in _CONTAINERS:
+            raise ValueError("returns a function, where a value was expected")
 
 
 def dumps(value: Any, limits: Limits) -> bytes:
@@ -137,17 +144,16 @@ def dumps(value: Any, limits: Limits) -> bytes:
     return dumps_all([value], limits)[0]
 
 
-def dumps_all(values: list[Any], limits: Limits) -> list[bytes]:
-    """Return results as compact JSON texts; they share the bounds.
+def dumps_all(values: list[Any], limits: Limits, longest: int | None = None) -> list[bytes]:
+    """Return results as compact JSON texts; they share the bounds. No text in them is longer than `longest`, if given.
 
     Raises:
         ValueError: One holds a function, or a number that JSON cannot hold.
         LimitExceeded: They are too large or too deep.
     """
-    gauge = _Gauge(limits)
+    _check(values, limits, longest)
     texts, size = [], 0
     for value in values:
-        gauge.check(value)
         try:
             text = msgspec.json.encode(value, enc_hook=_as_read)
         except (UnicodeEncodeError, OverflowError):
@@ -185,6 +191,17 @@ def clone_top(value: Any, meter: Meter) -> Any:
         meter.items(len(value))
         return dict(value)
     return value
+
+
+def collapsed(value: Any, keep: bool = False) -> Any:
+    """Return a value; a sequence of one as its element, and an empty one as nothing, unless it is to be kept."""
+    if type(value) is not Utils.JList or not value.sequence or value.tuple_stream:
+        return value
+    if keep:
+        value.keep_singleton = True
+    if not value:
+        return None
+    return value[0] if len(value) == 1 and not value.keep_singleton else value
 
 
 def look_up(value: Any, key: str, meter: Meter) -> Any:
