@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from queue import Queue
 from threading import Thread
 from typing import BinaryIO, TypeVar
@@ -75,7 +75,7 @@ def print_page(arguments: argparse.Namespace) -> None:
     if ALL_PARENTS in read_parameters(arguments).path.values():
         raise CommandError(f"the id {ALL_PARENTS} reads the records of every parent: add --all")
     session = prepare(arguments, "list")
-    with _output(arguments.out) as file, closing(_progress(arguments)) as progress:
+    with open_output(arguments.out) as file, closing(_progress(arguments)) as progress:
         page = session.client.page(session.request)
         _write(file, page.records)
         progress.update(len(page.records), None)
@@ -105,7 +105,7 @@ def print_all(arguments: argparse.Namespace) -> None:
     check_parameters(client, endpoint, parameters)
     warn_of_unknown_filters(endpoint, parameters.query)
     reading = WholeList(client, endpoint, parameters, WholeQuota(client.transport))
-    with _output(arguments.out) as file, closing(progress):
+    with open_output(arguments.out) as file, closing(progress):
         for page in beside(reading.pages()):
             rows = _texts(page)
             _write(file, rows)
@@ -155,16 +155,6 @@ def _texts(records: list[Record]) -> list[bytes]:
 def _progress(arguments: argparse.Namespace) -> ProgressLine:
     beside_a_file = not to_standard_output(arguments.out) or not sys.stdout.isatty()
     return ProgressLine(sys.stderr, arguments.entity, wanted=beside_a_file and sys.stderr is not None)
-
-
-@contextmanager
-def _output(target: str) -> Iterator[BinaryIO]:
-    with ExitStack() as ends:
-        try:
-            file = ends.enter_context(open_output(target))
-        except OSError as error:
-            raise CommandError(f"cannot write {target}: {error.strerror}") from error
-        yield file
 
 
 def _write(file: BinaryIO, records: list[bytes]) -> None:

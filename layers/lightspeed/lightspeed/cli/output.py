@@ -8,10 +8,11 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
+from lightspeed.cli.arguments import CommandError
 from lightspeed.json_text import mask_api_key
 
 STANDARD_OUTPUT = "-"
@@ -69,7 +70,8 @@ def open_output(target: str) -> Iterator[BinaryIO]:
     that is written so. What is there and is no regular file, such as a pipe or a device, is opened as it is.
 
     Raises:
-        OSError: The file cannot be written.
+        CommandError: The file cannot be opened.
+        OSError: It cannot be written.
     """
     if to_standard_output(target):
         yield sys.stdout.buffer
@@ -77,29 +79,27 @@ def open_output(target: str) -> Iterator[BinaryIO]:
         return
     path = Path(target)
     if path.is_dir():
-        raise IsADirectoryError(21, "it is a directory", target)
-    zipped = path.suffix == ".gz"
-    if path.exists() and not path.is_file():
-        with path.open("wb") as file, _written(file, zipped=zipped) as written:
-            yield written
-        return
-    path = Path(os.path.realpath(path))
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+        raise CommandError(f"cannot write {target}: it is a directory")
+    is_special = path.exists() and not path.is_file()
+    place = path if is_special else Path(os.path.realpath(path))
+    opened = path if is_special else place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
-        with unfinished.open("wb") as file, _written(file, zipped=zipped) as written:
+        file = opened.open("wb")
+    except OSError as error:
+        raise CommandError(f"cannot write {target}: {error.strerror}") from error
+    try:
+        with file, _gzipped(file) if target.endswith(".gz") else nullcontext(file) as written:
             yield written
-        unfinished.replace(path)
+        if not is_special:
+            opened.replace(place)
     finally:
-        unfinished.unlink(missing_ok=True)
+        if not is_special:
+            opened.unlink(missing_ok=True)
 
 
-@contextmanager
-def _written(file: BinaryIO, *, zipped: bool) -> Iterator[BinaryIO]:
-    if not zipped:
-        yield file
-        return
-    with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0) as outer:
-        yield cast("BinaryIO", outer)
+def _gzipped(file: BinaryIO) -> BinaryIO:
+    """Return what compresses into a file; equal content gives an equal file."""
+    return cast("BinaryIO", gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0))
 
 
 class ProgressLine:
