@@ -92,20 +92,18 @@ class RunLog:
         is_night = now.hour < CLOSE_LOOK_HOURS and not self._sparing
         open_days = CLOSE_LOOK_DAYS if is_close else 2 if is_night else 1
         first_open = now.date() - timedelta(days=open_days - 1)
-        listed = self._listed([day for day in days if day >= first_open], folders)
+        listed = self._listed(
+            [day for day, known in zip(days, kept, strict=True) if known is None or day >= first_open], folders
+        )
         rows: list[RunRow] = []
         for day, known in zip(days, kept, strict=True):
-            if day in listed:
-                is_recent = day >= now.date() - timedelta(days=1)
-                rows += self._read_day(day, listed[day], known or {}, count_requests=is_recent).values()
-            elif known is None:
-                rows += self._read_day(day, self._listed([day], folders)[day], {}).values()
-            else:
-                rows += known.values()
+            is_recent = day >= now.date() - timedelta(days=1)
+            found = self._read_day(day, listed[day], known or {}, count_requests=is_recent) if day in listed else known
+            rows += (found or {}).values()
         return rows
 
     def _listed(self, days: Sequence[date], folders: Sequence[str]) -> dict[date, dict[str, dict[str, Any]]]:
-        """Return the manifests of days that follow each other, by key. Each folder costs one list of S3."""
+        """Return the manifests of days, by key. Each folder costs a list of S3, from the first of these days on."""
         if not days:
             return {}
         if len(days) == 1:

@@ -9,13 +9,13 @@ import getpass
 import json
 import platform
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connector.botocore_errors import answer_unless
-from connector.bucket import Bucket
+from connector.bucket import NONE_YET
 from connector.operator.stack import OperationFailed, Stack
 
 KEY = "config/apply.lock"
@@ -25,9 +25,21 @@ REWRITE_LASTS = timedelta(hours=1)
 _NOT_OURS = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "404")
 
 
-def apply_lock(stack: Stack) -> AbstractContextManager[None]:
-    """Hold the lock of `apply` for at most ten minutes; errors as in `held_lock`."""
-    return held_lock(stack, KEY, LASTS, "runs apply")
+@contextmanager
+def apply_lock(stack: Stack) -> Iterator[Callable[[str], None]]:
+    """Hold the lock of `apply` for at most ten minutes, and give what prints a change that was made.
+
+    The first Ctrl-C ends the command after the change under way. Errors are those of `held_lock`.
+    """
+    with held_lock(stack, KEY, LASTS, "runs apply"), interrupted_between_calls() as interrupted:
+
+        def made(change: str) -> None:
+            print(change)
+            if interrupted:
+                print("interrupted; run the command again to make the rest")
+                raise KeyboardInterrupt
+
+        yield made
 
 
 def rewrite_lock(stack: Stack) -> AbstractContextManager[None]:
@@ -52,24 +64,16 @@ def held_lock(stack: Stack, key: str, lasts: timedelta, doing: str) -> Iterator[
     now = datetime.fromtimestamp(stack.clock.time(), UTC)
     owner = f"{getpass.getuser()}@{platform.node()}"
     body = json.dumps({"owner": owner, "until": (now + lasts).isoformat()}).encode()
-    etag = stack.bucket.replace(key, body, _expired(stack.bucket, key, now, doing))
+    held, expired = stack.bucket.read_json(key) or ({}, NONE_YET)
+    if held and datetime.fromisoformat(held["until"]) > now:
+        raise OperationFailed(f"{held['owner']:.100} {doing} now; wait, at the latest until {held['until']}")
+    etag = stack.bucket.replace(key, body, expired)
     if etag is None:
         raise OperationFailed(f"another process {doing} since just now; try again")
     try:
         yield
     finally:
         answer_unless(_NOT_OURS, stack.client("s3").delete_object, Bucket=stack.settings.bucket, Key=key, IfMatch=etag)
-
-
-def _expired(bucket: Bucket, key: str, now: datetime, doing: str) -> str:
-    """Return the ETag of an expired lock, or an empty text if there is no lock."""
-    found = bucket.read(key)
-    if found is None:
-        return ""
-    held = json.loads(found.body)
-    if datetime.fromisoformat(held["until"]) > now:
-        raise OperationFailed(f"{held['owner']:.100} {doing} now; wait, at the latest until {held['until']}")
-    return found.etag
 
 
 @contextmanager

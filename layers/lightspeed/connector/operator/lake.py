@@ -133,12 +133,9 @@ class Folder:
 
     def _manifests(self, entity: str, scope: Scope) -> list[str]:
         """Return the keys of an entity's manifests in every day, in order."""
-        folders = [self.root / MANIFESTS / entity_folder(name, entity) for name in scope.connections or self._names()]
-        paths = sorted(path for folder in folders for path in folder.glob("lang=*/date=*/*.json"))
-        return [path.relative_to(self.root).as_posix() for path in paths]
-
-    def _names(self) -> list[str]:
-        return sorted(path.name.partition("=")[2] for path in self.root.glob(f"{MANIFESTS}connection=*"))
+        folders = [MANIFESTS + entity_folder(name, entity) for name in scope.connections or ("*",)]
+        paths = (path for folder in folders for path in self.root.glob(f"{folder}lang=*/date=*/*.json"))
+        return sorted(path.relative_to(self.root).as_posix() for path in paths)
 
 
 def in_force(bodies: Iterable[tuple[str, bytes]]) -> list[Run]:

@@ -22,7 +22,7 @@ from typing import Any
 
 from connector.aws_errors import aws_error_types, reason
 from connector.errors import ConnectorError
-from connector.operator.apply_lock import apply_lock, interrupted_between_calls
+from connector.operator.apply_lock import apply_lock
 from connector.operator.parsers import add_command
 from connector.operator.quota_forecast import forecast
 from connector.operator.registrations import Plan
@@ -92,13 +92,10 @@ def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
 
 def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
     subscriptions = _subscriptions(arguments)  # a wrong file is refused before anything is locked
-    with apply_lock(stack), interrupted_between_calls() as interrupted:
+    with apply_lock(stack) as made:
         found = make_stack_plan(subscriptions, arguments, stack)
-        for step in _steps(found, stack):
-            print(step)
-            if interrupted:
-                print("interrupted; run the command again to make the rest")
-                return 130
+        for change in _changes(found, stack):
+            made(change)
     for warning in found.warnings:
         print(f"warning: {warning}")
     failed = {connection: one.error for connection, one in found.shops.items() if one.error}
@@ -109,7 +106,7 @@ def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
     return 1 if failed else 0
 
 
-def _steps(found: StackPlan, stack: Stack) -> Iterator[str]:
+def _changes(found: StackPlan, stack: Stack) -> Iterator[str]:
     """Make the changes one by one; each is printed after it was made.
 
     The list comes first, so that a webhook finds its subscription, and removals last.

@@ -18,7 +18,7 @@ from typing import Any
 
 import requests
 
-from connector.operator.apply_lock import apply_lock, interrupted_between_calls
+from connector.operator.apply_lock import apply_lock
 from connector.operator.parsers import add_command, add_group, day
 from connector.operator.registrations import ITEM_GROUPS, Change, Plan, is_own, plan
 from connector.operator.stack import CommandError, OperationFailed, Stack
@@ -136,14 +136,11 @@ def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
 def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
     shop = stack.shop(arguments.connection)
     address = _checked_address(arguments, stack)  # a wrong command is refused before anything is locked
-    with apply_lock(stack), interrupted_between_calls() as interrupted:
+    with apply_lock(stack) as made:
         found = make_plan(shop, arguments.entity, address, arguments.connection, stack.name)
         for change in found.changes:
             make_change(shop, change)
-            print(line_of(change))
-            if interrupted:
-                print("interrupted; run the command again to make the rest")
-                return 130
+            made(line_of(change))
     if not found.changes:
         print("nothing to change")
     return 0
