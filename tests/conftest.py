@@ -47,7 +47,7 @@ _KEPT = (
     ("publish.dependencies", "cached_dependencies"),
     ("publish.triggers.http", "_routes"),
     ("webhook.app", "receiver"),
-    ("webhook.aws", "_client"),
+    ("webhook.app", "_client"),
     ("webhook.trigger", "scheduler"),
     ("connector.observability", "logger"),
 )

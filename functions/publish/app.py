@@ -9,7 +9,6 @@ from connector.cold_start import without_garbage_collection
 with without_garbage_collection():
     from connector.aws_errors import raises_typed
     from connector.observability import logged
-    from connector.quota_report import report_quota
     from connector.settings import Settings
     from publish.dependencies import Dependencies, cached_dependencies
     from publish.event import batch_items
@@ -33,7 +32,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     try:
         return handle(event, context, deps)
     finally:
-        report_quota(deps.shops, deps.settings)
+        deps.shops.report_quota()
 
 
 def handle(event: Any, context: Any, deps: Dependencies) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector.cold_start import without_garbage_collection
 from connector.connections import Connections
-from connector.observability import current_request_id
+from connector.observability import current_request_id, emit_metrics
 from connector.settings import Settings
 from lightspeed import Client, SystemClock, Transport
 from lightspeed.listing.reader import CONNECTIONS
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 CALLS_AT_ONCE = 32
 """Calls that a client of AWS makes at once without opening a connection for each: as many as a reader has threads."""
+
+MANY_REFUSALS = 3
+"""Answers with 429 in one invocation that mean that others use up the quota. Fewer happen, and are waited out."""
+
+_DAY = "day"
+"""The windows of minutes and of an hour fill up in every long run, and are free again soon."""
 
 
 class AwsClients:
@@ -107,6 +113,19 @@ class ShopClients:
         """Return this process's share of the requests per second to other workers."""
         for _, share in self._limiters.values():
             share.release()
+
+    def report_quota(self) -> None:
+        """Write `QuotaShort` for each shop whose daily quota is used up to its reserve, or that answered 429 often."""
+        for connection, transport in self.transports.items():
+            windows = transport.quota.windows if transport.quota else ()
+            reserve = self._settings.quota_reserve_percent / 100
+            is_used_up = any(one.name == _DAY and one.remaining - one.limit * reserve < 1 for one in windows)
+            if is_used_up or transport.rate_limited >= MANY_REFUSALS:
+                left = {window.name: window.remaining for window in windows}
+                facts = {"connection": connection, "rate_limited": transport.rate_limited, "left": left}
+                stack = {"stack": self._settings.stack_name}
+                emit_metrics(self._settings.metrics_namespace, stack, facts, QuotaShort=1)
+        self.transports.clear()
 
     def _limiter(self, name: str, background: bool) -> RateLimiter | None:
         """Return the limiter that all clients of a connection share with other workers; `None` without a table."""

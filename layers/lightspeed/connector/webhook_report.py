@@ -103,27 +103,7 @@ class _Row(msgspec.Struct):
     createdAt: Any = None  # noqa: N815
 
 
-class _Part(msgspec.Struct):
-    key: str
-
-
-class _Manifest(msgspec.Struct):
-    run_id: str
-    request: dict[str, Any]
-    parts: list[_Part]
-
-
-class _Event(msgspec.Struct):
-    record_id: str
-    received_at: str
-    event: str = ""
-    body: str = ""
-    isBase64Encoded: bool = False  # noqa: N815 - the name of API Gateway
-
-
 _ROW = msgspec.json.Decoder(_Row, strict=False)
-_MANIFEST = msgspec.json.Decoder(_Manifest)
-_EVENT = msgspec.json.Decoder(_Event)
 _ENVELOPE = msgspec.json.Decoder(dict[str, _Row], strict=False)
 _XML_TIME = re.compile(rb"<(updatedAt|createdAt)>([^<]+)</")
 
@@ -224,19 +204,20 @@ def _webhooks(bucket: Bucket, prefix: str) -> list[Heard]:
     """Return what each webhook says; reads several objects at once. A deletion is no change."""
 
     def read(key: str) -> Heard | None:
-        event = _EVENT.decode(bucket.get(key).body)
-        if event.event.endswith("/deleted"):
+        event = bucket.json(key)
+        if event.get("event", "").endswith("/deleted"):
             return None
-        return Heard(event.record_id, _epoch(event.received_at), _changed_in(event))
+        return Heard(event["record_id"], _epoch(event["received_at"]), _changed_in(event))
 
     return [hook for hook in each(read, [row["Key"] for row in bucket.objects(prefix)]) if hook is not None]
 
 
-def _changed_in(event: _Event) -> float | None:
+def _changed_in(event: Mapping[str, Any]) -> float | None:
     """Return the time of change of the record in a webhook's body, JSON or XML; `None` if it has none."""
     text: Any = None
     with contextlib.suppress(ValueError, RecursionError):
-        body = base64.b64decode(event.body) if event.isBase64Encoded else event.body.encode()
+        sent = event.get("body", "")
+        body = base64.b64decode(sent) if event.get("isBase64Encoded") else sent.encode()
         if body.lstrip().startswith(b"<"):
             times = dict(reversed(_XML_TIME.findall(body)))  # the record's own come before those of others in it
             text = (times.get(b"updatedAt") or times.get(b"createdAt") or b"").decode()
@@ -250,14 +231,13 @@ def _changed_in(event: _Event) -> float | None:
 def _changes(bucket: Bucket, prefix: str, days: Iterable[date], subscription: str) -> Iterator[Change]:
     folders = [f"{language}date={day}/" for language in bucket.folders(prefix) for day in days]
     for row in bucket.objects_of(folders):
-        manifest = _MANIFEST.decode(bucket.get(row["Key"]).body)
-        request = manifest.request
+        manifest = bucket.json(row["Key"])
+        request, by_webhooks = manifest["request"], STARTED_BY_WEBHOOKS in manifest["run_id"]
         named = request.get("subscription") or request.get("entity")
         if named == subscription and request.get("mode") != "reconcile":
-            by_webhooks = STARTED_BY_WEBHOOKS in manifest.run_id
-            for part in manifest.parts:
+            for part in manifest["parts"]:
                 written = row["LastModified"].timestamp()
-                yield from _versions(bucket.get(part.key).body, written, by_webhooks=by_webhooks)
+                yield from _versions(bucket.get(part["key"]).body, written, by_webhooks=by_webhooks)
 
 
 def _versions(part: bytes, written: float, *, by_webhooks: bool) -> Iterator[Change]:

@@ -10,8 +10,7 @@ import pytest
 from moto import mock_aws
 
 from connector.clients import AwsClients
-from webhook import aws as receiver_services
-from webhook import daily, trigger
+from webhook import app, daily, trigger
 
 SECRET = "hook-secret"
 _NUMBERS = itertools.count(1)
@@ -111,5 +110,5 @@ def account(aws: AwsClients, monkeypatch: pytest.MonkeyPatch) -> Account:
         monkeypatch.setenv(name, value)
     for module in (trigger, daily):
         monkeypatch.setattr(module, "AwsClients", lambda: aws)
-    monkeypatch.setattr(receiver_services, "_client", aws.client)
+    monkeypatch.setattr(app, "_client", aws.client)
     return Account(aws, bucket, prefix, table, queue, machine)

@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.integration.webhook.conftest import SECRET, Account
-from webhook import app, aws
+from webhook import app
 
 ROOT = Path(__file__).parents[3]
 
@@ -135,7 +135,7 @@ def test_if_aws_fails_the_sender_sends_it_again(account: Account, gone: str, mon
         def refuse(**_: object) -> None:
             raise refused
 
-        monkeypatch.setattr(aws._client("secretsmanager"), "get_secret_value", refuse)
+        monkeypatch.setattr(app._client("secretsmanager"), "get_secret_value", refuse)
 
     answer = app.lambda_handler(event(), None)
 

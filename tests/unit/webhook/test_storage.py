@@ -8,12 +8,12 @@ from connector.errors import AwsUnavailable
 from connector.settings import Settings
 from tests.support.clock import FakeClock
 from tests.support.conflicts import CODE, ConflictingBucket
-from webhook import aws
+from webhook import app
 
 
 def stored(bucket: ConflictingBucket, monkeypatch: pytest.MonkeyPatch) -> bool:
-    monkeypatch.setattr(aws, "_client", functools.cache({"s3": bucket}.__getitem__))
-    storage = aws.AwsStorage(Settings.from_env({"BUCKET": "bucket"}), FakeClock().sleep)
+    monkeypatch.setattr(app, "_client", functools.cache({"s3": bucket}.__getitem__))
+    storage = app.AwsStorage(Settings.from_env({"BUCKET": "bucket"}), FakeClock().sleep)
     return storage.store("key", b"{}")
 
 
