@@ -15,7 +15,7 @@ from connector.prices import INVOCATION_SECONDS, PRICES, cents
 from connector.timestamps import iso_text
 from connector.transform import Library, load
 from lightspeed import Client, Clock
-from lightspeed.estimate import Counter, Estimate, Reading, Span, estimate
+from lightspeed.estimate import Estimate, ListCounter, Reading, Span, estimate
 from lightspeed.listing.settled import SETTLING_LAG
 from lightspeed.listing.way import check_parameters
 from lightspeed.listing.window import may_hide_records
@@ -79,7 +79,7 @@ def preview(
     start = parse_time(request.since) if request.since is not None else None
     start = bookmark.start or start
     span = Span(now - SETTLING_LAG, start, incremental, batch_of(request, PAGE_LIMIT))
-    counter = Counter(client)
+    counter = ListCounter(client)
     readings = [counter.reading(request.endpoint, read.parameters, read.language, span) for read in reads]
     plan = estimate(
         readings,

@@ -104,7 +104,7 @@ class Estimate:
     assumptions: list[str]
 
 
-class Counter:
+class ListCounter:
     """Counts each list of a run once, and times the answers."""
 
     def __init__(self, client: Client) -> None:
@@ -174,7 +174,7 @@ class _Work:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wait:
+class _Duration:
     """How long some requests take.
 
     Attributes:
@@ -187,12 +187,13 @@ class _Wait:
     waits: int = 0
     waited: dict[str, float] = field(default_factory=dict)
 
-    def then(self, other: _Wait, times: int = 1) -> _Wait:
+    def then(self, other: _Duration, times: int = 1) -> _Duration:
+        """Return this time followed by another one, so many times."""
         if not times:
             return self
         names = self.waited | other.waited
         waited = {name: self.waited.get(name, 0) + times * other.waited.get(name, 0) for name in names}
-        return _Wait(self.seconds + times * other.seconds, self.waits + times * other.waits, waited)
+        return _Duration(self.seconds + times * other.seconds, self.waits + times * other.waits, waited)
 
 
 def estimate(
@@ -228,12 +229,12 @@ def estimate(
     rounds = sum(work.rounds for work in works)
     pace = max(1 / REQUESTS_PER_SECOND, rounds * seconds / base) if base else 0.0
     windows = [] if stuck else free[::-1]
-    took, resumed = _wait(base, windows, pace), 0
+    took, resumed = _duration(base, windows, pace), 0
     at_once = int(any(window.remaining < _PAGE_AND_COUNT for window in windows))  # a wait before the first request
-    resuming = _resuming(readings, works, windows)
+    resuming = _requests_per_wait(readings, works, windows)
     for _ in range(3):  # each wait adds requests, which may add waits
         resumed = round(max(0, took.waits - at_once) * resuming)
-        took = _wait(base + resumed, windows, pace)
+        took = _duration(base + resumed, windows, pace)
     kinds = {kind: sum(getattr(work, kind) for work in works) for kind in ("pages", "counts", "children", "single")}
     kinds["counts"] += resumed
     total = base + resumed
@@ -294,7 +295,7 @@ def _work(reading: Reading, most: int | None) -> _Work:
     return _Work(passes * read + behind, counts, rounds=rounds, records=rows if most is None else min(rows, most))
 
 
-def _resuming(readings: Sequence[Reading], works: Sequence[_Work], windows: Sequence[QuotaWindow]) -> float:
+def _requests_per_wait(readings: Sequence[Reading], works: Sequence[_Work], windows: Sequence[QuotaWindow]) -> float:
     """Return how many more requests a run takes for each wait: a count to go on from, and a batch that is cut short."""
     largest = max(range(len(works)), key=lambda i: works[i].total, default=None)
     if largest is None or not windows or readings[largest].rows is None:
@@ -307,7 +308,7 @@ def _resuming(readings: Sequence[Reading], works: Sequence[_Work], windows: Sequ
     return 1 + counts - (room - counts) / batch
 
 
-def _wait(requests: int, windows: Sequence[QuotaWindow], pace: float) -> _Wait:
+def _duration(requests: int, windows: Sequence[QuotaWindow], pace: float) -> _Duration:
     """Return how long requests take.
 
     Args:
@@ -316,18 +317,18 @@ def _wait(requests: int, windows: Sequence[QuotaWindow], pace: float) -> _Wait:
         pace: Seconds for each request while no window is used up.
     """
     if not windows:
-        return _Wait(requests * pace)
+        return _Duration(requests * pace)
     window, shorter = windows[0], windows[1:]
     if requests <= window.remaining:
-        return _wait(requests, shorter, pace)
+        return _duration(requests, shorter, pace)
     fresh = [_fresh(inner) for inner in shorter]
-    whole = _until(_fresh(window), _wait(window.limit, fresh, pace))
-    took = _until(window, _wait(window.remaining, shorter, pace))
+    whole = _until_reset(_fresh(window), _duration(window.limit, fresh, pace))
+    took = _until_reset(window, _duration(window.remaining, shorter, pace))
     left = requests - window.remaining
     if not whole.waited.get(window.name):  # too slow to use up a whole window
-        return took.then(_wait(left, fresh, pace))
+        return took.then(_duration(left, fresh, pace))
     full, rest = divmod(left - 1, window.limit)
-    return took.then(whole, full).then(_wait(rest + 1, fresh, pace))
+    return took.then(whole, full).then(_duration(rest + 1, fresh, pace))
 
 
 def _fresh(window: QuotaWindow) -> QuotaWindow:
@@ -335,14 +336,14 @@ def _fresh(window: QuotaWindow) -> QuotaWindow:
     return replace(window, remaining=window.limit, reset_seconds=WINDOW_SECONDS[window.name])
 
 
-def _until(window: QuotaWindow, took: _Wait) -> _Wait:
+def _until_reset(window: QuotaWindow, took: _Duration) -> _Duration:
     """Return the time with the wait for the window's end added."""
     wait = window.reset_seconds - took.seconds
     if wait <= 0:
         return took
     if wait <= PATIENCE_SECONDS:
         return replace(took, seconds=window.reset_seconds)
-    return took.then(_Wait(wait, 1, {window.name: wait}))
+    return took.then(_Duration(wait, 1, {window.name: wait}))
 
 
 def _is_uncounted(reading: Reading) -> bool:

@@ -128,7 +128,9 @@ class Quota:
             elapsed_seconds: How long ago that was.
         """
         before = {window.name: window for window in earlier.windows} if earlier is not None else {}
-        return Quota(tuple(_later(before.get(window.name), window, elapsed_seconds) for window in self.windows))
+        return Quota(
+            tuple(_lower_in_same_window(before.get(window.name), window, elapsed_seconds) for window in self.windows)
+        )
 
     def wait_seconds(self, reserve_percent: float = 0, needed: int = 1) -> int:
         """Return how long to leave the shop alone: 0, or the longest reset, at least 1, among windows that lack room.
@@ -238,7 +240,8 @@ def _reset_seconds(text: str, now: float, length: int) -> int:
     return min(whole + is_rounded_down, LONGEST_WAIT_SECONDS)
 
 
-def _later(before: QuotaWindow | None, now: QuotaWindow, elapsed_seconds: float) -> QuotaWindow:
+def _lower_in_same_window(before: QuotaWindow | None, now: QuotaWindow, elapsed_seconds: float) -> QuotaWindow:
+    """Return the window of an answer, with the lower number that another answer of the same window gave before."""
     if before is None or before.limit != now.limit or before.remaining >= now.remaining:
         return now
     same_window = now.reset_seconds <= before.reset_seconds - elapsed_seconds + _OVERTAKING_SECONDS

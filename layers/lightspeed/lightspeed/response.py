@@ -124,16 +124,16 @@ def records(body: bytes, endpoint: Endpoint) -> Page:
     try:
         if not body.isascii():
             body.decode()
-        usual = _usual(body, endpoint)
+        usual = _under_known_key(body, endpoint)
         texts = _rows(body, endpoint, _members, _array) if usual is None else [bytes(text) for text in usual]
     except (*UNREADABLE, UnreadableBody) as error:
-        return _checked(_cut_rows(body.strip(), endpoint, error))
+        return _page_of(_cut_rows(body.strip(), endpoint, error))
     if b"\n" in body or b"\r" in body:
         texts = [one_line(text) for text in texts]
-    return Page(texts, []) if all(map(_is_object, texts)) else _checked(texts)
+    return Page(texts, []) if all(map(_is_object, texts)) else _page_of(texts)
 
 
-def _usual(body: bytes, endpoint: Endpoint) -> list[msgspec.Raw] | None:
+def _under_known_key(body: bytes, endpoint: Endpoint) -> list[msgspec.Raw] | None:
     """Return the list under its known key in one pass; `None` if the body has another form."""
     try:
         members = _LISTS.decode(body)
@@ -188,16 +188,17 @@ def _rows_to_the_end(body: bytes, endpoint: Endpoint) -> list[bytes]:
     found = _ONLY_LIST.fullmatch(body)
     if found is None or (found["key"] or b"").decode(errors="replace") not in ("", endpoint.items):
         return []
-    rows = _split(found["rows"], set())
+    rows = _split_joined_rows(found["rows"], set())
     return rows if all(_is_balanced(row) or not reject_reason(row) for row in rows) else []
 
 
-def _checked(texts: list[bytes]) -> Page:
+def _page_of(texts: list[bytes]) -> Page:
+    """Return rows as a page: what is a JSON object is a record, and everything else is a reject."""
     found, reasons = Page([], []), [reject_reason(text) for text in texts]
     odd = any(reasons)
     forms = {frozenset(parse_record(text)) for text, reason in zip(texts, reasons, strict=True) if odd and not reason}
     for row, why in zip(texts, reasons, strict=True):
-        for text in _split(row, forms) if why else [row]:
+        for text in _split_joined_rows(row, forms) if why else [row]:
             reason = reject_reason(text) if why else ""
             if reason:
                 found.rejects.append(Reject(text, reason))
@@ -206,7 +207,7 @@ def _checked(texts: list[bytes]) -> Page:
     return found
 
 
-def _split(row: bytes, forms: Set[frozenset[str]]) -> list[bytes]:
+def _split_joined_rows(row: bytes, forms: Set[frozenset[str]]) -> list[bytes]:
     """Cut an odd row where a quote too many has joined other rows to it.
 
     A row behind it is a JSON object with the names of a good row. Or JSON objects follow to the end, and the odd row
@@ -300,7 +301,7 @@ def record(body: bytes, endpoint: Endpoint, answer: str | None, *, several: bool
     members = _members(text)
     for key in (answer, *endpoint.alternative_keys, endpoint.items):
         if key is not None and key in members:
-            return one_line(members[key]) if several else _only(members[key], key)
+            return one_line(members[key]) if several else _one_record(members[key], key)
     objects = [member for member in members.values() if _first(member) == b"{"]
     if len(members) == 1 and len(objects) == 1:
         return one_line(objects[0])
@@ -354,7 +355,7 @@ def count(body: bytes) -> int:
     except UNREADABLE:
         found = None
     if found is None:
-        raise EnvelopeError(f"expected a count of 0 or more, found {_shown(text)}")
+        raise EnvelopeError(f"expected a count of 0 or more, found {_excerpt(text)}")
     return int(found[1])
 
 
@@ -382,7 +383,7 @@ def _members(body: bytes) -> dict[str, bytes]:
             body.decode()
         members = _OBJECT.decode(body)
     except msgspec.ValidationError:
-        raise EnvelopeError(f"expected a JSON object, found {_shown(body)}") from None
+        raise EnvelopeError(f"expected a JSON object, found {_excerpt(body)}") from None
     except UNREADABLE as error:
         if reject_reason(body):
             raise UnreadableBody(_reason(error, body)) from None
@@ -426,7 +427,7 @@ def _array(text: bytes) -> list[bytes]:
         return elements(text)
 
 
-def _only(text: bytes, key: str) -> bytes | None:
+def _one_record(text: bytes, key: str) -> bytes | None:
     """Return the one record under a key: an object, or a list with one object in it."""
     if text in _NOTHING:
         return None
@@ -438,7 +439,7 @@ def _only(text: bytes, key: str) -> bytes | None:
     if text in _NOTHING:
         return None
     if _first(text) != b"{":
-        raise EnvelopeError(f"expected a record under {key!r}, found {_shown(text)}")
+        raise EnvelopeError(f"expected a record under {key!r}, found {_excerpt(text)}")
     return one_line(text)
 
 
@@ -450,7 +451,7 @@ def _keys(members: Mapping[str, object]) -> str:
     return _printable(", ".join(members))[:200] or "an empty object"
 
 
-def _shown(text: bytes) -> str:
+def _excerpt(text: bytes) -> str:
     return " ".join(text[:100].decode(errors="replace").split()) or "nothing"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from lightspeed.catalogue.entities import CATALOGUE
 from lightspeed.numbers import dumps
 from lightspeed.tap.schema import DECIMAL, Fit, paths, stream_schema
 from lightspeed.tap.streams import KEY, CatalogError, Stream, discover, select, streams
-from lightspeed.tap.sync import StateError, bookmark_of, moved
+from lightspeed.tap.sync import StateError, bookmark_of, with_bookmark
 from tests.integration.subscribe.test_odd_rows import LANDS
 from tests.schemas import samples_of
 
@@ -263,7 +264,7 @@ def test_a_bookmark_never_moves_back_and_others_stay() -> None:
     earlier = bookmark_of({"bookmarks": {"orders": {"replication_key_value": "2026-11-20"}}}, ORDERS)
     assert earlier is not None
 
-    found = moved(state, ORDERS, earlier)
+    found = with_bookmark(state, ORDERS, earlier)
 
     assert found["bookmarks"]["orders"]["replication_key_value"] == "2026-11-23T06:00:00Z"
     assert found["bookmarks"]["products"] == other
@@ -272,5 +273,7 @@ def test_a_bookmark_never_moves_back_and_others_stay() -> None:
 
 def test_a_whole_list_has_no_bookmark() -> None:
     whole = Stream("orders", ORDERS.endpoint, ORDERS.schema, None)
+    end = datetime(2026, 1, 1, tzinfo=UTC)
 
-    assert moved({}, whole, bookmark_of({"bookmarks": {"orders": {"replication_key_value": "2026"}}}, whole)) == {}  # type: ignore[arg-type]
+    assert bookmark_of({"bookmarks": {"orders": {"replication_key_value": "2026"}}}, whole) is None
+    assert with_bookmark({}, whole, end) == {}

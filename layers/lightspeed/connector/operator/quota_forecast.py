@@ -15,7 +15,7 @@ from connector.operator.stack import Stack
 from connector.operator.subscriptions_file import Subscription
 from connector.webhook_window import Policy, dollars_a_month
 from lightspeed import CATALOGUE, LightspeedError, Parameters
-from lightspeed.estimate import Counter, Span, estimate
+from lightspeed.estimate import ListCounter, Span, estimate
 
 
 def forecast(subscriptions: Sequence[Subscription], stack: Stack) -> Iterator[str]:
@@ -29,7 +29,7 @@ def _of_shop(connection: str, subscriptions: Sequence[Subscription], stack: Stac
     counter, language = None, ""
     try:
         shop = stack.shop(connection)
-        counter, language = Counter(shop), shop.transport.connection.language
+        counter, language = ListCounter(shop), shop.transport.connection.language
     except (LightspeedError, ConnectorError) as error:
         unknown.append(str(error))
     parts, all_runs, all_requests = [], 0.0, 0.0
@@ -65,7 +65,7 @@ def _daily(requests: float, runs: float, of: str = "") -> str:
     return f"about {requests:,.0f} requests a day{of}; about ${dollars_a_month(runs):.2f} a month"
 
 
-def _requests(counter: Counter, event: Mapping[str, Any], seconds: int, stack: Stack) -> float:
+def _requests(counter: ListCounter, event: Mapping[str, Any], seconds: int, stack: Stack) -> float:
     """Return the requests of one run."""
     given = event.get("parameters", {})
     parameters = Parameters(given.get("path", {}), given.get("query", {}))
@@ -77,7 +77,7 @@ def _requests(counter: Counter, event: Mapping[str, Any], seconds: int, stack: S
     return float(estimate(readings, counter.quota, reserve_percent=0).requests["total"])
 
 
-def _room(counter: Counter, stack: Stack) -> float | None:
+def _room(counter: ListCounter, stack: Stack) -> float | None:
     """Return the requests a day that the reserve leaves; `None` if the shop names no daily limit."""
     quota = counter.quota
     limits = [window.limit for window in quota.windows if window.name == "day"] if quota else []

@@ -10,7 +10,7 @@ from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import CommandError, read_parameters
 from lightspeed.cli.session import check_all_parents
 from lightspeed.client import Client
-from lightspeed.estimate import Counter, Estimate, Span, estimate
+from lightspeed.estimate import Estimate, ListCounter, Span, estimate
 from lightspeed.listing.way import check_parameters, way_to_read
 from lightspeed.request import given_time
 
@@ -43,7 +43,7 @@ def estimated(client: Client, arguments: argparse.Namespace, now: datetime) -> E
     check_parameters(client, endpoint, parameters)
     if "page" in parameters.query:
         raise CommandError("--query page is not needed: every page is read")
-    counter = Counter(client)
+    counter = ListCounter(client)
     readings = [counter.reading(endpoint, parameters, language, span)]
     return estimate(
         readings,

@@ -106,7 +106,7 @@ def print_all(arguments: argparse.Namespace) -> None:
     warn_of_unknown_filters(endpoint, parameters.query)
     reading = WholeList(client, endpoint, parameters, WholeQuota(client.transport))
     with open_output(arguments.out) as file, closing(progress):
-        for page in beside(reading.pages()):
+        for page in in_background(reading.pages()):
             rows = _texts(page)
             _write(file, rows)
             written += len(rows)
@@ -124,7 +124,7 @@ def _report(arguments: argparse.Namespace, endpoint: Endpoint, parameters: Param
         print_note(f"wrote {written:,} record{'' if written == 1 else 's'} to {arguments.out}")
 
 
-def beside(pages: Iterator[_Found]) -> Iterator[_Found]:
+def in_background(pages: Iterator[_Found]) -> Iterator[_Found]:
     """Yield what another thread reads, so that Ctrl-C ends this one at once and not after the pages under way."""
     read: Queue[_Found | BaseException | None] = Queue(maxsize=1)
 

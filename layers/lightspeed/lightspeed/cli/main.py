@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> in
         argv: The words after the program's name; those of the process by default.
         clock: Time for pacing and waiting; the machine's by default.
     """
-    _speak_utf8()
+    _write_utf8()
     status = None
     try:
         with _sigterm_interrupts():
@@ -76,7 +76,7 @@ def run(argv: Sequence[str] | None = None) -> NoReturn:
     sys.exit(status)
 
 
-def _speak_utf8() -> None:
+def _write_utf8() -> None:
     """Write UTF-8 whatever the locale; what even that has no bytes for is escaped."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

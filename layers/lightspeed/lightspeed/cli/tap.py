@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lightspeed.cli.arguments import SETTINGS, CommandError, read_connection, read_json
-from lightspeed.cli.list import PATIENCE_SECONDS, WholeQuota, beside
+from lightspeed.cli.list import PATIENCE_SECONDS, WholeQuota, in_background
 from lightspeed.cli.output import json_text, print_note
 from lightspeed.cli.write import OutputError
 from lightspeed.client import Client
@@ -25,7 +25,7 @@ from lightspeed.quota import Clock, SystemClock
 from lightspeed.request import given_time
 from lightspeed.tap.messages import Messages
 from lightspeed.tap.streams import CatalogError, Stream, discover, select
-from lightspeed.tap.sync import Batch, StateError, StreamRefused, batches, bookmark_of, moved, whole_list
+from lightspeed.tap.sync import Batch, StateError, StreamRefused, batches, bookmark_of, whole_list, with_bookmark
 from lightspeed.transport import Transport
 
 _ABOUT = Path(__file__).parents[1] / "tap" / "about.json"
@@ -122,7 +122,7 @@ def _sync(client: Client, clock: Clock, streams: list[Stream], messages: Message
             print_note(f"{stream.name} is left out: {error}")
             refused.append(stream.name)
             continue
-        messages.state = moved(messages.state, stream, reading.end)
+        messages.state = with_bookmark(messages.state, stream, reading.end)
         messages.write_state()
         if left_out > _MOST_NOTES:
             print_note(f"{stream.name}: {left_out:,} rows are left out in all")
@@ -141,7 +141,7 @@ def _sync(client: Client, clock: Clock, streams: list[Stream], messages: Message
 def _write(stream: Stream, pages: Iterator[Batch], messages: Messages) -> tuple[int, int]:
     """Write the records of a stream; return how many, and how many rows are left out."""
     written = left_out = 0
-    for batch in beside(pages):
+    for batch in in_background(pages):
         messages.write_records(stream, batch.records, batch.extracted)
         written += len(batch.records)
         for reason in batch.left_out[: max(0, _MOST_NOTES - left_out)]:

@@ -57,10 +57,12 @@ def stream_schema(sample: Schema, keys: tuple[str, ...], others: tuple[str, ...]
     return {"type": "object", "properties": properties, "required": list(keys)}
 
 
-def without(schema: Schema, dropped: frozenset[Path], at: Path = ()) -> Schema:
+def without_fields(schema: Schema, dropped: frozenset[Path], at: Path = ()) -> Schema:
     """Return a schema without some fields; an object that loses a field allows only those that it names."""
     inside = schema.get("properties", {})
-    kept = {name: without(each, dropped, (*at, name)) for name, each in inside.items() if (*at, name) not in dropped}
+    kept = {
+        name: without_fields(each, dropped, (*at, name)) for name, each in inside.items() if (*at, name) not in dropped
+    }
     found = {**schema, "properties": kept} if inside else dict(schema)
     return found if len(kept) == len(inside) else {**found, "additionalProperties": False}
 

@@ -10,7 +10,7 @@ from lightspeed.catalogue.entities import CATALOGUE, parent_of
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.catalogue.sample_schemas import load_sample_schemas
 from lightspeed.schema import Schema
-from lightspeed.tap.schema import Path, paths, stream_schema, without
+from lightspeed.tap.schema import Path, paths, stream_schema, without_fields
 
 KEY = "id"
 _KEYS: Mapping[str | None, str] = {"updated_at_min": "updatedAt", "created_at_min": "createdAt"}
@@ -158,4 +158,4 @@ def _selected(stream: Stream, entry: Mapping[str, Any], settings: Mapping[Path, 
         for path in paths(stream.schema)
         if path not in automatic and not _is_wanted(settings.get(path, {}), default=True)
     )
-    return Stream(stream.name, stream.endpoint, without(stream.schema, dropped), replication_key)
+    return Stream(stream.name, stream.endpoint, without_fields(stream.schema, dropped), replication_key)

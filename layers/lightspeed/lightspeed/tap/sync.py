@@ -66,7 +66,7 @@ def bookmark_of(state: Mapping[str, Any], stream: Stream) -> datetime | None:
         raise StateError(f"the state of {stream.name} is no bookmark of this tap: {found!r:.100}") from None
 
 
-def moved(state: Mapping[str, Any], stream: Stream, end: datetime) -> dict[str, Any]:
+def with_bookmark(state: Mapping[str, Any], stream: Stream, end: datetime) -> dict[str, Any]:
     """Return a state whose bookmark of a stream is at the end of what was read, and never moves back."""
     if stream.replication_key is None:
         return dict(state)
