@@ -7,12 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from connector.aws_errors import aws_error_types
 from lightspeed import Client
 from publish.event import IncomingEvent, parse_request
 from publish.idempotency import Claim, Idempotency
 from publish.notifications import report
-from publish.result import REFUSALS, Outcome, Result, aws_failure
+from publish.result import REFUSALS, Outcome, Result, refusal
 from publish.write import WriteOperation
 
 if TYPE_CHECKING:
@@ -49,7 +48,9 @@ class Publisher:
         # another call may take a key over only when this function is over, also if its caller stops waiting earlier
         self._invocation_seconds: Callable[[], float] = lambda: float(context.get_remaining_time_in_millis()) / 1000
         self.remaining_seconds = remaining_seconds or self._invocation_seconds
-        self._clients: dict[str, Client] = {}
+        self._open: Callable[[str], Client] = functools.cache(
+            functools.partial(deps.shops.open, background=background, remaining_seconds=self.remaining_seconds)
+        )
 
     def publish(self, event: object) -> Result:
         """Publish one event and return its result.
@@ -58,17 +59,14 @@ class Publisher:
             LightspeedError: As the client raises it.
             ConnectorError: The event is wrong, or its idempotency key was used for another.
         """
-        incoming = IncomingEvent(event)
+        outcome: Outcome
         try:
             outcome = self.send(self.prepare(event))
-        except REFUSALS as error:
-            report(self.deps, [(incoming, error)])
-            raise
-        except aws_error_types() as error:
-            failed = aws_failure(error)
-            report(self.deps, [(incoming, failed)])
-            raise failed from error
-        report(self.deps, [(incoming, outcome)])
+        except Exception as error:
+            outcome = refusal(error)
+        report(self.deps, [(IncomingEvent(event), outcome)])
+        if not isinstance(outcome, dict):
+            raise outcome
         return outcome
 
     def prepare(self, event: object) -> WriteOperation:
@@ -79,12 +77,7 @@ class Publisher:
             ConnectorError: The event, its connection, its transformer or its file is wrong.
         """
         request = parse_request(event)
-        client = self._clients.get(request.connection)
-        if client is None:
-            client = self.deps.shops.open(
-                request.connection, background=self.background, remaining_seconds=self.remaining_seconds
-            )
-            self._clients[request.connection] = client
+        client = self._open(request.connection)
         s3 = functools.partial(self.deps.aws.client, "s3")
         library = None if request.request_transformer is None else self.deps.library
         bucket = self.deps.settings.bucket

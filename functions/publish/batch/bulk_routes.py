@@ -38,10 +38,6 @@ class BulkRoute:
     prefixes: tuple[str, ...]
     must_show_values: bool = False
 
-    def takes(self, entity: str, fields: Mapping[str, Any]) -> bool:
-        """Whether an update may be sent through this route."""
-        return entity == self.entity and bool(fields) and all(name.startswith(self.prefixes) for name in fields)
-
     def update(self, client: Client, parents: Mapping[str, object], changes: Sequence[_Values]) -> list[Result | None]:
         """Update records in one request.
 
@@ -89,7 +85,10 @@ route and its envelope are known, so its answer must show the values."""
 
 def bulk_route(entity: str, fields: Mapping[str, Any]) -> BulkRoute | None:
     """Return the bulk route that an update may be sent through, or `None`."""
-    return next((route for route in BULK_ROUTES if route.takes(entity, fields)), None)
+    for route in BULK_ROUTES:
+        if entity == route.entity and fields and all(name.startswith(route.prefixes) for name in fields):
+            return route
+    return None
 
 
 def _rows(written: WriteResponse) -> dict[str, Any]:

@@ -79,6 +79,10 @@ class RecordVersions:
             return True
         return queued_at == known.queued_at and message not in known.messages
 
+    def newer(self, fields: Mapping[str, Any], queued_at: Decimal, message: str) -> dict[str, Any]:
+        """Return the fields of a message that are newer than what is stored."""
+        return {name: value for name, value in fields.items() if self.accepts(name, queued_at, message)}
+
     def values_to_repair(self, messages: Collection[str], names: Iterable[str]) -> dict[str, Any]:
         """Return the stored values of fields that an interrupted request may have overwritten."""
         if self.in_flight.isdisjoint(messages):

@@ -11,7 +11,7 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lightspeed.writing.natural_key import concerns_key
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from publish.event import PublishRequest
     from publish.idempotency import Claim
     from publish.write import WriteOperation
+
+_Item = TypeVar("_Item")
 
 PLACEMENT = "categories/products"
 """The entity of a product's place in a category."""
@@ -145,24 +147,25 @@ def segments(items: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
 
 def by_parent(updates: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
     """Group updates by connection, entity and parent, in order of appearance."""
-    return _groups(updates, lambda item: (*item.entity_key, *map(str, item.parents.values())))
+    return groups(updates, lambda item: (*item.entity_key, *map(str, item.parents.values())))
 
 
 def by_record(updates: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
     """Group updates by record, in order of appearance."""
-    return _groups(updates, lambda item: item.record)
+    return groups(updates, lambda item: item.record)
 
 
 def by_product(placements: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
     """Group placements by connection and product, in order of appearance."""
-    return _groups(placements, lambda item: (item.request.connection, str(item.fields["product"])))
+    return groups(placements, lambda item: (item.request.connection, str(item.fields["product"])))
 
 
-def _groups(items: Iterable[PreparedWrite], key: Callable[[PreparedWrite], object]) -> list[list[PreparedWrite]]:
-    groups: dict[object, list[PreparedWrite]] = {}
+def groups(items: Iterable[_Item], key: Callable[[_Item], object]) -> list[list[_Item]]:
+    """Group items by a key, in order of appearance."""
+    found: dict[object, list[_Item]] = {}
     for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return list(groups.values())
+        found.setdefault(key(item), []).append(item)
+    return list(found.values())
 
 
 class _Waiting:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from connector.observability import logger
 from lightspeed import ApiError, NotSent, ServerError
 from publish.batch.bulk_routes import BulkRoute, bulk_route
-from publish.batch.planner import PreparedWrite, by_record, canonical_id
+from publish.batch.planner import PreparedWrite, by_record, canonical_id, groups
 from publish.result import Outcome, Refusal, is_content_refused, refusal, result
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ _NOT_ALLOWED = 405
 """The shop takes no updates on the bulk route."""
 
 _ATTEMPTS = 3
-
-_Entry = TypeVar("_Entry")
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,10 @@ def merge(items: Sequence[PreparedWrite], versions: RecordVersions | None) -> Me
     ordered = sorted(items, key=lambda item: (item.queued_at or 0, item.position))
     names = dict.fromkeys(name for item in items for name in item.fields)
     repair = versions.values_to_repair([item.message_id for item in items], names)
-    return MergedUpdate(ordered, [_Change(None, repair), *(_newer(item, versions) for item in ordered)], versions)
+    changes = [
+        _Change(item, versions.newer(item.fields, item.queued_at or Decimal(0), item.message_id)) for item in ordered
+    ]
+    return MergedUpdate(ordered, [_Change(None, repair), *changes], versions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +146,8 @@ class Updates:
         except Exception as error:
             return dict.fromkeys(outcomes, refusal(error))
         answered: list[tuple[MergedUpdate, list[Outcome]]] = []
-        for route, group in _routes(sending):
-            answered += zip(group, self._send_through(route, group), strict=True)
+        for group in groups(sending, lambda update: update.route):
+            answered += zip(group, self._send_together(group), strict=True)
         failure: Refusal | None = None
         try:
             self._store(
@@ -174,8 +176,10 @@ class Updates:
             try:
                 record = replace(item, operation=item.operation.as_update({"id": created})).record
                 versions = self.versions.read([record])[record]
-                fields = _newer(item, versions).fields
-                self._store({record: versions.with_accepted(queued_at, item.message_id, fields)} if fields else {})
+                fields = versions.newer(item.fields, queued_at, item.message_id)
+                self.versions.write(
+                    {record: versions.with_accepted(queued_at, item.message_id, fields)} if fields else {}
+                )
             except Exception:
                 logger().exception("the order of a created record could not be stored")
             else:
@@ -183,17 +187,22 @@ class Updates:
 
     def _merge(self, groups: Sequence[Sequence[PreparedWrite]]) -> list[MergedUpdate]:
         ordered = [items[0].record for items in groups if all(item.queued_at is not None for item in items)]
-        stored = self.versions.read(ordered) if ordered and self.versions is not None else {}
+        stored = {} if self.versions is None else self.versions.read(ordered)
         return [merge(items, stored.get(items[0].record)) for items in groups]
 
     def _store(self, versions: Mapping[str, RecordVersions]) -> dict[str, RecordVersions]:
-        return self.versions.write(versions) if versions and self.versions is not None else {}
+        return {} if self.versions is None else self.versions.write(versions)
 
-    def _send_through(self, route: BulkRoute | None, updates: Sequence[MergedUpdate]) -> list[list[Outcome]]:
-        """Send records in one request; halve what the shop refuses. Return the outcomes of the changes of each."""
+    def _send_together(self, updates: Sequence[MergedUpdate]) -> list[list[Outcome]]:
+        """Send records of one route in one request; halve what the shop refuses.
+
+        Returns:
+            The outcomes of the changes of each record.
+        """
+        first = updates[0]
+        route = first.route
         if route is None or len(updates) == 1:
             return [self._send_alone(update) for update in updates]
-        first = updates[0]
         entries = [(update.identity, update.fields) for update in updates]
         try:
             with self.guard.request(first.operation):
@@ -208,7 +217,8 @@ class Updates:
         if isinstance(refused, ApiError) and refused.status == _NOT_ALLOWED:
             return [self._send_alone(update) for update in updates]
         if is_content_refused(refused):
-            return [answer for half in _halves(updates) for answer in self._send_through(route, half)]
+            half = len(updates) // 2
+            return self._send_together(updates[:half]) + self._send_together(updates[half:])
         return [[refused] * len(update.to_send) for update in updates]
 
     def _send_alone(self, update: MergedUpdate) -> list[Outcome]:
@@ -226,33 +236,13 @@ class Updates:
         except Exception as error:
             outcome = refusal(error)
         if len(changes) > 1 and is_content_refused(outcome):
-            return [answer for half in _halves(changes) for answer in self._send_changes(operation, half)]
+            half = len(changes) // 2
+            return self._send_changes(operation, changes[:half]) + self._send_changes(operation, changes[half:])
         return [outcome] * len(changes)
-
-
-def _halves(entries: Sequence[_Entry]) -> tuple[Sequence[_Entry], Sequence[_Entry]]:
-    half = len(entries) // 2
-    return entries[:half], entries[half:]
-
-
-def _newer(item: PreparedWrite, versions: RecordVersions) -> _Change:
-    """Return the fields of an event that are newer than what is stored."""
-    queued_at = item.queued_at
-    assert queued_at is not None  # noqa: S101 - only ordered updates come here
-    fields = {name: value for name, value in item.fields.items() if versions.accepts(name, queued_at, item.message_id)}
-    return _Change(item, fields)
 
 
 def _merged(changes: Sequence[_Change]) -> dict[str, Any]:
     return {name: value for change in changes for name, value in change.fields.items()}
-
-
-def _routes(updates: Sequence[MergedUpdate]) -> list[tuple[BulkRoute | None, list[MergedUpdate]]]:
-    """Group updates by the route that they go out on."""
-    groups: dict[BulkRoute | None, list[MergedUpdate]] = {}
-    for update in updates:
-        groups.setdefault(update.route, []).append(update)
-    return list(groups.items())
 
 
 def _after_sending(update: MergedUpdate, outcomes: Sequence[Outcome], versions: RecordVersions) -> RecordVersions:
