@@ -5,7 +5,7 @@ entity: `quotes/convert` is action `convert` of `quotes`. The vendor's own pages
 written. So each row names the public clients and example payloads that it was read from, and how well it is known.
 
 A row says only what differs from the usual entity. That is a collection with all six operations and both timestamps. Its
-list key is the item key with an `s`. The vendor's client and the example of its documentation show it. To add an
+list key is the plural of the item key. The vendor's client and the example of its documentation show it. To add an
 entity, add a row.
 """
 
@@ -87,7 +87,7 @@ def _row(  # noqa: PLR0913 - a keyword for each fact
         path: Path template; without the ids of parents it is the entity's name.
         item: Envelope key of one record; `None` where bodies are bare or the key is not known.
         operations: Names of its standard operations.
-        items: Envelope key of a list; the item key with an `s` by default.
+        items: Envelope key of a list; the plural of the item key by default.
         items_confidence: How well the list key is known.
         item_confidence: How well the item key is known.
         common: Filters that many lists have; those of a list with both timestamps by default. They decide by which
@@ -102,7 +102,7 @@ def _row(  # noqa: PLR0913 - a keyword for each fact
     if not facts.get("collection", True):
         common = ()
     elif items is None and item is not None:
-        items = f"{item}s"
+        items = f"{item.removesuffix('y')}ies" if item.endswith("y") else f"{item}s"
     own = (Filter(name, _FILTER_TYPES[name], known) for known, names in filters.items() for name in names.split())
     name = _PARENT.sub("", path)
     return Endpoint(
@@ -133,6 +133,9 @@ _client_only = partial(_row, item_confidence="inferred", common=PAGED, confidenc
 
 _link = partial(_row, operations=LINK, common=PAGED, alternatives=RECREATE, translated=False)
 """A row of a list that links records of two other lists."""
+
+_tested_link = partial(_link, items_confidence="high")
+"""The same, whose list key several clients use, or one that was tested on a shop."""
 
 _single = partial(_row, operations=("get",), collection=False, confidence="high")
 """A row of one record without an id."""
@@ -176,18 +179,11 @@ _ROWS = (
         confidence="medium",
         source=(PHP, "github:juliamertz/lightspeed-dhl-adapter crates/lightspeed (Dec 2025)", YO),
     ),
-    _tested(
-        "categories",
-        "category",
-        items="categories",
-        filters={"high": "parent", "low": "isVisible title"},
-        also_in=(NT, FK, HG),
-    ),
+    _tested("categories", "category", filters={"high": "parent", "low": "isVisible title"}, also_in=(NT, FK, HG)),
     _image("categories/{category_id}/image", "categoryImage"),
-    _link(
+    _tested_link(
         "categories/products",
         "categoriesProduct",
-        items_confidence="high",
         filters={"high": "category product", "low": "parent"},
         actions=(
             # {categories: [ids], product: id}; answer not evidenced
@@ -210,7 +206,7 @@ _ROWS = (
     _checkout("checkouts/{checkout_id}/products", common=PAGED, translated=False),
     _checkout("checkouts/{checkout_id}/shipment_methods", operations=("list",)),
     _row("contacts", "contact", READ, common=CREATED, translated=False),
-    _client_only("countries", "country", READ, items="countries"),
+    _client_only("countries", "country", READ),
     _tested(
         "customers",
         "customer",
@@ -241,13 +237,7 @@ _ROWS = (
     _tested("filters", "filter", also_in=(FK,)),
     _tested("filters/{filter_id}/values", "filterValue", also_in=(FK,)),
     _used("groups", "group", also_in=(NT,)),
-    _link(
-        "groups/customers",
-        "groupsCustomer",
-        items_confidence="high",
-        filters={"high": "customer group"},
-        also_in=(NT, FK),
-    ),
+    _tested_link("groups/customers", "groupsCustomer", filters={"high": "customer group"}, also_in=(NT, FK)),
     _used(
         "invoices",
         "invoice",
@@ -378,13 +368,7 @@ _ROWS = (
     _used("shipments/{shipment_id}/metafields", "shipmentMetafield", translated=False, also_in=(NT,)),
     _used("shipments/{shipment_id}/products", "shipmentProduct", READ, common=PAGED, translated=False, also_in=(NT,)),
     _row("shippingmethods", "shippingmethod", READ, common=PAGED),
-    _row(
-        "shippingmethods/{shippingmethod_id}/countries",
-        "shippingmethodCountry",
-        READ,
-        items="shippingmethodCountries",
-        common=PAGED,
-    ),
+    _row("shippingmethods/{shippingmethod_id}/countries", "shippingmethodCountry", READ, common=PAGED),
     _row("shippingmethods/{shippingmethod_id}/values", "shippingmethodValue", READ, common=PAGED),
     _single("shop", "shop", operations=("get", "update")),
     _single("shop/company", "shopCompany"),
@@ -404,16 +388,15 @@ _ROWS = (
     _row("taxes", "tax", items="taxes", common=PAGED),
     _row("taxes/{tax_id}/overrides", "taxOverride", common=PAGED),
     _row("textpages", "textpage"),
-    _row("theme/categories", "themeCategory", items="themeCategories", common=PAGED, translated=False),
+    _row("theme/categories", "themeCategory", common=PAGED, translated=False),
     _row("theme/products", "themeProduct", common=PAGED, translated=False),
     _row("tickets", "ticket", filters={"high": "customer"}, translated=False),
     _row("tickets/{ticket_id}/messages", "ticketMessage", translated=False),
     _single("time", None, translated=False, confidence="low", source=(PHP,)),
     _used("types", "type", common=PAGED, filters={"low": "title"}, also_in=(NT,)),
-    _link(
+    _tested_link(
         "types/attributes",
         "typesAttribute",
-        items_confidence="high",
         alternative_keys=("typesAttributes",),
         filters={"high": "attribute type"},
         also_in=(NT, FK),
