@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -35,10 +37,23 @@ class Cost:
     failure: str
 
 
-def run(command: Sequence[str], environment: Mapping[str, str], output: Path, *, limit_seconds: float) -> Cost:
+_PERIOD_SECONDS, _TICK_SECONDS = 0.1, 0.002
+
+
+def run(
+    command: Sequence[str], environment: Mapping[str, str], output: Path, *, limit_seconds: float, share: float = 1
+) -> Cost:
     """Run a process to its end; standard output goes to `output`, standard error beside it.
 
     On Linux a process's peak counts what was resident when it was started from here, so this process must stay small.
+
+    Args:
+        command: What is run.
+        environment: Besides that of this process.
+        output: The file.
+        limit_seconds: The process is killed after them.
+        share: Of a processor; with less than 1, the process stands still for the rest of each tenth of a
+            second.
     """
     errors = output.with_suffix(".errors")
     with output.open("wb") as out, errors.open("wb") as err:
@@ -48,10 +63,14 @@ def run(command: Sequence[str], environment: Mapping[str, str], output: Path, *,
         )
         timer = threading.Timer(limit_seconds, process.kill)
         timer.start()
+        ended = threading.Event()
+        if share < 1:
+            threading.Thread(target=_throttle, args=(process.pid, share, ended), daemon=True).start()
         try:
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         finally:
+            ended.set()
             timer.cancel()
             if process.returncode is None:
                 process.kill()
@@ -62,6 +81,26 @@ def run(command: Sequence[str], environment: Mapping[str, str], output: Path, *,
         failure = f"exit {process.returncode}: {lines[-1][:200] if lines else 'no message'}"
     kilobytes = usage.ru_maxrss / 1024 if sys.platform == "darwin" else usage.ru_maxrss
     return Cost(wall, usage.ru_utime + usage.ru_stime, kilobytes * 1024 / 1e6, failure)
+
+
+def _throttle(pid: int, share: float, ended: threading.Event) -> None:
+    """Stop a process in each period once it has used its share, as a Lambda function is stopped."""
+    with contextlib.suppress(ProcessLookupError):
+        while not ended.is_set():
+            end, used = time.monotonic() + _PERIOD_SECONDS, _used_seconds(pid)
+            while _used_seconds(pid) - used < share * _PERIOD_SECONDS and not ended.wait(_TICK_SECONDS):
+                pass
+            os.kill(pid, signal.SIGSTOP)
+            ended.wait(max(0.0, end - time.monotonic()))
+            os.kill(pid, signal.SIGCONT)
+
+
+def _used_seconds(pid: int) -> float:
+    """Return the processor's time of a process; only Linux tells it, and elsewhere time counts as used."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    except (OSError, IndexError):
+        return time.monotonic()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from datetime import date
 from importlib import metadata
 from pathlib import Path
 
-from tests.bench.cold import ColdStart, Receiving
+from tests.bench.cold import SHARE_OF_512_MB, ColdStart, Receiving
 from tests.bench.contestants import CONNECTOR, LOOP, PACED, Contestant
 from tests.bench.environments import commit
 from tests.bench.measure import PER_SECOND, START_UP_RECORDS, Limits, Run
@@ -183,19 +183,25 @@ def cold_start(pairs: Sequence[tuple[ColdStart, ColdStart]], is_present: bool) -
     rows = []
     for name, starts in (("subscribe", handlers), ("lean stack", leans)):
         ratios = [a.ready_ms / b.ready_ms for a, b in zip(starts, leans, strict=True)]
+        slower = [a.throttled_ms / b.throttled_ms for a, b in zip(starts, leans, strict=True)]
         rows.append(
             [
                 name,
                 _spread([start.imported_ms for start in starts], ".0f"),
                 _spread([start.ready_ms for start in starts], ".0f"),
                 _spread(ratios, ".2f"),
+                _spread([start.throttled_ms for start in starts], ".0f"),
+                _spread(slower, ".2f"),
                 f"{_median([start.peak_megabytes for start in starts]):.0f}",
             ]
         )
+    names = ["", "imports CPU ms", "ready for the first request CPU ms", "x lean"]
+    names += [f"ready with {SHARE_OF_512_MB} of a processor ms", "x lean", "MB"]
     return (
         f"### Cold start{'' if is_present else ' of the former commit'}, {len(pairs)} rounds, unchecked-hash .pyc\n\n"
-        "Lean stack: requests, boto3's clients of S3 and Secrets Manager, Powertools Logger and Metrics.\n\n"
-        f"{_table(['', 'imports CPU ms', 'ready for the first request CPU ms', 'x lean', 'MB'], rows)}"
+        "Lean stack: requests, boto3's clients of S3 and Secrets Manager, Powertools Logger and Metrics. "
+        f"At 512 MB, Lambda gives {SHARE_OF_512_MB} of a processor.\n\n"
+        f"{_table(names, rows)}"
     )
 
 
