@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import methodcaller
 from typing import Any, NamedTuple
@@ -321,21 +322,12 @@ def record_rows(body: bytes, endpoint: Endpoint, answer: str | None) -> Page:
     try:
         text = record(body, endpoint, answer)
     except (EnvelopeError, UnreadableBody):
-        reject = _cut_record(body.strip(), (answer, *endpoint.alternative_keys))
-        if reject is None:
-            raise
-        return Page([], [reject])
+        with suppress(UnreadableBody):
+            for part in object_members(body.strip()):
+                if part.name in (answer, *endpoint.alternative_keys) and (reason := reject_reason(part.value)):
+                    return Page([], [Reject(part.value, reason)])
+        raise
     return Page([] if text is None else [text], [])
-
-
-def _cut_record(body: bytes, keys: Sequence[str | None]) -> Reject | None:
-    """Return what an answer holds under one of these keys if it is no JSON object."""
-    try:
-        texts = [part.value for part in object_members(body) if part.name in keys]
-    except UnreadableBody:
-        return None
-    rejects = [Reject(text, reject_reason(text)) for text in texts]
-    return rejects[0] if rejects and rejects[0].reason else None
 
 
 def count(body: bytes) -> int:
