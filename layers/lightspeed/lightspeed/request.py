@@ -164,11 +164,9 @@ def _path(operation: Operation, given: Mapping[str, object], errors: list[str]) 
             known = f"; {operation.name} takes {', '.join(wanted)}" if wanted else f"; {operation.name} takes none"
             errors.append(f"unknown path parameter {name!r:.100}{known}")
     path = operation.path
-    for name in wanted:
-        value = given.get(name)
+    for name in [name for name in wanted if name in given]:
+        value = given[name]
         text = str(value).strip()
-        if name in missing:
-            continue
         typed = isinstance(value, int | str) and not isinstance(value, bool)
         if not typed or text in ("", ".", "..") or not _sendable(text):
             errors.append(f"path parameter {name} must be an id such as 7, not {value!r:.100}")
