@@ -14,7 +14,7 @@ from lightspeed.catalogue.describe import describe
 from lightspeed.catalogue.entities import CATALOGUE, get_entity
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import Parser
-from lightspeed.cli.output import STANDARD_OUTPUT, json_text, print_note, print_record
+from lightspeed.cli.output import STANDARD_OUTPUT, json_text, print_note, print_record, table
 from lightspeed.cli.session import nothing_matches, open_client, prepare
 from lightspeed.cli.sync import sync
 from lightspeed.cli.write import run_action, write
@@ -201,19 +201,20 @@ def _entity_text(endpoint: Endpoint) -> str:
 
 
 def _report_text(report: Report) -> str:
-    languages = ", ".join(report.languages) if report.languages is not None else "not readable with this key"
-    lines = [f"connected    {report.origin}", f"language     {report.language} (active in the shop: {languages})"]
-    if report.permissions is None:
-        lines.append("permissions  not readable with this key")
-    else:
-        granted = (
+    unknown = "not readable with this key"
+    languages = ", ".join(report.languages) if report.languages is not None else unknown
+    granted = unknown
+    if report.permissions is not None:
+        granted = ", ".join(
             f"{group} {' and '.join(right for right, given in rights.items() if given) or 'none'}"
             for group, rights in report.permissions.items()
         )
-        lines.append(f"permissions  {', '.join(granted)}")
-    lines += [
-        f"quota        {window.remaining:,} of {window.limit:,} requests left of the {window.name} window, "
-        f"which resets in {window.reset_seconds:,} s"
-        for window in report.quota
+    rows = [
+        ("connected", report.origin),
+        ("language", f"{report.language} (active in the shop: {languages})"),
+        ("permissions", granted),
     ]
-    return "\n".join(lines) + "\n"
+    for window in report.quota:
+        left = f"{window.remaining:,} of {window.limit:,} requests left of the {window.name} window"
+        rows.append(("quota", f"{left}, which resets in {window.reset_seconds:,} s"))
+    return table(rows)

@@ -8,6 +8,7 @@ from datetime import datetime
 from lightspeed.catalogue.entities import get_entity
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import CommandError, read_parameters
+from lightspeed.cli.output import table
 from lightspeed.cli.session import check_all_parents
 from lightspeed.client import Client
 from lightspeed.estimate import Estimate, ListCounter, Span, estimate
@@ -88,7 +89,7 @@ def estimate_text(found: Estimate) -> str:
         rows.append(("time", f"at least {least}"))
     rows += [("at least", text) for text in found.lower_bounds]
     rows += [("assumed", text) for text in found.assumptions]
-    return "".join(f"{label:12} {text}\n" for label, text in rows)
+    return table(rows)
 
 
 def _window_text(window: dict[str, object]) -> str:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
@@ -39,6 +39,11 @@ def discard_output() -> None:
 def json_text(value: object) -> str:
     """Return a value as indented JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def table(rows: Iterable[tuple[str, str]]) -> str:
+    """Return rows of a label and a text as lines."""
+    return "".join(f"{label:12} {text}\n" for label, text in rows)
 
 
 def json_lines(value: object, depth: int, indent: str = "") -> str:
