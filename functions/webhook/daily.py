@@ -17,7 +17,7 @@ from connector.settings import Settings
 from connector.timestamps import iso_text
 from connector.webhook_report import make_report, write_summary
 from lightspeed import CATALOGUE, LightspeedError, Parameters, SystemClock
-from webhook.followers import Followers
+from webhook.followers import listed_followers
 
 _NEEDS = ("BUCKET", "STACK_NAME")
 _FOLDER = re.compile(r"events/connection=([A-Za-z0-9_-]+)/entity=([a-z]+)/")
@@ -61,7 +61,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
 
 def _subscriptions(bucket: Bucket) -> Sequence[tuple[str, str, str]]:
     """Return connection, subscription and entity; without a stored list, of what webhooks came of so far."""
-    listed = Followers(bucket.body).listed()
+    listed = listed_followers(bucket.body)
     if listed is not None:
         return [(one.connection, one.subscription, one.entity) for one in listed]
     folders = bucket.folders_of(bucket.folders_of(["events/"]))

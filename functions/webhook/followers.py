@@ -67,35 +67,33 @@ class Follower(msgspec.Struct, frozen=True):
         }
 
 
-class Followers:
-    """Reads the stored list of subscriptions."""
+Read = Callable[[str], bytes | None]
+"""Reads an object of the bucket; `None` if there is none."""
 
-    def __init__(self, read: Callable[[str], bytes | None]) -> None:
-        """Take what reads an object of the bucket, `None` if there is none; nothing is read yet."""
-        self._read = read
 
-    def __call__(self, connection: str, entity: str) -> Sequence[Follower]:
-        """Return the subscriptions that follow an entity of a connection by webhook, in order of their names.
+def followers(read: Read, connection: str, entity: str) -> Sequence[Follower]:
+    """Return the subscriptions that follow an entity of a connection by webhook, in order of their names.
 
-        Raises:
-            msgspec.ValidationError: The stored list is not one.
-        """
-        if entity not in CATALOGUE:
-            return ()
-        listed = self.listed()
-        if listed is None:
-            return (Follower(connection, entity, entity, webhooks=True),)
-        return tuple(one for one in listed if (one.connection, one.entity) == (connection, entity))
+    Raises:
+        msgspec.ValidationError: The stored list is not one.
+    """
+    if entity not in CATALOGUE:
+        return ()
+    listed = listed_followers(read)
+    if listed is None:
+        return (Follower(connection, entity, entity, webhooks=True),)
+    return tuple(one for one in listed if (one.connection, one.entity) == (connection, entity))
 
-    def listed(self) -> Sequence[Follower] | None:
-        """Return every subscription that follows its entity by webhook, in order; `None` if there is no list.
 
-        Raises:
-            msgspec.ValidationError: The stored list is not one.
-        """
-        stored = self._read(SUBSCRIPTIONS)
-        if stored is None:
-            return None
-        entries = msgspec.json.decode(stored, type=list[Follower])
-        found = [one for one in entries if one.webhooks and one.entity in CATALOGUE]
-        return sorted(found, key=lambda one: (one.connection, one.subscription))
+def listed_followers(read: Read) -> Sequence[Follower] | None:
+    """Return every subscription that follows its entity by webhook, in order; `None` if there is no list.
+
+    Raises:
+        msgspec.ValidationError: The stored list is not one.
+    """
+    stored = read(SUBSCRIPTIONS)
+    if stored is None:
+        return None
+    entries = msgspec.json.decode(stored, type=list[Follower])
+    found = [one for one in entries if one.webhooks and one.entity in CATALOGUE]
+    return sorted(found, key=lambda one: (one.connection, one.subscription))

@@ -19,7 +19,7 @@ from connector.settings import Settings
 from connector.webhook_window import Policy
 from lightspeed import Clock, SystemClock
 from webhook.debounce import Mark, Run, Status
-from webhook.followers import Followers
+from webhook.followers import followers
 from webhook.scheduler import MarkChanged, RunScheduler
 
 KEPT_SECONDS = 60 * 86_400
@@ -61,7 +61,7 @@ def scheduler(settings: Settings) -> RunScheduler:
         marks=DynamoMarks(aws.client("dynamodb"), settings.idempotency_table, clock),
         runs=SyncRuns(aws.client("stepfunctions"), settings.sync_state_machine_arn),
         tick=functools.partial(send_tick, aws.client("sqs"), settings.webhook_queue_url),
-        followers=Followers(Bucket(aws.client("s3"), settings.bucket, clock).body),
+        followers=functools.partial(followers, Bucket(aws.client("s3"), settings.bucket, clock).body),
         clock=clock,
         policy=Policy.of(settings),
     )
@@ -112,21 +112,20 @@ class DynamoMarks:
         return max(0, min(wanted, most - (taken - wanted)))
 
 
+@dataclass(frozen=True, slots=True)
 class SyncRuns:
     """Executions of the state machine `Sync`, see `webhook.scheduler.Runs`."""
 
-    def __init__(self, client: Any, state_machine_arn: str) -> None:
-        """Take the state machine; nothing is started yet."""
-        self._client = client
-        self._arn = state_machine_arn
+    client: Any
+    state_machine_arn: str
 
     def start(self, run: Run) -> None:
         """Start a run, once: its name holds the start of its window, so an execution of this name is this run."""
-        start_execution(self._client, self._arn, run.name, run.event)
+        start_execution(self.client, self.state_machine_arn, run.name, run.event)
 
     def status(self, name: str) -> Status:
         """Return the outcome of a run; a failed run has ended, and its event is in the failure queue of runs."""
-        found = find_execution(self._client, self._arn, name)
+        found = find_execution(self.client, self.state_machine_arn, name)
         if found is None:
             return "missing"
         if found["status"] == "RUNNING":

@@ -6,6 +6,7 @@ same, the next poll completes what is stored, every change is stored once, and t
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import json
@@ -26,7 +27,7 @@ from tests.property.world import OPENING, ShopTime, VirtualTime, World
 from tests.shop import API_SECRET, Shop
 from tests.support.soak import Soak
 from webhook.debounce import Run
-from webhook.followers import Followers
+from webhook.followers import followers
 from webhook.receiver import Call, Receiver
 from webhook.scheduler import RunScheduler
 from webhook.signature import Signers
@@ -61,7 +62,12 @@ class Cloud(queues.World):
         self.reading = World(self.shop, self.virtual)
         self.shop.on_request(lambda _: self.requests.update([int(self.virtual.time() // 300)]))
         self.scheduler = RunScheduler(
-            marks=self, runs=self, tick=self.tick, followers=Followers(lambda _: None), clock=self, policy=POLICY
+            marks=self,
+            runs=self,
+            tick=self.tick,
+            followers=functools.partial(followers, lambda _: None),
+            clock=self,
+            policy=POLICY,
         )
         secret = json.dumps({"api_secret": API_SECRET, "shop_id": "1"})
         self.receiver = Receiver(Signers(lambda _: secret), Storage(self))

@@ -6,6 +6,7 @@ lost.
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import json
@@ -19,7 +20,7 @@ import pytest
 from connector.webhook_window import LAG_SECONDS, MARGIN_SECONDS, Policy
 from tests.support.soak import Soak
 from webhook.debounce import MOST_IDS, Mark, Run, Status
-from webhook.followers import Followers
+from webhook.followers import followers
 from webhook.scheduler import MarkChanged, RunScheduler
 
 OPENING = 1_795_413_600.0
@@ -79,7 +80,7 @@ class World:
             marks=self,
             runs=self,
             tick=self.tick,
-            followers=Followers(lambda _: SUBSCRIPTIONS),
+            followers=functools.partial(followers, lambda _: SUBSCRIPTIONS),
             clock=self,
             policy=POLICY,
         )

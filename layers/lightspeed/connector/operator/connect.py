@@ -62,11 +62,9 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         raise CommandError(f"connection {name} is there; replace its key with --rotate, or everything with --replace")
     if old is None and arguments.rotate:
         raise CommandError(f"there is no connection {name} whose key could be rotated; leave out --rotate")
-    kept = dict(stored or {}) if arguments.rotate else {}
-    for key in _SECRET:
-        kept.pop(key, None)
+    kept = {key: value for key, value in (stored or {}).items() if arguments.rotate and key not in _SECRET}
     settings = {**kept, **_given(arguments, kept)}
-    if arguments.rotate and old is not None and not _has_own_webhook_secret(stored or {}):
+    if arguments.rotate and old is not None and old.webhook_secrets[0] == old.api_secret:
         new = settings.get("api_secret")
         settings["webhook_secret"] = [new, *(one for one in old.webhook_secrets if one != new)]
     report = _checked(settings, name, stack)
@@ -130,13 +128,6 @@ def _finish(stack: Stack, secret_id: str, stored: Mapping[str, Any] | None, old:
     _store(stack, secret_id, {**stored, "webhook_secret": old.webhook_secrets[0]}, exists=True)
     print(f"{name}: the old webhook secret is gone")
     return 0
-
-
-def _has_own_webhook_secret(settings: Mapping[str, Any]) -> bool:
-    """Return whether webhooks are signed with another secret than the API's."""
-    hooks = settings.get("webhook_secret")
-    first = hooks[0] if isinstance(hooks, list) and hooks else hooks
-    return bool(first) and first != settings.get("api_secret")
 
 
 def _stored(stack: Stack, secret_id: str) -> dict[str, Any] | None:

@@ -51,13 +51,12 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     if arguments.json:
         print(json.dumps(found, indent=2))
         return 0
-    for name, dollars in found["services"].items():
-        print(f"{name:32} ${dollars:10.4f}")
-    print(f"{'together, ' + str(len(days)) + ' days':32} ${total:10.4f}")
-    for name, dollars in found["shops"].items():
-        print(f"{'runs of ' + name:32} ${dollars:10.4f}")
+    lines = {**found["services"], f"together, {len(days)} days": total}
+    lines |= {f"runs of {name}": dollars for name, dollars in found["shops"].items()}
     if found["records"]:
-        print(f"{'per million records':32} ${found['dollars_per_million_records']:10.4f}")
+        lines["per million records"] = found["dollars_per_million_records"]
+    for name, dollars in lines.items():
+        print(f"{name:32} ${dollars:10.4f}")
     print(f"{len(runs):,} runs, {found['records']:,} records; {prices.PRICES.replace('US cents', 'US dollars')}")
     return 0
 
@@ -70,9 +69,8 @@ def _days(month: str, today: date) -> Iterator[date]:
         raise CommandError(f"a month is written 2026-11, not {month!r:.40}") from None
     if day > today:
         raise CommandError(f"{month} has not begun")
-    for more in range(monthrange(day.year, day.month)[1]):
-        if day + timedelta(more) <= today:
-            yield day + timedelta(more)
+    month_days = (day + timedelta(more) for more in range(monthrange(day.year, day.month)[1]))
+    yield from (one for one in month_days if one <= today)
 
 
 def _shape(stack: Stack, runs: Sequence[RunRow]) -> StackShape:
