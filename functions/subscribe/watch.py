@@ -13,10 +13,9 @@ from typing import Any
 from connector.bucket import Bucket
 from connector.clients import AwsClients
 from connector.observability import emit_metrics, logged, logger
-from connector.schedule_names import paused_schedules
 from connector.settings import Settings
 from connector.spending import DAYS_A_MONTH, StackShape, services
-from connector.status import StatusReader, last_days
+from connector.status import StatusReader, last_days, paused_schedules
 from lightspeed import Clock, SystemClock
 
 _NEEDS = ("BUCKET", "STACK_NAME")

@@ -24,6 +24,9 @@ POLL_SECONDS = 8.0
 LOST_TICK_SECONDS = 90.0
 """A tick that is late by this much is lost, for example in the failure queue. The next webhook sends another one."""
 
+MOST_BY_ID = 10
+"""Records that a run reads one by one, where the entity has no filter by change; beyond, all."""
+
 MOST_IDS = 100
 """Ids that one run asks for."""
 
@@ -139,12 +142,12 @@ def advance(mark: Mark, status: Status, now: float, policy: Policy, key: str) ->
     at = mark.due(policy)
     if now < at:
         return msgspec.structs.replace(mark, tick_at=at), None
-    return _started(mark, now, policy, key)
+    return _started(mark, now, key)
 
 
-def _started(mark: Mark, now: float, policy: Policy, key: str) -> tuple[Mark, Run]:
+def _started(mark: Mark, now: float, key: str) -> tuple[Mark, Run]:
     start = max(now, mark.last_start + 0.001)
-    name, event = execution_name(key, start), _event(mark, policy)
+    name, event = execution_name(key, start), _event(mark)
     run = Run(mark.since, mark.latest, mark.ids, mark.every, name=name, event=event)
     covered, day = start - LAG_SECONDS, _iso(start)[:10]
     left = mark.by == "change" and mark.latest > covered  # what is asked for by id has no window
@@ -171,8 +174,8 @@ def execution_name(key: str, start: float) -> str:
     return f"{moment}-webhook-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
-def _event(mark: Mark, policy: Policy) -> dict[str, Any]:
-    few = not mark.every and 0 < len(mark.ids) <= policy.most_by_id
+def _event(mark: Mark) -> dict[str, Any]:
+    few = not mark.every and 0 < len(mark.ids) <= MOST_BY_ID
     by_id = mark.by == "existence" or (mark.by == "id" and few)
     return {**mark.event, "ids": [_number(identity) for identity in mark.ids]} if by_id else mark.event
 

@@ -1,7 +1,8 @@
 """How often a subscription runs: from words such as `15 minutes` to EventBridge's expression, and to the next run.
 
 An interval of minutes or hours that divides its next larger unit becomes a cron expression with an offset. So the runs
-of many shops do not start in the same minute. Days are calendar days of a time zone.
+of many shops do not start in the same minute. Days are calendar days of a time zone. A schedule is named after its
+subscription.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from zoneinfo import ZoneInfo
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 LONGEST_DAYS = 31
+NAME_CHARACTERS = 60
+"""The run id is the schedule's name and a time, and an execution's name has 80 characters at most."""
+
 _EVERY = re.compile(r"([1-9][0-9]{0,5}) (minute|hour|day|week)s?")
 _AT = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 _UNITS = {"minute": MINUTE, "hour": HOUR, "day": DAY, "week": 7 * DAY}
@@ -140,3 +144,10 @@ def minutes_of(text: str) -> int:
 def spread(*names: str) -> int:
     """Return an offset that depends only on the names."""
     return int(hashlib.sha256("\n".join(names).encode()).hexdigest()[:8], 16)
+
+
+def schedule_name(connection: str, subscription: str, purpose: str = "") -> str:
+    """Return the name of a schedule: readable, at most 60 characters, and unique by its hash."""
+    readable = "-".join(filter(None, (connection, subscription, purpose)))
+    digest = hashlib.sha256("\n".join((connection, subscription, purpose)).encode()).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '-', readable)[: NAME_CHARACTERS - 9]}-{digest}"

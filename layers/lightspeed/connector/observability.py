@@ -25,9 +25,6 @@ METRICS = (
 )
 """The metrics of a stack; each costs money. All but the first are written only in trouble, and billed by the hour."""
 
-SUBSCRIPTION_METRICS = ("Records", "Requests")
-"""The metrics of each subscription, if the stack's parameter `SubscriptionMetrics` asks for them."""
-
 _NO_HEADER = re.compile(r"[^\x21-\x7e]")
 
 Handler = Callable[[Any, Any], dict[str, Any]]

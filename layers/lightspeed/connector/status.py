@@ -12,12 +12,12 @@ from urllib.parse import quote
 
 from connector.aws_errors import aws_error_types, reason
 from connector.bucket import Bucket
+from connector.cadence import schedule_name
 from connector.chunks import each
 from connector.clients import AwsClients
 from connector.errors import ConnectorError
 from connector.failure_queues import Failure, Queue, causes, describe, look
 from connector.run_log import RunLog, RunRow
-from connector.schedule_names import paused_schedules
 from connector.settings import Settings
 from connector.storage_keys import SUBSCRIPTIONS
 from connector.subscription_status import DAYS, Facts, subscription_status
@@ -252,6 +252,20 @@ def stack_status(
         ask_shop=lambda name: _shop_state(open_shop, name),
         links=console_links(s3.meta.region_name, settings.bucket, settings.stack_name, settings.sync_state_machine_arn),
     )
+
+
+def paused_schedules(scheduler: Any, group: str) -> Callable[[str, str], bool]:
+    """Return what says whether a subscription's schedule is paused, by the file or by hand.
+
+    Args:
+        scheduler: The client of EventBridge Scheduler. It lists the group once, without the schedules themselves.
+        group: The stack's group of schedules; without one nothing is paused.
+    """
+    names: set[str] = set()
+    if group:
+        pages = scheduler.get_paginator("list_schedules").paginate(GroupName=group)
+        names = {row["Name"] for found in pages for row in found["Schedules"] if row.get("State") == "DISABLED"}
+    return lambda connection, subscription: schedule_name(connection, subscription) in names
 
 
 def _shop_state(open_shop: Callable[[str, float], Client], name: str) -> ShopState:

@@ -25,13 +25,11 @@ class Policy(msgspec.Struct, frozen=True):
         window_seconds: The longest wait of a webhook; at least 20.
         busy_window_seconds: The same from the run on that makes a day busy.
         busy_after_runs: That run's number in a day of UTC.
-        most_by_id: Records that a run reads one by one, where the entity has no filter by change; beyond, all.
     """
 
     window_seconds: float = 60.0
     busy_window_seconds: float = 300.0
     busy_after_runs: int = 30
-    most_by_id: int = 10
 
     @classmethod
     def of(cls, settings: Settings) -> Policy:

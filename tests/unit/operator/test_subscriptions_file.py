@@ -8,9 +8,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from connector.cadence import Cadence, seconds_of
+from connector.cadence import NAME_CHARACTERS, Cadence, schedule_name, seconds_of
 from connector.operator.subscriptions_file import WrongFile, json_schema, read_text
-from connector.schedule_names import NAME_CHARACTERS, schedule_name
 
 EXAMPLE = Path(__file__).parents[3] / "events" / "subscriptions.toml"
 

@@ -37,7 +37,6 @@ class StoredPart(msgspec.Struct, frozen=True):
 
     Attributes:
         key: The object's key.
-        records: How many lines it has.
         bytes: The size of the object.
         sha256: Of the object, hexadecimal.
         run_id: The run of its records; empty for the manifest's run.
@@ -45,7 +44,6 @@ class StoredPart(msgspec.Struct, frozen=True):
     """
 
     key: str
-    records: int
     bytes: int
     sha256: str
     run_id: str = ""

@@ -17,9 +17,8 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 
 from connector.botocore_errors import answer_unless
-from connector.cadence import DAY, Cadence
+from connector.cadence import DAY, Cadence, schedule_name
 from connector.operator.subscriptions_file import Subscription
-from connector.schedule_names import schedule_name
 from lightspeed import Clock
 
 SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
