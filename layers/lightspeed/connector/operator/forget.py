@@ -322,37 +322,33 @@ class Forgetting:
 
         A file under `publish/in/` is not rewritten, because a new version would be published again.
         """
-        by_name: dict[str, list[Version]] = {}
-        for version in self._bucket.under("publish/in/"):
-            if not version.is_marker:
-                by_name.setdefault(version.key.removeprefix("publish/in/"), []).append(version)
-        for name, versions in by_name.items():
-            self._published_file(name, versions)
-        for key in sorted({one.key for one in self._bucket.under("publish/out/")}):
-            if self._target.entity and key.removeprefix("publish/out/") not in by_name:
-                # the entity of a result is not known where its input is gone, so the id decides
-                self._take_out(key, {row.get("line") for row in self._results(key) if self._has_id(row.get("id"))})
+        keys = (one.key for folder in ("in", "out") for one in self._bucket.under(f"publish/{folder}/"))
+        for name in sorted({key.split("/", 2)[2] for key in keys}):
+            self._published_file(f"publish/in/{name}", f"publish/out/{name}")
 
-    def _published_file(self, name: str, versions: list[Version]) -> None:
-        results = {row.get("line"): row for row in self._results(f"publish/out/{name}")}
+    def _published_file(self, given: str, answer: str) -> None:
+        results = {row.get("line"): row for _, row in self._rows_of(answer)}
         numbers: set[Any] = set()
         attached: set[str] = set()
-        for version in versions:
-            for number, event in enumerate(_rows(self._bucket.body_of(version)), 1):
-                if self._target.has_event(event) or self._created(event, results.get(number)):
-                    numbers.add(number)
-                    attached |= set(_attachments(event))
+        events = list(self._rows_of(given))
+        for number, event in events:
+            if self._target.has_event(event) or self._created(event, results.get(number)):
+                numbers.add(number)
+                attached |= set(_attachments(event))
+        if not events and self._target.entity:  # the entity of a result is not known where its input is gone
+            numbers = {number for number, row in results.items() if self._has_id(row.get("id"))}
         if numbers and not results:
-            self._under_way.append(versions[0].key)
+            self._under_way.append(given)
         elif numbers:
-            self._delete(self._bucket.of(f"publish/in/{name}"))
-            self._take_out(f"publish/out/{name}", numbers)
-            for key in sorted(attached):
-                self._delete(self._bucket.of(key))
+            old = [version for key in (given, answer, *sorted(attached)) for version in self._bucket.of(key)]
+            self._take_out(answer, numbers)
+            self._delete(old)
 
-    def _results(self, key: str) -> list[dict[str, Any]]:
-        """Return the results of a published file, in every version of it."""
-        return [row for one in self._bucket.of(key) if not one.is_marker for row in _rows(self._bucket.body_of(one))]
+    def _rows_of(self, key: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the rows of JSON Lines with their numbers from 1, in every version of an object."""
+        for one in self._bucket.of(key):
+            if not one.is_marker:
+                yield from enumerate(_rows(self._bucket.body_of(one)), 1)
 
     def _created(self, event: Mapping[str, Any], result: Mapping[str, Any] | None) -> bool:
         """Whether a line created the record: its id is in the result only."""
@@ -361,17 +357,13 @@ class Forgetting:
         return own and same and result is not None and self._has_id(result.get("id"))
 
     def _take_out(self, key: str, numbers: set[Any]) -> None:
-        """Take the results of some lines out of a published file."""
-        if not numbers:
-            return
-        versions = self._bucket.of(key)
+        """Write a published file's answer without the results of some lines."""
         found = self._bucket.read(key)
         if found is not None and not self._dry_run:
             kept = [line for line in lines_of(found.body) if (_json(line) or {}).get("line") not in numbers]
             body = b"".join(kept)
             if body:
                 self._bucket.put(key, gzip.compress(body, mtime=0) if key.endswith(".gz") else body)
-        self._delete(versions)
 
     def _failure_queues(self) -> None:
         sqs = self._stack.client("sqs")
