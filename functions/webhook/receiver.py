@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from connector.errors import AwsUnavailable
+from connector.errors import AwsUnavailable, problem_members
 from connector.webhook_event import Webhook
 from webhook.signature import Signers
 
@@ -90,14 +90,8 @@ class Answer:
         headers = {"X-Request-Id": request_id, **self.headers}
         if self.status == 204:
             return {"statusCode": 204, "headers": headers}
-        kind = KINDS[self.status]
-        problem = {
-            "type": f"urn:lightspeed-connector:problem:{kind}",
-            "title": kind.replace("-", " ").capitalize().replace("Aws", "AWS"),
-            "status": self.status,
-            "detail": self.detail,
-        }
         headers["Content-Type"] = "application/problem+json"
+        problem = problem_members(self.status, KINDS[self.status], self.detail)
         return {"statusCode": self.status, "headers": headers, "body": json.dumps(problem)}
 
 

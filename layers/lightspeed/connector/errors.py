@@ -1,8 +1,9 @@
-"""What can go wrong on the AWS side before the shop is asked."""
+"""What can go wrong on the AWS side before the shop is asked, and the form of a problem over HTTP."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class ConnectorError(Exception):
@@ -84,3 +85,9 @@ class IdempotencyConflict(ConnectorError):
 
 class OutOfTime(ConnectorError):
     """The invocation's time is used up; what was not begun is handed back."""
+
+
+def problem_members(status: int, kind: str, detail: str) -> dict[str, Any]:
+    """Return the members of an `application/problem+json`; `kind` is the last part of its type."""
+    title = kind.replace("-", " ").capitalize().replace("Aws", "AWS")
+    return {"type": f"urn:lightspeed-connector:problem:{kind}", "title": title, "status": status, "detail": detail}

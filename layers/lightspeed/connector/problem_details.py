@@ -84,14 +84,18 @@ def problem(error: Exception) -> tuple[int, dict[str, str], dict[str, Any]]:
     """
     headers = {"Content-Type": "application/problem+json"}
     if isinstance(error, HttpProblem):
-        return error.status, headers | error.headers, _members(error.status, error.kind, str(error)) | error.facts
+        return (
+            error.status,
+            headers | error.headers,
+            own.problem_members(error.status, error.kind, str(error)) | error.facts,
+        )
     if not isinstance(error, shop.LightspeedError | own.ConnectorError):
         return _aws_problem(error, headers)
     status, name = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
     if (isinstance(error, shop.AnswerLost) and error.timed_out) or getattr(error, "status", None) == 504:
         status = 504
     hint = next((HINTS[kind] for kind in type(error).__mro__ if kind in HINTS), "")
-    body = _members(status, name, f"{_cut(str(error))} {hint}".rstrip())
+    body = own.problem_members(status, name, f"{_cut(str(error))} {hint}".rstrip())
     for fact in ("entity", "operation", "nearest", "supported", "errors"):
         value = getattr(error, fact, None)
         if value:
@@ -106,14 +110,13 @@ def problem(error: Exception) -> tuple[int, dict[str, str], dict[str, Any]]:
 def _aws_problem(error: Exception, headers: dict[str, str]) -> tuple[int, dict[str, str], dict[str, Any]]:
     """Return 503 for an error that may be gone at the next call, and 500 for any other."""
     if may_pass(error):
-        body = _members(503, "aws-unavailable", f"{reason(error)}: AWS is in trouble; try again")
+        body = own.problem_members(503, "aws-unavailable", f"{reason(error)}: AWS is in trouble; try again")
         return 503, {**headers, "Retry-After": "5"}, body
-    return 500, headers, _members(500, "aws-refused", f"{reason(error)}: check the functions' environment and roles")
-
-
-def _members(status: int, kind: str, detail: str) -> dict[str, Any]:
-    title = kind.replace("-", " ").capitalize().replace("Aws", "AWS")
-    return {"type": f"urn:lightspeed-connector:problem:{kind}", "title": title, "status": status, "detail": detail}
+    return (
+        500,
+        headers,
+        own.problem_members(500, "aws-refused", f"{reason(error)}: check the functions' environment and roles"),
+    )
 
 
 def _cut(text: str) -> str:

@@ -13,7 +13,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import chain
 from typing import Any
 
 from connector.bucket import Bucket
@@ -203,7 +202,7 @@ class Runs:
         """Return the finished runs that started on a day; a run in several languages has several manifests."""
         objects = self._bucket.objects_of(prefixes)
         compacted = [row["Key"] for row in objects if row["Key"].endswith(f"{COMPACT}.json")]
-        replaced = set(chain.from_iterable(each(self._replaced_by, compacted)))
+        replaced = {key for one in each(self._bucket.json, compacted) for key in one.get("replaces", ())}  # for an hour
         objects = [row for row in objects if row["Key"] not in replaced]
         runs: dict[str, tuple[str, list[str]]] = {}
         for item in sorted(objects, key=lambda item: str(item["Key"])):
@@ -211,10 +210,6 @@ class Runs:
             changed, keys = runs.setdefault(run_id, ("", []))
             runs[run_id] = (max(changed, iso_text(item["LastModified"])), [*keys, item["Key"]])
         return [_Row(day, changed, run_id, "complete", tuple(keys)) for run_id, (changed, keys) in runs.items()]
-
-    def _replaced_by(self, key: str) -> list[str]:
-        """Return the manifests that a compacted one replaces; they stay for an hour."""
-        return list(self._bucket.json(key).get("replaces", ()))
 
     def _executed(self, query: Query) -> tuple[list[_Row], str]:
         """Return running and failed runs, newest first, and the key at which the search stopped, empty at the end."""
@@ -303,11 +298,9 @@ def _public(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _how_to_continue(entry: dict[str, Any]) -> dict[str, Any]:
     """Return since when a run is paused, and what continues it."""
-    paused = {"paused_since": entry["noted_at"]}
-    if not entry.get("cursor"):
-        return {**paused, "resume": "invoke subscribe, or start Sync, with the same event and this run_id"}
-    resume = "invoke subscribe, or start Sync, with the same event and this cursor"
-    return {**paused, "cursor": entry["cursor"], "resume": resume}
+    cursor = {"cursor": entry["cursor"]} if entry.get("cursor") else {}
+    resume = f"invoke subscribe, or start Sync, with the same event and this {'cursor' if cursor else 'run_id'}"
+    return {"paused_since": entry["noted_at"], **cursor, "resume": resume}
 
 
 def _encode(key: str) -> str:

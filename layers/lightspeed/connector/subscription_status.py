@@ -150,7 +150,8 @@ def _findings(facts: Facts, slow: str | None, found: Mapping[str, Any]) -> Itera
     last, lag, allowed = facts.latest.get("last"), found["lag_seconds"], found["allowed_lag_seconds"]
     if allowed is not None and lag is not None and lag > allowed:
         behind = f"{duration(lag)} behind, {duration(allowed)} are allowed"
-        never = "" if found["last_verified_at"] else f"; no run was verified yet{_because(last)}"
+        because = f": {last.reason}" if last is not None and last.reason else ""
+        never = "" if found["last_verified_at"] else f"; no run was verified yet{because}"
         yield Finding("late", "red", behind + never, look)
     if last is None:
         yield Finding("none_yet", "warning", "no run has finished yet", "")
@@ -164,10 +165,6 @@ def _findings(facts: Facts, slow: str | None, found: Mapping[str, Any]) -> Itera
         yield Finding("silent", "warning", f"no record for {QUIET_DAYS} days, after changes on most days before", look)
     if slow is not None:
         yield Finding("slow", "warning", slow, look)
-
-
-def _because(last: RunRow | None) -> str:
-    return f": {last.reason}" if last is not None and last.reason else ""
 
 
 def _lag(facts: Facts, allowed: int | None, now: datetime) -> float | None:

@@ -11,7 +11,6 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,11 +18,9 @@ from typing import Any
 import msgspec
 
 from connector.bucket import Bucket
+from connector.chunks import each
 from connector.operator.stack import OperationFailed
 from connector.storage_keys import MANIFESTS, entity_folder, manifest_place
-
-AT_ONCE = 16
-"""How many objects are fetched at once."""
 
 CACHE_BYTES = 5 * 1024**3
 """The default size of a cache, in bytes."""
@@ -213,8 +210,7 @@ class Cache(Folder):
             self._refresh_manifests(entity, scope)
             runs = self.runs(entity, scope)
             parts = [part for run in runs for part in (*run.manifest.parts, *run.manifest.deleted)]
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                paths = list(pool.map(self._fetch_part, parts))
+            paths = each(self._fetch_part, parts)
             missing = [part.key for part, path in zip(parts, paths, strict=True) if path is None]
             if not missing:
                 break
@@ -226,14 +222,14 @@ class Cache(Folder):
         listed = dict(stored_manifests(self._bucket, entity, scope))
         known = self._etags()
         wanted = [key for key, etag in listed.items() if known.get(key) != etag or not self.path(key).exists()]
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            fetched = dict(zip(wanted, pool.map(self._bucket.read, wanted), strict=True))
-        for key, found in fetched.items():
-            if found is not None:
+        for key, found in zip(wanted, each(self._bucket.read, wanted), strict=True):
+            if found is None:
+                del listed[key]
+            else:
                 self._write(key, found.body)
                 known[key] = found.etag
         for key in self._manifests(entity, scope):
-            if scope.covers(_date_of(key)) and (key not in listed or (key in fetched and fetched[key] is None)):
+            if scope.covers(_date_of(key)) and key not in listed:
                 self.path(key).unlink()
                 known.pop(key, None)
         if wanted or len(known) != len(self._etags()):
