@@ -52,10 +52,10 @@ def steps_of(
     try:
         if kind == "parameters":
             document = {"path": {}, "query": {}, "payload": None, **scope, "now": now, **value}
-            transformers.trace_parameters(document, texts)
+            transformers.parameters(document, steps=texts)
         else:
             known = Scope(scope["connection"], scope["entity"], scope["language"], scope["bookmark"], now)
-            transformers.trace_record(dumps(value, Limits()), known, texts)
+            transformers.records_or_raise(dumps(value, Limits()), known, texts)
     except TransformError as error:
         failed = error
     for expression, made in zip(transformers.expressions, texts, strict=False):

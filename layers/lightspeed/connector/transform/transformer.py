@@ -11,7 +11,7 @@ from connector.transform.engine import expression as engine
 from connector.transform.engine.errors import shown
 from connector.transform.engine.expression import Expression
 from connector.transform.engine.limits import Escaped, LimitExceeded, Limits, Meter, metered
-from connector.transform.engine.values import builtin, dumps_all, is_none, plain
+from connector.transform.engine.values import dumps_all, is_none, plain
 from connector.transform.library import EmptyLibrary, Library, NotFoundInLibrary, referred_name
 from connector.transform.rejects import rejected_line
 from lightspeed import Clock, Parameters, SystemClock
@@ -76,7 +76,7 @@ class Transformers:
             try:
                 self._table(name)
             except NotFoundInLibrary as error:
-                raise step.missing(place, str(error)) from None
+                raise step.failed(LimitExceeded(str(error)), place) from None
 
     def _table(self, name: str) -> Mapping[str, Any]:
         if name not in self._tables:
@@ -84,7 +84,12 @@ class Transformers:
         return self._tables[name]
 
     def parameters(
-        self, document: Mapping[str, Any], seed: str | None = None, *, exact: bool = False
+        self,
+        document: Mapping[str, Any],
+        seed: str | None = None,
+        *,
+        exact: bool = False,
+        steps: list[list[bytes]] | None = None,
     ) -> list[Parameters]:
         """Apply the transformers to loaded request parameters.
 
@@ -93,49 +98,31 @@ class Transformers:
                 expression returns replaces `path`, `query` and `payload`; a key that it leaves out keeps its value.
             seed: As in `Scope`; the run's id, so that a resumed run plans the same.
             exact: Whether numbers keep their text, see `lightspeed.numbers`; otherwise they are `int` or `float`.
+            steps: Gets a list for each expression: JSON texts of `path`, `query` and `payload`.
 
         Returns:
             One element, or as many as an expression made of it, in order; none if one returned an empty array.
 
         Raises:
-            TransformError: An expression fails, or returns anything but an object or an array of objects.
+            TransformError: An expression fails, or returns anything but an object or an array of objects; what the ones
+                before it returned is in `steps`.
         """
         if not self._steps:
             return [Parameters(document["path"] or {}, document["query"] or {}, document["payload"])]
-        return self._bounded(lambda meter: self._parameters(meter, document, seed, None, exact=exact))
-
-    def trace_parameters(self, document: Mapping[str, Any], steps: list[list[bytes]]) -> None:
-        """Apply the transformers as `parameters` does, and show what each expression returns.
-
-        Args:
-            document: As there.
-            steps: Gets a list for each expression: JSON texts of `path`, `query` and `payload`.
-
-        Raises:
-            TransformError: An expression fails; what the ones before it returned is in `steps`.
-        """
-        self._bounded(lambda meter: self._parameters(meter, document, None, steps))
-
-    def _parameters(
-        self,
-        meter: Meter,
-        document: Mapping[str, Any],
-        seed: str | None,
-        steps: list[list[bytes]] | None,
-        *,
-        exact: bool = False,
-    ) -> list[Parameters]:
         connection, entity, language = (str(document.get(key) or "") for key in ("connection", "entity", "language"))
         scope = Scope(connection, entity, language, document.get("bookmark"), document.get("now"), seed)
         context = self._context(scope, "")
-        documents = [dict(document)]
-        for step in self._steps:
-            documents = self._replaced(documents, step, context, meter)
-            if steps is not None:
-                steps.append(dumps_all([{key: d[key] for key in _REPLACED} for d in documents], self._limits))
-        finished = plain if exact else builtin
-        made = [finished({key: d[key] for key in _REPLACED}, self._limits) for d in documents]
-        return [Parameters(d["path"] or {}, d["query"] or {}, d["payload"]) for d in made]
+
+        def work(meter: Meter) -> list[Parameters]:
+            documents = [dict(document)]
+            for step in self._steps:
+                documents = self._replaced(documents, step, context, meter)
+                if steps is not None:
+                    steps.append(dumps_all([{key: d[key] for key in _REPLACED} for d in documents], self._limits))
+            made = [plain({key: d[key] for key in _REPLACED}, self._limits, exact=exact) for d in documents]
+            return [Parameters(d["path"] or {}, d["query"] or {}, d["payload"]) for d in made]
+
+        return self._bounded(work)
 
     def _replaced(
         self, documents: list[dict[str, Any]], step: Expression, context: Context, meter: Meter
@@ -160,18 +147,8 @@ class Transformers:
         except TransformError as error:
             return Outcome([], error, rejected_line(text, error))
 
-    def records_or_raise(self, text: bytes, scope: Scope) -> list[bytes]:
+    def records_or_raise(self, text: bytes, scope: Scope, steps: list[list[bytes]] | None = None) -> list[bytes]:
         """Apply the transformers to one record's JSON text.
-
-        Raises:
-            TransformError: An expression fails.
-        """
-        if not self._steps:
-            return [text]
-        return self._bounded(lambda meter: self._record(meter, text, scope, None))
-
-    def trace_record(self, text: bytes, scope: Scope, steps: list[list[bytes]]) -> None:
-        """Apply the transformers to one record's JSON text, and show what each expression returns.
 
         Args:
             text: The record.
@@ -181,7 +158,9 @@ class Transformers:
         Raises:
             TransformError: An expression fails; what the ones before it returned is in `steps`.
         """
-        self._bounded(lambda meter: self._record(meter, text, scope, steps))
+        if not self._steps:
+            return [text]
+        return self._bounded(lambda meter: self._record(meter, text, scope, steps))
 
     def _record(self, meter: Meter, text: bytes, scope: Scope, steps: list[list[bytes]] | None) -> list[bytes]:
         context = self._context(scope, "" if scope.seed is None else text.decode(errors="replace"))

@@ -190,34 +190,30 @@ def _path(writer: _Writer, expr: Any) -> str:
 def _unary(writer: _Writer, expr: Any) -> str:
     if expr.value == "-":
         return _evaluated(writer, expr)
-    if expr.value == "[":
-        return f"array(engine, {writer.known(expr)}, {writer.values(expr.expressions)})"
-    text = _object(writer, expr)
-    if writer.parameters:
-        return text
-    group = f"engine.evaluate_group_expression({writer.known(expr)}, input, environment)"
-    return f"({group} if isinstance(input, list) else {text})"
+    return (
+        _object(writer, expr)
+        if expr.value == "{"
+        else (f"array(engine, {writer.known(expr)}, {writer.values(expr.expressions)})")
+    )
 
 
 def _object(writer: _Writer, expr: Any) -> str:
-    pairs = expr.lhs_object
-    names = [key.value for key, _ in pairs if key.type == "string" and key.predicate is None and key.group is None]
+    """Write an object; the engine makes one of many values, or with several names that are no literals."""
+    pairs, group = expr.lhs_object, f"engine.evaluate_group_expression({writer.known(expr)}, input, environment)"
+    names = {key.value for key, _ in pairs if (key.type, key.predicate, key.group) == ("string", None, None)}
+    if len(names) == len(pairs):
+        members = [f"{writer.known(key.value)}: {writer.value(value)}" for key, value in pairs]
+        text = f"present({{{', '.join(members)}}})"
+    elif len(pairs) == 1:
+        name, member = writer.local(), writer.local()
+        key, value = (writer.value(part) for part in pairs[0])
+        made = f"{{{name}: {member}}} if ({member} := {value}) is not None else {{}}"
+        text = f"(({made}) if type({name} := {key}) is str else {writer.at(expr, f'no_name({name})')})"
+    else:
+        writer.variables()
+        return group
     writer.members += len(pairs)
-    if len(set(names)) == len(pairs):
-        members = ", ".join(f"{writer.known(key.value)}: {writer.value(value)}" for key, value in pairs)
-        return f"present({{{members}}})"
-    keys, node = writer.local(), writer.known(expr)
-    if len(pairs) == 1:
-        found = writer.local()
-        pair = f"({{{keys}: {found}}} if ({found} := {writer.value(pairs[0][1])}) is not None else {{}})"
-        no_key = writer.at(expr, f"named({node}, [{keys}]) and {{}}")
-        return f"({pair} if type({keys} := {writer.value(pairs[0][0])}) is str else {no_key})"
-    made = writer.values([key for key, _ in pairs])
-    members = ", ".join(
-        f"{keys}[{number}]: {writer.value(value)} if {keys}[{number}] is not None else None"
-        for number, (_, value) in enumerate(pairs)
-    )
-    return f"(({keys} := named({node}, {made})) and present({{{members}}}))"
+    return text if writer.parameters else f"({group} if isinstance(input, list) else {text})"
 
 
 def _binary(writer: _Writer, expr: Any) -> str:
@@ -330,18 +326,11 @@ def _array(engine: Any, expr: Any, values: list[Any]) -> Any:
     return result
 
 
-def _named(expr: Any, keys: list[Any]) -> list[Any]:
-    """Return the keys of an object, all of which have to differ; those that are nothing are left out later."""
-    seen = set()
-    for key in keys:
-        if key is None:
-            continue
-        if not isinstance(key, str):
-            raise ValueError(f"a key in an object must be text, not {shown(key)}")
-        if key in seen:
-            raise JException("D1009", expr.position, key)
-        seen.add(key)
-    return keys
+def _no_name(key: Any) -> dict[str, Any]:
+    """Return an object without its only member, which has no name."""
+    if key is not None:
+        raise ValueError(f"a key in an object must be text, not {shown(key)}")
+    return {}
 
 
 def _present(members: dict[str, Any]) -> dict[str, Any]:
@@ -376,7 +365,7 @@ _HELPERS: Mapping[str, Any] = {
     "collapsed": collapsed,
     "filtered": _filtered,
     "look_up": look_up,
-    "named": _named,
+    "no_name": _no_name,
     "present": _present,
     "walked": _walked,
 }

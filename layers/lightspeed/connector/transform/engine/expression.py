@@ -15,7 +15,7 @@ from connector.transform.engine.compiler import failed_node
 from connector.transform.engine.engine import parse
 from connector.transform.engine.errors import failure
 from connector.transform.engine.functions import FUNCTIONS
-from connector.transform.engine.limits import LimitExceeded, Meter
+from connector.transform.engine.limits import Meter
 from connector.transform.engine.syntax import nodes
 
 
@@ -59,13 +59,14 @@ class Expression:
             if first is not None and first.type == "string" and node.procedure.type == "variable":
                 yield first.value, first
 
-    def missing(self, place: Any, reason: str) -> TransformError:
-        """Return the error for a table that there is not."""
-        return failure(LimitExceeded(reason), self.text, place, saved_as=self.saved_as)
+    def failed(self, error: BaseException, place: Any = None) -> TransformError:
+        """Return the error that names this expression, the position and what was expected.
 
-    def failed(self, error: BaseException) -> TransformError:
-        """Return the error that names this expression, the position and what was expected."""
-        return failure(error, self.text, failed_node(error), FUNCTIONS, self.saved_as)
+        Args:
+            error: What was raised.
+            place: The syntax node that it is about, if it was not raised by one.
+        """
+        return failure(error, self.text, place or failed_node(error), FUNCTIONS, self.saved_as)
 
 
 def compile(expression: str, saved_as: str = "") -> Expression:

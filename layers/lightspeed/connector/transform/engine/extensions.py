@@ -58,8 +58,6 @@ def uuid_(name: Any) -> str:
 
 def hash_(value: Any, key: Any) -> Any:
     """`$hash(value)`: SHA-256, hexadecimal; with a key, the HMAC of it, which cannot be guessed without the key."""
-    if value is None:
-        return None
     text = as_text(value).encode("utf-8", "surrogatepass")
     if key is None:
         return hashlib.sha256(text).hexdigest()

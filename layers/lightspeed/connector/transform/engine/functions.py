@@ -43,6 +43,11 @@ _AS_THEY_ARE = [
 ]
 # fmt: on
 
+_OF_SOMETHING = frozenset(
+    ("number", "pad", "join", "replace", "split", "match", "each", "map", "filter", "merge", "shuffle", "hash")
+)
+"""Functions that return nothing where their first argument is nothing."""
+
 _PATTERN_CHECK_CHARACTERS = 1_000_000
 
 
@@ -55,10 +60,13 @@ class Function(Jsonata.JFunction):  # type: ignore[misc]
         self.function_name = name
         self._function = function
         self._arguments = arguments
+        self._of_something = name in _OF_SOMETHING
 
     def call(self, input: Any, args: Any) -> Any:  # noqa: ARG002 - the library's name
         """Call it with arguments that are as its signature says."""
         current_meter().check_time()
+        if self._of_something and args[0] is None:
+            return None
         return self._function(*args, *[None] * (self._arguments - len(args)))
 
     def get_number_of_args(self) -> int:
@@ -87,7 +95,7 @@ def _library(name: str) -> Function:
 
 def _number(value: Any) -> Any:
     """`$number`: the number that a text is; one that is a number already stays itself."""
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     if isinstance(value, str) and re.fullmatch(r"-?\d+", value):
         return int(value)
@@ -99,15 +107,13 @@ def _number(value: Any) -> Any:
 
 
 def _pad(text: Any, width: Any, filling: Any) -> Any:
-    if text is None or width is None:
+    if width is None:
         return text
     current_meter().characters(len(text) + abs(int(width)))
     return Functions.pad(text, width, filling)
 
 
 def _join(texts: Any, separator: Any) -> Any:
-    if texts is None:
-        return None
     separator = separator or ""
     current_meter().characters(sum(len(text) + len(separator) for text in texts))
     return separator.join(texts)
@@ -122,8 +128,6 @@ def _matches(text: str, pattern: Any) -> int:
 
 def _replace(text: Any, pattern: Any, replacement: Any, limit: Any) -> Any:
     """`$replace`: by text, with `$1` for groups, or by a function of each match."""
-    if text is None:
-        return None
     if pattern == "":
         raise JException("D3010", -1)
     if limit is not None and limit < 0:
@@ -172,8 +176,6 @@ def _replaced(function: Any, match: re.Match[str]) -> str:
 
 
 def _split(text: Any, separator: Any, limit: Any) -> Any:
-    if text is None:
-        return None
     if limit is not None and limit < 0:
         raise JException("D3020", -1)
     meter = current_meter()
@@ -195,8 +197,6 @@ def _split(text: Any, separator: Any, limit: Any) -> Any:
 
 
 def _match(text: Any, pattern: Any, limit: Any) -> Any:
-    if text is None:
-        return None
     if limit is not None and limit < 0:
         raise JException("D3040", -1)
     meter, found = current_meter(), Utils.create_sequence()
@@ -214,10 +214,7 @@ def _append(left: Any, right: Any) -> Any:
     first = left if isinstance(left, list) else [left]
     second = right if isinstance(right, list) else [right]
     current_meter().items(len(first) + len(second))
-    joined = Utils.create_sequence()
-    joined.extend(first)
-    joined.extend(second)
-    return joined
+    return Utils.create_sequence_from_iter([*first, *second])
 
 
 def _results(function: Any, members: Iterable[Any], names: Iterable[Any], whole: Any) -> list[Any]:
@@ -233,35 +230,27 @@ def _results(function: Any, members: Iterable[Any], names: Iterable[Any], whole:
     return [engine.apply(function, row, None, None) for row in rows]
 
 
-def _sequence(values: list[Any]) -> Any:
-    current_meter().items(len(values))
-    return Utils.create_sequence_from_iter(values)
+def _made(results: list[Any]) -> Any:
+    """Return results as a sequence, without those that are nothing."""
+    current_meter().items(len(results))
+    return Utils.create_sequence_from_iter([result for result in results if result is not None])
 
 
 def _each(value: Any, function: Any) -> Any:
-    if value is None:
-        return None
-    results = _results(function, value.values(), value.keys(), value)
-    return _sequence([result for result in results if result is not None])
+    return _made(_results(function, value.values(), value.keys(), value))
 
 
 def _map(array: Any, function: Any) -> Any:
-    if array is None:
-        return None
-    results = _results(function, array, itertools.count(), array)
-    return _sequence([result for result in results if result is not None])
+    return _made(_results(function, array, itertools.count(), array))
 
 
 def _filter(array: Any, function: Any) -> Any:
-    if array is None:
-        return None
     results = _results(function, array, itertools.count(), array)
-    return _sequence([item for item, result in zip(array, results, strict=True) if Functions.to_boolean(result)])
+    current_meter().items(len(array))
+    return Utils.create_sequence_from_iter(itertools.compress(array, map(Jsonata.boolize, results)))
 
 
 def _merge(array: Any) -> Any:
-    if array is None:
-        return None
     merged: dict[str, Any] = {}
     for item in array:
         merged |= item
@@ -317,8 +306,6 @@ def _clone(value: Any) -> Any:
 
 
 def _shuffle(array: Any) -> Any:
-    if array is None:
-        return None
     found = list(array)
     current_meter().items(len(found))
     random_source().shuffle(found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -22,36 +21,30 @@ def is_none(value: Any) -> bool:
     return value is None or value is Utils.NULL_VALUE
 
 
-def plain(value: Any, limits: Limits) -> Any:
-    """Return a result as JSON types. `None` means `null` or nothing. A number that remembers its text still does.
+def plain(value: Any, limits: Limits, *, exact: bool = True) -> Any:
+    """Return a result as JSON types. `None` means `null` or nothing.
+
+    Args:
+        value: The result.
+        limits: The bounds.
+        exact: Whether a number that remembers its text still does; otherwise numbers are `int` or `float`.
 
     Raises:
-        ValueError: It holds a function, or a number that JSON cannot hold.
+        ValueError: It holds a function, or a number that JSON, or else a float, cannot hold.
         LimitExceeded: It is too large or too deep.
     """
     _check([value], limits)
-    return _converted(value, lambda number: number)
+    return _converted(value, exact=exact)
 
 
-def builtin(value: Any, limits: Limits) -> Any:
-    """Return a result as built-in JSON types, whose numbers are `int` or `float`.
-
-    Raises:
-        ValueError: It holds a function, or a number that JSON or a float cannot hold.
-        LimitExceeded: It is too large or too deep.
-    """
-    _check([value], limits)
-    return _converted(value, _finite)
-
-
-def _converted(value: Any, number: Callable[[float], object]) -> Any:
+def _converted(value: Any, *, exact: bool) -> Any:
     if isinstance(value, dict):
-        return {key: item if type(item) is str else _converted(item, number) for key, item in value.items()}
+        return {key: item if type(item) is str else _converted(item, exact=exact) for key, item in value.items()}
     if isinstance(value, list):
-        return [item if type(item) is str else _converted(item, number) for item in value]
+        return [item if type(item) is str else _converted(item, exact=exact) for item in value]
     if value is Utils.NULL_VALUE:
         return None
-    return number(value) if isinstance(value, float) else value
+    return value if exact or not isinstance(value, float) else _finite(value)
 
 
 def _finite(number: float) -> float:
