@@ -43,6 +43,11 @@ class Stream:
         return (*self.endpoint.parents, KEY)
 
     @property
+    def automatic(self) -> set[Path]:
+        """The paths of the fields that are always wanted."""
+        return {(key,) for key in (*self.keys, self.replication_key) if key is not None}
+
+    @property
     def parent(self) -> Endpoint | None:
         """The list whose every record has a nested list of this stream; `None` for a list that is not nested."""
         return parent_of(self.endpoint)
@@ -57,11 +62,10 @@ class Stream:
             "valid-replication-keys": [self.replication_key] if self.replication_key else [],
             "forced-replication-method": method,
         }
-        automatic = {*((key,) for key in self.keys), (self.replication_key,)}
         metadata = [{"breadcrumb": [], "metadata": root}]
         for path in paths(self.schema):
             breadcrumb = [word for name in path for word in ("properties", name)]
-            inclusion = "automatic" if path in automatic else "available"
+            inclusion = "automatic" if path in self.automatic else "available"
             metadata.append({"breadcrumb": breadcrumb, "metadata": {"inclusion": inclusion}})
         return {
             "tap_stream_id": self.name,
@@ -125,7 +129,7 @@ def select(catalog: object, *, decimals: bool = False) -> list[Stream]:
         if name not in known:
             raise CatalogError(f"there is no stream {name!r:.100}; --discover lists them")
         settings = _settings(entry)
-        if _is_wanted(settings.get((), {}), default=settings.get((), {}).get("selected-by-default", False)):
+        if _is_wanted(settings.get((), {}), default=False):
             found.append(_selected(known[name], entry, settings))
     return found
 
@@ -144,18 +148,15 @@ def _settings(entry: Mapping[str, Any]) -> dict[Path, Mapping[str, Any]]:
 
 
 def _is_wanted(settings: Mapping[str, Any], *, default: bool) -> bool:
-    if settings.get("inclusion") == "unsupported":
-        return False
     return bool(settings.get("selected", settings.get("selected-by-default", default)))
 
 
 def _selected(stream: Stream, entry: Mapping[str, Any], settings: Mapping[Path, Mapping[str, Any]]) -> Stream:
     method = settings.get((), {}).get("replication-method") or entry.get("replication_method")
     replication_key = None if method == "FULL_TABLE" else stream.replication_key
-    automatic = {*((key,) for key in stream.keys), (stream.replication_key,)}
     dropped = frozenset(
         path
         for path in paths(stream.schema)
-        if path not in automatic and not _is_wanted(settings.get(path, {}), default=True)
+        if path not in stream.automatic and not _is_wanted(settings.get(path, {}), default=True)
     )
     return Stream(stream.name, stream.endpoint, without_fields(stream.schema, dropped), replication_key)
