@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-_MOST_DIGITS = 4000
-"""Python refuses to read an `int` of more than 4,300 digits."""
+_LONGEST = 4300
+"""Characters of a whole number. Python refuses to read an `int` of more digits."""
 
 
 class Exact(float):
@@ -42,18 +42,6 @@ class Exact(float):
 
 _QUICK = msgspec.json.Decoder(float_hook=functools.partial(Exact.__new__, Exact))
 _NEGATIVE_ZERO = re.compile(rb"-0(?![0-9.eE])")
-_DIGIT = re.compile(rb"[0-9]")
-_MANY_DIGITS = re.compile(rb"[0-9]{%d}" % (_MOST_DIGITS + 1))
-
-
-def _is_odd(text: bytes) -> bool:
-    """Whether the quick decoder may read a number of this text in another way: `-0`, or one of very many digits.
-
-    So many digits in a row cover at least one of the places that are looked at first.
-    """
-    if _NEGATIVE_ZERO.search(text) is not None:
-        return True
-    return _DIGIT.search(text[::_MOST_DIGITS]) is not None and _MANY_DIGITS.search(text) is not None
 
 
 def number_text(number: float | Decimal) -> str:
@@ -70,7 +58,7 @@ def comparable(text: str) -> Decimal | str:
 
 
 def loads(text: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
-    """Read JSON text. Whole numbers are `int`, up to 4,000 digits; other numbers, and `-0`, are `Exact`.
+    """Read JSON text. Whole numbers are `int`, up to 4,300 characters; other numbers, and `-0`, are `Exact`.
 
     Args:
         text: One JSON value.
@@ -80,11 +68,11 @@ def loads(text: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | Non
         ValueError: The text is no JSON.
         RecursionError: It is nested too deep.
     """
-    if pairs is None and isinstance(text, bytes) and not _is_odd(text):
+    if pairs is None and isinstance(text, bytes) and _NEGATIVE_ZERO.search(text) is None:
         try:
             return _QUICK.decode(text)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            pass  # half a surrogate pair, or no JSON at all
+            pass  # half a surrogate pair, a whole number that is too long, or no JSON at all
     return json.loads(text, parse_float=Exact, parse_int=_whole, parse_constant=_no_constant, object_pairs_hook=pairs)
 
 
@@ -140,7 +128,7 @@ def _writable(value: Any) -> Any:
 
 
 def _whole(text: str) -> int | Exact:
-    return Exact(text) if text == "-0" or len(text) > _MOST_DIGITS else int(text)
+    return Exact(text) if text == "-0" or len(text) > _LONGEST else int(text)
 
 
 def _no_constant(name: str) -> object:
