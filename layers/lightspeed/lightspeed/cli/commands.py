@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from lightspeed.catalogue.describe import describe
@@ -20,7 +19,6 @@ from lightspeed.cli.sync import sync
 from lightspeed.cli.write import run_action, write
 from lightspeed.connection_check import Report, check, diagnosis
 from lightspeed.errors import LightspeedError
-from lightspeed.quota import SystemClock
 
 Run = Callable[[argparse.Namespace], "int | None"]
 """What carries a command out. It returns an exit status other than 0, or nothing."""
@@ -163,12 +161,9 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _estimate(arguments: argparse.Namespace) -> None:
-    from lightspeed.cli.estimate import estimate_text, estimated  # noqa: PLC0415 - the other commands do not pay for it
+    from lightspeed.cli.estimate import print_estimate  # noqa: PLC0415 - the other commands do not pay for it
 
-    client = open_client(arguments, arguments.clock)
-    now = datetime.fromtimestamp((arguments.clock or SystemClock()).time(), UTC)
-    found = estimated(client, arguments, now)
-    sys.stdout.write(json_text(asdict(found)) if arguments.json else estimate_text(found))
+    print_estimate(arguments)
 
 
 def _tap(arguments: argparse.Namespace) -> None:

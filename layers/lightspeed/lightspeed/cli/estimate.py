@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
 
 from lightspeed.catalogue.entities import get_entity
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import CommandError, read_parameters
-from lightspeed.cli.output import table
-from lightspeed.cli.session import check_all_parents
-from lightspeed.client import Client
+from lightspeed.cli.output import json_text, table
+from lightspeed.cli.session import check_all_parents, open_client
 from lightspeed.estimate import Estimate, ListCounter, Span, estimate
 from lightspeed.listing.way import check_parameters, way_to_read
 from lightspeed.request import given_time
@@ -23,36 +24,31 @@ _NAMES = {
 }
 
 
-def estimated(client: Client, arguments: argparse.Namespace, now: datetime) -> Estimate:
-    """Count what the command names and return what reading it will take.
-
-    Args:
-        client: Of the shop.
-        arguments: With `entity`, `path`, `query`, `mode`, `since` and `reserve_percent`.
-        now: The end of every window.
+def print_estimate(arguments: argparse.Namespace) -> None:
+    """Count what the command names, and print what reading it will take.
 
     Raises:
         CommandError: The command is wrong; nothing was sent.
         CatalogueError: Its entity or parameters are wrong; nothing was sent.
         LightspeedError: As the client raises it.
     """
+    client = open_client(arguments, arguments.clock)
     endpoint, parameters = get_entity(arguments.entity), read_parameters(arguments)
     check_all_parents(endpoint, parameters)
     _, walked = way_to_read(endpoint, parameters.path)
-    language = client.transport.connection.language
-    span = _span(arguments, walked, now)
+    span = _span(arguments, walked, datetime.fromtimestamp(client.transport.clock.time(), UTC))
     check_parameters(client, endpoint, parameters)
     if "page" in parameters.query:
         raise CommandError("--query page is not needed: every page is read")
     counter = ListCounter(client)
-    readings = [counter.reading(endpoint, parameters, language, span)]
-    return estimate(
-        readings,
+    found = estimate(
+        [counter.reading(endpoint, parameters, client.transport.connection.language, span)],
         counter.quota,
         reserve_percent=arguments.reserve_percent,
         page_seconds=counter.slowest_seconds,
         recounts=counter.recounts,
     )
+    sys.stdout.write(json_text(asdict(found)) if arguments.json else _text(found))
 
 
 def _span(arguments: argparse.Namespace, walked: Endpoint, now: datetime) -> Span:
@@ -71,7 +67,7 @@ def _span(arguments: argparse.Namespace, walked: Endpoint, now: datetime) -> Spa
     return Span(now, start, incremental=True)
 
 
-def estimate_text(found: Estimate) -> str:
+def _text(found: Estimate) -> str:
     """Return an estimate as a short table."""
     kinds = ", ".join(
         f"{number:,} {_NAMES[kind][number > 1]}" for kind, number in found.requests.items() if number and kind in _NAMES
