@@ -1,29 +1,33 @@
 """Changes the core in small ways and counts the changes that no test notices: `python -m tests.mutants --minutes 10`.
 
-Every change is made in a copy of the tree. The tests of a module run in a child process: it inherits the imported
-packages, so that a change costs little more than its tests. The packages of the project itself are imported again.
+Every change is made in a copy of the tree. First all tests of the modules run once, to see which lines each one
+reaches. Then only the tests that reach a change run against it, the fastest ones first, until one fails. They run in a
+child process: it inherits the imported packages. The packages of the project itself are imported again.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import contextlib
+import json
+import math
 import multiprocessing
 import os
 import random
 import re
-import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import coverage
 import hypothesis  # noqa: F401 - imported once, for every child
 import moto.dynamodb
 import moto.s3
@@ -38,68 +42,31 @@ from cosmic_ray.plugins import get_operator
 
 ROOT = Path(__file__).parents[1]
 _CLIENT, _PUBLISH, _SUBSCRIBE = "layers/lightspeed/lightspeed", "functions/publish", "functions/subscribe"
+_LISTING = (
+    *(f"tests/unit/lightspeed/test_{name}.py" for name in ("children", "progress", "proof", "reader", "records")),
+    *(f"tests/unit/lightspeed/test_{name}.py" for name in ("settled", "split", "window")),
+    *(f"tests/integration/lightspeed/test_{name}.py" for name in ("cli", "client", "estimate_and_reader", "tap")),
+    "tests/hostile",
+    "tests/property/test_reading.py",
+)
+_RUNS = (
+    "tests/unit/subscribe",
+    "tests/integration/subscribe",
+    "tests/hostile",
+    *(f"tests/property/test_{name}.py" for name in ("chains", "clock_worlds", "interleavings", "never_updated")),
+    *(f"tests/property/test_{name}.py" for name in ("races", "unproved_runs")),
+)
+_PUBLISH_TESTS = ("tests/unit/publish", "tests/integration/publish")
 
 MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "listing": (
-        f"{_CLIENT}/listing",
-        (
-            "tests/unit/lightspeed/test_progress.py",
-            "tests/unit/lightspeed/test_split.py",
-            "tests/unit/lightspeed/test_children.py",
-            "tests/integration/lightspeed/test_client.py",
-            "tests/integration/lightspeed/test_cli.py",
-            "tests/hostile/test_numbered_lists.py",
-            "tests/property/test_reading.py",
-        ),
-    ),
-    "run": (
-        f"{_SUBSCRIBE}/run",
-        (
-            "tests/unit/subscribe/test_cursor.py",
-            "tests/unit/subscribe/test_bookmark.py",
-            "tests/unit/subscribe/test_journal.py",
-            "tests/unit/subscribe/test_lease.py",
-            "tests/unit/subscribe/test_reconcile.py",
-            "tests/unit/subscribe/test_reconcile_invocations.py",
-            "tests/integration/subscribe/test_partial.py",
-            "tests/property/test_interleavings.py",
-            "tests/unit/subscribe/test_reconcile_crashes.py",
-            "tests/property/test_races.py",
-        ),
-    ),
-    "sync": (
-        f"{_SUBSCRIBE}/sync",
-        (
-            "tests/unit/subscribe/test_bookmark.py",
-            "tests/unit/subscribe/test_plan.py",
-            "tests/integration/subscribe/test_incremental.py",
-            "tests/integration/subscribe/test_each_parent.py",
-            "tests/integration/subscribe/test_partial.py",
-            "tests/property/test_interleavings.py",
-            "tests/property/test_races.py",
-        ),
-    ),
-    "publish": (
-        f"{_PUBLISH}/batch",
-        (
-            "tests/unit/publish",
-            "tests/integration/publish/test_batches.py",
-            "tests/integration/publish/test_lookups.py",
-            "tests/integration/publish/test_places.py",
-            "tests/integration/publish/test_one_writer.py",
-            "tests/integration/publish/test_queue.py",
-        ),
-    ),
-    "idempotency": (
-        f"{_PUBLISH}/idempotency.py",
-        (
-            "tests/integration/publish/test_once.py",
-            "tests/integration/publish/test_lost_answers.py",
-            "tests/integration/publish/test_queue.py",
-        ),
-    ),
+    "listing": (f"{_CLIENT}/listing", (*_LISTING, *_RUNS)),
+    "run": (f"{_SUBSCRIBE}/run", _RUNS),
+    "sync": (f"{_SUBSCRIBE}/sync", _RUNS),
+    "reconcile": (f"{_SUBSCRIBE}/reconcile", _RUNS),
+    "publish": (f"{_PUBLISH}/batch", _PUBLISH_TESTS),
+    "idempotency": (f"{_PUBLISH}/idempotency.py", _PUBLISH_TESTS),
 }
-"""By name: what is changed, and the tests that should notice it, the fastest ones first."""
+"""By name: what is changed, and the tests that may notice it."""
 
 _PAIRS = (
     "Comparison:Eq_NotEq NotEq_Eq Lt_LtE LtE_Lt Gt_GtE GtE_Gt Lt_GtE LtE_Gt Gt_LtE GtE_Lt Is_IsNot IsNot_Is",
@@ -122,8 +89,8 @@ _CODE = re.compile(r'"[A-Za-z_#/][\w.:/-]*"')
 _REWRITE = "ignore::pytest.PytestAssertRewriteWarning"
 """The packages of pytest's plugins are imported before pytest runs."""
 
-_SLOWER = 10
-"""A change is noticed if the tests take this many times the CPU of the unchanged ones: it made an endless loop."""
+_MOST_SECONDS = 60
+"""A change that the fastest tests accept for so long counts as not noticed."""
 
 
 class DropCall(Operator):  # type: ignore[misc]
@@ -207,8 +174,10 @@ def _hidden_lines(source: str) -> set[int]:
             parts = [*node.decorator_list, node.returns, *(a.annotation for a in arguments if a is not None)]
         elif isinstance(node, ast.ClassDef):
             parts = [*node.decorator_list, *node.bases, *node.keywords]
-        elif (isinstance(node, ast.AnnAssign) and node.value is None) or (
-            isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        elif (
+            (isinstance(node, ast.AnnAssign) and node.value is None)
+            or (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING")
+            or (isinstance(node, ast.Assign) and ast.unparse(node.value).startswith(("TypeVar(", "Literal[")))
         ):
             parts = [node]
         for part in parts:
@@ -217,19 +186,24 @@ def _hidden_lines(source: str) -> set[int]:
     return hidden
 
 
+def _files(place: str) -> list[str]:
+    """Return the path of a file, or of the files of a folder."""
+    target = ROOT / place
+    return [place] if target.is_file() else [f"{place}/{path.name}" for path in sorted(target.glob("*.py"))]
+
+
 def mutants(place: str) -> list[Mutant]:
     """Return every change of a file, or of the files of a folder."""
-    target = ROOT / place
     operators = [get_operator(f"core/{name}")() for name in _OPERATORS] + [DropCall(), ChangeCode()]
     found = []
-    for path in [target] if target.is_file() else sorted(target.glob("*.py")):
-        source = path.read_text()
+    for path in _files(place):
+        source = (ROOT / path).read_text()
         hidden, tree = _hidden_lines(source), get_ast(source)
         for operator in operators:
             positions = (span for node in ast_nodes(tree) for span in operator.mutation_positions(node))
             for occurrence, (start, _) in enumerate(positions):
                 if start[0] not in hidden:
-                    found.append(Mutant(str(path.relative_to(ROOT)), start[0], operator, occurrence))
+                    found.append(Mutant(path, start[0], operator, occurrence))
     return found
 
 
@@ -251,61 +225,157 @@ class Tree:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
 
-    def cpu_seconds(self, tests: Sequence[str]) -> float:
-        """Return the CPU time of tests of the unchanged project, which must pass."""
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        if self._run(tests, 900, quiet=False) != 0:
-            raise SystemExit(f"tests fail without any change: {' '.join(tests)}")
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    def reach(self, places: Sequence[str], tests: Sequence[str]) -> Reach:
+        """Run tests of the unchanged project, and return which lines of the places each one reaches."""
+        found = Path(self.folder / "reach.json")
+        self._run(_trace, (self.folder, places, tests, found))
+        reach = Reach(**json.loads(found.read_text()))
+        for test in reach.failed:
+            print(f"fails without any change, so it is left out: {test}")
+        return reach
 
-    def notices(self, mutant: Mutant, code: str, tests: Sequence[str], cpu_seconds: float) -> bool:
-        """Return whether tests fail with a change."""
+    def notices(self, mutant: Mutant, code: str, tests: Mapping[str, float]) -> bool:
+        """Return whether one of the tests fails with a change."""
         changed = self.folder / mutant.path
         changed.write_text(code)
         try:
-            return self._run(tests, int(cpu_seconds * _SLOWER) + 10, quiet=True) != 0
+            return self._run(_test, (self.folder, tests)) != 0
         finally:
             shutil.copy2(ROOT / mutant.path, changed)
 
-    def _run(self, tests: Sequence[str], most_cpu_seconds: int, *, quiet: bool) -> int | None:
-        child = multiprocessing.get_context("fork").Process(
-            target=_test, args=(self.folder, tests, most_cpu_seconds, quiet)
-        )
+    @staticmethod
+    def _run(target: Callable[..., None], args: tuple[Any, ...]) -> int | None:
+        child = multiprocessing.get_context("fork").Process(target=target, args=args)
         child.start()
-        child.join(20 * most_cpu_seconds)  # a change may also make a test wait for ever
-        if child.is_alive():
-            child.kill()
-            child.join()
+        child.join()
         return child.exitcode
 
 
-def _test(folder: Path, tests: Sequence[str], most_cpu_seconds: int, quiet: bool) -> None:
-    """Run tests in this process, and end it with their exit status."""
+@dataclass(frozen=True)
+class Reach:
+    """Which tests reach a line.
+
+    Attributes:
+        lines: The tests by line by path. Line 0 is for the statements that run when a module is imported.
+        seconds: How long each test takes.
+        failed: The tests that fail without any change.
+    """
+
+    lines: Mapping[str, Mapping[str, Sequence[str]]]
+    seconds: Mapping[str, float]
+    failed: Sequence[str]
+
+    def tests(self, mutant: Mutant) -> dict[str, float]:
+        """Return the tests that reach a change, and how long each takes: the fastest ones, in groups of equal speed."""
+        lines = self.lines.get(mutant.path, {})
+        begin, end = _statement((ROOT / mutant.path).read_text(), mutant.line)
+        found = {test for line in range(begin, end + 1) for test in lines.get(str(line), ())}
+        if begin == 0 or found == {""}:
+            found = {test for tests in lines.values() for test in tests}
+        slower = sorted(found - {""} - set(self.failed), key=lambda test: (round(math.log2(self.seconds[test])), test))
+        chosen = accumulate(self.seconds[test] for test in slower)
+        return {test: self.seconds[test] for test, total in zip(slower, chosen, strict=True) if total < _MOST_SECONDS}
+
+
+class _Tracer:
+    """Notes for pytest which test runs, how long it takes, and whether it fails."""
+
+    def __init__(self, traced: coverage.Coverage) -> None:
+        self.traced = traced
+        self.seconds: dict[str, float] = {}
+        self.failed: list[str] = []
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        self.traced.switch_context(item.nodeid)
+        began = time.monotonic()
+        result = yield
+        self.seconds[item.nodeid] = time.monotonic() - began
+        self.traced.switch_context("")
+        return result
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.failed.append(report.nodeid)
+
+
+class _Chooser:
+    """Lets pytest run some tests only, in their order. A test that takes far too long ends the process."""
+
+    def __init__(self, tests: Mapping[str, float]) -> None:
+        self.tests = tests
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        places = {test: place for place, test in enumerate(self.tests)}
+        items[:] = sorted((item for item in items if item.nodeid in places), key=lambda item: places[item.nodeid])
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        _end_after(self.tests[item.nodeid])
+
+
+def _end_after(seconds: float) -> None:
+    """Let a signal end this process if it takes ten times the time, so that an endless loop or wait is noticed."""
+    signal.setitimer(signal.ITIMER_PROF, 10 * seconds + 2)
+    signal.setitimer(signal.ITIMER_REAL, 20 * seconds + 30)
+
+
+def _statement(source: str, line: int) -> tuple[int, int]:
+    """Return the first and last line of the statement at a line, without its body; 0 if it runs on import."""
+    begin, end, on_import = 0, 0, True
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.stmt) and begin <= node.lineno <= line <= (node.end_lineno or node.lineno):
+            body = getattr(node, "body", None)
+            last = body[0].lineno - 1 if body else node.end_lineno or node.lineno
+            if isinstance(node, ast.FunctionDef) and line > last:
+                on_import = False
+            begin, end = node.lineno, max(node.lineno, last)
+    return (0, 0) if on_import else (begin, max(end, line))
+
+
+def _prepare(folder: Path) -> None:
+    """Let this process import the project from its copy."""
     os.chdir(folder)
-    resource.setrlimit(resource.RLIMIT_CPU, (most_cpu_seconds, most_cpu_seconds))
     own = (str(ROOT / "functions"), str(ROOT / "layers"), str(ROOT / "tests"))
     sys.path[:] = [place for place in sys.path if place not in ("", str(ROOT)) and not place.startswith(own)]
     for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
         del sys.modules[name]
     sys.dont_write_bytecode = True
-    words = ["-q", "-x", "-n", "0", "-p", "no:cacheprovider", "-m", "not soak", "-W", _REWRITE, *tests]
-    with Path(os.devnull).open("w") as nothing, contextlib.ExitStack() as ends:
-        if quiet:
-            os.dup2(nothing.fileno(), 1)
-            os.dup2(nothing.fileno(), 2)
-            ends.enter_context(contextlib.redirect_stdout(nothing))
-            ends.enter_context(contextlib.redirect_stderr(nothing))
-        status = pytest.main(words)
-    os._exit(int(status))
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
 
 
-def measure(name: str, tree: Tree, seed: int, most: int, seconds: float) -> tuple[int, list[Mutant]]:
+_WORDS = ["-q", "-n", "0", "-p", "no:cacheprovider", "-m", "not soak", "-W", _REWRITE]
+
+
+def _trace(folder: Path, places: Sequence[str], tests: Sequence[str], found: Path) -> None:
+    """Run tests in this process, and write what `Reach` holds."""
+    _prepare(folder)
+    include = [str(folder / path) for place in places for path in _files(place)]
+    traced = coverage.Coverage(data_file=None, include=include, config_file=False)
+    tracer = _Tracer(traced)
+    traced.start()
+    pytest.main([*_WORDS, *tests], [tracer])
+    traced.stop()
+    data, lines = traced.get_data(), {}
+    for path in data.measured_files():
+        lines[str(Path(path).relative_to(folder))] = data.contexts_by_lineno(path)
+    found.write_text(json.dumps({"lines": lines, "seconds": tracer.seconds, "failed": tracer.failed}))
+    os._exit(0)
+
+
+def _test(folder: Path, tests: Mapping[str, float]) -> None:
+    """Run tests in this process, and end it with their exit status."""
+    _prepare(folder)
+    _end_after(10)
+    files = dict.fromkeys(test.partition("::")[0] for test in tests)
+    os._exit(int(pytest.main([*_WORDS, "-x", *files], [_Chooser(tests)])))
+
+
+def measure(name: str, tree: Tree, reach: Reach, seed: int, most: int, seconds: float) -> tuple[int, list[Mutant]]:
     """Try a sample of a module's changes; return how many, and those that no test noticed."""
-    place, tests = MODULES[name]
-    found = mutants(place)
+    found = mutants(MODULES[name][0])
     random.Random(f"{seed} {name}").shuffle(found)
-    cpu_seconds = tree.cpu_seconds(tests)
     end, tried, survivors = time.monotonic() + seconds, 0, []
     for mutant in found:
         if tried >= most or time.monotonic() > end:
@@ -314,7 +384,8 @@ def measure(name: str, tree: Tree, seed: int, most: int, seconds: float) -> tupl
         if code is None:
             continue
         tried += 1
-        if not tree.notices(mutant, code, tests, cpu_seconds):
+        tests = reach.tests(mutant)
+        if not tests or not tree.notices(mutant, code, tests):
             survivors.append(mutant)
             print(mutant, flush=True)
     noticed = tried - len(survivors)
@@ -337,8 +408,10 @@ def main(argv: Sequence[str]) -> int:
     tried = survived = 0
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         tree = Tree(Path(folder))
+        tests = sorted({test for name in names for test in MODULES[name][1]})
+        reach = tree.reach([MODULES[name][0] for name in names], tests)
         for name in names:
-            some, survivors = measure(name, tree, options.seed, options.most, 60 * options.minutes / len(names))
+            some, survivors = measure(name, tree, reach, options.seed, options.most, 60 * options.minutes / len(names))
             tried, survived = tried + some, survived + len(survivors)
     print(f"all: {tried - survived} of {tried} changes noticed ({100 * (tried - survived) / max(1, tried):.0f} %)")
     return 0
