@@ -97,7 +97,7 @@ class PageFacts:
     repeated: list[Record]
     rises: int
     falls: int
-    sum: int = 0
+    sum: int
 
 
 class ListProof:

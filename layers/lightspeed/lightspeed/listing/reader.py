@@ -162,7 +162,7 @@ class ListReader(Generic[_Processed]):
         if checkpoint.rows_left is None:
             self.begin()
         checkpoint.asked_again |= checkpoint.read > 0  # the process before this one may have asked for the next pages
-        end_unseen = checkpoint.read == 0 and checkpoint.rows_left == checkpoint.count_before
+        end_unseen = checkpoint.rows_left == checkpoint.count_before  # no page was read yet
         try:
             if end_unseen and (self._ahead or not checkpoint.rows_left):
                 proof.check_end()

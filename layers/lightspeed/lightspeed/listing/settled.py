@@ -127,7 +127,7 @@ def open_window(
     shop = client.transport.shop_clock
 
     def opened(end: datetime, *, dated: bool = True) -> Opening[_Digest]:
-        closed = dated and is_closed(end, _now(clock), shop.least_skew_seconds or 0.0)
+        closed = dated and is_closed(end, _now(clock), _least(shop))
         reader = read_to(end, closed)
         reader.begin()
         return Opening(reader, end, _now(clock), closed)
@@ -142,16 +142,17 @@ def open_window(
         fits = abs(latest - end) <= SKEW or (bool(skews) and abs(skew - skews[-1]) <= SKEW.total_seconds())
         if dated:
             skews.append(skew)
+        is_ahead = skew > BELIEVED_SECONDS
         if abs(skew) <= BELIEVED_SECONDS:
             if fits or (count >= _NEAR_COUNTS and abs(latest - end) <= TOLERANCE):
                 return opening if shop.heard else opened(_end_by_our_clock(clock, shop), dated=False)
-        elif skew > 0 and (shop.least_skew_seconds or 0.0) <= BELIEVED_SECONDS:
+        elif is_ahead and _least(shop) <= BELIEVED_SECONDS:
             break  # another answer agrees with our clock
-        elif fits and _agreeing(skew, skews) >= (_AGREEING_AHEAD if skew > 0 else _AGREEING_BEHIND):
+        elif fits and _agreeing(skew, skews) >= (_AGREEING_AHEAD if is_ahead else _AGREEING_BEHIND):
             passed = passed_for_shop(opening.at, 0.0)
-            if skew > 0 and _count_between(opening.reader, passed + SKEW, end) == 0:
+            if is_ahead and _count_between(opening.reader, passed + SKEW, end) == 0:
                 return opened(opening.at + SKEW)  # no record is later, so the earlier end takes all of them
-            if skew < 0 and _count_between(opening.reader, end + TOLERANCE, passed):
+            if not is_ahead and _count_between(opening.reader, end + TOLERANCE, passed):
                 break  # a record is later than the dates, so they are wrong
             return opening
         end = latest
@@ -175,8 +176,12 @@ def _agreeing(skew: float, skews: list[float]) -> int:
 
 def _end_by_our_clock(clock: Clock, shop: ShopClock) -> datetime:
     """Return the end of a window by our clock, or by a date that is up to a minute behind it."""
-    least = shop.least_skew_seconds or 0.0
-    return passed_for_shop(_now(clock), least if -BELIEVED_SECONDS <= least < 0 else 0.0)
+    least = _least(shop)
+    return passed_for_shop(_now(clock), min(0.0, least) if least >= -BELIEVED_SECONDS else 0.0)
+
+
+def _least(shop: ShopClock) -> float:
+    return shop.least_skew_seconds or 0.0
 
 
 def _now(clock: Clock) -> datetime:
