@@ -217,7 +217,7 @@ def estimate(
     """
     seconds = ASSUMED_PAGE_SECONDS if page_seconds is None else page_seconds
     known = () if quota is None else quota.windows
-    free = [_above_reserve(window, reserve_percent) for window in known]
+    free = [window.above_reserve(reserve_percent) for window in known]
     stuck = next((window.name for window in free if window.limit < _LEAST_ROOM), None)
     works: list[_Work] = []
     for reading in readings:
@@ -263,12 +263,6 @@ def estimate(
         lower_bounds=_lower_bounds(readings, stuck),
         assumptions=_assumptions(readings, quota, page_seconds, most),
     )
-
-
-def _above_reserve(window: QuotaWindow, reserve_percent: float) -> QuotaWindow:
-    """Return what a window has without the reserve."""
-    reserve = window.limit * reserve_percent / 100
-    return replace(window, limit=int(window.limit - reserve), remaining=max(0, int(window.remaining - reserve)))
 
 
 def _work(reading: Reading, most: int | None) -> _Work:
@@ -352,7 +346,7 @@ def _is_uncounted(reading: Reading) -> bool:
 
 def _window(window: QuotaWindow, reserve_percent: float, requests: int) -> dict[str, object]:
     """Return what a window has now, and how many of its kind the requests need; `None` where no number is enough."""
-    free = _above_reserve(window, reserve_percent)
+    free = window.above_reserve(reserve_percent)
     left, each = free.remaining, free.limit
     needed = 1 if requests <= left else 1 + -(-(requests - left) // each) if each > 0 else None
     return {

@@ -93,6 +93,11 @@ class QuotaWindow:
     remaining: int
     reset_seconds: int
 
+    def above_reserve(self, percent: float) -> QuotaWindow:
+        """Return what the window has above a reserve, a share of its limit from 0 to 100, that is left for others."""
+        reserve = self.limit * percent / 100
+        return replace(self, limit=int(self.limit - reserve), remaining=max(0, int(self.remaining - reserve)))
+
 
 @dataclass(frozen=True, slots=True)
 class Quota:
@@ -139,12 +144,12 @@ class Quota:
             reserve_percent: Share of each window's limit that is left for others, 0 to 100.
             needed: How many requests there must be room for.
         """
-        short = (w for w in self.windows if w.remaining - w.limit * reserve_percent / 100 < needed)
+        short = (window for window in self.windows if window.above_reserve(reserve_percent).remaining < needed)
         return max((max(1, window.reset_seconds) for window in short), default=0)
 
     def room(self, reserve_percent: float = 0) -> int:
         """Return how many requests every window has room for above its reserve, 0 or more."""
-        return max(0, min(int(w.remaining - w.limit * reserve_percent / 100) for w in self.windows))
+        return min(window.above_reserve(reserve_percent).remaining for window in self.windows)
 
 
 class RateShare(Protocol):
