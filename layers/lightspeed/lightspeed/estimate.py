@@ -360,28 +360,31 @@ def _window(window: QuotaWindow, reserve_percent: float, requests: int) -> dict[
 
 
 def _lower_bounds(readings: Sequence[Reading], stuck: str | None) -> list[str]:
-    named = ["minutes: a page of 250 records takes longer than the count that was timed"]
-    if any(reading.operation == "each" for reading in readings):
-        named.append("records: those of parents are not counted; one request for each parent, more from 250 records on")
-    if any(reading.operation == "list" and reading.rows is None for reading in readings):
-        named.append("records: the shop has no count of this list; it is one page")
-    if stuck is not None:
-        named.append(f"the run could not go on: the {stuck} window holds less than {_LEAST_ROOM} above the reserve")
-    return named
+    texts = {
+        "minutes: a page of 250 records takes longer than the count that was timed": True,
+        "records: those of parents are not counted; one request for each parent, more from 250 records on": any(
+            reading.operation == "each" for reading in readings
+        ),
+        "records: the shop has no count of this list; it is one page": any(
+            reading.operation == "list" and reading.rows is None for reading in readings
+        ),
+        f"the run could not go on: the {stuck} window holds less than {_LEAST_ROOM} above the reserve": stuck,
+    }
+    return [text for text, applies in texts.items() if applies]
 
 
 def _assumptions(
     readings: Sequence[Reading], quota: Quota | None, page_seconds: float | None, most: int | None
 ) -> list[str]:
-    named = ["no other client uses the key, and the shop neither changes nor fails meanwhile"]
-    if page_seconds is None:
-        named.append(f"nothing was counted and so nothing timed: a page takes {ASSUMED_PAGE_SECONDS} s")
-    else:
-        named.append("a page takes as long as the slowest count took just now")
-    if quota is None:
-        named.append("the shop's quota is not known: no window holds the run up")
-    if any(reading.operation == "list" and reading.rows and not reading.stable for reading in readings):
-        named.append("a list that no window closes is read twice")
-    if most is not None:
-        named.append("max_records: every record read is kept, and the records of parents are not stopped at")
-    return named
+    is_timed = page_seconds is not None
+    texts = {
+        "no other client uses the key, and the shop neither changes nor fails meanwhile": True,
+        f"nothing was counted and so nothing timed: a page takes {ASSUMED_PAGE_SECONDS} s": not is_timed,
+        "a page takes as long as the slowest count took just now": is_timed,
+        "the shop's quota is not known: no window holds the run up": quota is None,
+        "a list that no window closes is read twice": any(
+            reading.operation == "list" and reading.rows and not reading.stable for reading in readings
+        ),
+        "max_records: every record read is kept, and the records of parents are not stopped at": most is not None,
+    }
+    return [text for text, applies in texts.items() if applies]

@@ -16,12 +16,7 @@ from lightspeed.estimate import Estimate, ListCounter, Span, estimate
 from lightspeed.listing.way import check_parameters, way_to_read
 from lightspeed.request import given_time
 
-_NAMES = {
-    "pages": ("page", "pages"),
-    "counts": ("count", "counts"),
-    "children": ("parent", "parents"),
-    "single": ("record", "records"),
-}
+_NAMES = {"pages": "page", "counts": "count", "children": "parent", "single": "record"}
 
 
 def print_estimate(arguments: argparse.Namespace) -> None:
@@ -70,7 +65,9 @@ def _span(arguments: argparse.Namespace, walked: Endpoint, now: datetime) -> Spa
 def _text(found: Estimate) -> str:
     """Return an estimate as a short table."""
     kinds = ", ".join(
-        f"{number:,} {_NAMES[kind][number > 1]}" for kind, number in found.requests.items() if number and kind in _NAMES
+        f"{number:,} {_NAMES[kind]}{'s' * (number > 1)}"
+        for kind, number in found.requests.items()
+        if number and kind in _NAMES
     )
     rows = [
         ("records", "not known" if found.records is None else f"{found.records:,}"),

@@ -28,15 +28,9 @@ Path = tuple[str, ...]
 """The names of nested fields, outermost first."""
 
 _NONE = ("null", "boolean", "string")
-_WIDENED = {
-    "null": _NONE,
-    "boolean": _NONE,
-    "string": _NONE,
-    "integer": (*_NONE, "number"),
-    "number": (*_NONE, "number"),
-    "array": (*_NONE, "array", "object"),
-    "object": (*_NONE, "array", "object"),
-}
+_WIDENED = {"integer": ("number",), "number": ("number",), "array": ("array", "object"), "object": ("array", "object")}
+"""What a field of a type may be, besides the types of `_NONE`."""
+
 _ANY = ("null", "boolean", "string", "number", "array", "object")
 
 
@@ -78,7 +72,9 @@ def _widened(schema: Schema, decimals: bool) -> Schema:
     kinds = _kinds(schema)
     if decimals and "number" in kinds:
         return {"type": ["null", "string"], "format": DECIMAL}
-    found: Schema = {"type": [kind for kind in _ANY if any(kind in _WIDENED[each] for each in kinds)]}
+    found: Schema = {
+        "type": [kind for kind in _ANY if kind in _NONE or any(kind in _WIDENED.get(each, ()) for each in kinds)]
+    }
     if not kinds or schema.get("x-none") == 1:
         return {"type": list(_ANY)}
     for part in ("properties", "patternProperties"):
