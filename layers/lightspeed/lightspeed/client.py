@@ -119,7 +119,7 @@ class Client:
     def pages(self, entity: str, parameters: Parameters, language: str | None = None) -> Iterator[Page]:
         """Yield every page, from the first or the query's `page` on, until one is not full.
 
-        The API has no cursor, so rows that move meanwhile may be missed or repeated. Use `ListReader` to store a list.
+        The API has no cursor, so rows that move meanwhile may be missed or repeated. Use `WholeList` to store a list.
         """
         if "page" not in get_entity(entity).filter_names:
             yield self.page(self.build(entity, "list", parameters, language))
