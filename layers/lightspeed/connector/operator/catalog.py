@@ -26,8 +26,7 @@ from typing import Any
 from connector.botocore_errors import answer_unless
 from connector.bucket import Bucket
 from connector.chunks import chunks
-from connector.operator.parsers import add_command, add_group
-from connector.operator.source import views_named
+from connector.operator.parsers import add_command, add_group, views_named
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.views import DELETED, FIELDS, PARTS, RAW, EntityViews, view_name, views_by_folder
 from connector.storage_keys import entity_folder

@@ -34,9 +34,8 @@ from typing import Any
 from connector.bucket import json_line
 from connector.failure_queues import Failure, receive, release
 from connector.operator.apply_lock import rewrite_lock
-from connector.operator.parsers import add_command
+from connector.operator.parsers import add_command, views_named
 from connector.operator.redrive import OUTPUTS
-from connector.operator.source import views_named
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.versions import Version, Versions, lines_of
 from connector.operator.views import view_name

@@ -28,9 +28,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from connector.operator import chart, recipes
-from connector.operator.lake import Cache
-from connector.operator.parsers import add_command
-from connector.operator.source import add_source_arguments, open_folder, scope_of, views_named
+from connector.operator.parsers import add_command, add_source_arguments, open_folder, scope_of, views_named
 from connector.operator.stack import CommandError, Stack
 from connector.operator.views import EntityViews, view_name
 from lightspeed.cli.output import print_note, printable
@@ -124,9 +122,7 @@ def _sql(arguments: argparse.Namespace, stack: Stack) -> str:
 
 def _load(database: Database, wanted: list[EntityViews], arguments: argparse.Namespace, stack: Stack) -> None:
     """Make the views of the entities that a query reads; fetch what is missing of them."""
-    folder, scope = open_folder(arguments, stack), scope_of(arguments)
-    if isinstance(folder, Cache):
-        folder.refresh([views.entity for views in wanted], scope)
+    folder, scope = open_folder(arguments, stack, [views.entity for views in wanted])
     for views in wanted:
         if not database.add(views, folder, scope):
             print_note(f"no finished run of {views.entity} yet", "connector")

@@ -90,14 +90,14 @@ class Schedules:
     role: str
     dead_letter: str
 
-    def wanted(self, subscriptions: Iterable[Subscription]) -> dict[str, tuple[str, dict[str, Any]]]:
-        """Return what each subscription needs: by name of the schedule, what it is for people, and the schedule."""
+    def wanted(self, subscriptions: Iterable[Subscription]) -> dict[str, dict[str, Any]]:
+        """Return the schedules that subscriptions need, by name."""
         found = {}
         for one in subscriptions:
             for (cadence, event), purpose in zip(one.runs, ("", "reconcile"), strict=False):
                 title = f"{one.title} (reconcile)" if purpose else one.title
                 name = schedule_name(one.connection, one.name, purpose)
-                found[name] = title, self._document(name, cadence, event, title=title, enabled=one.enabled)
+                found[name] = self._document(name, cadence, event, title=title, enabled=one.enabled)
         return found
 
     def _document(
@@ -139,7 +139,7 @@ class Schedules:
 
     def plan(
         self,
-        wanted: Mapping[str, tuple[str, dict[str, Any]]],
+        wanted: Mapping[str, dict[str, Any]],
         live: Mapping[str, dict[str, Any]],
         *,
         prune: bool = False,
@@ -154,8 +154,8 @@ class Schedules:
             resume: Whether what a person paused goes on.
         """
         changes, paused = [], []
-        for name, (title, document) in wanted.items():
-            now = live.get(name)
+        for name, document in wanted.items():
+            now, title = live.get(name), _title(document)
             if now is None:
                 changes.append(ScheduleChange("create", name, document, title, _when(document)))
                 continue

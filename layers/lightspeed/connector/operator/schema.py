@@ -25,9 +25,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from connector.operator.lake import Cache, Folder, Run
-from connector.operator.parsers import add_command, day
-from connector.operator.source import add_source_arguments, open_folder, scope_of, views_named
+from connector.operator.lake import Folder, Run
+from connector.operator.parsers import add_command, add_source_arguments, day, open_folder, views_named
 from connector.operator.stack import CommandError, Stack
 from connector.operator.views import view_name
 from lightspeed.catalogue.sample_schemas import load_sample_schemas
@@ -89,9 +88,7 @@ def run(arguments: argparse.Namespace, stack: Stack) -> int:
     days = arguments.drift or []
     if days and days[0] >= days[1]:
         raise CommandError(f"--drift FROM TO: {days[1]} is not after {days[0]}")
-    folder, scope = open_folder(arguments, stack), scope_of(arguments)
-    if isinstance(folder, Cache):
-        folder.refresh([entity], scope)
+    folder, scope = open_folder(arguments, stack, [entity])
     runs = [run for run in folder.runs(entity, scope) if run.manifest.parts]
     if not runs:
         print_note(f"no finished run of {entity} yet", "connector")
