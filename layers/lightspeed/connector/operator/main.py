@@ -7,6 +7,7 @@ plain line on standard error. A command is a module with `add_parser`; `COMMANDS
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,40 +15,16 @@ from pathlib import Path
 from connector import botocore_errors
 from connector.aws_errors import aws_error_types
 from connector.errors import ConnectorError, RequestError, UnknownConnection
-from connector.operator import (
-    catalog,
-    compact,
-    connect,
-    cost,
-    forget,
-    query,
-    redrive,
-    runs,
-    schema,
-    status,
-    subscriptions,
-    webhooks,
-)
 from connector.operator.stack import CommandError, OperationFailed, Stack, default_stack_name
 from lightspeed import InvalidConnection, LightspeedError
 from lightspeed.cli.arguments import Parser
 from lightspeed.cli.output import discard_output, print_note
 
-COMMANDS = (
-    connect,
-    subscriptions,
-    runs,
-    status,
-    redrive,
-    cost,
-    query,
-    schema,
-    catalog,
-    compact,
-    forget,
-    webhooks,
-)
-"""Each has `add_parser(commands, common)`. It sets `run`, which takes the parsed words and the stack."""
+COMMANDS = "connect subscriptions runs status redrive cost query schema catalog compact forget webhooks"
+"""Modules of this package, in the order of the help.
+
+Each has `add_parser(commands, common)`. It sets `run`, which takes the parsed words and the stack.
+"""
 
 INTERRUPTED = 130
 _READING = ("query", "schema", "runs", "status", "cost", "plan")
@@ -98,8 +75,8 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--stack", default=argparse.SUPPRESS, help="the stack's name (default: from samconfig.toml)")
     parser = Parser(prog="python -m connector", description="Operate a stack of the connector.", parents=[common])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(commands, common)
+    for command in COMMANDS.split():
+        importlib.import_module(f"connector.operator.{command}").add_parser(commands, common)
     return parser
 
 

@@ -48,15 +48,14 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     found = [one for queue, url in urls.items() for one in receive(sqs, queue, url)]
     left = list(found)
     try:
-        groups = causes(found)
+        groups = {key: group for key, group in causes(found).items() if arguments.cause in ("", key[1])}
         chosen = [one for one in found if arguments.cause in ("", one.cause)]
         if not found:
             print("no failed run or message")
             return 0
         if arguments.dry_run:
             for (queue, cause), group in groups.items():
-                if arguments.cause in ("", cause):
-                    print(_line(describe(queue, cause, group)))
+                print(_line(describe(queue, cause, group)))
             return 0
         names = sorted({one.cause for one in found})
         if not arguments.cause and len(names) > 1:
