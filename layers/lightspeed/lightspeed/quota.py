@@ -235,13 +235,14 @@ def _reset_seconds(text: str, now: float, length: int) -> int:
     """Return the whole seconds until a window ends; the window's length if the header does not say it.
 
     A shop that rounds `Reset` down names the second before the end. The end of a window is known: windows align to the
-    shop's clock (seen in the vendor's samples). So such a reset is one second longer.
+    shop's clock (seen in the vendor's samples). So such a reset is one second longer. The answer's date may be of the
+    second before the one in which the shop counted.
     """
     seconds = seconds_until(text, now)
     if seconds is None:
         return length
     whole = math.ceil(seconds)
-    is_rounded_down = (math.floor(now + _TICK_SECONDS) + whole + 1) % length == 0
+    is_rounded_down = -(math.floor(now + _TICK_SECONDS) + whole) % length in (1, 2)
     return min(whole + is_rounded_down, LONGEST_WAIT_SECONDS)
 
 

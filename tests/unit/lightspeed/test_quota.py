@@ -1,9 +1,11 @@
 """The quota headers, however they come, and the pace under the limit per second."""
 
+import math
 import threading
+from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from urllib3 import HTTPHeaderDict
 
@@ -138,6 +140,7 @@ def test_a_reset_is_seconds_or_a_time_and_otherwise_the_length_of_its_window(res
         (NOW - 10, "10/10/64810", [10, 10, 64_810]),
         (NOW - 10 - 1e-6, "10/10/64810", [10, 10, 64_810]),
         (NOW - 10, "9/9/64809", [10, 10, 64_810]),
+        (NOW - 11, "9/9/64809", [10, 10, 64_810]),
         (NOW - 9.4, "9/9/64809", [10, 10, 64_810]),
         (NOW - 9.4, "10/10/64810", [10, 10, 64_810]),
         (NOW - 0.3, "0/0/64800", [1, 1, 64_801]),
@@ -151,6 +154,25 @@ def test_a_reset_that_is_rounded_down_ends_a_second_later(now: float, resets: st
 
     assert found is not None
     assert [window.reset_seconds for window in found.windows] == seconds
+
+
+@given(
+    st.sampled_from([math.floor, math.ceil, round]),
+    st.integers(1, 299),
+    st.integers(-9, 9) | st.integers(0, 990),
+    st.integers(-10, 10),
+)
+@example(math.floor, 10, 5, -10)
+def test_no_window_is_entered_before_it_begins(
+    round_off: Callable[[float], int], seconds: int, past: int, apart: int
+) -> None:
+    counted = NOW - seconds + past / 1000
+    dated = counted + apart / 1000
+    found = Quota.from_headers(headers("300", "0", str(round_off(NOW - counted))), math.floor(dated))
+
+    assert found is not None
+    entered = max(counted, dated) + found.wait_seconds()
+    assert NOW <= entered <= NOW + (1 if math.floor(counted) == math.floor(dated) else 2)
 
 
 def test_with_room_in_every_window_there_is_nothing_to_wait_for() -> None:
