@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import pytest
 
-from lightspeed import AnswerLost, Client, Connection, Parameters, Request, Response, get_entity
-from lightspeed.listing.budget import UNBOUNDED
-from lightspeed.listing.checkpoint import ListCheckpoint
+from lightspeed import AnswerLost, Request, Response
+from lightspeed.listing.checkpoint import IdLog, ListCheckpoint
 from lightspeed.listing.proof import (
     ENOUGH_ROWS,
     ENOUGH_TURNS,
@@ -23,100 +21,10 @@ from lightspeed.listing.proof import (
     UnstableList,
 )
 from lightspeed.listing.reader import BATCH, ListReader
-from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.window import Window
 from tests.property.conftest import AtOnce
 from tests.support.clock import FakeClock
-from tests.support.fake_transport import FakeTransport
-
-BASE = datetime(2026, 11, 1, tzinfo=UTC)
-WINDOW = Window("updated_at", None, datetime(2026, 11, 20, tzinfo=UTC))
-CREATED = Window("created_at", None, WINDOW.end)
-
-
-class Row(dict[str, Any]):
-    """An order: its id, and seconds after `BASE` at which it was created and changed."""
-
-    def __init__(self, number: int | None, created: int, changed: int) -> None:
-        times = {"createdAt": created, "updatedAt": changed}
-        shown = {name: (BASE + timedelta(seconds=each)).isoformat() for name, each in times.items()}
-        super().__init__({"id": number, **shown})
-
-
-def turning(rows: int) -> list[Row]:
-    """Return rows in the order of their ids, created a minute apart, with times of change that rise and fall."""
-    return [Row(number, 60 * number, 60 * number + 100 * (number % 3)) for number in range(1, rows + 1)]
-
-
-class Shop(FakeTransport):
-    """A transport to a list of orders in a fixed order. It notes every request, as `count` or `PAGE/LIMIT`.
-
-    Attributes:
-        before: Called before each request with its number, from 1; may change the rows.
-        slow: Pages with more rows than this do not come in time.
-        swapped: A row that is on a page of its second only.
-        late: Pages that begin a row late.
-        counted: What is counted, given the number of rows; the truth by default.
-    """
-
-    connection = Connection(origin="http://127.0.0.1:9", api_key="k", api_secret="s", language="nl")
-
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self.rows = list(rows)
-        self.sent: list[str] = []
-        self.bounds: list[dict[str, str]] = []
-        self.before: Callable[[int], object] = lambda _: None
-        self.slow = 1000
-        self.swapped: Row | None = None
-        self.late: tuple[str, ...] = ()
-        self.counted: Callable[[int], int] = lambda rows: rows
-
-    def send(self, request: Request) -> Response:
-        query = request.query
-        self.bounds.append({name: value for name, value in query.items() if "_at_" in name})
-        self.sent.append("count" if request.operation == "count" else f"{query['page']}/{query['limit']}")
-        self.before(len(self.sent))
-        rows = [row for row in self.rows if self._matches(row, query)]
-        if self.swapped is not None and "created_at_min" in query:
-            rows.append(self.swapped)
-        if request.operation == "count":
-            return Response(200, json.dumps({"count": self.counted(len(rows))}).encode(), "")
-        size, page = int(query["limit"]), int(query["page"])
-        if size > self.slow:
-            raise AnswerLost("too slow", method="GET", path="/nl/orders.json", timed_out=True)
-        begin = (page - 1) * size + (self.sent[-1] in self.late)
-        return Response(200, json.dumps({"orders": rows[begin : begin + size]}).encode(), "")
-
-    def _matches(self, row: Row, query: Any) -> bool:
-        return all(
-            query.get(f"{by}_min", "") <= (row[name] or "")[:19].replace("T", " ") <= query.get(f"{by}_max", "9")
-            for by, name in (("created_at", "createdAt"), ("updated_at", "updatedAt"))
-        )
-
-    def leave(self, *numbers: int) -> None:
-        """Let rows leave the window."""
-        self.rows = [row for row in self.rows if row["id"] not in numbers]
-
-
-class Budget:
-    """A budget with room for so many requests at each look."""
-
-    def __init__(self, room: int = UNBOUNDED) -> None:
-        self.rooms = room
-        self.slowest = 0.0
-
-    def room(self) -> int:
-        return self.rooms
-
-    def left(self) -> int:
-        return self.rooms
-
-    def record_latency(self, seconds: float) -> None:
-        self.slowest = max(self.slowest, seconds)
-
-
-def shop_list_of(shop: Any, window: Window | None = WINDOW, limit: int = 10) -> ShopList:
-    return ShopList(Client(shop), get_entity("orders"), Parameters(query={"limit": limit}), "nl", window)
+from tests.unit.lightspeed.orders_list import CREATED, WINDOW, Budget, Row, Shop, shop_list_of, turning
 
 
 def reader_of(shop: Shop, checkpoint: ListCheckpoint, window: Window | None = WINDOW, **given: Any) -> ListReader[Any]:
@@ -463,3 +371,51 @@ def test_the_budget_hears_how_long_the_slowest_page_took() -> None:
     read(Shop(turning(25)), budget=budget, clock=FakeClock(step=2.0))
 
     assert budget.slowest == 2.0
+
+
+def concluded(*, read: int, unidentified: int = 0, rows: int = 15) -> ListCheckpoint:
+    """Conclude a list of which 20 records were counted first, and `rows` are counted now."""
+    ids = IdLog()
+    ids.add([*range(read, 0, -1)])
+    checkpoint = ListCheckpoint(0, 20, 20, read, limit=9, ids=ids.pack(), unidentified=unidentified)
+    ListProof(shop_list_of(Shop(turning(rows))), checkpoint, stable=True, recoverable=True).conclude(end_seen=True)
+    return checkpoint
+
+
+def test_a_list_is_proved_by_as_many_ids_as_were_counted_first() -> None:
+    assert concluded(read=20).unverified_reason == ""
+    assert concluded(read=15, unidentified=5).unverified_reason == NO_ID
+
+
+@pytest.mark.parametrize(
+    ("read", "rows", "reason"),
+    [
+        (21, 20, "the shop counts 20 records but gave 21"),
+        (14, 15, "the shop counts 15 records but gave 14"),
+        (15, 15, "rows left the list while it was read, and its order is not known"),
+    ],
+)
+def test_a_list_of_another_number_of_ids_is_not_proved_by_it(read: int, rows: int, reason: str) -> None:
+    with pytest.raises(UnstableList, match=reason):
+        concluded(read=read, rows=rows)
+
+
+def test_rows_that_a_count_puts_behind_a_page_must_be_known() -> None:
+    checkpoint = ListCheckpoint(20, 20, 18, 3, limit=10)
+    proof = ListProof(shop_list_of(Shop([])), checkpoint, stable=True, recoverable=True)
+
+    with pytest.raises(UnstableList, match="the shop counts 18 records from page 1 on, but gave fewer"):
+        proof.take(PageFacts(1, 10, [*range(1, 11)], [], 0, 0, 0))
+
+
+def test_the_second_pass_must_give_the_same_ids_and_have_no_reason_of_its_own() -> None:
+    def compared(**second: Any) -> str:
+        first = ListCheckpoint(0, 5, 5, 5, 77)
+        proof = ListProof(shop_list_of(Shop([]), None), first, stable=False, recoverable=False)
+        proof.compare(replace(ListCheckpoint(0, 5, 5, 5, 77), **second))
+        return first.unverified_reason
+
+    assert compared() == ""
+    assert compared(unverified_reason="why") == "why"
+    for other in ({"sum": 78}, {"read": 4}, {"count_before": 6}):
+        assert compared(**other) == "no time filter closes the list, and it changed between two passes"

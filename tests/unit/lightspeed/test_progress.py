@@ -56,3 +56,18 @@ def test_a_million_ids_take_two_megabytes() -> None:
         ids.add(page[::-1])
 
     assert len(ids.pack()) < 2_000_000
+
+
+def test_ids_of_both_kinds_are_looked_up_in_a_list_of_numbers() -> None:
+    ids = IdLog()
+    ids.add([1, 2, 3])
+
+    assert ids.repeated(["x", 2, "3", 9]) == {2}
+
+
+def test_what_is_added_twice_is_counted_once() -> None:
+    ids = IdLog()
+    ids.add([3, 1, 2])
+
+    assert ids.add([2, 5, 1]) == 2
+    assert sorted(map(int, ids)) == [1, 2, 3, 5]

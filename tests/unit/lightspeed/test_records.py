@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lightspeed.listing.records import Record, RecordParser
+from lightspeed.listing.records import Record, RecordParser, split_repeated
 from lightspeed.listing.window import Window
 from lightspeed.response import Page
 
@@ -55,3 +55,17 @@ def test_a_record_with_a_zero_date_is_never_updated() -> None:
     text = usual(7, "2026-03-01T00:00:00+00:00", "0000-00-00T00:00:00+00:00")
 
     assert [record.never_updated for record in read([text])[0]] == [True]
+
+
+def test_a_row_that_comes_twice_on_one_page_is_repeated_and_one_without_an_id_is_not() -> None:
+    rows = [
+        Record(b"", 1, None),
+        Record(b"", None, None),
+        Record(b"", 1, None),
+        Record(b"", 7, None),
+        Record(b"", None, None),
+    ]
+
+    new, repeated = split_repeated(rows, {7})
+
+    assert ([row.id for row in new], [row.id for row in repeated]) == ([1, None, None], [1, 7])

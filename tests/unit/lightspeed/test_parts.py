@@ -1,0 +1,167 @@
+"""Which requests a list takes that is read in parts, and what its counts and pages prove."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import pytest
+
+from lightspeed.listing.checkpoint import ListCheckpoint
+from lightspeed.listing.split import SplitReader
+from lightspeed.listing.window import Window
+from lightspeed.request import parse_time
+from tests.unit.lightspeed.orders_list import BASE, CREATED, WINDOW, Budget, Row, Shop, shop_list_of, turning
+
+
+def read(shop: Shop, window: Window = CREATED, **given: Any) -> tuple[list[Any], ListCheckpoint]:
+    """Return the ids of each part, and the checkpoint after the last one."""
+    checkpoint = ListCheckpoint()
+    limit = given.pop("limit", 10)
+    reader = SplitReader(
+        shop_list_of(shop, window, limit),
+        checkpoint=checkpoint,
+        process=lambda records: [record.id for record in records],
+        **given,
+    )
+    return list(reader.pages()), checkpoint
+
+
+def asked(shop: Shop) -> str:
+    """Return each request with its first and last second after `BASE` by creation; the window's end is left out."""
+    found = []
+    for sent, bounds in zip(shop.sent, shop.bounds, strict=True):
+        ends = [bounds.get(f"created_at_{edge}") for edge in ("min", "max")]
+        seconds = ["" if end is None else f"{(parse_time(end) - BASE).total_seconds():.0f}" for end in ends]
+        found.append(f"{sent}_{'-'.join(seconds)}".replace("1641600", "").removesuffix("_-"))
+    return " ".join(found)
+
+
+def mixed(rows: int) -> list[Row]:
+    """Return rows in no order."""
+    return sorted(turning(rows), key=lambda row: int(row["id"]) * 7 % 25)
+
+
+@pytest.mark.parametrize(
+    ("rows", "sent", "parts"),
+    [
+        (turning(8), "count 1/10 count_-479 1/10_-479 count_478- 1/10_478- count", [7, 1]),
+        (
+            turning(25),
+            "count 1/10 count_-599 1/10_-599 count_598- 1/10_598- count_598-1139 1/10_598-1139 count_1138- 1/10_1138- "
+            "count",
+            [9, 9, 7],
+        ),
+        (
+            turning(25)[::-1],
+            "count 1/10 count_-961 1/10_-961 count_-421 1/10_-421 count_420-961 1/10_420-961 count_420-421 "
+            "1/10_420-421 count_421-961 1/10_421-961 count_960- 1/10_960- count_960-961 1/10_960-961 count_961- "
+            "1/10_961- count",
+            [7, 0, 9, 0, 9],
+        ),
+        (
+            mixed(25),
+            "count 1/10 count_-720 1/10_-720 count_-360 1/10_-360 count_359-720 1/10_359-720 count_719- 1/10_719- "
+            "count_719-1080 1/10_719-1080 count_1079- 1/10_1079- count",
+            [6, 6, 6, 7],
+        ),
+    ],
+    ids=["a page not full", "rising", "falling", "mixed"],
+)
+def test_a_list_is_cut_at_times_that_a_full_page_shows(rows: list[Row], sent: str, parts: list[int]) -> None:
+    shop = Shop(rows)
+
+    found, checkpoint = read(shop)
+
+    assert asked(shop) == sent
+    assert [len(part) for part in found] == parts
+    assert sorted(chain(*found)) == sorted(row["id"] for row in rows)
+    assert checkpoint.unverified_reason == ""
+    assert (checkpoint.rows_left, checkpoint.count_before, checkpoint.count_after) == (0, len(rows), len(rows))
+
+
+def test_rows_of_one_second_are_read_in_rounds_of_another_size() -> None:
+    shop = Shop([Row(number, 600, 600) for number in range(1, 26)])
+
+    found, checkpoint = read(shop)
+
+    assert [len(part) for part in found] == [0, 25, 0, 0, 0]
+    assert checkpoint.unverified_reason == ""
+    assert "1/10_598-600 count_598-600 1/11_598-600 2/11_598-600 3/11_598-600 count_598-600 count_599-" in asked(shop)
+    assert checkpoint.split is not None
+    assert checkpoint.split.tries == 0
+
+
+def test_rows_of_one_second_of_change_are_cut_by_creation() -> None:
+    shop = Shop([Row(number, 60 * number, 600) for number in range(1, 26)])
+
+    found, checkpoint = read(shop, WINDOW)
+
+    assert [len(part) for part in found if part] == [9, 9, 7]
+    assert checkpoint.unverified_reason == ""
+    assert {"3/11", "2/11", "1/11"} & set(shop.sent) == set()
+
+
+def test_rows_of_one_second_that_the_pages_do_not_show_are_no_proof() -> None:
+    shop = Shop([Row(number, 600, 600) for number in range(1, 26)])
+    shop.late = ("2/11",)
+
+    found, checkpoint = read(shop)
+
+    assert checkpoint.unverified_reason == "25 records carry the same second, and their pages do not show all of them"
+    assert len(set(chain(*found))) == 24
+    assert shop.sent.count("1/11") == 3 * (1 + 3 + 1), "of three parts: once, three times in vain, and for all rows"
+
+
+def test_more_rows_of_one_second_than_counted_are_no_proof() -> None:
+    shop = Shop([Row(number, 600, 600) for number in range(1, 26)])
+    shop.counted = {0: 0, 25: 21}.__getitem__
+
+    found, checkpoint = read(shop)
+
+    assert checkpoint.unverified_reason == "the shop counts 21 records of one second, but more follow"
+    assert sorted(set(chain(*found))) == list(range(1, 26))
+
+
+@pytest.mark.parametrize("counted", [7, 5])
+def test_a_part_that_differs_from_its_count_is_no_proof(counted: int) -> None:
+    shop = Shop(turning(6))
+    shop.counted = lambda rows: counted if rows == 6 else rows
+
+    found, checkpoint = read(shop)
+
+    assert sorted(chain(*found)) == list(range(1, 7))
+    assert checkpoint.unverified_reason == (
+        f"the list in parts holds 6 records, but the shop counts {counted} before and {counted} after"
+    )
+
+
+def test_a_page_that_is_too_slow_is_asked_for_with_half_as_many_rows() -> None:
+    shop = Shop(turning(25))
+    shop.slow = 6
+
+    found, checkpoint = read(shop)
+
+    assert checkpoint.limit == 5
+    assert sorted(chain(*found)) == list(range(1, 26))
+    assert checkpoint.unverified_reason == ""
+
+
+def test_a_reading_in_parts_goes_on_in_another_process_where_it_was_left() -> None:
+    shop, checkpoint = Shop(turning(25)), ListCheckpoint()
+
+    def reader() -> Any:
+        return SplitReader(shop_list_of(shop, CREATED), checkpoint=checkpoint, process=len, budget=Budget())
+
+    pages = reader().pages()
+    first = next(pages)
+    pages.close()
+    assert checkpoint.rows_left == 1
+
+    assert [first, *reader().pages()] == [9, 9, 7]
+    assert (checkpoint.read, checkpoint.unverified_reason) == (25, "")
+
+
+def test_only_a_list_with_a_window_is_read_in_parts() -> None:
+    with pytest.raises(ValueError, match="only a list with a window is read in parts"):
+        SplitReader(shop_list_of(Shop([]), None), checkpoint=ListCheckpoint(), process=len)
