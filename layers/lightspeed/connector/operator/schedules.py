@@ -92,28 +92,27 @@ class Schedules:
 
     def wanted(self, subscriptions: Iterable[Subscription]) -> dict[str, dict[str, Any]]:
         """Return the schedules that subscriptions need, by name."""
-        found = {}
-        for one in subscriptions:
-            for (cadence, event), purpose in zip(one.runs, ("", "reconcile"), strict=False):
-                title = f"{one.title} (reconcile)" if purpose else one.title
-                name = schedule_name(one.connection, one.name, purpose)
-                found[name] = self._document(name, cadence, event, title=title, enabled=one.enabled)
-        return found
+        purposes = ("", "reconcile")
+        found = [self._document(one, *run) for one in subscriptions for run in zip(one.runs, purposes, strict=False)]
+        return {document["Name"]: document for document in found}
 
     def _document(
-        self, name: str, cadence: Cadence, event: Mapping[str, Any], *, title: str, enabled: bool
+        self, subscription: Subscription, run: tuple[Cadence, Mapping[str, Any]], purpose: str
     ) -> dict[str, Any]:
         """Return a schedule as CreateSchedule and UpdateSchedule take it."""
+        cadence, event = run
+        title = f"{subscription.title} (reconcile)" if purpose else subscription.title
+        name = schedule_name(subscription.connection, subscription.name, purpose)
         day = cadence.seconds >= DAY
         window = {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": SPREAD_MINUTES} if day else {"Mode": "OFF"}
         return {
             "Name": name,
             "GroupName": self.group,
-            "Description": ("" if enabled else PAUSED_BY_FILE) + _DESCRIPTION.format(title=title),
+            "Description": ("" if subscription.enabled else PAUSED_BY_FILE) + _DESCRIPTION.format(title=title),
             "ScheduleExpression": cadence.expression,
             "ScheduleExpressionTimezone": cadence.timezone,
             "FlexibleTimeWindow": window,
-            "State": "ENABLED" if enabled else "DISABLED",
+            "State": "ENABLED" if subscription.enabled else "DISABLED",
             "Target": {
                 "Arn": self.target,
                 "RoleArn": self.role,

@@ -13,10 +13,12 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from connector.errors import ConnectorError
 from connector.operator.apply_lock import apply_lock
 from connector.operator.parsers import add_command
 from connector.operator.quota_forecast import forecast
-from connector.operator.registrations import Plan
+from connector.operator.registrations import Change, Plan
 from connector.operator.schedules import SchedulePlan, Schedules, connection_of
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.subscriptions_file import Subscription, read_file, schema_text
@@ -36,6 +38,8 @@ from lightspeed import LightspeedError
 
 CHANGES = 2
 """Exit status of `plan --exit-code` if there is something to do."""
+
+_SIGNS = {"create": "+", "update": "~", "remove": "-", "delete": "-"}
 
 FEW = 4
 """Fewer live objects than this may be removed without `--remove`, but never all of them."""
@@ -56,11 +60,6 @@ class StackPlan:
     shops: Mapping[str, Plan]
     listed: bytes | None
     warnings: tuple[str, ...] = ()
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing has to be done."""
-        return not (self.schedules.changes or self.listed or any(one.changes for one in self.shops.values()))
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -86,44 +85,54 @@ def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
         return 0
     subscriptions = _subscriptions(arguments)
     found = make_stack_plan(subscriptions, arguments, stack)
-    _show(found, forecast(subscriptions, stack))
-    return CHANGES if arguments.exit_code and not found.is_empty else 0
+    changes = list(_changes(found, stack))
+    for line, _ in changes:
+        print(line)
+    for connection, one in found.shops.items():
+        if one.error:
+            print(f"! {connection}: its webhooks cannot be compared: {one.error}")
+    for line in itertools.chain(forecast(subscriptions, stack), found.warnings):
+        print(line)
+    print("python -m connector apply makes these changes" if changes else "nothing to change")
+    return CHANGES if arguments.exit_code and changes else 0
 
 
 def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
     subscriptions = _subscriptions(arguments)  # a wrong file is refused before anything is locked
     with apply_lock(stack) as made:
         found = make_stack_plan(subscriptions, arguments, stack)
-        for change in _changes(found, stack):
-            made(change)
+        changes = list(_changes(found, stack))
+        for line, make in changes:
+            make()
+            made(line)
     for warning in found.warnings:
-        print(f"warning: {warning}")
+        print(warning)
     failed = {connection: one.error for connection, one in found.shops.items() if one.error}
     for connection, error in failed.items():
         print(f"{connection}: its webhooks were left as they are: {error}")
-    if found.is_empty:
+    if not changes:
         print("nothing to change")
     return 1 if failed else 0
 
 
-def _changes(found: StackPlan, stack: Stack) -> Iterator[str]:
-    """Make the changes one by one; each is printed after it was made.
+def _changes(found: StackPlan, stack: Stack) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield each change as people read it, with the call that makes it.
 
     The list comes first, so that a webhook finds its subscription, and removals last.
     """
     if found.listed is not None:
-        stack.bucket.put(SUBSCRIPTIONS, found.listed, "application/json")
-        yield f"wrote {SUBSCRIPTIONS}"
+        yield f"~ {SUBSCRIPTIONS}", partial(stack.bucket.put, SUBSCRIPTIONS, found.listed, "application/json")
     schedules = _schedules(stack)
     for change in found.schedules.changes:
-        schedules.make(change)
-        yield f"{change.action} schedule {change.what}: {change.why}"
+        yield f"{_SIGNS[change.action]} schedule {change.what}: {change.why}", partial(schedules.make, change)
     for connection, one in found.shops.items():
-        if one.changes:
-            shop = stack.shop(connection)
-            for hook in one.changes:
-                make_change(shop, hook)
-                yield f"{connection}: {line_of(hook)}"
+        for hook in one.changes:
+            line = f"{_SIGNS[hook.action]} {connection}: webhook {line_of(hook)}"
+            yield line, partial(_change_webhook, stack, connection, hook)
+
+
+def _change_webhook(stack: Stack, connection: str, change: Change) -> None:
+    make_change(stack.shop(connection), change)
 
 
 def make_stack_plan(wanted: Sequence[Subscription], arguments: argparse.Namespace, stack: Stack) -> StackPlan:
@@ -262,30 +271,10 @@ def _warnings(wanted: Sequence[Subscription], planned: SchedulePlan, now: dateti
         for cadence, _ in one.runs:
             gap = cadence.skipped(now)
             if gap is not None:
-                yield (
-                    f"{one.title}: {gap:%H:%M} does not exist on {gap:%Y-%m-%d} in {cadence.timezone}, because the "
-                    f"clock changes; that run is left out. Another hour avoids it"
-                )
+                gone = f"{one.title}: {gap:%H:%M} does not exist on {gap:%Y-%m-%d} in {cadence.timezone}"
+                yield f"warning: {gone}, because the clock changes; that run is left out. Another hour avoids it"
     for title in planned.paused:
-        yield f"{title} is paused by hand and stays paused; --resume starts it"
+        yield f"warning: {title} is paused by hand and stays paused; --resume starts it"
     if not any(change.action == "remove" for change in planned.changes):
         for title in planned.unnamed.values():
-            yield f"{title} is not in the file and goes on; --prune removes it"
-
-
-def _show(found: StackPlan, forecasts: Iterable[str]) -> None:
-    signs = {"create": "+", "update": "~", "remove": "-", "delete": "-"}
-    for change in found.schedules.changes:
-        print(f"{signs[change.action]} schedule {change.what}: {change.why}")
-    for connection, one in found.shops.items():
-        for hook in one.changes:
-            print(f"{signs[hook.action]} {connection}: webhook {line_of(hook)}")
-        if one.error:
-            print(f"! {connection}: its webhooks cannot be compared: {one.error}")
-    if found.listed is not None:
-        print(f"~ {SUBSCRIPTIONS}")
-    for line in forecasts:
-        print(line)
-    for warning in found.warnings:
-        print(f"warning: {warning}")
-    print("nothing to change" if found.is_empty else "python -m connector apply makes these changes")
+            yield f"warning: {title} is not in the file and goes on; --prune removes it"
