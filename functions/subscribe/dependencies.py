@@ -43,26 +43,14 @@ class Dependencies:
         """Saved transformers and tables in the bundle's bucket."""
         return S3Library(self.aws.client("s3"), self.settings.bucket)
 
-    def subscription(
-        self,
-        request: SubscribeRequest,
-        run_id: str,
-        remaining_seconds: Callable[[], float],
-        *,
-        background: bool = False,
-    ) -> SyncRun | Reconciliation:
-        """Return the run that a request asks for. The connection's secret is read once per invocation.
-
-        Args:
-            request: The request.
-            run_id: The run's id.
-            remaining_seconds: Returns how long the invocation may still run.
-            background: No caller waits, so calls of other workers go first.
-        """
+    def _services(
+        self, request: SubscribeRequest, remaining_seconds: Callable[[], float], *, background: bool = False
+    ) -> Services:
+        """Return what a request is answered with. The connection's secret is read once per invocation."""
         client = self.shops.open(
             request.connection, fresh=True, background=background, remaining_seconds=remaining_seconds
         )
-        services = Services(
+        return Services(
             client=client,
             bucket=self.bucket,
             clock=self.clock,
@@ -71,6 +59,24 @@ class Dependencies:
             library=self.library,
             gzip_level=self.settings.gzip_level,
         )
+
+    def subscription(
+        self,
+        request: SubscribeRequest,
+        run_id: str,
+        remaining_seconds: Callable[[], float],
+        *,
+        background: bool = False,
+    ) -> SyncRun | Reconciliation:
+        """Return the run that a request asks for.
+
+        Args:
+            request: The request.
+            run_id: The run's id.
+            remaining_seconds: Returns how long the invocation may still run.
+            background: No caller waits, so calls of other workers go first.
+        """
+        services = self._services(request, remaining_seconds, background=background)
         if request.mode == "reconcile":
             from subscribe.reconcile.run import Reconciliation  # noqa: PLC0415 - other modes do not pay for it
 
@@ -83,15 +89,7 @@ class Dependencies:
         """Report what a run would take; nothing is stored."""
         from subscribe.estimate import preview  # noqa: PLC0415 - runs do not pay for it
 
-        return preview(
-            request,
-            request.run_id or run_id,
-            client=self.shops.open(request.connection, fresh=True, remaining_seconds=remaining_seconds),
-            bucket=self.bucket,
-            clock=self.clock,
-            reserve_percent=self.settings.quota_reserve_percent,
-            library=self.library,
-        )
+        return preview(request, request.run_id or run_id, self._services(request, remaining_seconds))
 
     def run(
         self,

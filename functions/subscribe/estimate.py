@@ -10,17 +10,16 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from connector.bucket import Bucket
 from connector.prices import INVOCATION_SECONDS, PRICES, cents
 from connector.timestamps import iso_text
-from connector.transform import Library, load
-from lightspeed import Client, Clock
+from connector.transform import load
 from lightspeed.estimate import Estimate, ListCounter, Reading, Span, estimate
 from lightspeed.listing.settled import SETTLING_LAG
 from lightspeed.listing.way import check_parameters
 from lightspeed.listing.window import may_hide_records
 from lightspeed.request import PAGE_LIMIT, parse_time
 from subscribe.event import SubscribeRequest
+from subscribe.run.run import Services
 from subscribe.sync.bookmark import Bookmark, Bookmarks
 from subscribe.sync.read_plan import Read, plan_reads, window_of
 from subscribe.sync.reader import batch_of
@@ -34,26 +33,13 @@ RECORDS_PER_PART = 20_000
 _ENDING_SECONDS = 5
 
 
-def preview(
-    request: SubscribeRequest,
-    run_id: str,
-    *,
-    client: Client,
-    bucket: Bucket,
-    clock: Clock,
-    reserve_percent: float,
-    library: Library | None = None,
-) -> dict[str, Any]:
+def preview(request: SubscribeRequest, run_id: str, services: Services) -> dict[str, Any]:
     """Return the answer to an event with `estimate: true`.
 
     Args:
         request: Checked.
         run_id: The id that the run would have.
-        client: The client of the request's connection; it sends one count for each list of the run.
-        bucket: Where the bookmark is looked up.
-        clock: For the window's end.
-        reserve_percent: Share of each quota window that is left for others.
-        library: Where saved transformers and tables come from.
+        services: What the run would work with. The client sends one count for each list of the run.
 
     Raises:
         RequestError: The parameters hold what the run decides itself; nothing was sent.
@@ -61,17 +47,16 @@ def preview(
         CatalogueError: The transformed parameters are wrong; nothing was sent.
         LightspeedError: As the client raises it.
     """
-    now = datetime.fromtimestamp(clock.time(), UTC).replace(microsecond=0)
-    incremental = request.mode == "incremental"
-    bookmark = Bookmarks(bucket, request.connection, request.bookmark_name).peek() if incremental else Bookmark()
-    until = bookmark.until
-    started = iso_text(now)
+    client, incremental = services.client, request.mode == "incremental"
+    now = datetime.fromtimestamp(services.clock.time(), UTC).replace(microsecond=0)
+    bookmarks = Bookmarks(services.bucket, request.connection, request.bookmark_name)
+    bookmark = bookmarks.peek() if incremental else Bookmark()
     reads = plan_reads(
         request,
         client.transport.connection.language,
-        load(request.input_transformer, library),
-        bookmark={"until": until} if until is not None else None,
-        now=started,
+        load(request.input_transformer, services.library),
+        bookmark=bookmark.shown,
+        now=iso_text(now),
         seed=run_id,
     )
     for read in reads:
@@ -84,7 +69,7 @@ def preview(
     plan = estimate(
         readings,
         counter.quota,
-        reserve_percent=reserve_percent,
+        reserve_percent=services.reserve_percent,
         most=request.max_records,
         page_seconds=counter.slowest_seconds,
         recounts=counter.recounts + sum(_of_never_updated(request, read, bookmark, start, now) for read in reads),

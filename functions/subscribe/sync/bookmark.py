@@ -85,6 +85,11 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
     never_updated: str = ""
 
     @property
+    def shown(self) -> dict[str, str] | None:
+        """What a result and transformers show of it; `None` before the first run has ended."""
+        return None if self.until is None else {"until": self.until}
+
+    @property
     def start(self) -> datetime | None:
         """Where the next window starts; `None` for the beginning."""
         if self.until is None:

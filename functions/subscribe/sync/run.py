@@ -79,13 +79,12 @@ class SyncRun(Run[SyncState]):
         if not resumed:
             self._begin_window(entry.get("started"))
         saved = entry.get("transformers", {}) if resumed else {}
-        bookmark_shown = {"until": bookmark.until} if bookmark.until is not None else None
         processor = RecordProcessor(
             request,
             state,
             self._bookmarks.recent(bookmark),
             self._transformers(request.entity_transformer, "entity", saved),
-            bookmark_shown,
+            bookmark.shown,
             self._services.gzip_level,
         )
         self._reader = Reader(request, state, self._services, self._budget, processor)
@@ -93,7 +92,7 @@ class SyncRun(Run[SyncState]):
             request,
             self._client.transport.connection.language,
             self._transformers(request.input_transformer, "input", saved),
-            bookmark=bookmark_shown,
+            bookmark=bookmark.shown,
             now=state.started,
             seed=state.run_id,
         )
@@ -362,8 +361,8 @@ class SyncRun(Run[SyncState]):
     def _shown(self) -> tuple[int, list[str], dict[str, str] | None]:
         state = self._state
         objects = [key for language in state.parts for key, _ in self._parts("raw", language)]
-        until = (self._moved.bookmark if self._moved is not None else self._found.bookmark).until
-        return state.records, objects, {"until": until} if self._incremental and until else None
+        bookmark = self._found.bookmark if self._moved is None else self._moved.bookmark
+        return state.records, objects, bookmark.shown
 
 
 def _can_read_again(reads: list[Read]) -> bool:
