@@ -131,10 +131,8 @@ def _pays(wanted: int, requests: int, room: int | None, operation: WriteOperatio
         room: Number of requests that fit into the quota, if that is known.
         operation: One of the upserts.
     """
-    if requests >= wanted:
-        return False
-    if room is None:
-        return True
+    if requests >= wanted or room is None:
+        return requests < wanted
     in_one_request = MAX_RECORDS if bulk_route(operation.request.entity, operation.fields_of_update) else 1
     done_by_list = (room - requests) * in_one_request
     # without the list, each record costs a look-up and its part of an update

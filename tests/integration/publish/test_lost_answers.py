@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from connector.errors import UnknownConnection
 from lightspeed import AnswerLost, InvalidParameters, ServerError
 from lightspeed.http_session import Session
 from tests.integration.publish.conftest import Publisher, event
@@ -243,3 +244,15 @@ def test_placements_with_an_unexpected_error_after_they_were_sent_are_looked_for
     ]
     assert [one["status"] for one in publisher.batch(*items)] == ["created"] * 3
     assert [method for method, _ in publisher.sent()] == ["GET", "POST", "GET"], "nothing is sent twice"
+
+
+def test_a_create_whose_key_is_refused_and_whose_secret_is_gone_is_known_not_to_have_acted(
+    publisher: Publisher,
+) -> None:
+    assert publisher(event("tags", "create", {"title": "first"}))["status"] == "created"
+    secret = publisher.deps.settings.secret_prefix + "default"
+    publisher.deps.aws.client("secretsmanager").delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
+    publisher.shop.faults.next(Fault.answers(401), path_contains="tags")
+
+    with pytest.raises(UnknownConnection, match="unknown connection 'default'"):
+        publisher(event("tags", "create", {"title": "second"}))
