@@ -41,6 +41,13 @@ def test_create_update_delete(run: Run, shop: Shop, tmp_path: Path, monkeypatch:
     assert created["id"] not in shop.store.ids("products")
 
 
+def test_a_number_is_sent_as_it_is_written(run: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    standard_input(monkeypatch, b'{"title": "Mug", "weight": 12345678901234567890.10}')
+
+    assert run("create", "products", "--payload", "-")[0] == 0
+    assert b"12345678901234567890.10" in shop.requests[-1].body
+
+
 def test_an_action(run: Run, shop: Shop) -> None:
     quote = shop.store.add("quotes", customer=shop.store.ids("customers")[0])
     order = json.loads(run("action", "quotes", "convert", "--path", f"id={quote}")[1])

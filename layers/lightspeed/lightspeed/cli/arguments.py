@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from lightspeed.connection import Connection
 from lightspeed.errors import InvalidConnection
-from lightspeed.numbers import DoubledKey, unique_members
+from lightspeed.numbers import DoubledKey, loads, unique_members
 from lightspeed.request import Parameters
 
 SETTINGS = ("cluster", "base_url", "api_key", "api_secret", "language")
@@ -94,7 +94,7 @@ def _pairs(option: str, given: Sequence[str]) -> dict[str, object]:
 
 
 def read_json(option: str, source: str) -> object:
-    """Return the JSON value of a file, or of standard input for `-`.
+    """Return the JSON value of a file, or of standard input for `-`; numbers keep their text.
 
     Raises:
         CommandError: It cannot be read, is no JSON, is `null`, or has a key twice in one object.
@@ -103,7 +103,7 @@ def read_json(option: str, source: str) -> object:
         raise CommandError(f"{option} -: standard input is closed")
     try:
         text = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-        value: object = json.loads(text, object_pairs_hook=unique_members)
+        value: object = loads(text, unique_members)
     except OSError as error:
         advice = "; to give the JSON itself, pipe it to - as the file" if source.lstrip().startswith(("{", "[")) else ""
         raise CommandError(f"{option} {source:.100}: {error.strerror}{advice}") from error
