@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from publish.batch.writer_lease import POSTPONE_SECONDS, WriterLease
 from publish.idempotency import MARGIN_SECONDS
 from tests.integration.publish.conftest import Publisher, event, message
 from tests.shop import Fault
@@ -60,6 +61,16 @@ def test_a_batch_waits_some_seconds_for_the_writer_and_is_then_postponed(publish
     assert publisher.sent() == [BULK]
     assert publisher.failed(*newer) == []
     assert levels(publisher, ids) == [10, 11, 12, 13]
+
+
+def test_a_lease_that_is_not_free_says_whose_and_when_to_try_again(publisher: Publisher) -> None:
+    leased(publisher, 12)
+    with WriterLease(*publisher.deps.table).hold(["default"], 100) as refused:
+        assert str(refused["default"]) == "not sent: another batch writes to the shop of connection 'default'"
+        assert 6 <= vars(refused["default"])["retry_after_seconds"] <= 7
+    leased(publisher, 600)
+    with WriterLease(*publisher.deps.table).hold(["default"], 100) as refused:
+        assert vars(refused["default"])["retry_after_seconds"] == POSTPONE_SECONDS
 
 
 def test_a_writer_that_is_done_in_time_postpones_nobody(publisher: Publisher, ids: list[int]) -> None:

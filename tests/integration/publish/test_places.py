@@ -66,6 +66,23 @@ def test_places_that_are_there_are_left_as_they_are(publisher: Publisher, produc
     assert publisher.sent(2) == [LIST]
 
 
+def test_places_of_other_products_that_the_shop_lists_too_do_not_count(
+    publisher: Publisher, product: int, categories: list[int]
+) -> None:
+    kept, *others = publisher.shop.store.ids(ENTITY)
+    for other in others:
+        publisher.shop.store.delete(ENTITY, other)
+    publisher.shop.habits.ignored_filters = {"product"}
+    publisher.shop.store.add(ENTITY, category=categories[0], product=product)
+
+    results = publisher.batch(*(place(category, product) for category in categories))
+
+    assert [result["status"] for result in results] == ["unchanged", "created", "created", "created"]
+    assert publisher.sent() == [LIST, BULK]
+    assert publisher.shop.store.row(ENTITY, kept) is not None
+    assert places(publisher, product) == categories
+
+
 def test_a_single_absent_place_is_created_by_itself(publisher: Publisher, product: int, categories: list[int]) -> None:
     publisher.shop.store.add(ENTITY, category=categories[0], product=product)
     results = publisher.batch(*(place(category, product) for category in categories[:2]))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from connector.settings import Settings
-from lightspeed import Client, Connection, InvalidRequest, Request, Response, Transport, UnknownLanguage
+from lightspeed import Client, Connection, InvalidRequest, Request, Response, Transport, UnknownLanguage, WriteResponse
 from publish.batch.bulk_routes import MAX_RECORDS, bulk_route
 from publish.batch.guard import Guard
 from publish.batch.planner import PreparedWrite
@@ -119,6 +119,24 @@ def test_a_language_that_the_shop_lacks_is_no_bad_entry(shop: Shop) -> None:
     outcomes, singles = publish(shop, 8)
     assert outcomes == [shop.error] * 8
     assert (shop.sizes, singles) == ([8], [])
+
+
+def test_after_an_answer_that_cannot_be_read_each_update_is_sent_alone(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write = Client.write
+
+    def unreadable(client: Client, request: Request) -> WriteResponse:
+        written = write(client, request)
+        if request.operation == "bulk":
+            raise RecursionError("deep")
+        return written
+
+    monkeypatch.setattr(Client, "write", unreadable)
+    outcomes, singles = publish(shop, 3)
+    assert [outcome["id"] for outcome in outcomes if isinstance(outcome, dict)] == [1, 2, 3]
+    assert (shop.sizes, singles) == ([3], [1, 2, 3])
+    assert "unexpected error after a write was sent" in caplog.text
 
 
 def test_what_ends_the_process_is_no_outcome(shop: Shop) -> None:
