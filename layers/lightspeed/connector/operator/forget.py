@@ -26,7 +26,6 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -49,40 +48,6 @@ _UNDER_WAY_DAYS = 1
 """A part that no manifest names and that is younger may belong to a run under way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What is forgotten.
-
-    Attributes:
-        connection: The shop.
-        entity: The record's entity; empty for all of the shop.
-        id: The record's id, as text.
-    """
-
-    connection: str
-    entity: str = ""
-    id: str = ""
-
-    @property
-    def entities(self) -> dict[str, str]:
-        """The entity, and those whose records belong to one of its records, each with the member that holds the id."""
-        if not self.entity:
-            return {}
-        children = {name: row.parents[0] for name, row in CATALOGUE.items() if name.startswith(f"{self.entity}/")}
-        return {self.entity: "id", **children}
-
-    def has_event(self, event: object) -> bool:
-        """Whether a publish or subscribe event is about it."""
-        if not isinstance(event, Mapping) or event.get("connection", "default") != self.connection:
-            return False
-        if not self.entity:
-            return True
-        member = self.entities.get(str(event.get("entity")))
-        parameters = event.get("parameters")
-        path = parameters.get("path") if isinstance(parameters, Mapping) else None
-        return member is not None and isinstance(path, Mapping) and str(path.get(member)) == self.id
-
-
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "delete the data of a shop or of one record, in every version and place"
@@ -99,12 +64,11 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         entity = views_named([view_name(entity)])[0].entity
         if not get_entity(entity).collection:
             raise CommandError(f"{entity} has no records with ids")
-    target = Target(arguments.connection, entity, identity)
-    forgetting = Forgetting(stack, target, dry_run=arguments.dry_run)
+    forgetting = Forgetting(stack, arguments.connection, entity, identity, dry_run=arguments.dry_run)
     with rewrite_lock(stack):
         forgetting.run()
     cache = (arguments.cache or Path.home() / ".cache" / "lightspeed-connector") / stack.name
-    for folder in list(cache.glob(f"*/connection={target.connection}")):
+    for folder in list(cache.glob(f"*/connection={arguments.connection}")):
         forgetting.note("cache", sum(1 for path in folder.rglob("*") if path.is_file()), 0)
         if not arguments.dry_run:
             shutil.rmtree(folder)
@@ -115,10 +79,22 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
 class Forgetting:
     """One call of the command; it counts what it deletes."""
 
-    def __init__(self, stack: Stack, target: Target, *, dry_run: bool) -> None:
-        """Take what is forgotten, and where."""
+    def __init__(self, stack: Stack, connection: str, entity: str, identity: str, *, dry_run: bool) -> None:
+        """Take what is forgotten, and where.
+
+        Args:
+            stack: The stack.
+            connection: The shop.
+            entity: The record's entity; empty for all of the shop.
+            identity: The record's id, as text.
+            dry_run: Whether nothing is deleted.
+        """
         self._stack = stack
-        self._target = target
+        self._connection = connection
+        self._entity = entity
+        self._id = identity
+        children = {name: row.parents[0] for name, row in CATALOGUE.items() if name.startswith(f"{entity}/")}
+        self._members = {entity: "id", **children} if entity else {}
         self._dry_run = dry_run
         self._bucket = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock)
         self._deleted: Counter[str] = Counter()
@@ -131,12 +107,11 @@ class Forgetting:
         Raises:
             OperationFailed: A version is left, or a run or a file under way still has the data.
         """
-        target = self._target
-        if target.entity:
-            for entity, member in target.entities.items():
+        if self._entity:
+            for entity, member in self._members.items():
                 self._record_in_runs(entity, member)
-            self._delete_where(f"events/connection={target.connection}/entity={target.entity}/", self._is_webhook)
-            self._delete_where(f"state/connection={target.connection}/", self._is_index_with_id)
+            self._delete_where(f"events/connection={self._connection}/entity={self._entity}/", self._is_webhook)
+            self._delete_where(f"state/connection={self._connection}/", self._is_index_with_id)
         else:
             self._delete_shop()
         self._published_files()
@@ -175,7 +150,7 @@ class Forgetting:
 
     def _delete_shop(self) -> None:
         """Delete everything under the connection's folders; manifests first, so that no reader misses a part."""
-        connection = self._target.connection
+        connection = self._connection
         run_ids = {
             version.key.rpartition("/")[2].removesuffix(".json")
             for version in self._bucket.under(f"{MANIFESTS}connection={connection}/")
@@ -191,7 +166,7 @@ class Forgetting:
 
     def _is_kept_of_manifests(self, body: bytes) -> bool:
         """Whether it is what the status keeps of the connection's manifests; the next status reads them again."""
-        marks = (f"{MANIFESTS}connection={self._target.connection}/", f'"{self._target.connection}/')
+        marks = (f"{MANIFESTS}connection={self._connection}/", f'"{self._connection}/')
         return any(mark.encode() in line for line in lines_of(body) for mark in marks)
 
     def _is_run_note(self, body: bytes, run_ids: set[str]) -> bool:
@@ -199,7 +174,7 @@ class Forgetting:
         if not isinstance(note, dict):
             return False
         owner = note.get("connection")
-        found = note.get("run_id") in run_ids if owner is None else owner == self._target.connection
+        found = note.get("run_id") in run_ids if owner is None else owner == self._connection
         if found:
             run_ids.add(str(note.get("run_id")))
         return found
@@ -228,7 +203,7 @@ class Forgetting:
 
     def _record_in_runs(self, entity: str, member: str) -> None:
         """Take a record out of the runs of an entity, and delete every other version that holds it."""
-        folder = entity_folder(self._target.connection, entity)
+        folder = entity_folder(self._connection, entity)
         named: set[str] = set()
         for key in sorted({version.key for version in self._bucket.under(MANIFESTS + folder)}):
             named |= self._record_in_run(key, member)
@@ -294,7 +269,7 @@ class Forgetting:
     def _without(self, body: bytes, kind: str, member: str) -> list[bytes] | None:
         """Return the lines of a part without those of the record, or `None` if none is of it."""
         lines = lines_of(body)
-        kept = [line for line in lines if not _is_of(line, kind, member, self._target.id)]
+        kept = [line for line in lines if not _is_of(line, kind, member, self._id)]
         return None if len(kept) == len(lines) else kept
 
     def _store(self, part: Mapping[str, Any], lines: list[bytes]) -> dict[str, Any]:
@@ -307,12 +282,12 @@ class Forgetting:
         return isinstance(event, dict) and self._has_id(event.get("record_id"))
 
     def _has_id(self, value: object) -> bool:
-        return str(value) == self._target.id
+        return str(value) == self._id
 
     def _is_index_with_id(self, body: bytes) -> bool:
         """Whether a state object is an index of ids with this one; the next reconcile run builds it again."""
         head, *lines = [_json(line) for line in lines_of(body)] or [None]
-        if not isinstance(head, dict) or head.get("entity") != self._target.entity:
+        if not isinstance(head, dict) or head.get("entity") != self._entity:
             return False
         return any(self._has_id(one) for line in lines if isinstance(line, dict) for one in line.get("ids", ()))
 
@@ -331,10 +306,10 @@ class Forgetting:
         attached: set[str] = set()
         events = list(self._rows_of(given))
         for number, event in events:
-            if self._target.has_event(event) or self._created(event, results.get(number)):
+            if self._has_event(event) or self._created(event, results.get(number)):
                 numbers.add(number)
                 attached |= set(_attachments(event))
-        if not events and self._target.entity:  # the entity of a result is not known where its input is gone
+        if not events and self._entity:  # the entity of a result is not known where its input is gone
             numbers = {number for number, row in results.items() if self._has_id(row.get("id"))}
         if numbers and not results:
             self._under_way.append(given)
@@ -349,10 +324,24 @@ class Forgetting:
             if not one.is_marker:
                 yield from enumerate(_rows(self._bucket.body_of(one)), 1)
 
+    def _has_event(self, event: object) -> bool:
+        """Whether a publish or subscribe event is about what is forgotten.
+
+        It names the record, or one that belongs to it: each of these entities has a member that holds the id.
+        """
+        if not isinstance(event, Mapping) or event.get("connection", "default") != self._connection:
+            return False
+        if not self._entity:
+            return True
+        member = self._members.get(str(event.get("entity")))
+        parameters = event.get("parameters")
+        path = parameters.get("path") if isinstance(parameters, Mapping) else None
+        return member is not None and isinstance(path, Mapping) and self._has_id(path.get(member))
+
     def _created(self, event: Mapping[str, Any], result: Mapping[str, Any] | None) -> bool:
         """Whether a line created the record: its id is in the result only."""
-        own = event.get("connection", "default") == self._target.connection
-        same = bool(self._target.entity) and event.get("entity") == self._target.entity
+        own = event.get("connection", "default") == self._connection
+        same = bool(self._entity) and event.get("entity") == self._entity
         return own and same and result is not None and self._has_id(result.get("id"))
 
     def _take_out(self, key: str, numbers: set[Any]) -> None:
@@ -369,7 +358,7 @@ class Forgetting:
         for queue, output in OUTPUTS.items():
             url = self._stack.output(output)
             messages = receive(sqs, queue, url)
-            gone = [one for one in messages if self._target.has_event(one.event) or self._is_notice(one)]
+            gone = [one for one in messages if self._has_event(one.event) or self._is_notice(one)]
             if not self._dry_run:
                 for one in gone:
                     sqs.delete_message(QueueUrl=url, ReceiptHandle=one.message["ReceiptHandle"])
@@ -379,8 +368,8 @@ class Forgetting:
     def _is_notice(self, failure: Failure) -> bool:
         """Whether a message is a webhook of the record."""
         event = failure.event
-        own = failure.queue == "webhooks" and event.get("connection") == self._target.connection
-        return own and event.get("entity") == self._target.entity and self._has_id(event.get("id"))
+        own = failure.queue == "webhooks" and event.get("connection") == self._connection
+        return own and event.get("entity") == self._entity and self._has_id(event.get("id"))
 
     def _idempotency_table(self) -> None:
         dynamodb, table = self._stack.client("dynamodb"), self._stack.output("IdempotencyTable")
@@ -393,12 +382,12 @@ class Forgetting:
 
     def _has_item(self, item: Mapping[str, Any]) -> bool:
         connection, entity, path = ([*item.get("subject", {}).get("S", "").split(" ", 2), "", "", ""])[:3]
-        if connection != self._target.connection:
+        if connection != self._connection:
             return False
         given = _json(path.encode()) if path else None
         result = _json(item.get("data", {}).get("S", "").encode())
         event = {"connection": connection, "entity": entity, "parameters": {"path": given or {}}}
-        return self._target.has_event(event) or self._created(event, result if isinstance(result, dict) else None)
+        return self._has_event(event) or self._created(event, result if isinstance(result, dict) else None)
 
 
 def _keys_in(manifest: Mapping[str, Any]) -> set[str]:
