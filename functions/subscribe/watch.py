@@ -14,7 +14,7 @@ from connector.bucket import Bucket
 from connector.clients import AwsClients
 from connector.observability import emit_metrics, logged, logger
 from connector.settings import Settings
-from connector.spending import DAYS_A_MONTH, StackShape, services
+from connector.spending import DAYS_A_MONTH, services
 from connector.status import StatusReader, last_days, paused_schedules
 from lightspeed import Clock, SystemClock
 
@@ -113,9 +113,8 @@ def _cost_above_budget(reader: StatusReader, settings: Settings, clock: Clock) -
         return 0.0
     days = last_days(datetime.fromtimestamp(clock.time(), UTC).date())[-8:-1]
     runs = reader.log.runs(days)
-    measured = len({(run.connection, run.subscription) for run in runs}) if settings.subscription_metrics else 0
-    shape = StackShape(len({run.connection for run in runs}), measured_subscriptions=measured)
-    month = sum(services(runs, len(days), shape).values()) / len(days) * DAYS_A_MONTH
+    found = services(runs, len(days), subscription_metrics=settings.subscription_metrics)
+    month = sum(found.values()) / len(days) * DAYS_A_MONTH
     if month <= settings.monthly_budget:
         return 0.0
     logger().warning("a month costs more than the budget", extra={"dollars": month, "budget": settings.monthly_budget})

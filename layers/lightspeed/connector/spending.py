@@ -7,7 +7,6 @@ alarms, is a separate line.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from connector import prices
 from connector.run_log import CLOSE_LOOK_HOURS, RunRow
@@ -25,37 +24,31 @@ _WATCH_GETS = 25
 _LOOKS_A_CLOSE_LOOK = 4 * CLOSE_LOOK_HOURS
 
 
-@dataclass(frozen=True, slots=True)
-class StackShape:
-    """What a stack has, whatever its runs do.
-
-    Attributes:
-        connections: Shops, each with a secret.
-        dashboard: Whether there is a dashboard.
-        measured_subscriptions: How many subscriptions have metrics of their own.
-        own_key: Whether a key of the customer encrypts everything.
-    """
-
-    connections: int
-    dashboard: bool = False
-    measured_subscriptions: int = 0
-    own_key: bool = False
-
-
-def services(runs: Sequence[RunRow], days: int, shape: StackShape) -> dict[str, float]:
+def services(
+    runs: Sequence[RunRow],
+    days: int,
+    *,
+    dashboard: bool = False,
+    subscription_metrics: bool = False,
+    own_key: bool = False,
+) -> dict[str, float]:
     """Return dollars by service.
 
     Args:
         runs: The finished runs.
         days: Over how many days they were.
-        shape: What the stack has.
+        dashboard: Whether the stack has a dashboard.
+        subscription_metrics: Whether each subscription has metrics of its own.
+        own_key: Whether a key of the customer encrypts everything.
     """
     share, count, watches = days / DAYS_A_MONTH, len(runs), _WATCHES_A_DAY * days
     folders = len({(run.connection, run.entity) for run in runs})
-    lists = watches * _lists_a_watch(shape.connections, folders)
+    connections = len({run.connection for run in runs})
+    lists = watches * _lists_a_watch(connections, folders)
     seconds = sum(map(billed_seconds, runs)) * prices.MEMORY_MB + watches * _WATCH_SECONDS * prices.WATCH_MEMORY_MB
     polls = max(0, prices.QUEUE_POLLS_A_DAY * days - prices.SQS_UNCHARGED_REQUESTS * share)
-    metrics = prices.METRICS + prices.METRICS_A_SUBSCRIPTION * shape.measured_subscriptions
+    measured = len({(run.connection, run.subscription) for run in runs}) if subscription_metrics else 0
+    metrics = prices.METRICS + prices.METRICS_A_SUBSCRIPTION * measured
     found = {
         "Step Functions": count * prices.TRANSITIONS_A_RUN * prices.STEP_FUNCTIONS_TRANSITION,
         "EventBridge Scheduler": (count + watches) * prices.SCHEDULER_INVOCATION,
@@ -66,11 +59,11 @@ def services(runs: Sequence[RunRow], days: int, shape: StackShape) -> dict[str, 
         "SQS": polls * prices.SQS_REQUEST,
         "CloudWatch metrics": metrics * prices.CLOUDWATCH_METRIC * share,
         "CloudWatch alarms": prices.ALARMS * prices.CLOUDWATCH_ALARM * share,
-        "CloudWatch dashboard": shape.dashboard * prices.CLOUDWATCH_DASHBOARD * share,
+        "CloudWatch dashboard": dashboard * prices.CLOUDWATCH_DASHBOARD * share,
         "CloudWatch logs": (count + watches) * _LOG_BYTES_A_RUN / 1e9 * prices.CLOUDWATCH_LOG_GB,
-        "Secrets Manager": (shape.connections + 1) * prices.SECRET * share + count * prices.SECRET_CALL,
+        "Secrets Manager": (connections + 1) * prices.SECRET * share + count * prices.SECRET_CALL,
     }
-    if shape.own_key:
+    if own_key:
         found["KMS"] = prices.KMS_KEY * share
     return {name: round(dollars, 4) for name, dollars in found.items()}
 

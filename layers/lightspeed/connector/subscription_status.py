@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 
@@ -33,13 +33,8 @@ Level = Literal["red", "warning", "good", "paused"]
 Problem = Literal["failed", "late", "unverified", "rejecting", "silent", "slow", "none_yet"]
 
 
-class Finding(NamedTuple):
-    """One thing that is wrong, and the command that helps."""
-
-    problem: Problem
-    level: Level
-    why: str
-    command: str
+Finding = tuple[Problem, Level, str, str]
+"""One thing that is wrong: which, how bad, why, and the command that helps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +119,7 @@ def subscription_status(facts: Facts, now: datetime) -> dict[str, Any]:
     by_hand = " by hand; python -m connector apply FILE --resume starts it"
     resting = f"paused{by_hand if found['paused_by'] == 'hand' else ''}"
     level, why, command = findings[0][1:] if findings else ("paused", resting, "") if rests else ("good", "", "")
-    return {**found, "problems": [one.problem for one in findings], "level": level, "why": why, "command": command}
+    return {**found, "problems": [problem for problem, *_ in findings], "level": level, "why": why, "command": command}
 
 
 def duration(seconds: float) -> str:
@@ -144,7 +139,7 @@ def _findings(facts: Facts, slow: str | None, found: Mapping[str, Any]) -> Itera
     if facts.failures:
         cause, detail = facts.failures[0].cause, facts.failures[0].detail
         why = f"{len(facts.failures)} failed: {cause}{f': {detail}' if detail else ''}"
-        yield Finding("failed", "red", why, f"python -m connector redrive --cause {cause}")
+        yield ("failed", "red", why, f"python -m connector redrive --cause {cause}")
     if found["paused"]:
         return
     last, lag, allowed = facts.latest.get("last"), found["lag_seconds"], found["allowed_lag_seconds"]
@@ -152,19 +147,19 @@ def _findings(facts: Facts, slow: str | None, found: Mapping[str, Any]) -> Itera
         behind = f"{duration(lag)} behind, {duration(allowed)} are allowed"
         because = f": {last.reason}" if last is not None and last.reason else ""
         never = "" if found["last_verified_at"] else f"; no run was verified yet{because}"
-        yield Finding("late", "red", behind + never, look)
+        yield ("late", "red", behind + never, look)
     if last is None:
-        yield Finding("none_yet", "warning", "no run has finished yet", "")
+        yield ("none_yet", "warning", "no run has finished yet", "")
         return
     if not last.verified:
-        yield Finding("unverified", "warning", f"the last run is not verified: {last.reason}", look)
+        yield ("unverified", "warning", f"the last run is not verified: {last.reason}", look)
     read = last.records + last.rejected
     if read and last.rejected > read * REJECTED_SHARE / 2:
-        yield Finding("rejecting", "warning", f"{last.rejected:,} of {read:,} records were rejected", look)
+        yield ("rejecting", "warning", f"{last.rejected:,} of {read:,} records were rejected", look)
     if facts.cadence is not None and _fell_silent(found["records_per_day"]):
-        yield Finding("silent", "warning", f"no record for {QUIET_DAYS} days, after changes on most days before", look)
+        yield ("silent", "warning", f"no record for {QUIET_DAYS} days, after changes on most days before", look)
     if slow is not None:
-        yield Finding("slow", "warning", slow, look)
+        yield ("slow", "warning", slow, look)
 
 
 def _lag(facts: Facts, allowed: int | None, now: datetime) -> float | None:

@@ -1,6 +1,5 @@
 """What a stack spends: every line follows from runs and prices, and the example of the documents stays cheap."""
 
-import dataclasses
 import re
 from pathlib import Path
 
@@ -10,11 +9,10 @@ from connector import prices
 from connector.cadence import DAY
 from connector.operator.subscriptions_file import read_file
 from connector.run_log import RunRow
-from connector.spending import DAYS_A_MONTH, StackShape, run_dollars, services
+from connector.spending import DAYS_A_MONTH, run_dollars, services
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "events/subscriptions-two-shops.toml"
-SHAPE = StackShape(connections=2)
 WHEN = ("2026-11-23T03:00:00Z", "2026-11-23T03:00:01Z")
 
 
@@ -36,12 +34,12 @@ def test_two_shops_and_six_subscriptions_cost_at_most_three_dollars_a_month() ->
     files = read_file(EXAMPLE)
     assert (len(files), len({one.connection for one in files})) == (6, 2)
 
-    assert sum(services(month_of_the_example(), DAYS_A_MONTH, SHAPE).values()) <= 3.00
+    assert sum(services(month_of_the_example(), DAYS_A_MONTH).values()) <= 3.00
 
 
 def test_the_documented_costs_are_those_of_the_example() -> None:
     page = (ROOT / "functions/OPERATION.md").read_text(encoding="utf-8")
-    found = services(month_of_the_example(), DAYS_A_MONTH, SHAPE)
+    found = services(month_of_the_example(), DAYS_A_MONTH)
     shown = dict(re.findall(r"(?m)^\| (\w[\w ]+) \|.*\| (\d+\.\d\d) \|$", page))
 
     assert {name: shown.get(name) for name in found} == {name: f"{dollars:.2f}" for name, dollars in found.items()}
@@ -50,7 +48,7 @@ def test_the_documented_costs_are_those_of_the_example() -> None:
 
 def test_each_line_follows_from_runs_and_prices() -> None:
     runs = [run(), run("outlet", records=0)]
-    found = services(runs, 15, SHAPE)
+    found = services(runs, 15)
 
     assert found["Step Functions"] == pytest.approx(2 * 5 * 0.000025, abs=1e-4)
     assert found["CloudWatch alarms"] == pytest.approx(prices.ALARMS * 0.10 / 2)
@@ -65,12 +63,12 @@ def test_each_line_follows_from_runs_and_prices() -> None:
     ("changes", "line", "dollars"),
     [
         ({"dashboard": True}, "CloudWatch dashboard", 3.00),
-        ({"measured_subscriptions": 6}, "CloudWatch metrics", 0.30 + 6 * 0.60),
+        ({"subscription_metrics": True}, "CloudWatch metrics", 0.30 + 6 * 0.60),
         ({"own_key": True}, "KMS", 1.00),
     ],
 )
 def test_what_a_parameter_of_the_stack_adds_is_priced(changes: dict[str, bool], line: str, dollars: float) -> None:
-    assert services([], DAYS_A_MONTH, dataclasses.replace(SHAPE, **changes))[line] == pytest.approx(dollars)
+    assert services(month_of_the_example(), DAYS_A_MONTH, **changes)[line] == pytest.approx(dollars)
 
 
 def test_a_wait_for_the_quota_is_not_billed() -> None:

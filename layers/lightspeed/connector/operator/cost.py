@@ -10,15 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 from calendar import monthrange
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from connector import prices
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
-from connector.run_log import RunLog, RunRow
-from connector.spending import StackShape, run_dollars, services
+from connector.run_log import RunLog
+from connector.spending import run_dollars, services
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -32,14 +32,20 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     now = datetime.fromtimestamp(stack.clock.time(), UTC).date()
     days = list(_days(arguments.month or f"{now:%Y-%m}", now))
-    runs = RunLog(stack.bucket, stack.clock).runs(days)
+    runs, given = RunLog(stack.bucket, stack.clock).runs(days), stack.parameters
     found: dict[str, Any] = {
         "month": f"{days[0]:%Y-%m}",
         "days": len(days),
         "runs": len(runs),
         "records": sum(run.records for run in runs),
         "prices": prices.PRICES,
-        "services": services(runs, len(days), _shape(stack, runs)),
+        "services": services(
+            runs,
+            len(days),
+            dashboard=given.get("CreateDashboard") == "true",
+            subscription_metrics=given.get("SubscriptionMetrics") == "true",
+            own_key=bool(given.get("KmsKeyArn")),
+        ),
         "shops": {
             name: round(sum(run_dollars(run) for run in runs if run.connection == name), 4)
             for name in sorted({run.connection for run in runs})
@@ -71,14 +77,3 @@ def _days(month: str, today: date) -> Iterator[date]:
         raise CommandError(f"{month} has not begun")
     month_days = (day + timedelta(more) for more in range(monthrange(day.year, day.month)[1]))
     yield from (one for one in month_days if one <= today)
-
-
-def _shape(stack: Stack, runs: Sequence[RunRow]) -> StackShape:
-    given = stack.parameters
-    subscriptions = {(run.connection, run.subscription) for run in runs}
-    return StackShape(
-        connections=len({run.connection for run in runs}),
-        dashboard=given.get("CreateDashboard") == "true",
-        measured_subscriptions=len(subscriptions) if given.get("SubscriptionMetrics") == "true" else 0,
-        own_key=bool(given.get("KmsKeyArn")),
-    )
