@@ -12,6 +12,7 @@ from typing import Any
 
 from connector.bucket import Bucket
 from connector.clients import AwsClients
+from connector.failure_queues import urls_of
 from connector.observability import emit_metrics, logged, logger
 from connector.settings import Settings
 from connector.spending import DAYS_A_MONTH, services
@@ -53,7 +54,7 @@ def measure(settings: Settings, aws: AwsClients, clock: Clock) -> dict[str, floa
     status = reader.read(is_paused=paused_schedules(aws.client("scheduler"), settings.schedule_group))
     found = {
         **_of_subscriptions(status["subscriptions"]),
-        "Failures": sum(_depth(aws.client("sqs"), url) for url in _queues(settings)),
+        "Failures": sum(_depth(aws.client("sqs"), url) for url in urls_of(settings).values()),
         "WebhookTrouble": _webhook_trouble(status),
         "Cost": _cost_above_budget(reader, settings, clock),
     }
@@ -83,11 +84,6 @@ def _of_subscriptions(subscriptions: list[dict[str, Any]]) -> dict[str, float]:
 
 def _count(subscriptions: list[dict[str, Any]], *problems: str) -> int:
     return sum(bool({*problems} & {*one["problems"]}) for one in subscriptions)
-
-
-def _queues(settings: Settings) -> list[str]:
-    urls = (settings.run_failure_queue_url, settings.publish_failure_queue_url, settings.webhook_failure_queue_url)
-    return [url for url in urls if url]
 
 
 def _depth(sqs: Any, url: str) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from connector.chunks import chunks, each
+from connector.settings import Settings
 from connector.timestamps import iso_text
 
 RECEIVED_TOO_OFTEN = "ReceivedTooOften"
@@ -55,6 +56,16 @@ class Failure:
     event: dict[str, Any]
 
 
+def urls_of(settings: Settings) -> dict[Queue, str]:
+    """Return the addresses of a stack's failure queues."""
+    found: dict[Queue, str] = {
+        "runs": settings.run_failure_queue_url,
+        "publish": settings.publish_failure_queue_url,
+        "webhooks": settings.webhook_failure_queue_url,
+    }
+    return {queue: url for queue, url in found.items() if url}
+
+
 def event_in(body: str) -> dict[str, Any]:
     """Return the event of a message's body, or of the call that EventBridge Scheduler could not make."""
     try:
@@ -91,14 +102,14 @@ def receive(sqs: Any, queue: Queue, url: str) -> list[Failure]:
 
 
 def look(sqs: Any, urls: Mapping[Queue, str]) -> list[Failure]:
-    """Return the messages of several queues at once, and leave them where they are. An empty URL is no queue."""
+    """Return the messages of several queues at once, and leave them where they are."""
 
     def look_into(queue: Queue) -> list[Failure]:
         found = receive(sqs, queue, urls[queue])
         release(sqs, urls[queue], found)
         return found
 
-    return [one for found in each(look_into, [queue for queue, url in urls.items() if url]) for one in found]
+    return [one for found in each(look_into, list(urls)) for one in found]
 
 
 def release(sqs: Any, url: str, failures: Sequence[Failure]) -> None:

@@ -16,7 +16,7 @@ from connector.cadence import schedule_name
 from connector.chunks import each
 from connector.clients import AwsClients
 from connector.errors import ConnectorError
-from connector.failure_queues import Failure, Queue, causes, describe, look
+from connector.failure_queues import Failure, Queue, causes, describe, look, urls_of
 from connector.run_log import RunLog, RunRow
 from connector.settings import Settings
 from connector.storage_keys import SUBSCRIPTIONS
@@ -240,13 +240,8 @@ def stack_status(
         actions: What else a person should look at.
     """
     s3 = aws.client("s3")
-    urls: dict[Queue, str] = {
-        "runs": settings.run_failure_queue_url,
-        "publish": settings.publish_failure_queue_url,
-        "webhooks": settings.webhook_failure_queue_url,
-    }
     return StatusReader(Bucket(s3, settings.bucket), settings, clock).read(
-        failures=look(aws.client("sqs"), urls),
+        failures=look(aws.client("sqs"), urls_of(settings)),
         actions=actions,
         is_paused=paused_schedules(aws.client("scheduler"), settings.schedule_group),
         ask_shop=lambda name: _shop_state(open_shop, name),

@@ -14,20 +14,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from connector.executions import start_execution
-from connector.failure_queues import Failure, Queue, causes, describe, receive, release
+from connector.failure_queues import Failure, Queue, causes, describe, receive, release, urls_of
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
 from connector.timestamps import iso_text
-
-OUTPUTS: dict[Queue, str] = {
-    "runs": "RunFailureQueueUrl",
-    "publish": "PublishFailureQueueUrl",
-    "webhooks": "WebhookFailureQueueUrl",
-}
-"""The stack's outputs with the addresses of its failure queues."""
 
 _WHY = ("Error", "Detail", "Execution")
 _UNFILLED = "<aws.scheduler."
@@ -38,13 +31,13 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     text = "send failed runs and messages back, one cause at a time"
     parser = add_command(commands, common, "redrive", text, __doc__, _run)
     parser.add_argument("--cause", default="", help="only messages of this cause; needed if there are several")
-    parser.add_argument("--queue", choices=list(OUTPUTS), help="only this failure queue")
+    parser.add_argument("--queue", choices=get_args(Queue), help="only this failure queue")
     parser.add_argument("--dry-run", action="store_true", help="only show what would be sent back")
 
 
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     sqs = stack.client("sqs")
-    urls = {queue: stack.output(name) for queue, name in OUTPUTS.items() if arguments.queue in (None, queue)}
+    urls = {queue: url for queue, url in urls_of(stack.settings).items() if arguments.queue in (None, queue)}
     found = [one for queue, url in urls.items() for one in receive(sqs, queue, url)]
     left = list(found)
     try:
