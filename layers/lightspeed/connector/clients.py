@@ -116,15 +116,15 @@ class ShopClients:
 
     def report_quota(self) -> None:
         """Write `QuotaShort` for each shop whose daily quota is used up to its reserve, or that answered 429 often."""
+        settings = self._settings
         for connection, transport in self.transports.items():
             windows = transport.quota.windows if transport.quota else ()
-            reserve = self._settings.quota_reserve_percent / 100
+            reserve = settings.quota_reserve_percent / 100
             is_used_up = any(one.name == _DAY and one.remaining - one.limit * reserve < 1 for one in windows)
             if is_used_up or transport.rate_limited >= MANY_REFUSALS:
                 left = {window.name: window.remaining for window in windows}
                 facts = {"connection": connection, "rate_limited": transport.rate_limited, "left": left}
-                stack = {"stack": self._settings.stack_name}
-                emit_metrics(self._settings.metrics_namespace, stack, facts, QuotaShort=1)
+                emit_metrics(settings.metrics_namespace, {"stack": settings.stack_name}, facts, QuotaShort=1)
         self.transports.clear()
 
     def _limiter(self, name: str, background: bool) -> RateLimiter | None:
