@@ -151,9 +151,9 @@ class _Writer:
         return FUNCTIONS.get(expr.value) if known else None
 
     def asks_existence(self, expr: Any) -> bool:
-        """Whether a node is a call of `$exists`."""
-        found = expr.type == "function" and self.function_of(expr.procedure) is FUNCTIONS["exists"]
-        return found and len(expr.arguments) == 1
+        """Whether a node is a call of `$exists`, and nothing else."""
+        alone = (expr.type, expr.predicate, expr.group) == ("function", None, None) and len(expr.arguments) == 1
+        return alone and self.function_of(expr.procedure) is FUNCTIONS["exists"]
 
     def truth(self, expr: Any) -> str:
         """Return the text of whether a value counts as true."""
@@ -259,7 +259,7 @@ def _lambda(writer: _Writer, expr: Any) -> str:
 def _apply(writer: _Writer, expr: Any) -> str:
     if expr.rhs.type == "function":
         return _function(writer, expr.rhs, writer.value(expr.lhs))
-    if expr.rhs.type == "transform":
+    if (expr.rhs.type, expr.rhs.predicate, expr.rhs.group) == ("transform", None, None):
         found = writer.local()
         update = f"engine.update({writer.known(expr.rhs)}, {found}, {writer.variables()})"
         other = writer.at(expr, _evaluated(writer, expr))
