@@ -12,8 +12,12 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from connector.transform import Scope, Transformers
+from lightspeed.numbers import loads
 
 _SAMPLES = Path(__file__).parent.parent / "shop" / "samples"
 _SCOPE = Scope("default", "orders", "nl", None, "2026-11-23T06:00:00+00:00", "run")
@@ -27,6 +31,34 @@ _EXPRESSIONS: dict[str, str | list[str] | None] = {
     "flatten links": "$merge($each($, function($v, $k) { {$k: $exists($v.resource.id) ? $v.resource.id : $v} }))",
     "three expressions": ["$", '{"id": id, "total": priceIncl}', '{"id": id, "cents": $money(total, "*", 100, 0)}'],
 }
+
+
+def _flattened(record: dict[str, Any]) -> dict[str, Any]:
+    flat = {}
+    for name, value in record.items():
+        resource = value.get("resource") if isinstance(value, dict) else None
+        flat[name] = resource["id"] if isinstance(resource, dict) and "id" in resource else value
+    return flat
+
+
+_PLAIN: dict[str, Callable[[dict[str, Any]], object]] = {
+    "keep five fields": lambda record: {
+        "id": record["id"],
+        "number": record["number"],
+        "status": record["status"],
+        "total": record["priceIncl"],
+        "at": record["createdAt"],
+    },
+    "set one field, drop two": lambda record: (
+        {name: value for name, value in record.items() if name not in ("email", "remoteIp")} | {"shop": "default"}
+    ),
+    "flatten links": _flattened,
+}
+"""The same in Python, with numbers as they are written, and without bounds."""
+
+
+def _plainly(work: Callable[[dict[str, Any]], object], text: bytes) -> bytes:
+    return msgspec.json.encode(work(loads(text)), enc_hook=lambda number: msgspec.Raw(number.text.encode()))
 
 
 def small_record() -> bytes:
@@ -62,6 +94,8 @@ def measure(text: bytes, rounds: int, repeats: int) -> dict[str, float]:
         if transformers.records(text, _SCOPE).rejection is not None:
             raise SystemExit(f"{name}: rejected")
         works[name] = functools.partial(transformers.records, text, _SCOPE)
+        if name in _PLAIN:
+            works[f"{name}, in Python"] = functools.partial(_plainly, _PLAIN[name], text)
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():
