@@ -63,12 +63,7 @@ class Context:
     def __init__(self, scope: Scope, tables: Callable[[str], Mapping[str, Any]], content: str, clock: Clock) -> None:
         """Prepare; the tables are asked for by name, and the content makes random numbers those of the input."""
         self._scope = scope
-        self.variables: dict[str, object] = {
-            "connection": scope.connection,
-            "entity": scope.entity,
-            "language": scope.language,
-            "bookmark": scope.bookmark,
-        }
+        self.variables = {name: getattr(scope, name) for name in ("connection", "entity", "language", "bookmark")}
         self._clock = clock
         self._tables = tables
         self._content = content

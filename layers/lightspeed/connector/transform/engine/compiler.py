@@ -164,10 +164,6 @@ class _Writer:
         return f"(({found} := {text}) is True or ({found} is not False and boolize({found})))"
 
 
-def _literal(writer: _Writer, expr: Any) -> str:
-    return writer.known(_NULL if expr.value is None else expr.value)
-
-
 def _variable(writer: _Writer, expr: Any) -> str:
     function = writer.function_of(expr)
     if function is not None:
@@ -274,10 +270,6 @@ def _block(writer: _Writer, expr: Any) -> str:
     return _evaluated(writer, expr)
 
 
-def _name(writer: _Writer, expr: Any) -> str:
-    return f"look_up(input, {writer.known(expr.value)}, engine.meter)"
-
-
 def _unbound(writer: _Writer, expr: Any) -> str:
     """Write a call of the engine, which needs no variables for it."""
     return f"engine.{_METHODS[expr.type]}({writer.known(expr)}, input)"
@@ -376,11 +368,9 @@ _NO_SEQUENCES = frozenset(
 _NEVER_FAIL = frozenset(("string", "number", "value", "variable"))
 
 _WRITTEN: Mapping[str | None, Callable[[_Writer, Any], str]] = {
-    "string": _literal,
-    "number": _literal,
-    "value": _literal,
+    **dict.fromkeys(("string", "number", "value"), lambda w, x: w.known(_NULL if x.value is None else x.value)),
     "variable": _variable,
-    "name": _name,
+    "name": lambda writer, expr: f"look_up(input, {writer.known(expr.value)}, engine.meter)",
     "path": _path,
     "unary": _unary,
     "binary": _binary,
@@ -390,9 +380,7 @@ _WRITTEN: Mapping[str | None, Callable[[_Writer, Any], str]] = {
     "lambda": _lambda,
     "apply": _apply,
     "block": _block,
-    "wildcard": _unbound,
-    "descendant": _unbound,
-    "regex": _unbound,
+    **dict.fromkeys(("wildcard", "descendant", "regex"), _unbound),
     "parent": lambda writer, expr: writer.variable(expr.slot.label),
 }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from jsonata import JException, Jsonata
@@ -33,6 +33,7 @@ _JList = Utils.JList
 _Symbol = Parser.Symbol
 _FUNCTIONS = Frame.inside(None, FUNCTIONS)
 _PARSING = Limits(seconds=2)
+_UPDATE_SIGNATURE = QuickSignature("<(oa):o>", "update")
 
 
 class Engine(Jsonata):  # type: ignore[misc]
@@ -176,17 +177,15 @@ class Engine(Jsonata):  # type: ignore[misc]
         if isinstance(input, _JList) and input.outer_wrapper and input:
             input = input[0]
         values = list(input.values()) if isinstance(input, dict) else input if isinstance(input, list) else []
-        results = Utils.create_sequence()
-        self._flatten_into(results, values)
-        return results
+        return Utils.create_sequence_from_iter(self._leaves(values))
 
-    def _flatten_into(self, results: list[Any], values: list[Any]) -> None:
+    def _leaves(self, values: list[Any]) -> Iterator[Any]:
         self.meter.items(len(values))
         for value in values:
             if isinstance(value, list):
-                self._flatten_into(results, value)
+                yield from self._leaves(value)
             else:
-                results.append(value)
+                yield value
 
     def recurse_descendants(self, input: Any, results: Any) -> None:
         """Collect a value and everything in it."""
@@ -272,8 +271,9 @@ class Engine(Jsonata):  # type: ignore[misc]
         if isinstance(proc, _Symbol) and proc._jsonata_lambda:
             if proc.signature is not None:
                 args = QuickSignature.of(proc.signature).validate(args, input)
-            if proc.__dict__.get("many") is not None and len(args) >= len(proc.arguments):
-                return self.apply_each(proc, [args[: len(proc.arguments)]], 1)[0]
+            number = len(proc.arguments)
+            if len(args) >= number and proc.__dict__.get("many") is not None:
+                return self.apply_each(proc, [args[:number]], 1)[0]
             frame = Frame.inside(proc.environment, {p.value: arg for p, arg in zip(proc.arguments, args, strict=False)})
             return self.eval(proc.body, proc.input, frame)
         if isinstance(proc, Jsonata.JFunction):
@@ -326,16 +326,16 @@ class Engine(Jsonata):  # type: ignore[misc]
 
     def evaluate_transform_expression(self, expr: Any, input: Any, environment: Any) -> Any:  # noqa: ARG002
         """Return the function `|pattern|update|`."""
-        return Function("update", "<(oa):o>", lambda value: self.update(expr, value, environment), 1)
+        function = Function("update", "<>", lambda value: self.update(expr, value, environment), 1)
+        function.signature = _UPDATE_SIGNATURE
+        return function
 
     def update(self, expr: Any, value: Any, environment: Any) -> Any:
         """Return what `|pattern|update|` makes of a value: a copy that keeps every number as it was, with changes."""
         if value is None:
             return None
         pattern = expr.pattern
-        at_top = (
-            pattern.type == "variable" and not pattern.value and pattern.predicate is None and pattern.group is None
-        )
+        at_top = (pattern.type, pattern.value, pattern.predicate, pattern.group) == ("variable", "", None, None)
         result = (clone_top if at_top else clone)(value, self.meter)
         matches = result if at_top else self.eval(pattern, result, environment)
         for match in matches if isinstance(matches, list) else [matches]:

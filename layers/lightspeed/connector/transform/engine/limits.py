@@ -40,10 +40,6 @@ class Limits:
 class LimitExceeded(BaseException):
     """An evaluation went over its bounds; no `except Exception` on its way may keep it."""
 
-    def __init__(self, message: str) -> None:
-        self.message = message
-        super().__init__(message)
-
 
 class Escaped(BaseException):
     """Carries an error that the expression did not cause, such as a timeout of S3, through the evaluation."""
