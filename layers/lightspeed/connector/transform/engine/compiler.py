@@ -1,8 +1,8 @@
 """Writes the frequent syntax nodes as Python functions, so that an evaluation does not look at the nodes again.
 
 The text of a function is made of fixed parts only. Names, texts and numbers of the expression are constants that it
-refers to. Each node begins a line of it, so the line in a traceback tells which node failed. The engine evaluates all
-other nodes.
+refers to, and so are the functions of this module. Each node begins a line of it, so the line in a traceback tells
+which node failed. The engine evaluates all other nodes.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from jsonata.utils import Utils
 from connector.transform.engine.errors import shown
 from connector.transform.engine.functions import FUNCTIONS, Function
 from connector.transform.engine.syntax import plain_path
-from connector.transform.engine.values import collapsed, look_up
+from connector.transform.engine.values import collapsed, look_up  # noqa: F401 - the text calls it
 from lightspeed.numbers import Exact
 
 Code = Callable[..., Any]
 
 _JList, _NONE, _NULL = Utils.JList, Utils.NONE, Utils.NULL_VALUE
+_boolize = Jsonata.boolize
 _FILE = "<expression>"
 _MOST_NESTED = 20
 """So many nodes inside each other become one function; Python reads up to 200 parentheses inside each other."""
@@ -81,7 +82,7 @@ class _Writer:
         self.parameters = parameters
         self.needs_variables = False
         self.members = 0
-        self._known: dict[str, Any] = {**_HELPERS}
+        self._known: dict[str, Any] = globals().copy()
         self._nodes: list[Any] = []
         self._nested = 0
         self._locals = 0
@@ -110,7 +111,7 @@ class _Writer:
     def collapsed(self, expr: Any, text: str) -> str:
         """Return the text of a value that may be a sequence."""
         found = self.local()
-        return f"({found} if type({found} := {text}) is not JList else collapsed({found}, {expr.keep_array}))"
+        return f"({found} if type({found} := {text}) is not _JList else collapsed({found}, {expr.keep_array}))"
 
     def variables(self) -> str:
         """Return the name of the variables, for a part that may look up any of them."""
@@ -127,15 +128,20 @@ class _Writer:
         if self._nested == _MOST_NESTED:
             return f"engine.eval({self.known(expr)}, input, {self.variables()})"
         self._nested += 1
-        kind = "exists" if self.asks_existence(expr) else expr.type
-        text = _WRITTEN.get(kind, _evaluated)(self, expr)
+        kind, text = expr.type, self.written(expr)
         filtered = expr.predicate is not None or (expr.group is not None and kind != "path")
         if filtered:
-            text = f"filtered(engine, {self.known(expr)}, {text}, {self.variables()})"
+            text = f"_filtered(engine, {self.known(expr)}, {text}, {self.variables()})"
         if filtered or expr.keep_array or kind not in _NO_SEQUENCES:
             text = self.collapsed(expr, text)
         self._nested -= 1
         return text if kind in _NEVER_FAIL and not filtered else self.at(expr, text)
+
+    def written(self, expr: Any) -> str:
+        """Return the text of a node alone, which may be a sequence."""
+        kind = "exists" if self.asks_existence(expr) else expr.type
+        text: str = getattr(self, f"write_{kind}", self.evaluated)(expr)
+        return text
 
     def variable(self, name: str) -> str:
         """Return the text of a variable's value."""
@@ -161,124 +167,121 @@ class _Writer:
         if (expr.type == "binary" and expr.value in ("=", "!=", "and", "or")) or self.asks_existence(expr):
             return text
         found = self.local()
-        return f"(({found} := {text}) is True or ({found} is not False and boolize({found})))"
+        return f"(({found} := {text}) is True or ({found} is not False and _boolize({found})))"
 
+    def write_value(self, expr: Any) -> str:
+        return self.known(_NULL if expr.value is None else expr.value)
 
-def _variable(writer: _Writer, expr: Any) -> str:
-    function = writer.function_of(expr)
-    if function is not None:
-        return writer.known(function)
-    here = "(input if type(input) is not JList or not input.outer_wrapper else input[0])"
-    return writer.collapsed(expr, writer.variable(expr.value) if expr.value else here)
+    write_string = write_number = write_value
 
+    def write_name(self, expr: Any) -> str:
+        return f"look_up(input, {self.known(expr.value)}, engine.meter)"
 
-def _path(writer: _Writer, expr: Any) -> str:
-    """Write a path; one of plain names takes the short way."""
-    variable, names = plain_path(expr)
-    if not names:
-        return writer.collapsed(expr, _evaluated(writer, expr))
-    start = writer.variable(variable) if variable else "input"
-    found = writer.local()
-    walk = f"walked(engine, {found}, {writer.known(names)}, {not variable})"
-    return f"({walk} if type({found} := {start}) not in LEAVES else None)"
+    def write_exists(self, expr: Any) -> str:
+        return f"({self.value(expr.arguments[0])} is not None)"
 
+    def write_parent(self, expr: Any) -> str:
+        return self.variable(expr.slot.label)
 
-def _unary(writer: _Writer, expr: Any) -> str:
-    if expr.value == "-":
-        return _evaluated(writer, expr)
-    return (
-        _object(writer, expr)
-        if expr.value == "{"
-        else (f"array(engine, {writer.known(expr)}, {writer.values(expr.expressions)})")
-    )
+    def write_variable(self, expr: Any) -> str:
+        function = self.function_of(expr)
+        if function is not None:
+            return self.known(function)
+        here = "(input if type(input) is not _JList or not input.outer_wrapper else input[0])"
+        return self.collapsed(expr, self.variable(expr.value) if expr.value else here)
 
+    def write_path(self, expr: Any) -> str:
+        """Write a path; one of plain names takes the short way."""
+        variable, names = plain_path(expr)
+        if not names:
+            return self.collapsed(expr, self.evaluated(expr))
+        start = self.variable(variable) if variable else "input"
+        found = self.local()
+        walk = f"_walked(engine, {found}, {self.known(names)}, {not variable})"
+        return f"({walk} if type({found} := {start}) not in _LEAVES else None)"
 
-def _object(writer: _Writer, expr: Any) -> str:
-    """Write an object; the engine makes one of many values, or with several names that are no literals."""
-    pairs, group = expr.lhs_object, f"engine.evaluate_group_expression({writer.known(expr)}, input, environment)"
-    names = {key.value for key, _ in pairs if (key.type, key.predicate, key.group) == ("string", None, None)}
-    if len(names) == len(pairs):
-        members = [f"{writer.known(key.value)}: {writer.value(value)}" for key, value in pairs]
-        text = f"present({{{', '.join(members)}}})"
-    elif len(pairs) == 1:
-        name, member = writer.local(), writer.local()
-        key, value = (writer.value(part) for part in pairs[0])
-        made = f"{{{name}: {member}}} if ({member} := {value}) is not None else {{}}"
-        text = f"(({made}) if type({name} := {key}) is str else {writer.at(expr, f'no_name({name})')})"
-    else:
-        writer.variables()
-        return group
-    writer.members += len(pairs)
-    return text if writer.parameters else f"({group} if isinstance(input, list) else {text})"
+    def write_unary(self, expr: Any) -> str:
+        if expr.value == "{":
+            return self._object(expr)
+        array = expr.value == "["
+        return f"_array(engine, {self.known(expr)}, {self.values(expr.expressions)})" if array else self.evaluated(expr)
 
+    def _object(self, expr: Any) -> str:
+        """Write an object; the engine makes one of many values, or with several names that are no literals."""
+        pairs, group = expr.lhs_object, f"engine.evaluate_group_expression({self.known(expr)}, input, environment)"
+        names = {key.value for key, _ in pairs if (key.type, key.predicate, key.group) == ("string", None, None)}
+        if len(names) == len(pairs):
+            members = [f"{self.known(key.value)}: {self.value(value)}" for key, value in pairs]
+            text = f"_present({{{', '.join(members)}}})"
+        elif len(pairs) == 1:
+            name, member = self.local(), self.local()
+            key, value = (self.value(part) for part in pairs[0])
+            made = f"{{{name}: {member}}} if ({member} := {value}) is not None else {{}}"
+            text = f"(({made}) if type({name} := {key}) is str else {self.at(expr, f'_no_name({name})')})"
+        else:
+            self.variables()
+            return group
+        self.members += len(pairs)
+        return text if self.parameters else f"({group} if isinstance(input, list) else {text})"
 
-def _binary(writer: _Writer, expr: Any) -> str:
-    operator = str(expr.value)
-    if operator in ("and", "or"):
-        return f"({writer.truth(expr.lhs)} {operator} {writer.truth(expr.rhs)})"
-    sides = [writer.value(expr.lhs), writer.value(expr.rhs), *([] if operator in _ALONE else [writer.known(operator)])]
-    return f"engine.{_OPERATORS[operator]}({', '.join(sides)})"
+    def write_binary(self, expr: Any) -> str:
+        operator = str(expr.value)
+        if operator in ("and", "or"):
+            return f"({self.truth(expr.lhs)} {operator} {self.truth(expr.rhs)})"
+        sides = [self.value(expr.lhs), self.value(expr.rhs), *([] if operator in _ALONE else [self.known(operator)])]
+        return f"engine.{_OPERATORS[operator]}({', '.join(sides)})"
 
+    def write_condition(self, expr: Any) -> str:
+        """Write a condition; a path that is looked for and then taken is walked once."""
+        otherwise = self.value(expr._else) if expr._else is not None else "None"
+        sought = expr.condition.arguments[0] if self.asks_existence(expr.condition) else None
+        if sought is not None and plain_path(sought)[1] and plain_path(sought) == plain_path(expr.then):
+            found = self.local()
+            return f"({found} if ({found} := {self.value(sought)}) is not None else {otherwise})"
+        return f"({self.value(expr.then)} if {self.truth(expr.condition)} else {otherwise})"
 
-def _condition(writer: _Writer, expr: Any) -> str:
-    """Write a condition; a path that is looked for and then taken is walked once."""
-    otherwise = writer.value(expr._else) if expr._else is not None else "None"
-    sought = expr.condition.arguments[0] if writer.asks_existence(expr.condition) else None
-    if sought is not None and plain_path(sought)[1] and plain_path(sought) == plain_path(expr.then):
-        found = writer.local()
-        return f"({found} if ({found} := {writer.value(sought)}) is not None else {otherwise})"
-    return f"({writer.value(expr.then)} if {writer.truth(expr.condition)} else {otherwise})"
+    def write_function(self, expr: Any, given: str = "") -> str:
+        arguments = self.values(expr.arguments or [])
+        if given:
+            arguments = f"[{given}, {arguments[1:]}"
+        variables = self.variables() if expr.procedure.type == "path" else "environment"
+        procedure = self.value(expr.procedure)
+        return f"_called(engine, {self.known(expr)}, {procedure}, {arguments}, input, {variables})"
 
+    def write_lambda(self, expr: Any) -> str:
+        """Write a lambda; one that only puts off a call of a function of ours, which needs no context, is the call."""
+        if expr.thunk and expr.body.type == "function":
+            function = self.function_of(expr.body.procedure)
+            if function is not None and not function.signature.may_take_context(len(expr.body.arguments)):
+                return self.at(expr.body, self.written(expr.body))
+        return self.evaluated(expr)
 
-def _function(writer: _Writer, expr: Any, given: str = "") -> str:
-    arguments = writer.values(expr.arguments or [])
-    if given:
-        arguments = f"[{given}, {arguments[1:]}"
-    variables = writer.variables() if expr.procedure.type == "path" else "environment"
-    procedure = writer.value(expr.procedure)
-    return f"called(engine, {writer.known(expr)}, {procedure}, {arguments}, input, {variables})"
+    def write_apply(self, expr: Any) -> str:
+        if expr.rhs.type == "function":
+            return self.write_function(expr.rhs, self.value(expr.lhs))
+        if (expr.rhs.type, expr.rhs.predicate, expr.rhs.group) == ("transform", None, None):
+            found = self.local()
+            update = f"engine.update({self.known(expr.rhs)}, {found}, {self.variables()})"
+            other = self.at(expr, self.evaluated(expr))
+            return f"({update} if type({found} := {self.value(expr.lhs)}) is dict else {other})"
+        return self.evaluated(expr)
 
+    def write_block(self, expr: Any) -> str:
+        """Write a block; one expression that binds nothing needs no variables of its own."""
+        if len(expr.expressions) == 1 and ":=" not in self.bound:
+            return self.value(expr.expressions[0])
+        return self.evaluated(expr)
 
-def _lambda(writer: _Writer, expr: Any) -> str:
-    """Write a lambda; one that only puts off a call of a function of ours, which needs no context, is the call."""
-    if expr.thunk and expr.body.type == "function":
-        function = writer.function_of(expr.body.procedure)
-        if function is not None and not function.signature.may_take_context(len(expr.body.arguments)):
-            return (
-                writer.value(expr.body)
-                if writer.asks_existence(expr.body)
-                else writer.at(expr.body, _function(writer, expr.body))
-            )
-    return _evaluated(writer, expr)
+    def write_regex(self, expr: Any) -> str:
+        """Write a call of the engine, which needs no variables for it."""
+        return f"engine.{_METHODS[expr.type]}({self.known(expr)}, input)"
 
+    write_wildcard = write_descendant = write_regex
 
-def _apply(writer: _Writer, expr: Any) -> str:
-    if expr.rhs.type == "function":
-        return _function(writer, expr.rhs, writer.value(expr.lhs))
-    if (expr.rhs.type, expr.rhs.predicate, expr.rhs.group) == ("transform", None, None):
-        found = writer.local()
-        update = f"engine.update({writer.known(expr.rhs)}, {found}, {writer.variables()})"
-        other = writer.at(expr, _evaluated(writer, expr))
-        return f"({update} if type({found} := {writer.value(expr.lhs)}) is dict else {other})"
-    return _evaluated(writer, expr)
-
-
-def _block(writer: _Writer, expr: Any) -> str:
-    """Write a block; one expression that binds nothing needs no variables of its own."""
-    if len(expr.expressions) == 1 and ":=" not in writer.bound:
-        return writer.value(expr.expressions[0])
-    return _evaluated(writer, expr)
-
-
-def _unbound(writer: _Writer, expr: Any) -> str:
-    """Write a call of the engine, which needs no variables for it."""
-    return f"engine.{_METHODS[expr.type]}({writer.known(expr)}, input)"
-
-
-def _evaluated(writer: _Writer, expr: Any) -> str:
-    """Write a call of the engine, which evaluates the node."""
-    method = _METHODS.get(expr.type)
-    return f"engine.{method}({writer.known(expr)}, input, {writer.variables()})" if method else "None"
+    def evaluated(self, expr: Any) -> str:
+        """Write a call of the engine, which evaluates the node."""
+        method = _METHODS.get(expr.type)
+        return f"engine.{method}({self.known(expr)}, input, {self.variables()})" if method else "None"
 
 
 def _filtered(engine: Any, expr: Any, result: Any, environment: Any) -> Any:
@@ -348,41 +351,11 @@ def _called(engine: Any, expr: Any, function: Any, given: list[Any], input: Any,
         raise
 
 
-_HELPERS: Mapping[str, Any] = {
-    "JList": _JList,
-    "LEAVES": frozenset((str, int, bool, float, Exact, type(None), type(_NULL))),
-    "array": _array,
-    "boolize": Jsonata.boolize,
-    "called": _called,
-    "collapsed": collapsed,
-    "filtered": _filtered,
-    "look_up": look_up,
-    "no_name": _no_name,
-    "present": _present,
-    "walked": _walked,
-}
-
+_LEAVES = frozenset((str, int, bool, float, Exact, type(None), type(_NULL)))
 _NO_SEQUENCES = frozenset(
-    ("string", "number", "value", "variable", "path", "unary", "binary", "condition", "exists", "block", "lambda")
+    ("string", "number", "value", "variable", "path", "unary", "binary", "condition", "block", "lambda")
 )
 _NEVER_FAIL = frozenset(("string", "number", "value", "variable"))
-
-_WRITTEN: Mapping[str | None, Callable[[_Writer, Any], str]] = {
-    **dict.fromkeys(("string", "number", "value"), lambda w, x: w.known(_NULL if x.value is None else x.value)),
-    "variable": _variable,
-    "name": lambda writer, expr: f"look_up(input, {writer.known(expr.value)}, engine.meter)",
-    "path": _path,
-    "unary": _unary,
-    "binary": _binary,
-    "condition": _condition,
-    "function": _function,
-    "exists": lambda writer, expr: f"({writer.value(expr.arguments[0])} is not None)",
-    "lambda": _lambda,
-    "apply": _apply,
-    "block": _block,
-    **dict.fromkeys(("wildcard", "descendant", "regex"), _unbound),
-    "parent": lambda writer, expr: writer.variable(expr.slot.label),
-}
 
 _OPERATORS: Mapping[str, str] = {
     **dict.fromkeys("+-*/%", "evaluate_numeric_expression"),
