@@ -20,7 +20,6 @@ from connector.chunks import chunks
 from publish.batch import planner
 from publish.batch.bulk_routes import MAX_RECORDS
 from publish.batch.category_products import create_placements
-from publish.batch.field_versions import FieldVersions
 from publish.batch.guard import Guard
 from publish.batch.lookups import Lookups
 from publish.batch.planner import Kind, PreparedWrite
@@ -88,8 +87,7 @@ class _Sender:
         self._publisher = publisher
         self._guard = guard
         self._lookups = lookups
-        self._versions = FieldVersions(*publisher.deps.table) if publisher.background else None
-        self._updates = Updates(guard, self._versions)
+        self._updates = Updates(guard, publisher.deps)
 
     def send(self, segment: Sequence[PreparedWrite]) -> dict[int, Outcome]:
         """Send a segment; return outcomes by position."""
@@ -160,8 +158,7 @@ class _Sender:
         The update of an upsert has the claim of its upsert. A queued update needs no key of its message: its time
         orders it, and a second delivery changes nothing.
         """
-        ordered = item.queued_at is not None and self._versions is not None
-        default_key = "" if item.kind is Kind.UPDATE and ordered else item.message_id
+        default_key = "" if item.kind is Kind.UPDATE and item.queued_at is not None else item.message_id
         try:
             self._guard.check(item.operation)
             found = item.claim or self._publisher.claim(item.operation, default_key)

@@ -37,11 +37,10 @@ class Guard:
         # the lease ends by this clock, which may be set while the invocation runs
         self._deadline = deps.clock.time() + publisher.remaining_seconds()
         self._invocation_seconds = publisher.remaining_seconds
-        self._refused = refused
+        self._stops = dict(refused)
         self._least_seconds = _LEAST_SECONDS_IN_BACKGROUND if background else WRITE_MARGIN_SECONDS
         self._reserve = deps.settings.quota_reserve_percent if background else None
         self._pauses = deps.pauses if background else {}
-        self._locked_out: dict[str, AuthenticationError] = {}
 
     def remaining_seconds(self) -> float:
         """Return how long requests may still start: until the end of the invocation and of the lease on the shop."""
@@ -50,12 +49,10 @@ class Guard:
     def stop_reason(self, operation: WriteOperation) -> Refusal | None:
         """Return why no request may start now, or `None`."""
         connection = operation.request.connection
-        if connection in self._refused:
-            return self._refused[connection]
+        if connection in self._stops:
+            return self._stops[connection]
         if self.remaining_seconds() < self._least_seconds:
             return OutOfTime("not sent: the time of this invocation is used up")
-        if connection in self._locked_out:
-            return self._locked_out[connection]
         wait = self._pauses.get(connection, 0.0) - self._clock.time()
         if wait <= 0:
             return None
@@ -103,7 +100,7 @@ class Guard:
         """
         connection = operation.request.connection
         if isinstance(failure, AuthenticationError):
-            self._locked_out[connection] = failure
+            self._stops[connection] = failure
         wait = 0.0
         if isinstance(failure, RateLimited):
             wait = failure.retry_after_seconds

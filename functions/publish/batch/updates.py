@@ -6,6 +6,7 @@ the time they were queued, across batches (see `field_versions`). Others are ord
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from connector.observability import logger
 from lightspeed import ApiError, NotSent, ServerError
 from publish.batch.bulk_routes import BulkRoute, bulk_route
+from publish.batch.field_versions import FieldVersions, RecordVersions
 from publish.batch.planner import PreparedWrite, by_record, canonical_id, groups
 from publish.result import Outcome, Refusal, is_content_refused, refusal, result
 
 if TYPE_CHECKING:
-    from publish.batch.field_versions import FieldVersions, RecordVersions
     from publish.batch.guard import Guard
+    from publish.dependencies import Dependencies
     from publish.write import WriteOperation
 
 _NOT_ALLOWED = 405
@@ -113,17 +115,18 @@ def merge(items: Sequence[PreparedWrite], versions: RecordVersions | None) -> Me
     return MergedUpdate(ordered, [_Change(None, repair), *changes], versions)
 
 
-@dataclass(frozen=True, slots=True)
 class Updates:
-    """Sends the updates of a batch.
+    """Sends the updates of a batch."""
 
-    Attributes:
-        guard: Decides whether a request may start.
-        versions: The order of updates across batches; `None` if a caller waits.
-    """
+    def __init__(self, guard: Guard, deps: Dependencies) -> None:
+        """Prepare.
 
-    guard: Guard
-    versions: FieldVersions | None
+        Args:
+            guard: Decides whether a request may start.
+            deps: Have the table with the order of updates. It is needed only for events with a time.
+        """
+        self._guard = guard
+        self._deps = deps
 
     def send(self, items: Sequence[PreparedWrite]) -> dict[int, Outcome]:
         """Send the updates of at most `MAX_RECORDS` records that share connection, entity and parent.
@@ -170,28 +173,30 @@ class Updates:
         """
         queued_at = item.queued_at
         created = isinstance(outcome, dict) and outcome["status"] == "created" and outcome["id"]
-        if self.versions is None or queued_at is None or not created:
+        if queued_at is None or not created:
             return
         for _ in range(_ATTEMPTS):
             try:
                 record = replace(item, operation=item.operation.as_update({"id": created})).record
-                versions = self.versions.read([record])[record]
+                versions = self._versions.read([record])[record]
                 fields = versions.newer(item.fields, queued_at, item.message_id)
-                self.versions.write(
-                    {record: versions.with_accepted(queued_at, item.message_id, fields)} if fields else {}
-                )
+                self._store({record: versions.with_accepted(queued_at, item.message_id, fields)} if fields else {})
             except Exception:
                 logger().exception("the order of a created record could not be stored")
             else:
                 return
 
+    @functools.cached_property
+    def _versions(self) -> FieldVersions:
+        return FieldVersions(*self._deps.table)
+
     def _merge(self, groups: Sequence[Sequence[PreparedWrite]]) -> list[MergedUpdate]:
         ordered = [items[0].record for items in groups if all(item.queued_at is not None for item in items)]
-        stored = {} if self.versions is None else self.versions.read(ordered)
+        stored = self._versions.read(ordered) if ordered else {}
         return [merge(items, stored.get(items[0].record)) for items in groups]
 
     def _store(self, versions: Mapping[str, RecordVersions]) -> dict[str, RecordVersions]:
-        return {} if self.versions is None else self.versions.write(versions)
+        return self._versions.write(versions) if versions else {}
 
     def _send_together(self, updates: Sequence[MergedUpdate]) -> list[list[Outcome]]:
         """Send records of one route in one request; halve what the shop refuses.
@@ -205,7 +210,7 @@ class Updates:
             return [self._send_alone(update) for update in updates]
         entries = [(update.identity, update.fields) for update in updates]
         try:
-            with self.guard.request(first.operation):
+            with self._guard.request(first.operation):
                 found = route.update(first.operation.client, first.items[0].parents, entries)
         except Exception as error:
             refused = refusal(error)
@@ -231,7 +236,7 @@ class Updates:
         """Send changes in one request; halve what the shop refuses until only the bad ones are refused."""
         outcome: Outcome
         try:
-            with self.guard.request(operation):
+            with self._guard.request(operation):
                 outcome = operation.update(_merged(changes), present)
         except Exception as error:
             outcome = refusal(error)

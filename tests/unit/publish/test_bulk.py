@@ -74,8 +74,8 @@ def publish(
     parents = {"product_id": 7} if entity == "products/attributes" else {}
     events = [event(entity, "update", dict(fields), path={**parents, "id": n}) for n in range(1, count + 1)]
     items = [PreparedWrite(n, WriteOperation.prepare(parse_request(one), Client(shop))) for n, one in enumerate(events)]
-    guard = Guard(Publisher(Dependencies(Settings("", "", "", "", "", "", 0.0)), Context()), {})
-    outcomes = Updates(guard, None).send(items)
+    deps = Dependencies(Settings("", "", "", "", "", "", 0.0))
+    outcomes = Updates(Guard(Publisher(deps, Context()), {}), deps).send(items)
     return [outcomes[position] for position in range(count)], shop.singles
 
 
