@@ -75,18 +75,35 @@ def answer(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any, **c
         **collaborators: What the routes find in `app.context`.
 
     Returns:
-        API Gateway's answer. It carries `X-Request-Id`, and the log lines carry the same `request_id`.
+        API Gateway's answer, within the size limit, and compressed if the caller takes gzip. It carries `X-Request-Id`,
+        and the log lines carry the same `request_id`.
     """
     request_id = current_request_id()
     app.context.update(collaborators)
-    return _finished(app.resolve(event, context), event, request_id)
+    found: dict[str, Any] = app.resolve(event, context)
+    headers = {**found["headers"], "X-Request-Id": request_id}
+    if found["isBase64Encoded"]:
+        return {**found, "headers": headers}
+    text = found["body"] or ""
+    if not fits(text):
+        detail = f"the answer is larger than {MAX_BODY_BYTES:,} bytes; ask for less at once"
+        status, more, body = problem(HttpProblem(413, "answer-too-large", detail))
+        text = json.dumps(body)
+        found = {**found, "statusCode": status, "body": text}
+        headers |= more
+    raw = text.encode()
+    if len(raw) < _MIN_GZIP_BYTES or not accepts_gzip(event):
+        return {**found, "headers": headers}
+    headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    body_text = base64.b64encode(gzip.compress(raw, 6, mtime=0)).decode()
+    return {**found, "headers": headers, "body": body_text, "isBase64Encoded": True}
 
 
 def respond_json(status: int, body: object, headers: dict[str, str] | None = None) -> Response[Any]:
     """Return an answer with a JSON body; text is taken to be JSON already."""
-    headers = {"Content-Type": "application/json", **(headers or {})}
+    headers = dict(headers or {})
     text = body if isinstance(body, str) else dumps(body).decode()
-    content_type = headers.pop("Content-Type")
+    content_type = headers.pop("Content-Type", "application/json")
     return Response(status_code=status, content_type=content_type, body=text, headers=headers)
 
 
@@ -207,23 +224,3 @@ def _no_such_route(method: str, path: str) -> HttpProblem:
         return HttpProblem(404, "no-route", call)
     detail = f"{call}; this path answers {', '.join(allowed)}"
     return HttpProblem(405, "method-not-allowed", detail, {"Allow": ", ".join(allowed)})
-
-
-def _finished(found: dict[str, Any], event: dict[str, Any], request_id: str) -> dict[str, Any]:
-    """Return an answer with its request id, within the size limit, and compressed if the caller takes gzip."""
-    headers = {**found["headers"], "X-Request-Id": request_id}
-    if found["isBase64Encoded"]:
-        return {**found, "headers": headers}
-    text = found["body"] or ""
-    if not fits(text):
-        detail = f"the answer is larger than {MAX_BODY_BYTES:,} bytes; ask for less at once"
-        status, more, body = problem(HttpProblem(413, "answer-too-large", detail))
-        text = json.dumps(body)
-        found = {**found, "statusCode": status, "body": text}
-        headers |= more
-    raw = text.encode()
-    if len(raw) < _MIN_GZIP_BYTES or not accepts_gzip(event):
-        return {**found, "headers": headers}
-    headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-    body_text = base64.b64encode(gzip.compress(raw, 6, mtime=0)).decode()
-    return {**found, "headers": headers, "body": body_text, "isBase64Encoded": True}
