@@ -32,16 +32,6 @@ def aws_error_types() -> tuple[type[Exception], ...]:
     return botocore_errors.ClientError, botocore_errors.BotoCoreError
 
 
-def _broken() -> tuple[type[Exception], ...]:
-    """Return the errors that mean no connection, no answer in time, or a part or a damaged copy of one."""
-    return (
-        botocore_errors.ConnectionError,
-        botocore_errors.HTTPClientError,
-        botocore_errors.IncompleteReadError,
-        botocore_errors.FlexibleChecksumError,
-    )
-
-
 def may_pass(error: BaseException) -> bool:
     """Return whether an error of AWS may be gone in a moment: throttled, failed inside, or not reached."""
     if isinstance(error, botocore_errors.ClientError):
@@ -50,8 +40,14 @@ def may_pass(error: BaseException) -> bool:
         codes = [error.response["Error"]["Code"], *(each.get("Code", "") for each in reasons)]
         busy = ("Throttl" in code or "ThroughputExceeded" in code or code in _BUSY for code in codes)
         return status >= 500 or any(busy)
+    broken = (  # no connection, no answer in time, or a part or a damaged copy of one
+        botocore_errors.ConnectionError,
+        botocore_errors.HTTPClientError,
+        botocore_errors.IncompleteReadError,
+        botocore_errors.FlexibleChecksumError,
+    )
     cause = error.__cause__ or error.__context__
-    return isinstance(error, _broken()) or (cause is not None and may_pass(cause))
+    return isinstance(error, broken) or (cause is not None and may_pass(cause))
 
 
 def reason(error: BaseException) -> str:

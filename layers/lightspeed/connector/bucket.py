@@ -5,9 +5,9 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from connector import botocore_errors
 from connector.chunks import each
@@ -21,8 +21,6 @@ NONE_YET = ""
 
 _NOT_FOUND = ("NoSuchKey", "404")
 _CHANGED = ("PreconditionFailed", *_NOT_FOUND)
-
-_Found = TypeVar("_Found")
 
 
 class PreconditionFailed(Exception):
@@ -111,11 +109,12 @@ class Bucket:
 
     def objects_of(self, prefixes: Sequence[str], after: str = "") -> list[dict[str, Any]]:
         """Return the objects under several prefixes, listed at once: of each prefix those after so much of a key."""
-        return _flat(each(lambda prefix: list(self.objects(prefix, prefix + after if after else "")), prefixes))
+        found = each(lambda prefix: list(self.objects(prefix, prefix + after if after else "")), prefixes)
+        return list(itertools.chain.from_iterable(found))
 
     def folders_of(self, prefixes: Sequence[str]) -> list[str]:
         """Return the folders right under several prefixes, listed at once."""
-        return _flat(each(lambda prefix: list(self.folders(prefix)), prefixes))
+        return list(itertools.chain.from_iterable(each(lambda prefix: list(self.folders(prefix)), prefixes)))
 
     def manifest_folders(self, connection: str = "", entity: str = "") -> list[RunFolder]:
         """Return the folders of manifests; an empty name stands for every connection or entity."""
@@ -201,10 +200,6 @@ class Bucket:
     def _put(self, key: str, body: bytes | bytearray, content_type: str, **condition: str) -> str:
         write = {"Bucket": self._name, "Key": key, "Body": body, "ContentType": content_type}
         return str(self._s3.put_object(**write, **condition)["ETag"])
-
-
-def _flat(lists: Iterable[Sequence[_Found]]) -> list[_Found]:
-    return list(itertools.chain.from_iterable(lists))
 
 
 def json_line(value: object) -> bytes:

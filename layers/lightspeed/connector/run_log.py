@@ -168,7 +168,8 @@ class RunLog:
         new = [row for key, row in objects.items() if key not in known]
         counts = each(self._requests, new) if count_requests else [0] * len(new)
         found = {key: row for key, row in known.items() if key in objects}
-        for item, requests, manifest in zip(new, counts, each(self._manifest, new), strict=True):
+        manifests = each(lambda item: self._bucket.json(item["Key"]) or {}, new)  # empty if it was removed meanwhile
+        for item, requests, manifest in zip(new, counts, manifests, strict=True):
             replaced = manifest.get("replaces", ())
             of_before = {key: known[key] for key in replaced if key in known}
             found |= of_before
@@ -176,11 +177,6 @@ class RunLog:
                 found[item["Key"]] = _row(manifest, item, requests)
         if found != known or not known:
             self._bucket.put(_day_key(day), gzip.compress(msgspec.json.encode(found), mtime=0))
-        return found
-
-    def _manifest(self, item: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a manifest; empty if it was removed meanwhile."""
-        found: dict[str, Any] = self._bucket.json(item["Key"]) or {}
         return found
 
     def _requests(self, item: Mapping[str, Any]) -> int:

@@ -221,7 +221,8 @@ class Runs:
         for start in range(0, min(len(rows), _EXAMINED), _EXAMINED_AT_ONCE):
             some = rows[start : start + _EXAMINED_AT_ONCE]
             for row, about in zip(some, each(self._describe, some), strict=True):
-                if about["status"] != "complete" and _matches(about, query):
+                is_of = query.connection in ("", about["connection"]) and query.entity in ("", about["entity"])
+                if is_of and about["status"] != "complete":
                     found.append(row)
                 if len(found) > query.limit:
                     return found, row.key
@@ -286,10 +287,6 @@ class Runs:
         """Return the latest result of a run with the time at which it was written, or `None`."""
         found = self._bucket.read(run_key(run_id))
         return None if found is None else {**json.loads(found.body), "noted_at": iso_text(found.written or 0.0)}
-
-
-def _matches(about: dict[str, Any], query: Query) -> bool:
-    return query.connection in ("", about["connection"]) and query.entity in ("", about["entity"])
 
 
 def _public(entry: dict[str, Any]) -> dict[str, Any]:

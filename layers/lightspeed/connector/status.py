@@ -165,7 +165,8 @@ class StatusReader:
             found = [kept["reports"].get("/".join(one)) for one in followers]
         else:
             found = each(self._bucket.json, [report_key(*one, day) for one in followers])
-        return [_arrival(report) for report in found if report]
+        keys = ("connection", "subscription", "date", "changes", "webhook", "poll", "both", "late_seconds", "alarm")
+        return [{key: report.get(key) for key in keys} for report in found if report]
 
     def _shop(
         self, name: str, state: ShopState, registered: Mapping[str, Any], users: Sequence[Mapping[str, int]]
@@ -309,12 +310,6 @@ def execution_link(arn: str) -> str:
     region = quote(parts[3], safe="")
     page = f"https://{region}.console.aws.amazon.com/states/home?region={region}"
     return f"{page}#/v2/executions/details/{quote(arn, safe=':')}"
-
-
-def _arrival(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how the changes of a day arrived."""
-    keys = ("connection", "subscription", "date", "changes", "webhook", "poll", "both", "late_seconds", "alarm")
-    return {key: report.get(key) for key in keys}
 
 
 def _queue(queue: Queue, cause: str, group: Sequence[Failure]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 UNKNOWN = "unknown"
 """Folder of webhooks whose `X-Event` names no entity. They start no run."""
 
-_EVENT = re.compile(r"([a-z]{1,40})/([a-z*]{1,40})")
+_EVENT = re.compile(r"[a-z]{1,40}/[a-z*]{1,40}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _XML_ID = re.compile(rb"<\s*id\s*>\s*([A-Za-z0-9_-]{1,64})\s*<\s*/\s*id\s*>")
 _NEVER_STORED = ("authorization", "cookie", "proxy-authorization")
@@ -43,14 +43,12 @@ class Webhook:
     @property
     def entity(self) -> str:
         """The item group, which is the entity's name; `unknown` if the header names none."""
-        found = _EVENT.fullmatch(self.event)
-        return found[1] if found else UNKNOWN
+        return self.event.partition("/")[0] if _EVENT.fullmatch(self.event) else UNKNOWN
 
     @property
     def action(self) -> str:
         """`created`, `updated`, `deleted`, …; empty if the header names none."""
-        found = _EVENT.fullmatch(self.event)
-        return found[2] if found else ""
+        return self.event.partition("/")[2] if _EVENT.fullmatch(self.event) else ""
 
     @property
     def id_header(self) -> str:

@@ -103,7 +103,7 @@ class Database:
         """
         try:
             columns = self._connection.execute(f"DESCRIBE {sql}").fetchall()
-            zoned = [quoted_name(name) for name, kind, *_ in columns if "TIME ZONE" in kind]
+            zoned = ['"' + name.replace('"', '""') + '"' for name, kind, *_ in columns if "TIME ZONE" in kind]
             if zoned:
                 texts = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in zoned)
                 sql = f"SELECT * REPLACE ({texts}) FROM ({sql})"
@@ -141,11 +141,6 @@ def failure(error: duckdb.Error) -> CommandError | OperationFailed:
     unknown = _UNKNOWN_COLUMN.search(text)
     advice = f"; another field of a record is json_extract_scalar(json, '$.{unknown[1]}')" if unknown else ""
     return kind(f"DuckDB: {text}{advice}")
-
-
-def quoted_name(name: str) -> str:
-    """Return a name as SQL quotes it."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def quoted(text: str) -> str:

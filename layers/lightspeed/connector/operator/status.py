@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +75,7 @@ def show(found: Mapping[str, Any]) -> None:
     def text(value: object, tone: str = "") -> Text:
         return Text(printable(value), style=tone)
 
-    console, now = Console(), parse_time(found["at"])
+    console = Console()
     for one in found["actions"]:
         console.print(text(f"{one['what']}: {one['why']}", _TONES[one["level"]]))
         if one["command"]:
@@ -86,14 +85,14 @@ def show(found: Mapping[str, Any]) -> None:
         table.add_column(name, no_wrap=name != "subscription", overflow="fold")
     for one in found["subscriptions"]:
         run, lag, after = one["last_run"], one["lag_seconds"], one["next_run_at"]
-        ago = "none yet" if run is None else f"{duration((now - parse_time(run['finished'])).total_seconds())} ago"
+        ago = "none yet" if run is None else f"{_between(run['finished'], found['at'])} ago"
         table.add_row(
             text(f"{one['connection']}.{one['name']}", _TONES[one["level"]]),
             text(ago + ("" if run is None or run["verified"] else ", not verified")),
             text("" if lag is None else duration(lag)),
             text(f"{sum(one['records_per_day']):,}"),
             text(_spark(one["records_per_day"])),
-            text("paused" if one["paused"] else "" if after is None else f"in {_until(after, now)}"),
+            text("paused" if one["paused"] else "" if after is None else f"in {_between(found['at'], after)}"),
         )
     if found["subscriptions"]:
         console.print(table)
@@ -108,8 +107,8 @@ def show(found: Mapping[str, Any]) -> None:
             console.print(text(f"{one['connection']}.{one['subscription']} on {one['date']}: {how}"))
 
 
-def _until(text: str, now: datetime) -> str:
-    return duration((parse_time(text) - now).total_seconds())
+def _between(start: str, end: str) -> str:
+    return duration((parse_time(end) - parse_time(start)).total_seconds())
 
 
 def _spark(counts: list[int]) -> str:
