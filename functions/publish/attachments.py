@@ -57,19 +57,16 @@ class StoredFile:
 
     def put_into(self, request: Request) -> Request:
         """Return the request with the file's base64 in its place, read while it is sent."""
-        body = request.body if isinstance(request.body, bytes) else b""
-        before, _, after = body.partition(self.place.encode())
-        return replace(request, body=StreamedBody(self, request, before, after))
+        return replace(request, body=StreamedBody(self, request))
 
 
 class StreamedBody:
     """A request body around a file of the bucket; every iteration reads the file again, so that it can be repeated."""
 
-    def __init__(self, file: StoredFile, request: Request, before: bytes, after: bytes) -> None:
-        self._file = file
-        self._request = request
-        self._before = before
-        self._after = after
+    def __init__(self, file: StoredFile, request: Request) -> None:
+        body = request.body if isinstance(request.body, bytes) else b""
+        self._file, self._request = file, request
+        self._before, _, self._after = body.partition(file.place.encode())
 
     def __len__(self) -> int:
         return len(self._before) + 4 * -(-self._file.size // 3) + len(self._after)

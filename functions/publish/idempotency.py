@@ -188,14 +188,14 @@ class Idempotency:
 
     def _put(self, claim: Claim, item: _Item, condition: str, values: _Item) -> _Item | None:
         """Put a claim, again if its answer is lost; return the record that is there instead, if it is another's."""
-        for left in range(_CLAIM_ATTEMPTS - 1, -1, -1):
+        for attempt in range(1, _CLAIM_ATTEMPTS + 1):
             try:
                 found = put_item(self.client, self.table, item, condition, values)
                 break
             except aws_error_types() as error:
                 if not _may_have_written(error):
                     raise
-                if not left:
+                if attempt == _CLAIM_ATTEMPTS:
                     # without the record of an earlier call, its request would be sent a second time
                     if claim.stopped_since is None:
                         self.complete(claim, IdempotencyConflict("not claimed"))

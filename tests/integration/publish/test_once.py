@@ -200,6 +200,7 @@ def test_a_key_is_remembered_longer_than_a_message_can_lie_in_its_queue(publishe
     publisher(LAMP)
     (item,) = publisher.items
     assert int(item["expiration"]["N"]) > publisher.shop.clock.now() + 14 * 86_400
+    assert item["subject"] == {"S": "default products"}, "`forget` finds it by its subject"
 
 
 def internal_error() -> ClientError:
@@ -261,7 +262,10 @@ def test_a_claim_that_gets_no_answer_at_all_is_freed_and_the_error_is_typed(
     client = publisher.deps.aws.client("dynamodb")
     put = client.put_item
 
+    calls: list[str] = []
+
     def put_and_lose(**asked: Any) -> Any:
+        calls.append(asked["TableName"])
         with contextlib.suppress(ClientError):
             put(**asked)
         raise LOST[0]
@@ -270,6 +274,7 @@ def test_a_claim_that_gets_no_answer_at_all_is_freed_and_the_error_is_typed(
         patch.setattr(client, "put_item", put_and_lose)
         with pytest.raises(AwsUnavailable, match="ReadTimeoutError"):
             publisher(LAMP)
+    assert len(calls) == 3
     assert publisher.items == []
     assert publisher(LAMP)["status"] == "created"
 
@@ -288,6 +293,15 @@ def test_a_throttled_claim_is_a_typed_error_and_nothing_is_sent(
             publisher(LAMP)
         answer = publisher.http(LAMP)
     assert (answer["statusCode"], publisher.sent()) == (503, [])
+
+
+def test_a_call_that_meets_the_end_of_a_claim_comes_back_after_a_second(publisher: Publisher) -> None:
+    idempotency, request = Idempotency(*publisher.deps.table), parse_request(LAMP)
+    idempotency.claim(request, "lamp", 10.0)
+    publisher.shop.clock.advance(10 + MARGIN_SECONDS - 0.25)
+    with pytest.raises(InProgress) as refused:
+        idempotency.claim(request, "lamp", 10.0)
+    assert refused.value.retry_after_seconds == 1.0
 
 
 def test_a_claim_that_was_taken_over_is_not_freed_by_its_first_holder(publisher: Publisher) -> None:
