@@ -247,7 +247,7 @@ def find_by(shop: FilteringShop, **key: object) -> dict[str, Any] | None:
         ("Café", without_accents),
         ("Smörgås", without_accents),
         ("10'", lambda text: text.replace("'", "")),
-        ("Lamp", lambda text: f"shop-{text}"),
+        ("Lamp", lambda text: f"<p>{text}</p>"),
         ("Lamp", lambda text: text[::-1]),
     ],
 )
@@ -279,6 +279,7 @@ def test_two_records_that_a_filter_returns_in_another_form_are_refused_with_thei
         ("日本", question_marks),
         ("Lamp 日", question_marks),
         ("Lamp-0001-XL", lambda text: text[:9]),
+        ("Lamp", lambda text: f"shop-{text}"),
         ("Lamp 💡", lambda text: text.replace("💡", "🔥")),
     ],
 )
@@ -295,6 +296,12 @@ def test_a_record_that_does_not_show_the_key_is_refused_though_the_shop_filters(
 def test_a_shop_that_looks_for_a_part_of_a_text_does_not_show_that_a_record_has_the_key() -> None:
     shop = shop_with({"id": 7, "sku": "Lamp XL"}, fits=lambda stored, asked: asked in stored)
     assert find_by(shop, sku="Lamp") is None
+
+
+def test_a_shop_that_compares_numbers_does_not_make_another_record_the_match() -> None:
+    shop = shop_with({"id": 7, "sku": "8712-A"}, fits=lambda stored, asked: stored.partition("-")[0] == asked)
+    with pytest.raises(InvalidParameters, match="update record 7 by its id"):
+        find_by(shop, sku="8712")
 
 
 @pytest.mark.parametrize("key", ["A", "é", "-", " A "])

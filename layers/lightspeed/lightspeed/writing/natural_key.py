@@ -281,10 +281,17 @@ def _others(value: object) -> tuple[str, str]:
 
 
 def _may_show(row: Mapping[str, Any], name: str, value: object) -> bool:
-    """Return whether a row shows a form of the value: no other emoji, and nothing in place of lost characters."""
-    lost = _LOST.difference(str(value))
-    emoji = ("", _emoji(value))
-    return any(_emoji(found) in emoji and lost.isdisjoint(found) for found in _values(row, name))
+    """Return whether a row shows a form of the value.
+
+    It has no other emoji, nothing in place of lost characters, and no letters beside those of the value.
+    """
+    wanted, lost, emoji = _letters(value), _LOST.difference(str(value)), ("", _emoji(value))
+    for found in _values(row, name):
+        letters = _letters(found)
+        is_longer = wanted != "" and wanted in letters and wanted != letters
+        if not is_longer and lost.isdisjoint(found) and _emoji(found) in emoji:
+            return True
+    return False
 
 
 def _has_letters(found: str, value: object) -> bool:
