@@ -62,20 +62,18 @@ class Signer:
             "" if cluster is None else str(cluster),
         )
 
-    def signed(self, body: bytes, signature: str) -> bool:
-        """Return whether any of the secrets made the signature; compares in constant time."""
-        offered = signature.strip().lower().encode()
-        expected = [hashlib.md5(body + secret.encode()).hexdigest().encode() for secret in self.secrets]  # noqa: S324
-        return any([hmac.compare_digest(one, offered) for one in expected])  # noqa: C419 - every one is compared
-
-    def is_from(self, headers: Mapping[str, str]) -> bool:
-        """Return whether shop and cluster are those of the connection.
+    def made(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """Return whether a webhook is of this signer: any of the secrets signed it, and shop and cluster are right.
 
         Args:
             headers: With names in lower case.
+            body: The body, as sent.
         """
+        offered = headers.get("x-signature", "").strip().lower().encode()
+        expected = [hashlib.md5(body + secret.encode()).hexdigest().encode() for secret in self.secrets]  # noqa: S324
+        signed = any([hmac.compare_digest(one, offered) for one in expected])  # noqa: C419 - in constant time
         wanted = {"x-shop-id": self.shop_id, "x-cluster-id": self.cluster}
-        return all(headers.get(name, "").strip() == value for name, value in wanted.items() if value)
+        return signed and all(headers.get(name, "").strip() == value for name, value in wanted.items() if value)
 
 
 class Signers:
@@ -104,18 +102,14 @@ class Signers:
         read_at, signer = self._cache.get(connection, (float("-inf"), Signer()))
         if now - read_at >= MAX_AGE_SECONDS:
             read_at, signer = self._refresh(connection, now)
-        if self._genuine(signer, headers, body):
+        if signer.made(headers, body):
             return True, signer
         if now - read_at >= MIN_AGE_SECONDS:
             _, signer = self._refresh(connection, now)
-        return self._genuine(signer, headers, body), signer
+        return signer.made(headers, body), signer
 
     def _refresh(self, connection: str, now: float) -> tuple[float, Signer]:
         if len(self._cache) >= MOST_CACHED:
             self._cache.clear()
         found = self._cache[connection] = now, Signer.from_secret(self._read(connection))
         return found
-
-    @staticmethod
-    def _genuine(signer: Signer, headers: Mapping[str, str], body: bytes) -> bool:
-        return signer.signed(body, headers.get("x-signature", "")) and signer.is_from(headers)

@@ -33,7 +33,7 @@ MAX_LIMIT = 100
 DEFAULT_LIMIT = 20
 
 _FAILED = ("FAILED", "TIMED_OUT", "ABORTED")
-_STATUSES = ("running", "complete", "failed")
+STATUSES = ("running", "complete", "failed")
 _PARAMETERS = ("connection", "entity", "status", "limit", "after")
 _INTERNAL = ("fingerprint", "single", "manifests", "transformers")
 _MAX_AFTER = 512
@@ -70,8 +70,8 @@ class Query:
         known = ", ".join(_PARAMETERS)
         errors = [f"unknown parameter {name:.100} (known: {known})" for name in given if name not in _PARAMETERS]
         status, limit, after = given.get("status", ""), given.get("limit", str(DEFAULT_LIMIT)), given.get("after", "")
-        if status and status not in _STATUSES:
-            errors.append(f"status must be {', '.join(_STATUSES[:-1])} or {_STATUSES[-1]}, not {status!r:.100}")
+        if status and status not in STATUSES:
+            errors.append(f"status must be {', '.join(STATUSES[:-1])} or {STATUSES[-1]}, not {status!r:.100}")
         if not (limit.isascii() and limit.isdigit() and len(limit) < 9 and 1 <= int(limit) <= MAX_LIMIT):
             errors.append(f"limit must be a whole number from 1 to {MAX_LIMIT}, not {limit!r:.100}")
         key = _decode(after)

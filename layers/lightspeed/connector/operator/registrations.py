@@ -80,8 +80,7 @@ def plan(existing: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, ob
         own: Ids of the existing ones that may be changed.
     """
     spare = sorted((row for row in existing if row["id"] in own), key=lambda row: int(row["id"]))
-    updates, creates = [], []
-    missing = []
+    updates, missing = [], []
     for hook in wanted:
         same_group = [row for row in spare if row.get("itemGroup") == hook["itemGroup"]]
         kept = min(same_group, key=lambda row: len(_differences(row, hook)), default=None)
@@ -92,14 +91,11 @@ def plan(existing: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, ob
         differences = _differences(kept, hook)
         if differences:
             updates.append(Change("update", int(kept["id"]), hook, _why(kept, differences)))
-    for hook in missing:
-        if spare:
-            reused = spare.pop(0)
-            why = f"it was for {reused.get('itemGroup')!s:.40}, which is not wanted any more"
-            updates.append(Change("update", int(reused["id"]), hook, why))
-        else:
-            creates.append(Change("create", None, hook, "it is missing"))
-    deletes = [Change("delete", int(row["id"]), {}, _left_over(row, wanted)) for row in spare]
+    for hook, reused in zip(missing, spare, strict=False):
+        why = f"it was for {reused.get('itemGroup')!s:.40}, which is not wanted any more"
+        updates.append(Change("update", int(reused["id"]), hook, why))
+    creates = [Change("create", None, hook, "it is missing") for hook in missing[len(spare) :]]
+    deletes = [Change("delete", int(row["id"]), {}, _left_over(row, wanted)) for row in spare[len(missing) :]]
     return Plan((*updates, *deletes, *creates), len(existing) - len(deletes) + len(creates))
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from connector.executions import start_execution
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, OperationFailed, Stack
-from connector.runs import DEFAULT_LIMIT, Query, Runs
+from connector.runs import DEFAULT_LIMIT, STATUSES, Query, Runs
 from connector.storage_keys import RUN_ID
 from connector.timestamps import iso_text
 from connector.validation import parse_json
@@ -29,8 +29,6 @@ from lightspeed.cli.output import printable
 
 POLL_SECONDS = 2.0
 """How often a run that is followed is looked at."""
-
-_STATUSES = ("running", "complete", "failed")
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -42,7 +40,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     runs.add_argument("--follow", action="store_true", help="follow it until it ends")
     runs.add_argument("--connection", default="", help="only runs of this connection")
     runs.add_argument("--entity", default="", help="only runs of this entity")
-    runs.add_argument("--status", choices=_STATUSES, default="", help="only runs with this status")
+    runs.add_argument("--status", choices=STATUSES, default="", help="only runs with this status")
     runs.add_argument("--limit", type=int, default=DEFAULT_LIMIT, help=f"the most runs (default: {DEFAULT_LIMIT})")
     runs.add_argument("--json", action="store_true", help="print JSON Lines")
 

@@ -51,7 +51,9 @@ class Recipe:
             raise CommandError(f"recipe {self.name} has no parameter {unknown[0]!r:.100}; it has: {allowed}")
         sql = self.text
         for name, default in self.defaults.items():
-            value = given.get(name) or _resolved(default, now)
+            back = _DAYS.fullmatch(default)
+            today = datetime.fromtimestamp(now, UTC)
+            value = given.get(name) or (str((today - timedelta(days=int(back[1]))).date()) if back else default)
             if not _VALUE.fullmatch(value):
                 raise CommandError(f"{name} must be a date such as 2026-11-23 or a whole number, not {value!r:.100}")
             sql = re.sub(rf":{name}\b", value if value.isdigit() else f"'{value}'", sql)
@@ -89,10 +91,3 @@ def parameters(words: Sequence[str]) -> dict[str, str]:
         if "=" not in word:
             raise CommandError(f"--param takes NAME=VALUE, not {word!r:.100}")
     return {name: value for name, _, value in (word.partition("=") for word in words)}
-
-
-def _resolved(default: str, now: float) -> str:
-    days = _DAYS.fullmatch(default)
-    if days is None:
-        return default
-    return (datetime.fromtimestamp(now, UTC) - timedelta(days=int(days[1]))).date().isoformat()
