@@ -123,14 +123,12 @@ class Receiver:
                 known = bool(signer.shop_id) and call.headers.get("x-shop-id") == signer.shop_id
                 counts = {"WebhooksRefused": 1, **({REFUSED_OF_KNOWN_SHOP: 1} if known else {})}
                 return Answer(401, "the signature, the shop or the cluster is not that of the connection", {}, counts)
-            return self._take(Webhook(call.connection, call.headers, body, call.received))
+            webhook = Webhook(call.connection, call.headers, body, call.received)
+            self._storage.queue(webhook.message())
+            new = self._storage.store(webhook.key, webhook.stored())
         except AwsUnavailable as error:
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             return Answer(503, "the webhook could not be stored; send it again", headers, {"reason": str(error)})
-
-    def _take(self, webhook: Webhook) -> Answer:
-        self._storage.queue(webhook.message())
-        new = self._storage.store(webhook.key, webhook.stored())
         counts = {"WebhooksReceived": 1, **({} if new else {"WebhooksRepeated": 1})}
         about = {"event": webhook.event, "record_id": webhook.record_id, "key": webhook.key}
         return Answer(204, "", {}, {**about, **counts})

@@ -119,7 +119,7 @@ class RunScheduler:
         followers = self.followers(connection, entity)
         for follower in followers:
             by = "id" if follower.by_id and not follower.by_change else "change"
-            self._dirty(_key(connection, follower.subscription), messages, event=follower.run_event, by=by)
+            self._dirty(f"{connection}#{follower.subscription}", messages, event=follower.run_event, by=by)
         deleted = [message for message in messages if message.action == "deleted" and message.id]
         if followers and deleted:
             self._ask(connection, followers[0], deleted)
@@ -130,7 +130,7 @@ class RunScheduler:
         wanted = {message.id: message for message in deleted}
         allowed = self.marks.allow(f"{connection}#{window}", len(wanted), MOST_IDS)
         if allowed and follower.can_be_reconciled:
-            key, asked = _key(connection, follower.subscription, "deleted"), list(wanted.values())[:allowed]
+            key, asked = f"{connection}#{follower.subscription}#deleted", list(wanted.values())[:allowed]
             self._dirty(key, asked, event=follower.reconcile_event, by="existence")
 
     def _dirty(self, key: str, messages: Sequence[Message], *, event: dict[str, Any], by: Any) -> None:
@@ -175,7 +175,3 @@ class RunScheduler:
         except MarkChanged:
             return False
         return True
-
-
-def _key(*parts: str) -> str:
-    return "#".join(parts)

@@ -21,6 +21,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -62,7 +63,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     now = datetime.fromtimestamp(stack.clock.time(), UTC)
     last = (now - timedelta(days=CLOSED_DAYS)).date().isoformat()
     versions = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock)
-    compaction = Compaction(versions, stack.clock.time(), dry_run=arguments.dry_run)
+    compaction = Compaction(versions, stack.clock.time(), arguments.dry_run)
     known = views_by_folder()
     with rewrite_lock(stack):
         for connection, entity in sorted({(one.connection, one.entity) for one in versions.manifest_folders()}):
@@ -73,19 +74,21 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     return 0
 
 
+@dataclass(slots=True)
 class Compaction:
     """One call of the command.
 
     Attributes:
+        bucket: The bundle's bucket.
+        now: The present time in epoch seconds.
+        dry_run: Whether nothing is written.
         found: Whether there was something to do.
     """
 
-    def __init__(self, bucket: Versions, now: float, *, dry_run: bool) -> None:
-        """Take the bucket and the present time in epoch seconds."""
-        self._bucket = bucket
-        self._now = now
-        self._dry_run = dry_run
-        self.found = False
+    bucket: Versions
+    now: float
+    dry_run: bool
+    found: bool = False
 
     def entity(self, connection: str, views: EntityViews, last: str) -> None:
         """Make one run of each closed day of an entity, and delete what was replaced an hour ago.
@@ -96,8 +99,8 @@ class Compaction:
             last: The last closed day, UTC.
         """
         bodies: dict[str, bytes] = {}
-        for key, _ in stored_manifests(self._bucket, views.entity, Scope((connection,))):
-            found = self._bucket.read(key)
+        for key, _ in stored_manifests(self.bucket, views.entity, Scope((connection,))):
+            found = self.bucket.read(key)
             if found is not None:
                 bodies[key] = found.body
         runs = in_force(bodies.items())
@@ -134,7 +137,7 @@ class Compaction:
             return
         self.found = True
         words = f"{place.connection} {place.entity} {place.language} {place.date}: {len(runs)} runs"
-        if self._dry_run:
+        if self.dry_run:
             sys.stdout.write(f"{words} would become one\n")
             return
         parts = [
@@ -163,9 +166,9 @@ class Compaction:
             "reason": next((one["reason"] for one in old if one.get("reason")), None),
             "replaces": [run.key for run in runs],
             "runs": [{name: one.get(name) for name in ("run_id", "started", "records", "verified")} for one in old],
-            "rewritten": [{"at": iso_text(self._now), "by": "compact", "reason": "the runs of a day became one"}],
+            "rewritten": [{"at": iso_text(self.now), "by": "compact", "reason": "the runs of a day became one"}],
         }
-        if not self._bucket.replace(place.manifest, json_line(manifest), NONE_YET):
+        if not self.bucket.replace(place.manifest, json_line(manifest), NONE_YET):
             raise OperationFailed(f"{place.manifest} was written by another call just now")
         sys.stdout.write(f"{words} became one of {len(parts)} parts\n")
 
@@ -177,26 +180,26 @@ class Compaction:
                 yield _Part(run_id, started, lines, views.parents)
 
     def _lines(self, part: StoredPart) -> list[bytes]:
-        found = self._bucket.read(part.key)
+        found = self.bucket.read(part.key)
         if found is None:
             raise OperationFailed(f"the bucket has no {part.key}, which a manifest names")
         return lines_of(found.body)
 
     def _store(self, place: RunPlace, number: int, part: _Part) -> dict[str, Any]:
-        stored = self._bucket.store_part(part.lines, lambda sha256: place.part("raw", number, sha256))
+        stored = self.bucket.store_part(part.lines, lambda sha256: place.part("raw", number, sha256))
         return {**stored, "run_id": part.run_id, "started": part.started}
 
     def _clean(self, manifest: dict[str, Any], bodies: dict[str, bytes]) -> None:
         """Delete what a compacted run replaced, if no reader can need it any more: parts first, then manifests."""
         written = datetime.fromisoformat(manifest["rewritten"][0]["at"]).timestamp()
         left = [key for key in manifest["replaces"] if key in bodies]
-        if not left or self._now < written + KEPT_SECONDS or self._dry_run:
+        if not left or self.now < written + KEPT_SECONDS or self.dry_run:
             return
         self.found = True
         for key in left:
             for part in json.loads(bodies[key])["parts"]:
-                self._bucket.delete(self._bucket.of(part["key"]))
-            self._bucket.delete(self._bucket.of(key))
+                self.bucket.delete(self.bucket.of(part["key"]))
+            self.bucket.delete(self.bucket.of(key))
         sys.stdout.write(f"{manifest['run_id']} of {manifest['entity']}: {len(left)} replaced runs deleted\n")
 
 

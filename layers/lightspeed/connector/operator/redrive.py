@@ -73,12 +73,17 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
 
 def _send(one: Failure, stack: Stack) -> str:
     """Send a message back, and return why that is impossible; empty if it was done."""
+    machine = ""
     if one.queue == "runs":
         if not one.event.get("entity"):
             return "its body is no subscribe event"
-        return _start(stack, "SyncStateMachineArn", _run_event(one), one)
-    if one.queue == "publish" and "detail" in one.event and "entity" not in one.event:
-        return _start(stack, "PublishFileStateMachineArn", one.event, one)
+        machine, event = "SyncStateMachineArn", _run_event(one)
+    elif one.queue == "publish" and "detail" in one.event and "entity" not in one.event:
+        machine, event = "PublishFileStateMachineArn", one.event
+    if machine:  # under the message's name, so that a redrive that was killed before starts no second execution
+        name = f"redrive-{hashlib.sha256(one.message['MessageId'].encode()).hexdigest()[:16]}"
+        start_execution(stack.client("stepfunctions"), stack.output(machine), name, event)
+        return ""
     attributes = {name: text for name, text in one.attributes.items() if name not in _WHY and text}
     if one.queue == "publish":
         attributes.setdefault("FirstMessageId", one.message["MessageId"])
@@ -101,13 +106,6 @@ def _run_event(one: Failure) -> dict[str, Any]:
     if _UNFILLED in str(event.get("scheduled_time", "")):
         event["scheduled_time"] = one.attributes.get("SCHEDULED_TIME") or iso_text(one.sent)
     return event
-
-
-def _start(stack: Stack, output: str, event: Mapping[str, Any], one: Failure) -> str:
-    """Start an execution that has the message's name, so that a redrive that was killed before starts no second one."""
-    digest = hashlib.sha256(one.message["MessageId"].encode()).hexdigest()[:16]
-    start_execution(stack.client("stepfunctions"), stack.output(output), f"redrive-{digest}", event)
-    return ""
 
 
 def _line(found: Mapping[str, Any]) -> str:
