@@ -17,16 +17,16 @@ import itertools
 import json
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from connector.aws_errors import aws_error_types, reason
+from connector.cadence import DAY
 from connector.errors import ConnectorError
 from connector.operator.apply_lock import apply_lock
 from connector.operator.parsers import add_command
-from connector.operator.quota_forecast import forecast
 from connector.operator.registrations import Change, Plan
 from connector.operator.schedules import SchedulePlan, Schedules, connection_of
 from connector.operator.stack import CommandError, OperationFailed, Stack
@@ -34,7 +34,9 @@ from connector.operator.subscriptions_file import Subscription, read_file, schem
 from connector.operator.webhooks import TooManyWebhooks, address_of, line_of, make_change, make_plan
 from connector.storage_keys import SUBSCRIPTIONS
 from connector.transform import S3Library, TransformError, load
-from lightspeed import LightspeedError
+from connector.webhook_window import Policy, dollars_a_month
+from lightspeed import CATALOGUE, LightspeedError, Parameters
+from lightspeed.estimate import ListCounter, Span, estimate
 
 CHANGES = 2
 """Exit status of `plan --exit-code` if there is something to do."""
@@ -91,7 +93,7 @@ def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
     for connection, one in found.shops.items():
         if one.error:
             print(f"! {connection}: its webhooks cannot be compared: {one.error}")
-    for line in itertools.chain(forecast(subscriptions, stack), found.warnings):
+    for line in itertools.chain(_forecast(subscriptions, stack), found.warnings):
         print(line)
     print("python -m connector apply makes these changes" if changes else "nothing to change")
     return CHANGES if arguments.exit_code and changes else 0
@@ -278,3 +280,72 @@ def _warnings(wanted: Sequence[Subscription], planned: SchedulePlan, now: dateti
     if not any(change.action == "remove" for change in planned.changes):
         for title in planned.unnamed.values():
             yield f"warning: {title} is not in the file and goes on; --prune removes it"
+
+
+def _forecast(subscriptions: Sequence[Subscription], stack: Stack) -> Iterator[str]:
+    """Yield what a file takes from each shop's quota per day, and what it costs, in the order of connections.
+
+    The shop is asked for one count per list. An incremental run is taken to find what changed in the last interval.
+    """
+    for connection in sorted({one.connection for one in subscriptions}):
+        yield from _of_shop(connection, [one for one in subscriptions if one.connection == connection], stack)
+
+
+def _of_shop(connection: str, subscriptions: Sequence[Subscription], stack: Stack) -> Iterator[str]:
+    own, unknown = [one for one in subscriptions if one.enabled], []
+    counter, language = None, ""
+    try:
+        shop = stack.shop(connection)
+        counter, language = ListCounter(shop), shop.transport.connection.language
+    except (LightspeedError, ConnectorError) as error:
+        unknown.append(str(error))
+    parts, all_runs, all_requests = [], 0.0, 0.0
+    for one in own:
+        runs = requests = 0.0
+        for cadence, event in one.runs:
+            times = DAY / cadence.seconds
+            runs += times
+            if counter is None:
+                continue
+            try:
+                requests += times * _requests(counter, {"languages": [language], **event}, cadence.seconds, stack)
+            except (LightspeedError, ConnectorError) as error:
+                unknown.append(f"{one.title}: {error}")
+        all_runs, all_requests = all_runs + runs, all_requests + requests
+        short = f"{runs:,.0f}" if runs >= 10 else f"{runs:.1f}"
+        parts.append(f"  {one.title}: {short} runs and {_daily(requests, runs)}")
+    room = None if counter is None else _room(counter, stack)
+    of = "" if room is None else f" of {room:,.0f} that the reserve leaves"
+    yield f"{connection}: {all_runs:,.0f} runs and {_daily(all_requests, all_runs, of)}"
+    yield from parts
+    if hooks := Policy.of(stack.settings).most_runs_a_day() * sum(one.webhooks for one in own):
+        yield (
+            f"{connection}: webhooks add at most {hooks:,} runs a day, if records change all day: "
+            f"${dollars_a_month(hooks):.2f} a month"
+        )
+    yield from (f"{connection}: not counted: {text}" for text in unknown)
+    if room is not None and all_requests > room:
+        yield f"warning: {connection} needs more than its quota of a day; read less, or less often"
+
+
+def _daily(requests: float, runs: float, of: str = "") -> str:
+    return f"about {requests:,.0f} requests a day{of}; about ${dollars_a_month(runs):.2f} a month"
+
+
+def _requests(counter: ListCounter, event: Mapping[str, Any], seconds: int, stack: Stack) -> float:
+    """Return the requests of one run."""
+    given = event.get("parameters", {})
+    parameters = Parameters(given.get("path", {}), given.get("query", {}))
+    end = datetime.fromtimestamp(stack.clock.time(), UTC)
+    incremental = event["mode"] == "incremental"
+    span = Span(end, end - timedelta(seconds=seconds) if incremental else None, incremental)
+    entity = CATALOGUE[event["entity"]]
+    readings = [counter.reading(entity, parameters, language, span) for language in event["languages"]]
+    return float(estimate(readings, counter.quota, reserve_percent=0).requests["total"])
+
+
+def _room(counter: ListCounter, stack: Stack) -> float | None:
+    """Return the requests a day that the reserve leaves; `None` if the shop names no daily limit."""
+    quota = counter.quota
+    limits = [window.limit for window in quota.windows if window.name == "day"] if quota else []
+    return limits[0] * (1 - stack.settings.quota_reserve_percent / 100) if limits else None
