@@ -283,12 +283,12 @@ def _others(value: object) -> tuple[str, str]:
 def _may_show(row: Mapping[str, Any], name: str, value: object) -> bool:
     """Return whether a row shows a form of the value.
 
-    It has no other emoji, nothing in place of lost characters, and no letters beside those of the value.
+    It has no other emoji, nothing in place of lost characters, and no other text around that of the value.
     """
-    wanted, lost, emoji = _letters(value), _LOST.difference(str(value)), ("", _emoji(value))
+    wanted, lost, emoji = _untagged(value), _LOST.difference(str(value)), ("", _emoji(value))
     for found in _values(row, name):
-        letters = _letters(found)
-        is_longer = wanted != "" and wanted in letters and wanted != letters
+        shown = _untagged(found)
+        is_longer = wanted != "" and wanted in shown and wanted != shown
         if not is_longer and lost.isdisjoint(found) and _emoji(found) in emoji:
             return True
     return False
@@ -348,9 +348,13 @@ def _plain(value: object) -> str:
     return " ".join("".join(visible).split()).casefold()
 
 
+def _untagged(value: object) -> str:
+    return _plain(_TAG.sub("", html.unescape(str(value))))
+
+
 def _letters(value: object) -> str:
     """Return the letters and digits of a text, without accents and HTML tags."""
-    text = unicodedata.normalize("NFKD", _plain(_TAG.sub("", html.unescape(str(value)))))
+    text = unicodedata.normalize("NFKD", _untagged(value))
     return "".join(letter for letter in text if letter.isalnum())
 
 
