@@ -107,10 +107,10 @@ class Reader:
             or checkpoint.unverified_reason
             or unknown_filters(read.endpoint, read.parameters.query)
         )
-        hidden = "" if reason or read.by_creation else self._why_hidden(read, checkpoint.count_after or 0)
+        hidden = "" if reason or read.by_creation else self._why_hidden(read, checkpoint.counts[1])
         is_counted = checkpoint.count_before is not None and not read.by_creation
         yield Step(
-            counts=(checkpoint.count_before or 0, checkpoint.count_after or 0) if is_counted else None,
+            counts=checkpoint.counts if is_counted else None,
             may_have_missed=bool(checkpoint.unverified_reason) and not checkpoint.unidentified,
             never_updated=HIDDEN if hidden else "",
             unverified_reason=reason or hidden,

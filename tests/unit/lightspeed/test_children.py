@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from lightspeed import Client, Connection, Parameters, Request, Response, get_entity
+from lightspeed.errors import BrokenResponse, NotFound
+from lightspeed.listing.budget import UnlimitedBudget
 from lightspeed.listing.children import ChildLists
 from tests.support.fake_transport import FakeTransport
 
@@ -95,3 +97,34 @@ def test_a_line_without_an_id_is_a_reason() -> None:
 
     assert [record.text for record in records] == [b'{"order_id": 1,"id": null}']
     assert children.unverified_reason == "records carry no id, so one that came twice cannot be known"
+
+
+class Without(Shop):
+    """Answers 404 for the lines of every order, and for the orders of `gone`."""
+
+    def __init__(self, *gone: int) -> None:
+        super().__init__({}, 50)
+        self.gone = gone
+
+    def send(self, request: Request) -> Response:
+        self.sent.append(request.path)
+        if request.entity == "orders" and int(request.path.split("/")[3].removesuffix(".json")) not in self.gone:
+            return Response(200, b'{"order":{"id":1}}', "")
+        raise NotFound("no such record", method="GET", path=request.path, status=404)
+
+
+def test_the_lines_of_an_order_that_is_gone_are_none() -> None:
+    shop = Without(1)
+
+    assert streams(shop).read([1]) == ([], [])
+    assert streams(shop).read_long(1, UnlimitedBudget()) == []
+    assert shop.sent.count("/nl/orders/1.json") == 2
+
+
+def test_a_404_for_the_lines_of_an_order_that_is_there_is_not_believed() -> None:
+    children = streams(Without())
+
+    with pytest.raises(BrokenResponse, match="the shop has the parent 1, but answers for its records"):
+        children.read([1])
+    with pytest.raises(BrokenResponse, match="the shop has the parent 1, but answers for its records"):
+        children.read_long(1, UnlimitedBudget())

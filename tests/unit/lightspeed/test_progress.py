@@ -71,3 +71,12 @@ def test_what_is_added_twice_is_counted_once() -> None:
 
     assert ids.add([2, 5, 1]) == 2
     assert sorted(map(int, ids)) == [1, 2, 3, 5]
+
+
+def test_a_page_without_ids_says_nothing_of_the_order() -> None:
+    ids = IdLog()
+    ids.add([3, 2])
+    ids.add([])
+
+    assert ids.ordered
+    assert sorted(map(int, ids)) == [2, 3]

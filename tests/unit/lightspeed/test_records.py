@@ -69,3 +69,13 @@ def test_a_row_that_comes_twice_on_one_page_is_repeated_and_one_without_an_id_is
     new, repeated = split_repeated(rows, {7})
 
     assert ([row.id for row in new], [row.id for row in repeated]) == ([1, None, None], [1, 7])
+
+
+def test_a_time_of_change_that_is_zero_or_false_is_none() -> None:
+    for none in (b"0", b"false", b"null"):
+        text = b'{"createdAt":"2026-03-01T00:00:00+00:00","id":99.0,"updatedAt":%b}' % none
+
+        records, reason, _ = read([text])
+
+        assert records == [Record(text, 99, "2026-03-01T00:00:00+00:00", never_updated=True)]
+        assert reason == ""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from connector.bucket import Bucket
+import pytest
+
+from connector.bucket import Bucket, PreconditionFailed
+from connector.errors import RunInProgress
+from connector.storage_keys import run_key
 from subscribe.run.lease import RunLock
 from tests.property.bucket import MemoryBucket
 from tests.support.clock import FakeClock
@@ -57,3 +61,78 @@ def test_a_copy_releases_the_lock_that_it_holds() -> None:
     lock.release(NOW)
 
     assert s3.json(KEY) == {"run_id": "run", "until": "2026-11-23T06:00:00Z"}
+
+
+def others(s3: MemoryBucket) -> RunLock:
+    """Return the lock as another run sees it."""
+    return RunLock(Bucket(s3, "bucket", FakeClock()), "default", "reviews", "other")
+
+
+def test_a_lock_that_nobody_has_is_free() -> None:
+    s3 = MemoryBucket()
+    lock = others(s3)
+
+    assert lock.check(NOW) is None
+    assert not lock.is_others()
+    lock.recover()
+    assert s3.objects == {}
+
+
+def test_another_run_has_the_lock_until_its_time_is_over() -> None:
+    s3 = MemoryBucket()
+    mine, lock = copies(s3)[0], others(s3)
+    mine.take(NOW, LATER)
+
+    with pytest.raises(RunInProgress) as error:
+        lock.take(LATER - 1, LATER)
+    assert error.value.run_id == "run"
+    assert "until 2026-11-23T06:15:00Z" in str(error.value)
+    assert (mine.is_others(), lock.is_others()) == (False, True)
+
+    lock.take(LATER, LATER + 60)
+    assert (mine.is_others(), lock.is_others()) == (True, False)
+
+
+def test_a_decided_run_is_finished_by_the_next_one_and_loses_the_lock_at_once() -> None:
+    s3 = MemoryBucket()
+    mine, lock = copies(s3)[0], others(s3)
+    mine.take(NOW, LATER)
+    mine.commit(LATER, note(6))
+
+    lock.take(NOW, LATER)
+
+    assert s3.json(run_key("run"))["status"] == "complete"
+    assert not lock.is_others()
+
+
+def test_a_run_that_is_decided_does_not_take_the_lock_again() -> None:
+    s3 = MemoryBucket()
+    first, second = copies(s3)
+    first.take(NOW, LATER)
+    first.commit(LATER, note(6))
+
+    with pytest.raises(PreconditionFailed):
+        second.take(NOW, LATER)
+    assert s3.json(run_key("run"))["status"] == "complete"
+
+
+def test_what_was_decided_is_finished_on_recovery() -> None:
+    s3 = MemoryBucket()
+    mine, lock = copies(s3)[0], others(s3)
+    mine.take(NOW, LATER)
+    mine.commit(LATER, note(6))
+
+    lock.recover()
+
+    assert s3.json(run_key("run")) == {**note(6), "status": "complete"}
+
+
+def test_a_lock_is_taken_by_one_of_two_that_saw_it_free() -> None:
+    s3 = MemoryBucket()
+    mine, lock = copies(s3)[0], others(s3)
+    mine.check(NOW)
+    lock.check(NOW)
+    mine.hold(LATER)
+
+    with pytest.raises(PreconditionFailed):
+        lock.hold(LATER)

@@ -90,14 +90,20 @@ class ListCheckpoint:
     unidentified: int = 0
 
     @property
+    def counts(self) -> tuple[int, int]:
+        """The shop's count when the reading started, and its latest one; 0 for one that was not taken."""
+        return self.count_before or 0, self.count_after or 0
+
+    @property
     def fits_one_page(self) -> bool:
         """Whether all rows that were counted when the reading started fit on one page."""
-        return (self.count_before or 0) <= self.limit
+        return self.counts[0] <= self.limit
 
     @property
     def removed(self) -> int:
         """How many rows left the list since the reading started, as far as was counted."""
-        return max(0, (self.count_before or 0) - (self.count_after or 0))
+        before, after = self.counts
+        return max(0, before - after)
 
 
 class IdLog:
@@ -197,8 +203,6 @@ class IdLog:
 
     def _in_order(self, new: list[int | str]) -> bool:
         """Whether ids go on in the direction of those before; the first two decide it."""
-        if not new:
-            return True
         if not all(isinstance(identity, int) and 0 <= identity < _LONGEST for identity in new):
             return False
         numbers: list[int] = [*self._ids[-1:], *new]  # type: ignore[list-item]

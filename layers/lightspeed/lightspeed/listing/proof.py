@@ -141,7 +141,7 @@ class ListProof:
             LightspeedError: As the client raises it.
         """
         checkpoint = self._checkpoint
-        count = checkpoint.count_before or 0
+        count, _ = checkpoint.counts
         if count % checkpoint.limit and checkpoint.limit == self._list.limit:
             return
         page = self._list.page(count // checkpoint.limit + 1, checkpoint.limit)
@@ -172,7 +172,7 @@ class ListProof:
             self.unstable("a record came twice though no record left the list before it")
         if count is not None and before + page.rows > count and (self._stable or page.rows >= checkpoint.limit):
             self.unstable(f"the shop counts {count} records, but more follow")
-        from_here = (checkpoint.count_after or 0) - before  # rows of this page and of those behind it
+        from_here = checkpoint.counts[1] - before  # rows of this page and of those behind it
         if self._stable and page.rows < min(checkpoint.limit, from_here):
             self.unstable(f"page {page.number} has {page.rows} rows, though more follow")
         if self._stable and checkpoint.read + checkpoint.unidentified < from_here:
@@ -189,16 +189,17 @@ class ListProof:
             LightspeedError: As the client raises it.
         """
         checkpoint = self._checkpoint
-        if checkpoint.read == checkpoint.count_before:
+        before, _ = checkpoint.counts
+        if checkpoint.read == before:
             return
-        if checkpoint.unidentified and checkpoint.read + checkpoint.unidentified == checkpoint.count_before:
+        if checkpoint.unidentified and checkpoint.read + checkpoint.unidentified == before:
             self.note(NO_ID)  # parts could not show it either
             return
-        if not end_seen and (checkpoint.count_before or 0) % checkpoint.limit == 0:
+        if not end_seen and before % checkpoint.limit == 0:
             self.unstable("rows left the list before its end was looked at")
             return
-        if checkpoint.read > (checkpoint.count_before or 0):
-            self.unstable(f"the shop counts {checkpoint.count_before} records but gave {checkpoint.read}")
+        if checkpoint.read > before:
+            self.unstable(f"the shop counts {before} records but gave {checkpoint.read}")
             return
         counted = self.count()
         if checkpoint.read < counted:

@@ -241,7 +241,7 @@ class ListReader(Generic[_Processed]):
             if attempt:
                 checkpoint.count_before = self._proof.count()
             number, records = self._read_last_page()
-            if not checkpoint.fits_one_page or len(records) >= (checkpoint.count_before or 0):
+            if not checkpoint.fits_one_page or len(records) >= checkpoint.counts[0]:
                 break
         fetched = self._process_new(number, records)
         self._advance(fetched)
