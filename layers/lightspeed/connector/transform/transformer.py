@@ -175,18 +175,13 @@ class Transformers:
             for value in values:
                 elements += _records(step.evaluate(value, meter, context))
             if number == last or steps is not None:
-                texts = dumps_all(elements, self._limits, self._longest(meter, text, context))
+                most = len(text) + self._written + len(str(context.variables)) + meter.made_characters + 1000
+                texts = dumps_all(elements, self._limits, None if self._tables else most)
             if steps is not None:
                 steps.append(texts)
             if number < last:
                 values = [plain(element, self._limits) for element in elements]
         return texts
-
-    def _longest(self, meter: Meter, text: bytes, context: Context) -> int | None:
-        """Return what no text that can be made of a record is longer than, about; `None` if a table was read."""
-        if self._tables:
-            return None
-        return 1000 + len(text) + self._written + len(str(context.variables)) + meter.made_characters
 
     def _context(self, scope: Scope, content: str) -> Context:
         return Context(scope, self._table, content, self._clock)

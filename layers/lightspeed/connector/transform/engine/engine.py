@@ -46,18 +46,9 @@ class Engine(Jsonata):  # type: ignore[misc]
         context: What the expression and its functions may ask for.
     """
 
-    environment: Any
-    meter: Meter
-    room: int
-    context: Any
-
     def __init__(self, expression: str) -> None:
         super().__init__(expression, regex_engine=compiled_pattern)
         self.bound = bound_names(self.ast)
-
-    def get_per_thread_instance(self) -> Engine:
-        """Return itself: an engine is parsed per thread."""
-        return self
 
     def create_frame(self, enclosing_environment: Any = None) -> Frame:
         """Return variables inside of others."""

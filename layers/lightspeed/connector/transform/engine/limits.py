@@ -61,16 +61,6 @@ class Meter:
         made_characters: The length of all text that was made so far.
     """
 
-    __slots__ = (
-        "_items",
-        "deadline",
-        "expression",
-        "interruptible",
-        "limits",
-        "made_characters",
-        "now",
-    )
-
     def __init__(self, limits: Limits, clock: Clock, *, interruptible: bool) -> None:
         self.limits = limits
         self.now = clock.monotonic

@@ -32,11 +32,6 @@ class QuickSignature(Signature):  # type: ignore[misc]
         super().__init__(signature, function)
         self._left_out = functools.lru_cache(maxsize=256)(self._count_left_out)
 
-    @functools.cached_property
-    def _of_one_type(self) -> bool:
-        """Whether the first argument is an array whose elements have to be of one type."""
-        return bool(self._params) and self._params[0].type == "a" and bool(self._params[0].subtype)
-
     @classmethod
     def of(cls, signature: Signature) -> QuickSignature:
         """Return a signature of the library as one of these."""
@@ -53,7 +48,7 @@ class QuickSignature(Signature):  # type: ignore[misc]
 
         The library would write a context that does not fit into its message, whatever its size.
         """
-        elements = frozenset(map(type, args[0])) if self._of_one_type and args and isinstance(args[0], list) else None
+        elements = frozenset(map(type, args[0])) if args and isinstance(args[0], list) else None
         left_out = self._left_out(tuple(map(type, args)), elements)
         if left_out is not None:
             return [*args, *[None] * left_out] if left_out else args
