@@ -85,17 +85,17 @@ class Engine(Jsonata):  # type: ignore[misc]
         self.room += 1
         return found
 
-    def _enter(self) -> None:
-        """Go one step deeper.
+    def _enter(self, steps: int = 1) -> None:
+        """Go some steps deeper.
 
         Raises:
             LimitExceeded: Time is up, or this is too deep.
         """
         self.meter.check_time()
-        if not self.room:
+        if self.room < steps:
             limit = self.meter.limits.depth
             raise LimitExceeded(f"goes deeper than {limit} steps: look for endless recursion")
-        self.room -= 1
+        self.room -= steps
 
     def evaluate_step(self, expr: Any, input: Any, environment: Any, last_step: bool) -> Any:
         """Evaluate a step of a path for each item, and flatten what comes out."""
@@ -282,9 +282,9 @@ class Engine(Jsonata):  # type: ignore[misc]
             number: How many there are.
         """
         self.meter.items(number * function.many.members)
-        self._enter()
+        self._enter(2)
         found: list[Any] = function.many(self, function.input, function.environment, rows)
-        self.room += 1
+        self.room += 2
         return found
 
     def evaluate_lambda(self, expr: Any, input: Any, environment: Any) -> Any:

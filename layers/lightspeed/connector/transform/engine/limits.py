@@ -20,7 +20,7 @@ class Limits:
 
     Attributes:
         seconds: Wall clock.
-        depth: Depth of nested expressions and function calls; a call of a user's function takes about four.
+        depth: Depth of nested expressions and function calls; a call of a user's function takes two or more.
         items: Items of all arrays and objects that are made on the way, not only of the result.
         characters: Characters of all text that is made on the way.
         output_values: Values in the result, members and elements counted.
