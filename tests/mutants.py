@@ -86,6 +86,7 @@ _OPERATORS = [
     "ZeroIterationForLoop",
 ] + [f"Replace{kind}Operator_{pair}" for kind, pairs in (line.split(":") for line in _PAIRS) for pair in pairs.split()]
 _CODE = re.compile(r'"[A-Za-z_#/][\w.:/-]*"')
+_READ_BY_MYPY = re.compile(r"if TYPE_CHECKING:|\w+ = (TypeVar\(|Literal\[)")
 _REWRITE = "ignore::pytest.PytestAssertRewriteWarning"
 """The packages of pytest's plugins are imported before pytest runs."""
 
@@ -164,26 +165,28 @@ class Mutant:
         return f"{self.path}:{self.line}\n  - {before[self.line - 1].strip()}\n  + {after[self.line - 1].strip()}"
 
 
-def _hidden_lines(source: str) -> set[int]:
-    """Return the lines whose changes no test can notice: annotations, decorators, bases, and what only mypy reads."""
-    hidden: set[int] = set()
+def _hidden(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Return where no test can notice a change, each as the line and column of its begin and of its end.
+
+    These are annotations, decorators, bases and what only mypy reads, and the `strict` of a `zip`, which makes no
+    difference where both are as long as it states.
+    """
+    hidden: list[Any] = []
     for node in ast.walk(ast.parse(source)):
-        parts: list[ast.AST | None] = []
         if isinstance(node, ast.FunctionDef):
             arguments = [*node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
-            parts = [*node.decorator_list, node.returns, *(a.annotation for a in arguments if a is not None)]
+            hidden += [*node.decorator_list, node.returns, *(a.annotation for a in arguments if a is not None)]
         elif isinstance(node, ast.ClassDef):
-            parts = [*node.decorator_list, *node.bases, *node.keywords]
-        elif (
-            (isinstance(node, ast.AnnAssign) and node.value is None)
-            or (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING")
-            or (isinstance(node, ast.Assign) and ast.unparse(node.value).startswith(("TypeVar(", "Literal[")))
-        ):
-            parts = [node]
-        for part in parts:
-            if isinstance(part, ast.expr | ast.stmt | ast.keyword):
-                hidden.update(range(part.lineno, (part.end_lineno or part.lineno) + 1))
-    return hidden
+            hidden += [*node.decorator_list, *node.bases, *node.keywords]
+        elif isinstance(node, ast.AnnAssign):
+            hidden.append(node.annotation)
+        elif isinstance(node, ast.If | ast.Assign) and _READ_BY_MYPY.match(ast.unparse(node)):
+            hidden.append(node)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "zip":
+            hidden += node.keywords
+    return [
+        ((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)) for node in hidden if node is not None
+    ]
 
 
 def _files(place: str) -> list[str]:
@@ -198,11 +201,11 @@ def mutants(place: str) -> list[Mutant]:
     found = []
     for path in _files(place):
         source = (ROOT / path).read_text()
-        hidden, tree = _hidden_lines(source), get_ast(source)
+        hidden, tree = _hidden(source), get_ast(source)
         for operator in operators:
             positions = (span for node in ast_nodes(tree) for span in operator.mutation_positions(node))
             for occurrence, (start, _) in enumerate(positions):
-                if start[0] not in hidden:
+                if not any(begin <= start < end for begin, end in hidden):
                     found.append(Mutant(path, start[0], operator, occurrence))
     return found
 
