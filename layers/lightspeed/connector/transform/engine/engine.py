@@ -46,6 +46,8 @@ class Engine(Jsonata):  # type: ignore[misc]
         context: What the expression and its functions may ask for.
     """
 
+    environment: Any
+
     def __init__(self, expression: str) -> None:
         super().__init__(expression, regex_engine=compiled_pattern)
         self.bound = bound_names(self.ast)
