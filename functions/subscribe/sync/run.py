@@ -133,32 +133,23 @@ class SyncRun(Run[SyncState]):
         return self._moved is not None
 
     def _check_free(self) -> None:
-        if self._incremental:
-            self._refuse_if_leased(self._found)
-
-    def _claim(self) -> None:
-        if not self._incremental:
-            return
-        if self._resumed and not self._is_unchanged(self._found):
-            raise PreconditionFailed(self._request.bookmark_name)
-        self._refuse_if_leased(self._found)
-
-    def _refuse_if_leased(self, found: Found) -> None:
-        lease = found.lease
-        if lease is not None and not self._is_own(found) and parse_time(lease.until) > self._now():
+        lease = self._found.lease
+        if lease is not None and not self._has_lease() and parse_time(lease.until) > self._now():
             raise RunInProgress(self._request.bookmark_name, lease.run_id, lease.until)
 
-    def _is_own(self, found: Found) -> bool:
-        return found.lease is not None and found.lease.run_id == self._state.run_id
+    def _claim(self) -> None:
+        if self._resumed and self._is_overtaken():
+            raise PreconditionFailed(self._request.bookmark_name)
+        self._check_free()
 
-    def _is_unchanged(self, found: Found) -> bool:
-        """Whether the bookmark is the one that the run started from, and no other run is paused."""
-        state = self._state
-        is_free = found.lease is None or self._is_own(found)
-        return is_free and found.bookmark.is_same(state.bookmark_until, state.bookmark_run)
+    def _has_lease(self) -> bool:
+        return self._found.lease is not None and self._found.lease.run_id == self._state.run_id
 
     def _is_overtaken(self) -> bool:
-        return self._incremental and not self._is_unchanged(self._found)
+        """Whether the bookmark is not the one that the run started from, or another run is paused."""
+        state, found = self._state, self._found
+        is_others = found.lease is not None and not self._has_lease()
+        return is_others or not found.bookmark.is_same(state.bookmark_until, state.bookmark_run)
 
     def _position(self) -> object:
         return self._state.records
