@@ -147,7 +147,7 @@ class StatusReader:
         for key in sorted(groups):
             facts = Facts(
                 *key,
-                entry=entries.get(key),
+                entry=entries.get(key, {}),
                 listed_at=(stored and stored.written) or datetime.fromtimestamp(0, UTC),
                 runs=groups[key],
                 latest=latest.get("/".join(key), {}),

@@ -42,7 +42,7 @@ class Facts:
     """What is known of a subscription.
 
     Attributes:
-        entry: Its line in the list that `apply` writes; `None` if it is not listed.
+        entry: Its line in the list that `apply` writes; empty if it is not listed.
         listed_at: When that list was written.
         runs: Its finished runs of the days that are shown.
         latest: Its `last`, `verified` and `newest` runs, however old.
@@ -52,7 +52,7 @@ class Facts:
 
     connection: str
     name: str
-    entry: Mapping[str, Any] | None
+    entry: Mapping[str, Any]
     listed_at: datetime
     runs: Sequence[RunRow]
     latest: Mapping[str, RunRow]
@@ -68,13 +68,8 @@ class Facts:
     @property
     def cadence(self) -> Cadence | None:
         """How often it runs; `None` if the list does not say so."""
-        found = (self.entry or {}).get("every")
+        found = self.entry.get("every")
         return None if found is None else msgspec.convert(found, Cadence)
-
-    @property
-    def is_switched_off(self) -> bool:
-        """Whether the file pauses it."""
-        return bool(self.entry and not self.entry.get("enabled", True))
 
 
 def subscription_status(facts: Facts, now: datetime) -> dict[str, Any]:
@@ -92,15 +87,16 @@ def subscription_status(facts: Facts, now: datetime) -> dict[str, Any]:
     by_day: dict[str, list[RunRow]] = {day: [] for day in facts.days}
     for run in reads:
         by_day.get(run.started[:10], []).append(run)
-    rests = facts.is_switched_off or facts.is_paused
+    is_switched_off = not facts.entry.get("enabled", True)
+    rests = is_switched_off or facts.is_paused
     per_day = [sum(run.records for run in of_day) for of_day in by_day.values()]
     found = {
         "connection": facts.connection,
         "name": facts.name,
-        "entity": facts.entry["entity"] if facts.entry else last.entity if last else facts.name,
+        "entity": facts.entry.get("entity") or (last.entity if last else facts.name),
         "paused": rests,
-        "paused_by": "file" if facts.is_switched_off else "hand" if facts.is_paused else None,
-        "webhooks": bool(facts.entry and facts.entry.get("webhooks")),
+        "paused_by": "file" if is_switched_off else "hand" if facts.is_paused else None,
+        "webhooks": bool(facts.entry.get("webhooks")),
         "last_run": None if last is None else _shown(last),
         "last_verified_at": None if verified is None else verified.finished,
         "newest_change_at": None if newest is None else newest.newest,

@@ -28,7 +28,7 @@ from connector.bucket import Bucket
 from connector.chunks import chunks
 from connector.operator.parsers import add_command, add_group, views_named
 from connector.operator.stack import CommandError, OperationFailed, Stack
-from connector.operator.views import DELETED, FIELDS, PARTS, RAW, EntityViews, view_name, views_by_folder
+from connector.operator.views import DELETED, FIELDS, PARTS, RAW, EntityViews, views_by_folder
 from connector.storage_keys import entity_folder
 from lightspeed import Clock
 from lightspeed.cli.output import print_note
@@ -250,7 +250,7 @@ def _column(name: str, kind: str) -> Iterator[str]:
 def _dbt(arguments: argparse.Namespace, stack: Stack) -> int:
     if arguments.parquet and arguments.database:
         raise CommandError("--parquet is for dbt-duckdb and --database for dbt-athena; give one of them")
-    entities = views_named([view_name(name) for name in arguments.entities or FIELDS])
+    entities = views_named(arguments.entities or list(FIELDS))
     schema = "" if arguments.parquet else arguments.database or _database(stack)
     sys.stdout.write(sources(entities, schema=schema, parquet=arguments.parquet.rstrip("/")))
     return 0

@@ -36,7 +36,6 @@ from connector.operator.apply_lock import rewrite_lock
 from connector.operator.parsers import add_command, views_named
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.versions import Version, Versions, lines_of
-from connector.operator.views import view_name
 from connector.storage_keys import HASH_DIGITS, MANIFESTS, RUN_NOTES, entity_folder
 from connector.timestamps import iso_text
 from lightspeed import CATALOGUE, get_entity
@@ -60,7 +59,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     entity, identity = arguments.record or ("", "")
     if entity:
-        entity = views_named([view_name(entity)])[0].entity
+        entity = views_named([entity])[0].entity
         if not get_entity(entity).collection:
             raise CommandError(f"{entity} has no records with ids")
     forgetting = Forgetting(stack, arguments.connection, entity, identity, dry_run=arguments.dry_run)

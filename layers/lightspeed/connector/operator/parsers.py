@@ -12,7 +12,7 @@ from typing import Any
 from connector.bucket import Bucket
 from connector.operator.lake import CACHE_BYTES, Cache, Folder, Scope
 from connector.operator.stack import CommandError, Stack
-from connector.operator.views import EntityViews, all_views
+from connector.operator.views import EntityViews, all_views, view_name
 from lightspeed.connection import is_connection_name
 
 _GIGABYTE = 1024**3
@@ -118,7 +118,7 @@ def open_folder(arguments: argparse.Namespace, stack: Stack, entities: Iterable[
 
 
 def views_named(names: Sequence[str]) -> list[EntityViews]:
-    """Return the entities of some relations, each once.
+    """Return the relations of some entities or relations, each entity once.
 
     Raises:
         CommandError: One of the names is none; the message has the nearest known ones.
@@ -126,9 +126,9 @@ def views_named(names: Sequence[str]) -> list[EntityViews]:
     known = all_views()
     found = {}
     for name in names:
-        views = known.get(name.lower())
+        views = known.get(view_name(name))
         if views is None:
-            near = difflib.get_close_matches(name.lower(), known, 3)
+            near = difflib.get_close_matches(view_name(name), known, 3)
             hint = f"; is it {' or '.join(near)}?" if near else ""
             raise CommandError(f"there is no view {name!r:.100}{hint}")
         found[views.name] = views

@@ -28,7 +28,6 @@ from typing import Any
 from connector.operator.lake import Folder, Run
 from connector.operator.parsers import add_command, add_source_arguments, day, open_folder, views_named
 from connector.operator.stack import CommandError, Stack
-from connector.operator.views import view_name
 from lightspeed.catalogue.sample_schemas import load_sample_schemas
 from lightspeed.cli.output import print_note
 from lightspeed.numbers import dumps, loads
@@ -82,7 +81,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, stack: Stack) -> int:
     """Run the command."""
-    entity = views_named([view_name(arguments.entity)])[0].entity
+    entity = views_named([arguments.entity])[0].entity
     if arguments.sample:
         return _sample(entity)
     days = arguments.drift or []
