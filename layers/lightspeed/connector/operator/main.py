@@ -16,7 +16,7 @@ from connector import botocore_errors
 from connector.aws_errors import aws_error_types
 from connector.errors import ConnectorError, RequestError, UnknownConnection
 from connector.operator.stack import CommandError, OperationFailed, Stack, default_stack_name
-from lightspeed import InvalidConnection, LightspeedError
+from lightspeed import InvalidConnection, LightspeedError, UnknownEntity
 from lightspeed.cli.arguments import Parser
 from lightspeed.cli.output import discard_output, print_note
 
@@ -30,7 +30,7 @@ INTERRUPTED = 130
 _READING = ("query", "schema", "runs", "status", "cost", "plan")
 """Commands that change nothing."""
 
-_WRONG_COMMAND = (CommandError, RequestError, UnknownConnection, InvalidConnection)
+_WRONG_COMMAND = (CommandError, RequestError, UnknownConnection, UnknownEntity, InvalidConnection)
 
 
 def main(argv: Sequence[str] | None = None, *, open_stack: Callable[[str], Stack] = Stack) -> int:
