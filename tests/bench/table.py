@@ -21,7 +21,7 @@ _ENOUGH_RECORDS = 10_000
 
 def heading(command: str, rounds: int, order_bytes: int, cores: int) -> str:
     """Return what has to be known to read the tables."""
-    own = ", ".join(f"{name} {metadata.version(name)}" for name in ("requests", "boto3", "msgspec", "zlib-ng"))
+    own = ", ".join(f"{name} {metadata.version(name)}" for name in ("requests", "boto3", "msgspec", "deflate"))
     spread = "one round" if rounds == 1 else f"medians of {rounds} rounds (least-most), one for slow pages"
     machine = f"{cores} cores ({_processor()}), {platform.system()} {platform.machine()}"
     return (

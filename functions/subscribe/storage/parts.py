@@ -6,15 +6,13 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import deflate
 import msgspec
-from zlib_ng import zlib_ng
 
 from connector.settings import GZIP_LEVEL
 
 PART_BYTES = 8 * 1024 * 1024
 """Compressed size at which a part is closed: thirty thousand orders, 120 MB of JSON. Memory holds one."""
-
-_GZIP = 31
 
 
 class Part(msgspec.Struct, array_like=True, frozen=True):
@@ -54,7 +52,10 @@ def compress(texts: list[bytes], level: int = GZIP_LEVEL) -> Chunk:
 
     The output depends on the records and the level only: the member holds no time.
     """
-    return Chunk(zlib_ng.compress(b"\n".join([*texts, b""]), level, _GZIP) if texts else b"", len(texts))
+    if not texts:
+        return Chunk(b"", 0)
+    member = deflate.gzip_compress(b"\n".join([*texts, b""]), level)
+    return Chunk(bytes(member), len(texts))  # the buffer of `member` holds room for a page that cannot be compressed
 
 
 class PartBuffer:

@@ -10,7 +10,7 @@ from typing import Any
 
 from connector.errors import SettingsError
 
-GZIP_LEVEL = 5
+GZIP_LEVEL = 4
 """How much parts are compressed unless something else is set. The shop's pace leaves the time for it."""
 
 MAX_RESPONSE_MB = 64

@@ -1,6 +1,10 @@
 """Records on their way into parts."""
 
 import gzip
+import subprocess
+from pathlib import Path
+
+import duckdb
 
 from subscribe.storage.parts import PART_BYTES, Chunk, PartBuffer, compress
 
@@ -9,6 +13,18 @@ def test_members_that_follow_each_other_are_one_gzip_file() -> None:
     body = compress([b'{"a":1}', b'{"b":2}']).member + compress([]).member + compress([b'{"c":3}']).member
 
     assert gzip.decompress(body) == b'{"a":1}\n{"b":2}\n{"c":3}\n'
+
+
+def test_gzip_and_duckdb_read_members_that_follow_each_other(tmp_path: Path) -> None:
+    lines = [b'{"id":%d}' % number for number in range(1000)]
+    part = tmp_path / "part-0.jsonl.gz"
+    part.write_bytes(compress(lines[:400]).member + compress(lines[400:], level=9).member)
+
+    unpacked = subprocess.run(["gzip", "-dc", part], capture_output=True, check=True).stdout  # noqa: S603, S607
+    [row] = duckdb.connect().execute("SELECT count(*), sum(id) FROM read_json(?)", [str(part)]).fetchall()
+
+    assert unpacked.splitlines() == lines
+    assert row == (1000, 499_500)
 
 
 def test_the_same_records_make_the_same_bytes() -> None:
