@@ -43,8 +43,11 @@ from cosmic_ray.plugins import get_operator
 ROOT = Path(__file__).parents[1]
 _CLIENT, _PUBLISH, _SUBSCRIBE = "layers/lightspeed/lightspeed", "functions/publish", "functions/subscribe"
 _LISTING = (
-    *(f"tests/unit/lightspeed/test_{name}.py" for name in ("children", "progress", "proof", "reader", "records")),
-    *(f"tests/unit/lightspeed/test_{name}.py" for name in ("settled", "split", "window")),
+    *(
+        f"tests/unit/lightspeed/test_{name}.py"
+        for name in ("children", "list_requests", "opening", "parts", "progress")
+    ),
+    *(f"tests/unit/lightspeed/test_{name}.py" for name in ("proof", "reader", "records", "settled", "split")),
     *(f"tests/integration/lightspeed/test_{name}.py" for name in ("cli", "client", "estimate_and_reader", "tap")),
     "tests/hostile",
     "tests/property/test_reading.py",
@@ -273,11 +276,16 @@ class Reach:
         lines = self.lines.get(mutant.path, {})
         begin, end = _statement((ROOT / mutant.path).read_text(), mutant.line)
         found = {test for line in range(begin, end + 1) for test in lines.get(str(line), ())}
-        if begin == 0 or found == {""}:
-            found = {test for tests in lines.values() for test in tests}
+        if begin == 0 or found == {""}:  # on import: those that reach the file, or else its folder
+            folder = [each for path, each in self.lines.items() if Path(path).parent == Path(mutant.path).parent]
+            found = _all(lines) - {""} or set().union(*map(_all, folder))
         slower = sorted(found - {""} - set(self.failed), key=lambda test: (round(math.log2(self.seconds[test])), test))
         chosen = accumulate(self.seconds[test] for test in slower)
         return {test: self.seconds[test] for test, total in zip(slower, chosen, strict=True) if total < _MOST_SECONDS}
+
+
+def _all(lines: Mapping[str, Sequence[str]]) -> set[str]:
+    return {test for tests in lines.values() for test in tests}
 
 
 class _Tracer:
