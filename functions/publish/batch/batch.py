@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING
 
 from connector.chunks import chunks
 from publish.batch import planner
-from publish.batch.bulk_routes import MAX_RECORDS
 from publish.batch.category_products import create_placements
 from publish.batch.guard import Guard
 from publish.batch.lookups import Lookups
-from publish.batch.planner import Kind, PreparedWrite
+from publish.batch.planner import MAX_RECORDS, Kind, PreparedWrite
 from publish.batch.updates import Updates
 from publish.batch.writer_lease import WriterLease
 from publish.event import IncomingEvent

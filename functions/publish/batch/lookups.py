@@ -12,8 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from lightspeed.writing.key_index import KeyIndex
-from publish.batch.bulk_routes import MAX_RECORDS, bulk_route
-from publish.batch.planner import Kind
+from publish.batch.planner import MAX_RECORDS, Kind, bulk_route
 from publish.result import refusal
 
 if TYPE_CHECKING:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _Item = TypeVar("_Item")
 
+MAX_RECORDS = 100
+"""Records in one request. The shop's own limit is not known; a larger request that it refuses is split."""
+
 PLACEMENT = "categories/products"
 """The entity of a product's place in a category."""
 
@@ -44,6 +47,38 @@ class Kind(enum.Enum):
     """A create that becomes an update if its record exists."""
     OTHER = enum.auto()
     """Sent alone."""
+
+
+@dataclass(frozen=True)
+class BulkRoute:
+    """A bulk route that takes updates: action `bulk` of an entity, a list of records with their ids.
+
+    Attributes:
+        entity: Catalogue name.
+        prefixes: Of the field names that the route is known to take; other updates are sent alone.
+        must_show_values: Whether an update is done only if its row shows every value that was sent. Otherwise a row
+            may leave values out, and an answer without any row confirms all updates.
+    """
+
+    entity: str
+    prefixes: tuple[str, ...]
+    must_show_values: bool = False
+
+
+BULK_ROUTES = (
+    BulkRoute("variants", ("stock", "price", "oldPrice")),
+    BulkRoute("products/attributes", ("value",), must_show_values=True),
+)
+"""`variants/bulk` is known from clients that push stock and prices through it. Of the attributes of a product, only the
+route and its envelope are known, so its answer must show the values."""
+
+
+def bulk_route(entity: str, fields: Mapping[str, object]) -> BulkRoute | None:
+    """Return the bulk route that an update may be sent through, or `None`."""
+    for route in BULK_ROUTES:
+        if entity == route.entity and fields and all(name.startswith(route.prefixes) for name in fields):
+            return route
+    return None
 
 
 def canonical_id(identity: object) -> int | None:

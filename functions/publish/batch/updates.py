@@ -2,6 +2,9 @@
 
 Of several updates of a record the last value of each field wins. Updates from the queue and from files are ordered by
 the time they were queued, across batches (see `field_versions`). Others are ordered by their position in the batch.
+
+What bulk routes answer is not documented. An update is done if the answer shows a row of its record without an error or
+another value. A route that is known from clients may also answer without rows.
 """
 
 from __future__ import annotations
@@ -13,11 +16,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from connector.observability import logger
-from lightspeed import ApiError, NotSent, ServerError
-from publish.batch.bulk_routes import BulkRoute, bulk_route
+from lightspeed import ApiError, NotSent, Parameters, ServerError, WriteResponse
+from lightspeed.json_text import parse
+from lightspeed.writing.diff import ignored_fields
 from publish.batch.field_versions import FieldVersions, RecordVersions
-from publish.batch.planner import PreparedWrite, by_record, canonical_id, groups
-from publish.result import Outcome, Refusal, is_content_refused, refusal, result
+from publish.batch.planner import BulkRoute, PreparedWrite, bulk_route, by_record, canonical_id, groups
+from publish.result import Outcome, Refusal, Result, is_content_refused, refusal, result
+from publish.write import send_once
 
 if TYPE_CHECKING:
     from publish.batch.guard import Guard
@@ -208,10 +213,9 @@ class Updates:
         route = first.route
         if route is None or len(updates) == 1:
             return [self._send_alone(update) for update in updates]
-        entries = [(update.identity, update.fields) for update in updates]
         try:
             with self._guard.request(first.operation):
-                found = route.update(first.operation.client, first.items[0].parents, entries)
+                found = _send_in_bulk(route, updates)
         except Exception as error:
             refused = refusal(error)
         else:
@@ -244,6 +248,54 @@ class Updates:
             half = len(changes) // 2
             return self._send_changes(operation, changes[:half]) + self._send_changes(operation, changes[half:])
         return [outcome] * len(changes)
+
+
+def _send_in_bulk(route: BulkRoute, updates: Sequence[MergedUpdate]) -> list[Result | None]:
+    """Update records in one request.
+
+    Args:
+        route: The route of all of them.
+        updates: Each record once, at most `MAX_RECORDS`.
+
+    Returns:
+        One result each, in order, `None` if its outcome is unknown.
+
+    Raises:
+        LightspeedError: As the client raises it.
+        ConnectorError: The connection could not be read again after the shop refused its key.
+    """
+    first = updates[0]
+    entries = [{"id": update.identity, **update.fields} for update in updates]
+    parameters = Parameters(first.items[0].parents, payload=entries)
+    http_request = first.operation.client.build(route.entity, "bulk", parameters)
+
+    def read(written: WriteResponse) -> list[Result | None]:
+        rows = _rows(written)
+        return [_confirmed(update, rows, written, route) for update in updates]
+
+    return send_once(first.operation.client, http_request, read)[0] or [None] * len(updates)
+
+
+def _rows(written: WriteResponse) -> dict[str, Any]:
+    """Return the records of an answer by their ids; none if the answer has another form."""
+    found = parse(written.record) if written.record is not None else []
+    rows = found if isinstance(found, list) else []
+    return {str(row["id"]): row for row in rows if isinstance(row, dict) and "id" in row}
+
+
+def _confirmed(
+    update: MergedUpdate, rows: Mapping[str, Any], written: WriteResponse, route: BulkRoute
+) -> Result | None:
+    """Return the result of an update if the rows of the answer confirm it."""
+    row = rows.get(str(update.identity))
+    if row is None:
+        if rows or route.must_show_values:
+            return None
+        return result("updated", written.http_status, update.identity, None, written.request_id)
+    shown = {name: value for name, value in update.fields.items() if name in row}
+    if "error" in row or ignored_fields(row, shown) or (route.must_show_values and len(shown) < len(update.fields)):
+        return None
+    return result("updated", written.http_status, row["id"], row, written.request_id)
 
 
 def _merged(changes: Sequence[_Change]) -> dict[str, Any]:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from publish.batch.bulk_routes import MAX_RECORDS
+from publish.batch.planner import MAX_RECORDS
 from tests.integration.publish.conftest import Publisher, event
 from tests.shop import Fault
 

@@ -1,5 +1,6 @@
 import contextlib
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -106,6 +107,20 @@ def test_a_create_that_was_killed_is_never_blindly_sent_again(
     assert answer["check"]["entity"] == "products"
     assert publisher(LAMP) == answer
     assert titles(publisher, "Lamp") == 1
+
+
+def test_what_a_killed_call_created_is_looked_for_from_before_its_start(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = publisher.deps.clock.time()
+    kill_after_answer(publisher, monkeypatch, LAMP)
+    publisher.shop.clock.advance(publisher.context.seconds + MARGIN_SECONDS + 1)
+
+    query = publisher(LAMP)["check"]["parameters"]["query"]
+
+    since = datetime.fromisoformat(query["created_at_min"]).timestamp()
+    deadline = start + publisher.context.seconds
+    assert deadline - 905 <= since <= deadline - 900, "an invocation lasts at most 900 s"
 
 
 def test_a_create_that_was_killed_is_settled_by_match(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:

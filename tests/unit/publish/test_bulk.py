@@ -6,9 +6,8 @@ import pytest
 
 from connector.settings import Settings
 from lightspeed import Client, Connection, InvalidRequest, Request, Response, Transport, UnknownLanguage, WriteResponse
-from publish.batch.bulk_routes import MAX_RECORDS, bulk_route
 from publish.batch.guard import Guard
-from publish.batch.planner import PreparedWrite
+from publish.batch.planner import MAX_RECORDS, PreparedWrite, bulk_route
 from publish.batch.updates import Updates
 from publish.dependencies import Dependencies
 from publish.event import parse_request
