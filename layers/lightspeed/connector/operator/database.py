@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -101,46 +102,45 @@ class Database:
             CommandError: The query is wrong.
             OperationFailed: It cannot be carried out.
         """
-        try:
+        with _explained():
             columns = self._connection.execute(f"DESCRIBE {sql}").fetchall()
-            zoned = ['"' + name.replace('"', '""') + '"' for name, kind, *_ in columns if "TIME ZONE" in kind]
-            if zoned:
-                texts = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in zoned)
-                sql = f"SELECT * REPLACE ({texts}) FROM ({sql})"
-            return Result([name for name, *_ in columns], self._rows(sql))
-        except duckdb.Error as error:
-            raise failure(error) from error
+        zoned = ['"' + name.replace('"', '""') + '"' for name, kind, *_ in columns if "TIME ZONE" in kind]
+        if zoned:
+            texts = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in zoned)
+            sql = f"SELECT * REPLACE ({texts}) FROM ({sql})"
+        return Result([name for name, *_ in columns], self._rows(sql))
 
     def _rows(self, sql: str) -> Iterator[tuple[Any, ...]]:
-        try:
+        with _explained():
             self._connection.execute(sql)
             while rows := self._connection.fetchmany(_AT_ONCE):
                 yield from rows
-        except duckdb.Error as error:
-            raise failure(error) from error
 
     def write(self, sql: str, path: Path, options: str) -> int:
         """Write a query's result into a file, and return the number of rows; errors as in `ask`."""
-        try:
+        with _explained():
             copied = self._connection.execute(f"COPY ({sql}) TO {quoted(str(path))} ({options})").fetchone()
-            return int(copied[0]) if copied else 0
-        except duckdb.Error as error:
-            raise failure(error) from error
+        return int(copied[0]) if copied else 0
 
     def _define(self, statement: str) -> None:
         self._connection.execute(statement)
         self.statements.append(statement)
 
 
-def failure(error: duckdb.Error) -> CommandError | OperationFailed:
-    """Return the error of the command line for one of DuckDB."""
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return OperationFailed("the query needs more memory than it may take: give more with --memory-gb")
-    kind = CommandError if isinstance(error, _WRONG_QUERY) else OperationFailed
-    text = str(error).partition("\n\nLINE ")[0]  # the rest shows the query again
-    unknown = _UNKNOWN_COLUMN.search(text)
-    advice = f"; another field of a record is json_extract_scalar(json, '$.{unknown[1]}')" if unknown else ""
-    return kind(f"DuckDB: {text}{advice}")
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Raise the error of the command line for one of DuckDB."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        message = "the query needs more memory than it may take: give more with --memory-gb"
+        raise OperationFailed(message) from error
+    except duckdb.Error as error:
+        kind = CommandError if isinstance(error, _WRONG_QUERY) else OperationFailed
+        text = str(error).partition("\n\nLINE ")[0]  # the rest shows the query again
+        unknown = _UNKNOWN_COLUMN.search(text)
+        advice = f"; another field of a record is json_extract_scalar(json, '$.{unknown[1]}')" if unknown else ""
+        raise kind(f"DuckDB: {text}{advice}") from error
 
 
 def quoted(text: str) -> str:

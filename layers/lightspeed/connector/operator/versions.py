@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from connector.bucket import Bucket
+from connector.chunks import chunks
 from connector.operator.stack import OperationFailed
 
 _AT_ONCE = 1000
@@ -44,16 +45,9 @@ class Versions(Bucket):
         """Yield every version and delete marker under a prefix."""
         pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self._name, Prefix=prefix)
         for page in pages:
-            for rows, is_marker in ((page.get("Versions", ()), False), (page.get("DeleteMarkers", ()), True)):
-                for row in rows:
-                    yield Version(
-                        row["Key"],
-                        row["VersionId"],
-                        row.get("Size", 0),
-                        row["IsLatest"],
-                        row["LastModified"],
-                        is_marker,
-                    )
+            for row in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                size, is_marker = row.get("Size", 0), "Size" not in row
+                yield Version(row["Key"], row["VersionId"], size, row["IsLatest"], row["LastModified"], is_marker)
 
     def of(self, key: str) -> list[Version]:
         """Return every version of one object."""
@@ -83,9 +77,7 @@ class Versions(Bucket):
         Raises:
             OperationFailed: S3 did not delete a version.
         """
-        left = list(versions)
-        while left:
-            some, left = left[:_AT_ONCE], left[_AT_ONCE:]
+        for some in chunks(list(versions), _AT_ONCE):
             objects = [{"Key": version.key, "VersionId": version.id} for version in some]
             answer = self._s3.delete_objects(Bucket=self._name, Delete={"Objects": objects, "Quiet": True})
             for error in answer.get("Errors", ()):
