@@ -206,17 +206,15 @@ class Cache(Folder):
 
     def _refresh(self, entity: str, scope: Scope) -> set[Path]:
         """Make the entity's files those of the bucket; a part that is replaced meanwhile is looked up again."""
-        for attempt in range(1, _ATTEMPTS + 1):
+        for _ in range(_ATTEMPTS):
             self._refresh_manifests(entity, scope)
             runs = self.runs(entity, scope)
             parts = [part for run in runs for part in (*run.manifest.parts, *run.manifest.deleted)]
-            paths = each(self._fetch_part, parts)
-            missing = [part.key for part, path in zip(parts, paths, strict=True) if path is None]
+            paths = dict(zip((part.key for part in parts), each(self._fetch_part, parts), strict=True))
+            missing = [key for key, path in paths.items() if path is None]
             if not missing:
-                break
-            if attempt == _ATTEMPTS:
-                raise OperationFailed(f"the bucket has no {missing[0]}, which a manifest names")
-        return {path for path in paths if path is not None}
+                return {path for path in paths.values() if path is not None}
+        raise OperationFailed(f"the bucket has no {missing[0]}, which a manifest names")
 
     def _refresh_manifests(self, entity: str, scope: Scope) -> None:
         listed = dict(stored_manifests(self._bucket, entity, scope))
