@@ -16,12 +16,11 @@ from connector.transform import load
 from lightspeed.estimate import Estimate, ListCounter, Reading, Span, estimate
 from lightspeed.listing.settled import SETTLING_LAG
 from lightspeed.listing.way import check_parameters
-from lightspeed.listing.window import may_hide_records
 from lightspeed.request import PAGE_LIMIT, parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.run.run import Services
 from subscribe.sync.bookmark import Bookmark, Bookmarks
-from subscribe.sync.read_plan import Read, plan_reads, window_of
+from subscribe.sync.read_plan import Read, may_be_read_by_creation, plan_reads, window_of
 from subscribe.sync.reader import batch_of
 
 OVERHEAD_SECONDS = 1.0
@@ -114,7 +113,7 @@ def _of_never_updated(
     """Return how many requests a reading takes for records that were never updated, if it finds none."""
     if request.mode != "incremental" or read.operation == "get":
         return 0
-    may_hide = may_hide_records(read.endpoint, {} if read.operation == "each" else read.parameters.query)
+    may_hide = may_be_read_by_creation(read)
     if bookmark.until is not None:
         return 2 if may_hide and bookmark.created_start(now) is not None else 0
     window, _ = window_of(request, read, start, now)

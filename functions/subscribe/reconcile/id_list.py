@@ -68,12 +68,8 @@ class IdList:
         Raises:
             LightspeedError: As the client raises it.
         """
-        query = {**self._query, "limit": 1}
-        page = self._client.page(
-            self._client.build(self._endpoint.name, "list", Parameters(query=query), self._language)
-        )
-        records = RecordParser(None, {}, frozenset()).read(page)
-        return IdSet(ids_of(records))
+        page = self._list({**self._query, "limit": 1}, None).whole()
+        return IdSet(ids_of(RecordParser(None, {}, frozenset()).read(page)))
 
     def begin(self, checkpoint: ListCheckpoint | None, end: datetime, *, is_open: bool) -> Begun:
         """Take the first count, or that of a resumed reading.

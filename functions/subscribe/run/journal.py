@@ -67,18 +67,6 @@ class Journal:
             entry = self.load()
         return result_of(entry) if entry.get("status") == "complete" else None
 
-    def pause(self, body: dict[str, Any], **facts: Any) -> None:
-        """Write a partial result.
-
-        Args:
-            body: The result.
-            **facts: What the next invocation needs in addition to the state, such as `started` and `transformers`.
-
-        Raises:
-            PreconditionFailed: Another copy of the run has gone on.
-        """
-        self.decide(self.entry_of(Decision(body, {}), status="partial", **facts))
-
     def decide(self, entry: dict[str, Any]) -> None:
         """Write an entry over the one that was read last.
 
@@ -88,7 +76,13 @@ class Journal:
         self._etag = self._written = self._bucket.put_json(run_key(self._run_id), entry, if_match=self._etag)
 
     def entry_of(self, decision: Decision, status: str = "finishing", **facts: Any) -> dict[str, Any]:
-        """Return the entry of a run that ends so."""
+        """Return the entry of a run that ends or pauses so.
+
+        Args:
+            decision: The result, and the manifests.
+            status: What the journal says.
+            **facts: What the next invocation needs in addition to the state, such as `started` and `transformers`.
+        """
         return {
             **decision.body,
             "status": status,

@@ -176,7 +176,7 @@ class Run(ABC, Generic[State]):
         body = self._body("partial", manifest=None)
         body["cursor"] = self._states.save(self._run_id, self._state)
         body["resume_after_seconds"] = math.ceil(resume_after_seconds)
-        self._journal.pause(body, **self._facts())
+        self._journal.decide(self._journal.entry_of(Decision(body, {}), "partial", **self._facts()))
         self._hold(self._now() + timedelta(seconds=resume_after_seconds) + LEASE)
         return Result(body)
 
@@ -193,7 +193,7 @@ class Run(ABC, Generic[State]):
             reason = "another run of the subscription was faster, so this run does not count"
             body = {**self._complete(None, reason), "objects": [], "superseded": True}
             try:
-                self._journal.decide(self._journal.entry_of(Decision(body, {}), status="complete", **self._facts()))
+                self._journal.decide(self._journal.entry_of(Decision(body, {}), "complete", **self._facts()))
             except PreconditionFailed as error:
                 message = f"another copy of run {self._run_id} goes on; send the same event again"
                 raise AwsUnavailable(message) from error

@@ -218,14 +218,8 @@ def _newest_change(rows: list[Record]) -> str:
         changed = row.changed
         if changed and changed > newest.get(changed[-_OFFSET:], ""):
             newest[changed[-_OFFSET:]] = changed
-    return max((_iso(changed) for changed in newest.values()), default="")
-
-
-def _iso(changed: str) -> str:
-    try:
-        return iso_text(parse_time(changed))
-    except ValueError:
-        return ""
+    times = map(time_of, newest.values())
+    return max((iso_text(time) for time in times if time is not None), default="")
 
 
 def _with_digest(name: str, record: Record) -> str:

@@ -35,11 +35,15 @@ class Read:
     parameters: Parameters
     by_creation: bool = False
 
+    @property
+    def query(self) -> Mapping[str, object]:
+        """The user's filters of the list that is walked; there are none of a parent's list."""
+        return {} if self.operation == "each" else self.parameters.query
+
 
 def may_be_read_by_creation(read: Read) -> bool:
     """Whether the filter by time of change of a reading may hide records, which are found by time of creation."""
-    query = {} if read.operation == "each" else read.parameters.query
-    return read.operation != "get" and may_hide_records(read.endpoint, query)
+    return read.operation != "get" and may_hide_records(read.endpoint, read.query)
 
 
 def reads_by_creation(reads: Sequence[Read]) -> list[Read]:
@@ -91,17 +95,13 @@ def plan_reads(
         if request.ids is not None:
             plain = [Parameters({"id": identity}) for identity in request.ids]
         for parameters in transformers.parameters(document, seed) if transformers is not None else plain:
-            read = _read(request.endpoint, language, parameters)
+            way, walked = way_to_read(request.endpoint, parameters.path)
+            read = Read(way, walked, language, parameters)
             errors = _errors(request, read)
             if errors:
                 raise RequestError(errors)
             reads.append(read)
     return reads
-
-
-def _read(endpoint: Endpoint, language: str, parameters: Parameters) -> Read:
-    way, walked = way_to_read(endpoint, parameters.path)
-    return Read(way, walked, language, parameters)
 
 
 def _errors(request: SubscribeRequest, read: Read) -> list[str]:
@@ -139,5 +139,4 @@ def window_of(
         start: The start of an incremental window.
         end: The end of every window.
     """
-    query = {} if read.operation == "each" else read.parameters.query
-    return closed_window(read.endpoint, query, start, end, incremental=request.mode == "incremental")
+    return closed_window(read.endpoint, read.query, start, end, incremental=request.mode == "incremental")

@@ -17,14 +17,14 @@ from lightspeed.listing.records import Record, ids_of
 from lightspeed.listing.settled import open_window
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
-from lightspeed.listing.window import Window, creation_window, may_hide_records, unknown_filters
+from lightspeed.listing.window import Window, creation_window, unknown_filters
 from lightspeed.request import format_time, parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.run.budget import InvocationBudget
 from subscribe.run.run import Services
 from subscribe.sync.bookmark import HIDDEN
 from subscribe.sync.processor import RecordProcessor
-from subscribe.sync.read_plan import Read, window_of
+from subscribe.sync.read_plan import Read, may_be_read_by_creation, window_of
 from subscribe.sync.state import SyncState
 from subscribe.sync.step import Step
 
@@ -132,7 +132,7 @@ class Reader:
         if window.start is None:
             hidden = self._list(read, None).count() - counted
             reason = f"{hidden} records have no time of change, or changed during the run; mode full reads them too"
-        elif may_hide_records(read.endpoint, read.parameters.query):
+        elif may_be_read_by_creation(read):
             hidden = self._count_hidden(read, Window("created_at", window.start, window.end))
             reason = f"{hidden} records have no time of change; the next run reads them by time of creation"
         else:
@@ -250,7 +250,7 @@ class Reader:
         state = self.state
         if read.by_creation:
             start, created_end = parse_time(state.created_start), parse_time(state.created_end)
-            return creation_window({} if read.operation == "each" else read.parameters.query, start, created_end)
+            return creation_window(read.query, start, created_end)
         first = parse_time(state.window_start) if state.window_start else None
         window, stable = window_of(self.request, read, first, end or parse_time(state.window_end))
         return window, stable and not (state.is_open if is_open is None else is_open)

@@ -72,7 +72,7 @@ class ShopList:
         )
 
     def whole(self) -> Page:
-        """Return all rows of a list without pages, in one answer; errors as in `count`."""
+        """Return what a request without a page gives: all rows of a list without pages; errors as in `count`."""
         return self.client.page(self._request("list", self.parameters.query, None))
 
     def parser(self, window: Window | None) -> RecordParser:
