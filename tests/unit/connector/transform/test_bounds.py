@@ -240,3 +240,15 @@ def test_outside_the_main_thread_the_clock_is_looked_at_between_steps() -> None:
     thread.join()
 
     assert "takes longer than 0.2 s" in str(found[0])
+
+
+def test_outside_the_main_thread_the_clock_is_looked_at_between_the_elements_of_an_array() -> None:
+    found: list[Any] = []
+    transformers = Transformers('{"a": $map([1..100000], function($x) { $x + 1 })}', clock=FakeClock(step=0.01))
+
+    thread = threading.Thread(target=lambda: found.append(transformers.records(b"{}", _SCOPE).rejection))
+    thread.start()
+    thread.join()
+
+    assert "takes longer than 1 s" in str(found[0])
+    assert found[0].position == 6

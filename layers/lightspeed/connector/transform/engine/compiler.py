@@ -62,7 +62,7 @@ def failed_node(error: BaseException) -> Any:
     node, step = None, error.__traceback__
     while step is not None:
         if step.tb_frame.f_code.co_filename == _FILE:
-            node = step.tb_frame.f_globals["nodes"][step.tb_lineno]
+            node = step.tb_frame.f_globals["nodes"][step.tb_lineno] or node
         step = step.tb_next
     return node
 
