@@ -42,7 +42,7 @@ def subscribe_request(event: object) -> SubscribeRequest:
     errors += _subscription_errors(request.bookmark_name)
     errors += _parent_errors(request)
     if request.mode == "incremental":
-        errors += _incremental_errors(request, _walked(request))
+        errors += _incremental_errors(request, way_to_read(request.endpoint, request.parameters.path)[1])
     elif request.since is not None:
         errors.append("since is for mode incremental")
     errors += _ids_errors(request)
@@ -65,11 +65,6 @@ def _subscription_errors(name: str) -> list[str]:
     if _SUBSCRIPTION.fullmatch(slashed) and len(name) <= _SUBSCRIPTION_CHARACTERS:
         return [f"a subscription has no dot; {slashed!r:.110} has the bookmark that {name!r:.110} had"]
     return [f"subscription may hold up to 200 letters, digits and _ = -, in parts joined by /, not {name!r:.100}"]
-
-
-def _walked(request: SubscribeRequest) -> Endpoint:
-    """Return the endpoint whose list a run reads: the parent's if every parent is asked for."""
-    return way_to_read(request.endpoint, request.parameters.path)[1]
 
 
 def _parent_errors(request: SubscribeRequest) -> list[str]:
@@ -110,6 +105,7 @@ def _language_errors(request: SubscribeRequest) -> list[str]:
 
 
 def _incremental_errors(request: SubscribeRequest, endpoint: Endpoint) -> list[str]:
+    """Return what is wrong; `endpoint` is whose list the run walks: the parent's if every parent is asked for."""
     errors = []
     if endpoint.incremental is None:
         errors.append(f"{endpoint.name} cannot be read incrementally: it has no time filter; use mode full")

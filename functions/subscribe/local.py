@@ -17,12 +17,13 @@ from connector.bucket import Bucket
 from connector.errors import ConnectorError, RequestError, RunInProgress, TransformError
 from connector.transform import S3Library
 from lightspeed import Client, Clock, InvalidConnection, LightspeedError, SystemClock, Transport
-from lightspeed.catalogue.entities import get_entity
+from lightspeed.catalogue.entities import get_entity, parent_of
 from lightspeed.cli.arguments import CommandError, Parser, read_connection
 from lightspeed.cli.output import json_text, print_note
 from lightspeed.connection import is_connection_name
 from lightspeed.errors import CatalogueError
 from lightspeed.listing.reader import CONNECTIONS
+from lightspeed.listing.way import ALL_PARENTS
 from subscribe.checks import subscribe_request
 from subscribe.event import SubscribeRequest
 from subscribe.run.run import Services
@@ -72,12 +73,12 @@ def request_of(arguments: argparse.Namespace) -> SubscribeRequest:
     if not is_connection_name(arguments.name):
         raise RequestError([f"--name may hold up to 200 letters, digits, _ and -, not {arguments.name!r:.100}"])
     endpoint = get_entity(arguments.entity)
-    walked, event = endpoint, {"entity": arguments.entity, "connection": arguments.name}
+    event = {"entity": arguments.entity, "connection": arguments.name}
     if endpoint.parents and not arguments.each_parent:
         raise RequestError([f"{endpoint.name} has a list for each parent: add --each-parent to read them all"])
-    if arguments.each_parent and endpoint.parents:
-        walked = get_entity(endpoint.path.split("/{", 1)[0])
-        event["parameters"] = {"path": {endpoint.parents[0]: "*"}}
+    if endpoint.parents:
+        event["parameters"] = {"path": {endpoint.parents[0]: ALL_PARENTS}}
+    walked = parent_of(endpoint) or endpoint
     event["mode"] = arguments.mode or ("full" if walked.incremental is None else "incremental")
     given = {"since": arguments.since, "run_id": arguments.run_id}
     return subscribe_request(event | {name: value for name, value in given.items() if value is not None})

@@ -54,11 +54,9 @@ class RunLock:
             RunInProgress: Another run has it.
         """
         held = self._load()
-        if held is None or held.run_id == self._run_id or parse_time(held.until).timestamp() <= now:
+        if held is None or held.run_id == self._run_id or held.entry or parse_time(held.until).timestamp() <= now:
             return held
-        if not held.entry:
-            raise RunInProgress(self._subscription, held.run_id, held.until)
-        return held
+        raise RunInProgress(self._subscription, held.run_id, held.until)
 
     def take(self, now: float, until: float) -> None:
         """Take the lock until a time in epoch seconds. A decided run that has it is finished first.
