@@ -51,7 +51,11 @@ class Transformers:
         self._steps = [self._step(item) for item in parse_transformers(given)]
         self._written = sum(len(step.text) for step in self._steps)
         for step in self._steps:
-            self._load_tables(step)
+            for name, place in step.tables():
+                try:
+                    self._table(name)
+                except NotFoundInLibrary as error:
+                    raise step.failed(LimitExceeded(str(error)), place) from None
 
     def __bool__(self) -> bool:
         """Whether there is anything to apply."""
@@ -70,13 +74,6 @@ class Transformers:
             return engine.compile(self._library.transformer(referred_name(reference)), reference)
         except NotFoundInLibrary as error:
             raise TransformError(str(error), expression=reference) from None
-
-    def _load_tables(self, step: Expression) -> None:
-        for name, place in step.tables():
-            try:
-                self._table(name)
-            except NotFoundInLibrary as error:
-                raise step.failed(LimitExceeded(str(error)), place) from None
 
     def _table(self, name: str) -> Mapping[str, Any]:
         if name not in self._tables:

@@ -47,6 +47,8 @@ def _error(expression: str) -> TransformError:
         ),
         ('{"x": {"a": 1, "a": 2}}', "{", "multiple key definitions evaluate to same key: a"),
         ('($f := function($x) { 1 + $x }; $f("a"))', '$f("a")', "the right side of + must be a number, not 'a'"),
+        ("$map(items, function($x) { $uppercase($x) })", "$uppercase", "argument 1 of $uppercase is of another type"),
+        ("($f := function($x) { $sum($x) }; $f(name))", "$sum", "argument 1 of $sum must be an array of numbers"),
         ("($a := 1; $a())", "$a()", "calls something that is no function"),
         ('{"a": ', "", "expected } before end of expression"),
         ("a b", "b", "syntax error: b"),

@@ -210,6 +210,8 @@ $each(lines[sku = "A"][0], function($value) { $value })[]
 lines[sku = "A"].(sku)[]
 [lines[sku = "A"].sku][]
 (lines.sku)[0][]
+{"#1\n\"'{)": id, "\u0000": `#2"'`, "import": "__import__('os')#3\n"}
+lines.{`sku#1`: sku, `sku`: "#2\n"}
 /* comment */ id
 "\u00e9\n"
 """.strip().splitlines()
@@ -227,6 +229,31 @@ def test_an_expression_means_what_the_library_says_it_means(expression: str) -> 
     found = Transformers(wrapped).records_or_raise(json.dumps(_ORDER).encode(), Scope())
 
     assert [json.loads(text) for text in found] == [_json(Jsonata(wrapped).evaluate(_ORDER))]
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        '{{"a": {}}}',
+        "{{$string(id): {}}}",
+        "[1, {}]",
+        "(id ? {} : 2)",
+        "($exists({}) ? 1 : 2)",
+        "({} & id)",
+        "$string({})",
+        '({} ~> |$|{{"x": 1}}|)',
+        "[1].({})",
+    ],
+)
+def test_an_expression_means_the_same_however_deep_it_is_nested(around: str) -> None:
+    expression = "$"
+    for _ in range(60):
+        expression = around.format(expression)
+    wrapped = f'{{"v": {expression}}}'
+
+    found = Transformers(wrapped).records_or_raise(b'{"id":7}', Scope())
+
+    assert [json.loads(text) for text in found] == [_json(Jsonata(wrapped).evaluate({"id": 7}))]
 
 
 _LEAVES = st.sampled_from(

@@ -250,14 +250,7 @@ class Engine(Jsonata):  # type: ignore[misc]
         """Append values to each other; one alone stays what it is."""
         if len(values) == 1:
             return values[0]
-        joined = Utils.create_sequence()
-        for value in values:
-            if isinstance(value, list):
-                self.meter.items(len(value))
-                joined.extend(value)
-            elif value is not None:
-                joined.append(value)
-        return joined
+        return self.flattened([value for value in values if value is not None], last_step=False)
 
     def apply_inner(self, proc: Any, args: Any, input: Any, environment: Any) -> Any:
         """Call a function; the library would print what is none."""
@@ -332,8 +325,8 @@ class Engine(Jsonata):  # type: ignore[misc]
 
     def update(self, expr: Any, value: Any, environment: Any) -> Any:
         """Return what `|pattern|update|` makes of a value: a copy that keeps every number as it was, with changes."""
-        if value is None:
-            return None
+        if not isinstance(value, dict | list):
+            return value
         pattern = expr.pattern
         at_top = (pattern.type, pattern.value, pattern.predicate, pattern.group) == ("variable", "", None, None)
         result = (clone_top if at_top else clone)(value, self.meter)

@@ -160,30 +160,22 @@ def dumps_all(values: list[Any], limits: Limits, longest: int | None = None) -> 
 
 def clone(value: Any, meter: Meter, depth: int = 0) -> Any:
     """Return a copy of a value in which arrays and objects are new."""
+    if type(value) not in _CONTAINERS:
+        return value
     if depth > meter.limits.output_depth:
         raise LimitExceeded(f"copies a value that is nested deeper than {meter.limits.output_depth}")
-    if isinstance(value, dict):
-        meter.items(len(value))
-        copied = dict(value)
-        for key, item in value.items():
-            if type(item) in _CONTAINERS:
-                copied[key] = clone(item, meter, depth + 1)
-        return copied
+    meter.items(len(value))
     if isinstance(value, list):
-        meter.items(len(value))
-        return [clone(item, meter, depth + 1) if type(item) in _CONTAINERS else item for item in value]
-    return value
+        return [clone(item, meter, depth + 1) for item in value]
+    return {key: clone(item, meter, depth + 1) for key, item in value.items()}
 
 
 def clone_top(value: Any, meter: Meter) -> Any:
-    """Return a copy of a value in which the object, or each object of an array, is new, but nothing inside them."""
+    """Return a copy of an object or array in which it, or each object of the array, is new, but nothing inside them."""
+    meter.items(len(value))
     if isinstance(value, list):
-        meter.items(len(value))
         return [clone_top(item, meter) if type(item) is dict else item for item in value]
-    if isinstance(value, dict):
-        meter.items(len(value))
-        return dict(value)
-    return value
+    return dict(value)
 
 
 def collapsed(value: Any, keep: bool = False) -> Any:
