@@ -114,7 +114,7 @@ class Idempotency:
             BotoCoreError: The same.
         """
         claim = Claim(f"{request.connection} {key}", _hash(request.content()), secrets.token_hex(16))
-        now, seconds = self.clock.time(), max(0.0, remaining_seconds) + MARGIN_SECONDS
+        now, seconds = self.clock.time(), remaining_seconds + MARGIN_SECONDS
         item = {
             "id": claim.id,
             "expiration": _number(now + KEPT_SECONDS),
@@ -132,12 +132,12 @@ class Idempotency:
             message = f"idempotency key {key!r:.100} was used before with other content; nothing was sent"
             raise IdempotencyConflict(message)
         if _text(stored, "status") == _IN_PROGRESS:
-            compared, claimed_until = "in_progress_expiration", _seconds(stored, "in_progress_expiration") / 1000
+            compared, claimed_until = "in_progress_expiration", int(stored["in_progress_expiration"]["N"]) / 1000
             if claimed_until >= now:
                 raise InProgress(key, claimed_until - now)
             begun_after = claimed_until - MARGIN_SECONDS - _LONGEST_INVOCATION_SECONDS
         else:
-            compared, stored_at = "data", _seconds(stored, "expiration") - KEPT_SECONDS
+            compared, stored_at = "data", int(stored["expiration"]["N"]) - KEPT_SECONDS
             result: Result = loads(_text(stored, "data") or "{}")
             can_be_looked_up = result.get("status") == "unknown" and request.match_fields
             if not can_be_looked_up or now - stored_at <= MARGIN_SECONDS:
@@ -155,17 +155,16 @@ class Idempotency:
 
         An error of DynamoDB is logged: the shop has acted, so the caller still gets the outcome.
         """
-        facts = {"key": claim.key}
         try:
             if isinstance(outcome, dict):
-                facts["status"] = outcome["status"]
                 self._store(claim, outcome)
             else:
                 delete_item(
                     self.client, self.table, {"id": claim.id}, "#token = :token", {":token": {"S": claim.token}}
                 )
         except aws_error_types() as error:
-            logger().error("the end of an idempotency key could not be stored", extra={**facts, "error": str(error)})
+            facts = {"key": claim.key, "error": str(error)}
+            logger().error("the end of an idempotency key could not be stored", extra=facts)
 
     def _store(self, claim: Claim, result: Result) -> None:
         """Store a result in place of a claim, without its record if that is too large for an item."""
@@ -215,10 +214,6 @@ def _number(value: float) -> dict[str, str]:
 def _text(item: _Item, name: str) -> str:
     """Return an attribute; empty if an earlier version stored the record without it."""
     return item.get(name, {}).get("S", "")
-
-
-def _seconds(item: _Item, name: str) -> float:
-    return float(item.get(name, {}).get("N", 0))
 
 
 def _may_have_written(error: Exception) -> bool:

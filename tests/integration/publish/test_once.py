@@ -208,7 +208,9 @@ def test_a_result_that_cannot_be_kept_still_reaches_the_caller(
     monkeypatch.setattr(client, "update_item", refuse)
 
     assert publisher(LAMP)["status"] == "created"
-    assert "could not be stored" in caplog.text
+    (record,) = [record for record in caplog.records if "could not be stored" in record.message]
+    assert vars(record)["key"] == "default lamp"
+    assert vars(record)["error"].startswith("Could not connect")
 
 
 def test_a_key_is_remembered_longer_than_a_message_can_lie_in_its_queue(publisher: Publisher) -> None:
@@ -308,6 +310,20 @@ def test_a_throttled_claim_is_a_typed_error_and_nothing_is_sent(
             publisher(LAMP)
         answer = publisher.http(LAMP)
     assert (answer["statusCode"], publisher.sent()) == (503, [])
+
+
+def test_a_key_whose_result_is_unknown_is_claimed_again_once_the_shop_is_done(publisher: Publisher) -> None:
+    idempotency, request = Idempotency(*publisher.deps.table), parse_request({**LAMP, "match": "title"})
+    first = idempotency.claim(request, "lamp", 10.0)
+    stored_at = publisher.deps.clock.time()
+    idempotency.complete(first, {"status": "unknown"})
+    assert idempotency.claim(request, "lamp", 10.0).result == {"status": "unknown"}
+    publisher.shop.clock.advance(MARGIN_SECONDS + 2)
+
+    again = idempotency.claim(request, "lamp", 10.0)
+
+    assert again.result is None
+    assert stored_at - 905 <= (again.stopped_since or 0) <= stored_at - 900
 
 
 def test_a_call_that_meets_the_end_of_a_claim_comes_back_after_a_second(publisher: Publisher) -> None:
