@@ -62,6 +62,28 @@ def test_an_entity_transformer_replaces_splits_and_drops(bundle: Bundle, express
     assert bundle.manifest(result)["verified"] is True
 
 
+@pytest.mark.parametrize(
+    ("rejected", "percent", "is_complete"),
+    [(1, None, True), (3, None, True), (4, None, False), (4, 14, True), (4, 13, False), (1, 0, False), (0, 0, True)],
+)
+def test_a_run_fails_if_more_records_are_rejected_than_may_be(
+    bundle: Bundle, rejected: int, percent: int | None, is_complete: bool
+) -> None:
+    ids = sorted(bundle.shop.store.ids("orders"))
+    assert len(ids) == 30
+    event: dict[str, Any] = {"entity": "orders", "entity_transformer": f"id in {ids[:rejected]} ? $error('odd') : $"}
+    if percent is not None:
+        event["max_rejected_percent"] = percent
+
+    if is_complete:
+        result = bundle.run(event)
+        assert (result["records"], result.get("rejected", 0)) == (30 - rejected, rejected)
+    else:
+        with pytest.raises(TransformError, match=f"{rejected} of 30 records were rejected"):
+            bundle.run(event)
+        assert bundle.stored("manifests/") == []
+
+
 def test_a_failing_entity_transformer_leaves_no_manifest(bundle: Bundle) -> None:
     with pytest.raises(TransformError):
         bundle.run({"entity": "orders", "entity_transformer": "$error('broken')"})
