@@ -132,9 +132,9 @@ class RunLog:
             if row.mode == "reconcile":
                 continue
             of_one = found.setdefault(f"{row.connection}/{row.subscription}", {})
-            takes_part = {"last": True, "verified": row.verified, "newest": bool(row.newest)}
-            for key, time in (("last", "started"), ("verified", "until"), ("newest", "newest")):
-                if takes_part[key] and (key not in of_one or getattr(of_one[key], time) <= getattr(row, time)):
+            ranks = (("last", True, "started"), ("verified", row.verified, "until"), ("newest", row.newest, "newest"))
+            for key, takes_part, time in ranks:
+                if takes_part and (key not in of_one or getattr(of_one[key], time) <= getattr(row, time)):
                     of_one[key] = row
         if found != known:
             self._bucket.put(LATEST, msgspec.json.encode(found), "application/json")

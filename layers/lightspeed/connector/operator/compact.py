@@ -31,7 +31,7 @@ from connector.operator.lake import Run, Scope, StoredPart, in_force, stored_man
 from connector.operator.parsers import add_command
 from connector.operator.stack import OperationFailed, Stack
 from connector.operator.versions import Versions, lines_of
-from connector.operator.views import EntityViews, views_by_folder
+from connector.operator.views import ISO_8601, EntityViews, views_by_folder
 from connector.storage_keys import COMPACT, RunPlace
 from connector.timestamps import iso_text
 
@@ -45,8 +45,6 @@ PART_BYTES = 64 * 1024 * 1024
 """The most text of one part, before compression."""
 
 _LOWEST = float("-inf")
-
-_ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?)?")
 
 Key = tuple[str, str]
 """The parent's id and the id of a record, as text."""
@@ -262,7 +260,7 @@ def _identity(line: bytes, parents: Sequence[str]) -> tuple[Key, float]:
 
 def _instant(value: object) -> float:
     """Return epoch seconds; what the views cannot read is the lowest."""
-    if not isinstance(value, str) or not _ISO_8601.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(ISO_8601, value):
         return _LOWEST
     try:
         moment = datetime.fromisoformat(value)

@@ -13,7 +13,7 @@ import duckdb
 from connector.chunks import chunks
 from connector.operator.lake import Folder, Run, Scope
 from connector.operator.stack import CommandError, OperationFailed
-from connector.operator.views import DELETED, PARTS, RAW, EntityViews
+from connector.operator.views import DELETED, ISO_8601, PARTS, RAW, EntityViews
 
 SETTINGS = (
     "SET TimeZone = 'UTC'",
@@ -25,15 +25,13 @@ SETTINGS = (
 MEMORY_GB = 0.85
 """How much memory a query may take by default. The current state holds the newest text of each record in it."""
 
-_ISO_8601 = r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?)?"
-
 MACROS = (
     # one parse of the record; the second one is of a scalar
     """CREATE MACRO json_extract_scalar(record, path) AS
   CASE WHEN json_type(json_extract(record, path)) IN ('OBJECT', 'ARRAY') THEN NULL
   ELSE json_extract_string(json_extract(record, path), '$') END""",
     f"""CREATE MACRO from_iso8601_timestamp(moment) AS
-  CASE WHEN regexp_full_match(moment, '{_ISO_8601}') THEN CAST(moment AS TIMESTAMPTZ)
+  CASE WHEN regexp_full_match(moment, '{ISO_8601}') THEN CAST(moment AS TIMESTAMPTZ)
   ELSE CAST('no such time' AS TIMESTAMPTZ) END""",
 )
 """What DuckDB has under another name, with the meaning that the name has in Athena."""

@@ -33,6 +33,9 @@ FUNCTIONS: Mapping[str, str] = MappingProxyType(
 )
 """The closed list. `CAST` and `TRY_CAST` to VARCHAR, BIGINT and DECIMAL are allowed as well."""
 
+ISO_8601 = r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?)?"
+"""The times that `from_iso8601_timestamp` reads, as a regular expression; for the views, any other text is no time."""
+
 MONEY = "DECIMAL(38, 4)"
 WHOLE = "BIGINT"
 
