@@ -54,6 +54,18 @@ def test_max_records_ends_the_walk(bundle: Bundle) -> None:
     assert len(bundle.shop.requests) < 100
 
 
+def test_max_records_that_the_parents_of_one_page_reach_leaves_out_the_next_page(bundle: Bundle) -> None:
+    bundle.shop.habits.orders["orders"] = "-id"  # those with lines are on the last page, which is read first
+    lines = all_lines(bundle)
+    for number in range(250):
+        bundle.shop.store.add("orders", {"number": f"NEW{number}"}, at=MONDAY_SIX - 3600)
+
+    result = bundle.run({**LINES, "max_records": len(lines)})
+
+    assert set(bundle.ids(result)) == lines
+    assert bundle.manifest(result)["reason"] == "stopped after max_records"
+
+
 def test_the_quota_interrupts_the_walk_and_nothing_is_missed_or_doubled(bundle: Bundle) -> None:
     bundle.shop.limits.use(255)
 
