@@ -329,7 +329,12 @@ def test_an_interrupted_list_leaves_no_file(shop: Shop, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("target", "reason"),
-    [("missing/orders.jsonl", "No such file or directory"), (".", "it is a directory"), ("file/x", "Not a directory")],
+    [
+        ("missing/orders.jsonl", "No such file or directory"),
+        (".", "it is a directory"),
+        ("file/x", "Not a directory"),
+        ("a" * 300, "File name too long"),
+    ],
 )
 def test_a_file_that_cannot_be_written_is_named_before_any_request(
     run: Run, shop: Shop, tmp_path: Path, target: str, reason: str

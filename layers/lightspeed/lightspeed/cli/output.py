@@ -83,12 +83,12 @@ def open_output(target: str) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     path = Path(target)
-    if path.is_dir():
-        raise CommandError(f"cannot write {target}: it is a directory")
-    is_special = path.exists() and not path.is_file()
-    place = path if is_special else Path(os.path.realpath(path))
-    opened = path if is_special else place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
+        if path.is_dir():
+            raise CommandError(f"cannot write {target}: it is a directory")
+        is_special = path.exists() and not path.is_file()
+        place = path if is_special else Path(os.path.realpath(path))
+        opened = path if is_special else place.with_name(f".{place.name}.{os.getpid()}.part")
         file = opened.open("wb")
     except OSError as error:
         raise CommandError(f"cannot write {target}: {error.strerror}") from error
