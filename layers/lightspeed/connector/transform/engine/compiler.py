@@ -132,7 +132,7 @@ class _Writer:
         filtered = expr.predicate is not None or (expr.group is not None and kind != "path")
         if filtered:
             text = f"_filtered(engine, {self.known(expr)}, {text}, {self.variables()})"
-        if filtered or expr.keep_array or kind not in _NO_SEQUENCES:
+        if filtered or ((expr.keep_array or kind not in _NO_SEQUENCES) and not _puts_off(expr)):
             text = self.collapsed(expr, text)
         self._nested -= 1
         return text if kind in _NEVER_FAIL and not filtered else self.at(expr, text)
@@ -233,12 +233,17 @@ class _Writer:
 
     def write_condition(self, expr: Any) -> str:
         """Write a condition; a path that is looked for and then taken is walked once."""
-        otherwise = self.value(expr._else) if expr._else is not None else "None"
+        otherwise = self._branch(expr, expr._else) if expr._else is not None else "None"
         sought = expr.condition.arguments[0] if self.asks_existence(expr.condition) else None
         if sought is not None and plain_path(sought)[1] and plain_path(sought) == plain_path(expr.then):
             found = self.local()
             return f"({found} if ({found} := {self.value(sought)}) is not None else {otherwise})"
-        return f"({self.value(expr.then)} if {self.truth(expr.condition)} else {otherwise})"
+        return f"({self._branch(expr, expr.then)} if {self.truth(expr.condition)} else {otherwise})"
+
+    def _branch(self, expr: Any, part: Any) -> str:
+        """Write a branch; beside one that puts a call off, it is unwrapped here."""
+        text = self.value(part)
+        return self.collapsed(expr, text) if _puts_off(expr) and not _puts_off(part) else text
 
     def write_function(self, expr: Any, given: str = "") -> str:
         arguments = self.values(expr.arguments or [])
@@ -282,6 +287,13 @@ class _Writer:
         """Write a call of the engine, which evaluates the node."""
         method = _METHODS.get(expr.type)
         return f"engine.{method}({self.known(expr)}, input, {self.variables()})" if method else "None"
+
+
+def _puts_off(expr: Any) -> bool:
+    """Whether a node may be a call that a function ends with; its value is unwrapped where the function is called."""
+    if expr.type == "condition":
+        return _puts_off(expr.then) or (expr._else is not None and _puts_off(expr._else))
+    return _puts_off(expr.expressions[-1]) if expr.type == "block" and expr.expressions else bool(expr.thunk)
 
 
 def _filtered(engine: Any, expr: Any, result: Any, environment: Any) -> Any:
@@ -352,9 +364,7 @@ def _called(engine: Any, expr: Any, function: Any, given: list[Any], input: Any,
 
 
 _LEAVES = frozenset((str, int, bool, float, Exact, type(None), type(_NULL)))
-_NO_SEQUENCES = frozenset(
-    ("string", "number", "value", "variable", "path", "unary", "binary", "condition", "block", "lambda")
-)
+_NO_SEQUENCES = frozenset(("string", "number", "value", "variable", "path", "unary", "binary", "lambda"))
 _NEVER_FAIL = frozenset(("string", "number", "value", "variable"))
 
 _OPERATORS: Mapping[str, str] = {
