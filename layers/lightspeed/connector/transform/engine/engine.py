@@ -325,11 +325,11 @@ class Engine(Jsonata):  # type: ignore[misc]
 
     def update(self, expr: Any, value: Any, environment: Any) -> Any:
         """Return what `|pattern|update|` makes of a value: a copy that keeps every number as it was, with changes."""
-        if not isinstance(value, dict | list):
-            return value
+        if value is None:
+            return None
         pattern = expr.pattern
         at_top = (pattern.type, pattern.value, pattern.predicate, pattern.group) == ("variable", "", None, None)
-        result = (clone_top if at_top else clone)(value, self.meter)
+        result = (clone_top if at_top and isinstance(value, dict | list) else clone)(value, self.meter)
         matches = result if at_top else self.eval(pattern, result, environment)
         for match in matches if isinstance(matches, list) else [matches]:
             if not isinstance(match, dict):
