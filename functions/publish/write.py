@@ -189,12 +189,12 @@ class WriteOperation:
             return None
         return _with_ignored(result("created", None, found.get("id"), found), found, self.fields)
 
-    def unknown(self, why: str, *, since: float) -> Result:
+    def unknown(self, why: str, *, since: float = 0.0) -> Result:
         """Return the result of a write that the shop may or may not have carried out.
 
         Args:
             why: What happened to the answer.
-            since: Epoch seconds; the shop acted later, if at all.
+            since: Epoch seconds; the shop acted later, if at all. It is needed only without `match`.
 
         Returns:
             The status `unknown`, `detail` with what to do, and `check`, a subscribe event that looks for the record.

@@ -80,20 +80,20 @@ def _create(items: Mapping[str, PreparedWrite], guard: Guard) -> dict[str, Outco
         By category, the outcomes that are final; `unknown` is one.
     """
     first = next(iter(items.values())).operation
-    client, transport = first.client, first.client.transport
-    since = transport.clock.time() + transport.skew_seconds
     payload = {"categories": [int(category) for category in items], "product": int(str(first.fields["product"]))}
-    http_request = client.build(PLACEMENT, "bulk", Parameters(payload=payload))
+    http_request = first.client.build(PLACEMENT, "bulk", Parameters(payload=payload))
     answer, why_unknown = None, ""
     try:
         with guard.request(first):
-            answer, why_unknown = send_once(client, http_request, lambda written: (written, _rows_of(written, first)))
+            answer, why_unknown = send_once(
+                first.client, http_request, lambda written: (written, _rows_of(written, first))
+            )
     except Exception as error:
         refused = refusal(error)
         if not is_content_refused(refused):
             return dict.fromkeys(items, refused)
     written, rows = answer or (None, {})
-    facts = (None, "") if written is None else (written.http_status, written.request_id)
+    http_status, request_id = (None, "") if written is None else (written.http_status, written.request_id)
     if not set(items) <= set(rows):
         seen, why_not_seen = _look_again(first, guard)
         rows, why_unknown = seen | rows, why_unknown or why_not_seen
@@ -101,9 +101,9 @@ def _create(items: Mapping[str, PreparedWrite], guard: Guard) -> dict[str, Outco
     for category, item in items.items():
         if category in rows:
             row = rows[category]
-            outcomes[category] = result("created", facts[0], row.get("id"), row, facts[1])
+            outcomes[category] = result("created", http_status, row.get("id"), row, request_id)
         elif why_unknown:
-            outcomes[category] = item.operation.unknown(why_unknown, since=since)
+            outcomes[category] = item.operation.unknown(why_unknown)
     return outcomes
 
 
@@ -129,10 +129,9 @@ def _create_alone(item: PreparedWrite, guard: Guard, *, absent: bool) -> Outcome
         guard: Decides whether a request may start.
         absent: Whether it was looked up and does not exist.
     """
-    operation, since = item.operation, None if item.claim is None else item.claim.stopped_since
     try:
-        with guard.request(operation):
-            return operation.write() if absent else operation.send(stopped_since=since)
+        with guard.request(item.operation):
+            return item.operation.write() if absent else item.operation.send()
     except Exception as error:
         return refusal(error)
 

@@ -301,3 +301,12 @@ def test_with_the_time_used_up_the_rest_is_not_tried(publisher: Publisher) -> No
     assert [result["status"] for result in results] == ["created", "failed", "failed"]
     assert results[2]["error"]["status"] == 503
     assert len(publisher.sent()) == 1
+
+
+def test_an_update_that_skips_nothing_is_sent_though_another_of_its_record_skips(publisher: Publisher) -> None:
+    variant = publisher.shop.store.ids("variants")[0]
+    publisher.shop.store.update("variants", variant, stockLevel=5)
+    same = event("variants", "update", {"stockLevel": 5}, path={"id": variant})
+    results = publisher.batch({**same, "skip_unchanged": True}, same)
+    assert [result["status"] for result in results] == ["updated", "updated"]
+    assert publisher.sent() == [("PUT", f"/nl/variants/{variant}.json")]

@@ -68,9 +68,17 @@ def test_a_lease_that_is_not_free_says_whose_and_when_to_try_again(publisher: Pu
     with WriterLease(*publisher.deps.table).hold(["default"], 100) as refused:
         assert str(refused["default"]) == "not sent: another batch writes to the shop of connection 'default'"
         assert 6 <= vars(refused["default"])["retry_after_seconds"] <= 7
-    leased(publisher, 600)
-    with WriterLease(*publisher.deps.table).hold(["default"], 100) as refused:
-        assert vars(refused["default"])["retry_after_seconds"] == POSTPONE_SECONDS
+    for seconds, wait in ((600, POSTPONE_SECONDS), (5.3, 1.0)):
+        leased(publisher, seconds)
+        with WriterLease(*publisher.deps.table).hold(["default"], 100) as refused:
+            assert vars(refused["default"])["retry_after_seconds"] == wait
+
+
+def test_the_table_keeps_a_lease_for_a_day_after_its_deadline(publisher: Publisher) -> None:
+    with WriterLease(*publisher.deps.table).hold(["default"], 100):
+        (item,) = publisher.items
+    left = int(item["expiration"]["N"]) - publisher.deps.clock.time()
+    assert 86_400 < left <= 86_400 + 100
 
 
 def test_a_writer_that_is_done_in_time_postpones_nobody(publisher: Publisher, ids: list[int]) -> None:

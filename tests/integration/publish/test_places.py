@@ -48,6 +48,11 @@ def test_places_of_a_product_cost_a_look_and_one_request(
     }
 
 
+def test_two_absent_places_are_one_request(publisher: Publisher, product: int, categories: list[int]) -> None:
+    publisher.batch(*(place(category, product) for category in categories[:2]))
+    assert publisher.sent() == [LIST, BULK]
+
+
 def test_each_product_has_its_own_request(publisher: Publisher, product: int, categories: list[int]) -> None:
     other = publisher.shop.store.add("products")
     publisher.batch(*(place(category, owner) for category in categories for owner in (product, other)))

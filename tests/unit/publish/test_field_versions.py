@@ -1,4 +1,5 @@
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -53,6 +54,19 @@ def test_what_is_stored_is_read_again_to_the_last_digit(versions: FieldVersions)
     read = versions.read(["a record", "another"])
     assert read == {**stored, "another": NONE}
     assert read["a record"].fields["price"].value.text == "12345678901234567890.10"
+
+
+def test_versions_are_read_as_the_last_writer_left_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, asked = Table(), list[dict[str, Any]]()
+    read = table.batch_get_item
+
+    def noted(**given: Any) -> Any:
+        asked.append(given["RequestItems"]["table"])
+        return read(**given)
+
+    monkeypatch.setattr(table, "batch_get_item", noted)
+    FieldVersions("table", table, SystemClock()).read(["x"])
+    assert [one["ConsistentRead"] for one in asked] == [True]
 
 
 def test_a_batch_that_lost_its_lease_stores_nothing(versions: FieldVersions) -> None:
