@@ -326,6 +326,15 @@ def test_a_key_whose_result_is_unknown_is_claimed_again_once_the_shop_is_done(pu
     assert stored_at - 905 <= (again.stopped_since or 0) <= stored_at - 900
 
 
+def test_a_known_result_is_answered_again_without_a_look_at_the_shop(publisher: Publisher) -> None:
+    call = {**LAMP, "match": "title"}
+    first = publisher(call)
+    publisher.shop.clock.advance(MARGIN_SECONDS + 2)
+    before = len(publisher.sent())
+    assert publisher(call) == first
+    assert len(publisher.sent()) == before
+
+
 def test_a_call_that_meets_the_end_of_a_claim_comes_back_after_a_second(publisher: Publisher) -> None:
     idempotency, request = Idempotency(*publisher.deps.table), parse_request(LAMP)
     idempotency.claim(request, "lamp", 10.0)

@@ -69,6 +69,13 @@ def test_versions_are_read_as_the_last_writer_left_them(monkeypatch: pytest.Monk
     assert [one["ConsistentRead"] for one in asked] == [True]
 
 
+def test_versions_are_kept_longer_than_a_message_can_lie_in_its_queue() -> None:
+    table, clock = Table(), SystemClock()
+    FieldVersions("table", table, clock).write({"x": FIRST})
+    (item,) = table.items.values()
+    assert int(item["expiration"]["N"]) > clock.time() + 14 * 86_400
+
+
 def test_a_batch_that_lost_its_lease_stores_nothing(versions: FieldVersions) -> None:
     mine = versions.read(["x"])["x"]
     theirs = versions.write({"x": mine.with_accepted(Decimal(9), "b", {"stock": 9})})["x"]
