@@ -97,6 +97,11 @@ def test_dates_behind_the_bookmark_count_up_until_it_moves_by_our_clock() -> Non
     assert (moved.until, moved.again_from, moved.unverified) == (after(0), "", 0)
 
 
+@pytest.mark.parametrize(("skew", "unverified"), [(-1801.0, 1), (-1800.0, 1), (-1799.0, 0)])
+def test_dates_up_to_the_bookmark_count_and_later_ones_do_not(skew: float, unverified: int) -> None:
+    assert next_bookmark(Bookmark(after(-1800)), state(least_skew=skew)).unverified == unverified
+
+
 def test_dates_that_are_behind_an_empty_window_do_not_count() -> None:
     assert next_bookmark(Bookmark(after(0)), state(least_skew=-3600.0)).unverified == 0
 
