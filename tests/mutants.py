@@ -93,8 +93,11 @@ _READ_BY_MYPY = re.compile(r"if TYPE_CHECKING:|\w+ = (TypeVar\(|Literal\[)")
 _REWRITE = "ignore::pytest.PytestAssertRewriteWarning"
 """The packages of pytest's plugins are imported before pytest runs."""
 
+_BEHIND = 6
+"""Lines behind a change that show which tests tell the changed way from the other one."""
+
 _MOST_SECONDS = 60
-"""A change that the fastest tests accept for so long counts as not noticed."""
+"""A change that the first tests accept for so long counts as not noticed."""
 
 
 class DropCall(Operator):  # type: ignore[misc]
@@ -272,16 +275,22 @@ class Reach:
     failed: Sequence[str]
 
     def tests(self, mutant: Mutant) -> dict[str, float]:
-        """Return the tests that reach a change, and how long each takes: the fastest ones, in groups of equal speed."""
+        """Return the tests that reach a change, and how long each takes.
+
+        The first ones are fast, and reach a line shortly behind the change that few tests reach.
+        """
         lines = self.lines.get(mutant.path, {})
         begin, end = _statement((ROOT / mutant.path).read_text(), mutant.line)
         found = {test for line in range(begin, end + 1) for test in lines.get(str(line), ())}
         if begin == 0 or found == {""}:  # on import: those that reach the file, or else its folder
             folder = [each for path, each in self.lines.items() if Path(path).parent == Path(mutant.path).parent]
             found = _all(lines) - {""} or set().union(*map(_all, folder))
-        slower = sorted(found - {""} - set(self.failed), key=lambda test: (round(math.log2(self.seconds[test])), test))
-        chosen = accumulate(self.seconds[test] for test in slower)
-        return {test: self.seconds[test] for test, total in zip(slower, chosen, strict=True) if total < _MOST_SECONDS}
+        behind = [lines.get(str(line), ()) for line in range(begin, end + _BEHIND)]
+        shared = {test: min((len(tests) for tests in behind if test in tests), default=1) for test in found}
+        cost = {test: round(math.log2(self.seconds[test] * shared[test])) for test in found - {"", *self.failed}}
+        ranked = sorted(cost, key=lambda test: (cost[test], test))
+        totals = accumulate(self.seconds[test] for test in ranked)
+        return {test: self.seconds[test] for test, total in zip(ranked, totals, strict=True) if total < _MOST_SECONDS}
 
 
 def _all(lines: Mapping[str, Sequence[str]]) -> set[str]:
