@@ -115,7 +115,11 @@ def test_changes_of_a_day_become_one_part(world: World) -> None:
     for number in range(24):
         row = {"id": number % 5, "updatedAt": f"{DAY}T{number:02}:00:00Z"}
         store_run(world.put, f"s{number}", f"{DAY}T{number:02}:10:00Z", [row])
-    assert world.run("compact") == 0
+    assert world.run("compact", "--entity", "products", "--dry-run") == 0
+    assert world.run("compact", "--connection", "outlet", "--dry-run") == 0
+    assert world.run("compact", "--date", "2026-11-02", "--dry-run") == 0
+    assert world.capsys.readouterr().out.count("nothing to do") == 3
+    assert world.run("compact", "--connection", "default", "--entity", "orders", "--date", DAY) == 0
 
     manifest = json.loads(world.s3.get_object(Bucket="bucket", Key=COMPACT)["Body"].read())
     assert len(manifest["parts"]) == 1
@@ -164,6 +168,8 @@ def test_days_that_are_not_closed_and_runs_of_other_transformers_are_left(world:
         store_run(world.put, f"t{number}", "2026-11-22T00:00:00Z", [{"id": number}])
     assert world.run("compact") == 0
     assert not [key for key in world.keys("manifests/") if "compact" in key]
+    assert world.run("compact", "--date", "2026-11-22") == 2
+    assert "2026-11-22 is not closed yet; the last closed day is 2026-11-21" in world.capsys.readouterr().err
 
 
 def test_a_call_that_finds_nothing_says_so(world: World) -> None:

@@ -10,6 +10,7 @@ two runs with the same instant of change. The part then has the start and the id
 
 Examples:
   python -m connector compact                         every closed day of every entity
+  python -m connector compact --connection default --entity orders --date 2026-11-20
   python -m connector compact --dry-run
 """
 
@@ -28,10 +29,10 @@ from typing import Any
 from connector.bucket import NONE_YET, json_line
 from connector.operator.apply_lock import rewrite_lock
 from connector.operator.lake import Run, Scope, StoredPart, in_force, stored_manifests
-from connector.operator.parsers import add_command
-from connector.operator.stack import OperationFailed, Stack
+from connector.operator.parsers import add_command, day, views_named
+from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.versions import Versions, lines_of
-from connector.operator.views import ISO_8601, EntityViews, views_by_folder
+from connector.operator.views import ISO_8601, EntityViews, view_name, views_by_folder
 from connector.storage_keys import COMPACT, RunPlace
 from connector.timestamps import iso_text
 
@@ -54,19 +55,26 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "make one run of the small runs of each closed day"
     parser = add_command(commands, common, "compact", text, __doc__, _run)
+    parser.add_argument("--connection", action="append", metavar="C", help="only this connection")
+    parser.add_argument("--entity", action="append", default=[], metavar="E", help="only this entity")
+    parser.add_argument("--date", type=day, help="only this day, UTC; at least two days ago")
     parser.add_argument("--dry-run", action="store_true", help="only show what would become one run")
 
 
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     now = datetime.fromtimestamp(stack.clock.time(), UTC)
     last = (now - timedelta(days=CLOSED_DAYS)).date().isoformat()
+    if arguments.date is not None and arguments.date > last:
+        raise CommandError(f"{arguments.date} is not closed yet; the last closed day is {last}")
+    first, last = arguments.date or "", arguments.date or last
     versions = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock)
     compaction = Compaction(versions, stack.clock.time(), arguments.dry_run)
     known = views_by_folder()
+    wanted = views_named([view_name(name) for name in arguments.entity]) or known.values()
     with rewrite_lock(stack):
         for connection, entity in sorted({(one.connection, one.entity) for one in versions.manifest_folders()}):
-            if entity in known:
-                compaction.entity(connection, known[entity], last)
+            if known.get(entity) in wanted and connection in (arguments.connection or [connection]):
+                compaction.entity(connection, known[entity], first, last)
     if not compaction.found:
         print(f"nothing to do: no day until {last} has several runs that can become one")
     return 0
@@ -88,12 +96,13 @@ class Compaction:
     dry_run: bool
     found: bool = False
 
-    def entity(self, connection: str, views: EntityViews, last: str) -> None:
+    def entity(self, connection: str, views: EntityViews, first: str, last: str) -> None:
         """Make one run of each closed day of an entity, and delete what was replaced an hour ago.
 
         Args:
             connection: The connection's name.
             views: The entity.
+            first: The first day, UTC; empty for any.
             last: The last closed day, UTC.
         """
         bodies: dict[str, bytes] = {}
@@ -105,7 +114,7 @@ class Compaction:
         noticed = sorted(self._noticed(runs))
         days: dict[tuple[str, str], list[Run]] = defaultdict(list)
         for run in runs:
-            if run.date <= last:
+            if first <= run.date <= last:
                 days[run.manifest.language, run.date].append(run)
         for (language, date), some in sorted(days.items()):
             place = RunPlace(connection, views.entity, language, date, date + COMPACT)
