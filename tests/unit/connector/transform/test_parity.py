@@ -212,6 +212,7 @@ lines[sku = "A"].(sku)[]
 (lines.sku)[0][]
 {"#1\n\"'{)": id, "\u0000": `#2"'`, "import": "__import__('os')#3\n"}
 lines.{`sku#1`: sku, `sku`: "#2\n"}
+($first := function($x) { ($map($x, $string))[0] }; $first([1, 2]))
 $each({"a": paid}, function($v) { $map(paid, function($v) { id }) })
 $map(paid, function($v) { $v ? $map(paid, function($v) { $map(id, function($v) { $v }) }) : id })
 /* comment */ id

@@ -128,11 +128,14 @@ class _Writer:
         if self._nested == _MOST_NESTED:
             return f"engine.eval({self.known(expr)}, input, {self.variables()})"
         self._nested += 1
-        kind, text = expr.type, self.written(expr)
+        kind = expr.type
         filtered = expr.predicate is not None or (expr.group is not None and kind != "path")
+        for call in _put_off(expr) if filtered else ():
+            call.stays_put_off = True  # as in the library, what is filtered is not yet the value
+        text = self.written(expr)
         if filtered:
             text = f"_filtered(engine, {self.known(expr)}, {text}, {self.variables()})"
-        if filtered or ((expr.keep_array or kind not in _NO_SEQUENCES) and not _puts_off(expr)):
+        if filtered or ((expr.keep_array or kind not in _NO_SEQUENCES) and not _put_off(expr)):
             text = self.collapsed(expr, text)
         self._nested -= 1
         return text if kind in _NEVER_FAIL and not filtered else self.at(expr, text)
@@ -243,7 +246,7 @@ class _Writer:
     def _branch(self, expr: Any, part: Any) -> str:
         """Write a branch; beside one that puts a call off, it is unwrapped here."""
         text = self.value(part)
-        return self.collapsed(expr, text) if _puts_off(expr) and not _puts_off(part) else text
+        return self.collapsed(expr, text) if _put_off(expr) and not _put_off(part) else text
 
     def write_function(self, expr: Any, given: str = "") -> str:
         arguments = self.values(expr.arguments or [])
@@ -255,7 +258,7 @@ class _Writer:
 
     def write_lambda(self, expr: Any) -> str:
         """Write a lambda; one that only puts off a call of a function of ours, which needs no context, is the call."""
-        if expr.thunk and expr.body.type == "function":
+        if expr.thunk and expr.body.type == "function" and "stays_put_off" not in expr.__dict__:
             function = self.function_of(expr.body.procedure)
             if function is not None and not function.signature.may_take_context(len(expr.body.arguments)):
                 return self.at(expr.body, self.written(expr.body))
@@ -289,11 +292,11 @@ class _Writer:
         return f"engine.{method}({self.known(expr)}, input, {self.variables()})" if method else "None"
 
 
-def _puts_off(expr: Any) -> bool:
-    """Whether a node may be a call that a function ends with; its value is unwrapped where the function is called."""
+def _put_off(expr: Any) -> list[Any]:
+    """Return the calls that a function may end with, in a node; their values are unwrapped where it is called."""
     if expr.type == "condition":
-        return _puts_off(expr.then) or (expr._else is not None and _puts_off(expr._else))
-    return _puts_off(expr.expressions[-1]) if expr.type == "block" and expr.expressions else bool(expr.thunk)
+        return _put_off(expr.then) + (_put_off(expr._else) if expr._else is not None else [])
+    return _put_off(expr.expressions[-1]) if expr.type == "block" and expr.expressions else [expr] * expr.thunk
 
 
 def _filtered(engine: Any, expr: Any, result: Any, environment: Any) -> Any:
