@@ -37,6 +37,16 @@ def inputs(arn: str) -> list[dict[str, Any]]:
     return [json.loads(client.describe_execution(executionArn=row["executionArn"])["input"]) for row in rows]
 
 
+@pytest.mark.parametrize("output", ["RunFailureQueueUrl", "WebhookFailureQueueUrl"])
+def test_a_stack_whose_failure_queue_is_not_known_is_not_said_to_be_empty(
+    operated: Operated, capsys: pytest.CaptureFixture[str], output: str
+) -> None:
+    del operated.aws.outputs[output]
+
+    assert operated("redrive") == 1
+    assert f"has no output {output}: deploy this version" in capsys.readouterr().err
+
+
 def test_a_dry_run_names_causes_and_leaves_the_messages(operated: Operated, capsys: pytest.CaptureFixture[str]) -> None:
     put(operated, "RunFailureQueueUrl", EVENT, Error="ServerError")
     put(operated, "PublishFailureQueueUrl", {"entity": "brands"}, Error="InvalidRequest", Detail="no title")

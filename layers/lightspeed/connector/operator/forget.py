@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from connector.bucket import json_line
-from connector.failure_queues import Failure, receive, release, urls_of
+from connector.failure_queues import Failure, receive, release
 from connector.operator.apply_lock import rewrite_lock
 from connector.operator.parsers import add_command, views_named
 from connector.operator.stack import CommandError, OperationFailed, Stack
@@ -353,7 +353,7 @@ class Forgetting:
 
     def _failure_queues(self) -> None:
         sqs = self._stack.client("sqs")
-        for queue, url in urls_of(self._stack.settings).items():
+        for queue, url in self._stack.failure_queues.items():
             messages = receive(sqs, queue, url)
             gone = [one for one in messages if self._has_event(one.event) or self._is_notice(one)]
             if not self._dry_run:

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from connector.executions import start_execution
-from connector.failure_queues import Failure, Queue, causes, describe, receive, release, urls_of
+from connector.failure_queues import Failure, Queue, causes, describe, receive, release
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
 from connector.timestamps import iso_text
@@ -37,7 +37,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     sqs = stack.client("sqs")
-    urls = {queue: url for queue, url in urls_of(stack.settings).items() if arguments.queue in (None, queue)}
+    urls = {queue: url for queue, url in stack.failure_queues.items() if arguments.queue in (None, queue)}
     found = [one for queue, url in urls.items() for one in receive(sqs, queue, url)]
     left = list(found)
     try:

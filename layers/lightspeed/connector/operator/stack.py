@@ -13,6 +13,7 @@ from connector.botocore_errors import answer_unless
 from connector.bucket import Bucket
 from connector.clients import AwsClients, ShopClients
 from connector.errors import ConnectorError
+from connector.failure_queues import Queue, urls_of
 from connector.settings import Settings
 from lightspeed import Client, Clock, SystemClock
 from lightspeed.cli.arguments import CommandError as CommandError  # noqa: PLC0414 - what every command raises
@@ -102,6 +103,17 @@ class Stack:
             "WEBHOOK_BUSY_AFTER_RUNS": given.get("WebhookBusyAfterRuns", ""),
         }
         return Settings.from_env(environ)
+
+    @property
+    def failure_queues(self) -> dict[Queue, str]:
+        """The addresses of all failure queues.
+
+        Raises:
+            OperationFailed: As `output`.
+        """
+        for name in ("RunFailureQueueUrl", "PublishFailureQueueUrl", "WebhookFailureQueueUrl"):
+            self.output(name)
+        return urls_of(self.settings)
 
     @functools.cached_property
     def bucket(self) -> Bucket:

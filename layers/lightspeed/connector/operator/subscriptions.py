@@ -18,7 +18,7 @@ import json
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from connector.operator.webhooks import TooManyWebhooks, address_of, line_of, ma
 from connector.storage_keys import SUBSCRIPTIONS
 from connector.transform import S3Library, TransformError, load
 from connector.webhook_window import Policy, dollars_a_month
-from lightspeed import CATALOGUE, LightspeedError, Parameters
+from lightspeed import CATALOGUE, Client, LightspeedError, Parameters
 from lightspeed.estimate import ListCounter, Span, estimate
 
 CHANGES = 2
@@ -124,17 +124,17 @@ def _changes(found: StackPlan, stack: Stack) -> Iterator[tuple[str, Callable[[],
     """
     if found.listed is not None:
         yield f"~ {SUBSCRIPTIONS}", partial(stack.bucket.put, SUBSCRIPTIONS, found.listed, "application/json")
-    schedules = _schedules(stack)
+    schedules, shop_of = _schedules(stack), cache(stack.shop)
     for change in found.schedules.changes:
         yield f"{_SIGNS[change.action]} schedule {change.what}: {change.why}", partial(schedules.make, change)
     for connection, one in found.shops.items():
         for hook in one.changes:
             line = f"{_SIGNS[hook.action]} {connection}: webhook {line_of(hook)}"
-            yield line, partial(_change_webhook, stack, connection, hook)
+            yield line, partial(_change_webhook, shop_of, connection, hook)
 
 
-def _change_webhook(stack: Stack, connection: str, change: Change) -> None:
-    make_change(stack.shop(connection), change)
+def _change_webhook(shop_of: Callable[[str], Client], connection: str, change: Change) -> None:
+    make_change(shop_of(connection), change)
 
 
 def make_stack_plan(wanted: Sequence[Subscription], arguments: argparse.Namespace, stack: Stack) -> StackPlan:
