@@ -37,7 +37,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         SettingsError: The environment is wrong.
     """
     settings = Settings.from_env(needs=("BUCKET",))
-    call = _call(event)
+    call = _call(event, context)
     is_cold = not receiver.cache_info().currsize
     answer = receiver(settings).answer(call)
     _log(settings, call, answer, function_request_id=getattr(context, "aws_request_id", ""), cold_start=is_cold)
@@ -50,7 +50,7 @@ def receiver(settings: Settings) -> Receiver:
     return Receiver(Signers(functools.partial(read_secret, settings)), AwsStorage(settings))
 
 
-def _call(event: dict[str, Any]) -> Call:
+def _call(event: dict[str, Any], context: Any) -> Call:
     about = event["requestContext"]
     return Call(
         method=about["http"]["method"].upper(),
@@ -59,7 +59,7 @@ def _call(event: dict[str, Any]) -> Call:
         body=event.get("body") or "",
         is_base64=bool(event.get("isBase64Encoded")),
         received=int(about.get("timeEpoch") or _now()),
-        request_id=about["requestId"],
+        request_id=str(about.get("requestId") or getattr(context, "aws_request_id", "")),
     )
 
 

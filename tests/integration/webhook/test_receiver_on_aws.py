@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.integration.webhook.conftest import SECRET, Account
+from tests.support.lambda_context import Context
 from webhook import app
 
 ROOT = Path(__file__).parents[3]
@@ -53,6 +54,15 @@ def test_a_webhook_is_queued_and_stored(account: Account, capsys: pytest.Capture
     assert first["request_id"] == first["correlation_id"] == "r1"
     assert (first["cold_start"], second["cold_start"]) == (True, False)
     assert SECRET not in f"{first}{second}"
+
+
+@pytest.mark.usefixtures("account")
+def test_a_call_without_an_id_has_that_of_the_invocation() -> None:
+    call = event()
+    del call["requestContext"]["requestId"]
+
+    answer = app.lambda_handler(call, Context())
+    assert answer == {"statusCode": 204, "headers": {"X-Request-Id": Context().aws_request_id}}
 
 
 @pytest.mark.usefixtures("account")
