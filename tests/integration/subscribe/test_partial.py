@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from connector.errors import RequestError
+from connector.errors import RequestError, RunInProgress
 from lightspeed import AnswerLost, AuthenticationError, NotFound, NotSent, ServerError, TransportError
 from tests.integration.subscribe.bundle import Bundle, quote_event
 from tests.shop import Fault
@@ -71,6 +71,20 @@ def test_a_copy_with_an_older_cursor_goes_on_from_the_latest_state(bundle: Bundl
     assert copy["requests"] == len(bundle.shop.requests)
     assert (copy["connection"], copy["entity"]) == ("default", "orders")
     assert_all_orders(bundle, copy)
+
+
+def test_a_run_is_refused_before_it_starts_while_another_one_of_the_subscription_is_paused(bundle: Bundle) -> None:
+    event = {**SMALL_PAGES, "mode": "incremental"}
+    leave(bundle, 4)
+    partial = bundle.run(event, "run-1")
+    sent = len(bundle.shop.requests)
+
+    with pytest.raises(RunInProgress, match="run run-1 of subscription 'orders' is under way"):
+        bundle.subscription(event, "run-2").check()
+    bundle.subscription({**event, "cursor": partial["cursor"]}, "run-2").check()
+
+    assert partial["status"] == "partial"
+    assert len(bundle.shop.requests) == sent
 
 
 def test_a_larger_reserve_stops_earlier(bundle: Bundle) -> None:

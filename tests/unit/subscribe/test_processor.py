@@ -1,5 +1,6 @@
 """What a run drops because an earlier run has landed it."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -112,3 +113,13 @@ def test_records_without_a_time_of_change_are_kept_as_far_back_as_they_are_read_
     bookmark: Bookmark, after: str | None
 ) -> None:
     assert bookmark.created_after == (parse_time(after) if after else None)
+
+
+def test_a_record_that_may_change_within_the_second_is_remembered_under_the_digest_that_earlier_versions_wrote() -> (
+    None
+):
+    row = order(3, "old")
+
+    recent = processor({}).deduplicate([row], ORDERS)[1].recent
+
+    assert f"nl/7/{hashlib.blake2b(row.text, digest_size=8).hexdigest()}" in recent
