@@ -111,7 +111,7 @@ class WriterLease:
             if found is None:
                 return
             if self.clock.monotonic() >= patience:
-                left = int(found["deadline"]["N"]) / 1000 - now
+                left = int(found["deadline"]["N"]) / 1000 - now if found else 0  # DynamoDB may not show the item
                 raise ShopBusy(connection, min(left if left > 0 else left + MARGIN_SECONDS, POSTPONE_SECONDS))
             self.clock.sleep(_POLL_SECONDS)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from publish.batch.writer_lease import POSTPONE_SECONDS, WriterLease
+from publish.batch.writer_lease import POSTPONE_SECONDS, ShopBusy, WriterLease
 from publish.idempotency import MARGIN_SECONDS
 from tests.integration.publish.conftest import Publisher, event, message
 from tests.shop import Fault
@@ -72,6 +72,25 @@ def test_a_lease_that_is_not_free_says_whose_and_when_to_try_again(publisher: Pu
         leased(publisher, seconds)
         with WriterLease(*publisher.deps.table).hold(["default"], 100) as refused:
             assert vars(refused["default"])["retry_after_seconds"] == wait
+
+
+class _WithoutItems:
+    """A client of a table that does not show what is there instead of an item that it refuses."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def put_item(self, **given: Any) -> Any:
+        del given["ReturnValuesOnConditionCheckFailure"]
+        return self._client.put_item(**given)
+
+
+def test_a_lease_that_the_table_does_not_show_is_busy_too(publisher: Publisher) -> None:
+    leased(publisher, 100)
+    table, client, clock = publisher.deps.table
+
+    with WriterLease(table, _WithoutItems(client), clock).hold(["default"], 10) as refused:
+        assert isinstance(refused["default"], ShopBusy)
 
 
 def test_the_table_keeps_a_lease_for_a_day_after_its_deadline(publisher: Publisher) -> None:
