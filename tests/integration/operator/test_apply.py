@@ -133,6 +133,22 @@ def test_a_plan_names_the_quota_and_the_money(operated: Operated, capsys: pytest
     assert operated.hooks() == []
 
 
+def test_a_plan_without_the_right_to_read_secrets_counts_nothing(
+    operated: Operated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(call: str) -> None:
+        if call == "GetSecretValue":
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, call)
+
+    operated.aws.before_call = refuse
+
+    assert operated("plan", operated.file('[default.orders]\nevery = "15 minutes"\n')) == 0
+    shown = capsys.readouterr().out
+    assert "+ schedule default.orders" in shown
+    assert "default: not counted: " in shown
+    assert "AccessDeniedException" in shown
+
+
 def test_killed_at_every_call_the_next_apply_makes_the_rest(operated: Operated) -> None:
     file = operated.file(FILE)
     writes = ("CreateSchedule", "PutObject")

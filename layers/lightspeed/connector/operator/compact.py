@@ -32,7 +32,7 @@ from connector.operator.lake import Run, Scope, StoredPart, in_force, stored_man
 from connector.operator.parsers import add_command, day, views_named
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.versions import Versions, lines_of
-from connector.operator.views import ISO_8601, EntityViews, view_name, views_by_folder
+from connector.operator.views import ISO_8601, EntityViews, views_by_folder
 from connector.storage_keys import COMPACT, RunPlace
 from connector.timestamps import iso_text
 
@@ -70,7 +70,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     versions = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock)
     compaction = Compaction(versions, stack.clock.time(), arguments.dry_run)
     known = views_by_folder()
-    wanted = views_named([view_name(name) for name in arguments.entity]) or known.values()
+    wanted = views_named(arguments.entity) or known.values()
     with rewrite_lock(stack):
         for connection, entity in sorted({(one.connection, one.entity) for one in versions.manifest_folders()}):
             if known.get(entity) in wanted and connection in (arguments.connection or [connection]):

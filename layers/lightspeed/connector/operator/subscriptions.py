@@ -299,6 +299,8 @@ def _of_shop(connection: str, subscriptions: Sequence[Subscription], stack: Stac
         counter, language = ListCounter(shop), shop.transport.connection.language
     except (LightspeedError, ConnectorError) as error:
         unknown.append(str(error))
+    except aws_error_types() as error:
+        unknown.append(reason(error))
     parts, all_runs, all_requests = [], 0.0, 0.0
     for one in own:
         runs = requests = 0.0
