@@ -132,7 +132,8 @@ class Connection:
             return text
         pair = b64encode(f"{self.api_key}:{self.api_secret}".encode()).decode()
         secrets = (pair, self.api_secret, self.api_key, *self.webhook_secrets)
-        uncut = _CUT_ESCAPE.sub("", masked := _masked(text, secrets))
+        masked = _masked(text, secrets)
+        uncut = _CUT_ESCAPE.sub("", masked)
         plain = unquote(unescape(_ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], uncut)))
         return "***" if plain != uncut and _masked(plain, secrets) != plain else masked
 
