@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -113,7 +112,7 @@ class Receiver:
             return Answer(405, "webhooks are sent with POST", {"Allow": "POST"}, {})
         try:
             body = _decoded(call)
-        except (binascii.Error, UnicodeEncodeError):
+        except ValueError:
             return Answer(400, "the body is not the base64 text that it is said to be", {}, {})
         if len(body) > MOST_BYTES:
             return Answer(413, f"a webhook has at most {MOST_BYTES} bytes", {}, {})

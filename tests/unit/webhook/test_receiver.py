@@ -144,8 +144,9 @@ def test_a_body_over_256_kilobytes_is_refused() -> None:
     assert len(kept.objects) == 1
 
 
-def test_base64_that_is_none_is_refused() -> None:
-    assert receiver(Kept()).answer(call("!", is_base64=True)).status == 400
+@pytest.mark.parametrize("body", ["!", "é"])
+def test_base64_that_is_none_is_refused(body: str) -> None:
+    assert receiver(Kept()).answer(call(body, is_base64=True)).status == 400
 
 
 @pytest.mark.parametrize("fails", ["queue", "store"])
