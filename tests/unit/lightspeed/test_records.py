@@ -79,3 +79,12 @@ def test_a_time_of_change_that_is_zero_or_false_is_none() -> None:
 
         assert records == [Record(text, 99, "2026-03-01T00:00:00+00:00", never_updated=True)]
         assert reason == ""
+
+
+def test_a_record_whose_id_cannot_be_used_keeps_its_time_of_change() -> None:
+    text = b'{"id":[],"createdAt":"2026-03-01T00:00:00+00:00","updatedAt":"2026-04-01T00:00:00+00:00"}'
+
+    records, reason, _ = read([text])
+
+    assert records == [Record(text, None, "2026-04-01T00:00:00+00:00")]
+    assert reason == "a record has a value under id that cannot be used: []"
