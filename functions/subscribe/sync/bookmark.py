@@ -46,8 +46,10 @@ CREATION_EVERY = timedelta(days=1)
 known."""
 
 NEVER_UPDATED = " never updated"
-"""Follows the time of creation of a remembered record that has no time of change, where its list may be read by time
-of creation too."""
+"""Follows the time of creation of a remembered record that has no time of change.
+
+Only where its list may be read by time of creation too.
+"""
 
 _FARTHEST_ZONE = timedelta(hours=15)
 """More than a shop's local time differs from UTC."""

@@ -1,9 +1,9 @@
 """One budget of requests per second for all workers of a stack: each worker holds a share of it.
 
 The shares are in one item of the table per connection. A worker holds some of the shop's 20 requests per second for two
-seconds at a time. While it sends, it renews them four times a second. It sends no more than its share in any 1.02
-seconds by its own clock, and the sum of all shares is at most 20. So the shop gets at most 20 requests in any second,
-wherever that second begins. Clocks need not agree on it.
+seconds at a time. While it sends, it renews them four times a second. In any 1.02 seconds by its own clock, it sends no
+more than its share. The sum of all shares is at most 20. So the shop gets at most 20 requests in any second, wherever
+that second begins. Clocks need not agree on it.
 
 A share that is not renewed is free again two seconds after its end. In the first of them its last request may still
 count. The other one is how much the clocks of two workers may differ.

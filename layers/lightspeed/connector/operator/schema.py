@@ -6,9 +6,9 @@ Examples:
   python -m connector schema orders --drift 2026-11-23 2026-11-24
   python -m connector schema orders --sample
 
-The schema describes what was seen and promises nothing. Each field has its types, the share of records that have it
-(x-present), the share of these that say none, with null or false (x-none), and the length of its longest text
-(x-longest). Values are shown with --examples only: they may be personal data.
+The schema describes what was seen and promises nothing. Each field has its types and the share of records that have
+it (x-present). Of these, x-none is the share that says none, with null or false. x-longest is the length of the longest
+text. Values are shown with --examples only: they may be personal data.
 
 --drift compares the records that were stored through FROM with those that were stored after it, through TO. A field has
 vanished if 95 % of at least 500 earlier records have it, and no later record of full runs (at least 200). The shop

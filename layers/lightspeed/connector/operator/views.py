@@ -58,7 +58,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
 """Columns of fields that views take out of the record, by entity. All others are in `json`.
 
 A column is named like the shop's field: `paymentStatus` is `payment_status`. `customer_id` is the id of the linked
-`customer`, unless it is the id of the parent, which a run of `"*"` puts in front of the record.
+`customer`. A run of `"*"` puts the id of the parent in front of the record, and then the column has that id.
 """
 
 RAW, DELETED, PARTS = "_raw", "_deleted", "_parts"
