@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from publish.attachments import StoredFile
 
-_Answer = TypeVar("_Answer")
 _STATUSES = {"create": "created", "update": "updated", "delete": "deleted"}
 
 
@@ -162,12 +162,14 @@ class WriteOperation:
             raise OutOfTime("not sent: too little time is left to wait for the shop's answer")
         since = transport.clock.time() + transport.skew_seconds
         try:
-            answer, why = send_once(self.client, self.http_request, self._confirm)
+            with sending(self.http_request):
+                unconfirmed, found = self._confirm(self.client.write(self.http_request))
+        except OutcomeUnknown as error:
+            unconfirmed, found = str(error), {}
         except NotFound as error:
             if self.request.action != "delete" or not is_gone(error):
                 raise
             return result("deleted", error.status, self.parameters.path.get("id"), None)
-        unconfirmed, found = answer or (why, {})
         if not unconfirmed:
             return found
         return self.find_created() or {**self.unknown(unconfirmed, since=since), **found}
@@ -266,31 +268,34 @@ class WriteOperation:
         return found
 
 
-def send_once(
-    client: Client, http_request: Request, read: Callable[[WriteResponse], _Answer]
-) -> tuple[_Answer | None, str]:
-    """Send a write whose outcome may stay unknown.
+class OutcomeUnknown(Exception):
+    """A write was sent, and it is not known whether the shop acted; the text says what happened to the answer."""
 
-    Returns:
-        What is read of the answer; or `None`, and why it is not known whether the shop acted.
+
+@contextmanager
+def sending(http_request: Request) -> Iterator[None]:
+    """Raise `OutcomeUnknown` for an error of the `with` block after which the shop may have acted.
+
+    The block sends a write and reads its answer. Reading is inside too: an error there must not look like a refusal.
 
     Raises:
+        OutcomeUnknown: The request may not be sent again, and whether the shop acted is not known.
         LightspeedError: The shop did nothing, or the request may be sent again.
         ConnectorError: The connection could not be read again after the shop refused its key.
     """
     try:
-        return read(client.write(http_request)), ""
+        yield
     except LightspeedError as error:
         if not may_have_acted(http_request, error):
             raise
-        return None, str(error)
+        raise OutcomeUnknown(str(error)) from error
     except ConnectorError:
         raise
-    except aws_error_types() as error:
+    except aws_error_types() as error:  # while the secret was read again; the shop had refused the request
         raise aws_failure(error) from error
     except Exception as error:
         logger().exception("unexpected error after a write was sent")
-        return None, f"unexpected {type(error).__name__}"
+        raise OutcomeUnknown(f"unexpected {type(error).__name__}") from error
 
 
 def _build(client: Client, entity: str, action: str, parameters: Parameters, file: StoredFile | None) -> Request:

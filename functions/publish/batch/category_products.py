@@ -23,7 +23,7 @@ from lightspeed.json_text import parse, parse_record
 from lightspeed.writing.diff import identities
 from publish.batch.planner import PLACEMENT
 from publish.result import Outcome, is_content_refused, refusal, result
-from publish.write import send_once
+from publish.write import OutcomeUnknown, sending
 
 if TYPE_CHECKING:
     from publish.batch.guard import Guard
@@ -82,18 +82,19 @@ def _create(items: Mapping[str, PreparedWrite], guard: Guard) -> dict[str, Outco
     first = next(iter(items.values())).operation
     payload = {"categories": [int(category) for category in items], "product": int(str(first.fields["product"]))}
     http_request = first.client.build(PLACEMENT, "bulk", Parameters(payload=payload))
-    answer, why_unknown = None, ""
+    rows: _Rows = {}
+    http_status, request_id, why_unknown = None, "", ""
     try:
-        with guard.request(first):
-            answer, why_unknown = send_once(
-                first.client, http_request, lambda written: (written, _rows_of(written, first))
-            )
+        with guard.request(first), sending(http_request):
+            written = first.client.write(http_request)
+            rows = _rows_of(written, first)
+            http_status, request_id = written.http_status, written.request_id
+    except OutcomeUnknown as error:
+        why_unknown = str(error)
     except Exception as error:
         refused = refusal(error)
         if not is_content_refused(refused):
             return dict.fromkeys(items, refused)
-    written, rows = answer or (None, {})
-    http_status, request_id = (None, "") if written is None else (written.http_status, written.request_id)
     if not set(items) <= set(rows):
         seen, why_not_seen = _look_again(first, guard)
         rows, why_unknown = seen | rows, why_unknown or why_not_seen

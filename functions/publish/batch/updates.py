@@ -22,7 +22,7 @@ from lightspeed.writing.diff import ignored_fields
 from publish.batch.field_versions import FieldVersions, RecordVersions
 from publish.batch.planner import BulkRoute, PreparedWrite, bulk_route, by_record, canonical_id, groups
 from publish.result import Outcome, Refusal, Result, is_content_refused, refusal, result
-from publish.write import send_once
+from publish.write import OutcomeUnknown, sending
 
 if TYPE_CHECKING:
     from publish.batch.guard import Guard
@@ -268,12 +268,13 @@ def _send_in_bulk(route: BulkRoute, updates: Sequence[MergedUpdate]) -> list[Res
     entries = [{"id": update.identity, **update.fields} for update in updates]
     parameters = Parameters(first.items[0].parents, payload=entries)
     http_request = first.operation.client.build(route.entity, "bulk", parameters)
-
-    def read(written: WriteResponse) -> list[Result | None]:
-        rows = _rows(written)
-        return [_confirmed(update, rows, written, route) for update in updates]
-
-    return send_once(first.operation.client, http_request, read)[0] or [None] * len(updates)
+    try:
+        with sending(http_request):
+            written = first.operation.client.write(http_request)
+            rows = _rows(written)
+            return [_confirmed(update, rows, written, route) for update in updates]
+    except OutcomeUnknown:
+        return [None] * len(updates)
 
 
 def _rows(written: WriteResponse) -> dict[str, Any]:
