@@ -353,7 +353,7 @@ class Forgetting:
 
     def _failure_queues(self) -> None:
         sqs = self._stack.client("sqs")
-        for queue, url in self._stack.failure_queues.items():
+        for queue, url in self._stack.failure_queues().items():
             messages = receive(sqs, queue, url)
             gone = [one for one in messages if self._has_event(one.event) or self._is_notice(one)]
             if not self._dry_run:

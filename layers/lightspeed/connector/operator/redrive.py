@@ -37,7 +37,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     sqs = stack.client("sqs")
-    urls = {queue: url for queue, url in stack.failure_queues.items() if arguments.queue in (None, queue)}
+    urls = stack.failure_queues(arguments.queue)
     found = [one for queue, url in urls.items() for one in receive(sqs, queue, url)]
     left = list(found)
     try:

@@ -13,12 +13,19 @@ from connector.botocore_errors import answer_unless
 from connector.bucket import Bucket
 from connector.clients import AwsClients, ShopClients
 from connector.errors import ConnectorError
-from connector.failure_queues import Queue, urls_of
+from connector.failure_queues import Queue
 from connector.settings import Settings
 from lightspeed import Client, Clock, SystemClock
 from lightspeed.cli.arguments import CommandError as CommandError  # noqa: PLC0414 - what every command raises
 
 SAMCONFIG = "samconfig.toml"
+
+_FAILURE_QUEUES: Mapping[Queue, str] = {
+    "runs": "RunFailureQueueUrl",
+    "publish": "PublishFailureQueueUrl",
+    "webhooks": "WebhookFailureQueueUrl",
+}
+"""The stack's output that has each queue's address."""
 
 
 class OperationFailed(ConnectorError):
@@ -104,16 +111,13 @@ class Stack:
         }
         return Settings.from_env(environ)
 
-    @property
-    def failure_queues(self) -> dict[Queue, str]:
-        """The addresses of all failure queues.
+    def failure_queues(self, only: Queue | None = None) -> dict[Queue, str]:
+        """Return the addresses of the failure queues, or of one of them.
 
         Raises:
             OperationFailed: As `output`.
         """
-        for name in ("RunFailureQueueUrl", "PublishFailureQueueUrl", "WebhookFailureQueueUrl"):
-            self.output(name)
-        return urls_of(self.settings)
+        return {queue: self.output(name) for queue, name in _FAILURE_QUEUES.items() if only in (None, queue)}
 
     @functools.cached_property
     def bucket(self) -> Bucket:
