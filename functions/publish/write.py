@@ -48,7 +48,8 @@ class WriteOperation:
         http_request: What is sent, unless `match` turns it into an update.
         match: The natural key, if there is one.
         file: A file of the bucket that the payload names.
-        present: The record as it was looked up, if this update was a create with `match`.
+        present: The record that the look-up of `match` found, if this is its update; only its `id` if the
+            values that are there are not compared.
     """
 
     request: PublishRequest
@@ -84,7 +85,7 @@ class WriteOperation:
             RequestError: The file is missing or wrong.
         """
         parameters, file = _with_file(request, _transformed(request, client, library), s3, bucket)
-        http_request = _build(client, request.entity, request.action, parameters, file)
+        http_request = _http_request(client, request.entity, request.action, parameters, file)
         names = request.match_fields
         match = NaturalKey(request.endpoint, names, parameters) if names else None
         return cls(request, client, parameters, http_request, match, file)
@@ -96,7 +97,10 @@ class WriteOperation:
 
     @property
     def fields_of_update(self) -> Mapping[str, Any]:
-        """What a create with `match` writes to a record that exists: the fields without those of the key."""
+        """What a batch writes to the record that a create with `match` found: the fields without those of the key.
+
+        Without the article code, an update of stock or prices may take the bulk route.
+        """
         return self.match.without(self.fields) if self.match else self.fields
 
     def send(self, *, stopped_since: float | None = None) -> Result:
@@ -118,14 +122,15 @@ class WriteOperation:
             if found is not None:
                 # an entity without updates, such as a product's place in a category, always skips what is there
                 skips = self.request.skip_unchanged or not self.request.endpoint.has("update")
-                return self._update({**self.parameters.path, "id": found["id"]}, self.fields, found if skips else None)
+                path = {**self.parameters.path, "id": found["id"]}
+                return self._update_if_different(path, self.fields, found if skips else None)
         elif stopped_since is not None and self.http_request.method == "POST":
             return self.unknown("an earlier try was stopped before its answer was kept", since=stopped_since)
         elif self.request.skip_unchanged:
             return self.update(self.fields)
-        return self.write()
+        return self.send_as_is()
 
-    def as_update(self, found: Mapping[str, Any]) -> WriteOperation:
+    def as_update_of(self, found: Mapping[str, Any]) -> WriteOperation:
         """Turn a create with `match` into the update of its record.
 
         Args:
@@ -142,14 +147,14 @@ class WriteOperation:
             present: The record, if it was looked up and not changed since.
         """
         if not self.request.skip_unchanged:
-            return self._update(self.parameters.path, fields)
+            return self._as_update(self.parameters.path, fields).send_as_is()
         if present is None:
             request = self.client.build(self.request.entity, "get", Parameters(self.parameters.path))
             present = parse_record(self.client.record(request))
-        return self._update(self.parameters.path, fields, present)
+        return self._update_if_different(self.parameters.path, fields, present)
 
-    def write(self) -> Result:
-        """Send the request as it is.
+    def send_as_is(self) -> Result:
+        """Send the request without looking anything up before.
 
         A typed error is raised only if the shop did nothing. If the shop may have acted, the record is looked up by
         `match`; else the result is `unknown`.
@@ -163,16 +168,16 @@ class WriteOperation:
         since = transport.clock.time() + transport.skew_seconds
         try:
             with sending(self.http_request):
-                unconfirmed, found = self._confirm(self.client.write(self.http_request))
+                why_unconfirmed, shown = self._confirm(self.client.write(self.http_request))
         except OutcomeUnknown as error:
-            unconfirmed, found = str(error), {}
+            why_unconfirmed, shown = str(error), {}
         except NotFound as error:
             if self.request.action != "delete" or not is_gone(error):
                 raise
             return result("deleted", error.status, self.parameters.path.get("id"), None)
-        if not unconfirmed:
-            return found
-        return self.find_created() or {**self.unknown(unconfirmed, since=since), **found}
+        if not why_unconfirmed:
+            return shown
+        return self.find_created() or {**self.unknown(why_unconfirmed, since=since), **shown}
 
     def find_created(self) -> Result | None:
         """Look up the record of a create whose answer is unknown.
@@ -216,22 +221,23 @@ class WriteOperation:
         where = {name: given for name, given in (("path", path), ("query", query)) if given}
         return {**found, "check": {"entity": request.entity, "connection": request.connection, "parameters": where}}
 
-    def _update(
-        self, path: Mapping[str, Any], fields: Mapping[str, Any], present: Mapping[str, Any] | None = None
+    def _update_if_different(
+        self, path: Mapping[str, Any], fields: Mapping[str, Any], present: Mapping[str, Any] | None
     ) -> Result:
-        """Update a record, unless it is given and has the values already."""
+        """Update a record; nothing is sent if `present` is given and has the values already."""
         if present is not None and not difference(present, fields):
             return result("unchanged", 200, present.get("id"), present)
-        return self._as_update(path, fields).write()
+        return self._as_update(path, fields).send_as_is()
 
     def _as_update(self, path: Mapping[str, Any], fields: Mapping[str, Any]) -> WriteOperation:
+        """Return the update of the record that a path names, with these fields as its payload."""
         parameters = replace(self.parameters, path=path, payload=fields)
         http_request = self._build("update", parameters)
         request = msgspec.structs.replace(self.request, action="update", match=None)
         return replace(self, request=request, parameters=parameters, http_request=http_request, match=None)
 
     def _build(self, action: str, parameters: Parameters) -> Request:
-        return _build(self.client, self.request.entity, action, parameters, self.file)
+        return _http_request(self.client, self.request.entity, action, parameters, self.file)
 
     def _confirm(self, written: WriteResponse) -> tuple[str, Result]:
         """Compare the answer with what was written.
@@ -257,6 +263,7 @@ class WriteOperation:
                 return "the shop's answer has no id", facts
         elif record is False:
             return "the shop answered false in place of the record", {**facts, "ignored": list(self.fields)}
+        # an event may name its record by a text with blanks or leading zeros
         elif asked is not None and "id" in inside and str(shown).lstrip("0") != str(asked).strip().lstrip("0"):
             return f"the shop answered with record {redact(repr(shown)):.100}", facts
         return "", _with_ignored(found, record, self.fields) if isinstance(record, dict) else found
@@ -298,7 +305,7 @@ def sending(http_request: Request) -> Iterator[None]:
         raise OutcomeUnknown(f"unexpected {type(error).__name__}") from error
 
 
-def _build(client: Client, entity: str, action: str, parameters: Parameters, file: StoredFile | None) -> Request:
+def _http_request(client: Client, entity: str, action: str, parameters: Parameters, file: StoredFile | None) -> Request:
     http_request = client.build(entity, action, parameters)
     return http_request if file is None else file.put_into(http_request)
 

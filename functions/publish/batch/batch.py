@@ -181,9 +181,9 @@ class _Sender:
                 found = listed or (operation.match.find(operation.client) if operation.match else None)
                 if found is not None:
                     # kept without the claim, which is freed if the update is refused
-                    return replace(claimed, operation=operation.as_update(found), upsert=item if listed else None)
+                    return replace(claimed, operation=operation.as_update_of(found), upsert=item if listed else None)
                 self._lookups.forget(operation)
-                outcome = operation.write()
+                outcome = operation.send_as_is()
                 self._updates.store_created(claimed, outcome)
         except Exception as error:
             outcome = refusal(error)

@@ -132,7 +132,7 @@ def _create_alone(item: PreparedWrite, guard: Guard, *, absent: bool) -> Outcome
     """
     try:
         with guard.request(item.operation):
-            return item.operation.write() if absent else item.operation.send()
+            return item.operation.send_as_is() if absent else item.operation.send()
     except Exception as error:
         return refusal(error)
 

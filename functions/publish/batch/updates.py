@@ -182,7 +182,7 @@ class Updates:
             return
         for _ in range(_ATTEMPTS):
             try:
-                record = replace(item, operation=item.operation.as_update({"id": created})).record
+                record = replace(item, operation=item.operation.as_update_of({"id": created})).record
                 versions = self._versions.read([record])[record]
                 fields = versions.newer(item.fields, queued_at, item.message_id)
                 self._store({record: versions.with_accepted(queued_at, item.message_id, fields)} if fields else {})
