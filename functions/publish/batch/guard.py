@@ -34,17 +34,17 @@ class Guard:
         """
         deps, background = publisher.deps, publisher.background
         self._clock = deps.clock
-        # the lease ends by this clock, which may be set while the invocation runs
-        self._deadline = deps.clock.time() + publisher.remaining_seconds()
-        self._invocation_seconds = publisher.remaining_seconds
+        self._publisher_seconds = publisher.remaining_seconds
+        # the lease ends at a time of day, and that clock may be set while the invocation runs
+        self._lease_end = deps.clock.time() + publisher.remaining_seconds()
         self._stops = dict(refused)
         self._least_seconds = _LEAST_SECONDS_IN_BACKGROUND if background else WRITE_MARGIN_SECONDS
         self._reserve = deps.settings.quota_reserve_percent if background else None
         self._pauses = deps.pauses if background else {}
 
     def remaining_seconds(self) -> float:
-        """Return how long requests may still start: until the end of the invocation and of the lease on the shop."""
-        return min(self._invocation_seconds(), self._deadline - self._clock.time())
+        """Return how long requests may still start: until the publisher's time or the lease on the shop ends."""
+        return min(self._publisher_seconds(), self._lease_end - self._clock.time())
 
     def stop_reason(self, operation: WriteOperation) -> Refusal | None:
         """Return why no request may start now, or `None`."""
