@@ -127,7 +127,7 @@ class PreparedWrite:
     def record(self) -> str:
         """The record that the event names, as text; stored hashed, so its form must not change."""
         texts = {name: str(value).strip() for name, value in self.operation.parameters.path.items()}
-        path = {name: text.lstrip("0") or text if text.isdigit() else text for name, text in texts.items()}
+        path = {name: _without_leading_zeros(text) for name, text in texts.items()}
         return f"{self.request.connection} {self.request.entity} {json.dumps(path, sort_keys=True)}"
 
     @property
@@ -148,13 +148,21 @@ class PreparedWrite:
         request, http_request = self.request, self.operation.http_request
         if request.dry_run or not isinstance(http_request.body, bytes):
             return Kind.OTHER  # nothing can be merged with a file, or without a body
-        if request.action == "create" and set(request.match_fields) == _PLACEMENT_FIELDS == set(self.fields):
-            ids = [canonical_id(end) for end in self.fields.values()]
-            if request.entity == PLACEMENT and not http_request.query and None not in ids:
-                return Kind.PLACEMENT
+        if self._is_placement and not http_request.query:
+            return Kind.PLACEMENT
         if request.action == "update" and not http_request.query and self.fields:
             return Kind.UPDATE
         return Kind.UPSERT if request.match_fields and request.endpoint.has("update") else Kind.OTHER
+
+    @property
+    def _is_placement(self) -> bool:
+        """Whether it creates a placement of two ids, which are also its key. A bulk takes them as numbers."""
+        request, fields = self.request, self.fields
+        if request.entity != PLACEMENT or request.action != "create":
+            return False
+        if set(request.match_fields) != _PLACEMENT_FIELDS or set(fields) != _PLACEMENT_FIELDS:
+            return False
+        return all(canonical_id(identity) is not None for identity in fields.values())
 
 
 def segments(items: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
@@ -203,13 +211,18 @@ def groups(items: Iterable[_Item], key: Callable[[_Item], object]) -> list[list[
     return list(found.values())
 
 
+def _without_leading_zeros(text: str) -> str:
+    """Return a number without zeros in front, `0` and `00` as they are; any other text as it is."""
+    return (text.lstrip("0") or text) if text.isdigit() else text
+
+
 class _Waiting:
     """The writes that wait for the end of a segment."""
 
     def __init__(self) -> None:
         self._keys: set[str] = set()
         self._records: set[str] = set()
-        self._written: dict[tuple[str, str], set[str]] = {}
+        self._written_fields: dict[tuple[str, str], set[str]] = {}  # by connection and entity, as `_upserts`
         self._upserts: set[tuple[str, str]] = set()
         self._placements: set[tuple[object, ...]] = set()
 
@@ -221,7 +234,7 @@ class _Waiting:
         if item.kind is Kind.PLACEMENT:
             self._placements.add(_placement(item))
             return
-        self._written.setdefault(item.entity_key, set()).update(item.operation.fields_of_update)
+        self._written_fields.setdefault(item.entity_key, set()).update(item.operation.fields_of_update)
         if item.kind is Kind.UPSERT:
             self._upserts.add(item.entity_key)
         else:
@@ -233,18 +246,20 @@ class _Waiting:
             return True
         if item.kind is Kind.PLACEMENT:
             return _placement(item) in self._placements
-        return item.kind is not Kind.UPDATE and (self._orders_placements(item) or self._names_a_record(item))
+        if item.kind is Kind.UPDATE:
+            return False
+        return self._must_follow_placements(item) or self._may_concern_waiting_record(item)
 
-    def _orders_placements(self, item: PreparedWrite) -> bool:
+    def _must_follow_placements(self, item: PreparedWrite) -> bool:
         ordered = item.request.entity in _PLACEMENT_ORDER and item.request.action != "update"
         return ordered and bool(self._placements)
 
-    def _names_a_record(self, item: PreparedWrite) -> bool:
-        """Whether the item may concern a record whose update waits. A bulk or a `match` may concern any."""
+    def _may_concern_waiting_record(self, item: PreparedWrite) -> bool:
+        """Whether the item may concern a record whose update or upsert waits. A bulk or a `match` may concern any."""
         if item.kind is Kind.UPSERT:
-            return concerns_key(self._written.get(item.entity_key, ()), item.request.match_fields)
+            return concerns_key(self._written_fields.get(item.entity_key, ()), item.request.match_fields)
         if item.request.action == "bulk" or item.request.match_fields:
-            return item.entity_key in self._written
+            return item.entity_key in self._written_fields
         return item.record in self._records or (item.entity_key in self._upserts and item.request.action != "create")
 
 
