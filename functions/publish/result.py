@@ -83,9 +83,9 @@ def aws_failure(error: Exception) -> ConnectorError:
 
 
 def refusal(error: Exception) -> Refusal:
-    """Return why an event was not published, from what was raised for it.
+    """Return why an event was not published, from what was raised for it; log an error of AWS or an unexpected one.
 
-    An error of AWS or an unexpected error is logged. It concerns one event of a batch; the others are published.
+    Such an error concerns one event of a batch; the others are published.
     """
     if isinstance(error, REFUSALS):
         return error

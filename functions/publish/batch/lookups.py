@@ -62,7 +62,7 @@ class Lookups:
                 with guard.request(operation):
                     self._lists[group] = _read(operation, guard)
         except Exception as error:
-            refusal(error)  # logs an unexpected error; the records are looked up one by one
+            refusal(error)  # only to log it if it is unexpected; the records are looked up one by one
             self._lists[group] = None
 
     def find(self, operation: WriteOperation) -> dict[str, int | str] | None:

@@ -40,7 +40,7 @@ class _Change:
     """What one event contributes to a merged update.
 
     Attributes:
-        item: The event; `None` for stored values that are sent again.
+        item: The event; `None` for a repair, which sends stored values again (see `field_versions`).
         fields: What is sent of it; empty if newer values are stored.
     """
 
@@ -111,7 +111,7 @@ def merge(items: Sequence[PreparedWrite], versions: RecordVersions | None) -> Me
     """
     if versions is None:
         return MergedUpdate(items, [_Change(item, item.fields) for item in items])
-    ordered = sorted(items, key=lambda item: (item.queued_at or 0, item.position))
+    ordered = sorted(items, key=lambda item: (item.queued_at or 0, item.position))  # all of them have a time
     names = dict.fromkeys(name for item in items for name in item.fields)
     repair = versions.values_to_repair([item.message_id for item in items], names)
     changes = [
@@ -304,18 +304,22 @@ def _merged(changes: Sequence[_Change]) -> dict[str, Any]:
 
 
 def _after_sending(update: MergedUpdate, outcomes: Sequence[Outcome], versions: RecordVersions) -> RecordVersions:
-    """Return what is to be stored of a record after its changes were sent."""
+    """Return what is to be stored of a record after its changes were sent; `outcomes` has one for each of `to_send`."""
     for change, outcome in zip(update.to_send, outcomes, strict=True):
         if change.item is not None and change.item.queued_at is not None and _is_done(outcome):
             versions = versions.with_accepted(change.item.queued_at, change.item.message_id, change.fields)
-    found = _outcomes(update, outcomes, None)
+    by_position = {item.position: _unchanged(item) for item in update.items}  # of which nothing was sent
+    by_position |= _outcomes(update, outcomes, None)
     return versions.without_in_flight(
-        [item.message_id for item in update.items if _is_final(found.get(item.position, _unchanged(item)))]
+        [item.message_id for item in update.items if _is_final(by_position[item.position])]
     )
 
 
 def _outcomes(update: MergedUpdate, outcomes: Sequence[Outcome], failure: Refusal | None) -> dict[int, Outcome]:
-    """Return the outcomes of the events of a record, by position.
+    """Return the outcomes of the events of a record of which something was sent, by position.
+
+    If the repair fails, that is the outcome of every event of the record, so that all of them are delivered again. A
+    repair whose content the shop refuses would fail again, and fails no event.
 
     Args:
         update: The record.
@@ -323,14 +327,14 @@ def _outcomes(update: MergedUpdate, outcomes: Sequence[Outcome], failure: Refusa
         failure: Why the versions could not be stored; the events whose request was accepted are then sent again.
     """
     found: dict[int, Outcome] = {}
-    repair: dict[int, Outcome] = {}
+    failed_repair: dict[int, Outcome] = {}
     for change, outcome in zip(update.to_send, outcomes, strict=True):
         final = failure if failure is not None and isinstance(outcome, dict) else outcome
         if change.item is not None:
             found[change.item.position] = final
         elif not isinstance(final, dict) and not is_content_refused(final):
-            repair = dict.fromkeys((item.position for item in update.items), final)
-    return found | repair
+            failed_repair = dict.fromkeys((item.position for item in update.items), final)
+    return found | failed_repair
 
 
 def _is_final(outcome: Outcome) -> bool:
