@@ -1,4 +1,17 @@
-"""Find a record by its natural key: fields that the shop can filter by, asked for and compared row by row."""
+"""Find a record by its natural key: fields that the shop can filter by, asked for and compared row by row.
+
+The shop may store a value in another form, ignore a filter, or look for a part of a text. So the rows that it returns
+for a key are judged in this order:
+
+1. A row with the key's values is the record.
+2. If all rows have the same text in another form (`_has_same_text`), they have the key.
+3. Otherwise the shop is asked for two similar keys. Rows that it returns for this key alone have it, though they may
+   show another text.
+4. Otherwise a row that may have the key leaves the question open: `InvalidParameters`, and nothing is written. If all
+   rows may have it, the shop seems to filter, and any trace of the key counts (`_may_have_filtered`). If not, only what
+   a shop is known to do to a text counts (`_may_have`).
+5. All other rows are other records.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +35,13 @@ from lightspeed.writing.diff import identities
 
 _FIELDS = {"article_code": "articleCode"}
 """Filters whose name is not the field's."""
+
 _WITHOUT_CASE = ("email",)
+"""Filters whose values are compared regardless of case."""
+
 _NO_FIELDS = ("page", "limit", "fields", "since_id")
+"""Filters that are no field of a record."""
+
 _NO_KEYS = ("time", "boolean")
 """Types of filters that identify no record: bounds of a time, and true or false."""
 
@@ -36,7 +54,10 @@ _SIGNS = str.maketrans(
 """Typographic dashes and quotes become plain ones; blanks, backslashes and question marks are dropped."""
 
 _SEPARATORS = " -_./,;:'\"()"
+"""Signs that the shop writes no letters for."""
+
 _MOST_LETTERS = 10
+"""The most letters and digits that the shop may write for one other sign, or for a letter that is not ASCII."""
 
 _INVISIBLE = ("Cc", "Cf")
 """Categories of characters without width: controls, soft hyphens, joiners. Emoji are joined by them."""
@@ -113,16 +134,7 @@ class NaturalKey:
         """
         page = self._page(client)
         rows = [parse_record(text) for text in page.records]
-        found = [row for row in rows if self._agrees(row, _has)]
-        if not found:
-            near = [row for row in rows if self._agrees(row, _is_near)]
-            found = near if len(near) == len(rows) or len(near) > 1 else self._returned_for_it_alone(page, rows, client)
-            changed = [row for row in rows if self._agrees(row, _is_changed)]
-            if len(changed) < len(rows):  # the shop gives other rows too, so it may not filter at all
-                changed = [row for row in rows if self._agrees(row, _may_be)]
-            doubtful = near or changed
-            if doubtful and not found:
-                raise self._undecided(doubtful[0], client)
+        found = [row for row in rows if self._agrees(row, _has)] or self._in_another_form(page, rows, client)
         if len(found) == 1 and not is_id(found[0].get("id")):
             raise self._undecided(found[0], client)
         if len(found) > 1:
@@ -132,12 +144,33 @@ class NaturalKey:
             reason = client.transport.connection.redact(page.rejects[0].reason)
             text = f"a row that the shop returns for {self._shown} cannot be read: {reason:.100}"
             raise _refused(self._endpoint, f"{text}; update the record by its id")
-        if len(rows) + len(page.rejects) >= PAGE_LIMIT and len(found) < len(rows):
+        page_is_full = len(rows) + len(page.rejects) >= PAGE_LIMIT
+        if page_is_full and len(found) < len(rows):  # another record with the values may be on a later page
             names = ", ".join(self.values)
             raise _refused(
                 self._endpoint, f"the shop ignores a filter of match ({names}) and has too many records to look through"
             )
         return found[0] if found else None
+
+    def _in_another_form(self, page: Page, rows: list[dict[str, Any]], client: Client) -> list[dict[str, Any]]:
+        """Return the rows that have the key in another form, where no row has its values.
+
+        Raises:
+            InvalidParameters: It cannot be decided whether a row has the key.
+        """
+        same_text = [row for row in rows if self._agrees(row, _has_same_text)]
+        if len(same_text) == len(rows) or len(same_text) > 1:  # several are refused by the caller
+            return same_text
+        found = self._returned_for_it_alone(page, rows, client)
+        if found:
+            return found
+        may_have = [row for row in rows if self._agrees(row, _may_have_filtered)]
+        if len(may_have) < len(rows):  # the shop gives other rows too, so it may not filter at all
+            may_have = [row for row in rows if self._agrees(row, _may_have)]
+        doubtful = same_text or may_have
+        if doubtful:
+            raise self._undecided(doubtful[0], client)
+        return []
 
     def _page(self, client: Client, **instead: str) -> Page:
         """Return the rows that the shop gives for the key, some of its values replaced."""
@@ -158,23 +191,24 @@ class NaturalKey:
         if not rows or page.rejects or len(rows) >= PAGE_LIMIT or not texts.issuperset(differing):
             return []
         for name in differing:
-            shorter, neighbour = _others(self.values[name])
-            if not shorter or self._shares(rows, self._page(client, **{name: shorter})):
+            shorter, neighbour = _similar_texts(self.values[name])
+            if not shorter or self._holds_one_of(rows, self._page(client, **{name: shorter})):
                 return []
-            if self._shares(rows, self._page(client, **{name: neighbour})):
+            if self._holds_one_of(rows, self._page(client, **{name: neighbour})):
                 raise self._undecided(rows[0], client)
         for row in rows:
-            if not self._agrees(row, _may_show):
+            if not self._agrees(row, _shows_a_form):
                 raise self._undecided(row, client)
         return rows
 
     @staticmethod
-    def _shares(rows: list[dict[str, Any]], page: Page) -> bool:
-        """Return whether a page may hold one of the rows."""
+    def _holds_one_of(rows: list[dict[str, Any]], page: Page) -> bool:
+        """Return whether a page may hold one of the rows; a row that cannot be read may be any."""
         ids = {str(row.get("id")) for row in rows}
         return bool(page.rejects) or any(str(parse_record(text).get("id")) in ids for text in page.records)
 
     def _agrees(self, row: Mapping[str, Any], compare: Callable[[Mapping[str, Any], str, Any], bool]) -> bool:
+        """Return whether a comparison holds for every value of the key; it gets the row, the filter and the value."""
         return all(compare(row, name, value) for name, value in self.values.items())
 
     def _undecided(self, row: Mapping[str, Any], client: Client) -> InvalidParameters:
@@ -216,7 +250,7 @@ def concerns_key(fields: Collection[str], names: Sequence[str]) -> bool:
 
 
 def keys_of(row: Mapping[str, Any], names: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Yield every natural key that a record can be found by, in the form of `Match.key`; none if it lacks a field."""
+    """Yield every key that a record can be found by, in the form of `NaturalKey.key`; none if it lacks a field."""
     return itertools.product(*(_values(row, name) for name in names))
 
 
@@ -250,37 +284,38 @@ def _has(row: Mapping[str, Any], name: str, value: object) -> bool:
     return _compared(name, value) in _values(row, name)
 
 
-def _is_near(row: Mapping[str, Any], name: str, value: object) -> bool:
-    """Return whether the value of a row differs from another only in form."""
+def _has_same_text(row: Mapping[str, Any], name: str, value: object) -> bool:
+    """Return whether a row has the value in another form of the same text; emoji are all there, or none is."""
     wanted, emoji = _plain(value), ("", _emoji(value))
     return bool(wanted) and any(wanted == _plain(found) and _emoji(found) in emoji for found in _values(row, name))
 
 
-def _is_changed(row: Mapping[str, Any], name: str, value: object) -> bool:
-    """Return whether the only value that the shop returns may be another one, whatever the shop made of it.
+def _may_have_filtered(row: Mapping[str, Any], name: str, value: object) -> bool:
+    """Return whether a row that the shop seems to have filtered may have the value, whatever the shop made of it.
 
-    It is the start of the other one, or has its letters and digits. A row without the field may have any value.
+    What it shows is the start of the value, or has its letters and digits. A row without the field may have any value.
     """
     if not {name, _FIELDS.get(name, name)} & row.keys():
         return True
     wanted = _plain(value)
-    return _may_be(row, name, value) or any(
+    return _may_have(row, name, value) or any(
         (found and wanted.startswith(_plain(found).rstrip("."))) or _has_letters(found, value)
         for found in _values(row, name)
     )
 
 
-def _others(value: object) -> tuple[str, str]:
+def _similar_texts(value: object) -> tuple[str, str]:
     """Return the start of a text and a text that differs from it in one letter; empty if it has no second letter."""
     text = str(value).strip()
     ends = [end for end in range(1, len(text)) if text[end].isalnum()]
     if not ends:
         return "", ""
     end = max(ends, key=lambda end: (text[end].isascii(), end))  # a shop may store any accent as none
-    return text[:end], text[:end] + chr(ord(text[end]) ^ 1) + text[end + 1 :]
+    neighbour = chr(ord(text[end]) ^ 1)  # the letter beside it, such as `b` for `c`
+    return text[:end], text[:end] + neighbour + text[end + 1 :]
 
 
-def _may_show(row: Mapping[str, Any], name: str, value: object) -> bool:
+def _shows_a_form(row: Mapping[str, Any], name: str, value: object) -> bool:
     """Return whether a row shows a form of the value.
 
     It has no other emoji, nothing in place of lost characters, and no other text around that of the value.
@@ -310,8 +345,8 @@ def _has_letters(found: str, value: object) -> bool:
     return in_order and len(letters) - len(ascii_only) <= _MOST_LETTERS * others
 
 
-def _may_be(row: Mapping[str, Any], name: str, value: object) -> bool:
-    """Return whether a value of many may be another one that was changed on its way into the shop.
+def _may_have(row: Mapping[str, Any], name: str, value: object) -> bool:
+    """Return whether a row, one of any, may have the value as a shop is known to change it.
 
     It was cut to a length, got or lost leading zeros, blanks, or a dot at its end. Or it has other dashes and quotes,
     or question marks for what the shop cannot store.
