@@ -3,6 +3,18 @@
 The text of a function is made of fixed parts only. Names, texts and numbers of the expression are constants that it
 refers to, and so are the functions of this module. Each node begins a line of it, so the line in a traceback tells
 which node failed. The engine evaluates all other nodes.
+
+In this module a text is Python text, unless it is said otherwise. `price * 2` becomes
+
+    def code(engine, input, environment):
+     return (#1
+    engine.evaluate_numeric_expression((#0
+    (_walked(engine, v1, k49, True) if type(v1 := input) not in _LEAVES else None)), k50, k51))
+
+with the constants `k49` (`("price",)`), `k50` (2) and `k51` (`"*"`). Node 0, `price`, begins the last line.
+
+A thunk is the library's lambda around a call that a function may end with. The function returns it instead of the value
+of the call, and its caller evaluates it. So a recursion that ends with its call goes no step deeper.
 """
 
 from __future__ import annotations
@@ -37,7 +49,7 @@ def compile_node(expr: Any, bound: Container[Any]) -> Code:
         bound: Names of the variables that the expression binds.
     """
     writer = _Writer(bound, {})
-    text = writer.value(expr)
+    text = writer.text_of(expr)
     count = f"engine.meter.items({writer.members})\n " if writer.members else ""
     expr.code = writer.function("engine, input, environment", f"{count}return {text}")
     return expr.code  # type: ignore[no-any-return]
@@ -50,7 +62,7 @@ def compile_lambda(expr: Any, bound: Container[Any]) -> Code | None:
     It is `None` if a part of the body has to find the arguments among the variables.
     """
     writer = _Writer(bound, {argument.value: f"a{number}" for number, argument in enumerate(expr.arguments)})
-    body = writer.value(expr.body)
+    body = writer.text_of(expr.body)
     names = "".join(f"a{number}, " for number in range(len(expr.arguments)))
     loop = f"found = []\n for ({names}) in rows:\n  found.append({body})\n return found"
     expr.many = None if writer.needs_variables else writer.function("engine, input, environment, rows", loop)
@@ -82,7 +94,7 @@ class _Writer:
         self.parameters = parameters
         self.needs_variables = False
         self.members = 0
-        self._known: dict[str, Any] = globals().copy()
+        self._globals: dict[str, Any] = globals().copy()  # what the text refers to: this module and the constants
         self._nodes: list[Any] = []
         self._nested = 0
         self._locals = 0
@@ -90,139 +102,142 @@ class _Writer:
     def function(self, parameters: str, body: str) -> Code:
         """Return the function of a body."""
         text = f"def code({parameters}):\n {body}\n"
+        # the nodes by line, from 1; a mark at the end of a line names the node of the next one
         marked = re.findall(r"(?:#(\d+))?\n", text)
-        self._known["nodes"] = [None, None, *(self._nodes[int(number)] if number else None for number in marked)]
-        exec(compile(text, _FILE, "exec"), self._known)  # noqa: S102 - it holds nothing that is from outside
-        code: Any = self._known["code"]
+        self._globals["nodes"] = [None, None, *(self._nodes[int(number)] if number else None for number in marked)]
+        exec(compile(text, _FILE, "exec"), self._globals)  # noqa: S102 - it holds nothing that is from outside
+        code: Any = self._globals["code"]
         code.members = self.members
         return code  # type: ignore[no-any-return]
 
-    def known(self, value: object) -> str:
-        """Return the name of a constant."""
-        name = f"k{len(self._known)}"
-        self._known[name] = value
+    def constant(self, value: object) -> str:
+        """Return the name under which the text finds a value."""
+        name = f"k{len(self._globals)}"
+        self._globals[name] = value
         return name
 
-    def local(self) -> str:
+    def new_local(self) -> str:
         """Return the name of a new local variable."""
         self._locals += 1
         return f"v{self._locals}"
 
-    def collapsed(self, expr: Any, text: str) -> str:
-        """Return the text of a value that may be a sequence."""
-        found = self.local()
+    def collapsed_text(self, expr: Any, text: str) -> str:
+        """Return the text of the value that a text gives, which may be a sequence: a single item is taken out of it."""
+        found = self.new_local()
         return f"({found} if type({found} := {text}) is not _JList else collapsed({found}, {expr.keep_array}))"
 
-    def variables(self) -> str:
-        """Return the name of the variables, for a part that may look up any of them."""
+    def all_variables(self) -> str:
+        """Return the name of the variables, for a part that may look up any of them; note that there is one."""
         self.needs_variables = True
         return "environment"
 
-    def at(self, expr: Any, text: str) -> str:
-        """Return text that begins the line of a node."""
+    def line_of(self, expr: Any, text: str) -> str:
+        """Return a text at the beginning of a line; the comment `#n` before it marks the line as that of a node."""
         self._nodes.append(expr)
         return f"(#{len(self._nodes) - 1}\n{text})"
 
-    def value(self, expr: Any) -> str:
-        """Return the text of a node's value."""
+    def text_of(self, expr: Any) -> str:
+        """Return the text of a node's value: filtered, grouped, a sequence of one item taken out, on its own line."""
         if self._nested == _MOST_NESTED:
-            return f"engine.eval({self.known(expr)}, input, {self.variables()})"
+            return f"engine.eval({self.constant(expr)}, input, {self.all_variables()})"
         self._nested += 1
         kind = expr.type
-        filtered = expr.predicate is not None or (expr.group is not None and kind != "path")
-        for call in _put_off(expr) if filtered else ():
-            call.stays_put_off = True  # as in the library, what is filtered is not yet the value
-        text = self.written(expr)
+        filtered = expr.predicate is not None or (expr.group is not None and kind != "path")  # a path groups by itself
+        for call in _thunks(expr) if filtered else ():
+            call.stays_thunk = True  # as in the library, what is filtered is not yet the value
+        text = self.text_alone(expr)
         if filtered:
-            text = f"_filtered(engine, {self.known(expr)}, {text}, {self.variables()})"
-        if filtered or ((expr.keep_array or kind not in _NO_SEQUENCES) and not _put_off(expr)):
-            text = self.collapsed(expr, text)
+            text = f"_filtered(engine, {self.constant(expr)}, {text}, {self.all_variables()})"
+        may_be_sequence = expr.keep_array or kind not in _NO_SEQUENCES
+        if filtered or (may_be_sequence and not _thunks(expr)):  # the caller of a thunk does it with its value
+            text = self.collapsed_text(expr, text)
         self._nested -= 1
-        return text if kind in _NEVER_FAIL and not filtered else self.at(expr, text)
+        return text if kind in _NEVER_FAIL and not filtered else self.line_of(expr, text)
 
-    def written(self, expr: Any) -> str:
-        """Return the text of a node alone, which may be a sequence."""
-        kind = "exists" if self.asks_existence(expr) else expr.type
-        text: str = getattr(self, f"write_{kind}", self.evaluated)(expr)
+    def text_alone(self, expr: Any) -> str:
+        """Return the text of a node without its filters, by `write_<type>` if there is one; it may be a sequence."""
+        kind = "exists" if self.is_exists_call(expr) else expr.type
+        text: str = getattr(self, f"write_{kind}", self.engine_call)(expr)
         return text
 
-    def variable(self, name: str) -> str:
+    def variable_text(self, name: str) -> str:
         """Return the text of a variable's value."""
-        return self.parameters.get(name) or f"environment[{self.known(name)}]"
+        return self.parameters.get(name) or f"environment[{self.constant(name)}]"
 
-    def values(self, parts: list[Any]) -> str:
+    def list_text(self, parts: list[Any]) -> str:
         """Return the text of a list of values."""
-        return f"[{', '.join(map(self.value, parts))}]"
+        return f"[{', '.join(map(self.text_of, parts))}]"
 
-    def function_of(self, expr: Any) -> Any:
-        """Return the function of ours that a node is the name of, and cannot be anything else."""
+    def own_function(self, expr: Any) -> Any:
+        """Return the function of `functions` that a node surely names; `None` for one that the expression may bind."""
         known = expr.type == "variable" and expr.value not in self.bound
         return FUNCTIONS.get(expr.value) if known else None
 
-    def asks_existence(self, expr: Any) -> bool:
+    def is_exists_call(self, expr: Any) -> bool:
         """Whether a node is a call of `$exists`, and nothing else."""
         alone = (expr.type, expr.predicate, expr.group) == ("function", None, None) and len(expr.arguments) == 1
-        return alone and self.function_of(expr.procedure) is FUNCTIONS["exists"]
+        return alone and self.own_function(expr.procedure) is FUNCTIONS["exists"]
 
-    def truth(self, expr: Any) -> str:
+    def truth_text(self, expr: Any) -> str:
         """Return the text of whether a value counts as true."""
-        text = self.value(expr)
-        if (expr.type == "binary" and expr.value in ("=", "!=", "and", "or")) or self.asks_existence(expr):
+        text = self.text_of(expr)
+        if (expr.type == "binary" and expr.value in ("=", "!=", "and", "or")) or self.is_exists_call(expr):
             return text
-        found = self.local()
+        found = self.new_local()
         return f"(({found} := {text}) is True or ({found} is not False and _boolize({found})))"
 
     def write_value(self, expr: Any) -> str:
-        return self.known(_NULL if expr.value is None else expr.value)
+        return self.constant(_NULL if expr.value is None else expr.value)
 
     write_string = write_number = write_value
 
     def write_name(self, expr: Any) -> str:
-        return f"look_up(input, {self.known(expr.value)}, engine.meter)"
+        return f"look_up(input, {self.constant(expr.value)}, engine.meter)"
 
     def write_exists(self, expr: Any) -> str:
-        return f"({self.value(expr.arguments[0])} is not None)"
+        return f"({self.text_of(expr.arguments[0])} is not None)"
 
     def write_parent(self, expr: Any) -> str:
-        return self.variable(expr.slot.label)
+        return self.variable_text(expr.slot.label)
 
     def write_variable(self, expr: Any) -> str:
-        function = self.function_of(expr)
+        function = self.own_function(expr)
         if function is not None:
-            return self.known(function)
+            return self.constant(function)
         here = "(input if type(input) is not _JList or not input.outer_wrapper else input[0])"
-        return self.collapsed(expr, self.variable(expr.value) if expr.value else here)
+        return self.collapsed_text(expr, self.variable_text(expr.value) if expr.value else here)
 
     def write_path(self, expr: Any) -> str:
         """Write a path; one of plain names takes the short way."""
         variable, names = plain_path(expr)
         if not names:
-            return self.collapsed(expr, self.evaluated(expr))
-        start = self.variable(variable) if variable else "input"
-        found = self.local()
-        walk = f"_walked(engine, {found}, {self.known(names)}, {not variable})"
+            return self.collapsed_text(expr, self.engine_call(expr))
+        start = self.variable_text(variable) if variable else "input"
+        found = self.new_local()
+        walk = f"_walked(engine, {found}, {self.constant(names)}, {not variable})"
         return f"({walk} if type({found} := {start}) not in _LEAVES else None)"
 
     def write_unary(self, expr: Any) -> str:
         if expr.value == "{":
             return self._object(expr)
-        array = expr.value == "["
-        return f"_array(engine, {self.known(expr)}, {self.values(expr.expressions)})" if array else self.evaluated(expr)
+        if expr.value == "[":
+            return f"_array(engine, {self.constant(expr)}, {self.list_text(expr.expressions)})"
+        return self.engine_call(expr)
 
     def _object(self, expr: Any) -> str:
         """Write an object; the engine makes one of many values, or with several names that are no literals."""
-        pairs, group = expr.lhs_object, f"engine.evaluate_group_expression({self.known(expr)}, input, environment)"
+        pairs, group = expr.lhs_object, f"engine.evaluate_group_expression({self.constant(expr)}, input, environment)"
         names = {key.value for key, _ in pairs if (key.type, key.predicate, key.group) == ("string", None, None)}
         if len(names) == len(pairs):
-            members = [f"{self.known(key.value)}: {self.value(value)}" for key, value in pairs]
+            members = [f"{self.constant(key.value)}: {self.text_of(value)}" for key, value in pairs]
             text = f"_present({{{', '.join(members)}}})"
         elif len(pairs) == 1:
-            name, member = self.local(), self.local()
-            key, value = (self.value(part) for part in pairs[0])
+            name, member = self.new_local(), self.new_local()
+            key, value = (self.text_of(part) for part in pairs[0])
             made = f"{{{name}: {member}}} if ({member} := {value}) is not None else {{}}"
-            text = f"(({made}) if type({name} := {key}) is str else {self.at(expr, f'_no_name({name})')})"
+            text = f"(({made}) if type({name} := {key}) is str else {self.line_of(expr, f'_no_name({name})')})"
         else:
-            self.variables()
+            self.all_variables()
             return group
         self.members += len(pairs)
         return text if self.parameters else f"({group} if isinstance(input, list) else {text})"
@@ -230,83 +245,92 @@ class _Writer:
     def write_binary(self, expr: Any) -> str:
         operator = str(expr.value)
         if operator in ("and", "or"):
-            return f"({self.truth(expr.lhs)} {operator} {self.truth(expr.rhs)})"
-        sides = [self.value(expr.lhs), self.value(expr.rhs), *([] if operator in _ALONE else [self.known(operator)])]
-        return f"engine.{_OPERATORS[operator]}({', '.join(sides)})"
+            return f"({self.truth_text(expr.lhs)} {operator} {self.truth_text(expr.rhs)})"
+        arguments = [self.text_of(expr.lhs), self.text_of(expr.rhs)]
+        if operator not in _ALONE:
+            arguments.append(self.constant(operator))
+        return f"engine.{_OPERATORS[operator]}({', '.join(arguments)})"
 
     def write_condition(self, expr: Any) -> str:
         """Write a condition; a path that is looked for and then taken is walked once."""
         otherwise = self._branch(expr, expr._else) if expr._else is not None else "None"
-        sought = expr.condition.arguments[0] if self.asks_existence(expr.condition) else None
+        sought = expr.condition.arguments[0] if self.is_exists_call(expr.condition) else None
         if sought is not None and plain_path(sought)[1] and plain_path(sought) == plain_path(expr.then):
-            found = self.local()
-            return f"({found} if ({found} := {self.value(sought)}) is not None else {otherwise})"
-        return f"({self._branch(expr, expr.then)} if {self.truth(expr.condition)} else {otherwise})"
+            found = self.new_local()
+            return f"({found} if ({found} := {self.text_of(sought)}) is not None else {otherwise})"
+        return f"({self._branch(expr, expr.then)} if {self.truth_text(expr.condition)} else {otherwise})"
 
     def _branch(self, expr: Any, part: Any) -> str:
-        """Write a branch; beside one that puts a call off, it is unwrapped here."""
-        text = self.value(part)
-        return self.collapsed(expr, text) if _put_off(expr) and not _put_off(part) else text
+        """Write a branch. Beside a branch that is a thunk, it is collapsed here, for the condition is not."""
+        text = self.text_of(part)
+        return self.collapsed_text(expr, text) if _thunks(expr) and not _thunks(part) else text
 
     def write_function(self, expr: Any, given: str = "") -> str:
-        arguments = self.values(expr.arguments or [])
+        arguments = self.list_text(expr.arguments or [])
         if given:
             arguments = f"[{given}, {arguments[1:]}"
-        variables = self.variables() if expr.procedure.type == "path" else "environment"
-        procedure = self.value(expr.procedure)
-        return f"_called(engine, {self.known(expr)}, {procedure}, {arguments}, input, {variables})"
+        variables = self.all_variables() if expr.procedure.type == "path" else "environment"
+        procedure = self.text_of(expr.procedure)
+        return f"_called(engine, {self.constant(expr)}, {procedure}, {arguments}, input, {variables})"
 
     def write_lambda(self, expr: Any) -> str:
-        """Write a lambda; one that only puts off a call of a function of ours, which needs no context, is the call."""
-        if expr.thunk and expr.body.type == "function" and "stays_put_off" not in expr.__dict__:
-            function = self.function_of(expr.body.procedure)
+        """Write a lambda; a thunk of a function of `functions` that needs no context is the call itself."""
+        if expr.thunk and expr.body.type == "function" and "stays_thunk" not in expr.__dict__:
+            function = self.own_function(expr.body.procedure)
             if function is not None and not function.signature.may_take_context(len(expr.body.arguments)):
-                return self.at(expr.body, self.written(expr.body))
-        return self.evaluated(expr)
+                return self.line_of(expr.body, self.text_alone(expr.body))
+        return self.engine_call(expr)
 
     def write_apply(self, expr: Any) -> str:
         if expr.rhs.type == "function":
-            return self.write_function(expr.rhs, self.value(expr.lhs))
+            return self.write_function(expr.rhs, self.text_of(expr.lhs))
         if (expr.rhs.type, expr.rhs.predicate, expr.rhs.group) == ("transform", None, None):
-            found = self.local()
-            update = f"engine.update({self.known(expr.rhs)}, {found}, {self.variables()})"
-            other = self.at(expr, self.evaluated(expr))
-            return f"({update} if type({found} := {self.value(expr.lhs)}) is dict else {other})"
-        return self.evaluated(expr)
+            found = self.new_local()
+            update = f"engine.update({self.constant(expr.rhs)}, {found}, {self.all_variables()})"
+            other = self.line_of(expr, self.engine_call(expr))
+            return f"({update} if type({found} := {self.text_of(expr.lhs)}) is dict else {other})"
+        return self.engine_call(expr)
 
     def write_block(self, expr: Any) -> str:
         """Write a block; one expression that binds nothing needs no variables of its own."""
         if len(expr.expressions) == 1 and ":=" not in self.bound:
-            return self.value(expr.expressions[0])
-        return self.evaluated(expr)
+            return self.text_of(expr.expressions[0])
+        return self.engine_call(expr)
 
     def write_regex(self, expr: Any) -> str:
         """Write a call of the engine, which needs no variables for it."""
-        return f"engine.{_METHODS[expr.type]}({self.known(expr)}, input)"
+        return f"engine.{_METHODS[expr.type]}({self.constant(expr)}, input)"
 
     write_wildcard = write_descendant = write_regex
 
-    def evaluated(self, expr: Any) -> str:
+    def engine_call(self, expr: Any) -> str:
         """Write a call of the engine, which evaluates the node."""
         method = _METHODS.get(expr.type)
-        return f"engine.{method}({self.known(expr)}, input, {self.variables()})" if method else "None"
+        return f"engine.{method}({self.constant(expr)}, input, {self.all_variables()})" if method else "None"
 
 
-def _put_off(expr: Any) -> list[Any]:
-    """Return the calls that a function may end with, in a node; their values are unwrapped where it is called."""
+def _thunks(expr: Any) -> list[Any]:
+    """Return the thunks that a node may give in place of a value."""
     if expr.type == "condition":
-        return _put_off(expr.then) + (_put_off(expr._else) if expr._else is not None else [])
-    return _put_off(expr.expressions[-1]) if expr.type == "block" and expr.expressions else [expr] * expr.thunk
+        return _thunks(expr.then) + (_thunks(expr._else) if expr._else is not None else [])
+    return _thunks(expr.expressions[-1]) if expr.type == "block" and expr.expressions else [expr] * expr.thunk
+
+
+# The functions from here on are called by the written text.
 
 
 def _filtered(engine: Any, expr: Any, result: Any, environment: Any) -> Any:
+    """Return what a node's filters and its group make of its value."""
     for item in expr.predicate or ():
         result = engine.evaluate_filter(item.expr, result, environment)
     return result if expr.group is None else engine.evaluate_group_expression(expr.group, result, environment)
 
 
 def _walked(engine: Any, value: Any, names: tuple[str, ...], at_context: bool) -> Any:
-    """Return what a path of names leads to, from a context value or from a variable's value."""
+    """Return what a path of names leads to, from a context value or from a variable's value.
+
+    An array that the expression constructed is one item, unless it is the context value.
+    """
     if type(value) is _JList and not at_context:
         value = collapsed(value)
     for number, name in enumerate(names):
@@ -367,8 +391,13 @@ def _called(engine: Any, expr: Any, function: Any, given: list[Any], input: Any,
 
 
 _LEAVES = frozenset((str, int, bool, float, Exact, type(None), type(_NULL)))
+"""Types in which no path finds anything."""
+
 _NO_SEQUENCES = frozenset(("string", "number", "value", "variable", "path", "unary", "binary", "lambda"))
+"""Nodes that never give a sequence, or whose text is collapsed where it is written."""
+
 _NEVER_FAIL = frozenset(("string", "number", "value", "variable"))
+"""Nodes that need no line of their own."""
 
 _OPERATORS: Mapping[str, str] = {
     **dict.fromkeys("+-*/%", "evaluate_numeric_expression"),
@@ -381,7 +410,7 @@ _OPERATORS: Mapping[str, str] = {
 """The engine's method for each operator."""
 
 _ALONE = ("&", "..", "in")
-"""Operators whose method is for no other one."""
+"""Operators whose method serves no other operator, and does not take one."""
 
 _METHODS: Mapping[str | None, str] = {
     "path": "evaluate_path",
