@@ -42,14 +42,14 @@ if TYPE_CHECKING:
 INBOX = "publish/in/"
 OUTBOX = "publish/out/"
 SEGMENT_LINES = 500
-SEGMENT_BYTES = 1_000_000
+SEGMENT_CHARACTERS = 1_000_000
 """A segment is full at so many lines or characters. It is published as one batch."""
 
 MOST_SHARDS = 40
 """With more families than this, some share a shard."""
 
 TRIES = 3
-"""Number of tries of a line that got no answer or 5xx from the shop, or whose AWS call failed."""
+"""Tries of a segment in which a line gets no answer or 5xx from the shop, or its AWS call fails."""
 
 _TRY_AGAIN_SECONDS = 30.0
 _LEAST_SECONDS = 20.0
@@ -59,12 +59,12 @@ _LINE_DIGITS = 9
 """Lines of a file are ordered by fractions of its upload time: line 7 is `7e-9` ms later."""
 
 
-class _Rest(NamedTuple):
-    """Why a segment is not finished.
+class _Pause(NamedTuple):
+    """The pause before what is left of a segment is published.
 
     Attributes:
         wait_seconds: When to go on, in seconds from now.
-        has_failed: Whether the shop or AWS failed on a line, which counts as a try.
+        has_failed: Whether the shop or AWS failed on a line, which counts as a try of the segment.
     """
 
     wait_seconds: int
@@ -77,7 +77,7 @@ def step(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     Raises:
         RequestError: There is no such step, or the file cannot be read.
     """
-    steps = {"split": split, "work": publish_shard, "join": merge}
+    steps = {"split": split, "work": publish_shard, "join": join_results}
     name = event.get("file_step")
     if name not in steps:
         raise RequestError([f"file_step must be one of {', '.join(steps)}, not {name!r:.100}"])
@@ -93,8 +93,10 @@ def split(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
         publisher: The invocation.
 
     Returns:
-        `parts`, each the event of a `work` step, and `join`, the event of that step. Nothing to do for a folder, and
-        for an upload that another execution publishes already: S3 may announce an upload twice.
+        `parts`, each the event of a `work` step, and `join`, the event of that step. In a `work` event `part` is the
+        number of its shard and `segments` how many that has; `parts` of the `join` event lists `segments` by shard.
+        Nothing to do for a folder, and for an upload that another execution publishes already: S3 may announce an
+        upload twice.
 
     Raises:
         RequestError: The key is not below `publish/in/`, or the file cannot be read.
@@ -144,17 +146,17 @@ def publish_shard(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]
     segment, tries = event["segment"], event["tries"]
     while segment < event["segments"]:
         if publisher.remaining_seconds() < _LEAST_SECONDS:
-            rest: _Rest | None = _Rest(0, False)
+            pause: _Pause | None = _Pause(0, False)
         else:
-            rest = _publish_segment(event, space, segment, publisher, lookups, last_try=tries + 1 >= TRIES)
-        if rest is not None:
-            more = {"status": "partial", "resume_after_seconds": rest.wait_seconds}
-            return {**event, "segment": segment, "tries": tries + rest.has_failed, **more}
+            pause = _publish_segment(event, space, segment, publisher, lookups, last_try=tries + 1 >= TRIES)
+        if pause is not None:
+            more = {"status": "partial", "resume_after_seconds": pause.wait_seconds}
+            return {**event, "segment": segment, "tries": tries + pause.has_failed, **more}
         segment, tries = segment + 1, 0
     return {**event, "segment": segment, "status": "complete", "resume_after_seconds": 0}
 
 
-def merge(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
+def join_results(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     """Write the results of all shards in the order of the lines; return their number by status."""
     space = _workspace(event["run"], publisher)
     out = OUTBOX + str(event["key"]).removeprefix(INBOX)
@@ -177,7 +179,7 @@ def _workspace(run: str, publisher: Publisher) -> Workspace:
 
 def _publish_segment(
     event: dict[str, Any], space: Workspace, segment: int, publisher: Publisher, lookups: Lookups, *, last_try: bool
-) -> _Rest | None:
+) -> _Pause | None:
     """Publish what is left of a segment; return `None` if all of it is published."""
     results, etag = space.results(event["part"], segment)
     left = [(number, text) for number, text in space.segment(event["part"], segment) if number not in results]
@@ -196,9 +198,9 @@ def _publish_segment(
         else:
             waits.append(wait)
     if final and not space.store_results(event["part"], segment, results, etag):
-        return _Rest(1, False)  # another copy of this step has stored results meanwhile
+        return _Pause(1, False)  # another copy of this step has stored results meanwhile
     report(publisher.deps, final)
-    return _Rest(math.ceil(max(waits)), failed) if waits else None
+    return _Pause(math.ceil(max(waits)), failed) if waits else None
 
 
 def _incoming(event: dict[str, Any], number: int, text: str) -> IncomingEvent:
@@ -242,7 +244,7 @@ class _Shard:
     def add(self, line: Line) -> None:
         self.lines.append(line)
         self.characters += len(line[1])
-        if len(self.lines) >= SEGMENT_LINES or self.characters >= SEGMENT_BYTES:
+        if len(self.lines) >= SEGMENT_LINES or self.characters >= SEGMENT_CHARACTERS:
             self.flush()
 
     def flush(self) -> None:
