@@ -66,8 +66,8 @@ class _Batch(Generic[_Processed]):
     """Pages that were asked for at once, downwards from the one with the number `last`.
 
     Attributes:
-        pages: What becomes of each page; `None` if it was not sent, because the budget had no room for it any more. An
-            empty list means that the page `last` is to be read alone.
+        pages: What becomes of each page; `None` if it was not sent, because the budget had no room for it any more.
+            Empty if the page `last` is not asked for yet: it is read alone, not in the pool.
         room: How many requests there was room for, these and their count included.
     """
 
@@ -120,9 +120,9 @@ class ListReader(Generic[_Processed]):
         self._stable = stable
         self._process = process
         self._budget = budget or UnlimitedBudget()
-        self._batch = batch
-        self._size = batch  # of the next batch; smaller after a change
-        self._ahead = ahead
+        self._most_pages = batch
+        self._next_size = batch  # pages of the next batch; fewer after a change
+        self._reads_ahead = ahead
         self._clock = clock or SystemClock()
         self._executor = executor or (lambda: ThreadPoolExecutor(THREADS))
         self._processors = threading.Semaphore(PROCESSED_AT_ONCE)
@@ -164,7 +164,8 @@ class ListReader(Generic[_Processed]):
         checkpoint.asked_again |= checkpoint.read > 0  # the process before this one may have asked for the next pages
         end_unseen = checkpoint.rows_left == checkpoint.count_before  # no page was read yet
         try:
-            if end_unseen and (self._ahead or not checkpoint.rows_left):
+            # looked at before rows leave it; a list that was counted as empty has no other page to read
+            if end_unseen and (self._reads_ahead or not checkpoint.rows_left):
                 proof.check_end()
                 end_unseen = False
             for processed in self._batches():
@@ -177,7 +178,7 @@ class ListReader(Generic[_Processed]):
         if checkpoint.limit < self.shop_list.limit:
             proof.check_end()  # the last page that was counted on may have become several smaller ones
         if self._stable:
-            proof.conclude(end_seen=self._ahead)
+            proof.conclude(end_seen=self._reads_ahead)
         elif proof.needs_second_pass():
             self._read_again()
 
@@ -194,21 +195,21 @@ class ListReader(Generic[_Processed]):
                         yield self._read_only_page()
                         continue
                     last = self._last_page()
-                    size = min(self._size, last, room - 1)
-                    batch = self._submit(pool, last, size if size > 1 else 0, room)
-                ahead = self._submit_ahead(pool, batch)
+                    size = min(self._next_size, last, room - 1)  # the count takes a request too
+                    batch = self._submit(pool, last, size, room) if size > 1 else _Batch(last, [], room)
+                following = self._submit_following(pool, batch)
                 fetched, error = self._collect(batch) if batch.pages else self._read_one_page(batch.last)
-                if len(fetched) < len(batch.pages):  # the missing pages come first, so those of `ahead` are dropped
+                if len(fetched) < len(batch.pages):  # the missing pages come before the following ones
                     checkpoint.asked_again = True
-                    if ahead is not None:
-                        ahead.drop()
-                        ahead = None
+                    if following is not None:
+                        following.drop()
+                        following = None
                 for page in fetched:
                     self._advance(page)
                     yield page.processed
                 if error is not None:
                     self._shrink_or_raise(error)
-                batch = ahead
+                batch = following
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -217,19 +218,22 @@ class ListReader(Generic[_Processed]):
         return -(-(self.checkpoint.rows_left or 1) // self.checkpoint.limit)
 
     def _submit(self, pool: Executor, last: int, size: int, room: int) -> _Batch[_Processed]:
+        """Ask for `size` pages, from the one with the number `last` downwards."""
         numbers = range(last, last - size, -1)
         return _Batch(last, [pool.submit(self._fetch, number) for number in numbers], room)
 
-    def _submit_ahead(self, pool: Executor, batch: _Batch[_Processed]) -> _Batch[_Processed] | None:
+    def _submit_following(self, pool: Executor, batch: _Batch[_Processed]) -> _Batch[_Processed] | None:
         """Ask for the pages after an uncounted batch, if the quota has room and the list did not change so far.
 
         Batches become smaller after a change, so a batch of the full size shows that there was none lately.
         """
+        unchanged = bool(batch.pages) and self._next_size == self._most_pages
+        if not self._reads_ahead or not unchanged:
+            return None
         last = batch.last - len(batch.pages)
-        room = min(batch.room - len(batch.pages) - 1, self._budget.left())
-        size = min(self._size, last, room - 1)
-        unchanged = bool(batch.pages) and self._size == self._batch
-        return self._submit(pool, last, size, room) if self._ahead and unchanged and size > 0 else None
+        room = min(batch.room - len(batch.pages) - 1, self._budget.left())  # each batch is counted, also this one
+        size = min(self._next_size, last, room - 1)
+        return self._submit(pool, last, size, room) if size > 0 else None
 
     def _read_only_page(self) -> _Processed:
         """Read the only page of a list. If it has fewer rows than were counted, count and read again.
@@ -263,7 +267,7 @@ class ListReader(Generic[_Processed]):
         except LightspeedError as error:
             return [], error
         self._proof.count()
-        self._size = min(self._batch, _SIZE_AFTER_ONE)
+        self._next_size = min(self._most_pages, _SIZE_AFTER_ONE)
         return [self._process_new(number, records)], None
 
     def _collect(self, batch: _Batch[_Processed]) -> tuple[list[_Fetched[_Processed]], LightspeedError | None]:
@@ -289,13 +293,13 @@ class ListReader(Generic[_Processed]):
             fetched.append(page)
         size = len(batch.pages)
         if (fetched or empty) and self._count_changed():
-            self._size = max(1, size // 4)
+            self._next_size = max(1, size // 4)
             return [], error
         if empty:
             self._proof.unstable(f"the shop counts {self.checkpoint.count_after} records, but page {empty} is empty")
             self._find_end(empty)
             return [], error
-        self._size = min(self._batch, max(self._size, size * 2))
+        self._next_size = min(self._most_pages, max(self._next_size, size * 2))
         return fetched, error
 
     def _find_end(self, empty: int) -> None:
@@ -347,6 +351,7 @@ class ListReader(Generic[_Processed]):
         self._proof.take(page.facts)
 
     def _save(self) -> None:
+        """Write the ids that were read into the checkpoint; once, when the reading ends or is left."""
         self.checkpoint.ids = self._proof.ids.pack()
 
     def _count_changed(self) -> bool:
@@ -364,15 +369,18 @@ class ListReader(Generic[_Processed]):
     def _read_again(self) -> None:
         """Read the list once more, ids only, and compare. The last count of the first pass lies between both passes."""
         checkpoint, count = self.checkpoint, self.checkpoint.count_after
-        checkpoint.check = checkpoint.check or ListCheckpoint(count, count, count, limit=checkpoint.limit)
+        if checkpoint.check is None:
+            checkpoint.check = ListCheckpoint(
+                rows_left=count, count_before=count, count_after=count, limit=checkpoint.limit
+            )
         second = ListReader(
             self.shop_list.ids_only,
             stable=False,
             checkpoint=checkpoint.check,
             process=len,
             budget=self._budget,
-            batch=self._batch,
-            ahead=self._ahead,
+            batch=self._most_pages,
+            ahead=self._reads_ahead,
             clock=self._clock,
             executor=self._executor,
         )
