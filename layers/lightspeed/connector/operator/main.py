@@ -7,7 +7,6 @@ plain line on standard error. A command is a module with `add_parser`; `COMMANDS
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,12 +14,26 @@ from pathlib import Path
 from connector import botocore_errors
 from connector.aws_errors import aws_error_types
 from connector.errors import ConnectorError, RequestError, UnknownConnection
+from connector.operator import (
+    catalog,
+    compact,
+    connect,
+    cost,
+    forget,
+    query,
+    redrive,
+    runs,
+    schema,
+    status,
+    subscriptions,
+    webhooks,
+)
 from connector.operator.stack import CommandError, OperationFailed, Stack, default_stack_name
 from lightspeed import InvalidConnection, LightspeedError, UnknownEntity
 from lightspeed.cli.arguments import Parser
 from lightspeed.cli.output import discard_output, print_note
 
-COMMANDS = "connect subscriptions runs status redrive cost query schema catalog compact forget webhooks"
+COMMANDS = (connect, subscriptions, runs, status, redrive, cost, query, schema, catalog, compact, forget, webhooks)
 """Modules of this package, in the order of the help.
 
 Each has `add_parser(commands, common)`. It sets `run`, which takes the parsed words and the stack.
@@ -44,7 +57,7 @@ def main(argv: Sequence[str] | None = None, *, open_stack: Callable[[str], Stack
     try:
         build_parser().parse_args(argv, arguments)
         name = getattr(arguments, "stack", "") or default_stack_name(Path.cwd())
-        status: int = arguments.run(arguments, open_stack(name))
+        exit_status: int = arguments.run(arguments, open_stack(name))
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -56,7 +69,7 @@ def main(argv: Sequence[str] | None = None, *, open_stack: Callable[[str], Stack
         return _fail(*_explained(error))
     except OSError as error:
         return _not_written(error, getattr(arguments, "command", ""))
-    return status
+    return exit_status
 
 
 def _not_written(error: OSError, command: str) -> int:
@@ -75,8 +88,8 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--stack", default=argparse.SUPPRESS, help="the stack's name (default: from samconfig.toml)")
     parser = Parser(prog="python -m connector", description="Operate a stack of the connector.", parents=[common])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS.split():
-        importlib.import_module(f"connector.operator.{command}").add_parser(commands, common)
+    for command in COMMANDS:
+        command.add_parser(commands, common)
     return parser
 
 
