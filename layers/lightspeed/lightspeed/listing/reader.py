@@ -227,13 +227,13 @@ class ListReader(Generic[_Processed]):
 
         Batches become smaller after a change, so a batch of the full size shows that there was none lately.
         """
-        unchanged = bool(batch.pages) and self._next_size == self._most_pages
-        if not self._reads_ahead or not unchanged:
-            return None
         last = batch.last - len(batch.pages)
         room = min(batch.room - len(batch.pages) - 1, self._budget.left())  # each batch is counted, also this one
         size = min(self._next_size, last, room - 1)
-        return self._submit(pool, last, size, room) if size > 0 else None
+        unchanged = bool(batch.pages) and self._next_size == self._most_pages
+        if not self._reads_ahead or not unchanged or size < 1:
+            return None
+        return self._submit(pool, last, size, room)
 
     def _read_only_page(self) -> _Processed:
         """Read the only page of a list. If it has fewer rows than were counted, count and read again.
