@@ -14,7 +14,8 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -151,20 +152,20 @@ class Idempotency:
         return claim
 
     def complete(self, claim: Claim, outcome: Outcome) -> None:
-        """Store a result, or free the key of a request that the shop did not act on, unless it was taken over.
+        """Store a result, or free the key of a request that the shop did not act on.
 
         An error of DynamoDB is logged: the shop has acted, so the caller still gets the outcome.
         """
-        try:
-            if isinstance(outcome, dict):
+        if isinstance(outcome, dict):
+            with _errors_are_logged(claim):
                 self._store(claim, outcome)
-            else:
-                delete_item(
-                    self.client, self.table, {"id": claim.id}, "#token = :token", {":token": {"S": claim.token}}
-                )
-        except aws_error_types() as error:
-            facts = {"key": claim.key, "error": str(error)}
-            logger().error("the end of an idempotency key could not be stored", extra=facts)
+        else:
+            self._free(claim)
+
+    def _free(self, claim: Claim) -> None:
+        """Delete a claim, unless another call has taken it over; an error of DynamoDB is logged."""
+        with _errors_are_logged(claim):
+            delete_item(self.client, self.table, {"id": claim.id}, "#token = :token", {":token": {"S": claim.token}})
 
     def _store(self, claim: Claim, result: Result) -> None:
         """Store a result in place of a claim, without its record if that is too large for an item."""
@@ -195,11 +196,20 @@ class Idempotency:
                 if not _may_have_written(error):
                     raise
                 if attempt == _CLAIM_ATTEMPTS:
-                    # without the record of an earlier call, its request would be sent a second time
+                    # a claim that was taken over stays: without the record, the earlier request would be sent again
                     if claim.stopped_since is None:
-                        self.complete(claim, IdempotencyConflict("not claimed"))
+                        self._free(claim)
                     raise
         return None if found is not None and _text(found, "token") == claim.token else found
+
+
+@contextmanager
+def _errors_are_logged(claim: Claim) -> Iterator[None]:
+    try:
+        yield
+    except aws_error_types() as error:
+        facts = {"key": claim.key, "error": str(error)}
+        logger().error("the end of an idempotency key could not be stored", extra=facts)
 
 
 def _hash(value: object) -> str:
