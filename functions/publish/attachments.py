@@ -33,7 +33,7 @@ MAX_BYTES = 20 * 1024 * 1024
 _PIECE_BYTES = 384 * 1024
 _WAYS = ("attachment", "src", "s3_key")
 _FOLDER = "publish/files/"
-_PLACE = "attachment-"
+_PLACEHOLDER = "attachment-"
 _ADDRESS = re.compile(r"[^\s\\\x00-\x1f\x7f]+")
 _WRONG_KEY = ("NoSuchKey", "NotFound", "404", "AccessDenied", "Forbidden", "403", "BadRequest", "400")
 """Codes of an answer of S3 that will be the same however often it is asked for this key."""
@@ -45,7 +45,7 @@ class StoredFile:
 
     Attributes:
         size: Bytes.
-        place: Text in place of its base64 in the payload until it is sent.
+        placeholder: Text in place of its base64 in the payload until it is sent; random, so it occurs once.
     """
 
     client: Any
@@ -53,7 +53,7 @@ class StoredFile:
     key: str
     size: int
     etag: str
-    place: str
+    placeholder: str
 
     def put_into(self, request: Request) -> Request:
         """Return the request with the file's base64 in its place, read while it is sent."""
@@ -66,7 +66,7 @@ class StreamedBody:
     def __init__(self, file: StoredFile, request: Request) -> None:
         body = request.body if isinstance(request.body, bytes) else b""
         self._file, self._request = file, request
-        self._before, _, self._after = body.partition(file.place.encode())
+        self._before, _, self._after = body.partition(file.placeholder.encode())
 
     def __len__(self) -> int:
         return len(self._before) + 4 * -(-self._file.size // 3) + len(self._after)
@@ -124,7 +124,7 @@ def attach(
         raise RequestError([f"filename must be text, not {kept['filename']!r:.100}"])
     if given == ["s3_key"]:
         file = _stored(fields["s3_key"], s3(), bucket)
-        named = {"attachment": file.place, "filename": kept.get("filename") or file.key.rpartition("/")[2]}
+        named = {"attachment": file.placeholder, "filename": kept.get("filename") or file.key.rpartition("/")[2]}
         return replace(parameters, payload=kept | named), file
     if given == ["src"]:
         _check_url("src", fields["src"], ("https://", "http://"))
@@ -173,7 +173,7 @@ def _stored(key: object, client: Any, bucket: str) -> StoredFile:
             raise
         raise RequestError([f"s3_key {key!r:.100} cannot be read from the bundle's bucket ({code})"]) from error
     _check_size(f"s3_key {key!r:.100}", head["ContentLength"])
-    return StoredFile(client, bucket, key, head["ContentLength"], head["ETag"], _PLACE + secrets.token_hex(16))
+    return StoredFile(client, bucket, key, head["ContentLength"], head["ETag"], _PLACEHOLDER + secrets.token_hex(16))
 
 
 def _check_size(name: str, size: int) -> None:
