@@ -93,7 +93,7 @@ class _Sender:
         outcomes: dict[int, Outcome] = {}
         waiting: list[PreparedWrite] = []
         for item in segment:
-            found = self._send_now(item)
+            found = self._send_or_keep(item)
             if isinstance(found, PreparedWrite):
                 waiting.append(found)
             else:
@@ -104,8 +104,8 @@ class _Sender:
                 outcomes |= self._send_claimed(chunk)
         return outcomes
 
-    def _send_now(self, item: PreparedWrite) -> PreparedWrite | Outcome:
-        """Send an item, unless it waits for the end of the segment; return its outcome, or what waits."""
+    def _send_or_keep(self, item: PreparedWrite) -> PreparedWrite | Outcome:
+        """Send an item and return its outcome, or return what waits for the end of the segment in its place."""
         if item.kind is Kind.UPSERT:
             return self._upsert(item)
         self._lookups.forget(item.operation)

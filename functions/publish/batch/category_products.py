@@ -62,14 +62,14 @@ def create_placements(items: Sequence[PreparedWrite], guard: Guard) -> dict[int,
         }
         absent = {category: item for category, item in by_category.items() if category not in present}
         if len(absent) > 1:
-            outcomes |= _create(absent, guard)
+            outcomes |= _create_together(absent, guard)
     for category, item in by_category.items():
         if category not in outcomes:
             outcomes[category] = _create_alone(item, guard, absent=present is not None)
     return {by_category[category].position: outcome for category, outcome in outcomes.items()}
 
 
-def _create(items: Mapping[str, PreparedWrite], guard: Guard) -> dict[str, Outcome]:
+def _create_together(items: Mapping[str, PreparedWrite], guard: Guard) -> dict[str, Outcome]:
     """Create several placements in one request.
 
     Args:
@@ -77,7 +77,7 @@ def _create(items: Mapping[str, PreparedWrite], guard: Guard) -> dict[str, Outco
         guard: Decides whether the request may start.
 
     Returns:
-        By category, the outcomes that are final; `unknown` is one.
+        By category, the outcomes that are final; `unknown` is one. A placement without an outcome was not created.
     """
     first = next(iter(items.values())).operation
     payload = {"categories": [int(category) for category in items], "product": int(str(first.fields["product"]))}
