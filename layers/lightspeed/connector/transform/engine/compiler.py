@@ -1,8 +1,8 @@
 """Writes the frequent syntax nodes as Python functions, so that an evaluation does not look at the nodes again.
 
 The text of a function is made of fixed parts only. Names, texts and numbers of the expression are constants that it
-refers to, and so are the functions of this module. Each node begins a line of it, so the line in a traceback tells
-which node failed. The engine evaluates all other nodes.
+refers to, and so are the functions of this module. Each node that can fail begins a line, so the line in a traceback
+tells which node failed. The engine evaluates all other nodes.
 
 In this module a text is Python text, unless it is said otherwise. `price * 2` becomes
 
