@@ -206,20 +206,29 @@ class WriteOperation:
         Returns:
             The status `unknown`, `detail` with what to do, and `check`, a subscribe event that looks for the record.
         """
-        request, endpoint = self.request, self.request.endpoint
-        detail = advice(request.entity, request.action, self.parameters, why)
+        detail = advice(self.request.entity, self.request.action, self.parameters, why)
         found = {**result("unknown", None, None, None), "detail": detail}
+        check = self._check(since)
+        return found if check is None else {**found, "check": check}
+
+    def _check(self, since: float) -> dict[str, Any] | None:
+        """Return the subscribe event that looks for the record, or `None` if the entity cannot be read so.
+
+        A create is looked for in the list: by its key, else by time of creation, else in the whole list.
+        """
+        request, endpoint = self.request, self.request.endpoint
         path = dict(self.parameters.path)
         query: dict[str, Any] = {}
         if request.action == "create" and endpoint.has("list"):
             path = {name: path.get(name) for name in endpoint.parents}
-            start = datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds")
-            by_time = {"created_at_min": start} if "created_at_min" in endpoint.filter_names else {}
-            query = dict(self.match.values) if self.match else by_time
+            if self.match:
+                query = dict(self.match.values)
+            elif "created_at_min" in endpoint.filter_names:
+                query = {"created_at_min": datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds")}
         elif not endpoint.has("get") or "id" not in path:
-            return found
+            return None
         where = {name: given for name, given in (("path", path), ("query", query)) if given}
-        return {**found, "check": {"entity": request.entity, "connection": request.connection, "parameters": where}}
+        return {"entity": request.entity, "connection": request.connection, "parameters": where}
 
     def _update_if_different(
         self, path: Mapping[str, Any], fields: Mapping[str, Any], present: Mapping[str, Any] | None
