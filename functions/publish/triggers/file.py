@@ -19,7 +19,7 @@ import heapq
 import math
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -116,21 +116,10 @@ def split(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     space = _workspace(run, publisher)
     if not space.claim(execution, str((event.get("input") or {}).get("replaces", ""))):
         return nothing
-    shards: list[_Shard] = []
-    numbers: dict[tuple[str, str], int] = {}
-    lines = 0
-    for line in _lines(upload["Body"], key):
-        number = numbers.setdefault(_family(line[1]), len(numbers) % MOST_SHARDS)
-        if number == len(shards):
-            shards.append(_Shard(space, number))
-        shards[number].add(line)
-        lines += 1
-    for shard in shards:
-        shard.flush()
+    lines, segments = _store_shards(_lines(upload["Body"], key), space)
     uploaded = int(upload["LastModified"].timestamp() * 1000)
     file = {"run": run, "key": key, "version": version, "uploaded": uploaded}
     start = {"segment": 0, "tries": 0}
-    segments = [shard.segments for shard in shards]
     parts = [{"file_step": "work", **file, "part": part, "segments": n, **start} for part, n in enumerate(segments)]
     return {"parts": parts, "join": {"file_step": "join", **file, "lines": lines, "parts": segments}}
 
@@ -217,6 +206,22 @@ def _results_of(space: Workspace, shard: int, segments: int) -> Iterator[tuple[i
         for number, _ in space.segment(shard, segment):
             missing = to_json(ConnectorError("its worker failed; whether it was published is not known"))
             yield number, results.get(number) or {"line": number, **missing}
+
+
+def _store_shards(lines: Iterable[Line], space: Workspace) -> tuple[int, list[int]]:
+    """Store lines as the segments of their shards; return the number of lines, and of segments by shard."""
+    shards: list[_Shard] = []
+    numbers: dict[tuple[str, str], int] = {}
+    count = 0
+    for line in lines:
+        number = numbers.setdefault(_family(line[1]), len(numbers) % MOST_SHARDS)
+        if number == len(shards):
+            shards.append(_Shard(space, number))
+        shards[number].add(line)
+        count += 1
+    for shard in shards:
+        shard.flush()
+    return count, [shard.segments for shard in shards]
 
 
 def _lines(body: Any, key: str) -> Iterator[tuple[int, str]]:
