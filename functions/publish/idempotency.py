@@ -69,14 +69,14 @@ class Claim:
         content_hash: Hash of the event's content.
         token: Identifies the claim in the table.
         stopped_since: If an earlier holder was stopped, epoch seconds before which it had not begun.
-        result: The result of the call that used the key first; `None` if the request may be sent.
+        earlier_result: The result of the call that used the key first; `None` if the request may be sent.
     """
 
     key: str
     content_hash: str
     token: str
     stopped_since: float | None = None
-    result: Result | None = None
+    earlier_result: Result | None = None
 
     @property
     def id(self) -> dict[str, str]:
@@ -142,7 +142,7 @@ class Idempotency:
             result: Result = loads(_text(stored, "data") or "{}")
             can_be_looked_up = result.get("status") == "unknown" and request.match_fields
             if not can_be_looked_up or now - stored_at <= MARGIN_SECONDS:
-                return replace(claim, result=result)
+                return replace(claim, earlier_result=result)
             begun_after = stored_at - _LONGEST_INVOCATION_SECONDS
         claim = replace(claim, stopped_since=begun_after)
         unchanged = f"#status = :status AND #{compared} = :before"

@@ -123,14 +123,14 @@ class Publisher:
         if not key or operation.request.dry_run:
             return None
         found = Idempotency(*self.deps.table).claim(operation.request, key, self._invocation_seconds())
-        if found.result is None:
+        if found.earlier_result is None:
             return found
-        resolved = operation.find_created() if found.result.get("status") == "unknown" else None
+        resolved = operation.find_created() if found.earlier_result.get("status") == "unknown" else None
         if resolved is None:
-            return found.result
+            return found.earlier_result
         # the record has other values, so another write may have made it: this one is sent, as an update
         if "ignored" in resolved:
-            return replace(found, result=None)
+            return replace(found, earlier_result=None)
         self.complete(found, resolved)
         return resolved
 
