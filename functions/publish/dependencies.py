@@ -34,8 +34,8 @@ class Dependencies:
         return S3Library(self.aws.client("s3"), bucket) if bucket else None
 
     @property
-    def table(self) -> tuple[str, Any, Clock]:
-        """The name of the table, its client and the clock for what expires in it.
+    def table_client_clock(self) -> tuple[str, Any, Clock]:
+        """The name of the table, its client and the clock for what expires in it: what each user of the table takes.
 
         Raises:
             SettingsError: No table is set.

@@ -122,7 +122,7 @@ class Publisher:
         key = operation.request.idempotency_key or default_key
         if not key or operation.request.dry_run:
             return None
-        found = Idempotency(*self.deps.table).claim(operation.request, key, self._invocation_seconds())
+        found = Idempotency(*self.deps.table_client_clock).claim(operation.request, key, self._invocation_seconds())
         if found.earlier_result is None:
             return found
         resolved = operation.find_created() if found.earlier_result.get("status") == "unknown" else None
@@ -137,4 +137,4 @@ class Publisher:
     def complete(self, claim: Claim | None, outcome: Outcome) -> None:
         """Store a result under its idempotency key, or free the key of a request that was refused."""
         if claim is not None:
-            Idempotency(*self.deps.table).complete(claim, outcome)
+            Idempotency(*self.deps.table_client_clock).complete(claim, outcome)

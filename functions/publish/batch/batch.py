@@ -68,7 +68,7 @@ def send_all(
     only_writer: AbstractContextManager[dict[str, Refusal]] = nullcontext({})  # by connection, why it may not write
     if publisher.background:
         connections = {item.request.connection for item in items}
-        only_writer = WriterLease(*publisher.deps.table).hold(connections, publisher.remaining_seconds())
+        only_writer = WriterLease(*publisher.deps.table_client_clock).hold(connections, publisher.remaining_seconds())
     with only_writer as refused:
         sender = _Sender(publisher, Guard(publisher, refused), lookups)
         for segment in planner.segments(items):

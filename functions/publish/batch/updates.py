@@ -193,7 +193,7 @@ class Updates:
 
     @functools.cached_property
     def _versions(self) -> FieldVersions:
-        return FieldVersions(*self._deps.table)
+        return FieldVersions(*self._deps.table_client_clock)
 
     def _merge(self, groups: Sequence[Sequence[PreparedWrite]]) -> list[MergedUpdate]:
         ordered = [items[0].record for items in groups if all(item.queued_at is not None for item in items)]

@@ -313,7 +313,7 @@ def test_a_throttled_claim_is_a_typed_error_and_nothing_is_sent(
 
 
 def test_a_key_whose_result_is_unknown_is_claimed_again_once_the_shop_is_done(publisher: Publisher) -> None:
-    idempotency, request = Idempotency(*publisher.deps.table), parse_request({**LAMP, "match": "title"})
+    idempotency, request = Idempotency(*publisher.deps.table_client_clock), parse_request({**LAMP, "match": "title"})
     first = idempotency.claim(request, "lamp", 10.0)
     stored_at = publisher.deps.clock.time()
     idempotency.complete(first, {"status": "unknown"})
@@ -336,7 +336,7 @@ def test_a_known_result_is_answered_again_without_a_look_at_the_shop(publisher: 
 
 
 def test_a_call_that_meets_the_end_of_a_claim_comes_back_after_a_second(publisher: Publisher) -> None:
-    idempotency, request = Idempotency(*publisher.deps.table), parse_request(LAMP)
+    idempotency, request = Idempotency(*publisher.deps.table_client_clock), parse_request(LAMP)
     idempotency.claim(request, "lamp", 10.0)
     publisher.shop.clock.advance(10 + MARGIN_SECONDS - 0.25)
     with pytest.raises(InProgress) as refused:
@@ -345,7 +345,7 @@ def test_a_call_that_meets_the_end_of_a_claim_comes_back_after_a_second(publishe
 
 
 def test_a_claim_that_was_taken_over_is_not_freed_by_its_first_holder(publisher: Publisher) -> None:
-    idempotency = Idempotency(*publisher.deps.table)
+    idempotency = Idempotency(*publisher.deps.table_client_clock)
     assert idempotency is not None
     claim = idempotency.claim(parse_request(LAMP), "lamp", 10.0)
     idempotency.complete(replace(claim, token="another"), RequestError(["refused"]))

@@ -65,12 +65,12 @@ def test_a_batch_waits_some_seconds_for_the_writer_and_is_then_postponed(publish
 
 def test_a_lease_that_is_not_free_says_whose_and_when_to_try_again(publisher: Publisher) -> None:
     leased(publisher, 12)
-    with WriterLease(*publisher.deps.table).hold(["default"], 100) as refused:
+    with WriterLease(*publisher.deps.table_client_clock).hold(["default"], 100) as refused:
         assert str(refused["default"]) == "not sent: another batch writes to the shop of connection 'default'"
         assert 6 <= vars(refused["default"])["retry_after_seconds"] <= 7
     for seconds, wait in ((600, POSTPONE_SECONDS), (5.3, 1.0)):
         leased(publisher, seconds)
-        with WriterLease(*publisher.deps.table).hold(["default"], 100) as refused:
+        with WriterLease(*publisher.deps.table_client_clock).hold(["default"], 100) as refused:
             assert vars(refused["default"])["retry_after_seconds"] == wait
 
 
@@ -87,14 +87,14 @@ class _WithoutItems:
 
 def test_a_lease_that_the_table_does_not_show_is_busy_too(publisher: Publisher) -> None:
     leased(publisher, 100)
-    table, client, clock = publisher.deps.table
+    table, client, clock = publisher.deps.table_client_clock
 
     with WriterLease(table, _WithoutItems(client), clock).hold(["default"], 10) as refused:
         assert isinstance(refused["default"], ShopBusy)
 
 
 def test_the_table_keeps_a_lease_for_a_day_after_its_deadline(publisher: Publisher) -> None:
-    with WriterLease(*publisher.deps.table).hold(["default"], 100):
+    with WriterLease(*publisher.deps.table_client_clock).hold(["default"], 100):
         (item,) = publisher.items
     left = int(item["expiration"]["N"]) - publisher.deps.clock.time()
     assert 86_400 < left <= 86_400 + 100
