@@ -105,7 +105,7 @@ class Message:
             if not _MILLISECONDS.fullmatch(self.first_sent):
                 wrong = f"{_FIRST_SENT} must be epoch milliseconds, not {self.first_sent!r:.100}"
                 return IncomingEvent(None, error=RequestError([wrong]), facts=facts)
-            queued_at = Decimal(self.first_sent) if self.first_id else None  # only an id tells a second delivery
+            queued_at = Decimal(self.first_sent) if self.first_id else None  # only an id shows a second delivery
         return IncomingEvent.from_text("message", self.body, self.first_id, queued_at, facts)
 
     def set_visibility(self, seconds: float) -> None:

@@ -145,7 +145,9 @@ class ListReader(Generic[_Processed]):
             checkpoint.limit = self.shop_list.limit
 
     def pages(self) -> Generator[_Processed]:
-        """Yield what `process` makes of the new records of each page; `checkpoint` is true after each.
+        """Yield what `process` makes of the new records of each page.
+
+        `checkpoint` is true after each, but for its packed ids. They are written when the generator ends or is closed.
 
         Raises:
             UnstableList: The pages cannot be shown to be the list; the caller asked for it with `recoverable`.

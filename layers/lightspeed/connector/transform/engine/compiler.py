@@ -2,7 +2,7 @@
 
 The text of a function is made of fixed parts only. Names, texts and numbers of the expression are constants that it
 refers to, and so are the functions of this module. Each node that can fail begins a line, so the line in a traceback
-tells which node failed. The engine evaluates all other nodes.
+shows which node failed. The engine evaluates all other nodes.
 
 In this module a text is Python text, unless it is said otherwise. `price * 2` becomes
 
@@ -274,7 +274,7 @@ class _Writer:
         return f"_called(engine, {self.constant(expr)}, {procedure}, {arguments}, input, {variables})"
 
     def write_lambda(self, expr: Any) -> str:
-        """Write a lambda; a thunk of a function of `functions` that needs no context is the call itself."""
+        """Write a lambda. A thunk of a function of `functions` that needs no context is written as the call itself."""
         if expr.thunk and expr.body.type == "function" and "stays_thunk" not in expr.__dict__:
             function = self.own_function(expr.body.procedure)
             if function is not None and not function.signature.may_take_context(len(expr.body.arguments)):
