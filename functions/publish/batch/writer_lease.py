@@ -72,14 +72,14 @@ class WriterLease:
             By connection, why the lease is not held.
         """
         holder = uuid.uuid4().hex
-        end = self.clock.time() + seconds
-        patience = self.clock.monotonic() + WAIT_SECONDS
+        deadline = self.clock.time() + seconds
+        give_up_at = self.clock.monotonic() + WAIT_SECONDS  # not changed by a clock that is set
         held: list[str] = []
         refusals: dict[str, Refusal] = {}
         try:
             for name in sorted(connections):
                 try:
-                    self._acquire(name, holder, end, patience)
+                    self._acquire(name, holder, deadline, give_up_at)
                     held.append(name)
                 except Exception as error:
                     refusals[name] = refusal(error)
@@ -88,11 +88,11 @@ class WriterLease:
             for name in held:
                 self._release(name, holder)
 
-    def _acquire(self, connection: str, holder: str, end: float, patience: float) -> None:
-        """Take a lease.
+    def _acquire(self, connection: str, holder: str, deadline: float, give_up_at: float) -> None:
+        """Take a lease that ends at `deadline`, epoch seconds.
 
         Raises:
-            ShopBusy: Another batch still holds it at the end of the patience, by the monotonic clock.
+            ShopBusy: Another batch still holds it at `give_up_at`, by the monotonic clock.
             ClientError: DynamoDB refuses the call.
             BotoCoreError: The same.
         """
@@ -101,8 +101,8 @@ class WriterLease:
         item = {
             "id": {"S": _id(connection)},
             "holder": {"S": holder},
-            "deadline": {"N": _milliseconds(end)},
-            "expiration": {"N": str(int(end) + _KEPT_SECONDS)},
+            "deadline": {"N": _milliseconds(deadline)},
+            "expiration": {"N": str(int(deadline) + _KEPT_SECONDS)},
         }
         while True:
             now = self.clock.time()
@@ -110,9 +110,11 @@ class WriterLease:
             found = put_item(self.client, self.table, item, condition, values)
             if found is None:
                 return
-            if self.clock.monotonic() >= patience:
+            if self.clock.monotonic() >= give_up_at:
                 left = int(found["deadline"]["N"]) / 1000 - now if found else 0  # DynamoDB may not show the item
-                raise ShopBusy(connection, min(left if left > 0 else left + MARGIN_SECONDS, POSTPONE_SECONDS))
+                if left <= 0:  # the holder may be dead, and the lease is free after the margin
+                    left += MARGIN_SECONDS
+                raise ShopBusy(connection, min(left, POSTPONE_SECONDS))
             self.clock.sleep(_POLL_SECONDS)
 
     def _release(self, connection: str, holder: str) -> None:
