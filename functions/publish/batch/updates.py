@@ -86,7 +86,7 @@ class MergedUpdate:
     @property
     def fields(self) -> dict[str, Any]:
         """The merged fields."""
-        return _merged(self.changes)
+        return _merged_fields(self.changes)
 
     @property
     def route(self) -> BulkRoute | None:
@@ -143,7 +143,7 @@ class Updates:
         """
         outcomes = {item.position: _unchanged(item) for item in items}
         try:
-            sending = [update for update in self._merge(by_record(items)) if update.to_send]
+            sending = [update for update in self._merge_each(by_record(items)) if update.to_send]
             marked = self._store(
                 {
                     update.record: update.versions.with_in_flight(update.message_ids)
@@ -195,10 +195,11 @@ class Updates:
     def _versions(self) -> FieldVersions:
         return FieldVersions(*self._deps.table_client_clock)
 
-    def _merge(self, groups: Sequence[Sequence[PreparedWrite]]) -> list[MergedUpdate]:
-        ordered = [items[0].record for items in groups if all(item.queued_at is not None for item in items)]
+    def _merge_each(self, by_record: Sequence[Sequence[PreparedWrite]]) -> list[MergedUpdate]:
+        """Merge the updates of each record; those are ordered across batches of which every update has a time."""
+        ordered = [items[0].record for items in by_record if all(item.queued_at is not None for item in items)]
         stored = self._versions.read(ordered) if ordered else {}
-        return [merge(items, stored.get(items[0].record)) for items in groups]
+        return [merge(items, stored.get(items[0].record)) for items in by_record]
 
     def _store(self, versions: Mapping[str, RecordVersions]) -> dict[str, RecordVersions]:
         return self._versions.write(versions) if versions else {}
@@ -241,7 +242,7 @@ class Updates:
         outcome: Outcome
         try:
             with self._guard.request(operation):
-                outcome = operation.update(_merged(changes), present)
+                outcome = operation.update(_merged_fields(changes), present)
         except Exception as error:
             outcome = refusal(error)
         if len(changes) > 1 and is_content_refused(outcome):
@@ -299,7 +300,7 @@ def _confirmed(
     return result("updated", written.http_status, row["id"], row, written.request_id)
 
 
-def _merged(changes: Sequence[_Change]) -> dict[str, Any]:
+def _merged_fields(changes: Sequence[_Change]) -> dict[str, Any]:
     return {name: value for change in changes for name, value in change.fields.items()}
 
 
