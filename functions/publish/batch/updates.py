@@ -195,11 +195,11 @@ class Updates:
     def _versions(self) -> FieldVersions:
         return FieldVersions(*self._deps.table_client_clock)
 
-    def _merge_each(self, by_record: Sequence[Sequence[PreparedWrite]]) -> list[MergedUpdate]:
-        """Merge the updates of each record; those are ordered across batches of which every update has a time."""
-        ordered = [items[0].record for items in by_record if all(item.queued_at is not None for item in items)]
+    def _merge_each(self, records: Sequence[Sequence[PreparedWrite]]) -> list[MergedUpdate]:
+        """Merge the updates of each record. They are ordered across batches if all of them have a time."""
+        ordered = [items[0].record for items in records if all(item.queued_at is not None for item in items)]
         stored = self._versions.read(ordered) if ordered else {}
-        return [merge(items, stored.get(items[0].record)) for items in by_record]
+        return [merge(items, stored.get(items[0].record)) for items in records]
 
     def _store(self, versions: Mapping[str, RecordVersions]) -> dict[str, RecordVersions]:
         return self._versions.write(versions) if versions else {}
