@@ -7,6 +7,6 @@ INSTALL = "pip install -r layers/lightspeed/requirements.txt -r requirements-ope
 """What the command lines need, from the repository's folder."""
 
 if sys.argv[0] == "-m":  # `python -m connector` or `python -m connector.transform` looks for its module
-    for _package in ("msgspec", "requests", "jsonata", "zlib_ng", "aws_lambda_powertools"):
+    for _package in ("msgspec", "requests", "jsonata", "zlib_ng", "deflate", "aws_lambda_powertools"):
         if find_spec(_package) is None:
             sys.exit(f"connector: the Python package {_package!r} is missing; install it with: {INSTALL}")

@@ -3,8 +3,8 @@
 A window is closed if its end has passed for the shop. Then no record can enter it. So an end must not be taken from a
 date that is wrong:
 
-1. A date that is more than a minute ahead of our clock needs three answers that agree on it, and none that agrees with
-   our clock. For a date that is behind our clock, two answers are enough. If they do not agree, our clock decides.
+1. A date that is more than a minute ahead of our clock needs three answers that agree on it. None may agree with our
+   clock. For a date that is behind our clock, two answers are enough. If they do not agree, our clock decides.
 2. If they agree, the stretch between both times is counted, because records carry the shop's own time. A record in it
    shows that the later time is right. If it is empty, the window ends where the stretch begins, and no record is late.
 3. A window that may end in the shop's future is open. It is read as a list that rows may enter. So is every window of a
