@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector.aws_errors import aws_error_types
 from connector.chunks import chunks
+from connector.errors import OutOfTime
 from connector.observability import emit_metrics, logger
 from connector.validation import QUOTED_CHARACTERS, invalid_reason
 from lightspeed import RateLimited
@@ -32,7 +33,7 @@ _MOST_BYTES = 20_000
 def report(deps: Dependencies, outcomes: Iterable[tuple[IncomingEvent, Outcome]]) -> None:
     """Write the outcomes of events to the log, the metrics and the bus.
 
-    The bus gets no entry for a dry run, and none for an event that waits for the quota.
+    The bus gets no entry for a dry run, and none for an event that waits: for the quota, for time or for another batch.
 
     Args:
         deps: The settings and the client of EventBridge.
@@ -48,7 +49,7 @@ def report(deps: Dependencies, outcomes: Iterable[tuple[IncomingEvent, Outcome]]
         logger().info("publish", extra={**named, **arrived.facts, "status": result["status"], "id": result.get("id")})
         if result["status"] == "unknown":
             emit_metrics(settings.metrics_namespace, {"stack": settings.stack_name}, named, UnknownWrites=1)
-        if settings.results_bus and not isinstance(outcome, RateLimited) and not event.get("dry_run"):
+        if settings.results_bus and not isinstance(outcome, RateLimited | OutOfTime) and not event.get("dry_run"):
             entries.append(_entry(settings.results_bus, event, outcome, arrived.facts))
     for some in chunks(entries, _ENTRIES_PER_CALL):
         _put(deps.aws.client("events"), some)

