@@ -113,6 +113,13 @@ def test_a_value_that_lost_characters_is_refused_with_the_id_of_the_record(sent:
         ("\u0131ş\u0131k", "???k"),
         ("a'b", "a\\'b"),
         ("x" * 60, "x" * 49 + "…"),
+        ("0", "0.0"),
+        ("8712", "8.712000000000E+03"),
+        ("007", "7"),
+        ("Lamp", "<p>Lamp</p>"),
+        ("é", "\\u00e9"),
+        ("💡", "\\ud83d\\udca1"),
+        ('10"', '10\\"'),
     ],
 )
 def test_a_value_that_lost_characters_is_refused_among_other_rows_too(sent: str, stored: str) -> None:
@@ -298,6 +305,49 @@ def test_a_shop_that_looks_for_a_part_of_a_text_does_not_show_that_a_record_has_
     assert find_by(shop, sku="Lamp") is None
 
 
+@pytest.mark.parametrize(
+    ("sent", "stored", "fits"),
+    [
+        ("A_1", "AB1", lambda _, asked: asked == "A_1"),  # a sign that stands for any letter
+        ("50%", "502", lambda _, asked: asked == "50%"),
+        ("a%2Fb", "ax2Fb", lambda _, asked: asked == "a%2Fb"),
+        ("Lamp [1]%", "Lamp [1] red", lambda _, asked: asked == "Lamp [1]%"),
+        ("who?", "who", lambda _, asked: asked == "who?"),
+        ("Cafe", "Café", lambda _, asked: asked == "Cafe"),  # compared without accents
+        ("Café", "Cafè", lambda _, asked: asked == "Café"),
+        ("Lamp 100 red", "Chair red", lambda stored, asked: not set(asked.split()).isdisjoint(stored.split())),
+    ],
+)
+def test_a_loose_filter_does_not_make_another_record_the_match(sent: str, stored: str, fits: Any) -> None:
+    with pytest.raises(InvalidParameters, match="update record 7 by its id"):
+        find_by(shop_with({"id": 7, "sku": stored}, fits=fits), sku=sent)
+
+
+def test_a_key_of_many_wildcards_is_compared_at_once() -> None:
+    shop = shop_with({"id": 7, "sku": "a" * 250}, fits=lambda _, asked: asked == "%a" * 60 + "b")
+    assert find_by(shop, sku="%a" * 60 + "b") == {"id": 7, "sku": "a" * 250}
+
+
+class ShortPages(FakeTransport, Transport):
+    """Ignores every filter, and gives one row a page whatever the limit is."""
+
+    rows: list[dict[str, Any]]
+
+    def send(self, request: Request) -> Response:
+        page = int(str(request.query.get("page", 1)))
+        return Response(200, json.dumps({"variants": self.rows[page - 1 : page]}).encode(), "")
+
+
+def test_a_record_on_a_later_page_is_not_created_again_though_the_first_page_is_not_full() -> None:
+    shop = ShortPages(Connection.from_mapping(SETTINGS))
+    shop.rows = [{"id": 1, "sku": "Chair"}, {"id": 7, "sku": "Lamp"}]
+    key = NaturalKey(get_entity("variants"), ["sku"], Parameters(payload={"sku": "Lamp"}))
+    with pytest.raises(InvalidParameters, match="has too many records to look through"):
+        key.find(Client(shop))
+    del shop.rows[1]
+    assert key.find(Client(shop)) is None
+
+
 def test_a_shop_that_compares_numbers_does_not_make_another_record_the_match() -> None:
     shop = shop_with({"id": 7, "sku": "8712-A"}, fits=lambda stored, asked: stored.partition("-")[0] == asked)
     with pytest.raises(InvalidParameters, match="update record 7 by its id"):
@@ -308,18 +358,24 @@ def test_a_shop_that_compares_numbers_does_not_make_another_record_the_match() -
 def test_a_key_of_one_letter_is_only_compared(key: str) -> None:
     shop = shop_with({"id": 7, "sku": "Lamp"}, fits=lambda _, asked: asked == key)
     assert find_by(shop, sku=key) is None
-    assert len(shop.asked) == 1
+    assert [asked.get("page") for asked in shop.asked] == [None, "2"]
+    assert {asked["sku"] for asked in shop.asked} == {key}
 
 
 def test_each_filter_whose_value_differs_must_be_honoured() -> None:
     row = {"id": 7, "sku": ascii_escapes("日本"), "ean": "8712"}
     assert find_by(shop_that_stores(ascii_escapes, row), sku="日本", ean="8712") == row
-    other = {"id": 7, "sku": "A", "ean": ascii_escapes("日本")}
-    assert find_by(shop_that_stores(ascii_escapes, other, filters=("sku",)), sku="A", ean="日本") is None
+    for other in ("Other", ascii_escapes("Стул")):
+        shop = shop_that_stores(ascii_escapes, {"id": 7, "sku": "A", "ean": other}, filters=("sku",))
+        assert find_by(shop, sku="A", ean="日本") is None
+    in_escapes = {"id": 7, "sku": "A", "ean": ascii_escapes("日本")}
+    with pytest.raises(InvalidParameters, match="record 7 has"):
+        find_by(shop_that_stores(ascii_escapes, in_escapes, filters=("sku",)), sku="A", ean="日本")
 
 
 def test_a_relation_has_no_other_form() -> None:
     row = {"id": 7, "sku": "A", "product": {"resource": {"id": 72}}}
     shop = shop_with(row, fits=lambda stored, asked: stored == asked)
     assert find_by(shop, sku="A", product=71) is None
-    assert len(shop.asked) == 1
+    assert [asked.get("page") for asked in shop.asked] == [None, "2"]
+    assert {asked["product"] for asked in shop.asked} == {"71"}

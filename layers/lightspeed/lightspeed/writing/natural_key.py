@@ -22,6 +22,8 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from decimal import Decimal
+from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import unquote
 
@@ -66,6 +68,13 @@ _STYLES = "\ufe0e\ufe0f"
 """Characters that style an emoji."""
 
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
+
+_WORD = re.compile(r"\w+")
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?(e[+-]?[0-9]{1,3})?")
+
+_WILDCARDS = str.maketrans("%_?[", "***?")
+"""Signs that a shop may read as any text, as `fnmatch` writes them. `?` takes the place of a bracket, which has a
+meaning there."""
 
 _SHORTEST_CUT = 12
 """A stored text that is shorter was not cut to a length: it is another text."""
@@ -126,6 +135,7 @@ class NaturalKey:
         The shop may store a value in another form: without blanks, with `&amp;`, in another case. A record that the
         shop returns and that differs only so has the value, so that no second record is created. Any other record that
         the shop returns has it if the shop proves to filter by it, which takes two more requests for each filter.
+        Where only other records come back, one more request looks for a second page.
 
         Raises:
             InvalidParameters: Several records have the values, or it cannot be decided whether one has them. Nothing
@@ -144,8 +154,8 @@ class NaturalKey:
             reason = client.transport.connection.redact(page.rejects[0].reason)
             text = f"a row that the shop returns for {self._shown} cannot be read: {reason:.100}"
             raise _refused(self._endpoint, f"{text}; update the record by its id")
-        page_is_full = len(rows) + len(page.rejects) >= PAGE_LIMIT
-        if page_is_full and len(found) < len(rows):  # another record with the values may be on a later page
+        if len(found) < len(rows) and self._goes_on(page, client, found=bool(found)):
+            # another record with the values may be on a later page
             names = ", ".join(self.values)
             raise _refused(
                 self._endpoint, f"the shop ignores a filter of match ({names}) and has too many records to look through"
@@ -172,8 +182,17 @@ class NaturalKey:
             raise self._undecided(doubtful[0], client)
         return []
 
-    def _page(self, client: Client, **instead: str) -> Page:
-        """Return the rows that the shop gives for the key, some of its values replaced."""
+    def _goes_on(self, page: Page, client: Client, *, found: bool) -> bool:
+        """Return whether a later page may hold the record; a shop may give fewer rows than it is asked for."""
+        if len(page.records) + len(page.rejects) >= PAGE_LIMIT:
+            return True
+        if found or "page" not in self._endpoint.filter_names:
+            return False
+        later = self._page(client, page=2)
+        return bool(later.rejects) or later.records not in ([], page.records)
+
+    def _page(self, client: Client, **instead: str | int) -> Page:
+        """Return the rows that the shop gives for the key, some parameters replaced."""
         parameters = Parameters(self._parents, {**self.values, **instead, "limit": PAGE_LIMIT})
         return client.page(client.build(self._endpoint.name, "list", parameters))
 
@@ -318,15 +337,29 @@ def _similar_texts(value: object) -> tuple[str, str]:
 def _shows_a_form(row: Mapping[str, Any], name: str, value: object) -> bool:
     """Return whether a row shows a form of the value.
 
-    It has no other emoji, nothing in place of lost characters, and no other text around that of the value.
+    It has no other emoji and nothing in place of lost characters, and it is not another text (`_is_another`).
     """
-    wanted, lost, emoji = _untagged(value), _LOST.difference(str(value)), ("", _emoji(value))
-    for found in _values(row, name):
-        shown = _untagged(found)
-        is_longer = wanted != "" and wanted in shown and wanted != shown
-        if not is_longer and lost.isdisjoint(found) and _emoji(found) in emoji:
-            return True
-    return False
+    lost, emoji = _LOST.difference(str(value)), ("", _emoji(value))
+    return any(
+        lost.isdisjoint(found) and _emoji(found) in emoji and not _is_another(found, value)
+        for found in _values(row, name)
+    )
+
+
+def _is_another(found: str, value: object) -> bool:
+    """Return whether a text that the shop returns for a value shows that it was written as another one.
+
+    It has more text around that of the value, other letters that are not ASCII, or only some of its words. Or it is
+    returned since the shop reads a sign of the value, such as `%`, as any text.
+    """
+    shown, wanted = _untagged(found), _untagged(value)
+    words = {word for word in _WORD.findall(wanted) if word.isascii()}
+    return shown != wanted and (
+        (wanted != "" and wanted in shown)
+        or not {letter for letter in shown if not letter.isascii()}.issubset(wanted)
+        or 0 < len(words.intersection(_WORD.findall(shown))) < len(words)
+        or fnmatchcase(found.casefold(), str(value).casefold().translate(_WILDCARDS))
+    )
 
 
 def _has_letters(found: str, value: object) -> bool:
@@ -346,15 +379,17 @@ def _has_letters(found: str, value: object) -> bool:
 
 
 def _may_have(row: Mapping[str, Any], name: str, value: object) -> bool:
-    """Return whether a row, one of any, may have the value as a shop is known to change it.
+    r"""Return whether a row, one of any, may have the value as a shop is known to change it.
 
-    It was cut to a length, got or lost leading zeros, blanks, or a dot at its end. Or it has other dashes and quotes,
-    or question marks for what the shop cannot store.
+    It was cut to a length, or is another notation of the same number. It got or lost tags, blanks, or a dot at its end.
+    Or it has other dashes and quotes, `\u` escapes, or question marks for what the shop cannot store.
     """
     wanted = _plain(value)
     return any(
         (len(found) >= _SHORTEST_CUT and wanted.startswith(found.rstrip(".")))
-        or (found.isdigit() and wanted.isdigit() and found.lstrip("0") == wanted.lstrip("0"))
+        or (_NUMBER.fullmatch(found) and _NUMBER.fullmatch(wanted) and Decimal(found) == Decimal(wanted))
+        or _untagged(found) == _untagged(value)
+        or found == _plain(json.dumps(str(value))[1:-1])
         or found.translate(_SIGNS).rstrip(".") == wanted.translate(_SIGNS).rstrip(".")
         or (not _LOST.isdisjoint(found) and _ascii(found) == _ascii(wanted))
         for found in map(_plain, _values(row, name))
