@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from connector.errors import ConnectorError, RunInProgress
+from connector.errors import AwsUnavailable, ConnectorError, RunInProgress
+from connector.storage_keys import run_key
+from connector.timestamps import iso_text
 from tests.integration.subscribe.bundle import Bundle
 from tests.shop import Fault
 from tests.support.clock import MONDAY_SIX
@@ -367,6 +370,36 @@ def test_of_two_runs_at_once_one_counts(bundle: Bundle) -> None:
     assert other[0]["status"] == "complete"
     assert bundle.stored("manifests/") == [other[0]["manifest"]]
     assert bundle.bookmark()["bookmark"]["run_id"] == "run-2"
+
+
+def overtaken_while_another_copy_decides(bundle: Bundle, seconds_ago: float) -> Any:
+    """Run a copy of run-1; meanwhile run-2 counts, and another copy of run-1 notes that it is about to decide."""
+    begun: list[object] = []
+
+    def meanwhile(request: Any) -> None:
+        if request.path == "/nl/orders.json" and not begun:
+            begun.append(request)
+            bundle.run(EVENT, "run-2")
+            noted = datetime.fromtimestamp(bundle.clock.now() - seconds_ago, UTC)
+            entry = {**bundle.json(run_key("run-2")), "run_id": "run-1", "status": "deciding", "manifest": None}
+            bundle.put(run_key("run-1"), {**entry, "copy": "another", "noted_at": iso_text(noted)})
+
+    bundle.shop.on_request(meanwhile)
+    return bundle.run(EVENT, "run-1")
+
+
+def test_a_copy_that_was_overtaken_leaves_the_run_to_a_copy_that_is_about_to_decide_it(bundle: Bundle) -> None:
+    with pytest.raises(AwsUnavailable, match="send the same event again"):
+        overtaken_while_another_copy_decides(bundle, seconds_ago=60)
+
+    assert bundle.json(run_key("run-1"))["status"] == "deciding"
+
+
+def test_a_copy_that_was_overtaken_ends_a_run_whose_other_copy_was_killed(bundle: Bundle) -> None:
+    result = overtaken_while_another_copy_decides(bundle, seconds_ago=3600)
+
+    assert result["superseded"] is True
+    assert bundle.json(run_key("run-1"))["status"] == "complete"
 
 
 def test_a_run_killed_between_manifest_and_bookmark_is_adopted_by_the_next(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connector.bucket import Bucket
+from connector.bucket import Bucket, PreconditionFailed
 from connector.errors import RequestError
 from connector.storage_keys import run_key
 from subscribe.run.journal import Journal
@@ -68,6 +68,29 @@ def test_a_run_that_is_not_decided_goes_on(manifests: dict[str, Any], status: st
 
     assert journal(objects).finished() is None
     assert objects.read_json(MANIFEST) is None
+
+
+@pytest.mark.parametrize("lost", [1, 4])
+def test_the_end_of_a_run_is_noted_although_its_journal_changes_meanwhile(
+    lost: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = bucket()
+    decide(objects, {MANIFEST: BODY})
+    put, refused = objects.put_json, []
+
+    def put_json(key: str, value: Any, **how: Any) -> str:
+        if key == run_key("run-1") and len(refused) < lost:
+            refused.append(key)
+            raise PreconditionFailed(key)
+        return put(key, value, **how)
+
+    monkeypatch.setattr(objects, "put_json", put_json)
+
+    result = journal(objects).finished()
+
+    assert result is not None
+    assert result.body["status"] == "complete"
+    assert len(refused) == lost
 
 
 def test_the_id_of_a_run_is_not_taken_for_another_request() -> None:
