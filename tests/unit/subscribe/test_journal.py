@@ -76,7 +76,8 @@ def test_the_end_of_a_run_is_noted_although_its_journal_changes_meanwhile(
 ) -> None:
     objects = bucket()
     decide(objects, {MANIFEST: BODY})
-    put, refused = objects.put_json, []
+    put = objects.put_json
+    refused: list[str] = []
 
     def put_json(key: str, value: Any, **how: Any) -> str:
         if key == run_key("run-1") and len(refused) < lost:
