@@ -50,11 +50,6 @@ _NO_KEYS = ("time", "boolean")
 _LOST = frozenset("?\ufffd")
 """What the shop may write for a character that it cannot store."""
 
-_SIGNS = str.maketrans(
-    '\u2010\u2011\u2012\u2013\u2014\u2212\u2018\u2019\u201c\u201d\u00b4`"', "-" * 6 + "'" * 7, " \\?\ufffd"
-)
-"""Typographic dashes and quotes become plain ones; blanks, backslashes and question marks are dropped."""
-
 _SEPARATORS = " -_./,;:'\"()"
 """Signs that the shop writes no letters for."""
 
@@ -381,16 +376,15 @@ def _has_letters(found: str, value: object) -> bool:
 def _may_have(row: Mapping[str, Any], name: str, value: object) -> bool:
     r"""Return whether a row, one of any, may have the value as a shop is known to change it.
 
-    It was cut to a length, or is another notation of the same number. It got or lost tags, blanks, or a dot at its end.
-    Or it has other dashes and quotes, `\u` escapes, or question marks for what the shop cannot store.
+    It was cut to a length, or is another notation of the same number. It has the same letters and digits, other signs.
+    Or it has `\u` escapes, or question marks for what the shop cannot store.
     """
     wanted = _plain(value)
     return any(
         (len(found) >= _SHORTEST_CUT and wanted.startswith(found.rstrip(".")))
         or (_NUMBER.fullmatch(found) and _NUMBER.fullmatch(wanted) and Decimal(found) == Decimal(wanted))
-        or _untagged(found) == _untagged(value)
+        or _without_signs(found) == _without_signs(value)
         or found == _plain(json.dumps(str(value))[1:-1])
-        or found.translate(_SIGNS).rstrip(".") == wanted.translate(_SIGNS).rstrip(".")
         or (not _LOST.isdisjoint(found) and _ascii(found) == _ascii(wanted))
         for found in map(_plain, _values(row, name))
     )
@@ -422,10 +416,14 @@ def _untagged(value: object) -> str:
     return _plain(_TAG.sub("", html.unescape(str(value))))
 
 
+def _without_signs(value: object) -> str:
+    """Return the letters and digits of a text, without HTML tags."""
+    return "".join(filter(str.isalnum, _untagged(value)))
+
+
 def _letters(value: object) -> str:
     """Return the letters and digits of a text, without accents and HTML tags."""
-    text = unicodedata.normalize("NFKD", _untagged(value))
-    return "".join(letter for letter in text if letter.isalnum())
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", _untagged(value))))
 
 
 def _ascii(text: str) -> str:
