@@ -182,7 +182,9 @@ def test_ten_thousand_stock_updates_end_right_in_few_requests_though_a_consumer_
         poller.start(poller.most_workers - 1)
         assert wait_until(lambda: all(stock(shop, variant) == newest[variant] for variant in asked), MOST_SECONDS)
         assert poller.errors == ["Runtime.ExitError"]
-        assert set(poller.receipts.values()) == {1}, "the messages must not come again before the shop acts"
+        # another batch may be postponed meanwhile, because it waited too long for the lease
+        receipts = {poller.receipts[message(update)] for update in asked.items()}
+        assert receipts == {1}, "the messages must not come again before the shop acts"
         slow.let_pass()
         assert {variant: stock(shop, variant) for variant in asked} == asked, "the shop fell back"
         assert wait_until(poller.is_done, MOST_SECONDS, every_seconds=0.5)
