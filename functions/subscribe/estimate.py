@@ -26,8 +26,8 @@ from subscribe.sync.reader import batch_of
 OVERHEAD_SECONDS = 1.0
 """Billed for each invocation in addition to the shop's answers: its start, the secret and the objects. Assumed."""
 
-RECORDS_PER_PART = 20_000
-"""Records of one stored object: 16 MB compressed, at half a kB each, as orders have. Assumed."""
+RECORDS_PER_PART = 30_000
+"""Records of one stored object: 8 MB compressed (`parts.PART_BYTES`), at a quarter of a kB each, as orders. Assumed."""
 
 _ENDING_SECONDS = 5
 
