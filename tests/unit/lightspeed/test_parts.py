@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lightspeed.listing.checkpoint import ListCheckpoint
-from lightspeed.listing.split import SplitReader
+from lightspeed.listing.split import DOUBTFUL_PARTS, SplitReader
 from lightspeed.listing.window import Window
 from lightspeed.request import parse_time
 from tests.unit.lightspeed.orders_list import BASE, CREATED, WINDOW, Budget, Row, Shop, shop_list_of, turning
@@ -134,6 +134,53 @@ def test_a_part_that_differs_from_its_count_is_no_proof(counted: int) -> None:
     assert checkpoint.unverified_reason == (
         f"the list in parts holds 6 records, but the shop counts {counted} before and {counted} after"
     )
+
+
+def test_a_part_of_more_rows_than_counted_is_read_once_and_no_proof() -> None:
+    shop = Shop(turning(8))
+    shop.counted = lambda rows: 6 if rows == 7 else rows
+
+    found, checkpoint = read(shop)
+
+    assert asked(shop) == "count 1/10 count_-479 1/10_-479 count_478- 1/10_478- count"
+    assert [len(part) for part in found] == [7, 1]
+    assert checkpoint.unverified_reason == "the shop counts 6 records of a stretch of time, but gives 7"
+
+
+def test_a_part_of_fewer_rows_than_counted_is_read_twice_and_then_cut() -> None:
+    shop, looked = Shop(turning(8)), []
+    shop.counted = lambda rows: 8 if rows == 7 else rows
+
+    class Looked(Budget):
+        def room(self) -> int:
+            looked.append(len(shop.sent))
+            return super().room()
+
+    found, checkpoint = read(shop, budget=Looked())
+
+    twice = "count_-479 1/10_-479 count_-479 1/10_-479"
+    assert asked(shop) == f"count 1/10 {twice} count_-419 1/10_-419 count_418-479 1/10_418-479 count_478- 1/10_478- count"
+    assert [len(part) for part in found] == [6, 1, 1]
+    assert checkpoint.unverified_reason == ""
+    assert looked == [0, 1, 2, 4, 6, 8, 10], "the budget is asked before each page, with the count before it"
+
+
+def test_counts_that_differ_from_eight_parts_are_not_asked_for_any_more() -> None:
+    assert DOUBTFUL_PARTS == 8
+    shop = Shop(turning(25))
+    shop.counted = lambda rows: rows if rows == 25 else rows + 1
+
+    found, checkpoint = read(shop)
+
+    sent = asked(shop).split()
+    counted = [request for request in sent[2:-1] if request.startswith("count")]
+    assert len(counted) == 2 * DOUBTFUL_PARTS
+    assert len(set(counted)) == DOUBTFUL_PARTS
+    first, *later = sent[2 + 4 * DOUBTFUL_PARTS : -1]
+    assert first == "1/10_178-239", "the eighth part is not cut either"
+    assert not [request for request in later if request.startswith("count")]
+    assert sorted(chain(*found)) == list(range(1, 26))
+    assert checkpoint.unverified_reason == "the shop counts 3 records of a stretch of time, but gives 2"
 
 
 def test_a_page_that_is_too_slow_is_asked_for_with_half_as_many_rows() -> None:
