@@ -88,7 +88,6 @@ class PageFacts:
         repeated: Records that were dropped because they were read before.
         rises: How often the time of change rises from one row to the next.
         falls: How often it falls.
-        sum: Of the new ids, whatever their order; 0 where it is not needed.
     """
 
     number: int
@@ -97,7 +96,6 @@ class PageFacts:
     repeated: list[Record]
     rises: int
     falls: int
-    sum: int
 
 
 class ListProof:
@@ -157,7 +155,8 @@ class ListProof:
         checkpoint = self._checkpoint
         count, before = checkpoint.count_before, (page.number - 1) * checkpoint.limit
         checkpoint.rows_left = before
-        checkpoint.sum = (checkpoint.sum + page.sum) & _SUM_BITS
+        if not self._stable:
+            checkpoint.sum = (checkpoint.sum + _sum_of(page.ids)) & _SUM_BITS
         twice = self.ids.add(page.ids)
         checkpoint.read += len(page.ids) - twice
         checkpoint.repeated += len(page.repeated)
@@ -167,7 +166,7 @@ class ListProof:
         if page.repeated:
             times = [times_of(record) for record in page.repeated]
             pairs = [(each.created, each.updated) for each in times]
-            checkpoint.repeated_at += pairs[: MOST_REPEATED - len(checkpoint.repeated_at)]
+            checkpoint.repeated_at = [*checkpoint.repeated_at, *pairs][:MOST_REPEATED]
         if twice or (self._stable and checkpoint.repeated > checkpoint.removed):
             self.unstable("a record came twice though no record left the list before it")
         if count is not None and before + page.rows > count and (self._stable or page.rows >= checkpoint.limit):
@@ -318,7 +317,7 @@ def rises_and_falls(records: Sequence[Record]) -> tuple[int, int]:
     return sum(map(lt, times, times[1:])), sum(map(gt, times, times[1:]))
 
 
-def sum_of(ids: Sequence[int | str]) -> int:
+def _sum_of(ids: Sequence[int | str]) -> int:
     """Return a sum of 64 bits that does not depend on the order of the ids. Sums of different sets differ."""
     digests = (blake2b(str(identity).encode(), digest_size=8).digest() for identity in ids)
     return sum(int.from_bytes(digest, "big") for digest in digests) & _SUM_BITS

@@ -22,7 +22,7 @@ from lightspeed.errors import LightspeedError
 from lightspeed.failures import is_page_timeout
 from lightspeed.listing.budget import RequestBudget, UnlimitedBudget
 from lightspeed.listing.checkpoint import ListCheckpoint
-from lightspeed.listing.proof import NO_ID, ListProof, PageFacts, rises_and_falls, sum_of
+from lightspeed.listing.proof import NO_ID, ListProof, PageFacts, rises_and_falls
 from lightspeed.listing.records import Record, ids_of, lack_ids, split_repeated
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.quota import Clock, SystemClock
@@ -345,8 +345,7 @@ class ListReader(Generic[_Processed]):
                 self._proof.note(NO_ID)
             records, repeated = split_repeated(records, known)
             ids = ids_of(records)
-        facts = PageFacts(number, rows, ids, repeated, rises, falls, 0 if self._stable else sum_of(ids))
-        return _Fetched(facts, self._process(records))
+        return _Fetched(PageFacts(number, rows, ids, repeated, rises, falls), self._process(records))
 
     def _advance(self, page: _Fetched[_Processed]) -> None:
         self._proof.note(self._parser.unverified_reason)
