@@ -69,7 +69,7 @@ class IdList:
             LightspeedError: As the client raises it.
         """
         page = self._list({**self._query, "limit": 1}, None).whole()
-        return IdSet(ids_of(RecordParser(None, {}, frozenset()).read(page)))
+        return IdSet(ids_of(RecordParser().read(page)))
 
     def begin(self, checkpoint: ListCheckpoint | None, end: datetime, *, is_open: bool) -> Begun:
         """Take the first count, or that of a resumed reading.

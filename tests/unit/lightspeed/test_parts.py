@@ -159,7 +159,9 @@ def test_a_part_of_fewer_rows_than_counted_is_read_twice_and_then_cut() -> None:
     found, checkpoint = read(shop, budget=Looked())
 
     twice = "count_-479 1/10_-479 count_-479 1/10_-479"
-    assert asked(shop) == f"count 1/10 {twice} count_-419 1/10_-419 count_418-479 1/10_418-479 count_478- 1/10_478- count"
+    assert (
+        asked(shop) == f"count 1/10 {twice} count_-419 1/10_-419 count_418-479 1/10_418-479 count_478- 1/10_478- count"
+    )
     assert [len(part) for part in found] == [6, 1, 1]
     assert checkpoint.unverified_reason == ""
     assert looked == [0, 1, 2, 4, 6, 8, 10], "the budget is asked before each page, with the count before it"

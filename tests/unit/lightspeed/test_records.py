@@ -4,9 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from lightspeed import Client, Parameters, get_entity
 from lightspeed.listing.records import Record, RecordParser, split_repeated
+from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.window import Window
 from lightspeed.response import Page
+from tests.unit.lightspeed.orders_list import Shop
 
 WINDOW = Window("created_at", datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC))
 ODD = b'{"createdAt":"2026-03-01T00:00:00+00:00","id":99,"updatedAt":false}'
@@ -17,7 +20,7 @@ def usual(number: int, created: str, updated: str = "2026-07-01T10:00:00+02:00")
 
 
 def read(texts: list[bytes], window: Window | None = WINDOW) -> tuple[list[Record], str, bool]:
-    parser = RecordParser(window, {}, frozenset())
+    parser = RecordParser(window)
     return parser.read(Page(texts, [])), parser.unverified_reason, parser.filters_ignored
 
 
@@ -88,3 +91,22 @@ def test_a_record_whose_id_cannot_be_used_keeps_its_time_of_change() -> None:
 
     assert records == [Record(text, None, "2026-04-01T00:00:00+00:00")]
     assert reason == "a record has a value under id that cannot be used: []"
+
+
+@pytest.mark.parametrize(
+    ("entity", "sent", "shown"),
+    [
+        *(("orders", name, b'"other"') for name in ("number", "email")),
+        *(("variants", name, b'"other"') for name in ("sku", "ean", "articleCode")),
+        ("orders", "customer", b'{"resource":{"id":8}}'),
+    ],
+)
+def test_a_record_that_shows_another_value_than_its_list_was_filtered_by_is_noticed(
+    entity: str, sent: str, shown: bytes
+) -> None:
+    client = Client(Shop([]))  # type: ignore[arg-type]
+    parser = ShopList(client, get_entity(entity), Parameters(query={sent: "7"}), "nl", None).parser(None)
+
+    parser.read(Page([b'{"id":1,"%b":%b}' % (sent.encode(), shown)], []))
+
+    assert parser.unverified_reason == f"the shop ignores its filter {sent}: see record 1"

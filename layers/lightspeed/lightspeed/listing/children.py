@@ -134,7 +134,7 @@ class ChildLists:
         return self._with_parent(parent, self._parsed(page))
 
     def _parsed(self, page: Page) -> list[Record]:
-        parser = RecordParser(None, {}, frozenset())
+        parser = RecordParser()
         rows = parser.read(page)
         self._note(parser.unverified_reason)
         if self._endpoint.collection and lack_ids(rows):
@@ -198,4 +198,4 @@ class ChildLists:
 
 
 def _ids_of(page: Page) -> set[int | str | None]:
-    return {record.id for record in RecordParser(None, {}, frozenset()).read(page)}
+    return {record.id for record in RecordParser().read(page)}

@@ -289,7 +289,7 @@ class ListProof:
                 return "rows came again whose time cannot be read"
             edges = {f"{name}_min": format_time(second - _SECOND), f"{name}_max": format_time(second + _SECOND)}
             page = self._list.page(1, checkpoint.limit, {**window, **edges})
-            records = RecordParser(None, {}, frozenset()).read(page)
+            records = RecordParser().read(page)
             if len(records) >= checkpoint.limit or len(self.ids.repeated(ids_of(records))) < len(records):
                 return "rows of one second swap their places while the list is read"
         return ""
@@ -304,7 +304,7 @@ class ListProof:
             return ""
         size = checkpoint.limit * 4 // 5
         for number in (1, 2):
-            records = RecordParser(None, {}, frozenset()).read(self._list.page(number, size, None)) if size else []
+            records = RecordParser().read(self._list.page(number, size, None)) if size else []
             ids = ids_of(records)
             if not ids or len(self.ids.repeated(ids)) < len(records):
                 return "rows left the list while it was read, and its pages do not end where the next ones begin"

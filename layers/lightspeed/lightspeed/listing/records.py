@@ -68,8 +68,6 @@ _HEAD_BYTES = 128
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ZERO_DATE = "0000"
 """How the year of a zero date is written."""
-_EXACT = ("number", "sku", "ean", "articleCode", "email")
-"""Filters whose value a record must show under the same name. Filters by relation are checked too."""
 
 
 class RecordParser:
@@ -81,17 +79,16 @@ class RecordParser:
         filters_ignored: Whether a record does not match what was asked for.
     """
 
-    def __init__(self, window: Window | None, filters: Mapping[str, str], relations: frozenset[str]) -> None:
+    def __init__(self, window: Window | None = None, filters: Mapping[str, str] | None = None) -> None:
         """Take what was asked for.
 
         Args:
             window: The window, if any.
-            filters: Further filters as they were sent.
-            relations: Names of those filters whose value is an id of another record.
+            filters: What a record must show under the same names, or behind a relation.
         """
         self._window = window
         self._by_update = window is not None and window.by == "updated_at"
-        self._filters = {name: value for name, value in filters.items() if name in relations or name in _EXACT}
+        self._filters = filters or {}
         self.unverified_reason = ""
         self.filters_ignored = False
 

@@ -13,6 +13,8 @@ from lightspeed.request import PAGE_LIMIT, Parameters, Request
 from lightspeed.response import Page
 
 _PAGING = ("page", "limit", "fields")
+_EXACT = ("number", "sku", "ean", "articleCode", "email")
+"""Filters whose value a record shows under the same name. It shows those by an id of another record too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +79,9 @@ class ShopList:
 
     def parser(self, window: Window | None) -> RecordParser:
         """Return what decodes its records, and checks them against its filters and a window: its own or a part."""
-        relations = {known.name for known in self.endpoint.filters if known.type == "id" and known.name != "since_id"}
-        filters = self._count_request(None).query if self.paged else {}
-        return RecordParser(window, filters, frozenset(relations))
+        shown = {*_EXACT, *(known.name for known in self.endpoint.filters if known.type == "id")}
+        sent = self._count_request(None).query if self.paged else {}
+        return RecordParser(window, {name: value for name, value in sent.items() if name in shown})
 
     def _count_request(self, bounds: Mapping[str, object] | None) -> Request:
         query = {name: value for name, value in self.parameters.query.items() if name not in _PAGING}
