@@ -161,6 +161,12 @@ def test_time_filters_come_in_pairs(row: Endpoint) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS)
+def test_a_list_with_a_filter_by_time_has_pages_and_one_by_time_of_creation(row: Endpoint) -> None:
+    if any("_at_" in name for name in row.filter_names):
+        assert {"page", "created_at_min"} <= set(row.filter_names)
+
+
+@pytest.mark.parametrize("row", ROWS)
 def test_the_incremental_filter_is_one_of_the_rows_filters(row: Endpoint) -> None:
     if row.incremental is None:
         assert "updated_at_min" not in row.filter_names

@@ -49,9 +49,6 @@ class Shop:
         if skew is not None:
             self.shop_clock.hear(skew)
 
-    def has_filters(self, *names: str) -> bool:
-        return self.filters and names == ("page", "updated_at_min", "updated_at_max")
-
     def count(self, query: dict[str, str]) -> int:
         ends = [datetime.fromisoformat(query[f"updated_at_{edge}"]).replace(tzinfo=UTC) for edge in ("min", "max")]
         self.between.append((_after(ends[0]), _after(ends[1])))
@@ -62,7 +59,7 @@ class Shop:
 
         def read_to(end: datetime, closed: bool) -> Any:
             self.opened.append((_after(end), closed))
-            self.window = Window("updated_at", start, end)
+            self.window = Window("updated_at", start, end) if self.filters else None
             return self
 
         given: Any = self

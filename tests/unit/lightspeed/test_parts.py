@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import pytest
 
+from lightspeed import Parameters
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.split import DOUBTFUL_PARTS, SplitReader
 from lightspeed.listing.window import Window
-from lightspeed.request import parse_time
+from lightspeed.request import format_time, parse_time
 from tests.unit.lightspeed.orders_list import BASE, CREATED, WINDOW, Budget, Row, Shop, shop_list_of, turning
 
 
@@ -100,6 +102,19 @@ def test_rows_of_one_second_of_change_are_cut_by_creation() -> None:
     assert [len(part) for part in found if part] == [9, 9, 7]
     assert checkpoint.unverified_reason == ""
     assert {"3/11", "2/11", "1/11"} & set(shop.sent) == set()
+
+
+def test_a_users_filter_by_creation_stays_where_rows_carry_one_second_of_change() -> None:
+    shop = Shop([Row(number, 60 * number, 600) for number in range(1, 26)])
+    since = format_time(BASE)
+    shop_list = shop_list_of(shop, WINDOW)
+    filtered = replace(shop_list, parameters=Parameters(query={"limit": 10, "created_at_min": since}))
+
+    found = list(SplitReader(filtered, checkpoint=ListCheckpoint(), process=len).pages())
+
+    assert sum(found) == 25
+    assert {bounds["created_at_min"] for bounds in shop.bounds} == {since}
+    assert {"3/11", "2/11", "1/11"} <= set(shop.sent)
 
 
 def test_rows_of_one_second_that_the_pages_do_not_show_are_no_proof() -> None:

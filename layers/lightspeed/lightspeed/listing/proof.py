@@ -272,9 +272,6 @@ class ListProof:
         """
         checkpoint = self._checkpoint
         names = ["created_at", "updated_at"] if self._by_update else ["created_at"]
-        filters = [f"{name}_{edge}" for name in names for edge in ("min", "max")]
-        if checkpoint.repeated and not self._list.has_filters(*filters):
-            return "rows left the list while it was read, and rows came again"
         seconds = {
             (name, time)
             for pair in checkpoint.repeated_at

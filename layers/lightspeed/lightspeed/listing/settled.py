@@ -163,7 +163,7 @@ def _count_between(reader: ListReader[_Digest], earlier: datetime, later: dateti
     """Return how many records of a list are between two ends of its window; `None` if it cannot be asked for."""
     shop_list = reader.shop_list
     window = shop_list.window
-    if window is None or not shop_list.has_filters("page", f"{window.by}_min", f"{window.by}_max"):
+    if window is None:
         return None
     start = earlier + SETTLING_LAG
     start = start if window.start is None else max(window.start, start)

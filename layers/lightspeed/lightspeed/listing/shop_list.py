@@ -52,10 +52,6 @@ class ShopList:
         query = {**self.parameters.query, "fields": "id"}
         return replace(self, parameters=Parameters(self.parameters.path, query))
 
-    def has_filters(self, *names: str) -> bool:
-        """Whether each of these is one of its filters."""
-        return set(names) <= set(self.endpoint.filter_names)
-
     def count(self, bounds: Mapping[str, object] | None = None) -> int:
         """Return the shop's count, 0 or more.
 

@@ -19,10 +19,10 @@ What proves the list:
    even if its count says that no row follows. The number of all rows read must lie between the counts of the whole
    list before and after.
 
-A part that cannot be cut further holds two or three seconds. Where the shop can filter by both times, it is cut by
-`created_at` too. If that does not help, the part is dense: more rows carry the same seconds than fit on one page. Its
-pages are read in rounds until as many different ids came as the shop counts. If too few come, the checkpoint holds the
-reason.
+A part that cannot be cut further holds two or three seconds. In a window by `updated_at` it is cut by `created_at` too,
+unless the user filters by that. If that does not help, the part is dense: more rows carry the same seconds than fit on
+one page. Its pages are read in rounds until as many different ids came as the shop counts. If too few come, the
+checkpoint holds the reason.
 
 Two kinds of parts are read page by page, from the first page to the last and back. One is the whole list of a shop that
 ignores the filter, and so gives the same rows for every part. The other is a dense part that has too many rows or
@@ -274,7 +274,7 @@ class SplitReader(Generic[_Processed]):
         if stretches:
             return {_Part(each, part.created): rows for each, rows in stretches}
         edges = ("created_at_min", "created_at_max")
-        if not by_update or not self._list.has_filters(*edges) or set(edges) & set(self._list.parameters.query):
+        if not by_update or set(edges) & set(self._list.parameters.query):
             return {}
         stretches = _stretches(part.created, [each.created for each in times], wanted, _SECOND, counted)
         return {_Part(part.main, each): rows for each, rows in stretches}
