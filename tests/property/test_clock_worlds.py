@@ -242,6 +242,16 @@ def test_a_run_whose_later_answers_show_an_earlier_time_gives_the_reason() -> No
     assert parse_time(result["bookmark"]["until"]).timestamp() <= scene.clock.now()
 
 
+def test_a_list_that_no_time_closes_is_verified_whatever_the_dates_say() -> None:
+    scene = scene_of(None, 0.0, ahead=-7200.0)
+
+    result = scene.world.run({"entity": "taxes"}, "taxes")
+
+    assert (result["verified"], result.get("reason")) == (True, None)
+    (manifest,) = [found for found in scene.world.bucket.manifests() if found["run_id"] == "taxes"]
+    assert manifest["window"] is None
+
+
 def test_a_shop_whose_time_is_before_the_bookmark_gives_the_reason() -> None:
     scene = scene_of()
     scene.run()

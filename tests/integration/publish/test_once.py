@@ -1,4 +1,5 @@
 import contextlib
+import json
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -187,6 +188,15 @@ def test_of_two_that_take_a_stopped_call_over_one_is_refused(
 
     assert second[1]["status"] == "updated"
     assert titles(publisher, "Lamp") == 1
+
+
+def test_a_key_is_kept_in_the_form_of_powertools(publisher: Publisher) -> None:
+    publisher(LAMP)
+
+    (item,) = publisher.items
+    assert item["status"] == {"S": "COMPLETED"}
+    assert json.loads(item["data"]["S"])["status"] == "created"
+    assert {"expiration", "in_progress_expiration", "validation"} <= set(item)
 
 
 def test_a_result_that_is_too_large_to_keep_is_kept_without_its_record(publisher: Publisher) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from connector.errors import RequestError, RunInProgress
+from connector.storage_keys import run_key
 from lightspeed import AnswerLost, AuthenticationError, NotFound, NotSent, ServerError, TransportError
 from tests.integration.subscribe.bundle import Bundle, quote_event
 from tests.shop import Fault
@@ -54,6 +55,27 @@ def test_the_cursor_goes_on_where_it_stopped(bundle: Bundle) -> None:
     assert 0 < first["records"] < 30
     assert result["requests"] == len(bundle.shop.requests) > sent_before
     assert_all_orders(bundle, result)
+
+
+def test_a_run_keeps_the_saved_transformers_that_it_began_with(bundle: Bundle) -> None:
+    def save(name: str, expression: str) -> dict[str, str]:
+        bundle.s3.put_object(Bucket=bundle.bucket, Key=f"config/transformers/{name}.jsonata", Body=expression.encode())
+        return {"$ref": f"s3:config/transformers/{name}.jsonata"}
+
+    reads, kept = '{"query": {"limit": 5}}', '{"kept": id}'
+    event = {"entity": "orders", "input_transformer": save("reads", reads), "entity_transformer": save("kept", kept)}
+    leave(bundle, 4)
+    first = bundle.run(event, "run-1")
+    save("reads", '{"query": {"limit": 7, "number": "none"}}')
+    save("kept", '{"other": id}')
+    bundle.clock.advance(300)
+
+    result = bundle.run({**event, "cursor": first["cursor"]})
+
+    assert (first["status"], result["status"]) == ("partial", "complete")
+    assert sorted(record["kept"] for record in bundle.records(result)) == sorted(bundle.shop.store.ids("orders"))
+    assert {request.query.get("limit") for request in bundle.shop.requests} == {None, "5"}
+    assert bundle.json(run_key("run-1"))["transformers"] == {"input": [reads], "entity": [kept]}
 
 
 def test_a_copy_with_an_older_cursor_goes_on_from_the_latest_state(bundle: Bundle) -> None:
