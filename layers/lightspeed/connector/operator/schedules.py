@@ -10,9 +10,10 @@ import contextlib
 import json
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -34,23 +35,8 @@ _CALL_SECONDS = 0.1
 _GONE = ("ResourceNotFoundException",)
 _AGAIN = ("ConflictException", "ThrottlingException", "TooManyRequestsException", "InternalServerException")
 
-
-@dataclass(frozen=True, slots=True)
-class ScheduleChange:
-    """One call that makes the schedules what they should be.
-
-    Attributes:
-        name: The schedule's name.
-        document: What it becomes; empty for one that is removed.
-        what: For people: the subscription, and whether it is its reconcile run.
-        why: For people.
-    """
-
-    action: Literal["create", "update", "remove"]
-    name: str
-    document: Mapping[str, Any]
-    what: str
-    why: str
+Change = tuple[str, Callable[[], object]]
+"""A change as people read it, and the call that makes it. One that was made before changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +45,15 @@ class SchedulePlan:
 
     Attributes:
         changes: In the order in which they are made.
-        unnamed: Schedules that the file does not name, by name, with what they are.
+        removed: How many of them remove a schedule.
+        unnamed: What the file does not name, for people.
         paused: What a person paused, for people.
         total: How many schedules the stack has now.
     """
 
-    changes: tuple[ScheduleChange, ...]
-    unnamed: Mapping[str, str]
+    changes: tuple[Change, ...]
+    removed: int
+    unnamed: tuple[str, ...]
     paused: tuple[str, ...]
     total: int
 
@@ -131,8 +119,8 @@ class Schedules:
         names = [row["Name"] for page in pages for row in page["Schedules"]]
         found = {}
         for name in names:
-            row = answer_unless(_GONE, self._call, operation="get_schedule", Name=name, GroupName=self.group)
-            if row is not None:  # not removed meanwhile
+            row = self._call_unless_gone("get_schedule", name)
+            if row is not None:
                 found[name] = {key: row[key] for key in _KEYS if key in row}
         return found
 
@@ -152,33 +140,31 @@ class Schedules:
             prune: Whether what is not wanted is removed.
             resume: Whether what a person paused goes on.
         """
-        changes, paused = [], []
+        changes: list[Change] = []
+        paused = []
         for name, document in wanted.items():
             now, title = live.get(name), _title(document)
             if now is None:
-                changes.append(ScheduleChange("create", name, document, title, _when(document)))
+                create = partial(self._call, "create_schedule", **document)
+                changes.append((f"+ schedule {title}: {_when(document)}", create))
                 continue
             if document["State"] == "ENABLED" and is_paused_by_hand(now):
                 paused.append(title)
                 if not resume:
                     document = {**document, "State": "DISABLED"}  # noqa: PLW2901 - a person decided
             if any(now.get(key) != document[key] for key in _KEYS):
-                changes.append(ScheduleChange("update", name, document, title, _why(now, document)))
+                update = partial(self._call, "update_schedule", **document)
+                changes.append((f"~ schedule {title}: {_why(now, document)}", update))
         unnamed = {name: _title(row) for name, row in sorted(live.items()) if name not in wanted}
-        if prune:
-            changes += [
-                ScheduleChange("remove", name, {}, title, "the file does not name it; the bookmark stays")
-                for name, title in unnamed.items()
-            ]
-        return SchedulePlan(tuple(changes), unnamed, tuple(paused), len(live))
+        for name, title in unnamed.items() if prune else ():
+            remove = partial(self._call_unless_gone, "delete_schedule", name)
+            changes.append((f"- schedule {title}: the file does not name it; the bookmark stays", remove))
+        removed = len(unnamed) if prune else 0
+        return SchedulePlan(tuple(changes), removed, tuple(unnamed.values()), tuple(paused), len(live))
 
-    def make(self, change: ScheduleChange) -> None:
-        """Make one change. One that was made before changes nothing."""
-        if change.action == "remove":
-            given = {"Name": change.name, "GroupName": self.group}
-            answer_unless(_GONE, self._call, operation="delete_schedule", **given)
-        else:
-            self._call(f"{change.action}_schedule", **change.document)
+    def _call_unless_gone(self, operation: str, name: str) -> Any:
+        """Call for one schedule; return `None` if it is not there any more."""
+        return answer_unless(_GONE, self._call, operation=operation, Name=name, GroupName=self.group)
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """Call, at most ten times a second, and again when AWS is busy or the schedule changes just now."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -27,21 +27,21 @@ from connector.cadence import DAY
 from connector.errors import ConnectorError
 from connector.operator.apply_lock import apply_lock
 from connector.operator.parsers import add_command
-from connector.operator.registrations import Change, Plan
-from connector.operator.schedules import SchedulePlan, Schedules, connection_of
+from connector.operator.registrations import Plan
+from connector.operator.schedules import Change, SchedulePlan, Schedules, connection_of
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.subscriptions_file import Subscription, read_file, schema_text
 from connector.operator.webhooks import TooManyWebhooks, address_of, line_of, make_change, make_plan
 from connector.storage_keys import SUBSCRIPTIONS
 from connector.transform import S3Library, TransformError, load
 from connector.webhook_window import Policy, dollars_a_month
-from lightspeed import CATALOGUE, Client, LightspeedError, Parameters
+from lightspeed import CATALOGUE, LightspeedError, Parameters
 from lightspeed.estimate import ListCounter, Span, estimate
 
 CHANGES = 2
 """Exit status of `plan --exit-code` if there is something to do."""
 
-_SIGNS = {"create": "+", "update": "~", "remove": "-", "delete": "-"}
+_SIGNS = {"create": "+", "update": "~", "delete": "-"}
 
 FEW = 4
 """Fewer live objects than this may be removed without `--remove`, but never all of them."""
@@ -52,16 +52,14 @@ class StackPlan:
     """Everything that has to be done.
 
     Attributes:
-        schedules: The schedules of the stack's group.
-        shops: The webhooks of each connection's shop.
-        listed: The new content of `config/subscriptions.json`, or `None` if it stays.
+        changes: In the order in which they are made.
+        failed: Why the webhooks of a connection's shop could not be compared.
         warnings: For people.
     """
 
-    schedules: SchedulePlan
-    shops: Mapping[str, Plan]
-    listed: bytes | None
-    warnings: tuple[str, ...] = ()
+    changes: Sequence[Change]
+    failed: Mapping[str, str]
+    warnings: Sequence[str]
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -87,65 +85,42 @@ def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
         return 0
     subscriptions = _subscriptions(arguments)
     found = make_stack_plan(subscriptions, arguments, stack)
-    changes = list(_changes(found, stack))
-    for line, _ in changes:
+    for line, _ in found.changes:
         print(line)
-    for connection, one in found.shops.items():
-        if one.error:
-            print(f"! {connection}: its webhooks cannot be compared: {one.error}")
+    for connection, error in found.failed.items():
+        print(f"! {connection}: its webhooks cannot be compared: {error}")
     for line in itertools.chain(_forecast(subscriptions, stack), found.warnings):
         print(line)
-    print("python -m connector apply makes these changes" if changes else "nothing to change")
-    return CHANGES if arguments.exit_code and changes else 0
+    print("python -m connector apply makes these changes" if found.changes else "nothing to change")
+    return CHANGES if arguments.exit_code and found.changes else 0
 
 
 def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
     subscriptions = _subscriptions(arguments)  # a wrong file is refused before anything is locked
     with apply_lock(stack) as made:
         found = make_stack_plan(subscriptions, arguments, stack)
-        changes = list(_changes(found, stack))
-        for line, make in changes:
+        for line, make in found.changes:
             make()
             made(line)
     for warning in found.warnings:
         print(warning)
-    failed = {connection: one.error for connection, one in found.shops.items() if one.error}
-    for connection, error in failed.items():
+    for connection, error in found.failed.items():
         print(f"{connection}: its webhooks were left as they are: {error}")
-    if not changes:
+    if not found.changes:
         print("nothing to change")
-    return 1 if failed else 0
-
-
-def _changes(found: StackPlan, stack: Stack) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Yield each change as people read it, with the call that makes it.
-
-    The list comes first, so that a webhook finds its subscription, and removals last.
-    """
-    if found.listed is not None:
-        yield f"~ {SUBSCRIPTIONS}", partial(stack.bucket.put, SUBSCRIPTIONS, found.listed, "application/json")
-    schedules, shop_of = _schedules(stack), cache(stack.shop)
-    for change in found.schedules.changes:
-        yield f"{_SIGNS[change.action]} schedule {change.what}: {change.why}", partial(schedules.make, change)
-    for connection, one in found.shops.items():
-        for hook in one.changes:
-            line = f"{_SIGNS[hook.action]} {connection}: webhook {line_of(hook)}"
-            yield line, partial(_change_webhook, shop_of, connection, hook)
-
-
-def _change_webhook(shop_of: Callable[[str], Client], connection: str, change: Change) -> None:
-    make_change(shop_of(connection), change)
+    return 1 if found.failed else 0
 
 
 def make_stack_plan(wanted: Sequence[Subscription], arguments: argparse.Namespace, stack: Stack) -> StackPlan:
-    """Compare a file with what is there.
+    """Compare a file with what is there. The list changes first, so that a webhook finds its subscription.
 
     Raises:
         CommandError: It names no such transformer, or would remove too much; nothing was changed.
         TooManyWebhooks: A shop would have more webhooks than it allows; nothing was changed.
     """
     _check_library(wanted, stack)
-    schedules = _schedules(stack)
+    names = ("ScheduleGroupName", "SyncStateMachineArn", "ScheduleRoleArn", "RunFailureQueueArn")
+    schedules = Schedules(stack.client("scheduler"), stack.clock, *map(stack.output, names))
     live = schedules.read()
     planned = schedules.plan(schedules.wanted(wanted), live, prune=arguments.prune, resume=arguments.resume)
     listed_now = _listed(stack)
@@ -156,13 +131,18 @@ def make_stack_plan(wanted: Sequence[Subscription], arguments: argparse.Namespac
     )
     shops = {one: _shop_plan(one, wanted, arguments, stack) for one in connections}
     _check_removals(arguments, planned, shops, {one.connection for one in wanted}, stack)
+    listed, shop_of = _new_list(wanted, listed_now, prune=arguments.prune), cache(stack.shop)
+    changes = list(planned.changes)
+    if listed is not None:
+        changes.insert(0, (f"~ {SUBSCRIPTIONS}", partial(stack.bucket.put, SUBSCRIPTIONS, listed, "application/json")))
+    changes += [
+        (f"{_SIGNS[hook.action]} {name}: webhook {line_of(hook)}", partial(make_change, shop_of(name), hook))
+        for name, one in shops.items()
+        for hook in one.changes
+    ]
+    failed = {name: one.error for name, one in shops.items() if one.error}
     now = datetime.fromtimestamp(stack.clock.time(), UTC)
-    return StackPlan(
-        planned,
-        shops,
-        _new_list(wanted, listed_now, prune=arguments.prune),
-        tuple(_warnings(wanted, planned, now)),
-    )
+    return StackPlan(changes, failed, list(_warnings(wanted, planned, now)))
 
 
 def _subscriptions(arguments: argparse.Namespace) -> list[Subscription]:
@@ -185,11 +165,6 @@ def _check_library(wanted: Sequence[Subscription], stack: Stack) -> None:
                 load(one.event.get(key), library)
             except TransformError as error:
                 raise CommandError(f"line {one.line}: {one.title}.{key}: {error}") from error
-
-
-def _schedules(stack: Stack) -> Schedules:
-    names = ("ScheduleGroupName", "SyncStateMachineArn", "ScheduleRoleArn", "RunFailureQueueArn")
-    return Schedules(stack.client("scheduler"), stack.clock, *map(stack.output, names))
 
 
 def _listed(stack: Stack) -> list[dict[str, Any]] | None:
@@ -252,10 +227,8 @@ def _check_removals(
     """Refuse to remove everything, and more than half unless the exact number is given."""
     if not arguments.prune:
         return
-    removed = sum(change.action == "remove" for change in planned.changes)
-    removed += sum(change.action == "delete" for one in shops.values() for change in one.changes)
-    kept = planned.total - sum(change.action == "remove" for change in planned.changes)
-    if removed and not kept:
+    removed = planned.removed + sum(change.action == "delete" for one in shops.values() for change in one.changes)
+    if removed and planned.total == planned.removed:
         raise CommandError(
             f"this would remove everything that stack {stack.name} reads ({removed} schedules and webhooks); refused"
         )
@@ -277,8 +250,8 @@ def _warnings(wanted: Sequence[Subscription], planned: SchedulePlan, now: dateti
                 yield f"warning: {gone}, because the clock changes; that run is left out. Another hour avoids it"
     for title in planned.paused:
         yield f"warning: {title} is paused by hand and stays paused; --resume starts it"
-    if not any(change.action == "remove" for change in planned.changes):
-        for title in planned.unnamed.values():
+    if not planned.removed:
+        for title in planned.unnamed:
             yield f"warning: {title} is not in the file and goes on; --prune removes it"
 
 
