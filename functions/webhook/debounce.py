@@ -11,11 +11,11 @@ So a consumer may be killed at any call: the tick, or the message that was not d
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
 
+from connector.timestamps import iso_text
 from connector.webhook_window import LAG_SECONDS, MARGIN_SECONDS, Policy
 
 POLL_SECONDS = 8.0
@@ -149,7 +149,7 @@ def _started(mark: Mark, now: float, key: str) -> tuple[Mark, Run]:
     start = max(now, mark.last_start + 0.001)
     name, event = execution_name(key, start), _event(mark)
     run = Run(mark.since, mark.latest, mark.ids, mark.every, name=name, event=event)
-    covered, day = start - LAG_SECONDS, _iso(start)[:10]
+    covered, day = start - LAG_SECONDS, iso_text(start)[:10]
     left = mark.by == "change" and mark.latest > covered  # what is asked for by id has no window
     return (
         msgspec.structs.replace(
@@ -170,7 +170,7 @@ def _started(mark: Mark, now: float, key: str) -> tuple[Mark, Run]:
 
 def execution_name(key: str, start: float) -> str:
     """Return what a run is called: its start, so that names sort by time, and the subscription; at most 80 letters."""
-    moment = _iso(start).replace("-", "").replace(":", "").replace(".", "-").removesuffix("Z")
+    moment = iso_text(start, "milliseconds").replace("-", "").replace(":", "").replace(".", "-").removesuffix("Z")
     return f"{moment}-webhook-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
@@ -197,8 +197,3 @@ def _alive(tick_at: float, now: float) -> bool:
 
 def _number(identity: str) -> int | str:
     return int(identity) if identity.isdecimal() else identity
-
-
-def _iso(epoch: float) -> str:
-    moment = datetime.fromtimestamp(epoch, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

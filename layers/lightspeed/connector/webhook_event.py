@@ -8,7 +8,8 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+
+from connector.timestamps import iso_text
 
 UNKNOWN = "unknown"
 """Folder of webhooks whose `X-Event` names no entity. They start no run."""
@@ -74,8 +75,7 @@ class Webhook:
     @property
     def received_at(self) -> str:
         """ISO-8601 UTC with milliseconds."""
-        moment = datetime.fromtimestamp(self.received / 1000, UTC)
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return iso_text(self.received / 1000, "milliseconds")
 
     @property
     def key(self) -> str:
