@@ -25,7 +25,7 @@ AGAIN_SECONDS = 5.0
 
 
 class MarkChanged(Exception):
-    """Another consumer wrote the mark since it was read."""
+    """Other consumers wrote a mark each time after it was read."""
 
 
 class Marks(Protocol):
@@ -34,12 +34,8 @@ class Marks(Protocol):
     def load(self, key: str) -> tuple[Mark | None, int]:
         """Return a mark and its version; `None` and 0 if there is none."""
 
-    def save(self, key: str, mark: Mark, version: int) -> None:
-        """Write a mark over the version that was read.
-
-        Raises:
-            MarkChanged: It has another version.
-        """
+    def save(self, key: str, mark: Mark, version: int) -> bool:
+        """Write a mark over the version that was read; return whether it still had this version."""
 
     def allow(self, key: str, wanted: int, most: int) -> int:
         """Count towards a limit; return how many of those wanted are within it."""
@@ -144,7 +140,7 @@ class RunScheduler:
             noted, needs_tick = note(mark, new, self.clock.time(), self.policy)
             if needs_tick:
                 self._send_tick(key, noted.tick_at)
-            if noted == found or self._saved(key, noted, version):
+            if noted == found or self.marks.save(key, noted, version):
                 return
         raise MarkChanged(key)
 
@@ -160,7 +156,7 @@ class RunScheduler:
             advanced, run = advance(mark, status, self.clock.time(), self.policy, key)
             if advanced.tick_at:
                 self._send_tick(key, advanced.tick_at)
-            if self._saved(key, advanced, version):
+            if self.marks.save(key, advanced, version):
                 if run is not None:
                     self.runs.start(run)
                 return
@@ -168,10 +164,3 @@ class RunScheduler:
 
     def _send_tick(self, key: str, at: float) -> None:
         self.tick(json.dumps({"tick": key, "at": at}), max(0.0, at - self.clock.time()))
-
-    def _saved(self, key: str, mark: Mark, version: int) -> bool:
-        try:
-            self.marks.save(key, mark, version)
-        except MarkChanged:
-            return False
-        return True

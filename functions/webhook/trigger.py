@@ -20,7 +20,7 @@ from connector.webhook_window import Policy
 from lightspeed import Clock, SystemClock
 from webhook.debounce import Mark, Run, Status
 from webhook.followers import followers
-from webhook.scheduler import MarkChanged, RunScheduler
+from webhook.scheduler import RunScheduler
 
 KEPT_SECONDS = 60 * 86_400
 """How long a mark is kept that no webhook reaches."""
@@ -83,7 +83,7 @@ class DynamoMarks:
             return None, 0
         return msgspec.json.decode(item["mark"]["S"], type=Mark), int(item["version"]["N"])
 
-    def save(self, key: str, mark: Mark, version: int) -> None:
+    def save(self, key: str, mark: Mark, version: int) -> bool:
         """See `webhook.scheduler.Marks`."""
         item = {
             "id": {"S": _PREFIX + key},
@@ -93,8 +93,7 @@ class DynamoMarks:
         }
         condition = "#version = :read" if version else "attribute_not_exists(id)"
         values = {":read": {"N": str(version)}} if version else {}
-        if put_item(self.client, self.table, item, condition, values) is not None:
-            raise MarkChanged(key)
+        return put_item(self.client, self.table, item, condition, values) is None
 
     def allow(self, key: str, wanted: int, most: int) -> int:
         """See `webhook.scheduler.Marks`; the count is one atomic update."""
