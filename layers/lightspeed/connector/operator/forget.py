@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from connector.bucket import json_line
-from connector.failure_queues import Failure, receive, release
+from connector.failure_queues import receive, release
 from connector.operator.apply_lock import rewrite_lock
 from connector.operator.parsers import add_command, views_named
 from connector.operator.stack import CommandError, OperationFailed, Stack
@@ -304,7 +304,7 @@ class Forgetting:
         attached: set[str] = set()
         events = list(self._rows_of(given))
         for number, event in events:
-            if self._has_event(event) or self._created(event, results.get(number)):
+            if self._has_event(event, results.get(number)):
                 numbers.add(number)
                 attached |= set(_attachments(event))
         if not events and self._entity:  # the entity of a result is not known where its input is gone
@@ -322,25 +322,22 @@ class Forgetting:
             if not one.is_marker:
                 yield from enumerate(_rows(self._bucket.body_of(one)), 1)
 
-    def _has_event(self, event: object) -> bool:
-        """Whether a publish or subscribe event is about what is forgotten.
+    def _has_event(self, event: Mapping[str, Any], result: object = None) -> bool:
+        """Whether a publish or subscribe event, or a webhook, is about what is forgotten.
 
-        It names the record, or one that belongs to it: each of these entities has a member that holds the id.
+        It names the record, or one that belongs to it: each of these entities has a member that holds the id. The id of
+        a record that it created is in its result only.
         """
-        if not isinstance(event, Mapping) or event.get("connection", "default") != self._connection:
+        if event.get("connection", "default") != self._connection:
             return False
         if not self._entity:
             return True
-        member = self._members.get(str(event.get("entity")))
-        parameters = event.get("parameters")
+        entity, parameters = event.get("entity"), event.get("parameters")
         path = parameters.get("path") if isinstance(parameters, Mapping) else None
-        return member is not None and isinstance(path, Mapping) and self._has_id(path.get(member))
-
-    def _created(self, event: Mapping[str, Any], result: Mapping[str, Any] | None) -> bool:
-        """Whether a line created the record: its id is in the result only."""
-        own = event.get("connection", "default") == self._connection
-        same = bool(self._entity) and event.get("entity") == self._entity
-        return own and same and result is not None and self._has_id(result.get("id"))
+        if isinstance(path, Mapping) and self._has_id(path.get(self._members.get(str(entity)))):
+            return True
+        ids = (found.get("id") for found in (event, result) if isinstance(found, Mapping))
+        return entity == self._entity and any(map(self._has_id, ids))
 
     def _take_out(self, key: str, numbers: set[Any]) -> None:
         """Write a published file's answer without the results of some lines."""
@@ -355,18 +352,12 @@ class Forgetting:
         sqs = self._stack.client("sqs")
         for queue, url in self._stack.failure_queues().items():
             messages = receive(sqs, queue, url)
-            gone = [one for one in messages if self._has_event(one.event) or self._is_notice(one)]
+            gone = [one for one in messages if self._has_event(one.event)]
             if not self._dry_run:
                 for one in gone:
                     sqs.delete_message(QueueUrl=url, ReceiptHandle=one.message["ReceiptHandle"])
             self.note("failure queues", len(gone), sum(len(one.message["Body"]) for one in gone))
             release(sqs, url, [one for one in messages if self._dry_run or one not in gone])
-
-    def _is_notice(self, failure: Failure) -> bool:
-        """Whether a message is a webhook of the record."""
-        event = failure.event
-        own = failure.queue == "webhooks" and event.get("connection") == self._connection
-        return own and event.get("entity") == self._entity and self._has_id(event.get("id"))
 
     def _idempotency_table(self) -> None:
         dynamodb, table = self._stack.client("dynamodb"), self._stack.output("IdempotencyTable")
@@ -379,12 +370,8 @@ class Forgetting:
 
     def _has_item(self, item: Mapping[str, Any]) -> bool:
         connection, entity, path = ([*item.get("subject", {}).get("S", "").split(" ", 2), "", "", ""])[:3]
-        if connection != self._connection:
-            return False
-        given = _json(path.encode()) if path else None
-        result = _json(item.get("data", {}).get("S", "").encode())
-        event = {"connection": connection, "entity": entity, "parameters": {"path": given or {}}}
-        return self._has_event(event) or self._created(event, result if isinstance(result, dict) else None)
+        event = {"connection": connection, "entity": entity, "parameters": {"path": _json(path.encode())}}
+        return self._has_event(event, _json(item.get("data", {}).get("S", "").encode()))
 
 
 def _keys_in(manifest: Mapping[str, Any]) -> set[str]:
