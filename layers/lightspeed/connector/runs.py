@@ -6,10 +6,9 @@ are found by their executions of Sync. Nothing scans the bucket.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import heapq
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -36,7 +35,9 @@ _FAILED = ("FAILED", "TIMED_OUT", "ABORTED")
 STATUSES = ("running", "complete", "failed")
 _PARAMETERS = ("connection", "entity", "status", "limit", "after")
 _INTERNAL = ("fingerprint", "single", "manifests", "transformers")
-_MAX_AFTER = 512
+_KEY = re.compile(r"\d{4}-\d\d-\d\d_\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ_.{1,80}")
+"""The day of a run's start, the last thing that happened to it, and its id. Keys sort as runs do."""
+
 _EXECUTIONS_AT_ONCE = 1_000
 _EXAMINED = 200
 _EXAMINED_AT_ONCE = 16
@@ -74,12 +75,11 @@ class Query:
             errors.append(f"status must be {', '.join(STATUSES[:-1])} or {STATUSES[-1]}, not {status!r:.100}")
         if not (limit.isascii() and limit.isdigit() and len(limit) < 9 and 1 <= int(limit) <= MAX_LIMIT):
             errors.append(f"limit must be a whole number from 1 to {MAX_LIMIT}, not {limit!r:.100}")
-        key = _decode(after)
-        if key is None:
+        if after and not _KEY.fullmatch(after):
             errors.append("after must be the value of the page before")
         if errors:
             raise RequestError(errors)
-        return cls(given.get("connection", ""), given.get("entity", ""), status, int(limit), key or "")
+        return cls(given.get("connection", ""), given.get("entity", ""), status, int(limit), after)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -95,7 +95,7 @@ class _Row:
 
     @property
     def key(self) -> str:
-        return f"{self.day} {self.changed} {self.run_id}"
+        return f"{self.day}_{self.changed}_{self.run_id}"
 
 
 class Runs:
@@ -181,12 +181,11 @@ class Runs:
                 rows.append(row)
         more = len(rows) > query.limit
         shown = rows[: query.limit]
-        after = shown[-1].key if more else floor
-        return {"runs": each(self._describe, shown), "after": _encode(after) if after else None}
+        return {"runs": each(self._describe, shown), "after": (shown[-1].key if more else floor) or None}
 
     def _finished(self, query: Query) -> Iterator[_Row]:
         """Yield finished runs, newest first; a day is listed when it is reached."""
-        last_day = query.after.partition(" ")[0]
+        last_day = query.after.partition("_")[0]
         days: dict[str, list[str]] = {}
         languages = [folder.key for folder in self._bucket.manifest_folders(query.connection, query.entity)]
         for prefix in self._bucket.folders_of(languages):
@@ -298,17 +297,3 @@ def _how_to_continue(entry: dict[str, Any]) -> dict[str, Any]:
     cursor = {"cursor": entry["cursor"]} if entry.get("cursor") else {}
     resume = f"invoke subscribe, or start Sync, with the same event and this {'cursor' if cursor else 'run_id'}"
     return {"paused_since": entry["noted_at"], **cursor, "resume": resume}
-
-
-def _encode(key: str) -> str:
-    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
-
-
-def _decode(after: str) -> str | None:
-    """Return the key that `after` encodes, or `None` if it is not one."""
-    if len(after) > _MAX_AFTER:
-        return None
-    try:
-        return base64.b64decode(after + "=" * (-len(after) % 4), altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, ValueError):
-        return None
