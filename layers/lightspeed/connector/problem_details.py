@@ -52,6 +52,7 @@ HINTS: Mapping[type[Exception], str] = {
     "inactive there.",
 }
 
+_SOON = {"Retry-After": "5"}
 _MAX_TEXT = 2_000
 """Characters of one text in a problem. Messages cut what they quote; this bounds how many there are."""
 
@@ -82,41 +83,29 @@ def problem(error: Exception) -> tuple[int, dict[str, str], dict[str, Any]]:
     Args:
         error: An error of the `lightspeed` or `connector` tree, or of an AWS call.
     """
-    headers = {"Content-Type": "application/problem+json"}
-    if isinstance(error, HttpProblem):
-        return (
-            error.status,
-            headers | error.headers,
-            own.problem_members(error.status, error.kind, str(error)) | error.facts,
-        )
-    if not isinstance(error, shop.LightspeedError | own.ConnectorError):
-        return _aws_problem(error, headers)
-    status, name = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+    found = error if isinstance(error, HttpProblem) else _http_problem(error)
+    body = own.problem_members(found.status, found.kind, str(found)) | found.facts
+    return found.status, {"Content-Type": "application/problem+json"} | found.headers, body
+
+
+def _http_problem(error: Exception) -> HttpProblem:
+    if not isinstance(error, shop.LightspeedError | own.ConnectorError):  # of AWS
+        if may_pass(error):
+            return HttpProblem(503, "aws-unavailable", f"{reason(error)}: AWS is in trouble; try again", _SOON)
+        return HttpProblem(500, "aws-refused", f"{reason(error)}: check the functions' environment and roles")
+    status, kind = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
     if (isinstance(error, shop.AnswerLost) and error.timed_out) or getattr(error, "status", None) == 504:
         status = 504
     hint = next((HINTS[kind] for kind in type(error).__mro__ if kind in HINTS), "")
-    body = own.problem_members(status, name, f"{_cut(str(error))} {hint}".rstrip())
-    for fact in ("entity", "operation", "nearest", "supported", "errors"):
-        value = getattr(error, fact, None)
+    facts = {}
+    for name in ("entity", "operation", "nearest", "supported", "errors"):
+        value = getattr(error, name, None)
         if value:
-            body[fact] = [_cut(one) for one in value] if isinstance(value, tuple) else value[:100]
+            facts[name] = [_cut(one) for one in value] if isinstance(value, tuple) else value[:100]
+    headers = _SOON if status == 503 else {}
     if isinstance(error, shop.RateLimited):
-        headers["Retry-After"] = str(math.ceil(error.retry_after_seconds))
-    elif status == 503:
-        headers["Retry-After"] = "5"
-    return status, headers, body
-
-
-def _aws_problem(error: Exception, headers: dict[str, str]) -> tuple[int, dict[str, str], dict[str, Any]]:
-    """Return 503 for an error that may be gone at the next call, and 500 for any other."""
-    if may_pass(error):
-        body = own.problem_members(503, "aws-unavailable", f"{reason(error)}: AWS is in trouble; try again")
-        return 503, {**headers, "Retry-After": "5"}, body
-    return (
-        500,
-        headers,
-        own.problem_members(500, "aws-refused", f"{reason(error)}: check the functions' environment and roles"),
-    )
+        headers = {"Retry-After": str(math.ceil(error.retry_after_seconds))}
+    return HttpProblem(status, kind, f"{_cut(str(error))} {hint}".rstrip(), headers, **facts)
 
 
 def _cut(text: str) -> str:
