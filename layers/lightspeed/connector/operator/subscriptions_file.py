@@ -32,7 +32,7 @@ SCHEMA_ID = "subscriptions.schema.json"
 REFERENCE = "s3:config/transformers/"
 
 _POSITION = re.compile(r"\(at line (\d+), column \d+\)")
-_NEEDS_QUOTES = re.compile(r"\s*\[[^\"'\]]*/[^\"'\]]*\]")
+_NEEDS_QUOTES = re.compile(r"""\s*\[\s*(?:([^"'\].]*)\.)?([^"'\]]*/[^"'\]]*?)\s*\]""")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TRANSFORMERS = ("input_transformer", "entity_transformer")
 _LANGUAGE = re.compile(r"[a-z]{2}")
@@ -394,15 +394,10 @@ def _syntax(text: str, name: str, message: str) -> str:
     found = _POSITION.search(message)
     lines = text.splitlines()
     line = int(found[1]) if found else max(1, len(lines))
+    needs_quotes = _NEEDS_QUOTES.match(lines[line - 1]) if line <= len(lines) else None
     plain = _POSITION.sub("", message).strip()
-    if line <= len(lines) and _NEEDS_QUOTES.match(lines[line - 1]):
-        given = lines[line - 1].strip().strip("[]")
-        first, _, rest = given.partition(".")
-        plain = (
-            f'a name with / is quoted: [{first}."{rest}"]'
-            if rest
-            else 'a name with / is quoted: [default."products/images"]'
-        )
+    if needs_quotes:
+        plain = f'a name with / is quoted: [{needs_quotes[1] or "default"}."{needs_quotes[2]}"]'
     return f"{name}:{line}: {plain}"
 
 
