@@ -11,9 +11,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from connector import botocore_errors
 from connector.cold_start import without_garbage_collection
-from connector.conflicts import CONFLICT, tries
-from connector.errors import AwsUnavailable
+from connector.conflicts import conditional_write
 from connector.settings import Settings
 from webhook.receiver import REFUSED_OF_KNOWN_SHOP, Answer, Call, Receiver
 from webhook.signature import Signers
@@ -101,33 +101,15 @@ def _sleep(seconds: float) -> None:
     SystemClock().sleep(seconds)
 
 
-def _guarded(call: Callable[..., Any], expected: tuple[str, ...], **arguments: Any) -> tuple[Any, str]:
-    """Return the answer of AWS, or the code of an expected error.
-
-    Raises:
-        AwsUnavailable: Any other error.
-    """
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded together with boto3
-
-    try:
-        return call(**arguments), ""
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code in expected:
-            return None, code
-        raise AwsUnavailable(code) from error
-    except BotoCoreError as error:
-        raise AwsUnavailable(type(error).__name__) from error
-
-
 def read_secret(settings: Settings, connection: str) -> str | None:
     """Return the text of a connection's secret, `None` if there is none.
 
     Raises:
-        AwsUnavailable: Secrets Manager did not answer.
+        ClientError: Secrets Manager refuses the call.
+        BotoCoreError: It does not answer.
     """
-    read = _client("secretsmanager").get_secret_value
-    answer, _ = _guarded(read, _NO_SUCH_SECRET, SecretId=settings.secret_prefix + connection)
+    secret_id, read = settings.secret_prefix + connection, _client("secretsmanager").get_secret_value
+    answer = botocore_errors.answer_unless(_NO_SUCH_SECRET, read, SecretId=secret_id)
     return None if answer is None else answer.get("SecretString")
 
 
@@ -143,14 +125,9 @@ class AwsStorage:
     def queue(self, message: str) -> None:
         """See `webhook.receiver.Storage`. Without a queue, webhooks are stored and start no run."""
         if self._queue_url:
-            _guarded(_client("sqs").send_message, (), QueueUrl=self._queue_url, MessageBody=message)
+            _client("sqs").send_message(QueueUrl=self._queue_url, MessageBody=message)
 
     def store(self, key: str, body: bytes) -> bool:
         """See `webhook.receiver.Storage`."""
-        put = functools.partial(_client("s3").put_object, Bucket=self._bucket, Key=key, IfNoneMatch="*")
-        for _ in tries(self._sleep, _MOST_TRIES):
-            expected = (_IS_THERE, CONFLICT)
-            _, code = _guarded(put, expected, Body=body, ContentType="application/json")
-            if code != CONFLICT:
-                return not code
-        raise AwsUnavailable(CONFLICT)
+        put = {"Bucket": self._bucket, "Key": key, "Body": body, "ContentType": "application/json", "IfNoneMatch": "*"}
+        return conditional_write(_client("s3").put_object, (_IS_THERE,), self._sleep, _MOST_TRIES, **put) is not None

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from connector import botocore_errors
 from connector.errors import AwsUnavailable, problem_members
 from connector.webhook_event import Webhook
 from webhook.signature import Signers
@@ -37,14 +38,14 @@ class Storage(Protocol):
         """Send a message to the trigger.
 
         Raises:
-            AwsUnavailable: It was not taken.
+            AwsUnavailable: It was not taken; or an error of botocore.
         """
 
     def store(self, key: str, body: bytes) -> bool:
         """Write an object where there is none; return whether it is new.
 
         Raises:
-            AwsUnavailable: It was not taken.
+            AwsUnavailable: It was not taken; or an error of botocore.
         """
 
 
@@ -125,7 +126,7 @@ class Receiver:
             webhook = Webhook(call.connection, call.headers, body, call.received)
             self._storage.queue(webhook.message())
             new = self._storage.store(webhook.key, webhook.stored())
-        except AwsUnavailable as error:
+        except (AwsUnavailable, botocore_errors.ClientError, botocore_errors.BotoCoreError) as error:
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             return Answer(503, "the webhook could not be stored; send it again", headers, {"reason": str(error)})
         counts = {"WebhooksReceived": 1, **({} if new else {"WebhooksRepeated": 1})}

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 from connector import botocore_errors
 from connector.chunks import each
-from connector.conflicts import CONFLICT, tries
-from connector.errors import AwsUnavailable
+from connector.conflicts import conditional_write
 from connector.storage_keys import MANIFESTS, RunFolder
 from lightspeed import Clock, SystemClock
 
@@ -143,7 +142,7 @@ class Bucket:
             AwsUnavailable: S3 went on to ask for another attempt.
         """
         if if_match is None:
-            return self._put(key, body, content_type)
+            return str(self._s3.put_object(**self._object(key, body, content_type))["ETag"])
         etag = self.replace(key, body, if_match, content_type)
         if etag is not None:
             return etag
@@ -186,20 +185,12 @@ class Bucket:
             AwsUnavailable: Other writes of the key met every try.
         """
         condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
-        for _ in tries(self._clock.sleep):
-            try:
-                return self._put(key, body, content_type, **condition)
-            except botocore_errors.ClientError as error:
-                code = error.response["Error"]["Code"]
-                if code in _CHANGED:
-                    return None
-                if code != CONFLICT:
-                    raise
-        raise AwsUnavailable(f"S3 answers {CONFLICT} to every write of {key}")
+        given = self._object(key, body, content_type) | condition
+        answer = conditional_write(self._s3.put_object, _CHANGED, self._clock.sleep, **given)
+        return None if answer is None else str(answer["ETag"])
 
-    def _put(self, key: str, body: bytes | bytearray, content_type: str, **condition: str) -> str:
-        write = {"Bucket": self._name, "Key": key, "Body": body, "ContentType": content_type}
-        return str(self._s3.put_object(**write, **condition)["ETag"])
+    def _object(self, key: str, body: bytes | bytearray, content_type: str) -> dict[str, Any]:
+        return {"Bucket": self._name, "Key": key, "Body": body, "ContentType": content_type}
 
 
 def json_line(value: object) -> bytes:
