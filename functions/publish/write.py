@@ -48,8 +48,8 @@ class WriteOperation:
         http_request: What is sent, unless `match` turns it into an update.
         match: The natural key, if there is one.
         file: A file of the bucket that the payload names.
-        present: The record that the look-up of `match` found, if this is its update; only its `id` if the
-            values that are there are not compared.
+        present: The record that the look-up of `match` found, if this is its update and did not change it yet; only
+            its `id` if the values that are there are not compared.
     """
 
     request: PublishRequest
@@ -139,15 +139,15 @@ class WriteOperation:
         update = self._as_update({**self.parameters.path, "id": found["id"]}, self.fields_of_update)
         return replace(update, present=found)
 
-    def update(self, fields: Mapping[str, Any], present: Mapping[str, Any] | None = None) -> Result:
+    def update(self, fields: Mapping[str, Any]) -> Result:
         """Update the record that the event names; nothing is sent if the event skips values that are there already.
 
         Args:
             fields: The fields to send in place of the event's own, such as merged ones.
-            present: The record, if it was looked up and not changed since.
         """
         if not self.request.skip_unchanged:
             return self._as_update(self.parameters.path, fields).send_as_is()
+        present = self.present
         if present is None:
             request = self.client.build(self.request.entity, "get", Parameters(self.parameters.path))
             present = parse_record(self.client.record(request))

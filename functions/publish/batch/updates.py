@@ -37,15 +37,17 @@ _ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class _Change:
-    """What one event contributes to a merged update.
+    """What one event contributes to a merged update, and its outcome.
 
     Attributes:
         item: The event; `None` for a repair, which sends stored values again (see `field_versions`).
         fields: What is sent of it; empty if newer values are stored.
+        outcome: Of its request; `unchanged` if nothing is sent, or before it is.
     """
 
     item: PreparedWrite | None
     fields: Mapping[str, Any]
+    outcome: Outcome
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,17 @@ class MergedUpdate:
     """The updates of one record.
 
     Attributes:
-        items: The events.
-        changes: What is sent of each, in the order in which later fields win; a repair first.
-        versions: What is stored of the record; `None` if its updates are not ordered across batches.
+        changes: In the order in which later fields win; a repair first, if there is one.
+        versions: What is to be stored of the record; `None` if its updates are not ordered across batches.
     """
 
-    items: Sequence[PreparedWrite]
     changes: Sequence[_Change]
     versions: RecordVersions | None = None
+
+    @property
+    def items(self) -> list[PreparedWrite]:
+        """The events, at least one."""
+        return [change.item for change in self.changes if change.item is not None]
 
     @property
     def operation(self) -> WriteOperation:
@@ -74,18 +79,8 @@ class MergedUpdate:
         return self.items[0].record
 
     @property
-    def message_ids(self) -> list[str]:
-        """The ids of the messages or lines that the events came in."""
-        return [item.message_id for item in self.items]
-
-    @property
-    def to_send(self) -> list[_Change]:
-        """The changes that have fields."""
-        return [change for change in self.changes if change.fields]
-
-    @property
     def fields(self) -> dict[str, Any]:
-        """The merged fields."""
+        """The merged fields; empty if there is nothing to send."""
         return _merged_fields(self.changes)
 
     @property
@@ -101,6 +96,11 @@ class MergedUpdate:
         found = canonical_id(text)
         return text if found is None else found
 
+    def answered(self, outcome: Outcome) -> MergedUpdate:
+        """Return a copy whose changes, sent in one request, have its outcome."""
+        changes = [replace(change, outcome=outcome) if change.fields else change for change in self.changes]
+        return replace(self, changes=changes)
+
 
 def merge(items: Sequence[PreparedWrite], versions: RecordVersions | None) -> MergedUpdate:
     """Merge the updates of one record; only fields that are newer than what is stored are sent.
@@ -110,14 +110,16 @@ def merge(items: Sequence[PreparedWrite], versions: RecordVersions | None) -> Me
         versions: What is stored of the record, if its updates are ordered across batches.
     """
     if versions is None:
-        return MergedUpdate(items, [_Change(item, item.fields) for item in items])
+        return MergedUpdate([_Change(item, item.fields, _unchanged(item)) for item in items])
     ordered = sorted(items, key=lambda item: (item.queued_at or 0, item.position))  # all of them have a time
     names = dict.fromkeys(name for item in items for name in item.fields)
-    repair = versions.values_to_repair([item.message_id for item in items], names)
-    changes = [
-        _Change(item, versions.newer(item.fields, item.queued_at or Decimal(0), item.message_id)) for item in ordered
-    ]
-    return MergedUpdate(ordered, [_Change(None, repair), *changes], versions)
+    messages = [item.message_id for item in items]
+    repair = versions.values_to_repair(messages, names)
+    changes = [_Change(None, repair, _unchanged(items[0]))] if repair else []
+    for item in ordered:
+        newer = versions.newer(item.fields, item.queued_at or Decimal(0), item.message_id)
+        changes.append(_Change(item, newer, _unchanged(item)))
+    return MergedUpdate(changes, versions.with_in_flight(messages))
 
 
 class Updates:
@@ -141,34 +143,22 @@ class Updates:
         Returns:
             Outcomes by position.
         """
-        outcomes = {item.position: _unchanged(item) for item in items}
         try:
-            sending = [update for update in self._merge_each(by_record(items)) if update.to_send]
-            marked = self._store(
-                {
-                    update.record: update.versions.with_in_flight(update.message_ids)
-                    for update in sending
-                    if update.versions is not None
-                }
-            )
+            updates = self._merge_each(by_record(items))
+            sending = self._store([update for update in updates if update.fields])
         except Exception as error:
-            return dict.fromkeys(outcomes, refusal(error))
-        answered: list[tuple[MergedUpdate, list[Outcome]]] = []
-        for group in groups(sending, lambda update: update.route):
-            answered += zip(group, self._send_together(group), strict=True)
+            return dict.fromkeys((item.position for item in items), refusal(error))
+        answered = [
+            update for group in groups(sending, lambda update: update.route) for update in self._send_together(group)
+        ]
         failure: Refusal | None = None
         try:
-            self._store(
-                {
-                    update.record: _after_sending(update, found, marked[update.record])
-                    for update, found in answered
-                    if update.record in marked
-                }
-            )
+            self._store([_after_sending(update) for update in answered])
         except Exception as error:
             failure = refusal(error)
-        for update, found in answered:
-            outcomes |= _outcomes(update, found, failure)
+        outcomes: dict[int, Outcome] = {}
+        for update in (*updates, *answered):
+            outcomes |= _outcomes(update, failure)
         return outcomes
 
     def store_created(self, item: PreparedWrite, outcome: Outcome) -> None:
@@ -185,7 +175,8 @@ class Updates:
                 record = replace(item, operation=item.operation.as_update_of({"id": created})).record
                 versions = self._versions.read([record])[record]
                 fields = versions.newer(item.fields, queued_at, item.message_id)
-                self._store({record: versions.with_accepted(queued_at, item.message_id, fields)} if fields else {})
+                if fields:
+                    self._versions.write({record: versions.with_accepted(queued_at, item.message_id, fields)})
             except Exception:
                 logger().exception("the order of a created record could not be stored")
             else:
@@ -201,57 +192,57 @@ class Updates:
         stored = self._versions.read(ordered) if ordered else {}
         return [merge(items, stored.get(items[0].record)) for items in records]
 
-    def _store(self, versions: Mapping[str, RecordVersions]) -> dict[str, RecordVersions]:
-        return self._versions.write(versions) if versions else {}
+    def _store(self, updates: Sequence[MergedUpdate]) -> list[MergedUpdate]:
+        """Store the versions of records, if their updates are ordered across batches; return them as stored."""
+        versions = {update.record: update.versions for update in updates if update.versions is not None}
+        stored = self._versions.write(versions) if versions else {}
+        return [replace(update, versions=stored.get(update.record)) for update in updates]
 
-    def _send_together(self, updates: Sequence[MergedUpdate]) -> list[list[Outcome]]:
-        """Send records of one route in one request; halve what the shop refuses.
-
-        Returns:
-            The outcomes of the changes of each record.
-        """
+    def _send_together(self, updates: Sequence[MergedUpdate]) -> list[MergedUpdate]:
+        """Send records of one route in one request, and halve what the shop refuses; return them with outcomes."""
         first = updates[0]
         route = first.route
         if route is None or len(updates) == 1:
             return [self._send_alone(update) for update in updates]
         try:
             with self._guard.request(first.operation):
-                found = _send_in_bulk(route, updates)
+                confirmed = _send_in_bulk(route, updates)
         except Exception as error:
             refused = refusal(error)
         else:
             return [
-                [outcome] * len(update.to_send) if outcome is not None else self._send_alone(update)
-                for update, outcome in zip(updates, found, strict=True)
+                update.answered(confirmed[update.record]) if update.record in confirmed else self._send_alone(update)
+                for update in updates
             ]
         if isinstance(refused, ApiError) and refused.status == _NOT_ALLOWED:
             return [self._send_alone(update) for update in updates]
         if is_content_refused(refused):
             half = len(updates) // 2
             return self._send_together(updates[:half]) + self._send_together(updates[half:])
-        return [[refused] * len(update.to_send) for update in updates]
+        return [update.answered(refused) for update in updates]
 
-    def _send_alone(self, update: MergedUpdate) -> list[Outcome]:
-        """Send the update of one record; return the outcomes of its changes."""
-        return self._send_changes(update.operation, update.to_send, update.operation.present)
+    def _send_alone(self, update: MergedUpdate) -> MergedUpdate:
+        """Send the update of one record; return it with outcomes."""
+        older = [change for change in update.changes if not change.fields]
+        newer = [change for change in update.changes if change.fields]
+        return replace(update, changes=older + self._send_changes(update.operation, newer))
 
-    def _send_changes(
-        self, operation: WriteOperation, changes: Sequence[_Change], present: Mapping[str, Any] | None = None
-    ) -> list[Outcome]:
-        """Send changes in one request; halve what the shop refuses until only the bad ones are refused."""
+    def _send_changes(self, operation: WriteOperation, changes: Sequence[_Change]) -> list[_Change]:
+        """Send changes in one request, and halve what the shop refuses; return them with outcomes."""
         outcome: Outcome
         try:
             with self._guard.request(operation):
-                outcome = operation.update(_merged_fields(changes), present)
+                outcome = operation.update(_merged_fields(changes))
         except Exception as error:
             outcome = refusal(error)
         if len(changes) > 1 and is_content_refused(outcome):
             half = len(changes) // 2
+            operation = replace(operation, present=None)  # an accepted half changes the record
             return self._send_changes(operation, changes[:half]) + self._send_changes(operation, changes[half:])
-        return [outcome] * len(changes)
+        return [replace(change, outcome=outcome) for change in changes]
 
 
-def _send_in_bulk(route: BulkRoute, updates: Sequence[MergedUpdate]) -> list[Result | None]:
+def _send_in_bulk(route: BulkRoute, updates: Sequence[MergedUpdate]) -> dict[str, Result]:
     """Update records in one request.
 
     Args:
@@ -259,7 +250,7 @@ def _send_in_bulk(route: BulkRoute, updates: Sequence[MergedUpdate]) -> list[Res
         updates: Each record once, at most `MAX_RECORDS`.
 
     Returns:
-        One result each, in order, `None` if its outcome is unknown.
+        By record, the results that the answer confirms; none if the outcome is unknown.
 
     Raises:
         LightspeedError: As the client raises it.
@@ -273,9 +264,10 @@ def _send_in_bulk(route: BulkRoute, updates: Sequence[MergedUpdate]) -> list[Res
         with sending(http_request):
             written = first.operation.client.write(http_request)
             rows = _rows(written)
-            return [_confirmed(update, rows, written, route) for update in updates]
+            found = {update.record: _confirmed(update, rows, written, route) for update in updates}
     except OutcomeUnknown:
-        return [None] * len(updates)
+        return {}
+    return {record: confirmed for record, confirmed in found.items() if confirmed is not None}
 
 
 def _rows(written: WriteResponse) -> dict[str, Any]:
@@ -304,38 +296,39 @@ def _merged_fields(changes: Sequence[_Change]) -> dict[str, Any]:
     return {name: value for change in changes for name, value in change.fields.items()}
 
 
-def _after_sending(update: MergedUpdate, outcomes: Sequence[Outcome], versions: RecordVersions) -> RecordVersions:
-    """Return what is to be stored of a record after its changes were sent; `outcomes` has one for each of `to_send`."""
-    for change, outcome in zip(update.to_send, outcomes, strict=True):
-        if change.item is not None and change.item.queued_at is not None and _is_done(outcome):
+def _after_sending(update: MergedUpdate) -> MergedUpdate:
+    """Return a record with the versions that are to be stored after its changes were sent."""
+    versions = update.versions
+    if versions is None:
+        return update
+    for change in update.changes:
+        if change.item is not None and change.item.queued_at is not None and _is_done(change.outcome):
             versions = versions.with_accepted(change.item.queued_at, change.item.message_id, change.fields)
-    by_position = {item.position: _unchanged(item) for item in update.items}  # of which nothing was sent
-    by_position |= _outcomes(update, outcomes, None)
-    return versions.without_in_flight(
-        [item.message_id for item in update.items if _is_final(by_position[item.position])]
-    )
+    outcomes = _outcomes(update, None)
+    over = [item.message_id for item in update.items if _is_final(outcomes[item.position])]
+    return replace(update, versions=versions.without_in_flight(over))
 
 
-def _outcomes(update: MergedUpdate, outcomes: Sequence[Outcome], failure: Refusal | None) -> dict[int, Outcome]:
-    """Return the outcomes of the events of a record of which something was sent, by position.
+def _outcomes(update: MergedUpdate, failure: Refusal | None) -> dict[int, Outcome]:
+    """Return the outcomes of the events of a record, by position.
 
     If the repair fails, that is the outcome of every event of the record, so that all of them are delivered again. A
     repair whose content the shop refuses would fail again, and fails no event.
 
     Args:
         update: The record.
-        outcomes: The outcomes of the changes that were sent.
         failure: Why the versions could not be stored; the events whose request was accepted are then sent again.
     """
     found: dict[int, Outcome] = {}
-    failed_repair: dict[int, Outcome] = {}
-    for change, outcome in zip(update.to_send, outcomes, strict=True):
-        final = failure if failure is not None and isinstance(outcome, dict) else outcome
+    failed_repair: Refusal | None = None
+    for change in update.changes:
+        accepted = isinstance(change.outcome, dict) and bool(change.fields)
+        outcome = failure if failure is not None and accepted else change.outcome
         if change.item is not None:
-            found[change.item.position] = final
-        elif not isinstance(final, dict) and not is_content_refused(final):
-            failed_repair = dict.fromkeys((item.position for item in update.items), final)
-    return found | failed_repair
+            found[change.item.position] = outcome
+        elif not isinstance(outcome, dict) and not is_content_refused(outcome):
+            failed_repair = outcome
+    return found if failed_repair is None else dict.fromkeys(found, failed_repair)
 
 
 def _is_final(outcome: Outcome) -> bool:
