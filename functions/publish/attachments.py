@@ -17,7 +17,7 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from connector import botocore_errors
@@ -26,6 +26,9 @@ from connector.errors import RequestError
 from lightspeed import NotSent, Parameters, Request
 from lightspeed.writing.natural_key import record_fields
 from publish.event import PublishRequest
+
+if TYPE_CHECKING:
+    from publish.dependencies import Dependencies
 
 MAX_BYTES = 20 * 1024 * 1024
 """The largest file that is sent. The shop's own limit is not known; it answers with a refusal."""
@@ -96,16 +99,13 @@ class StreamedBody:
             raise NotSent(message, method=self._request.method, path=self._request.path) from error
 
 
-def attach(
-    request: PublishRequest, parameters: Parameters, s3: Any, bucket: str
-) -> tuple[Parameters, StoredFile | None]:
+def attach(request: PublishRequest, parameters: Parameters, deps: Dependencies) -> tuple[Parameters, StoredFile | None]:
     """Check the file of a payload; return the parameters to build with, and the file to put in.
 
     Args:
         request: An event of an entity that takes a file.
         parameters: Its parameters, transformed.
-        s3: Returns the client of S3.
-        bucket: The bundle's bucket.
+        deps: Have the bundle's bucket.
 
     Raises:
         RequestError: There is no file, there are two, or it is too large or cannot be found.
@@ -123,7 +123,7 @@ def attach(
     if not isinstance(kept.get("filename") or "", str):
         raise RequestError([f"filename must be text, not {kept['filename']!r:.100}"])
     if given == ["s3_key"]:
-        file = _stored(fields["s3_key"], s3(), bucket)
+        file = _stored(fields["s3_key"], deps.aws.client("s3"), deps.settings.bucket)
         named = {"attachment": file.placeholder, "filename": kept.get("filename") or file.key.rpartition("/")[2]}
         return replace(parameters, payload=kept | named), file
     if given == ["src"]:

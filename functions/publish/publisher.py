@@ -77,11 +77,7 @@ class Publisher:
             ConnectorError: The event, its connection, its transformer or its file is wrong.
         """
         request = parse_request(event)
-        client = self._open(request.connection)
-        s3 = functools.partial(self.deps.aws.client, "s3")
-        library = None if request.request_transformer is None else self.deps.library
-        bucket = self.deps.settings.bucket
-        return WriteOperation.prepare(request, client, s3=s3, bucket=bucket, library=library)
+        return WriteOperation.prepare(request, self._open(request.connection), self.deps)
 
     def send(self, operation: WriteOperation, default_key: str = "") -> Result:
         """Send a request, once if it has a key.

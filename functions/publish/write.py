@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import msgspec
 from connector.aws_errors import aws_error_types
 from connector.errors import ConnectorError, OutOfTime, TransformError
 from connector.observability import logger
-from connector.transform import Library, load
+from connector.transform import load
 from lightspeed import (
     Client,
     LightspeedError,
@@ -30,9 +31,8 @@ from publish.event import PublishRequest, takes_file
 from publish.result import Result, aws_failure, is_gone, result, usable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from publish.attachments import StoredFile
+    from publish.dependencies import Dependencies
 
 _STATUSES = {"create": "created", "update": "updated", "delete": "deleted"}
 
@@ -61,36 +61,30 @@ class WriteOperation:
     present: Mapping[str, Any] | None = None
 
     @classmethod
-    def prepare(
-        cls,
-        request: PublishRequest,
-        client: Client,
-        *,
-        s3: Callable[[], Any] | None = None,
-        bucket: str = "",
-        library: Library | None = None,
-    ) -> WriteOperation:
+    def prepare(cls, request: PublishRequest, client: Client, deps: Dependencies) -> WriteOperation:
         """Apply the request transformer and build the HTTP request.
 
         Args:
             request: The event.
             client: The client of its connection.
-            s3: Returns the S3 client; called only for a file in the bucket.
-            bucket: The bundle's bucket.
-            library: Saved transformers and tables.
+            deps: Have the saved transformers and tables, and the bucket with files.
 
         Raises:
             TransformError: The transformer fails, or returns several requests.
             CatalogueError: Path, query or payload do not fit, or lack a value of `match`.
             RequestError: The file is missing or wrong.
         """
-        parameters, file = _with_file(request, _transformed(request, client, library), s3, bucket)
+        parameters, file = _transformed(request, client, deps), None
+        if takes_file(request.entity):
+            from publish.attachments import attach  # noqa: PLC0415 - only where there is a file
+
+            parameters, file = attach(request, parameters, deps)
         http_request = _http_request(client, request.entity, request.action, parameters, file)
         names = request.match_fields
         match = NaturalKey(request.endpoint, names, parameters) if names else None
         return cls(request, client, parameters, http_request, match, file)
 
-    @property
+    @functools.cached_property
     def fields(self) -> Mapping[str, Any]:
         """The fields of the record that is written, without its envelope."""
         return record_fields(self.parameters.payload, self.request.endpoint)
@@ -325,19 +319,9 @@ def _with_ignored(found: Result, record: Mapping[str, Any], fields: Mapping[str,
     return {**found, "ignored": ignored} if ignored else found
 
 
-def _with_file(
-    request: PublishRequest, parameters: Parameters, s3: Callable[[], Any] | None, bucket: str
-) -> tuple[Parameters, StoredFile | None]:
-    if not takes_file(request.entity):
-        return parameters, None
-    from publish.attachments import attach  # noqa: PLC0415 - only where there is a file
-
-    return attach(request, parameters, s3, bucket)
-
-
-def _transformed(request: PublishRequest, client: Client, library: Library | None) -> Parameters:
+def _transformed(request: PublishRequest, client: Client, deps: Dependencies) -> Parameters:
     parameters = Parameters(request.parameters.path, request.parameters.query, request.parameters.payload)
-    transformers = load(request.request_transformer, library)
+    transformers = load(request.request_transformer, deps.library) if request.request_transformer else None
     if transformers is None:
         return parameters
     document = {

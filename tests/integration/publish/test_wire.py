@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from connector.settings import Settings
 from lightspeed import CATALOGUE, Client, Connection, Endpoint, Response, Transport
 from lightspeed.request import Request
+from publish.dependencies import Dependencies
 from publish.event import parse_request, takes_file
 from publish.write import WriteOperation
 from tests.support.fake_transport import FakeTransport
@@ -52,7 +54,7 @@ def on_the_wire(endpoint: Endpoint, name: str) -> dict[str, Any]:
     wire = Wire(Connection.from_mapping(settings))
     path = {parameter: 7 + 2 * n for n, parameter in enumerate(endpoint.operation(name).path_parameters)}
     event = {"entity": endpoint.name, "action": name, "parameters": {"path": path, "payload": payload(endpoint, name)}}
-    WriteOperation.prepare(parse_request(event), Client(wire)).send()
+    WriteOperation.prepare(parse_request(event), Client(wire), Dependencies(Settings())).send()
     seen = wire.seen
     assert seen is not None
     body = json.loads(seen.body) if isinstance(seen.body, bytes) else None

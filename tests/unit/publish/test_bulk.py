@@ -72,8 +72,9 @@ def publish(
     assert bulk_route(entity, fields) is not None
     parents = {"product_id": 7} if entity == "products/attributes" else {}
     events = [event(entity, "update", dict(fields), path={**parents, "id": n}) for n in range(1, count + 1)]
-    items = [PreparedWrite(n, WriteOperation.prepare(parse_request(one), Client(shop))) for n, one in enumerate(events)]
     deps = Dependencies(Settings("", "", "", "", "", "", 0.0))
+    operations = [WriteOperation.prepare(parse_request(one), Client(shop), deps) for one in events]
+    items = [PreparedWrite(n, operation) for n, operation in enumerate(operations)]
     outcomes = Updates(Guard(Publisher(deps, Context()), {}), deps).send(items)
     return [outcomes[position] for position in range(count)], shop.singles
 

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from connector.settings import Settings
 from lightspeed import Client, Connection, Transport
 from publish.batch import planner
 from publish.batch.planner import Kind, PreparedWrite, canonical_id
+from publish.dependencies import Dependencies
 from publish.event import parse_request
 from publish.write import WriteOperation
 from tests.integration.publish.conftest import event
@@ -15,7 +17,8 @@ from tests.integration.publish.conftest import event
 def prepared(*events: dict[str, Any]) -> list[PreparedWrite]:
     settings = {"cluster": "eu1", "api_key": "key", "api_secret": "secret", "language": "nl"}
     client = Client(Transport(Connection.from_mapping(settings)))
-    return [PreparedWrite(n, WriteOperation.prepare(parse_request(one), client)) for n, one in enumerate(events)]
+    deps = Dependencies(Settings())
+    return [PreparedWrite(n, WriteOperation.prepare(parse_request(one), client, deps)) for n, one in enumerate(events)]
 
 
 def cut(*events: dict[str, Any]) -> list[list[int]]:
