@@ -116,8 +116,9 @@ class WriteOperation:
             if found is not None:
                 # an entity without updates, such as a product's place in a category, always skips what is there
                 skips = self.request.skip_unchanged or not self.request.endpoint.has("update")
-                path = {**self.parameters.path, "id": found["id"]}
-                return self._update_if_different(path, self.fields, found if skips else None)
+                if skips and not difference(found, self.fields):
+                    return _unchanged(found)
+                return self._as_update(self.fields, found).send_as_is()
         elif stopped_since is not None and self.http_request.method == "POST":
             return self.unknown("an earlier try was stopped before its answer was kept", since=stopped_since)
         elif self.request.skip_unchanged:
@@ -130,8 +131,7 @@ class WriteOperation:
         Args:
             found: The record, or only its `id` if the event does not skip values that are there already.
         """
-        update = self._as_update({**self.parameters.path, "id": found["id"]}, self.fields_of_update)
-        return replace(update, present=found)
+        return replace(self._as_update(self.fields_of_update, found), present=found)
 
     def update(self, fields: Mapping[str, Any]) -> Result:
         """Update the record that the event names; nothing is sent if the event skips values that are there already.
@@ -139,13 +139,14 @@ class WriteOperation:
         Args:
             fields: The fields to send in place of the event's own, such as merged ones.
         """
-        if not self.request.skip_unchanged:
-            return self._as_update(self.parameters.path, fields).send_as_is()
-        present = self.present
-        if present is None:
-            request = self.client.build(self.request.entity, "get", Parameters(self.parameters.path))
-            present = parse_record(self.client.record(request))
-        return self._update_if_different(self.parameters.path, fields, present)
+        if self.request.skip_unchanged:
+            present = self.present
+            if present is None:
+                request = self.client.build(self.request.entity, "get", Parameters(self.parameters.path))
+                present = parse_record(self.client.record(request))
+            if not difference(present, fields):
+                return _unchanged(present)
+        return self._as_update(fields).send_as_is()
 
     def send_as_is(self) -> Result:
         """Send the request without looking anything up before.
@@ -162,16 +163,13 @@ class WriteOperation:
         since = transport.clock.time() + transport.skew_seconds
         try:
             with sending(self.http_request):
-                why_unconfirmed, shown = self._confirm(self.client.write(self.http_request))
+                return self._confirmed(self.client.write(self.http_request))
         except OutcomeUnknown as error:
-            why_unconfirmed, shown = str(error), {}
+            return self.find_created() or {**self.unknown(str(error), since=since), **error.shown}
         except NotFound as error:
             if self.request.action != "delete" or not is_gone(error):
                 raise
             return result("deleted", error.status, self.parameters.path.get("id"), None)
-        if not why_unconfirmed:
-            return shown
-        return self.find_created() or {**self.unknown(why_unconfirmed, since=since), **shown}
 
     def find_created(self) -> Result | None:
         """Look up the record of a create whose answer is unknown.
@@ -224,16 +222,9 @@ class WriteOperation:
         where = {name: given for name, given in (("path", path), ("query", query)) if given}
         return {"entity": request.entity, "connection": request.connection, "parameters": where}
 
-    def _update_if_different(
-        self, path: Mapping[str, Any], fields: Mapping[str, Any], present: Mapping[str, Any] | None
-    ) -> Result:
-        """Update a record; nothing is sent if `present` is given and has the values already."""
-        if present is not None and not difference(present, fields):
-            return result("unchanged", 200, present.get("id"), present)
-        return self._as_update(path, fields).send_as_is()
-
-    def _as_update(self, path: Mapping[str, Any], fields: Mapping[str, Any]) -> WriteOperation:
-        """Return the update of the record that a path names, with these fields as its payload."""
+    def _as_update(self, fields: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> WriteOperation:
+        """Return the update of the record that the event names, or of one that was found, with these fields."""
+        path = self.parameters.path if found is None else {**self.parameters.path, "id": found["id"]}
         parameters = replace(self.parameters, path=path, payload=fields)
         http_request = self._build("update", parameters)
         request = msgspec.structs.replace(self.request, action="update", match=None)
@@ -242,11 +233,11 @@ class WriteOperation:
     def _build(self, action: str, parameters: Parameters) -> Request:
         return _http_request(self.client, self.request.entity, action, parameters, self.file)
 
-    def _confirm(self, written: WriteResponse) -> tuple[str, Result]:
-        """Compare the answer with what was written.
+    def _confirmed(self, written: WriteResponse) -> Result:
+        """Return the result of an answer.
 
-        Returns:
-            Why the answer does not confirm the write, and what it still shows; or an empty text and the result.
+        Raises:
+            OutcomeUnknown: The answer does not confirm what was written.
         """
         action = self.request.action
         record = parse(written.record) if written.record is not None else None
@@ -255,21 +246,21 @@ class WriteOperation:
         shown = inside.get("id", inside.get("order_id"))  # a checkout that becomes an order is answered with `order_id`
         redact = self.client.transport.connection.redact
         shown = redact(shown) if isinstance(shown, str) else shown
+        facts: Result = {"http_status": written.http_status, "request_id": written.request_id}
+        if action == "create" and self.request.endpoint.collection and not is_id(shown):
+            raise OutcomeUnknown("the shop's answer has no id", facts)
+        if action == "update" and record is False:
+            facts["ignored"] = list(self.fields)
+            raise OutcomeUnknown("the shop answered false in place of the record", facts)
+        # an event may name its record by a text with blanks or leading zeros
+        is_another = asked is not None and "id" in inside and str(shown).lstrip("0") != str(asked).strip().lstrip("0")
+        if action == "update" and is_another:
+            raise OutcomeUnknown(f"the shop answered with record {redact(repr(shown)):.100}", facts)
         identity = shown if is_id(shown) and action != "delete" else asked
         status = _STATUSES.get(action, "done")
         found = result(status, written.http_status, identity, record or None, written.request_id)
-        if action not in ("create", "update"):
-            return "", found
-        facts = {"http_status": written.http_status, "request_id": written.request_id}
-        if action == "create":
-            if self.request.endpoint.collection and not is_id(shown):
-                return "the shop's answer has no id", facts
-        elif record is False:
-            return "the shop answered false in place of the record", {**facts, "ignored": list(self.fields)}
-        # an event may name its record by a text with blanks or leading zeros
-        elif asked is not None and "id" in inside and str(shown).lstrip("0") != str(asked).strip().lstrip("0"):
-            return f"the shop answered with record {redact(repr(shown)):.100}", facts
-        return "", _with_ignored(found, record, self.fields) if isinstance(record, dict) else found
+        is_compared = action in ("create", "update") and isinstance(record, dict)
+        return _with_ignored(found, inside, self.fields) if is_compared else found
 
     def _preview(self) -> Result:
         from lightspeed.writing.dry_run import preview  # noqa: PLC0415 - only a dry run needs it
@@ -279,7 +270,15 @@ class WriteOperation:
 
 
 class OutcomeUnknown(Exception):
-    """A write was sent, and it is not known whether the shop acted; the text says what happened to the answer."""
+    """A write was sent, and it is not known whether the shop acted; the text says what happened to the answer.
+
+    Attributes:
+        shown: Members of the result that the answer shows nevertheless.
+    """
+
+    def __init__(self, why: str, shown: Result | None = None) -> None:
+        super().__init__(why)
+        self.shown = shown or {}
 
 
 @contextmanager
@@ -299,7 +298,7 @@ def sending(http_request: Request) -> Iterator[None]:
         if not may_have_acted(http_request, error):
             raise
         raise OutcomeUnknown(str(error)) from error
-    except ConnectorError:
+    except (ConnectorError, OutcomeUnknown):
         raise
     except aws_error_types() as error:  # while the secret was read again; the shop had refused the request
         raise aws_failure(error) from error
@@ -311,6 +310,10 @@ def sending(http_request: Request) -> Iterator[None]:
 def _http_request(client: Client, entity: str, action: str, parameters: Parameters, file: StoredFile | None) -> Request:
     http_request = client.build(entity, action, parameters)
     return http_request if file is None else file.put_into(http_request)
+
+
+def _unchanged(present: Mapping[str, Any]) -> Result:
+    return result("unchanged", 200, present.get("id"), present)
 
 
 def _with_ignored(found: Result, record: Mapping[str, Any], fields: Mapping[str, Any]) -> Result:
