@@ -91,8 +91,8 @@ class Publisher:
             ConnectorError: Its idempotency key was used for another, or `match` finds several.
         """
         claim = self.claim(operation, default_key)
-        if isinstance(claim, dict):
-            return claim
+        if claim is not None and claim.earlier_result is not None:
+            return claim.earlier_result
         try:
             outcome = operation.send(stopped_since=None if claim is None else claim.stopped_since)
         except REFUSALS as error:
@@ -101,7 +101,7 @@ class Publisher:
         self.complete(claim, outcome)
         return outcome
 
-    def claim(self, operation: WriteOperation, default_key: str) -> Claim | Result | None:
+    def claim(self, operation: WriteOperation, default_key: str) -> Claim | None:
         """Claim the idempotency key of a request.
 
         Args:
@@ -109,8 +109,8 @@ class Publisher:
             default_key: The key if the event has none; empty for none.
 
         Returns:
-            The claim, `None` without a key, or the result of the call that used the key first. Where that is
-            `unknown`, the record is looked up again.
+            The claim, or `None` without a key. Where the result of the call that used the key first is `unknown`,
+            the record is looked up again.
 
         Raises:
             IdempotencyConflict: The key was used with other content, or its first call is still running.
@@ -118,19 +118,23 @@ class Publisher:
         key = operation.request.idempotency_key or default_key
         if not key or operation.request.dry_run:
             return None
-        found = Idempotency(*self.deps.table_client_clock).claim(operation.request, key, self._invocation_seconds())
-        if found.earlier_result is None:
-            return found
-        resolved = operation.find_created() if found.earlier_result.get("status") == "unknown" else None
+        claim = self._keys.claim(operation.request, key, self._invocation_seconds())
+        if claim.earlier_result is None or claim.earlier_result.get("status") != "unknown":
+            return claim
+        resolved = operation.find_created()
         if resolved is None:
-            return found.earlier_result
+            return claim
         # the record has other values, so another write may have made it: this one is sent, as an update
         if "ignored" in resolved:
-            return replace(found, earlier_result=None)
-        self.complete(found, resolved)
-        return resolved
+            return replace(claim, earlier_result=None)
+        self.complete(claim, resolved)
+        return replace(claim, earlier_result=resolved)
 
     def complete(self, claim: Claim | None, outcome: Outcome) -> None:
         """Store a result under its idempotency key, or free the key of a request that was refused."""
         if claim is not None:
-            Idempotency(*self.deps.table_client_clock).complete(claim, outcome)
+            self._keys.complete(claim, outcome)
+
+    @functools.cached_property
+    def _keys(self) -> Idempotency:
+        return Idempotency(*self.deps.table_client_clock)

@@ -111,19 +111,27 @@ class WriteOperation:
         """
         if self.request.dry_run:
             return self._preview()
-        if self.match is not None:
-            found = self.match.find(self.client)
-            if found is not None:
-                # an entity without updates, such as a product's place in a category, always skips what is there
-                skips = self.request.skip_unchanged or not self.request.endpoint.has("update")
-                if skips and not difference(found, self.fields):
-                    return _unchanged(found)
-                return self._as_update(self.fields, found).send_as_is()
-        elif stopped_since is not None and self.http_request.method == "POST":
-            return self.unknown("an earlier try was stopped before its answer was kept", since=stopped_since)
-        elif self.request.skip_unchanged:
-            return self.update(self.fields)
-        return self.send_as_is()
+        if self.match is None:
+            if stopped_since is not None and self.http_request.method == "POST":
+                return self.unknown("an earlier try was stopped before its answer was kept", since=stopped_since)
+            return self.update(self.fields) if self.request.skip_unchanged else self.send_as_is()
+        found = self.find()
+        if found is None:
+            return self.send_as_is()
+        # an entity without updates, such as a product's place in a category, always skips what is there
+        skips = self.request.skip_unchanged or not self.request.endpoint.has("update")
+        if skips and not difference(found, self.fields):
+            return _unchanged(found)
+        return self._as_update(self.fields, found).send_as_is()
+
+    def find(self) -> dict[str, Any] | None:
+        """Return the record that has the natural key; `None` if the shop has none, or the event has no `match`.
+
+        Raises:
+            InvalidParameters: Several records match, or the shop ignores the filter.
+            LightspeedError: As the client raises it.
+        """
+        return None if self.match is None else self.match.find(self.client)
 
     def as_update_of(self, found: Mapping[str, Any]) -> WriteOperation:
         """Turn a create with `match` into the update of its record.
@@ -177,10 +185,8 @@ class WriteOperation:
         Returns:
             The result of the create, or `None` if there is no `match` or no record, or the look-up fails.
         """
-        if self.match is None:
-            return None
         try:
-            found = self.match.find(self.client)
+            found = self.find()
         except Exception:
             logger().warning("a create without an answer could not be looked up", exc_info=True)
             return None

@@ -160,10 +160,11 @@ class _Sender:
         default_key = "" if item.kind is Kind.UPDATE and item.queued_at is not None else item.message_id
         try:
             self._guard.check(item.operation)
-            found = item.claim or self._publisher.claim(item.operation, default_key)
+            claim = item.claim or self._publisher.claim(item.operation, default_key)
         except Exception as error:
             return refusal(error)
-        return found if isinstance(found, dict) else replace(item, claim=found)
+        answered = None if claim is None else claim.earlier_result
+        return replace(item, claim=claim) if answered is None else answered
 
     def _upsert(self, item: PreparedWrite) -> PreparedWrite | Outcome:
         """Create the record of an upsert, or return its update if the record exists."""
