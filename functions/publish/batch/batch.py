@@ -35,21 +35,18 @@ if TYPE_CHECKING:
 def publish_batch(events: Sequence[object], publisher: Publisher) -> list[Result]:
     """Publish a batch whose caller waits; return one result each, in order."""
     incoming = [IncomingEvent(event) for event in events]
-    outcomes = send_all(incoming, publisher, Lookups())
+    outcomes = send_all(incoming, publisher)
     report(publisher.deps, zip(incoming, outcomes, strict=True))
     return [to_json(outcome) for outcome in outcomes]
 
 
-def send_all(
-    incoming: Sequence[IncomingEvent], publisher: Publisher, lookups: Lookups, batches_left: int = 1
-) -> list[Outcome]:
+def send_all(incoming: Sequence[IncomingEvent], publisher: Publisher, lookups: Lookups | None = None) -> list[Outcome]:
     """Publish events. If no caller waits, the batch is the only writer of its shops.
 
     Args:
         incoming: The events; one that could not be read is answered with its error.
         publisher: The invocation.
-        lookups: The lists that the invocation has read.
-        batches_left: Number of such batches that the invocation may get, this one included.
+        lookups: The lists that the invocation has read, if it gets several batches.
 
     Returns:
         One outcome each, in order.
@@ -64,7 +61,8 @@ def send_all(
             items.append(PreparedWrite(position, operation, event.message_id, event.queued_at))
         except Exception as error:
             outcomes[position] = refusal(error)
-    lookups.expect(items, batches_left)
+    lookups = lookups or Lookups()
+    lookups.expect(items)
     only_writer: AbstractContextManager[dict[str, Refusal]] = nullcontext({})  # by connection, why it may not write
     if publisher.background:
         connections = {item.request.connection for item in items}
@@ -174,12 +172,11 @@ class _Sender:
             self._updates.store_created(item, claimed)
             return claimed
         operation = item.operation
-        self._lookups.read_list(operation, self._guard)
-        listed = self._lookups.find(operation)
+        listed = self._lookups.find(operation, self._guard)
         outcome: Outcome
         try:
             with self._guard.request(operation):
-                found = listed or (operation.match.find(operation.client) if operation.match else None)
+                found = listed or operation.find()
                 if found is not None:
                     # kept without the claim, which is freed if the update is refused
                     return replace(claimed, operation=operation.as_update_of(found), upsert=item if listed else None)

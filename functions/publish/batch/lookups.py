@@ -30,43 +30,30 @@ _Group = tuple[str, str, tuple[str, ...]]
 class Lookups:
     """The lists that one invocation has read."""
 
-    def __init__(self) -> None:
+    def __init__(self, batches: int = 1) -> None:
+        """Prepare; nothing is read.
+
+        Args:
+            batches: Number of batches of about the same kind that the invocation may get.
+        """
+        self._batches_left = batches
         self._lists: dict[_Group, KeyIndex | None] = {}
         self._counts: dict[tuple[str, str], int] = {}
         self._expected: Counter[_Group] = Counter()
 
-    def expect(self, items: Iterable[PreparedWrite], batches_left: int) -> None:
-        """Count the look-ups of each kind that a batch needs.
-
-        Args:
-            items: The writes of the batch.
-            batches_left: Number of such batches that the invocation may get, this one included.
-        """
+    def expect(self, items: Iterable[PreparedWrite]) -> None:
+        """Count the look-ups of each kind that a batch needs, and the batches after it if they are like it."""
         upserts = [item for item in items if item.kind is Kind.UPSERT and _can_be_listed(item)]
         found = Counter(_group_of(item.operation) for item in upserts)
-        self._expected = Counter({group: number * batches_left for group, number in found.items()})
+        self._expected = Counter({group: number * self._batches_left for group, number in found.items()})
+        self._batches_left -= 1
 
-    def read_list(self, operation: WriteOperation, guard: Guard) -> None:
-        """Read the list that answers an upsert and those like it, if that takes fewer requests than their look-ups.
+    def find(self, operation: WriteOperation, guard: Guard) -> dict[str, int | str] | None:
+        """Return the `id` of the record that an upsert would update, or `None` if the shop has to be asked.
 
-        It is decided once per batch. A list is read at most once, also if reading fails.
+        The list is read before, if that pays.
         """
-        group = _group_of(operation)
-        number = self._expected.pop(group, 0)
-        if number < FEWEST_UPSERTS or group in self._lists:
-            return
-        try:
-            with guard.request(operation):
-                requests = self._requests(operation)
-            if guard.stop_reason(operation) is None and _pays(number, requests, guard.room(operation), operation):
-                with guard.request(operation):
-                    self._lists[group] = _read(operation, guard)
-        except Exception as error:
-            refusal(error)  # only to log it if it is unexpected; the records are looked up one by one
-            self._lists[group] = None
-
-    def find(self, operation: WriteOperation) -> dict[str, int | str] | None:
-        """Return the `id` of the record that an upsert would update, or `None` if the shop has to be asked."""
+        self._read_list(operation, guard)
         keys = self._lists.get(_group_of(operation))
         identity = keys.find(operation.match) if keys and operation.match else None
         return None if identity is None else {"id": identity}
@@ -84,6 +71,25 @@ class Lookups:
                 keys.forget(operation.parameters.path.get("id"), written)
             else:
                 self._lists[group] = None
+
+    def _read_list(self, operation: WriteOperation, guard: Guard) -> None:
+        """Read the list that answers an upsert and those like it, if that takes fewer requests than their look-ups.
+
+        It is decided once per batch. A list is read at most once, also if reading fails.
+        """
+        group = _group_of(operation)
+        number = self._expected.pop(group, 0)
+        if number < FEWEST_UPSERTS or group in self._lists:
+            return
+        try:
+            with guard.request(operation):
+                requests = self._requests(operation)
+            if guard.stop_reason(operation) is None and _pays(number, requests, guard.room(operation), operation):
+                with guard.request(operation):
+                    self._lists[group] = _read(operation, guard)
+        except Exception as error:
+            refusal(error)  # only to log it if it is unexpected; the records are looked up one by one
+            self._lists[group] = None
 
     def _requests(self, operation: WriteOperation) -> int:
         """Return how many requests reading the entity's list takes; the shop is asked once for its length."""

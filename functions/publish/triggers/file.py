@@ -131,8 +131,8 @@ def publish_shard(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]
         The event with `status` `complete`, or `partial` and `resume_after_seconds`.
     """
     space = _workspace(event["run"], publisher)
-    lookups = Lookups()
     segment, tries = event["segment"], event["tries"]
+    lookups = Lookups(event["segments"] - segment)
     while segment < event["segments"]:
         if publisher.remaining_seconds() < _LEAST_SECONDS:
             pause: _Pause | None = _Pause(0, False)
@@ -173,7 +173,7 @@ def _publish_segment(
     results, etag = space.results(event["part"], segment)
     left = [(number, text) for number, text in space.segment(event["part"], segment) if number not in results]
     incoming = [_incoming(event, number, text) for number, text in left]
-    outcomes = send_all(incoming, publisher, lookups, batches_left=event["segments"] - segment)
+    outcomes = send_all(incoming, publisher, lookups)
     waits: list[float] = []
     failed = False
     final: list[tuple[IncomingEvent, Outcome]] = []

@@ -20,7 +20,6 @@ from connector.errors import IdempotencyConflict, OutOfTime, RequestError, Trans
 from connector.observability import logger
 from lightspeed import CatalogueError, InvalidRequest, NotFound, RateLimited, get_entity
 from publish.batch.batch import send_all
-from publish.batch.lookups import Lookups
 from publish.event import IncomingEvent
 from publish.notifications import report
 from publish.result import Outcome, is_gone, retry_after_seconds
@@ -57,7 +56,7 @@ def consume(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     """Publish the messages of a batch; return `{"batchItemFailures": …}`."""
     messages = [Message(record, publisher.deps) for record in event["Records"]]
     incoming = [message.incoming() for message in messages]
-    outcomes = send_all(incoming, publisher, Lookups())
+    outcomes = send_all(incoming, publisher)
     report(publisher.deps, zip(incoming, outcomes, strict=True))
     handled = zip(messages, incoming, outcomes, strict=True)
     failures = [message for message, arrived, outcome in handled if not _finish(message, arrived, outcome)]
