@@ -10,6 +10,7 @@ SQS itself moves to the failure queue and back gets a new id and a new time.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from decimal import Decimal
@@ -55,11 +56,10 @@ _FIRST_SENT = "FirstSentTimestamp"
 def consume(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     """Publish the messages of a batch; return `{"batchItemFailures": …}`."""
     messages = [Message(record, publisher.deps) for record in event["Records"]]
-    incoming = [message.incoming() for message in messages]
+    incoming = [message.incoming for message in messages]
     outcomes = send_all(incoming, publisher)
     report(publisher.deps, zip(incoming, outcomes, strict=True))
-    handled = zip(messages, incoming, outcomes, strict=True)
-    failures = [message for message, arrived, outcome in handled if not _finish(message, arrived, outcome)]
+    failures = [message for message, outcome in zip(messages, outcomes, strict=True) if not _finish(message, outcome)]
     # Lambda takes an empty id for the failure of the whole batch
     return {"batchItemFailures": [{"itemIdentifier": message.id} for message in failures if message.id]}
 
@@ -93,11 +93,9 @@ class Message:
         self.receives = int(receives) if _COUNT.fullmatch(receives) else 1
         self.is_exhausted = self.receives >= _LAST_RECEIVE
 
+    @functools.cached_property
     def incoming(self) -> IncomingEvent:
-        """Return the event of the message.
-
-        A message whose time cannot be read has an error too, because it could undo a newer update.
-        """
+        """Its event. A message whose time cannot be read has an error too, because it could undo a newer update."""
         facts = {"message_id": self.first_id, "attempt": self.receives}
         queued_at = None
         if self.first_sent:
@@ -171,7 +169,7 @@ def _members(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _finish(message: Message, arrived: IncomingEvent, outcome: Outcome) -> bool:
+def _finish(message: Message, outcome: Outcome) -> bool:
     """Postpone or dead-letter a message as its outcome demands; return whether it leaves the queue."""
     if isinstance(outcome, dict):
         if outcome["status"] != "unknown":
@@ -186,7 +184,7 @@ def _finish(message: Message, arrived: IncomingEvent, outcome: Outcome) -> bool:
     failed = {"message_id": message.first_id, "error": name, "detail": str(outcome)}
     logger().error("publish failed", extra=failed)
     # only a message with an id can be handed back by itself
-    give_up = message.is_exhausted or not message.id or _is_wrong(arrived, outcome)
+    give_up = message.is_exhausted or not message.id or _is_wrong(message.incoming.event, outcome)
     if give_up and message.dead_letter(name, str(outcome)):
         return True
     if seconds is not None:
@@ -194,10 +192,9 @@ def _finish(message: Message, arrived: IncomingEvent, outcome: Outcome) -> bool:
     return False
 
 
-def _is_wrong(arrived: IncomingEvent, outcome: Outcome) -> bool:
-    """Whether the message itself is wrong, so that it would be refused again."""
+def _is_wrong(event: object, outcome: Outcome) -> bool:
+    """Whether the event itself is wrong, so that it would be refused again."""
     if isinstance(outcome, NotFound):
-        event = arrived.event
         may_pass = isinstance(event, dict) and get_entity(str(event["entity"])).transient_404
         return is_gone(outcome) and not may_pass
     waits = retry_after_seconds(outcome) is not None  # for the first call with its idempotency key
