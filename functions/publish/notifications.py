@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from connector.aws_errors import aws_error_types
 from connector.chunks import chunks
-from connector.errors import OutOfTime
 from connector.observability import emit_metrics, logger
 from connector.validation import QUOTED_CHARACTERS, invalid_reason
-from lightspeed import RateLimited
 from publish.event import IncomingEvent
-from publish.result import Outcome, to_json
+from publish.result import Outcome, Result, is_postponed, to_json
 
 if TYPE_CHECKING:
     from publish.dependencies import Dependencies
@@ -49,18 +47,17 @@ def report(deps: Dependencies, outcomes: Iterable[tuple[IncomingEvent, Outcome]]
         logger().info("publish", extra={**named, **arrived.facts, "status": result["status"], "id": result.get("id")})
         if result["status"] == "unknown":
             emit_metrics(settings.metrics_namespace, {"stack": settings.stack_name}, named, UnknownWrites=1)
-        if settings.results_bus and not isinstance(outcome, RateLimited | OutOfTime) and not event.get("dry_run"):
-            entries.append(_entry(settings.results_bus, event, outcome, arrived.facts))
+        if settings.results_bus and not is_postponed(outcome) and not event.get("dry_run"):
+            entries.append(_entry(settings.results_bus, event, result, arrived.facts))
     for some in chunks(entries, _ENTRIES_PER_CALL):
         _put(deps.aws.client("events"), some)
 
 
-def _entry(bus: str, event: Mapping[str, Any], outcome: Outcome, facts: Mapping[str, object]) -> dict[str, str]:
-    """Return the entry of an outcome."""
-    body = to_json(outcome)
-    kind = body["status"] if body["status"] in ("failed", "unknown") else "succeeded"
+def _entry(bus: str, event: Mapping[str, Any], result: Result, facts: Mapping[str, object]) -> dict[str, str]:
+    """Return the entry of a result."""
+    kind = result["status"] if result["status"] in ("failed", "unknown") else "succeeded"
     detail = {name: event[name] for name in _NAMED if name in event} | dict(facts)
-    detail |= {name: body[name] for name in _FACTS if name in body}
+    detail |= {name: result[name] for name in _FACTS if name in result}
     if isinstance(event.get("parameters"), dict):
         detail["path"] = event["parameters"].get("path", {})
     text = json.dumps(detail, ensure_ascii=False, default=str)

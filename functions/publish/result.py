@@ -10,7 +10,7 @@ from connector.errors import AwsUnavailable, ConnectorError, OutOfTime
 from connector.observability import logger
 from connector.problem_details import problem
 from connector.validation import MOST_LEVELS
-from lightspeed import InvalidRequest, LightspeedError, NotFound, UnknownLanguage
+from lightspeed import InvalidRequest, LightspeedError, NotFound, RateLimited, UnknownLanguage
 
 Result = dict[str, Any]
 """`status`, `http_status`, `id`, `record`, `request_id`.
@@ -62,6 +62,11 @@ def is_gone(outcome: Outcome) -> bool:
 def is_content_refused(outcome: Outcome) -> bool:
     """Whether the shop refuses what was sent, so that a part of it may be accepted alone."""
     return isinstance(outcome, InvalidRequest) or is_gone(outcome)
+
+
+def is_postponed(outcome: Outcome) -> bool:
+    """Whether an event waits for quota, time or another batch, which is no failure."""
+    return isinstance(outcome, RateLimited | OutOfTime)
 
 
 def retry_after_seconds(outcome: Outcome) -> float | None:

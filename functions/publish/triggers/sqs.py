@@ -17,13 +17,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from connector.aws_errors import aws_error_types
-from connector.errors import IdempotencyConflict, OutOfTime, RequestError, TransformError
+from connector.errors import IdempotencyConflict, RequestError, TransformError
 from connector.observability import logger
-from lightspeed import CatalogueError, InvalidRequest, NotFound, RateLimited, get_entity
+from lightspeed import CatalogueError, InvalidRequest, NotFound, get_entity
 from publish.batch.batch import send_all
 from publish.event import IncomingEvent
 from publish.notifications import report
-from publish.result import Outcome, is_gone, retry_after_seconds
+from publish.result import Outcome, is_gone, is_postponed, retry_after_seconds
 
 if TYPE_CHECKING:
     from publish.dependencies import Dependencies
@@ -125,8 +125,7 @@ class Message:
 
         The queue moves a message that is received too often. Waiting must not count, so a copy starts at zero.
         """
-        queue_url = self._deps.settings.publish_queue_url
-        if self.receives >= _MANY_RECEIVES and queue_url and self._send(queue_url, {}, seconds):
+        if self.receives >= _MANY_RECEIVES and self._send(self._deps.settings.publish_queue_url, {}, seconds):
             return True
         self.set_visibility(seconds)
         return False
@@ -138,11 +137,13 @@ class Message:
             error: Name of the error type, or `unknown`.
             detail: A sentence; at most 1,000 characters of it are kept.
         """
-        queue_url = self._deps.settings.publish_failure_queue_url
         why = {"Error": error, "Detail": _NOT_SENDABLE.sub("", detail)[:_MOST_CHARACTERS]}
-        return bool(queue_url) and self._send(queue_url, why, 0)
+        return self._send(self._deps.settings.publish_failure_queue_url, why, 0)
 
     def _send(self, queue_url: str, more: dict[str, str], delay_seconds: float) -> bool:
+        """Put a copy of it into a queue; return whether it is there. An empty URL is no queue."""
+        if not queue_url:
+            return False
         texts = {_FIRST_ID: self.first_id, _FIRST_SENT: self.first_sent, **more}
         attributes = {name: {"DataType": "String", "StringValue": text} for name, text in texts.items() if text}
         try:
@@ -178,7 +179,7 @@ def _finish(message: Message, outcome: Outcome) -> bool:
         logger().error("published with unknown outcome", extra={"message_id": message.first_id, **facts})
         return message.is_exhausted and message.dead_letter("unknown", str(outcome.get("detail", "")))
     seconds = retry_after_seconds(outcome)
-    if isinstance(outcome, RateLimited | OutOfTime):
+    if is_postponed(outcome):
         return message.postpone(seconds or 0)
     name = type(outcome).__name__
     failed = {"message_id": message.first_id, "error": name, "detail": str(outcome)}
