@@ -6,9 +6,10 @@ A row that is no JSON object in UTF-8 is never landed as a record. Its line is a
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 
 _OFFSET = len("+02:00")
+_TIME = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d")
+"""A time as the shop writes it."""
 
 
 class RecordProcessor:
@@ -178,10 +181,14 @@ class RecordProcessor:
         if landed is None:  # bookmarks of earlier versions name records without their language
             landed = self._landed.get(str(record.id))
         if name in self._has_digest and record.changed:
-            landed = self._landed.get(_with_digest(name, record), landed)
+            as_sent = f"{name}/{_digest(record.text)}"  # of bookmarks of earlier versions
+            landed = self._landed.get(_with_digest(name, record), self._landed.get(as_sent, landed))
         if landed is not None and record.never_updated:
             landed = landed.removesuffix(NEVER_UPDATED)
-        return landed == (record.changed or "")
+        if landed is None or landed == (record.changed or ""):
+            return landed is not None
+        moment = time_of(landed)  # the shop may write the same time with another offset: summer time, another server
+        return moment is not None and moment == time_of(record.changed)
 
     def _transformed(
         self, transformers: Transformers, texts: list[bytes], language: str
@@ -223,8 +230,20 @@ def _newest_change(rows: list[Record]) -> str:
 
 
 def _with_digest(name: str, record: Record) -> str:
-    """Return under which name a record is remembered that may change again within the second of its last change."""
-    return f"{name}/{hashlib.blake2b(record.text, digest_size=8).hexdigest()}"
+    """Return under which name a record is remembered that may change again within the second of its last change.
+
+    The name is the same, whatever the offset from UTC that the shop writes times with.
+    """
+    return f"{name}/{_digest(_TIME.sub(_in_utc, record.text))}"
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
+
+
+def _in_utc(found: re.Match[bytes]) -> bytes:
+    moment = time_of(found[0].decode())
+    return found[0] if moment is None else moment.astimezone(UTC).isoformat().encode()
 
 
 def _is_after(changed: str | None, end: datetime) -> bool:

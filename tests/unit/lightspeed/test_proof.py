@@ -1,14 +1,14 @@
 """What a list's pages and counts prove while rows enter or leave it between any two requests."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from lightspeed import Client, Connection, Parameters, Request, Response, get_entity
 from lightspeed.listing.checkpoint import ListCheckpoint
-from lightspeed.listing.proof import UnstableList
+from lightspeed.listing.proof import UnstableList, rises_and_falls
 from lightspeed.listing.reader import ListReader
 from lightspeed.listing.records import Record
 from lightspeed.listing.shop_list import ShopList
@@ -184,3 +184,12 @@ def test_a_full_last_page_of_an_open_list_does_not_show_its_end() -> None:
     found, reason = read(LowCount(["abcdefghijklm"], cap=7))
 
     assert (len(found), reason) == (7, "the shop counts 3 records, but more follow")
+
+
+@pytest.mark.parametrize("offsets", ["+02:00 +02:00", "+02:00 +01:00"])
+def test_times_with_different_offsets_rise_and_fall_as_instants_do(offsets: str) -> None:
+    base = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    zones = [datetime.strptime(offset, "%z").tzinfo for offset in offsets.split()]
+    times = [(base + timedelta(minutes=10 * row)).astimezone(zones[row % 2]).isoformat() for row in range(5)]
+
+    assert rises_and_falls([Record(b"{}", None, time) for time in times]) == (4, 0)

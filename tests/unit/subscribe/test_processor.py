@@ -50,6 +50,16 @@ def test_a_record_comes_again_if_it_changed_even_within_the_second(before: Recor
     assert records == ([after] if comes else [])
 
 
+@pytest.mark.parametrize("second", [-1, 3])
+def test_a_record_does_not_come_again_because_its_times_are_written_with_another_offset(second: int) -> None:
+    before = order(second, "same")
+    changed = str(before.changed).replace("+00:00", "+01:00").replace("T06", "T07").replace("T05", "T06")
+    after = Record(before.text.replace(str(before.changed).encode(), changed.encode()), 7, changed)
+    recent = processor({}).deduplicate([before], ORDERS)[1].recent
+
+    assert processor(recent).deduplicate([after], ORDERS)[0] == []
+
+
 @pytest.mark.parametrize("changed", ["0000-00-00T00:00:00+00:00", "0000-00-00", "soon", "9999", "2026-02-30T06:00:00Z"])
 def test_a_record_whose_time_cannot_be_read_is_not_remembered(changed: str) -> None:
     assert still_recent({"nl/7": changed}, parse_time(END)) == {}

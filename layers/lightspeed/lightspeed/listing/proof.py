@@ -62,6 +62,7 @@ MOST_REPEATED = 200
 NO_ID = "records carry no id, so one that came twice cannot be known"
 
 _SECOND = timedelta(seconds=1)
+_OFFSET = len("+02:00")
 _SUM_BITS = (1 << 64) - 1
 
 
@@ -309,8 +310,17 @@ class ListProof:
 
 
 def rises_and_falls(records: Sequence[Record]) -> tuple[int, int]:
-    """Return how often the time of change rises and falls from one row to the next; rows without a time are skipped."""
-    times = [record.changed for record in records if record.changed]
+    """Return how often the time of change rises and falls from one row to the next; rows without a time are skipped.
+
+    Texts sort like their times if they have the same offset from UTC. Others are parsed.
+    """
+    texts = [record.changed for record in records if record.changed]
+    if len({text[-_OFFSET:] for text in texts}) < 2:
+        return sum(map(lt, texts, texts[1:])), sum(map(gt, texts, texts[1:]))
+    try:
+        times = list(map(parse_time, texts))
+    except ValueError:
+        return 0, 0  # shows nothing
     return sum(map(lt, times, times[1:])), sum(map(gt, times, times[1:]))
 
 
