@@ -38,6 +38,8 @@ class TransformError(ConnectorError):
     """A transformer is wrong, or what it returned is.
 
     Attributes:
+        message: What is wrong.
+        reason: The same, with the position.
         expression: The JSONata expression.
         position: Characters from its start, or -1 where the engine does not know.
     """
@@ -45,8 +47,9 @@ class TransformError(ConnectorError):
     def __init__(self, message: str, *, expression: str, position: int = -1) -> None:
         self.expression = expression
         self.position = position
-        where = f" at position {position}" if position >= 0 else ""
-        super().__init__(f"{message}{where} in the transformer {expression!r:.100}")
+        self.message = message
+        self.reason = f"{message} at position {position}" if position >= 0 else message
+        super().__init__(f"{self.reason} in the transformer {expression!r:.100}")
 
 
 class UnknownConnection(ConnectorError):

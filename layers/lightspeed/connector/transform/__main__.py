@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None, out: TextIO | None = None, err:
         return 2
     except TransformError as error:
         print(caret(error.expression, error.position), file=err)
-        print(str(error).removesuffix(f" in the transformer {error.expression!r:.200}"), file=err)
+        print(error.reason, file=err)
         return 1
     except OSError as error:
         discard_output()

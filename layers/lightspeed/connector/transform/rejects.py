@@ -52,7 +52,7 @@ def check_rejected(
         return
     if rejected < seen and (rejected <= share * seen or (rejected == 1 and share > 0)):
         return
-    why = f"; one of them: {first}" if first is not None else ""
+    why = f"; one of them: {first.message}" if first is not None else ""
     which = f"{rejected} of {seen} records were rejected where {share:.0%} may be"
     message = "every record was rejected" if rejected == seen else which
     raise TooManyRejected(

@@ -196,5 +196,6 @@ def test_more_than_a_share_of_rejected_records_fails_the_run(
         check_rejected(seen, rejected, share=share, first=first, final=final)
         return
     which = "every record was rejected" if rejected == seen else f"{rejected} of {seen} records were rejected where"
-    with pytest.raises(TooManyRejected, match=f"^{which}.*; one of them: .*divides by zero"):
+    with pytest.raises(TooManyRejected, match=f"^{which}.*; one of them: .*divides by zero") as caught:
         check_rejected(seen, rejected, share=share, first=first, final=final)
+    assert str(caught.value).count("in the transformer") == 1

@@ -44,6 +44,13 @@ def test_an_error_stands_under_a_caret_after_the_steps_that_went_well(sample: st
     assert err == '  "n": n + "a"\n         ^\nthe right side of + must be a number, not \'a\' at position 11\n'
 
 
+def test_an_error_does_not_repeat_a_long_expression(sample: str) -> None:
+    expression = f'{{"n": id + "a", "text": "{"x" * 100}"}}'
+    err = _run(expression, "--input", sample)[2]
+
+    assert err.endswith("must be a number, not 'a' at position 9\n")
+
+
 def test_an_expression_may_lie_in_a_file(sample: str, tmp_path: Path) -> None:
     path = tmp_path / "keep.jsonata"
     path.write_text('{"id": id}\n')
