@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ ANSWER_WITHIN_SECONDS = 26.0
 
 _MAX_ENCODED_BYTES = 6_290_000
 _MIN_GZIP_BYTES = 1_000
+_QUALITY = re.compile(r"\bq *= *([01](?:\.[0-9]{0,3})?)", re.ASCII)
 
 
 def deadline(clock: Clock, seconds: float) -> Callable[[], float]:
@@ -151,12 +153,14 @@ def json_body(app: APIGatewayHttpResolver, *, exact: bool = False) -> Any:
 
 def accepts_gzip(event: dict[str, Any]) -> bool:
     """Return whether the caller takes a body that is compressed with gzip."""
-    return "gzip" in (event.get("headers") or {}).get("accept-encoding", "")
+    return _qualities((event.get("headers") or {}).get("accept-encoding")).get("gzip", 0) > 0
 
 
 def asks_for_page(app: APIGatewayHttpResolver) -> bool:
     """Return whether the caller is a browser that opens a page."""
-    return "text/html" in (app.current_event.headers.get("accept") or "")
+    qualities = _qualities(app.current_event.headers.get("accept"))
+    page = qualities.get("text/html", 0)
+    return page > 0 and page >= qualities.get("application/json", 0)
 
 
 def is_anonymous(app: APIGatewayHttpResolver) -> bool:
@@ -167,8 +171,17 @@ def is_anonymous(app: APIGatewayHttpResolver) -> bool:
 
 def prefers_async(app: APIGatewayHttpResolver) -> bool:
     """Return whether the call asks for 202 at once, by `Prefer: respond-async`."""
-    preferences = app.current_event.headers.get("prefer", "")
-    return "respond-async" in [preference.split(";")[0].strip().lower() for preference in preferences.split(",")]
+    return "respond-async" in _qualities(app.current_event.headers.get("prefer"))
+
+
+def _qualities(header: str | None) -> dict[str, float]:
+    """Return what a header lists, in lower case, each with its `q` from 0 to 1; 1 where it gives none."""
+    found = {}
+    for listed in (header or "").lower().split(","):
+        name, _, parameters = listed.partition(";")
+        quality = _QUALITY.search(parameters)
+        found[name.strip()] = float(quality[1]) if quality else 1.0
+    return found
 
 
 def _check_call(app: APIGatewayHttpResolver, next_middleware: Callable[..., Any]) -> Any:

@@ -1,5 +1,7 @@
 """`GET /status`: JSON with a token, and for a browser a page that holds no data until it has one."""
 
+import pytest
+
 from tests.integration.subscribe.bundle import Bundle
 from tests.integration.subscribe.test_http_access import NOBODY, READER
 
@@ -21,6 +23,19 @@ def test_a_browser_without_a_token_gets_a_page_without_data(bundle: Bundle) -> N
     assert "docs/status.js" in answer.text
     assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
     assert bundle.untouched
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("Text/HTML", 200),
+        ("application/json;q=0.1, text/html; level=1; q=0.5", 200),
+        ("text/html;q=0, */*", 401),
+        ("application/json, text/html;q=0.5", 401),
+    ],
+)
+def test_the_page_is_for_a_caller_that_prefers_it(bundle: Bundle, accept: str, status: int) -> None:
+    assert bundle.http("GET", "/status", caller=NOBODY, headers={"accept": accept}).status == status
 
 
 def test_with_a_token_a_browser_gets_the_page(bundle: Bundle) -> None:
