@@ -521,7 +521,10 @@ OPERATIONS: dict[str, Json] = {
         "parameters": [
             {"name": "X-Signature", "in": "header", "required": False, "description": "Signature", "schema": _TEXT}
         ],
-        "requestBody": {"required": False, "content": {"application/json": {"schema": {}}}},
+        "requestBody": {
+            "required": False,
+            "content": {"application/json": {"schema": {}, "example": event_body("webhook-http-order-updated.json")}},
+        },
         "responses": {"204": {"description": "The webhook is stored", "headers": REQUEST_ID}},
         "errors": ["400", "401", "413", "503"],
     },
