@@ -199,3 +199,11 @@ def test_without_a_catalogue_or_data_the_command_says_so(
     aws.fakes["cloudformation"].outputs.pop("CatalogDatabase")
     assert command() == 2
     assert "deploy it with the parameter CatalogDatabase=<name>" in capsys.readouterr().err
+
+
+def test_too_many_partitions_are_warned_of(aws: Aws, command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(20):
+        store_run(put(aws), "a", "2026-11-01T00:00:00Z", [{"id": 1}], connection=f"shop-{number}")
+
+    assert command() == 0
+    assert "orders_raw has about 21140 partitions" in capsys.readouterr().err

@@ -17,8 +17,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,12 @@ from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.views import DELETED, FIELDS, PARTS, RAW, EntityViews, views_by_folder
 from connector.storage_keys import entity_folder
 from lightspeed import Clock
+from lightspeed.cli.output import print_note
 
 APPLY = "python -m connector catalog apply"
 MANIFESTS = "_manifests"
+MOST_PARTITIONS = 20_000
+"""How many partitions of a table Athena may plan with before a query becomes slow."""
 
 _KINDS = {RAW: "raw", DELETED: "deleted", MANIFESTS: "manifests"}
 _FIRST_DATE = "2024-01-01"
@@ -178,6 +182,7 @@ def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
         raise OperationFailed("no run of any entity has finished yet, so there is nothing to make tables of")
     tables = [table for views, names, languages in found for table in tables_of(views, bucket, names, languages)]
     statements = [view_statements(views, bucket) for views, _, _ in found]
+    _warn(tables, stack.clock.time())
     if arguments.save_sql is not None:
         texts = [table.statement() for table in tables] + [text for views in statements for text in views.values()]
         head = f"-- For Athena. Run the statements one after the other in the database {database}.\n"
@@ -282,6 +287,15 @@ def _found(bucket: Bucket) -> Iterator[tuple[EntityViews, list[str], list[str]]]
         own = [folder for folder in folders if folder.entity == name]
         connections, languages = {folder.connection for folder in own}, {folder.language for folder in own}
         yield known[name], sorted(connections), sorted(languages)
+
+
+def _warn(tables: Iterable[Table], now: float) -> None:
+    days = int(now - datetime.fromisoformat(_FIRST_DATE).replace(tzinfo=UTC).timestamp()) // 86_400
+    for table in tables:
+        partitions = len(table.connections) * len(table.languages) * days
+        if table.name.endswith(RAW) and partitions > MOST_PARTITIONS:
+            advice = 'name connection, lang or "date" in WHERE, or queries are slow'
+            print_note(f"{table.name} has about {partitions} partitions; {advice}", "connector")
 
 
 def _make_table(glue: Any, database: str, table: Table) -> str:
