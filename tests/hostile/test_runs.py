@@ -250,7 +250,7 @@ def query(rng: random.Random) -> dict[str, Any]:
 
 
 def full(seed: int) -> Counter[str]:
-    """Every record of a list, in one language or two."""
+    """Every record of a list, in one language or two; sometimes by two readings that overlap."""
     scene = Scene(seed, random.Random(seed).choice(["orders", "products", "taxes"]))
     rng = scene.rng
     resource = scene.open(rng.choice([0, 1, 5, 20, 60]))
@@ -259,6 +259,8 @@ def full(seed: int) -> Counter[str]:
         event.setdefault("parameters", {"query": {}})["query"]["updated_at_min"] = scene.earlier()
     if scene.entity != "orders" and rng.random() < 0.4:
         event["languages"] = ["nl", "en"]
+    if scene.entity != "taxes" and seed % 8 == 3:
+        event["input_transformer"] = "[{}, {}]"
     scene.disturb()
     instants = len(resource.instants)
     for manifest in scene.run(event, "run"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -18,7 +18,8 @@ from connector.settings import GZIP_LEVEL
 from connector.timestamps import iso_text
 from connector.transform import Scope, TransformError
 from lightspeed.json_text import mask_api_key
-from lightspeed.listing.records import Record
+from lightspeed.listing.checkpoint import IdLog
+from lightspeed.listing.records import Record, ids_of, split_repeated
 from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
@@ -66,6 +67,7 @@ class RecordProcessor:
         self._transformers = transformers
         self._bookmark = bookmark
         self._gzip_level = gzip_level
+        self._given = b"", IdLog()
 
     @property
     def plain(self) -> bool:
@@ -108,12 +110,15 @@ class RecordProcessor:
         )
 
     def deduplicate(self, records: list[Record], read: Read) -> tuple[list[Record], Step]:
-        """Drop what earlier runs have stored; return the other records of a page, and what is noted of the whole page.
+        """Drop what earlier readings gave and earlier runs have stored; return the rest, and what is noted of the page.
 
         A first run reads by time of creation, so it sees records that changed after its window's end. In several
         languages they are left to the next run. If not, one language may show a record before its change, another one
         after it.
         """
+        given = self.given_before(read, ids_of(records)) if read.operation == "list" else set()
+        if given:
+            records, _ = split_repeated(records, given)
         if self._request.mode != "incremental":
             return records, NOTHING
         state = self._state
@@ -128,6 +133,15 @@ class RecordProcessor:
         recent = self._remembered(dict(zip(names, records, strict=True)), read)
         new = [record for name, record in zip(names, records, strict=True) if not self._is_landed(name, record)]
         return new, Step(recent=recent, never_updated=never_updated, unverified_reason=reason)
+
+    def given_before(self, read: Read, ids: Iterable[int | str]) -> set[int | str]:
+        """Return which of some records an earlier reading of this run gave."""
+        packed = self._state.given.get(read.place)
+        if packed is None:
+            return set()
+        if self._given[0] is not packed:
+            self._given = packed, IdLog(packed)
+        return self._given[1].repeated(ids)
 
     def _remembered(self, named: Mapping[str, Record], read: Read) -> dict[str, str]:
         """Return the time of change, by name, of the records that the next run may read again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -40,6 +41,18 @@ class Read:
         """The user's filters of the list that is walked; there are none of a parent's list."""
         return {} if self.operation == "each" else self.parameters.query
 
+    @property
+    def place(self) -> str:
+        """Names the records that it is about, whatever its filters. Readings of one place may give the same records."""
+        path = sorted(f"{name}={value}" for name, value in self.parameters.path.items() if name != "id")
+        return " ".join([self.language, *path, "by creation" if self.by_creation else ""])
+
+    @property
+    def named(self) -> int | str:
+        """The id of the one record that is read; empty for a record that has none, or for a list."""
+        text = str(self.parameters.path.get("id", ""))
+        return int(text) if text.isdecimal() else text
+
 
 def may_be_read_by_creation(read: Read) -> bool:
     """Whether the filter by time of change of a reading may hide records, which are found by time of creation."""
@@ -60,7 +73,7 @@ def plan_reads(
     now: str,
     seed: str,
 ) -> list[Read]:
-    """Return every reading of a run, in order; those of one language stand together.
+    """Return every reading of a run, in order; those of one language stand together. No record is read twice by id.
 
     An entity whose records read the same in every language is read in the first only.
 
@@ -77,6 +90,7 @@ def plan_reads(
         RequestError: The parameters hold what the run decides itself.
     """
     reads = []
+    read_by_id = set()
     languages = request.languages or [request.language or default_language]
     if not request.endpoint.translated:
         languages = languages[:1]
@@ -100,6 +114,9 @@ def plan_reads(
             errors = _errors(request, read)
             if errors:
                 raise RequestError(errors)
+            if way == "get" and (read.place, read.named) in read_by_id:
+                continue
+            read_by_id.add((read.place, read.named))
             reads.append(read)
     return reads
 
@@ -121,6 +138,12 @@ def _errors(request: SubscribeRequest, read: Read) -> list[str]:
     if by and {f"{by}_min", f"{by}_max"} & set(query):
         errors.append(f"mode incremental sets {by}_min and {by}_max itself; leave them out (since says where to start)")
     return errors
+
+
+def shared_places(reads: Sequence[Read]) -> set[str]:
+    """Return the places of lists that several readings are about, as an input transformer may say."""
+    about = Counter(read.place for read in reads if read.operation != "each")
+    return {read.place for read in reads if read.operation == "list" and about[read.place] > 1}
 
 
 def languages_of(reads: Sequence[Read]) -> list[str]:

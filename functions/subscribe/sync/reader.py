@@ -83,6 +83,8 @@ class Reader:
                 yield Step(unverified_reason=f"{hidden} records have no time of change; mode full reads them too")
 
     def _read_record(self, read: Read) -> Generator[Step]:
+        if self.processor.given_before(read, [read.named]):
+            return
         request = self.services.client.build(self.request.entity, "get", read.parameters, read.language)
         try:
             record = Record(self.services.client.record(request), None, None)

@@ -14,6 +14,7 @@ from connector.errors import RunInProgress
 from connector.storage_keys import Kind
 from connector.timestamps import iso_text
 from connector.transform import REJECTED_SHARE, TransformError, TransformerSpec, check_rejected, load
+from lightspeed.listing.checkpoint import IdLog
 from lightspeed.listing.proof import UnstableList
 from lightspeed.listing.settled import DIFFERENT_TIMES, SETTLING_LAG, is_closed, shop_time
 from lightspeed.listing.way import check_parameters
@@ -34,7 +35,7 @@ from subscribe.sync.bookmark import (
 )
 from subscribe.sync.next_bookmark import next_bookmark, reads_again
 from subscribe.sync.processor import RecordProcessor
-from subscribe.sync.read_plan import Read, languages_of, plan_reads, reads_by_creation, window_of
+from subscribe.sync.read_plan import Read, languages_of, plan_reads, reads_by_creation, shared_places, window_of
 from subscribe.sync.reader import Reader
 from subscribe.sync.state import SyncState
 from subscribe.sync.step import Step
@@ -64,6 +65,7 @@ class SyncRun(Run[SyncState]):
         self._found = Found()
         self._moved: Pending | None = None
         self._reads: list[Read] = []
+        self._shared_places: set[str] = set()
         self._saved: dict[str, list[str]] = {}
         self._writer: Writer | None = None
         self._first_rejection: TransformError | None = None
@@ -100,6 +102,9 @@ class SyncRun(Run[SyncState]):
             self._reads += reads_by_creation(self._reads)
         if not resumed:
             state.remembers_all = self._incremental and _can_read_again(self._reads)
+            if not _can_read_again(self._reads):
+                state.leave_unverified("the run reads the children of the same parents twice, so some may come twice")
+        self._shared_places = shared_places(self._reads)
         for read in self._reads:
             check_parameters(self._client, request.endpoint, read.parameters, read.language)
 
@@ -161,7 +166,9 @@ class SyncRun(Run[SyncState]):
                 self._take(Step(stopped=True))
                 break
             self._budget.room()
-            self._read(self._reads[state.position])
+            read = self._reads[state.position]
+            self._read(read)
+            self._note_given(read)
             state.checkpoint = None
             state.position += 1
         self._flush()
@@ -182,6 +189,13 @@ class SyncRun(Run[SyncState]):
             self._writer = None
             state.discard_read()
             self._take_all(steps_of(read), read.language)
+
+    def _note_given(self, read: Read) -> None:
+        """Note what a reading gave that has ended, if another one may give it again."""
+        state = self._state
+        if read.place in self._shared_places:
+            ids = [read.named] if read.operation == "get" else IdLog(state.checkpoint.ids if state.checkpoint else b"")
+            state.note_given(read.place, ids)
 
     def _take_all(self, steps: Generator[Step], language: str) -> None:
         with contextlib.closing(steps):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
 
 from connector.storage_keys import Kind
 from connector.timestamps import iso_text
-from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
+from lightspeed.listing.checkpoint import IdLog, ListCheckpoint, SplitCheckpoint
 from lightspeed.listing.settled import Opening, passed_for_shop, read_up_to
 from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time
@@ -76,6 +77,7 @@ class SyncState(RunState, array_like=True):
         never_updated: As in the bookmark.
         is_open: Whether the window may end in the shop's future, so that records may enter it.
         newest_change: The newest time of change among its records, ISO-8601 UTC; empty if they have none.
+        given: Packed ids of what ended readings gave, by `Read.place`, where another reading may give them too.
     """
 
     window_start: str | None = None
@@ -107,6 +109,7 @@ class SyncState(RunState, array_like=True):
     created_end: str = ""
     never_updated: str = ""
     newest_change: str = ""
+    given: dict[str, bytes] = msgspec.field(default_factory=dict)
 
     @property
     def skew(self) -> float:
@@ -157,6 +160,12 @@ class SyncState(RunState, array_like=True):
         """Take the window that the shop's first answers gave."""
         self.window_end, self.is_open = iso_text(opening.end), not opening.closed
         self.opened = iso_text(opening.at)
+
+    def note_given(self, place: str, ids: Iterable[int | str]) -> None:
+        """Note the ids of what a reading gave."""
+        log = IdLog(self.given.get(place, b""))
+        log.add(list(ids))
+        self.given[place] = log.pack()
 
     def begin_by_creation(self) -> bool:
         """Set the end of the stretch to read by time of creation; return whether there is anything to read.

@@ -43,6 +43,40 @@ def test_an_input_transformer_may_ask_for_several_reads_in_order(bundle: Bundle)
     assert bundle.ids(result) == ids
 
 
+@pytest.mark.parametrize("mode", ["full", "incremental"])
+def test_readings_that_overlap_store_each_record_once(bundle: Bundle, mode: str) -> None:
+    ids = bundle.shop.store.ids("orders")
+    reads = '[{"query": {"limit": 7}}, {"query": {"limit": 8}}]'
+
+    result = bundle.run({"entity": "orders", "mode": mode, "input_transformer": reads})
+
+    assert sorted(bundle.ids(result)) == sorted(ids)
+    assert bundle.manifest(result)["verified"] is True
+
+
+@pytest.mark.parametrize("reads", ["[{A}, {A}]", "[{A}, {}]", "[{}, {A}]", "[{A}, {A}, {}]"])
+def test_a_record_that_is_read_by_its_id_and_in_a_list_is_stored_once(bundle: Bundle, reads: str) -> None:
+    ids = bundle.shop.store.ids("orders")
+    expression = reads.replace("A", f'"path": {{"id": {ids[0]}}}')
+
+    result = bundle.run({"entity": "orders", "input_transformer": expression})
+
+    assert sorted(bundle.ids(result)) == (sorted(ids) if "{}" in reads else ids[:1])
+    assert bundle.manifest(result)["verified"] is True
+
+
+def test_children_that_are_read_twice_are_not_verified(bundle: Bundle) -> None:
+    result = bundle.run(
+        {
+            "entity": "orders/products",
+            "parameters": {"path": {"order_id": "*"}},
+            "input_transformer": '[{"query": {"limit": 7}}, {"query": {"limit": 8}}]',
+        }
+    )
+
+    assert "twice" in bundle.manifest(result)["reason"]
+
+
 def test_an_input_transformer_may_ask_for_nothing(bundle: Bundle) -> None:
     result = bundle.run({"entity": "orders", "input_transformer": "[]"})
 

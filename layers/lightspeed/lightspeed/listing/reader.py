@@ -159,6 +159,7 @@ class ListReader(Generic[_Processed]):
             if checkpoint.rows_left is None:
                 fetched = self._process_new(1, self._parser.read(self.shop_list.whole()))
                 self._advance(fetched)
+                self._save()
                 yield fetched.processed
             return
         if checkpoint.rows_left is None:
