@@ -58,9 +58,16 @@ def _call(event: dict[str, Any], context: Any) -> Call:
         headers={name.lower(): str(value) for name, value in (event.get("headers") or {}).items()},
         body=event.get("body") or "",
         is_base64=bool(event.get("isBase64Encoded")),
-        received=int(about["timeEpoch"]),
+        received=int(about.get("timeEpoch") or _now()),
         request_id=str(about.get("requestId") or getattr(context, "aws_request_id", "")),
     )
+
+
+def _now() -> int:
+    """Return the time of a call that does not say when it came; API Gateway always says so. Epoch milliseconds."""
+    from lightspeed import SystemClock  # noqa: PLC0415 - slow to import, and API Gateway's events do not need it
+
+    return int(SystemClock().time() * 1000)
 
 
 def _log(settings: Settings, call: Call, answer: Answer, **invocation: object) -> None:

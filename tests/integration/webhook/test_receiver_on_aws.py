@@ -65,6 +65,14 @@ def test_a_call_without_an_id_has_that_of_the_invocation() -> None:
     assert answer == {"statusCode": 204, "headers": {"X-Request-Id": Context().aws_request_id}}
 
 
+def test_a_call_without_a_time_has_that_of_the_clock(account: Account) -> None:
+    call = event()
+    del call["requestContext"]["timeEpoch"]
+
+    assert app.lambda_handler(call, None)["statusCode"] == 204
+    assert account.json(account.keys()[0])["received_at"] > "2026"
+
+
 @pytest.mark.usefixtures("account")
 def test_a_webhook_that_a_known_shop_signed_with_another_secret_is_trouble(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.lambda_handler(event(secret="wrong"), None)["statusCode"] == 401
