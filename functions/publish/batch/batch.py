@@ -16,12 +16,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from connector.chunks import chunks
 from publish.batch import planner
 from publish.batch.category_products import create_placements
 from publish.batch.guard import Guard
 from publish.batch.lookups import Lookups
-from publish.batch.planner import MAX_RECORDS, Kind, PreparedWrite
+from publish.batch.planner import Kind, PreparedWrite
 from publish.batch.updates import Updates
 from publish.batch.writer_lease import WriterLease
 from publish.event import IncomingEvent
@@ -97,9 +96,8 @@ class _Sender:
             else:
                 outcomes[item.position] = found
         outcomes |= self._send_updates([item for item in waiting if item.kind is not Kind.PLACEMENT])
-        for group in planner.by_product([item for item in waiting if item.kind is Kind.PLACEMENT]):
-            for chunk in chunks(group, MAX_RECORDS):
-                outcomes |= self._send_claimed(chunk)
+        for placements in planner.together(item for item in waiting if item.kind is Kind.PLACEMENT):
+            outcomes |= self._send_claimed(placements)
         return outcomes
 
     def _send_or_keep(self, item: PreparedWrite) -> PreparedWrite | Outcome:
@@ -116,15 +114,14 @@ class _Sender:
         return item
 
     def _send_updates(self, updates: Sequence[PreparedWrite]) -> dict[int, Outcome]:
-        """Send the updates of a segment, those of up to `MAX_RECORDS` records of one list together.
+        """Send the updates of a segment.
 
         The update of an upsert may come too late: its record was deleted after the list of ids was read. Then the
         upsert is sent again, and looked up by itself.
         """
         outcomes: dict[int, Outcome] = {}
-        for siblings in planner.by_parent(updates):
-            for records in chunks(planner.by_record(siblings), MAX_RECORDS):
-                outcomes |= self._send_claimed([item for items in records for item in items])
+        for items in planner.together(updates):
+            outcomes |= self._send_claimed(items)
         late = [item.upsert for item in updates if item.upsert is not None and is_gone(outcomes[item.position])]
         for upsert in late:
             self._lookups.forget(upsert.operation)

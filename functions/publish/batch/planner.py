@@ -9,10 +9,12 @@ from __future__ import annotations
 import enum
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from connector.chunks import chunks
 from lightspeed.writing.natural_key import concerns_key
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ MAX_RECORDS = 100
 PLACEMENT = "categories/products"
 """The entity of a product's place in a category."""
 
+_ID = re.compile("0|[1-9][0-9]{0,18}")
 _PLACEMENT_FIELDS = frozenset(("category", "product"))
 
 _PLACEMENT_ORDER = (PLACEMENT, "categories", "products")
@@ -84,8 +87,7 @@ def bulk_route(entity: str, fields: Mapping[str, object]) -> BulkRoute | None:
 def canonical_id(identity: object) -> int | None:
     """Return an id as a number if it is written as the shop writes one, else `None`."""
     text = str(identity)
-    digits = text.isascii() and text.isdigit() and len(text) < 20
-    return int(text) if digits and text == str(int(text)) else None
+    return int(text) if _ID.fullmatch(text) else None
 
 
 @dataclass(frozen=True)
@@ -125,8 +127,12 @@ class PreparedWrite:
 
     @functools.cached_property
     def record(self) -> str:
-        """The record that the event names, as text; stored hashed, so its form must not change."""
-        texts = {name: str(value).strip() for name, value in self.operation.parameters.path.items()}
+        """The record that the event names, or the place of a placement, as text.
+
+        That of an update is stored hashed, so its form must not change.
+        """
+        named = self.fields if self.kind is Kind.PLACEMENT else self.operation.parameters.path
+        texts = {name: str(value).strip() for name, value in named.items()}
         path = {name: _without_leading_zeros(text) for name, text in texts.items()}
         return f"{self.request.connection} {self.request.entity} {json.dumps(path, sort_keys=True)}"
 
@@ -135,6 +141,12 @@ class PreparedWrite:
         """The path of the record without its id."""
         path = self.operation.parameters.path
         return {name: path[name] for name in self.request.endpoint.parents}
+
+    @property
+    def list_key(self) -> tuple[str, ...]:
+        """The list that its record is in: by connection, entity and parents; by product, if it is a placement."""
+        parents = [self.fields["product"]] if self.kind is Kind.PLACEMENT else self.parents.values()
+        return *self.entity_key, *map(str, parents)
 
     @property
     def idempotency_key(self) -> str | None:
@@ -188,19 +200,15 @@ def segments(items: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
     return found
 
 
-def by_parent(updates: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
-    """Group updates by connection, entity and parent, in order of appearance."""
-    return groups(updates, lambda item: (*item.entity_key, *map(str, item.parents.values())))
+def together(items: Iterable[PreparedWrite]) -> Iterator[list[PreparedWrite]]:
+    """Yield the updates or placements that are sent together, in order of appearance.
 
-
-def by_record(updates: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
-    """Group updates by record, in order of appearance."""
-    return groups(updates, lambda item: item.record)
-
-
-def by_product(placements: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
-    """Group placements by connection and product, in order of appearance."""
-    return groups(placements, lambda item: (item.request.connection, str(item.fields["product"])))
+    They are updates of at most `MAX_RECORDS` records that share connection, entity and parent, or at most
+    `MAX_RECORDS` placements of one product.
+    """
+    for siblings in groups(items, lambda item: item.list_key):
+        for records in chunks(groups(siblings, lambda item: item.record), MAX_RECORDS):
+            yield [item for record in records for item in record]
 
 
 def groups(items: Iterable[_Item], key: Callable[[_Item], object]) -> list[list[_Item]]:
@@ -224,35 +232,30 @@ class _Waiting:
         self._records: set[str] = set()
         self._written_fields: dict[tuple[str, str], set[str]] = {}  # by connection and entity, as `_upserts`
         self._upserts: set[tuple[str, str]] = set()
-        self._placements: set[tuple[object, ...]] = set()
+        self._has_placements = False
 
     def add(self, item: PreparedWrite) -> None:
         if item.kind is Kind.OTHER:
             return
         if item.idempotency_key is not None:
             self._keys.add(item.idempotency_key)
-        if item.kind is Kind.PLACEMENT:
-            self._placements.add(_placement(item))
-            return
-        self._written_fields.setdefault(item.entity_key, set()).update(item.operation.fields_of_update)
         if item.kind is Kind.UPSERT:
             self._upserts.add(item.entity_key)
         else:
             self._records.add(item.record)
+        self._written_fields.setdefault(item.entity_key, set()).update(item.operation.fields_of_update)
+        self._has_placements |= item.kind is Kind.PLACEMENT
 
     def blocks(self, item: PreparedWrite) -> bool:
         """Whether the item must not be sent before what waits. An update may: it waits too, and is merged."""
         if item.idempotency_key in self._keys:
             return True
-        if item.kind is Kind.PLACEMENT:
-            return _placement(item) in self._placements
         if item.kind is Kind.UPDATE:
             return False
-        return self._must_follow_placements(item) or self._may_concern_waiting_record(item)
-
-    def _must_follow_placements(self, item: PreparedWrite) -> bool:
+        if item.kind is Kind.PLACEMENT:
+            return item.record in self._records
         ordered = item.request.entity in _PLACEMENT_ORDER and item.request.action != "update"
-        return ordered and bool(self._placements)
+        return (ordered and self._has_placements) or self._may_concern_waiting_record(item)
 
     def _may_concern_waiting_record(self, item: PreparedWrite) -> bool:
         """Whether the item may concern a record whose update or upsert waits. A bulk or a `match` may concern any."""
@@ -261,7 +264,3 @@ class _Waiting:
         if item.request.action == "bulk" or item.request.match_fields:
             return item.entity_key in self._written_fields
         return item.record in self._records or (item.entity_key in self._upserts and item.request.action != "create")
-
-
-def _placement(item: PreparedWrite) -> tuple[object, ...]:
-    return item.request.connection, str(item.fields["product"]), str(item.fields["category"])

@@ -20,7 +20,7 @@ from lightspeed import ApiError, NotSent, Parameters, ServerError, WriteResponse
 from lightspeed.json_text import parse
 from lightspeed.writing.diff import ignored_fields
 from publish.batch.field_versions import FieldVersions, RecordVersions
-from publish.batch.planner import BulkRoute, PreparedWrite, bulk_route, by_record, canonical_id, groups
+from publish.batch.planner import BulkRoute, PreparedWrite, bulk_route, canonical_id, groups
 from publish.result import Outcome, Refusal, Result, is_content_refused, refusal, result
 from publish.write import OutcomeUnknown, sending
 
@@ -144,7 +144,7 @@ class Updates:
             Outcomes by position.
         """
         try:
-            updates = self._merge_each(by_record(items))
+            updates = self._merge_each(groups(items, lambda item: item.record))
             sending = self._store([update for update in updates if update.fields])
         except Exception as error:
             return dict.fromkeys((item.position for item in items), refusal(error))

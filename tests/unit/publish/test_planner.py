@@ -26,6 +26,11 @@ def cut(*events: dict[str, Any]) -> list[list[int]]:
     return [[item.position for item in segment] for segment in planner.segments(prepared(*events))]
 
 
+def sent_together(*events: dict[str, Any]) -> list[list[int]]:
+    """The positions of what is sent in one request."""
+    return [[item.position for item in group] for group in planner.together(prepared(*events))]
+
+
 def kind(one: dict[str, Any]) -> Kind:
     return prepared(one)[0].kind
 
@@ -126,18 +131,17 @@ def test_updates_are_grouped_by_connection_entity_and_parent_and_inside_by_recor
         update(1, connection="second"),
         event("products/attributes", "update", value, path={"product_id": 7, "id": 2}),
     ]
-    groups = [planner.by_record(group) for group in planner.by_parent(prepared(*events))]
-    assert [[[item.position for item in record] for record in group] for group in groups] == [
-        [[0, 4, 5], [2]],
-        [[1], [7]],
-        [[3]],
-        [[6]],
-    ]
+    assert sent_together(*events) == [[0, 4, 5, 2], [1, 7], [3], [6]]
 
 
 def test_placements_are_grouped_by_product() -> None:
-    groups = planner.by_product(prepared(place(1), place(1, product=2), place(2)))
-    assert [[item.position for item in group] for group in groups] == [[0, 2], [1]]
+    assert sent_together(place(1), place(1, product=2), place(2)) == [[0, 2], [1]]
+
+
+def test_a_hundred_records_are_sent_together_however_many_events_they_have() -> None:
+    events = [*map(update, range(1, 102)), *map(update, range(1, 102))]
+    assert [len(group) for group in sent_together(*events)] == [200, 2]
+    assert [len(group) for group in sent_together(*map(place, range(1, 102)))] == [100, 1]
 
 
 @pytest.mark.parametrize("written", ["01", " 1", "+1", "1.0", "\u0661", "9" * 20, "", None, True])
