@@ -11,7 +11,7 @@ time of the invocation or another writer end a batch early. What was not sent is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -87,14 +87,7 @@ class _Sender:
 
     def send(self, segment: Sequence[PreparedWrite]) -> dict[int, Outcome]:
         """Send a segment; return outcomes by position."""
-        outcomes: dict[int, Outcome] = {}
-        waiting: list[PreparedWrite] = []
-        for item in segment:
-            found = self._send_or_keep(item)
-            if isinstance(found, PreparedWrite):
-                waiting.append(found)
-            else:
-                outcomes[item.position] = found
+        waiting, outcomes = _each(self._send_or_keep, segment)
         outcomes |= self._send_updates([item for item in waiting if item.kind is not Kind.PLACEMENT])
         for placements in planner.together(item for item in waiting if item.kind is Kind.PLACEMENT):
             outcomes |= self._send_claimed(placements)
@@ -129,21 +122,15 @@ class _Sender:
 
     def _send_claimed(self, items: Sequence[PreparedWrite]) -> dict[int, Outcome]:
         """Send updates or placements together, between claiming their idempotency keys and storing the results."""
-        claimed: dict[int, PreparedWrite] = {}
-        outcomes: dict[int, Outcome] = {}
-        for item in items:
-            found = self._claim(item)
-            if isinstance(found, PreparedWrite):
-                claimed[item.position] = found
-            else:
-                outcomes[item.position] = found
-        ready = list(claimed.values())
-        if ready and ready[0].kind is Kind.PLACEMENT:
-            outcomes |= create_placements(ready, self._guard)
-        elif ready:
-            outcomes |= self._updates.send(ready)
-        for item in items:  # also frees the claim of an upsert whose update the guard stopped
-            self._publisher.complete(claimed.get(item.position, item).claim, outcomes[item.position])
+        claimed, outcomes = _each(self._claim, items)
+        if claimed and claimed[0].kind is Kind.PLACEMENT:
+            outcomes |= create_placements(claimed, self._guard)
+        elif claimed:
+            outcomes |= self._updates.send(claimed)
+        # the update of an upsert has a claim before: if the guard stopped it, that is freed
+        claims = {item.position: item.claim for item in (*items, *claimed)}
+        for position, claim in claims.items():
+            self._publisher.complete(claim, outcomes[position])
         return outcomes
 
     def _claim(self, item: PreparedWrite) -> PreparedWrite | Outcome:
@@ -184,3 +171,18 @@ class _Sender:
             outcome = refusal(error)
         self._publisher.complete(claimed.claim, outcome)
         return outcome
+
+
+def _each(
+    step: Callable[[PreparedWrite], PreparedWrite | Outcome], items: Sequence[PreparedWrite]
+) -> tuple[list[PreparedWrite], dict[int, Outcome]]:
+    """Take a step with every item; return what is still to be sent, and the outcomes of the others by position."""
+    left: list[PreparedWrite] = []
+    outcomes: dict[int, Outcome] = {}
+    for item in items:
+        found = step(item)
+        if isinstance(found, PreparedWrite):
+            left.append(found)
+        else:
+            outcomes[item.position] = found
+    return left, outcomes
