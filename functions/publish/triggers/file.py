@@ -171,13 +171,13 @@ def _publish_segment(
 ) -> _Pause | None:
     """Publish what is left of a segment; return `None` if all of it is published."""
     results, etag = space.results(event["part"], segment)
-    left = [(number, text) for number, text in space.segment(event["part"], segment) if number not in results]
-    incoming = [_incoming(event, number, text) for number, text in left]
-    outcomes = send_all(incoming, publisher, lookups)
+    lines = space.segment(event["part"], segment)
+    left = {number: _incoming(event, number, text) for number, text in lines if number not in results}
+    outcomes = send_all(list(left.values()), publisher, lookups)
     waits: list[float] = []
     failed = False
     final: list[tuple[IncomingEvent, Outcome]] = []
-    for (number, _), arrived, outcome in zip(left, incoming, outcomes, strict=True):
+    for (number, arrived), outcome in zip(left.items(), outcomes, strict=True):
         wait = retry_after_seconds(outcome)
         if wait is None and isinstance(outcome, TransportError | ServerError | AwsUnavailable) and not last_try:
             wait, failed = _TRY_AGAIN_SECONDS, True
