@@ -81,7 +81,7 @@ class WriteOperation:
             parameters, file = attach(request, parameters, deps)
         http_request = _http_request(client, request.entity, request.action, parameters, file)
         names = request.match_fields
-        match = NaturalKey(request.endpoint, names, parameters) if names else None
+        match = NaturalKey(client, request.endpoint, names, parameters) if names else None
         return cls(request, client, parameters, http_request, match, file)
 
     @functools.cached_property
@@ -131,7 +131,7 @@ class WriteOperation:
             InvalidParameters: Several records match, or the shop ignores the filter.
             LightspeedError: As the client raises it.
         """
-        return None if self.match is None else self.match.find(self.client)
+        return None if self.match is None else self.match.find()
 
     def as_update_of(self, found: Mapping[str, Any]) -> WriteOperation:
         """Turn a create with `match` into the update of its record.

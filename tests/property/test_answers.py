@@ -102,7 +102,7 @@ def calls(client: Client, source: random.Random) -> Iterator[Callable[[], object
         yield lambda write=write: client.write(write)  # type: ignore[misc]
     yield lambda: client.write(client.build("quotes", "convert", Parameters({"id": 7})))
     yield lambda: check(client)
-    yield lambda: NaturalKey(CATALOGUE["variants"], ["sku"], Parameters(payload={"sku": "A"})).find(client)
+    yield lambda: NaturalKey(client, CATALOGUE["variants"], ["sku"], Parameters(payload={"sku": "A"})).find()
 
 
 def attempt(server: RawServer, seed: int) -> None:

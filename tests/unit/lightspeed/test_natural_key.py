@@ -31,7 +31,7 @@ def find(rows: list[dict[str, Any]], **key: object) -> dict[str, Any] | None:
 def find_in(body: bytes, **key: object) -> dict[str, Any] | None:
     transport = Shop(Connection.from_mapping(SETTINGS))
     transport.body = body
-    return NaturalKey(get_entity("variants"), tuple(key), Parameters(payload=key)).find(Client(transport))
+    return NaturalKey(Client(transport), get_entity("variants"), tuple(key), Parameters(payload=key)).find()
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def shop_that_stores(form: Form, *rows: dict[str, Any], **facts: Any) -> Filteri
 
 
 def find_by(shop: FilteringShop, **key: object) -> dict[str, Any] | None:
-    return NaturalKey(get_entity("variants"), tuple(key), Parameters(payload=key)).find(Client(shop))
+    return NaturalKey(Client(shop), get_entity("variants"), tuple(key), Parameters(payload=key)).find()
 
 
 @pytest.mark.parametrize(
@@ -341,11 +341,11 @@ class ShortPages(FakeTransport, Transport):
 def test_a_record_on_a_later_page_is_not_created_again_though_the_first_page_is_not_full() -> None:
     shop = ShortPages(Connection.from_mapping(SETTINGS))
     shop.rows = [{"id": 1, "sku": "Chair"}, {"id": 7, "sku": "Lamp"}]
-    key = NaturalKey(get_entity("variants"), ["sku"], Parameters(payload={"sku": "Lamp"}))
+    key = NaturalKey(Client(shop), get_entity("variants"), ["sku"], Parameters(payload={"sku": "Lamp"}))
     with pytest.raises(InvalidParameters, match="has too many records to look through"):
-        key.find(Client(shop))
+        key.find()
     del shop.rows[1]
-    assert key.find(Client(shop)) is None
+    assert key.find() is None
 
 
 def test_a_shop_that_compares_numbers_does_not_make_another_record_the_match() -> None:

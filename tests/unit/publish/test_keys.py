@@ -21,10 +21,14 @@ class Shop(FakeTransport, Transport):
         return Response(200, json.dumps({"variants": rows}).encode(), "")
 
 
+def shop() -> Shop:
+    settings = {"cluster": "eu1", "api_key": "key", "api_secret": "secret", "language": "nl"}
+    return Shop(Connection.from_mapping(settings))
+
+
 def read(*rows: dict[str, Any], names: tuple[str, ...] = ("sku",)) -> KeyIndex:
     """What is known after a list of one page."""
-    settings = {"cluster": "eu1", "api_key": "key", "api_secret": "secret", "language": "nl"}
-    transport = Shop(Connection.from_mapping(settings))
+    transport = shop()
     transport.pages = [list(rows)]
     keys = KeyIndex(ENDPOINT, names)
     assert list(keys.read(Client(transport))) == [None]
@@ -32,7 +36,7 @@ def read(*rows: dict[str, Any], names: tuple[str, ...] = ("sku",)) -> KeyIndex:
 
 
 def match(**fields: object) -> NaturalKey:
-    return NaturalKey(ENDPOINT, tuple(fields), Parameters(payload=fields))
+    return NaturalKey(Client(shop()), ENDPOINT, tuple(fields), Parameters(payload=fields))
 
 
 @pytest.mark.parametrize(("count", "requests"), [(0, 1), (249, 1), (250, 2), (251, 2), (1500, 7)])
@@ -103,5 +107,5 @@ def test_a_key_is_not_written_again_unless_it_is_all_or_may_differ() -> None:
     assert match(sku="A").without({"sku": "A", "stockLevel": 1}) == {"stockLevel": 1}
     assert match(sku="A").without({"sku": "A"}) == {"sku": "A"}
     assert match(article_code="A").without({"articleCode": "A", "hs": "1"}) == {"hs": "1"}
-    buyer = NaturalKey(get_entity("customers"), ["email"], Parameters(payload={"email": "A@b.c"}))
+    buyer = NaturalKey(Client(shop()), get_entity("customers"), ["email"], Parameters(payload={"email": "A@b.c"}))
     assert buyer.without({"email": "A@b.c", "firstname": "A"}) == {"email": "A@b.c", "firstname": "A"}

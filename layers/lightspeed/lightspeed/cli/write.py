@@ -42,7 +42,7 @@ def write(arguments: argparse.Namespace) -> None:
     """
     session = prepare(arguments, arguments.command)
     names = getattr(arguments, "match", None)
-    match = NaturalKey(session.endpoint, names, session.parameters) if names else None
+    match = NaturalKey(session.client, session.endpoint, names, session.parameters) if names else None
     _carry_out(session, match, dry_run=arguments.dry_run)
 
 
@@ -83,7 +83,7 @@ def _send(session: Session, match: NaturalKey | None = None) -> None:
     except LightspeedError as error:
         if not may_have_acted(request, error):
             raise
-        found = _found_after_all(session, match)
+        found = _found_after_all(match)
         if found is None:
             why = advice(request.entity, request.operation, session.parameters, error)
             raise OutcomeUnknown(why) from error
@@ -107,10 +107,10 @@ def _done(session: Session, record: object) -> str:
     return f"{_DONE[operation]} {what}" if operation in _DONE else f"{operation} of {what} is done"
 
 
-def _found_after_all(session: Session, match: NaturalKey | None) -> Mapping[str, Any] | None:
+def _found_after_all(match: NaturalKey | None) -> Mapping[str, Any] | None:
     """Return the record of a create whose answer was lost, or `None` where that cannot be said."""
     try:
-        return match.find(session.client) if match is not None else None
+        return match.find() if match is not None else None
     except LightspeedError:
         return None
 
@@ -118,7 +118,7 @@ def _found_after_all(session: Session, match: NaturalKey | None) -> Mapping[str,
 def _upsert(session: Session, match: NaturalKey) -> None:
     """Update the record that has the natural key, or else create it; what cannot be updated is left as it is."""
     client, endpoint, given = session.client, session.endpoint, session.parameters
-    found = match.find(client)
+    found = match.find()
     if found is None:
         _send(session, match)
         return

@@ -50,7 +50,7 @@ def preview(
     """
     endpoint, operation = get_entity(request.entity), request.operation
     fields = record_fields(parameters.payload, endpoint)
-    present: Mapping[str, Any] | None = match.find(client) if match is not None else None
+    present: Mapping[str, Any] | None = match.find() if match is not None else None
     if present is not None:
         if not endpoint.has("update") and not difference(present, fields):
             return {"status": "unchanged", "request": None, "id": present.get("id"), "difference": {}}

@@ -84,10 +84,11 @@ class NaturalKey:
         values: Its value by the filter's name.
     """
 
-    def __init__(self, endpoint: Endpoint, names: Sequence[str], parameters: Parameters) -> None:
-        """Take the key's values out of the payload.
+    def __init__(self, client: Client, endpoint: Endpoint, names: Sequence[str], parameters: Parameters) -> None:
+        """Take the key's values out of the payload; nothing is sent.
 
         Args:
+            client: Of the shop.
             endpoint: The entity's row.
             names: Filters of the entity, at least one.
             parameters: Of the create.
@@ -96,6 +97,7 @@ class NaturalKey:
             InvalidParameters: The entity has no such filter, or the payload lacks one of the values.
         """
         check_names(endpoint, names)
+        self._client = client
         self._endpoint = endpoint
         self._parents = {name: parameters.path.get(name) for name in endpoint.parents}
         fields = record_fields(parameters.payload, endpoint)
@@ -124,7 +126,7 @@ class NaturalKey:
         same |= field_names(list(same))
         return {name: value for name, value in fields.items() if name not in same} or fields
 
-    def find(self, client: Client) -> dict[str, Any] | None:
+    def find(self) -> dict[str, Any] | None:
         """Return the one record that has the key's values, or `None` if the shop has none.
 
         The shop may store a value in another form: without blanks, with `&amp;`, in another case. A record that the
@@ -137,19 +139,19 @@ class NaturalKey:
                 was written.
             LightspeedError: As the client raises it.
         """
-        page = self._page(client)
+        page = self._page()
         rows = [parse_record(text) for text in page.records]
-        found = [row for row in rows if self._agrees(row, _has)] or self._in_another_form(page, rows, client)
+        found = [row for row in rows if self._agrees(row, _has)] or self._in_another_form(page, rows)
         if len(found) == 1 and not is_id(found[0].get("id")):
-            raise self._undecided(found[0], client)
+            raise self._undecided(found[0])
         if len(found) > 1:
-            ids = client.transport.connection.redact(", ".join(str(row.get("id")) for row in found[:_MOST_IDS]))
+            ids = self._client.transport.connection.redact(", ".join(str(row.get("id")) for row in found[:_MOST_IDS]))
             raise _refused(self._endpoint, f"several records match {self._shown}: {ids}; update one by its id")
         if page.rejects and not found:
-            reason = client.transport.connection.redact(page.rejects[0].reason)
+            reason = self._client.transport.connection.redact(page.rejects[0].reason)
             text = f"a row that the shop returns for {self._shown} cannot be read: {reason:.100}"
             raise _refused(self._endpoint, f"{text}; update the record by its id")
-        if len(found) < len(rows) and self._goes_on(page, client, found=bool(found)):
+        if len(found) < len(rows) and self._goes_on(page, found=bool(found)):
             # another record with the values may be on a later page
             names = ", ".join(self.values)
             raise _refused(
@@ -157,7 +159,7 @@ class NaturalKey:
             )
         return found[0] if found else None
 
-    def _in_another_form(self, page: Page, rows: list[dict[str, Any]], client: Client) -> list[dict[str, Any]]:
+    def _in_another_form(self, page: Page, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the rows that have the key in another form, where no row has its values.
 
         Raises:
@@ -166,7 +168,7 @@ class NaturalKey:
         same_text = [row for row in rows if self._agrees(row, _has_same_text)]
         if len(same_text) == len(rows) or len(same_text) > 1:  # several are refused by the caller
             return same_text
-        found = self._returned_for_it_alone(page, rows, client)
+        found = self._returned_for_it_alone(page, rows)
         if found:
             return found
         may_have = [row for row in rows if self._agrees(row, _may_have_filtered)]
@@ -174,24 +176,24 @@ class NaturalKey:
             may_have = [row for row in rows if self._agrees(row, _may_have)]
         doubtful = same_text or may_have
         if doubtful:
-            raise self._undecided(doubtful[0], client)
+            raise self._undecided(doubtful[0])
         return []
 
-    def _goes_on(self, page: Page, client: Client, *, found: bool) -> bool:
+    def _goes_on(self, page: Page, *, found: bool) -> bool:
         """Return whether a later page may hold the record; a shop may give fewer rows than it is asked for."""
         if len(page.records) + len(page.rejects) >= PAGE_LIMIT:
             return True
         if found or "page" not in self._endpoint.filter_names:
             return False
-        later = self._page(client, page=2)
+        later = self._page(page=2)
         return bool(later.rejects) or later.records not in ([], page.records)
 
-    def _page(self, client: Client, **instead: str | int) -> Page:
+    def _page(self, **instead: str | int) -> Page:
         """Return the rows that the shop gives for the key, some parameters replaced."""
         parameters = Parameters(self._parents, {**self.values, **instead, "limit": PAGE_LIMIT})
-        return client.page(client.build(self._endpoint.name, "list", parameters))
+        return self._client.page(self._client.build(self._endpoint.name, "list", parameters))
 
-    def _returned_for_it_alone(self, page: Page, rows: list[dict[str, Any]], client: Client) -> list[dict[str, Any]]:
+    def _returned_for_it_alone(self, page: Page, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the rows that the shop gives for this key, if it gives them for no other; else none.
 
         Such rows have the key, whatever form the shop stores it in. A shop that ignores a filter, or looks for a part
@@ -206,13 +208,13 @@ class NaturalKey:
             return []
         for name in differing:
             shorter, neighbour = _similar_texts(self.values[name])
-            if not shorter or self._holds_one_of(rows, self._page(client, **{name: shorter})):
+            if not shorter or self._holds_one_of(rows, self._page(**{name: shorter})):
                 return []
-            if self._holds_one_of(rows, self._page(client, **{name: neighbour})):
-                raise self._undecided(rows[0], client)
+            if self._holds_one_of(rows, self._page(**{name: neighbour})):
+                raise self._undecided(rows[0])
         for row in rows:
             if not self._agrees(row, _shows_a_form):
-                raise self._undecided(row, client)
+                raise self._undecided(row)
         return rows
 
     @staticmethod
@@ -225,10 +227,10 @@ class NaturalKey:
         """Return whether a comparison holds for every value of the key; it gets the row, the filter and the value."""
         return all(compare(row, name, value) for name, value in self.values.items())
 
-    def _undecided(self, row: Mapping[str, Any], client: Client) -> InvalidParameters:
+    def _undecided(self, row: Mapping[str, Any]) -> InvalidParameters:
         has = {name: _field(row, name) for name in self.values}
         text, identity = map(
-            client.transport.connection.redact, (json.dumps(has, ensure_ascii=False), str(row.get("id")))
+            self._client.transport.connection.redact, (json.dumps(has, ensure_ascii=False), str(row.get("id")))
         )
         advice = f"update record {identity:.100} by its id, or write the key as the shop shows it"
         return _refused(
