@@ -21,7 +21,7 @@ import itertools
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any
@@ -101,7 +101,7 @@ class NaturalKey:
         self._endpoint = endpoint
         self._parents = {name: parameters.path.get(name) for name in endpoint.parents}
         fields = record_fields(parameters.payload, endpoint)
-        self.values: dict[str, Any] = {name: fields.get(name, fields.get(_FIELDS.get(name, name))) for name in names}
+        self.values: dict[str, Any] = {name: _field(fields, name) for name in names}
         missing = [
             name
             for name, value in self.values.items()
@@ -123,7 +123,7 @@ class NaturalKey:
         A value that is compared regardless of case stays, since the record's may differ; so does a key that is all.
         """
         same = {name for name in self.values if name not in _WITHOUT_CASE}
-        same |= field_names(list(same))
+        same |= field_names(same)
         return {name: value for name, value in fields.items() if name not in same} or fields
 
     def find(self) -> dict[str, Any] | None:
@@ -141,7 +141,7 @@ class NaturalKey:
         """
         page = self._page()
         rows = [parse_record(text) for text in page.records]
-        found = [row for row in rows if self._agrees(row, _has)] or self._in_another_form(page, rows)
+        found = [row for row in rows if self.key in keys_of(row, self.values)] or self._in_another_form(page, rows)
         if len(found) == 1 and not is_id(found[0].get("id")):
             raise self._undecided(found[0])
         if len(found) > 1:
@@ -171,7 +171,7 @@ class NaturalKey:
         found = self._returned_for_it_alone(page, rows)
         if found:
             return found
-        may_have = [row for row in rows if self._agrees(row, _may_have_filtered)]
+        may_have = [row for row in rows if self._agrees(row, _may_have_filtered, if_absent=True)]
         if len(may_have) < len(rows):  # the shop gives other rows too, so it may not filter at all
             may_have = [row for row in rows if self._agrees(row, _may_have)]
         doubtful = same_text or may_have
@@ -223,9 +223,19 @@ class NaturalKey:
         ids = {str(row.get("id")) for row in rows}
         return bool(page.rejects) or any(str(parse_record(text).get("id")) in ids for text in page.records)
 
-    def _agrees(self, row: Mapping[str, Any], compare: Callable[[Mapping[str, Any], str, Any], bool]) -> bool:
-        """Return whether a comparison holds for every value of the key; it gets the row, the filter and the value."""
-        return all(compare(row, name, value) for name, value in self.values.items())
+    def _agrees(self, row: Mapping[str, Any], compare: Callable[[str, str], bool], *, if_absent: bool = False) -> bool:
+        """Return whether a comparison holds for every value of the key.
+
+        Args:
+            row: A row that the shop returns.
+            compare: Gets a text of the row, and the value's.
+            if_absent: Whether it holds for a field that the row does not have.
+        """
+        return all(
+            (if_absent and row.keys().isdisjoint((name, _FIELDS.get(name, name))))
+            or any(compare(found, str(value)) for found in _values(row, name))
+            for name, value in self.values.items()
+        )
 
     def _undecided(self, row: Mapping[str, Any]) -> InvalidParameters:
         has = {name: _field(row, name) for name in self.values}
@@ -255,7 +265,7 @@ def check_names(endpoint: Endpoint, names: Sequence[str]) -> None:
         raise _refused(endpoint, f"match by {unknown[0]!r:.100} is not possible: {endpoint.name} {possible}")
 
 
-def field_names(names: Sequence[str]) -> set[str]:
+def field_names(names: Iterable[str]) -> set[str]:
     """Return the fields that hold the values of a natural key."""
     return {_FIELDS.get(name, name) for name in names}
 
@@ -265,7 +275,7 @@ def concerns_key(fields: Collection[str], names: Sequence[str]) -> bool:
     return not {*names, *field_names(names)}.isdisjoint(fields)
 
 
-def keys_of(row: Mapping[str, Any], names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+def keys_of(row: Mapping[str, Any], names: Iterable[str]) -> Iterator[tuple[str, ...]]:
     """Yield every key that a record can be found by, in the form of `NaturalKey.key`; none if it lacks a field."""
     return itertools.product(*(_values(row, name) for name in names))
 
@@ -300,24 +310,18 @@ def _has(row: Mapping[str, Any], name: str, value: object) -> bool:
     return _compared(name, value) in _values(row, name)
 
 
-def _has_same_text(row: Mapping[str, Any], name: str, value: object) -> bool:
-    """Return whether a row has the value in another form of the same text; emoji are all there, or none is."""
-    wanted, emoji = _plain(value), ("", _emoji(value))
-    return bool(wanted) and any(wanted == _plain(found) and _emoji(found) in emoji for found in _values(row, name))
+def _has_same_text(found: str, value: str) -> bool:
+    """Return whether a text is the value in another form; emoji are all there, or none is."""
+    return _plain(found) == _plain(value) != "" and _emoji(found) in ("", _emoji(value))
 
 
-def _may_have_filtered(row: Mapping[str, Any], name: str, value: object) -> bool:
-    """Return whether a row that the shop seems to have filtered may have the value, whatever the shop made of it.
+def _may_have_filtered(found: str, value: str) -> bool:
+    """Return whether a text that the shop seems to have filtered may be the value, whatever the shop made of it.
 
-    What it shows is the start of the value, or has its letters and digits. A row without the field may have any value.
+    It is the start of the value, or has its letters and digits.
     """
-    if not {name, _FIELDS.get(name, name)} & row.keys():
-        return True
-    wanted = _plain(value)
-    return _may_have(row, name, value) or any(
-        (found and wanted.startswith(_plain(found).rstrip("."))) or _has_letters(found, value)
-        for found in _values(row, name)
-    )
+    is_start = found != "" and _plain(value).startswith(_plain(found).rstrip("."))
+    return is_start or _may_have(found, value) or _has_letters(found, value)
 
 
 def _similar_texts(value: object) -> tuple[str, str]:
@@ -331,19 +335,16 @@ def _similar_texts(value: object) -> tuple[str, str]:
     return text[:end], text[:end] + neighbour + text[end + 1 :]
 
 
-def _shows_a_form(row: Mapping[str, Any], name: str, value: object) -> bool:
-    """Return whether a row shows a form of the value.
+def _shows_a_form(found: str, value: str) -> bool:
+    """Return whether a text is a form of the value.
 
     It has no other emoji and nothing in place of lost characters, and it is not another text (`_is_another`).
     """
-    lost, emoji = _LOST.difference(str(value)), ("", _emoji(value))
-    return any(
-        lost.isdisjoint(found) and _emoji(found) in emoji and not _is_another(found, value)
-        for found in _values(row, name)
-    )
+    has_lost = not _LOST.difference(value).isdisjoint(found)
+    return not has_lost and _emoji(found) in ("", _emoji(value)) and not _is_another(found, value)
 
 
-def _is_another(found: str, value: object) -> bool:
+def _is_another(found: str, value: str) -> bool:
     """Return whether a text that the shop returns for a value shows that it was written as another one.
 
     It has more text around that of the value, other letters that are not ASCII, or only some of its words. Or it is
@@ -355,11 +356,11 @@ def _is_another(found: str, value: object) -> bool:
         (wanted != "" and wanted in shown)
         or not {letter for letter in shown if not letter.isascii()}.issubset(wanted)
         or 0 < len(words.intersection(_WORD.findall(shown))) < len(words)
-        or fnmatchcase(found.casefold(), str(value).casefold().translate(_WILDCARDS))
+        or fnmatchcase(found.casefold(), value.casefold().translate(_WILDCARDS))
     )
 
 
-def _has_letters(found: str, value: object) -> bool:
+def _has_letters(found: str, value: str) -> bool:
     """Return whether a text has the letters and digits of another one, without accents and signs.
 
     The shop may write up to ten others for a sign, or for a letter that is not ASCII.
@@ -367,7 +368,7 @@ def _has_letters(found: str, value: object) -> bool:
     letters, wanted = _letters(found), _letters(value)
     if letters == wanted:
         return True
-    text = unicodedata.normalize("NFC", html.unescape(str(value)))
+    text = unicodedata.normalize("NFC", html.unescape(value))
     ascii_only = [letter.lower() for letter in text if letter.isascii() and letter.isalnum()]
     others = sum(letter not in _SEPARATORS for letter in text) - len(ascii_only)
     left = iter(letters)
@@ -375,38 +376,38 @@ def _has_letters(found: str, value: object) -> bool:
     return in_order and len(letters) - len(ascii_only) <= _MOST_LETTERS * others
 
 
-def _may_have(row: Mapping[str, Any], name: str, value: object) -> bool:
-    r"""Return whether a row, one of any, may have the value as a shop is known to change it.
+def _may_have(found: str, value: str) -> bool:
+    r"""Return whether a text, one of any, may be the value as a shop is known to change it.
 
     It was cut to a length, or is another notation of the same number. It has the same letters and digits, other signs.
     Or it has `\u` escapes, or question marks for what the shop cannot store.
     """
-    wanted = _plain(value)
-    return any(
-        (len(found) >= _SHORTEST_CUT and wanted.startswith(found.rstrip(".")))
-        or (_NUMBER.fullmatch(found) and _NUMBER.fullmatch(wanted) and Decimal(found) == Decimal(wanted))
-        or _without_signs(found) == _without_signs(value)
-        or found == _plain(json.dumps(str(value))[1:-1])
-        or (not _LOST.isdisjoint(found) and _ascii(found) == _ascii(wanted))
-        for found in map(_plain, _values(row, name))
+    shown, wanted = _plain(found), _plain(value)
+    are_numbers = _NUMBER.fullmatch(shown) and _NUMBER.fullmatch(wanted)
+    return (
+        (len(shown) >= _SHORTEST_CUT and wanted.startswith(shown.rstrip(".")))
+        or bool(are_numbers and Decimal(shown) == Decimal(wanted))
+        or _without_signs(shown) == _without_signs(value)
+        or shown == _plain(json.dumps(value)[1:-1])
+        or (not _LOST.isdisjoint(shown) and _ascii(shown) == _ascii(wanted))
     )
 
 
-def _decoded(value: object) -> str:
+def _decoded(value: str) -> str:
     """Return a text in one form, whatever encoding the shop stored it in."""
-    text = unquote(str(value))
+    text = unquote(value)
     for encoding in ("latin-1", "cp1252"):
         with contextlib.suppress(UnicodeError):
             text = text.encode(encoding).decode()
     return " ".join(unicodedata.normalize("NFKC", html.unescape(html.unescape(text))).split())
 
 
-def _emoji(value: object) -> str:
+def _emoji(value: str) -> str:
     """Return the characters of a text that the shop may drop, all of them or none."""
     return "".join(letter for letter in _decoded(value) if letter > "\uffff")
 
 
-def _plain(value: object) -> str:
+def _plain(value: str) -> str:
     """Return a text without what the shop may change: case, blanks, HTML entities, Unicode form, emoji, encoding."""
     text = _decoded(value)
     letters = (letter for letter in text if letter <= "\uffff" and letter not in _STYLES)
@@ -414,16 +415,16 @@ def _plain(value: object) -> str:
     return " ".join("".join(visible).split()).casefold()
 
 
-def _untagged(value: object) -> str:
-    return _plain(_TAG.sub("", html.unescape(str(value))))
+def _untagged(value: str) -> str:
+    return _plain(_TAG.sub("", html.unescape(value)))
 
 
-def _without_signs(value: object) -> str:
+def _without_signs(value: str) -> str:
     """Return the letters and digits of a text, without HTML tags."""
     return "".join(filter(str.isalnum, _untagged(value)))
 
 
-def _letters(value: object) -> str:
+def _letters(value: str) -> str:
     """Return the letters and digits of a text, without accents and HTML tags."""
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", _untagged(value))))
 
