@@ -14,9 +14,10 @@ from connector.bucket import Bucket
 from connector.clients import AwsClients
 from connector.failure_queues import urls_of
 from connector.observability import emit_metrics, logged, logger
+from connector.run_log import RunLog
 from connector.settings import Settings
 from connector.spending import DAYS_A_MONTH, services
-from connector.status import StatusReader, last_days, paused_schedules
+from connector.status import last_days, paused_schedules, read_status
 from lightspeed import Clock, SystemClock
 
 _NEEDS = ("BUCKET", "STACK_NAME")
@@ -50,13 +51,13 @@ def measure(settings: Settings, aws: AwsClients, clock: Clock) -> dict[str, floa
     - `WebhookTrouble`: webhooks that are switched off, missing or missed.
     - `Cost`: dollars a month, if that is more than the budget.
     """
-    reader = StatusReader(Bucket(aws.client("s3"), settings.bucket), settings, clock, sparing=True)
-    status = reader.read(is_paused=paused_schedules(aws.client("scheduler"), settings.schedule_group))
+    log = RunLog(Bucket(aws.client("s3"), settings.bucket), clock, sparing=True)
+    status = read_status(log, settings, paused=paused_schedules(aws.client("scheduler"), settings.schedule_group))
     found = {
         **_of_subscriptions(status["subscriptions"]),
         "Failures": sum(_depth(aws.client("sqs"), url) for url in urls_of(settings).values()),
         "WebhookTrouble": _webhook_trouble(status),
-        "Cost": _cost_above_budget(reader, settings, clock),
+        "Cost": _cost_above_budget(log, settings),
     }
     return {name: value for name, value in found.items() if value or name == "LagOfAllowed"}
 
@@ -103,12 +104,12 @@ def _webhook_trouble(status: Mapping[str, Any]) -> int:
     return len(missed) + len(off)
 
 
-def _cost_above_budget(reader: StatusReader, settings: Settings, clock: Clock) -> float:
+def _cost_above_budget(log: RunLog, settings: Settings) -> float:
     """Return the dollars of a month like the last week; 0 if the budget is not passed, or there is none."""
     if not settings.monthly_budget:
         return 0.0
-    days = last_days(datetime.fromtimestamp(clock.time(), UTC).date())[-8:-1]
-    runs = reader.log.runs(days)
+    days = last_days(datetime.fromtimestamp(log.clock.time(), UTC).date())[-8:-1]
+    runs = log.runs(days)
     found = services(runs, len(days), subscription_metrics=settings.subscription_metrics)
     month = sum(found.values()) / len(days) * DAYS_A_MONTH
     if month <= settings.monthly_budget:

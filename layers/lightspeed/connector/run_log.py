@@ -66,7 +66,12 @@ class RunRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RunLog:
-    """Reads the finished runs of a stack."""
+    """Reads the finished runs of a stack.
+
+    Attributes:
+        bucket: The bundle's bucket.
+        clock: The time.
+    """
 
     def __init__(self, bucket: Bucket, clock: Clock, *, sparing: bool = False) -> None:
         """Take the bundle's bucket; nothing is read yet.
@@ -78,8 +83,8 @@ class RunLog:
                 today's runs in the folders that it keeps. Listing is what it pays for. Another reader looks closely
                 only if the watcher did not. It lists new connections and entities always, and yesterday at night.
         """
-        self._bucket = bucket
-        self._clock = clock
+        self.bucket = bucket
+        self.clock = clock
         self._sparing = sparing
 
     def runs(self, days: Sequence[date]) -> list[RunRow]:
@@ -87,7 +92,7 @@ class RunLog:
         if not days:
             return []
         kept = each(self._stored, days)
-        now = datetime.fromtimestamp(self._clock.time(), UTC)
+        now = datetime.fromtimestamp(self.clock.time(), UTC)
         folders, is_close = self._folders(now)
         is_night = now.hour < CLOSE_LOOK_HOURS and not self._sparing
         open_days = CLOSE_LOOK_DAYS if is_close else 2 if is_night else 1
@@ -107,9 +112,9 @@ class RunLog:
         if not days:
             return {}
         if len(days) == 1:
-            found = self._bucket.objects_of([f"{folder}date={days[0]}/" for folder in folders])
+            found = self.bucket.objects_of([f"{folder}date={days[0]}/" for folder in folders])
         else:
-            found = self._bucket.objects_of(folders, f"date={min(days)}/")
+            found = self.bucket.objects_of(folders, f"date={min(days)}/")
         by_day: dict[str, dict[str, dict[str, Any]]] = {str(day): {} for day in days}
         for row in found:
             place = manifest_place(row["Key"])
@@ -122,7 +127,7 @@ class RunLog:
 
         They are kept, so they may be older than the given rows. Keys are connection and subscription with a slash.
         """
-        body = self._bucket.body(LATEST)
+        body = self.bucket.body(LATEST)
         try:
             known = msgspec.json.decode(body, type=dict[str, dict[str, RunRow]]) if body is not None else {}
         except ValueError:
@@ -137,11 +142,11 @@ class RunLog:
                 if takes_part and (key not in of_one or getattr(of_one[key], time) <= getattr(row, time)):
                     of_one[key] = row
         if found != known:
-            self._bucket.put(LATEST, msgspec.json.encode(found), "application/json")
+            self.bucket.put(LATEST, msgspec.json.encode(found), "application/json")
         return found
 
     def _stored(self, day: date) -> dict[str, RunRow] | None:
-        body = self._bucket.body(_day_key(day))
+        body = self.bucket.body(_day_key(day))
         try:
             return None if body is None else msgspec.json.decode(gzip.decompress(body), type=dict[str, RunRow])
         except (ValueError, OSError):
@@ -168,7 +173,7 @@ class RunLog:
         new = [row for key, row in objects.items() if key not in known]
         counts = each(self._requests, new) if count_requests else [0] * len(new)
         found = {key: row for key, row in known.items() if key in objects}
-        manifests = each(lambda item: self._bucket.json(item["Key"]) or {}, new)  # empty if it was removed meanwhile
+        manifests = each(lambda item: self.bucket.json(item["Key"]) or {}, new)  # empty if it was removed meanwhile
         for item, requests, manifest in zip(new, counts, manifests, strict=True):
             replaced = manifest.get("replaces", ())
             of_before = {key: known[key] for key in replaced if key in known}
@@ -176,30 +181,30 @@ class RunLog:
             if manifest and not of_before and not any(key in objects for key in replaced):
                 found[item["Key"]] = _row(manifest, item, requests)
         if found != known or not known:
-            self._bucket.put(_day_key(day), gzip.compress(msgspec.json.encode(found), mtime=0))
+            self.bucket.put(_day_key(day), gzip.compress(msgspec.json.encode(found), mtime=0))
         return found
 
     def _requests(self, item: Mapping[str, Any]) -> int:
         """Return how many requests a run took, from its journal; 0 if there is none any more."""
         place = manifest_place(item["Key"])
-        entry = None if place is None else self._bucket.json(run_key(place.run_id))
+        entry = None if place is None else self.bucket.json(run_key(place.run_id))
         return int((entry or {}).get("requests") or 0)
 
     def _folders(self, now: datetime) -> tuple[list[str], bool]:
         """Return the prefixes of every connection, entity and language, and whether this is a close look."""
         look = f"{now:%Y-%m-%d} {now.hour // CLOSE_LOOK_HOURS}"
-        kept = self._bucket.json(FOLDERS) or {}
+        kept = self.bucket.json(FOLDERS) or {}
         is_close = kept.get("look") != look
         if self._sparing and not is_close:
             return list(kept["folders"]), False
-        entities = self._bucket.folders_of(self._bucket.folders_of([MANIFESTS]))
+        entities = self.bucket.folders_of(self.bucket.folders_of([MANIFESTS]))
         known: dict[str, list[str]] = {}
         for folder in () if is_close else kept["folders"]:
             known.setdefault(folder.partition(_LANGUAGE)[0] + "/", []).append(folder)
-        folders = self._bucket.folders_of([entity for entity in entities if entity not in known])
+        folders = self.bucket.folders_of([entity for entity in entities if entity not in known])
         folders += [folder for entity in entities for folder in known.get(entity, ())]
         if self._sparing:
-            self._bucket.put_json(FOLDERS, {"look": look, "folders": folders})
+            self.bucket.put_json(FOLDERS, {"look": look, "folders": folders})
         return folders, is_close
 
 

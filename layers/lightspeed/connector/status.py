@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -55,147 +55,131 @@ class ShopState:
     warning: str = ""
 
 
-class StatusReader:
-    """Collects the status of a stack.
+def read_status(
+    log: RunLog,
+    settings: Settings,
+    *,
+    failures: Sequence[Failure] = (),
+    actions: Sequence[Mapping[str, str]] = (),
+    paused: Container[str] = (),
+    ask_shop: Callable[[str], ShopState] | None = None,
+    links: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return the status of a stack as JSON-able data, worst first.
 
-    Attributes:
+    Args:
         log: The finished runs.
+        settings: With the stack's name and the share of each quota window that stays free.
+        failures: What the failure queues hold.
+        actions: What else a person should look at: level, what, why and command.
+        paused: Names of schedules that are paused.
+        ask_shop: Asks a shop for its quota. It returns in time whatever the shop does.
+        links: Pages of AWS's console by name, as `console_links` returns them.
     """
+    now = datetime.fromtimestamp(log.clock.time(), UTC)
+    days = last_days(now.date())
+    rows = log.runs(days)
+    subscriptions = _subscriptions(log, rows, days, now, failures, paused)
+    connections = sorted({one["connection"] for one in subscriptions})
+    states = each(ask_shop or (lambda _: ShopState()), connections)
+    hooks = each(lambda name: log.bucket.json(f"state/webhooks/connection={name}.json") or {}, connections)
+    shops = [
+        _shop(name, state, registered, _requests(rows, name, state, now), settings.quota_reserve_percent)
+        for name, state, registered in zip(connections, states, hooks, strict=True)
+    ]
+    yesterday = now.date() - timedelta(days=1)
+    followers = [one for one in subscriptions if one["webhooks"]] or subscriptions  # without a list, all may follow
+    arrivals = _arrivals(log.bucket, [(one["connection"], one["name"]) for one in followers], yesterday)
+    queues = [_queue(queue, cause, group) for (queue, cause), group in causes(failures).items()]
+    seen = [*_actions(subscriptions, shops, queues, arrivals), *actions]
+    needed = sorted(seen, key=_rank)
+    levels = [one["level"] for one in (*subscriptions, *shops, *needed)]
+    return {
+        "version": VERSION,
+        "stack": settings.stack_name,
+        "at": iso_text(now.timestamp()),
+        "level": min((one for one in levels if one != "paused"), key=LEVELS.index, default="good"),
+        "days": [str(day) for day in days],
+        "actions": needed,
+        "subscriptions": sorted(subscriptions, key=lambda one: (_rank(one), -(one["lag_seconds"] or 0))),
+        "shops": sorted(shops, key=_rank),
+        "failures": queues,
+        "arrivals": arrivals,
+        "links": dict(links or {}),
+    }
 
-    def __init__(self, bucket: Bucket, settings: Settings, clock: Clock, *, sparing: bool = False) -> None:
-        """Take the bundle's bucket; nothing is read yet.
 
-        Args:
-            bucket: The bundle's bucket.
-            settings: With the stack's name and the share of each quota window that stays free.
-            clock: The time.
-            sparing: As in `RunLog`.
-        """
-        self._bucket = bucket
-        self.log = RunLog(bucket, clock, sparing=sparing)
-        self._clock = clock
-        self._stack = settings.stack_name
-        self._reserve = settings.quota_reserve_percent
+def _subscriptions(
+    log: RunLog,
+    rows: Sequence[RunRow],
+    days: Sequence[date],
+    now: datetime,
+    failures: Sequence[Failure],
+    paused: Container[str],
+) -> list[dict[str, Any]]:
+    """Return every subscription that is listed or had a run."""
+    stored = log.bucket.read(SUBSCRIPTIONS)
+    listed = [] if stored is None else json.loads(stored.body)
+    latest = log.latest(rows)
+    entries = {(str(one["connection"]), str(one["subscription"])): one for one in listed}
+    groups: dict[tuple[str, str], list[RunRow]] = {key: [] for key in entries}
+    for row in rows:
+        groups.setdefault((row.connection, row.subscription), []).append(row)
+    found = []
+    for key in sorted(groups):
+        facts = Facts(
+            *key,
+            entry=entries.get(key, {}),
+            listed_at=(stored and stored.written) or datetime.fromtimestamp(0, UTC),
+            runs=groups[key],
+            latest=latest.get("/".join(key), {}),
+            failures=[one for one in failures if one.queue == "runs" and (one.connection, one.subscription) == key],
+            is_paused=schedule_name(*key) in paused,
+            days=[str(day) for day in days],
+        )
+        found.append(subscription_status(facts, now))
+    return found
 
-    def read(
-        self,
-        *,
-        failures: Sequence[Failure] = (),
-        actions: Sequence[Mapping[str, str]] = (),
-        is_paused: Callable[[str, str], bool] = lambda connection, subscription: False,  # noqa: ARG005
-        ask_shop: Callable[[str], ShopState] = lambda connection: ShopState(),  # noqa: ARG005
-        links: Mapping[str, str] | None = None,
-    ) -> dict[str, Any]:
-        """Return the status as JSON-able data, worst first.
 
-        Args:
-            failures: What the failure queues hold.
-            actions: What else a person should look at: level, what, why and command.
-            is_paused: Whether the schedule of a connection and subscription is paused.
-            ask_shop: Asks a shop for its quota. It returns in time whatever the shop does.
-            links: Pages of AWS's console by name, as `console_links` returns them.
-        """
-        now = datetime.fromtimestamp(self._clock.time(), UTC)
-        days = last_days(now.date())
-        rows = self.log.runs(days)
-        subscriptions = self._subscriptions(rows, days, now, failures, is_paused)
-        connections = sorted({one["connection"] for one in subscriptions})
-        states = each(ask_shop, connections)
-        hooks = each(lambda name: self._bucket.json(f"state/webhooks/connection={name}.json") or {}, connections)
-        shops = [
-            self._shop(name, state, registered, _requests(rows, name, state, now))
-            for name, state, registered in zip(connections, states, hooks, strict=True)
-        ]
-        yesterday = now.date() - timedelta(days=1)
-        followers = [one for one in subscriptions if one["webhooks"]] or subscriptions  # without a list, all may follow
-        arrivals = self._arrivals([(one["connection"], one["name"]) for one in followers], yesterday)
-        queues = [_queue(queue, cause, group) for (queue, cause), group in causes(failures).items()]
-        seen = [*_actions(subscriptions, shops, queues, arrivals), *actions]
-        needed = sorted(seen, key=_rank)
-        levels = [one["level"] for one in (*subscriptions, *shops, *needed)]
-        return {
-            "version": VERSION,
-            "stack": self._stack,
-            "at": iso_text(now.timestamp()),
-            "level": min((one for one in levels if one != "paused"), key=LEVELS.index, default="good"),
-            "days": [str(day) for day in days],
-            "actions": needed,
-            "subscriptions": sorted(subscriptions, key=lambda one: (_rank(one), -(one["lag_seconds"] or 0))),
-            "shops": sorted(shops, key=_rank),
-            "failures": queues,
-            "arrivals": arrivals,
-            "links": dict(links or {}),
-        }
+def _arrivals(bucket: Bucket, followers: Sequence[tuple[str, str]], day: date) -> list[dict[str, Any]]:
+    """Return how the changes of a day arrived, from one object if the daily look wrote it."""
+    kept = bucket.json(SUMMARY) or {}
+    if kept.get("date") == str(day):
+        found = [kept["reports"].get("/".join(one)) for one in followers]
+    else:
+        found = each(bucket.json, [report_key(*one, day) for one in followers])
+    keys = ("connection", "subscription", "date", "changes", "webhook", "poll", "both", "late_seconds", "alarm")
+    return [{key: report.get(key) for key in keys} for report in found if report]
 
-    def _subscriptions(
-        self,
-        rows: Sequence[RunRow],
-        days: Sequence[date],
-        now: datetime,
-        failures: Sequence[Failure],
-        is_paused: Callable[[str, str], bool],
-    ) -> list[dict[str, Any]]:
-        """Return every subscription that is listed or had a run."""
-        stored = self._bucket.read(SUBSCRIPTIONS)
-        listed = [] if stored is None else json.loads(stored.body)
-        latest = self.log.latest(rows)
-        entries = {(str(one["connection"]), str(one["subscription"])): one for one in listed}
-        groups: dict[tuple[str, str], list[RunRow]] = {key: [] for key in entries}
-        for row in rows:
-            groups.setdefault((row.connection, row.subscription), []).append(row)
-        found = []
-        for key in sorted(groups):
-            facts = Facts(
-                *key,
-                entry=entries.get(key, {}),
-                listed_at=(stored and stored.written) or datetime.fromtimestamp(0, UTC),
-                runs=groups[key],
-                latest=latest.get("/".join(key), {}),
-                failures=[one for one in failures if one.queue == "runs" and (one.connection, one.subscription) == key],
-                is_paused=is_paused(*key),
-                days=[str(day) for day in days],
-            )
-            found.append(subscription_status(facts, now))
-        return found
 
-    def _arrivals(self, followers: Sequence[tuple[str, str]], day: date) -> list[dict[str, Any]]:
-        """Return how the changes of a day arrived, from one object if the daily look wrote it."""
-        kept = self._bucket.json(SUMMARY) or {}
-        if kept.get("date") == str(day):
-            found = [kept["reports"].get("/".join(one)) for one in followers]
-        else:
-            found = each(self._bucket.json, [report_key(*one, day) for one in followers])
-        keys = ("connection", "subscription", "date", "changes", "webhook", "poll", "both", "late_seconds", "alarm")
-        return [{key: report.get(key) for key in keys} for report in found if report]
-
-    def _shop(
-        self, name: str, state: ShopState, registered: Mapping[str, Any], users: Sequence[Mapping[str, int]]
-    ) -> dict[str, Any]:
-        off = [*registered.get("off", ()), *registered.get("missing", ())]
-        short = [one for one in state.windows if one["remaining"] < one["limit"] * self._reserve / 100]
-        level, why, command = "good", "", ""
-        if state.error:
-            level, why = "red", state.error
-            command = f"python -m connector connect {name}{' --rotate' if state.refused else ''}"
-        elif off:
-            level, why = "red", f"webhooks are missing or switched off: {', '.join(off)}"
-            command = str(registered.get("command") or "")
-        elif state.warning:
-            level, why = "warning", state.warning
-        elif short:
-            level, why = "warning", f"the {short[0]['name']} quota is used up to its reserve of {self._reserve:g} %"
-        quota = [
-            {**one, "used": one["limit"] - one["remaining"], "used_by": dict(by)}
-            for one, by in zip(state.windows, users, strict=True)
-        ]
-        return {
-            "connection": name,
-            "quota": quota,
-            "webhooks_off": off,
-            "level": level,
-            "why": why,
-            "command": command,
-        }
+def _shop(
+    name: str, state: ShopState, registered: Mapping[str, Any], users: Sequence[Mapping[str, int]], reserve: float
+) -> dict[str, Any]:
+    off = [*registered.get("off", ()), *registered.get("missing", ())]
+    short = [one for one in state.windows if one["remaining"] < one["limit"] * reserve / 100]
+    level, why, command = "good", "", ""
+    if state.error:
+        level, why = "red", state.error
+        command = f"python -m connector connect {name}{' --rotate' if state.refused else ''}"
+    elif off:
+        level, why = "red", f"webhooks are missing or switched off: {', '.join(off)}"
+        command = str(registered.get("command") or "")
+    elif state.warning:
+        level, why = "warning", state.warning
+    elif short:
+        level, why = "warning", f"the {short[0]['name']} quota is used up to its reserve of {reserve:g} %"
+    quota = [
+        {**one, "used": one["limit"] - one["remaining"], "used_by": dict(by)}
+        for one, by in zip(state.windows, users, strict=True)
+    ]
+    return {
+        "connection": name,
+        "quota": quota,
+        "webhooks_off": off,
+        "level": level,
+        "why": why,
+        "command": command,
+    }
 
 
 def _rank(one: Mapping[str, Any]) -> int:
@@ -231,7 +215,7 @@ def stack_status(
     open_shop: Callable[[str, float], Client],
     actions: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
-    """Return the status as `StatusReader.read` does.
+    """Return the status as `read_status` does.
 
     Args:
         aws: The clients of AWS.
@@ -241,27 +225,26 @@ def stack_status(
         actions: What else a person should look at.
     """
     s3 = aws.client("s3")
-    return StatusReader(Bucket(s3, settings.bucket), settings, clock).read(
+    return read_status(
+        RunLog(Bucket(s3, settings.bucket), clock),
+        settings,
         failures=look(aws.client("sqs"), urls_of(settings)),
         actions=actions,
-        is_paused=paused_schedules(aws.client("scheduler"), settings.schedule_group),
+        paused=paused_schedules(aws.client("scheduler"), settings.schedule_group),
         ask_shop=lambda name: _shop_state(open_shop, name),
         links=console_links(s3.meta.region_name, settings.bucket, settings.stack_name, settings.sync_state_machine_arn),
     )
 
 
-def paused_schedules(scheduler: Any, group: str) -> Callable[[str, str], bool]:
-    """Return what says whether a subscription's schedule is paused, by the file or by hand.
+def paused_schedules(scheduler: Any, group: str) -> set[str]:
+    """Return the names of schedules that are paused, by the file or by hand.
 
     Args:
         scheduler: The client of EventBridge Scheduler. It lists the group once, without the schedules themselves.
         group: The stack's group of schedules; without one nothing is paused.
     """
-    names: set[str] = set()
-    if group:
-        pages = scheduler.get_paginator("list_schedules").paginate(GroupName=group)
-        names = {row["Name"] for found in pages for row in found["Schedules"] if row.get("State") == "DISABLED"}
-    return lambda connection, subscription: schedule_name(connection, subscription) in names
+    pages = scheduler.get_paginator("list_schedules").paginate(GroupName=group) if group else ()
+    return {row["Name"] for found in pages for row in found["Schedules"] if row.get("State") == "DISABLED"}
 
 
 def _shop_state(open_shop: Callable[[str, float], Client], name: str) -> ShopState:

@@ -29,7 +29,7 @@ def page(status: Mapping[str, Any]) -> str:
     """Return the page.
 
     Args:
-        status: As `StatusReader.read` returns it.
+        status: As `read_status` returns it.
     """
     now = parse_time(status["at"])
     title = f"Status of {status['stack'] or 'the stack'}"

@@ -13,9 +13,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from connector.bucket import Bucket
-from connector.run_log import CLOSE_LOOK_HOURS
+from connector.run_log import CLOSE_LOOK_HOURS, RunLog
 from connector.settings import Settings
-from connector.status import StatusReader
+from connector.status import read_status
 from connector.subscription_status import DAYS
 from tests.support.clock import MONDAY_SIX, FakeClock
 
@@ -141,7 +141,7 @@ def looked_at(bucket: CountedBucket, *, sparing: bool = False) -> dict[str, Any]
     """Return the status, and count the calls that it takes."""
     bucket.calls.clear()
     bucket.read = 0
-    return StatusReader(Bucket(bucket, "bucket"), Settings(), FakeClock(), sparing=sparing).read()
+    return read_status(RunLog(Bucket(bucket, "bucket"), FakeClock(), sparing=sparing), Settings())
 
 
 def check_calls(runs_each: int) -> None:
@@ -193,9 +193,7 @@ def test_a_run_that_took_days_is_found_at_the_next_close_look() -> None:
     bucket = stack(1)
     looked_at(bucket, sparing=True)
     put_run(bucket, "shop-3", "orders", NOW - timedelta(days=4))
-    reader = StatusReader(
-        Bucket(bucket, "bucket"), Settings(), FakeClock(MONDAY_SIX + CLOSE_LOOK_HOURS * 3600), sparing=True
-    )
-    found = {(one["connection"], one["name"]): one for one in reader.read()["subscriptions"]}
+    log = RunLog(Bucket(bucket, "bucket"), FakeClock(MONDAY_SIX + CLOSE_LOOK_HOURS * 3600), sparing=True)
+    found = {(one["connection"], one["name"]): one for one in read_status(log, Settings())["subscriptions"]}
 
     assert found["shop-3", "orders"]["records_per_day"][-5:] == [1, 0, 0, 0, 1]

@@ -8,8 +8,9 @@ import pytest
 
 from connector.bucket import Bucket
 from connector.observability import METRICS
+from connector.run_log import RunLog
 from connector.settings import Settings
-from connector.status import StatusReader
+from connector.status import read_status
 from subscribe import watch
 from tests.integration.operator.conftest import GROUP, Operated
 from tests.integration.operator.test_redrive import put as put_message
@@ -191,8 +192,8 @@ def test_runs_that_became_one_count_once(operated: Operated) -> None:
     started: dict[str, Any] = {"replaces": replaced, "records": 15, "rewritten": [{"by": "compact"}]}
 
     def per_day() -> Any:
-        reader = StatusReader(Bucket(operated.aws.client("s3"), "bucket"), Settings(), operated.clock)
-        (orders,) = reader.read()["subscriptions"]
+        log = RunLog(Bucket(operated.aws.client("s3"), "bucket"), operated.clock)
+        (orders,) = read_status(log, Settings())["subscriptions"]
         return orders["records_per_day"][-2], orders["last_run"]["run_id"]
 
     assert per_day() == (15, "r-2")
