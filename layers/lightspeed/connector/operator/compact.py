@@ -246,16 +246,14 @@ class _Part:
 
 
 def _joined(sources: Iterator[_Part], noticed: Sequence[str]) -> Iterator[_Part]:
-    part: _Part | None = None
-    for source in sources:
-        if part is not None and part.takes(source, noticed):
-            part.add(source)
-            continue
-        if part is not None:
+    part = next(sources, None)
+    while part is not None:
+        following = next(sources, None)
+        if following is not None and part.takes(following, noticed):
+            part.add(following)
+        else:
             yield part
-        part = source
-    if part is not None:
-        yield part
+            part = following
 
 
 def _identity(line: bytes, parents: Sequence[str]) -> tuple[Key, float]:
