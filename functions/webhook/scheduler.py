@@ -28,8 +28,8 @@ class MarkChanged(Exception):
     """Other consumers wrote a mark each time after it was read."""
 
 
-class Marks(Protocol):
-    """The marks, each written only over what was read."""
+class Cloud(Protocol):
+    """Marks, each written only over what was read; executions of `Sync`; and the queue of the trigger."""
 
     def load(self, key: str) -> tuple[Mark | None, int]:
         """Return a mark and its version; `None` and 0 if there is none."""
@@ -40,15 +40,14 @@ class Marks(Protocol):
     def allow(self, key: str, wanted: int, most: int) -> int:
         """Count towards a limit; return how many of those wanted are within it."""
 
-
-class Runs(Protocol):
-    """Executions of `Sync`."""
-
     def start(self, run: Run) -> None:
         """Start a run; one that was started already stays as it is."""
 
     def status(self, name: str) -> Status:
         """Return the outcome of a run."""
+
+    def tick(self, message: str, delay_seconds: float) -> None:
+        """Send a message to the queue of the trigger, which comes back after so many seconds."""
 
 
 class Message(msgspec.Struct):
@@ -69,22 +68,18 @@ class Message(msgspec.Struct):
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class RunScheduler:
     """Debounces webhooks.
 
     Attributes:
-        marks: The marks of subscriptions.
-        runs: The executions of `Sync`.
-        tick: Sends a message to the own queue, with a delay in seconds.
+        cloud: Keeps marks, starts runs and sends ticks.
         followers: Returns the subscriptions that follow an entity of a connection by webhook.
         clock: Says when a run is due.
         policy: How often runs start.
     """
 
-    marks: Marks
-    runs: Runs
-    tick: Callable[[str, float], None]
+    cloud: Cloud
     followers: Callable[[str, str], Sequence[Follower]]
     clock: Clock
     policy: Policy
@@ -124,7 +119,7 @@ class RunScheduler:
         """Have a run ask for deleted ids, at most so many per connection and window; `reconcile` finds the others."""
         window = int(self.clock.time() // self.policy.window_seconds)
         wanted = {message.id: message for message in deleted}
-        allowed = self.marks.allow(f"{connection}#{window}", len(wanted), MOST_IDS)
+        allowed = self.cloud.allow(f"{connection}#{window}", len(wanted), MOST_IDS)
         if allowed and follower.can_be_reconciled:
             key, asked = f"{connection}#{follower.subscription}#deleted", list(wanted.values())[:allowed]
             self._dirty(key, asked, event=follower.reconcile_event, by="existence")
@@ -135,32 +130,32 @@ class RunScheduler:
         ids = tuple(message.id for message in messages if message.id)
         new = Webhooks(min(times), max(times), ids, every=len(ids) < len(messages))
         for _ in range(MOST_TRIES):
-            found, version = self.marks.load(key)
+            found, version = self.cloud.load(key)
             mark = Mark(event=event, by=by) if found is None else msgspec.structs.replace(found, event=event, by=by)
             noted, needs_tick = note(mark, new, self.clock.time(), self.policy)
             if needs_tick:
                 self._send_tick(key, noted.tick_at)
-            if noted == found or self.marks.save(key, noted, version):
+            if noted == found or self.cloud.save(key, noted, version):
                 return
         raise MarkChanged(key)
 
     def _advance(self, key: str, tick_at: float) -> None:
         for _ in range(MOST_TRIES):
-            mark, version = self.marks.load(key)
+            mark, version = self.cloud.load(key)
             now = self.clock.time()
             if mark is None or is_stale(mark, tick_at, now):
                 if now < tick_at + UNWRITTEN_SECONDS:  # the consumer that sent it may not have written the mark yet
-                    self.tick(json.dumps({"tick": key, "at": tick_at}), AGAIN_SECONDS)
+                    self.cloud.tick(json.dumps({"tick": key, "at": tick_at}), AGAIN_SECONDS)
                 return
-            status = self.runs.status(mark.run.name) if mark.run is not None else "ended"
+            status = self.cloud.status(mark.run.name) if mark.run is not None else "ended"
             advanced, run = advance(mark, status, self.clock.time(), self.policy, key)
             if advanced.tick_at:
                 self._send_tick(key, advanced.tick_at)
-            if self.marks.save(key, advanced, version):
+            if self.cloud.save(key, advanced, version):
                 if run is not None:
-                    self.runs.start(run)
+                    self.cloud.start(run)
                 return
         raise MarkChanged(key)
 
     def _send_tick(self, key: str, at: float) -> None:
-        self.tick(json.dumps({"tick": key, "at": at}), max(0.0, at - self.clock.time()))
+        self.cloud.tick(json.dumps({"tick": key, "at": at}), max(0.0, at - self.clock.time()))

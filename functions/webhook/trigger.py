@@ -55,36 +55,33 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
 @functools.cache
 def scheduler(settings: Settings) -> RunScheduler:
     """Return the scheduler of these settings; it keeps clients between invocations."""
-    aws = AwsClients()
-    clock = SystemClock()
-    return RunScheduler(
-        marks=DynamoMarks(aws.client("dynamodb"), settings.idempotency_table, clock),
-        runs=SyncRuns(aws.client("stepfunctions"), settings.sync_state_machine_arn),
-        tick=functools.partial(send_tick, aws.client("sqs"), settings.webhook_queue_url),
-        followers=functools.partial(followers, Bucket(aws.client("s3"), settings.bucket, clock).body),
-        clock=clock,
-        policy=Policy.of(settings),
-    )
+    aws, clock = AwsClients(), SystemClock()
+    read = Bucket(aws.client("s3"), settings.bucket, clock).body
+    cloud = AwsCloud(aws, settings, clock)
+    return RunScheduler(cloud, functools.partial(followers, read), clock, Policy.of(settings))
 
 
 @dataclass(frozen=True, slots=True)
-class DynamoMarks:
-    """Marks in the idempotency table, one item each; keys of other items have no such prefix."""
+class AwsCloud:
+    """What the scheduler uses of AWS: the idempotency table, executions of `Sync`, and the queue of the trigger.
 
-    client: Any
-    table: str
+    A mark is one item of the table; keys of other items have no such prefix.
+    """
+
+    aws: AwsClients
+    settings: Settings
     clock: Clock
 
     def load(self, key: str) -> tuple[Mark | None, int]:
-        """See `webhook.scheduler.Marks`; the read is strongly consistent."""
-        answer = self.client.get_item(TableName=self.table, Key={"id": {"S": _PREFIX + key}}, ConsistentRead=True)
-        item = answer.get("Item")
+        """See `webhook.scheduler.Cloud`; the read is strongly consistent."""
+        given = {"TableName": self.settings.idempotency_table, "Key": {"id": {"S": _PREFIX + key}}}
+        item = self.aws.client("dynamodb").get_item(**given, ConsistentRead=True).get("Item")
         if item is None:
             return None, 0
         return msgspec.json.decode(item["mark"]["S"], type=Mark), int(item["version"]["N"])
 
     def save(self, key: str, mark: Mark, version: int) -> bool:
-        """See `webhook.scheduler.Marks`."""
+        """See `webhook.scheduler.Cloud`."""
         item = {
             "id": {"S": _PREFIX + key},
             "mark": {"S": msgspec.json.encode(mark).decode()},
@@ -93,12 +90,13 @@ class DynamoMarks:
         }
         condition = "#version = :read" if version else "attribute_not_exists(id)"
         values = {":read": {"N": str(version)}} if version else {}
-        return put_item(self.client, self.table, item, condition, values) is None
+        client, table = self.aws.client("dynamodb"), self.settings.idempotency_table
+        return put_item(client, table, item, condition, values) is None
 
     def allow(self, key: str, wanted: int, most: int) -> int:
-        """See `webhook.scheduler.Marks`; the count is one atomic update."""
-        answer = self.client.update_item(
-            TableName=self.table,
+        """See `webhook.scheduler.Cloud`; the count is one atomic update."""
+        answer = self.aws.client("dynamodb").update_item(
+            TableName=self.settings.idempotency_table,
             Key={"id": {"S": _COUNTED + key}},
             UpdateExpression="SET expiration = :until ADD taken :wanted",
             ExpressionAttributeValues={
@@ -110,21 +108,13 @@ class DynamoMarks:
         taken = int(answer["Attributes"]["taken"]["N"])
         return max(0, min(wanted, most - (taken - wanted)))
 
-
-@dataclass(frozen=True, slots=True)
-class SyncRuns:
-    """Executions of the state machine `Sync`, see `webhook.scheduler.Runs`."""
-
-    client: Any
-    state_machine_arn: str
-
     def start(self, run: Run) -> None:
         """Start a run, once: its name holds the start of its window, so an execution of this name is this run."""
-        start_execution(self.client, self.state_machine_arn, run.name, run.event)
+        start_execution(self.aws.client("stepfunctions"), self.settings.sync_state_machine_arn, run.name, run.event)
 
     def status(self, name: str) -> Status:
         """Return the outcome of a run; a failed run has ended, and its event is in the failure queue of runs."""
-        found = find_execution(self.client, self.state_machine_arn, name)
+        found = find_execution(self.aws.client("stepfunctions"), self.settings.sync_state_machine_arn, name)
         if found is None:
             return "missing"
         if found["status"] == "RUNNING":
@@ -132,11 +122,7 @@ class SyncRuns:
         output = json.loads(found.get("output") or "{}")
         return "superseded" if isinstance(output, dict) and output.get("superseded") else "ended"
 
-
-def send_tick(client: Any, queue_url: str, message: str, delay_seconds: float) -> None:
-    """Send a tick to the queue that the trigger reads.
-
-    A delay is rounded up to whole seconds, and longer ones than 15 minutes are cut.
-    """
-    delay = min(math.ceil(delay_seconds), _MOST_DELAY_SECONDS)
-    client.send_message(QueueUrl=queue_url, MessageBody=message, DelaySeconds=delay)
+    def tick(self, message: str, delay_seconds: float) -> None:
+        """See `webhook.scheduler.Cloud`. A delay is rounded up to whole seconds, and cut at 15 minutes."""
+        delay, url = min(math.ceil(delay_seconds), _MOST_DELAY_SECONDS), self.settings.webhook_queue_url
+        self.aws.client("sqs").send_message(QueueUrl=url, MessageBody=message, DelaySeconds=delay)

@@ -61,14 +61,7 @@ class Cloud(queues.World):
         self.shop = Shop(orders=0, products=0, clock=ShopTime(self.virtual), rate_per_second=None)
         self.reading = World(self.shop, self.virtual)
         self.shop.on_request(lambda _: self.requests.update([int(self.virtual.time() // 300)]))
-        self.scheduler = RunScheduler(
-            marks=self,
-            runs=self,
-            tick=self.tick,
-            followers=functools.partial(followers, lambda _: None),
-            clock=self,
-            policy=POLICY,
-        )
+        self.scheduler = RunScheduler(self, functools.partial(followers, lambda _: None), self, POLICY)
         secret = json.dumps({"api_secret": API_SECRET, "shop_id": "1"})
         self.receiver = Receiver(Signers(lambda _: secret), Storage(self))
 

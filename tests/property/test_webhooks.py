@@ -76,14 +76,7 @@ class World:
     depth: int = 0
 
     def __post_init__(self) -> None:
-        self.scheduler = RunScheduler(
-            marks=self,
-            runs=self,
-            tick=self.tick,
-            followers=functools.partial(followers, lambda _: SUBSCRIPTIONS),
-            clock=self,
-            policy=POLICY,
-        )
+        self.scheduler = RunScheduler(self, functools.partial(followers, lambda _: SUBSCRIPTIONS), self, POLICY)
 
     # the clock
 

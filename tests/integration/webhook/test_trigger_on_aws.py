@@ -1,7 +1,6 @@
 """The trigger's handler on SQS, DynamoDB, Step Functions and S3."""
 
 import json
-from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from moto.sqs.models import sqs_backends
 
 from connector.bucket import Bucket
 from connector.operator.registrations import ITEM_GROUPS
+from connector.settings import Settings
 from connector.webhook_window import LAG_SECONDS, Policy
 from subscribe.checks import subscribe_request
 from tests.integration.webhook.conftest import Account
@@ -16,7 +16,7 @@ from tests.support.clock import FakeClock
 from tests.support.lambda_context import Context
 from webhook import trigger
 from webhook.debounce import Mark, Run
-from webhook.trigger import DynamoMarks, SyncRuns, send_tick
+from webhook.trigger import AwsCloud
 
 NOON = 1_795_435_200.0
 
@@ -26,6 +26,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     clock = FakeClock(NOON)
     monkeypatch.setattr(trigger, "SystemClock", lambda: clock)
     return clock
+
+
+def cloud(account: Account, clock: FakeClock) -> AwsCloud:
+    settings = Settings(
+        idempotency_table=account.table,
+        sync_state_machine_arn=account.state_machine,
+        webhook_queue_url=account.queue,
+    )
+    return AwsCloud(account.aws, settings, clock)
 
 
 def handle(*messages: Any) -> dict[str, Any]:
@@ -161,7 +170,7 @@ def test_a_message_that_cannot_be_handled_stops_no_other(account: Account) -> No
 
 
 def test_a_mark_is_written_only_over_what_was_read(account: Account, clock: FakeClock) -> None:
-    marks = DynamoMarks(account.client("dynamodb"), account.table, clock)
+    marks = cloud(account, clock)
     mark = Mark(1.5, 2.5, ("1",), event={"entity": "orders"}, run=Run(1.0, 2.0, name="r", event={}))
 
     assert marks.load("a#b") == (None, 0)
@@ -174,14 +183,14 @@ def test_a_mark_is_written_only_over_what_was_read(account: Account, clock: Fake
 
 
 def test_a_limit_is_counted_once_for_all_consumers(account: Account, clock: FakeClock) -> None:
-    marks = DynamoMarks(account.client("dynamodb"), account.table, clock)
+    marks = cloud(account, clock)
 
     assert [marks.allow("c#1", wanted, 100) for wanted in (60, 30, 30, 5)] == [60, 30, 10, 0]
     assert marks.allow("c#2", 5, 100) == 5
 
 
 def test_a_run_is_started_once_and_what_became_of_it_is_known(account: Account) -> None:
-    runs = SyncRuns(account.client("stepfunctions"), account.state_machine)
+    runs = cloud(account, FakeClock(NOON))
     assert runs.status("x") == "missing"
 
     for _ in range(2):
@@ -192,9 +201,9 @@ def test_a_run_is_started_once_and_what_became_of_it_is_known(account: Account) 
 
 
 def test_a_tick_waits_at_most_as_long_as_the_queue_lets_it(account: Account) -> None:
-    sent = partial(send_tick, account.client("sqs"), account.queue)
-    sent("{}", 0.0)
-    sent('{"long": 1}', 5_000.0)
+    sent = cloud(account, FakeClock(NOON))
+    sent.tick("{}", 0.0)
+    sent.tick('{"long": 1}', 5_000.0)
 
     assert ticks(account) == [{}, {"long": 1}]
 
