@@ -300,18 +300,15 @@ class Forgetting:
 
     def _published_file(self, given: str, answer: str) -> None:
         results = {row.get("line"): row for _, row in self._rows_of(answer)}
-        numbers: set[Any] = set()
-        attached: set[str] = set()
         events = list(self._rows_of(given))
-        for number, event in events:
-            if self._has_event(event, results.get(number)):
-                numbers.add(number)
-                attached |= set(_attachments(event))
+        gone = [(number, event) for number, event in events if self._has_event(event, results.get(number))]
+        numbers: set[Any] = {number for number, _ in gone}
         if not events and self._entity:  # the entity of a result is not known where its input is gone
             numbers = {number for number, row in results.items() if self._has_id(row.get("id"))}
         if numbers and not results:
             self._under_way.append(given)
         elif numbers:
+            attached = {key for _, event in gone for key in _attachments(event)}
             old = [version for key in (given, answer, *sorted(attached)) for version in self._bucket.of(key)]
             self._take_out(answer, numbers)
             self._delete(old)
