@@ -168,9 +168,7 @@ class Forgetting:
         return any(mark.encode() in line for line in lines_of(body) for mark in marks)
 
     def _is_run_note(self, body: bytes, run_ids: set[str]) -> bool:
-        note = _json(body)
-        if not isinstance(note, dict):
-            return False
+        note = _object(body)
         owner = note.get("connection")
         found = note.get("run_id") in run_ids if owner is None else owner == self._connection
         if found:
@@ -276,18 +274,16 @@ class Forgetting:
         return {**part, **self._bucket.store_part(lines, lambda sha256: f"{start}{sha256[:HASH_DIGITS]}.jsonl.gz")}
 
     def _is_webhook(self, body: bytes) -> bool:
-        event = _json(body)
-        return isinstance(event, dict) and self._has_id(event.get("record_id"))
+        return self._has_id(_object(body).get("record_id"))
 
     def _has_id(self, value: object) -> bool:
         return str(value) == self._id
 
     def _is_index_with_id(self, body: bytes) -> bool:
         """Whether a state object is an index of ids with this one; the next reconcile run builds it again."""
-        head, *lines = [_json(line) for line in lines_of(body)] or [None]
-        if not isinstance(head, dict) or head.get("entity") != self._entity:
-            return False
-        return any(self._has_id(one) for line in lines if isinstance(line, dict) for one in line.get("ids", ()))
+        head, *lines = [_object(line) for line in lines_of(body)] or [{}]
+        is_own = head.get("entity") == self._entity
+        return is_own and any(self._has_id(one) for line in lines for one in line.get("ids", ()))
 
     def _published_files(self) -> None:
         """Delete files that name the data, take their results out of the answers, and delete what they attached.
@@ -301,7 +297,7 @@ class Forgetting:
     def _published_file(self, given: str, answer: str) -> None:
         results = {row.get("line"): row for _, row in self._rows_of(answer)}
         events = list(self._rows_of(given))
-        gone = [(number, event) for number, event in events if self._has_event(event, results.get(number))]
+        gone = [(number, event) for number, event in events if self._has_event(event, results.get(number, {}))]
         numbers: set[Any] = {number for number, _ in gone}
         if not events and self._entity:  # the entity of a result is not known where its input is gone
             numbers = {number for number, row in results.items() if self._has_id(row.get("id"))}
@@ -314,12 +310,12 @@ class Forgetting:
             self._delete(old)
 
     def _rows_of(self, key: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield the rows of JSON Lines with their numbers from 1, in every version of an object."""
+        """Yield the rows of JSON Lines with their numbers from 1, in every version of an object. Each line counts."""
         for one in self._bucket.of(key):
             if not one.is_marker:
-                yield from enumerate(_rows(self._bucket.body_of(one)), 1)
+                yield from enumerate(map(_object, lines_of(self._bucket.body_of(one))), 1)
 
-    def _has_event(self, event: Mapping[str, Any], result: object = None) -> bool:
+    def _has_event(self, event: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
         """Whether a publish or subscribe event, or a webhook, is about what is forgotten.
 
         It names the record, or one that belongs to it: each of these entities has a member that holds the id. The id of
@@ -333,14 +329,13 @@ class Forgetting:
         path = parameters.get("path") if isinstance(parameters, Mapping) else None
         if isinstance(path, Mapping) and self._has_id(path.get(self._members.get(str(entity)))):
             return True
-        ids = (found.get("id") for found in (event, result) if isinstance(found, Mapping))
-        return entity == self._entity and any(map(self._has_id, ids))
+        return entity == self._entity and any(self._has_id(one.get("id")) for one in (event, result))
 
     def _take_out(self, key: str, numbers: set[Any]) -> None:
         """Write a published file's answer without the results of some lines."""
         found = self._bucket.read(key)
         if found is not None and not self._dry_run:
-            kept = [line for line in lines_of(found.body) if (_json(line) or {}).get("line") not in numbers]
+            kept = [line for line in lines_of(found.body) if _object(line).get("line") not in numbers]
             body = b"".join(kept)
             if body:
                 self._bucket.put(key, gzip.compress(body, mtime=0) if key.endswith(".gz") else body)
@@ -349,7 +344,7 @@ class Forgetting:
         sqs = self._stack.client("sqs")
         for queue, url in self._stack.failure_queues().items():
             messages = receive(sqs, queue, url)
-            gone = [one for one in messages if self._has_event(one.event)]
+            gone = [one for one in messages if self._has_event(one.event, {})]
             if not self._dry_run:
                 for one in gone:
                     sqs.delete_message(QueueUrl=url, ReceiptHandle=one.message["ReceiptHandle"])
@@ -367,8 +362,8 @@ class Forgetting:
 
     def _has_item(self, item: Mapping[str, Any]) -> bool:
         connection, entity, path = ([*item.get("subject", {}).get("S", "").split(" ", 2), "", "", ""])[:3]
-        event = {"connection": connection, "entity": entity, "parameters": {"path": _json(path.encode())}}
-        return self._has_event(event, _json(item.get("data", {}).get("S", "").encode()))
+        event = {"connection": connection, "entity": entity, "parameters": {"path": _object(path)}}
+        return self._has_event(event, _object(item.get("data", {}).get("S", "")))
 
 
 def _keys_in(manifest: Mapping[str, Any]) -> set[str]:
@@ -376,20 +371,13 @@ def _keys_in(manifest: Mapping[str, Any]) -> set[str]:
 
 
 def _is_of(line: bytes, kind: str, member: str, identity: str) -> bool:
-    row = _json(line)
-    if kind == "rejected" and isinstance(row, dict):
+    row = _object(line)
+    if kind == "rejected":
         record = row.get("record")
-        row = _json(record.encode()) if isinstance(record, str) else record
-        if row is None and isinstance(record, str):
-            return identity in record  # no JSON: rather one line too many than one too few
-    return isinstance(row, dict) and member in row and str(row[member]) == identity
-
-
-def _rows(body: bytes) -> Iterator[dict[str, Any]]:
-    """Yield the objects of JSON Lines; a line that is none gives an empty one, so that lines can be counted."""
-    for line in lines_of(body):
-        row = _json(line)
-        yield row if isinstance(row, dict) else {}
+        row = _object(record if isinstance(record, str) else json.dumps(record))
+        if not row and isinstance(record, str):
+            return identity in record  # no JSON object: rather one line too many than one too few
+    return member in row and str(row[member]) == identity
 
 
 def _attachments(value: object) -> Iterator[str]:
@@ -405,8 +393,10 @@ def _attachments(value: object) -> Iterator[str]:
             yield from _attachments(inside)
 
 
-def _json(text: bytes) -> Any:
+def _object(text: str | bytes) -> dict[str, Any]:
+    """Return a JSON object; an empty one for any other text."""
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except (ValueError, RecursionError):
-        return None
+        return {}
+    return found if isinstance(found, dict) else {}
