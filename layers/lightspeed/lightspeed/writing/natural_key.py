@@ -11,6 +11,9 @@ for a key are judged in this order:
    rows may have it, the shop seems to filter, and any trace of the key counts (`_may_have_filtered`). If not, only what
    a shop is known to do to a text counts (`_may_have`).
 5. All other rows are other records.
+
+A shop that compares the filter with what it stores returns no row for a key that it stores in another form. It is then
+asked for the forms that it may store (`_STORED_FORMS`). Most keys have no other form, and cost no further request.
 """
 
 from __future__ import annotations
@@ -76,6 +79,28 @@ _SHORTEST_CUT = 12
 
 _MOST_IDS = 20
 
+_LONGEST_STORED = 255
+"""The characters of a text column, as most databases have them."""
+
+
+def _tidy(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+_STORED_FORMS: tuple[Callable[[str], str], ...] = (
+    _tidy,
+    str.strip,
+    lambda text: html.escape(_tidy(text), quote=False),
+    lambda text: html.escape(_tidy(text), quote=False).replace('"', "&quot;"),
+    lambda text: html.escape(_tidy(text)).replace("&#x27;", "&#039;"),  # as PHP escapes
+    lambda text: html.unescape(_tidy(text)),
+    lambda text: _tidy(_TAG.sub("", text)),
+    lambda text: _tidy("".join(letter for letter in text if letter <= "\uffff")),
+    lambda text: _tidy("".join(letter if letter <= "\uffff" else "?" for letter in text)),
+    lambda text: _tidy(text)[:_LONGEST_STORED],
+)
+"""What a shop may store in place of a text: without blanks or emoji, as HTML or not, without tags, cut."""
+
 
 class NaturalKey:
     """The natural key of one record that is to be created.
@@ -132,7 +157,8 @@ class NaturalKey:
         The shop may store a value in another form: without blanks, with `&amp;`, in another case. A record that the
         shop returns and that differs only so has the value, so that no second record is created. Any other record that
         the shop returns has it if the shop proves to filter by it, which takes two more requests for each filter.
-        Where only other records come back, one more request looks for a second page.
+        Where only other records come back, one more request looks for a second page. Where none comes back, the shop
+        is asked for each other form that it may store.
 
         Raises:
             InvalidParameters: Several records have the values, or it cannot be decided whether one has them. Nothing
@@ -141,7 +167,10 @@ class NaturalKey:
         """
         page = self._page()
         rows = [parse_record(text) for text in page.records]
-        found = [row for row in rows if self.key in keys_of(row, self.values)] or self._in_another_form(page, rows)
+        if not rows and not page.rejects:
+            found = self._stored_in_another_form()
+        else:
+            found = [row for row in rows if self.key in keys_of(row, self.values)] or self._in_another_form(page, rows)
         if len(found) == 1 and not is_id(found[0].get("id")):
             raise self._undecided(found[0])
         if len(found) > 1:
@@ -178,6 +207,32 @@ class NaturalKey:
         if doubtful:
             raise self._undecided(doubtful[0])
         return []
+
+    def _stored_in_another_form(self) -> list[dict[str, Any]]:
+        """Return the rows that the shop has for other forms of the key, if they have the key.
+
+        Raises:
+            InvalidParameters: It cannot be decided whether a row has the key.
+        """
+        rows: dict[str, dict[str, Any]] = {}
+        for values in self._forms():
+            for text in self._page(**values).records:
+                row = parse_record(text)
+                rows[str(row.get("id"))] = row
+        found = [row for row in rows.values() if self._agrees(row, _has_same_text)]
+        doubtful = [row for row in rows.values() if self._agrees(row, _may_have)]
+        if doubtful and not found:
+            raise self._undecided(doubtful[0])
+        return found
+
+    def _forms(self) -> list[dict[str, Any]]:
+        """Return the key's other forms, each once."""
+        forms: list[dict[str, Any]] = [self.values]
+        for form in (*_STORED_FORMS, None):
+            changed = {name: _in_form(form, name, value) for name, value in self.values.items()}
+            if changed not in forms and "" not in changed.values():
+                forms.append(changed)
+        return forms[1:]
 
     def _goes_on(self, page: Page, *, found: bool) -> bool:
         """Return whether a later page may hold the record; a shop may give fewer rows than it is asked for."""
@@ -300,6 +355,15 @@ def is_id(identity: object) -> bool:
 
 def _refused(endpoint: Endpoint, error: str) -> InvalidParameters:
     return InvalidParameters(endpoint.name, "create", [error])
+
+
+def _in_form(form: Callable[[str], str] | None, name: str, value: object) -> object:
+    """Return a value in a form; `None` is that of a value which is compared regardless of case."""
+    if not isinstance(value, str):
+        return value
+    if form is None:
+        return _tidy(value).lower() if name in _WITHOUT_CASE else value
+    return form(value)
 
 
 def _field(row: Mapping[str, Any], name: str) -> Any:
