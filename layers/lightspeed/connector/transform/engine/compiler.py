@@ -123,8 +123,9 @@ class _Writer:
 
     def collapsed_text(self, expr: Any, text: str) -> str:
         """Return the text of the value that a text gives, which may be a sequence: a single item is taken out of it."""
-        found = self.new_local()
-        return f"({found} if type({found} := {text}) is not _JList else collapsed({found}, {expr.keep_array}))"
+        found = text if text.isidentifier() else self.new_local()
+        value = text if text == found else f"{found} := {text}"
+        return f"({found} if type({value}) is not _JList else collapsed({found}, {expr.keep_array}))"
 
     def all_variables(self) -> str:
         """Return the name of the variables, for a part that may look up any of them; note that there is one."""

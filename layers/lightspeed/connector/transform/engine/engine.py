@@ -118,8 +118,7 @@ class Engine(Jsonata):  # type: ignore[misc]
         last = len(names) - 1
         for number, name in enumerate(names):
             self.meter.check_time()
-            values = [collapsed(look_up(item, name, self.meter)) for item in items]
-            found = [value for value in values if value is not None]
+            found = [value for item in items if (value := collapsed(look_up(item, name, self.meter))) is not None]
             if not found:
                 return None
             items = self.flattened(found, last_step=number == last)

@@ -219,10 +219,11 @@ def _append(left: Any, right: Any) -> Any:
 
 def _results(function: Any, members: Iterable[Any], names: Iterable[Any], whole: Any) -> list[Any]:
     """Return what a function makes of each member, its name or number, and the whole, as many of them as it takes."""
-    engine, most = current_engine(), max(Functions.get_function_arity(function), 1)
-    columns = (members, names, itertools.repeat(whole))[:most]
+    engine, is_lambda = current_engine(), Functions.is_lambda(function)
+    most = len(function.arguments) if is_lambda else Functions.get_function_arity(function)
+    columns = (members, names, itertools.repeat(whole))[: max(most, 1)]
     rows = zip(*columns, strict=False)
-    if not Functions.is_lambda(function):
+    if not is_lambda:
         return [function.call(None, row) for row in rows]
     if function.__dict__.get("many") is not None and len(function.arguments) == len(columns):
         found: list[Any] = engine.apply_each(function, rows, len(whole))
