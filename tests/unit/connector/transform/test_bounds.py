@@ -1,3 +1,4 @@
+import json
 import signal
 import threading
 from collections.abc import Iterator
@@ -88,6 +89,12 @@ _TO_DEPTH = '($f := function($v, $n) {{ $n = 0 ? $v : $f({}, $n - 1) }}; {{"a": 
         ('$ ~> |$|{"self": $}| ~> $clone()', "nested deeper than 200"),
         ('{"a": $string($ ~> |$|{"self": $}|)}', "nested deeper than 200"),
         ('($ ~> |$|{"self": $}|).**', "(too many|too deep|deeper)"),
+        ('$merge($map([1..30000], function($v) { {"a": $v} }))', "makes too many items: 60,000"),
+        ('($f := function($v) { $merge($map([1], function() { {"a": $f($v)} })) }; $f(1))', "goes (deeper|too deep)"),
+        (
+            '($f := function($v) { $merge($map([$v], function($x) { {"a": $f($x)} })) }; $f(1))',
+            "goes (deeper|too deep)",
+        ),
         ('{"a": $split($pad("", 300000, "a"), "")}', "makes too many items"),
         ('{"a": $split($pad("", 300000, "a"), /a/)}', "makes too many items"),
         ('{"a": $match($pad("", 300000, "a"), /a/)}', "makes too many items"),
@@ -242,13 +249,30 @@ def test_outside_the_main_thread_the_clock_is_looked_at_between_steps() -> None:
     assert "takes longer than 0.2 s" in str(found[0])
 
 
-def test_outside_the_main_thread_the_clock_is_looked_at_between_the_elements_of_an_array() -> None:
+def test_what_a_function_makes_for_merge_alone_is_counted_once() -> None:
+    expression = "$merge($each($, function($v, $k) { {$k: $v} }))"
+    text = json.dumps({f"field {number}": number for number in range(100)}, separators=(",", ":")).encode()
+
+    assert Transformers(expression, limits=Limits(items=100)).records(text, _SCOPE).records == [text]
+    assert "makes too many items: 100" in str(_rejection(expression, text, Limits(items=99)))
+
+
+@pytest.mark.parametrize(
+    ("expression", "position"),
+    [
+        ('{"a": $map([1..100000], function($x) { $x + 1 })}', 6),
+        ('{"a": $merge($map([1..100000], function($x) { {"a": $x} }))}', 13),
+    ],
+)
+def test_outside_the_main_thread_the_clock_is_looked_at_between_the_elements_of_an_array(
+    expression: str, position: int
+) -> None:
     found: list[Any] = []
-    transformers = Transformers('{"a": $map([1..100000], function($x) { $x + 1 })}', clock=FakeClock(step=0.01))
+    transformers = Transformers(expression, clock=FakeClock(step=0.01))
 
     thread = threading.Thread(target=lambda: found.append(transformers.records(b"{}", _SCOPE).rejection))
     thread.start()
     thread.join()
 
     assert "takes longer than 1 s" in str(found[0])
-    assert found[0].position == 6
+    assert found[0].position == position

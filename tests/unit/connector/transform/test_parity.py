@@ -113,6 +113,43 @@ $sift(lines[0], function($v, $k) { $k = "sku" })
 $keys(lines)
 $merge([customer, {"x": 1}])
 $merge(lines.{sku: price})
+$merge($each(customer, function($v, $k) { {$k: $v} }))
+$merge($each(customer, function($v, $k) { {$uppercase($k): $exists($v.city) ? $v.city : $v} }))
+$merge($each(customer, function($v, $k) { {nothing: $v} }))
+$merge($each(customer, function($v, $k) { {$k: nothing} }))
+$merge($each(customer, function($v, $k, $o) { {$k: $count($keys($o))} }))
+$merge($each(customer, function() { {"a": number} }))
+$merge($each(customer, function($v, $k, $o, $none) { {$k: $exists($none)} }))
+$merge($each(customer, function($v, $k) { ($x := $v; {$k: $x}) }))
+$merge($each(customer, function($v, $k) { {$k: ($x := $v; $x)} }))
+$merge($each(customer, function($v, $k)<xs:o> { {$k: $v} }))
+$merge($each(customer, function($v, $k) { {$k: $v, "b": 1} }))
+$merge($each(customer, function($v, $k) { {$k: 1}[0] }))
+$merge($each(customer, function($v, $k) { {$k: $map(paid, function($x) { $v })} }))
+$merge($each(customer, function($v, $k) { {$k: $merge($each(paid ? {"x": $k}, function($v, $k) { {$k & "y": $v} }))} }))
+$merge($each({}, function($v, $k) { {$k: $v} }))
+$merge($each(nothing, function($v, $k) { {$k: $v} }))
+$merge($each(customer, function($v, $k) { {$k: $v} })[0])
+$merge($each(customer, function($v, $k) { {$k: $v} })[])
+$merge($each(customer, function($v, $k) { {$k: $v} }){"all": $count($)})
+$merge($each(customer, function($v, $k) { {$k: $v} }))[0].name
+$merge($each(customer, function($v, $k) { {$k: $v} })){"n": name}
+$merge($each(customer, function($v, $k) { {$k: $v} })).address.city
+$each(customer, function($v, $k) { {$k: $v} }) ~> $merge()
+$merge($map(lines, function($l) { {$l.sku: $l.price} }))
+$merge($map(lines, function($l, $i) { {"same": $i} }))
+$merge($map(lines, function($l, $i) { {$l.sku: $i > 0 ? $l.tags} }))
+$merge($map(lines[0], function($l) { {$l.sku: $l} }))
+$merge($map(lines[price > 100], function($l) { {$l.sku: $l} }))
+$merge($map([], function($l) { {"a": 1} }))
+$merge($map([1, 2], function($n) { {$string($n): memo} }))
+$merge($map([1], function($n) { {"a": $map([1], function($x) { {"b": $x} })} }))
+lines.$merge($each($, function($v, $k) { {$k: $type($v)} }))
+($f := function($o) { $merge($each($o, function($v, $k) { {$k: $v} })) }; $f(customer))
+($f := function($v, $k) { {$k: $v} }; [$merge($each(customer, $f)), $each(customer, $f)])
+($merge := function($x) { [$x] }; $merge($each(customer, function($v, $k) { {$k: $v} })))
+($each := function($o, $f) { [$f(1, "a"), $f(2, "b")] }; $merge($each(customer, function($v, $k) { {$k: $v} })))
+($map := function($o, $f) { [$f("a"), $f("b")] }; $merge($map(lines, function($k) { {$k: $k} })))
 $lookup(customer, "name")
 $lookup(lines, "sku")
 $spread(lines.{sku: price})
@@ -277,6 +314,7 @@ def _composed(part: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.builds("$each({}, function($v, $k) {{ {} }})".format, part, part),
         st.builds("${}({}, function($v) {{ {} }})".format, st.sampled_from(["map", "filter"]), part, part),
         st.builds("$merge($each({}, function($v, $k) {{ {{$k: {}}} }}))".format, part, part),
+        st.builds("$merge($map({}, function($v, $k) {{ {{$string({}): {}}} }}))".format, part, part, part),
         st.builds("function($v, $k) {{ {} }}({}, {})".format, part, part, part),
         st.builds('($$ ~> |$|{{"a": {}}}, "b"|)'.format, part),
     )

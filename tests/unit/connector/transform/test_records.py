@@ -46,6 +46,26 @@ def test_an_object_replaces_an_array_splits_and_nothing_drops(expression: str, m
     assert _made(expression, '{"id":7,"lines":[{"n":1},{"n":2}]}') == made
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "made"),
+    [
+        ("$v.key", "$v.n", ['{"b":3,"a":2}']),
+        ("$v.key", "$v.n < 3 ? $v.n", ['{"b":1,"a":2}']),
+        ("$v.key", "$v.n > 1 ? $v.n", ['{"a":2,"b":3}']),
+        ("($v.n > 1 ? $v.key)", "$v.n", ['{"a":2,"b":3}']),
+        ("$v.key", "nothing", ["{}"]),
+        ("nothing", "$v.n / 0", ["{}"]),
+    ],
+)
+def test_merged_members_stay_where_their_name_came_first_and_have_the_last_value(
+    name: str, value: str, made: list[str]
+) -> None:
+    expression = f"$merge($map(lines, function($v) {{ {{{name}: {value}}} }}))"
+
+    assert _made(expression, '{"lines":[{"key":"b","n":1},{"key":"a","n":2},{"key":"b","n":3}]}') == made
+    assert _made(expression, '{"lines":[]}') == []
+
+
 def test_the_next_expression_takes_each_record_that_the_one_before_made() -> None:
     assert _made(["lines", 'n > 1 ? {"m": n}'], '{"lines":[{"n":1},{"n":2},{"n":3}]}') == ['{"m":2}', '{"m":3}']
 

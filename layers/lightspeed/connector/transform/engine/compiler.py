@@ -13,6 +13,15 @@ In this module a text is Python text, unless it is said otherwise. `price * 2` b
 
 with the constants `k49` (`("price",)`), `k50` (2) and `k51` (`"*"`). Node 0, `price`, begins the last line.
 
+A lambda that is called for many items becomes a loop, which makes a list of results. Where only `$merge` gets them, and
+each is an object of one member, the loop makes the object itself. `$merge($each($, function($v, $k) { {$k: $v} }))` has
+
+     found = {}
+     for (a0, a1, ) in rows:
+      if ((type(v1 := …) is str or …) and (v2 := …) is not None):
+       found[v1] = v2
+     return found
+
 A thunk is the library's lambda around a call that a function may end with. The function returns it instead of the value
 of the call, and its caller evaluates it. So a recursion that ends with its call goes no step deeper.
 """
@@ -58,13 +67,18 @@ def compile_node(expr: Any, bound: Container[Any]) -> Code:
 def compile_lambda(expr: Any, bound: Container[Any]) -> Code | None:
     """Return the function of engine, context value, variables and rows of arguments that evaluates a lambda for each.
 
+    It returns a list of results. Where the lambda is `merged`, it returns one object with the members of all results.
     Its attribute `members` is how many members of objects it makes for a row, at most. The node keeps it as `many`.
     It is `None` if a part of the body has to find the arguments among the variables.
     """
     writer = _Writer(bound, {argument.value: f"a{number}" for number, argument in enumerate(expr.arguments)})
-    body = writer.text_of(expr.body)
     names = "".join(f"a{number}, " for number in range(len(expr.arguments)))
-    loop = f"found = []\n for ({names}) in rows:\n  found.append({body})\n return found"
+    if "merged" in expr.__dict__:
+        name, value, is_there = writer.only_member(expr.body)
+        empty, step = "{}", f"if {is_there}:\n   found[{name}] = {value}"
+    else:
+        empty, step = "[]", f"found.append({writer.text_of(expr.body)})"
+    loop = f"found = {empty}\n for ({names}) in rows:\n  {step}\n return found"
     expr.many = None if writer.needs_variables else writer.function("engine, input, environment, rows", loop)
     return expr.many  # type: ignore[no-any-return]
 
@@ -174,10 +188,14 @@ class _Writer:
         known = expr.type == "variable" and expr.value not in self.bound
         return FUNCTIONS.get(expr.value) if known else None
 
+    def is_call(self, expr: Any, arguments: int, *names: str) -> bool:
+        """Whether a node is a call of one of these functions of `functions`, with so many arguments, and no more."""
+        alone = (expr.type, expr.predicate, expr.group) == ("function", None, None) and len(expr.arguments) == arguments
+        return alone and self.own_function(expr.procedure) in [FUNCTIONS[name] for name in names]
+
     def is_exists_call(self, expr: Any) -> bool:
         """Whether a node is a call of `$exists`, and nothing else."""
-        alone = (expr.type, expr.predicate, expr.group) == ("function", None, None) and len(expr.arguments) == 1
-        return alone and self.own_function(expr.procedure) is FUNCTIONS["exists"]
+        return self.is_call(expr, 1, "exists")
 
     def truth_text(self, expr: Any) -> str:
         """Return the text of whether a value counts as true."""
@@ -232,16 +250,22 @@ class _Writer:
         if len(names) == len(pairs):
             members = [f"{self.constant(key.value)}: {self.text_of(value)}" for key, value in pairs]
             text = f"_present({{{', '.join(members)}}})"
+            self.members += len(pairs)
         elif len(pairs) == 1:
-            name, member = self.new_local(), self.new_local()
-            key, value = (self.text_of(part) for part in pairs[0])
-            made = f"{{{name}: {member}}} if ({member} := {value}) is not None else {{}}"
-            text = f"(({made}) if type({name} := {key}) is str else {self.line_of(expr, f'_no_name({name})')})"
+            name, value, is_there = self.only_member(expr)
+            text = f"({{{name}: {value}}} if {is_there} else {{}})"
         else:
             self.all_variables()
             return group
-        self.members += len(pairs)
         return text if self.parameters else f"({group} if isinstance(input, list) else {text})"
+
+    def only_member(self, expr: Any) -> tuple[str, str, str]:
+        """Return texts of an object's only member: its name, its value, and first to evaluate, whether it is there."""
+        self.members += 1
+        name, value = self.new_local(), self.new_local()
+        name_text, value_text = (self.text_of(part) for part in expr.lhs_object[0])
+        has_name = f"(type({name} := {name_text}) is str or {self.line_of(expr, f'_no_name({name})')})"
+        return name, value, f"({has_name} and ({value} := {value_text}) is not None)"
 
     def write_binary(self, expr: Any) -> str:
         operator = str(expr.value)
@@ -267,9 +291,31 @@ class _Writer:
         return self.collapsed_text(expr, text) if _thunks(expr) and not _thunks(part) else text
 
     def write_function(self, expr: Any, given: str = "") -> str:
+        """Write a call; one of `$merge` is left out where a lambda that is `merged` has made the object."""
+        made_by = None if given else self.merged_lambda(expr)
+        if made_by is not None:
+            made_by.merged = True
+            made = self.new_local()
+            call = self._call(expr, f"[{made}]")
+            return f"({made} if type({made} := {self.text_of(expr.arguments[0])}) is dict else {call})"
         arguments = self.list_text(expr.arguments or [])
-        if given:
-            arguments = f"[{given}, {arguments[1:]}"
+        return self._call(expr, f"[{given}, {arguments[1:]}" if given else arguments)
+
+    def merged_lambda(self, expr: Any) -> Any:
+        """Return the lambda that makes an object of one member for each item, where only `$merge` gets these objects.
+
+        It is `None` for a call that is no `$merge($each(…, function(…) {{…}}))`, or the same with `$map`.
+        """
+        if not self.is_call(expr, 1, "merge") or not self.is_call(expr.arguments[0], 2, "each", "map"):
+            return None
+        made_by = expr.arguments[0].arguments[1]
+        if made_by.type != "lambda" or not made_by.arguments:
+            return None
+        body = made_by.body
+        kind = (body.type, body.value, body.predicate, body.group)
+        return made_by if kind == ("unary", "{", None, None) and len(body.lhs_object) == 1 else None
+
+    def _call(self, expr: Any, arguments: str) -> str:
         variables = self.all_variables() if expr.procedure.type == "path" else "environment"
         procedure = self.text_of(expr.procedure)
         return f"_called(engine, {self.constant(expr)}, {procedure}, {arguments}, input, {variables})"
@@ -361,11 +407,10 @@ def _array(engine: Any, expr: Any, values: list[Any]) -> Any:
     return result
 
 
-def _no_name(key: Any) -> dict[str, Any]:
-    """Return an object without its only member, which has no name."""
+def _no_name(key: Any) -> None:
+    """Let nothing stand for a name, and refuse everything else that is no text."""
     if key is not None:
         raise ValueError(f"a key in an object must be text, not {shown(key)}")
-    return {}
 
 
 def _present(members: dict[str, Any]) -> dict[str, Any]:

@@ -267,8 +267,8 @@ class Engine(Jsonata):  # type: ignore[misc]
             raise JException("T1006", -1)
         return super().apply_inner(proc, args, input, environment)
 
-    def apply_each(self, function: Any, rows: Iterable[Sequence[Any]], number: int) -> list[Any]:
-        """Return what a lambda makes of each row of arguments.
+    def apply_each(self, function: Any, rows: Iterable[Sequence[Any]], number: int) -> Any:
+        """Return what a lambda makes of each row of arguments; one that is `merged` makes one object of all rows.
 
         Args:
             function: It was written as a function of rows.
@@ -278,7 +278,7 @@ class Engine(Jsonata):  # type: ignore[misc]
         self.meter.items(number * function.many.members)
         self._enter(2)
         rows = rows if self.meter.interruptible else self._in_time(rows)
-        found: list[Any] = function.many(self, function.input, function.environment, rows)
+        found = function.many(self, function.input, function.environment, rows) if number else []
         self.room += 2
         return found
 

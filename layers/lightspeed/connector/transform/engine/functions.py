@@ -217,7 +217,7 @@ def _append(left: Any, right: Any) -> Any:
     return Utils.create_sequence_from_iter([*first, *second])
 
 
-def _results(function: Any, members: Iterable[Any], names: Iterable[Any], whole: Any) -> list[Any]:
+def _results(function: Any, members: Iterable[Any], names: Iterable[Any], whole: Any) -> Any:
     """Return what a function makes of each member, its name or number, and the whole, as many of them as it takes."""
     engine, is_lambda = current_engine(), Functions.is_lambda(function)
     most = len(function.arguments) if is_lambda else Functions.get_function_arity(function)
@@ -226,13 +226,14 @@ def _results(function: Any, members: Iterable[Any], names: Iterable[Any], whole:
     if not is_lambda:
         return [function.call(None, row) for row in rows]
     if function.__dict__.get("many") is not None and len(function.arguments) == len(columns):
-        found: list[Any] = engine.apply_each(function, rows, len(whole))
-        return found
+        return engine.apply_each(function, rows, len(whole))
     return [engine.apply(function, row, None, None) for row in rows]
 
 
-def _made(results: list[Any]) -> Any:
-    """Return results as a sequence, without those that are nothing."""
+def _made(results: Any) -> Any:
+    """Return a list of results as a sequence, without those that are nothing; one object of all stays as it is."""
+    if type(results) is dict:
+        return results
     current_meter().items(len(results))
     return Utils.create_sequence_from_iter([result for result in results if result is not None])
 
