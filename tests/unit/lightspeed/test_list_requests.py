@@ -107,6 +107,22 @@ def test_a_batch_and_its_count_take_no_more_requests_than_there_is_room_for(room
     assert " ".join(shop.sent) == sent
 
 
+@pytest.mark.parametrize(
+    ("room", "sent"),
+    [
+        (4, "count 7/10 6/10 count 5/10 4/10 count 3/10 2/10 count 1/10 count"),
+        (5, "count 7/10 6/10 5/10 count count 4/10 3/10 2/10 count count 1/10 count"),
+        (6, "count 7/10 6/10 5/10 4/10 count count 3/10 2/10 1/10 count count"),
+    ],
+)
+def test_two_batches_and_their_counts_take_no_more_requests_than_there_is_room_for(room: int, sent: str) -> None:
+    shop = Shop(turning(65))
+
+    read(shop, budget=Budget(room), batch=2)
+
+    assert " ".join(shop.sent) == sent
+
+
 def test_pages_of_a_batch_during_which_the_count_changed_are_read_again_in_smaller_batches() -> None:
     shop = Shop(turning(85))
     shop.before = lambda number: shop.leave(1) if number == 10 else None

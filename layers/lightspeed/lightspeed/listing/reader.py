@@ -314,8 +314,7 @@ class ListReader(Generic[_Processed]):
         low, high = 0, empty
         while high - low > 1:
             middle = (low + high) // 2
-            page = self.shop_list.page(middle, self.checkpoint.limit)
-            low, high = (middle, high) if page.records or page.rejects else (low, middle)
+            low, high = (middle, high) if self._records(middle) else (low, middle)
         self.checkpoint.rows_left = low * self.checkpoint.limit
 
     def _fetch(self, number: int) -> _Fetched[_Processed] | None:
