@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from itertools import chain
 from typing import Any
 
 import pytest
 
 from lightspeed import Parameters
-from lightspeed.listing.checkpoint import ListCheckpoint
-from lightspeed.listing.split import DOUBTFUL_PARTS, SplitReader
+from lightspeed.listing import split
+from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
+from lightspeed.listing.split import DENSE_ROWS, DENSE_TRIES, DOUBTFUL_PARTS, IDLE_ROUNDS, SplitReader
 from lightspeed.listing.window import Window
 from lightspeed.request import format_time, parse_time
 from tests.unit.lightspeed.orders_list import BASE, CREATED, WINDOW, Budget, Row, Shop, shop_list_of, turning
@@ -27,6 +29,20 @@ def read(shop: Shop, window: Window = CREATED, **given: Any) -> tuple[list[Any],
         **given,
     )
     return list(reader.pages()), checkpoint
+
+
+class EndsAt(Budget):
+    """A budget that ends the invocation after so many requests."""
+
+    def __init__(self, shop: Shop, requests: int) -> None:
+        super().__init__()
+        self.shop = shop
+        self.requests = requests
+
+    def room(self) -> int:
+        if len(self.shop.sent) == self.requests:
+            raise InterruptedError
+        return super().room()
 
 
 def asked(shop: Shop) -> str:
@@ -82,6 +98,22 @@ def test_a_list_is_cut_at_times_that_a_full_page_shows(rows: list[Row], sent: st
     assert (checkpoint.rows_left, checkpoint.count_before, checkpoint.count_after) == (0, len(rows), len(rows))
 
 
+@pytest.mark.parametrize(("rows", "limit", "parts"), [(150, 100, 3), (200, 50, 3), (200, 47, 2)])
+def test_a_part_in_no_order_is_cut_so_that_parts_fit_on_a_page_and_its_page_shows_each(
+    rows: int, limit: int, parts: int
+) -> None:
+    shop = Shop(sorted(turning(rows), key=lambda row: int(row["id"]) * 7 % rows))
+    checkpoint = ListCheckpoint()
+    reader = SplitReader(
+        shop_list_of(shop, CREATED, limit), checkpoint=checkpoint, process=len, budget=EndsAt(shop, requests=2)
+    )
+
+    with pytest.raises(InterruptedError):
+        next(reader.pages())
+
+    assert checkpoint.rows_left == parts
+
+
 def test_rows_of_one_second_are_read_in_rounds_of_another_size() -> None:
     shop = Shop([Row(number, 600, 600) for number in range(1, 26)])
 
@@ -126,6 +158,50 @@ def test_rows_of_one_second_that_the_pages_do_not_show_are_no_proof() -> None:
     assert checkpoint.unverified_reason == "25 records carry the same second, and their pages do not show all of them"
     assert len(set(chain(*found))) == 24
     assert shop.sent.count("1/11") == 3 * (1 + 3 + 1), "of three parts: once, three times in vain, and for all rows"
+
+
+def test_rows_of_one_second_that_never_show_an_id_are_read_in_three_rounds_and_once_more() -> None:
+    shop = Shop([Row(None, 600, 600) for _ in range(25)])
+
+    found, checkpoint = read(shop)
+
+    assert [len(part) for part in found] == [0, 25, 25, 25, 0]
+    assert checkpoint.unverified_reason == "25 records carry the same second, and their pages do not show all of them"
+    assert shop.sent.count("1/11") == 3 * (IDLE_ROUNDS + 1)
+
+
+def test_too_many_rows_of_one_second_are_read_page_by_page_there_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert DENSE_ROWS == 2500
+    monkeypatch.setattr(split, "DENSE_ROWS", 24)
+    shop = Shop([Row(number, 600, 600) for number in range(1, 26)])
+
+    found, checkpoint = read(shop)
+
+    assert sorted(chain(*found)) == list(range(1, 26))
+    pages = "1/10_598-600 2/10_598-600 3/10_598-600 4/10_598-600 4/10_598-600 3/10_598-600 2/10_598-600 1/10_598-600"
+    assert f"count_598-600 {pages} count_599-" in asked(shop)
+    reason = "25 records carry the same second, too many to show that all were read"
+    assert checkpoint.unverified_reason == reason
+
+    monkeypatch.setattr(split, "DENSE_ROWS", 25)
+    assert read(Shop(shop.rows))[1].unverified_reason == ""
+
+
+@pytest.mark.parametrize(("tries", "rounds"), [(DENSE_TRIES - 1, True), (DENSE_TRIES, False)])
+def test_a_dense_part_that_was_begun_twenty_times_is_read_page_by_page(tries: int, rounds: bool) -> None:
+    assert DENSE_TRIES == 20
+    second = format_time(BASE + timedelta(seconds=600))
+    parts: Any = [(second, second, None, None)]
+    progress = SplitCheckpoint(parts, page_rows=10, count_before=25, tries=tries)
+    shop = Shop([Row(number, 600, 600) for number in range(1, 26)])
+    checkpoint = ListCheckpoint(count_before=25, limit=10, split=progress)
+
+    found = list(SplitReader(shop_list_of(shop, CREATED), checkpoint=checkpoint, process=len).pages())
+
+    assert sum(found) == 25
+    assert ("1/30" in shop.sent) == rounds
+    assert (checkpoint.unverified_reason == "") == rounds
+    assert rounds or checkpoint.unverified_reason.endswith("and no invocation could read them often enough")
 
 
 def test_more_rows_of_one_second_than_counted_are_no_proof() -> None:
