@@ -242,6 +242,17 @@ def test_a_run_whose_later_answers_show_an_earlier_time_gives_the_reason() -> No
     assert parse_time(result["bookmark"]["until"]).timestamp() <= scene.clock.now()
 
 
+@pytest.mark.parametrize("quota", [None, SCARCE], ids=["one invocation", "several"])
+def test_ids_are_read_twice_in_a_window_that_may_end_in_the_shops_future(quota: tuple[int, int, int] | None) -> None:
+    scene = Scene(random.Random(3), quota=quota)
+    scene.dated.shift = lambda: None
+
+    result = scene.run()
+
+    assert result["verified"]
+    assert [request.query["page"] for request in scene.shop.requests if request.query.get("fields") == "id"] == ["1"]
+
+
 def test_a_list_that_no_time_closes_is_verified_whatever_the_dates_say() -> None:
     scene = scene_of(None, 0.0, ahead=-7200.0)
 

@@ -203,20 +203,24 @@ class Reader:
         if state.position == 0 and not _has_begun(state):
 
             def read_to(end: datetime, closed: bool) -> ListReader[Any]:
-                return self._reader(read, ListCheckpoint(), self._window(read, end, is_open=not closed))
+                window, stable = self._window(read, end)
+                return self._reader(read, ListCheckpoint(), window, stable=stable and closed)
 
             opening = open_window(self.services.client, self.services.clock, parse_time(state.window_end), read_to)
             return opening.reader, Step(opening=opening, checkpoint=opening.reader.checkpoint)
-        reader = self._reader(read, checkpoint or ListCheckpoint(), self._window(read))
+        window, stable = self._window(read)
+        reader = self._reader(read, checkpoint or ListCheckpoint(), window, stable=stable)
         reader.begin()
         return reader, Step(checkpoint=reader.checkpoint)
 
-    def _reader(self, read: Read, checkpoint: ListCheckpoint, window: tuple[Window | None, bool]) -> ListReader[Any]:
+    def _reader(
+        self, read: Read, checkpoint: ListCheckpoint, window: Window | None, *, stable: bool
+    ) -> ListReader[Any]:
         """Return the list's reader; what is only compressed is compressed where it is fetched."""
         request = self.request
         return ListReader(
-            self._list(read, window[0]),
-            stable=window[1],
+            self._list(read, window),
+            stable=stable,
             checkpoint=checkpoint,
             process=self._process_of(read),
             budget=self.budget,
@@ -239,23 +243,15 @@ class Reader:
     def _list(self, read: Read, window: Window | None) -> ShopList:
         return ShopList(self.services.client, read.endpoint, self._parameters(read), read.language, window)
 
-    def _window(
-        self, read: Read, end: datetime | None = None, *, is_open: bool | None = None
-    ) -> tuple[Window | None, bool]:
-        """Return the window of a list, and whether no row can enter it.
-
-        Args:
-            read: The reading of the list.
-            end: Of the window; by default, as the state has it.
-            is_open: Whether the end may be in the shop's future, so that rows may enter; by default, as the state says.
-        """
+    def _window(self, read: Read, end: datetime | None = None) -> tuple[Window | None, bool]:
+        """Return the window of a list up to an end, which the state has by default, and whether no row can enter it."""
         state = self.state
         if read.by_creation:
             start, created_end = parse_time(state.created_start), parse_time(state.created_end)
             return creation_window(read.query, start, created_end)
         first = parse_time(state.window_start) if state.window_start else None
         window, stable = window_of(self.request, read, first, end or parse_time(state.window_end))
-        return window, stable and not (state.is_open if is_open is None else is_open)
+        return window, stable and not state.is_open
 
     def _parameters(self, read: Read) -> Parameters:
         return Parameters(query={"fields": _HEAD_FIELDS}) if read.operation == "each" else read.parameters
