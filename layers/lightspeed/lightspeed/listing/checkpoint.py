@@ -99,6 +99,10 @@ class ListCheckpoint:
         """Whether all rows that were counted when the reading started fit on one page."""
         return self.counts[0] <= self.limit
 
+    def note(self, reason: str) -> None:
+        """Keep the first reason why the list is not verified; empty for none."""
+        self.unverified_reason = self.unverified_reason or reason
+
     @property
     def removed(self) -> int:
         """How many rows left the list since the reading started, as far as was counted."""

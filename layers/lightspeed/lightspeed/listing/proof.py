@@ -193,7 +193,7 @@ class ListProof:
         if checkpoint.read == before:
             return
         if checkpoint.unidentified and checkpoint.read + checkpoint.unidentified == before:
-            self.note(NO_ID)  # parts could not show it either
+            checkpoint.note(NO_ID)  # parts could not show it either
             return
         if not end_seen and before % checkpoint.limit == 0:
             self.unstable("rows left the list before its end was looked at")
@@ -222,15 +222,15 @@ class ListProof:
             if checkpoint.fits_one_page:
                 self.count()  # a batch of several pages was counted already
             if checkpoint.read != checkpoint.count_after:
-                self.note(f"the shop counts {checkpoint.count_after} records but gave {checkpoint.read}")
+                checkpoint.note(f"the shop counts {checkpoint.count_after} records but gave {checkpoint.read}")
         return not checkpoint.unverified_reason
 
     def compare(self, second: ListCheckpoint) -> None:
         """Compare both passes over a list (D); the count before the second pass is the one between them."""
         first = self._checkpoint
         if not first.read == second.read == second.count_before or first.sum != second.sum:
-            self.note("no time filter closes the list, and it changed between two passes")
-        self.note(second.unverified_reason)
+            first.note("no time filter closes the list, and it changed between two passes")
+        first.note(second.unverified_reason)
 
     def unstable(self, reason: str) -> None:
         """End the reading of an unstable list if it can be read again in parts; else note the reason and return.
@@ -240,11 +240,7 @@ class ListProof:
         """
         if self._recoverable:
             raise UnstableList(reason)
-        self.note(reason)
-
-    def note(self, reason: str) -> None:
-        """Keep the first reason why the list is not verified; empty for none."""
-        self._checkpoint.unverified_reason = self._checkpoint.unverified_reason or reason
+        self._checkpoint.note(reason)
 
     @property
     def _by_update(self) -> bool:

@@ -342,13 +342,13 @@ class ListReader(Generic[_Processed]):
         repeated: list[Record] = []
         if known or len(set(ids)) < rows:  # a row came before or twice, or has no id
             if lack_ids(records):
-                self._proof.note(NO_ID)
+                self.checkpoint.note(NO_ID)
             records, repeated = split_repeated(records, known)
             ids = ids_of(records)
         return _Fetched(PageFacts(number, rows, ids, repeated, rises, falls), self._process(records))
 
     def _advance(self, page: _Fetched[_Processed]) -> None:
-        self._proof.note(self._parser.unverified_reason)
+        self.checkpoint.note(self._parser.unverified_reason)
         self._proof.take(page.facts)
 
     def _save(self) -> None:

@@ -174,11 +174,11 @@ class SplitReader(Generic[_Processed]):
         finally:
             checkpoint.ids = self._ids.pack()
             checkpoint.rows_left = len(split.parts)
-        self._note(split.unsure)
+        checkpoint.note(split.unsure)
         read = checkpoint.read + checkpoint.unidentified
         if not checkpoint.count_after <= read <= split.count_before:
             counts = f"{split.count_before} before and {checkpoint.count_after} after"
-            self._note(f"the list in parts holds {read} records, but the shop counts {counts}")
+            checkpoint.note(f"the list in parts holds {read} records, but the shop counts {counts}")
 
     def _read_or_cut(self, part: _Part) -> list[Record] | None:
         """Return the records of a part; `None` if the checkpoint now says that it is read in smaller parts or by page.
@@ -238,7 +238,7 @@ class SplitReader(Generic[_Processed]):
         reason = f"the shop counts {counted} records of a stretch of time, but gives {rows}"
         self._note_doubtful_part(reason)
         if rows > counted:
-            self._note(reason)
+            self.checkpoint.note(reason)
         is_done = rows > counted or bool(split.unsure)  # if not, smaller parts may fit their counts
         return records, counted, is_done
 
@@ -293,13 +293,13 @@ class SplitReader(Generic[_Processed]):
         split.tries += 1
         too_much = self._why_too_much(counted)
         if too_much or split.unsure:
-            self._note(too_much)
+            self.checkpoint.note(too_much)
             split.tries, split.next_page = 0, 1
             return None
         found, records, counted = self._read_rounds(part, counted)
         if len(found) != counted:
             reason = f"{counted} records carry the same second, and their pages do not show all of them"
-            self._note(reason)
+            self.checkpoint.note(reason)
             self._note_doubtful_part(reason)
             records = self._read_round(part, counted)
             found |= _by_id(records)
@@ -347,7 +347,7 @@ class SplitReader(Generic[_Processed]):
             records = self._records(part, number, dense=True)
             found += records
             if len(found) > counted:
-                self._note(f"the shop counts {counted} records of one second, but more follow")
+                self.checkpoint.note(f"the shop counts {counted} records of one second, but more follow")
             if len(records) < full:
                 break
         return found
@@ -361,7 +361,7 @@ class SplitReader(Generic[_Processed]):
     def _drop_repeated(self, records: list[Record]) -> list[Record]:
         """Return the records that are new, and note their ids. Neighbouring parts share seconds, so some come twice."""
         if lack_ids(records):
-            self._note(NO_ID)
+            self.checkpoint.note(NO_ID)
         kept, _ = split_repeated(records, self._ids.repeated(ids_of(records)))
         ids = ids_of(kept)
         self._ids.add(ids)
@@ -388,7 +388,7 @@ class SplitReader(Generic[_Processed]):
             self._budget.record_latency(self._clock.monotonic() - began)
             parser = self._list.parser(window)
             records = parser.read(page)
-            self._note(parser.unverified_reason)
+            checkpoint.note(parser.unverified_reason)
             if parser.filters_ignored and not self._split.next_page and _mostly_outside(records, window):
                 raise _FilterIgnored
             return records
@@ -402,9 +402,6 @@ class SplitReader(Generic[_Processed]):
             query |= {f"{by}_min": format_time(first)} if first is not None else {}
             query |= {f"{by}_max": format_time(last)} if last is not None else {}
         return query
-
-    def _note(self, reason: str) -> None:
-        self.checkpoint.unverified_reason = self.checkpoint.unverified_reason or reason
 
 
 def _by_id(records: list[Record]) -> dict[int | str, Record]:
