@@ -39,7 +39,7 @@ class SplitCheckpoint:
         first_included: Whether a row in the first second of a part was seen, so that the shop's filter includes it.
     """
 
-    parts: list[tuple[str | None, str | None, str | None, str | None]] = field(default_factory=list)
+    parts: list[tuple[str | None, ...]] = field(default_factory=list)
     page_rows: int | None = None
     count_before: int | None = None
     unsure: str = ""

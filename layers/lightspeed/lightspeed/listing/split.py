@@ -70,6 +70,7 @@ IDLE_ROUNDS = 3
 """How many rounds in a row may bring nothing new before the reading of a dense part is given up."""
 
 _SECOND = timedelta(seconds=1)
+_EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 _Processed = TypeVar("_Processed")
 _Bounds = tuple[datetime | None, datetime | None]
@@ -88,14 +89,12 @@ class _Part:
     created: _Bounds = (None, None)
 
     @classmethod
-    def unpack(cls, texts: tuple[str | None, str | None, str | None, str | None]) -> _Part:
+    def unpack(cls, texts: tuple[str | None, ...]) -> _Part:
         first, last, created_first, created_last = [parse_time(text) if text else None for text in texts]
         return cls((first, last), (created_first, created_last))
 
-    def pack(self) -> tuple[str | None, str | None, str | None, str | None]:
-        first, last = self.main
-        created_first, created_last = self.created
-        return _text(first), _text(last), _text(created_first), _text(created_last)
+    def pack(self) -> tuple[str | None, ...]:
+        return tuple(format_time(each) if each is not None else None for each in (*self.main, *self.created))
 
 
 class _FilterIgnored(Exception):
@@ -149,24 +148,13 @@ class SplitReader(Generic[_Processed]):
         checkpoint, split = self.checkpoint, self._split
         try:
             if split.count_before is None:
-                self._budget.room()
-                checkpoint.limit = self._list.limit
-                split.parts = [self._whole.pack()]
-                split.count_before = checkpoint.count_before = checkpoint.count_after = self._list.count()
-                self._expected = {self._whole: split.count_before}
+                self._begin()
             while split.parts:
                 self._budget.room()
                 part = _Part.unpack(split.parts[-1])
                 if split.next_page:
                     yield from self._read_there_and_back(part)
-                    continue
-                try:
-                    records = self._read_or_cut(part)
-                except _FilterIgnored:
-                    split.parts = [self._whole.pack()]
-                    split.tries, split.next_page = 0, 1
-                    continue
-                if records is not None:
+                elif (records := self._read_or_cut(part)) is not None:
                     split.parts.pop()
                     checkpoint.rows_left = len(split.parts)
                     yield self._process(self._drop_repeated(records))
@@ -175,27 +163,40 @@ class SplitReader(Generic[_Processed]):
             checkpoint.ids = self._ids.pack()
             checkpoint.rows_left = len(split.parts)
         checkpoint.note(split.unsure)
+        before, after = checkpoint.counts
         read = checkpoint.read + checkpoint.unidentified
-        if not checkpoint.count_after <= read <= split.count_before:
-            counts = f"{split.count_before} before and {checkpoint.count_after} after"
+        if not after <= read <= before:
+            counts = f"{before} before and {after} after"
             checkpoint.note(f"the list in parts holds {read} records, but the shop counts {counts}")
+
+    def _begin(self) -> None:
+        """Take the count that the reading starts from; the first part is the whole window."""
+        checkpoint, split = self.checkpoint, self._split
+        self._budget.room()
+        checkpoint.limit = self._list.limit
+        split.parts = [self._whole.pack()]
+        split.count_before = checkpoint.count_before = checkpoint.count_after = self._list.count()
+        self._expected = {self._whole: split.count_before}
 
     def _read_or_cut(self, part: _Part) -> list[Record] | None:
         """Return the records of a part; `None` if the checkpoint now says that it is read in smaller parts or by page.
 
-        Raises:
-            _FilterIgnored: The shop gives rows of other parts.
+        If the shop ignores the filter, the whole list is read page by page.
         """
         split = self._split
-        records, counted, complete = self._read_first_page(part)
-        if complete:
-            return records
-        smaller = self._cut(part, records, counted)
-        if smaller:
-            split.parts[-1:] = [each.pack() for each in reversed(smaller)]
-            self._expected |= smaller
+        try:
+            records, counted, complete = self._read_first_page(part)
+            if complete:
+                return records
+            smaller = self._cut(part, records, counted)
+            if not smaller:
+                return self._read_dense(part)
+        except _FilterIgnored:
+            split.parts, split.tries, split.next_page = [self._whole.pack()], 0, 1
             return None
-        return self._read_dense(part)
+        split.parts[-1:] = [each.pack() for each in reversed(smaller)]
+        self._expected |= smaller
+        return None
 
     def _read_there_and_back(self, part: _Part) -> Iterator[_Processed]:
         """Read the pages of a part up to its end and back to the first; another invocation goes on at `next_page`.
@@ -216,31 +217,39 @@ class SplitReader(Generic[_Processed]):
         split.parts.pop()
 
     def _read_first_page(self, part: _Part) -> tuple[list[Record], int, bool]:
-        """Return the records of a part's first page, the count before it, and whether nothing more of it is read."""
+        """Return the records of a part's first page, the count before it, and whether nothing more of it is read.
+
+        A page that is not full has all rows of its part. If they are fewer than counted, smaller parts may fit their
+        counts. If they are more, the count is wrong, because no row enters a part.
+        """
         split, expected = self._split, self._expected.pop(part, 0)
         if 2 * expected > 3 * self._full:  # full even with a third fewer rows, so it needs no count
-            records = self._records(part, 1)
-            if self._is_full(records):
+            records = self._first_page(part)
+            if len(records) >= self._full:
                 return records, expected, False
         for attempt in range(PART_ATTEMPTS):
             if attempt:
                 self._budget.room()
-            counted = self._count(part) if not split.unsure else 0
-            records = self._records(part, 1)
+            counted = 0 if split.unsure else self._count(part)
+            records = self._first_page(part)
+            if len(records) >= self._full:
+                return records, counted, False
             ids = ids_of(records)
             rows = len(set(ids)) + len(records) - len(ids)
-            if self._is_full(records):
-                return records, counted, False
-            if split.unsure or rows == counted:
-                return records, counted, True
+            if rows >= counted:
+                break
+        if rows != counted and not split.unsure:
+            reason = f"the shop counts {counted} records of a stretch of time, but gives {rows}"
+            self._note_doubtful_part(reason)
             if rows > counted:
-                break  # no row enters the part, so the count is wrong
-        reason = f"the shop counts {counted} records of a stretch of time, but gives {rows}"
-        self._note_doubtful_part(reason)
-        if rows > counted:
-            self.checkpoint.note(reason)
-        is_done = rows > counted or bool(split.unsure)  # if not, smaller parts may fit their counts
-        return records, counted, is_done
+                self.checkpoint.note(reason)
+        return records, counted, rows >= counted or bool(split.unsure)
+
+    def _first_page(self, part: _Part) -> list[Record]:
+        """Return the records of a part's first page. The first of all shows how many rows the shop gives on a page."""
+        records = self._records(part, 1)
+        self._split.page_rows = self._split.page_rows or max(1, len(records))
+        return records
 
     def _note_doubtful_part(self, reason: str) -> None:
         """Note a part that differs from its count. After `DOUBTFUL_PARTS` of them, counts are no longer used."""
@@ -251,21 +260,12 @@ class SplitReader(Generic[_Processed]):
 
     @property
     def _full(self) -> int:
-        """Rows that make a page full."""
+        """Rows that make a page full; its part may go on behind it."""
         return min(self._split.page_rows or 1, self.checkpoint.limit)
-
-    def _is_full(self, records: list[Record]) -> bool:
-        """Whether a part may go on behind its page. The first page of all shows how many rows the shop gives."""
-        split = self._split
-        if split.page_rows is None:
-            split.page_rows = max(1, len(records))
-        return len(records) >= self._full
 
     def _cut(self, part: _Part, records: list[Record], counted: int) -> dict[_Part, int]:
         """Return the smaller parts of a part, in order, and how many rows each probably has; none if it is dense."""
-        times = [times_of(record) for record in records]
-        by_update = self._window.by == "updated_at"
-        shown = [each.updated if by_update else each.created for each in times]
+        shown = _times(records, self._window.by)
         if part.main[0] is not None and part.main[0] in map(_moment, shown):
             self._split.first_included = True
         wanted = max(2, min(-(-3 * counted // (2 * self._full)), len(records) // ROWS_PER_CUT))
@@ -273,10 +273,9 @@ class SplitReader(Generic[_Processed]):
         stretches = _stretches(part.main, shown, wanted, shared, counted)
         if stretches:
             return {_Part(each, part.created): rows for each, rows in stretches}
-        edges = ("created_at_min", "created_at_max")
-        if not by_update or set(edges) & set(self._list.parameters.query):
+        if self._window.by == "created_at" or {"created_at_min", "created_at_max"} & set(self._list.parameters.query):
             return {}
-        stretches = _stretches(part.created, [each.created for each in times], wanted, _SECOND, counted)
+        stretches = _stretches(part.created, _times(records, "created_at"), wanted, _SECOND, counted)
         return {_Part(part.main, each): rows for each, rows in stretches}
 
     def _read_dense(self, part: _Part) -> list[Record] | None:
@@ -381,7 +380,7 @@ class SplitReader(Generic[_Processed]):
             except LightspeedError as error:
                 if checkpoint.limit == 1 or not is_page_timeout(error):
                     raise
-                checkpoint.limit = max(1, checkpoint.limit // 2)
+                checkpoint.limit //= 2
                 if number > 1:
                     raise  # a later page of another size would not begin where the one before ended
                 continue
@@ -410,9 +409,12 @@ def _by_id(records: list[Record]) -> dict[int | str, Record]:
 
 def _mostly_outside(records: list[Record], window: Window) -> bool:
     """Whether more than half of the records lie outside of a window; one alone may just carry a wrong time."""
-    times = [times_of(record) for record in records]
-    shown = [each.updated if window.by == "updated_at" else each.created for each in times]
-    return 2 * sum(not window.holds(text) for text in shown) > len(records)
+    return 2 * sum(not window.holds(text) for text in _times(records, window.by)) > len(records)
+
+
+def _times(records: list[Record], by: str) -> list[str]:
+    """Return the times by which a filter selects records, as the shop wrote them."""
+    return [each.updated if by == "updated_at" else each.created for each in map(times_of, records)]
 
 
 def _stretches(
@@ -433,33 +435,24 @@ def _stretches(
         counted: How many rows the stretch has.
     """
     first, last = bounds
-    times = [moment for moment in map(_moment, shown) if moment is not None and _lies(moment, bounds)]
-    least = _SECOND + shared
-    if not times or (first is not None and last is not None and last - first <= least):
+    low, high, least = first or _EARLIEST, last or _LATEST, _SECOND + shared
+    times = [moment for moment in map(_moment, shown) if moment is not None and low <= moment <= high]
+    if not times or high - low <= least:
         return []
     rest = max(0, counted - len(times))
-    if times == sorted(times):
-        cuts, rows = [max(times) - _SECOND], [len(times), rest]
-    elif times == sorted(times, reverse=True):
-        cuts, rows = [min(times) + _SECOND], [rest, len(times)]
+    ascending = sorted(times)
+    if times == ascending:
+        cuts, rows = [times[-1] - _SECOND], [len(times), rest]
+    elif times == ascending[::-1]:
+        cuts, rows = [times[-1] + _SECOND], [rest, len(times)]
     else:
+        cuts = [ascending[(len(times) - 1) * number // wanted] for number in range(1, wanted)]
         rows = [counted // wanted] * wanted
-        times.sort()
-        cuts = [times[(len(times) - 1) * number // wanted] for number in range(1, wanted)]
-    if last is not None:
-        cuts = [min(cut, last - _SECOND) for cut in cuts]
-    if first is not None:
-        cuts = [max(cut, first + least) for cut in cuts]
     found: list[_Bounds] = []
-    for cut in sorted(set(cuts)):
+    for cut in sorted({max(low + least, min(cut, high - _SECOND)) for cut in cuts}):
         found.append((first, cut))
         first = cut - shared
     return list(zip([*found, (first, last)], rows, strict=False))
-
-
-def _lies(moment: datetime, bounds: _Bounds) -> bool:
-    first, last = bounds
-    return (first is None or moment >= first) and (last is None or moment <= last)
 
 
 def _moment(text: str) -> datetime | None:
@@ -467,7 +460,3 @@ def _moment(text: str) -> datetime | None:
         return parse_time(text).astimezone(UTC).replace(microsecond=0)
     except ValueError:
         return None
-
-
-def _text(moment: datetime | None) -> str | None:
-    return format_time(moment) if moment is not None else None
