@@ -3,14 +3,21 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from lightspeed import Response
+from lightspeed import Clock, Response
+from lightspeed.quota import SystemClock
 from lightspeed.request import Request
 
 _Found = TypeVar("_Found")
 
 
 class FakeTransport:
-    """A transport whose `send` makes the answer; nothing is sent again."""
+    """A transport whose `send` makes the answer; nothing is sent again.
+
+    Attributes:
+        clock: Measures how long an answer takes.
+    """
+
+    clock: Clock = SystemClock()
 
     def send(self, request: Request) -> Response:
         raise NotImplementedError

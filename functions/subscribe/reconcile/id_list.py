@@ -116,7 +116,6 @@ class IdList:
             checkpoint=checkpoint,
             process=len,
             budget=self._budget,
-            clock=self._clock,
         )
 
     def _list(self, query: Mapping[str, object], window: Window | None) -> ShopList:

@@ -227,7 +227,6 @@ class Reader:
             batch=1 if read.operation == "each" else batch_of(request, checkpoint.limit),
             ahead=request.max_records is None,
             recoverable=True,
-            clock=self.services.clock,
         )
 
     def _split_reader(self, read: Read, checkpoint: ListCheckpoint) -> SplitReader[Any]:
@@ -237,7 +236,6 @@ class Reader:
             checkpoint=checkpoint,
             process=self._process_of(read),
             budget=self.budget,
-            clock=self.services.clock,
         )
 
     def _list(self, read: Read, window: Window | None) -> ShopList:

@@ -382,9 +382,10 @@ def test_a_reading_goes_on_in_another_process_where_it_was_left() -> None:
 
 
 def test_the_budget_hears_how_long_the_slowest_page_took() -> None:
-    budget = Budget()
+    shop, budget = Shop(turning(25)), Budget()
+    shop.clock = FakeClock(step=2.0)
 
-    read(Shop(turning(25)), budget=budget, clock=FakeClock(step=2.0))
+    read(shop, budget=budget)
 
     assert budget.slowest == 2.0
 

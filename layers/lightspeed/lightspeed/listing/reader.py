@@ -25,7 +25,6 @@ from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.proof import NO_ID, ListProof, PageFacts, rises_and_falls
 from lightspeed.listing.records import Record, ids_of, lack_ids, split_repeated
 from lightspeed.listing.shop_list import ShopList
-from lightspeed.quota import Clock, SystemClock
 from lightspeed.response import Page
 
 THREADS = 10
@@ -96,7 +95,6 @@ class ListReader(Generic[_Processed]):
         batch: int = BATCH,
         ahead: bool = True,
         recoverable: bool = False,
-        clock: Clock | None = None,
         executor: Callable[[], Executor] | None = None,
     ) -> None:
         """Prepare a reading; nothing is sent yet.
@@ -112,7 +110,6 @@ class ListReader(Generic[_Processed]):
                 held. Not for a reading that may be left before its end: those pages would be asked for in vain.
             recoverable: Whether the caller reads an unstable list of a closed window again in parts. If not, the
                 reading goes on and the checkpoint holds the reason.
-            clock: Measures how long a page takes.
             executor: Makes the pool of fetching threads; `THREADS` of them unless given.
         """
         self.shop_list = shop_list
@@ -123,7 +120,7 @@ class ListReader(Generic[_Processed]):
         self._most_pages = batch
         self._next_size = batch  # pages of the next batch; fewer after a change
         self._reads_ahead = ahead
-        self._clock = clock or SystemClock()
+        self._clock = shop_list.client.transport.clock
         self._executor = executor or (lambda: ThreadPoolExecutor(THREADS))
         self._processors = threading.Semaphore(PROCESSED_AT_ONCE)
         self._parser = shop_list.parser(shop_list.window)
@@ -382,7 +379,6 @@ class ListReader(Generic[_Processed]):
             budget=self._budget,
             batch=self._most_pages,
             ahead=self._reads_ahead,
-            clock=self._clock,
             executor=self._executor,
         )
         try:

@@ -45,7 +45,6 @@ from lightspeed.listing.proof import NO_ID
 from lightspeed.listing.records import Record, ids_of, lack_ids, split_repeated, times_of
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.window import Window
-from lightspeed.quota import Clock, SystemClock
 from lightspeed.request import format_time, parse_time
 
 DENSE_ROWS = 2500
@@ -111,7 +110,6 @@ class SplitReader(Generic[_Processed]):
         checkpoint: ListCheckpoint,
         process: Callable[[list[Record]], _Processed],
         budget: RequestBudget | None = None,
-        clock: Clock | None = None,
     ) -> None:
         """Prepare a reading; nothing is sent yet.
 
@@ -120,7 +118,6 @@ class SplitReader(Generic[_Processed]):
             checkpoint: Where to go on, and where progress is written to.
             process: Makes of the records of a part what is yielded.
             budget: Decides how far to go.
-            clock: Measures how long a page takes.
 
         Raises:
             ValueError: No window closes the list.
@@ -132,7 +129,7 @@ class SplitReader(Generic[_Processed]):
         self._whole = _Part((self._window.start, self._window.end))
         self._process = process
         self._budget = budget or UnlimitedBudget()
-        self._clock = clock or SystemClock()
+        self._clock = shop_list.client.transport.clock
         self._ids = IdLog(checkpoint.ids)
         self.checkpoint = checkpoint
         self._split = checkpoint.split = checkpoint.split or SplitCheckpoint()

@@ -83,9 +83,7 @@ class WholeList:
             self.unstable_reason = str(error)
             checkpoint = ListCheckpoint(split=SplitCheckpoint())
             shop_list = opening.reader.shop_list
-            split = SplitReader(
-                shop_list, checkpoint=checkpoint, process=list, budget=self.budget, clock=transport.clock
-            )
+            split = SplitReader(shop_list, checkpoint=checkpoint, process=list, budget=self.budget)
             yield from self._rows(split.pages())
         self.unverified_reason = self.unverified_reason or checkpoint.unverified_reason
         least = transport.shop_clock.least_skew_seconds or 0.0
@@ -107,7 +105,6 @@ class WholeList:
             budget=self.budget,
             batch=TRANSFORMED_BATCH,
             recoverable=self.recoverable,
-            clock=transport.clock,
         )
 
     def _rows(self, pages: Iterator[list[Record]]) -> Iterator[list[Record]]:
