@@ -66,7 +66,6 @@ class _Batch(Generic[_Processed]):
 
     Attributes:
         pages: What becomes of each page; `None` if it was not sent, because the budget had no room for it any more.
-            Empty if the page `last` is not asked for yet: it is read alone, not in the pool.
         room: How many requests there was room for, these and their count included.
     """
 
@@ -154,27 +153,23 @@ class ListReader(Generic[_Processed]):
         checkpoint, proof = self.checkpoint, self._proof
         if not self.shop_list.paged:
             if checkpoint.rows_left is None:
-                fetched = self._process_new(1, self._parser.read(self.shop_list.whole()))
-                self._advance(fetched)
-                self._save()
-                yield fetched.processed
+                processed = self._process_alone(1, self._parser.read(self.shop_list.whole()))
+                checkpoint.ids = proof.ids.pack()
+                yield processed
             return
         if checkpoint.rows_left is None:
             self.begin()
-        checkpoint.asked_again |= checkpoint.read > 0  # the process before this one may have asked for the next pages
+        checkpoint.asked_again |= bool(checkpoint.read)  # the process before this one may have asked for the next pages
         end_unseen = checkpoint.rows_left == checkpoint.count_before  # no page was read yet
-        try:
-            # looked at before rows leave it; a list that was counted as empty has no other page to read
-            if end_unseen and (self._reads_ahead or not checkpoint.rows_left):
-                proof.check_end()
+        # looked at before rows leave it; a list that was counted as empty has no other page to read
+        if end_unseen and (self._reads_ahead or not checkpoint.rows_left):
+            proof.check_end()
+            end_unseen = False
+        for processed in self._batches():
+            yield processed
+            if end_unseen:
+                proof.check_end()  # only now: a reading that is left after its first page asks for no page more
                 end_unseen = False
-            for processed in self._batches():
-                yield processed
-                if end_unseen:
-                    proof.check_end()  # only now: a reading that is left after its first page asks for no page more
-                    end_unseen = False
-        finally:
-            self._save()
         if checkpoint.limit < self.shop_list.limit:
             proof.check_end()  # the last page that was counted on may have become several smaller ones
         if self._stable:
@@ -183,7 +178,10 @@ class ListReader(Generic[_Processed]):
             self._read_again()
 
     def _batches(self) -> Iterator[_Processed]:
-        """Yield what `process` makes of each page, from the last one that is left to the first."""
+        """Yield what `process` makes of each page, from the last one that is left to the first.
+
+        At the end, or when the generator is closed, the ids that were read are packed into the checkpoint.
+        """
         checkpoint = self.checkpoint
         batch: _Batch[_Processed] | None = None
         pool = self._executor()
@@ -196,9 +194,12 @@ class ListReader(Generic[_Processed]):
                         continue
                     last = self._last_page()
                     size = min(self._next_size, last, room - 1)  # the count takes a request too
-                    batch = self._submit(pool, last, size, room) if size > 1 else _Batch(last, [], room)
+                    if size <= 1:
+                        yield from self._read_counted(last)
+                        continue
+                    batch = self._submit(pool, last, size, room)
                 following = self._submit_following(pool, batch)
-                fetched, error = self._collect(batch) if batch.pages else self._read_one_page(batch.last)
+                fetched, error = self._collect(batch)
                 if len(fetched) < len(batch.pages):  # the missing pages come before the following ones
                     checkpoint.asked_again = True
                     if following is not None:
@@ -212,6 +213,7 @@ class ListReader(Generic[_Processed]):
                 batch = following
         finally:
             pool.shutdown(cancel_futures=True)
+            checkpoint.ids = self._proof.ids.pack()
 
     def _last_page(self) -> int:
         """Return the number of the last page that has rows that are not read yet."""
@@ -230,8 +232,7 @@ class ListReader(Generic[_Processed]):
         last = batch.last - len(batch.pages)
         room = min(batch.room - len(batch.pages) - 1, self._budget.left())  # each batch is counted, also this one
         size = min(self._next_size, last, room - 1)
-        unchanged = bool(batch.pages) and self._next_size == self._most_pages
-        if not self._reads_ahead or not unchanged or size < 1:
+        if not self._reads_ahead or self._next_size < self._most_pages or size < 1:
             return None
         return self._submit(pool, last, size, room)
 
@@ -247,9 +248,7 @@ class ListReader(Generic[_Processed]):
             number, records = self._read_last_page()
             if not checkpoint.fits_one_page or len(records) >= checkpoint.counts[0]:
                 break
-        fetched = self._process_new(number, records)
-        self._advance(fetched)
-        return fetched.processed
+        return self._process_alone(number, records)
 
     def _read_last_page(self) -> tuple[int, list[Record]]:
         """Return the number and the rows of the last page that is left; it becomes smaller until the shop gives it."""
@@ -260,15 +259,16 @@ class ListReader(Generic[_Processed]):
             except LightspeedError as error:
                 self._shrink_or_raise(error)
 
-    def _read_one_page(self, number: int) -> tuple[list[_Fetched[_Processed]], LightspeedError | None]:
-        """Read one page, then count; the proof compares both. Return the page, or the error in its place."""
+    def _read_counted(self, number: int) -> Iterator[_Processed]:
+        """Read one page, then count; the proof compares both. A page that is too slow becomes several smaller ones."""
         try:
             records = self._records(number)
         except LightspeedError as error:
-            return [], error
+            self._shrink_or_raise(error)
+            return
         self._proof.count()
         self._next_size = min(self._most_pages, _SIZE_AFTER_ONE)
-        return [self._process_new(number, records)], None
+        yield self._process_alone(number, records)
 
     def _collect(self, batch: _Batch[_Processed]) -> tuple[list[_Fetched[_Processed]], LightspeedError | None]:
         """Wait for a batch, then count; return its pages, or none if the count changed, and the error that ended it.
@@ -277,28 +277,24 @@ class ListReader(Generic[_Processed]):
         """
         fetched: list[_Fetched[_Processed]] = []
         error: LightspeedError | None = None
-        empty = 0
         for future in batch.pages:
             try:
                 page = future.result()
             except LightspeedError as failure:
                 error, page = failure, None
-            if page is None:
+            if page is None or page.facts.rows == 0:
                 batch.drop()
-                break
-            if page.facts.rows == 0:
-                batch.drop()
-                empty = page.facts.number
                 break
             fetched.append(page)
-        size = len(batch.pages)
-        if (fetched or empty) and self._count_changed():
+        size, before = len(batch.pages), self.checkpoint.count_after
+        if (fetched or page is not None) and self._proof.count() != before:
             self._next_size = max(1, size // 4)
             return [], error
-        if empty:
-            self._proof.unstable(f"the shop counts {self.checkpoint.count_after} records, but page {empty} is empty")
+        if page is not None and page.facts.rows == 0:
+            empty = page.facts.number
+            self._proof.unstable(f"the shop counts {before} records, but page {empty} is empty")
             self._find_end(empty)
-            return [], error
+            return [], None
         self._next_size = min(self._most_pages, max(self._next_size, size * 2))
         return fetched, error
 
@@ -344,18 +340,14 @@ class ListReader(Generic[_Processed]):
             ids = ids_of(records)
         return _Fetched(PageFacts(number, rows, ids, repeated, rises, falls), self._process(records))
 
+    def _process_alone(self, number: int, records: list[Record]) -> _Processed:
+        page = self._process_new(number, records)
+        self._advance(page)
+        return page.processed
+
     def _advance(self, page: _Fetched[_Processed]) -> None:
         self.checkpoint.note(self._parser.unverified_reason)
         self._proof.take(page.facts)
-
-    def _save(self) -> None:
-        """Write the ids that were read into the checkpoint; once, when the reading ends or is left."""
-        self.checkpoint.ids = self._proof.ids.pack()
-
-    def _count_changed(self) -> bool:
-        """Count, and return whether rows left or entered since the last count."""
-        before = self.checkpoint.count_after
-        return before != self._proof.count()
 
     def _shrink_or_raise(self, error: LightspeedError) -> None:
         """Ask for fewer rows a page if that can help. The new size divides the old one, so old page borders remain."""
@@ -381,9 +373,6 @@ class ListReader(Generic[_Processed]):
             ahead=self._reads_ahead,
             executor=self._executor,
         )
-        try:
-            for _ in second._batches():
-                pass
-        finally:
-            second._save()
+        for _ in second._batches():
+            pass
         self._proof.compare(checkpoint.check)
