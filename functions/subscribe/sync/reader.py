@@ -64,19 +64,21 @@ class Reader:
             LightspeedError: As the client raises it; the steps before count.
             Suspend: The invocation's budget is used up; the steps before count.
         """
-        if read.operation == "get":
-            return self._read_record(read)
-        return self._read_each(read) if read.operation == "each" else self._read_list(read)
+        return self._read_by_creation(read) if read.by_creation else self._steps(read)
 
-    def read_by_creation(self, read: Read) -> Generator[Step]:
-        """Carry out a reading by time of creation; errors as in `read`.
+    def _steps(self, read: Read) -> Generator[Step]:
+        ways = {"get": self._read_record, "list": self._read_list, "each": self._read_each}
+        return ways[read.operation](read)
+
+    def _read_by_creation(self, read: Read) -> Generator[Step]:
+        """Carry out a reading by time of creation.
 
         A list that rows may enter for another reason is only counted. If it may lack records, the step gives the
         reason.
         """
         window, is_closed = self._window(read)
         if is_closed:
-            yield from self.read(read)
+            yield from self._steps(read)
         elif window is not None:
             hidden = self._count_hidden(read, window)
             if hidden > 0:

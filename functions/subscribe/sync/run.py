@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -138,8 +138,8 @@ class SyncRun(Run[SyncState]):
         return self._moved is not None
 
     def _check_free(self) -> None:
-        lease = self._found.lease
-        if lease is not None and not self._has_lease() and parse_time(lease.until) > self._now():
+        lease = self._others_lease
+        if lease is not None and parse_time(lease.until) > self._now():
             raise RunInProgress(self._request.bookmark_name, lease.run_id, lease.until)
 
     def _claim(self) -> None:
@@ -147,14 +147,16 @@ class SyncRun(Run[SyncState]):
             raise PreconditionFailed(self._request.bookmark_name)
         self._check_free()
 
-    def _has_lease(self) -> bool:
-        return self._found.lease is not None and self._found.lease.run_id == self._state.run_id
+    @property
+    def _others_lease(self) -> Lease | None:
+        """The lease of another run that is paused."""
+        lease = self._found.lease
+        return lease if lease is not None and lease.run_id != self._state.run_id else None
 
     def _is_overtaken(self) -> bool:
         """Whether the bookmark is not the one that the run started from, or another run is paused."""
-        state, found = self._state, self._found
-        is_others = found.lease is not None and not self._has_lease()
-        return is_others or not found.bookmark.is_same(state.bookmark_until, state.bookmark_run)
+        state, bookmark = self._state, self._found.bookmark
+        return self._others_lease is not None or not bookmark.is_same(state.bookmark_until, state.bookmark_run)
 
     def _position(self) -> object:
         return self._state.records
@@ -175,20 +177,18 @@ class SyncRun(Run[SyncState]):
         self._check_rejected(final=True)
 
     def _read(self, read: Read) -> None:
-        state, steps_of = self._state, self._reader.read
-        if read.by_creation:
-            if not state.begin_by_creation():
-                return
-            steps_of = self._reader.read_by_creation
+        state = self._state
+        if read.by_creation and not state.begin_by_creation():
+            return
         if state.checkpoint is None and read.operation != "get":
             self._flush()
             state.mark_read()
         try:
-            self._take_all(steps_of(read), read.language)
+            self._take_all(read)
         except UnstableList:  # read it again in parts, which cannot be unstable
             self._writer = None
             state.discard_read()
-            self._take_all(steps_of(read), read.language)
+            self._take_all(read)
 
     def _note_given(self, read: Read) -> None:
         """Note what a reading gave that has ended, if another one may give it again."""
@@ -197,12 +197,12 @@ class SyncRun(Run[SyncState]):
             ids = [read.named] if read.operation == "get" else IdLog(state.checkpoint.ids if state.checkpoint else b"")
             state.note_given(read.place, ids)
 
-    def _take_all(self, steps: Generator[Step], language: str) -> None:
-        with contextlib.closing(steps):
+    def _take_all(self, read: Read) -> None:
+        with contextlib.closing(self._reader.read(read)) as steps:
             for step in steps:
                 self._take(step)
                 if step.chunk.records or step.rejected:
-                    self._store(step, language)
+                    self._store(step, read.language)
 
     def _take(self, step: Step) -> None:
         self._is_stopped |= step.stopped
@@ -256,24 +256,25 @@ class SyncRun(Run[SyncState]):
         self._check_times()
         if self._incremental:
             self._note_if_not_read_again()
-        languages = languages_of(self._reads)
-        keys = {language: self._place(language).manifest for language in languages}
-        manifests = {keys[language]: self._manifest(language) for language in reversed(languages)}
-        if self._incremental and languages:
+        languages = reversed(languages_of(self._reads))
+        manifests = {self._place(language).manifest: self._manifest(language) for language in languages}
+        if self._incremental and manifests:
             self._moved = Pending(self._next_bookmark())
         single = [read.operation for read in self._reads] == ["get"]
-        manifest = keys[languages[0]] if languages else None
+        manifest = next(reversed(manifests), None)
         return Decision(self._complete(manifest, self._state.unverified_reason), manifests, single)
 
     def _check_times(self) -> None:
-        """Note it if the shop's answers leave open whether the window's end had passed when it was opened."""
+        """Note it if the window's end may not have passed when it was opened, or lies before the bookmark.
+
+        By the answers that came later, rows may then have entered a window that was read as a closed one.
+        """
         state = self._state
         if not state.opened or self._window_shown() is None:
             return
-        end, opened = parse_time(state.window_end), parse_time(state.opened)
-        entered = not state.is_open and not is_closed(end, opened, state.skew)  # an open window was read as such
-        if entered or state.read_up_to < end:
-            state.may_have_missed |= entered
+        end = parse_time(state.window_end)
+        if not is_closed(end, parse_time(state.opened), state.skew):
+            state.may_have_missed |= not state.is_open
             state.leave_unverified(DIFFERENT_TIMES)
         start = parse_time(state.window_start) if state.bookmark_until is not None and state.window_start else end
         if end < start - _SET_BACK:
