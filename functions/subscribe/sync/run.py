@@ -66,7 +66,7 @@ class SyncRun(Run[SyncState]):
         self._moved: Pending | None = None
         self._reads: list[Read] = []
         self._shared_places: set[str] = set()
-        self._saved: dict[str, list[str]] = {}
+        self._expressions: dict[str, list[str]] = {}
         self._writer: Writer | None = None
         self._first_rejection: TransformError | None = None
         self._is_stopped = False
@@ -80,12 +80,12 @@ class SyncRun(Run[SyncState]):
         bookmark = self._found.bookmark
         if not resumed:
             self._begin_window(entry.get("started"))
-        saved = entry.get("transformers", {}) if resumed else {}
+        begun_with = entry.get("transformers", {}) if resumed else {}
         processor = RecordProcessor(
             request,
             state,
             self._bookmarks.recent(bookmark),
-            self._transformers(request.entity_transformer, "entity", saved),
+            self._transformers(request.entity_transformer, "entity", begun_with),
             bookmark.shown,
             self._services.gzip_level,
         )
@@ -93,7 +93,7 @@ class SyncRun(Run[SyncState]):
         self._reads = plan_reads(
             request,
             self._client.transport.connection.language,
-            self._transformers(request.input_transformer, "input", saved),
+            self._transformers(request.input_transformer, "input", begun_with),
             bookmark=bookmark.shown,
             now=state.started,
             seed=state.run_id,
@@ -127,11 +127,13 @@ class SyncRun(Run[SyncState]):
         elif self._request.since is not None:
             state.window_start = iso_text(parse_time(self._request.since))
 
-    def _transformers(self, given: TransformerSpec, name: str, saved: Mapping[str, list[str]]) -> Transformers | None:
-        """Load a transformer; a resumed run keeps the saved expressions that it began with."""
-        loaded = load(saved.get(name) or given, self._services.library)
+    def _transformers(
+        self, given: TransformerSpec, name: str, begun_with: Mapping[str, list[str]]
+    ) -> Transformers | None:
+        """Load a transformer, and note its expressions; a resumed run keeps those that it began with."""
+        loaded = load(begun_with.get(name) or given, self._services.library)
         if loaded is not None:
-            self._saved[name] = list(loaded.expressions)
+            self._expressions[name] = list(loaded.expressions)
         return loaded
 
     def _is_shared(self) -> bool:
@@ -348,7 +350,7 @@ class SyncRun(Run[SyncState]):
         return None
 
     def _facts(self) -> dict[str, Any]:
-        return {**super()._facts(), "transformers": self._saved}
+        return {**super()._facts(), "transformers": self._expressions}
 
     def _body(self, status: str, *, manifest: str | None) -> dict[str, Any]:
         body = super()._body(status, manifest=manifest)

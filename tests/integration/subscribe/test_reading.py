@@ -41,6 +41,7 @@ def test_an_input_transformer_may_ask_for_several_reads_in_order(bundle: Bundle)
     result = bundle.run({"entity": "orders", "input_transformer": f'{ids}.{{"path": {{"id": $}}}}'})
 
     assert bundle.ids(result) == ids
+    assert len(result["objects"]) == 1, "records that are read one by one share a part"
 
 
 @pytest.mark.parametrize("mode", ["full", "incremental"])

@@ -12,6 +12,7 @@ import pytest
 from lightspeed import Parameters
 from lightspeed.listing import split
 from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
+from lightspeed.listing.proof import NO_ID
 from lightspeed.listing.split import DENSE_ROWS, DENSE_TRIES, DOUBTFUL_PARTS, IDLE_ROUNDS, SplitReader
 from lightspeed.listing.window import Window
 from lightspeed.request import format_time, parse_time
@@ -274,6 +275,13 @@ def test_counts_that_differ_from_eight_parts_are_not_asked_for_any_more() -> Non
     assert not [request for request in later if request.startswith("count")]
     assert sorted(chain(*found)) == list(range(1, 26))
     assert checkpoint.unverified_reason == "the shop counts 3 records of a stretch of time, but gives 2"
+
+
+def test_a_record_without_an_id_is_no_proof() -> None:
+    found, checkpoint = read(Shop([*turning(14), Row(None, 840, 840)]))
+
+    assert sorted(str(identity) for identity in chain(*found)) == sorted([*map(str, range(1, 15)), "None"])
+    assert checkpoint.unverified_reason == NO_ID
 
 
 def test_a_page_that_is_too_slow_is_asked_for_with_half_as_many_rows() -> None:
