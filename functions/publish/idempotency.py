@@ -188,14 +188,14 @@ class Idempotency:
 
     def _put(self, claim: Claim, item: _Item, condition: str, values: _Item) -> _Item | None:
         """Put a claim, again if its answer is lost; return the record that is there instead, if it is another's."""
-        for attempt in range(1, _CLAIM_ATTEMPTS + 1):
+        for attempts_left in reversed(range(_CLAIM_ATTEMPTS)):
             try:
                 found = put_item(self.client, self.table, item, condition, values)
                 break
             except aws_error_types() as error:
                 if not _may_have_written(error):
                     raise
-                if attempt == _CLAIM_ATTEMPTS:
+                if not attempts_left:
                     # a claim that was taken over stays: without the record, the earlier request would be sent again
                     if claim.stopped_since is None:
                         self._free(claim)

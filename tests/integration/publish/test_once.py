@@ -199,6 +199,22 @@ def test_a_key_is_kept_in_the_form_of_powertools(publisher: Publisher) -> None:
     assert {"expiration", "in_progress_expiration", "validation"} <= set(item)
 
 
+def test_a_claim_is_written_once(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = publisher.deps.aws.client("dynamodb")
+    put = client.put_item
+    written: list[str] = []
+
+    def noted(**asked: Any) -> Any:
+        written.append(asked["Item"]["id"]["S"])
+        return put(**asked)
+
+    monkeypatch.setattr(client, "put_item", noted)
+    publisher(LAMP)
+
+    (item,) = publisher.items
+    assert written.count(item["id"]["S"]) == 1
+
+
 def test_a_result_that_is_too_large_to_keep_is_kept_without_its_record(publisher: Publisher) -> None:
     call = event("products", "create", {"title": "Long", "content": "x" * 400_000}, idempotency_key="long")
     assert publisher(call)["record"]["title"] == "Long"
