@@ -119,10 +119,16 @@ def parse_time(text: str) -> datetime:
     """Read ISO-8601; a date alone is its midnight, a time without zone is UTC.
 
     Raises:
-        ValueError: The text is no time.
+        ValueError: The text is no time, or one that UTC has no date for: before the year 1 or after 9999.
     """
     moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"no date in UTC: {text}") from error
+    return moment
 
 
 def given_time(value: object) -> datetime:
@@ -135,7 +141,7 @@ def given_time(value: object) -> datetime:
         if not isinstance(value, str):
             raise ValueError
         return parse_time(value).astimezone(UTC)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise ValueError(f"must be a time such as 2026-11-23T06:00:00Z, not {value!r:.100}") from None
 
 

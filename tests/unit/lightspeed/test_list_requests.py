@@ -232,10 +232,11 @@ def test_rows_of_one_second_that_may_have_swapped_places_are_no_proof() -> None:
         read(shop, batch=1, ahead=False)
 
 
-def test_a_row_that_came_twice_and_has_no_time_is_no_proof() -> None:
+@pytest.mark.parametrize("time", [False, "0001-01-01T00:00:00+02:00", "0001-01-01T00:00:00+00:00"])
+def test_a_row_that_came_twice_and_has_no_time_is_no_proof(time: object) -> None:
     rows = [*turning(60), *(Row(number, 60 * number, 7) for number in range(61, 66))]
     for row in rows[60:]:
-        row["updatedAt"] = False
+        row["updatedAt"] = time
 
     with pytest.raises(UnstableList, match="whose time cannot be read"):
         leaving(rows, 3)

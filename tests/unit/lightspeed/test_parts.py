@@ -115,6 +115,19 @@ def test_a_part_in_no_order_is_cut_so_that_parts_fit_on_a_page_and_its_page_show
     assert checkpoint.rows_left == parts
 
 
+@pytest.mark.parametrize("odd", ["0001-01-01T00:00:00+02:00", "0001-01-01T00:00:00+00:00"])
+@pytest.mark.parametrize("share", [1, 8])
+def test_a_time_at_the_edge_of_the_calendar_stops_no_reading(share: int, odd: str) -> None:
+    shop = Shop(turning(25))
+    for row in shop.rows[::share]:
+        row["createdAt"] = odd
+
+    found, checkpoint = read(shop)
+
+    assert sorted(chain(*found)) == list(range(1, 26))
+    assert checkpoint.unverified_reason == ""
+
+
 def test_rows_of_one_second_are_read_in_rounds_of_another_size() -> None:
     shop = Shop([Row(number, 600, 600) for number in range(1, 26)])
 

@@ -279,9 +279,9 @@ class ListProof:
         for name, text in sorted(seconds):
             try:
                 second = parse_time(text)
-            except ValueError:
+                edges = {f"{name}_min": format_time(second - _SECOND), f"{name}_max": format_time(second + _SECOND)}
+            except (ValueError, OverflowError):
                 return "rows came again whose time cannot be read"
-            edges = {f"{name}_min": format_time(second - _SECOND), f"{name}_max": format_time(second + _SECOND)}
             page = self._list.page(1, checkpoint.limit, {**window, **edges})
             records = RecordParser().read(page)
             if len(records) >= checkpoint.limit or len(self.ids.repeated(ids_of(records))) < len(records):

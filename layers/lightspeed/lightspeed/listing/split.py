@@ -69,7 +69,8 @@ IDLE_ROUNDS = 3
 """How many rounds in a row may bring nothing new before the reading of a dense part is given up."""
 
 _SECOND = timedelta(seconds=1)
-_EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+"""Between which times a stretch without bounds is cut."""
 
 _Processed = TypeVar("_Processed")
 _Bounds = tuple[datetime | None, datetime | None]
