@@ -220,6 +220,7 @@ def _append(left: Any, right: Any) -> Any:
 def _results(function: Any, members: Iterable[Any], names: Iterable[Any], whole: Any) -> Any:
     """Return what a function makes of each member, its name or number, and the whole, as many of them as it takes."""
     engine, is_lambda = current_engine(), Functions.is_lambda(function)
+    # the library's way imports modules each time
     most = len(function.arguments) if is_lambda else Functions.get_function_arity(function)
     columns = (members, names, itertools.repeat(whole))[: max(most, 1)]
     rows = zip(*columns, strict=False)
