@@ -81,12 +81,13 @@ def read_status(
     rows = log.runs(days)
     subscriptions = _subscriptions(log, rows, days, now, failures, paused)
     connections = sorted({one["connection"] for one in subscriptions})
-    states = each(ask_shop or (lambda _: ShopState()), connections)
-    hooks = each(lambda name: log.bucket.json(f"state/webhooks/connection={name}.json") or {}, connections)
-    shops = [
-        _shop(name, state, registered, _requests(rows, name, state, now), settings.quota_reserve_percent)
-        for name, state, registered in zip(connections, states, hooks, strict=True)
-    ]
+
+    def shop(name: str) -> dict[str, Any]:
+        state = ShopState() if ask_shop is None else ask_shop(name)
+        registered = log.bucket.json(f"state/webhooks/connection={name}.json") or {}
+        return _shop(name, state, registered, _requests(rows, name, state, now), settings.quota_reserve_percent)
+
+    shops = each(shop, connections)
     yesterday = now.date() - timedelta(days=1)
     followers = [one for one in subscriptions if one["webhooks"]] or subscriptions  # without a list, all may follow
     arrivals = _arrivals(log.bucket, [(one["connection"], one["name"]) for one in followers], yesterday)
