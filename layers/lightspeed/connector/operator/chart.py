@@ -84,15 +84,12 @@ class PngPen:
 
     def text(self, x: float, y: float, text: str, *, end: bool = True, size: int = 11, rising: bool = False) -> None:
         """As in `SvgPen`."""
-        x, y, font = x * _SCALE, y * _SCALE, self._font(size * _SCALE)
-        if not rising:
-            self._pen.text((x, y), text, "black", font, anchor="rs" if end else "ls")
-            return
-        left, top, right, bottom = (round(edge) for edge in font.getbbox(text, anchor="ls"))
-        label = self._pil.new("L", (max(right - left, 1), max(bottom - top, 1)))
-        self._draw(label).text((-left, -top), text, 255, font, anchor="ls")
-        label = label.rotate(_ANGLE, self._pil.Resampling.BICUBIC, expand=True)
-        self._image.paste("black", (round(x) - label.width, round(y) - size), label)
+        x, y, edge, layer = x * _SCALE, y * _SCALE, self._image.width, self._pil.new("L", self._image.size)
+        start = edge if rising else x  # at the edge, a text that is turned then has room
+        self._draw(layer).text((start, y), text, 255, self._font(size * _SCALE), anchor="rs" if end else "ls")
+        if rising:
+            layer = layer.rotate(_ANGLE, self._pil.Resampling.BICUBIC, center=(edge, y), translate=(round(x) - edge, 0))
+        self._image.paste("black", mask=layer)
 
     def finish(self) -> bytes:
         """As in `SvgPen`."""
