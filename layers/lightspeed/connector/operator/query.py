@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import re
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from types import NoneType
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
@@ -171,25 +173,20 @@ def _plot(result: Result, path: Path) -> None:
     path.write_bytes(chart.draw(PLOTS[path.suffix](), bars, f"{columns[column]} by {columns[0]}{note}"))
 
 
-def _show_table(columns: list[str], rows: Iterable[tuple[Any, ...]], out: IO[str]) -> None:
-    shown: list[list[str]] = []
-    more = 0
-    numeric = set(range(len(columns)))
-    for row in rows:
-        if len(shown) == _TABLE_ROWS:
-            more += 1
-            continue
-        numeric -= {i for i, value in enumerate(row) if not isinstance(value, (*_NUMBERS, type(None)))}
-        shown.append([_cell(value) for value in row])
-    widths = [max([len(name), *(len(row[i]) for row in shown)]) for i, name in enumerate(columns)]
-    for line in ([*columns], ["-" * width for width in widths], *shown):
-        cells = [
-            text.rjust(width) if i in numeric and shown else text.ljust(width)
-            for i, (text, width) in enumerate(zip(line, widths, strict=True))
-        ]
+def _show_table(columns: list[str], rows: Iterator[tuple[Any, ...]], out: IO[str]) -> None:
+    shown = list(itertools.islice(rows, _TABLE_ROWS))
+    total = len(shown) + sum(1 for _ in rows)
+    lines = [columns, *([_cell(value) for value in row] for row in shown)]
+    widths = [max(map(len, texts)) for texts in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * width for width in widths])
+    is_number = [
+        all(isinstance(value, (*_NUMBERS, NoneType)) for value in values) for values in zip(*shown, strict=True)
+    ]
+    pads = [str.rjust if right else str.ljust for right in is_number or [False] * len(columns)]
+    for line in lines:
+        cells = (pad(text, width) for pad, text, width in zip(pads, line, widths, strict=True))
         out.write("  ".join(cells).rstrip() + "\n")
-    total = len(shown) + more
-    rest = f", the first {_TABLE_ROWS} are shown" if more else ""
+    rest = f", the first {_TABLE_ROWS} are shown" if total > len(shown) else ""
     out.write(f"({total} row{'' if total == 1 else 's'}{rest})\n")
 
 
