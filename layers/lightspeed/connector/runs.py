@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any
 
 from connector.bucket import Bucket
-from connector.chunks import each
+from connector.chunks import chunks, each
 from connector.errors import RequestError, UnknownRun
 from connector.executions import find_execution
 from connector.storage_keys import COMPACT, RUN_ID, run_key
@@ -217,8 +217,7 @@ class Runs:
         statuses = {"running": ("RUNNING",), "failed": _FAILED}.get(query.status, ("RUNNING", *_FAILED))
         rows = sorted((row for status in statuses for row in self._executions(query, status)), reverse=True)
         found: list[_Row] = []
-        for start in range(0, min(len(rows), _EXAMINED), _EXAMINED_AT_ONCE):
-            some = rows[start : start + _EXAMINED_AT_ONCE]
+        for some in chunks(rows[:_EXAMINED], _EXAMINED_AT_ONCE):
             for row, about in zip(some, each(self._describe, some), strict=True):
                 is_of = query.connection in ("", about["connection"]) and query.entity in ("", about["entity"])
                 if is_of and about["status"] != "complete":

@@ -25,6 +25,7 @@ import msgspec
 
 from connector.bucket import Bucket
 from connector.chunks import each
+from lightspeed.request import parse_time
 
 EARLY_SECONDS = 5.0
 """How much earlier than its change a webhook may seem to come: the shop's times are whole seconds of another clock."""
@@ -207,7 +208,7 @@ def _webhooks(bucket: Bucket, prefix: str) -> list[Heard]:
         event = bucket.json(key)
         if event.get("event", "").endswith("/deleted"):
             return None
-        return Heard(event["record_id"], _epoch(event["received_at"]), _changed_in(event))
+        return Heard(event["record_id"], parse_time(event["received_at"]).timestamp(), _changed_in(event))
 
     return [hook for hook in each(read, [row["Key"] for row in bucket.objects(prefix)]) if hook is not None]
 
@@ -224,7 +225,7 @@ def _changed_in(event: Mapping[str, Any]) -> float | None:
         else:
             (row,) = _ENVELOPE.decode(body).values()
             text = row.updatedAt or row.createdAt
-        return _epoch(text) if isinstance(text, str) else None
+        return parse_time(text).timestamp() if isinstance(text, str) else None
     return None
 
 
@@ -247,11 +248,7 @@ def _versions(part: bytes, written: float, *, by_webhooks: bool) -> Iterator[Cha
         if row.id is None or not isinstance(changed, str):
             continue
         with contextlib.suppress(ValueError):  # an entity transformer may write times as it likes
-            yield Change(str(row.id), _epoch(changed), written, by_webhooks)
-
-
-def _epoch(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
+            yield Change(str(row.id), parse_time(changed).timestamp(), written, by_webhooks)
 
 
 def _percentile(values: list[float], percent: int) -> float:

@@ -264,10 +264,9 @@ def missing(glue: Any, database: str, bucket: Bucket) -> list[str]:
         if table is None:
             lines.append(f"{views.entity} is not in Athena")
             continue
-        for what, found in (("connection", connections), ("lang", languages)):
-            known = table.get("Parameters", {}).get(f"projection.{what}.values", "").split(",")
+        for column, word, found in (("connection", "connection", connections), ("lang", "language", languages)):
+            known = table.get("Parameters", {}).get(f"projection.{column}.values", "").split(",")
             if absent := [value for value in found if value not in known]:
-                word = "connection" if what == "connection" else "language"
                 lines.append(f"{views.entity}: Athena does not show the {word} {', '.join(absent)}")
     return lines
 

@@ -35,6 +35,7 @@ from connector.operator.versions import Versions, lines_of
 from connector.operator.views import ISO_8601, EntityViews, views_by_folder
 from connector.storage_keys import COMPACT, RunPlace
 from connector.timestamps import iso_text
+from lightspeed.request import parse_time
 
 CLOSED_DAYS = 2
 """How many days ago a day has to be, so that none of its runs is under way."""
@@ -270,7 +271,6 @@ def _instant(value: object) -> float:
     if not isinstance(value, str) or not re.fullmatch(ISO_8601, value):
         return _LOWEST
     try:
-        moment = datetime.fromisoformat(value)
+        return parse_time(value).timestamp()
     except ValueError:
         return _LOWEST
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
