@@ -109,18 +109,13 @@ class RunLog:
 
     def _listed(self, days: Sequence[date], folders: Sequence[str]) -> dict[date, dict[str, dict[str, Any]]]:
         """Return the manifests of days, by key. Each folder costs a list of S3, from the first of these days on."""
-        if not days:
-            return {}
-        if len(days) == 1:
-            found = self.bucket.objects_of([f"{folder}date={days[0]}/" for folder in folders])
-        else:
-            found = self.bucket.objects_of(folders, f"date={min(days)}/")
-        by_day: dict[str, dict[str, dict[str, Any]]] = {str(day): {} for day in days}
-        for row in found:
+        by_day: dict[date, dict[str, dict[str, Any]]] = {day: {} for day in days}
+        of_text = {str(day): found for day, found in by_day.items()}
+        for row in self.bucket.objects_of(folders, f"date={min(days)}/") if days else ():
             place = manifest_place(row["Key"])
-            if place is not None and place.date in by_day:
-                by_day[place.date][row["Key"]] = row
-        return {day: by_day[str(day)] for day in days}
+            if place is not None and place.date in of_text:
+                of_text[place.date][row["Key"]] = row
+        return by_day
 
     def latest(self, rows: Sequence[RunRow]) -> dict[str, dict[str, RunRow]]:
         """Return the `last` run of each subscription, its last `verified` one and its `newest` record's.
