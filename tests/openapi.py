@@ -83,6 +83,7 @@ PROBLEMS: dict[str, list[Exception]] = {
     "409": [
         own.IdempotencyConflict("idempotency key 'order-7' was used before with other content; nothing was sent"),
         own.RunInProgress("orders", _RUN, "2026-11-23T06:20:00Z"),
+        own.RunConflict([f"run_id {_RUN} was used before for another request"]),
     ],
     "413": [HttpProblem(413, "too-large", f"the body has 9,000,000 bytes, at most {MAX_REQUEST_BYTES:,}")],
     "415": [

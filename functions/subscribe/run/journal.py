@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from connector.bucket import NONE_YET, Bucket, PreconditionFailed
-from connector.errors import AwsUnavailable, RequestError
+from connector.errors import AwsUnavailable, RunConflict
 from connector.storage_keys import run_key
 from subscribe.run.result import Decision, Result
 
@@ -46,12 +46,12 @@ class Journal:
         """Return the entry as it is now, empty if there is none. Later writes hold only over this one.
 
         Raises:
-            RequestError: The run id was used before for another request.
+            RunConflict: The run id was used before for another request.
         """
         found = self._bucket.read_json(run_key(self._run_id))
         self.entry, self._etag = found if found is not None else ({}, NONE_YET)
         if self.entry and self.entry["fingerprint"] != self._fingerprint:
-            raise RequestError([f"run_id {self._run_id} was used before for another request"])
+            raise RunConflict([f"run_id {self._run_id} was used before for another request"])
         return self.entry
 
     @property

@@ -34,6 +34,10 @@ class RequestError(_Mistakes):
     """The event is malformed: an unknown key, a missing one, a wrong type, a cursor of another request."""
 
 
+class RunConflict(RequestError):
+    """The event's run id was used before for another request."""
+
+
 class TransformError(ConnectorError):
     """A transformer is wrong, or what it returned is.
 

@@ -32,6 +32,7 @@ STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     shop.ApiError: (422, "refused-by-shop"),
     shop.LightspeedError: (502, "shop-failed"),
     own.RequestError: (400, "malformed-request"),
+    own.RunConflict: (409, "run-conflict"),
     own.TransformError: (400, "transformer-failed"),
     own.UnknownConnection: (404, "unknown-connection"),
     own.UnknownRun: (404, "unknown-run"),

@@ -296,6 +296,14 @@ def test_a_run_that_is_under_way_under_this_id_is_not_started_twice(bundle: Bund
     assert bundle.untouched
 
 
+def test_an_id_of_a_finished_run_is_not_taken_for_another_request(bundle: Bundle) -> None:
+    assert bundle.http("POST", "/subscribe", quote_event(run_id="mine")).status == 200
+
+    answer = bundle.http("POST", "/subscribe", {"entity": "brands", "run_id": "mine"})
+
+    assert "used before for another request" in problem(answer, 409, "run-conflict")["detail"]
+
+
 def test_an_id_of_an_execution_that_has_ended_is_not_started_again(bundle: Bundle, sync: Sync) -> None:
     event = quote_event(run_id="mine")
     bundle.http("POST", "/subscribe", event, {"prefer": "respond-async"})
