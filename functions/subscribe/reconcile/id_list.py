@@ -47,7 +47,6 @@ class IdList:
             self._query["fields"] = "id"
         self._language = language
         self._client = services.client
-        self._clock = services.clock
         self._budget = budget
 
     def window(self, end: datetime) -> Window | None:
@@ -91,7 +90,7 @@ class IdList:
             def read_to(end: datetime, closed: bool) -> ListReader[int]:
                 return self._reader(ListCheckpoint(), end, is_open=not closed)
 
-            opening = open_window(self._client, self._clock, end, read_to)
+            opening = open_window(self._client, end, read_to)
             return Begun(opening.reader, opening.end, not opening.closed)
         reader = self._reader(checkpoint, end, is_open=is_open)
         reader.begin()

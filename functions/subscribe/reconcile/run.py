@@ -91,7 +91,7 @@ class Reconciliation(Run[ReconcileState]):
         state = self._state
         if not resumed:
             state.started = entry.get("started") or iso_text(self._now())
-        state.window_end = state.window_end or iso_text(settled_time(self._client, self._clock))
+        state.window_end = state.window_end or iso_text(settled_time(self._client))
         self._list.check()
 
     def _is_shared(self) -> bool:

@@ -208,7 +208,7 @@ class Reader:
                 window, stable = self._window(read, end)
                 return self._reader(read, ListCheckpoint(), window, stable=stable and closed)
 
-            opening = open_window(self.services.client, self.services.clock, parse_time(state.window_end), read_to)
+            opening = open_window(self.services.client, parse_time(state.window_end), read_to)
             return opening.reader, Step(opening=opening, checkpoint=opening.reader.checkpoint)
         window, stable = self._window(read)
         reader = self._reader(read, checkpoint or ListCheckpoint(), window, stable=stable)

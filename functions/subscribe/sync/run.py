@@ -114,7 +114,7 @@ class SyncRun(Run[SyncState]):
 
     def _begin_window(self, started: str | None) -> None:
         """Set the window of a new run by the bookmark, or else by `since`; its end is final after the first count."""
-        now = shop_time(self._client, self._clock)
+        now = shop_time(self._client)
         state, bookmark = self._state, self._found.bookmark
         state.started = started or iso_text(now)
         state.window_end = iso_text(now - SETTLING_LAG)

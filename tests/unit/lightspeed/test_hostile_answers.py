@@ -517,7 +517,7 @@ def window_ends(dates: list[float]) -> tuple[list[float], int]:
                 process=len,
             )
 
-        open_window(client, clock, NOW - SETTLING_LAG, read_to)
+        open_window(client, NOW - SETTLING_LAG, read_to)
     return ends, len(server.requests)
 
 
@@ -555,7 +555,7 @@ def test_a_window_is_open_if_the_shop_gives_no_date(date: str, closed: bool, cou
             shop_list = ShopList(client, get_entity("orders"), Parameters(), "nl", None)
             return ListReader(shop_list, stable=closed, checkpoint=ListCheckpoint(), process=len)
 
-        opening = open_window(client, clock, NOW - SETTLING_LAG, read_to)
+        opening = open_window(client, NOW - SETTLING_LAG, read_to)
 
     assert opening.closed is closed
     assert len(server.requests) == counts

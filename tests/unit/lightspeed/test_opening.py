@@ -63,7 +63,7 @@ class Shop:
             return self
 
         given: Any = self
-        opening = open_window(given, self.clock, settled_time(given, self.clock), read_to)
+        opening = open_window(given, settled_time(given), read_to)
         assert opening.at == datetime.fromtimestamp(self.clock.now(), UTC)
         assert (_after(opening.end), opening.closed) == self.opened[-1]
         return self.opened[-1]
@@ -127,7 +127,7 @@ def test_the_time_by_the_shops_clock_goes_before_ours() -> None:
     shop: Any = Shop([])
     shop.shop_clock.hear(30.0)
 
-    assert settled_time(shop, shop.clock) == BY_OURS + timedelta(seconds=30)
+    assert settled_time(shop) == BY_OURS + timedelta(seconds=30)
 
 
 def test_a_shop_whose_answers_have_no_date_gets_an_open_window_by_our_clock() -> None:

@@ -76,6 +76,7 @@ class ShopList(FakeTransport):
 
     def __init__(self, entity: str, time: VirtualTime, at: Points, limit: int = 0) -> None:
         self.connection = CONNECTION
+        self.clock = time
         self.quota: Quota | None = None
         self.skew_seconds = 0.0
         self.shop_clock = ShopClock()

@@ -22,7 +22,6 @@ from typing import Generic, NamedTuple, TypeVar
 from lightspeed.client import Client
 from lightspeed.listing.reader import ListReader
 from lightspeed.listing.window import Window
-from lightspeed.quota import Clock
 from lightspeed.shop_clock import BELIEVED_SECONDS, ShopClock
 
 SETTLING_LAG = timedelta(seconds=5)
@@ -68,14 +67,15 @@ class Opening(NamedTuple, Generic[_Digest]):
     closed: bool
 
 
-def shop_time(client: Client, clock: Clock) -> datetime:
+def shop_time(client: Client) -> datetime:
     """Return the shop's time as far as it is known: ours, corrected by how far the shop's clock is ahead."""
-    return datetime.fromtimestamp(clock.time() + client.transport.skew_seconds, UTC)
+    transport = client.transport
+    return datetime.fromtimestamp(transport.clock.time() + transport.skew_seconds, UTC)
 
 
-def settled_time(client: Client, clock: Clock) -> datetime:
+def settled_time(client: Client) -> datetime:
     """Return the end of a window that is opened now, as far as the shop's time is known."""
-    return shop_time(client, clock) - SETTLING_LAG
+    return shop_time(client) - SETTLING_LAG
 
 
 def passed_for_shop(opened: datetime, skew_seconds: float) -> datetime:
@@ -111,13 +111,12 @@ def read_up_to(end: datetime, opened: datetime, skew_seconds: float) -> datetime
 
 
 def open_window(
-    client: Client, clock: Clock, end: datetime, read_to: Callable[[datetime, bool], ListReader[_Digest]]
+    client: Client, end: datetime, read_to: Callable[[datetime, bool], ListReader[_Digest]]
 ) -> Opening[_Digest]:
     """Take the first count of a list. If the shop's clock differs from ours, move the window and count again.
 
     Args:
-        client: Of the shop.
-        clock: Ours.
+        client: Of the shop. Our time is that of its transport's clock.
         end: Where the window ends by what was known before the shop answered.
         read_to: Prepares the reading, from its beginning, of a window with this end. The flag says if it is closed.
 
@@ -127,10 +126,10 @@ def open_window(
     shop = client.transport.shop_clock
 
     def opened(end: datetime, *, dated: bool = True) -> Opening[_Digest]:
-        closed = dated and is_closed(end, _now(clock), _least(shop))
+        closed = dated and is_closed(end, _now(client), _least(shop))
         reader = read_to(end, closed)
         reader.begin()
-        return Opening(reader, end, _now(clock), closed)
+        return Opening(reader, end, _now(client), closed)
 
     skews: list[float] = []
     for count in range(1, COUNTS + 1):
@@ -145,7 +144,7 @@ def open_window(
         is_ahead = skew > BELIEVED_SECONDS
         if abs(skew) <= BELIEVED_SECONDS:
             if fits or (count >= _NEAR_COUNTS and abs(latest - end) <= TOLERANCE):
-                return opening if shop.heard else opened(_end_by_our_clock(clock, shop), dated=False)
+                return opening if shop.heard else opened(_end_by_our_clock(client), dated=False)
         elif is_ahead and _least(shop) <= BELIEVED_SECONDS:
             break  # another answer agrees with our clock
         elif fits and _agreeing(skew, skews) >= (_AGREEING_AHEAD if is_ahead else _AGREEING_BEHIND):
@@ -156,7 +155,7 @@ def open_window(
                 break  # a record is later than the dates, so they are wrong
             return opening
         end = latest
-    return opened(_end_by_our_clock(clock, shop))
+    return opened(_end_by_our_clock(client))
 
 
 def _count_between(reader: ListReader[_Digest], earlier: datetime, later: datetime) -> int | None:
@@ -174,15 +173,15 @@ def _agreeing(skew: float, skews: list[float]) -> int:
     return sum(abs(skew - other) <= BELIEVED_SECONDS for other in skews)
 
 
-def _end_by_our_clock(clock: Clock, shop: ShopClock) -> datetime:
+def _end_by_our_clock(client: Client) -> datetime:
     """Return the end of a window by our clock, or by a date that is up to a minute behind it."""
-    least = _least(shop)
-    return passed_for_shop(_now(clock), min(0.0, least) if least >= -BELIEVED_SECONDS else 0.0)
+    least = _least(client.transport.shop_clock)
+    return passed_for_shop(_now(client), min(0.0, least) if least >= -BELIEVED_SECONDS else 0.0)
 
 
 def _least(shop: ShopClock) -> float:
     return shop.least_skew_seconds or 0.0
 
 
-def _now(clock: Clock) -> datetime:
-    return datetime.fromtimestamp(clock.time(), UTC)
+def _now(client: Client) -> datetime:
+    return datetime.fromtimestamp(client.transport.clock.time(), UTC)

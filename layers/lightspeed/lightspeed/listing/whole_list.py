@@ -73,7 +73,7 @@ class WholeList:
             LightspeedError: As the client raises it.
         """
         transport = self.client.transport
-        opening = open_window(self.client, transport.clock, settled_time(self.client, transport.clock), self._read_to)
+        opening = open_window(self.client, settled_time(self.client), self._read_to)
         checkpoint = opening.reader.checkpoint
         self.expected = None if self.is_nested else checkpoint.count_before
         try:

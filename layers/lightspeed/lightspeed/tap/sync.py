@@ -109,6 +109,6 @@ def batches(stream: Stream, reading: WholeList) -> Iterator[Batch]:
                 else:
                     why = "whose id is no whole number, or that is nested too deep"
                     left_out.append(f"a record {why}: {record.id!r:.100}")
-            yield Batch(kept, iso_text(shop_time(client, client.transport.clock)), left_out)
+            yield Batch(kept, iso_text(shop_time(client)), left_out)
     except (PermissionDenied, NotFound) as error:
         raise StreamRefused(str(error)) from error
