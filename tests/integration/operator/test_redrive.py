@@ -59,6 +59,13 @@ def test_a_dry_run_names_causes_and_leaves_the_messages(operated: Operated, caps
     assert len(messages(operated, "RunFailureQueueUrl")) == len(messages(operated, "PublishFailureQueueUrl")) == 1
 
 
+def test_a_message_writes_no_control_characters(operated: Operated, capsys: pytest.CaptureFixture[str]) -> None:
+    put(operated, "PublishFailureQueueUrl", {"entity": "brands", "connection": "\x1b]0;x\x07"}, Error="InvalidRequest")
+
+    assert operated("redrive", "--dry-run") == 0
+    assert capsys.readouterr().out.strip().isprintable()
+
+
 def test_several_causes_need_a_choice(operated: Operated, capsys: pytest.CaptureFixture[str]) -> None:
     put(operated, "RunFailureQueueUrl", EVENT, Error="ServerError")
     put(operated, "RunFailureQueueUrl", EVENT, Error="AuthenticationError")

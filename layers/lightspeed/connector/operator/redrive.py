@@ -21,6 +21,7 @@ from connector.failure_queues import Failure, Queue, causes, describe, receive, 
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
 from connector.timestamps import iso_text
+from lightspeed.cli.output import printable
 
 _WHY = ("Error", "Detail", "Execution")
 _UNFILLED = "<aws.scheduler."
@@ -111,4 +112,6 @@ def _run_event(one: Failure) -> dict[str, Any]:
 def _line(found: Mapping[str, Any]) -> str:
     of = f" of {', '.join(found['of'])}" if found["of"] else ""
     detail = f": {found['detail']:.200}" if found["detail"] else ""
-    return f"{found['queue']}: {found['messages']} x {found['cause']}{of}, oldest {found['oldest_at']}{detail}"
+    return printable(
+        f"{found['queue']}: {found['messages']} x {found['cause']}{of}, oldest {found['oldest_at']}{detail}"
+    )

@@ -125,12 +125,12 @@ def _follow(stack: Stack, run_id: str) -> int:
         raise
     if found["status"] != "complete":
         cause = f": {found.get('error')}: {found.get('cause')}" if found["status"] == "failed" else ""
-        print(f"{run_id} {found['status']} at {iso_text(stack.clock.time())}{cause:.500}")
+        print(printable(f"{run_id} {found['status']} at {iso_text(stack.clock.time())}{cause:.500}"))
         if found["status"] == "failed":
             print("python -m connector redrive --dry-run shows what can be sent back")
         return 1
     verified = "verified" if found.get("verified") else f"not verified: {found.get('reason')}"
-    print(f"{run_id} complete: {_counts(found)}, {verified}")
+    print(printable(f"{run_id} complete: {_counts(found)}, {verified}"))
     return 0
 
 

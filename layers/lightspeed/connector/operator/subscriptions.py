@@ -36,6 +36,7 @@ from connector.storage_keys import SUBSCRIPTIONS
 from connector.transform import S3Library, TransformError, load
 from connector.webhook_window import Policy, dollars_a_month
 from lightspeed import CATALOGUE, LightspeedError, Parameters
+from lightspeed.cli.output import printable
 from lightspeed.estimate import ListCounter, Span, estimate
 
 CHANGES = 2
@@ -88,7 +89,7 @@ def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
     for line, _ in found.changes:
         print(line)
     for connection, error in found.failed.items():
-        print(f"! {connection}: its webhooks cannot be compared: {error}")
+        print(printable(f"! {connection}: its webhooks cannot be compared: {error}"))
     for line in itertools.chain(_forecast(subscriptions, stack), found.warnings):
         print(line)
     print("python -m connector apply makes these changes" if found.changes else "nothing to change")
@@ -105,7 +106,7 @@ def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
     for warning in found.warnings:
         print(warning)
     for connection, error in found.failed.items():
-        print(f"{connection}: its webhooks were left as they are: {error}")
+        print(printable(f"{connection}: its webhooks were left as they are: {error}"))
     if not found.changes:
         print("nothing to change")
     return 1 if found.failed else 0
