@@ -131,9 +131,9 @@ def publish_shard(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]
         The event with `status` `complete`, or `partial` and `resume_after_seconds`.
     """
     space = _workspace(event["run"], publisher)
-    segment, tries = event["segment"], event["tries"]
-    lookups = Lookups(event["segments"] - segment)
-    while segment < event["segments"]:
+    tries = event["tries"]
+    lookups = Lookups(event["segments"] - event["segment"])
+    for segment in range(event["segment"], event["segments"]):
         if publisher.remaining_seconds() < _LEAST_SECONDS:
             pause: _Pause | None = _Pause(0, False)
         else:
@@ -141,8 +141,8 @@ def publish_shard(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]
         if pause is not None:
             more = {"status": "partial", "resume_after_seconds": pause.wait_seconds}
             return {**event, "segment": segment, "tries": tries + pause.has_failed, **more}
-        segment, tries = segment + 1, 0
-    return {**event, "segment": segment, "status": "complete", "resume_after_seconds": 0}
+        tries = 0
+    return {**event, "segment": event["segments"], "status": "complete", "resume_after_seconds": 0}
 
 
 def join_results(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
