@@ -232,12 +232,9 @@ class WriteOperation:
         """Return the update of the record that the event names, or of one that was found, with these fields."""
         path = self.parameters.path if found is None else {**self.parameters.path, "id": found["id"]}
         parameters = replace(self.parameters, path=path, payload=fields)
-        http_request = self._build("update", parameters)
+        http_request = _http_request(self.client, self.request.entity, "update", parameters, self.file)
         request = msgspec.structs.replace(self.request, action="update", match=None)
         return replace(self, request=request, parameters=parameters, http_request=http_request, match=None)
-
-    def _build(self, action: str, parameters: Parameters) -> Request:
-        return _http_request(self.client, self.request.entity, action, parameters, self.file)
 
     def _confirmed(self, written: WriteResponse) -> Result:
         """Return the result of an answer.
@@ -271,7 +268,7 @@ class WriteOperation:
     def _preview(self) -> Result:
         from lightspeed.writing.dry_run import preview  # noqa: PLC0415 - only a dry run needs it
 
-        found: Result = usable(preview(self.client, self.http_request, self.parameters, self.match, self._build))
+        found: Result = usable(preview(self.client, self.http_request, self.parameters, self.match))
         return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,16 +15,12 @@ from lightspeed.request import Parameters, Request
 from lightspeed.writing.diff import difference
 from lightspeed.writing.natural_key import NaturalKey, record_fields
 
-Build = Callable[[str, Parameters], Request]
-"""Builds the request of an operation."""
-
 
 def preview(
     client: Client,
     request: Request,
     parameters: Parameters,
     match: NaturalKey | None = None,
-    build: Build | None = None,
     *,
     gone_is_deleted: bool = True,
 ) -> dict[str, Any]:
@@ -35,7 +31,6 @@ def preview(
         request: The write, ready to be sent.
         parameters: What it was built of.
         match: The natural key of a create, which becomes an update where its record is there.
-        build: Builds that update; by default of `parameters` as they are.
         gone_is_deleted: Whether to delete a record that is not there succeeds; otherwise it is `NotFound`.
 
     Returns:
@@ -56,7 +51,7 @@ def preview(
             return {"status": "unchanged", "request": None, "id": present.get("id"), "difference": {}}
         operation = "update"
         parameters = replace(parameters, path={**parameters.path, "id": present["id"]})
-        request = build(operation, parameters) if build else client.build(endpoint.name, operation, parameters)
+        request = client.build(endpoint.name, operation, parameters)
     elif operation in ("update", "delete") and endpoint.has("get"):
         present = _present(client, request, parameters, may_be_gone=operation == "delete" and gone_is_deleted)
     shown = {"method": request.method, "path": request.path, "query": dict(request.query), "body": _body(request)}
