@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from lightspeed import Client, Connection, Parameters, Request, Response, Transport, get_entity
-from lightspeed.writing.key_index import KeyIndex
 from lightspeed.writing.natural_key import NaturalKey
+from publish.batch.lookups import KeyIndex
 from tests.support.fake_transport import FakeTransport
 
 ENDPOINT = get_entity("variants")
