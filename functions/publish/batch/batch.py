@@ -99,11 +99,8 @@ class _Sender:
             return self._upsert(item)
         self._lookups.forget(item.operation)
         if item.kind is Kind.OTHER:
-            try:
-                with self._guard.request(item.operation):
-                    return self._publisher.send(item.operation, item.message_id)
-            except Exception as error:
-                return refusal(error)
+            with self._guard.request(item.operation):
+                return self._publisher.send(item.operation, item.message_id)
         return item
 
     def _send_updates(self, updates: Sequence[PreparedWrite]) -> dict[int, Outcome]:
@@ -140,11 +137,8 @@ class _Sender:
         orders it, and a second delivery changes nothing.
         """
         default_key = "" if item.kind is Kind.UPDATE and item.queued_at is not None else item.message_id
-        try:
-            self._guard.check(item.operation)
-            claim = item.claim or self._publisher.claim(item.operation, default_key)
-        except Exception as error:
-            return refusal(error)
+        self._guard.check(item.operation)
+        claim = item.claim or self._publisher.claim(item.operation, default_key)
         answered = None if claim is None else claim.earlier_result
         return replace(item, claim=claim) if answered is None else answered
 
@@ -176,11 +170,17 @@ class _Sender:
 def _each(
     step: Callable[[PreparedWrite], PreparedWrite | Outcome], items: Sequence[PreparedWrite]
 ) -> tuple[list[PreparedWrite], dict[int, Outcome]]:
-    """Take a step with every item; return what is still to be sent, and the outcomes of the others by position."""
+    """Take a step with every item; return what is still to be sent, and the outcomes of the others by position.
+
+    What a step raises is the outcome of its item alone.
+    """
     left: list[PreparedWrite] = []
     outcomes: dict[int, Outcome] = {}
     for item in items:
-        found = step(item)
+        try:
+            found = step(item)
+        except Exception as error:
+            found = refusal(error)
         if isinstance(found, PreparedWrite):
             left.append(found)
         else:
