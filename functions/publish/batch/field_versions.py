@@ -94,7 +94,7 @@ class RecordVersions:
         """Return a copy with more messages in flight."""
         return replace(self, in_flight=self.in_flight | set(messages))
 
-    def with_accepted(self, queued_at: Decimal, message: str, fields: Mapping[str, Any]) -> RecordVersions:
+    def with_accepted(self, fields: Mapping[str, Any], queued_at: Decimal, message: str) -> RecordVersions:
         """Return a copy with a message's values as the newest."""
         known = dict(self.fields)
         for name, value in fields.items():

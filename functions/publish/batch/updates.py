@@ -176,7 +176,7 @@ class Updates:
                 versions = self._versions.read([record])[record]
                 fields = versions.newer(item.fields, queued_at, item.message_id)
                 if fields:
-                    self._versions.write({record: versions.with_accepted(queued_at, item.message_id, fields)})
+                    self._versions.write({record: versions.with_accepted(fields, queued_at, item.message_id)})
             except Exception:
                 logger().exception("the order of a created record could not be stored")
             else:
@@ -303,7 +303,7 @@ def _after_sending(update: MergedUpdate) -> MergedUpdate:
         return update
     for change in update.changes:
         if change.item is not None and change.item.queued_at is not None and _is_done(change.outcome):
-            versions = versions.with_accepted(change.item.queued_at, change.item.message_id, change.fields)
+            versions = versions.with_accepted(change.fields, change.item.queued_at, change.item.message_id)
     outcomes = _outcomes(update, None)
     over = [item.message_id for item in update.items if _is_final(outcomes[item.position])]
     return replace(update, versions=versions.without_in_flight(over))
