@@ -4,31 +4,24 @@ The shop may store a value in another form, ignore a filter, or look for a part 
 for a key are judged in this order:
 
 1. A row with the key's values is the record.
-2. If all rows have the same text in another form (`_has_same_text`), they have the key.
+2. If all rows have the same text in another form (`has_same_text`), they have the key. See `stored_text`.
 3. Otherwise the shop is asked for two similar keys. Rows that it returns for this key alone have it, though they may
    show another text.
 4. Otherwise a row that may have the key leaves the question open: `InvalidParameters`, and nothing is written. If all
-   rows may have it, the shop seems to filter, and any trace of the key counts (`_may_have_filtered`). If not, only what
-   a shop is known to do to a text counts (`_may_have`).
+   rows may have it, the shop seems to filter, and any trace of the key counts (`may_be_filtered`). If not, only what
+   a shop is known to do to a text counts (`may_be`).
 5. All other rows are other records.
 
 A shop that compares the filter with what it stores returns no row for a key that it stores in another form. It is then
-asked for the forms that it may store (`_STORED_FORMS`). Most keys have no other form, and cost no further request.
+asked for the forms that it may store (`STORED_FORMS`). Most keys have no other form, and cost no further request.
 """
 
 from __future__ import annotations
 
-import contextlib
-import html
 import itertools
 import json
-import re
-import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
-from fnmatch import fnmatchcase
 from typing import Any
-from urllib.parse import unquote
 
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client
@@ -37,6 +30,15 @@ from lightspeed.json_text import parse_record
 from lightspeed.request import PAGE_LIMIT, Parameters
 from lightspeed.response import Page
 from lightspeed.writing.diff import identities
+from lightspeed.writing.stored_text import (
+    STORED_FORMS,
+    has_same_text,
+    may_be,
+    may_be_filtered,
+    shows_form,
+    similar_texts,
+    tidy,
+)
 
 _FIELDS = {"article_code": "articleCode"}
 """Filters whose name is not the field's."""
@@ -50,56 +52,7 @@ _NO_FIELDS = ("page", "limit", "fields", "since_id")
 _NO_KEYS = ("time", "boolean")
 """Types of filters that identify no record: bounds of a time, and true or false."""
 
-_LOST = frozenset("?\ufffd")
-"""What the shop may write for a character that it cannot store."""
-
-_SEPARATORS = " -_./,;:'\"()"
-"""Signs that the shop writes no letters for."""
-
-_MOST_LETTERS = 10
-"""The most letters and digits that the shop may write for one other sign, or for a letter that is not ASCII."""
-
-_INVISIBLE = ("Cc", "Cf")
-"""Categories of characters without width: controls, soft hyphens, joiners. Emoji are joined by them."""
-
-_STYLES = "\ufe0e\ufe0f"
-"""Characters that style an emoji."""
-
-_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
-
-_WORD = re.compile(r"\w+")
-_NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?(e[+-]?[0-9]{1,3})?")
-
-_WILDCARDS = str.maketrans("%_?[", "***?")
-"""Signs that a shop may read as any text, as `fnmatch` writes them. `?` takes the place of a bracket, which has a
-meaning there."""
-
-_SHORTEST_CUT = 12
-"""A stored text that is shorter was not cut to a length: it is another text."""
-
 _MOST_IDS = 20
-
-_LONGEST_STORED = 255
-"""The characters of a text column, as most databases have them."""
-
-
-def _tidy(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).split())
-
-
-_STORED_FORMS: tuple[Callable[[str], str], ...] = (
-    _tidy,
-    str.strip,
-    lambda text: html.escape(_tidy(text), quote=False),
-    lambda text: html.escape(_tidy(text), quote=False).replace('"', "&quot;"),
-    lambda text: html.escape(_tidy(text)).replace("&#x27;", "&#039;"),  # as PHP escapes
-    lambda text: html.unescape(_tidy(text)),
-    lambda text: _tidy(_TAG.sub("", text)),
-    lambda text: _tidy("".join(letter for letter in text if letter <= "\uffff")),
-    lambda text: _tidy("".join(letter if letter <= "\uffff" else "?" for letter in text)),
-    lambda text: _tidy(text)[:_LONGEST_STORED],
-)
-"""What a shop may store in place of a text: without blanks or emoji, as HTML or not, without tags, cut."""
 
 
 class NaturalKey:
@@ -194,15 +147,15 @@ class NaturalKey:
         Raises:
             InvalidParameters: It cannot be decided whether a row has the key.
         """
-        same_text = [row for row in rows if self._agrees(row, _has_same_text)]
+        same_text = [row for row in rows if self._agrees(row, has_same_text)]
         if len(same_text) == len(rows) or len(same_text) > 1:  # several are refused by the caller
             return same_text
         found = self._returned_for_it_alone(page, rows)
         if found:
             return found
-        may_have = [row for row in rows if self._agrees(row, _may_have_filtered, if_absent=True)]
+        may_have = [row for row in rows if self._agrees(row, may_be_filtered, if_absent=True)]
         if len(may_have) < len(rows):  # the shop gives other rows too, so it may not filter at all
-            may_have = [row for row in rows if self._agrees(row, _may_have)]
+            may_have = [row for row in rows if self._agrees(row, may_be)]
         doubtful = same_text or may_have
         if doubtful:
             raise self._undecided(doubtful[0])
@@ -219,8 +172,8 @@ class NaturalKey:
             for text in self._page(**values).records:
                 row = parse_record(text)
                 rows[str(row.get("id"))] = row
-        found = [row for row in rows.values() if self._agrees(row, _has_same_text)]
-        doubtful = [row for row in rows.values() if self._agrees(row, _may_have)]
+        found = [row for row in rows.values() if self._agrees(row, has_same_text)]
+        doubtful = [row for row in rows.values() if self._agrees(row, may_be)]
         if doubtful and not found:
             raise self._undecided(doubtful[0])
         return found
@@ -228,7 +181,7 @@ class NaturalKey:
     def _forms(self) -> list[dict[str, Any]]:
         """Return the key's other forms, each once."""
         forms: list[dict[str, Any]] = [self.values]
-        for form in (*_STORED_FORMS, None):
+        for form in (*STORED_FORMS, None):
             changed = {name: _in_form(form, name, value) for name, value in self.values.items()}
             if changed not in forms and "" not in changed.values():
                 forms.append(changed)
@@ -262,13 +215,13 @@ class NaturalKey:
         if not rows or page.rejects or len(rows) >= PAGE_LIMIT or not texts.issuperset(differing):
             return []
         for name in differing:
-            shorter, neighbour = _similar_texts(self.values[name])
+            shorter, neighbour = similar_texts(str(self.values[name]))
             if not shorter or self._holds_one_of(rows, self._page(**{name: shorter})):
                 return []
             if self._holds_one_of(rows, self._page(**{name: neighbour})):
                 raise self._undecided(rows[0])
         for row in rows:
-            if not self._agrees(row, _shows_a_form):
+            if not self._agrees(row, shows_form):
                 raise self._undecided(row)
         return rows
 
@@ -362,7 +315,7 @@ def _in_form(form: Callable[[str], str] | None, name: str, value: object) -> obj
     if not isinstance(value, str):
         return value
     if form is None:
-        return _tidy(value).lower() if name in _WITHOUT_CASE else value
+        return tidy(value).lower() if name in _WITHOUT_CASE else value
     return form(value)
 
 
@@ -372,130 +325,6 @@ def _field(row: Mapping[str, Any], name: str) -> Any:
 
 def _has(row: Mapping[str, Any], name: str, value: object) -> bool:
     return _compared(name, value) in _values(row, name)
-
-
-def _has_same_text(found: str, value: str) -> bool:
-    """Return whether a text is the value in another form; emoji are all there, or none is."""
-    return _plain(found) == _plain(value) != "" and _emoji(found) in ("", _emoji(value))
-
-
-def _may_have_filtered(found: str, value: str) -> bool:
-    """Return whether a text that the shop seems to have filtered may be the value, whatever the shop made of it.
-
-    It is the start of the value, or has its letters and digits.
-    """
-    is_start = found != "" and _plain(value).startswith(_plain(found).rstrip("."))
-    return is_start or _may_have(found, value) or _has_letters(found, value)
-
-
-def _similar_texts(value: object) -> tuple[str, str]:
-    """Return the start of a text and a text that differs from it in one letter; empty if it has no second letter."""
-    text = str(value).strip()
-    ends = [end for end in range(1, len(text)) if text[end].isalnum()]
-    if not ends:
-        return "", ""
-    end = max(ends, key=lambda end: (text[end].isascii(), end))  # a shop may store any accent as none
-    neighbour = chr(ord(text[end]) ^ 1)  # the letter beside it, such as `b` for `c`
-    return text[:end], text[:end] + neighbour + text[end + 1 :]
-
-
-def _shows_a_form(found: str, value: str) -> bool:
-    """Return whether a text is a form of the value.
-
-    It has no other emoji and nothing in place of lost characters, and it is not another text (`_is_another`).
-    """
-    has_lost = not _LOST.difference(value).isdisjoint(found)
-    return not has_lost and _emoji(found) in ("", _emoji(value)) and not _is_another(found, value)
-
-
-def _is_another(found: str, value: str) -> bool:
-    """Return whether a text that the shop returns for a value shows that it was written as another one.
-
-    It has more text around that of the value, other letters that are not ASCII, or only some of its words. Or it is
-    returned since the shop reads a sign of the value, such as `%`, as any text.
-    """
-    shown, wanted = _untagged(found), _untagged(value)
-    words = {word for word in _WORD.findall(wanted) if word.isascii()}
-    return shown != wanted and (
-        (wanted != "" and wanted in shown)
-        or not {letter for letter in shown if not letter.isascii()}.issubset(wanted)
-        or 0 < len(words.intersection(_WORD.findall(shown))) < len(words)
-        or fnmatchcase(found.casefold(), value.casefold().translate(_WILDCARDS))
-    )
-
-
-def _has_letters(found: str, value: str) -> bool:
-    """Return whether a text has the letters and digits of another one, without accents and signs.
-
-    The shop may write up to ten others for a sign, or for a letter that is not ASCII.
-    """
-    letters, wanted = _letters(found), _letters(value)
-    if letters == wanted:
-        return True
-    text = unicodedata.normalize("NFC", html.unescape(value))
-    ascii_only = [letter.lower() for letter in text if letter.isascii() and letter.isalnum()]
-    others = sum(letter not in _SEPARATORS for letter in text) - len(ascii_only)
-    left = iter(letters)
-    in_order = bool(ascii_only or not letters) and all(letter in left for letter in ascii_only)
-    return in_order and len(letters) - len(ascii_only) <= _MOST_LETTERS * others
-
-
-def _may_have(found: str, value: str) -> bool:
-    r"""Return whether a text, one of any, may be the value as a shop is known to change it.
-
-    It was cut to a length, or is another notation of the same number. It has the same letters and digits, other signs.
-    Or it has `\u` escapes, or question marks for what the shop cannot store.
-    """
-    shown, wanted = _plain(found), _plain(value)
-    are_numbers = _NUMBER.fullmatch(shown) and _NUMBER.fullmatch(wanted)
-    return (
-        (len(shown) >= _SHORTEST_CUT and wanted.startswith(shown.rstrip(".")))
-        or bool(are_numbers and Decimal(shown) == Decimal(wanted))
-        or _without_signs(shown) == _without_signs(value)
-        or shown == _plain(json.dumps(value)[1:-1])
-        or (not _LOST.isdisjoint(shown) and _ascii(shown) == _ascii(wanted))
-    )
-
-
-def _decoded(value: str) -> str:
-    """Return a text in one form, whatever encoding the shop stored it in."""
-    text = unquote(value)
-    for encoding in ("latin-1", "cp1252"):
-        with contextlib.suppress(UnicodeError):
-            text = text.encode(encoding).decode()
-    return " ".join(unicodedata.normalize("NFKC", html.unescape(html.unescape(text))).split())
-
-
-def _emoji(value: str) -> str:
-    """Return the characters of a text that the shop may drop, all of them or none."""
-    return "".join(letter for letter in _decoded(value) if letter > "\uffff")
-
-
-def _plain(value: str) -> str:
-    """Return a text without what the shop may change: case, blanks, HTML entities, Unicode form, emoji, encoding."""
-    text = _decoded(value)
-    letters = (letter for letter in text if letter <= "\uffff" and letter not in _STYLES)
-    visible = (letter for letter in letters if unicodedata.category(letter) not in _INVISIBLE)
-    return " ".join("".join(visible).split()).casefold()
-
-
-def _untagged(value: str) -> str:
-    return _plain(_TAG.sub("", html.unescape(value)))
-
-
-def _without_signs(value: str) -> str:
-    """Return the letters and digits of a text, without HTML tags."""
-    return "".join(filter(str.isalnum, _untagged(value)))
-
-
-def _letters(value: str) -> str:
-    """Return the letters and digits of a text, without accents and HTML tags."""
-    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", _untagged(value))))
-
-
-def _ascii(text: str) -> str:
-    """Return the ASCII characters of a text, without blanks and question marks."""
-    return "".join(letter for letter in text if "!" <= letter <= "~" and letter != "?")
 
 
 def _values(row: Mapping[str, Any], name: str) -> list[str]:
