@@ -51,7 +51,7 @@ class Read:
     def named(self) -> int | str:
         """The id of the one record that is read; empty for a record that has none, or for a list."""
         text = str(self.parameters.path.get("id", ""))
-        return int(text) if text.isdecimal() else text
+        return int(text) if text.isdecimal() and str(int(text)) == text else text
 
 
 def may_be_read_by_creation(read: Read) -> bool:

@@ -13,12 +13,13 @@ from lightspeed import PAGE_LIMIT, NotFound, Parameters
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.children import PARENTS_AT_ONCE, ChildLists
 from lightspeed.listing.reader import BATCH, TRANSFORMED_BATCH, ListReader
-from lightspeed.listing.records import Record, ids_of
+from lightspeed.listing.records import Record, RecordParser, ids_of
 from lightspeed.listing.settled import open_window
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
 from lightspeed.listing.window import Window, creation_window, unknown_filters
 from lightspeed.request import format_time, parse_time
+from lightspeed.response import Page
 from subscribe.event import SubscribeRequest
 from subscribe.run.budget import InvocationBudget
 from subscribe.run.run import Services
@@ -89,12 +90,16 @@ class Reader:
             return
         request = self.services.client.build(self.request.entity, "get", read.parameters, read.language)
         try:
-            record = Record(self.services.client.record(request), None, None)
+            text = self.services.client.record(request)
         except NotFound:
             if self.request.ids is None:
                 raise
             return  # one of many ids: the record is gone
-        yield self.processor.of([record], read)
+        (found,) = ids_of(RecordParser().read(Page([text], []))) or [read.named]
+        other = f"the shop answers with record {found!r:.100} for {read.named!r:.100}"
+        is_other = read.named != "" and str(found) != str(read.named)
+        step = self.processor.of([Record(text, None, None)], read)
+        yield replace(step, unverified_reason=step.unverified_reason or other) if is_other else step
 
     def _read_list(self, read: Read) -> Generator[Step]:
         reader, begun = self._begin(read)

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client
-from lightspeed.listing.reader import BATCH, THREADS
+from lightspeed.listing.reader import BATCH, THREADS, second_size
 from lightspeed.listing.settled import SKEW
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.way import Way, way_to_read
@@ -274,19 +274,20 @@ def _work(reading: Reading, most: int | None) -> _Work:
         return _Work(pages=1 - one, single=one, rounds=1, records=one)
     rows, limit, each = reading.rows, reading.limit, reading.operation == "each"
     batch = 1 if each else reading.batch
-    pages = read = -(-rows // limit)
-    passes = 1 if reading.stable or not rows else 2  # twice if no window closes the list
+    sizes = [limit] if reading.stable or not rows else [limit, second_size(limit)]  # twice if no window closes the list
+    pages = reads = [-(-rows // size) for size in sizes]
     if most is not None and not each:
-        needed = 1 + -(-max(0, most - (rows - (pages - 1) * limit)) // limit)
-        if needed < pages:
-            passes, read = 1, min(pages, -(-needed // batch) * batch)
-    counts = 1 + passes * -(-read // batch) if pages > 1 else passes
+        needed = 1 + -(-max(0, most - (rows - (pages[0] - 1) * limit)) // limit)
+        if needed < pages[0]:
+            pages, reads = pages[:1], [min(pages[0], -(-needed // batch) * batch)]
+    counts = 1 + int(len(pages) > 1 and pages[0] == 1)
+    counts += sum(-(-read // batch) for number, read in zip(pages, reads, strict=True) if number > 1)
     behind = int(rows % limit == 0)  # the page after a full last page is asked for: it must be empty
-    full, rest = divmod(read, batch)
-    rounds = counts + behind + passes * (full * -(-batch // THREADS) + -(-rest // THREADS))
+    rounds = counts + behind
+    rounds += sum(read // batch * -(-batch // THREADS) + -(-(read % batch) // THREADS) for read in reads)
     if each:
-        return _Work(passes * read + behind, counts, rows, rounds=rounds + -(-rows // THREADS))
-    return _Work(passes * read + behind, counts, rounds=rounds, records=rows if most is None else min(rows, most))
+        return _Work(sum(reads) + behind, counts, rows, rounds=rounds + -(-rows // THREADS))
+    return _Work(sum(reads) + behind, counts, rounds=rounds, records=rows if most is None else min(rows, most))
 
 
 def _requests_per_wait(readings: Sequence[Reading], works: Sequence[_Work], windows: Sequence[QuotaWindow]) -> float:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from lightspeed.catalogue.entities import PROVEN_LIST_KEYS
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.json_text import (
     UNREADABLE,
@@ -156,9 +157,9 @@ def _rows(
     lists = {key for key, text in members.items() if _first(text) == b"["}
     known = (endpoint.items, endpoint.item, *endpoint.alternative_keys)
     key = next((key for key in known if key is not None and key in members), None)
-    if key is None and len(lists) == 1:
+    if key is None and len(lists) == 1 and not (endpoint.items in PROVEN_LIST_KEYS and lists <= PROVEN_LIST_KEYS):
         key = next(iter(lists))
-    if key is None:
+    if key is None:  # nor is the list of another entity: a proxy may mix up answers
         raise EnvelopeError(f"expected a list under {endpoint.items!r}, found {_keys(members)}")
     if key in lists:
         return rows_of(members[key])

@@ -34,6 +34,12 @@ def planned(bundle: Bundle, event: Json) -> Json:
     return plan
 
 
+TWO_READINGS = """[
+    {"query": {"limit": 9, "created_at_max": "2026-10-01 00:00:00"}},
+    {"query": {"limit": 4, "created_at_min": "2026-10-01 00:00:01"}}
+]"""
+
+
 @pytest.mark.parametrize(
     ("event", "requests"),
     [
@@ -47,7 +53,7 @@ def planned(bundle: Bundle, event: Json) -> Json:
         (listed("taxes"), 4),
         (listed("taxes", limit=1), None),
         (listed("catalog", limit=20), 5),
-        (listed("catalog", limit=6), 11),
+        (listed("catalog", limit=6), 10),
         ({"entity": "brands", "languages": ["nl", "en"]}, 4),
         ({"entity": "account"}, 1),
         (lines(), 32),
@@ -56,7 +62,7 @@ def planned(bundle: Bundle, event: Json) -> Json:
         ({**listed("orders", limit=2), "entity_transformer": "$"}, 19),
         ({**listed("orders", limit=2), "max_records": 5}, None),
         ({"entity": "orders", "max_records": 5}, 2),
-        ({**listed("quotes"), "input_transformer": '[{"query": {"limit": 9}}, {"query": {"limit": 4}}]'}, None),
+        ({**listed("quotes"), "input_transformer": TWO_READINGS}, None),
     ],
     ids=str,
 )

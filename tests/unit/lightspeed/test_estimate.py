@@ -37,7 +37,7 @@ def windows(plan: Estimate) -> dict[object, object]:
         (64 * 250 + 1, True, 68),
         (0, False, 2),
         (249, False, 4),
-        (250, False, 5),
+        (250, False, 7),
         (251, False, 7),
     ],
 )

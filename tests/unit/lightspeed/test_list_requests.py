@@ -361,7 +361,7 @@ def test_a_list_that_rows_may_enter_is_read_twice_and_compared_by_ids() -> None:
     shop = Shop(turning(25))
 
     assert read(shop, None)[1].unverified_reason == ""
-    assert " ".join(shop.sent) == "count 3/10 2/10 1/10 count 3/10 2/10 1/10 count"
+    assert " ".join(shop.sent) == "count 3/10 2/10 1/10 count 3/11 2/11 1/11 count"
 
     shop = Shop(turning(25))
     shop.before = lambda number: setattr(shop, "rows", [*turning(24), Row(90, 7, 7)]) if number == 6 else None

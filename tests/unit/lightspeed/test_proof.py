@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lightspeed import Client, Connection, Parameters, Request, Response, get_entity
+from lightspeed import AnswerLost, Client, Connection, Parameters, Request, Response, get_entity
 from lightspeed.listing.checkpoint import ListCheckpoint
-from lightspeed.listing.proof import UnstableList, rises_and_falls
+from lightspeed.listing.proof import MIXED_IDS, UnstableList, rises_and_falls
 from lightspeed.listing.reader import ListReader
 from lightspeed.listing.records import Record
 from lightspeed.listing.shop_list import ShopList
@@ -162,17 +162,86 @@ def order(number: int) -> dict[str, object]:
 
 @pytest.mark.parametrize("fresh", [2, 3, 4])
 def test_a_row_missed_while_another_left_is_noticed_although_the_counts_are_old_ones(fresh: int) -> None:
-    window = Window("updated_at", None, datetime(2026, 11, 20, tzinfo=UTC))
-    reader = ListReader(
-        ShopList(Client(Leaving(fresh)), get_entity("orders"), Parameters(query={"limit": 10}), "nl", window),  # type: ignore[arg-type]
-        stable=True,
-        checkpoint=ListCheckpoint(),
-        process=list,
-        recoverable=True,
-    )
+    reader = stable_reader(Leaving(fresh), ListCheckpoint(), 10)
 
     with pytest.raises(UnstableList):
         list(reader.pages())
+
+
+class Lapsed(FakeTransport):
+    """A transport to orders 1 to 59. The second count is lost. Then order 5 leaves, but a cache has pages 1 to 5."""
+
+    connection = CONNECTION
+
+    def __init__(self) -> None:
+        self.counts = 0
+
+    def send(self, request: Request) -> Response:
+        left = [number for number in range(1, 60) if number != 5]
+        if request.operation == "count":
+            self.counts += 1
+            if self.counts == 2:
+                raise AnswerLost("broken", method="GET", path=request.path)
+            return Response(200, b'{"count":%d}' % (59 if self.counts == 1 else 58), "")
+        size, page = int(request.query["limit"]), int(request.query["page"])
+        rows = left if self.counts > 1 and (page > 5 or size != 10) else list(range(1, 60))
+        body = {"orders": [order(number) for number in rows[(page - 1) * size : page * size]]}
+        return Response(200, json.dumps(body).encode(), "")
+
+
+def stable_reader(shop: Any, checkpoint: ListCheckpoint, limit: int) -> ListReader[list[Record]]:
+    window = Window("updated_at", None, datetime(2026, 11, 20, tzinfo=UTC))
+    shop_list = ShopList(Client(shop), get_entity("orders"), Parameters(query={"limit": limit}), "nl", window)
+    return ListReader(shop_list, stable=True, checkpoint=checkpoint, process=list, recoverable=True)
+
+
+def test_pages_that_an_earlier_process_asked_for_are_not_trusted_although_none_of_them_counted() -> None:
+    shop, checkpoint = Lapsed(), ListCheckpoint()
+    with pytest.raises(AnswerLost):
+        list(stable_reader(shop, checkpoint, 10).pages())
+    assert checkpoint.read == 0
+
+    reader = stable_reader(shop, checkpoint, 10)
+    reader.begin()
+
+    with pytest.raises(UnstableList):
+        list(reader.pages())
+
+
+def test_a_cache_that_does_not_heed_fields_has_no_page_of_the_second_pass() -> None:
+    class Cached(Shop):
+        """Gives the first pass a row that enters at the front, and one that leaves at the end, but not row g."""
+
+        def send(self, request: Request) -> Response:
+            self.turns = ["Aabcdefghijklm"]
+            if request.query.get("limit") == "7" and request.query["page"] == "2":
+                self.turns = ["abcdefghijklmn"]
+            return super().send(request)
+
+    found, reason = read(Cached([], cap=9))
+
+    assert (sorted(found), "g" in found) == (sorted("Aabcdefhijklmn"), False)
+    assert reason == "no time filter closes the list, and it changed between two passes"
+
+
+def test_a_record_that_comes_twice_with_its_id_as_text_is_not_taken_for_another_one() -> None:
+    class TwoServers(FakeTransport):
+        """Order 7 comes on both pages, as the list is in another order for each; order 14 is on none."""
+
+        connection = CONNECTION
+
+        def send(self, request: Request) -> Response:
+            if request.operation == "count":
+                return Response(200, b'{"count":14}', "")
+            rows = {"1": [order(number) for number in range(1, 8)]}
+            rows["2"] = [{**order(number), "id": str(number)} for number in range(7, 14)]
+            return Response(200, json.dumps({"orders": rows.get(request.query["page"], [])}).encode(), "")
+
+    checkpoint = ListCheckpoint()
+    rows = [row for page in stable_reader(TwoServers(), checkpoint, 7).pages() for row in page]
+
+    assert len(rows) == 14
+    assert checkpoint.unverified_reason == MIXED_IDS
 
 
 def test_a_full_last_page_of_an_open_list_does_not_show_its_end() -> None:

@@ -430,6 +430,9 @@ _ROWS = (
 CATALOGUE: Mapping[str, Endpoint] = MappingProxyType({row.name: row for row in _ROWS})
 """Every entity by its name, in alphabetical order."""
 
+PROVEN_LIST_KEYS = frozenset(row.items for row in _ROWS if row.items_confidence in ("high", "medium"))
+"""Envelope keys of lists that are well known."""
+
 
 def parent_of(endpoint: Endpoint) -> Endpoint | None:
     """Return the entity whose records the path of a nested entity names, or `None` for one that is not nested."""

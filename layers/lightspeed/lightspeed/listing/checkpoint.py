@@ -136,6 +136,12 @@ class IdLog:
         """Whether every id is beyond the one before it, in one direction."""
         return self._set is None
 
+    @property
+    def mixed(self) -> bool:
+        """Whether some ids are numbers and others are numbers written as text: one record may have come as both."""
+        kinds = {type(identity) for identity in self._set or () if isinstance(identity, int) or identity.isdecimal()}
+        return len(kinds) > 1
+
     def repeated(self, ids: Iterable[int | str]) -> set[int | str]:
         """Return those of the ids that were read before."""
         known = self._set

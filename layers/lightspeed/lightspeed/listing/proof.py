@@ -24,8 +24,8 @@ C. A count is not believed alone. A count is too low if rows follow its end: the
    count that rises in a closed window is wrong.
 D. A list that rows may enter is read twice. Both passes give the same ids, and the count between them is their number.
    A record that both passes gave was there at the time of that count. So they are the list of that instant. The second
-   pass asks for ids only, so a cache of whole records cannot answer it. An empty list needs no second pass: its first
-   page is empty.
+   pass asks for ids only, on pages of another size, so a cache of the first one cannot answer it. An empty list needs
+   no second pass: its first page is empty.
 
 Three things are not seen:
 
@@ -60,6 +60,7 @@ MOST_REPEATED = 200
 """The most rows that came again whose seconds are read once more."""
 
 NO_ID = "records carry no id, so one that came twice cannot be known"
+MIXED_IDS = "the shop writes some ids as numbers and others as text, so a record that came twice may not be known"
 
 _SECOND = timedelta(seconds=1)
 _OFFSET = len("+02:00")
@@ -190,6 +191,8 @@ class ListProof:
         """
         checkpoint = self._checkpoint
         before, _ = checkpoint.counts
+        if self.ids.mixed:
+            checkpoint.note(MIXED_IDS)  # parts could not show it either
         if checkpoint.read == before:
             return
         if checkpoint.unidentified and checkpoint.read + checkpoint.unidentified == before:
@@ -230,7 +233,7 @@ class ListProof:
         first = self._checkpoint
         if not first.read == second.read == second.count_before or first.sum != second.sum:
             first.note("no time filter closes the list, and it changed between two passes")
-        first.note(second.unverified_reason)
+        first.note(second.unverified_reason or (MIXED_IDS if self.ids.mixed else ""))
 
     def unstable(self, reason: str) -> None:
         """End the reading of an unstable list if it can be read again in parts; else note the reason and return.

@@ -25,6 +25,7 @@ from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.proof import NO_ID, ListProof, PageFacts, rises_and_falls
 from lightspeed.listing.records import Record, ids_of, lack_ids, split_repeated
 from lightspeed.listing.shop_list import ShopList
+from lightspeed.request import PAGE_LIMIT
 from lightspeed.response import Page
 
 THREADS = 10
@@ -122,6 +123,7 @@ class ListReader(Generic[_Processed]):
         self._clock = shop_list.client.transport.clock
         self._executor = executor or (lambda: ThreadPoolExecutor(THREADS))
         self._processors = threading.Semaphore(PROCESSED_AT_ONCE)
+        self._is_first = False  # no other process read a part of the list
         self._parser = shop_list.parser(shop_list.window)
         self._proof = ListProof(shop_list, checkpoint, stable=stable, recoverable=recoverable)
 
@@ -139,6 +141,7 @@ class ListReader(Generic[_Processed]):
         if checkpoint.rows_left is None:
             checkpoint.rows_left = checkpoint.count_before = count
             checkpoint.limit = self.shop_list.limit
+            self._is_first = True
 
     def pages(self) -> Generator[_Processed]:
         """Yield what `process` makes of the new records of each page.
@@ -159,7 +162,7 @@ class ListReader(Generic[_Processed]):
             return
         if checkpoint.rows_left is None:
             self.begin()
-        checkpoint.asked_again |= bool(checkpoint.read)  # the process before this one may have asked for the next pages
+        checkpoint.asked_again |= not self._is_first  # the process before this one may have asked for the next pages
         end_unseen = checkpoint.rows_left == checkpoint.count_before  # no page was read yet
         # looked at before rows leave it; a list that was counted as empty has no other page to read
         if end_unseen and (self._reads_ahead or not checkpoint.rows_left):
@@ -360,9 +363,8 @@ class ListReader(Generic[_Processed]):
         """Read the list once more, ids only, and compare. The last count of the first pass lies between both passes."""
         checkpoint, count = self.checkpoint, self.checkpoint.count_after
         if checkpoint.check is None:
-            checkpoint.check = ListCheckpoint(
-                rows_left=count, count_before=count, count_after=count, limit=checkpoint.limit
-            )
+            limit = second_size(checkpoint.limit)
+            checkpoint.check = ListCheckpoint(rows_left=count, count_before=count, count_after=count, limit=limit)
         second = ListReader(
             self.shop_list.ids_only,
             stable=False,
@@ -376,3 +378,11 @@ class ListReader(Generic[_Processed]):
         for _ in second._batches():
             pass
         self._proof.compare(checkpoint.check)
+
+
+def second_size(limit: int) -> int:
+    """Return how many rows a page of the second pass has, if one of the first has `limit`.
+
+    A cache that does not heed `fields` has no page of another size, and such pages end at other rows.
+    """
+    return limit + 1 if limit < PAGE_LIMIT else PAGE_LIMIT - 1

@@ -41,7 +41,7 @@ from lightspeed.errors import LightspeedError
 from lightspeed.failures import is_page_timeout
 from lightspeed.listing.budget import RequestBudget, UnlimitedBudget
 from lightspeed.listing.checkpoint import IdLog, ListCheckpoint, SplitCheckpoint
-from lightspeed.listing.proof import NO_ID
+from lightspeed.listing.proof import MIXED_IDS, NO_ID
 from lightspeed.listing.records import Record, ids_of, lack_ids, split_repeated, times_of
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.window import Window
@@ -160,7 +160,7 @@ class SplitReader(Generic[_Processed]):
         finally:
             checkpoint.ids = self._ids.pack()
             checkpoint.rows_left = len(split.parts)
-        checkpoint.note(split.unsure)
+        checkpoint.note(split.unsure or (MIXED_IDS if self._ids.mixed else ""))
         before, after = checkpoint.counts
         read = checkpoint.read + checkpoint.unidentified
         if not after <= read <= before:
