@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from connector.errors import TransformError
-from lightspeed import UnknownLanguage
+from lightspeed import Client, UnknownLanguage
 from tests.integration.subscribe.bundle import Bundle, quote_event
 from tests.shop import filters
 from tests.support.clock import MONDAY_SIX
@@ -64,6 +64,14 @@ def test_a_record_that_is_read_by_its_id_and_in_a_list_is_stored_once(bundle: Bu
 
     assert sorted(bundle.ids(result)) == (sorted(ids) if "{}" in reads else ids[:1])
     assert bundle.manifest(result)["verified"] is True
+
+
+def test_another_record_than_was_asked_for_is_a_reason(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Client, "record", lambda *_: b'{"id":8,"number":"QUO8"}')
+
+    result = bundle.run(quote_event())
+
+    assert "the shop answers with record 8 for" in bundle.manifest(result)["reason"]
 
 
 def test_children_that_are_read_twice_are_not_verified(bundle: Bundle) -> None:

@@ -39,6 +39,17 @@ def test_every_record_is_unwrapped_by_its_own_key(row: Endpoint) -> None:
     assert record(body, row, row.item) == b'{"id": 2}'
 
 
+@pytest.mark.parametrize("damage", [b"", b"\xe9"], ids=["whole", "no UTF-8"])
+def test_the_list_of_another_entity_is_not_taken_for_the_one_that_was_asked_for(damage: bytes) -> None:
+    with pytest.raises((EnvelopeError, UnreadableBody)):
+        records(b'{"products":[{"id":1,"memo":"%b"}]}' % damage, get_entity("orders"))
+
+
+def test_a_list_under_a_key_that_nobody_knows_is_taken() -> None:
+    assert listed(b'{"ordersList":[{"id":1}]}', "orders") == [b'{"id":1}']
+    assert listed(b'{"products":[{"id":1}]}', "taxes") == [b'{"id":1}']
+
+
 def test_text_of_a_record_is_untouched() -> None:
     text = (
         b'{"b": 1.10, "a":  0, "n": null, "f": false, "e": "", "u": "\\u00e9\xc3\xa9", "big": 12345678901234567890123}'
