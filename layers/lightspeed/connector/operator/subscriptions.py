@@ -30,7 +30,7 @@ from connector.operator.parsers import add_command
 from connector.operator.registrations import Plan
 from connector.operator.schedules import Change, SchedulePlan, Schedules, connection_of
 from connector.operator.stack import CommandError, OperationFailed, Stack
-from connector.operator.subscriptions_file import Subscription, read_file, schema_text
+from connector.operator.subscriptions_file import Subscription, json_schema, read_file
 from connector.operator.webhooks import TooManyWebhooks, address_of, line_of, make_change, make_plan
 from connector.storage_keys import SUBSCRIPTIONS
 from connector.transform import S3Library, TransformError, load
@@ -82,7 +82,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
     if arguments.schema:
-        print(schema_text(), end="")
+        print(json.dumps(json_schema(), indent=2))
         return 0
     subscriptions = _subscriptions(arguments)
     found = make_stack_plan(subscriptions, arguments, stack)

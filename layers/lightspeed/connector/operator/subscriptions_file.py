@@ -7,7 +7,6 @@ its line and key, and a file with one mistake is refused as a whole.
 from __future__ import annotations
 
 import difflib
-import json
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,7 +27,6 @@ from lightspeed.connection import is_connection_name
 from lightspeed.listing.way import way_to_read
 from lightspeed.request import given_time
 
-SCHEMA_ID = "subscriptions.schema.json"
 REFERENCE = "s3:config/transformers/"
 
 _POSITION = re.compile(r"\(at line (\d+), column \d+\)")
@@ -166,22 +164,19 @@ def read_text(text: str, name: str = "subscriptions.toml") -> list[Subscription]
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of the file, for editors."""
-    schema = msgspec.json.schema(Table)
+    connection = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]+$")]
+    schema = msgspec.json.schema(dict[connection, dict[str, Table]])
     table = schema["$defs"]["Table"]
-    about = _attributes(Table.__doc__ or "")
+    about = _attributes(table.pop("description"))
     for key, described in table["properties"].items():
         described["description"] = about[key]
-    table.pop("description", None)
     table["properties"]["mode"]["enum"] = ["incremental", "full", None]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": SCHEMA_ID,
+        "$id": "subscriptions.schema.json",
         "title": "subscriptions.toml",
         "description": "What a stack reads: [connection.subscription]",
-        "type": "object",
-        "propertyNames": {"pattern": "^[A-Za-z0-9_-]+$"},
-        "additionalProperties": {"type": "object", "additionalProperties": {"$ref": "#/$defs/Table"}},
-        "$defs": {"Table": table},
+        **schema,
     }
 
 
@@ -397,8 +392,3 @@ def _syntax(text: str, name: str, message: str) -> str:
 def _attributes(doc: str) -> dict[str, str]:
     found = re.findall(r"^ +(\w+): (.+?)$", doc.partition("Attributes:")[2], re.MULTILINE)
     return {key: text.replace("`", "") for key, text in found}
-
-
-def schema_text() -> str:
-    """Return the JSON Schema as the text of its file."""
-    return json.dumps(json_schema(), indent=2) + "\n"
