@@ -5,6 +5,7 @@ Everything that comes from a shop, a file or an error is escaped, in text and in
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from html import escape
@@ -33,8 +34,6 @@ def page(status: Mapping[str, Any]) -> str:
     """
     now = parse_time(status["at"])
     title = f"Status of {status['stack'] or 'the stack'}"
-    bad = [one for one in status["actions"] if one["level"] == "red"]
-    odd = [one for one in status["actions"] if one["level"] == "warning"]
     subscriptions = f"records per day, {len(status['days'])} days"
     arrived = [one for one in status["arrivals"] if one["changes"]]
     day = _text(arrived[0]["date"]) if arrived else ""
@@ -62,8 +61,8 @@ def page(status: Mapping[str, Any]) -> str:
         policy=escape(POLICY),
         title=_text(title),
         at=_text(status["at"]),
-        level=_level(status["level"]),
-        summary=_summary(bad, odd, status["subscriptions"]),
+        level=status["level"],
+        summary=_summary(status["actions"], status["subscriptions"]),
         sections="\n".join(filter(None, sections)),
     )
 
@@ -94,18 +93,14 @@ def _text(value: object) -> str:
     return escape("".join(letter if letter.isprintable() else " " for letter in str(value)))
 
 
-def _level(value: object) -> str:
-    return str(value) if value in _WORDS else "warning"
-
-
-def _summary(bad: Sequence[object], odd: Sequence[object], subscriptions: Sequence[object]) -> str:
-    if not subscriptions and not bad and not odd:
-        return "Nothing is read yet. Write subscriptions.toml, then: python -m connector apply subscriptions.toml"
-    if not bad and not odd:
+def _summary(actions: Sequence[Mapping[str, Any]], subscriptions: Sequence[object]) -> str:
+    levels = Counter(one["level"] for one in actions)
+    todo = {"mend": levels["red"], "look at": levels["warning"]}
+    if parts := [f"{_count(number, 'thing')} to {what}" for what, number in todo.items() if number]:
+        return f"{' and '.join(parts)}."
+    if subscriptions:
         return f"Everything works: {_count(len(subscriptions), 'subscription')}."
-    parts = [f"{_count(len(bad), 'thing')} to mend"] if bad else []
-    parts += [f"{_count(len(odd), 'thing')} to look at"] if odd else []
-    return f"{' and '.join(parts)}."
+    return "Nothing is read yet. Write subscriptions.toml, then: python -m connector apply subscriptions.toml"
 
 
 def _count(number: int, noun: str) -> str:
@@ -116,14 +111,12 @@ def _actions(actions: Sequence[Mapping[str, Any]]) -> str:
     items = []
     for one in actions:
         command = f"<code>{_text(one['command'])}</code>" if one["command"] else ""
-        items.append(
-            f'<li class="{_level(one["level"])}"><b>{_text(one["what"])}</b>: {_text(one["why"])}{command}</li>'
-        )
+        items.append(f'<li class="{one["level"]}"><b>{_text(one["what"])}</b>: {_text(one["why"])}{command}</li>')
     return f"<h2>Needs action</h2><ul>{''.join(items)}</ul>" if items else ""
 
 
 def _subscription(one: Mapping[str, Any], days: Sequence[str], now: datetime) -> tuple[str, Sequence[str]]:
-    level, run = _level(one["level"]), _run(one["last_run"], now) + _newest(one["newest_change_at"], now)
+    level, run = one["level"], _run(one["last_run"], now) + _newest(one["newest_change_at"], now)
     name = f"{one['connection']}.{one['name']}"
     entity = "" if one["entity"] == one["name"] else f"<br><small>{_text(one['entity'])}</small>"
     hooks = "<br><small>webhooks</small>" if one["webhooks"] else ""
@@ -200,7 +193,7 @@ def _bar(shares: Sequence[tuple[float, str]], width: int, label: str) -> str:
 
 
 def _shop(one: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
-    level = _level(one["level"])
+    level = one["level"]
     why = f"<br><small>{_text(one['why'])}</small>" if one["why"] else ""
     windows = "".join(
         f"{_text(each['name'])}: {each['used']:,} of {each['limit']:,} used, {each['remaining']:,} left"
