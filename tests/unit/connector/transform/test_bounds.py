@@ -249,12 +249,18 @@ def test_outside_the_main_thread_the_clock_is_looked_at_between_steps() -> None:
     assert "takes longer than 0.2 s" in str(found[0])
 
 
-def test_what_a_function_makes_for_merge_alone_is_counted_once() -> None:
-    expression = "$merge($each($, function($v, $k) { {$k: $v} }))"
+@pytest.mark.parametrize(
+    ("expression", "items"),
+    [
+        ("$merge($each($, function($v, $k) { {$k: $v} }))", 100),
+        ('$merge($map([0..99], function($n) { {"field " & $n: $n} }))', 300),
+    ],
+)
+def test_what_a_function_makes_for_merge_alone_is_counted_once(expression: str, items: int) -> None:
     text = json.dumps({f"field {number}": number for number in range(100)}, separators=(",", ":")).encode()
 
-    assert Transformers(expression, limits=Limits(items=100)).records(text, _SCOPE).records == [text]
-    assert "makes too many items: 100" in str(_rejection(expression, text, Limits(items=99)))
+    assert Transformers(expression, limits=Limits(items=items)).records(text, _SCOPE).records == [text]
+    assert f"makes too many items: {items}" in str(_rejection(expression, text, Limits(items=items - 1)))
 
 
 @pytest.mark.parametrize(
