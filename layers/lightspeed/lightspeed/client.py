@@ -28,7 +28,7 @@ class WriteResponse:
         http_status: 200, 201 or 204.
         record: JSON text of the record that came back, without envelope; `false` if the shop answered that there is
             none; `None` if the body was empty.
-        request_id: The shop's id of the request, or empty.
+        request_id: The shop's id of the request; the caller's where the shop gives none.
     """
 
     http_status: int

@@ -102,7 +102,7 @@ class Response:
 
     Attributes:
         body: Decompressed, without a byte order mark; empty for 204.
-        request_id: The shop's id of the request, or empty.
+        request_id: The shop's id of the request; the caller's where the shop gives none.
     """
 
     status: int
@@ -266,7 +266,7 @@ class Transport:
             return Response(
                 status=answer.status_code,
                 body=body,
-                request_id=connection.redact(answer.headers.get("X-Request-Id", ""))[:200],
+                request_id=connection.redact(answer.headers.get("X-Request-Id", ""))[:200] or self.request_id,
             )
         raise failures.status_error(answer.status_code, answer.headers, body, facts, connection, now)
 

@@ -128,6 +128,12 @@ def test_the_shops_time_quota_and_request_id_come_with_the_answer(client: Client
     assert client.transport.quota is not None
 
 
+def test_an_answer_without_an_id_has_that_of_the_caller(client: Client, shop: Shop) -> None:
+    client.transport.request_id = "c-1"
+
+    assert client.transport.send(product_request(client, shop, "count")).request_id == "c-1"
+
+
 def test_an_answer_without_date_is_an_answer(client: Client, shop: Shop) -> None:
     shop.faults.next(Fault.changes_headers({"Date": None}))
 
