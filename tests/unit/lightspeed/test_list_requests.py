@@ -133,7 +133,7 @@ def test_pages_of_a_batch_during_which_the_count_changed_are_read_again_in_small
     assert " ".join(shop.sent).startswith(
         "count 9/10 8/10 7/10 6/10 5/10 4/10 3/10 2/10 1/10 count 9/10 8/10 count 7/10 6/10 5/10 4/10 count"
     )
-    assert error.value.reason.startswith("rows left the list while it was read, and pages that were asked for twice")
+    assert str(error.value).startswith("rows left the list while it was read, and pages that were asked for twice")
 
 
 def test_a_page_that_is_too_slow_is_asked_for_in_the_largest_part_that_divides_it() -> None:

@@ -70,13 +70,8 @@ _SUM_BITS = (1 << 64) - 1
 class UnstableList(Exception):
     """The pages of a list do not add up to the list: its order changes, or its pages or its count are wrong.
 
-    Attributes:
-        reason: What showed it.
+    Its text says what showed it.
     """
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +104,13 @@ class ListProof:
         Args:
             shop_list: The list.
             checkpoint: How far it was read.
-            stable: Whether it is sure that no row can enter the list while it is read.
-            recoverable: Whether an unstable list is read again in parts. If not, the checkpoint gets the reason.
+            stable: Whether it is sure that no row can enter the list while it is read; then a window closes it.
+            recoverable: Whether such a list is read again in parts if its pages do not prove it. If not, the checkpoint
+                gets the reason.
         """
         self._list = shop_list
         self._stable = stable
-        self._recoverable = recoverable and stable and shop_list.window is not None
+        self._recoverable = recoverable and stable
         self._checkpoint = checkpoint
         self.ids = IdLog(checkpoint.ids)
 
