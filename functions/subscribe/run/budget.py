@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lightspeed import Clock, Transport
+from lightspeed import Transport
 from lightspeed.listing.budget import UNBOUNDED
 from lightspeed.listing.reader import THREADS
 
@@ -30,19 +30,15 @@ class Suspend(Exception):
 class InvocationBudget:
     """The request budget of every list that an invocation reads."""
 
-    def __init__(
-        self, transport: Transport, clock: Clock, remaining_seconds: Callable[[], float], reserve_percent: float
-    ) -> None:
+    def __init__(self, transport: Transport, remaining_seconds: Callable[[], float], reserve_percent: float) -> None:
         """Prepare; nothing is sent yet.
 
         Args:
             transport: The shop's transport. Its last answer shows the quota.
-            clock: The clock for waits of a few seconds.
             remaining_seconds: Returns the time until this invocation must be over.
             reserve_percent: Share of each quota window that stays free for others.
         """
         self._transport = transport
-        self._clock = clock
         self._remaining_seconds = remaining_seconds
         self._reserve_percent = reserve_percent
         self._slowest_seconds = 0.0
@@ -68,7 +64,7 @@ class InvocationBudget:
         if wait > PATIENCE_SECONDS:
             raise Suspend(wait)
         if wait:
-            self._clock.sleep(wait)
+            self._transport.clock.sleep(wait)
         if self._left_by_time() == 0:
             raise Suspend(0)
         return _PAGE_AND_COUNT if wait else self.left()

@@ -89,7 +89,7 @@ class Run(ABC, Generic[State]):
         self._client, self._bucket, self._clock = services.client, services.bucket, services.clock
         self._remaining_seconds = services.remaining_seconds
         transport = self._client.transport
-        self._budget = InvocationBudget(transport, self._clock, self._remaining_seconds, services.reserve_percent)
+        self._budget = InvocationBudget(transport, services.remaining_seconds, services.reserve_percent)
         self._journal = Journal(self._bucket, self._run_id, request.fingerprint())
         self._states = StateStore(self._bucket, self._kind, request.fingerprint())
         self._state = self._kind(self._run_id)

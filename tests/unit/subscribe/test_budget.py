@@ -17,6 +17,7 @@ class Quota:
 
     def __init__(self, wait: int, room: int) -> None:
         self.quota = self
+        self.clock = FakeClock()
         self.wait = wait
         self.left = room
 
@@ -32,14 +33,14 @@ class Quota:
 def budget(
     *, remaining: float = 900, wait: int = 0, room: int = 50, slowest: float = 0, quota: bool = True
 ) -> tuple[InvocationBudget, FakeClock]:
-    clock, transport = FakeClock(), Quota(wait, room)
+    transport = Quota(wait, room)
     if not quota:
         transport.quota = None  # type: ignore[assignment]
     given: Any = transport
-    found = InvocationBudget(given, clock, lambda: remaining, 10)
+    found = InvocationBudget(given, lambda: remaining, 10)
     found.record_latency(slowest)
     found.record_latency(slowest / 2)
-    return found, clock
+    return found, transport.clock
 
 
 def test_a_shop_without_a_quota_and_without_a_page_yet_sets_no_bound() -> None:
