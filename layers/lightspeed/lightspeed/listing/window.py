@@ -86,21 +86,18 @@ def closed_window(
         end: Of every window.
         incremental: Whether changes are followed; the entity must have the filter for it.
     """
-    known = endpoint.filter_names
-    from_creation = start is None and "created_at_max" in known and _no_row_can_enter(query)
-    if incremental and not from_creation:
-        by_update = endpoint.incremental == "updated_at_min"
-        window = Window("updated_at" if by_update else "created_at", start, end)
-        return window, by_update or _no_row_can_enter(query)
-    by_update = (
-        not incremental and "updated_at_max" in known and ("updated_at_min" in query or "updated_at_max" in query)
-    )
-    if not by_update and "created_at_max" not in known:
+    known, closed = endpoint.filter_names, _no_row_can_enter(query)
+    if "created_at_max" not in known:
         return None, False
-    by = "updated_at" if by_update else "created_at"
-    earliest, latest = _time(query.get(f"{by}_min")), _time(query.get(f"{by}_max"))
-    window = Window("updated_at" if by_update else "created_at", earliest, min(end, latest) if latest else end)
-    return window, by_update or _no_row_can_enter(query)
+    if incremental and (start is not None or not closed):
+        by_update = endpoint.incremental == "updated_at_min"
+        return Window("updated_at" if by_update else "created_at", start, end), by_update or closed
+    by_update = (
+        not incremental and "updated_at_max" in known and bool({"updated_at_min", "updated_at_max"} & set(query))
+    )
+    by: Literal["updated_at", "created_at"] = "updated_at" if by_update else "created_at"
+    latest = _time(query.get(f"{by}_max"))
+    return Window(by, _time(query.get(f"{by}_min")), min(end, latest or end)), by_update or closed
 
 
 def creation_window(query: Mapping[str, object], start: datetime, end: datetime) -> tuple[Window, bool]:
