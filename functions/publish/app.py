@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from connector.cold_start import without_garbage_collection
@@ -13,6 +14,10 @@ with without_garbage_collection():
     from publish.dependencies import Dependencies, cached_dependencies
     from publish.event import batch_items
     from publish.publisher import Publisher
+    from publish.result import leave_out_records
+
+MAX_ANSWER_BYTES = 6_290_000
+"""The most bytes that Lambda returns of a direct invocation, less a little."""
 
 
 @logged
@@ -51,8 +56,12 @@ def handle(event: Any, context: Any, deps: Dependencies) -> dict[str, Any]:
     if "items" in keys:
         from publish.batch.batch import publish_batch  # noqa: PLC0415 - a single event does not pay for it
 
-        return {"results": publish_batch(batch_items(event), publisher)}
-    return publisher.publish(event)
+        found: dict[str, Any] = {"results": publish_batch(batch_items(event), publisher)}
+    else:
+        found = publisher.publish(event)
+    if len(json.dumps(found, ensure_ascii=False, default=str).encode()) > MAX_ANSWER_BYTES:
+        leave_out_records(found)
+    return found
 
 
 def _in_background(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:

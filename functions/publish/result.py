@@ -54,6 +54,13 @@ def usable(value: Any, levels: int = MOST_LEVELS) -> Any:
     return {usable(name): usable(one, levels - 1) for name, one in value.items()}
 
 
+def leave_out_records(answer: dict[str, Any]) -> None:
+    """Take the records out of one result, or of a batch's `results`: they are too large to return, and written."""
+    for one in answer.get("results", [answer]):
+        if one.get("record") is not None:
+            one |= {"record": None, "record_omitted": "too large for an answer: read it by its id"}
+
+
 def is_gone(outcome: Outcome) -> bool:
     """Whether the shop has no such record. A 404 for the language says nothing about the record."""
     return isinstance(outcome, NotFound) and not isinstance(outcome, UnknownLanguage)

@@ -14,6 +14,7 @@ from connector.problem_details import HttpProblem
 from lightspeed.numbers import dumps
 from publish.event import IDEMPOTENT_ACTIONS, batch_items
 from publish.publisher import Publisher
+from publish.result import leave_out_records
 from publish.triggers.enqueue import enqueue
 
 if TYPE_CHECKING:
@@ -55,9 +56,7 @@ def _respond(status: int, body: dict[str, Any]) -> Response[Any]:
     response = respond_json(status, body)
     if fits(str(response.body)):
         return response
-    for result in body.get("results", [body]):
-        if result.get("record") is not None:
-            result |= {"record": None, "record_omitted": "too large for an answer: read it by its id"}
+    leave_out_records(body)
     return respond_json(status, body)
 
 

@@ -29,6 +29,16 @@ def test_results_come_in_the_order_of_the_items_and_one_bad_item_stops_no_other(
     assert results[2]["error"]["type"].endswith(":malformed-request")
 
 
+def test_records_that_lambda_cannot_return_are_left_out(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("publish.app.MAX_ANSWER_BYTES", 200)
+    tag = event("tags", "create", {"title": "sale"})
+    answers = [*publisher.batch(tag, tag), publisher(tag)]
+
+    assert [answer["status"] for answer in answers] == ["created"] * 3
+    assert [answer["record"] for answer in answers] == [None] * 3
+    assert {answer["record_omitted"] for answer in answers} == {"too large for an answer: read it by its id"}
+
+
 def test_an_unforeseen_error_concerns_one_item(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     s3 = publisher.deps.aws.client("s3")
 
