@@ -250,6 +250,15 @@ def test_a_connection_without_data_loses_nothing_of_the_others(world: World, out
     assert left == {"state/status/date=2026-11-01.json.gz"}
 
 
+@pytest.mark.parametrize("entity", ["orders", "products", "categories", "variants", "blogs", "quotes"])
+def test_a_record_of_an_entity_with_entities_under_its_name_is_forgotten(world: World, entity: str) -> None:
+    store_run(world.put, "n", "2026-11-01T00:00:00Z", [{"id": 8, "email": SECRET}, {"id": 9}], entity=entity)
+
+    assert world.forget("--connection", "default", "--record", entity, "8") == 0
+    (left,) = (texts for key, texts in world.versions().items() if key.startswith("raw/") and f"={entity}/" in key)
+    assert left == [b'{"id": 9}\n']
+
+
 def test_a_dry_run_deletes_nothing(world: World, output: Output) -> None:
     before = world.versions(), world.items(), world.messages()
     assert world.forget("--connection", "default", "--record", "customers", "7", "--dry-run") == 0

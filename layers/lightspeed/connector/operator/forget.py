@@ -91,7 +91,8 @@ class Forgetting:
         self._connection = connection
         self._entity = entity
         self._id = identity
-        children = {name: row.parents[0] for name, row in CATALOGUE.items() if name.startswith(f"{entity}/")}
+        nested = {name: row.parents for name, row in CATALOGUE.items() if name.startswith(f"{entity}/")}
+        children = {name: parents[0] for name, parents in nested.items() if parents}
         self._members = {entity: "id", **children} if entity else {}
         self._dry_run = dry_run
         self._bucket = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock)
