@@ -77,6 +77,16 @@ def test_an_empty_list_is_answered_with_no_data(bundle: Bundle) -> None:
     assert answer.json["data"] == []
 
 
+def test_tombstones_are_answered_as_a_list_though_there_is_one(bundle: Bundle) -> None:
+    gone = bundle.shop.store.ids("products")[0]
+    bundle.invoke({"entity": "products"}, "full")
+    bundle.shop.store.delete("products", gone)
+
+    answer = bundle.http("POST", "/subscribe", {"entity": "products", "mode": "reconcile"})
+
+    assert [tombstone["id"] for tombstone in answer.json["data"]] == [gone]
+
+
 def test_data_is_the_record_as_landed(bundle: Bundle) -> None:
     answer = bundle.http("POST", "/subscribe", {"entity": "account", "entity_transformer": '{"k": apiKey, "x": 1.10}'})
 
