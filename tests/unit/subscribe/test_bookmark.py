@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from connector.bucket import NONE_YET, Bucket
@@ -33,6 +34,16 @@ def test_the_bookmark_moves_to_where_the_decided_run_ends() -> None:
 
     found = marks.load()
     assert (found.bookmark, found.pending) == (MONDAY, None)
+
+
+def test_a_bookmark_is_stored_without_what_there_is_nothing_to_say_of() -> None:
+    stored = b'{"until":"2026-11-23T06:00:00Z","run_id":"monday"}'
+
+    found = msgspec.json.decode(stored, type=Bookmark)
+
+    assert msgspec.json.encode(MONDAY) == stored
+    assert (found.skew, found.unverified, found.recent, found.recent_in) == (0, 0, {}, "")
+    assert (found.again_from, found.created_until, found.never_updated) == ("", "", "")
 
 
 def test_a_copy_of_an_earlier_run_does_not_end_a_later_run_that_is_decided() -> None:
