@@ -235,11 +235,26 @@ def test_the_bookmark_does_not_go_by_our_clock_where_dates_are_missing_and_the_s
 
 def test_a_run_whose_later_answers_show_an_earlier_time_gives_the_reason() -> None:
     scene = scene_of(None, 0.0, ahead=-7200.0)
+    before = scene.world.bookmark("reviews")["until"]
 
     result = scene.run()
 
     assert (result["verified"], result["reason"][:42]) == (False, "the shop's answers give different times, s")
+    assert before < result["bookmark"]["until"], "rows may enter an open window, so it was read twice"
     assert parse_time(result["bookmark"]["until"]).timestamp() <= scene.clock.now()
+
+
+def test_a_window_that_later_answers_show_to_have_been_open_is_read_again() -> None:
+    scene = scene_of(0.0, *[-90.0] * 50)
+    for _ in range(12):
+        scene.shop.store.add("reviews", score=1)
+    scene.time.passes(30)
+    before = scene.world.bookmark("reviews")["until"]
+
+    result = scene.run()
+
+    assert (result["verified"], result["reason"][:42]) == (False, "the shop's answers give different times, s")
+    assert result["bookmark"]["until"] == before
 
 
 @pytest.mark.parametrize("quota", [None, SCARCE], ids=["one invocation", "several"])
