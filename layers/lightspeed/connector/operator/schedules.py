@@ -166,22 +166,20 @@ class Schedules:
         """Call for one schedule; return `None` if it is not there any more."""
         return answer_unless(_GONE, self._call, operation=operation, Name=name, GroupName=self.group)
 
-    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+    def _call(self, operation: str, **arguments: Any) -> Any:
         """Call, at most ten times a second, and again when AWS is busy or the schedule changes just now."""
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS - 1):
             self.clock.sleep(_CALL_SECONDS)
             try:
-                answer: dict[str, Any] = getattr(self.client, operation)(**arguments)
+                return getattr(self.client, operation)(**arguments)
             except ClientError as error:
-                if error.response["Error"]["Code"] not in _AGAIN or attempt == _ATTEMPTS - 1:
+                if error.response["Error"]["Code"] not in _AGAIN:
                     raise
-                given = {"Name": arguments["Name"], "GroupName": self.group}
-                if operation == "create_schedule" and answer_unless(_GONE, self.client.get_schedule, **given):
-                    operation = "update_schedule"
-                self.clock.sleep(2**attempt * (0.5 + random.random() / 2))  # noqa: S311 - a wait is no secret
-            else:
-                return answer
-        raise AssertionError("the last attempt returns or raises")
+            given = {"Name": arguments["Name"], "GroupName": self.group}
+            if operation == "create_schedule" and answer_unless(_GONE, self.client.get_schedule, **given):
+                operation = "update_schedule"
+            self.clock.sleep(2**attempt * (0.5 + random.random() / 2))  # noqa: S311 - a wait is no secret
+        return getattr(self.client, operation)(**arguments)
 
 
 _KEYS = (
