@@ -46,18 +46,6 @@ _MOST_WAITS = 120
 _SERDE = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
 _INPUT = "org.apache.hadoop.mapred.TextInputFormat"
 _OUTPUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
-_DESCRIPTIONS = {
-    "connection": "the shop, by the name of its connection",
-    "lang": "the language in which the record was read",
-    "date": "the day on which the run started, UTC",
-    "run_id": "the run that stored the record",
-    "started": "the start of that run, UTC",
-    "parent_id": "the parent of a record of a nested list; empty for other records",
-    "id": "the id of the record, as text",
-    "created_at": "as the shop wrote it",
-    "updated_at": "as the shop wrote it",
-    "json": "the record as the shop sent it",
-}
 _WRITABLE = ("Description", "Owner", "Retention", "ViewOriginalText", "ViewExpandedText", "TargetTable")
 
 
@@ -234,17 +222,10 @@ def sources(entities: Sequence[EntityViews], *, schema: str = "", parquet: str =
             lines += [
                 f"      - name: {name}",
                 f"        description: {json.dumps(f'{views.entity}: {what} of each record')}",
+                "        columns:",
             ]
-            lines.append("        columns:")
-            lines += [line for column in views.columns() for line in _column(*column)]
+            lines += [f"          - name: {column}\n            data_type: {kind}" for column, kind in views.columns()]
     return "\n".join(lines) + "\n"
-
-
-def _column(name: str, kind: str) -> Iterator[str]:
-    yield f"          - name: {name}"
-    yield f"            data_type: {kind}"
-    if name in _DESCRIPTIONS:
-        yield f"            description: {json.dumps(_DESCRIPTIONS[name])}"
 
 
 def _dbt(arguments: argparse.Namespace, stack: Stack) -> int:
