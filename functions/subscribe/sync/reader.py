@@ -172,7 +172,7 @@ class Reader:
                     break
                 fresh, noted = self.processor.deduplicate(page, read)
                 split = reader.checkpoint.split  # a dense part gives the rows of several pages at once
-                children.note_page(min(len(page), (split.page_rows or 0) if split is not None else PAGE_LIMIT))
+                children.note_parents(min(len(page), (split.page_rows or 0) if split is not None else PAGE_LIMIT))
                 pending = ids_of(fresh)
                 yield replace(noted, pending=pending, rows_given=children.rows_given)
                 yield from self._read_pending(read, children)

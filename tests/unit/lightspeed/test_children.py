@@ -63,6 +63,26 @@ def test_a_page_smaller_than_one_that_the_shop_gave_before_needs_no_count() -> N
     assert sorted(shop.sent) == ["/nl/orders/1/products.json", "/nl/orders/2/products.json"]
 
 
+@pytest.mark.parametrize("cap", [10, 25, 49])
+def test_a_page_of_parents_does_not_show_that_a_full_page_of_lines_is_whole(cap: int) -> None:
+    children = streams(Shop({1: 9, 2: cap + 3}, cap))
+    children.note_parents(250)
+
+    records, long = children.read([1, 2])
+
+    assert (len(records), long) == (9, [2])
+
+
+def test_few_lines_need_no_count_once_the_shop_gave_many_parents() -> None:
+    shop = Shop({1: 9}, 250)
+    children = streams(shop)
+    children.note_parents(250)
+
+    children.read([1])
+
+    assert shop.sent == ["/nl/orders/1/products.json"]
+
+
 class Turning(Shop):
     """Gives one line a page. Before each request it changes which lines there are, to the next of `turns`."""
 

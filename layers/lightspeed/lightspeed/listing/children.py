@@ -4,9 +4,10 @@ A 404 for the nested records of a parent that was just listed is not believed at
 a 404 may pass. The records are gone only if the parent itself answers 404.
 
 A parent costs one request if its page surely holds all of its rows: fewer than `DEFAULT_LIMIT`, and fewer than the shop
-gave on another page. A shop may give fewer rows than it is asked for. So a page with more rows is counted and read
-again. If both pages give the same ids, as many as the count between them, they are the list of that instant. Otherwise
-the list is read page by page.
+gave on another page of nested records. A shop may give fewer rows than it is asked for, and fewer of one entity than of
+another. A page of parents only shows that a page may have `SMALL_PAGE` rows. So a page with more rows is counted and
+read again. If both pages give the same ids, as many as the count between them, they are the list of that instant.
+Otherwise the list is read page by page.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ PARENTS_AT_ONCE = 40
 
 DEFAULT_LIMIT = 50
 """Rows of a page where the shop does not heed `limit` (three independent clients agree)."""
+
+SMALL_PAGE = 10
+"""No list that gives fewer rows on a page than this is known; most orders and products have fewer nested records."""
 
 
 class ChildLists:
@@ -65,15 +69,19 @@ class ChildLists:
         self.unverified_reason = ""
 
     def note_page(self, rows: int) -> None:
-        """Note how many rows the shop gave on one page."""
+        """Note how many nested records the shop gave on one page."""
         self.rows_given = max(self.rows_given, rows)
+
+    def note_parents(self, rows: int) -> None:
+        """Note how many parents the shop gave on one page."""
+        self.note_page(min(rows, SMALL_PAGE))
 
     def parents_within(self, requests: int) -> int:
         """Return how many parents can be read with so many requests, at least 1.
 
-        A parent takes one request, and one more as long as the shop has not shown pages of `DEFAULT_LIMIT` rows.
+        A parent takes one request, and one more as long as the shop has not shown pages of `SMALL_PAGE` rows.
         """
-        return max(1, requests if self.rows_given >= DEFAULT_LIMIT else requests // 2)
+        return max(1, requests if self.rows_given >= SMALL_PAGE else requests // 2)
 
     def read(self, parents: Sequence[int | str]) -> tuple[list[Record], list[int | str]]:
         """Return the records of these parents; several parents are read at once.

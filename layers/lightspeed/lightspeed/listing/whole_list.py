@@ -115,7 +115,7 @@ class WholeList:
         language = self.client.transport.connection.language
         children = ChildLists(self.client, self.endpoint, self.parameters, language)
         for page in pages:
-            children.note_page(len(page))
+            children.note_parents(len(page))
             changed = {parent.id: parent.changed for parent in page if parent.id is not None}
             parents = list(changed)
             while parents:
