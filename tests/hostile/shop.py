@@ -167,11 +167,12 @@ class HostileShop:
         damage: Share of the answers that are damaged.
         absurd: Share of the answers with absurd headers.
         wrong_dates: Share of the answers whose date is wrong.
+        date_ahead: How many seconds every date is ahead of the times of records, as that of a proxy may be.
     """
 
     def __init__(self, rng: random.Random, time: VirtualTime) -> None:
         self.lists: dict[str, Resource] = {}
-        self.damage = self.absurd = self.wrong_dates = 0.0
+        self.damage = self.absurd = self.wrong_dates = self.date_ahead = 0.0
         self._rng = rng
         self._time = time
         self._damaged: Counter[str] = Counter()
@@ -211,7 +212,7 @@ class HostileShop:
         parts = urlsplit(target)
         status, body = self._served(parts.path, dict(parse_qsl(parts.query)))
         date = self._time.time() + (self._rng.choice(SHIFTS) if self._rng.random() < self.wrong_dates else 0)
-        given = {"Date": http_date(date)}
+        given = {"Date": http_date(date + self.date_ahead)}
         if self._rng.random() < self.absurd:
             given |= self._rng.choice(ABSURD)
         if self._damaged[parts.path] >= MOST_IN_A_ROW or self._rng.random() >= self.damage:

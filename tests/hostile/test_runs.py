@@ -12,6 +12,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -103,6 +104,7 @@ class Scene:
         self.rng = rng = random.Random(f"{entity} {seed}")
         self.time = VirtualTime()
         self.shop = HostileShop(rng, self.time)
+        self.shop.date_ahead = (0, 0, 0, 0, 5, 30, 55)[seed % 7]
         self.entity = entity
         self.habits = Habits.drawn(rng)
         self.habits.changes /= 2
@@ -309,9 +311,12 @@ def children(seed: int) -> Counter[str]:
     rng = scene.rng
     scene.habits.changes /= 4
     parents = scene.open(rng.choice([1, 5, 20]))
+    habits, most = scene.habits, 8
+    if seed % 5 == 4:  # this shop gives fewer nested records on a page than parents
+        habits, most = replace(habits, paging="capped", cap=rng.choice([10, 25])), 30
     for identity in list(parents.rows):
-        rows = rng.choice([0, 1, 3, 8]) if rng.random() < 0.97 else 260
-        scene.shop.opens(f"{parent}/{identity}/{child}", scene.habits, rows, odd=scene.odd / 5)
+        rows = rng.choice([0, 1, 3, most]) if rng.random() < 0.97 else 260
+        scene.shop.opens(f"{parent}/{identity}/{child}", habits, rows, odd=scene.odd / 5)
     scene.disturb()
     name = f"{parent[:-1]}_id"
     event = {"entity": f"{parent}/{child}", "parameters": {"path": {name: "*"}}}

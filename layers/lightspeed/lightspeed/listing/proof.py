@@ -27,11 +27,14 @@ D. A list that rows may enter is read twice. Both passes give the same ids, and 
    pass asks for ids only, on pages of another size, so a cache of the first one cannot answer it. An empty list needs
    no second pass: its first page is empty.
 
-Three things are not seen:
+Some things are not seen:
 
 - a cache that is older than both passes of D,
 - a record that leaves a list and comes back during D,
-- a count that is too low by exactly the rows that the pages leave out.
+- a count that is too low by exactly the rows that the pages leave out,
+- an answer that shows an earlier state than the one before it, if exactly the pages in front of a border do: a copy of
+  the shop's database that lags behind may give it while a row leaves,
+- a row that enters a closed window as another one leaves it: its time of change would have to be set back.
 
 What is not proved makes the list unstable: `UnstableList` is raised, and the caller reads the list again in parts that
 do not depend on order or paging (`split.py`). Without recovery the checkpoint holds the reason.

@@ -6,7 +6,8 @@ date that is wrong:
 1. A date that is more than a minute ahead of our clock needs three answers that agree on it. None may agree with our
    clock. For a date that is behind our clock, two answers are enough. If they do not agree, our clock decides.
 2. If they agree, the stretch between both times is counted, because records carry the shop's own time. A record in it
-   shows that the later time is right. If it is empty, the window ends where the stretch begins, and no record is late.
+   shows that the later time is right. If it is empty, the window ends by our clock. A date that is a few seconds ahead
+   is checked so too: a proxy's clock may be ahead of the shop's.
 3. A window that may end in the shop's future is open. It is read as a list that rows may enter. So is every window of a
    shop whose answers have no date.
 
@@ -132,6 +133,7 @@ def open_window(
         return Opening(reader, end, _now(client), closed)
 
     skews: list[float] = []
+    is_confirmed = False  # whether a record has a time that is later than ours
     for count in range(1, COUNTS + 1):
         heard = shop.heard
         opening = opened(end)
@@ -142,17 +144,19 @@ def open_window(
         if dated:
             skews.append(skew)
         is_ahead = skew > BELIEVED_SECONDS
+        ours = passed_for_shop(opening.at, 0.0)
+        is_new = not is_confirmed and SKEW.total_seconds() < skew <= BELIEVED_SECONDS
+        if is_new and _is_ours_right(opening, ours, latest + SETTLING_LAG, is_ahead=True):
+            return opening if end <= ours else opened(ours)
+        is_confirmed |= is_new
         if abs(skew) <= BELIEVED_SECONDS:
             if fits or (count >= _NEAR_COUNTS and abs(latest - end) <= TOLERANCE):
                 return opening if shop.heard else opened(_end_by_our_clock(client), dated=False)
         elif is_ahead and _least(shop) <= BELIEVED_SECONDS:
             break  # another answer agrees with our clock
         elif fits and _agreeing(skew, skews) >= (_AGREEING_AHEAD if is_ahead else _AGREEING_BEHIND):
-            passed = passed_for_shop(opening.at, 0.0)
-            if is_ahead and _count_between(opening.reader, passed + SKEW, end) == 0:
-                return opened(opening.at + SKEW)  # no record is later, so the earlier end takes all of them
-            if not is_ahead and _count_between(opening.reader, end + TOLERANCE, passed):
-                break  # a record is later than the dates, so they are wrong
+            if _is_ours_right(opening, ours, end, is_ahead=is_ahead):
+                break
             return opening
         end = latest
     return opened(_end_by_our_clock(client))
@@ -167,6 +171,20 @@ def _count_between(reader: ListReader[_Digest], earlier: datetime, later: dateti
     start = earlier + SETTLING_LAG
     start = start if window.start is None else max(window.start, start)
     return shop_list.count(Window(window.by, start, later).query) if start < later else None
+
+
+def _is_ours_right(opening: Opening[_Digest], ours: datetime, end: datetime, *, is_ahead: bool) -> bool:
+    """Whether the records of a list show that our clock is right, and not the dates of the shop.
+
+    Args:
+        opening: Of the list.
+        ours: The end of the window by our clock.
+        end: The end by the dates.
+        is_ahead: Whether the dates are ahead of our clock.
+    """
+    if is_ahead:
+        return _count_between(opening.reader, ours + SKEW, end) == 0  # no record is as late as the dates say
+    return bool(_count_between(opening.reader, end + TOLERANCE, ours))  # one is later
 
 
 def _agreeing(skew: float, skews: list[float]) -> int:
