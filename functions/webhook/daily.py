@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -20,7 +19,6 @@ from lightspeed import CATALOGUE, LightspeedError, Parameters, SystemClock
 from webhook.followers import listed_followers
 
 _NEEDS = ("BUCKET", "STACK_NAME")
-_FOLDER = re.compile(r"events/connection=([A-Za-z0-9_-]+)/entity=([a-z]+)/")
 
 
 @logged
@@ -64,9 +62,9 @@ def _subscriptions(bucket: Bucket) -> Sequence[tuple[str, str, str]]:
     listed = listed_followers(bucket.body)
     if listed is not None:
         return [(one.connection, one.subscription, one.entity) for one in listed]
-    folders = bucket.folders_of(bucket.folders_of(["events/"]))
-    found = (match for match in map(_FOLDER.fullmatch, folders) if match is not None and match[2] in CATALOGUE)
-    return [(match[1], match[2], match[2]) for match in found]
+    folders = (folder.split("/") for folder in bucket.folders_of(bucket.folders_of(["events/"])))
+    names = ((row[1].removeprefix("connection="), row[2].removeprefix("entity=")) for row in folders)
+    return [(connection, entity, entity) for connection, entity in names if entity in CATALOGUE]
 
 
 def _registration(shops: ShopClients, connection: str, entities: Sequence[str], stack_name: str) -> dict[str, Any]:
