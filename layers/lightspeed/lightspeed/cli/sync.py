@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from importlib.util import find_spec
 
 from lightspeed.cli.arguments import CommandError
 
@@ -18,11 +17,12 @@ def sync(arguments: argparse.Namespace) -> int:
     Raises:
         CommandError: The bundle's code or a package that it needs is not there.
     """
-    if find_spec("subscribe") is None:
-        raise CommandError("sync is code of the bundle: set PYTHONPATH=functions:layers/lightspeed in its repository")
     try:
         local = importlib.import_module("subscribe.local")
     except ModuleNotFoundError as error:
+        if error.name == "subscribe":
+            place = "set PYTHONPATH=functions:layers/lightspeed in its repository"
+            raise CommandError(f"sync is code of the bundle: {place}") from error
         advice = "install it with: pip install -r layers/lightspeed/requirements.txt -r requirements-operator.txt"
         raise CommandError(f"the Python package {error.name!r} is missing; {advice}") from error
     status: int = local.main(arguments.words, clock=arguments.clock)
