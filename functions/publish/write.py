@@ -243,7 +243,7 @@ class WriteOperation:
             OutcomeUnknown: The answer does not confirm what was written.
         """
         action = self.request.action
-        record = parse(written.record) if written.record is not None else None
+        record = decoded(written)
         inside = record if isinstance(record, dict) else {}
         asked = self.parameters.path.get("id")
         shown = inside.get("id", inside.get("order_id"))  # a checkout that becomes an order is answered with `order_id`
@@ -308,6 +308,11 @@ def sending(http_request: Request) -> Iterator[None]:
     except Exception as error:
         logger().exception("unexpected error after a write was sent")
         raise OutcomeUnknown(f"unexpected {type(error).__name__}") from error
+
+
+def decoded(written: WriteResponse) -> Any:
+    """Return what the shop answered to a write, without its envelope; `None` for nothing."""
+    return None if written.record is None else parse(written.record)
 
 
 def _http_request(client: Client, entity: str, action: str, parameters: Parameters, file: StoredFile | None) -> Request:

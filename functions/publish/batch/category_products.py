@@ -18,12 +18,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lightspeed import PAGE_LIMIT, Parameters, WriteResponse
-from lightspeed.json_text import parse, parse_record
+from lightspeed import PAGE_LIMIT, Parameters
+from lightspeed.json_text import parse_record
 from lightspeed.writing.diff import identities
 from publish.batch.planner import PLACEMENT
 from publish.result import Outcome, is_content_refused, refusal, result
-from publish.write import OutcomeUnknown, sending
+from publish.write import OutcomeUnknown, decoded, sending
 
 if TYPE_CHECKING:
     from publish.batch.guard import Guard
@@ -87,7 +87,7 @@ def _create_together(items: Mapping[str, PreparedWrite], guard: Guard) -> dict[s
     try:
         with guard.request(first), sending(http_request):
             written = first.client.write(http_request)
-            rows = _rows_of(written, first)
+            rows = _by_category(decoded(written), first)
             http_status, request_id = written.http_status, written.request_id
     except OutcomeUnknown as error:
         why_unknown = str(error)
@@ -150,10 +150,6 @@ def _list_placements(operation: WriteOperation) -> _Rows | None:
     others = sum(_linked_id(row, "product") != str(operation.fields["product"]) for row in rows)
     whole = len(rows) < PAGE_LIMIT and not page.rejects
     return found if whole and len(found) + others == len(rows) else None
-
-
-def _rows_of(written: WriteResponse, operation: WriteOperation) -> _Rows:
-    return _by_category(parse(written.record) if written.record is not None else None, operation)
 
 
 def _by_category(found: object, operation: WriteOperation) -> _Rows:

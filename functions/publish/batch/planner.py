@@ -207,8 +207,13 @@ def together(items: Iterable[PreparedWrite]) -> Iterator[list[PreparedWrite]]:
     `MAX_RECORDS` placements of one product.
     """
     for siblings in groups(items, lambda item: item.list_key):
-        for records in chunks(groups(siblings, lambda item: item.record), MAX_RECORDS):
+        for records in chunks(by_record(siblings), MAX_RECORDS):
             yield [item for record in records for item in record]
+
+
+def by_record(items: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
+    """Group items by record, in order of appearance."""
+    return groups(items, lambda item: item.record)
 
 
 def groups(items: Iterable[_Item], key: Callable[[_Item], object]) -> list[list[_Item]]:

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from connector.observability import logger
 from lightspeed import ApiError, NotSent, Parameters, ServerError, WriteResponse
-from lightspeed.json_text import parse
 from lightspeed.writing.diff import ignored_fields
 from publish.batch.field_versions import FieldVersions, RecordVersions
-from publish.batch.planner import BulkRoute, PreparedWrite, bulk_route, canonical_id, groups
+from publish.batch.planner import BulkRoute, PreparedWrite, bulk_route, by_record, canonical_id, groups
 from publish.result import Outcome, Refusal, Result, is_content_refused, refusal, result
-from publish.write import OutcomeUnknown, sending
+from publish.write import OutcomeUnknown, decoded, sending
 
 if TYPE_CHECKING:
     from publish.batch.guard import Guard
@@ -144,7 +143,7 @@ class Updates:
             Outcomes by position.
         """
         try:
-            updates = self._merge_each(groups(items, lambda item: item.record))
+            updates = self._merge_each(by_record(items))
             sending = self._store([update for update in updates if update.fields])
         except Exception as error:
             return dict.fromkeys((item.position for item in items), refusal(error))
@@ -272,7 +271,7 @@ def _send_in_bulk(route: BulkRoute, updates: Sequence[MergedUpdate]) -> dict[str
 
 def _rows(written: WriteResponse) -> dict[str, Any]:
     """Return the records of an answer by their ids; none if the answer has another form."""
-    found = parse(written.record) if written.record is not None else []
+    found = decoded(written)
     rows = found if isinstance(found, list) else []
     return {str(row["id"]): row for row in rows if isinstance(row, dict) and "id" in row}
 
