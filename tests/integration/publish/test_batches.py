@@ -320,3 +320,31 @@ def test_an_update_that_skips_nothing_is_sent_though_another_of_its_record_skips
     results = publisher.batch({**same, "skip_unchanged": True}, same)
     assert [result["status"] for result in results] == ["updated", "updated"]
     assert publisher.sent() == [("PUT", f"/nl/variants/{variant}.json")]
+
+
+def test_an_upsert_that_skips_is_compared_with_what_its_own_batch_wrote_before(publisher: Publisher) -> None:
+    store = publisher.shop.store
+    variant, product = store.ids("variants")[0], store.ids("products")[0]
+    store.update("variants", variant, sku="A", stockLevel=1)
+    calls = [upsert("A", level, product, skip_unchanged=True) for level in (5, 1, 1)]
+    calls[1]["parameters"]["payload"]["priceExcl"] = "dear"
+    results = publisher.batch(*calls)
+    assert [result["status"] for result in results] == ["updated", "failed", "updated"]
+    assert levels(publisher, [variant]) == [1]
+
+
+def test_an_upsert_that_skips_sends_nothing_if_the_values_are_there(publisher: Publisher) -> None:
+    tag = event("tags", "create", {"title": "sale"}, match="title")
+    publisher(tag)
+    before = len(publisher.sent())
+    assert publisher({**tag, "skip_unchanged": True})["status"] == "unchanged"
+    assert publisher.sent(before) == [("GET", "/nl/tags.json")]
+
+
+def test_an_upsert_whose_update_is_not_tried_frees_its_key(publisher: Publisher) -> None:
+    product, variant = publisher.shop.store.ids("products")[0], publisher.shop.store.ids("variants")[0]
+    publisher.shop.store.update("variants", variant, sku="A")
+    publisher.shop.faults.next(Fault.answers(401), after=1, times=10)
+    calls = [upsert(sku, 5, product, idempotency_key=f"key of {sku}") for sku in "AB"]
+    assert [result["status"] for result in publisher.batch(*calls)] == ["failed", "failed"]
+    assert publisher.items == []

@@ -318,3 +318,12 @@ def test_a_file_that_cannot_be_read_is_refused(machine: PublishFile, key: str, m
 def test_a_step_that_does_not_exist_is_refused(machine: PublishFile) -> None:
     with pytest.raises(RequestError, match="file_step must be one of split, work, join"):
         machine.publisher({"file_step": "burn"})
+
+
+def test_tries_are_counted_for_each_segment(machine: PublishFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("publish.triggers.file.SEGMENT_LINES", 1)
+    first, second, *_ = machine.publisher.shop.store.ids("variants")
+    for variant in (first, second):
+        machine.publisher.shop.faults.next(Fault.answers(503), times=4 * 2, path_contains=str(variant))
+    machine.put("publish/in/stock.jsonl", stock(first, 1), stock(second, 2))
+    assert machine.run("publish/in/stock.jsonl")["outcomes"] == {"updated": 2}

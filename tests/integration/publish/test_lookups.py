@@ -350,3 +350,16 @@ def test_a_waiting_update_of_the_key_is_sent_before_the_list_is_read(publisher: 
     assert [result["id"] for result in results] == [ids[0], ids[0], *ids[1:15]]
     assert publisher.sent()[0] == ("PUT", f"/nl/variants/{ids[0]}.json")
     assert levels(publisher, ids[:2]) == [5, 1]
+
+
+@pytest.mark.parametrize(("others", "is_read"), [(0, True), (6, False)])
+def test_a_file_counts_the_look_ups_of_the_segments_that_are_left(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, others: int, *, is_read: bool
+) -> None:
+    monkeypatch.setattr("publish.triggers.file.SEGMENT_LINES", 6)
+    ids = stocked(publisher, 12)
+    updates = [event("variants", "update", {"stockLevel": 1}, path={"id": variant}) for variant in ids[:others]]
+    machine = PublishFile(publisher)
+    machine.put("publish/in/stock.jsonl", *updates, *(upsert(f"A-{n}", 5) for n in range(others, 12)))
+    assert machine.run("publish/in/stock.jsonl")["outcomes"] == {"updated": 12}
+    assert (COUNT in publisher.sent()) is is_read

@@ -231,3 +231,20 @@ def test_versions_that_an_older_release_stored_still_order_updates(publisher: Pu
     assert levels(publisher, [first]) == [60]
     (item,) = publisher.items
     assert not [name for name in item if name.startswith(("m.", "messages"))]
+
+
+def test_an_older_message_is_done_though_the_newer_ones_of_its_batch_fail(publisher: Publisher, ids: list[int]) -> None:
+    first, second, *_ = ids
+    assert publisher.failed(stock(2, first, 20)) == []
+    publisher.shop.faults.next(Fault.answers(503), times=4, method="PUT")
+    older, newer = stock(1, first, 10), stock(3, first, 30)
+    assert publisher.failed(older, newer, stock(4, second, 40)) == ["message-3", "message-4"]
+
+
+def test_a_repair_that_fails_keeps_all_messages_of_its_record(publisher: Publisher, ids: list[int]) -> None:
+    first = ids[0]
+    publisher.shop.faults.next(Fault.answers(503), times=4, method="PUT")
+    assert publisher.failed(stock(1, first, 10)) == ["message-1"]
+    assert publisher.failed(stock(2, first, 20)) == []
+    publisher.shop.faults.next(Fault.answers(503), times=4, method="PUT")
+    assert publisher.failed(stock(1, first, 10), stock(2, first, 20)) == ["message-1", "message-2"]

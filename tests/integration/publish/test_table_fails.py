@@ -185,3 +185,11 @@ def test_a_secret_that_cannot_be_read_afresh_fails_the_updates_of_its_bulk_alone
         results[1]["error"]["detail"]
         == "AWS answered UpdateItem with ThrottlingException: AWS is in trouble; try again"
     )
+
+
+def test_an_older_message_is_done_though_the_newer_one_of_its_batch_cannot_be_stored(
+    publisher: Publisher, variants: list[int], aws_fails: AwsClients
+) -> None:
+    assert publisher.failed(message(2, stock(variants[0], 20))) == []
+    aws_fails.fail("dynamodb", "transact_write_items", THROTTLED, settling)
+    assert publisher.failed(message(1, stock(variants[0], 10)), message(3, stock(variants[0], 30))) == ["message-3"]

@@ -86,6 +86,7 @@ def test_a_write_is_of_one_kind(one: dict[str, Any], expected: Kind) -> None:
         [place(1), place(2), update(1, entity="products", title="x")],
         [place(1), place(1, product=2)],
         [place(1), DELETE],
+        [update(1), event("products", "delete", path={"id": 1})],
     ],
 )
 def test_what_does_not_depend_on_what_waits_is_one_segment(events: list[dict[str, Any]]) -> None:
