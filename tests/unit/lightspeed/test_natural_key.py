@@ -224,7 +224,7 @@ class FilteringShop(FakeTransport, Transport):
         self.asked.append(dict(request.query))
         honoured = {name: str(request.query[name]) for name in self.filters if name in request.query}
         rows = [row for row in self.rows if all(self.fits(row.get(name), text) for name, text in honoured.items())]
-        return Response(200, json.dumps({"variants": rows}).encode(), "")
+        return Response(200, json.dumps({request.entity: rows}).encode(), "")
 
 
 def shop_with(*rows: dict[str, Any], fits: Callable[[Any, str], bool], **facts: Any) -> FilteringShop:
