@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -59,9 +58,16 @@ def _call(event: dict[str, Any], context: Any) -> Call:
         headers={name.lower(): str(value) for name, value in (event.get("headers") or {}).items()},
         body=event.get("body") or "",
         is_base64=bool(event.get("isBase64Encoded")),
-        received=int(about.get("timeEpoch") or time.time() * 1000),
+        received=int(about.get("timeEpoch") or _now()),
         request_id=str(about.get("requestId") or getattr(context, "aws_request_id", "")),
     )
+
+
+def _now() -> int:
+    """Return the time of a call that does not say when it came; API Gateway always says so. Epoch milliseconds."""
+    from lightspeed import SystemClock  # noqa: PLC0415 - slow to import, and API Gateway's events do not need it
+
+    return int(SystemClock().time() * 1000)
 
 
 def _log(settings: Settings, call: Call, answer: Answer, **invocation: object) -> None:
@@ -96,6 +102,12 @@ def _client(service: str) -> Any:
         return boto3.client(service, config=config)
 
 
+def _sleep(seconds: float) -> None:
+    from lightspeed import SystemClock  # noqa: PLC0415 - slow to import, and few calls wait
+
+    SystemClock().sleep(seconds)
+
+
 def read_secret(settings: Settings, connection: str) -> str | None:
     """Return the text of a connection's secret, `None` if there is none.
 
@@ -111,7 +123,7 @@ def read_secret(settings: Settings, connection: str) -> str | None:
 class AwsStorage:
     """The bucket and the queue of the trigger."""
 
-    def __init__(self, settings: Settings, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, settings: Settings, sleep: Callable[[float], None] = _sleep) -> None:
         """Take their names, and what waits between tries; nothing is written yet."""
         self._bucket = settings.bucket
         self._sleep = sleep
