@@ -54,6 +54,14 @@ def test_a_view_has_every_version_and_current_the_latest_by_instant(tmp_path: Pa
     assert row["updated_at"] == "2026-10-25T02:10:00+01:00"
 
 
+def test_half_a_pair_of_surrogates_is_left_out_and_hides_no_other_record(tmp_path: Path, ask: Ask) -> None:
+    texts = ('{"id": 1, "number": "\\\\ud800 a\\ud800b\\n"}', '{"id": 2, "number": "\\ud83d\\ude00 |,\\""}')
+    store_run(into(tmp_path), "a", "2026-11-01T00:00:00Z", list(texts))
+
+    rows = ask("SELECT id, number FROM orders_current ORDER BY id")
+    assert [row["number"] for row in rows] == ["\\ud800 ab\n", '\U0001f600 |,"']
+
+
 def test_equal_instants_are_ranked_by_the_start_of_the_run_and_then_by_its_id(tmp_path: Path, ask: Ask) -> None:
     put, same = into(tmp_path), "2026-11-01T00:00:00+00:00"
     store_run(put, "z", "2026-11-02T00:00:00Z", [order(1, same), order(2, same)])

@@ -73,7 +73,8 @@ def test_no_view_guesses_types_or_lists_a_bucket(tmp_path: Path) -> None:
     assert main(["query", "orders_current", "--lake", str(tmp_path), "--save-sql", str(saved)]) == 0
 
     text = saved.read_text(encoding="utf-8")
-    assert "read_ndjson_objects([" in text
+    assert "read_csv([" in text
+    assert "columns = {'json': 'VARCHAR'}, auto_detect = false" in text
     assert [word for word in ("read_json", "read_ndjson(", "httpfs", "s3://", "*.") if word in text] == []
 
 

@@ -37,6 +37,12 @@ MACROS = (
 """What DuckDB has under another name, with the meaning that the name has in Athena."""
 
 _AT_ONCE = 10_000
+
+_LONGEST_LINE = 16 * 1024 * 1024
+
+_HALF_PAIRS = r"(\\[^u])|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+"""Escapes of surrogates, the first group being other escapes. DuckDB refuses half a pair, which JSON allows."""
+
 _UNKNOWN_COLUMN = re.compile(r'Referenced column "(\w{1,60})" not found')
 _WRONG_QUERY = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.InvalidInputException)
 
@@ -160,8 +166,10 @@ def _files_view(files: list[str]) -> str:
         columns = "'' AS connection, '' AS lang, '' AS \"date\", '' AS \"$path\", '' AS json"
         return f"SELECT {columns} WHERE false"
     listed = ",\n  ".join(quoted(file) for file in files)
-    return f"""SELECT connection, lang, "date", filename AS "$path", CAST(json AS VARCHAR) AS json
-FROM read_ndjson_objects([
+    return f"""SELECT connection, lang, "date", filename AS "$path",
+  CASE WHEN json_valid(json) THEN json ELSE regexp_replace(json, '{_HALF_PAIRS}', '\\1', 'g') END AS json
+FROM read_csv([
   {listed}
-  ], format = 'newline_delimited', compression = 'gzip', filename = true,
-  hive_partitioning = true, hive_types_autocast = false)"""
+  ], columns = {{'json': 'VARCHAR'}}, auto_detect = false, header = false, delim = E'\\x01', quote = '', escape = '',
+  new_line = '\\n', max_line_size = {_LONGEST_LINE}, buffer_size = {2 * _LONGEST_LINE}, compression = 'gzip',
+  filename = true, hive_partitioning = true, hive_types_autocast = false)"""
