@@ -180,11 +180,14 @@ class NaturalKey:
 
     def _forms(self) -> list[dict[str, Any]]:
         """Return the key's other forms, each once."""
-        forms: list[dict[str, Any]] = [self.values]
-        for form in (*STORED_FORMS, None):
-            changed = {name: _in_form(form, name, value) for name, value in self.values.items()}
-            if changed not in forms and "" not in changed.values():
-                forms.append(changed)
+        texts = {name: value for name, value in self.values.items() if isinstance(value, str)}
+        changes = [{name: form(text) for name, text in texts.items()} for form in STORED_FORMS]
+        changes.append({name: tidy(text).lower() for name, text in texts.items() if name in _WITHOUT_CASE})
+        forms = [self.values]
+        for changed in changes:
+            form = {**self.values, **changed}
+            if form not in forms and "" not in form.values():
+                forms.append(form)
         return forms[1:]
 
     def _goes_on(self, page: Page, *, found: bool) -> bool:
@@ -308,15 +311,6 @@ def is_id(identity: object) -> bool:
 
 def _refused(endpoint: Endpoint, error: str) -> InvalidParameters:
     return InvalidParameters(endpoint.name, "create", [error])
-
-
-def _in_form(form: Callable[[str], str] | None, name: str, value: object) -> object:
-    """Return a value in a form; `None` is that of a value which is compared regardless of case."""
-    if not isinstance(value, str):
-        return value
-    if form is None:
-        return tidy(value).lower() if name in _WITHOUT_CASE else value
-    return form(value)
 
 
 def _field(row: Mapping[str, Any], name: str) -> Any:
