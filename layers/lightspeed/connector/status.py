@@ -44,15 +44,15 @@ class ShopState:
 
     Attributes:
         windows: Of its quota: name, limit, remaining and seconds to its reset.
-        error: What is wrong with its settings; empty if nothing is.
-        refused: Whether the shop refuses key and secret. Otherwise the settings are missing or wrong.
-        warning: Why it did not answer; empty if it did.
+        level: `red` if its settings are wrong or refused, `warning` if it did not answer, else `good`.
+        why: What is wrong; empty if nothing is.
+        command: Which helps; empty if none does.
     """
 
     windows: tuple[Mapping[str, Any], ...] = ()
-    error: str = ""
-    refused: bool = False
-    warning: str = ""
+    level: str = "good"
+    why: str = ""
+    command: str = ""
 
 
 def read_status(
@@ -158,16 +158,11 @@ def _shop(
 ) -> dict[str, Any]:
     off = [*registered.get("off", ()), *registered.get("missing", ())]
     short = [one for one in state.windows if one["remaining"] < one["limit"] * reserve / 100]
-    level, why, command = "good", "", ""
-    if state.error:
-        level, why = "red", state.error
-        command = f"python -m connector connect {name}{' --rotate' if state.refused else ''}"
-    elif off:
+    level, why, command = state.level, state.why, state.command
+    if off and level != "red":
         level, why = "red", f"webhooks are missing or switched off: {', '.join(off)}"
         command = str(registered.get("command") or "")
-    elif state.warning:
-        level, why = "warning", state.warning
-    elif short:
+    elif short and level == "good":
         level, why = "warning", f"the {short[0]['name']} quota is used up to its reserve of {reserve:g} %"
     quota = [
         {**one, "used": one["limit"] - one["remaining"], "used_by": dict(by)}
@@ -249,21 +244,22 @@ def paused_schedules(scheduler: Any, group: str) -> set[str]:
 
 
 def _shop_state(open_shop: Callable[[str, float], Client], name: str) -> ShopState:
-    """Return what a shop says of its quota. Only wrong settings are an error: a shop that is down comes back."""
+    """Return what a shop says of its quota. Only wrong settings are red: a shop that is down comes back."""
+    command = f"python -m connector connect {name}"
     try:
         client = open_shop(name, PATIENCE_SECONDS)
     except (LightspeedError, ConnectorError) as error:
-        return ShopState(error=str(error))
+        return ShopState((), "red", str(error), command)
     except aws_error_types() as error:
-        return ShopState(error=f"the connection's secret cannot be read: {reason(error)}")
+        return ShopState((), "red", f"the connection's secret cannot be read: {reason(error)}", command)
     connection = client.transport.connection
     try:
         client.record(client.build("shop", "get"))
     except AuthenticationError as error:
-        return ShopState(error=diagnosis(error, connection), refused=True)
+        return ShopState((), "red", diagnosis(error, connection), f"{command} --rotate")
     except LightspeedError:
         if client.transport.quota is None:
-            return ShopState(warning="the shop did not answer in time, or is down")
+            return ShopState((), "warning", "the shop did not answer in time, or is down")
     quota = client.transport.quota
     return ShopState(tuple(asdict(window) for window in quota.windows) if quota else ())
 
