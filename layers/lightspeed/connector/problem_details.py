@@ -104,8 +104,9 @@ def _http_problem(error: Exception) -> HttpProblem:
         if value:
             facts[name] = [_cut(one) for one in value] if isinstance(value, tuple) else value[:100]
     headers = _SOON if status == 503 else {}
-    if isinstance(error, shop.RateLimited):
-        headers = {"Retry-After": str(math.ceil(error.retry_after_seconds))}
+    seconds = getattr(error, "retry_after_seconds", None)
+    if seconds is not None:
+        headers = {"Retry-After": str(math.ceil(seconds))}
     return HttpProblem(status, kind, f"{_cut(str(error))} {hint}".rstrip(), headers, **facts)
 
 

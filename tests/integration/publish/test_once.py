@@ -92,6 +92,9 @@ def test_a_claim_stands_until_the_deadline_of_its_invocation_and_a_margin(
         publisher(LAMP)
 
     assert 100 + MARGIN_SECONDS - 5 < refused.value.retry_after_seconds <= 100 + MARGIN_SECONDS
+    answer = publisher.http(LAMP)
+    assert answer["statusCode"] == 409
+    assert 0 < int(answer["headers"]["Retry-After"]) <= 100 + MARGIN_SECONDS
     assert len(publisher.sent()) == 1
 
 
