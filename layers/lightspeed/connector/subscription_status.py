@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -81,8 +81,7 @@ def subscription_status(facts: Facts, now: datetime) -> dict[str, Any]:
     """
     reads, cadence = facts.reads, facts.cadence
     last, verified, newest = (facts.latest.get(key) for key in ("last", "verified", "newest"))
-    seconds = [run.seconds for run in reads]
-    allowed = _allowed(cadence, seconds)
+    allowed = _allowed(cadence, reads)
     lag = _lag(facts, allowed, now)
     by_day: dict[str, list[RunRow]] = {day: [] for day in facts.days}
     for run in reads:
@@ -111,7 +110,7 @@ def subscription_status(facts: Facts, now: datetime) -> dict[str, Any]:
         "failed": len(facts.failures),
         "deleted": sum(run.records for run in facts.runs if run.mode == "reconcile"),
     }
-    findings = list(_findings(facts, _slow(reads, seconds, cadence, now), found))
+    findings = list(_findings(facts, _slow(reads, cadence, now), found))
     by_hand = " by hand; python -m connector apply FILE --resume starts it"
     resting = f"paused{by_hand if found['paused_by'] == 'hand' else ''}"
     level, why, command = findings[0][1:] if findings else ("paused", resting, "") if rests else ("good", "", "")
@@ -166,12 +165,12 @@ def _lag(facts: Facts, allowed: int | None, now: datetime) -> float | None:
     return None if allowed is None else (now - facts.listed_at).total_seconds()
 
 
-def _allowed(cadence: Cadence | None, seconds: Iterable[float]) -> int | None:
+def _allowed(cadence: Cadence | None, runs: Sequence[RunRow]) -> int | None:
     """Return how far behind a subscription may be: two intervals and its longest run."""
     if cadence is None:
         return None
     spread = _SPREAD_SECONDS if cadence.seconds >= DAY else 0
-    return round(2 * cadence.seconds + max(seconds, default=0.0) + spread)
+    return round(2 * cadence.seconds + max((run.seconds for run in runs), default=0.0) + spread)
 
 
 def _next(cadence: Cadence | None, now: datetime, last: RunRow | None) -> str | None:
@@ -186,12 +185,10 @@ def _fell_silent(per_day: Sequence[int]) -> bool:
     return sum(count > 0 for count in before) >= BUSY_DAYS and not any(quiet) and not per_day[-1]
 
 
-def _slow(
-    runs: Sequence[RunRow], seconds_of_runs: Sequence[float], cadence: Cadence | None, now: datetime
-) -> str | None:
+def _slow(runs: Sequence[RunRow], cadence: Cadence | None, now: datetime) -> str | None:
     """Return why runs are too slow for their interval: 95 % of a week's runs take up to longer than it."""
     since = iso_text((now - timedelta(days=SLOW_DAYS)).timestamp())
-    seconds = sorted(took for run, took in zip(runs, seconds_of_runs, strict=True) if run.started >= since)
+    seconds = sorted(run.seconds for run in runs if run.started >= since)
     if cadence is None or len(seconds) < SLOW_RUNS:
         return None
     p95 = seconds[-(-95 * len(seconds) // 100) - 1]
