@@ -158,6 +158,15 @@ def test_a_page_of_one_row_that_is_too_slow_is_an_error() -> None:
     assert shop.sent == ["count", "1/10", "1/5", "3/1"]
 
 
+def test_an_only_page_of_fewer_rows_than_counted_is_counted_and_read_three_times() -> None:
+    shop = Shop(turning(5))
+    shop.late = ("1/10",)
+
+    with pytest.raises(UnstableList, match="page 1 has 4 rows, though more follow"):
+        read(shop)
+    assert " ".join(shop.sent) == "count 1/10 count 1/10 count 1/10"
+
+
 def test_another_error_than_a_slow_page_is_not_asked_for_in_parts() -> None:
     class Refusing(Shop):
         def send(self, request: Request) -> Response:

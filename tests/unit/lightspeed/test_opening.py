@@ -216,6 +216,16 @@ def test_a_date_behind_ours_is_believed_by_two_answers() -> None:
     assert shop.between == [(-3600 + TOLERANCE.total_seconds() + 5, 0)]
 
 
+@pytest.mark.parametrize(("skew", "counts"), [(-3600.0, 2), (3600.0, 3)])
+def test_a_date_that_was_known_before_takes_as_many_answers(skew: float, counts: int) -> None:
+    shop = Shop([skew] * 4, found=int(skew > 0))
+    for _ in range(2):
+        shop.shop_clock.hear(skew)
+
+    assert shop.open() == (skew, True)
+    assert len(shop.opened) == counts
+
+
 def test_a_date_behind_ours_is_wrong_if_a_record_is_later() -> None:
     shop = Shop([-3600.0] * 3, found=1)
 

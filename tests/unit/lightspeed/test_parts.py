@@ -140,6 +140,18 @@ def test_rows_of_one_second_are_read_in_rounds_of_another_size() -> None:
     assert checkpoint.split.tries == 0
 
 
+def test_rows_of_the_last_second_are_cut_off_from_the_others() -> None:
+    last = int((CREATED.end - BASE).total_seconds())
+    shop = Shop([Row(number, last, last) for number in range(1, 26)])
+
+    found, checkpoint = read(shop)
+
+    assert sorted(chain(*found)) == list(range(1, 26))
+    assert checkpoint.unverified_reason == ""
+    assert f"1/11_{last - 2}-" in asked(shop)
+    assert "1/11 " not in asked(shop)
+
+
 def test_rows_of_one_second_of_change_are_cut_by_creation() -> None:
     shop = Shop([Row(number, 60 * number, 600) for number in range(1, 26)])
 
