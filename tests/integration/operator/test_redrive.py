@@ -72,7 +72,9 @@ def test_several_causes_need_a_choice(operated: Operated, capsys: pytest.Capture
 
     assert operated("redrive") == 2
     assert "--cause: AuthenticationError, ServerError" in capsys.readouterr().err
-    assert operated("redrive", "--cause", "Other") == 2
+    for words in ([], ["--dry-run"]):
+        assert operated("redrive", "--cause", "Other", *words) == 2
+        assert "no message has the cause 'Other'" in capsys.readouterr().err
     assert len(messages(operated, "RunFailureQueueUrl")) == 2
 
 

@@ -47,15 +47,15 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         if not found:
             print("no failed run or message")
             return 0
+        names = sorted({one.cause for one in found})
+        if not chosen:
+            raise CommandError(f"no message has the cause {arguments.cause!r:.100}; there are: {', '.join(names)}")
         if arguments.dry_run:
             for (queue, cause), group in groups.items():
                 print(_line(describe(queue, cause, group)))
             return 0
-        names = sorted({one.cause for one in found})
         if not arguments.cause and len(names) > 1:
             raise CommandError(f"one cause at a time; name it with --cause: {', '.join(names)}")
-        if not chosen:
-            raise CommandError(f"no message has the cause {arguments.cause!r:.100}; there are: {', '.join(names)}")
         refused = 0
         for one in chosen:
             problem = _send(one, stack)
