@@ -72,6 +72,30 @@ def test_a_failed_run_says_why(
 
 
 @pytest.mark.usefixtures("machines")
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        ({"error": "ServerError", "cause": "the shop fails"}, ": ServerError: the shop fails"),
+        ({"error": "E", "cause": '{"errorMessage": "no time", "stackTrace": ["File x"]}'}, ": E: no time"),
+        ({"error": "E", "cause": '["no time"]'}, ': E: ["no time"]'),
+        ({"error": None, "cause": None}, ""),
+    ],
+)
+def test_the_reason_of_a_failed_run_is_one_line_without_a_stack_trace(
+    operated: Operated,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    found: dict[str, str | None],
+    why: str,
+) -> None:
+    monkeypatch.setattr("connector.runs.Runs.get", lambda *_: {"status": "failed", **found})
+
+    assert operated("runs", "r-3", "--follow") == 1
+    line, _ = capsys.readouterr().out.splitlines()
+    assert line == f"r-3 failed at 2026-11-23T06:00:00Z{why}"
+
+
+@pytest.mark.usefixtures("machines")
 def test_the_newest_runs_are_listed(operated: Operated, capsys: pytest.CaptureFixture[str]) -> None:
     add_run(operated, "default", "orders", "2026-11-23T05:00:00Z", "r-4", verified=False, reason="no count")
     add_run(operated, "outlet", "brands", "2026-11-22T05:00:00Z", "r-5")
@@ -107,6 +131,7 @@ def test_a_compacted_day_is_listed_once(operated: Operated, capsys: pytest.Captu
         ("[]", "holds no subscribe event"),
         ("{", "cannot be read"),
         ('{"entity": "ordrs"}', "ordrs"),
+        ('{"entity": "orders", "estimate": true}', "asks for an estimate, which is no run"),
         ('{"entity": "orders", "run_id": "a b"}', "run_id has up to 80"),
     ],
 )

@@ -67,6 +67,10 @@ def _event(name: str) -> dict[str, Any]:
     if not isinstance(event, dict) or not isinstance(event.get("entity"), str):
         raise CommandError(f'{name} holds no subscribe event, such as {{"entity": "orders"}}')
     get_entity(event["entity"])
+    if event.get("estimate"):
+        raise CommandError(
+            f"{name} asks for an estimate, which is no run: POST it to /subscribe, or invoke the function"
+        )
     return event
 
 
@@ -116,7 +120,7 @@ def _follow(stack: Stack, run_id: str) -> int:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[counts]}"), TimeElapsedColumn())
     found: dict[str, Any] = {}
     try:
-        with Progress(*columns, transient=True) as progress:
+        with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:
             task = progress.add_task(run_id, total=None, counts="starting")
             for found in _watch(stack, run_id):
                 progress.update(task, counts=_counts(found))
@@ -124,14 +128,24 @@ def _follow(stack: Stack, run_id: str) -> int:
         print(f"run {run_id} goes on; come back with: python -m connector runs {run_id} --follow")
         raise
     if found["status"] != "complete":
-        cause = f": {found.get('error')}: {found.get('cause')}" if found["status"] == "failed" else ""
-        print(printable(f"{run_id} {found['status']} at {iso_text(stack.clock.time())}{cause:.500}"))
+        words = (f"{run_id} {found['status']} at {iso_text(stack.clock.time())}", found.get("error"), _reason(found))
+        print(printable(f"{': '.join(filter(None, words)):.600}"))
         if found["status"] == "failed":
             print("python -m connector redrive --dry-run shows what can be sent back")
         return 1
     verified = "verified" if found.get("verified") else f"not verified: {found.get('reason')}"
     print(printable(f"{run_id} complete: {_counts(found)}, {verified}"))
     return 0
+
+
+def _reason(found: Mapping[str, Any]) -> str:
+    """Return why a run failed, or empty; of what Lambda says of an error, the message alone."""
+    cause = str(found.get("cause") or "")
+    try:
+        said = json.loads(cause)
+    except ValueError:
+        return cause
+    return str(said.get("errorMessage", cause)) if isinstance(said, dict) else cause
 
 
 def _watch(stack: Stack, run_id: str) -> Iterator[dict[str, Any]]:
