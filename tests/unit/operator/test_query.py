@@ -334,6 +334,15 @@ def test_an_answer_that_cannot_be_printed_is_one_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, b"connector: cannot write: No space left on device\n")
 
 
+def test_a_closed_standard_output_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+
+    assert main(["query", "orders"]) == 2
+    assert capsys.readouterr().err == "connector: standard output is closed; nothing was done\n"
+
+
 def test_a_column_that_is_not_there_is_told_with_the_way_to_any_field(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

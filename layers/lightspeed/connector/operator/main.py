@@ -56,6 +56,8 @@ def main(argv: Sequence[str] | None = None, *, open_stack: Callable[[str], Stack
     arguments = argparse.Namespace()
     try:
         build_parser().parse_args(argv, arguments)
+        if sys.stdout is None:
+            raise CommandError("standard output is closed; nothing was done")
         name = getattr(arguments, "stack", "") or default_stack_name(Path.cwd())
         exit_status: int = arguments.run(arguments, open_stack(name))
         sys.stdout.flush()
