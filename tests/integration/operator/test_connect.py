@@ -36,6 +36,14 @@ def test_settings_that_work_are_stored(
     assert secret("new") == settings(operated, shop_id="7")
 
 
+def test_a_byte_order_mark_in_front_of_the_settings_is_ignored(
+    operated: Operated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"\ufeff{json.dumps(settings(operated))}\r\n"))
+
+    assert operated("connect", "new", "--stdin") == 0
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

@@ -84,9 +84,9 @@ def _given(arguments: argparse.Namespace, kept: Mapping[str, Any]) -> dict[str, 
     found = {key: getattr(arguments, key) for key in _PLAIN if getattr(arguments, key)}
     if arguments.stdin:
         try:
-            read = json.loads(sys.stdin.read())
+            read = json.loads(sys.stdin.read().removeprefix("\ufeff"))
         except ValueError as error:
-            raise CommandError(f"standard input is no JSON: {error}") from None
+            raise CommandError(f"standard input is not JSON: {error}") from None
         if not isinstance(read, dict):
             raise CommandError("standard input must be a JSON object with cluster, api_key, api_secret and language")
         return {**read, **found}

@@ -112,7 +112,7 @@ def _value(row: Mapping[str, Any], name: str) -> object:
 def _why(row: Mapping[str, Any], differences: Sequence[str]) -> str:
     if differences == ["isActive"]:
         return "the shop switched it off"
-    return "; ".join(f"{name} is {_value(row, name)!r:.100}" for name in differences)
+    return "; ".join(f"{name} is {_value(row, name)!r:.200}" for name in differences)
 
 
 def _left_over(row: Mapping[str, Any], wanted: Sequence[Mapping[str, object]]) -> str:

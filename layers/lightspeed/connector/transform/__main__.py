@@ -56,7 +56,7 @@ class Folder:
 
     def _read(self, path: str, what: str) -> str:
         try:
-            return (self._folder / path).read_text("utf-8")
+            return (self._folder / path).read_text("utf-8-sig")
         except (OSError, ValueError):
             raise NotFoundInLibrary(f"there is no {what}: {self._folder / path} cannot be read") from None
 
@@ -69,7 +69,10 @@ def main(arguments: Sequence[str] | None = None, out: TextIO | None = None, err:
     """
     out, err = out or sys.stdout, err or sys.stderr
     try:
-        _try(_parser().parse_args(arguments), out)
+        parsed = _parser().parse_args(arguments)
+        if out is None:
+            raise CommandError("standard output is closed")
+        _try(parsed, out)
         out.flush()
     except (CommandError, RequestError) as error:
         print(f"connector.transform: {error}", file=err)
@@ -114,7 +117,7 @@ def _pretty(value: object) -> str:
 
 def _json(name: str, text: str) -> Any:
     try:
-        return loads(text)
+        return loads(text.removeprefix("\ufeff"))
     except ValueError as error:
         raise ValueError(f"{name:.100} is not JSON: {error}") from error
 
@@ -127,7 +130,7 @@ def _expression(text: str) -> str | dict[str, str]:
     if _FILE_NAME.fullmatch(text) and not Path(text).is_file():
         raise FileNotFoundError(errno.ENOENT, "there is no such file", text)
     try:
-        return Path(text).read_text("utf-8") if len(text) < 1000 and Path(text).is_file() else text
+        return Path(text).read_text("utf-8-sig") if len(text) < 1000 and Path(text).is_file() else text
     except OSError:
         return text
 

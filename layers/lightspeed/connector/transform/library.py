@@ -81,7 +81,7 @@ class S3Library:
         """
         checked_name(name, "saved transformer")
         what, key = f"saved transformer {name!r:.100}", f"config/transformers/{name}.jsonata"
-        text: str = self._read(what, key, TRANSFORMER_BYTES, lambda body: body.decode())
+        text: str = self._read(what, key, TRANSFORMER_BYTES, lambda body: body.decode("utf-8-sig"))
         return text
 
     def table(self, name: str) -> Mapping[str, Any]:
@@ -124,12 +124,12 @@ class S3Library:
 
 
 def as_table(text: bytes | str) -> Mapping[str, Any]:
-    """Read the text of a table.
+    """Read the text of a table; a byte order mark in front is ignored.
 
     Raises:
         ValueError: It is no JSON object.
     """
-    table = loads(text)
+    table = loads(text if isinstance(text, str) else text.decode("utf-8-sig"))
     if not isinstance(table, dict):
         raise ValueError('a table is a JSON object such as {"1": "standard"}')
     return table

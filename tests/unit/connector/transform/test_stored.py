@@ -56,6 +56,13 @@ def test_a_change_takes_effect_at_the_next_run_and_not_within_one(s3: Any) -> No
     assert Transformers(_reference("t"), library).records(b"{}", Scope()).records == [b'{"a":2}']
 
 
+def test_a_byte_order_mark_in_front_is_ignored(s3: Any) -> None:
+    _put(s3, "config/transformers/t.jsonata", '\ufeff{"a": $lookup_table("t", "x")}')
+    _put(s3, "config/tables/t.json", '\ufeff{"x": 1.10}')
+
+    assert Transformers(_reference("t"), S3Library(s3, "bucket")).records(b"{}", Scope()).records == [b'{"a":1.10}']
+
+
 def test_what_has_not_changed_is_not_read_again(s3: Any) -> None:
     _put(s3, "config/tables/t.json", '{"a": 1.10}')
     library = S3Library(s3, "bucket")

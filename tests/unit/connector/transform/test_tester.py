@@ -140,6 +140,23 @@ def test_what_cannot_be_printed_is_no_defect(sample: str, error: OSError, status
     assert err.getvalue() == message
 
 
+def test_a_closed_standard_output_is_no_defect(sample: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    err = io.StringIO()
+
+    assert main(["$", "--input", sample], err=err) == 2
+    assert err.getvalue() == "connector.transform: standard output is closed\n"
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_no_mistake(tmp_path: Path) -> None:
+    sample, expression, out = tmp_path / "sample.json", tmp_path / "keep.jsonata", io.StringIO()
+    sample.write_bytes(b'\xef\xbb\xbf{"id": 7}\r\n')
+    expression.write_bytes(b'\xef\xbb\xbf{\r\n"id": id}\r\n')
+
+    assert main([str(expression), "--input", str(sample)], out) == 0
+    assert out.getvalue() == '{\n  "id": 7\n}\n'
+
+
 def test_it_runs_as_a_command(sample: str) -> None:
     command = [sys.executable, "-m", "connector.transform", '{"id": id}', "--input", sample]
     done = subprocess.run(  # noqa: S603 - our own command
