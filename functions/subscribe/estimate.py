@@ -50,6 +50,7 @@ def preview(request: SubscribeRequest, run_id: str, services: Services) -> dict[
     now = datetime.fromtimestamp(services.clock.time(), UTC).replace(microsecond=0)
     bookmarks = Bookmarks(services.bucket, request.connection, request.bookmark_name)
     bookmark = bookmarks.peek() if incremental else Bookmark()
+    bookmark.check_entity(request.bookmark_name, request.entity)
     reads = plan_reads(
         request,
         client.transport.connection.language,

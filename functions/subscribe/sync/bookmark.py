@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from connector.bucket import NONE_YET, Bucket, PreconditionFailed
-from connector.errors import ConnectorError
+from connector.errors import ConnectorError, RequestError
 from connector.storage_keys import recent_key, subscription_key
 from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time
@@ -74,6 +74,7 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
         created_until: ISO-8601 UTC; up to where the list was read by time of creation. Empty: up to `until`.
         never_updated: `hidden` or `shown`, if records without a time of change were found: whether the list in a window
             of changes holds them.
+        entity: What the subscription reads; empty in a bookmark of an earlier version.
     """
 
     until: str | None = None
@@ -85,6 +86,7 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
     skew: int = 0
     created_until: str = ""
     never_updated: str = ""
+    entity: str = ""
 
     @property
     def shown(self) -> dict[str, str] | None:
@@ -113,6 +115,17 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
         created = parse_time(self.created_until or self.until)
         is_due = self.never_updated == HIDDEN or now - created >= CREATION_EVERY
         return created + timedelta(seconds=1) if is_due else None  # that second is read already
+
+    def check_entity(self, subscription: str, entity: str) -> None:
+        """Check that a run reads the entity of the subscription. Of another one it would leave out all older records.
+
+        Raises:
+            RequestError: It reads another entity.
+        """
+        if self.entity not in ("", entity):
+            raise RequestError(
+                [f"subscription {subscription!r} is a copy of {self.entity}; name another one for {entity}"]
+            )
 
     def is_same(self, until: str | None, run_id: str) -> bool:
         """Whether this bookmark has this time and was moved by this run."""

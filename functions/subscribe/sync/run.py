@@ -111,6 +111,7 @@ class SyncRun(Run[SyncState]):
     def _recover(self) -> None:
         if self._incremental:
             self._found = self._bookmarks.recover()
+            self._found.bookmark.check_entity(self._request.bookmark_name, self._request.entity)
 
     def _begin_window(self, started: str | None) -> None:
         """Set the window of a new run by the bookmark, or else by `since`; its end is final after the first count."""
@@ -304,7 +305,7 @@ class SyncRun(Run[SyncState]):
             return before
         after = next_bookmark(before, state)
         recent = still_recent({**self._bookmarks.recent(before), **state.recent}, after.start, after.created_after)
-        return self._bookmarks.with_recent(after, recent)
+        return self._bookmarks.with_recent(msgspec.structs.replace(after, entity=self._request.entity), recent)
 
     def _decide(self, entry: dict[str, Any]) -> None:
         if self._moved is None:

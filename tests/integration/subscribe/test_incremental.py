@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from connector.errors import AwsUnavailable, ConnectorError, RunInProgress
+from connector.errors import AwsUnavailable, ConnectorError, RequestError, RunInProgress
 from connector.storage_keys import run_key
 from connector.timestamps import iso_text
 from tests.integration.subscribe.bundle import Bundle
@@ -75,6 +75,20 @@ def test_the_first_run_in_several_languages_leaves_such_a_record_to_the_next_one
     assert changed not in bundle.ids(first)
     assert (first["verified"], first["reason"][:45]) == (False, "records changed while they were read in sever")
     assert bundle.ids(second) == [changed, changed]
+
+
+@pytest.mark.parametrize("more", [{}, {"estimate": True}])
+def test_a_subscription_is_a_copy_of_one_entity(bundle: Bundle, more: dict[str, Any]) -> None:
+    mine = {"subscription": "mine"}
+    bundle.run(EVENT | mine)
+    next_hour(bundle)
+    asked = len(bundle.shop.requests)
+
+    with pytest.raises(RequestError, match="subscription 'mine' is a copy of orders; name another one for products"):
+        bundle.run({"entity": "products", "mode": "incremental"} | mine | more)
+
+    assert len(bundle.shop.requests) == asked
+    assert bundle.run(EVENT | mine)["verified"] is True
 
 
 def test_a_first_run_whose_filter_may_hide_records_says_so(bundle: Bundle) -> None:
