@@ -1,5 +1,6 @@
 """Heads of records: a page that begins as usual is read at once, with the same outcome as record by record."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -110,3 +111,14 @@ def test_a_record_that_shows_another_value_than_its_list_was_filtered_by_is_noti
     parser.read(Page([b'{"id":1,"%b":%b}' % (sent.encode(), shown)], []))
 
     assert parser.unverified_reason == f"the shop ignores its filter {sent}: see record 1"
+
+
+@pytest.mark.parametrize("name", ["id", "createdAt", "updatedAt"])
+def test_a_value_that_cannot_be_used_is_named(name: str) -> None:
+    parser = RecordParser()
+    row = {"id": 9, "createdAt": "2026-03-01T00:00:00+00:00", "updatedAt": "2026-03-01T00:00:00+00:00", name: [7]}
+
+    parser.read(Page([json.dumps(row).encode()], []))
+
+    subject = "a record" if name == "id" else "record 9"
+    assert parser.unverified_reason == f"{subject} has a value under {name} that cannot be used: [7]"
