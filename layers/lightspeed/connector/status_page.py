@@ -262,4 +262,4 @@ def _when(text: str | None, now: datetime) -> str:
         return ""
     seconds = (now - parse_time(text)).total_seconds()
     age = f"{duration(seconds)} ago" if seconds >= 0 else f"in {duration(-seconds)}"
-    return f'<time datetime="{_text(text)}" title="{_text(text)}">{age}</time><br><small>{_text(text[:16])}</small>'
+    return f'<time datetime="{_text(text)}" title="{_text(text)}">{age}</time><br><small>{_text(text[:16])}Z</small>'

@@ -66,6 +66,17 @@ class Facts:
         return sorted((run for run in self.runs if run.mode != "reconcile"), key=lambda run: run.finished)
 
     @property
+    def last(self) -> RunRow | None:
+        """Its last run, with the records of all its languages: each language has a row."""
+        last = self.latest.get("last")
+        rows = [run for run in self.runs if last is not None and run.run_id == last.run_id]
+        if last is None or not rows:
+            return last
+        return msgspec.structs.replace(
+            last, records=sum(run.records for run in rows), rejected=sum(run.rejected for run in rows)
+        )
+
+    @property
     def cadence(self) -> Cadence | None:
         """How often it runs; `None` if the list does not say so."""
         found = self.entry.get("every")
@@ -80,7 +91,7 @@ def subscription_status(facts: Facts, now: datetime) -> dict[str, Any]:
         now: The time.
     """
     reads, cadence = facts.reads, facts.cadence
-    last, verified, newest = (facts.latest.get(key) for key in ("last", "verified", "newest"))
+    last, verified, newest = facts.last, facts.latest.get("verified"), facts.latest.get("newest")
     allowed = _allowed(cadence, reads)
     lag = _lag(facts, allowed, now)
     by_day: dict[str, list[RunRow]] = {day: [] for day in facts.days}
@@ -137,7 +148,7 @@ def _findings(facts: Facts, slow: str | None, found: Mapping[str, Any]) -> Itera
         yield ("failed", "red", why, f"python -m connector redrive --cause {cause}")
     if found["paused"]:
         return
-    last, lag, allowed = facts.latest.get("last"), found["lag_seconds"], found["allowed_lag_seconds"]
+    last, lag, allowed = facts.last, found["lag_seconds"], found["allowed_lag_seconds"]
     if allowed is not None and lag is not None and lag > allowed:
         behind = f"{duration(lag)} behind, {duration(allowed)} are allowed"
         because = f": {last.reason}" if last is not None and last.reason else ""

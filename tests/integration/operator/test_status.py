@@ -158,6 +158,18 @@ def test_runs_that_are_not_verified_or_reject_much_are_shown(
     assert named(found, "default.products")["why"] == "3 of 8 records were rejected"
 
 
+def test_a_run_in_several_languages_is_shown_with_the_records_of_all(
+    running: Operated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = "manifests/connection=default/entity=products/lang={}/date=2026-11-23/p-1.json"
+    stored = json.loads(running.read(manifest.format("nl")))
+    running.put(manifest.format("en"), {**stored, "rejected": [{"records": 3}]})
+
+    products = named(status(running, capsys), "default.products")
+    assert products["last_run"]["records"] == products["records_per_day"][-1] == 10
+    assert products["why"] == "3 of 13 records were rejected"
+
+
 def test_failed_runs_are_grouped_by_cause_with_the_command(
     running: Operated, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -100,7 +100,7 @@ def show(found: Mapping[str, Any]) -> None:
         console.print("nothing is read yet: python -m connector apply subscriptions.toml")
     for one in found["shops"]:
         quota = ", ".join(f"{each['name']} {each['used']:,} of {each['limit']:,} used" for each in one["quota"])
-        console.print(text(f"shop {one['connection']}: {one['why'] or quota or 'good'}", _TONES[one["level"]]))
+        console.print(text(f"shop {one['connection']}: {quota or one['why'] or 'good'}", _TONES[one["level"]]))
     for one in found["arrivals"]:
         if one["changes"]:
             how = f"{one['webhook']:,} by webhook, {one['both']:,} by both, {one['poll']:,} by schedule"
