@@ -176,7 +176,9 @@ def test_an_entity_without_data_is_an_empty_view(tmp_path: Path, ask: Ask, capsy
     assert ask("SELECT count(*) AS n FROM orders_current") == [{"n": 0}]
 
 
-def test_only_runs_since_a_day_and_of_a_connection_are_read(tmp_path: Path, ask: Ask) -> None:
+def test_only_runs_since_a_day_and_of_a_connection_are_read(
+    tmp_path: Path, ask: Ask, capsys: pytest.CaptureFixture[str]
+) -> None:
     put = into(tmp_path)
     store_run(put, "a", "2026-11-02T00:00:00Z", [order(1, None)])
     store_run(put, "b", "2026-11-03T00:00:00Z", [order(2, None)])
@@ -184,6 +186,8 @@ def test_only_runs_since_a_day_and_of_a_connection_are_read(tmp_path: Path, ask:
 
     assert len(ask("orders", "--since", "2026-11-03")) == 2
     assert [row["id"] for row in ask("orders", "--since", "2026-11-03", "--connection", "outlet")] == ["3"]
+    assert main(["query", "orders", "--lake", str(tmp_path), "--since", "2026-11-04"]) == 0
+    assert capsys.readouterr().err == "connector: no finished run of orders in these days and connections\n"
 
 
 def test_a_query_with_a_date_opens_the_parts_of_that_date_only(tmp_path: Path, ask: Ask) -> None:
@@ -297,6 +301,8 @@ def test_an_empty_chart_says_so_in_both_formats(tmp_path: Path) -> None:
             "argument --connection: a connection has letters, digits, _ and - only, not 'a/b'",
         ),
         (["orders", "--out", "x.xls"], "--out writes .parquet, .csv, .json, .jsonl; 'x.xls' is none of them"),
+        (["orders", "--cache-gb", "-1"], "--cache-gb must be 0 to 100000, not -1.0"),
+        (["orders", "--cache-gb", "nan"], "--cache-gb must be 0 to 100000, not nan"),
         (["orders", "--param", "a=1"], "--param belongs to --recipe"),
         (["--recipe", "revenue"], "there is no recipe 'revenue'; there are: revenue-per-day"),
         (["--recipe", "changed", "--param", "since=';"], "since must be a date such as 2026-11-23"),

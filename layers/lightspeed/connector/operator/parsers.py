@@ -16,6 +16,7 @@ from connector.operator.views import EntityViews, all_views, view_name
 from lightspeed.connection import is_connection_name
 
 _GIGABYTE = 1024**3
+_MOST_CACHE_GB = 100_000
 
 
 def add_command(
@@ -90,16 +91,23 @@ def scope_of(arguments: argparse.Namespace) -> Scope:
     return Scope(tuple(dict.fromkeys(arguments.connection)), since, until)
 
 
+def no_run(entity: str, scope: Scope) -> str:
+    """Return the note that no finished run of an entity is among those that are asked for."""
+    return f"no finished run of {entity} {'yet' if scope == Scope() else 'in these days and connections'}"
+
+
 def open_folder(arguments: argparse.Namespace, stack: Stack, entities: Iterable[str]) -> tuple[Folder, Scope]:
     """Return where runs of some entities are read, and which: from a copy, the cache as it is, or that of the bucket.
 
     What the cache lacks is fetched.
 
     Raises:
-        CommandError: There is no such folder.
+        CommandError: There is no such folder, or `--cache-gb` is out of bounds.
         OperationFailed: The bucket lacks an object that a manifest names.
     """
     scope = scope_of(arguments)
+    if not 0 <= arguments.cache_gb <= _MOST_CACHE_GB:
+        raise CommandError(f"--cache-gb must be 0 to {_MOST_CACHE_GB}, not {arguments.cache_gb}")
     if arguments.lake is not None:
         if not arguments.lake.is_dir():
             raise CommandError(f"there is no folder {str(arguments.lake)!r:.100}")

@@ -30,7 +30,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from connector.operator import chart, recipes
-from connector.operator.parsers import add_command, add_source_arguments, open_folder, scope_of, views_named
+from connector.operator.parsers import add_command, add_source_arguments, no_run, open_folder, scope_of, views_named
 from connector.operator.stack import CommandError, Stack
 from connector.operator.views import EntityViews, view_name
 from lightspeed.cli.output import print_note, printable
@@ -127,7 +127,7 @@ def _load(database: Database, wanted: list[EntityViews], arguments: argparse.Nam
     folder, scope = open_folder(arguments, stack, [views.entity for views in wanted])
     for views in wanted:
         if not database.add(views, folder, scope):
-            print_note(f"no finished run of {views.entity} yet", "connector")
+            print_note(no_run(views.entity, scope), "connector")
 
 
 def _show(result: Result, kind: str, out: IO[str]) -> None:

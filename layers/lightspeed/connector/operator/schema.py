@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connector.operator.lake import Folder, Run
-from connector.operator.parsers import add_command, add_source_arguments, day, open_folder, views_named
+from connector.operator.parsers import add_command, add_source_arguments, day, no_run, open_folder, views_named
 from connector.operator.stack import CommandError, Stack
 from lightspeed.catalogue.sample_schemas import load_sample_schemas
 from lightspeed.cli.output import print_note
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace, stack: Stack) -> int:
     folder, scope = open_folder(arguments, stack, [entity])
     runs = [run for run in folder.runs(entity, scope) if run.manifest.parts]
     if not runs:
-        print_note(f"no finished run of {entity} yet", "connector")
+        print_note(no_run(entity, scope), "connector")
     return _drift(folder, runs, days, arguments) if days else _schema(folder, entity, runs, arguments)
 
 
