@@ -28,6 +28,8 @@ def _error(expression: str) -> TransformError:
         ("($a := 5; $a < 'x')", "<", "5 and 'x' cannot be compared: they are of different types"),
         ('["a"..3]', "..", "the left side of .. must be a whole number, not 'a'"),
         ("items.{'a': a / 0}", "/", "divides by zero"),
+        ("1e400 + 1", "1e400", "number out of range at position 0"),
+        ("1e308 * 10", "*", "number out of range at position 6"),
         ("$number('abc')", "$number", "cannot make a number of 'abc'"),
         ("$error('no stock')", "$error", "no stock"),
         ('$assert(false, "no stock")', "$assert", "no stock"),

@@ -16,6 +16,8 @@ from connector.transform.engine.limits import LimitExceeded
 
 _TYPES = {"n": "numbers", "s": "strings", "o": "objects", "b": "booleans", "a": "arrays", "f": "functions"}
 _SENTENCES = {
+    "S0102": "number out of range",
+    "D1001": "number out of range",
     "T1005": "calls {first} without $; did you mean ${first}?",
     "T0410": "argument {first} of ${second} is of another type than the function takes, or one too many follows",
     "T0411": "argument {second} is missing, and the context value {first_value} cannot stand for it",
