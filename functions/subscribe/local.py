@@ -50,13 +50,15 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         "The connection comes from the LIGHTSPEED_ variables or from --connection FILE.",
     )
     parser.add_argument("entity", metavar="ENTITY", help="a name of the catalogue, such as orders or orders/products")
-    parser.add_argument("--to", metavar="FOLDER", required=True, type=Path, help="made if it is not there")
+    parser.add_argument("--to", metavar="FOLDER", required=True, type=Path, help="a folder, made if it is not there")
     parser.add_argument(
         "--mode", choices=("full", "incremental"), help="incremental where the entity can be read so, else full"
     )
-    parser.add_argument("--since", metavar="TIME", help="where the first incremental run starts; at the beginning")
+    parser.add_argument(
+        "--since", metavar="TIME", help="where the first incremental run starts (default: the beginning)"
+    )
     parser.add_argument("--each-parent", action="store_true", help="read a nested entity below every parent")
-    parser.add_argument("--name", default="default", help="the connection's name in the keys; default")
+    parser.add_argument("--name", default="default", help="the connection's name in the keys (default: default)")
     parser.add_argument("--run-id", metavar="ID", help="go on with a run that was stopped while it waited")
     parser.add_argument("--connection", metavar="FILE", help="cluster or base_url, api_key … as a JSON object")
     parser.add_argument("--language", metavar="CODE", help="another language of the shop, such as nl or en")

@@ -91,10 +91,16 @@ def build_parser() -> argparse.ArgumentParser:
     estimate = add(
         "estimate", _estimate, "say how many requests and minutes reading an entity would take", entity, as_json
     )
-    estimate.add_argument("--mode", choices=("full", "incremental"), default="full", help="full is the default")
-    estimate.add_argument("--since", metavar="TIME", help="where an incremental run starts; all changes if left out")
     estimate.add_argument(
-        "--reserve-percent", metavar="N", type=float, default=10.0, help="share of the quota left for others; 10"
+        "--mode", choices=("full", "incremental"), default="full", help="what kind of run (default: full)"
+    )
+    estimate.add_argument("--since", metavar="TIME", help="where an incremental run starts (default: the beginning)")
+    estimate.add_argument(
+        "--reserve-percent",
+        metavar="N",
+        type=float,
+        default=10.0,
+        help="share of the quota left for others (default: 10)",
     )
     create = add("create", write, "create a record", entity, payload, dry_run)
     create.add_argument(
