@@ -105,8 +105,18 @@ class SyncRun(Run[SyncState]):
             if not _can_read_again(self._reads):
                 state.leave_unverified("the run reads the children of the same parents twice, so some may come twice")
         self._shared_places = shared_places(self._reads)
+        if not resumed and any(map(self._may_be_moved_to, self._reads)):
+            state.leave_unverified(
+                "a record that moved from one of the run's lists to another meanwhile may be missing"
+            )
         for read in self._reads:
             check_parameters(self._client, request.endpoint, read.parameters, read.language)
+
+    def _may_be_moved_to(self, read: Read) -> bool:
+        """Whether a record of another reading may enter a list of the run after it was read."""
+        start, end = self._state.window_start, parse_time(self._state.window_end)
+        _, closed = window_of(self._request, read, parse_time(start) if start else None, end)
+        return read.operation == "list" and read.place in self._shared_places and not closed
 
     def _recover(self) -> None:
         if self._incremental:

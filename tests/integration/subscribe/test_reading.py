@@ -55,6 +55,34 @@ def test_readings_that_overlap_store_each_record_once(bundle: Bundle, mode: str)
     assert bundle.manifest(result)["verified"] is True
 
 
+@pytest.mark.parametrize(
+    ("mode", "filters", "verified"),
+    [
+        ("full", '[{"status": "completed_shipped"}, {"status": "on_hold"}]', False),
+        ("full", '[{"created_at_max": "2020-01-01T00:00:00Z"}, {"created_at_min": "2020-01-01T00:00:00Z"}]', True),
+        ("incremental", '[{"status": "completed_shipped"}, {"status": "on_hold"}]', True),
+    ],
+)
+def test_a_record_that_moves_between_two_readings_is_a_reason_unless_the_next_run_reads_it(
+    bundle: Bundle, mode: str, filters: str, verified: bool
+) -> None:
+    order = bundle.shop.store.ids("orders")[0]
+    bundle.shop.store.update("orders", order, {"status": "on_hold"}, at=bundle.clock.now() - 3600)
+
+    def meanwhile(request: Any) -> None:
+        if request.query.get("status") == "on_hold":
+            bundle.shop.store.update("orders", order, {"status": "completed_shipped"})
+
+    bundle.shop.on_request(meanwhile)
+    event = {"entity": "orders", "mode": mode, "input_transformer": f'{filters}.{{"query": $}}'}
+    first = bundle.run(event)
+    bundle.clock.advance(60)
+    found = [*bundle.ids(first), *(bundle.ids(bundle.run(event)) if mode == "incremental" else [])]
+
+    assert (order in found, first["verified"]) == (verified, verified)
+    assert ("moved from one of the run's lists" in str(first.get("reason"))) is not verified
+
+
 @pytest.mark.parametrize("reads", ["[{A}, {A}]", "[{A}, {}]", "[{}, {A}]", "[{A}, {A}, {}]"])
 def test_a_record_that_is_read_by_its_id_and_in_a_list_is_stored_once(bundle: Bundle, reads: str) -> None:
     ids = bundle.shop.store.ids("orders")
