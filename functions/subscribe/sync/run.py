@@ -111,12 +111,18 @@ class SyncRun(Run[SyncState]):
             )
         for read in self._reads:
             check_parameters(self._client, request.endpoint, read.parameters, read.language)
+        if not resumed and any(map(self._may_be_moved_to, self._reads)):
+            state.leave_unverified(
+                "a record that moved from one of the run's lists to another meanwhile may be missing"
+            )
 
     def _may_be_moved_to(self, read: Read) -> bool:
         """Whether a record of another reading may enter a list of the run after it was read."""
+        if read.operation != "list" or read.place not in self._shared_places:
+            return False
         start, end = self._state.window_start, parse_time(self._state.window_end)
         _, closed = window_of(self._request, read, parse_time(start) if start else None, end)
-        return read.operation == "list" and read.place in self._shared_places and not closed
+        return not closed
 
     def _recover(self) -> None:
         if self._incremental:
