@@ -143,9 +143,10 @@ def _findings(facts: Facts, slow: str | None, found: Mapping[str, Any]) -> Itera
     """Yield what is wrong, the worst first. What is paused is late for a reason."""
     look = f"python -m connector runs --connection {found['connection']} --entity {found['entity']}"
     if facts.failures:
-        cause, detail = facts.failures[0].cause, facts.failures[0].detail
-        why = f"{len(facts.failures)} failed: {cause}{f': {detail}' if detail else ''}"
-        yield ("failed", "red", why, f"python -m connector redrive --cause {cause}")
+        causes = list(dict.fromkeys(one.cause for one in facts.failures))
+        detail = facts.failures[0].detail if len(causes) == 1 else ""
+        why = f"{len(facts.failures)} failed: {', '.join(causes)}{f': {detail}' if detail else ''}"
+        yield ("failed", "red", why, f"python -m connector redrive --cause {causes[0]}")
     if found["paused"]:
         return
     last, lag, allowed = facts.last, found["lag_seconds"], found["allowed_lag_seconds"]

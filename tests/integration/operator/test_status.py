@@ -184,6 +184,10 @@ def test_failed_runs_are_grouped_by_cause_with_the_command(
     assert named(found, "default.orders")["level"] == "red"
     assert [one["command"] for one in found["actions"]] == [command]
 
+    put_message(running, "RunFailureQueueUrl", event, Error="ServerError")
+    orders = named(status(running, capsys), "default.orders")
+    assert sorted(orders["why"].removeprefix("2 failed: ").split(", ")) == ["AuthenticationError", "ServerError"]
+
 
 def test_wrong_credentials_are_red(running: Operated, capsys: pytest.CaptureFixture[str]) -> None:
     secret = {"base_url": running.shop.url, "api_key": "wrong", "api_secret": "wrong", "language": "nl"}
