@@ -146,3 +146,14 @@ def test_a_wrong_event_starts_nothing(
 
     assert operated("run", "-") == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_closed_standard_input_starts_nothing(
+    operated: Operated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+
+    assert operated("run", "-") == operated("connect", "new", "--stdin") == 2
+    assert capsys.readouterr().err == "connector: standard input is closed\n" * 2
+    assert operated("connect", "new", "--cluster", "eu1", "--language", "nl") == 2
+    assert "this terminal cannot ask" in capsys.readouterr().err

@@ -24,6 +24,7 @@ from connector.botocore_errors import answer_unless
 from connector.operator.parsers import add_command, connection_name
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from lightspeed import CLUSTERS, Client, Connection, InvalidConnection, LightspeedError, Transport
+from lightspeed.cli.arguments import read_standard_input
 from lightspeed.connection_check import Report, check, diagnosis
 
 BOTH_VALID = timedelta(hours=24)
@@ -84,13 +85,13 @@ def _given(arguments: argparse.Namespace, kept: Mapping[str, Any]) -> dict[str, 
     found = {key: getattr(arguments, key) for key in _PLAIN if getattr(arguments, key)}
     if arguments.stdin:
         try:
-            read = json.loads(sys.stdin.read().removeprefix("\ufeff"))
+            read = json.loads(read_standard_input())
         except ValueError as error:
             raise CommandError(f"standard input is not JSON: {error}") from None
         if not isinstance(read, dict):
             raise CommandError("standard input must be a JSON object with cluster, api_key, api_secret and language")
         return {**read, **found}
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise CommandError("this terminal cannot ask; give the settings as JSON with --stdin")
     if not ({"cluster", "base_url"} & {*found, *kept}):
         found["cluster"] = input(f"cluster ({' or '.join(sorted(CLUSTERS))}): ").strip()

@@ -25,6 +25,7 @@ from connector.storage_keys import RUN_ID
 from connector.timestamps import iso_text
 from connector.validation import parse_json
 from lightspeed import get_entity
+from lightspeed.cli.arguments import read_standard_input
 from lightspeed.cli.output import printable
 
 POLL_SECONDS = 2.0
@@ -58,7 +59,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
 
 def _event(name: str) -> dict[str, Any]:
     try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        text = read_standard_input() if name == "-" else Path(name).read_text(encoding="utf-8")
         event = parse_json(text)
     except OSError as error:
         raise CommandError(f"{name}: {error.strerror}") from error

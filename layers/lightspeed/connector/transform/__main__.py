@@ -17,7 +17,7 @@ from connector.errors import RequestError, TransformError
 from connector.transform.engine.errors import caret
 from connector.transform.library import NotFoundInLibrary, as_table, checked_name
 from connector.transform.tester import KINDS, steps_of
-from lightspeed.cli.arguments import CommandError, Parser
+from lightspeed.cli.arguments import CommandError, Parser, read_standard_input
 from lightspeed.cli.output import discard_output
 from lightspeed.numbers import loads
 
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None, out: TextIO | None = None, err:
     """Run the tester.
 
     Returns:
-        The exit status: 0 done, 1 an expression failed, 2 the command was wrong.
+        The exit status: 0 done, 1 an expression failed, 2 the command was wrong, 130 interrupted.
     """
     out, err = out or sys.stdout, err or sys.stderr
     try:
@@ -77,6 +77,8 @@ def main(arguments: Sequence[str] | None = None, out: TextIO | None = None, err:
     except (CommandError, RequestError) as error:
         print(f"connector.transform: {error}", file=err)
         return 2
+    except KeyboardInterrupt:
+        return 130
     except TransformError as error:
         print(caret(error.expression, error.position), file=err)
         print(error.reason, file=err)
@@ -95,7 +97,7 @@ def _try(args: argparse.Namespace, out: TextIO) -> None:
     try:
         given = [_expression(text) for text in args.transformer]
         scope["bookmark"] = None if args.bookmark is None else _json("--bookmark", args.bookmark)
-        text = sys.stdin.read() if args.input == "-" else Path(args.input).read_text("utf-8")
+        text = read_standard_input() if args.input == "-" else _text(args.input)
         value = _json(f"--input {args.input}", text)
     except OSError as error:
         raise CommandError(f"{error.filename}: {error.strerror}") from error
@@ -117,9 +119,16 @@ def _pretty(value: object) -> str:
 
 def _json(name: str, text: str) -> Any:
     try:
-        return loads(text.removeprefix("\ufeff"))
+        return loads(text)
     except ValueError as error:
         raise ValueError(f"{name:.100} is not JSON: {error}") from error
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8") from None
 
 
 def _expression(text: str) -> str | dict[str, str]:
@@ -130,7 +139,7 @@ def _expression(text: str) -> str | dict[str, str]:
     if _FILE_NAME.fullmatch(text) and not Path(text).is_file():
         raise FileNotFoundError(errno.ENOENT, "there is no such file", text)
     try:
-        return Path(text).read_text("utf-8-sig") if len(text) < 1000 and Path(text).is_file() else text
+        return _text(text) if len(text) < 1000 and Path(text).is_file() else text
     except OSError:
         return text
 

@@ -93,6 +93,17 @@ def _pairs(option: str, given: Sequence[str]) -> dict[str, object]:
     return pairs
 
 
+def read_standard_input() -> str:
+    """Return the text of standard input, without a byte order mark.
+
+    Raises:
+        CommandError: It is closed.
+    """
+    if sys.stdin is None:
+        raise CommandError("standard input is closed")
+    return sys.stdin.read().removeprefix("\ufeff")
+
+
 def read_json(option: str, source: str) -> object:
     """Return the JSON value of a file, or of standard input for `-`; numbers keep their text.
 

@@ -157,6 +157,29 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_mistake(tmp_path: Path) 
     assert out.getvalue() == '{\n  "id": 7\n}\n'
 
 
+def test_a_closed_standard_input_is_no_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+
+    assert _run("$", "--input", "-") == (2, "", "connector.transform: standard input is closed\n")
+
+
+def test_a_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "sample.json"
+    path.write_bytes('{"id": 7}'.encode("utf-16"))
+
+    assert _run("$", "--input", str(path)) == (2, "", f"connector.transform: {path} is not UTF-8\n")
+
+
+def test_ctrl_c_ends_it_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(io.StringIO):
+        def read(self, _: int | None = -1) -> str:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("sys.stdin", Interrupted())
+
+    assert _run("$", "--input", "-") == (130, "", "")
+
+
 def test_it_runs_as_a_command(sample: str) -> None:
     command = [sys.executable, "-m", "connector.transform", '{"id": id}', "--input", sample]
     done = subprocess.run(  # noqa: S603 - our own command
