@@ -266,11 +266,11 @@ class Runs:
                 "warnings": list(dict.fromkeys(text for one in manifests for text in one.get("warnings", ()))),
                 "manifests": list(row.manifests),
             }
-        execution: dict[str, Any] = {}
         entry = self._journal(row.run_id)
         if entry is None:
             execution = self._step_functions.describe_execution(executionArn=row.execution)
-            entry = {**json.loads(execution.get("input") or "{}"), "run_id": row.run_id}
+            started = iso_text(execution["startDate"])
+            entry = {**json.loads(execution.get("input") or "{}"), "run_id": row.run_id, "started": started}
         about = {
             "run_id": entry.get("run_id", row.run_id),
             "status": "complete" if entry.get("status") == "complete" else row.status,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from connector.timestamps import iso_text
 from tests.integration.operator.conftest import Operated
 from tests.integration.operator.test_redrive import inputs
 from tests.integration.operator.test_status import add_run
@@ -69,6 +70,8 @@ def test_a_failed_run_says_why(
     assert "r-3 failed at " in capsys.readouterr().out
     assert operated("runs", "r-3") == 1
     assert json.loads(capsys.readouterr().out)["status"] == "failed"
+    assert operated("runs", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["started"] == iso_text(started["startDate"])
 
 
 @pytest.mark.usefixtures("machines")
