@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from connector import errors as own
-from connector.http import MAX_BODY_BYTES, MAX_REQUEST_BYTES
-from connector.problem_details import HttpProblem, problem
-from connector.routes import ROUTES, Route
-from connector.runs import DEFAULT_LIMIT, MAX_LIMIT
+from connector.http.calls import MAX_BODY_BYTES, MAX_REQUEST_BYTES
+from connector.http.problem_details import HttpProblem, problem
+from connector.http.routes import ROUTES, Route
+from connector.runs.lookup import DEFAULT_LIMIT, MAX_LIMIT
 from connector.transform.routes import TransformRequest
 from lightspeed import errors as shop
 from lightspeed import get_entity

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlglot
 from sqlglot import exp
 
-from connector.operator.views import FUNCTIONS
+from connector.operator.data.views import FUNCTIONS
 
 _TYPES = {exp.DataType.Type.VARCHAR, exp.DataType.Type.BIGINT, exp.DataType.Type.DECIMAL}
 _LISTS = {"ARRAY(VARCHAR)", "ARRAY(JSON)"}

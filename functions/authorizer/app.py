@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from connector.cold_start import without_garbage_collection
-from connector.routes import SCOPES
+from connector.aws.cold_start import without_garbage_collection
+from connector.http.routes import SCOPES
 from connector.settings import Settings
 
 MAX_AGE_SECONDS = 30.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from connector.cold_start import without_garbage_collection
+from connector.aws.cold_start import without_garbage_collection
 
 with without_garbage_collection():
-    from connector.aws_errors import raises_typed
+    from connector.aws.errors import raises_typed
     from connector.observability import logged
     from connector.settings import Settings
     from publish.dependencies import Dependencies, cached_dependencies

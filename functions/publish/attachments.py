@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from connector import botocore_errors
-from connector.aws_errors import aws_error_types
+from connector.aws import botocore_errors
+from connector.aws.errors import aws_error_types
 from connector.errors import RequestError
 from lightspeed import NotSent, Parameters, Request
 from lightspeed.writing.natural_key import record_fields

@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from connector import botocore_errors
-from connector.aws_errors import aws_error_types
-from connector.conditional_items import delete_item, put_item
+from connector.aws import botocore_errors
+from connector.aws.conditional_items import delete_item, put_item
+from connector.aws.errors import aws_error_types
 from connector.errors import IdempotencyConflict
 from connector.observability import logger
 from lightspeed.numbers import dumps, loads

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from connector.aws_errors import aws_error_types
+from connector.aws.errors import aws_error_types
 from connector.chunks import chunks
 from connector.observability import emit_metrics, logger
 from connector.validation import QUOTED_CHARACTERS, invalid_reason

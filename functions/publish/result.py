@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connector.aws_errors import aws_error_types, may_pass, reason
+from connector.aws.errors import aws_error_types, may_pass, reason
 from connector.errors import AwsUnavailable, ConnectorError, OutOfTime
+from connector.http.problem_details import problem
 from connector.observability import logger
-from connector.problem_details import problem
 from connector.validation import MOST_LEVELS
 from lightspeed import InvalidRequest, LightspeedError, NotFound, RateLimited, UnknownLanguage
 

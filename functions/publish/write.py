@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from connector.aws_errors import aws_error_types
+from connector.aws.errors import aws_error_types
 from connector.errors import ConnectorError, OutOfTime, TransformError
 from connector.observability import logger
 from connector.transform import load

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from connector.cold_start import without_garbage_collection
+from connector.aws.cold_start import without_garbage_collection
 
 with without_garbage_collection():
-    from connector.aws_errors import raises_typed
+    from connector.aws.errors import raises_typed
     from connector.observability import logged
     from connector.settings import Settings
     from subscribe.checks import subscribe_request

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from connector.bucket import Bucket
+from connector.aws.bucket import Bucket
 from connector.clients import AwsClients, ShopClients
 from connector.observability import emit_metrics, logger
 from connector.settings import Settings

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from connector.prices import INVOCATION_SECONDS, PRICES, cents
+from connector.costs.prices import INVOCATION_SECONDS, PRICES, cents
 from connector.timestamps import iso_text
 from connector.transform import load
 from lightspeed.estimate import Estimate, ListCounter, Reading, Span, estimate

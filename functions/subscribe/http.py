@@ -11,11 +11,20 @@ from urllib.parse import unquote
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
+from connector.aws.executions import start_execution
 from connector.errors import ConnectorError, SettingsError
-from connector.executions import start_execution
-from connector.http import MAX_BODY_BYTES, answer, deadline, fits, json_body, prefers_async, resolver, respond_json
-from connector.problem_details import HttpProblem, problem
-from connector.runs import Query, Runs
+from connector.http.calls import (
+    MAX_BODY_BYTES,
+    answer,
+    deadline,
+    fits,
+    json_body,
+    prefers_async,
+    resolver,
+    respond_json,
+)
+from connector.http.problem_details import HttpProblem, problem
+from connector.runs.lookup import Query, Runs
 from connector.transform.routes import register as register_transform
 from lightspeed import CATALOGUE, PAGE_LIMIT, LightspeedError, RateLimited, get_entity
 from lightspeed.catalogue.describe import describe

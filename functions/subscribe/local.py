@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from connector.bucket import Bucket
+from connector.aws.bucket import Bucket
 from connector.errors import ConnectorError, RequestError, RunInProgress, TransformError
 from connector.transform import S3Library
 from lightspeed import Client, Clock, InvalidConnection, LightspeedError, SystemClock, Transport

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from connector.http import asks_for_page, deadline, is_anonymous, respond_json
-from connector.status import stack_status
-from connector.status_page import POLICY, page
+from connector.http.calls import asks_for_page, deadline, is_anonymous, respond_json
+from connector.status.page import POLICY, page
+from connector.status.reader import stack_status
 from lightspeed import Client
 from subscribe.docs import headers, load
 

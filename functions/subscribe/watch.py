@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from connector.bucket import Bucket
+from connector.aws.bucket import Bucket
 from connector.clients import AwsClients
-from connector.failure_queues import urls_of
+from connector.costs.spending import DAYS_A_MONTH, services
 from connector.observability import emit_metrics, logged, logger
-from connector.run_log import RunLog
+from connector.runs.log import RunLog
 from connector.settings import Settings
-from connector.spending import DAYS_A_MONTH, services
-from connector.status import last_days, paused_schedules, read_status
+from connector.status.failure_queues import urls_of
+from connector.status.reader import last_days, paused_schedules, read_status
 from lightspeed import Clock, SystemClock
 
 _NEEDS = ("BUCKET", "STACK_NAME")

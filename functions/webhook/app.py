@@ -11,9 +11,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from connector import botocore_errors
-from connector.cold_start import without_garbage_collection
-from connector.conflicts import conditional_write
+from connector.aws import botocore_errors
+from connector.aws.cold_start import without_garbage_collection
+from connector.aws.conflicts import conditional_write
 from connector.settings import Settings
 from webhook.receiver import REFUSED_OF_KNOWN_SHOP, Answer, Call, Receiver
 from webhook.signature import Signers

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from connector.bucket import Bucket
+from connector.aws.bucket import Bucket
 from connector.clients import AwsClients, ShopClients
 from connector.errors import ConnectorError
 from connector.observability import logged, logger
 from connector.operator.registrations import is_own
 from connector.settings import Settings
 from connector.timestamps import iso_text
-from connector.webhook_report import make_report, write_summary
+from connector.webhooks.report import make_report, write_summary
 from lightspeed import CATALOGUE, LightspeedError, Parameters, SystemClock
 from webhook.followers import listed_followers
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from connector.timestamps import iso_text
-from connector.webhook_window import LAG_SECONDS, MARGIN_SECONDS, Policy
+from connector.webhooks.window import LAG_SECONDS, MARGIN_SECONDS, Policy
 
 POLL_SECONDS = 8.0
 """Between two looks at a run under way; the next one starts within 10 s of its end."""

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from connector import botocore_errors
+from connector.aws import botocore_errors
 from connector.errors import AwsUnavailable, problem_members
-from connector.webhook_event import Webhook
+from connector.webhooks.event import Webhook
 from webhook.signature import Signers
 
 MOST_BYTES = 256 * 1024

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from connector.webhook_window import Policy
+from connector.webhooks.window import Policy
 from lightspeed import Clock
 from webhook.debounce import MOST_IDS, Mark, Run, Status, Webhooks, advance, is_stale, note
 from webhook.followers import Follower

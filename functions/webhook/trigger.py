@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
-from connector.bucket import Bucket
+from connector.aws.bucket import Bucket
+from connector.aws.conditional_items import put_item
+from connector.aws.executions import find_execution, start_execution
 from connector.clients import AwsClients
-from connector.conditional_items import put_item
-from connector.executions import find_execution, start_execution
 from connector.observability import logged, logger
 from connector.settings import Settings
-from connector.webhook_window import Policy
+from connector.webhooks.window import Policy
 from lightspeed import Clock, SystemClock
 from webhook.debounce import Mark, Run, Status
 from webhook.followers import followers

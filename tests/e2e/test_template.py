@@ -9,7 +9,7 @@ import pytest
 from samtranslator.translator.transform import transform
 
 from connector.errors import AwsUnavailable
-from connector.routes import ROUTES
+from connector.http.routes import ROUTES
 from connector.settings import Settings
 from lightspeed.errors import MAY_PASS
 from tests.local.build import ROOT

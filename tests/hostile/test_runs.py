@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from connector.aws_errors import raises_typed
+from connector.aws.errors import raises_typed
 from connector.clients import AwsClients, ShopClients
 from connector.errors import AwsUnavailable, RunInProgress
 from connector.settings import Settings

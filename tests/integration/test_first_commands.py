@@ -85,7 +85,7 @@ def test_the_tester_of_transformers_needs_what_its_page_installs(tmp_path: Path)
 def test_the_operators_command_line_needs_what_its_page_installs(tmp_path: Path) -> None:
     block = next(block for block in blocks(ROOT / "functions" / "OPERATION.md", "sh") if "pip install" in block)
     shell = Shell(tmp_path, install_line(block))
-    imports = "import connector.operator.database, connector.operator.status, rich.table, rich.progress"
+    imports = "import connector.operator.data.database, connector.operator.status, rich.table, rich.progress"
 
     done = shell(f"{block}\npython -c '{imports}'")
 

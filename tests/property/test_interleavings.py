@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from connector.aws_errors import may_pass
+from connector.aws.errors import may_pass
 from connector.errors import AwsUnavailable, RunInProgress
 from lightspeed.errors import MAY_PASS
 from tests.property.interleaving import Faults, FaultyBucket, Turns

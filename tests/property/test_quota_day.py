@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connector.prices import MEMORY_MB
+from connector.costs.prices import MEMORY_MB
 from tests.property.pages import DAY, OrderPages
 from tests.property.sync import MOST_EVENTS, Execution, Sync
 from tests.property.world import ShopTime, VirtualTime, World

@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from connector.bucket import Bucket
-from connector.webhook_report import Report, make_report
-from connector.webhook_window import LAG_SECONDS, MARGIN_SECONDS, Policy
+from connector.aws.bucket import Bucket
+from connector.webhooks.report import Report, make_report
+from connector.webhooks.window import LAG_SECONDS, MARGIN_SECONDS, Policy
 from tests.property import test_webhooks as queues
 from tests.property.world import OPENING, ShopTime, VirtualTime, World
 from tests.shop import API_SECRET, Shop

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from connector.webhook_window import LAG_SECONDS, MARGIN_SECONDS, Policy
+from connector.webhooks.window import LAG_SECONDS, MARGIN_SECONDS, Policy
 from tests.support.soak import Soak
 from webhook.debounce import MOST_IDS, Mark, Run, Status
 from webhook.followers import followers

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import urllib3
 from requests.structures import CaseInsensitiveDict
 
-from connector.bucket import Bucket
+from connector.aws.bucket import Bucket
 from lightspeed import Client, Connection, Transport
 from lightspeed.http_session import Answer
 from lightspeed.listing.reader import CONNECTIONS

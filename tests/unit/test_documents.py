@@ -13,9 +13,9 @@ import pytest
 
 import connector.errors
 import lightspeed.errors
+from connector.http.problem_details import STATUSES
+from connector.http.routes import ROUTES
 from connector.operator import main as operator
-from connector.problem_details import STATUSES
-from connector.routes import ROUTES
 from connector.settings import Settings
 from lightspeed.catalogue.entities import CATALOGUE
 from lightspeed.cli.arguments import CommandError

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from connector import botocore_errors
+from connector.aws import botocore_errors
 from connector.chunks import batches, chunks
 from connector.errors import OutOfTime
 from lightspeed import Clock

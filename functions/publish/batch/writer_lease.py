@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from connector.aws_errors import aws_error_types
-from connector.conditional_items import delete_item, put_item
+from connector.aws.conditional_items import delete_item, put_item
+from connector.aws.errors import aws_error_types
 from connector.errors import OutOfTime
 from connector.observability import logger
 from lightspeed import Clock

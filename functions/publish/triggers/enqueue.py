@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from connector.aws_errors import aws_error_types, reason
+from connector.aws.errors import aws_error_types, reason
 from connector.chunks import batches
-from connector.problem_details import HttpProblem
+from connector.http.problem_details import HttpProblem
 
 MAX_BYTES = 262_144
 """The most that SQS takes in one call, and in one message of a queue with default settings."""

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from connector import botocore_errors
+from connector.aws import botocore_errors
 from connector.errors import AwsUnavailable, ConnectorError, RequestError
 from connector.validation import parse_json
 from lightspeed import ServerError, TransportError

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from connector.bucket import NONE_YET, Bucket
+from connector.aws.bucket import NONE_YET, Bucket
 from lightspeed import Clock
 from lightspeed.numbers import dumps, loads
 

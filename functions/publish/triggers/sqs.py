@@ -16,7 +16,7 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from connector.aws_errors import aws_error_types
+from connector.aws.errors import aws_error_types
 from connector.errors import IdempotencyConflict, RequestError, TransformError
 from connector.observability import logger
 from lightspeed import CatalogueError, InvalidRequest, NotFound, get_entity

@@ -6,8 +6,8 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from connector.http import accepts_gzip
-from connector.problem_details import HttpProblem
+from connector.http.calls import accepts_gzip
+from connector.http.problem_details import HttpProblem
 from subscribe.docs import PAGE_FILES, headers, load, version
 
 _MAX_AGE_SECONDS = 365 * 86_400

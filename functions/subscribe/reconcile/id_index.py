@@ -19,7 +19,7 @@ from heapq import merge
 import msgspec
 from zlib_ng import gzip_ng, zlib_ng
 
-from connector.bucket import Bucket
+from connector.aws.bucket import Bucket
 from connector.errors import RequestError
 from connector.storage_keys import ids_key
 from connector.timestamps import iso_text

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from connector.bucket import Bucket
+from connector.aws.bucket import Bucket
 from connector.storage_keys import MANIFESTS
 from lightspeed.json_text import UNREADABLE, parse_record
 from lightspeed.listing.records import usable_id

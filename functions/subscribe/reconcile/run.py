@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from connector.bucket import PreconditionFailed
+from connector.aws.bucket import PreconditionFailed
 from connector.storage_keys import entity_folder
 from connector.timestamps import iso_text
 from lightspeed.listing.checkpoint import IdLog, ListCheckpoint, SplitCheckpoint

@@ -15,7 +15,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from connector.bucket import Bucket
+from connector.aws.bucket import Bucket
 from connector.errors import RequestError
 from connector.storage_keys import RUN_ID, checkpoint_key
 

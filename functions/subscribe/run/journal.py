@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connector.bucket import NONE_YET, Bucket, PreconditionFailed
+from connector.aws.bucket import NONE_YET, Bucket, PreconditionFailed
 from connector.errors import AwsUnavailable, RunConflict
 from connector.storage_keys import run_key
 from subscribe.run.result import Decision, Result

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from connector.bucket import NONE_YET, Bucket, PreconditionFailed
+from connector.aws.bucket import NONE_YET, Bucket, PreconditionFailed
 from connector.errors import RunInProgress
 from connector.storage_keys import lock_key
 from connector.timestamps import iso_text

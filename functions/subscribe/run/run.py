@@ -19,9 +19,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic
 from uuid import uuid4
 
-from connector.bucket import Bucket, PreconditionFailed
+from connector.aws.bucket import Bucket, PreconditionFailed
 from connector.errors import AwsUnavailable, RequestError
-from connector.runs import LEASE
+from connector.runs.lookup import LEASE
 from connector.settings import GZIP_LEVEL
 from connector.storage_keys import RunPlace
 from connector.timestamps import iso_text

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from connector.bucket import NONE_YET, Bucket, PreconditionFailed
+from connector.aws.bucket import NONE_YET, Bucket, PreconditionFailed
 from connector.errors import ConnectorError, RequestError
 from connector.storage_keys import recent_key, subscription_key
 from lightspeed.listing.window import LOOKBACK

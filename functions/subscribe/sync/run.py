@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from connector.bucket import PreconditionFailed
+from connector.aws.bucket import PreconditionFailed
 from connector.errors import RunInProgress
 from connector.storage_keys import Kind
 from connector.timestamps import iso_text

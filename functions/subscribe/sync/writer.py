@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from connector.bucket import Bucket
+from connector.aws.bucket import Bucket
 from connector.storage_keys import Kind, RunPlace
 from subscribe.storage.parts import Chunk, FullPart, Part, PartBuffer, compress
 from subscribe.sync.step import Step

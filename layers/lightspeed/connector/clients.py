@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from connector.cold_start import without_garbage_collection
+from connector.aws.cold_start import without_garbage_collection
 from connector.connections import Connections
 from connector.observability import current_request_id, emit_metrics
 from connector.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from connector import botocore_errors
+from connector.aws import botocore_errors
 from connector.errors import RequestError, UnknownConnection
 from lightspeed import Clock, Connection, InvalidConnection, SystemClock
 from lightspeed.connection import is_connection_name

@@ -28,7 +28,7 @@ from typing import Any
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
-from connector.conditional_items import put_item
+from connector.aws.conditional_items import put_item
 from connector.observability import logger
 from lightspeed import Clock
 from lightspeed.quota import PACING_WINDOW_SECONDS, REQUESTS_PER_SECOND

@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from connector.conditional_items import delete_item, put_item
+from connector.aws.conditional_items import delete_item, put_item
 from tests.support.aws import moto_client
 
 KEY = {"id": {"S": "k"}}

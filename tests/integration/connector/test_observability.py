@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from connector.http import respond_json
+from connector.http.calls import respond_json
 from tests.integration.subscribe.bundle import Bundle, quote_event
 from tests.shop import Fault
 

@@ -13,7 +13,7 @@ import authorizer.app
 import publish.app
 import subscribe.app
 import webhook.app
-from connector.routes import find_route
+from connector.http.routes import find_route
 from tests.support.lambda_context import Context
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]

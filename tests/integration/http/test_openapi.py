@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.config import SchemathesisConfig
 from werkzeug.test import Client
 
-from connector.routes import ROUTES
+from connector.http.routes import ROUTES
 from connector.transform import parse_transformers
 from tests.integration.http.conftest import TOKEN
 from tests.openapi import TARGET, document, text

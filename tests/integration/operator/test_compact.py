@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from connector.bucket import Bucket
+from connector.aws.bucket import Bucket
 from connector.operator.main import main
 from connector.operator.stack import Stack
 from connector.storage_keys import RunPlace, entity_folder

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from connector.operator import recipes
+from connector.operator.data import recipes
+from connector.operator.data.views import all_views
 from connector.operator.main import main
 from connector.operator.stack import Stack
-from connector.operator.views import all_views
 from tests.integration.operator.shop_lake import DELETED, stored_shop
 from tests.unit.operator.athena import Athena
 from tests.unit.test_documents import commands

@@ -91,7 +91,7 @@ def test_the_reason_of_a_failed_run_is_one_line_without_a_stack_trace(
     found: dict[str, str | None],
     why: str,
 ) -> None:
-    monkeypatch.setattr("connector.runs.Runs.get", lambda *_: {"status": "failed", **found})
+    monkeypatch.setattr("connector.runs.lookup.Runs.get", lambda *_: {"status": "failed", **found})
 
     assert operated("runs", "r-3", "--follow") == 1
     line, _ = capsys.readouterr().out.splitlines()

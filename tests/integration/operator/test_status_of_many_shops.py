@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from connector.bucket import Bucket
-from connector.run_log import CLOSE_LOOK_HOURS, RunLog
+from connector.aws.bucket import Bucket
+from connector.runs.log import CLOSE_LOOK_HOURS, RunLog
 from connector.settings import Settings
-from connector.status import read_status
-from connector.subscription_status import DAYS
+from connector.status.reader import read_status
+from connector.status.subscription import DAYS
 from tests.support.clock import MONDAY_SIX, FakeClock
 
 SHOPS, ENTITIES = (

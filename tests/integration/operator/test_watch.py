@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from connector.bucket import Bucket
+from connector.aws.bucket import Bucket
 from connector.observability import METRICS
-from connector.run_log import RunLog
+from connector.runs.log import RunLog
 from connector.settings import Settings
-from connector.status import read_status
+from connector.status.reader import read_status
 from subscribe import watch
 from tests.integration.operator.conftest import GROUP, Operated
 from tests.integration.operator.test_redrive import put as put_message

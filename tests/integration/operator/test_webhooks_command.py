@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from connector.operator.main import main
 from connector.operator.stack import Stack
-from connector.webhook_report import Report
+from connector.webhooks.report import Report
 from tests.shop import Clock, Shop
 from tests.shop.exchange import Request
 from tests.support.aws import CloudFormation, FakedClients, moto_client

@@ -242,7 +242,7 @@ def test_an_unknown_outcome_is_an_answer_not_an_error(publisher: Publisher) -> N
 def test_records_that_are_too_large_for_an_answer_are_left_out(
     publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connector.http.MAX_BODY_BYTES", 500)
+    monkeypatch.setattr("connector.http.calls.MAX_BODY_BYTES", 500)
 
     (first, second) = publisher.http({"items": [TAG, event("tags", "create", {"title": "new"})]})["body"]["results"]
 

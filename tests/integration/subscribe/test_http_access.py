@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from connector import http
-from connector.http import MAX_REQUEST_BYTES
-from connector.routes import ROUTES
-from connector.runs import Runs
+from connector.http import calls as http
+from connector.http.calls import MAX_REQUEST_BYTES
+from connector.http.routes import ROUTES
+from connector.runs.lookup import Runs
 from tests.integration.subscribe.bundle import Answer, Bundle, http_event, quote_event
 from tests.integration.subscribe.test_http import problem
 from tests.shop import Fault, server

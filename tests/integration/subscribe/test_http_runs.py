@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from connector.bucket import Bucket
-from connector.runs import MAX_LIMIT, Query, Runs
+from connector.aws.bucket import Bucket
+from connector.runs.lookup import MAX_LIMIT, Query, Runs
 from lightspeed import SystemClock
 from tests.integration.subscribe.bundle import Bundle
 from tests.integration.subscribe.test_http import Sync, problem, sync

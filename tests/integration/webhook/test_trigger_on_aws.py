@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from moto.sqs.models import sqs_backends
 
-from connector.bucket import Bucket
+from connector.aws.bucket import Bucket
 from connector.operator.registrations import ITEM_GROUPS
 from connector.settings import Settings
-from connector.webhook_window import LAG_SECONDS, Policy
+from connector.webhooks.window import LAG_SECONDS, Policy
 from subscribe.checks import subscribe_request
 from tests.integration.webhook.conftest import Account
 from tests.support.clock import FakeClock

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore import exceptions as aws
 
-from connector.aws_errors import raises_typed
+from connector.aws.errors import raises_typed
 from connector.errors import AwsUnavailable
 
 

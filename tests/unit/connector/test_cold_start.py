@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import connector
-from connector.cold_start import without_garbage_collection
+from connector.aws.cold_start import without_garbage_collection
 
 LAYER = Path(connector.__file__).parents[1]
 

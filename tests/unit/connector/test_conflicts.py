@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from connector.conflicts import MOST_TRIES, conditional_write
+from connector.aws.conflicts import MOST_TRIES, conditional_write
 from connector.errors import AwsUnavailable
 from tests.support.clock import FakeClock
 from tests.support.conflicts import CODE, ConflictingBucket

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from connector.costs.prices import ALARMS, INVOCATION_SECONDS, MEMORY_MB, cents
 from connector.observability import METRICS
-from connector.prices import ALARMS, INVOCATION_SECONDS, MEMORY_MB, cents
 
 
 def test_the_price_follows_from_the_listed_ones() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from connector import errors as own
-from connector.problem_details import STATUSES, problem
+from connector.http.problem_details import STATUSES, problem
 from lightspeed import errors as shop
 from lightspeed.failures import Facts
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from connector import prices
 from connector.cadence import DAY
-from connector.operator.subscriptions_file import read_file
-from connector.run_log import RunRow
-from connector.spending import DAYS_A_MONTH, run_dollars, services
+from connector.costs import prices
+from connector.costs.spending import DAYS_A_MONTH, run_dollars, services
+from connector.operator.subscriptions.file import read_file
+from connector.runs.log import RunRow
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "events/subscriptions-two-shops.toml"

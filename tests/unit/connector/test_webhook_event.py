@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from connector.webhook_event import Webhook
+from connector.webhooks.event import Webhook
 
 MORNING = 1_795_413_600_123
 """2026-11-23 06:00:00.123 UTC."""

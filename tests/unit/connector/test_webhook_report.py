@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from connector.bucket import Bucket
-from connector.webhook_report import Change, Heard, Report, make_report, report_key, stored_reports, summarize
+from connector.aws.bucket import Bucket
+from connector.webhooks.report import Change, Heard, Report, make_report, report_key, stored_reports, summarize
 from tests.property.bucket import MemoryBucket
 
 DAY = date(2026, 11, 23)

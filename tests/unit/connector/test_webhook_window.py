@@ -2,7 +2,7 @@
 
 import pytest
 
-from connector.webhook_window import Policy, dollars_a_month
+from connector.webhooks.window import Policy, dollars_a_month
 
 
 @pytest.mark.parametrize(

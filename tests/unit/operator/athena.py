@@ -8,9 +8,9 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 
-from connector.operator import catalog
-from connector.operator.database import MACROS
-from connector.operator.views import DELETED, PARTS, RAW, EntityViews
+from connector.operator.data import catalog
+from connector.operator.data.database import MACROS
+from connector.operator.data.views import DELETED, PARTS, RAW, EntityViews
 
 BUCKET = "bucket"
 

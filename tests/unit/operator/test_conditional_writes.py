@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from connector.operator.apply_lock import KEY, apply_lock
 from connector.operator.stack import OperationFailed, Stack
-from connector.operator.versions import Versions
+from connector.operator.storage.versions import Versions
 from tests.property.bucket import MemoryBucket
 from tests.support.aws import CloudFormation, FakedClients
 from tests.support.clock import FakeClock

@@ -6,11 +6,11 @@ import duckdb
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from connector.operator.catalog import sources
-from connector.operator.database import Database
-from connector.operator.lake import Folder, Scope
+from connector.operator.data.catalog import sources
+from connector.operator.data.database import Database
+from connector.operator.data.lake import Folder, Scope
+from connector.operator.data.views import FIELDS, all_views
 from connector.operator.main import main
-from connector.operator.views import FIELDS, all_views
 from tests.unit.operator.lake import into, store_run
 
 ENTITIES = [all_views()[entity.replace("/", "_")] for entity in FIELDS]

@@ -53,7 +53,7 @@ def test_a_schema_says_types_shares_and_no_values(tmp_path: Path, schema: Run) -
 def test_the_newest_records_are_looked_at(tmp_path: Path, schema: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     store_run(into(tmp_path), "a", "2026-11-01T00:00:00Z", [{"old": 1}])
     store_run(into(tmp_path), "b", "2026-11-02T00:00:00Z", [{"new": 1}])
-    monkeypatch.setattr("connector.operator.schema.RECORDS", 1)
+    monkeypatch.setattr("connector.operator.data.schema.RECORDS", 1)
 
     assert list(json.loads(schema("orders"))["properties"]) == ["new"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import sqlglot
 
-from connector.operator import catalog, recipes
+from connector.operator.data import catalog, recipes
+from connector.operator.data.views import FUNCTIONS, EntityViews, all_views, views_of
 from connector.operator.main import main
-from connector.operator.views import FUNCTIONS, EntityViews, all_views, views_of
 from lightspeed import CATALOGUE
 from tests.sql_lint import offences
 from tests.unit.operator.athena import Athena

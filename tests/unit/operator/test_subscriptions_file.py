@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from connector.cadence import NAME_CHARACTERS, Cadence, schedule_name, seconds_of
-from connector.operator.subscriptions_file import WrongFile, json_schema, read_text
+from connector.operator.subscriptions.file import WrongFile, json_schema, read_text
 
 EXAMPLE = Path(__file__).parents[3] / "events" / "subscriptions.toml"
 

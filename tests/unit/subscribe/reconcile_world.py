@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from connector.bucket import Bucket
+from connector.aws.bucket import Bucket
 from lightspeed import Client, Connection, NotFound, Request, Response, Transport, get_entity
 from lightspeed.quota import Quota, QuotaWindow
 from lightspeed.request import format_time

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from connector.bucket import NONE_YET, Bucket
+from connector.aws.bucket import NONE_YET, Bucket
 from connector.errors import ConnectorError
 from connector.storage_keys import run_key, subscription_key
 from subscribe.sync.bookmark import HIDDEN, SHOWN, Bookmark, Bookmarks, Lease, Pending

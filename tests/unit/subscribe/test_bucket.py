@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from connector.bucket import NONE_YET, Bucket, PreconditionFailed, json_line
+from connector.aws.bucket import NONE_YET, Bucket, PreconditionFailed, json_line
 from connector.errors import AwsUnavailable
 from tests.property.bucket import MemoryBucket
 from tests.support.clock import FakeClock

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from connector.bucket import Bucket
+from connector.aws.bucket import Bucket
 from connector.errors import RequestError
 from lightspeed.listing.checkpoint import ListCheckpoint
 from subscribe.run.cursor import Checkpoints, StateStore, pointer_of

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connector.bucket import Bucket, PreconditionFailed
+from connector.aws.bucket import Bucket, PreconditionFailed
 from connector.errors import RequestError
 from connector.storage_keys import run_key
 from subscribe.run.journal import Journal

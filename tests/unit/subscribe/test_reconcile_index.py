@@ -8,7 +8,7 @@ from array import array
 
 import pytest
 
-from connector.bucket import Bucket, PreconditionFailed
+from connector.aws.bucket import Bucket, PreconditionFailed
 from connector.errors import RequestError
 from connector.timestamps import iso_text
 from subscribe.reconcile.id_index import Id, IdSet, Index, IndexHead, StoredIndex, canonical_id, epoch

@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from connector.bucket import Bucket
+from connector.aws.bucket import Bucket
 from connector.storage_keys import Kind, RunPlace
 from subscribe.storage import parts
 from subscribe.storage.parts import compress

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from connector.webhook_window import LAG_SECONDS, MARGIN_SECONDS, Policy
+from connector.webhooks.window import LAG_SECONDS, MARGIN_SECONDS, Policy
 from webhook.debounce import (
     LOST_TICK_SECONDS,
     POLL_SECONDS,

@@ -14,8 +14,8 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from connector.botocore_errors import answer_unless
-from connector.bucket import NONE_YET
+from connector.aws.botocore_errors import answer_unless
+from connector.aws.bucket import NONE_YET
 from connector.operator.stack import OperationFailed, Stack
 
 KEY = "config/apply.lock"

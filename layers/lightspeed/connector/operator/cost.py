@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from connector import prices
+from connector.costs import prices
+from connector.costs.spending import run_dollars, services
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
-from connector.run_log import RunLog
-from connector.spending import run_dollars, services
+from connector.runs.log import RunLog
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:

@@ -11,24 +11,14 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from connector import botocore_errors
-from connector.aws_errors import aws_error_types
+from connector.aws import botocore_errors
+from connector.aws.errors import aws_error_types
 from connector.errors import ConnectorError, RequestError, UnknownConnection
-from connector.operator import (
-    catalog,
-    compact,
-    connect,
-    cost,
-    forget,
-    query,
-    redrive,
-    runs,
-    schema,
-    status,
-    subscriptions,
-    webhooks,
-)
+from connector.operator import connect, cost, redrive, runs, status, webhooks
+from connector.operator.data import catalog, query, schema
 from connector.operator.stack import CommandError, OperationFailed, Stack, default_stack_name
+from connector.operator.storage import compact, forget
+from connector.operator.subscriptions import command as subscriptions
 from lightspeed import InvalidConnection, LightspeedError, UnknownEntity
 from lightspeed.cli.arguments import Parser
 from lightspeed.cli.output import discard_output, print_note

@@ -16,10 +16,10 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from connector.executions import start_execution
-from connector.failure_queues import Failure, Queue, causes, describe, receive, release
+from connector.aws.executions import start_execution
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
+from connector.status.failure_queues import Failure, Queue, causes, describe, receive, release
 from connector.timestamps import iso_text
 from lightspeed.cli.output import printable
 

@@ -17,10 +17,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from connector.executions import start_execution
+from connector.aws.executions import start_execution
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, OperationFailed, Stack
-from connector.runs import DEFAULT_LIMIT, STATUSES, Query, Runs
+from connector.runs.lookup import DEFAULT_LIMIT, STATUSES, Query, Runs
 from connector.storage_keys import RUN_ID
 from connector.timestamps import iso_text
 from connector.validation import parse_json

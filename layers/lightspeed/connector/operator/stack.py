@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from connector.botocore_errors import answer_unless
-from connector.bucket import Bucket
+from connector.aws.botocore_errors import answer_unless
+from connector.aws.bucket import Bucket
 from connector.clients import AwsClients, ShopClients
 from connector.errors import ConnectorError
-from connector.failure_queues import Queue
 from connector.settings import Settings
+from connector.status.failure_queues import Queue
 from lightspeed import Client, Clock, SystemClock
 from lightspeed.cli.arguments import CommandError as CommandError  # noqa: PLC0414 - what every command raises
 

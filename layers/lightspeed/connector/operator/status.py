@@ -15,13 +15,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from connector.aws_errors import aws_error_types
-from connector.operator.catalog import APPLY, missing
+from connector.aws.errors import aws_error_types
+from connector.operator.data.catalog import APPLY, missing
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
-from connector.status import stack_status
-from connector.status_page import page
-from connector.subscription_status import DAYS, duration
+from connector.status.page import page
+from connector.status.reader import stack_status
+from connector.status.subscription import DAYS, duration
 from lightspeed.cli.output import printable
 from lightspeed.request import parse_time
 

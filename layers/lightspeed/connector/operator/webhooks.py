@@ -22,9 +22,9 @@ from connector.operator.apply_lock import apply_lock
 from connector.operator.parsers import add_command, add_group, day
 from connector.operator.registrations import ITEM_GROUPS, Change, Plan, is_own, plan
 from connector.operator.stack import CommandError, OperationFailed, Stack
-from connector.webhook_event import Webhook
-from connector.webhook_report import stored_reports
-from connector.webhook_window import Policy, dollars_a_month
+from connector.webhooks.event import Webhook
+from connector.webhooks.report import stored_reports
+from connector.webhooks.window import Policy, dollars_a_month
 from lightspeed import CLUSTERS, Client, Parameters
 
 _TIMEOUT_SECONDS = 15

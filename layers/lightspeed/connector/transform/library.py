@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from connector import botocore_errors
+from connector.aws import botocore_errors
 from lightspeed.numbers import loads
 
 TRANSFORMER_BYTES = 64 * 1024

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from connector.errors import TransformError
-from connector.http import json_body, respond_json
-from connector.problem_details import problem
+from connector.http.calls import json_body, respond_json
+from connector.http.problem_details import problem
 from connector.transform.library import Library
 from connector.validation import QUOTED_CHARACTERS, parse_event
 

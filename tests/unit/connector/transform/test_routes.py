@@ -6,7 +6,7 @@ import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from connector.errors import RequestError, TransformError
-from connector.http import resolver
+from connector.http.calls import resolver
 from connector.transform import NotFoundInLibrary
 from connector.transform.routes import answer, register
 

@@ -1,0 +1,1 @@
+"""AWS as the bundle uses it: the bucket, conditional writes, executions, and errors that may pass."""

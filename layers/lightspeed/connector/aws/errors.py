@@ -1,0 +1,76 @@
+"""Errors of AWS calls: which may pass, and one type for those."""
+
+from __future__ import annotations
+
+import functools
+
+from connector.aws import botocore_errors
+from connector.errors import AwsUnavailable
+from connector.observability import Handler
+
+_BUSY = {
+    "SlowDown",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "PriorRequestNotComplete",
+    "BandwidthLimitExceeded",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "TransactionConflict",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+    "500",
+    "503",
+}
+"""Codes that say nothing about the request itself. `HeadObject` has no body, so its code is the status."""
+
+
+def aws_error_types() -> tuple[type[Exception], ...]:
+    """Return what a call of AWS raises. It is a function so that botocore is loaded only once an error passes."""
+    return botocore_errors.ClientError, botocore_errors.BotoCoreError
+
+
+def may_pass(error: BaseException) -> bool:
+    """Return whether an error of AWS may be gone in a moment: throttled, failed inside, or not reached."""
+    if isinstance(error, botocore_errors.ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        reasons = dict(error.response).get("CancellationReasons", [])  # a transaction names the reason of each item
+        codes = [error.response["Error"]["Code"], *(each.get("Code", "") for each in reasons)]
+        busy = ("Throttl" in code or "ThroughputExceeded" in code or code in _BUSY for code in codes)
+        return status >= 500 or any(busy)
+    broken = (  # no connection, no answer in time, or a part or a damaged copy of one
+        botocore_errors.ConnectionError,
+        botocore_errors.HTTPClientError,
+        botocore_errors.IncompleteReadError,
+        botocore_errors.FlexibleChecksumError,
+    )
+    cause = error.__cause__ or error.__context__
+    return isinstance(error, broken) or (cause is not None and may_pass(cause))
+
+
+def reason(error: BaseException) -> str:
+    """Return the call that AWS refused and its code. The message of AWS may show more than a caller should see."""
+    if isinstance(error, botocore_errors.ClientError):
+        return f"AWS answered {error.operation_name} with {error.response['Error']['Code']}"
+    cause = error.__cause__ or error.__context__
+    return reason(cause) if cause is not None else f"AWS could not be reached: {type(error).__name__}"
+
+
+def raises_typed(handler: Handler) -> Handler:
+    """Return a handler that raises `AwsUnavailable` for every error of AWS that may pass.
+
+    State machines retry by the name of the type, so one name covers botocore's many.
+    """
+
+    @functools.wraps(handler)
+    def typed(event: object, context: object) -> dict[str, object]:
+        try:
+            return handler(event, context)
+        except aws_error_types() as error:
+            if may_pass(error):
+                raise AwsUnavailable(f"{reason(error)}: AWS is in trouble; try again") from error
+            raise
+
+    return typed

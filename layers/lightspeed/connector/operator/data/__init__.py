@@ -1,0 +1,1 @@
+"""Ask the stored records: views, queries, schemas, and the catalogue of Athena."""

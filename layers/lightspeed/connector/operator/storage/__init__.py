@@ -1,0 +1,1 @@
+"""Change what is stored: make one run of many, and delete data."""

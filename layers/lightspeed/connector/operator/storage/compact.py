@@ -1,0 +1,277 @@
+"""`compact`: the small runs of a closed day become one run, so that readers open few objects.
+
+One conditional write decides: the manifest of the new run names the manifests that it replaces, and readers leave
+those out from then on. The replaced objects are deleted an hour later, by the next call, so that a query that began
+before finds them.
+
+Readers see the same records, with the same order of versions and the same deletions. So the records of several runs
+share a part only under two conditions. No tombstone was noticed between the starts of these runs, and no record is in
+two runs with the same instant of change. The part then has the start and the id of its last run.
+
+Examples:
+  python -m connector compact                         every closed day of every entity
+  python -m connector compact --connection default --entity orders --date 2026-11-20
+  python -m connector compact --dry-run
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from connector.aws.bucket import NONE_YET, json_line
+from connector.operator.apply_lock import rewrite_lock
+from connector.operator.data.lake import Run, Scope, StoredPart, in_force, stored_manifests
+from connector.operator.data.source import views_named
+from connector.operator.data.views import ISO_8601, EntityViews, views_by_folder
+from connector.operator.parsers import add_command, day
+from connector.operator.stack import CommandError, OperationFailed, Stack
+from connector.operator.storage.versions import Versions, lines_of
+from connector.storage_keys import COMPACT, RunPlace
+from connector.timestamps import iso_text
+from lightspeed.request import parse_time
+
+CLOSED_DAYS = 2
+"""How many days ago a day has to be, so that none of its runs is under way."""
+
+KEPT_SECONDS = 3600
+"""How long replaced objects are kept for readers that began before."""
+
+PART_BYTES = 64 * 1024 * 1024
+"""The most text of one part, before compression."""
+
+_LOWEST = float("-inf")
+
+Key = tuple[str, str]
+"""The parent's id and the id of a record, as text."""
+
+
+def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the command to those of the command line."""
+    text = "make one run of the small runs of each closed day"
+    parser = add_command(commands, common, "compact", text, __doc__, _run)
+    parser.add_argument("--connection", action="append", metavar="C", help="only this connection")
+    parser.add_argument("--entity", action="append", default=[], metavar="E", help="only this entity")
+    parser.add_argument("--date", type=day, help="only this day, UTC; at least two days ago")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would become one run")
+
+
+def _run(arguments: argparse.Namespace, stack: Stack) -> int:
+    now = datetime.fromtimestamp(stack.clock.time(), UTC)
+    last = (now - timedelta(days=CLOSED_DAYS)).date().isoformat()
+    if arguments.date is not None and arguments.date > last:
+        raise CommandError(f"{arguments.date} is not closed yet; the last closed day is {last}")
+    first, last = arguments.date or "", arguments.date or last
+    versions = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock)
+    compaction = Compaction(versions, stack.clock.time(), arguments.dry_run)
+    known = views_by_folder()
+    wanted = views_named(arguments.entity) or known.values()
+    with rewrite_lock(stack):
+        for connection, entity in sorted({(one.connection, one.entity) for one in versions.manifest_folders()}):
+            if known.get(entity) in wanted and connection in (arguments.connection or [connection]):
+                compaction.entity(connection, known[entity], first, last)
+    if not compaction.found:
+        print(f"nothing to do: no day until {last} has several runs that can become one")
+    return 0
+
+
+@dataclass(slots=True)
+class Compaction:
+    """One call of the command.
+
+    Attributes:
+        bucket: The bundle's bucket.
+        now: The present time in epoch seconds.
+        dry_run: Whether nothing is written.
+        found: Whether there was something to do.
+    """
+
+    bucket: Versions
+    now: float
+    dry_run: bool
+    found: bool = False
+
+    def entity(self, connection: str, views: EntityViews, first: str, last: str) -> None:
+        """Make one run of each closed day of an entity, and delete what was replaced an hour ago.
+
+        Args:
+            connection: The connection's name.
+            views: The entity.
+            first: The first day, UTC; empty for any.
+            last: The last closed day, UTC.
+        """
+        bodies: dict[str, bytes] = {}
+        for key, _ in stored_manifests(self.bucket, views.entity, Scope((connection,))):
+            found = self.bucket.read(key)
+            if found is not None:
+                bodies[key] = found.body
+        runs = in_force(bodies.items())
+        noticed = sorted(self._noticed(runs))
+        days: dict[tuple[str, str], list[Run]] = defaultdict(list)
+        for run in runs:
+            if first <= run.date <= last:
+                days[run.manifest.language, run.date].append(run)
+        for (language, date), some in sorted(days.items()):
+            place = RunPlace(connection, views.entity, language, date, date + COMPACT)
+            if place.manifest in bodies:
+                self._clean(json.loads(bodies[place.manifest]), bodies)
+            else:
+                self._day(place, views, some, noticed, bodies)
+
+    def _noticed(self, runs: Sequence[Run]) -> Iterator[str]:
+        for run in runs:
+            for part in run.manifest.deleted:
+                for line in self._lines(part):
+                    yield str(json.loads(line)["noticed_at"])
+
+    def _day(
+        self,
+        place: RunPlace,
+        views: EntityViews,
+        runs: list[Run],
+        noticed: list[str],
+        bodies: Mapping[str, bytes],
+    ) -> None:
+        """Write the run of a day, if there are several runs that can become one."""
+        runs = [run for run in runs if not run.manifest.deleted]
+        transformers = {json.dumps(run.manifest.request.get("entity_transformer")) for run in runs}
+        if len(runs) < 2 or len(transformers) > 1:
+            return
+        self.found = True
+        words = f"{place.connection} {place.entity} {place.language} {place.date}: {len(runs)} runs"
+        if self.dry_run:
+            sys.stdout.write(f"{words} would become one\n")
+            return
+        parts = [
+            self._store(place, number, part) for number, part in enumerate(_joined(self._read(runs, views), noticed))
+        ]
+        old = [json.loads(bodies[run.key]) for run in runs]
+        manifest = {
+            "run_id": place.run_id,
+            "connection": place.connection,
+            "entity": place.entity,
+            "language": place.language,
+            "request": {
+                "entity": place.entity,
+                "connection": place.connection,
+                "mode": "compact",
+                "entity_transformer": old[0]["request"].get("entity_transformer"),
+            },
+            "started": runs[0].manifest.started,
+            "window": None,
+            "records": sum(part["records"] for part in parts),
+            "parts": parts,
+            "deleted": [],
+            "rejected": [part for one in old for part in one.get("rejected", ())],
+            "count": {"before": None, "after": None},
+            "verified": all(one.get("verified") for one in old),
+            "reason": next((one["reason"] for one in old if one.get("reason")), None),
+            "replaces": [run.key for run in runs],
+            "runs": [{name: one.get(name) for name in ("run_id", "started", "records", "verified")} for one in old],
+            "rewritten": [{"at": iso_text(self.now), "by": "compact", "reason": "the runs of a day became one"}],
+        }
+        if not self.bucket.replace(place.manifest, json_line(manifest), NONE_YET):
+            raise OperationFailed(f"{place.manifest} was written by another call just now")
+        sys.stdout.write(f"{words} became one of {len(parts)} parts\n")
+
+    def _read(self, runs: Sequence[Run], views: EntityViews) -> Iterator[_Part]:
+        for run in runs:
+            for part in run.manifest.parts:
+                lines = self._lines(part)
+                started, run_id = part.started or run.manifest.started, part.run_id or run.manifest.run_id
+                yield _Part(run_id, started, lines, views.parents)
+
+    def _lines(self, part: StoredPart) -> list[bytes]:
+        found = self.bucket.read(part.key)
+        if found is None:
+            raise OperationFailed(f"the bucket has no {part.key}, which a manifest names")
+        return lines_of(found.body)
+
+    def _store(self, place: RunPlace, number: int, part: _Part) -> dict[str, Any]:
+        stored = self.bucket.store_part(part.lines, lambda sha256: place.part("raw", number, sha256))
+        return {**stored, "run_id": part.run_id, "started": part.started}
+
+    def _clean(self, manifest: dict[str, Any], bodies: dict[str, bytes]) -> None:
+        """Delete what a compacted run replaced, if no reader can need it any more: parts first, then manifests."""
+        written = datetime.fromisoformat(manifest["rewritten"][0]["at"]).timestamp()
+        left = [key for key in manifest["replaces"] if key in bodies]
+        if not left or self.now < written + KEPT_SECONDS or self.dry_run:
+            return
+        self.found = True
+        for key in left:
+            for part in json.loads(bodies[key])["parts"]:
+                self.bucket.delete(self.bucket.of(part["key"]))
+            self.bucket.delete(self.bucket.of(key))
+        sys.stdout.write(f"{manifest['run_id']} of {manifest['entity']}: {len(left)} replaced runs deleted\n")
+
+
+class _Part:
+    """Records of one run, or of several that follow each other. It has the id and the start of the last one."""
+
+    def __init__(self, run_id: str, started: str, lines: list[bytes], parents: Sequence[str]) -> None:
+        self.run_id = run_id
+        self.started = self._began = started
+        self.lines = lines
+        self._bytes = sum(map(len, lines))
+        self._latest: dict[Key, tuple[float, str]] = {}
+        for line in lines:
+            key, instant = _identity(line, parents)
+            self._note(key, instant, run_id)
+
+    def takes(self, more: _Part, noticed: Sequence[str]) -> bool:
+        """Whether another run's records can follow without a change for readers."""
+        if self._bytes + more._bytes > PART_BYTES:
+            return False
+        if any(self._began <= moment < more.started for moment in noticed):
+            return False
+        known = ((self._latest.get(key), instant) for key, (instant, _) in more._latest.items())
+        return not any(one is not None and one[1] != more.run_id and one[0] == instant for one, instant in known)
+
+    def add(self, more: _Part) -> None:
+        """Take the records of a later run."""
+        self.run_id, self.started = more.run_id, more.started
+        self.lines += more.lines
+        self._bytes += more._bytes
+        for key, found in more._latest.items():
+            self._note(key, *found)
+
+    def _note(self, key: Key, instant: float, run_id: str) -> None:
+        if key not in self._latest or self._latest[key][0] < instant:
+            self._latest[key] = (instant, run_id)
+
+
+def _joined(sources: Iterator[_Part], noticed: Sequence[str]) -> Iterator[_Part]:
+    part = next(sources, None)
+    while part is not None:
+        following = next(sources, None)
+        if following is not None and part.takes(following, noticed):
+            part.add(following)
+        else:
+            yield part
+            part = following
+
+
+def _identity(line: bytes, parents: Sequence[str]) -> tuple[Key, float]:
+    """Return what identifies a record for the views, and the instant by which its versions are ordered."""
+    record = json.loads(line)
+    parent = next((str(record[name]) for name in parents if record.get(name) is not None), "")
+    updated = record.get("updatedAt")
+    is_none = updated is None or updated is False or updated == "" or isinstance(updated, dict | list)
+    return (parent, str(record.get("id"))), _instant(record.get("createdAt") if is_none else updated)
+
+
+def _instant(value: object) -> float:
+    """Return epoch seconds; what the views cannot read is the lowest."""
+    if not isinstance(value, str) or not re.fullmatch(ISO_8601, value):
+        return _LOWEST
+    try:
+        return parse_time(value).timestamp()
+    except ValueError:
+        return _LOWEST

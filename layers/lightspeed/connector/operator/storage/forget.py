@@ -1,0 +1,404 @@
+"""`forget`: delete the data of a shop, or of one record, in every version and place.
+
+A record leaves a stored run in three steps, so that readers always find a whole run:
+
+1. The new part is written.
+2. The manifest that names it is written, only over the manifest that was read.
+3. Every version of the old part and of the old manifest is deleted.
+
+A command that is interrupted is run again.
+
+Examples:
+  python -m connector forget --connection outlet                        everything of a shop
+  python -m connector forget --connection default --record customers 7  one record, with what belongs to it
+  python -m connector forget --connection default --record orders 12 --dry-run
+
+Stop the schedules and webhooks of the shop first: a run reads again what the shop still has. Name each record of a
+person: the customer, and each order, invoice, quote, return, ticket and review. A second call finds nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from connector.aws.bucket import json_line
+from connector.operator.apply_lock import rewrite_lock
+from connector.operator.data.source import views_named
+from connector.operator.parsers import add_command
+from connector.operator.stack import CommandError, OperationFailed, Stack
+from connector.operator.storage.versions import Version, Versions, lines_of
+from connector.status.failure_queues import receive, release
+from connector.storage_keys import HASH_DIGITS, MANIFESTS, RUN_NOTES, entity_folder
+from connector.timestamps import iso_text
+from lightspeed import CATALOGUE, get_entity
+
+_KINDS = {"parts": "raw", "deleted": "deleted", "rejected": "rejected"}
+_ATTEMPTS = 5
+_UNDER_WAY_DAYS = 1
+"""A part that no manifest names and that is younger may belong to a run under way."""
+
+
+def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the command to those of the command line."""
+    text = "delete the data of a shop or of one record, in every version and place"
+    parser = add_command(commands, common, "forget", text, __doc__, _run)
+    parser.add_argument("--connection", required=True, metavar="C", help="the shop's connection")
+    parser.add_argument("--record", nargs=2, metavar=("ENTITY", "ID"), help="only this record")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="the cache of `query` (default: ~/.cache)")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be deleted")
+
+
+def _run(arguments: argparse.Namespace, stack: Stack) -> int:
+    entity, identity = arguments.record or ("", "")
+    if entity:
+        entity = views_named([entity])[0].entity
+        if not get_entity(entity).collection:
+            raise CommandError(f"{entity} has no records with ids")
+    forgetting = Forgetting(stack, arguments.connection, entity, identity, dry_run=arguments.dry_run)
+    with rewrite_lock(stack):
+        forgetting.run()
+    cache = (arguments.cache or Path.home() / ".cache" / "lightspeed-connector") / stack.name
+    for folder in list(cache.glob(f"*/connection={arguments.connection}")):
+        forgetting.note("cache", sum(1 for path in folder.rglob("*") if path.is_file()), 0)
+        if not arguments.dry_run:
+            shutil.rmtree(folder)
+    forgetting.report()
+    return 0
+
+
+class Forgetting:
+    """One call of the command; it counts what it deletes."""
+
+    def __init__(self, stack: Stack, connection: str, entity: str, identity: str, *, dry_run: bool) -> None:
+        """Take what is forgotten, and where.
+
+        Args:
+            stack: The stack.
+            connection: The shop.
+            entity: The record's entity; empty for all of the shop.
+            identity: The record's id, as text.
+            dry_run: Whether nothing is deleted.
+        """
+        self._stack = stack
+        self._connection = connection
+        self._entity = entity
+        self._id = identity
+        nested = {name: row.parents for name, row in CATALOGUE.items() if name.startswith(f"{entity}/")}
+        children = {name: parents[0] for name, parents in nested.items() if parents}
+        self._members = {entity: "id", **children} if entity else {}
+        self._dry_run = dry_run
+        self._bucket = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock)
+        self._deleted: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
+        self._under_way: list[str] = []
+
+    def run(self) -> None:
+        """Delete, and look again.
+
+        Raises:
+            OperationFailed: A version is left, or a run or a file under way still has the data.
+        """
+        if self._entity:
+            for entity, member in self._members.items():
+                self._record_in_runs(entity, member)
+            self._delete_where(f"events/connection={self._connection}/entity={self._entity}/", self._is_webhook)
+            self._delete_where(f"state/connection={self._connection}/", self._is_index_with_id)
+        else:
+            self._delete_shop()
+        self._published_files()
+        self._failure_queues()
+        self._idempotency_table()
+        if self._under_way:
+            some = ", ".join(self._under_way[:3])
+            raise OperationFailed(f"still under way, so nothing of it was deleted: {some}. Call again after its end")
+
+    def note(self, place: str, count: int, size: int) -> None:
+        """Count what is deleted in a place."""
+        if count:
+            self._deleted[place] += count
+            self._bytes[place] += size
+
+    def report(self) -> None:
+        """Write what was deleted, and what cannot be reached."""
+        out = sys.stdout
+        verb = "would be deleted" if self._dry_run else "deleted"
+        for place, count in sorted(self._deleted.items()):
+            out.write(f"{place:24} {count:8} {verb}, {self._bytes[place]} bytes\n")
+        if not self._deleted:
+            out.write("nothing found\n")
+        now = datetime.fromtimestamp(self._stack.clock.time(), UTC)
+        for what, days in (
+            ("inputs of executions in Step Functions", 90),
+            ("log lines (parameter LogRetentionDays; at most)", 365),
+            ("messages in queues that are not failure queues", 14),
+            ("workspaces of published files", 14),
+            ("ids that runs keep between invocations", 30),
+            ("idempotency records that an earlier version wrote", 15),
+            ("results of queries in Athena", 1),
+        ):
+            out.write(f"not reached: {what}, until {(now + timedelta(days=days)).date().isoformat()}\n")
+        out.write("not reached: the shop itself, copies that others made, the connection's secret\n")
+
+    def _delete_shop(self) -> None:
+        """Delete everything under the connection's folders; manifests first, so that no reader misses a part."""
+        connection = self._connection
+        run_ids = {
+            version.key.rpartition("/")[2].removesuffix(".json")
+            for version in self._bucket.under(f"{MANIFESTS}connection={connection}/")
+        }
+        folders = ("manifests", "raw", "deleted", "rejected", "events", "state", "state/reports")
+        prefixes = [f"{folder}/connection={connection}/" for folder in folders]
+        for prefix in [*prefixes, f"state/webhooks/connection={connection}.json"]:
+            self._delete_where(prefix)
+        self._delete_where("state/status/", self._is_kept_of_manifests)
+        self._delete_where(RUN_NOTES, lambda body: self._is_run_note(body, run_ids))
+        for run_id in sorted(run_ids):
+            self._delete_where(f"state/passes/{run_id}/")
+
+    def _is_kept_of_manifests(self, body: bytes) -> bool:
+        """Whether it is what the status keeps of the connection's manifests; the next status reads them again."""
+        marks = (f"{MANIFESTS}connection={self._connection}/", f'"{self._connection}/')
+        return any(mark.encode() in line for line in lines_of(body) for mark in marks)
+
+    def _is_run_note(self, body: bytes, run_ids: set[str]) -> bool:
+        note = _object(body)
+        owner = note.get("connection")
+        found = note.get("run_id") in run_ids if owner is None else owner == self._connection
+        if found:
+            run_ids.add(str(note.get("run_id")))
+        return found
+
+    def _delete_where(self, prefix: str, matches: Callable[[bytes], bool] | None = None) -> None:
+        """Delete all versions under a prefix, or those whose content matches, and the delete markers of their keys."""
+
+        def found() -> list[Version]:
+            every = list(self._bucket.under(prefix))
+            if matches is None:
+                return every
+            matching = [one for one in every if not one.is_marker and matches(self._bucket.body_of(one))]
+            keys = {one.key for one in matching}
+            return matching + [one for one in every if one.is_marker and one.key in keys]
+
+        versions = found()
+        self._delete(versions)
+        if versions and not self._dry_run and found():
+            raise OperationFailed(f"versions are left under {prefix}: something writes there. Stop it and call again")
+
+    def _delete(self, versions: list[Version]) -> None:
+        for version in versions:
+            self.note(version.key.partition("/")[0], 1, version.size)
+        if not self._dry_run:
+            self._bucket.delete(versions)
+
+    def _record_in_runs(self, entity: str, member: str) -> None:
+        """Take a record out of the runs of an entity, and delete every other version that holds it."""
+        folder = entity_folder(self._connection, entity)
+        named: set[str] = set()
+        for key in sorted({version.key for version in self._bucket.under(MANIFESTS + folder)}):
+            named |= self._record_in_run(key, member)
+        young = datetime.fromtimestamp(self._stack.clock.time(), UTC) - timedelta(days=_UNDER_WAY_DAYS)
+        for kind in _KINDS.values():
+            left: list[Version] = []
+            for version in self._bucket.under(f"{kind}/{folder}"):
+                is_named = version.latest and version.key in named
+                if version.is_marker or is_named or self._without(self._bucket.body_of(version), kind, member) is None:
+                    continue
+                if version.latest and version.written > young:
+                    self._under_way.append(version.key)
+                else:
+                    left += self._bucket.of(version.key)
+            self._delete(list(dict.fromkeys(left)))
+
+    def _record_in_run(self, key: str, member: str) -> set[str]:
+        """Take the record out of the parts of one run; return the keys that its manifest names then.
+
+        Raises:
+            OperationFailed: The manifest changes again and again, or a version is left.
+        """
+        for _ in range(_ATTEMPTS):
+            found = self._bucket.read(key)
+            if found is None:
+                return set()
+            manifest = json.loads(found.body)
+            new, old_keys = self._rewritten(manifest, member)
+            if not old_keys or self._dry_run:
+                return _keys_in(manifest)
+            before = self._bucket.of(key)
+            if not self._bucket.replace(key, json_line(new), found.etag):
+                continue
+            self._delete([version for old in old_keys for version in self._bucket.of(old)])
+            self._delete(before)
+            if any(self._bucket.of(old) for old in old_keys) or len(self._bucket.of(key)) != 1:
+                raise OperationFailed(f"versions of {key} or of its parts are left: something writes them. Call again")
+            return _keys_in(new)
+        raise OperationFailed(f"{key} changes again and again; call again later")
+
+    def _rewritten(self, manifest: dict[str, Any], member: str) -> tuple[dict[str, Any], list[str]]:
+        """Store the parts without the record; return the manifest that names them, and the keys of the old parts."""
+        new, old_keys = dict(manifest), []
+        for name, kind in _KINDS.items():
+            kept = []
+            for part in manifest.get(name, ()):
+                found = self._bucket.read(part["key"])
+                lines = None if found is None else self._without(found.body, kind, member)
+                if lines is None:
+                    kept.append(part)
+                    continue
+                old_keys.append(part["key"])
+                if self._dry_run:
+                    self.note(kind, 1, part["bytes"])
+                elif lines:
+                    kept.append(self._store(part, lines))
+            new[name] = kept
+        at = iso_text(self._stack.clock.time())
+        stamp = {"at": at, "by": "forget", "reason": "a record was deleted on request"}
+        new["rewritten"] = [*manifest.get("rewritten", ()), stamp]
+        return new, old_keys
+
+    def _without(self, body: bytes, kind: str, member: str) -> list[bytes] | None:
+        """Return the lines of a part without those of the record, or `None` if none is of it."""
+        lines = lines_of(body)
+        kept = [line for line in lines if not _is_of(line, kind, member, self._id)]
+        return None if len(kept) == len(lines) else kept
+
+    def _store(self, part: Mapping[str, Any], lines: list[bytes]) -> dict[str, Any]:
+        folder, _, name = str(part["key"]).rpartition("/")
+        start = f"{folder}/part-{name.split('-')[1].partition('.')[0]}-"
+        return {**part, **self._bucket.store_part(lines, lambda sha256: f"{start}{sha256[:HASH_DIGITS]}.jsonl.gz")}
+
+    def _is_webhook(self, body: bytes) -> bool:
+        return self._has_id(_object(body).get("record_id"))
+
+    def _has_id(self, value: object) -> bool:
+        return str(value) == self._id
+
+    def _is_index_with_id(self, body: bytes) -> bool:
+        """Whether a state object is an index of ids with this one; the next reconcile run builds it again."""
+        head, *lines = [_object(line) for line in lines_of(body)] or [{}]
+        is_own = head.get("entity") == self._entity
+        return is_own and any(self._has_id(one) for line in lines for one in line.get("ids", ()))
+
+    def _published_files(self) -> None:
+        """Delete files that name the data, take their results out of the answers, and delete what they attached.
+
+        A file under `publish/in/` is not rewritten, because a new version would be published again.
+        """
+        keys = (one.key for folder in ("in", "out") for one in self._bucket.under(f"publish/{folder}/"))
+        for name in sorted({key.split("/", 2)[2] for key in keys}):
+            self._published_file(f"publish/in/{name}", f"publish/out/{name}")
+
+    def _published_file(self, given: str, answer: str) -> None:
+        results = {row.get("line"): row for _, row in self._rows_of(answer)}
+        events = list(self._rows_of(given))
+        gone = [(number, event) for number, event in events if self._has_event(event, results.get(number, {}))]
+        numbers: set[Any] = {number for number, _ in gone}
+        if not events and self._entity:  # the entity of a result is not known where its input is gone
+            numbers = {number for number, row in results.items() if self._has_id(row.get("id"))}
+        if numbers and not results:
+            self._under_way.append(given)
+        elif numbers:
+            attached = {key for _, event in gone for key in _attachments(event)}
+            old = [version for key in (given, answer, *sorted(attached)) for version in self._bucket.of(key)]
+            self._take_out(answer, numbers)
+            self._delete(old)
+
+    def _rows_of(self, key: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the rows of JSON Lines with their numbers from 1, in every version of an object. Each line counts."""
+        for one in self._bucket.of(key):
+            if not one.is_marker:
+                yield from enumerate(map(_object, lines_of(self._bucket.body_of(one))), 1)
+
+    def _has_event(self, event: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
+        """Whether a publish or subscribe event, or a webhook, is about what is forgotten.
+
+        It names the record, or one that belongs to it: each of these entities has a member that holds the id. The id of
+        a record that it created is in its result only.
+        """
+        if event.get("connection", "default") != self._connection:
+            return False
+        if not self._entity:
+            return True
+        entity, parameters = event.get("entity"), event.get("parameters")
+        path = parameters.get("path") if isinstance(parameters, Mapping) else None
+        if isinstance(path, Mapping) and self._has_id(path.get(self._members.get(str(entity)))):
+            return True
+        return entity == self._entity and any(self._has_id(one.get("id")) for one in (event, result))
+
+    def _take_out(self, key: str, numbers: set[Any]) -> None:
+        """Write a published file's answer without the results of some lines."""
+        found = self._bucket.read(key)
+        if found is not None and not self._dry_run:
+            kept = [line for line in lines_of(found.body) if _object(line).get("line") not in numbers]
+            body = b"".join(kept)
+            if body:
+                self._bucket.put(key, gzip.compress(body, mtime=0) if key.endswith(".gz") else body)
+
+    def _failure_queues(self) -> None:
+        sqs = self._stack.client("sqs")
+        for queue, url in self._stack.failure_queues().items():
+            messages = receive(sqs, queue, url)
+            gone = [one for one in messages if self._has_event(one.event, {})]
+            if not self._dry_run:
+                for one in gone:
+                    sqs.delete_message(QueueUrl=url, ReceiptHandle=one.message["ReceiptHandle"])
+            self.note("failure queues", len(gone), sum(len(one.message["Body"]) for one in gone))
+            release(sqs, url, [one for one in messages if self._dry_run or one not in gone])
+
+    def _idempotency_table(self) -> None:
+        dynamodb, table = self._stack.client("dynamodb"), self._stack.output("IdempotencyTable")
+        for page in dynamodb.get_paginator("scan").paginate(TableName=table):
+            for item in page["Items"]:
+                if self._has_item(item):
+                    self.note("idempotency table", 1, sum(len(str(value)) for value in item.values()))
+                    if not self._dry_run:
+                        dynamodb.delete_item(TableName=table, Key={"id": item["id"]})
+
+    def _has_item(self, item: Mapping[str, Any]) -> bool:
+        connection, entity, path = ([*item.get("subject", {}).get("S", "").split(" ", 2), "", "", ""])[:3]
+        event = {"connection": connection, "entity": entity, "parameters": {"path": _object(path)}}
+        return self._has_event(event, _object(item.get("data", {}).get("S", "")))
+
+
+def _keys_in(manifest: Mapping[str, Any]) -> set[str]:
+    return {part["key"] for name in _KINDS for part in manifest.get(name, ())}
+
+
+def _is_of(line: bytes, kind: str, member: str, identity: str) -> bool:
+    row = _object(line)
+    if kind == "rejected":
+        record = row.get("record")
+        row = _object(record if isinstance(record, str) else json.dumps(record))
+        if not row and isinstance(record, str):
+            return identity in record  # no JSON object: rather one line too many than one too few
+    return member in row and str(row[member]) == identity
+
+
+def _attachments(value: object) -> Iterator[str]:
+    """Yield the keys of the files that an event attaches."""
+    if isinstance(value, Mapping):
+        for name, inside in value.items():
+            if name == "s3_key" and isinstance(inside, str) and inside.startswith("publish/files/"):
+                yield inside
+            else:
+                yield from _attachments(inside)
+    elif isinstance(value, list):
+        for inside in value:
+            yield from _attachments(inside)
+
+
+def _object(text: str | bytes) -> dict[str, Any]:
+    """Return a JSON object; an empty one for any other text."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,92 @@
+"""Every version of a bucket's objects: a deleted object is still there as an old version, until that is deleted too."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from connector.aws.bucket import Bucket
+from connector.chunks import chunks
+from connector.operator.stack import OperationFailed
+
+_AT_ONCE = 1000
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of an object.
+
+    Attributes:
+        key: The object's key.
+        id: The version's id.
+        size: Bytes; 0 for a delete marker.
+        latest: Whether it is the one that readers get.
+        written: When it was written.
+        is_marker: Whether it only says that the object was deleted.
+    """
+
+    key: str
+    id: str
+    size: int
+    latest: bool
+    written: datetime
+    is_marker: bool
+
+
+class Versions(Bucket):
+    """The bundle's bucket with the versions of its objects."""
+
+    def under(self, prefix: str) -> Iterator[Version]:
+        """Yield every version and delete marker under a prefix."""
+        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self._name, Prefix=prefix)
+        for page in pages:
+            for row in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                size, is_marker = row.get("Size", 0), "Size" not in row
+                yield Version(row["Key"], row["VersionId"], size, row["IsLatest"], row["LastModified"], is_marker)
+
+    def of(self, key: str) -> list[Version]:
+        """Return every version of one object."""
+        return [version for version in self.under(key) if version.key == key]
+
+    def body_of(self, version: Version) -> bytes:
+        """Return the bytes of a version."""
+        answer = self._s3.get_object(Bucket=self._name, Key=version.key, VersionId=version.id)
+        body: bytes = answer["Body"].read()
+        return body
+
+    def store_part(self, lines: list[bytes], key_of: Callable[[str], str]) -> dict[str, Any]:
+        """Store a part, and return what a manifest says of it.
+
+        Args:
+            lines: Its records, each with its end of line.
+            key_of: Returns its key for the SHA-256 of the object.
+        """
+        body = gzip.compress(b"".join(lines), mtime=0)
+        sha256 = hashlib.sha256(body).hexdigest()
+        self.put(key_of(sha256), body)
+        return {"key": key_of(sha256), "records": len(lines), "bytes": len(body), "sha256": sha256}
+
+    def delete(self, versions: Iterable[Version]) -> None:
+        """Delete versions for good.
+
+        Raises:
+            OperationFailed: S3 did not delete a version.
+        """
+        for some in chunks(list(versions), _AT_ONCE):
+            objects = [{"Key": version.key, "VersionId": version.id} for version in some]
+            answer = self._s3.delete_objects(Bucket=self._name, Delete={"Objects": objects, "Quiet": True})
+            for error in answer.get("Errors", ()):
+                raise OperationFailed(
+                    f"S3 did not delete {error.get('Key')}: {error.get('Message', error.get('Code'))}"
+                )
+
+
+def lines_of(body: bytes) -> list[bytes]:
+    """Return the lines of an object, each with its end; one that is compressed with gzip is unpacked."""
+    text = gzip.decompress(body) if body.startswith(_GZIP) else body
+    return [line + b"\n" for line in text.split(b"\n") if line]

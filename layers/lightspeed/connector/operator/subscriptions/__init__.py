@@ -1,0 +1,1 @@
+"""Make a stack read what `subscriptions.toml` says."""

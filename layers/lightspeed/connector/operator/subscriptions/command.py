@@ -1,0 +1,327 @@
+"""`plan` and `apply`: make a stack read what `subscriptions.toml` says.
+
+There is no state file. Both commands compare the file with what is there: the schedules of the stack's group, the
+webhooks in each shop, and `config/subscriptions.json`. So an interrupted `apply` is simply run again.
+
+Examples:
+  python -m connector plan subscriptions.toml
+  python -m connector apply subscriptions.toml
+  python -m connector apply subscriptions.toml --prune
+  python -m connector plan --schema > subscriptions.schema.json    for editors
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from connector.aws.errors import aws_error_types, reason
+from connector.cadence import DAY
+from connector.errors import ConnectorError
+from connector.operator.apply_lock import apply_lock
+from connector.operator.parsers import add_command
+from connector.operator.registrations import Plan
+from connector.operator.stack import CommandError, OperationFailed, Stack
+from connector.operator.subscriptions.file import Subscription, json_schema, read_file
+from connector.operator.subscriptions.schedules import Change, SchedulePlan, Schedules, connection_of
+from connector.operator.webhooks import TooManyWebhooks, address_of, line_of, make_change, make_plan
+from connector.storage_keys import SUBSCRIPTIONS
+from connector.transform import S3Library, TransformError, load
+from connector.webhooks.window import Policy, dollars_a_month
+from lightspeed import CATALOGUE, LightspeedError, Parameters
+from lightspeed.cli.output import printable
+from lightspeed.estimate import ListCounter, Span, estimate
+
+CHANGES = 2
+"""Exit status of `plan --exit-code` if there is something to do."""
+
+_SIGNS = {"create": "+", "update": "~", "delete": "-"}
+
+FEW = 4
+"""Fewer live objects than this may be removed without `--remove`, but never all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackPlan:
+    """Everything that has to be done.
+
+    Attributes:
+        changes: In the order in which they are made.
+        failed: Why the webhooks of a connection's shop could not be compared.
+        warnings: For people.
+    """
+
+    changes: Sequence[Change]
+    failed: Mapping[str, str]
+    warnings: Sequence[str]
+
+
+def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add `plan` and `apply` to the command line."""
+    for name, run, text in (
+        ("plan", _plan, "show what apply would change, and what quota and money it takes"),
+        ("apply", _apply, "make the stack read what subscriptions.toml says"),
+    ):
+        parser = add_command(commands, common, name, text, __doc__, run)
+        parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="subscriptions.toml")
+        parser.add_argument("--prune", action="store_true", help="remove what the file does not name")
+        parser.add_argument("--remove", type=int, metavar="N", help="with --prune: exactly so many may be removed")
+        parser.add_argument("--resume", action="store_true", help="go on with what a person paused")
+        parser.add_argument("--address", default="", help="origin of a custom domain for webhooks")
+        if name == "plan":
+            parser.add_argument("--exit-code", action="store_true", help=f"exit {CHANGES} if there is something to do")
+            parser.add_argument("--schema", action="store_true", help="print the JSON Schema of the file, for editors")
+
+
+def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
+    if arguments.schema:
+        print(json.dumps(json_schema(), indent=2))
+        return 0
+    subscriptions = _subscriptions(arguments)
+    found = make_stack_plan(subscriptions, arguments, stack)
+    for line, _ in found.changes:
+        print(line)
+    for connection, error in found.failed.items():
+        print(printable(f"! {connection}: its webhooks cannot be compared: {error}"))
+    for line in itertools.chain(_forecast(subscriptions, stack), found.warnings):
+        print(line)
+    print("python -m connector apply makes these changes" if found.changes else "nothing to change")
+    return CHANGES if arguments.exit_code and found.changes else 0
+
+
+def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
+    subscriptions = _subscriptions(arguments)  # a wrong file is refused before anything is locked
+    with apply_lock(stack) as made:
+        found = make_stack_plan(subscriptions, arguments, stack)
+        for line, make in found.changes:
+            make()
+            made(line)
+    for warning in found.warnings:
+        print(warning)
+    for connection, error in found.failed.items():
+        print(printable(f"{connection}: its webhooks were left as they are: {error}"))
+    if not found.changes:
+        print("nothing to change")
+    return 1 if found.failed else 0
+
+
+def make_stack_plan(wanted: Sequence[Subscription], arguments: argparse.Namespace, stack: Stack) -> StackPlan:
+    """Compare a file with what is there. The list changes first, so that a webhook finds its subscription.
+
+    Raises:
+        CommandError: It names no such transformer, or would remove too much; nothing was changed.
+        TooManyWebhooks: A shop would have more webhooks than it allows; nothing was changed.
+    """
+    _check_library(wanted, stack)
+    names = ("ScheduleGroupName", "SyncStateMachineArn", "ScheduleRoleArn", "RunFailureQueueArn")
+    schedules = Schedules(stack.client("scheduler"), stack.clock, *map(stack.output, names))
+    live = schedules.read()
+    planned = schedules.plan(schedules.wanted(wanted), live, prune=arguments.prune, resume=arguments.resume)
+    listed_now = _listed(stack)
+    connections = sorted(
+        {one.connection for one in wanted}
+        | {connection_of(row) for row in live.values()} - {""}
+        | {str(row["connection"]) for row in listed_now or ()}
+    )
+    shops = {one: _shop_plan(one, wanted, arguments, stack) for one in connections}
+    _check_removals(arguments, planned, shops, {one.connection for one in wanted}, stack)
+    listed, shop_of = _new_list(wanted, listed_now, prune=arguments.prune), cache(stack.shop)
+    changes = list(planned.changes)
+    if listed is not None:
+        changes.insert(0, (f"~ {SUBSCRIPTIONS}", partial(stack.bucket.put, SUBSCRIPTIONS, listed, "application/json")))
+    changes += [
+        (f"{_SIGNS[hook.action]} {name}: webhook {line_of(hook)}", partial(make_change, shop_of(name), hook))
+        for name, one in shops.items()
+        for hook in one.changes
+    ]
+    failed = {name: one.error for name, one in shops.items() if one.error}
+    now = datetime.fromtimestamp(stack.clock.time(), UTC)
+    return StackPlan(changes, failed, list(_warnings(wanted, planned, now)))
+
+
+def _subscriptions(arguments: argparse.Namespace) -> list[Subscription]:
+    if arguments.file is None:
+        raise CommandError("which file? name it, such as subscriptions.toml")
+    if arguments.remove is not None and not arguments.prune:
+        raise CommandError("--remove goes with --prune")
+    found = read_file(arguments.file)
+    if not found:
+        raise CommandError(f"{arguments.file.name} names no subscription; nothing was changed")
+    return found
+
+
+def _check_library(wanted: Sequence[Subscription], stack: Stack) -> None:
+    """Refuse a file that names a saved transformer that is not there, or is none."""
+    library = S3Library(stack.client("s3"), stack.settings.bucket)
+    for one in wanted:
+        for key in ("input_transformer", "entity_transformer"):
+            try:
+                load(one.event.get(key), library)
+            except TransformError as error:
+                raise CommandError(f"line {one.line}: {one.title}.{key}: {error}") from error
+
+
+def _listed(stack: Stack) -> list[dict[str, Any]] | None:
+    found = stack.bucket.body(SUBSCRIPTIONS)
+    if found is None:
+        return None
+    try:
+        rows: list[dict[str, Any]] = json.loads(found)
+    except ValueError as error:
+        raise OperationFailed(f"{SUBSCRIPTIONS} in the bucket is no JSON; remove it, then apply again") from error
+    return rows
+
+
+def _new_list(wanted: Sequence[Subscription], now: list[dict[str, Any]] | None, *, prune: bool) -> bytes | None:
+    """Return the list for the webhook trigger and the status, or `None` if it is there already."""
+    rows = {(one.connection, one.name): _entry(one) for one in wanted}
+    if not prune:
+        rows = {(row["connection"], row["subscription"]): row for row in now or ()} | rows
+    new = [rows[key] for key in sorted(rows)]
+    return None if new == now else json.dumps(new, indent=1).encode()
+
+
+def _entry(one: Subscription) -> dict[str, Any]:
+    cadences = {"every": one.cadence, "reconcile": one.reconcile}
+    return {
+        "connection": one.connection,
+        "subscription": one.name,
+        "entity": one.entity,
+        "webhooks": one.webhooks and one.enabled,
+        "event": dict(one.event),
+        "enabled": one.enabled,
+        **{key: asdict(each) for key, each in cadences.items() if each is not None},
+    }
+
+
+def _shop_plan(connection: str, wanted: Sequence[Subscription], arguments: argparse.Namespace, stack: Stack) -> Plan:
+    """Compare the webhooks of one shop. A shop that cannot be asked does not stop the others."""
+    entities = sorted({one.entity for one in wanted if one.connection == connection and one.webhooks})
+    if not entities and not arguments.prune:
+        return Plan()
+    address = address_of(stack, connection, arguments.address)
+    try:
+        shop = stack.shop(connection)
+        return make_plan(shop, entities, address, connection, stack.name, keep_others=not arguments.prune)
+    except TooManyWebhooks as error:
+        raise TooManyWebhooks(f"{connection}: {error}") from error
+    except (LightspeedError, ConnectorError) as error:
+        return Plan(error=str(error) if entities else "")
+    except aws_error_types() as error:
+        return Plan(error=reason(error) if entities else "")
+
+
+def _check_removals(
+    arguments: argparse.Namespace,
+    planned: SchedulePlan,
+    shops: Mapping[str, Plan],
+    named: Container[str],
+    stack: Stack,
+) -> None:
+    """Refuse to remove everything, and more than half unless the exact number is given."""
+    if not arguments.prune:
+        return
+    removed = planned.removed + sum(change.action == "delete" for one in shops.values() for change in one.changes)
+    if removed and planned.total == planned.removed:
+        raise CommandError(
+            f"this would remove everything that stack {stack.name} reads ({removed} schedules and webhooks); refused"
+        )
+    live = planned.total + sum(one.total for connection, one in shops.items() if connection in named)
+    if live >= FEW and removed * 2 > planned.total and removed != arguments.remove:
+        raise CommandError(
+            f"this would remove {removed} schedules and webhooks; if it is meant, add --remove {removed}"
+        )
+    if arguments.remove is not None and removed != arguments.remove:
+        raise CommandError(f"--remove {arguments.remove} was given, but this would remove {removed}")
+
+
+def _warnings(wanted: Sequence[Subscription], planned: SchedulePlan, now: datetime) -> Iterator[str]:
+    for one in wanted:
+        for cadence, _ in one.runs:
+            gap = cadence.skipped(now)
+            if gap is not None:
+                gone = f"{one.title}: {gap:%H:%M} does not exist on {gap:%Y-%m-%d} in {cadence.timezone}"
+                yield f"warning: {gone}, because the clock changes; that run is left out. Another hour avoids it"
+    for title in planned.paused:
+        yield f"warning: {title} is paused by hand and stays paused; --resume starts it"
+    if not planned.removed:
+        for title in planned.unnamed:
+            yield f"warning: {title} is not in the file and goes on; --prune removes it"
+
+
+def _forecast(subscriptions: Sequence[Subscription], stack: Stack) -> Iterator[str]:
+    """Yield what a file takes from each shop's quota per day, and what it costs, in the order of connections.
+
+    The shop is asked for one count per list. An incremental run is taken to find what changed in the last interval.
+    """
+    for connection in sorted({one.connection for one in subscriptions}):
+        yield from _of_shop(connection, [one for one in subscriptions if one.connection == connection], stack)
+
+
+def _of_shop(connection: str, subscriptions: Sequence[Subscription], stack: Stack) -> Iterator[str]:
+    own, unknown = [one for one in subscriptions if one.enabled], []
+    counter, language = None, ""
+    try:
+        shop = stack.shop(connection)
+        counter, language = ListCounter(shop), shop.transport.connection.language
+    except (LightspeedError, ConnectorError) as error:
+        unknown.append(str(error))
+    except aws_error_types() as error:
+        unknown.append(reason(error))
+    parts, all_runs, all_requests = [], 0.0, 0.0
+    for one in own:
+        runs = requests = 0.0
+        for cadence, event in one.runs:
+            times = DAY / cadence.seconds
+            runs += times
+            if counter is None:
+                continue
+            try:
+                requests += times * _requests(counter, {"languages": [language], **event}, cadence.seconds, stack)
+            except (LightspeedError, ConnectorError) as error:
+                unknown.append(f"{one.title}: {error}")
+        all_runs, all_requests = all_runs + runs, all_requests + requests
+        short = f"{runs:,.0f}" if runs >= 10 else f"{runs:.1f}"
+        parts.append(f"  {one.title}: {short} runs and {_daily(requests, runs)}")
+    room = None if counter is None else _room(counter, stack)
+    of = "" if room is None else f" of {room:,.0f} that the reserve leaves"
+    yield f"{connection}: {all_runs:,.0f} runs and {_daily(all_requests, all_runs, of)}"
+    yield from parts
+    if hooks := Policy.of(stack.settings).most_runs_a_day() * sum(one.webhooks for one in own):
+        yield (
+            f"{connection}: webhooks add at most {hooks:,} runs a day, if records change all day: "
+            f"${dollars_a_month(hooks):.2f} a month"
+        )
+    yield from (f"{connection}: not counted: {text}" for text in unknown)
+    if room is not None and all_requests > room:
+        yield f"warning: {connection} needs more than its quota of a day; read less, or less often"
+
+
+def _daily(requests: float, runs: float, of: str = "") -> str:
+    return f"about {requests:,.0f} requests a day{of}; about ${dollars_a_month(runs):.2f} a month"
+
+
+def _requests(counter: ListCounter, event: Mapping[str, Any], seconds: int, stack: Stack) -> float:
+    """Return the requests of one run."""
+    given = event.get("parameters", {})
+    parameters = Parameters(given.get("path", {}), given.get("query", {}))
+    end = datetime.fromtimestamp(stack.clock.time(), UTC)
+    incremental = event["mode"] == "incremental"
+    span = Span(end, end - timedelta(seconds=seconds) if incremental else None, incremental)
+    entity = CATALOGUE[event["entity"]]
+    readings = [counter.reading(entity, parameters, language, span) for language in event["languages"]]
+    return float(estimate(readings, counter.quota, reserve_percent=0).requests["total"])
+
+
+def _room(counter: ListCounter, stack: Stack) -> float | None:
+    """Return the requests a day that the reserve leaves; `None` if the shop names no daily limit."""
+    quota = counter.quota
+    limits = [window.limit for window in quota.windows if window.name == "day"] if quota else []
+    return limits[0] * (1 - stack.settings.quota_reserve_percent / 100) if limits else None

@@ -1,0 +1,265 @@
+"""The status as one self-contained HTML page: no script, no other file, light and dark, readable on a phone.
+
+Everything that comes from a shop, a file or an error is escaped, in text and in attributes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from connector.status.subscription import duration
+from lightspeed.request import parse_time
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+"""The page's Content-Security-Policy: it loads nothing and runs nothing."""
+
+_WORDS = {"red": "needs action", "warning": "look at it", "good": "good", "paused": "paused"}
+_WIDTH, _HEIGHT, _GAP = 168, 34, 2
+_NEARLY_ALL = 0.9
+_MOST_USERS = 3
+_PAGE = Path(__file__).with_suffix(".html")
+
+
+def page(status: Mapping[str, Any]) -> str:
+    """Return the page.
+
+    Args:
+        status: As `read_status` returns it.
+    """
+    now = parse_time(status["at"])
+    title = f"Status of {status['stack'] or 'the stack'}"
+    subscriptions = f"records per day, {len(status['days'])} days"
+    arrived = [one for one in status["arrivals"] if one["changes"]]
+    day = _text(arrived[0]["date"]) if arrived else ""
+    sections = (
+        _actions(status["actions"]),
+        _table(
+            "Subscriptions",
+            {"subscription": "", "last run": "", "behind": "num", subscriptions: "", "next run": "num"},
+            (_subscription(one, status["days"], now) for one in status["subscriptions"]),
+        ),
+        _table("Shops", {"shop": "", "quota used": "wide"}, map(_shop, status["shops"])),
+        _table(
+            "Failure queues",
+            {"queue": "", "cause": "wide", "messages": "num", "oldest": "", "of": ""},
+            (_failure(one, now) for one in status["failures"]),
+        ),
+        _table(
+            f"How the changes of {day} arrived",
+            {"subscription": "", "by webhook, both, by schedule": "wide", "how late": ""},
+            map(_arrival, arrived),
+        ),
+        _links(status["links"]),
+    )
+    return Template(_PAGE.read_text(encoding="utf-8")).substitute(
+        policy=escape(POLICY),
+        title=_text(title),
+        at=_text(status["at"]),
+        level=status["level"],
+        summary=_summary(status["actions"], status["subscriptions"]),
+        sections="\n".join(filter(None, sections)),
+    )
+
+
+def _table(heading: str, columns: Mapping[str, str], rows: Iterable[tuple[str, Sequence[str]]]) -> str:
+    """Return a table under its heading; nothing without rows.
+
+    Args:
+        heading: The heading.
+        columns: Their names, which a phone shows in each cell, and the class of their cells.
+        rows: The class of each row, and the HTML of its cells.
+    """
+    shown = "\n".join(
+        f'<tr class="{level}">{"".join(map(_cell, columns.items(), cells))}</tr>' for level, cells in rows
+    )
+    head = "".join(f"<th>{name}" for name in columns)
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>\n{shown}\n</tbody></table>"
+    return f"<h2>{heading}</h2>{table}" if shown else ""
+
+
+def _cell(column: tuple[str, str], content: str) -> str:
+    name, kind = column
+    return f'<td data-name="{name}" class="{kind}">{content}'
+
+
+def _text(value: object) -> str:
+    """Return text as HTML, for content and for quoted attributes; control characters become spaces."""
+    return escape("".join(letter if letter.isprintable() else " " for letter in str(value)))
+
+
+def _summary(actions: Sequence[Mapping[str, Any]], subscriptions: Sequence[object]) -> str:
+    levels = Counter(one["level"] for one in actions)
+    todo = {"mend": levels["red"], "look at": levels["warning"]}
+    if parts := [f"{_count(number, 'thing')} to {what}" for what, number in todo.items() if number]:
+        return f"{' and '.join(parts)}."
+    if subscriptions:
+        return f"Everything works: {_count(len(subscriptions), 'subscription')}."
+    return "Nothing is read yet. Write subscriptions.toml, then: python -m connector apply subscriptions.toml"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _actions(actions: Sequence[Mapping[str, Any]]) -> str:
+    items = []
+    for one in actions:
+        command = f"<code>{_text(one['command'])}</code>" if one["command"] else ""
+        items.append(f'<li class="{one["level"]}"><b>{_text(one["what"])}</b>: {_text(one["why"])}{command}</li>')
+    return f"<h2>Needs action</h2><ul>{''.join(items)}</ul>" if items else ""
+
+
+def _subscription(one: Mapping[str, Any], days: Sequence[str], now: datetime) -> tuple[str, Sequence[str]]:
+    level, run = one["level"], _run(one["last_run"], now) + _newest(one["newest_change_at"], now)
+    name = f"{one['connection']}.{one['name']}"
+    entity = "" if one["entity"] == one["name"] else f"<br><small>{_text(one['entity'])}</small>"
+    hooks = "<br><small>webhooks</small>" if one["webhooks"] else ""
+    why = f"<br><small>{_text(one['why'])}</small>" if one["why"] not in ("", "paused") else ""
+    named = f"<b>{_text(name)}</b>{entity}{hooks}{_tag(level)}{why}"
+    return level, (named, run, _lag(one), _chart(one["records_per_day"], one["runs"], days), _next(one, now))
+
+
+def _run(run: Mapping[str, Any] | None, now: datetime) -> str:
+    if run is None:
+        return '<span class="soft">none yet</span>'
+    proven = "verified" if run["verified"] else '<span class="tag warning">not verified</span>'
+    return (
+        f"{_when(run['finished'], now)}<br>{_count(run['records'], 'record')}, {proven}"
+        f"<br><small>{_text(run['run_id'])}</small>"
+    )
+
+
+def _newest(changed: str | None, now: datetime) -> str:
+    if not changed:
+        return ""
+    ago = duration((now - parse_time(changed)).total_seconds())
+    return f'<br><small title="{_text(changed)}">newest change {ago} ago</small>'
+
+
+def _next(one: Mapping[str, Any], now: datetime) -> str:
+    if one["next_run_at"]:
+        return _when(one["next_run_at"], now)
+    return f'<span class="soft">{"paused" if one["paused"] else "no schedule"}</span>'
+
+
+def _lag(one: Mapping[str, Any]) -> str:
+    lag, allowed = one["lag_seconds"], one["allowed_lag_seconds"]
+    if lag is None:
+        return '<span class="soft">not known</span>'
+    if not allowed:
+        return duration(lag)
+    bar = _bar([_share(lag, allowed, 1)], 90, f"{duration(lag)} of {duration(allowed)} allowed")
+    return f"{duration(lag)}{bar}<small>of {duration(allowed)}</small>"
+
+
+def _chart(counts: Sequence[int], runs: Sequence[Mapping[str, Any]], days: Sequence[str]) -> str:
+    """Return bars, one a day; a mark below says on which days runs were not verified."""
+    most, wide = max([*counts, 1]), _WIDTH / max(1, len(counts))
+    bars = []
+    for number, (count, run, day) in enumerate(zip(counts, runs, days, strict=True)):
+        high = max(1.5, count / most * _HEIGHT) if count else 0.0
+        x, width = number * wide, wide - _GAP
+        unproven = f", {run['unverified']:,} not verified" if run["unverified"] else ""
+        title = f"<title>{_text(day)}: {_count(count, 'record')} in {_count(run['runs'], 'run')}{unproven}</title>"
+        mark = "u" if run["unverified"] else "b" if run["runs"] else "t"
+        bars.append(
+            f'<g>{title}<rect x="{x:.1f}" y="0" width="{width:.1f}" height="{_HEIGHT}" fill="transparent"/>'
+            f'<rect class="b" x="{x:.1f}" y="{_HEIGHT - high:.1f}" width="{width:.1f}" height="{high:.1f}"/>'
+            f'<rect class="{mark}" x="{x:.1f}" y="{_HEIGHT + 2}" width="{width:.1f}" height="3"/></g>'
+        )
+    label = f"{_count(sum(counts), 'record')} in {_count(len(counts), 'day')}, at most {max([*counts, 0]):,} a day"
+    return (
+        f'<svg role="img" aria-label="{label}" width="{_WIDTH}" height="{_HEIGHT + 6}" '
+        f'viewBox="0 0 {_WIDTH} {_HEIGHT + 6}">{"".join(bars)}</svg><small>{label}</small>'
+    )
+
+
+def _bar(shares: Sequence[tuple[float, str]], width: int, label: str) -> str:
+    """Return one bar of parts, each a share of the whole and its class."""
+    drawn, start = [], 0.0
+    for share, name in shares:
+        drawn.append(f'<rect class="{name}" x="{start * width:.1f}" width="{share * width:.1f}" height="8"/>')
+        start += share
+    return (
+        f'<svg role="img" aria-label="{_text(label)}" width="{width}" height="8" viewBox="0 0 {width} 8">'
+        f'<rect class="t" width="{width}" height="8"/>{"".join(drawn)}</svg>'
+    )
+
+
+def _shop(one: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
+    level = one["level"]
+    why = f"<br><small>{_text(one['why'])}</small>" if one["why"] else ""
+    windows = "".join(
+        f"{_text(each['name'])}: {each['used']:,} of {each['limit']:,} used, {each['remaining']:,} left"
+        + _bar([_share(each["used"], each["limit"], _NEARLY_ALL)], 220, f"{each['name']} quota")
+        + _users(each)
+        for each in one["quota"]
+    )
+    named = f"<b>{_text(one['connection'])}</b>{_tag(level)}{why}"
+    return level, (named, windows or '<span class="soft">not known</span>')
+
+
+def _users(window: Mapping[str, Any]) -> str:
+    """Return what used a quota window: the subscriptions with the most requests, and the rest."""
+    by = dict(window["used_by"])
+    parts = [f"{_text(name)} {count:,}" for name, count in list(by.items())[:_MOST_USERS]]
+    rest = window["used"] - sum(list(by.values())[:_MOST_USERS])
+    if parts and rest > 0:
+        parts.append(f"all others {rest:,}")
+    return f'<small class="by">{", ".join(parts)}</small>' if parts else ""
+
+
+def _share(part: float, whole: float, most: float) -> tuple[float, str]:
+    """Return a share for `_bar`, at most 1, with its class: red beyond so much."""
+    share = part / max(1, whole)
+    return min(1.0, share), "r" if share > most else "b"
+
+
+def _failure(one: Mapping[str, Any], now: datetime) -> tuple[str, Sequence[str]]:
+    detail = f"<br><small>{_text(one['detail'])}</small>" if one["detail"] else ""
+    command = f"{_link(one['link'], 'the execution in the console')}<code>{_text(one['command'])}</code>"
+    cause = f'<span class="tag">{_text(one["cause"])}</span>{detail}{command}'
+    messages, of = f"{one['messages']:,}", _text(", ".join(one["of"]))
+    return "red", (_text(one["queue"]), cause, messages, _when(one["oldest_at"], now), of)
+
+
+def _links(links: Mapping[str, str]) -> str:
+    """Return the pages of AWS's console that show the stack."""
+    shown = "".join(_link(link, name) for name, link in links.items())
+    return f'<footer class="soft">AWS console: {shown}</footer>' if links else ""
+
+
+def _link(address: str, name: str) -> str:
+    """Return a link; nothing for an address that is none of AWS's console."""
+    if not address.startswith("https://"):
+        return ""
+    return f' <a href="{_text(address)}">{_text(name)}</a>'
+
+
+def _arrival(one: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
+    total = one["changes"]
+    shares = [(one["webhook"] / total, "b"), (one["both"] / total, "m"), (one["poll"] / total, "p")]
+    text = f"{one['webhook']:,} by webhook, {one['both']:,} by both, {one['poll']:,} by schedule"
+    late = one["late_seconds"]
+    how_late = f"half within {duration(late['p50'])}, 95 % within {duration(late['p95'])}" if late else ""
+    name = f"<b>{_text(one['connection'])}.{_text(one['subscription'])}</b>"
+    return "", (name, text + _bar(shares, 220, text), how_late)
+
+
+def _tag(level: str) -> str:
+    return f'<br><span class="tag">{_WORDS[level]}</span>'
+
+
+def _when(text: str | None, now: datetime) -> str:
+    """Return a moment as distance from now, with the exact time as its title."""
+    if not text:
+        return ""
+    seconds = (now - parse_time(text)).total_seconds()
+    age = f"{duration(seconds)} ago" if seconds >= 0 else f"in {duration(-seconds)}"
+    return f'<time datetime="{_text(text)}" title="{_text(text)}">{age}</time><br><small>{_text(text[:16])}Z</small>'

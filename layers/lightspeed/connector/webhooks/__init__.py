@@ -1,0 +1,1 @@
+"""Webhooks as they are stored, how often they start runs, and how they arrived."""
