@@ -1,4 +1,15 @@
-"""The bundle's AWS side, shared by its functions: settings, connections, transformers, problems."""
+"""The bundle's AWS side, shared by its functions and the operator's command line.
+
+A package imports only from packages and modules below it:
+
+- `operator`: the command line, `python -m connector`.
+- `status`: whether everything works.
+- `webhooks`: webhooks as they are stored, and how often they start runs.
+- `transform`, `costs` and the module `clients`: transformers, prices, and what an execution environment opens once.
+- `runs`, `http`, `connections`, `rate`: stored runs, the HTTP API, credentials of shops, requests per second.
+- `aws`, `settings`, `validation`: the bucket and other services, the environment, checks of events.
+- Single modules for keys, times, chunks, logging and errors.
+"""
 
 import sys
 from importlib.util import find_spec
