@@ -1,1 +1,1 @@
-"""The objects of the bundle's bucket: keys, conditional writes, parts."""
+"""The parts of a run, and a folder that takes the place of the bucket."""
