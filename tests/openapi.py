@@ -197,6 +197,7 @@ SCHEMAS: dict[str, Json] = {
             "language": _TEXT,
             "languages": array(_TEXT),
             "permissions": _OBJECT,
+            "utc_filters": {"type": ["boolean", "null"]},
             "quota": array(_OBJECT),
         }
     ),
@@ -371,6 +372,7 @@ _REPORT = {
     "language": "nl",
     "languages": ["nl", "en"],
     "permissions": {"orders": {"read": True, "write": False}},
+    "utc_filters": True,
     "quota": [{"name": "5 minutes", "limit": 300, "remaining": 299, "reset_seconds": 300}],
 }
 
@@ -436,8 +438,8 @@ OPERATIONS: dict[str, Json] = {
     },
     "GET /connections/{connection}": {
         "summary": "Check a connection",
-        "description": "Asks the shop for permissions and languages. This finds wrong credentials, a wrong cluster "
-        "and an unknown language.",
+        "description": "Asks the shop for permissions, languages and an order. This finds wrong credentials, a wrong "
+        "cluster and an unknown language.",
         "responses": {"200": answer("The connection works", reference("ConnectionReport"), _REPORT)},
         "errors": ["400", "404", "422", "429", "502"],
     },

@@ -1,13 +1,15 @@
-"""Check a connection with two reads, and say which of its settings is wrong."""
+"""Check a connection with a few reads, and say which of its settings is wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from lightspeed.client import Client
 from lightspeed.connection import Connection
 from lightspeed.errors import (
+    ApiError,
     AuthenticationError,
     InvalidRequest,
     LightspeedError,
@@ -21,7 +23,10 @@ from lightspeed.errors import (
 )
 from lightspeed.json_text import parse_record
 from lightspeed.quota import QuotaWindow
-from lightspeed.request import PAGE_LIMIT, Parameters, Request
+from lightspeed.request import PAGE_LIMIT, Parameters, Request, format_time, parse_time
+
+NOT_UTC = "the shop does not read the times of filters as UTC, so runs by time may miss records or find none"
+"""What to tell a person if `Report.utc_filters` is `False`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class Report:
             not read them.
         permissions: `read` and `write` by group (`content`, `products`, `customers`, `orders`, `settings`, `tracking`);
             `None` if the key may not read them.
+        utc_filters: Whether the shop reads the times of filters as UTC, as runs send them; `None` if no order shows it.
         quota: The windows of the last answer, shortest first; empty if it had none.
     """
 
@@ -42,11 +48,12 @@ class Report:
     language: str
     languages: tuple[str, ...] | None
     permissions: Mapping[str, Mapping[str, bool]] | None
+    utc_filters: bool | None
     quota: tuple[QuotaWindow, ...]
 
 
 def check(client: Client) -> Report:
-    """Read the key's permissions and the shop's languages; both answers carry the quota.
+    """Read the key's permissions, the shop's languages, and an order by its own time; every answer carries the quota.
 
     Raises:
         AuthenticationError: Key or secret are wrong for the shop at this origin.
@@ -57,8 +64,10 @@ def check(client: Client) -> Report:
     """
     permissions = _permissions(client)
     languages = _languages(client)
+    utc_filters = _reads_utc(client)
     connection, quota = client.transport.connection, client.transport.quota
-    return Report(connection.origin, connection.language, languages, permissions, quota.windows if quota else ())
+    windows = quota.windows if quota else ()
+    return Report(connection.origin, connection.language, languages, permissions, utc_filters, windows)
 
 
 def diagnosis(error: LightspeedError, connection: Connection) -> str:
@@ -112,6 +121,31 @@ def _languages(client: Client) -> tuple[str, ...] | None:
         return None
     active = [row for row in rows if row.get("isActive") and isinstance(row.get("code"), str)]
     return tuple(row["code"] for row in sorted(active, key=lambda row: (not row.get("isDefault"), row["code"])))
+
+
+def _reads_utc(client: Client) -> bool | None:
+    """Whether the shop finds an order by its own time of change; `None` if there is none, or if it changes just now.
+
+    A filter takes times without a zone. That the shop reads them as UTC is seen in one other client only.
+    """
+    try:
+        before = _first_change(client)
+        if before is None:
+            return None
+        bounds = dict.fromkeys(("updated_at_min", "updated_at_max"), format_time(before))
+        found = client.count(client.build("orders", "count", Parameters(query=bounds))) > 0
+        return found or (None if _first_change(client) != before else False)
+    except (ApiError, UnexpectedResponse):  # the key may not read orders
+        return None
+
+
+def _first_change(client: Client) -> datetime | None:
+    """Return when the order that the shop lists first was changed."""
+    rows = client.page(client.build("orders", "list", Parameters(query={"limit": 1}))).records
+    try:
+        return parse_time(str(parse_record(rows[0]).get("updatedAt"))) if rows else None
+    except ValueError:
+        return None
 
 
 def _unexpected(request: Request, message: str, status: int) -> UnexpectedResponse:

@@ -1,4 +1,4 @@
-"""A connection is checked with two reads, and each mistake has a message of its own."""
+"""A connection is checked with a few reads, and each mistake has a message of its own."""
 
 import json
 from dataclasses import asdict, replace
@@ -17,7 +17,7 @@ from lightspeed import (
 )
 from lightspeed.connection_check import check, diagnosis
 from tests.integration.lightspeed.conftest import Connect
-from tests.shop import Fault, Shop
+from tests.shop import Fault, Request, Shop
 
 ALL = {"read": True, "write": True}
 
@@ -44,17 +44,18 @@ def test_a_good_connection_tells_what_it_can_do(client: Client, shop: Shop) -> N
         "tracking": ALL,
     }
     assert [(window.name, window.limit, window.remaining) for window in report.quota] == [
-        ("5 minutes", 300, 298),
-        ("hour", 3000, 2998),
-        ("day", 12000, 11998),
+        ("5 minutes", 300, 296),
+        ("hour", 3000, 2996),
+        ("day", 12000, 11996),
     ]
-    assert [seen.path for seen in shop.requests] == ["/nl/account/permissions.json", "/nl/languages.json"]
+    names = ["account/permissions", "languages", "orders", "orders/count"]
+    assert [seen.path for seen in shop.requests] == [f"/nl/{name}.json" for name in names]
 
 
 def test_a_report_is_json(client: Client) -> None:
     report = json.loads(json.dumps(asdict(check(client))))
 
-    assert report["quota"][0] == {"name": "5 minutes", "limit": 300, "remaining": 298, "reset_seconds": 300}
+    assert report["quota"][0] == {"name": "5 minutes", "limit": 300, "remaining": 296, "reset_seconds": 300}
     assert report["languages"] == ["nl", "de", "en"]
 
 
@@ -78,9 +79,40 @@ def test_a_key_that_may_not_read_its_permissions_is_good_all_the_same(client: Cl
 
 
 def test_a_shop_that_tells_no_quota_is_good_all_the_same(client: Client, shop: Shop) -> None:
-    shop.faults.next(Fault.changes_headers({"X-RateLimit-Limit": None}), times=2)
+    shop.faults.next(Fault.changes_headers({"X-RateLimit-Limit": None}), times=4)
 
     assert check(client).quota == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [(False, False), (True, None)],
+    ids=["another zone", "the order changes just now"],
+)
+def test_an_order_that_is_not_found_by_its_own_time_shows_another_zone(
+    client: Client, shop: Shop, changes: bool, expected: bool | None
+) -> None:
+    def meanwhile(request: Request) -> None:
+        if changes and request.path == "/nl/orders/count.json":
+            shop.store.update("orders", shop.store.ids("orders")[0], {"memo": "new"}, at=shop.clock.now() + 9)
+
+    shop.on_request(meanwhile)
+    shop.faults.next(Fault.sends(b'{"count":0}'), path_contains="orders/count")
+
+    assert check(client).utc_filters is expected
+
+
+def test_a_key_that_may_not_read_orders_does_not_show_how_times_are_read(client: Client, shop: Shop) -> None:
+    shop.permissions["orders"] = (False, False)
+
+    assert check(client).utc_filters is None
+
+
+@pytest.mark.parametrize("orders", [b'{"orders":[]}', b'{"orders":[{"id":1,"updatedAt":false}]}'])
+def test_no_order_with_a_time_does_not_show_how_times_are_read(client: Client, shop: Shop, orders: bytes) -> None:
+    shop.faults.next(Fault.sends(orders), path_contains="/orders.json")
+
+    assert check(client).utc_filters is None
 
 
 def test_wrong_credentials(connect: Connect, shop: Shop) -> None:

@@ -435,9 +435,10 @@ def test_check(run: Run, shop: Shop) -> None:
         "language     nl (active in the shop: nl, de, en)",
         "permissions  content read, products read and write, customers read and write, orders read and write, "
         "settings read and write, tracking none",
-        "quota        298 of 300 requests left of the 5 minutes window, which resets in 300 s",
-        "quota        2,998 of 3,000 requests left of the hour window, which resets in 3,600 s",
-        "quota        11,998 of 12,000 requests left of the day window, which resets in 64,800 s",
+        "times        in UTC, for filters",
+        "quota        296 of 300 requests left of the 5 minutes window, which resets in 300 s",
+        "quota        2,996 of 3,000 requests left of the hour window, which resets in 3,600 s",
+        "quota        11,996 of 12,000 requests left of the day window, which resets in 64,800 s",
     ]
 
 

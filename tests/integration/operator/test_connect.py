@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.integration.operator.conftest import Operated
+from tests.shop import Fault
 from tests.support.aws import moto_client
 
 
@@ -34,6 +35,16 @@ def test_settings_that_work_are_stored(
     assert operated("connect", "new", "--stdin", "--shop-id", "7") == 0
     assert capsys.readouterr().out.startswith(f"new: works at {operated.shop.url}, with the languages nl")
     assert secret("new") == settings(operated, shop_id="7")
+
+
+def test_a_shop_that_reads_times_in_another_zone_is_stored_with_a_warning(
+    operated: Operated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operated.shop.faults.next(Fault.sends(b'{"count":0}'), path_contains="orders/count")
+    given(monkeypatch, settings(operated))
+
+    assert operated("connect", "new", "--stdin") == 0
+    assert "warning: the shop does not read the times of filters as UTC" in capsys.readouterr().out
 
 
 def test_a_byte_order_mark_in_front_of_the_settings_is_ignored(

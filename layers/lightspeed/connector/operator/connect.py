@@ -25,7 +25,7 @@ from connector.operator.parsers import add_command, connection_name
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from lightspeed import CLUSTERS, Client, Connection, InvalidConnection, LightspeedError, Transport
 from lightspeed.cli.arguments import read_standard_input
-from lightspeed.connection_check import Report, check, diagnosis
+from lightspeed.connection_check import NOT_UTC, Report, check, diagnosis
 
 BOTH_VALID = timedelta(hours=24)
 """How long the old webhook secret stays valid after a rotation."""
@@ -72,6 +72,8 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     _store(stack, secret_id, settings, exists=stored is not None)
     languages = ", ".join(report.languages or ())
     print(f"{name}: works at {report.origin}{f', with the languages {languages}' if languages else ''}; stored")
+    if report.utc_filters is False:
+        print(f"warning: {NOT_UTC}")
     if arguments.rotate:
         print(
             "workers use the new key within a minute; then remove the old key in the shop. "

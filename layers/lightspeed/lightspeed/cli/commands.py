@@ -17,7 +17,7 @@ from lightspeed.cli.output import STANDARD_OUTPUT, json_text, print_note, print_
 from lightspeed.cli.session import nothing_matches, open_client, prepare
 from lightspeed.cli.sync import sync
 from lightspeed.cli.write import run_action, write
-from lightspeed.connection_check import Report, check, diagnosis
+from lightspeed.connection_check import NOT_UTC, Report, check, diagnosis
 from lightspeed.errors import LightspeedError
 
 Run = Callable[[argparse.Namespace], "int | None"]
@@ -214,6 +214,10 @@ def _report_text(report: Report) -> str:
         ("connected", report.origin),
         ("language", f"{report.language} (active in the shop: {languages})"),
         ("permissions", granted),
+        (
+            "times",
+            {True: "in UTC, for filters", False: NOT_UTC, None: "not known: no order shows it"}[report.utc_filters],
+        ),
     ]
     for window in report.quota:
         left = f"{window.remaining:,} of {window.limit:,} requests left of the {window.name} window"
