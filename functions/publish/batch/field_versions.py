@@ -121,14 +121,14 @@ class FieldVersions:
     client: Any
     clock: Clock
 
-    def read(self, records: Sequence[str]) -> dict[str, RecordVersions]:
-        """Return what is stored of each record.
+    def read(self, record_keys: Sequence[str]) -> dict[str, RecordVersions]:
+        """Return what is stored of each record, by its key (`PreparedWrite.record_key`).
 
         Raises:
             ClientError: DynamoDB refused the call, or returned no item.
         """
-        names = {_id(record): record for record in records}
-        found = {record: RecordVersions() for record in records}
+        names = {_id(key): key for key in record_keys}
+        found = {key: RecordVersions() for key in record_keys}
         for ids in chunks(list(names), _MOST_ITEMS):
             keys = [{"id": {"S": name}} for name in ids]
             while keys:
@@ -144,23 +144,23 @@ class FieldVersions:
         return found
 
     def write(self, versions: Mapping[str, RecordVersions]) -> dict[str, RecordVersions]:
-        """Store records; return them as stored.
+        """Store records, by their keys; return them as stored.
 
         Raises:
             OutOfTime: Another batch has stored one of them since it was read: this one lost its lease.
             ClientError: DynamoDB refused the call.
         """
-        texts = ((record, found.revision, _encode(found)) for record, found in versions.items())
+        texts = ((key, found.revision, _encode(found)) for key, found in versions.items())
         for some in batches(texts, lambda one: len(one[2]), most=_MOST_ITEMS, most_bytes=_MOST_TRANSACTION_BYTES):
             self._transact([self._put(*one) for one in some])
-        return {record: replace(found, revision=found.revision + 1) for record, found in versions.items()}
+        return {key: replace(found, revision=found.revision + 1) for key, found in versions.items()}
 
-    def _put(self, record: str, revision: int, text: str) -> dict[str, Any]:
+    def _put(self, record_key: str, revision: int, text: str) -> dict[str, Any]:
         item = {
-            "id": {"S": _id(record)},
+            "id": {"S": _id(record_key)},
             "revision": {"N": str(revision + 1)},
             "versions": {"S": text},
-            "subject": {"S": record},
+            "subject": {"S": record_key},
             "expiration": {"N": str(int(self.clock.time()) + KEPT_SECONDS)},
         }
         put: dict[str, Any] = {"TableName": self.table, "Item": item}
@@ -179,8 +179,8 @@ class FieldVersions:
             raise
 
 
-def _id(record: str) -> str:
-    return f"newest#{hashlib.sha256(record.encode()).hexdigest()}"
+def _id(record_key: str) -> str:
+    return f"newest#{hashlib.sha256(record_key.encode()).hexdigest()}"
 
 
 def _encode(found: RecordVersions) -> str:

@@ -126,8 +126,8 @@ class PreparedWrite:
         return self.operation.fields
 
     @functools.cached_property
-    def record(self) -> str:
-        """The record that the event names, or the place of a placement, as text.
+    def record_key(self) -> str:
+        """Names the record of the event, or the place of a placement.
 
         That of an update is stored hashed, so its form must not change.
         """
@@ -213,7 +213,7 @@ def together(items: Iterable[PreparedWrite]) -> Iterator[list[PreparedWrite]]:
 
 def by_record(items: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
     """Group items by record, in order of appearance."""
-    return groups(items, lambda item: item.record)
+    return groups(items, lambda item: item.record_key)
 
 
 def groups(items: Iterable[_Item], key: Callable[[_Item], object]) -> list[list[_Item]]:
@@ -247,7 +247,7 @@ class _Waiting:
         if item.kind is Kind.UPSERT:
             self._upserts.add(item.entity_key)
         else:
-            self._records.add(item.record)
+            self._records.add(item.record_key)
         self._written_fields.setdefault(item.entity_key, set()).update(item.operation.fields_of_update)
         self._has_placements |= item.kind is Kind.PLACEMENT
 
@@ -258,7 +258,7 @@ class _Waiting:
         if item.kind is Kind.UPDATE:
             return False
         if item.kind is Kind.PLACEMENT:
-            return item.record in self._records
+            return item.record_key in self._records
         ordered = item.request.entity in _PLACEMENT_ORDER and item.request.action != "update"
         return (ordered and self._has_placements) or self._may_concern_waiting_record(item)
 
@@ -268,4 +268,6 @@ class _Waiting:
             return concerns_key(self._written_fields.get(item.entity_key, ()), item.request.match_fields)
         if item.request.action == "bulk" or item.request.match_fields:
             return item.entity_key in self._written_fields
-        return item.record in self._records or (item.entity_key in self._upserts and item.request.action != "create")
+        return item.record_key in self._records or (
+            item.entity_key in self._upserts and item.request.action != "create"
+        )

@@ -73,9 +73,9 @@ class MergedUpdate:
         return next((one for one in operations if not one.request.skip_unchanged), operations[0])
 
     @property
-    def record(self) -> str:
-        """The record, as text."""
-        return self.items[0].record
+    def record_key(self) -> str:
+        """Names the record."""
+        return self.items[0].record_key
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -171,11 +171,11 @@ class Updates:
             return
         for _ in range(_ATTEMPTS):
             try:
-                record = replace(item, operation=item.operation.as_update_of({"id": created})).record
-                versions = self._versions.read([record])[record]
+                key = replace(item, operation=item.operation.as_update_of({"id": created})).record_key
+                versions = self._versions.read([key])[key]
                 fields = versions.newer(item.fields, queued_at, item.message_id)
                 if fields:
-                    self._versions.write({record: versions.with_accepted(fields, queued_at, item.message_id)})
+                    self._versions.write({key: versions.with_accepted(fields, queued_at, item.message_id)})
             except Exception:
                 logger().exception("the order of a created record could not be stored")
             else:
@@ -187,15 +187,15 @@ class Updates:
 
     def _merge_each(self, records: Sequence[Sequence[PreparedWrite]]) -> list[MergedUpdate]:
         """Merge the updates of each record. They are ordered across batches if all of them have a time."""
-        ordered = [items[0].record for items in records if all(item.queued_at is not None for item in items)]
+        ordered = [items[0].record_key for items in records if all(item.queued_at is not None for item in items)]
         stored = self._versions.read(ordered) if ordered else {}
-        return [merge(items, stored.get(items[0].record)) for items in records]
+        return [merge(items, stored.get(items[0].record_key)) for items in records]
 
     def _store(self, updates: Sequence[MergedUpdate]) -> list[MergedUpdate]:
         """Store the versions of records, if their updates are ordered across batches; return them as stored."""
-        versions = {update.record: update.versions for update in updates if update.versions is not None}
+        versions = {update.record_key: update.versions for update in updates if update.versions is not None}
         stored = self._versions.write(versions) if versions else {}
-        return [replace(update, versions=stored.get(update.record)) for update in updates]
+        return [replace(update, versions=stored.get(update.record_key)) for update in updates]
 
     def _send_together(self, updates: Sequence[MergedUpdate]) -> list[MergedUpdate]:
         """Send records of one route in one request, and halve what the shop refuses; return them with outcomes."""
@@ -210,7 +210,9 @@ class Updates:
             refused = refusal(error)
         else:
             return [
-                update.answered(confirmed[update.record]) if update.record in confirmed else self._send_alone(update)
+                update.answered(confirmed[update.record_key])
+                if update.record_key in confirmed
+                else self._send_alone(update)
                 for update in updates
             ]
         if isinstance(refused, ApiError) and refused.status == _NOT_ALLOWED:
@@ -249,7 +251,7 @@ def _send_in_bulk(route: BulkRoute, updates: Sequence[MergedUpdate]) -> dict[str
         updates: Each record once, at most `MAX_RECORDS`.
 
     Returns:
-        By record, the results that the answer confirms; none if the outcome is unknown.
+        By the key of its record, the results that the answer confirms; none if the outcome is unknown.
 
     Raises:
         LightspeedError: As the client raises it.
@@ -263,10 +265,10 @@ def _send_in_bulk(route: BulkRoute, updates: Sequence[MergedUpdate]) -> dict[str
         with sending(http_request):
             written = first.operation.client.write(http_request)
             rows = _rows(written)
-            found = {update.record: _confirmed(update, rows, written, route) for update in updates}
+            found = {update.record_key: _confirmed(update, rows, written, route) for update in updates}
     except OutcomeUnknown:
         return {}
-    return {record: confirmed for record, confirmed in found.items() if confirmed is not None}
+    return {key: confirmed for key, confirmed in found.items() if confirmed is not None}
 
 
 def _rows(written: WriteResponse) -> dict[str, Any]:
