@@ -89,7 +89,7 @@ class _Sender:
         """Send a segment; return outcomes by position."""
         waiting, outcomes = _each(self._send_or_keep, segment)
         outcomes |= self._send_updates([item for item in waiting if item.kind is not Kind.PLACEMENT])
-        for placements in planner.together(item for item in waiting if item.kind is Kind.PLACEMENT):
+        for placements in planner.sent_together(item for item in waiting if item.kind is Kind.PLACEMENT):
             outcomes |= self._send_claimed(placements)
         return outcomes
 
@@ -110,7 +110,7 @@ class _Sender:
         upsert is sent again, and looked up by itself.
         """
         outcomes: dict[int, Outcome] = {}
-        for items in planner.together(updates):
+        for items in planner.sent_together(updates):
             outcomes |= self._send_claimed(items)
         late = [item.upsert for item in updates if item.upsert is not None and is_gone(outcomes[item.position])]
         for upsert in late:

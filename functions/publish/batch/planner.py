@@ -200,7 +200,7 @@ def segments(items: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
     return found
 
 
-def together(items: Iterable[PreparedWrite]) -> Iterator[list[PreparedWrite]]:
+def sent_together(items: Iterable[PreparedWrite]) -> Iterator[list[PreparedWrite]]:
     """Yield the updates or placements that are sent together, in order of appearance.
 
     They are updates of at most `MAX_RECORDS` records that share connection, entity and parent, or at most

@@ -28,7 +28,7 @@ def cut(*events: dict[str, Any]) -> list[list[int]]:
 
 def sent_together(*events: dict[str, Any]) -> list[list[int]]:
     """The positions of what is sent in one request."""
-    return [[item.position for item in group] for group in planner.together(prepared(*events))]
+    return [[item.position for item in group] for group in planner.sent_together(prepared(*events))]
 
 
 def kind(one: dict[str, Any]) -> Kind:
