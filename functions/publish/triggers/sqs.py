@@ -64,6 +64,38 @@ def consume(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": message.id} for message in failures if message.id]}
 
 
+def _finish(message: Message, outcome: Outcome) -> bool:
+    """Postpone or dead-letter a message as its outcome demands; return whether it leaves the queue."""
+    if isinstance(outcome, dict):
+        if outcome["status"] != "unknown":
+            return True
+        facts: dict[str, Any] = {name: outcome[name] for name in ("detail", "check") if name in outcome}
+        logger().error("published with unknown outcome", extra={"message_id": message.first_id, **facts})
+        return message.is_exhausted and message.dead_letter("unknown", str(outcome.get("detail", "")))
+    seconds = retry_after_seconds(outcome)
+    if is_postponed(outcome):
+        return message.postpone(seconds or 0)
+    name = type(outcome).__name__
+    failed = {"message_id": message.first_id, "error": name, "detail": str(outcome)}
+    logger().error("publish failed", extra=failed)
+    # only a message with an id can be handed back by itself
+    give_up = message.is_exhausted or not message.id or _is_wrong(message.incoming.event, outcome)
+    if give_up and message.dead_letter(name, str(outcome)):
+        return True
+    if seconds is not None:
+        message.set_visibility(seconds)
+    return False
+
+
+def _is_wrong(event: object, outcome: Outcome) -> bool:
+    """Whether the event itself is wrong, so that it would be refused again."""
+    if isinstance(outcome, NotFound):
+        may_pass = isinstance(event, dict) and get_entity(str(event["entity"])).transient_404
+        return is_gone(outcome) and not may_pass
+    waits = retry_after_seconds(outcome) is not None  # for the first call with its idempotency key
+    return isinstance(outcome, _WRONG_ITSELF) and not waits
+
+
 class Message:
     """A message as Lambda delivers it.
 
@@ -168,35 +200,3 @@ class Message:
 def _members(value: object) -> dict[str, Any]:
     """Return the members of an object; none if it is another value, which fails its message alone."""
     return value if isinstance(value, dict) else {}
-
-
-def _finish(message: Message, outcome: Outcome) -> bool:
-    """Postpone or dead-letter a message as its outcome demands; return whether it leaves the queue."""
-    if isinstance(outcome, dict):
-        if outcome["status"] != "unknown":
-            return True
-        facts: dict[str, Any] = {name: outcome[name] for name in ("detail", "check") if name in outcome}
-        logger().error("published with unknown outcome", extra={"message_id": message.first_id, **facts})
-        return message.is_exhausted and message.dead_letter("unknown", str(outcome.get("detail", "")))
-    seconds = retry_after_seconds(outcome)
-    if is_postponed(outcome):
-        return message.postpone(seconds or 0)
-    name = type(outcome).__name__
-    failed = {"message_id": message.first_id, "error": name, "detail": str(outcome)}
-    logger().error("publish failed", extra=failed)
-    # only a message with an id can be handed back by itself
-    give_up = message.is_exhausted or not message.id or _is_wrong(message.incoming.event, outcome)
-    if give_up and message.dead_letter(name, str(outcome)):
-        return True
-    if seconds is not None:
-        message.set_visibility(seconds)
-    return False
-
-
-def _is_wrong(event: object, outcome: Outcome) -> bool:
-    """Whether the event itself is wrong, so that it would be refused again."""
-    if isinstance(outcome, NotFound):
-        may_pass = isinstance(event, dict) and get_entity(str(event["entity"])).transient_404
-        return is_gone(outcome) and not may_pass
-    waits = retry_after_seconds(outcome) is not None  # for the first call with its idempotency key
-    return isinstance(outcome, _WRONG_ITSELF) and not waits
