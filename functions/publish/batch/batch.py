@@ -87,7 +87,7 @@ class _Sender:
 
     def send(self, segment: Sequence[PreparedWrite]) -> dict[int, Outcome]:
         """Send a segment; return outcomes by position."""
-        waiting, outcomes = _each(self._send_or_keep, segment)
+        waiting, outcomes = _attempt_each(self._send_or_keep, segment)
         outcomes |= self._send_updates([item for item in waiting if item.kind is not Kind.PLACEMENT])
         for placements in planner.sent_together(item for item in waiting if item.kind is Kind.PLACEMENT):
             outcomes |= self._send_claimed(placements)
@@ -119,7 +119,7 @@ class _Sender:
 
     def _send_claimed(self, items: Sequence[PreparedWrite]) -> dict[int, Outcome]:
         """Send updates or placements together, between claiming their idempotency keys and storing the results."""
-        claimed, outcomes = _each(self._claim, items)
+        claimed, outcomes = _attempt_each(self._claim, items)
         if claimed and claimed[0].kind is Kind.PLACEMENT:
             outcomes |= create_placements(claimed, self._guard)
         elif claimed:
@@ -167,10 +167,10 @@ class _Sender:
         return outcome
 
 
-def _each(
+def _attempt_each(
     step: Callable[[PreparedWrite], PreparedWrite | Outcome], items: Sequence[PreparedWrite]
 ) -> tuple[list[PreparedWrite], dict[int, Outcome]]:
-    """Take a step with every item; return what is still to be sent, and the outcomes of the others by position.
+    """Attempt a step with each item; return what is still to be sent, and the outcomes of the others by position.
 
     What a step raises is the outcome of its item alone.
     """
