@@ -8,8 +8,8 @@ for a key are judged in this order:
 3. Otherwise the shop is asked for two similar keys. Rows that it returns for this key alone have it, though they may
    show another text.
 4. Otherwise a row that may have the key leaves the question open: `InvalidParameters`, and nothing is written. If all
-   rows may have it, the shop seems to filter, and any trace of the key counts (`may_be_filtered`). If not, only what
-   a shop is known to do to a text counts (`may_be`).
+   rows may have it, the shop seems to filter, and any trace of the key counts (`may_be_form_if_filtered`). If not, only
+   what a shop is known to do to a text counts (`may_be_form`).
 5. All other rows are other records.
 
 A shop that compares the filter with what it stores returns no row for a key that it stores in another form. It is then
@@ -33,8 +33,8 @@ from lightspeed.writing.diff import identities
 from lightspeed.writing.stored_text import (
     STORED_FORMS,
     has_same_text,
-    may_be,
-    may_be_filtered,
+    may_be_form,
+    may_be_form_if_filtered,
     shows_form,
     similar_texts,
     tidy,
@@ -121,9 +121,9 @@ class NaturalKey:
         page = self._page()
         rows = [parse_record(text) for text in page.records]
         if not rows and not page.rejects:
-            found = self._stored_in_another_form()
+            found = self._ask_for_stored_forms()
         else:
-            found = [row for row in rows if self.key in keys_of(row, self.values)] or self._in_another_form(page, rows)
+            found = [row for row in rows if self.key in keys_of(row, self.values)] or self._judge_rows(page, rows)
         if len(found) == 1 and not is_id(found[0].get("id")):
             raise self._undecided(found[0])
         if len(found) > 1:
@@ -141,7 +141,7 @@ class NaturalKey:
             )
         return found[0] if found else None
 
-    def _in_another_form(self, page: Page, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _judge_rows(self, page: Page, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the rows that have the key in another form, where no row has its values.
 
         Raises:
@@ -150,18 +150,18 @@ class NaturalKey:
         same_text = [row for row in rows if self._agrees(row, has_same_text)]
         if len(same_text) == len(rows) or len(same_text) > 1:  # several are refused by the caller
             return same_text
-        found = self._returned_for_it_alone(page, rows)
+        found = self._returned_only_for_key(page, rows)
         if found:
             return found
-        may_have = [row for row in rows if self._agrees(row, may_be_filtered, if_absent=True)]
+        may_have = [row for row in rows if self._agrees(row, may_be_form_if_filtered, if_absent=True)]
         if len(may_have) < len(rows):  # the shop gives other rows too, so it may not filter at all
-            may_have = [row for row in rows if self._agrees(row, may_be)]
+            may_have = [row for row in rows if self._agrees(row, may_be_form)]
         doubtful = same_text or may_have
         if doubtful:
             raise self._undecided(doubtful[0])
         return []
 
-    def _stored_in_another_form(self) -> list[dict[str, Any]]:
+    def _ask_for_stored_forms(self) -> list[dict[str, Any]]:
         """Return the rows that the shop has for other forms of the key, if they have the key.
 
         Raises:
@@ -173,7 +173,7 @@ class NaturalKey:
                 row = parse_record(text)
                 rows[str(row.get("id"))] = row
         found = [row for row in rows.values() if self._agrees(row, has_same_text)]
-        doubtful = [row for row in rows.values() if self._agrees(row, may_be)]
+        doubtful = [row for row in rows.values() if self._agrees(row, may_be_form)]
         if doubtful and not found:
             raise self._undecided(doubtful[0])
         return found
@@ -204,7 +204,7 @@ class NaturalKey:
         parameters = Parameters(self._parents, {**self.values, **instead, "limit": PAGE_LIMIT})
         return self._client.page(self._client.build(self._endpoint.name, "list", parameters))
 
-    def _returned_for_it_alone(self, page: Page, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _returned_only_for_key(self, page: Page, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the rows that the shop gives for this key, if it gives them for no other; else none.
 
         Such rows have the key, whatever form the shop stores it in. A shop that ignores a filter, or looks for a part

@@ -42,7 +42,6 @@ meaning there."""
 _SHORTEST_CUT = 12
 """A stored text that is shorter was not cut to a length: it is another text."""
 
-
 _LONGEST_STORED = 255
 """The characters of a text column, as most databases have them."""
 
@@ -72,7 +71,7 @@ def has_same_text(found: str, value: str) -> bool:
     return _plain(found) == _plain(value) != "" and _emoji(found) in ("", _emoji(value))
 
 
-def may_be(found: str, value: str) -> bool:
+def may_be_form(found: str, value: str) -> bool:
     r"""Return whether a text, one of any, may be the value as a shop is known to change it.
 
     It was cut to a length, or is another notation of the same number. It has the same letters and digits, other signs.
@@ -89,13 +88,13 @@ def may_be(found: str, value: str) -> bool:
     )
 
 
-def may_be_filtered(found: str, value: str) -> bool:
+def may_be_form_if_filtered(found: str, value: str) -> bool:
     """Return whether a text that the shop seems to have filtered may be the value, whatever the shop made of it.
 
     It is the start of the value, or has its letters and digits.
     """
     is_start = found != "" and _plain(value).startswith(_plain(found).rstrip("."))
-    return is_start or may_be(found, value) or _has_letters(found, value)
+    return is_start or may_be_form(found, value) or _has_letters(found, value)
 
 
 def shows_form(found: str, value: str) -> bool:
