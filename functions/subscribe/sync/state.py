@@ -159,7 +159,7 @@ class SyncState(RunState, array_like=True):
     def open(self, opening: Opening[object]) -> None:
         """Take the window that the shop's first answers gave."""
         self.window_end, self.is_open = iso_text(opening.end), not opening.closed
-        self.opened = iso_text(opening.at)
+        self.opened = iso_text(opening.opened)
 
     def note_given(self, place: str, ids: Iterable[int | str]) -> None:
         """Note the ids of what a reading gave."""

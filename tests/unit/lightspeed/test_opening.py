@@ -64,7 +64,7 @@ class Shop:
 
         given: Any = self
         opening = open_window(given, settled_time(given), read_to)
-        assert opening.at == datetime.fromtimestamp(self.clock.now(), UTC)
+        assert opening.opened == datetime.fromtimestamp(self.clock.now(), UTC)
         assert (_after(opening.end), opening.closed) == self.opened[-1]
         return self.opened[-1]
 

@@ -49,22 +49,22 @@ _NEAR_COUNTS = 3
 _AGREEING_AHEAD, _AGREEING_BEHIND = 3, 2
 """Answers that must agree on a date that is ahead of our clock, or behind it."""
 
-_Digest = TypeVar("_Digest")
+_Processed = TypeVar("_Processed")
 
 
-class Opening(NamedTuple, Generic[_Digest]):
+class Opening(NamedTuple, Generic[_Processed]):
     """A window that was opened.
 
     Attributes:
         reader: Of its list, with its first count taken.
         end: Where it ends.
-        at: Our time when it was opened.
+        opened: Our time when the window was opened.
         closed: Whether its end has passed for the shop, as far as is known.
     """
 
-    reader: ListReader[_Digest]
+    reader: ListReader[_Processed]
     end: datetime
-    at: datetime
+    opened: datetime
     closed: bool
 
 
@@ -112,8 +112,8 @@ def read_up_to(end: datetime, opened: datetime, skew_seconds: float) -> datetime
 
 
 def open_window(
-    client: Client, end: datetime, read_to: Callable[[datetime, bool], ListReader[_Digest]]
-) -> Opening[_Digest]:
+    client: Client, end: datetime, read_to: Callable[[datetime, bool], ListReader[_Processed]]
+) -> Opening[_Processed]:
     """Take the first count of a list. If the shop's clock differs from ours, move the window and count again.
 
     Args:
@@ -126,8 +126,8 @@ def open_window(
     """
     shop = client.transport.shop_clock
 
-    def opened(end: datetime, *, dated: bool = True) -> Opening[_Digest]:
-        closed = dated and is_closed(end, _now(client), _least(shop))
+    def open_to(end: datetime, *, dated: bool = True) -> Opening[_Processed]:
+        closed = dated and is_closed(end, _now(client), _least_skew(shop))
         reader = read_to(end, closed)
         reader.begin()
         return Opening(reader, end, _now(client), closed)
@@ -136,44 +136,34 @@ def open_window(
     is_confirmed = False  # whether a record has a time that is later than ours
     for count in range(1, COUNTS + 1):
         heard = shop.heard
-        opening = opened(end)
+        opening = open_to(end)
         dated = shop.heard > heard
         skew = shop.latest_skew_seconds if dated else shop.skew_seconds
-        latest = passed_for_shop(opening.at, skew)
+        latest = passed_for_shop(opening.opened, skew)
         fits = abs(latest - end) <= SKEW or (bool(skews) and abs(skew - skews[-1]) <= SKEW.total_seconds())
         if dated:
             skews.append(skew)
         is_ahead = skew > BELIEVED_SECONDS
-        ours = passed_for_shop(opening.at, 0.0)
-        is_new = not is_confirmed and SKEW.total_seconds() < skew <= BELIEVED_SECONDS
-        if is_new and _is_ours_right(opening, ours, latest + SETTLING_LAG, is_ahead=True):
-            return opening if end <= ours else opened(ours)
-        is_confirmed |= is_new
-        if abs(skew) <= BELIEVED_SECONDS:
+        ours = passed_for_shop(opening.opened, 0.0)
+        # a date that is seconds ahead is checked by records, once
+        is_unproved = not is_confirmed and SKEW.total_seconds() < skew <= BELIEVED_SECONDS
+        if is_unproved and _is_ours_right(opening, ours, latest + SETTLING_LAG, is_ahead=True):
+            return opening if end <= ours else open_to(ours)
+        is_confirmed |= is_unproved
+        if abs(skew) <= BELIEVED_SECONDS:  # both clocks agree
             if fits or (count >= _NEAR_COUNTS and abs(latest - end) <= TOLERANCE):
-                return opening if shop.heard else opened(_end_by_our_clock(client), dated=False)
-        elif is_ahead and _least(shop) <= BELIEVED_SECONDS:
+                return opening if shop.heard else open_to(_end_by_our_clock(client), dated=False)
+        elif is_ahead and _least_skew(shop) <= BELIEVED_SECONDS:
             break  # another answer agrees with our clock
         elif fits and _agreeing(skew, skews) >= (_AGREEING_AHEAD if is_ahead else _AGREEING_BEHIND):
             if _is_ours_right(opening, ours, end, is_ahead=is_ahead):
                 break
             return opening
         end = latest
-    return opened(_end_by_our_clock(client))
+    return open_to(_end_by_our_clock(client))
 
 
-def _count_between(reader: ListReader[_Digest], earlier: datetime, later: datetime) -> int | None:
-    """Return how many records of a list are between two ends of its window; `None` if it cannot be asked for."""
-    shop_list = reader.shop_list
-    window = shop_list.window
-    if window is None:
-        return None
-    start = earlier + SETTLING_LAG
-    start = start if window.start is None else max(window.start, start)
-    return shop_list.count(Window(window.by, start, later).query) if start < later else None
-
-
-def _is_ours_right(opening: Opening[_Digest], ours: datetime, end: datetime, *, is_ahead: bool) -> bool:
+def _is_ours_right(opening: Opening[_Processed], ours: datetime, end: datetime, *, is_ahead: bool) -> bool:
     """Whether the records of a list show that our clock is right, and not the dates of the shop.
 
     Args:
@@ -187,17 +177,28 @@ def _is_ours_right(opening: Opening[_Digest], ours: datetime, end: datetime, *, 
     return bool(_count_between(opening.reader, end + TOLERANCE, ours))  # one is later
 
 
+def _count_between(reader: ListReader[_Processed], earlier: datetime, later: datetime) -> int | None:
+    """Return how many records of a list are between two ends of its window; `None` if it cannot be asked for."""
+    shop_list = reader.shop_list
+    window = shop_list.window
+    if window is None:
+        return None
+    start = earlier + SETTLING_LAG
+    start = start if window.start is None else max(window.start, start)
+    return shop_list.count(Window(window.by, start, later).query) if start < later else None
+
+
 def _agreeing(skew: float, skews: list[float]) -> int:
     return sum(abs(skew - other) <= BELIEVED_SECONDS for other in skews)
 
 
 def _end_by_our_clock(client: Client) -> datetime:
     """Return the end of a window by our clock, or by a date that is up to a minute behind it."""
-    least = _least(client.transport.shop_clock)
+    least = _least_skew(client.transport.shop_clock)
     return passed_for_shop(_now(client), min(0.0, least) if least >= -BELIEVED_SECONDS else 0.0)
 
 
-def _least(shop: ShopClock) -> float:
+def _least_skew(shop: ShopClock) -> float:
     return shop.least_skew_seconds or 0.0
 
 

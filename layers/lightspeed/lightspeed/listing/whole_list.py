@@ -87,8 +87,8 @@ class WholeList:
             yield from self._rows(split.pages())
         self.unverified_reason = self.unverified_reason or checkpoint.unverified_reason
         least = transport.shop_clock.least_skew_seconds or 0.0
-        self.times_differ = opening.closed and not is_closed(opening.end, opening.at, least)
-        self.end = read_up_to(opening.end, opening.at, min(0.0, least))
+        self.times_differ = opening.closed and not is_closed(opening.end, opening.opened, least)
+        self.end = read_up_to(opening.end, opening.opened, min(0.0, least))
 
     def _read_to(self, end: datetime, closed: bool) -> ListReader[list[Record]]:
         transport, parameters = self.client.transport, self.parameters
