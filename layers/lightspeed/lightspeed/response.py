@@ -99,10 +99,12 @@ class Page(NamedTuple):
     Attributes:
         records: Each record's JSON text as the shop sent it: one JSON object on one line.
         rejects: The rows that are no JSON object in UTF-8.
+        is_usual: Whether they stood under the list's own key, as a list. Then an empty page is the shop's word.
     """
 
     records: list[bytes]
     rejects: list[Reject]
+    is_usual: bool = True
 
 
 def check_values(body: bytes) -> None:
@@ -132,7 +134,7 @@ def records(body: bytes, endpoint: Endpoint) -> Page:
         return _page_of(_cut_rows(body.strip(), endpoint, error))
     if b"\n" in body or b"\r" in body:
         texts = [one_line(text) for text in texts]
-    return Page(texts, []) if all(map(_is_object, texts)) else _page_of(texts)
+    return Page(texts, [], usual is not None) if all(map(_is_object, texts)) else _page_of(texts)
 
 
 def _under_known_key(body: bytes, endpoint: Endpoint) -> list[msgspec.Raw] | None:

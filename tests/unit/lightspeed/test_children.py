@@ -63,6 +63,30 @@ def test_a_page_smaller_than_one_that_the_shop_gave_before_needs_no_count() -> N
     assert sorted(shop.sent) == ["/nl/orders/1/products.json", "/nl/orders/2/products.json"]
 
 
+class EmptyAtFirst(Shop):
+    """Answers its first request with an empty list in some form."""
+
+    def __init__(self, lines: dict[int, int], body: bytes) -> None:
+        super().__init__(lines, 250)
+        self.body = body
+
+    def send(self, request: Request) -> Response:
+        found = super().send(request)
+        return found if len(self.sent) > 1 else Response(200, self.body, "")
+
+
+@pytest.mark.parametrize("body", [b"[]", b'{"orderProducts":false}', b'{"lines":[]}'])
+@pytest.mark.parametrize("lines", [0, 3])
+def test_an_empty_list_in_an_unusual_form_is_counted(body: bytes, lines: int) -> None:
+    shop = EmptyAtFirst({1: lines}, body)
+    children = streams(shop)
+    children.note_parents(250)
+
+    assert children.read([1]) == ([], [1] if lines else [])
+    assert shop.sent[1] == "/nl/orders/1/products/count.json"
+    assert len(children.read_long(1, UnlimitedBudget())) == lines
+
+
 @pytest.mark.parametrize("cap", [10, 25, 49])
 def test_a_page_of_parents_does_not_show_that_a_full_page_of_lines_is_whole(cap: int) -> None:
     children = streams(Shop({1: 9, 2: cap + 3}, cap))

@@ -354,7 +354,7 @@ def test_nothing_between_two_commas_is_a_row_that_is_rejected(body: bytes, ids: 
     ],
 )
 def test_what_is_odd_beside_a_list_costs_no_row(body: bytes) -> None:
-    assert records(body, get_entity("orders")) == ([b'{"id":1}'], [])
+    assert records(body, get_entity("orders"))[:2] == ([b'{"id":1}'], [])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ A parent costs one request if its page surely holds all of its rows: fewer than 
 gave on another page of nested records. A shop may give fewer rows than it is asked for, and fewer of one entity than of
 another. A page of parents only shows that a page may have `SMALL_PAGE` rows. So a page with more rows is counted and
 read again. If both pages give the same ids, as many as the count between them, they are the list of that instant.
-Otherwise the list is read page by page.
+Otherwise the list is read page by page. An empty list in an unusual form, such as a bare `[]`, is counted too.
 """
 
 from __future__ import annotations
@@ -158,7 +158,8 @@ class ChildLists:
         query = {**self._parameters.query, **limit}
         page = self._client.page(self._request(name, "list", Parameters(path, query)))
         rows = len(page.records) + len(page.rejects)
-        if not limit or not rows or rows < min(self.rows_given, DEFAULT_LIMIT):
+        has_all = rows < min(self.rows_given, DEFAULT_LIMIT) if rows else page.is_usual
+        if not limit or has_all:
             return page
         filters = {key: value for key, value in self._parameters.query.items() if key not in ("limit", "fields")}
         if rows >= PAGE_LIMIT or self._client.count(self._request(name, "count", Parameters(path, filters))) != rows:
