@@ -123,7 +123,7 @@ class ListReader(Generic[_Processed]):
         self._clock = shop_list.client.transport.clock
         self._executor = executor or (lambda: ThreadPoolExecutor(THREADS))
         self._processors = threading.Semaphore(PROCESSED_AT_ONCE)
-        self._is_first = False  # no other process read a part of the list
+        self._is_only_process = False  # `begin` shows whether no other process read a part of the list
         self._parser = shop_list.parser(shop_list.window)
         self._proof = ListProof(shop_list, checkpoint, stable=stable, recoverable=recoverable)
 
@@ -141,7 +141,7 @@ class ListReader(Generic[_Processed]):
         if checkpoint.rows_left is None:
             checkpoint.rows_left = checkpoint.count_before = count
             checkpoint.limit = self.shop_list.limit
-            self._is_first = True
+            self._is_only_process = True
 
     def pages(self) -> Generator[_Processed]:
         """Yield what `process` makes of the new records of each page.
@@ -162,7 +162,8 @@ class ListReader(Generic[_Processed]):
             return
         if checkpoint.rows_left is None:
             self.begin()
-        checkpoint.asked_again |= not self._is_first  # the process before this one may have asked for the next pages
+        # the process before this one may have asked for the next pages
+        checkpoint.asked_again |= not self._is_only_process
         end_unseen = checkpoint.rows_left == checkpoint.count_before  # no page was read yet
         # looked at before rows leave it; a list that was counted as empty has no other page to read
         if end_unseen and (self._reads_ahead or not checkpoint.rows_left):
