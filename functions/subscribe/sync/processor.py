@@ -1,6 +1,6 @@
-"""Decide what of the records that were read is landed: deduplicate, mask, transform, stop after `max_records`.
+"""Decide what of the records that were read is stored: deduplicate, mask, transform, stop after `max_records`.
 
-A row that is no JSON object in UTF-8 is never landed as a record. Its line is among the rejected ones, with the reason.
+A row that is no JSON object in UTF-8 is never stored as a record. Its line is among the rejected ones, with the reason.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class RecordProcessor:
         self,
         request: SubscribeRequest,
         state: SyncState,
-        landed: Mapping[str, str],
+        stored: Mapping[str, str],
         transformers: Transformers | None,
         bookmark: Mapping[str, str] | None,
         gzip_level: int = GZIP_LEVEL,
@@ -55,31 +55,31 @@ class RecordProcessor:
         Args:
             request: The event.
             state: The run's state, to look at.
-            landed: Time of change of what earlier runs landed and this run may read again, by language and id.
+            stored: Time of change of what earlier runs stored and this run may read again, by language and id.
             transformers: The entity transformer, if there is one.
             bookmark: The bookmark, as transformers see it.
-            gzip_level: How much what is landed is compressed, 1 to 9.
+            gzip_level: How much what is stored is compressed, 1 to 9.
         """
         self._request = request
         self._state = state
-        self._landed = landed
-        self._has_digest = {name.rpartition("/")[0] for name in landed if name.count("/") > 1}  # see `_with_digest`
+        self._stored = stored
+        self._has_digest = {name.rpartition("/")[0] for name in stored if name.count("/") > 1}  # see `_with_digest`
         self._transformers = transformers
         self._bookmark = bookmark
         self._gzip_level = gzip_level
-        self._given = b"", IdLog()
+        self._given = b"", IdLog()  # packed ids that the state holds, and the same unpacked: it is done once a reading
 
     @property
     def plain(self) -> bool:
         """Whether records are only dropped or masked, which any thread may do at any time."""
         return self._transformers is None and self._request.max_records is None
 
-    def of(self, records: list[Record], read: Read) -> Step:
+    def step_of(self, records: list[Record], read: Read) -> Step:
         """Return what is stored of a page."""
         fresh, noted = self.deduplicate(records, read)
-        return self.of_rows(fresh, read.language, noted)
+        return self.step_of_rows(fresh, read.language, noted)
 
-    def of_rows(self, rows: list[Record], language: str, noted: Step = NOTHING) -> Step:
+    def step_of_rows(self, rows: list[Record], language: str, noted: Step = NOTHING) -> Step:
         """Return what is stored of rows that were not stored before; a row that is no record is rejected.
 
         Args:
@@ -122,7 +122,7 @@ class RecordProcessor:
         if self._request.mode != "incremental":
             return records, NOTHING
         state = self._state
-        records, never_updated, reason = self._never_updated_once(records, read)
+        records, never_updated, reason = self._drop_repeated_never_updated(records, read)
         if state.window_start is None and len(self._request.languages or ()) > 1:
             end = parse_time(state.window_end)
             kept = [record for record in records if not _is_after(record.changed, end)]
@@ -131,7 +131,7 @@ class RecordProcessor:
             records = kept
         names = [f"{read.language}/{record.id}" for record in records]
         recent = self._remembered(dict(zip(names, records, strict=True)), read)
-        new = [record for name, record in zip(names, records, strict=True) if not self._is_landed(name, record)]
+        new = [record for name, record in zip(names, records, strict=True) if not self._is_stored(name, record)]
         return new, Step(recent=recent, never_updated=never_updated, unverified_reason=reason)
 
     def given_before(self, read: Read, ids: Iterable[int | str]) -> set[int | str]:
@@ -161,7 +161,7 @@ class RecordProcessor:
             for name, changed in recent.items()
         }
 
-    def _never_updated_once(self, records: list[Record], read: Read) -> tuple[list[Record], str, str]:
+    def _drop_repeated_never_updated(self, records: list[Record], read: Read) -> tuple[list[Record], str, str]:
         """Leave out records without a time of change that another list or an earlier window gives.
 
         A list in a window of changes holds such records in every window, or in none. If it holds them, a run takes
@@ -190,18 +190,18 @@ class RecordProcessor:
                 kept.append(record)
         return kept, SHOWN, reason
 
-    def _is_landed(self, name: str, record: Record) -> bool:
-        landed = self._landed.get(name)
-        if landed is None:  # bookmarks of earlier versions name records without their language
-            landed = self._landed.get(str(record.id))
+    def _is_stored(self, name: str, record: Record) -> bool:
+        stored = self._stored.get(name)
+        if stored is None:  # bookmarks of earlier versions name records without their language
+            stored = self._stored.get(str(record.id))
         if name in self._has_digest and record.changed:
             as_sent = f"{name}/{_digest(record.text)}"  # of bookmarks of earlier versions
-            landed = self._landed.get(_with_digest(name, record), self._landed.get(as_sent, landed))
-        if landed is not None and record.never_updated:
-            landed = landed.removesuffix(NEVER_UPDATED)
-        if landed is None or landed == (record.changed or ""):
-            return landed is not None
-        moment = time_of(landed)  # the shop may write the same time with another offset: summer time, another server
+            stored = self._stored.get(_with_digest(name, record), self._stored.get(as_sent, stored))
+        if stored is not None and record.never_updated:
+            stored = stored.removesuffix(NEVER_UPDATED)
+        if stored is None or stored == (record.changed or ""):
+            return stored is not None
+        moment = time_of(stored)  # the shop may write the same time with another offset: summer time, another server
         return moment is not None and moment == time_of(record.changed)
 
     def _transformed(

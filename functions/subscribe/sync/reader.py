@@ -98,7 +98,7 @@ class Reader:
         (found,) = ids_of(RecordParser().read(Page([text], []))) or [read.named]
         other = f"the shop answers with record {found!r:.100} for {read.named!r:.100}"
         is_other = read.named != "" and str(found) != str(read.named)
-        step = self.processor.of([Record(text, None, None)], read)
+        step = self.processor.step_of([Record(text, None, None)], read)
         yield replace(step, unverified_reason=step.unverified_reason or other) if is_other else step
 
     def _read_list(self, read: Read) -> Generator[Step]:
@@ -107,7 +107,7 @@ class Reader:
         checkpoint, state = reader.checkpoint, self.state
         with contextlib.closing(reader.pages()) as pages:
             for page in pages:
-                yield page if isinstance(page, Step) else self.processor.of(page, read)
+                yield page if isinstance(page, Step) else self.processor.step_of(page, read)
                 if self._is_full() and checkpoint.rows_left:
                     yield Step(stopped=True)
                     break
@@ -196,7 +196,7 @@ class Reader:
 
     def _children_step(self, read: Read, children: ChildLists, rows: list[Record], pending: list[int | str]) -> Step:
         return replace(
-            self.processor.of_rows(rows, read.language),
+            self.processor.step_of_rows(rows, read.language),
             pending=pending,
             rows_given=children.rows_given,
             unverified_reason=children.unverified_reason,
@@ -263,7 +263,7 @@ class Reader:
 
     def _process_of(self, read: Read) -> Callable[[list[Record]], Any]:
         if read.operation != "each" and self.processor.plain:
-            return functools.partial(self.processor.of, read=read)
+            return functools.partial(self.processor.step_of, read=read)
         return list
 
 
