@@ -76,7 +76,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     with rewrite_lock(stack):
         for connection, entity in sorted({(one.connection, one.entity) for one in versions.manifest_folders()}):
             if known.get(entity) in wanted and connection in (arguments.connection or [connection]):
-                compaction.entity(connection, known[entity], first, last)
+                compaction.compact_entity(connection, known[entity], first, last)
     if not compaction.found:
         print(f"nothing to do: no day until {last} has several runs that can become one")
     return 0
@@ -98,7 +98,7 @@ class Compaction:
     dry_run: bool
     found: bool = False
 
-    def entity(self, connection: str, views: EntityViews, first: str, last: str) -> None:
+    def compact_entity(self, connection: str, views: EntityViews, first: str, last: str) -> None:
         """Make one run of each closed day of an entity, and delete what was replaced an hour ago.
 
         Args:
@@ -113,7 +113,7 @@ class Compaction:
             if found is not None:
                 bodies[key] = found.body
         runs = in_force(bodies.items())
-        noticed = sorted(self._noticed(runs))
+        noticed = sorted(self._tombstone_times(runs))
         days: dict[tuple[str, str], list[Run]] = defaultdict(list)
         for run in runs:
             if first <= run.date <= last:
@@ -121,17 +121,18 @@ class Compaction:
         for (language, date), some in sorted(days.items()):
             place = RunPlace(connection, views.entity, language, date, date + COMPACT)
             if place.manifest in bodies:
-                self._clean(json.loads(bodies[place.manifest]), bodies)
+                self._delete_replaced(json.loads(bodies[place.manifest]), bodies)
             else:
-                self._day(place, views, some, noticed, bodies)
+                self._compact_day(place, views, some, noticed, bodies)
 
-    def _noticed(self, runs: Sequence[Run]) -> Iterator[str]:
+    def _tombstone_times(self, runs: Sequence[Run]) -> Iterator[str]:
+        """Yield when each tombstone of some runs was noticed."""
         for run in runs:
             for part in run.manifest.deleted:
                 for line in self._lines(part):
                     yield str(json.loads(line)["noticed_at"])
 
-    def _day(
+    def _compact_day(
         self,
         place: RunPlace,
         views: EntityViews,
@@ -198,7 +199,7 @@ class Compaction:
         stored = self.bucket.store_part(part.lines, lambda sha256: place.part("raw", number, sha256))
         return {**stored, "run_id": part.run_id, "started": part.started}
 
-    def _clean(self, manifest: dict[str, Any], bodies: dict[str, bytes]) -> None:
+    def _delete_replaced(self, manifest: dict[str, Any], bodies: dict[str, bytes]) -> None:
         """Delete what a compacted run replaced, if no reader can need it any more: parts first, then manifests."""
         written = datetime.fromisoformat(manifest["rewritten"][0]["at"]).timestamp()
         left = [key for key in manifest["replaces"] if key in bodies]
