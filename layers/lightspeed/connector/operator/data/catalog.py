@@ -26,8 +26,7 @@ from typing import Any
 from connector.aws.botocore_errors import answer_unless
 from connector.aws.bucket import Bucket
 from connector.chunks import chunks
-from connector.operator.data.source import views_named
-from connector.operator.data.views import DELETED, FIELDS, PARTS, RAW, EntityViews, views_by_folder
+from connector.operator.data.views import DELETED, FIELDS, PARTS, RAW, EntityViews, views_by_folder, views_named
 from connector.operator.parsers import add_command, add_group
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.storage_keys import entity_folder

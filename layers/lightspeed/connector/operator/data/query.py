@@ -30,8 +30,8 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from connector.operator.data import chart, recipes
-from connector.operator.data.source import add_source_arguments, no_run, open_folder, scope_of, views_named
-from connector.operator.data.views import EntityViews, view_name
+from connector.operator.data.source import add_source_arguments, no_run, open_folder, scope_of
+from connector.operator.data.views import EntityViews, view_name, views_named
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
 from lightspeed.cli.output import print_note, printable

@@ -26,7 +26,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connector.operator.data.lake import Folder, Run
-from connector.operator.data.source import add_source_arguments, no_run, open_folder, views_named
+from connector.operator.data.source import add_source_arguments, no_run, open_folder
+from connector.operator.data.views import views_named
 from connector.operator.parsers import add_command, day
 from connector.operator.stack import CommandError, Stack
 from lightspeed.catalogue.sample_schemas import load_sample_schemas

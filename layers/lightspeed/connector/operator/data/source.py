@@ -1,15 +1,13 @@
-"""The arguments that say which stored records a command reads, and what they name."""
+"""The arguments that say which stored records a command reads, and the folder that has them."""
 
 from __future__ import annotations
 
 import argparse
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from connector.aws.bucket import Bucket
 from connector.operator.data.lake import CACHE_BYTES, Cache, Folder, Scope
-from connector.operator.data.views import EntityViews, all_views, view_name
 from connector.operator.parsers import connection_name, day
 from connector.operator.stack import CommandError, Stack
 
@@ -64,9 +62,7 @@ def open_folder(arguments: argparse.Namespace, stack: Stack, entities: Iterable[
         if not arguments.lake.is_dir():
             raise CommandError(f"there is no folder {str(arguments.lake)!r:.100}")
         return Folder(arguments.lake), scope
-    root = (arguments.cache or Path.home() / ".cache" / "lightspeed-connector") / (
-        arguments.bucket or stack.required_name
-    )
+    root = cache_folder(arguments.cache, arguments.bucket or stack.required_name)
     if arguments.offline:
         if not root.is_dir():
             raise CommandError(f"nothing is cached in {root}")
@@ -77,19 +73,11 @@ def open_folder(arguments: argparse.Namespace, stack: Stack, entities: Iterable[
     return cache, scope
 
 
-def views_named(names: Sequence[str]) -> list[EntityViews]:
-    """Return the relations of some entities or relations, each entity once.
+def cache_folder(given: Path | None, name: str) -> Path:
+    """Return the folder of the cached parts of a stack or a bucket.
 
-    Raises:
-        CommandError: One of the names is none; the message has the nearest known ones.
+    Args:
+        given: Where all caches are, if it is not the default.
+        name: The name of the stack or the bucket.
     """
-    known = all_views()
-    found = {}
-    for name in names:
-        views = known.get(view_name(name))
-        if views is None:
-            near = difflib.get_close_matches(view_name(name), known, 3)
-            hint = f"; is it {' or '.join(near)}?" if near else ""
-            raise CommandError(f"there is no view {name!r:.100}{hint}")
-        found[views.name] = views
-    return list(found.values())
+    return (given or Path.home() / ".cache" / "lightspeed-connector") / name

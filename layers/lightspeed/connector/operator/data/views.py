@@ -7,12 +7,14 @@ in both engines. It uses the functions in `FUNCTIONS` only. Each has one meaning
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from connector.operator.stack import CommandError
 from lightspeed import CATALOGUE, Endpoint
 
 FUNCTIONS: Mapping[str, str] = MappingProxyType(
@@ -142,3 +144,21 @@ def all_views() -> dict[str, EntityViews]:
     """Return the relations of every entity, by each of their names."""
     every = [views_of(endpoint) for endpoint in CATALOGUE.values()]
     return {name: views for views in every for name in views.names}
+
+
+def views_named(names: Sequence[str]) -> list[EntityViews]:
+    """Return the relations of some entities or relations, each entity once.
+
+    Raises:
+        CommandError: One of the names is none; the message has the nearest known ones.
+    """
+    known = all_views()
+    found = {}
+    for name in names:
+        views = known.get(view_name(name))
+        if views is None:
+            near = difflib.get_close_matches(view_name(name), known, 3)
+            hint = f"; is it {' or '.join(near)}?" if near else ""
+            raise CommandError(f"there is no view {name!r:.100}{hint}")
+        found[views.name] = views
+    return list(found.values())

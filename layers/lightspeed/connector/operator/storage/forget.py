@@ -32,7 +32,8 @@ from typing import Any
 
 from connector.aws.bucket import json_line
 from connector.operator.apply_lock import rewrite_lock
-from connector.operator.data.source import views_named
+from connector.operator.data.source import cache_folder
+from connector.operator.data.views import views_named
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.storage.versions import Version, Versions, lines_of
@@ -66,7 +67,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     forgetting = Forgetting(stack, arguments.connection, entity, identity, dry_run=arguments.dry_run)
     with rewrite_lock(stack):
         forgetting.run()
-    cache = (arguments.cache or Path.home() / ".cache" / "lightspeed-connector") / stack.name
+    cache = cache_folder(arguments.cache, stack.name)
     for folder in list(cache.glob(f"*/connection={arguments.connection}")):
         forgetting.note("cache", sum(1 for path in folder.rglob("*") if path.is_file()), 0)
         if not arguments.dry_run:
