@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connector.operator.registrations import ITEM_GROUPS, Plan, is_own, plan
+from connector.operator.registrations import ITEM_GROUPS, WebhookPlan, is_own, plan
 
 ADDRESS = "https://api.example/webhooks/default?stack=mine"
 OTHER = "https://api.example/webhooks/default?stack=other"
@@ -89,7 +89,7 @@ def test_those_of_others_are_counted_and_left_alone() -> None:
     existing = [{"id": 1, **hook("orders", address=OTHER)}, {"id": 2, **hook("orders")}]
     found = plan(existing, [], own_ids(existing))
 
-    assert found == Plan(found.changes, 1)
+    assert found == WebhookPlan(found.changes, 1)
     assert [(change.action, change.id) for change in found.changes] == [("delete", 2)]
 
 

@@ -48,7 +48,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class WebhookPlan:
     """What has to be done.
 
     Attributes:
@@ -71,7 +71,9 @@ def is_own(address: str, connection: str, stack: str) -> bool:
     return parts.query == f"stack={stack}" and parts.path.endswith(f"/webhooks/{connection}")
 
 
-def plan(existing: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, object]], own: Sequence[int]) -> Plan:
+def plan(
+    existing: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, object]], own: Sequence[int]
+) -> WebhookPlan:
     """Return the changes that make the own webhooks the wanted ones, with the fewest calls.
 
     Args:
@@ -96,7 +98,7 @@ def plan(existing: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, ob
         updates.append(Change("update", int(reused["id"]), hook, why))
     creates = [Change("create", None, hook, "it is missing") for hook in missing[len(spare) :]]
     deletes = [Change("delete", int(row["id"]), {}, _left_over(row, wanted)) for row in spare[len(missing) :]]
-    return Plan((*updates, *deletes, *creates), len(existing) - len(deletes) + len(creates))
+    return WebhookPlan((*updates, *deletes, *creates), len(existing) - len(deletes) + len(creates))
 
 
 def _differences(row: Mapping[str, Any], hook: Mapping[str, object]) -> list[str]:

@@ -20,7 +20,7 @@ import requests
 
 from connector.operator.apply_lock import apply_lock
 from connector.operator.parsers import add_command, add_group, day
-from connector.operator.registrations import ITEM_GROUPS, Change, Plan, is_own, plan
+from connector.operator.registrations import ITEM_GROUPS, Change, WebhookPlan, is_own, plan
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.webhooks.event import Webhook
 from connector.webhooks.report import stored_reports
@@ -69,7 +69,7 @@ def address_of(stack: Stack, connection: str, origin: str = "") -> str:
 
 def make_plan(
     shop: Client, entities: list[str], address: str, connection: str, stack: str, *, keep_others: bool = False
-) -> Plan:
+) -> WebhookPlan:
     """Compare the shop's webhooks with the wanted ones, and count them against the shop's limit.
 
     Args:

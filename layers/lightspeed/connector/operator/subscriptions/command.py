@@ -27,7 +27,7 @@ from connector.cadence import DAY
 from connector.errors import ConnectorError
 from connector.operator.apply_lock import apply_lock
 from connector.operator.parsers import add_command
-from connector.operator.registrations import Plan
+from connector.operator.registrations import WebhookPlan
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.subscriptions.file import Subscription, json_schema, read_file
 from connector.operator.subscriptions.schedules import Change, SchedulePlan, Schedules, connection_of
@@ -124,15 +124,15 @@ def make_stack_plan(wanted: Sequence[Subscription], arguments: argparse.Namespac
     schedules = Schedules(stack.client("scheduler"), stack.clock, *map(stack.output, names))
     live = schedules.read()
     planned = schedules.plan(schedules.wanted(wanted), live, prune=arguments.prune, resume=arguments.resume)
-    listed_now = _listed(stack)
+    present_list = _present_list(stack)
     connections = sorted(
         {one.connection for one in wanted}
         | {connection_of(row) for row in live.values()} - {""}
-        | {str(row["connection"]) for row in listed_now or ()}
+        | {str(row["connection"]) for row in present_list or ()}
     )
-    shops = {one: _shop_plan(one, wanted, arguments, stack) for one in connections}
+    shops = {one: _webhook_plan(one, wanted, arguments, stack) for one in connections}
     _check_removals(arguments, planned, shops, {one.connection for one in wanted}, stack)
-    listed, shop_of = _new_list(wanted, listed_now, prune=arguments.prune), cache(stack.shop)
+    listed, shop_of = _new_list(wanted, present_list, prune=arguments.prune), cache(stack.shop)
     changes = list(planned.changes)
     if listed is not None:
         changes.insert(0, (f"~ {SUBSCRIPTIONS}", partial(stack.bucket.put, SUBSCRIPTIONS, listed, "application/json")))
@@ -168,7 +168,7 @@ def _check_library(wanted: Sequence[Subscription], stack: Stack) -> None:
                 raise CommandError(f"line {one.line}: {one.title}.{key}: {error}") from error
 
 
-def _listed(stack: Stack) -> list[dict[str, Any]] | None:
+def _present_list(stack: Stack) -> list[dict[str, Any]] | None:
     found = stack.bucket.body(SUBSCRIPTIONS)
     if found is None:
         return None
@@ -201,11 +201,13 @@ def _entry(one: Subscription) -> dict[str, Any]:
     }
 
 
-def _shop_plan(connection: str, wanted: Sequence[Subscription], arguments: argparse.Namespace, stack: Stack) -> Plan:
+def _webhook_plan(
+    connection: str, wanted: Sequence[Subscription], arguments: argparse.Namespace, stack: Stack
+) -> WebhookPlan:
     """Compare the webhooks of one shop. A shop that cannot be asked does not stop the others."""
     entities = sorted({one.entity for one in wanted if one.connection == connection and one.webhooks})
     if not entities and not arguments.prune:
-        return Plan()
+        return WebhookPlan()
     address = address_of(stack, connection, arguments.address)
     try:
         shop = stack.shop(connection)
@@ -213,15 +215,15 @@ def _shop_plan(connection: str, wanted: Sequence[Subscription], arguments: argpa
     except TooManyWebhooks as error:
         raise TooManyWebhooks(f"{connection}: {error}") from error
     except (LightspeedError, ConnectorError) as error:
-        return Plan(error=str(error) if entities else "")
+        return WebhookPlan(error=str(error) if entities else "")
     except aws_error_types() as error:
-        return Plan(error=reason(error) if entities else "")
+        return WebhookPlan(error=reason(error) if entities else "")
 
 
 def _check_removals(
     arguments: argparse.Namespace,
     planned: SchedulePlan,
-    shops: Mapping[str, Plan],
+    shops: Mapping[str, WebhookPlan],
     named: Container[str],
     stack: Stack,
 ) -> None:
@@ -262,10 +264,10 @@ def _forecast(subscriptions: Sequence[Subscription], stack: Stack) -> Iterator[s
     The shop is asked for one count per list. An incremental run is taken to find what changed in the last interval.
     """
     for connection in sorted({one.connection for one in subscriptions}):
-        yield from _of_shop(connection, [one for one in subscriptions if one.connection == connection], stack)
+        yield from _forecast_of_shop(connection, [one for one in subscriptions if one.connection == connection], stack)
 
 
-def _of_shop(connection: str, subscriptions: Sequence[Subscription], stack: Stack) -> Iterator[str]:
+def _forecast_of_shop(connection: str, subscriptions: Sequence[Subscription], stack: Stack) -> Iterator[str]:
     own, unknown = [one for one in subscriptions if one.enabled], []
     counter, language = None, ""
     try:
@@ -277,20 +279,12 @@ def _of_shop(connection: str, subscriptions: Sequence[Subscription], stack: Stac
         unknown.append(reason(error))
     parts, all_runs, all_requests = [], 0.0, 0.0
     for one in own:
-        runs = requests = 0.0
-        for cadence, event in one.runs:
-            times = DAY / cadence.seconds
-            runs += times
-            if counter is None:
-                continue
-            try:
-                requests += times * _requests(counter, {"languages": [language], **event}, cadence.seconds, stack)
-            except (LightspeedError, ConnectorError) as error:
-                unknown.append(f"{one.title}: {error}")
+        runs, requests, uncounted = _load_a_day(one, counter, language, stack)
+        unknown += uncounted
         all_runs, all_requests = all_runs + runs, all_requests + requests
         short = f"{runs:,.0f}" if runs >= 10 else f"{runs:.1f}"
         parts.append(f"  {one.title}: {short} runs and {_daily(requests, runs)}")
-    room = None if counter is None else _room(counter, stack)
+    room = None if counter is None else _room_a_day(counter, stack)
     of = "" if room is None else f" of {room:,.0f} that the reserve leaves"
     yield f"{connection}: {all_runs:,.0f} runs and {_daily(all_requests, all_runs, of)}"
     yield from parts
@@ -304,11 +298,28 @@ def _of_shop(connection: str, subscriptions: Sequence[Subscription], stack: Stac
         yield f"warning: {connection} needs more than its quota of a day; read less, or less often"
 
 
-def _daily(requests: float, runs: float, of: str = "") -> str:
-    return f"about {requests:,.0f} requests a day{of}; about ${dollars_a_month(runs):.2f} a month"
+def _load_a_day(
+    one: Subscription, counter: ListCounter | None, language: str, stack: Stack
+) -> tuple[float, float, list[str]]:
+    """Return the runs and the requests a day of a subscription, and why some requests are not counted.
+
+    Without a counter no request is counted, and that needs no reason here.
+    """
+    runs, requests, uncounted = 0.0, 0.0, []
+    for cadence, event in one.runs:
+        times = DAY / cadence.seconds
+        runs += times
+        if counter is None:
+            continue
+        given = {"languages": [language], **event}
+        try:
+            requests += times * _requests_of_run(counter, given, cadence.seconds, stack)
+        except (LightspeedError, ConnectorError) as error:
+            uncounted.append(f"{one.title}: {error}")
+    return runs, requests, uncounted
 
 
-def _requests(counter: ListCounter, event: Mapping[str, Any], seconds: int, stack: Stack) -> float:
+def _requests_of_run(counter: ListCounter, event: Mapping[str, Any], seconds: int, stack: Stack) -> float:
     """Return the requests of one run."""
     given = event.get("parameters", {})
     parameters = Parameters(given.get("path", {}), given.get("query", {}))
@@ -320,8 +331,12 @@ def _requests(counter: ListCounter, event: Mapping[str, Any], seconds: int, stac
     return float(estimate(readings, counter.quota, reserve_percent=0).requests["total"])
 
 
-def _room(counter: ListCounter, stack: Stack) -> float | None:
+def _room_a_day(counter: ListCounter, stack: Stack) -> float | None:
     """Return the requests a day that the reserve leaves; `None` if the shop names no daily limit."""
     quota = counter.quota
     limits = [window.limit for window in quota.windows if window.name == "day"] if quota else []
     return limits[0] * (1 - stack.settings.quota_reserve_percent / 100) if limits else None
+
+
+def _daily(requests: float, runs: float, of: str = "") -> str:
+    return f"about {requests:,.0f} requests a day{of}; about ${dollars_a_month(runs):.2f} a month"
