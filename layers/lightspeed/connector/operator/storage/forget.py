@@ -95,12 +95,13 @@ class Forgetting:
         self._id = identity
         nested = {name: row.parents for name, row in CATALOGUE.items() if name.startswith(f"{entity}/")}
         children = {name: parents[0] for name, parents in nested.items() if parents}
+        # by entity, the member that holds the record's id: its own, and that of what belongs to it
         self._members = {entity: "id", **children} if entity else {}
         self._dry_run = dry_run
         self._bucket = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock)
         self._deleted: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
-        self._under_way: list[str] = []
+        self._under_way: list[str] = []  # keys of what a run or a publication may still use
 
     def run(self) -> None:
         """Delete, and look again.
@@ -110,14 +111,14 @@ class Forgetting:
         """
         if self._entity:
             for entity, member in self._members.items():
-                self._record_in_runs(entity, member)
+                self._remove_from_runs(entity, member)
             self._delete_where(f"events/connection={self._connection}/entity={self._entity}/", self._is_webhook)
             self._delete_where(f"state/connection={self._connection}/", self._is_index_with_id)
         else:
             self._delete_shop()
-        self._published_files()
-        self._failure_queues()
-        self._idempotency_table()
+        self._remove_from_files()
+        self._remove_from_failure_queues()
+        self._remove_from_table()
         if self._under_way:
             some = ", ".join(self._under_way[:3])
             raise OperationFailed(f"still under way, so nothing of it was deleted: {some}. Call again after its end")
@@ -171,6 +172,12 @@ class Forgetting:
         return any(mark.encode() in line for line in lines_of(body) for mark in marks)
 
     def _is_run_note(self, body: bytes, run_ids: set[str]) -> bool:
+        """Whether a journal entry is of the shop. Its run id is added: a run without a manifest is known by it only.
+
+        Args:
+            body: The entry. One of an earlier version names no connection.
+            run_ids: The ids of the shop's runs so far.
+        """
         note = _object(body)
         owner = note.get("connection")
         found = note.get("run_id") in run_ids if owner is None else owner == self._connection
@@ -200,12 +207,12 @@ class Forgetting:
         if not self._dry_run:
             self._bucket.delete(versions)
 
-    def _record_in_runs(self, entity: str, member: str) -> None:
+    def _remove_from_runs(self, entity: str, member: str) -> None:
         """Take a record out of the runs of an entity, and delete every other version that holds it."""
         folder = entity_folder(self._connection, entity)
         named: set[str] = set()
         for key in sorted({version.key for version in self._bucket.under(MANIFESTS + folder)}):
-            named |= self._record_in_run(key, member)
+            named |= self._remove_from_run(key, member)
         young = datetime.fromtimestamp(self._stack.clock.time(), UTC) - timedelta(days=_UNDER_WAY_DAYS)
         for kind in _KINDS.values():
             left: list[Version] = []
@@ -219,7 +226,7 @@ class Forgetting:
                     left += self._bucket.of(version.key)
             self._delete(list(dict.fromkeys(left)))
 
-    def _record_in_run(self, key: str, member: str) -> set[str]:
+    def _remove_from_run(self, key: str, member: str) -> set[str]:
         """Take the record out of the parts of one run; return the keys that its manifest names then.
 
         Raises:
@@ -288,16 +295,16 @@ class Forgetting:
         is_own = head.get("entity") == self._entity
         return is_own and any(self._has_id(one) for line in lines for one in line.get("ids", ()))
 
-    def _published_files(self) -> None:
+    def _remove_from_files(self) -> None:
         """Delete files that name the data, take their results out of the answers, and delete what they attached.
 
         A file under `publish/in/` is not rewritten, because a new version would be published again.
         """
         keys = (one.key for folder in ("in", "out") for one in self._bucket.under(f"publish/{folder}/"))
         for name in sorted({key.split("/", 2)[2] for key in keys}):
-            self._published_file(f"publish/in/{name}", f"publish/out/{name}")
+            self._remove_from_file(f"publish/in/{name}", f"publish/out/{name}")
 
-    def _published_file(self, given: str, answer: str) -> None:
+    def _remove_from_file(self, given: str, answer: str) -> None:
         results = {row.get("line"): row for _, row in self._rows_of(answer)}
         events = list(self._rows_of(given))
         gone = [(number, event) for number, event in events if self._has_event(event, results.get(number, {}))]
@@ -343,7 +350,7 @@ class Forgetting:
             if body:
                 self._bucket.put(key, gzip.compress(body, mtime=0) if key.endswith(".gz") else body)
 
-    def _failure_queues(self) -> None:
+    def _remove_from_failure_queues(self) -> None:
         sqs = self._stack.client("sqs")
         for queue, url in self._stack.failure_queues().items():
             messages = receive(sqs, queue, url)
@@ -354,7 +361,7 @@ class Forgetting:
             self.note("failure queues", len(gone), sum(len(one.message["Body"]) for one in gone))
             release(sqs, url, [one for one in messages if self._dry_run or one not in gone])
 
-    def _idempotency_table(self) -> None:
+    def _remove_from_table(self) -> None:
         dynamodb, table = self._stack.client("dynamodb"), self._stack.output("IdempotencyTable")
         for page in dynamodb.get_paginator("scan").paginate(TableName=table):
             for item in page["Items"]:
