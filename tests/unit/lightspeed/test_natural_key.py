@@ -301,6 +301,18 @@ def test_a_form_that_another_key_may_have_too_is_refused(sent: str, stored: str)
         find_by(shop_that_stores(str, {"id": 7, "sku": stored}), sku=sent)
 
 
+def test_a_row_for_a_form_of_the_key_that_cannot_be_read_may_be_the_record() -> None:
+    class OddShop(FakeTransport, Transport):
+        def send(self, request: Request) -> Response:
+            odd = b'{"id": 7, "sku": "R&amp;D", "title": "Caf\xe9"}' if request.query["sku"] == "R&amp;D" else b""
+            return Response(200, b'{"variants": [%s]}' % odd, "")
+
+    client = Client(OddShop(Connection.from_mapping(SETTINGS)))
+    key = NaturalKey(client, get_entity("variants"), ("sku",), Parameters(payload={"sku": "R&D"}))
+    with pytest.raises(InvalidParameters, match=r"a row that the shop returns for .* cannot be read: no UTF-8"):
+        key.find()
+
+
 def test_several_records_with_forms_of_a_key_are_refused_with_their_ids() -> None:
     rows = {"id": 7, "sku": "R&amp;D"}, {"id": 8, "sku": "R&D"}
     with pytest.raises(InvalidParameters, match=r"several records match .*: 8, 7"):

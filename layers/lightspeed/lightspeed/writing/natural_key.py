@@ -130,9 +130,7 @@ class NaturalKey:
             ids = self._client.transport.connection.redact(", ".join(str(row.get("id")) for row in found[:_MOST_IDS]))
             raise _refused(self._endpoint, f"several records match {self._shown}: {ids}; update one by its id")
         if page.rejects and not found:
-            reason = self._client.transport.connection.redact(page.rejects[0].reason)
-            text = f"a row that the shop returns for {self._shown} cannot be read: {reason:.100}"
-            raise _refused(self._endpoint, f"{text}; update the record by its id")
+            raise self._unreadable(page.rejects[0].reason)
         if len(found) < len(rows) and self._goes_on(page, found=bool(found)):
             # another record with the values may be on a later page
             names = ", ".join(self.values)
@@ -167,15 +165,15 @@ class NaturalKey:
         Raises:
             InvalidParameters: It cannot be decided whether a row has the key.
         """
-        rows: dict[str, dict[str, Any]] = {}
-        for values in self._forms():
-            for text in self._page(**values).records:
-                row = parse_record(text)
-                rows[str(row.get("id"))] = row
+        pages = [self._page(**values) for values in self._forms()]
+        rows = {str(row.get("id")): row for page in pages for row in map(parse_record, page.records)}
         found = [row for row in rows.values() if self._agrees(row, has_same_text)]
         doubtful = [row for row in rows.values() if self._agrees(row, may_be_form)]
         if doubtful and not found:
             raise self._undecided(doubtful[0])
+        rejects = [reject for page in pages for reject in page.rejects]
+        if rejects and not found:
+            raise self._unreadable(rejects[0].reason)
         return found
 
     def _forms(self) -> list[dict[str, Any]]:
@@ -247,6 +245,11 @@ class NaturalKey:
             or any(compare(found, str(value)) for found in _values(row, name))
             for name, value in self.values.items()
         )
+
+    def _unreadable(self, reason: str) -> InvalidParameters:
+        shown = self._client.transport.connection.redact(reason)
+        text = f"a row that the shop returns for {self._shown} cannot be read: {shown:.100}"
+        return _refused(self._endpoint, f"{text}; update the record by its id")
 
     def _undecided(self, row: Mapping[str, Any]) -> InvalidParameters:
         has = {name: _field(row, name) for name in self.values}
