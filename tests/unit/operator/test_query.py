@@ -55,11 +55,14 @@ def test_a_view_has_every_version_and_current_the_latest_by_instant(tmp_path: Pa
 
 
 def test_half_a_pair_of_surrogates_is_left_out_and_hides_no_other_record(tmp_path: Path, ask: Ask) -> None:
-    texts = ('{"id": 1, "number": "\\\\ud800 a\\ud800b\\n"}', '{"id": 2, "number": "\\ud83d\\ude00 |,\\""}')
+    texts = (
+        '{"id": 1, "number": "\\\\ud800 a\\ud800b\\n\\uD83D\\uDE00\\ude00"}',
+        '{"id": 2, "number": "\\ud83d\\ude00 |,\\""}',
+    )
     store_run(into(tmp_path), "a", "2026-11-01T00:00:00Z", list(texts))
 
     rows = ask("SELECT id, number FROM orders_current ORDER BY id")
-    assert [row["number"] for row in rows] == ["\\ud800 ab\n", '\U0001f600 |,"']
+    assert [row["number"] for row in rows] == ["\\ud800 ab\n\U0001f600", '\U0001f600 |,"']
 
 
 def test_equal_instants_are_ranked_by_the_start_of_the_run_and_then_by_its_id(tmp_path: Path, ask: Ask) -> None:

@@ -40,8 +40,9 @@ _AT_ONCE = 10_000
 
 _LONGEST_LINE = 16 * 1024 * 1024
 
-_HALF_PAIRS = r"(\\[^u])|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
-"""Escapes of surrogates, the first group being other escapes. DuckDB refuses half a pair, which JSON allows."""
+_HALF_PAIRS = r"(\\[^u]|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+"""Escapes of surrogates, the first group being whole pairs and other escapes. DuckDB refuses half a pair, which JSON
+allows."""
 
 _UNKNOWN_COLUMN = re.compile(r'Referenced column "(\w{1,60})" not found')
 _WRONG_QUERY = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.InvalidInputException)
