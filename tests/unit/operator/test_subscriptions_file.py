@@ -41,6 +41,7 @@ def test_the_example_means_what_it_says() -> None:
     ("text", "expected"),
     [
         ("[default.products/images]\n", '1: a name with / is quoted: [default."products/images"]'),
+        ("[[products/images ]] # two\n", '1: a name with / is quoted: [default."products/images"]'),
         ("\n[default.orders\n", "2: Expected ']' at the end of a table declaration"),
         ('[a.orders]\nevery = "1 day"\n', "2: a.orders.every: an interval of a day or more needs at"),
         ('[a.orders]\nevery = "25 hours"\n', "2: a.orders.every: from a day on it counts whole days"),

@@ -30,7 +30,7 @@ from lightspeed.request import given_time
 REFERENCE = "s3:config/transformers/"
 
 _POSITION = re.compile(r"\(at line (\d+), column \d+\)")
-_NEEDS_QUOTES = re.compile(r"""\s*\[\s*(?:([^"'\].]*)\.)?([^"'\]]*/[^"'\]]*?)\s*\]""")
+_NEEDS_QUOTES = re.compile(r"""\s*\[+\s*(?:([^"'\].]*)\.)?([^"'\]]*/[^"'\]]*?)\s*\]""")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TRANSFORMERS = ("input_transformer", "entity_transformer")
 _LANGUAGE = re.compile(r"[a-z]{2}")
