@@ -68,14 +68,14 @@ class Claim:
         key: Connection and key.
         content_hash: Hash of the event's content.
         token: Identifies the claim in the table.
-        stopped_since: If an earlier holder was stopped, epoch seconds before which it had not begun.
+        begun_after: If an earlier holder was stopped, epoch seconds after which it had begun.
         earlier_result: The result of the call that used the key first; `None` if the request may be sent.
     """
 
     key: str
     content_hash: str
     token: str
-    stopped_since: float | None = None
+    begun_after: float | None = None
     earlier_result: Result | None = None
 
     @property
@@ -144,7 +144,7 @@ class Idempotency:
             if not can_be_looked_up or now - stored_at <= MARGIN_SECONDS:
                 return replace(claim, earlier_result=result)
             begun_after = stored_at - _LONGEST_INVOCATION_SECONDS
-        claim = replace(claim, stopped_since=begun_after)
+        claim = replace(claim, begun_after=begun_after)
         unchanged = f"#status = :status AND #{compared} = :before"
         values = {":status": stored["status"], ":before": stored[compared]}
         if self._put(claim, item, unchanged, values) is not None:
@@ -197,7 +197,7 @@ class Idempotency:
                     raise
                 if not attempts_left:
                     # a claim that was taken over stays: without the record, the earlier request would be sent again
-                    if claim.stopped_since is None:
+                    if claim.begun_after is None:
                         self._free(claim)
                     raise
         return None if found is not None and _text(found, "token") == claim.token else found

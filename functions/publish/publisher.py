@@ -94,7 +94,7 @@ class Publisher:
         if claim is not None and claim.earlier_result is not None:
             return claim.earlier_result
         try:
-            outcome = operation.send(stopped_since=None if claim is None else claim.stopped_since)
+            outcome = operation.send(begun_after=None if claim is None else claim.begun_after)
         except REFUSALS as error:
             self.complete(claim, error)
             raise

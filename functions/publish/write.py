@@ -97,11 +97,11 @@ class WriteOperation:
         """
         return self.match.without(self.fields) if self.match else self.fields
 
-    def send(self, *, stopped_since: float | None = None) -> Result:
+    def send(self, *, begun_after: float | None = None) -> Result:
         """Send the request and return the result.
 
         Args:
-            stopped_since: An earlier try with the same idempotency key began after this moment (epoch seconds) and
+            begun_after: An earlier try with the same idempotency key began after this moment (epoch seconds) and
                 was stopped at an unknown point. Without `match`, a request that is not repeatable stays `unknown`.
 
         Raises:
@@ -112,8 +112,8 @@ class WriteOperation:
         if self.request.dry_run:
             return self._preview()
         if self.match is None:
-            if stopped_since is not None and self.http_request.method == "POST":
-                return self.unknown("an earlier try was stopped before its answer was kept", since=stopped_since)
+            if begun_after is not None and self.http_request.method == "POST":
+                return self.unknown("an earlier try was stopped before its answer was kept", since=begun_after)
             return self.update(self.fields) if self.request.skip_unchanged else self.send_as_is()
         found = self.find()
         if found is None:

@@ -352,7 +352,7 @@ def test_a_key_whose_result_is_unknown_is_claimed_again_once_the_shop_is_done(pu
     again = idempotency.claim(request, "lamp", 10.0)
 
     assert again.earlier_result is None
-    assert stored_at - 905 <= (again.stopped_since or 0) <= stored_at - 900
+    assert stored_at - 905 <= (again.begun_after or 0) <= stored_at - 900
 
 
 def test_a_known_result_is_answered_again_without_a_look_at_the_shop(publisher: Publisher) -> None:
