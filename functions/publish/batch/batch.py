@@ -21,7 +21,7 @@ from publish.batch.category_products import create_placements
 from publish.batch.guard import Guard
 from publish.batch.lookups import Lookups
 from publish.batch.planner import Kind, PreparedWrite
-from publish.batch.updates import Updates
+from publish.batch.updates import UpdateSender
 from publish.batch.writer_lease import WriterLease
 from publish.event import IncomingEvent
 from publish.notifications import report
@@ -83,7 +83,7 @@ class _Sender:
         self._publisher = publisher
         self._guard = guard
         self._lookups = lookups
-        self._updates = Updates(guard, publisher.deps)
+        self._update_sender = UpdateSender(guard, publisher.deps)
 
     def send(self, segment: Sequence[PreparedWrite]) -> dict[int, Outcome]:
         """Send a segment; return outcomes by position."""
@@ -123,7 +123,7 @@ class _Sender:
         if claimed and claimed[0].kind is Kind.PLACEMENT:
             outcomes |= create_placements(claimed, self._guard)
         elif claimed:
-            outcomes |= self._updates.send(claimed)
+            outcomes |= self._update_sender.send(claimed)
         # the update of an upsert has a claim before: if the guard stopped it, that is freed
         claims = {item.position: item.claim for item in (*items, *claimed)}
         for position, claim in claims.items():
@@ -147,7 +147,7 @@ class _Sender:
         claimed = self._claim(item)
         if not isinstance(claimed, PreparedWrite):
             # the call that created the record may have been killed before it stored the order
-            self._updates.store_created(item, claimed)
+            self._update_sender.store_created(item, claimed)
             return claimed
         operation = item.operation
         listed = self._lookups.find(operation, self._guard)
@@ -160,7 +160,7 @@ class _Sender:
                     return replace(claimed, operation=operation.as_update_of(found), upsert=item if listed else None)
                 self._lookups.forget(operation)
                 outcome = operation.send_as_is()
-                self._updates.store_created(claimed, outcome)
+                self._update_sender.store_created(claimed, outcome)
         except Exception as error:
             outcome = refusal(error)
         self._publisher.complete(claimed.claim, outcome)

@@ -121,7 +121,7 @@ def merge(items: Sequence[PreparedWrite], versions: RecordVersions | None) -> Me
     return MergedUpdate(changes, versions.with_in_flight(messages))
 
 
-class Updates:
+class UpdateSender:
     """Sends the updates of a batch."""
 
     def __init__(self, guard: Guard, deps: Dependencies) -> None:
@@ -144,11 +144,11 @@ class Updates:
         """
         try:
             updates = self._merge_each(by_record(items))
-            sending = self._store([update for update in updates if update.fields])
+            to_send = self._store([update for update in updates if update.fields])
         except Exception as error:
             return dict.fromkeys((item.position for item in items), refusal(error))
         answered = [
-            update for group in groups(sending, lambda update: update.route) for update in self._send_together(group)
+            update for group in groups(to_send, lambda update: update.route) for update in self._send_together(group)
         ]
         failure: Refusal | None = None
         try:

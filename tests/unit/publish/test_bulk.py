@@ -8,7 +8,7 @@ from connector.settings import Settings
 from lightspeed import Client, Connection, InvalidRequest, Request, Response, Transport, UnknownLanguage, WriteResponse
 from publish.batch.guard import Guard
 from publish.batch.planner import MAX_RECORDS, PreparedWrite, bulk_route
-from publish.batch.updates import Updates
+from publish.batch.updates import UpdateSender
 from publish.dependencies import Dependencies
 from publish.event import parse_request
 from publish.publisher import Publisher
@@ -75,7 +75,7 @@ def publish(
     deps = Dependencies(Settings("", "", "", "", "", "", 0.0))
     operations = [WriteOperation.prepare(parse_request(one), Client(shop), deps) for one in events]
     items = [PreparedWrite(n, operation) for n, operation in enumerate(operations)]
-    outcomes = Updates(Guard(Publisher(deps, Context()), {}), deps).send(items)
+    outcomes = UpdateSender(Guard(Publisher(deps, Context()), {}), deps).send(items)
     return [outcomes[position] for position in range(count)], shop.singles
 
 
