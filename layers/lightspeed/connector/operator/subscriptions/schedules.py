@@ -35,6 +35,16 @@ _CALL_SECONDS = 0.1
 _GONE = ("ResourceNotFoundException",)
 _AGAIN = ("ConflictException", "ThrottlingException", "TooManyRequestsException", "InternalServerException")
 
+_COMPARED = (
+    "ScheduleExpression",
+    "ScheduleExpressionTimezone",
+    "State",
+    "FlexibleTimeWindow",
+    "Target",
+    "Description",
+)
+"""What is compared of a schedule; its name and its group are the same."""
+
 Change = tuple[str, Callable[[], object]]
 """A change as people read it, and the call that makes it. One that was made before changes nothing."""
 
@@ -121,7 +131,7 @@ class Schedules:
         for name in names:
             row = self._call_unless_gone("get_schedule", name)
             if row is not None:
-                found[name] = {key: row[key] for key in _KEYS if key in row}
+                found[name] = {key: row[key] for key in _COMPARED if key in row}
         return found
 
     def plan(
@@ -152,7 +162,7 @@ class Schedules:
                 paused.append(title)
                 if not resume:
                     document = {**document, "State": "DISABLED"}  # noqa: PLW2901 - a person decided
-            if any(now.get(key) != document[key] for key in _KEYS):
+            if any(now.get(key) != document[key] for key in _COMPARED):
                 update = partial(self._call, "update_schedule", **document)
                 changes.append((f"~ schedule {title}: {_why(now, document)}", update))
         unnamed = {name: _title(row) for name, row in sorted(live.items()) if name not in wanted}
@@ -175,21 +185,12 @@ class Schedules:
             except ClientError as error:
                 if error.response["Error"]["Code"] not in _AGAIN:
                     raise
+            # the first try may have made the schedule although its answer was an error
             given = {"Name": arguments["Name"], "GroupName": self.group}
             if operation == "create_schedule" and answer_unless(_GONE, self.client.get_schedule, **given):
                 operation = "update_schedule"
             self.clock.sleep(2**attempt * (0.5 + random.random() / 2))  # noqa: S311 - a wait is no secret
         return getattr(self.client, operation)(**arguments)
-
-
-_KEYS = (
-    "ScheduleExpression",
-    "ScheduleExpressionTimezone",
-    "State",
-    "FlexibleTimeWindow",
-    "Target",
-    "Description",
-)
 
 
 def is_paused_by_hand(row: Mapping[str, Any]) -> bool:
@@ -222,7 +223,7 @@ def _why(now: Mapping[str, Any], document: Mapping[str, Any]) -> str:
         now: The live schedule.
         document: What it becomes.
     """
-    before, after = dict(_leaves(now)), dict(_leaves({key: document[key] for key in _KEYS}))
+    before, after = dict(_leaves(now)), dict(_leaves({key: document[key] for key in _COMPARED}))
     changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     changes = ["pause" if document["State"] == "DISABLED" else "resume"] if "State" in changed else []
     for key in changed:
