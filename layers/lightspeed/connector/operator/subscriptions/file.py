@@ -36,7 +36,9 @@ _TRANSFORMERS = ("input_transformer", "entity_transformer")
 _LANGUAGE = re.compile(r"[a-z]{2}")
 _HEADER = "a subscription is a table with the header [connection.subscription]"
 
-Path_ = tuple[str, ...]
+KeyPath = tuple[str, ...]
+"""The keys that lead to a value: connection, subscription, key."""
+
 Transformer = str | dict[str, str] | list[str | dict[str, str]]
 
 
@@ -103,8 +105,8 @@ class Subscription:
     @property
     def runs(self) -> list[tuple[Cadence, Mapping[str, Any]]]:
         """When its runs start, with their event: those that read, and then those that look for deletes."""
-        looks = [] if self.reconcile is None else [(self.reconcile, self.reconcile_event)]
-        return [(self.cadence, self.event), *looks]
+        deletes = [] if self.reconcile is None else [(self.reconcile, self.reconcile_event)]
+        return [(self.cadence, self.event), *deletes]
 
     @property
     def title(self) -> str:
@@ -167,7 +169,7 @@ def json_schema() -> dict[str, Any]:
     connection = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]+$")]
     schema = msgspec.json.schema(dict[connection, dict[str, Table]])
     table = schema["$defs"]["Table"]
-    about = _attributes(table.pop("description"))
+    about = _attribute_texts(table.pop("description"))
     for key, described in table["properties"].items():
         described["description"] = about[key]
     table["properties"]["mode"]["enum"] = ["incremental", "full", None]
@@ -180,7 +182,7 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _mistakes(document: Mapping[str, Any]) -> Iterator[tuple[Path_, str]]:
+def _mistakes(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     """Yield every mistake: the keys that lead to it, and what would be right."""
     for connection, tables in document.items():
         if not is_connection_name(connection):
@@ -212,7 +214,7 @@ def _wrong_keys(name: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]
     for key, value in table.items():
         if key in fields:
             try:
-                _FORMATS.get(key, str)(msgspec.convert(value, fields[key].type))
+                _CHECKS.get(key, str)(msgspec.convert(value, fields[key].type))
             except (ValueError, TransformError) as error:
                 yield key, str(error).replace("`", "")
         elif isinstance(value, dict):
@@ -266,12 +268,12 @@ def _subscription(connection: str, name: str, table: Table, line: int) -> Subscr
     entity = table.entity or name
     mode = _mode(CATALOGUE[entity], table)
     event: dict[str, Any] = {"connection": connection, "entity": entity, "mode": mode, "subscription": name}
-    looks = {**event, "mode": "reconcile"}
+    reconcile_event = {**event, "mode": "reconcile"}
     for key in ("languages", "parameters", "since", "max_rejected_percent", *_TRANSFORMERS):
         if (value := getattr(table, key)) is not None:
             event[key] = as_event(value) if key in _TRANSFORMERS else value
     if table.max_deleted_percent is not None:
-        looks["max_deleted_percent"] = table.max_deleted_percent
+        reconcile_event["max_deleted_percent"] = table.max_deleted_percent
     at = None if table.at is None else minutes_of(table.at)
     cadence = _cadence(table.every, at, table.timezone, spread(connection, name))
     reconcile = None
@@ -279,7 +281,9 @@ def _subscription(connection: str, name: str, table: Table, line: int) -> Subscr
         offset = spread(connection, name, "reconcile")
         an_hour_later = (offset if at is None else at + 60) % (24 * 60)
         reconcile = _cadence(table.reconcile, an_hour_later, table.timezone, offset)
-    return Subscription(connection, name, entity, cadence, reconcile, table.webhooks, table.enabled, event, looks, line)
+    return Subscription(
+        connection, name, entity, cadence, reconcile, table.webhooks, table.enabled, event, reconcile_event, line
+    )
 
 
 def _cadence(every: str, at: int | None, timezone: str, offset: int) -> Cadence:
@@ -299,7 +303,7 @@ def _mode(row: Endpoint, table: Table) -> str:
     return table.mode or ("incremental" if _is_incremental(row, table) else "full")
 
 
-def _line(index: Mapping[Path_, int], path: Path_) -> int:
+def _line(index: Mapping[KeyPath, int], path: KeyPath) -> int:
     while path and path not in index:
         path = path[:-1]
     return index.get(path, 1)
@@ -339,7 +343,7 @@ def as_event(transformer: Any) -> Any:
     return {"$ref": transformer} if is_saved else transformer
 
 
-_FORMATS: Mapping[str, Callable[[Any], object]] = {
+_CHECKS: Mapping[str, Callable[[Any], object]] = {
     "every": seconds_of,
     "reconcile": seconds_of,
     "at": minutes_of,
@@ -353,9 +357,9 @@ _FORMATS: Mapping[str, Callable[[Any], object]] = {
 """Checks of a key's value; each raises ValueError or TransformError with what would be right."""
 
 
-def _index(text: str) -> dict[Path_, int]:
+def _index(text: str) -> dict[KeyPath, int]:
     """Return the line of every header and key of a valid document, counted from 1."""
-    index: dict[Path_, int] = {}
+    index: dict[KeyPath, int] = {}
     header, start, lines = "", 0, text.replace("\r\n", "\n").split("\n")
     for end in range(1, len(lines) + 1):
         statement = "\n".join(lines[start:end])
@@ -371,7 +375,7 @@ def _index(text: str) -> dict[Path_, int]:
     return index
 
 
-def _paths(table: Mapping[str, Any], at: Path_ = ()) -> Iterator[Path_]:
+def _paths(table: Mapping[str, Any], at: KeyPath = ()) -> Iterator[KeyPath]:
     for name, inside in table.items():
         yield (*at, name)
         if isinstance(inside, dict):
@@ -389,6 +393,7 @@ def _syntax(text: str, name: str, message: str) -> str:
     return f"{name}:{line}: {plain}"
 
 
-def _attributes(doc: str) -> dict[str, str]:
+def _attribute_texts(doc: str) -> dict[str, str]:
+    """Return what a docstring says of each attribute."""
     found = re.findall(r"^ +(\w+): (.+?)$", doc.partition("Attributes:")[2], re.MULTILINE)
     return {key: text.replace("`", "") for key, text in found}
