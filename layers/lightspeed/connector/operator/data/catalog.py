@@ -199,6 +199,30 @@ def _check(_: argparse.Namespace, stack: Stack) -> int:
     return 1
 
 
+def missing(glue: Any, database: str, bucket: Bucket) -> list[str]:
+    """Return a line for each table that lacks a connection or language with stored records, or is not there."""
+    lines = []
+    for views, connections, languages in _found(bucket):
+        table = _table(glue, database, views.name + RAW)
+        if table is None:
+            lines.append(f"{views.entity} is not in Athena")
+            continue
+        for column, word, found in (("connection", "connection", connections), ("lang", "language", languages)):
+            known = table.get("Parameters", {}).get(f"projection.{column}.values", "").split(",")
+            if absent := [value for value in found if value not in known]:
+                lines.append(f"{views.entity}: Athena does not show the {word} {', '.join(absent)}")
+    return lines
+
+
+def _dbt(arguments: argparse.Namespace, stack: Stack) -> int:
+    if arguments.parquet and arguments.database:
+        raise CommandError("--parquet is for dbt-duckdb and --database for dbt-athena; give one of them")
+    entities = views_named(arguments.entities or list(FIELDS))
+    schema = "" if arguments.parquet else arguments.database or _database(stack)
+    sys.stdout.write(sources(entities, schema=schema, parquet=arguments.parquet.rstrip("/")))
+    return 0
+
+
 def sources(entities: Sequence[EntityViews], *, schema: str = "", parquet: str = "") -> str:
     """Return the text of a `sources.yml` with the two views of each entity. JSON quotes its texts as YAML does.
 
@@ -226,30 +250,6 @@ def sources(entities: Sequence[EntityViews], *, schema: str = "", parquet: str =
             ]
             lines += [f"          - name: {column}\n            data_type: {kind}" for column, kind in views.columns()]
     return "\n".join(lines) + "\n"
-
-
-def _dbt(arguments: argparse.Namespace, stack: Stack) -> int:
-    if arguments.parquet and arguments.database:
-        raise CommandError("--parquet is for dbt-duckdb and --database for dbt-athena; give one of them")
-    entities = views_named(arguments.entities or list(FIELDS))
-    schema = "" if arguments.parquet else arguments.database or _database(stack)
-    sys.stdout.write(sources(entities, schema=schema, parquet=arguments.parquet.rstrip("/")))
-    return 0
-
-
-def missing(glue: Any, database: str, bucket: Bucket) -> list[str]:
-    """Return a line for each table that lacks a connection or language with stored records, or is not there."""
-    lines = []
-    for views, connections, languages in _found(bucket):
-        table = _table(glue, database, views.name + RAW)
-        if table is None:
-            lines.append(f"{views.entity} is not in Athena")
-            continue
-        for column, word, found in (("connection", "connection", connections), ("lang", "language", languages)):
-            known = table.get("Parameters", {}).get(f"projection.{column}.values", "").split(",")
-            if absent := [value for value in found if value not in known]:
-                lines.append(f"{views.entity}: Athena does not show the {word} {', '.join(absent)}")
-    return lines
 
 
 def _database(stack: Stack) -> str:

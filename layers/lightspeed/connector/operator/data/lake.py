@@ -157,22 +157,22 @@ def in_force(bodies: Iterable[tuple[str, bytes]]) -> list[Run]:
     )
 
 
-def _date_of(key: str) -> str:
-    return key.partition("/date=")[2].partition("/")[0]
-
-
 def stored_manifests(bucket: Bucket, entity: str, scope: Scope) -> Iterator[tuple[str, str]]:
     """Yield key and ETag of each manifest of an entity, with as few requests as the keys allow."""
     connections = scope.connections or [folder.partition("=")[2][:-1] for folder in bucket.folders(MANIFESTS)]
     for connection in connections:
         folder = MANIFESTS + entity_folder(connection, entity)
-        is_part = bool(scope.since or scope.until)
-        for prefix in bucket.folders(folder) if is_part else [folder]:
-            for row in bucket.objects(prefix, f"{prefix}date={scope.since}" if is_part else ""):
+        has_days = bool(scope.since or scope.until)  # then each language's days are listed by themselves
+        for prefix in bucket.folders(folder) if has_days else [folder]:
+            for row in bucket.objects(prefix, f"{prefix}date={scope.since}" if has_days else ""):
                 if not scope.covers(_date_of(row["Key"])):
                     break  # keys come in the order of days
                 if manifest_place(row["Key"]) is not None:
                     yield row["Key"], row["ETag"]
+
+
+def _date_of(key: str) -> str:
+    return key.partition("/date=")[2].partition("/")[0]
 
 
 class Cache(Folder):

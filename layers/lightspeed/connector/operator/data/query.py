@@ -61,7 +61,7 @@ _NAME = re.compile(r"[A-Za-z0-9_./]+")
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
-    parser = add_command(commands, common, "query", "ask the stored records in SQL", __doc__, run)
+    parser = add_command(commands, common, "query", "ask the stored records in SQL", __doc__, _run)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("query", nargs="?", metavar="NAME|SQL", help="the name of a view or an entity, or a SELECT")
     what.add_argument("--recipe", metavar="NAME", help="one of the queries that --recipes lists")
@@ -75,8 +75,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--save-sql", type=Path, metavar="FILE", help="write the SQL that DuckDB runs, with its views")
 
 
-def run(arguments: argparse.Namespace, stack: Stack) -> int:
-    """Run the command."""
+def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     if arguments.recipes:
         for name in recipes.names():
             sys.stdout.write(f"{name:24} {recipes.load(name).title}\n")

@@ -70,7 +70,7 @@ class Field:
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "describe the stored records of an entity as JSON Schema"
-    parser = add_command(commands, common, "schema", text, __doc__, run)
+    parser = add_command(commands, common, "schema", text, __doc__, _run)
     parser.add_argument("entity", metavar="ENTITY", help="orders, products/images, …")
     parser.add_argument(
         "--drift", type=day, nargs=2, metavar=("FROM", "TO"), help="show what changed between two days, UTC"
@@ -81,8 +81,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     add_source_arguments(parser)
 
 
-def run(arguments: argparse.Namespace, stack: Stack) -> int:
-    """Run the command."""
+def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     entity = views_named([arguments.entity])[0].entity
     if arguments.sample:
         return _sample(entity)
