@@ -24,6 +24,12 @@ each is an object of one member, the loop makes the object itself. `$merge($each
 
 A thunk is the library's lambda around a call that a function may end with. The function returns it instead of the value
 of the call, and its caller evaluates it. So a recursion that ends with its call goes no step deeper.
+
+What is known of a node is kept as its attribute, as long as the expression is used:
+
+- `code`, `many`: its functions, of `compile_node` and `compile_lambda`.
+- `merged`: a lambda whose results only `$merge` gets. `write_function` sets it, before the lambda is compiled.
+- `stays_thunk`: a thunk that is filtered, so it is not written as a call. `text_of` sets it before it writes the thunk.
 """
 
 from __future__ import annotations
@@ -264,7 +270,7 @@ class _Writer:
         self.members += 1
         name, value = self.new_local(), self.new_local()
         name_text, value_text = (self.text_of(part) for part in expr.lhs_object[0])
-        has_name = f"(type({name} := {name_text}) is str or {self.line_of(expr, f'_no_name({name})')})"
+        has_name = f"(type({name} := {name_text}) is str or {self.line_of(expr, f'_refuse_name({name})')})"
         return name, value, f"({has_name} and ({value} := {value_text}) is not None)"
 
     def write_binary(self, expr: Any) -> str:
@@ -272,7 +278,7 @@ class _Writer:
         if operator in ("and", "or"):
             return f"({self.truth_text(expr.lhs)} {operator} {self.truth_text(expr.rhs)})"
         arguments = [self.text_of(expr.lhs), self.text_of(expr.rhs)]
-        if operator not in _ALONE:
+        if operator not in _OWN_METHOD:
             arguments.append(self.constant(operator))
         return f"engine.{_OPERATORS[operator]}({', '.join(arguments)})"
 
@@ -407,8 +413,8 @@ def _array(engine: Any, expr: Any, values: list[Any]) -> Any:
     return result
 
 
-def _no_name(key: Any) -> None:
-    """Let nothing stand for a name, and refuse everything else that is no text."""
+def _refuse_name(key: Any) -> None:
+    """Refuse a name that is no text; nothing at all is no name, and no error."""
     if key is not None:
         raise ValueError(f"a key in an object must be text, not {shown(key)}")
 
@@ -455,7 +461,7 @@ _OPERATORS: Mapping[str, str] = {
 }
 """The engine's method for each operator."""
 
-_ALONE = ("&", "..", "in")
+_OWN_METHOD = ("&", "..", "in")
 """Operators whose method serves no other operator, and does not take one."""
 
 _METHODS: Mapping[str | None, str] = {
