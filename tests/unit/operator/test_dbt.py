@@ -25,7 +25,7 @@ def tables(text: str) -> dict[str, list[tuple[str, str]]]:
 
 
 def test_every_view_is_there_with_its_columns_and_types(tmp_path: Path) -> None:
-    database, found = Database(tmp_path), tables(sources(ENTITIES, schema="shop"))
+    database, found = Database(tmp_path, memory_gb=0.85), tables(sources(ENTITIES, schema="shop"))
     for views in ENTITIES:
         database.add(views, Folder(tmp_path), Scope())
 

@@ -22,9 +22,6 @@ SETTINGS = (
     "SET autoinstall_known_extensions = false",
 )
 
-MEMORY_GB = 0.85
-"""How much memory a query may take by default. The current state holds the newest text of each record in it."""
-
 MACROS = (
     # one parse of the record; the second one is of a scalar
     """CREATE MACRO json_extract_scalar(record, path) AS
@@ -58,7 +55,7 @@ class Result(NamedTuple):
 class Database:
     """An empty DuckDB in memory, with the connector's settings and functions."""
 
-    def __init__(self, temporary_folder: Path, memory_gb: float = MEMORY_GB) -> None:
+    def __init__(self, temporary_folder: Path, memory_gb: float) -> None:
         """Open the database.
 
         Args:

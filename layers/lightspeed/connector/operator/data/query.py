@@ -53,6 +53,9 @@ _TABLE_ROWS = 100
 _CELL = 40
 _BARS = 60
 
+_MEMORY_GB = 0.85
+"""How much memory a query may take by default. The current state holds the newest text of each record in it."""
+
 PLOTS: dict[str, type[chart.SvgPen | chart.PngPen]] = {".svg": chart.SvgPen, ".png": chart.PngPen}
 """By the ending of a file, what draws a chart."""
 
@@ -71,7 +74,8 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, help="default: table on a terminal, jsonl elsewhere")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write a file: .parquet, .csv, .json or .jsonl")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the last column of numbers: .svg or .png")
-    parser.add_argument("--memory-gb", type=float, default=0.85, metavar="N", help="most memory (default: 0.85)")
+    most = f"most memory (default: {_MEMORY_GB})"
+    parser.add_argument("--memory-gb", type=float, default=_MEMORY_GB, metavar="N", help=most)
     parser.add_argument("--save-sql", type=Path, metavar="FILE", help="write the SQL that DuckDB runs, with its views")
 
 
