@@ -127,6 +127,10 @@ def split(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
 def publish_shard(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     """Publish the segments of a shard, from `segment` on; return the event to continue with.
 
+    Args:
+        event: One of the `parts` that `split` returned, or what this step returned. `tries` counts those of `segment`.
+        publisher: The invocation.
+
     Returns:
         The event with `status` `complete`, or `partial` and `resume_after_seconds`.
     """
