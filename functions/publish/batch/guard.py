@@ -25,7 +25,7 @@ class Guard:
     def __init__(self, publisher: Publisher, refused: Mapping[str, Refusal]) -> None:
         """Prepare.
 
-        If no caller waits, the quota reserve is left to others, and an exhausted quota is remembered from one batch to
+        If no caller waits, the quota reserve is left to others. An exhausted quota is then remembered from one batch to
         the next.
 
         Args:

@@ -109,7 +109,7 @@ class NaturalKey:
 
         The shop may store a value in another form: without blanks, with `&amp;`, in another case. A record that the
         shop returns and that differs only so has the value, so that no second record is created. Any other record that
-        the shop returns has it if the shop proves to filter by it, which takes two more requests for each filter.
+        the shop returns has it if the shop proves to filter by it. The proof takes two more requests for each filter.
         Where only other records come back, one more request looks for a second page. Where none comes back, the shop
         is asked for each other form that it may store.
 

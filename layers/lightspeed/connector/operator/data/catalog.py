@@ -1,7 +1,7 @@
 """`catalog apply`: make the tables and views of Athena.
 
-The stack makes the database and the workgroup. The tables are made here, and not by the template, because each new
-connection and language has to be named in their partition projection. An update takes what is there and adds to it.
+The stack makes the database and the workgroup. The template does not make the tables, because their partition
+projection has to name each new connection and language. An update takes what is there and adds to it.
 
 Examples:
   python -m connector catalog apply

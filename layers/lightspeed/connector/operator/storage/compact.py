@@ -5,8 +5,12 @@ those out from then on. The replaced objects are deleted an hour later, by the n
 before finds them.
 
 Readers see the same records, with the same order of versions and the same deletions. So the records of several runs
-share a part only under two conditions. No tombstone was noticed between the starts of these runs, and no record is in
-two runs with the same instant of change. The part then has the start and the id of its last run.
+share a part only under two conditions:
+
+- No tombstone was noticed between the starts of these runs.
+- No record is in two runs with the same instant of change.
+
+The part then has the start and the id of its last run.
 
 Examples:
   python -m connector compact                         every closed day of every entity
