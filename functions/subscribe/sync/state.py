@@ -116,6 +116,21 @@ class SyncState(RunState, array_like=True):
         """The smallest believed skew of the shop's clock, seconds; that of the run before if no answer had a date."""
         return self.earlier_skew if self.least_skew is None else self.least_skew
 
+    @property
+    def read_up_to(self) -> datetime:
+        """Up to where the run has read: its window's end, or the earliest time that the shop's answers give."""
+        end = parse_time(self.window_end)
+        return read_up_to(end, parse_time(self.opened), self.skew) if self.opened else end
+
+    @property
+    def surely_passed(self) -> datetime:
+        """Up to where every change could be seen when the window was opened, even if the shop's dates are ahead."""
+        end = parse_time(self.window_end)
+        if not self.opened:
+            return end
+        undated = UNDATED_SECONDS if self.least_skew is None else 0.0
+        return min(end, passed_for_shop(parse_time(self.opened), min(0.0, self.skew) - undated))
+
     def parts_of(self, kind: Kind) -> dict[str, list[Part]]:
         """Return the parts of a kind by language, in order."""
         return self.parts if kind == "raw" else self.rejected_parts
@@ -211,18 +226,3 @@ class SyncState(RunState, array_like=True):
         if self.remembers_all and len(self.recent) > MOST_REMEMBERED:
             self.remembers_all = False
             self.recent = still_recent(self.recent, self.surely_passed - LOOKBACK)
-
-    @property
-    def read_up_to(self) -> datetime:
-        """Up to where the run has read: its window's end, or the earliest time that the shop's answers give."""
-        end = parse_time(self.window_end)
-        return read_up_to(end, parse_time(self.opened), self.skew) if self.opened else end
-
-    @property
-    def surely_passed(self) -> datetime:
-        """Up to where every change could be seen when the window was opened, even if the shop's dates are ahead."""
-        end = parse_time(self.window_end)
-        if not self.opened:
-            return end
-        undated = UNDATED_SECONDS if self.least_skew is None else 0.0
-        return min(end, passed_for_shop(parse_time(self.opened), min(0.0, self.skew) - undated))
