@@ -1,7 +1,7 @@
 """`redrive`: send failed runs and messages back, one cause at a time.
 
-A message is sent first and deleted then. A kill in between doubles nothing: a run is started under a name made of the
-message's id, and a publish message keeps its first id, which is its idempotency key.
+A message is sent first and deleted then. A kill in between doubles nothing. A run is started under a name made of the
+message's id. A publish message keeps its first id, which is its idempotency key.
 
 Examples:
   python -m connector redrive --dry-run                     what is there, by cause
