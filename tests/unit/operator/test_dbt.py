@@ -8,7 +8,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from connector.operator.data.catalog import sources
 from connector.operator.data.database import Database
-from connector.operator.data.lake import Folder, Scope
+from connector.operator.data.lake import Folder, RunFilter
 from connector.operator.data.views import FIELDS, all_views
 from connector.operator.main import main
 from tests.unit.operator.lake import into, store_run
@@ -27,7 +27,7 @@ def tables(text: str) -> dict[str, list[tuple[str, str]]]:
 def test_every_view_is_there_with_its_columns_and_types(tmp_path: Path) -> None:
     database, found = Database(tmp_path, memory_gb=0.85), tables(sources(ENTITIES, schema="shop"))
     for views in ENTITIES:
-        database.add(views, Folder(tmp_path), Scope())
+        database.add(views, Folder(tmp_path), RunFilter())
 
     assert list(found) == [name + end for name in (views.name for views in ENTITIES) for end in ("", "_current")]
     for name, columns in found.items():

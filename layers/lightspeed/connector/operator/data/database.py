@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from connector.chunks import chunks
-from connector.operator.data.lake import Folder, Run, Scope
+from connector.operator.data.lake import Folder, Run, RunFilter
 from connector.operator.data.views import DELETED, ISO_8601, PARTS, RAW, EntityViews
 from connector.operator.stack import CommandError, OperationFailed
 
@@ -82,9 +82,9 @@ class Database:
         except duckdb.Error as error:
             raise CommandError(f"the query cannot be read: {error}") from error
 
-    def add(self, views: EntityViews, folder: Folder, scope: Scope) -> int:
+    def add(self, views: EntityViews, folder: Folder, run_filter: RunFilter) -> int:
         """Make the views of an entity; return how many finished runs they show."""
-        runs = folder.runs(views.entity, scope)
+        runs = folder.runs(views.entity, run_filter)
         self._define(f"CREATE TABLE {views.name}{PARTS} (path VARCHAR, run_id VARCHAR, started VARCHAR)")
         rows = list(_parts(folder, runs))
         for some in chunks(rows, 1000):

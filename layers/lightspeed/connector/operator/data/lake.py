@@ -86,7 +86,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class RunFilter:
     """Which runs are asked for.
 
     Attributes:
@@ -121,14 +121,14 @@ class Folder:
             raise OperationFailed(f"a manifest names {key!r:.100}, which is no key of this bucket")
         return self.root / key
 
-    def runs(self, entity: str, scope: Scope) -> list[Run]:
+    def runs(self, entity: str, run_filter: RunFilter) -> list[Run]:
         """Return the finished runs of an entity, by start."""
-        bodies = ((key, self.path(key).read_bytes()) for key in self._manifests(entity, scope))
-        return [run for run in in_force(bodies) if scope.covers(run.date)]
+        bodies = ((key, self.path(key).read_bytes()) for key in self._manifests(entity, run_filter))
+        return [run for run in in_force(bodies) if run_filter.covers(run.date)]
 
-    def _manifests(self, entity: str, scope: Scope) -> list[str]:
+    def _manifests(self, entity: str, run_filter: RunFilter) -> list[str]:
         """Return the keys of an entity's manifests in every day, in order."""
-        folders = [MANIFESTS + entity_folder(name, entity) for name in scope.connections or ("*",)]
+        folders = [MANIFESTS + entity_folder(name, entity) for name in run_filter.connections or ("*",)]
         paths = (path for folder in folders for path in self.root.glob(f"{folder}lang=*/date=*/*.json"))
         return sorted(path.relative_to(self.root).as_posix() for path in paths)
 
@@ -157,15 +157,15 @@ def in_force(bodies: Iterable[tuple[str, bytes]]) -> list[Run]:
     )
 
 
-def stored_manifests(bucket: Bucket, entity: str, scope: Scope) -> Iterator[tuple[str, str]]:
+def stored_manifests(bucket: Bucket, entity: str, run_filter: RunFilter) -> Iterator[tuple[str, str]]:
     """Yield key and ETag of each manifest of an entity, with as few requests as the keys allow."""
-    connections = scope.connections or [folder.partition("=")[2][:-1] for folder in bucket.folders(MANIFESTS)]
+    connections = run_filter.connections or [folder.partition("=")[2][:-1] for folder in bucket.folders(MANIFESTS)]
     for connection in connections:
         folder = MANIFESTS + entity_folder(connection, entity)
-        has_days = bool(scope.since or scope.until)  # then each language's days are listed by themselves
+        has_days = bool(run_filter.since or run_filter.until)  # then each language's days are listed by themselves
         for prefix in bucket.folders(folder) if has_days else [folder]:
-            for row in bucket.objects(prefix, f"{prefix}date={scope.since}" if has_days else ""):
-                if not scope.covers(_date_of(row["Key"])):
+            for row in bucket.objects(prefix, f"{prefix}date={run_filter.since}" if has_days else ""):
+                if not run_filter.covers(_date_of(row["Key"])):
                     break  # keys come in the order of days
                 if manifest_place(row["Key"]) is not None:
                     yield row["Key"], row["ETag"]
@@ -191,7 +191,7 @@ class Cache(Folder):
         self._bucket = bucket
         self._most_bytes = most_bytes
 
-    def refresh(self, entities: Iterable[str], scope: Scope) -> None:
+    def refresh(self, entities: Iterable[str], run_filter: RunFilter) -> None:
         """Fetch the manifests of some entities, and the parts that they name.
 
         Raises:
@@ -199,16 +199,16 @@ class Cache(Folder):
         """
         used: set[Path] = set()
         for entity in entities:
-            used |= self._refresh(entity, scope)
+            used |= self._refresh(entity, run_filter)
         for path in used:
             os.utime(path)
         self._evict(used)
 
-    def _refresh(self, entity: str, scope: Scope) -> set[Path]:
+    def _refresh(self, entity: str, run_filter: RunFilter) -> set[Path]:
         """Make the entity's files those of the bucket; a part that is replaced meanwhile is looked up again."""
         for _ in range(_ATTEMPTS):
-            self._refresh_manifests(entity, scope)
-            runs = self.runs(entity, scope)
+            self._refresh_manifests(entity, run_filter)
+            runs = self.runs(entity, run_filter)
             parts = [part for run in runs for part in (*run.manifest.parts, *run.manifest.deleted)]
             paths = dict(zip((part.key for part in parts), each(self._fetch_part, parts), strict=True))
             missing = [key for key, path in paths.items() if path is None]
@@ -216,8 +216,8 @@ class Cache(Folder):
                 return {path for path in paths.values() if path is not None}
         raise OperationFailed(f"the bucket has no {missing[0]}, which a manifest names")
 
-    def _refresh_manifests(self, entity: str, scope: Scope) -> None:
-        listed = dict(stored_manifests(self._bucket, entity, scope))
+    def _refresh_manifests(self, entity: str, run_filter: RunFilter) -> None:
+        listed = dict(stored_manifests(self._bucket, entity, run_filter))
         known = self._etags()
         wanted = [key for key, etag in listed.items() if known.get(key) != etag or not self.path(key).exists()]
         for key, found in zip(wanted, each(self._bucket.read, wanted), strict=True):
@@ -226,8 +226,8 @@ class Cache(Folder):
             else:
                 self._write(key, found.body)
                 known[key] = found.etag
-        for key in self._manifests(entity, scope):
-            if scope.covers(_date_of(key)) and key not in listed:
+        for key in self._manifests(entity, run_filter):
+            if run_filter.covers(_date_of(key)) and key not in listed:
                 self.path(key).unlink()
                 known.pop(key, None)
         if wanted or len(known) != len(self._etags()):

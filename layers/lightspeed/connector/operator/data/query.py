@@ -30,7 +30,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from connector.operator.data import chart, recipes
-from connector.operator.data.source import add_source_arguments, no_run, open_folder, scope_of
+from connector.operator.data.source import add_source_arguments, no_run, open_folder, run_filter_of
 from connector.operator.data.views import EntityViews, view_name, views_named
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
@@ -91,7 +91,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
             raise CommandError(f"{option} writes {', '.join(endings)}; {str(path)!r:.100} is none of them")
     if not 0.1 <= arguments.memory_gb <= 1000:
         raise CommandError(f"--memory-gb must be 0.1 to 1000, not {arguments.memory_gb}")
-    scope_of(arguments)
+    run_filter_of(arguments)  # wrong days are refused before a database is opened
     with tempfile.TemporaryDirectory(prefix="connector-") as temporary:
         database = Database(Path(temporary), arguments.memory_gb)
         sql = _sql(arguments, stack)
@@ -128,10 +128,10 @@ def _sql(arguments: argparse.Namespace, stack: Stack) -> str:
 
 def _load(database: Database, wanted: list[EntityViews], arguments: argparse.Namespace, stack: Stack) -> None:
     """Make the views of the entities that a query reads; fetch what is missing of them."""
-    folder, scope = open_folder(arguments, stack, [views.entity for views in wanted])
+    folder, run_filter = open_folder(arguments, stack, [views.entity for views in wanted])
     for views in wanted:
-        if not database.add(views, folder, scope):
-            print_note(no_run(views.entity, scope), "connector")
+        if not database.add(views, folder, run_filter):
+            print_note(no_run(views.entity, run_filter), "connector")
 
 
 def _show(result: Result, kind: str, out: IO[str]) -> None:

@@ -88,10 +88,10 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     days = arguments.drift or []
     if days and days[0] >= days[1]:
         raise CommandError(f"--drift FROM TO: {days[1]} is not after {days[0]}")
-    folder, scope = open_folder(arguments, stack, [entity])
-    runs = [run for run in folder.runs(entity, scope) if run.manifest.parts]
+    folder, run_filter = open_folder(arguments, stack, [entity])
+    runs = [run for run in folder.runs(entity, run_filter) if run.manifest.parts]
     if not runs:
-        print_note(no_run(entity, scope), "connector")
+        print_note(no_run(entity, run_filter), "connector")
     return _drift(folder, runs, days, arguments) if days else _schema(folder, entity, runs, arguments)
 
 

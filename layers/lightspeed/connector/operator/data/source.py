@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from connector.aws.bucket import Bucket
-from connector.operator.data.lake import CACHE_BYTES, Cache, Folder, Scope
+from connector.operator.data.lake import CACHE_BYTES, Cache, Folder, RunFilter
 from connector.operator.parsers import connection_name, day
 from connector.operator.stack import CommandError, Stack
 
@@ -29,7 +29,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--offline", action="store_true", help="read only what the cache has")
 
 
-def scope_of(arguments: argparse.Namespace) -> Scope:
+def run_filter_of(arguments: argparse.Namespace) -> RunFilter:
     """Return which runs the arguments ask for.
 
     Raises:
@@ -38,15 +38,15 @@ def scope_of(arguments: argparse.Namespace) -> Scope:
     since, until = arguments.since or "", arguments.until or ""
     if until and until < since:
         raise CommandError(f"--until {until} is before --since {since}")
-    return Scope(tuple(dict.fromkeys(arguments.connection)), since, until)
+    return RunFilter(tuple(dict.fromkeys(arguments.connection)), since, until)
 
 
-def no_run(entity: str, scope: Scope) -> str:
+def no_run(entity: str, run_filter: RunFilter) -> str:
     """Return the note that no finished run of an entity is among those that are asked for."""
-    return f"no finished run of {entity} {'yet' if scope == Scope() else 'in these days and connections'}"
+    return f"no finished run of {entity} {'yet' if run_filter == RunFilter() else 'in these days and connections'}"
 
 
-def open_folder(arguments: argparse.Namespace, stack: Stack, entities: Iterable[str]) -> tuple[Folder, Scope]:
+def open_folder(arguments: argparse.Namespace, stack: Stack, entities: Iterable[str]) -> tuple[Folder, RunFilter]:
     """Return where runs of some entities are read, and which: from a copy, the cache as it is, or that of the bucket.
 
     What the cache lacks is fetched.
@@ -55,22 +55,22 @@ def open_folder(arguments: argparse.Namespace, stack: Stack, entities: Iterable[
         CommandError: There is no such folder, or `--cache-gb` is out of bounds.
         OperationFailed: The bucket lacks an object that a manifest names.
     """
-    scope = scope_of(arguments)
+    run_filter = run_filter_of(arguments)
     if not 0 <= arguments.cache_gb <= _MOST_CACHE_GB:
         raise CommandError(f"--cache-gb must be 0 to {_MOST_CACHE_GB}, not {arguments.cache_gb}")
     if arguments.lake is not None:
         if not arguments.lake.is_dir():
             raise CommandError(f"there is no folder {str(arguments.lake)!r:.100}")
-        return Folder(arguments.lake), scope
+        return Folder(arguments.lake), run_filter
     root = cache_folder(arguments.cache, arguments.bucket or stack.required_name)
     if arguments.offline:
         if not root.is_dir():
             raise CommandError(f"nothing is cached in {root}")
-        return Folder(root), scope
+        return Folder(root), run_filter
     bucket = Bucket(stack.client("s3"), arguments.bucket or stack.outputs["Bucket"])
     cache = Cache(root, bucket, int(arguments.cache_gb * _GIGABYTE))
-    cache.refresh(entities, scope)
-    return cache, scope
+    cache.refresh(entities, run_filter)
+    return cache, run_filter
 
 
 def cache_folder(given: Path | None, name: str) -> Path:

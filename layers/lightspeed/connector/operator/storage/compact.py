@@ -32,7 +32,7 @@ from typing import Any
 
 from connector.aws.bucket import NONE_YET, json_line
 from connector.operator.apply_lock import rewrite_lock
-from connector.operator.data.lake import Run, Scope, StoredPart, in_force, stored_manifests
+from connector.operator.data.lake import Run, RunFilter, StoredPart, in_force, stored_manifests
 from connector.operator.data.views import ISO_8601, EntityViews, views_by_folder, views_named
 from connector.operator.parsers import add_command, day
 from connector.operator.stack import CommandError, OperationFailed, Stack
@@ -111,7 +111,7 @@ class Compaction:
             last: The last closed day, UTC.
         """
         bodies: dict[str, bytes] = {}
-        for key, _ in stored_manifests(self.bucket, views.entity, Scope((connection,))):
+        for key, _ in stored_manifests(self.bucket, views.entity, RunFilter((connection,))):
             found = self.bucket.read(key)
             if found is not None:
                 bodies[key] = found.body
