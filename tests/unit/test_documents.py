@@ -115,6 +115,14 @@ def test_every_command_of_the_client_can_be_parsed() -> None:
     assert [(page, words) for page, words in found if is_refused(parser, words)] == []
 
 
+def test_every_package_of_the_layer_is_on_the_map() -> None:
+    page = TEXTS["functions/ARCHITECTURE.md"].partition("### Where things are")[2].partition("\n## ")[0]
+    layer = ROOT / "layers" / "lightspeed"
+    packages = [path.parent.relative_to(layer) for path in layer.glob("*/*/__init__.py")]
+    assert len(packages) > 10
+    assert [str(package) for package in packages if f"`{package.as_posix()}/`" not in page] == []
+
+
 @pytest.mark.parametrize("event", [SubscribeRequest, PublishRequest])
 def test_every_key_of_an_event_is_documented(event: type[msgspec.Struct]) -> None:
     keys = {field.encode_name for field in msgspec.structs.fields(event)}
