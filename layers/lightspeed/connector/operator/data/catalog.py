@@ -39,6 +39,8 @@ MOST_PARTITIONS = 20_000
 """How many partitions of a table Athena may plan with before a query becomes slow."""
 
 _KINDS = {RAW: "raw", DELETED: "deleted", MANIFESTS: "manifests"}
+"""The folder that each table of an entity shows, by the ending of its name."""
+
 _FIRST_DATE = "2024-01-01"
 _AT_ONCE = 10
 _WAIT_SECONDS = 1

@@ -221,10 +221,11 @@ class _Part:
 
     def __init__(self, run_id: str, started: str, lines: list[bytes], parents: Sequence[str]) -> None:
         self.run_id = run_id
-        self.started = self._began = started
+        self.started = started
+        self._began = started  # the start of the first run
         self.lines = lines
         self._bytes = sum(map(len, lines))
-        self._latest: dict[Key, tuple[float, str]] = {}
+        self._latest: dict[Key, tuple[float, str]] = {}  # instant and run of each record's newest version
         for line in lines:
             key, instant = _identity(line, parents)
             self._note(key, instant, run_id)

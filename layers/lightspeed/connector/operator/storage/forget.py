@@ -43,6 +43,8 @@ from connector.timestamps import iso_text
 from lightspeed import CATALOGUE, get_entity
 
 _KINDS = {"parts": "raw", "deleted": "deleted", "rejected": "rejected"}
+"""The folder of the parts that each member of a manifest lists."""
+
 _ATTEMPTS = 5
 _UNDER_WAY_DAYS = 1
 """A part that no manifest names and that is younger may belong to a run under way."""
