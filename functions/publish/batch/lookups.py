@@ -86,7 +86,7 @@ class KeyIndex:
         if identity is not None:
             self._written.add(str(identity))
         keys = list(keys_of(fields or {}, self._names))
-        if fields and not keys:
+        if fields and not keys:  # only a part of the key is written, so the new key may be any
             self._ids.clear()
         for key in keys:
             self._ids.pop(key, None)
@@ -112,7 +112,10 @@ class Lookups:
         self._expected: Counter[_Group] = Counter()
 
     def expect(self, items: Iterable[PreparedWrite]) -> None:
-        """Count the look-ups of each kind that a batch needs, and the batches after it if they are like it."""
+        """Count the look-ups of each kind that a batch needs, and the batches after it if they are like it.
+
+        To be called once for each batch, before its look-ups.
+        """
         upserts = [item for item in items if item.kind is Kind.UPSERT and _can_be_listed(item)]
         found = Counter(_group_of(item.operation) for item in upserts)
         self._expected = Counter({group: number * self._batches_left for group, number in found.items()})
@@ -124,8 +127,8 @@ class Lookups:
         The list is read before, if that pays.
         """
         self._read_list(operation, guard)
-        keys = self._lists.get(_group_of(operation))
-        identity = keys.find(operation.match) if keys and operation.match else None
+        index = self._lists.get(_group_of(operation))
+        identity = index.find(operation.match) if index and operation.match else None
         return None if identity is None else {"id": identity}
 
     def forget(self, operation: WriteOperation) -> None:
@@ -134,11 +137,11 @@ class Lookups:
         if request.dry_run:
             return
         written = None if request.action == "delete" else operation.fields
-        for group, keys in self._lists.items():
-            if keys is None or group[:2] != (request.connection, request.entity):
+        for group, index in self._lists.items():
+            if index is None or group[:2] != (request.connection, request.entity):
                 continue
             if request.action in ("create", "update", "delete"):
-                keys.forget(operation.parameters.path.get("id"), written)
+                index.forget(operation.parameters.path.get("id"), written)
             else:
                 self._lists[group] = None
 
@@ -172,13 +175,13 @@ class Lookups:
 
 def _read(operation: WriteOperation, guard: Guard) -> KeyIndex | None:
     """Return the list of an entity, or `None` if quota or half of the time is used up before its end."""
-    keys = KeyIndex(operation.request.endpoint, operation.request.match_fields)
+    index = KeyIndex(operation.request.endpoint, operation.request.match_fields)
     least = guard.remaining_seconds() / 2
-    for _ in keys.read(operation.client):
+    for _ in index.read(operation.client):
         guard.observe(operation)
         if guard.stop_reason(operation) is not None or guard.remaining_seconds() < least:
             return None
-    return keys
+    return index
 
 
 def _group_of(operation: WriteOperation) -> _Group:
