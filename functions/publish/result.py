@@ -95,14 +95,20 @@ def aws_failure(error: Exception) -> ConnectorError:
 
 
 def refusal(error: Exception) -> Refusal:
-    """Return why an event was not published, from what was raised for it; log an error of AWS or an unexpected one.
+    """Return why an event was not published, from what was raised for it; log it if it is unexpected.
 
     Such an error concerns one event of a batch; the others are published.
     """
+    log_unexpected(error)
     if isinstance(error, REFUSALS):
         return error
     if isinstance(error, aws_error_types()):
-        logger().error("AWS refused a call", exc_info=error)
         return aws_failure(error)
-    logger().error("unexpected error", exc_info=error)
     return ConnectorError(f"unexpected {type(error).__name__}: {error}"[:_MOST_CHARACTERS])
+
+
+def log_unexpected(error: Exception) -> None:
+    """Log an error of AWS, or one that is no refusal."""
+    if not isinstance(error, REFUSALS):
+        of_aws = isinstance(error, aws_error_types())
+        logger().error("AWS refused a call" if of_aws else "unexpected error", exc_info=error)

@@ -15,7 +15,7 @@ from lightspeed import PAGE_LIMIT, Client, Endpoint, Parameters
 from lightspeed.json_text import parse_record
 from lightspeed.writing.natural_key import NaturalKey, concerns_key, field_names, keys_of
 from publish.batch.planner import MAX_RECORDS, Kind, bulk_route
-from publish.result import refusal
+from publish.result import log_unexpected
 
 if TYPE_CHECKING:
     from publish.batch.guard import Guard
@@ -161,7 +161,7 @@ class Lookups:
                 with guard.request(operation):
                     self._lists[group] = _read(operation, guard)
         except Exception as error:
-            refusal(error)  # only to log it if it is unexpected; the records are looked up one by one
+            log_unexpected(error)  # the records are looked up one by one
             self._lists[group] = None
 
     def _requests(self, operation: WriteOperation) -> int:
