@@ -113,10 +113,10 @@ def split(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
         raise RequestError([f"{key} cannot be read ({error.response['Error']['Code']})"]) from error
     version = upload.get("VersionId") or upload["ETag"].strip('"')
     run = hashlib.sha256(f"{key} {version}".encode()).hexdigest()[:16]
-    space = _workspace(run, publisher)
-    if not space.claim(execution, str((event.get("input") or {}).get("replaces", ""))):
+    workspace = _workspace(run, publisher)
+    if not workspace.claim(execution, str((event.get("input") or {}).get("replaces", ""))):
         return nothing
-    lines, segments = _store_shards(_lines(upload["Body"], key), space)
+    lines, segments = _store_shards(_lines(upload["Body"], key), workspace)
     uploaded = int(upload["LastModified"].timestamp() * 1000)
     file = {"run": run, "key": key, "version": version, "uploaded": uploaded}
     start = {"segment": 0, "tries": 0}
@@ -134,14 +134,14 @@ def publish_shard(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]
     Returns:
         The event with `status` `complete`, or `partial` and `resume_after_seconds`.
     """
-    space = _workspace(event["run"], publisher)
+    workspace = _workspace(event["run"], publisher)
     tries = event["tries"]
     lookups = Lookups(event["segments"] - event["segment"])
     for segment in range(event["segment"], event["segments"]):
         if publisher.remaining_seconds() < _LEAST_SECONDS:
             pause: _Pause | None = _Pause(0, False)
         else:
-            pause = _publish_segment(event, space, segment, publisher, lookups, last_try=tries + 1 >= TRIES)
+            pause = _publish_segment(event, workspace, segment, publisher, lookups, last_try=tries + 1 >= TRIES)
         if pause is not None:
             more = {"status": "partial", "resume_after_seconds": pause.wait_seconds}
             return {**event, "segment": segment, "tries": tries + pause.has_failed, **more}
@@ -151,17 +151,17 @@ def publish_shard(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]
 
 def join_results(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     """Write the results of all shards in the order of the lines; return their number by status."""
-    space = _workspace(event["run"], publisher)
+    workspace = _workspace(event["run"], publisher)
     out = OUTBOX + str(event["key"]).removeprefix(INBOX)
     counts: Counter[str] = Counter()
 
     def counted() -> Iterator[bytes]:  # results are written while they are read: all of them may not fit into memory
-        shards = [_results_of(space, shard, segments) for shard, segments in enumerate(event["parts"])]
+        shards = [_results_of(workspace, shard, segments) for shard, segments in enumerate(event["parts"])]
         for _, result in heapq.merge(*shards, key=lambda found: found[0]):
             counts[result["status"]] += 1
             yield dumps(result) + b"\n"
 
-    space.write(out, counted(), compress=out.endswith(".gz"))
+    workspace.write(out, counted(), compress=out.endswith(".gz"))
     return {"results": out, "lines": event["lines"], "outcomes": dict(counts)}
 
 
@@ -171,11 +171,11 @@ def _workspace(run: str, publisher: Publisher) -> Workspace:
 
 
 def _publish_segment(
-    event: dict[str, Any], space: Workspace, segment: int, publisher: Publisher, lookups: Lookups, *, last_try: bool
+    event: dict[str, Any], workspace: Workspace, segment: int, publisher: Publisher, lookups: Lookups, *, last_try: bool
 ) -> _Pause | None:
     """Publish what is left of a segment; return `None` if all of it is published."""
-    results, etag = space.results(event["part"], segment)
-    lines = space.segment(event["part"], segment)
+    results, etag = workspace.results(event["part"], segment)
+    lines = workspace.segment(event["part"], segment)
     left = {number: _incoming(event, number, text) for number, text in lines if number not in results}
     outcomes = send_all(list(left.values()), publisher, lookups)
     waits: list[float] = []
@@ -190,7 +190,7 @@ def _publish_segment(
             final.append((arrived, outcome))
         else:
             waits.append(wait)
-    if final and not space.store_results(event["part"], segment, results, etag):
+    if final and not workspace.store_results(event["part"], segment, results, etag):
         return _Pause(1, False)  # another copy of this step has stored results meanwhile
     report(publisher.deps, final)
     return _Pause(math.ceil(max(waits)), failed) if waits else None
@@ -203,16 +203,16 @@ def _incoming(event: dict[str, Any], number: int, text: str) -> IncomingEvent:
     return IncomingEvent.from_text("line", text, f"{event['key']} {event['version']} {number}", queued_at, facts)
 
 
-def _results_of(space: Workspace, shard: int, segments: int) -> Iterator[tuple[int, dict[str, Any]]]:
+def _results_of(workspace: Workspace, shard: int, segments: int) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the number and the result of each line of a shard, in order; `failed` where no result is stored."""
     for segment in range(segments):
-        results, _ = space.results(shard, segment)
-        for number, _ in space.segment(shard, segment):
+        results, _ = workspace.results(shard, segment)
+        for number, _ in workspace.segment(shard, segment):
             missing = to_json(ConnectorError("its worker failed; whether it was published is not known"))
             yield number, results.get(number) or {"line": number, **missing}
 
 
-def _store_shards(lines: Iterable[Line], space: Workspace) -> tuple[int, list[int]]:
+def _store_shards(lines: Iterable[Line], workspace: Workspace) -> tuple[int, list[int]]:
     """Store lines as the segments of their shards; return the number of lines, and of segments by shard."""
     shards: list[_Shard] = []
     numbers: dict[tuple[str, str], int] = {}
@@ -220,7 +220,7 @@ def _store_shards(lines: Iterable[Line], space: Workspace) -> tuple[int, list[in
     for line in lines:
         number = numbers.setdefault(_family(line[1]), len(numbers) % MOST_SHARDS)
         if number == len(shards):
-            shards.append(_Shard(space, number))
+            shards.append(_Shard(workspace, number))
         shards[number].add(line)
         count += 1
     for shard in shards:
@@ -244,7 +244,7 @@ def _lines(body: Any, key: str) -> Iterator[tuple[int, str]]:
 class _Shard:
     """Lines that keep their order; they are written as segments."""
 
-    space: Workspace
+    workspace: Workspace
     number: int
     segments: int = 0
     lines: list[Line] = field(default_factory=list)
@@ -258,7 +258,7 @@ class _Shard:
 
     def flush(self) -> None:
         if self.lines:
-            self.space.store_segment(self.number, self.segments, self.lines)
+            self.workspace.store_segment(self.number, self.segments, self.lines)
             self.segments, self.lines, self.characters = self.segments + 1, [], 0
 
 
