@@ -12,6 +12,7 @@ _ACTIONS = {
     ("customers", "login"): "nothing lasting comes of it",
     ("customers", "tokens"): "nothing lasting comes of it: a token lives for a minute",
 }
+"""Where the effect of an operation shows, if that is not among the records of its entity."""
 
 
 def may_have_acted(request: Request, error: LightspeedError) -> bool:

@@ -131,7 +131,7 @@ class NaturalKey:
             raise _refused(self._endpoint, f"several records match {self._shown}: {ids}; update one by its id")
         if page.rejects and not found:
             raise self._unreadable(page.rejects[0].reason)
-        if len(found) < len(rows) and self._goes_on(page, found=bool(found)):
+        if len(found) < len(rows) and self._may_be_on_later_page(page, found=bool(found)):
             # another record with the values may be on a later page
             names = ", ".join(self.values)
             raise _refused(
@@ -188,7 +188,7 @@ class NaturalKey:
                 forms.append(form)
         return forms[1:]
 
-    def _goes_on(self, page: Page, *, found: bool) -> bool:
+    def _may_be_on_later_page(self, page: Page, *, found: bool) -> bool:
         """Return whether a later page may hold the record; a shop may give fewer rows than it is asked for."""
         if len(page.records) + len(page.rejects) >= PAGE_LIMIT:
             return True
