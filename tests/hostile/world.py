@@ -363,7 +363,7 @@ def _pages(
         checkpoint=checkpoint,
         process=ids_of,
         budget=budget,
-        batch=batch,
+        most_pages=batch,
         recoverable=True,
         executor=None if threads else lambda: Turns(shop),
     )

@@ -231,8 +231,8 @@ class Reader:
             checkpoint=checkpoint,
             process=self._process_of(read),
             budget=self.budget,
-            batch=1 if read.operation == "each" else batch_of(request, checkpoint.limit),
-            ahead=request.max_records is None,
+            most_pages=1 if read.operation == "each" else batch_of(request, checkpoint.limit),
+            read_ahead=request.max_records is None,
             recoverable=True,
         )
 

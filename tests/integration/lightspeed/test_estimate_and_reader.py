@@ -48,7 +48,7 @@ def compared(seed: int) -> tuple[float, float]:
             checkpoint=ListCheckpoint(),
             process=len,
             budget=WholeQuota(client.transport),
-            batch=batch,
+            most_pages=batch,
         )
         began = clock.time()
         read = sum(reader.pages())

@@ -92,8 +92,8 @@ class ListReader(Generic[_Processed]):
         checkpoint: ListCheckpoint,
         process: Callable[[list[Record]], _Processed],
         budget: RequestBudget | None = None,
-        batch: int = BATCH,
-        ahead: bool = True,
+        most_pages: int = BATCH,
+        read_ahead: bool = True,
         recoverable: bool = False,
         executor: Callable[[], Executor] | None = None,
     ) -> None:
@@ -105,8 +105,8 @@ class ListReader(Generic[_Processed]):
             checkpoint: Where to go on, and where progress is written to.
             process: Makes of the new records of a page what is yielded; called in a fetching thread.
             budget: Decides how far to go.
-            batch: The most pages between two counts.
-            ahead: Whether to ask for the next batch while one is counted and yielded; twice as many pages are then
+            most_pages: The most pages between two counts.
+            read_ahead: Whether to ask for the next batch while one is counted and yielded; twice as many pages are then
                 held. Not for a reading that may be left before its end: those pages would be asked for in vain.
             recoverable: Whether the caller reads an unstable list of a closed window again in parts. If not, the
                 reading goes on and the checkpoint holds the reason.
@@ -117,9 +117,9 @@ class ListReader(Generic[_Processed]):
         self._stable = stable
         self._process = process
         self._budget = budget or UnlimitedBudget()
-        self._most_pages = batch
-        self._next_size = batch  # pages of the next batch; fewer after a change
-        self._reads_ahead = ahead
+        self._most_pages = most_pages
+        self._next_size = most_pages  # pages of the next batch; fewer after a change
+        self._reads_ahead = read_ahead
         self._clock = shop_list.client.transport.clock
         self._executor = executor or (lambda: ThreadPoolExecutor(THREADS))
         self._processors = threading.Semaphore(PROCESSED_AT_ONCE)
@@ -372,8 +372,8 @@ class ListReader(Generic[_Processed]):
             checkpoint=checkpoint.check,
             process=len,
             budget=self._budget,
-            batch=self._most_pages,
-            ahead=self._reads_ahead,
+            most_pages=self._most_pages,
+            read_ahead=self._reads_ahead,
             executor=self._executor,
         )
         for _ in second._batches():

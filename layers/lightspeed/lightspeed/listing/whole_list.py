@@ -103,7 +103,7 @@ class WholeList:
             checkpoint=ListCheckpoint(),
             process=list,
             budget=self.budget,
-            batch=TRANSFORMED_BATCH,
+            most_pages=TRANSFORMED_BATCH,
             recoverable=self.recoverable,
         )
 
