@@ -85,7 +85,7 @@ class PngPen:
     def text(self, x: float, y: float, text: str, *, end: bool = True, size: int = 11, rising: bool = False) -> None:
         """As in `SvgPen`."""
         x, y, edge, layer = x * _SCALE, y * _SCALE, self._image.width, self._pil.new("L", self._image.size)
-        start = edge if rising else x  # at the edge, a text that is turned then has room
+        start = edge if rising else x  # turned at the edge, where it has room, and then moved to x
         self._draw(layer).text((start, y), text, 255, self._font(size * _SCALE), anchor="rs" if end else "ls")
         if rising:
             layer = layer.rotate(_ANGLE, self._pil.Resampling.BICUBIC, center=(edge, y), translate=(round(x) - edge, 0))
