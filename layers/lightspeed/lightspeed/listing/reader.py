@@ -153,13 +153,10 @@ class ListReader(Generic[_Processed]):
             LightspeedError: As the client raises it; what was yielded before stays read.
             Exception: Whatever the budget raises.
         """
-        checkpoint, proof = self.checkpoint, self._proof
         if not self.shop_list.paged:
-            if checkpoint.rows_left is None:
-                processed = self._process_alone(1, self._parser.read(self.shop_list.whole()))
-                checkpoint.ids = proof.ids.pack()
-                yield processed
+            yield from self._read_whole()
             return
+        checkpoint, proof = self.checkpoint, self._proof
         if checkpoint.rows_left is None:
             self.begin()
         # the process before this one may have asked for the next pages
@@ -180,6 +177,14 @@ class ListReader(Generic[_Processed]):
             proof.conclude(end_seen=self._reads_ahead)
         elif proof.needs_second_pass():
             self._read_again()
+
+    def _read_whole(self) -> Iterator[_Processed]:
+        """Read a list without pages in one request, unless that is done already."""
+        checkpoint = self.checkpoint
+        if checkpoint.rows_left is None:
+            processed = self._process_alone(1, self._parser.read(self.shop_list.whole()))
+            checkpoint.ids = self._proof.ids.pack()
+            yield processed
 
     def _batches(self) -> Iterator[_Processed]:
         """Yield what `process` makes of each page, from the last one that is left to the first.
