@@ -18,13 +18,13 @@ from connector.operator import connect, cost, redrive, runs, status, webhooks
 from connector.operator.data import catalog, query, schema
 from connector.operator.stack import CommandError, OperationFailed, Stack, default_stack_name
 from connector.operator.storage import compact, forget
-from connector.operator.subscriptions import command as subscriptions
+from connector.operator.subscriptions import plan_and_apply
 from lightspeed import InvalidConnection, LightspeedError, UnknownEntity
 from lightspeed.cli.arguments import Parser
 from lightspeed.cli.output import discard_output, print_note
 
-COMMANDS = (connect, subscriptions, runs, status, redrive, cost, query, schema, catalog, compact, forget, webhooks)
-"""Modules of this package, in the order of the help.
+COMMANDS = (connect, plan_and_apply, runs, status, redrive, cost, query, schema, catalog, compact, forget, webhooks)
+"""Modules of this package and of its own packages, in the order of the help.
 
 Each has `add_parser(commands, common)`. It sets `run`, which takes the parsed words and the stack.
 """
