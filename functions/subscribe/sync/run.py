@@ -105,10 +105,6 @@ class SyncRun(Run[SyncState]):
             if not _can_read_again(self._reads):
                 state.leave_unverified("the run reads the children of the same parents twice, so some may come twice")
         self._shared_places = shared_places(self._reads)
-        if not resumed and any(map(self._may_be_moved_to, self._reads)):
-            state.leave_unverified(
-                "a record that moved from one of the run's lists to another meanwhile may be missing"
-            )
         for read in self._reads:
             check_parameters(self._client, request.endpoint, read.parameters, read.language)
         if not resumed and any(map(self._may_be_moved_to, self._reads)):

@@ -40,6 +40,14 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         InvalidParameters,
         "query created_at_min must be a time such as 2026-11-23T06:00:00Z, not 'soon'",
     ),
+    "no time in one of two lists": (
+        {
+            "entity": "orders",
+            "input_transformer": '[{"query": {"created_at_min": "soon"}}, {"query": {"number": "A"}}]',
+        },
+        InvalidParameters,
+        "query created_at_min must be a time such as 2026-11-23T06:00:00Z, not 'soon'",
+    ),
     "no number": (
         {"entity": "orders", **parameters(query={"customer": "Jane"})},
         InvalidParameters,
