@@ -122,7 +122,7 @@ class WriteOperation:
         skips = self.request.skip_unchanged or not self.request.endpoint.has("update")
         if skips and not difference(found, self.fields):
             return _unchanged(found)
-        return self._as_update(self.fields, found).send_as_is()
+        return self._update_with(self.fields, found).send_as_is()
 
     def find(self) -> dict[str, Any] | None:
         """Return the record that has the natural key; `None` if the shop has none, or the event has no `match`.
@@ -139,7 +139,7 @@ class WriteOperation:
         Args:
             found: The record, or only its `id` if the event does not skip values that are there already.
         """
-        return replace(self._as_update(self.fields_of_update, found), present=found)
+        return replace(self._update_with(self.fields_of_update, found), present=found)
 
     def update(self, fields: Mapping[str, Any]) -> Result:
         """Update the record that the event names; nothing is sent if the event skips values that are there already.
@@ -154,7 +154,7 @@ class WriteOperation:
                 present = parse_record(self.client.record(request))
             if not difference(present, fields):
                 return _unchanged(present)
-        return self._as_update(fields).send_as_is()
+        return self._update_with(fields).send_as_is()
 
     def send_as_is(self) -> Result:
         """Send the request without looking anything up before.
@@ -228,7 +228,7 @@ class WriteOperation:
         where = {name: given for name, given in (("path", path), ("query", query)) if given}
         return {"entity": request.entity, "connection": request.connection, "parameters": where}
 
-    def _as_update(self, fields: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> WriteOperation:
+    def _update_with(self, fields: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> WriteOperation:
         """Return the update of the record that the event names, or of one that was found, with these fields."""
         path = self.parameters.path if found is None else {**self.parameters.path, "id": found["id"]}
         parameters = replace(self.parameters, path=path, payload=fields)
