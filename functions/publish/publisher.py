@@ -48,7 +48,7 @@ class Publisher:
         # another call may take a key over only when this function is over, also if its caller stops waiting earlier
         self._invocation_seconds: Callable[[], float] = lambda: float(context.get_remaining_time_in_millis()) / 1000
         self.remaining_seconds = remaining_seconds or self._invocation_seconds
-        self._open: Callable[[str], Client] = functools.cache(
+        self._client_of: Callable[[str], Client] = functools.cache(
             functools.partial(deps.shops.open, background=background, remaining_seconds=self.remaining_seconds)
         )
 
@@ -77,7 +77,7 @@ class Publisher:
             ConnectorError: The event, its connection, its transformer or its file is wrong.
         """
         request = parse_request(event)
-        return WriteOperation.prepare(request, self._open(request.connection), self.deps)
+        return WriteOperation.prepare(request, self._client_of(request.connection), self.deps)
 
     def send(self, operation: WriteOperation, default_key: str = "") -> Result:
         """Send a request, once if it has a key.

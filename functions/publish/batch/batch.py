@@ -124,7 +124,7 @@ class _Sender:
             outcomes |= create_placements(claimed, self._guard)
         elif claimed:
             outcomes |= self._update_sender.send(claimed)
-        # the update of an upsert has a claim before: if the guard stopped it, that is freed
+        # the update of an upsert came with its claim, which is freed here if the guard stopped the update
         claims = {item.position: item.claim for item in (*items, *claimed)}
         for position, claim in claims.items():
             self._publisher.complete(claim, outcomes[position])
