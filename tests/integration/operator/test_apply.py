@@ -7,7 +7,7 @@ import re
 import pytest
 from botocore.exceptions import ClientError
 
-from connector.operator.apply_lock import KEY as LOCK
+from connector.operator.locks import KEY as LOCK
 from tests.integration.operator.conftest import GROUP, SYNC, Operated
 from tests.support.aws import moto_client
 

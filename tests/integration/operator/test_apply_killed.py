@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 from urllib3.exceptions import ProtocolError
 
-from connector.operator.apply_lock import LASTS
+from connector.operator.locks import LASTS
 from lightspeed.http_session import Answer, Session
 from tests.integration.operator.conftest import Operated
 from tests.support.aws import moto_client

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from connector.operator.apply_lock import REWRITE_KEY
+from connector.operator.locks import REWRITE_KEY
 from connector.operator.main import main
 from connector.operator.stack import Stack
 from connector.storage_keys import RunPlace

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from connector.operator.apply_lock import KEY, apply_lock
+from connector.operator.locks import KEY, apply_lock
 from connector.operator.stack import OperationFailed, Stack
 from connector.operator.storage.versions import Versions
 from tests.property.bucket import MemoryBucket

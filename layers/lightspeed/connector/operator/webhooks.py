@@ -18,7 +18,7 @@ from typing import Any
 
 import requests
 
-from connector.operator.apply_lock import apply_lock
+from connector.operator.locks import apply_lock
 from connector.operator.parsers import add_command, add_group, day
 from connector.operator.registrations import ITEM_GROUPS, Change, WebhookPlan, is_own, plan
 from connector.operator.stack import CommandError, OperationFailed, Stack

@@ -31,9 +31,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connector.aws.bucket import NONE_YET, json_line
-from connector.operator.apply_lock import rewrite_lock
 from connector.operator.data.lake import Run, RunFilter, StoredPart, in_force, stored_manifests
 from connector.operator.data.views import ISO_8601, EntityViews, views_by_folder, views_named
+from connector.operator.locks import rewrite_lock
 from connector.operator.parsers import add_command, day
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.storage.versions import Versions, lines_of

@@ -31,9 +31,9 @@ from pathlib import Path
 from typing import Any
 
 from connector.aws.bucket import json_line
-from connector.operator.apply_lock import rewrite_lock
 from connector.operator.data.source import cache_folder
 from connector.operator.data.views import views_named
+from connector.operator.locks import rewrite_lock
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.storage.versions import Version, Versions, lines_of

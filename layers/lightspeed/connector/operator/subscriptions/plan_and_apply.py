@@ -25,7 +25,7 @@ from typing import Any
 from connector.aws.errors import aws_error_types, reason
 from connector.cadence import DAY
 from connector.errors import ConnectorError
-from connector.operator.apply_lock import apply_lock
+from connector.operator.locks import apply_lock
 from connector.operator.parsers import add_command
 from connector.operator.registrations import WebhookPlan
 from connector.operator.stack import CommandError, OperationFailed, Stack

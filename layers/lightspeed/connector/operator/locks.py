@@ -20,8 +20,12 @@ from connector.operator.stack import OperationFailed, Stack
 
 KEY = "config/apply.lock"
 LASTS = timedelta(minutes=10)
+"""When the lock of `apply` expires. A killed command blocks others until then."""
+
 REWRITE_KEY = "config/rewrite.lock"
 REWRITE_LASTS = timedelta(hours=1)
+"""The same for `forget` and `compact`."""
+
 _NOT_OURS = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "404")
 
 
