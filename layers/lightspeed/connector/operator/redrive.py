@@ -24,7 +24,10 @@ from connector.timestamps import iso_text
 from lightspeed.cli.output import printable
 
 _WHY = ("Error", "Detail", "Execution")
+"""Attributes of a failed message that say why it failed; they are not sent back."""
+
 _UNFILLED = "<aws.scheduler."
+"""The start of a place that EventBridge Scheduler did not fill."""
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
