@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from connector.aws.errors import aws_error_types
-from connector.operator.data.catalog import APPLY, missing
+from connector.operator.data.catalog import APPLY, missing_in_athena
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
 from connector.status.page import page
@@ -59,7 +59,7 @@ def _catalog(stack: Stack) -> list[dict[str, str]]:
     if not database:
         return []
     try:
-        lines = missing(stack.client("glue"), database, stack.bucket)
+        lines = missing_in_athena(stack.client("glue"), database, stack.bucket)
     except aws_error_types() as error:
         why = f"the tables cannot be looked at: {error!s:.300}"
         return [{"level": "warning", "what": "Athena", "why": why, "command": ""}]

@@ -193,7 +193,7 @@ def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
 
 
 def _check(_: argparse.Namespace, stack: Stack) -> int:
-    lines = missing(stack.client("glue"), _database(stack), stack.bucket)
+    lines = missing_in_athena(stack.client("glue"), _database(stack), stack.bucket)
     if not lines:
         sys.stdout.write("Athena shows every connection and language\n")
         return 0
@@ -201,7 +201,7 @@ def _check(_: argparse.Namespace, stack: Stack) -> int:
     return 1
 
 
-def missing(glue: Any, database: str, bucket: Bucket) -> list[str]:
+def missing_in_athena(glue: Any, database: str, bucket: Bucket) -> list[str]:
     """Return a line for each table that lacks a connection or language with stored records, or is not there."""
     lines = []
     for views, connections, languages in _found(bucket):
