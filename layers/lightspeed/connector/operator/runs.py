@@ -75,15 +75,6 @@ def _event(name: str) -> dict[str, Any]:
     return event
 
 
-def _lookup(stack: Stack) -> Runs:
-    return Runs(
-        stack.bucket,
-        stack.clock,
-        step_functions=stack.client("stepfunctions"),
-        state_machine_arn=stack.output("SyncStateMachineArn"),
-    )
-
-
 def _runs(arguments: argparse.Namespace, stack: Stack) -> int:
     lookup = _lookup(stack)
     if arguments.id:
@@ -107,11 +98,6 @@ def _line(row: dict[str, Any]) -> str:
         f"{row['started']:20}  {row['status']:8}  {row['connection']}.{row['entity']:20}  "
         f"{row['records']:>9,} {'record ' if row['records'] == 1 else 'records'}  {row['run_id']}{proven}"
     )
-
-
-def _counts(found: Mapping[str, Any]) -> str:
-    numbers = ((found.get("records", 0), "record"), (found.get("requests", 0), "request"))
-    return ", ".join(f"{number:,} {word}{'' if number == 1 else 's'}" for number, word in numbers)
 
 
 def _follow(stack: Stack, run_id: str) -> int:
@@ -139,6 +125,11 @@ def _follow(stack: Stack, run_id: str) -> int:
     return 0
 
 
+def _counts(found: Mapping[str, Any]) -> str:
+    numbers = ((found.get("records", 0), "record"), (found.get("requests", 0), "request"))
+    return ", ".join(f"{number:,} {word}{'' if number == 1 else 's'}" for number, word in numbers)
+
+
 def _reason(found: Mapping[str, Any]) -> str:
     """Return why a run failed, or empty; of what Lambda says of an error, the message alone."""
     cause = str(found.get("cause") or "")
@@ -158,3 +149,12 @@ def _watch(stack: Stack, run_id: str) -> Iterator[dict[str, Any]]:
         if found["status"] != "running":
             return
         stack.clock.sleep(POLL_SECONDS)
+
+
+def _lookup(stack: Stack) -> Runs:
+    return Runs(
+        stack.bucket,
+        stack.clock,
+        step_functions=stack.client("stepfunctions"),
+        state_machine_arn=stack.output("SyncStateMachineArn"),
+    )

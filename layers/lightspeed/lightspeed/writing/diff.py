@@ -147,14 +147,6 @@ def _equal(present: Any, wanted: Any) -> bool:
     return text == _text(number) != "-0"
 
 
-def _times(*texts: str) -> list[datetime]:
-    """Return the texts as times; fewer if one is none."""
-    try:
-        return [datetime.fromisoformat(text) for text in texts if _TIME.fullmatch(text)]
-    except ValueError:
-        return []
-
-
 def _same_moment(present: str, wanted: str) -> bool:
     times = _times(present, wanted)
     return len(times) == 2 and all(time.tzinfo is not None for time in times) and times[0] == times[1]
@@ -167,3 +159,11 @@ def _same_wall_clock(shown: str, written: str) -> bool:
         return False
     first, second = (time.replace(tzinfo=None) for time in times)
     return abs((first - second).total_seconds()) <= 14 * 3600
+
+
+def _times(*texts: str) -> list[datetime]:
+    """Return the texts as times; fewer if one is none."""
+    try:
+        return [datetime.fromisoformat(text) for text in texts if _TIME.fullmatch(text)]
+    except ValueError:
+        return []

@@ -149,15 +149,6 @@ def _has_letters(found: str, value: str) -> bool:
     return in_order and len(letters) - len(ascii_only) <= _MOST_LETTERS * others
 
 
-def _decoded(value: str) -> str:
-    """Return a text in one form, whatever encoding the shop stored it in."""
-    text = unquote(value)
-    for encoding in ("latin-1", "cp1252"):
-        with contextlib.suppress(UnicodeError):
-            text = text.encode(encoding).decode()
-    return " ".join(unicodedata.normalize("NFKC", html.unescape(html.unescape(text))).split())
-
-
 def _emoji(value: str) -> str:
     """Return the characters of a text that the shop may drop, all of them or none."""
     return "".join(letter for letter in _decoded(value) if letter > "\uffff")
@@ -169,6 +160,15 @@ def _plain(value: str) -> str:
     letters = (letter for letter in text if letter <= "\uffff" and letter not in _STYLES)
     visible = (letter for letter in letters if unicodedata.category(letter) not in _INVISIBLE)
     return " ".join("".join(visible).split()).casefold()
+
+
+def _decoded(value: str) -> str:
+    """Return a text in one form, whatever encoding the shop stored it in."""
+    text = unquote(value)
+    for encoding in ("latin-1", "cp1252"):
+        with contextlib.suppress(UnicodeError):
+            text = text.encode(encoding).decode()
+    return " ".join(unicodedata.normalize("NFKC", html.unescape(html.unescape(text))).split())
 
 
 def _untagged(value: str) -> str:
