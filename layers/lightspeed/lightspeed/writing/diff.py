@@ -21,6 +21,9 @@ _CANONICAL = re.compile(r"(?!-0$)-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
 """The one text of a number that is written without an exponent and without zeros that can be left out."""
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}.*)?")
+_FARTHEST_ZONE_SECONDS = 14 * 3600
+"""How far the time of a zone is from UTC at most. A time without a zone may be of any."""
+
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
 _NESTED = (Mapping, list, tuple)
 _WRITE_ONLY = re.compile(r"password|attachment|filename|src|s3_key|doNotify\w*")
@@ -158,7 +161,7 @@ def _same_wall_clock(shown: str, written: str) -> bool:
     if len(times) < 2 or all(time.tzinfo is not None for time in times):
         return False
     first, second = (time.replace(tzinfo=None) for time in times)
-    return abs((first - second).total_seconds()) <= 14 * 3600
+    return abs((first - second).total_seconds()) <= _FARTHEST_ZONE_SECONDS
 
 
 def _times(*texts: str) -> list[datetime]:
