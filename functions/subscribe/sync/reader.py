@@ -246,7 +246,9 @@ class Reader:
         )
 
     def _list(self, read: Read, window: Window | None) -> ShopList:
-        return ShopList(self.services.client, read.endpoint, self._parameters(read), read.language, window)
+        heads = Parameters(query={"fields": _HEAD_FIELDS})  # of parents, only id and times are needed
+        parameters = heads if read.operation == "each" else read.parameters
+        return ShopList(self.services.client, read.endpoint, parameters, read.language, window)
 
     def _window(self, read: Read, end: datetime | None = None) -> tuple[Window | None, bool]:
         """Return the window of a list up to an end, which the state has by default, and whether no row can enter it."""
@@ -257,9 +259,6 @@ class Reader:
         first = parse_time(state.window_start) if state.window_start else None
         window, stable = window_of(self.request, read, first, end or parse_time(state.window_end))
         return window, stable and not state.is_open
-
-    def _parameters(self, read: Read) -> Parameters:
-        return Parameters(query={"fields": _HEAD_FIELDS}) if read.operation == "each" else read.parameters
 
     def _process_of(self, read: Read) -> Callable[[list[Record]], Any]:
         if read.operation != "each" and self.processor.plain:
