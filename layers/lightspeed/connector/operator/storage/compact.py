@@ -116,7 +116,8 @@ class Compaction:
             if found is not None:
                 bodies[key] = found.body
         runs = in_force(bodies.items())
-        noticed = sorted(self._tombstone_times(runs))
+        tombstones = (line for run in runs for part in run.manifest.deleted for line in self._lines(part))
+        noticed = sorted(str(json.loads(line)["noticed_at"]) for line in tombstones)
         days: dict[tuple[str, str], list[Run]] = defaultdict(list)
         for run in runs:
             if first <= run.date <= last:
@@ -127,13 +128,6 @@ class Compaction:
                 self._delete_replaced(json.loads(bodies[place.manifest]), bodies)
             else:
                 self._compact_day(place, views, some, noticed, bodies)
-
-    def _tombstone_times(self, runs: Sequence[Run]) -> Iterator[str]:
-        """Yield when each tombstone of some runs was noticed."""
-        for run in runs:
-            for part in run.manifest.deleted:
-                for line in self._lines(part):
-                    yield str(json.loads(line)["noticed_at"])
 
     def _compact_day(
         self,
