@@ -190,7 +190,8 @@ class Bookmarks:
             stored, self._etag = self._bucket.read_json(self._key) or ({}, NONE_YET)
             found = msgspec.convert(stored, Found)
             for text in (found.bookmark.until, found.bookmark.again_from, found.bookmark.created_until):
-                parse_time(text or "2000-01-01")
+                if text:
+                    parse_time(text)
         except (ValueError, msgspec.ValidationError) as error:
             advice = "restore an earlier version of this object, or delete it to start again"
             raise ConnectorError(f"the bookmark {self._key} cannot be read: {error}; {advice}") from error

@@ -40,7 +40,7 @@ def next_bookmark(before: Bookmark, state: SyncState) -> Bookmark:
 
 def _moved(before: Bookmark, state: SyncState) -> Bookmark:
     """Return the bookmark at the end of what was read; the next window reaches back to where that is sure."""
-    end, until, sure, unverified = parse_time(state.window_end), state.read_up_to, state.surely_passed, 0
+    end, until, sure, unverified = state.end, state.read_up_to, state.surely_passed, 0
     if before.start is not None:
         known = before.start + LOOKBACK
         if until <= known < end:  # by the shop's dates nothing was read behind the bookmark

@@ -21,7 +21,6 @@ from lightspeed.json_text import mask_api_key
 from lightspeed.listing.checkpoint import IdLog
 from lightspeed.listing.records import Record, ids_of, split_repeated
 from lightspeed.listing.window import LOOKBACK
-from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.storage.parts import compress
 from subscribe.sync.bookmark import HIDDEN, NEVER_UPDATED, SHOWN, still_recent, time_of
@@ -124,8 +123,7 @@ class RecordProcessor:
         state = self._state
         records, never_updated, reason = self._drop_repeated_never_updated(records, read)
         if state.window_start is None and len(self._request.languages or ()) > 1:
-            end = parse_time(state.window_end)
-            kept = [record for record in records if not _is_after(record.changed, end)]
+            kept = [record for record in records if not _is_after(record.changed, state.end)]
             if len(kept) < len(records):
                 reason = reason or "records changed while they were read in several languages; the next run reads them"
             records = kept
@@ -179,9 +177,9 @@ class RecordProcessor:
             return [record for record in records if record.never_updated], HIDDEN if found else "", ""
         if not found:
             return records, "", ""
-        if state.window_start is None:
+        start, kept, reason = state.start, [], ""
+        if start is None:
             return records, state.never_updated or HIDDEN, ""
-        start, kept, reason = parse_time(state.window_start), [], ""
         for record in records:
             created = time_of(record.changed) if record.never_updated else start
             if created is None:

@@ -48,7 +48,7 @@ class Read:
         return " ".join([self.language, *path, "by creation" if self.by_creation else ""])
 
     @property
-    def named(self) -> int | str:
+    def record_id(self) -> int | str:
         """The id of the one record that is read; empty for a record that has none, or for a list."""
         text = str(self.parameters.path.get("id", ""))
         return int(text) if text.isdecimal() and str(int(text)) == text else text
@@ -114,9 +114,9 @@ def plan_reads(
             errors = _errors(request, read)
             if errors:
                 raise RequestError(errors)
-            if way == "get" and (read.place, read.named) in read_by_id:
+            if way == "get" and (read.place, read.record_id) in read_by_id:
                 continue
-            read_by_id.add((read.place, read.named))
+            read_by_id.add((read.place, read.record_id))
             reads.append(read)
     return reads
 

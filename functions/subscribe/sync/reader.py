@@ -86,7 +86,7 @@ class Reader:
                 yield Step(unverified_reason=f"{hidden} records have no time of change; mode full reads them too")
 
     def _read_record(self, read: Read) -> Generator[Step]:
-        if self.processor.given_before(read, [read.named]):
+        if self.processor.given_before(read, [read.record_id]):
             return
         request = self.services.client.build(self.request.entity, "get", read.parameters, read.language)
         try:
@@ -95,9 +95,9 @@ class Reader:
             if self.request.ids is None:
                 raise
             return  # one of many ids: the record is gone
-        (found,) = ids_of(RecordParser().read(Page([text], []))) or [read.named]
-        other = f"the shop answers with record {found!r:.100} for {read.named!r:.100}"
-        is_other = read.named != "" and str(found) != str(read.named)
+        (found,) = ids_of(RecordParser().read(Page([text], []))) or [read.record_id]
+        other = f"the shop answers with record {found!r:.100} for {read.record_id!r:.100}"
+        is_other = read.record_id != "" and str(found) != str(read.record_id)
         step = self.processor.step_of([Record(text, None, None)], read)
         yield replace(step, unverified_reason=step.unverified_reason or other) if is_other else step
 
@@ -213,7 +213,7 @@ class Reader:
                 window, stable = self._window(read, end)
                 return self._reader(read, ListCheckpoint(), window, stable=stable and closed)
 
-            opening = open_window(self.services.client, parse_time(state.window_end), read_to)
+            opening = open_window(self.services.client, state.end, read_to)
             return opening.reader, Step(opening=opening, checkpoint=opening.reader.checkpoint)
         window, stable = self._window(read)
         reader = self._reader(read, checkpoint or ListCheckpoint(), window, stable=stable)
@@ -256,8 +256,7 @@ class Reader:
         if read.by_creation:
             start, created_end = parse_time(state.created_start), parse_time(state.created_end)
             return creation_window(read.query, start, created_end)
-        first = parse_time(state.window_start) if state.window_start else None
-        window, stable = window_of(self.request, read, first, end or parse_time(state.window_end))
+        window, stable = window_of(self.request, read, state.start, end or state.end)
         return window, stable and not state.is_open
 
     def _process_of(self, read: Read) -> Callable[[list[Record]], Any]:

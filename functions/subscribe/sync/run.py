@@ -63,7 +63,7 @@ class SyncRun(Run[SyncState]):
         self._services = services
         self._bookmarks = Bookmarks(self._bucket, request.connection, request.bookmark_name)
         self._found = Found()
-        self._moved: Pending | None = None
+        self._pending: Pending | None = None
         self._reads: list[Read] = []
         self._shared_places: set[str] = set()
         self._expressions: dict[str, list[str]] = {}
@@ -116,8 +116,7 @@ class SyncRun(Run[SyncState]):
         """Whether a record of another reading may enter a list of the run after it was read."""
         if read.operation != "list" or read.place not in self._shared_places:
             return False
-        start, end = self._state.window_start, parse_time(self._state.window_end)
-        _, closed = window_of(self._request, read, parse_time(start) if start else None, end)
+        _, closed = window_of(self._request, read, self._state.start, self._state.end)
         return not closed
 
     def _recover(self) -> None:
@@ -150,7 +149,7 @@ class SyncRun(Run[SyncState]):
         return loaded
 
     def _is_shared(self) -> bool:
-        return self._moved is not None
+        return self._pending is not None
 
     def _check_free(self) -> None:
         lease = self._others_lease
@@ -209,7 +208,11 @@ class SyncRun(Run[SyncState]):
         """Note what a reading gave that has ended, if another one may give it again."""
         state = self._state
         if read.place in self._shared_places:
-            ids = [read.named] if read.operation == "get" else IdLog(state.checkpoint.ids if state.checkpoint else b"")
+            ids = (
+                [read.record_id]
+                if read.operation == "get"
+                else IdLog(state.checkpoint.ids if state.checkpoint else b"")
+            )
             state.note_given(read.place, ids)
 
     def _take_all(self, read: Read) -> None:
@@ -274,7 +277,7 @@ class SyncRun(Run[SyncState]):
         languages = reversed(languages_of(self._reads))
         manifests = {self._place(language).manifest: self._manifest(language) for language in languages}
         if self._incremental and manifests:
-            self._moved = Pending(self._next_bookmark())
+            self._pending = Pending(self._next_bookmark())
         single = [read.operation for read in self._reads] == ["get"]
         manifest = next(reversed(manifests), None)
         return Decision(self._complete(manifest, self._state.unverified_reason), manifests, single)
@@ -287,12 +290,10 @@ class SyncRun(Run[SyncState]):
         state = self._state
         if not state.opened or self._window_shown() is None:
             return
-        end = parse_time(state.window_end)
-        if not is_closed(end, parse_time(state.opened), state.skew):
+        if not is_closed(state.end, parse_time(state.opened), state.skew):
             state.may_have_missed |= not state.is_open
             state.leave_unverified(DIFFERENT_TIMES)
-        start = parse_time(state.window_start) if state.bookmark_until is not None and state.window_start else end
-        if end < start - _SET_BACK:
+        if state.bookmark_until is not None and state.start is not None and state.end < state.start - _SET_BACK:
             state.leave_unverified(
                 "the shop's time is before the bookmark, so changes may be missing; mode full reads them"
             )
@@ -320,15 +321,15 @@ class SyncRun(Run[SyncState]):
         return self._bookmarks.with_recent(msgspec.structs.replace(after, entity=self._request.entity), recent)
 
     def _decide(self, entry: dict[str, Any]) -> None:
-        if self._moved is None:
+        if self._pending is None:
             self._journal.decide(entry)
             return
-        self._moved = msgspec.structs.replace(self._moved, entry=entry)
-        self._bookmarks.commit(self._found.bookmark, self._moved)
+        self._pending = msgspec.structs.replace(self._pending, entry=entry)
+        self._bookmarks.commit(self._found.bookmark, self._pending)
 
     def _settle(self) -> None:
-        if self._moved is not None:
-            self._bookmarks.move(self._moved)
+        if self._pending is not None:
+            self._bookmarks.move(self._pending)
 
     def _manifest(self, language: str) -> dict[str, Any]:
         state, parts = self._state, self._parts("raw", language)
@@ -353,10 +354,9 @@ class SyncRun(Run[SyncState]):
 
     def _window_shown(self) -> dict[str, str | None] | None:
         """Return the window that the manifest shows, which is that of the first list; `None` if no list has one."""
-        start = parse_time(self._state.window_start) if self._state.window_start else None
         for read in self._reads:
             if read.operation != "get":
-                window, _ = window_of(self._request, read, start, parse_time(self._state.window_end))
+                window, _ = window_of(self._request, read, self._state.start, self._state.end)
                 if window is not None:
                     began = iso_text(window.start) if window.start is not None else None
                     return {"by": window.by, "start": began, "end": iso_text(window.end)}
@@ -382,7 +382,7 @@ class SyncRun(Run[SyncState]):
     def _shown(self) -> tuple[int, list[str], dict[str, str] | None]:
         state = self._state
         objects = [key for language in state.parts for key, _ in self._parts("raw", language)]
-        bookmark = self._found.bookmark if self._moved is None else self._moved.bookmark
+        bookmark = self._found.bookmark if self._pending is None else self._pending.bookmark
         return state.records, objects, bookmark.shown
 
 

@@ -112,6 +112,16 @@ class SyncState(RunState, array_like=True):
     given: dict[str, bytes] = msgspec.field(default_factory=dict)
 
     @property
+    def start(self) -> datetime | None:
+        """The start of an incremental run's window; `None` for the beginning."""
+        return parse_time(self.window_start) if self.window_start else None
+
+    @property
+    def end(self) -> datetime:
+        """The end of every window."""
+        return parse_time(self.window_end)
+
+    @property
     def skew(self) -> float:
         """The smallest believed skew of the shop's clock, seconds; that of the run before if no answer had a date."""
         return self.earlier_skew if self.least_skew is None else self.least_skew
@@ -119,13 +129,12 @@ class SyncState(RunState, array_like=True):
     @property
     def read_up_to(self) -> datetime:
         """Up to where the run has read: its window's end, or the earliest time that the shop's answers give."""
-        end = parse_time(self.window_end)
-        return read_up_to(end, parse_time(self.opened), self.skew) if self.opened else end
+        return read_up_to(self.end, parse_time(self.opened), self.skew) if self.opened else self.end
 
     @property
     def surely_passed(self) -> datetime:
         """Up to where every change could be seen when the window was opened, even if the shop's dates are ahead."""
-        end = parse_time(self.window_end)
+        end = self.end
         if not self.opened:
             return end
         undated = UNDATED_SECONDS if self.least_skew is None else 0.0
