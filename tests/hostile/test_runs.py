@@ -24,6 +24,7 @@ from connector.errors import AwsUnavailable, RunInProgress
 from connector.settings import Settings
 from lightspeed import Client
 from lightspeed.errors import MAY_PASS
+from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import format_time, parse_time
 from subscribe.app import handle
 from subscribe.dependencies import Dependencies
@@ -177,7 +178,7 @@ class Scene:
         assert all(manifest["verified"] or manifest["reason"] for manifest in found)
         self.manifests += found
         if result["bookmark"] is not None:
-            assert parse_time(result["bookmark"]["until"]) <= self.shop.now
+            assert parse_time(result["bookmark"]["until"]) - LOOKBACK <= self.shop.now  # the next window starts there
         return found
 
     def lines(self, manifest: Mapping[str, Any]) -> list[bytes]:
