@@ -98,6 +98,10 @@ class HandledWorld(World):
         return raises_typed(functools.partial(handle, deps=deps))(dict(event), invocation)
 
 
+LEFT_TO_THE_NEXT = "records changed while they were read in several languages"
+"""The reason of a first run in several languages. The next run reads what it left out."""
+
+
 class Scene:
     """A hostile shop with one entity, and the service that reads it."""
 
@@ -206,7 +210,7 @@ class Scene:
         }
         before.update(self.lines(manifest))
         self.verdicts["right" if manifest["verified"] else "unverified"] += 1
-        if self.is_honest:
+        if self.is_honest and not str(manifest["reason"]).startswith(LEFT_TO_THE_NEXT):
             healthy = {identity for identity in missing if identity not in resource.oddities}
             assert healthy == set(), manifest["reason"]
         if not manifest["verified"]:

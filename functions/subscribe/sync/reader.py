@@ -15,7 +15,7 @@ from lightspeed.listing.children import PARENTS_AT_ONCE, ChildLists
 from lightspeed.listing.reader import BATCH, TRANSFORMED_BATCH, ListReader
 from lightspeed.listing.records import Record, RecordParser, ids_of
 from lightspeed.listing.settled import open_window
-from lightspeed.listing.shop_list import ShopList
+from lightspeed.listing.shop_list import HEAD_FIELDS, ShopList
 from lightspeed.listing.split import SplitReader
 from lightspeed.listing.window import Window, creation_window, unknown_filters
 from lightspeed.request import format_time, parse_time
@@ -28,8 +28,6 @@ from subscribe.sync.processor import RecordProcessor
 from subscribe.sync.read_plan import Read, may_be_read_by_creation, window_of
 from subscribe.sync.state import SyncState
 from subscribe.sync.step import Step
-
-_HEAD_FIELDS = ("id", "createdAt", "updatedAt")
 
 
 def batch_of(request: SubscribeRequest, limit: int) -> int:
@@ -246,7 +244,7 @@ class Reader:
         )
 
     def _list(self, read: Read, window: Window | None) -> ShopList:
-        heads = Parameters(query={"fields": _HEAD_FIELDS})  # of parents, only id and times are needed
+        heads = Parameters(query={"fields": HEAD_FIELDS})  # of parents, only id and times are needed
         parameters = heads if read.operation == "each" else read.parameters
         return ShopList(self.services.client, read.endpoint, parameters, read.language, window)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from lightspeed.listing.settled import SETTLING_LAG, SKEW, TOLERANCE, open_window, settled_time
 from lightspeed.listing.window import Window
+from lightspeed.response import Page
 from lightspeed.shop_clock import ShopClock
 from tests.support.clock import MONDAY_SIX, FakeClock
 
@@ -22,18 +24,20 @@ class Shop:
 
     Attributes:
         opened: The end of each window that was opened, as seconds after `BY_OURS`, and whether it is closed.
-        between: The stretches that were counted, as such seconds.
+        between: The stretches that were looked at, as such seconds.
         slowness: Seconds that each count takes.
-        found: What a count of a stretch gives.
+        found: How many records a look at a stretch gives.
+        beyond: Seconds by which such a record is later than the stretch.
     """
 
     def __init__(self, skews: Sequence[float | None], found: int = 0, *, filters: bool = True) -> None:
-        self.transport = self.shop_list = self
+        self.transport = self.shop_list = self.heads_only = self
         self.shop_clock = ShopClock()
         self.window: Window | None = None
         self.skews = list(skews)
         self.found = found
         self.filters = filters
+        self.beyond = 0
         self.slowness = 0.0
         self.clock = FakeClock()
         self.opened: list[tuple[float, bool]] = []
@@ -49,10 +53,12 @@ class Shop:
         if skew is not None:
             self.shop_clock.hear(skew)
 
-    def count(self, query: dict[str, str]) -> int:
+    def page(self, number: int, limit: int, query: dict[str, str]) -> Page:
+        assert (number, limit) == (1, 1)
         ends = [datetime.fromisoformat(query[f"updated_at_{edge}"]).replace(tzinfo=UTC) for edge in ("min", "max")]
         self.between.append((_after(ends[0]), _after(ends[1])))
-        return self.found
+        changed = ends[1] + timedelta(seconds=self.beyond)
+        return Page([json.dumps({"id": 1, "updatedAt": changed.isoformat()}).encode()] * self.found, [])
 
     def open(self, start: datetime | None = None) -> tuple[float, bool]:
         """Open a window, and return its end and whether it is closed."""
@@ -96,6 +102,14 @@ def test_a_date_that_is_little_ahead_is_not_believed_without_a_record_that_shows
     assert shop.open() == (0, True)
     assert shop.opened == [(0, True)]
     assert shop.between == [(SKEW.total_seconds() + 5, skew + 5)]
+
+
+@pytest.mark.parametrize("skew", [30.0, 3600.0])
+def test_a_record_that_the_shop_gives_in_spite_of_the_filter_shows_nothing(skew: float) -> None:
+    shop = Shop([skew] * 5, found=1)
+    shop.beyond = 1
+
+    assert shop.open() == (0, True)
 
 
 def test_a_window_by_an_earlier_date_is_opened_again_by_our_clock() -> None:

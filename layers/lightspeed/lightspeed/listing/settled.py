@@ -5,9 +5,9 @@ date that is wrong:
 
 1. A date that is more than a minute ahead of our clock needs three answers that agree on it. None may agree with our
    clock. For a date that is behind our clock, two answers are enough. If they do not agree, our clock decides.
-2. If they agree, the stretch between both times is counted, because records carry the shop's own time. A record in it
-   shows that the later time is right. If it is empty, the window ends by our clock. A date that is a few seconds ahead
-   is checked so too: a proxy's clock may be ahead of the shop's.
+2. If they agree, a record between both times is looked for, because records carry the shop's own time. One shows that
+   the later time is right. If there is none, the window ends by our clock. A date that is a few seconds ahead is checked
+   so too: a proxy's clock may be ahead of the shop's.
 3. A window that may end in the shop's future is open. It is read as a list that rows may enter. So is every window of a
    shop whose answers have no date.
 
@@ -22,6 +22,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from lightspeed.client import Client
 from lightspeed.listing.reader import ListReader
+from lightspeed.listing.records import RecordParser, times_of
 from lightspeed.listing.window import Window
 from lightspeed.shop_clock import BELIEVED_SECONDS, ShopClock
 
@@ -173,19 +174,26 @@ def _is_ours_right(opening: Opening[_Processed], ours: datetime, end: datetime, 
         is_ahead: Whether the dates are ahead of our clock.
     """
     if is_ahead:
-        return _count_between(opening.reader, ours + SKEW, end) == 0  # no record is as late as the dates say
-    return bool(_count_between(opening.reader, end + TOLERANCE, ours))  # one is later
+        return _has_record_between(opening.reader, ours + SKEW, end) is False  # no record is as late as the dates say
+    return bool(_has_record_between(opening.reader, end + TOLERANCE, ours))  # one is later
 
 
-def _count_between(reader: ListReader[_Processed], earlier: datetime, later: datetime) -> int | None:
-    """Return how many records of a list are between two ends of its window; `None` if it cannot be asked for."""
+def _has_record_between(reader: ListReader[_Processed], earlier: datetime, later: datetime) -> bool | None:
+    """Whether a list shows a record between two ends of its window; `None` if it cannot be asked for.
+
+    Only a record whose own time lies there counts. A count may be wrong, and a list may ignore its filter.
+    """
     shop_list = reader.shop_list
     window = shop_list.window
     if window is None:
         return None
     start = earlier + SETTLING_LAG
-    start = start if window.start is None else max(window.start, start)
-    return shop_list.count(Window(window.by, start, later).query) if start < later else None
+    asked = Window(window.by, start if window.start is None else max(window.start, start), later)
+    if asked.start is None or asked.start >= later:
+        return None
+    texts = [times_of(record) for record in RecordParser().read(shop_list.heads_only.page(1, 1, asked.query))]
+    times = [text.updated if window.by == "updated_at" else text.created for text in texts]
+    return any(asked.holds_all([time]) for time in times)
 
 
 def _agreeing(skew: float, skews: list[float]) -> int:

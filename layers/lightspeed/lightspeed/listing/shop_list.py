@@ -12,6 +12,9 @@ from lightspeed.listing.window import Window
 from lightspeed.request import PAGE_LIMIT, Parameters, Request
 from lightspeed.response import Page
 
+HEAD_FIELDS = ("id", "createdAt", "updatedAt")
+"""Fields that identify a record and say when it changed."""
+
 _PAGING = ("page", "limit", "fields")
 _EXACT = ("number", "sku", "ean", "articleCode", "email")
 """Filters whose value a record shows under the same name. It shows those by an id of another record too."""
@@ -49,8 +52,15 @@ class ShopList:
     @property
     def ids_only(self) -> ShopList:
         """The same list, of whose records only the ids are asked for."""
-        query = {**self.parameters.query, "fields": "id"}
-        return replace(self, parameters=Parameters(self.parameters.path, query))
+        return self._with_fields("id")
+
+    @property
+    def heads_only(self) -> ShopList:
+        """The same list, of whose records only ids and times are asked for, where the shop lets one choose fields."""
+        return self._with_fields(HEAD_FIELDS) if "fields" in self.endpoint.filter_names else self
+
+    def _with_fields(self, fields: str | tuple[str, ...]) -> ShopList:
+        return replace(self, parameters=Parameters(self.parameters.path, {**self.parameters.query, "fields": fields}))
 
     def count(self, bounds: Mapping[str, object] | None = None) -> int:
         """Return the shop's count, 0 or more.
