@@ -6,7 +6,7 @@ date that is wrong:
 1. A date that is more than a minute ahead of our clock needs three answers that agree on it. None may agree with our
    clock. For a date that is behind our clock, two answers are enough. If they do not agree, our clock decides.
 2. If they agree, a record between both times is looked for, because records carry the shop's own time. One shows that
-   the later time is right. If there is none, the window ends by our clock. A date that is a few seconds ahead is checked
+   the later time is right. If there is none, the window ends by our clock. A date that is some seconds ahead is checked
    so too: a proxy's clock may be ahead of the shop's.
 3. A window that may end in the shop's future is open. It is read as a list that rows may enter. So is every window of a
    shop whose answers have no date.
