@@ -144,7 +144,8 @@ class RecordProcessor:
     def _remembered(self, named: Mapping[str, Record], read: Read) -> dict[str, str]:
         """Return the time of change, by name, of the records that the next run may read again.
 
-        A record that changed a moment ago may change again within the same second. Its name has a digest.
+        A record that changed a moment ago may change again within the same second, and a time that cannot be read shows
+        no change. The name of such a record has a digest.
         """
         passed, mark = self._state.surely_passed, NEVER_UPDATED if may_be_read_by_creation(read) else ""
         recent = {
@@ -155,7 +156,7 @@ class RecordProcessor:
         if not self._state.remembers_all:
             recent = still_recent(recent, passed - LOOKBACK)
         return {
-            _with_digest(name, named[name]) if _is_after(named[name].changed, passed) else name: changed
+            _with_digest(name, named[name]) if _may_change_unseen(named[name], passed) else name: changed
             for name, changed in recent.items()
         }
 
@@ -256,6 +257,12 @@ def _digest(text: bytes) -> str:
 def _in_utc(found: re.Match[bytes]) -> bytes:
     moment = time_of(found[0].decode())
     return found[0] if moment is None else moment.astimezone(UTC).isoformat().encode()
+
+
+def _may_change_unseen(record: Record, passed: datetime) -> bool:
+    """Whether a record may change without another time of change, seen from a time that has passed."""
+    moment = time_of(record.changed)
+    return moment is None or moment > passed
 
 
 def _is_after(changed: str | None, end: datetime) -> bool:

@@ -26,9 +26,9 @@ def order(second: int, memo: str) -> Record:
     return Record(json.dumps({"id": 7, "updatedAt": changed, "memo": memo}).encode(), 7, changed)
 
 
-def processor(landed: Mapping[str, str]) -> RecordProcessor:
+def processor(landed: Mapping[str, str], *, remembers_all: bool = False) -> RecordProcessor:
     request = subscribe_request({"entity": "orders", "mode": "incremental"})
-    state = SyncState("run", window_start="2026-11-23T05:00:00Z", window_end=END)
+    state = SyncState("run", window_start="2026-11-23T05:00:00Z", window_end=END, remembers_all=remembers_all)
     return RecordProcessor(request, state, landed, None, None)
 
 
@@ -58,6 +58,14 @@ def test_a_record_does_not_come_again_because_its_times_are_written_with_another
     recent = processor({}).deduplicate([before], ORDERS)[1].recent
 
     assert processor(recent).deduplicate([after], ORDERS)[0] == []
+
+
+@pytest.mark.parametrize("text", ["before", "after"])
+def test_a_record_whose_time_cannot_be_read_comes_again_only_if_it_changed(text: str) -> None:
+    before, again = (Record(f'{{"id":7,"memo":"{memo}"}}'.encode(), 7, "soon") for memo in ("before", text))
+    remembered = processor({}, remembers_all=True).deduplicate([before], ORDERS)[1].recent
+
+    assert processor(remembered).deduplicate([again], ORDERS)[0] == ([] if text == "before" else [again])
 
 
 @pytest.mark.parametrize("changed", ["0000-00-00T00:00:00+00:00", "0000-00-00", "soon", "9999", "2026-02-30T06:00:00Z"])
