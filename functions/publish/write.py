@@ -311,7 +311,7 @@ def sending(http_request: Request) -> Iterator[None]:
 
 
 def decoded(written: WriteResponse) -> Any:
-    """Return what the shop answered to a write, without its envelope; `None` for nothing."""
+    """Return what the shop answered to a write, without its envelope; `None` if the answer is empty."""
     return None if written.record is None else parse(written.record)
 
 
