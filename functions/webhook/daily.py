@@ -11,7 +11,7 @@ from connector.aws.bucket import Bucket
 from connector.clients import AwsClients, ShopClients
 from connector.errors import ConnectorError
 from connector.observability import logged, logger
-from connector.operator.registrations import is_own
+from connector.operator.webhook_plan import is_own
 from connector.settings import Settings
 from connector.timestamps import iso_text
 from connector.webhooks.report import make_report, write_summary

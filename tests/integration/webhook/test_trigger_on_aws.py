@@ -7,7 +7,7 @@ import pytest
 from moto.sqs.models import sqs_backends
 
 from connector.aws.bucket import Bucket
-from connector.operator.registrations import ITEM_GROUPS
+from connector.operator.webhook_plan import ITEM_GROUPS
 from connector.settings import Settings
 from connector.webhooks.window import LAG_SECONDS, Policy
 from subscribe.checks import subscribe_request

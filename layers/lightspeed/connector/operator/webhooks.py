@@ -20,8 +20,8 @@ import requests
 
 from connector.operator.locks import apply_lock
 from connector.operator.parsers import add_command, add_group, day
-from connector.operator.registrations import ITEM_GROUPS, Change, WebhookPlan, is_own, plan
 from connector.operator.stack import CommandError, OperationFailed, Stack
+from connector.operator.webhook_plan import ITEM_GROUPS, Change, WebhookPlan, is_own, plan_changes
 from connector.webhooks.event import Webhook
 from connector.webhooks.report import stored_reports
 from connector.webhooks.window import Policy, dollars_a_month
@@ -102,7 +102,7 @@ def make_plan(
         if is_own(str(row.get("address", "")), connection, stack)
         and (row.get("itemGroup") in entities or not keep_others)
     ]
-    found = plan(existing, wanted, own)
+    found = plan_changes(existing, wanted, own)
     if any(change.action == "create" for change in found.changes):
         limits = json.loads(shop.record(shop.build("shop/limits", "get")))
         most = limits.get("maxWebhooks")

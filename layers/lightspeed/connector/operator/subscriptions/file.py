@@ -19,8 +19,8 @@ import msgspec
 
 from connector.cadence import DAY, Cadence, minutes_of, seconds_of, spread
 from connector.errors import TransformError
-from connector.operator.registrations import ITEM_GROUPS
 from connector.operator.stack import CommandError
+from connector.operator.webhook_plan import ITEM_GROUPS
 from connector.transform import parse_transformers
 from lightspeed import CATALOGUE, Endpoint
 from lightspeed.connection import is_connection_name

@@ -27,10 +27,10 @@ from connector.cadence import DAY
 from connector.errors import ConnectorError
 from connector.operator.locks import apply_lock
 from connector.operator.parsers import add_command
-from connector.operator.registrations import WebhookPlan
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.subscriptions.file import Subscription, json_schema, read_file
 from connector.operator.subscriptions.schedules import Change, SchedulePlan, Schedules, connection_of
+from connector.operator.webhook_plan import WebhookPlan
 from connector.operator.webhooks import TooManyWebhooks, address_of, line_of, make_change, make_plan
 from connector.storage_keys import SUBSCRIPTIONS
 from connector.transform import S3Library, TransformError, load

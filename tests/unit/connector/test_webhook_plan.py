@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connector.operator.registrations import ITEM_GROUPS, WebhookPlan, is_own, plan
+from connector.operator.webhook_plan import ITEM_GROUPS, WebhookPlan, is_own, plan_changes
 
 ADDRESS = "https://api.example/webhooks/default?stack=mine"
 OTHER = "https://api.example/webhooks/default?stack=other"
@@ -30,7 +30,7 @@ def own_ids(existing: list[dict[str, Any]]) -> list[int]:
 
 
 def calls(existing: list[dict[str, Any]], *groups: str) -> list[tuple[str, int | None, object]]:
-    found = plan(existing, [hook(group) for group in groups], own_ids(existing))
+    found = plan_changes(existing, [hook(group) for group in groups], own_ids(existing))
     return [(change.action, change.id, change.payload.get("itemGroup")) for change in found.changes]
 
 
@@ -63,7 +63,7 @@ def test_a_language_is_read_as_an_object_and_written_as_its_code() -> None:
 
 def test_what_the_shop_switched_off_is_switched_on() -> None:
     existing = [{"id": 1, **hook("orders", isActive=False)}]
-    (change,) = plan(existing, [hook("orders")], [1]).changes
+    (change,) = plan_changes(existing, [hook("orders")], [1]).changes
 
     assert (change.action, change.id, change.why) == ("update", 1, "the shop switched it off")
 
@@ -87,7 +87,7 @@ def test_one_that_is_not_wanted_becomes_one_that_is_missing() -> None:
 
 def test_those_of_others_are_counted_and_left_alone() -> None:
     existing = [{"id": 1, **hook("orders", address=OTHER)}, {"id": 2, **hook("orders")}]
-    found = plan(existing, [], own_ids(existing))
+    found = plan_changes(existing, [], own_ids(existing))
 
     assert found == WebhookPlan(found.changes, 1)
     assert [(change.action, change.id) for change in found.changes] == [("delete", 2)]
@@ -112,7 +112,7 @@ def test_any_shop_comes_to_what_is_wanted_and_a_second_plan_is_empty(seed: int) 
     ]
     others = [row for row in existing if not is_own(row["address"], "default", "mine")]
     wanted = [hook(group) for group in rng.sample(ITEM_GROUPS[:5], rng.randrange(6))]
-    found = plan(existing, wanted, own_ids(existing))
+    found = plan_changes(existing, wanted, own_ids(existing))
     most = max(len(existing), len(others) + len(wanted))
 
     for change in found.changes:
@@ -129,4 +129,4 @@ def test_any_shop_comes_to_what_is_wanted_and_a_second_plan_is_empty(seed: int) 
         str(row["itemGroup"]) for row in wanted
     )
     assert found.total == len(existing)
-    assert plan(existing, wanted, own_ids(existing)).changes == ()
+    assert plan_changes(existing, wanted, own_ids(existing)).changes == ()

@@ -1,7 +1,7 @@
-"""Desired against actual webhooks of a shop. Nothing here calls the shop.
+"""The changes that make a shop's webhooks the wanted ones. Nothing here calls the shop.
 
-The shop's webhook has no name or tag, so the address says whose it is: `…/webhooks/<connection>?stack=<stack>`. The
-shop delivers twice if an address is registered twice, and its number of webhooks is limited (api-facts section 9).
+A webhook of the shop has no name and no tag. Its address names its owner: `…/webhooks/<connection>?stack=<stack>`. The
+shop delivers twice to an address that is registered twice, and it limits the number of webhooks (api-facts section 9).
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ ITEM_GROUPS = (
     "tickets",
     "variants",
 )
-"""What the shop sends webhooks of (api-facts section 9). Each is named like its entity."""
+"""The item groups of the shop's webhooks (api-facts section 9). Each has the name of its entity."""
 
 _COMPARED = ("isActive", "itemGroup", "itemAction", "language", "format", "address")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One call that makes the shop's webhooks what they should be.
+    """One call that changes a webhook of the shop.
 
     Attributes:
-        action: `update` comes first, then `delete`, then `create`: the shop's limit is never passed on the way.
-        id: The webhook's id; `None` for one that is created.
-        payload: What it becomes; empty for one that is deleted.
-        why: One phrase for people.
+        action: What the call does.
+        id: The webhook's id; `None` for `create`.
+        payload: The webhook after the change; empty for `delete`.
+        why: The reason, as one phrase for people.
     """
 
     action: Literal["update", "delete", "create"]
@@ -49,12 +49,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class WebhookPlan:
-    """What has to be done.
+    """The changes of one shop's webhooks.
 
     Attributes:
-        changes: In the order in which they are made.
-        total: How many webhooks the shop has afterwards, with those of others; 0 if nothing is wanted of it.
-        error: Why the shop could not be asked; empty if it could.
+        changes: Updates, then deletes, then creates. In this order the shop never has more webhooks than it allows.
+        total: The number of webhooks in the shop afterwards, with those of other owners; 0 if the shop was not asked.
+        error: Why the shop could not be asked; empty if there was no error.
     """
 
     changes: tuple[Change, ...] = ()
@@ -63,7 +63,7 @@ class WebhookPlan:
 
 
 def is_own(address: str, connection: str, stack: str) -> bool:
-    """Return whether a webhook's address belongs to this connection of this stack, whatever its host."""
+    """Return whether a webhook's address names this connection and this stack. Its host does not matter."""
     try:
         parts = urlsplit(address)
     except ValueError:
@@ -71,15 +71,15 @@ def is_own(address: str, connection: str, stack: str) -> bool:
     return parts.query == f"stack={stack}" and parts.path.endswith(f"/webhooks/{connection}")
 
 
-def plan(
+def plan_changes(
     existing: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, object]], own: Sequence[int]
 ) -> WebhookPlan:
-    """Return the changes that make the own webhooks the wanted ones, with the fewest calls.
+    """Return the fewest changes that make the stack's webhooks the wanted ones.
 
     Args:
         existing: Every webhook of the shop, with its id.
-        wanted: One per item group, without id.
-        own: Ids of the existing ones that may be changed.
+        wanted: The wanted webhooks, without ids, one per item group.
+        own: Ids of the existing webhooks that the stack may change.
     """
     spare = sorted((row for row in existing if row["id"] in own), key=lambda row: int(row["id"]))
     updates, missing = [], []
@@ -106,7 +106,7 @@ def _differences(row: Mapping[str, Any], hook: Mapping[str, object]) -> list[str
 
 
 def _value(row: Mapping[str, Any], name: str) -> object:
-    """Return a value as it is written: a language is written as its code, and read as an object."""
+    """Return a value as the shop takes it. The shop answers with a language as an object, and takes its code."""
     value = row.get(name)
     return value.get("code") if isinstance(value, Mapping) else value
 
