@@ -49,8 +49,9 @@ class Folder:
             NotFoundInLibrary: There is no such file, or it holds no JSON object.
         """
         checked_name(name, "table")
+        text = self._read(f"tables/{name}.json", f"table {name!r}")
         try:
-            return as_table(self._read(f"tables/{name}.json", f"table {name!r}"))
+            return as_table(text)
         except ValueError as error:
             raise NotFoundInLibrary(f"the table {name!r} cannot be read: {error}") from None
 

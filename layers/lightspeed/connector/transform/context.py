@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connector.errors import TransformError
-from connector.transform.engine.limits import Escaped, LimitExceeded
+from connector.transform.engine.limits import Escaped
 from connector.transform.library import NotFoundInLibrary
 from lightspeed import Clock
 
@@ -90,12 +90,12 @@ class Context:
         """Return the table that `$lookup_table` asks for.
 
         Raises:
-            LimitExceeded: There is none.
+            NotFoundInLibrary: There is no such table.
             Escaped: The library failed.
         """
         try:
             return self._tables(name)
-        except NotFoundInLibrary as error:
-            raise LimitExceeded(str(error)) from None
+        except NotFoundInLibrary:
+            raise
         except Exception as error:
             raise Escaped(error) from None

@@ -17,8 +17,8 @@ _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9_-][A-Za-z0-9_
 _REFERENCE = re.compile(r"s3:config/transformers/(.*)\.jsonata", re.DOTALL)
 
 
-class NotFoundInLibrary(Exception):
-    """A saved transformer or a table does not exist, or is not what it should be; the message says which and why."""
+class NotFoundInLibrary(ValueError):
+    """The library has no such saved transformer or table, or cannot read it. The message names it and the reason."""
 
 
 class Library(Protocol):

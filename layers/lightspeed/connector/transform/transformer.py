@@ -10,7 +10,7 @@ from connector.transform.context import Context, Outcome, Scope, TransformerSpec
 from connector.transform.engine import expression as engine
 from connector.transform.engine.errors import shown
 from connector.transform.engine.expression import Expression
-from connector.transform.engine.limits import Escaped, LimitExceeded, Limits, Meter, metered
+from connector.transform.engine.limits import Escaped, LimitExceeded, Limits, Meter, run_with_timer
 from connector.transform.engine.values import dumps_all, is_none, plain
 from connector.transform.library import EmptyLibrary, Library, NotFoundInLibrary, referred_name
 from connector.transform.rejects import rejected_line
@@ -55,7 +55,7 @@ class Transformers:
                 try:
                     self._table(name)
                 except NotFoundInLibrary as error:
-                    raise step.failed(LimitExceeded(str(error)), place) from None
+                    raise step.failed(error, place) from None
 
     def __bool__(self) -> bool:
         """Whether there is anything to apply."""
@@ -184,24 +184,17 @@ class Transformers:
         return Context(scope, self._table, content, self._clock)
 
     def _bounded(self, work: Callable[[Meter], _Found]) -> _Found:
-        """Run what evaluates expressions inside the bounds, and turn whatever stops it into a `TransformError`."""
-        meters: list[Meter] = []
-
-        def noted(meter: Meter) -> _Found:
-            meters.append(meter)
-            return work(meter)
-
+        """Evaluate expressions inside the bounds; every error that they cause becomes a `TransformError`."""
+        meter = Meter(self._limits, self._clock)
         try:
-            return metered(self._limits, noted, self._clock)
-        except Escaped as carried:
-            raise carried.cause from None
+            return run_with_timer(meter, lambda: work(meter))
+        except Escaped as escaped:
+            raise escaped.cause from None
         except TransformError:
             raise
         except (LimitExceeded, Exception) as error:
-            meter = meters[0] if meters else None
-            text = meter.expression if meter is not None else ""
-            step = next((step for step in self._steps if step.text == text), self._steps[0])
-            raise step.failed(error) from None
+            failed: Expression = meter.expression or self._steps[0]
+            raise failed.failed(error) from None
 
 
 def parse_transformers(given: TransformerSpec) -> list[str | Mapping[str, str]]:

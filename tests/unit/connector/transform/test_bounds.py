@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connector.transform import Limits, Scope, TransformError, Transformers
-from connector.transform.engine.limits import LimitExceeded, Meter, metered
+from connector.transform.engine.limits import LimitExceeded, Meter, run_with_timer
 from tests.support.clock import FakeClock
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -226,7 +226,7 @@ def test_a_signal_that_comes_late_stops_nothing() -> None:
 
 
 def test_the_timer_goes_on_until_the_work_is_over_even_if_a_first_stop_is_lost() -> None:
-    def stubborn(_meter: Meter) -> None:
+    def stubborn() -> None:
         try:
             while True:
                 pass
@@ -235,7 +235,7 @@ def test_the_timer_goes_on_until_the_work_is_over_even_if_a_first_stop_is_lost()
                 pass
 
     with pytest.raises(LimitExceeded):
-        metered(Limits(seconds=0.05), stubborn)
+        run_with_timer(Meter(Limits(seconds=0.05)), stubborn)
 
 
 def test_outside_the_main_thread_the_clock_is_looked_at_between_steps() -> None:

@@ -21,7 +21,7 @@ from connector.transform.engine.compiler import compile_lambda, compile_node
 from connector.transform.engine.errors import failure, shown
 from connector.transform.engine.extensions import as_text
 from connector.transform.engine.functions import FUNCTIONS, Function
-from connector.transform.engine.limits import LimitExceeded, Limits, Meter, metered
+from connector.transform.engine.limits import LimitExceeded, Limits, Meter, run_with_timer
 from connector.transform.engine.signature import QuickSignature
 from connector.transform.engine.syntax import Frame, bound_names, compiled_pattern
 from connector.transform.engine.values import clone, clone_top, collapsed, look_up
@@ -370,6 +370,6 @@ def _parsed(expression: str, _thread: int) -> Engine:
         raise ValueError(f"is {len(expression):,} characters long where {EXPRESSION_CHARACTERS:,} are allowed")
     before = getattr(Jsonata.CURRENT, "jsonata", None)
     try:
-        return metered(_PARSING, lambda _: Engine(expression))
+        return run_with_timer(Meter(_PARSING), lambda: Engine(expression))
     finally:
         Jsonata.CURRENT.jsonata = before

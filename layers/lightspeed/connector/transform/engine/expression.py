@@ -31,24 +31,24 @@ class Expression:
     text: str
     saved_as: str = ""
 
-    def evaluate(self, value: Any, limits: Meter, context: Context) -> Any:
+    def evaluate(self, value: Any, meter: Meter, context: Context) -> Any:
         """Evaluate the expression.
 
         Args:
             value: The input, of JSON types. It is not changed.
-            limits: What is left to use. Several expressions may share it.
-            context: What the expression and its functions can ask for.
+            meter: Counts what the evaluation uses. Several expressions may share it.
+            context: The variables, the tables, the time and the random numbers.
 
         Returns:
             The library's types, which the functions of `values` turn into JSON.
 
         Raises:
-            LimitExceeded: A bound is reached.
+            LimitExceeded: The evaluation reached a bound.
             Escaped: The context failed.
-            Exception: The expression failed; `failed` says where.
+            Exception: The expression failed. `failed` finds the position.
         """
-        limits.expression = self.text
-        return parse(self.text).run(value, limits, context)
+        meter.expression = self
+        return parse(self.text, self.saved_as).run(value, meter, context)
 
     def tables(self) -> Iterator[tuple[str, Any]]:
         """Yield every table that the expression names as a literal, and the syntax node of the name."""

@@ -15,7 +15,7 @@ from jsonata.functions import Functions
 from jsonata.utils import Utils
 
 from connector.transform.engine.errors import shown
-from connector.transform.engine.limits import LimitExceeded, Meter
+from connector.transform.engine.limits import Meter
 from connector.transform.engine.values import written
 from lightspeed.numbers import Exact
 
@@ -122,7 +122,7 @@ def _amount(value: Any) -> decimal.Decimal:
 def lookup_table(name: Any, key: Any, default: Any) -> Any:
     """`$lookup_table("carriers", code, "other")`: the value of a key in a table, or else the default."""
     if not isinstance(name, str):
-        raise LimitExceeded("$lookup_table expects the name of a table")
+        raise ValueError("$lookup_table expects the name of a table")
     table = current_engine().context.table(name)
     if key is None or key is Utils.NULL_VALUE:
         return default

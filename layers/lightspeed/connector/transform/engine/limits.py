@@ -1,4 +1,4 @@
-"""What one evaluation may use: time, depth, items, characters. An evaluation that uses more is stopped at once."""
+"""Bounds of one evaluation: time, depth, items, characters. An evaluation that goes over a bound stops at once."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lightspeed import Clock, SystemClock
 
-_Found = TypeVar("_Found")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,12 @@ class Limits:
 
     Attributes:
         seconds: Wall clock.
-        depth: Depth of nested expressions and function calls; a call of a user's function takes two or more.
-        items: Items of all arrays and objects that are made on the way, not only of the result.
-        characters: Characters of all text that is made on the way.
+        depth: Nested expressions and function calls. A call of an expression's own function takes two or more.
+        items: Items of all arrays and objects that the evaluation makes, not only of the result.
+        characters: Characters of all text that the evaluation makes.
         output_values: Values in the result, members and elements counted.
         output_bytes: Bytes of the result as JSON text.
-        output_depth: Depth of arrays and objects inside each other in the result.
+        output_depth: Nested arrays and objects in the result.
     """
 
     seconds: float = 1.0
@@ -38,11 +38,15 @@ class Limits:
 
 
 class LimitExceeded(BaseException):
-    """An evaluation went over its bounds; no `except Exception` on its way may keep it."""
+    """An evaluation went over a bound. No `except Exception` of the library catches it."""
 
 
 class Escaped(BaseException):
-    """Carries an error that the expression did not cause, such as a timeout of S3, through the evaluation."""
+    """Carries an error through the evaluation that the expression did not cause, such as a timeout of S3.
+
+    Attributes:
+        cause: The error.
+    """
 
     def __init__(self, cause: Exception) -> None:
         self.cause = cause
@@ -50,41 +54,41 @@ class Escaped(BaseException):
 
 
 class Meter:
-    """Counts what an evaluation uses.
+    """Counts what one evaluation uses. Its time begins when the meter is made.
 
     Attributes:
-        limits: What it may use.
+        limits: The bounds.
         now: Returns the time of the monotonic clock, in seconds.
-        deadline: On that clock.
-        interruptible: Whether a timer can interrupt a single long operation; only in the main thread.
-        expression: The one that is being evaluated.
-        made_characters: The length of all text that was made so far.
+        deadline: The end of the evaluation's time on that clock.
+        interruptible: Whether a timer interrupts a single long operation. `run_with_timer` sets it.
+        expression: The expression that is being evaluated, or that failed; `None` before the first one.
+        made_characters: The length of all text that the evaluation has made.
     """
 
-    def __init__(self, limits: Limits, clock: Clock, *, interruptible: bool) -> None:
+    def __init__(self, limits: Limits, clock: Clock | None = None) -> None:
         self.limits = limits
-        self.now = clock.monotonic
+        self.now = (clock or SystemClock()).monotonic
         self.deadline = self.now() + limits.seconds
-        self.interruptible = interruptible
-        self.expression = ""
-        self._items = 0
+        self.interruptible = False
+        self.expression: Any = None
         self.made_characters = 0
+        self._items = 0
 
     def items(self, number: int) -> None:
-        """Count items that are about to be made.
+        """Count items before they are made.
 
         Raises:
-            LimitExceeded: They are too many.
+            LimitExceeded: The evaluation would make too many.
         """
         self._items += number
         if self._items > self.limits.items:
             raise LimitExceeded(f"makes too many items: {self._items:,} where {self.limits.items:,} are allowed")
 
     def characters(self, number: int) -> None:
-        """Count characters of text that is about to be made.
+        """Count characters of a text before it is made.
 
         Raises:
-            LimitExceeded: They are too many.
+            LimitExceeded: The evaluation would make too many.
         """
         self.made_characters += number
         if self.made_characters > self.limits.characters:
@@ -93,69 +97,62 @@ class Meter:
             )
 
     def check_time(self) -> None:
-        """Look at the clock.
+        """Check that the evaluation's time is not over.
 
         Raises:
-            LimitExceeded: Time is up.
+            LimitExceeded: It is over.
         """
-        if self.now() > self.deadline:
-            raise self.late()
-
-    def late(self) -> LimitExceeded:
-        """Return what is raised when time is up."""
-        return LimitExceeded(
-            f"takes longer than {self.limits.seconds:g} s: look for endless recursion or a costly pattern"
-        )
+        if self.now() >= self.deadline:
+            limit = self.limits.seconds
+            raise LimitExceeded(f"takes longer than {limit:g} s: look for endless recursion or a costly pattern")
 
 
 _running: Meter | None = None
-"""The evaluation that the timer is armed for."""
+"""The meter of the evaluation that the timer interrupts."""
 
-_AGAIN_SECONDS = 0.05
-"""A signal that is lost in a place where Python cannot raise is followed by another one."""
-
-
-def _expire(_number: int, _frame: FrameType | None) -> None:
-    if _running is not None and _running.now() >= _running.deadline:
-        raise _running.late()
+_REPEAT_SECONDS = 0.05
+"""The timer's interval after its first signal. A signal is lost where Python cannot raise, as in `__del__`."""
 
 
-def metered(limits: Limits, work: Callable[[Meter], _Found], clock: Clock | None = None) -> _Found:
-    """Run work with a meter, and in the main thread a timer that interrupts even a single long operation.
+def _check_running(_number: int, _frame: FrameType | None) -> None:
+    if _running is not None:
+        _running.check_time()
 
-    Python runs signal handlers in the main thread only. Elsewhere the clock is looked at between steps, so an operation
-    that cannot be interrupted must not start there: see `Meter.interruptible`. A timer of other code is stopped
-    meanwhile and started again for the rest of its time.
 
-    This is a function and no context manager. A signal may raise at the entry of any function, also of `__exit__`.
-    Here the timer is off as soon as the work ends, with or without an error.
+def run_with_timer(meter: Meter, work: Callable[[], _Result]) -> _Result:
+    """Run work, in the main thread with a timer that interrupts even a single long operation.
+
+    Python runs signal handlers in the main thread only. In another thread, or inside other work with a timer, only
+    `Meter.check_time` ends the work. So an operation that cannot be interrupted must not start there.
+    A timer of other code pauses and continues with the rest of its time.
+
+    A context manager would not do: a signal may raise at the entry of any function, also of `__exit__`.
+    Here the timer ends with the work, with or without an error.
 
     Args:
-        limits: The bounds.
-        work: What is bounded.
-        clock: The clock of the deadline. The timer of the operating system has a separate clock.
+        meter: The deadline. The timer of the operating system has a separate clock.
+        work: Work that this meter counts.
 
     Raises:
-        LimitExceeded: Time is up, or another bound is reached.
+        LimitExceeded: The work reached a bound.
     """
-    global _running  # noqa: PLW0603 - there is one interval timer in a process, so there is one of these
-    clock = clock or SystemClock()
+    global _running  # noqa: PLW0603 - a process has one interval timer
     if threading.current_thread() is not threading.main_thread() or _running is not None:
-        return work(Meter(limits, clock, interruptible=False))
+        return work()
     before = signal.getsignal(signal.SIGALRM)
-    if before is not _expire:
-        signal.signal(signal.SIGALRM, _expire)
-    meter = Meter(limits, clock, interruptible=True)
-    left, interval = 0.0, 0.0
+    if before is not _check_running:
+        signal.signal(signal.SIGALRM, _check_running)
+    left, interval, seconds = 0.0, 0.0, meter.limits.seconds
+    meter.interruptible = True
     _running = meter
     try:
-        left, interval = signal.setitimer(signal.ITIMER_REAL, limits.seconds, _AGAIN_SECONDS)
-        return work(meter)
+        left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, _REPEAT_SECONDS)
+        return work()
     finally:
         _running = None
         signal.setitimer(signal.ITIMER_REAL, 0)
-        if callable(before) and before is not _expire:
+        if callable(before) and before is not _check_running:
             signal.signal(signal.SIGALRM, before)
         if left:
-            used = meter.now() - (meter.deadline - limits.seconds)
+            used = meter.now() - (meter.deadline - seconds)
             signal.setitimer(signal.ITIMER_REAL, max(left - used, 0.001), interval)
