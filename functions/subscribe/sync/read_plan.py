@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -73,9 +74,10 @@ def plan_reads(
     now: str,
     seed: str,
 ) -> list[Read]:
-    """Return every reading of a run, in order; those of one language stand together. No record is read twice by id.
+    """Return every reading of a run, in order, language by language.
 
-    An entity whose records read the same in every language is read in the first only.
+    A record that several readings name by its id is read once, with the query of the first. An entity that the shop
+    does not translate is read in the first language only.
 
     Args:
         request: The event.
@@ -90,7 +92,7 @@ def plan_reads(
         RequestError: The parameters hold what the run decides itself.
     """
     reads = []
-    read_by_id = set()
+    records = set()  # an entity of one record has no id: there the query tells two readings apart
     languages = request.languages or [request.language or default_language]
     if not request.endpoint.translated:
         languages = languages[:1]
@@ -114,9 +116,11 @@ def plan_reads(
             errors = _errors(request, read)
             if errors:
                 raise RequestError(errors)
-            if way == "get" and (read.place, read.record_id) in read_by_id:
-                continue
-            read_by_id.add((read.place, read.record_id))
+            if way == "get":
+                record = (read.place, read.record_id or json.dumps(dict(parameters.query), sort_keys=True, default=str))
+                if record in records:
+                    continue
+                records.add(record)
             reads.append(read)
     return reads
 

@@ -62,6 +62,19 @@ def test_languages_are_read_one_after_the_other() -> None:
     assert languages_of(reads) == ["en", "nl"]
 
 
+@pytest.mark.parametrize(
+    ("entity", "transformer", "reads"),
+    [
+        ("orders", '[{"path": {"id": 7}}, {"path": {"id": "7"}}, {"path": {"id": 8}}]', 2),
+        ("orders", '[{"path": {"id": 7}}, {"path": {"id": 7}, "query": {"fields": "id"}}]', 1),
+        ("dashboard", '[{"query": {"date": "2026-11-22"}}, {"query": {"date": "2026-11-23"}}]', 2),
+        ("dashboard", '[{"query": {"a": 1, "b": 2}}, {"query": {"b": 2, "a": 1}}]', 1),
+    ],
+)
+def test_a_record_is_read_once_and_one_without_an_id_once_per_query(entity: str, transformer: str, reads: int) -> None:
+    assert len(plan(entity=entity, input_transformer=transformer)) == reads
+
+
 def test_an_input_transformer_sees_the_documented_input() -> None:
     seen = '{"query": {"seen": $join($keys($), " ") & " " & entity & " " & connection & " " & language & " " & now}}'
 
