@@ -16,7 +16,7 @@ _Request = TypeVar("_Request", bound=msgspec.Struct)
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`")
 _MISSING = re.compile(r"Object missing required field `(.*?)`")
 _CHOICE = re.compile(r"Invalid enum value (.*?) - at `\$\.(\w+)`")
-_TYPE = re.compile(r"Expected `([^`]*)`(.*?)(?:, got `(\w+)`)?(?: - at `\$\.(.*)`)?")
+_TYPE = re.compile(r"Expected `([^`]*)`(.*?)(?:, got `(\w+)`)?(?: - at `\$(.*)`)?")
 _PLAIN = {
     "str": "text",
     "int": "a whole number",
@@ -25,6 +25,9 @@ _PLAIN = {
     "bool": "true or false",
     "object": "an object",
     "array": "a list",
+    "date": "a date",
+    "datetime": "a date",
+    "time": "a time",
 }
 _INSIDE = "at `$.parameters"
 
@@ -119,7 +122,7 @@ def _explained(kind: type[msgspec.Struct], message: str) -> str:
     if choice:
         return f"{choice[2]} must be {_choices(kind, choice[2])}, not {choice[1]:.100}"
     if not unknown and not missing:
-        return _plain(message)
+        return plain_message(message)
     inside = _INSIDE in message
     known = [field.encode_name for field in msgspec.structs.fields(EventParameters if inside else kind)]
     if missing:
@@ -135,14 +138,20 @@ def _explained(kind: type[msgspec.Struct], message: str) -> str:
     return f"unknown key {name:.100}{where}{advice} (known keys: {', '.join(known)})"
 
 
-def _plain(message: str) -> str:
-    """Return msgspec's message of a wrong value in JSON's words."""
+def plain_message(message: str, key: str = "") -> str:
+    """Return msgspec's message of a wrong value in plain words.
+
+    Args:
+        message: The message of a `ValidationError`.
+        key: The key that has the value; empty if the value is a whole event.
+    """
     found = _TYPE.fullmatch(message)
     if not found:
         return message
     kinds = [_PLAIN.get(kind, kind) for kind in found[1].split(" | ") if kind != "null"]
     got = f", not {_PLAIN.get(found[3], found[3])}" if found[3] else ""
-    return f"{found[4] or 'the event'} must be {' or '.join(kinds)}{found[2]}{got}"
+    name = f"{key}{found[4] or ''}".removeprefix(".") or "the event"
+    return f"{name} must be {' or '.join(kinds)}{found[2]}{got}"
 
 
 def _choices(kind: type[msgspec.Struct], name: str) -> str:

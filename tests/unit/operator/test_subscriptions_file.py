@@ -51,6 +51,21 @@ def test_the_example_means_what_it_says() -> None:
         ('[a.x]\nevery = "1 hour"\nentity = "ordrs"\n', "3: a.x.entity: unknown entity 'ordrs'; did you mean orders?"),
         ('[a.brands]\nevery = "1 hour"\nwebhooks = true\n', "3: a.brands.webhooks: the shop sends webhooks of"),
         ('[a.orders]\nevery = "1 hour"\ntimezone = "Mars"\n', "3: a.orders.timezone: it is a zone such as"),
+        ("[a.orders]\nevery = 15\n", "2: a.orders.every: every must be text, not a whole number"),
+        ('[a.orders]\nevery = "1 day"\nat = 03:00:00\n', "3: a.orders.at: at must be text, not a time"),
+        ('[a.orders]\nevery = "1 hour"\nsince = 2026-11-23\n', "3: a.orders.since: since must be text, not a date"),
+        (
+            '[a.orders]\nevery = "1 hour"\nlanguages = ["nl", 7]\n',
+            "3: a.orders.languages: languages[1] must be text, not a whole number",
+        ),
+        (
+            '[a.orders]\nevery = "1 hour"\nentity_transformer = 7\n',
+            "3: a.orders.entity_transformer: entity_transformer must be text or",
+        ),
+        (
+            '[a.orders]\nevery = "1 hour"\nmax_deleted_percent = 101\n',
+            "3: a.orders.max_deleted_percent: max_deleted_percent must be a number",
+        ),
         ('[a.orders]\nevery = "1 hour"\nlanguages = [\n  "nl",\n  "nl",\n]\n', "3: a.orders.languages: it names a"),
         (
             '[a."orders/products"]\nevery = "1 hour"\n',

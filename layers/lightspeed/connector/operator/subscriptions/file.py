@@ -22,6 +22,7 @@ from connector.errors import TransformError
 from connector.operator.stack import CommandError
 from connector.operator.webhook_plan import ITEM_GROUPS
 from connector.transform import parse_transformers
+from connector.validation import plain_message
 from lightspeed import CATALOGUE, Endpoint
 from lightspeed.connection import is_connection_name
 from lightspeed.listing.way import way_to_read
@@ -215,8 +216,10 @@ def _wrong_keys(name: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]
         if key in fields:
             try:
                 _CHECKS.get(key, str)(msgspec.convert(value, fields[key].type))
+            except msgspec.ValidationError as error:
+                yield key, plain_message(str(error), key)
             except (ValueError, TransformError) as error:
-                yield key, str(error).replace("`", "")
+                yield key, str(error)
         elif isinstance(value, dict):
             yield key, "the header has too many names; it is [connection.subscription], without further dots"
         else:
