@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from connector.operator.locks import KEY as LOCK
 from tests.integration.operator.conftest import GROUP, SYNC, Operated
+from tests.shop import Fault
 from tests.support.aws import moto_client
 
 FILE = """
@@ -147,6 +148,23 @@ def test_a_plan_without_the_right_to_read_secrets_counts_nothing(
     assert "+ schedule default.orders" in shown
     assert "default: not counted: " in shown
     assert "AccessDeniedException" in shown
+    assert "default: 96 runs and an unknown number of requests a day; about $" in shown
+    assert "\n  default.orders: 96 runs and an unknown number of requests a day; about $" in shown
+    assert shown.count("not counted: ") == 1
+
+
+def test_a_plan_says_that_requests_of_a_list_that_cannot_be_counted_come_on_top(
+    operated: Operated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operated.shop.faults.next(Fault.answers(403), times=9, path_contains="orders/count")
+    text = "".join(f'[default.{entity}]\nevery = "1 hour"\n' for entity in ("orders", "products"))
+
+    assert operated("plan", operated.file(text)) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"^default: 48 runs and more than \d+ requests a day", shown, re.MULTILINE)
+    assert "\n  default.orders: 24 runs and an unknown number of requests a day" in shown
+    assert re.search(r"\n  default\.products: 24 runs and about \d+ requests a day", shown)
+    assert "\ndefault: not counted: default.orders: " in shown
 
 
 def test_killed_at_every_call_the_next_apply_makes_the_rest(operated: Operated) -> None:
@@ -288,7 +306,7 @@ def test_every_mistake_of_a_file_is_one_line(operated: Operated, capsys: pytest.
         "connector: subscriptions.toml:2: default.orders.evry: unknown key; did you mean every? (known: every, at, "
         "timezone, entity, webhooks, enabled, reconcile, languages, parameters, input_transformer, entity_transformer, "
         "mode, since, max_rejected_percent, max_deleted_percent)",
-        "connector: subscriptions.toml:3: default.orders.webhooks: Expected bool, got int",
+        "connector: subscriptions.toml:3: default.orders.webhooks: webhooks must be true or false, not a whole number",
     ]
 
 

@@ -17,27 +17,25 @@ import itertools
 import json
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from connector.aws.errors import aws_error_types, reason
-from connector.cadence import DAY
 from connector.errors import ConnectorError
 from connector.operator.locks import apply_lock
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.subscriptions.file import Subscription, json_schema, read_file
+from connector.operator.subscriptions.forecast import forecast
 from connector.operator.subscriptions.schedules import Change, SchedulePlan, Schedules, connection_of
 from connector.operator.webhook_plan import WebhookPlan
 from connector.operator.webhooks import TooManyWebhooks, address_of, line_of, make_change, make_plan
 from connector.storage_keys import SUBSCRIPTIONS
 from connector.transform import S3Library, TransformError, load
-from connector.webhooks.window import Policy, dollars_a_month
-from lightspeed import CATALOGUE, LightspeedError, Parameters
+from lightspeed import LightspeedError
 from lightspeed.cli.output import printable
-from lightspeed.estimate import ListCounter, Span, estimate
 
 CHANGES = 2
 """Exit status of `plan --exit-code` if there is something to do."""
@@ -90,7 +88,7 @@ def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
         print(line)
     for connection, error in found.failed.items():
         print(printable(f"! {connection}: its webhooks cannot be compared: {error}"))
-    for line in itertools.chain(_forecast(subscriptions, stack), found.warnings):
+    for line in itertools.chain(forecast(subscriptions, stack), found.warnings):
         print(line)
     print("python -m connector apply makes these changes" if found.changes else "nothing to change")
     return CHANGES if arguments.exit_code and found.changes else 0
@@ -256,87 +254,3 @@ def _warnings(wanted: Sequence[Subscription], planned: SchedulePlan, now: dateti
     if not planned.removed:
         for title in planned.unnamed:
             yield f"warning: {title} is not in the file and goes on; --prune removes it"
-
-
-def _forecast(subscriptions: Sequence[Subscription], stack: Stack) -> Iterator[str]:
-    """Yield what a file takes from each shop's quota per day, and what it costs, in the order of connections.
-
-    The shop is asked for one count per list. An incremental run is taken to find what changed in the last interval.
-    """
-    for connection in sorted({one.connection for one in subscriptions}):
-        yield from _forecast_of_shop(connection, [one for one in subscriptions if one.connection == connection], stack)
-
-
-def _forecast_of_shop(connection: str, subscriptions: Sequence[Subscription], stack: Stack) -> Iterator[str]:
-    own, unknown = [one for one in subscriptions if one.enabled], []
-    counter, language = None, ""
-    try:
-        shop = stack.shop(connection)
-        counter, language = ListCounter(shop), shop.transport.connection.language
-    except (LightspeedError, ConnectorError) as error:
-        unknown.append(str(error))
-    except aws_error_types() as error:
-        unknown.append(reason(error))
-    parts, all_runs, all_requests = [], 0.0, 0.0
-    for one in own:
-        runs, requests, uncounted = _load_a_day(one, counter, language, stack)
-        unknown += uncounted
-        all_runs, all_requests = all_runs + runs, all_requests + requests
-        short = f"{runs:,.0f}" if runs >= 10 else f"{runs:.1f}"
-        parts.append(f"  {one.title}: {short} runs and {_daily(requests, runs)}")
-    room = None if counter is None else _room_a_day(counter, stack)
-    of = "" if room is None else f" of {room:,.0f} that the reserve leaves"
-    yield f"{connection}: {all_runs:,.0f} runs and {_daily(all_requests, all_runs, of)}"
-    yield from parts
-    if hooks := Policy.of(stack.settings).most_runs_a_day() * sum(one.webhooks for one in own):
-        yield (
-            f"{connection}: webhooks add at most {hooks:,} runs a day, if records change all day: "
-            f"${dollars_a_month(hooks):.2f} a month"
-        )
-    yield from (f"{connection}: not counted: {text}" for text in unknown)
-    if room is not None and all_requests > room:
-        yield f"warning: {connection} needs more than its quota of a day; read less, or less often"
-
-
-def _load_a_day(
-    one: Subscription, counter: ListCounter | None, language: str, stack: Stack
-) -> tuple[float, float, list[str]]:
-    """Return the runs and the requests a day of a subscription, and why some requests are not counted.
-
-    Without a counter no request is counted, and that needs no reason here.
-    """
-    runs, requests, uncounted = 0.0, 0.0, []
-    for cadence, event in one.runs:
-        times = DAY / cadence.seconds
-        runs += times
-        if counter is None:
-            continue
-        given = {"languages": [language], **event}
-        try:
-            requests += times * _requests_of_run(counter, given, cadence.seconds, stack)
-        except (LightspeedError, ConnectorError) as error:
-            uncounted.append(f"{one.title}: {error}")
-    return runs, requests, uncounted
-
-
-def _requests_of_run(counter: ListCounter, event: Mapping[str, Any], seconds: int, stack: Stack) -> float:
-    """Return the requests of one run."""
-    given = event.get("parameters", {})
-    parameters = Parameters(given.get("path", {}), given.get("query", {}))
-    end = datetime.fromtimestamp(stack.clock.time(), UTC)
-    incremental = event["mode"] == "incremental"
-    span = Span(end, end - timedelta(seconds=seconds) if incremental else None, incremental)
-    entity = CATALOGUE[event["entity"]]
-    readings = [counter.reading(entity, parameters, language, span) for language in event["languages"]]
-    return float(estimate(readings, counter.quota, reserve_percent=0).requests["total"])
-
-
-def _room_a_day(counter: ListCounter, stack: Stack) -> float | None:
-    """Return the requests a day that the reserve leaves; `None` if the shop names no daily limit."""
-    quota = counter.quota
-    limits = [window.limit for window in quota.windows if window.name == "day"] if quota else []
-    return limits[0] * (1 - stack.settings.quota_reserve_percent / 100) if limits else None
-
-
-def _daily(requests: float, runs: float, of: str = "") -> str:
-    return f"about {requests:,.0f} requests a day{of}; about ${dollars_a_month(runs):.2f} a month"
