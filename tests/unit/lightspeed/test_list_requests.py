@@ -302,10 +302,10 @@ def test_a_record_that_two_pages_show_as_new_came_twice() -> None:
     shop = Shop(turning(15))
     checkpoint = ListCheckpoint(rows_left=15, count_before=15, count_after=15, limit=10)
     proof = ListProof(shop_list_of(shop), checkpoint, stable=True, recoverable=True)
-    proof.take(PageFacts(2, 5, [11, 12, 13, 14, 15], [], 0, 0))
+    proof.add_page(PageFacts(2, 5, [11, 12, 13, 14, 15], [], 0, 0))
 
     with pytest.raises(UnstableList, match="a record came twice though no record left the list before it"):
-        proof.take(PageFacts(1, 10, [1, 2, 3, 4, 5, 6, 7, 8, 9, 11], [], 0, 0))
+        proof.add_page(PageFacts(1, 10, [1, 2, 3, 4, 5, 6, 7, 8, 9, 11], [], 0, 0))
 
     assert checkpoint.read == 14
 
@@ -435,7 +435,7 @@ def test_rows_that_a_count_puts_behind_a_page_must_be_known() -> None:
     proof = ListProof(shop_list_of(Shop([])), checkpoint, stable=True, recoverable=True)
 
     with pytest.raises(UnstableList, match="the shop counts 18 records from page 1 on, but gave fewer"):
-        proof.take(PageFacts(1, 10, [*range(1, 11)], [], 0, 0))
+        proof.add_page(PageFacts(1, 10, [*range(1, 11)], [], 0, 0))
 
 
 def test_the_second_pass_must_give_the_same_ids_and_have_no_reason_of_its_own() -> None:

@@ -1,43 +1,43 @@
 """What proves that the pages of a list are the whole list, and what cannot be proved.
 
-The API has numbered pages, no cursor and no documented order. The shop changes while a list is read. A list is read in
-a closed window of the past, `updated_at_max` or `created_at_max` some seconds ago. A record can leave such a window,
-but none can enter it. So the list only shrinks: everything that is read was in the list at the first count.
+The API has numbered pages, no cursor and no documented order. The shop changes while a list is read. So the reader asks
+for a closed window of the past, whose `updated_at_max` or `created_at_max` is some seconds ago. A record can leave such
+a window, but none can enter it. The list only shrinks: every record that the reader gets was in it at the first count.
 
 A. **As many different ids as the shop counted at first.** All of them were in the list then. The list held no others.
    So they are the list. This holds for any order, for ties, and for pages that are ignored, cached or repeated. It
-   needs a count that is right, see C.
-B. If rows left meanwhile, fewer ids are known. A row that left then looks like a row that was missed, so A proves
-   nothing. The pages themselves must be trusted. Five things are asked of them:
-   1. No page was asked for twice, because a cache could have given an old one.
-   2. Every page before the last one was full. After each batch, as many rows are known as the count after it puts on
-      its pages and behind them. So the count does not come from a cache that kept it from before the batch.
+   needs a correct count (C).
+B. If rows leave meanwhile, the reader gets fewer ids. A row that left looks like a row that was missed, so A proves
+   nothing. Then the pages themselves must be trusted. Five conditions must hold:
+   1. The reader asked for no page twice. A cache could have answered the second request with an old page.
+   2. Every page before the last one was full. After each batch, the reader knows at least as many rows as the new count
+      places on the pages of the batch and after them. So no cache repeated the count from before the batch.
    3. The order is known. At least `ENOUGH_ROWS` ids rise, or fall, without exception over all pages. The times of
       change rise and fall at least `ENOUGH_TURNS` times each. So the list is sorted by id or by time of creation, and
       neither changes.
-   4. No two rows of one second swapped places. Then one comes twice in place of the other. So every second of a row
-      that came twice is read once more, on one page: all its rows must be known.
-   5. Pages end where the next ones begin. Two pages of another size lie across such a border: all their rows must be
-      known.
-C. A count is not believed alone. A count is too low if rows follow its end: the last page holds more rows than
-   counted, or the page after a full last page is not empty. A count is too high if the page at its end is empty. A
-   count that rises in a closed window is wrong.
-D. A list that rows may enter is read twice. Both passes give the same ids, and the count between them is their number.
-   A record that both passes gave was there at the time of that count. So they are the list of that instant. The second
-   pass asks for ids only, on pages of another size, so a cache of the first one cannot answer it. An empty list needs
-   no second pass: its first page is empty.
+   4. No two rows of one second swapped places. Otherwise one comes twice and the other never. So each second of a row
+      that came twice is read once more, on one page. The reader must know all rows of that page.
+   5. Each page ends where the next one begins. So two pages of another size are read across the first border. The
+      reader must know all their rows.
+C. A count alone proves nothing. A count is too low if rows follow its end: the last page holds more rows than counted,
+   or the page after a full last page is not empty. A count is too high if the page at its end is empty. A count that
+   rises in a closed window is wrong.
+D. A list that rows may enter is read twice. Both passes must give the same ids, as many as the count between them. A
+   record that both passes gave was in the list at the time of that count. So these ids are the list of that instant.
+   The second pass asks for ids only, on pages of another size, so a cache of the first pass cannot answer it. An empty
+   list needs no second pass: its first page is empty.
 
-Some things are not seen:
+The proof does not notice:
 
 - a cache that is older than both passes of D,
 - a record that leaves a list and comes back during D,
 - a count that is too low by exactly the rows that the pages leave out,
-- an answer that shows an earlier state than the one before it, if exactly the pages in front of a border do: a copy of
-  the shop's database that lags behind may give it while a row leaves,
+- an older state of the list in exactly the pages before a border: a copy of the shop's database that lags may give it
+  while a row leaves,
 - a row that enters a closed window as another one leaves it: its time of change would have to be set back.
 
-What is not proved makes the list unstable: `UnstableList` is raised, and the caller reads the list again in parts that
-do not depend on order or paging (`split.py`). Without recovery the checkpoint holds the reason.
+A list without proof is unstable. The proof raises `UnstableList`, and the caller reads the list again in parts, which
+depend on neither order nor paging (`split.py`). Without recovery, the checkpoint holds the reason.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ from lightspeed.listing.shop_list import ShopList
 from lightspeed.request import format_time, parse_time
 
 ENOUGH_ROWS = 50
-"""Ids in one direction that show an order. That many fall so by chance once in 10^64 lists."""
+"""So many ids in one direction show an order. By chance, one list in 10^64 has them."""
 
 ENOUGH_TURNS = 3
-"""How often times of change must rise and fall, so that the list is certainly not sorted by them."""
+"""How often the time of change must rise, and how often fall, to show that the list is not sorted by it."""
 
 MOST_REPEATED = 200
-"""The most rows that came again whose seconds are read once more."""
+"""The most repeated rows whose seconds are read once more."""
 
 NO_ID = "records carry no id, so one that came twice cannot be known"
 MIXED_IDS = "the shop writes some ids as numbers and others as text, so a record that came twice may not be known"
@@ -71,23 +71,23 @@ _SUM_BITS = (1 << 64) - 1
 
 
 class UnstableList(Exception):
-    """The pages of a list do not add up to the list: its order changes, or its pages or its count are wrong.
+    """The pages of a list do not prove it: its order changes, or its pages or its count are wrong.
 
-    Its text says what showed it.
+    The message gives the reason.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class PageFacts:
-    """What the proof needs of a page.
+    """What the proof needs to know of a page.
 
     Attributes:
-        number: Of the page, from 1.
-        rows: How many rows it had.
-        ids: Of its new records.
-        repeated: Records that were dropped because they were read before.
+        number: The page's number, from 1.
+        rows: Rows on the page, all kinds together.
+        ids: Ids of its new records, in order.
+        repeated: Records that came before and were dropped.
         rises: How often the time of change rises from one row to the next.
-        falls: How often it falls.
+        falls: How often the time of change falls from one row to the next.
     """
 
     number: int
@@ -99,18 +99,20 @@ class PageFacts:
 
 
 class ListProof:
-    """Follows the reading of one list and says whether it is proved; all that it remembers is in the checkpoint."""
+    """Checks the pages and counts of one list as they come. Its whole state is in the checkpoint.
+
+    Attributes:
+        ids: The ids that were read.
+
+    Args:
+        shop_list: The list.
+        checkpoint: The progress of the reading.
+        stable: Whether no row can enter the list while it is read, because a window closes it.
+        recoverable: Whether the caller reads a stable list again in parts if its pages do not prove it. If not, the
+            checkpoint gets the reason.
+    """
 
     def __init__(self, shop_list: ShopList, checkpoint: ListCheckpoint, *, stable: bool, recoverable: bool) -> None:
-        """Take what is read.
-
-        Args:
-            shop_list: The list.
-            checkpoint: How far it was read.
-            stable: Whether it is sure that no row can enter the list while it is read; then a window closes it.
-            recoverable: Whether such a list is read again in parts if its pages do not prove it. If not, the checkpoint
-                gets the reason.
-        """
         self._list = shop_list
         self._stable = stable
         self._recoverable = recoverable and stable
@@ -118,26 +120,26 @@ class ListProof:
         self.ids = IdLog(checkpoint.ids)
 
     def count(self) -> int:
-        """Count the list, note what its count shows, and return it.
+        """Count the list, store the count in the checkpoint, and return it.
 
         Raises:
-            UnstableList: The count rose, which it cannot in a closed window.
-            LightspeedError: As the client raises it.
+            UnstableList: The count of a closed window rose.
+            LightspeedError: A request failed.
         """
         checkpoint = self._checkpoint
         before, checkpoint.count_after = checkpoint.count_after, self._list.count()
         if self._stable and before is not None and checkpoint.count_after > before:
-            self.unstable("the shop counts more records than before in a closed window")
+            self.raise_or_note("the shop counts more records than before in a closed window")
         return checkpoint.count_after
 
     def check_end(self) -> None:
-        """Show that nothing is behind the counted rows, where the last page would not show it (C).
+        """Check that no row follows the counted ones (C).
 
-        A last page that is not full shows it when it is read. It does not if it is full, or if pages became smaller.
+        Asks for nothing if the last page is not full and pages did not become smaller: then the last page shows it.
 
         Raises:
             UnstableList: More rows follow.
-            LightspeedError: As the client raises it.
+            LightspeedError: A request failed.
         """
         checkpoint = self._checkpoint
         count, _ = checkpoint.counts
@@ -145,13 +147,13 @@ class ListProof:
             return
         page = self._list.page(count // checkpoint.limit + 1, checkpoint.limit)
         if len(page.records) + len(page.rejects) > count % checkpoint.limit:
-            self.unstable(f"the shop counts {count} records, but more follow")
+            self.raise_or_note(f"the shop counts {count} records, but more follow")
 
-    def take(self, page: PageFacts) -> None:
-        """Note a page that was read, after the count that follows it.
+    def add_page(self, page: PageFacts) -> None:
+        """Add a page to the checkpoint; the count after its batch must be there already.
 
         Raises:
-            UnstableList: The page does not fit the count, or those before it.
+            UnstableList: The page contradicts the count or the pages that were read before.
         """
         checkpoint = self._checkpoint
         count, before = checkpoint.count_before, (page.number - 1) * checkpoint.limit
@@ -169,24 +171,24 @@ class ListProof:
             pairs = [(each.created, each.updated) for each in times]
             checkpoint.repeated_at = [*checkpoint.repeated_at, *pairs][:MOST_REPEATED]
         if twice or (self._stable and checkpoint.repeated > checkpoint.removed):
-            self.unstable("a record came twice though no record left the list before it")
+            self.raise_or_note("a record came twice though no record left the list before it")
         if count is not None and before + page.rows > count and (self._stable or page.rows >= checkpoint.limit):
-            self.unstable(f"the shop counts {count} records, but more follow")
-        from_here = checkpoint.counts[1] - before  # rows of this page and of those behind it
+            self.raise_or_note(f"the shop counts {count} records, but more follow")
+        from_here = checkpoint.counts[1] - before  # rows of this page and of the pages after it
         if self._stable and page.rows < min(checkpoint.limit, from_here):
-            self.unstable(f"page {page.number} has {page.rows} rows, though more follow")
+            self.raise_or_note(f"page {page.number} has {page.rows} rows, though more follow")
         if self._stable and checkpoint.read + checkpoint.unidentified < from_here:
-            self.unstable(f"the shop counts {from_here} records from page {page.number} on, but gave fewer")
+            self.raise_or_note(f"the shop counts {from_here} records from page {page.number} on, but gave fewer")
 
     def conclude(self, *, end_seen: bool) -> None:
-        """Show that a list of a closed window was read completely (A, else B).
+        """Prove that a list of a closed window was read completely (A, else B).
 
         Args:
-            end_seen: Whether the end of the list was looked at before rows left it.
+            end_seen: Whether `check_end` ran before the first page was read.
 
         Raises:
-            UnstableList: It cannot be shown.
-            LightspeedError: As the client raises it.
+            UnstableList: The proof failed.
+            LightspeedError: A request failed.
         """
         checkpoint = self._checkpoint
         before, _ = checkpoint.counts
@@ -198,24 +200,27 @@ class ListProof:
             checkpoint.note(NO_ID)  # parts could not show it either
             return
         if not end_seen and before % checkpoint.limit == 0:
-            self.unstable("rows left the list before its end was looked at")
+            self.raise_or_note("rows left the list before its end was looked at")
             return
         if checkpoint.read > before:
-            self.unstable(f"the shop counts {before} records but gave {checkpoint.read}")
+            self.raise_or_note(f"the shop counts {before} records but gave {checkpoint.read}")
             return
         counted = self.count()
         if checkpoint.read < counted:
-            self.unstable(f"the shop counts {counted} records but gave {checkpoint.read}")
+            self.raise_or_note(f"the shop counts {counted} records but gave {checkpoint.read}")
             return
         reason = self._why_order_is_unknown() or self._read_seconds_again() or self._read_across_border()
         if reason:
-            self.unstable(reason)
+            self.raise_or_note(reason)
 
     def needs_second_pass(self) -> bool:
-        """Count a list that rows may enter; return whether it is read once more (D). If not, its checkpoint says why.
+        """Return whether a list that rows may enter must be read once more (D).
+
+        Counts the list if no count followed its pages. A list that is not empty and needs no second pass cannot be
+        proved: its checkpoint holds the reason.
 
         Raises:
-            LightspeedError: As the client raises it.
+            LightspeedError: A request failed.
         """
         checkpoint = self._checkpoint
         if checkpoint.read == checkpoint.count_before == 0:
@@ -228,17 +233,17 @@ class ListProof:
         return not checkpoint.unverified_reason
 
     def compare(self, second: ListCheckpoint) -> None:
-        """Compare both passes over a list (D); the count before the second pass is the one between them."""
+        """Compare both passes over a list (D); the count between them is `count_before` of the second pass."""
         first = self._checkpoint
         if not first.read == second.read == second.count_before or first.sum != second.sum:
             first.note("no time filter closes the list, and it changed between two passes")
         first.note(second.unverified_reason or (MIXED_IDS if self.ids.mixed else ""))
 
-    def unstable(self, reason: str) -> None:
-        """End the reading of an unstable list if it can be read again in parts; else note the reason and return.
+    def raise_or_note(self, reason: str) -> None:
+        """Store the reason why the list is unstable in the checkpoint, unless the caller recovers.
 
         Raises:
-            UnstableList: It can.
+            UnstableList: The caller recovers: it reads the list again in parts.
         """
         if self._recoverable:
             raise UnstableList(reason)
@@ -250,7 +255,7 @@ class ListProof:
         return self._list.window is not None and self._list.window.by == "updated_at"
 
     def _why_order_is_unknown(self) -> str:
-        """Return why the list's order may change while rows leave it; empty if it is known not to change."""
+        """Return why the list's order may have changed while rows left it; empty if it did not change."""
         checkpoint = self._checkpoint
         if checkpoint.asked_again:
             return "rows left the list while it was read, and pages that were asked for twice may come from a cache"
@@ -264,10 +269,9 @@ class ListProof:
         return ""
 
     def _read_seconds_again(self) -> str:
-        """Read each second of a row that came twice, on one page; return why the list is unstable, or an empty text.
+        """Read each second of a repeated row on one page (B4); return why the list is unstable, or an empty text.
 
-        Only there can two rows of one second have swapped places. Each window is a second longer at both ends, because
-        a filter may leave out its first and last second.
+        Each window is a second longer at both ends, because a filter may leave out its first and last second.
         """
         checkpoint = self._checkpoint
         names = ["created_at", "updated_at"] if self._by_update else ["created_at"]
@@ -291,9 +295,9 @@ class ListProof:
         return ""
 
     def _read_across_border(self) -> str:
-        """Read the first two pages in a smaller size; return why the list is unstable, or an empty text.
+        """Read two smaller pages across the first border (B5); return why the list is unstable, or an empty text.
 
-        They reach across the border between the first two pages of the old size. A page of one row has no smaller size.
+        A page of one row has no smaller size.
         """
         checkpoint = self._checkpoint
         if checkpoint.fits_one_page:
@@ -308,9 +312,9 @@ class ListProof:
 
 
 def rises_and_falls(records: Sequence[Record]) -> tuple[int, int]:
-    """Return how often the time of change rises and falls from one row to the next; rows without a time are skipped.
+    """Return how often the time of change rises and falls from one row to the next, without rows that have no time.
 
-    Texts sort like their times if they have the same offset from UTC. Others are parsed.
+    Texts with the same offset from UTC sort like their times. Other texts are parsed.
     """
     texts = [record.changed for record in records if record.changed]
     if len({text[-_OFFSET:] for text in texts}) < 2:
@@ -318,11 +322,11 @@ def rises_and_falls(records: Sequence[Record]) -> tuple[int, int]:
     try:
         times = list(map(parse_time, texts))
     except ValueError:
-        return 0, 0  # shows nothing
+        return 0, 0
     return sum(map(lt, times, times[1:])), sum(map(gt, times, times[1:]))
 
 
 def _sum_of(ids: Sequence[int | str]) -> int:
-    """Return a sum of 64 bits that does not depend on the order of the ids. Sums of different sets differ."""
+    """Return a 64-bit sum of hashes: equal for the same ids in any order, different for other ids."""
     digests = (blake2b(str(identity).encode(), digest_size=8).digest() for identity in ids)
     return sum(int.from_bytes(digest, "big") for digest in digests) & _SUM_BITS

@@ -3,11 +3,11 @@
 How pages are read (this is fast, and proves nothing yet):
 
 1. Pages are read from the last to the first. In a list whose order does not change, a row moves only if a row before it
-   leaves. It moves to the front, to a page that is not read yet. If it comes twice, it is dropped by its id.
-2. Several pages, a batch, are read at once and counted afterwards. If the count changed, they are thrown away, and the
-   next batch is a quarter as large, at last one page. Each batch without a change doubles the size of the next one.
-3. The pages of the next batch are asked for before that count, if nothing has changed so far.
-4. A page that is too slow or too large is asked for again with fewer rows, and so are all pages after it.
+   leaves. It moves towards the front, to a page that is not read yet. If it comes twice, its id shows that.
+2. Several pages, a batch, are read at once, and then the list is counted. If the count changed, the batch is thrown
+   away. The next batch is a quarter as large, at least one page. Each batch without a change doubles the next one.
+3. If nothing has changed so far, the next batch is asked for before that count.
+4. If a page is too slow or too large, it is asked for again with fewer rows, and so are all pages after it.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from lightspeed.request import PAGE_LIMIT
 from lightspeed.response import Page
 
 THREADS = 10
-"""Pages in flight: what twenty requests a second need of a shop that takes half a second for each. How many it
-tolerates is not known; the pacing holds them under its requests per second."""
+"""Pages in flight: twenty requests a second keep ten in flight if each takes half a second. How many the shop tolerates
+is not known; the pacing keeps them under its limit per second."""
 
 CONNECTIONS = THREADS + 1
 """Requests in flight: pages, and a count beside them."""
 
 PROCESSED_AT_ONCE = 2
-"""Pages that are processed at once. Lambda gives two processors up to 3 GB. More pages would take turns, and each holds
-up to three megabytes of memory and of the processor's cache."""
+"""Pages that are processed at once. A Lambda function of up to 3 GB has two processors. More pages would take turns,
+and each holds up to three megabytes of memory and of the processor's cache."""
 
 BATCH = 64
 """The most pages between two counts: a count is then 1.6 % of the requests."""
 
 TRANSFORMED_BATCH = 8
-"""The same where whole records are held until they are counted, to be transformed."""
+"""The most pages between two counts if whole records are held until the count, to be transformed."""
 
 _ONE_PAGE_ATTEMPTS = 3
 
@@ -55,7 +55,7 @@ _Processed = TypeVar("_Processed")
 
 @dataclass(frozen=True, slots=True)
 class _Fetched(Generic[_Processed]):
-    """A page as it was read, and what `process` made of its new records."""
+    """A page that was read, and the result of `process` for its new records."""
 
     facts: PageFacts
     processed: _Processed
@@ -63,11 +63,13 @@ class _Fetched(Generic[_Processed]):
 
 @dataclass(frozen=True, slots=True)
 class _Batch(Generic[_Processed]):
-    """Pages that were asked for at once, downwards from the one with the number `last`.
+    """Pages that were asked for at once.
 
     Attributes:
-        pages: What becomes of each page; `None` if it was not sent, because the budget had no room for it any more.
-        room: How many requests there was room for, these and their count included.
+        last: The number of the first of them; the other pages follow downwards.
+        pages: The pages to come, in that order; `None` for a page that was not asked for, because the budget had no
+            room for it any more.
+        room: Requests that the budget had room for, these pages and their count included.
     """
 
     last: int
@@ -75,14 +77,28 @@ class _Batch(Generic[_Processed]):
     room: int
 
     def drop(self) -> None:
-        """Send nothing more of it, and wait for what was sent: the quota is known only then."""
+        """Cancel the pages that are not sent yet, and wait for the others: only then is the quota known."""
         sent = [page for page in self.pages if not page.cancel()]
         for page in sent:
             page.exception()
 
 
 class ListReader(Generic[_Processed]):
-    """Reads one list, from the last page to the first."""
+    """Reads one list, from the last page to the first.
+
+    Args:
+        shop_list: The list.
+        stable: Whether no row can enter the list while it is read.
+        checkpoint: Where to go on; the reader stores its progress there.
+        process: Called with the new records of a page, in a fetching thread; `pages` yields its result.
+        budget: Decides how far to read.
+        most_pages: The most pages between two counts.
+        read_ahead: Whether to ask for the next batch while one is counted and yielded. Twice as many pages are then
+            held. Not for a reading that may end early: it would ask for those pages in vain.
+        recoverable: Whether the caller reads an unstable list of a closed window again in parts. If not, the reading
+            goes on and the checkpoint holds the reason.
+        executor: Makes the pool of fetching threads; by default one of `THREADS` threads.
+    """
 
     def __init__(  # noqa: PLR0913 - a list, how far it was read, and how to go on
         self,
@@ -97,21 +113,6 @@ class ListReader(Generic[_Processed]):
         recoverable: bool = False,
         executor: Callable[[], Executor] | None = None,
     ) -> None:
-        """Prepare a reading; nothing is sent yet.
-
-        Args:
-            shop_list: The list.
-            stable: Whether it is sure that no row can enter the list while it is read.
-            checkpoint: Where to go on, and where progress is written to.
-            process: Makes of the new records of a page what is yielded; called in a fetching thread.
-            budget: Decides how far to go.
-            most_pages: The most pages between two counts.
-            read_ahead: Whether to ask for the next batch while one is counted and yielded; twice as many pages are then
-                held. Not for a reading that may be left before its end: those pages would be asked for in vain.
-            recoverable: Whether the caller reads an unstable list of a closed window again in parts. If not, the
-                reading goes on and the checkpoint holds the reason.
-            executor: Makes the pool of fetching threads; `THREADS` of them unless given.
-        """
         self.shop_list = shop_list
         self.checkpoint = checkpoint
         self._stable = stable
@@ -123,7 +124,7 @@ class ListReader(Generic[_Processed]):
         self._clock = shop_list.client.transport.clock
         self._executor = executor or (lambda: ThreadPoolExecutor(THREADS))
         self._processors = threading.Semaphore(PROCESSED_AT_ONCE)
-        self._is_only_process = False  # `begin` shows whether no other process read a part of the list
+        self._is_only_process = False  # `begin` finds out
         self._parser = shop_list.parser(shop_list.window)
         self._proof = ListProof(shop_list, checkpoint, stable=stable, recoverable=recoverable)
 
@@ -131,8 +132,8 @@ class ListReader(Generic[_Processed]):
         """Take the count that the reading starts or goes on from; a list without pages has none.
 
         Raises:
-            UnstableList: The count rose, which it cannot in a closed window.
-            LightspeedError: As the client raises it.
+            UnstableList: The count of a closed window rose.
+            LightspeedError: A request failed.
         """
         if not self.shop_list.paged:
             return
@@ -144,13 +145,14 @@ class ListReader(Generic[_Processed]):
             self._is_only_process = True
 
     def pages(self) -> Generator[_Processed]:
-        """Yield what `process` makes of the new records of each page.
+        """Yield the result of `process` for each page.
 
-        `checkpoint` is true after each, but for its packed ids. They are written when the generator ends or is closed.
+        After each page, `checkpoint` is up to date but for its packed ids. The generator packs them when it ends or is
+        closed.
 
         Raises:
-            UnstableList: The pages cannot be shown to be the list; the caller asked for it with `recoverable`.
-            LightspeedError: As the client raises it; what was yielded before stays read.
+            UnstableList: The pages do not prove the list, and `recoverable` is set.
+            LightspeedError: A request failed. Pages that were yielded before stay read.
             Exception: Whatever the budget raises.
         """
         if not self.shop_list.paged:
@@ -159,27 +161,27 @@ class ListReader(Generic[_Processed]):
         checkpoint, proof = self.checkpoint, self._proof
         if checkpoint.rows_left is None:
             self.begin()
-        # the process before this one may have asked for the next pages
+        # an earlier process may have asked for the next pages already
         checkpoint.asked_again |= not self._is_only_process
         end_unseen = checkpoint.rows_left == checkpoint.count_before  # no page was read yet
-        # looked at before rows leave it; a list that was counted as empty has no other page to read
+        # before rows leave the list; a list that counts no row has no other page to read
         if end_unseen and (self._reads_ahead or not checkpoint.rows_left):
             proof.check_end()
             end_unseen = False
         for processed in self._batches():
             yield processed
             if end_unseen:
-                proof.check_end()  # only now: a reading that is left after its first page asks for no page more
+                proof.check_end()  # not earlier: a reading that ends after its first page needs no other page
                 end_unseen = False
         if checkpoint.limit < self.shop_list.limit:
-            proof.check_end()  # the last page that was counted on may have become several smaller ones
+            proof.check_end()  # the last page may have become several smaller ones
         if self._stable:
             proof.conclude(end_seen=self._reads_ahead)
         elif proof.needs_second_pass():
             self._read_again()
 
     def _read_whole(self) -> Iterator[_Processed]:
-        """Read a list without pages in one request, unless that is done already."""
+        """Read a list without pages in one request, unless an earlier process did."""
         checkpoint = self.checkpoint
         if checkpoint.rows_left is None:
             processed = self._process_alone(1, self._parser.read(self.shop_list.whole()))
@@ -187,10 +189,7 @@ class ListReader(Generic[_Processed]):
             yield processed
 
     def _batches(self) -> Iterator[_Processed]:
-        """Yield what `process` makes of each page, from the last one that is left to the first.
-
-        At the end, or when the generator is closed, the ids that were read are packed into the checkpoint.
-        """
+        """Yield the result of `process` for each page that is left, from the last to the first."""
         checkpoint = self.checkpoint
         batch: _Batch[_Processed] | None = None
         pool = self._executor()
@@ -209,7 +208,7 @@ class ListReader(Generic[_Processed]):
                     batch = self._submit(pool, last, size, room)
                 following = self._submit_following(pool, batch)
                 fetched, error = self._collect(batch)
-                if len(fetched) < len(batch.pages):  # the missing pages come before the following ones
+                if len(fetched) < len(batch.pages):  # the missing pages must be read before the following batch
                     checkpoint.asked_again = True
                     if following is not None:
                         following.drop()
@@ -225,21 +224,21 @@ class ListReader(Generic[_Processed]):
             checkpoint.ids = self._proof.ids.pack()
 
     def _last_page(self) -> int:
-        """Return the number of the last page that has rows that are not read yet."""
+        """Return the number of the last page with rows that are not read yet."""
         return -(-(self.checkpoint.rows_left or 1) // self.checkpoint.limit)
 
     def _submit(self, pool: Executor, last: int, size: int, room: int) -> _Batch[_Processed]:
-        """Ask for `size` pages, from the one with the number `last` downwards."""
+        """Ask for `size` pages, from the number `last` downwards."""
         numbers = range(last, last - size, -1)
         return _Batch(last, [pool.submit(self._fetch, number) for number in numbers], room)
 
     def _submit_following(self, pool: Executor, batch: _Batch[_Processed]) -> _Batch[_Processed] | None:
-        """Ask for the pages after an uncounted batch, if the quota has room and the list did not change so far.
+        """Ask for the next batch before this one is counted, if the quota has room and the list did not change lately.
 
-        Batches become smaller after a change, so a batch of the full size shows that there was none lately.
+        A change makes batches smaller, so the full size shows that there was none.
         """
         last = batch.last - len(batch.pages)
-        room = min(batch.room - len(batch.pages) - 1, self._budget.left())  # each batch is counted, also this one
+        room = min(batch.room - len(batch.pages) - 1, self._budget.left())  # 1 for the count of this batch
         size = min(self._next_size, last, room - 1)
         if not self._reads_ahead or self._next_size < self._most_pages or size < 1:
             return None
@@ -248,7 +247,7 @@ class ListReader(Generic[_Processed]):
     def _read_only_page(self) -> _Processed:
         """Read the only page of a list. If it has fewer rows than were counted, count and read again.
 
-        A page that is too slow becomes several smaller ones. Then only the last of them is read here.
+        If the page is too slow, it becomes several smaller pages. Then this reads only the last of them.
         """
         checkpoint = self.checkpoint
         for attempt in range(_ONE_PAGE_ATTEMPTS):
@@ -260,7 +259,7 @@ class ListReader(Generic[_Processed]):
         return self._process_alone(number, records)
 
     def _read_last_page(self) -> tuple[int, list[Record]]:
-        """Return the number and the rows of the last page that is left; it becomes smaller until the shop gives it."""
+        """Return the number and the rows of the last page; ask for fewer rows until the shop gives it in time."""
         while True:
             number = self._last_page()
             try:
@@ -269,7 +268,7 @@ class ListReader(Generic[_Processed]):
                 self._shrink_or_raise(error)
 
     def _read_counted(self, number: int) -> Iterator[_Processed]:
-        """Read one page, then count; the proof compares both. A page that is too slow becomes several smaller ones."""
+        """Read one page, then count. If the page is too slow, yield nothing: its rows are left for smaller pages."""
         try:
             records = self._records(number)
         except LightspeedError as error:
@@ -282,7 +281,7 @@ class ListReader(Generic[_Processed]):
     def _collect(self, batch: _Batch[_Processed]) -> tuple[list[_Fetched[_Processed]], LightspeedError | None]:
         """Wait for a batch, then count; return its pages, or none if the count changed, and the error that ended it.
 
-        The batch ends early before a page that failed, that is empty, or for which the quota has no room any more.
+        A batch ends early before a page that failed, is empty, or was not asked for.
         """
         fetched: list[_Fetched[_Processed]] = []
         error: LightspeedError | None = None
@@ -301,14 +300,14 @@ class ListReader(Generic[_Processed]):
             return [], error
         if page is not None and page.facts.rows == 0:
             empty = page.facts.number
-            self._proof.unstable(f"the shop counts {before} records, but page {empty} is empty")
+            self._proof.raise_or_note(f"the shop counts {before} records, but page {empty} is empty")
             self._find_end(empty)
             return [], None
         self._next_size = min(self._most_pages, max(self._next_size, size * 2))
         return fetched, error
 
     def _find_end(self, empty: int) -> None:
-        """Go on from the last page that is not empty; a search by halves finds it.
+        """Find the last page that is not empty by binary search, and go on from there.
 
         Args:
             empty: The number of an empty page.
@@ -320,7 +319,7 @@ class ListReader(Generic[_Processed]):
         self.checkpoint.rows_left = low * self.checkpoint.limit
 
     def _fetch(self, number: int) -> _Fetched[_Processed] | None:
-        """Read a page of a batch in a thread of the pool; `None` if the budget has no room for it any more."""
+        """Read a page of a batch in a thread of the pool; return `None` if the budget has no room for it any more."""
         if self._budget.left() < 1:
             return None
         page = self._page(number)
@@ -337,7 +336,7 @@ class ListReader(Generic[_Processed]):
         return page
 
     def _process_new(self, number: int, records: list[Record]) -> _Fetched[_Processed]:
-        """Drop the records that came before and process the others; return what the proof needs to know, too."""
+        """Drop the records that came before, and process the others."""
         rows, ids = len(records), ids_of(records)
         rises, falls = rises_and_falls(records)
         known = self._proof.ids.repeated(ids)
@@ -356,17 +355,17 @@ class ListReader(Generic[_Processed]):
 
     def _advance(self, page: _Fetched[_Processed]) -> None:
         self.checkpoint.note(self._parser.unverified_reason)
-        self._proof.take(page.facts)
+        self._proof.add_page(page.facts)
 
     def _shrink_or_raise(self, error: LightspeedError) -> None:
-        """Ask for fewer rows a page if that can help. The new size divides the old one, so old page borders remain."""
+        """Make pages smaller if that can help. The new size divides the old one, so the old page borders remain."""
         limit = self.checkpoint.limit
         if limit == 1 or not is_page_timeout(error):
             raise error
         self.checkpoint.limit = next(limit // factor for factor in range(2, limit + 1) if limit % factor == 0)
 
     def _read_again(self) -> None:
-        """Read the list once more, ids only, and compare. The last count of the first pass lies between both passes."""
+        """Read the ids of the list once more, and compare. The last count of the first pass lies between both."""
         checkpoint, count = self.checkpoint, self.checkpoint.count_after
         if checkpoint.check is None:
             limit = second_size(checkpoint.limit)
@@ -387,8 +386,8 @@ class ListReader(Generic[_Processed]):
 
 
 def second_size(limit: int) -> int:
-    """Return how many rows a page of the second pass has, if one of the first has `limit`.
+    """Return the rows per page of the second pass, for `limit` rows per page of the first.
 
-    A cache that does not heed `fields` has no page of another size, and such pages end at other rows.
+    A cache that ignores `fields` has no page of another size. Pages of another size also end at other rows.
     """
     return limit + 1 if limit < PAGE_LIMIT else PAGE_LIMIT - 1

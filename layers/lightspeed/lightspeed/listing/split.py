@@ -1,33 +1,35 @@
 """Read a list in parts that each fit on one page, so that neither order nor paging matters.
 
-A part is a stretch of time within the list's closed window. Its rows are counted, then its page is asked for. The part
-is complete if the page holds as many different ids as were counted. If the page is full, the part is cut at times that
-the page shows.
+A part is a stretch of time within the list's closed window. The reader counts its rows, then asks for its page. The
+part is complete if the page holds as many different ids as were counted. If the page is full, the reader cuts the part
+at times that the page shows.
 
 What proves the list:
 
 1. **Each part is complete.** Rows leave a closed window, but none enters. So the page gives only rows that were
-   counted. As many as counted are all of them. Rows that leave, pages that are cut short and any order change nothing.
+   counted. If it gives as many as were counted, it gives all of them. The order of the rows does not matter.
 2. **The parts cover the window.** A shop may leave out the first or the last second of a filter, or both. So
    neighbours share two seconds, and each second lies inside one of them. Once a page shows a row in the first second
    of its part, neighbours share one second. The last second is never trusted, because a filter may leave out its
    fractions. A record that comes in both parts is dropped once, by its id.
-3. **A part that was read misses no record later.** A record that is in the window at the end was always there. Its time
+3. **No record enters a part after it was read.** A record that is in the window at the end was always there. Its time
    did not change, so it was in its part when that part was read.
-4. **The counts are not believed alone.** A page that holds more rows than counted shows that the count is too low. The
-   first page of the reading shows how many rows the shop gives on one page. A page with that many rows counts as full,
-   even if its count says that no row follows. The number of all rows read must lie between the counts of the whole
-   list before and after.
+4. **The counts are not trusted alone.** A page with more rows than counted shows that the count is too low. The first
+   page of the reading shows how many rows the shop gives on one page. A page with that many rows counts as full, even
+   if its count says that no row follows. The number of all rows must lie between the counts of the whole list before
+   and after.
 
-A part that cannot be cut further holds two or three seconds. In a window by `updated_at` it is cut by `created_at` too,
-unless the user filters by that. If that does not help, the part is dense: more rows carry the same seconds than fit on
-one page. Its pages are read in rounds until as many different ids came as the shop counts. If too few come, the
+A part of two or three seconds cannot be cut further. In a window by `updated_at` it is cut by `created_at` too, unless
+the user filters by that. If that does not help, the part is dense: more rows carry the same seconds than fit on one
+page. The reader reads its pages in rounds, until as many different ids came as the shop counts. If too few come, the
 checkpoint holds the reason.
 
-Two kinds of parts are read page by page, from the first page to the last and back. One is the whole list of a shop that
-ignores the filter, and so gives the same rows for every part. The other is a dense part that has too many rows or
-changes too often (`DENSE_ROWS`, `DENSE_TRIES`). A row that moves on the way there is met on the way back. This proves
-nothing, and the checkpoint holds the reason.
+Two kinds of parts are read page by page, from the first page to the last and back:
+
+- the whole list of a shop that ignores the filter, and so gives the same rows for every part,
+- a dense part that has too many rows or changes too often (`DENSE_ROWS`, `DENSE_TRIES`).
+
+A row that moves on the way there is met on the way back. This proves nothing, and the checkpoint holds the reason.
 """
 
 from __future__ import annotations
@@ -48,29 +50,30 @@ from lightspeed.listing.window import Window
 from lightspeed.request import format_time, parse_time
 
 DENSE_ROWS = 2500
-"""The most rows of a dense part whose pages are read again until all came; ten pages."""
+"""The most rows of a dense part that is read in rounds; ten pages."""
 
 DENSE_TRIES = 20
-"""How often a dense part may be begun before it is read page by page and nothing is proved."""
+"""How often a dense part may be started. After that it is read page by page, and nothing is proved."""
 
 ROUNDS = 15
-"""How often the pages of a dense part are read. In random order, one round misses a third of what is missing."""
+"""The most rounds through a dense part. In random order, each round misses a third of the rows that are still missing.
+"""
 
 PART_ATTEMPTS = 2
-"""How often a part is counted and read whose page holds fewer rows than counted."""
+"""How often a part is counted and read if its page holds fewer rows than counted."""
 
 DOUBTFUL_PARTS = 8
 """How many parts may differ from their count. From then on, parts are read without a count, and nothing is proved."""
 
 ROWS_PER_CUT = 16
-"""Rows of a full page for each part that it is cut into. Fewer rows show too little of where the times lie."""
+"""A full page is cut into at most one part for so many rows. Fewer rows show too little of where the times lie."""
 
 IDLE_ROUNDS = 3
-"""How many rounds in a row may bring nothing new before the reading of a dense part is given up."""
+"""The rounds in a row without a new row after which a dense part is given up."""
 
 _SECOND = timedelta(seconds=1)
 _EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
-"""Between which times a stretch without bounds is cut."""
+"""The bounds of a stretch that has none of its own."""
 
 _Processed = TypeVar("_Processed")
 _Bounds = tuple[datetime | None, datetime | None]
@@ -81,8 +84,8 @@ class _Part:
     """A stretch of the window, bounds included.
 
     Attributes:
-        main: Its bounds by the window's own time.
-        created: Its bounds by `created_at`, where it had to be cut by both times.
+        main: Bounds by the window's own time.
+        created: Bounds by `created_at`, if the stretch is cut by both times.
     """
 
     main: _Bounds
@@ -98,11 +101,21 @@ class _Part:
 
 
 class _FilterIgnored(Exception):
-    """The shop gives rows of other parts, so a part cannot be read."""
+    """The shop gives rows of other parts too."""
 
 
 class SplitReader(Generic[_Processed]):
-    """Reads one list of a closed window in parts; `checkpoint.split` says how far it came."""
+    """Reads one list of a closed window in parts.
+
+    Args:
+        shop_list: The list, of a closed window.
+        checkpoint: Where to go on; the reader stores its progress there and in `checkpoint.split`.
+        process: Called with the records of a part; `pages` yields its result.
+        budget: Decides how far to read.
+
+    Raises:
+        ValueError: The list has no window.
+    """
 
     def __init__(
         self,
@@ -112,17 +125,6 @@ class SplitReader(Generic[_Processed]):
         process: Callable[[list[Record]], _Processed],
         budget: RequestBudget | None = None,
     ) -> None:
-        """Prepare a reading; nothing is sent yet.
-
-        Args:
-            shop_list: The list, of a closed window.
-            checkpoint: Where to go on, and where progress is written to.
-            process: Makes of the records of a part what is yielded.
-            budget: Decides how far to go.
-
-        Raises:
-            ValueError: No window closes the list.
-        """
         if shop_list.window is None:
             raise ValueError("only a list with a window is read in parts")
         self._list = shop_list
@@ -134,13 +136,13 @@ class SplitReader(Generic[_Processed]):
         self._ids = IdLog(checkpoint.ids)
         self.checkpoint = checkpoint
         self._split = checkpoint.split = checkpoint.split or SplitCheckpoint()
-        self._expected: dict[_Part, int] = {}  # how many rows a part probably has; lost between two processes
+        self._expected: dict[_Part, int] = {}  # rows that a part probably has; not kept between processes
 
     def pages(self) -> Generator[_Processed]:
-        """Yield what `process` makes of each part's records; `checkpoint` is true after each.
+        """Yield the result of `process` for each part. After each, `checkpoint` is up to date but for its packed ids.
 
         Raises:
-            LightspeedError: As the client raises it; what was yielded before stays read.
+            LightspeedError: A request failed. Parts that were yielded before stay read.
             Exception: Whatever the budget raises.
         """
         checkpoint, split = self.checkpoint, self._split
@@ -177,9 +179,9 @@ class SplitReader(Generic[_Processed]):
         self._expected = {self._whole: split.count_before}
 
     def _read_or_cut(self, part: _Part) -> list[Record] | None:
-        """Return the records of a part; `None` if the checkpoint now says that it is read in smaller parts or by page.
+        """Return the records of a part; `None` if the checkpoint now holds smaller parts or a page to read instead.
 
-        If the shop ignores the filter, the whole list is read page by page.
+        If the shop ignores the filter, the part becomes the whole list, page by page.
         """
         split = self._split
         try:
@@ -197,16 +199,16 @@ class SplitReader(Generic[_Processed]):
         return None
 
     def _read_there_and_back(self, part: _Part) -> Iterator[_Processed]:
-        """Read the pages of a part up to its end and back to the first; another invocation goes on at `next_page`.
+        """Read the pages of a part up to its end and back to the first; a later invocation goes on at `next_page`.
 
-        The end is an empty page, or one behind the counted rows that shows no new id.
+        The end is an empty page, or a page after the counted rows that shows no new id.
         """
         split = self._split
         counted = self._count(part)
         while split.next_page:
             self._budget.room()
             records = self._records(part, abs(split.next_page))
-            if split.next_page < 0:  # rows without an id came on the way there
+            if split.next_page < 0:  # rows without an id were kept on the way there
                 records = [record for record in records if record.id is not None]
             new = self._drop_repeated(records)
             at_end = not records or (not ids_of(new) and split.next_page * self._full > counted)
@@ -215,13 +217,13 @@ class SplitReader(Generic[_Processed]):
         split.parts.pop()
 
     def _read_first_page(self, part: _Part) -> tuple[list[Record], int, bool]:
-        """Return the records of a part's first page, the count before it, and whether nothing more of it is read.
+        """Return the records of a part's first page, the count before it, and whether the part is done.
 
-        A page that is not full has all rows of its part. If they are fewer than counted, smaller parts may fit their
-        counts. If they are more, the count is wrong, because no row enters a part.
+        A page that is not full has all rows of its part. If it has fewer than counted, smaller parts may fit their
+        counts. If it has more, the count is wrong, because no row enters a part.
         """
         split, expected = self._split, self._expected.pop(part, 0)
-        if 2 * expected > 3 * self._full:  # full even with a third fewer rows, so it needs no count
+        if 2 * expected > 3 * self._full:  # probably full, so a count would be wasted
             records = self._first_page(part)
             if len(records) >= self._full:
                 return records, expected, False
@@ -244,13 +246,13 @@ class SplitReader(Generic[_Processed]):
         return records, counted, rows >= counted or bool(split.unsure)
 
     def _first_page(self, part: _Part) -> list[Record]:
-        """Return the records of a part's first page. The first of all shows how many rows the shop gives on a page."""
+        """Return the records of a part's first page; the first of all shows how many rows a page has."""
         records = self._records(part, 1)
         self._split.page_rows = self._split.page_rows or max(1, len(records))
         return records
 
     def _note_doubtful_part(self, reason: str) -> None:
-        """Note a part that differs from its count. After `DOUBTFUL_PARTS` of them, counts are no longer used."""
+        """Add 1 to the parts that differ from their count. From `DOUBTFUL_PARTS` on, counts are not used any more."""
         split = self._split
         split.doubtful += 1
         if split.doubtful >= DOUBTFUL_PARTS:
@@ -258,11 +260,11 @@ class SplitReader(Generic[_Processed]):
 
     @property
     def _full(self) -> int:
-        """Rows that make a page full; its part may go on behind it."""
+        """Rows that make a page full, so that its part may have more rows."""
         return min(self._split.page_rows or 1, self.checkpoint.limit)
 
     def _cut(self, part: _Part, records: list[Record], counted: int) -> dict[_Part, int]:
-        """Return the smaller parts of a part, in order, and how many rows each probably has; none if it is dense."""
+        """Return smaller parts, in order, with the rows that each probably has; none if the part is dense."""
         shown = _times(records, self._window.by)
         if part.main[0] is not None and part.main[0] in map(_moment, shown):
             self._split.first_included = True
@@ -279,11 +281,12 @@ class SplitReader(Generic[_Processed]):
     def _read_dense(self, part: _Part) -> list[Record] | None:
         """Read a dense part in rounds, until as many different ids came as the shop counts.
 
-        If rows leave meanwhile, it is begun again, each time with another page size. Else a cache could give rows that
-        have left in place of rows that are missing.
+        If rows leave meanwhile, the part is started again, each time with another page size. Otherwise a cache could
+        give rows that have left in place of rows that are missing.
 
         Returns:
-            `None` for more than `DENSE_ROWS`, so that memory stays small. They are then read page by page.
+            `None` if the part is now read page by page: it has more than `DENSE_ROWS`, which would need too much
+            memory, or changes too often.
         """
         counted = self._count(part)
         split = self._split
@@ -304,10 +307,10 @@ class SplitReader(Generic[_Processed]):
         return [*found.values(), *(record for record in records if record.id is None)]
 
     def _read_rounds(self, part: _Part, counted: int) -> tuple[dict[int | str, Record], list[Record], int]:
-        """Read rounds of a dense part until all rows came, or until more rounds promise nothing.
+        """Read rounds of a dense part until all rows came, or until no round brings a new one.
 
         Returns:
-            The records by id since the count last changed, the rows of the last round, and that count.
+            The records by id since the count last changed, the rows of the last round, and the count.
         """
         split = self._split
         found: dict[int | str, Record] = {}
@@ -329,7 +332,7 @@ class SplitReader(Generic[_Processed]):
         return found, records, counted
 
     def _why_too_much(self, counted: int) -> str:
-        """Return why a part is read page by page, or nothing."""
+        """Return why a dense part is read page by page; empty if it is read in rounds."""
         if counted > DENSE_ROWS:
             return f"{counted} records carry the same second, too many to show that all were read"
         if self._split.tries > DENSE_TRIES:
@@ -337,7 +340,7 @@ class SplitReader(Generic[_Processed]):
         return ""
 
     def _read_round(self, part: _Part, counted: int) -> list[Record]:
-        """Read the pages of a dense part, up to one that is not full, or up to one page more than the shop counts."""
+        """Read the pages of a dense part, up to a page that is not full or to the page after the counted ones."""
         found: list[Record] = []
         full = min(self._split.page_rows or 1, self._dense_page_size)
         for number in range(1, counted // full + 2):
@@ -351,12 +354,12 @@ class SplitReader(Generic[_Processed]):
 
     @property
     def _dense_page_size(self) -> int:
-        """Rows to ask for on a page of a dense part; another number for each time that it is begun."""
+        """Rows per page of a dense part; another number each time that the part is started."""
         limit, tries = self.checkpoint.limit, self._split.tries
         return limit - tries if limit > 2 * DENSE_TRIES else limit + tries
 
     def _drop_repeated(self, records: list[Record]) -> list[Record]:
-        """Return the records that are new, and note their ids. Neighbouring parts share seconds, so some come twice."""
+        """Return the new records and store their ids. Neighbouring parts share seconds, so some records come twice."""
         if lack_ids(records):
             self.checkpoint.note(NO_ID)
         kept, _ = split_repeated(records, self._ids.repeated(ids_of(records)))
@@ -380,7 +383,7 @@ class SplitReader(Generic[_Processed]):
                     raise
                 checkpoint.limit //= 2
                 if number > 1:
-                    raise  # a later page of another size would not begin where the one before ended
+                    raise  # a later page of another size would not begin where the page before it ended
                 continue
             self._budget.record_latency(self._clock.monotonic() - began)
             parser = self._list.parser(window)
@@ -406,7 +409,7 @@ def _by_id(records: list[Record]) -> dict[int | str, Record]:
 
 
 def _mostly_outside(records: list[Record], window: Window) -> bool:
-    """Whether more than half of the records lie outside of a window; one alone may just carry a wrong time."""
+    """Whether more than half of the records lie outside of a window. A single record may just carry a wrong time."""
     return 2 * sum(not window.holds(text) for text in _times(records, window.by)) > len(records)
 
 
@@ -418,19 +421,19 @@ def _times(records: list[Record], by: str) -> list[str]:
 def _stretches(
     bounds: _Bounds, shown: list[str], wanted: int, shared: timedelta, counted: int
 ) -> list[tuple[_Bounds, int]]:
-    """Return the smaller stretches that a stretch is cut into, in order, and how many rows each probably has.
+    """Cut a stretch. Return the smaller stretches, in order, with the rows that each probably has.
 
-    None are returned if no time on its page lets it be cut.
+    Returns no stretch if no time on the page lets it be cut.
 
-    A page of rows in the order of their times shows one end of the stretch: the cut leaves what it shows on one side.
-    In any other order it shows a sample: the cuts divide it evenly.
+    If the page is sorted by time, it shows one end of the stretch. Then one cut parts the rows of the page from the
+    others. In any other order, the page is a sample, and the cuts divide it evenly.
 
     Args:
         bounds: First and last second of the stretch.
         shown: The times on its page.
-        wanted: How many stretches are wanted, 2 or more.
-        shared: How much longer than one second the stretch is that two neighbours share.
-        counted: How many rows the stretch has.
+        wanted: How many smaller stretches to make, 2 or more.
+        shared: The time that two neighbours share, less one second.
+        counted: The rows of the stretch.
     """
     first, last = bounds
     low, high, least = first or _EARLIEST, last or _LATEST, _SECOND + shared
