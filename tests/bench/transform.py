@@ -16,7 +16,8 @@ from typing import Any
 
 import msgspec
 
-from connector.transform import Scope, Transformers
+from connector.transform import Scope
+from connector.transform.transformer import Transformers
 from lightspeed.numbers import loads
 
 _SAMPLES = Path(__file__).parent.parent / "shop" / "samples"

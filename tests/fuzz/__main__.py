@@ -14,7 +14,8 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from connector.transform import Limits, Scope, TransformError, Transformers
+from connector.transform import Limits, Scope, TransformError
+from connector.transform.transformer import Transformers
 from tests.fuzz.expressions import expressions, json_values
 
 _LIMITS = Limits(seconds=0.5, items=200_000, characters=2_000_000, output_values=50_000, output_bytes=500_000)

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from connector.transform import Limits, Scope, Transformers
+from connector.transform import Limits, Scope
 from connector.transform.__main__ import Folder, main
 from connector.transform.engine.values import dumps
+from connector.transform.transformer import Transformers
 from lightspeed import Parameters, get_entity
 from lightspeed.numbers import loads
 from lightspeed.request import build_request

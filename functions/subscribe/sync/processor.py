@@ -29,7 +29,7 @@ from subscribe.sync.state import SyncState
 from subscribe.sync.step import NOTHING, Step
 
 if TYPE_CHECKING:
-    from connector.transform import Transformers
+    from connector.transform.transformer import Transformers
 
 
 _OFFSET = len("+02:00")

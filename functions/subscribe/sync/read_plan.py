@@ -16,7 +16,7 @@ from lightspeed.listing.window import Window, closed_window, may_hide_records
 from subscribe.event import SubscribeRequest
 
 if TYPE_CHECKING:
-    from connector.transform import Transformers
+    from connector.transform.transformer import Transformers
 
 
 @dataclass(frozen=True, slots=True)

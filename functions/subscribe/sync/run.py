@@ -42,7 +42,7 @@ from subscribe.sync.step import Step
 from subscribe.sync.writer import Stored, Writer
 
 if TYPE_CHECKING:
-    from connector.transform import Transformers
+    from connector.transform.transformer import Transformers
 
 
 _SET_BACK = timedelta(minutes=10)

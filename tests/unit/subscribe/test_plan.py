@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connector.errors import RequestError
-from connector.transform import Transformers
+from connector.transform.transformer import Transformers
 from lightspeed import Parameters
 from lightspeed.listing.window import Window
 from subscribe.checks import subscribe_request

@@ -1,12 +1,12 @@
-"""JSONata transformers: shape requests and records inside bounds, with errors that name expression and position.
+"""JSONata transformers: rewrite requests and records inside bounds. Errors name the expression and the position.
 
-The engine is imported when something is given to be transformed, and not before: it makes a cold start slow.
+Importing the engine makes a cold start slower. So `load` and `parse_transformers` import it if a transformer is given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from connector.errors import TransformError
 from connector.transform.context import Outcome, Scope, TransformerSpec
@@ -28,33 +28,14 @@ __all__ = [
     "TooManyRejected",
     "TransformError",
     "TransformerSpec",
-    "Transformers",
     "check_rejected",
     "load",
     "parse_transformers",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import the engine when it is asked for."""
-    if name != "Transformers":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from connector.transform.transformer import Transformers  # noqa: PLC0415 - slow at a cold start
-
-    return Transformers
-
-
 def load(given: TransformerSpec, library: Library | None = None, limits: Limits | None = None) -> Transformers | None:
-    """Return the transformers of a request, ready to be applied, or `None` if there is nothing to apply.
-
-    Args:
-        given: The transformer, as the event gives it.
-        library: Where saved transformers and tables come from.
-        limits: Bounds of each evaluation.
-
-    Raises:
-        TransformError: An expression cannot be parsed; a saved transformer or a table does not exist.
-    """
+    """Return the transformers of a request, or `None` if the event has none. Arguments and errors: `Transformers`."""
     if not given:
         return None
     from connector.transform.transformer import Transformers  # noqa: PLC0415 - slow at a cold start
@@ -63,11 +44,7 @@ def load(given: TransformerSpec, library: Library | None = None, limits: Limits 
 
 
 def parse_transformers(given: TransformerSpec) -> list[str | Mapping[str, str]]:
-    """Return one transformer or a list of them as a list; expressions are parsed, saved ones are not loaded.
-
-    Raises:
-        TransformError: An expression cannot be parsed, a reference is of another form, or they are too many.
-    """
+    """Return the transformers of an event as a list. See `transformer.parse_transformers`."""
     if given is None:
         return []
     from connector.transform import transformer  # noqa: PLC0415 - slow at a cold start

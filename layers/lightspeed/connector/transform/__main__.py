@@ -15,7 +15,7 @@ import msgspec
 
 from connector.errors import RequestError, TransformError
 from connector.transform.engine.errors import caret
-from connector.transform.library import NotFoundInLibrary, as_table, checked_name
+from connector.transform.library import NotFoundInLibrary, check_name, parse_table
 from connector.transform.tester import KINDS, steps_of
 from lightspeed.cli.arguments import CommandError, Parser, read_standard_input
 from lightspeed.cli.output import discard_output
@@ -23,43 +23,33 @@ from lightspeed.numbers import loads
 
 _DESCRIPTION = "Apply JSONata expressions to a sample and print what each of them returns, or the error under a caret."
 
-
 _FILE_NAME = re.compile(r"[\w./ -]+\.jsonata")
 
 
 class Folder:
-    """A library in a folder, laid out as in the bucket: `transformers/<name>.jsonata`, `tables/<name>.json`."""
+    """A library in a folder: `transformers/<name>.jsonata` and `tables/<name>.json`, as under `config/` in S3."""
 
     def __init__(self, folder: Path) -> None:
-        """Take the folder; nothing is read yet."""
         self._folder = folder
 
     def transformer(self, name: str) -> str:
-        """Return the text of a saved transformer.
-
-        Raises:
-            NotFoundInLibrary: There is no such file.
-        """
+        """Return the text of a saved transformer; see `Library`."""
         return self._read(f"transformers/{name}.jsonata", f"saved transformer {name!r}")
 
     def table(self, name: str) -> Mapping[str, Any]:
-        """Return a table.
-
-        Raises:
-            NotFoundInLibrary: There is no such file, or it holds no JSON object.
-        """
-        checked_name(name, "table")
+        """Return a table; see `Library`."""
+        check_name(name, "table")
         text = self._read(f"tables/{name}.json", f"table {name!r}")
         try:
-            return as_table(text)
+            return parse_table(text)
         except ValueError as error:
             raise NotFoundInLibrary(f"the table {name!r} cannot be read: {error}") from None
 
-    def _read(self, path: str, what: str) -> str:
+    def _read(self, path: str, subject: str) -> str:
         try:
             return (self._folder / path).read_text("utf-8-sig")
         except (OSError, ValueError):
-            raise NotFoundInLibrary(f"there is no {what}: {self._folder / path} cannot be read") from None
+            raise NotFoundInLibrary(f"there is no {subject}: {self._folder / path} cannot be read") from None
 
 
 def main(arguments: Sequence[str] | None = None, out: TextIO | None = None, err: TextIO | None = None) -> int:
@@ -133,7 +123,7 @@ def _text(path: str) -> str:
 
 
 def _expression(text: str) -> str | dict[str, str]:
-    """Return an expression: what a file holds if there is one of this name, a reference, or the text itself."""
+    """Return an argument as a transformer: a reference, the content of the file that it names, or itself."""
     if text.lstrip().startswith('{"$ref"'):
         reference: dict[str, str] = json.loads(text)
         return reference

@@ -1,7 +1,8 @@
-"""What goes into a transformer beside its input, and what comes out of it."""
+"""The values that an expression can use besides its input, and the outcome for one record."""
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,20 +15,22 @@ from connector.transform.library import NotFoundInLibrary
 from lightspeed import Clock
 
 TransformerSpec = str | Mapping[str, str] | Sequence[str | Mapping[str, str]] | None
-"""What an event may say: an expression, `{"$ref": "s3:config/transformers/<name>.jsonata"}`, or a list of those."""
+"""A transformer in an event: an expression, `{"$ref": "s3:config/transformers/<name>.jsonata"}`, or a list of these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What every expression can ask for beside its input.
+    """The values that every expression of a run can use besides its input.
 
     Attributes:
         connection: `$connection`, the name.
         entity: `$entity`.
         language: `$language`.
-        bookmark: `$bookmark`, an object or `None`.
-        now: ISO-8601, what `$now()` and `$millis()` answer: the start of a run, the same whenever it is resumed.
-        seed: Makes `$uuid()`, `$random()` and `$shuffle()` give the same to the same input; `None` for anything.
+        bookmark: `$bookmark`.
+        now: The time of `$now()` and `$millis()`, ISO-8601: the start of the run, also after it is resumed. `None` is
+            the present.
+        seed: Makes `$uuid()`, `$random()` and `$shuffle()` return the same values for the same input. `None` makes
+            them random.
     """
 
     connection: str = "default"
@@ -40,12 +43,12 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of one record.
+    """The outcome for one record.
 
     Attributes:
-        records: JSON texts: none if it was dropped, one if it was replaced, several if it was split.
-        rejection: Why it could not be transformed; then there are no records.
-        line: The rejection as a line for `rejected-00000.jsonl.gz`.
+        records: JSON texts: none for a dropped record, one for a replaced record, several for a split record.
+        rejection: The error of a record that cannot be transformed. Such a record has no `records`.
+        line: Its line for a part under `rejected/`.
     """
 
     records: list[bytes]
@@ -54,32 +57,34 @@ class Outcome:
 
 
 class Context:
-    """What an expression can ask for while one input is transformed.
+    """The variables, tables, time and random numbers of an expression while it transforms one input.
+
+    Args:
+        scope: The values of the run.
+        tables: Returns a table by its name.
+        content: The input's text. The random numbers depend on it and on the seed.
+        clock: The clock of a scope without a time.
 
     Attributes:
-        variables: `connection`, `entity`, `language` and `bookmark`.
+        variables: Values by name without `$`.
     """
 
     def __init__(self, scope: Scope, tables: Callable[[str], Mapping[str, Any]], content: str, clock: Clock) -> None:
-        """Prepare; the tables are asked for by name, and the content makes random numbers those of the input."""
         self._scope = scope
         self.variables = {name: getattr(scope, name) for name in ("connection", "entity", "language", "bookmark")}
         self._clock = clock
         self._tables = tables
         self._content = content
-        self._random: random.Random | None = None
 
-    @property
+    @functools.cached_property
     def random(self) -> random.Random:
         """Random numbers, the same for the same seed and input."""
-        if self._random is None:
-            seed = self._scope.seed
-            self._random = random.SystemRandom() if seed is None else random.Random(f"{seed}\n{self._content}")  # noqa: S311
-        return self._random
+        seed = self._scope.seed
+        return random.SystemRandom() if seed is None else random.Random(f"{seed}\n{self._content}")  # noqa: S311
 
     @property
     def now_milliseconds(self) -> float:
-        """Milliseconds since 1970."""
+        """The time of `$now()`, in milliseconds since 1970."""
         now = self._scope.now
         if not now:
             return self._clock.time() * 1000
@@ -87,7 +92,7 @@ class Context:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000
 
     def table(self, name: str) -> Mapping[str, Any]:
-        """Return the table that `$lookup_table` asks for.
+        """Return a table for `$lookup_table`.
 
         Raises:
             NotFoundInLibrary: There is no such table.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar, cast
 
 from connector.aws import botocore_errors
 from lightspeed.numbers import loads
@@ -14,6 +14,7 @@ TRANSFORMER_BYTES = 64 * 1024
 TABLE_BYTES = 5 * 1024 * 1024
 _MOST_CACHED = 16
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}){0,4}")
+_Content = TypeVar("_Content")
 _REFERENCE = re.compile(r"s3:config/transformers/(.*)\.jsonata", re.DOTALL)
 
 
@@ -22,81 +23,60 @@ class NotFoundInLibrary(ValueError):
 
 
 class Library(Protocol):
-    """Where saved transformers and tables come from."""
+    """Reads saved transformers and tables."""
 
     def transformer(self, name: str) -> str:
         """Return the text of a saved transformer.
 
         Raises:
-            NotFoundInLibrary: There is none of this name, or it is too large.
+            NotFoundInLibrary: No transformer has this name, or it is too large.
         """
 
     def table(self, name: str) -> Mapping[str, Any]:
         """Return a table.
 
         Raises:
-            NotFoundInLibrary: There is none of this name, or it is too large, or no JSON object.
+            NotFoundInLibrary: No table has this name, it is too large, or it is no JSON object.
         """
 
 
 class EmptyLibrary:
-    """A library without anything in it, for where there is no bucket."""
+    """The library of a caller that has no bucket."""
 
     def transformer(self, name: str) -> str:
-        """Refuse.
-
-        Raises:
-            NotFoundInLibrary: Always.
-        """
+        """Raise `NotFoundInLibrary`."""
         raise NotFoundInLibrary(f"there is no saved transformer {name!r:.100}: no bucket is at hand")
 
     def table(self, name: str) -> Mapping[str, Any]:
-        """Refuse.
-
-        Raises:
-            NotFoundInLibrary: Always.
-        """
+        """Raise `NotFoundInLibrary`."""
         raise NotFoundInLibrary(f"there is no table {name!r:.100}: no bucket is at hand")
 
 
 class S3Library:
-    """The library in a bucket. What was read before is asked for again by its ETag, so a change is seen at once."""
+    """The library in a bucket. It asks S3 for a cached object by its ETag, so a change takes effect at once.
+
+    Args:
+        client: The S3 client.
+        bucket: The bucket's name.
+    """
 
     def __init__(self, client: Any, bucket: str) -> None:
-        """Prepare; nothing is read yet.
-
-        Args:
-            client: The S3 client.
-            bucket: Its name.
-        """
         self._client = client
         self._bucket = bucket
         self._cache: OrderedDict[str, tuple[str, Any]] = OrderedDict()
 
     def transformer(self, name: str) -> str:
-        """Return the text of a saved transformer.
-
-        Raises:
-            NotFoundInLibrary: There is none of this name, or it is too large.
-        """
-        checked_name(name, "saved transformer")
-        what, key = f"saved transformer {name!r:.100}", f"config/transformers/{name}.jsonata"
-        text: str = self._read(what, key, TRANSFORMER_BYTES, lambda body: body.decode("utf-8-sig"))
-        return text
+        """Return the text of a saved transformer; see `Library`."""
+        check_name(name, "saved transformer")
+        subject, key = f"saved transformer {name!r:.100}", f"config/transformers/{name}.jsonata"
+        return self._read(subject, key, TRANSFORMER_BYTES, lambda body: body.decode("utf-8-sig"))
 
     def table(self, name: str) -> Mapping[str, Any]:
-        """Return a table.
+        """Return a table; see `Library`."""
+        check_name(name, "table")
+        return self._read(f"table {name!r:.100}", f"config/tables/{name}.json", TABLE_BYTES, parse_table)
 
-        Raises:
-            NotFoundInLibrary: There is none of this name, or it is too large, or no JSON object.
-        """
-        checked_name(name, "table")
-        found: Mapping[str, Any] = self._read(
-            f"table {name!r:.100}", f"config/tables/{name}.json", TABLE_BYTES, as_table
-        )
-        return found
-
-    def _read(self, what: str, key: str, most: int, understand: Any) -> Any:
+    def _read(self, subject: str, key: str, max_bytes: int, parse: Callable[[bytes], _Content]) -> _Content:
         etag, content = self._cache.get(key, ("", None))
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=key, **({"IfNoneMatch": etag} if etag else {}))
@@ -104,30 +84,29 @@ class S3Library:
             code = error.response["Error"]["Code"]
             if code in ("304", "NotModified"):
                 self._cache.move_to_end(key)
-                return content
+                return cast(_Content, content)
             if code in ("NoSuchKey", "404"):
                 self._cache.pop(key, None)
-                raise NotFoundInLibrary(f"there is no {what}: {key} does not exist in the bucket") from None
+                raise NotFoundInLibrary(f"there is no {subject}: {key} does not exist in the bucket") from None
             raise
-        if answer["ContentLength"] > most:
-            raise NotFoundInLibrary(
-                f"the {what} is too large: {answer['ContentLength']:,} bytes where {most:,} are allowed"
-            )
+        size = answer["ContentLength"]
+        if size > max_bytes:
+            raise NotFoundInLibrary(f"the {subject} is too large: {size:,} bytes where {max_bytes:,} are allowed")
         try:
-            content = understand(answer["Body"].read())
+            content = parse(answer["Body"].read())
         except (ValueError, RecursionError) as error:
-            raise NotFoundInLibrary(f"the {what} cannot be read: {error}") from None
+            raise NotFoundInLibrary(f"the {subject} cannot be read: {error}") from None
         self._cache[key] = (answer["ETag"], content)
         while len(self._cache) > _MOST_CACHED:
             self._cache.popitem(last=False)
         return content
 
 
-def as_table(text: bytes | str) -> Mapping[str, Any]:
-    """Read the text of a table; a byte order mark in front is ignored.
+def parse_table(text: bytes | str) -> Mapping[str, Any]:
+    """Parse a table. A byte order mark before it is ignored.
 
     Raises:
-        ValueError: It is no JSON object.
+        ValueError: The text is no JSON object.
     """
     table = loads(text if isinstance(text, str) else text.decode("utf-8-sig"))
     if not isinstance(table, dict):
@@ -135,26 +114,26 @@ def as_table(text: bytes | str) -> Mapping[str, Any]:
     return table
 
 
-def checked_name(name: str, kind: str) -> None:
-    """Refuse what cannot be a name.
+def check_name(name: str, kind: str) -> None:
+    """Check a name: letters, digits and . _ - in one to five parts, with / between them.
 
     Raises:
-        NotFoundInLibrary: It is not made of letters, digits and . _ - in up to five parts with / between them.
+        NotFoundInLibrary: The name has another form.
     """
     if not _NAME.fullmatch(name):
         raise NotFoundInLibrary(f"the name of a {kind} holds letters, digits and . _ - /, not {name!r:.60}")
 
 
-def referred_name(reference: object) -> str:
+def name_in_reference(reference: object) -> str:
     """Return the name in `s3:config/transformers/<name>.jsonata`.
 
     Raises:
-        NotFoundInLibrary: The reference is of another form.
+        NotFoundInLibrary: The reference has another form.
     """
     found = _REFERENCE.fullmatch(reference) if isinstance(reference, str) else None
     if found is None:
         raise NotFoundInLibrary(
             f'a saved transformer is {{"$ref": "s3:config/transformers/<name>.jsonata"}}, not {reference!r:.80}'
         )
-    checked_name(found.group(1), "saved transformer")
+    check_name(found.group(1), "saved transformer")
     return found.group(1)

@@ -1,4 +1,4 @@
-"""Records that could not be transformed: their line beside the parts, and when they are too many."""
+"""Records that cannot be transformed: the line that is stored for each, and how many fail a run."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from connector.errors import TransformError
 from lightspeed.numbers import loads
 
 REJECTED_SHARE = 0.1
-"""The default share of a run's records that may be rejected before the run fails, 0 to 1."""
+"""The default share of a run's records that may be rejected, 0 to 1."""
 
-_ENOUGH_TO_JUDGE = 1000
+_FIRST_CHECK = 1000
+"""So many records are read before an unfinished run can fail."""
 
 
 def rejected_line(text: bytes, error: TransformError) -> bytes:
-    """Return a record that was rejected, unchanged (as text if it is no JSON), with error, expression and position."""
+    """Return the line of a rejected record: the record (text if it is no JSON), `error`, `expression`, `position`."""
     facts = {"error": str(error), "expression": error.expression, "position": error.position}
     try:
         loads(text)
@@ -28,27 +29,28 @@ def rejected_line(text: bytes, error: TransformError) -> bytes:
 
 
 class TooManyRejected(TransformError):
-    """More of a run's records were rejected than its share allows; the message holds the first reason."""
+    """A run rejected more records than it may. The message holds one of the reasons."""
 
 
 def check_rejected(
     seen: int, rejected: int, *, share: float = REJECTED_SHARE, first: TransformError | None = None, final: bool
 ) -> None:
-    """Fail a run in which too many records were rejected.
+    """Fail a run that rejects too many records.
 
-    One rejected record among others never fails a run, unless the share is 0; all of them always do.
+    One rejected record among others never fails a run, unless the share is 0. A run whose records are all rejected
+    always fails.
 
     Args:
-        seen: Records read so far that were given to the transformer.
-        rejected: How many were rejected.
-        share: What may be rejected, from 0 to 1.
-        first: A rejection, to say why.
-        final: Whether the run is at its end; before, it is judged from 1,000 records on.
+        seen: Records that the transformer got so far.
+        rejected: Records that it rejected.
+        share: The share that may be rejected, 0 to 1.
+        first: One of the errors, for the message.
+        final: Whether the run is at its end. Before, a run fails from 1,000 records on.
 
     Raises:
-        TooManyRejected: So they were.
+        TooManyRejected: The run rejects more.
     """
-    if not rejected or (not final and seen < _ENOUGH_TO_JUDGE):
+    if not rejected or (not final and seen < _FIRST_CHECK):
         return
     if rejected < seen and (rejected <= share * seen or (rejected == 1 and share > 0)):
         return

@@ -1,4 +1,4 @@
-"""`POST /transform`: try a transformer over HTTP and see each step. No request is sent to the shop."""
+"""`POST /transform`: tries a transformer and answers the output of each step. It sends nothing to the shop."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class TransformRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is to be tried.
+    """The body of a call. Keys that it shares with `Scope` have the same meaning.
 
     Attributes:
-        transformer: An expression, a saved one, or a list of those.
-        input: A record, or the parameters' document of an input or request transformer.
-        kind: `record` for an entity transformer, `parameters` for the others.
+        transformer: As in an event.
+        input: A record for an entity transformer, else an object with `path`, `query` and `payload`.
+        kind: `record` for an entity transformer, else `parameters`.
     """
 
     transformer: str | dict[str, str] | list[str | dict[str, str]]
@@ -42,24 +42,18 @@ def register(app: APIGatewayHttpResolver, library: Callable[[], Library]) -> Non
 
     Args:
         app: The resolver of the HTTP function.
-        library: Returns where saved transformers and tables come from; called per request.
+        library: Returns the library; called once per request.
     """
     app.post("/transform")(lambda: _respond(json_body(app, exact=True), library()))
 
 
 def answer(event: object, library: Library) -> dict[str, Any]:
-    """Return what each expression of a transformer makes of an input.
+    """Return the answer of a call: `steps`, each with `expression` and `output`, and the last step's `output`.
 
-    Args:
-        event: The body of the call.
-        library: Where saved transformers and tables come from.
-
-    Returns:
-        `steps`, each with `expression` and `output`, and the last one's `output`: an array of what the records or the
-        parameters became.
+    An output is an array of records or of parameters.
 
     Raises:
-        RequestError: The event is malformed.
+        RequestError: The body is malformed.
         TransformError: An expression fails.
     """
     from connector.transform.tester import SCOPE, steps_of  # noqa: PLC0415 - the engine is slow at a cold start

@@ -1,4 +1,4 @@
-"""A transformer tried on one input, step by step, as the tester and `POST /transform` show it."""
+"""Tries a transformer on one input, step by step, for the command line and for `POST /transform`."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from lightspeed import SystemClock
 
 KINDS = ("record", "parameters")
 SCOPE = ("connection", "entity", "language", "bookmark", "now")
-"""What a sample is tried with, besides its input."""
+"""The fields of `Scope` that a caller may give."""
 
 
 def steps_of(
     given: TransformerSpec, value: object, *, kind: str, scope: Mapping[str, Any], library: Library | None
 ) -> Iterator[dict[str, Any]]:
-    """Yield `expression` and `output` of each step; the output is an array of records or of parameters.
+    """Yield `expression` and `output` of each step. An output is an array of records or of parameters.
 
     Args:
-        given: The transformer, as an event gives it.
-        value: A record, or a document of parameters; what the document lacks of the scope is taken from there.
+        given: The transformer, as in an event.
+        value: A record, or an object of parameters. Such an object may also hold keys of the scope, which come first.
         kind: `record` or `parameters`.
-        scope: `connection`, `entity`, `language`, `bookmark` and `now`.
-        library: Where saved transformers and tables come from.
+        scope: A value for each name of `SCOPE`.
+        library: The library of saved transformers and tables.
 
     Raises:
-        RequestError: The kind or the input is wrong.
-        TransformError: An expression fails.
+        RequestError: The kind, the input or the time is wrong.
+        TransformError: An expression fails, after the steps before it.
     """
     if kind not in KINDS:
         raise RequestError([f"kind must be record or parameters, not {kind!r:.60}"])

@@ -1,4 +1,4 @@
-"""Transformers of one request: read, parsed, and applied to request parameters or to records."""
+"""Transformers of one request: loads them, and applies them to parameters or to records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from connector.transform.engine.errors import shown
 from connector.transform.engine.expression import Expression
 from connector.transform.engine.limits import Escaped, LimitExceeded, Limits, Meter, run_with_timer
 from connector.transform.engine.values import dumps_all, is_none, plain
-from connector.transform.library import EmptyLibrary, Library, NotFoundInLibrary, referred_name
+from connector.transform.library import EmptyLibrary, Library, NotFoundInLibrary, name_in_reference
 from connector.transform.rejects import rejected_line
 from lightspeed import Clock, Parameters, SystemClock
 from lightspeed.numbers import loads
@@ -20,11 +20,23 @@ from lightspeed.numbers import loads
 MOST_EXPRESSIONS = 50
 MOST_REQUESTS = 10_000
 _REPLACED = ("path", "query", "payload")
-_Found = TypeVar("_Found")
+_Result = TypeVar("_Result")
 
 
 class Transformers:
-    """The expressions of one transformer of a request, with saved ones loaded; made once per request."""
+    """The expressions of one transformer of a request, in order.
+
+    The constructor loads saved transformers, parses everything, and loads the tables that the expressions name.
+
+    Args:
+        given: The transformer, as in the event.
+        library: The library of saved transformers and tables.
+        limits: Bounds of each evaluation.
+        clock: Measures evaluations, and is the time of a scope without one.
+
+    Raises:
+        TransformError: An expression cannot be parsed, or a saved transformer or a table does not exist.
+    """
 
     def __init__(
         self,
@@ -33,17 +45,6 @@ class Transformers:
         limits: Limits | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """Load saved transformers, parse everything, and load the tables that are named in the expressions.
-
-        Args:
-            given: The transformer, as the event gives it.
-            library: Where saved transformers and tables come from.
-            limits: Bounds of each evaluation.
-            clock: Measures evaluations, and is the time of a scope that names none; the machine's by default.
-
-        Raises:
-            TransformError: An expression cannot be parsed; a saved transformer or a table does not exist.
-        """
         self._clock = clock or SystemClock()
         self._library: Library = library or EmptyLibrary()
         self._limits = limits or Limits()
@@ -57,13 +58,9 @@ class Transformers:
                 except NotFoundInLibrary as error:
                     raise step.failed(error, place) from None
 
-    def __bool__(self) -> bool:
-        """Whether there is anything to apply."""
-        return bool(self._steps)
-
     @property
     def expressions(self) -> list[str]:
-        """The expressions as text, saved ones loaded."""
+        """The texts of the expressions, also of saved ones."""
         return [step.text for step in self._steps]
 
     def _step(self, item: str | Mapping[str, str]) -> Expression:
@@ -71,7 +68,7 @@ class Transformers:
             return engine.compile(item)
         reference = item["$ref"]
         try:
-            return engine.compile(self._library.transformer(referred_name(reference)), reference)
+            return engine.compile(self._library.transformer(name_in_reference(reference)), reference)
         except NotFoundInLibrary as error:
             raise TransformError(str(error), expression=reference) from None
 
@@ -88,21 +85,21 @@ class Transformers:
         exact: bool = False,
         steps: list[list[bytes]] | None = None,
     ) -> list[Parameters]:
-        """Apply the transformers to loaded request parameters.
+        """Apply the transformers to the parameters of a request.
 
         Args:
-            document: `path`, `query`, `payload`, `connection`, `entity`, `language`, `bookmark`, `now`. What an
-                expression returns replaces `path`, `query` and `payload`; a key that it leaves out keeps its value.
-            seed: As in `Scope`; the run's id, so that a resumed run plans the same.
-            exact: Whether numbers keep their text, see `lightspeed.numbers`; otherwise they are `int` or `float`.
+            document: `path`, `query`, `payload`, `connection`, `entity`, `language`, `bookmark`, `now`. The output of
+                an expression replaces `path`, `query` and `payload`; a key that it omits keeps its value.
+            seed: As in `Scope`: the run's id, so that a resumed run plans the same reads.
+            exact: Whether numbers keep their text, see `lightspeed.numbers`. Else they are `int` or `float`.
             steps: Gets a list for each expression: JSON texts of `path`, `query` and `payload`.
 
         Returns:
-            One element, or as many as an expression made of it, in order; none if one returned an empty array.
+            The parameters of each request, in order: several if an expression returned an array, none if it was empty.
 
         Raises:
-            TransformError: An expression fails, or returns anything but an object or an array of objects; what the ones
-                before it returned is in `steps`.
+            TransformError: An expression fails, or returns no object and no array of objects. `steps` holds the
+                outputs of the expressions before it.
         """
         if not self._steps:
             return [Parameters(document["path"] or {}, document["query"] or {}, document["payload"])]
@@ -134,10 +131,10 @@ class Transformers:
         return replaced
 
     def records(self, text: bytes, scope: Scope) -> Outcome:
-        """Apply the transformers to one record's JSON text; without transformers it is not even parsed.
+        """Apply the transformers to one record's JSON text. Without transformers the record is not parsed.
 
         Raises:
-            Exception: Only what the library raises when it cannot be reached.
+            Exception: The library cannot be reached.
         """
         try:
             return Outcome(self.records_or_raise(text, scope))
@@ -149,11 +146,11 @@ class Transformers:
 
         Args:
             text: The record.
-            scope: What the expressions can ask for.
-            steps: Gets a list of records, as JSON texts, for each expression.
+            scope: The values of the run.
+            steps: Gets a list for each expression: the JSON texts of its records.
 
         Raises:
-            TransformError: An expression fails; what the ones before it returned is in `steps`.
+            TransformError: An expression fails. `steps` holds the outputs of the expressions before it.
         """
         if not self._steps:
             return [text]
@@ -183,7 +180,7 @@ class Transformers:
     def _context(self, scope: Scope, content: str) -> Context:
         return Context(scope, self._table, content, self._clock)
 
-    def _bounded(self, work: Callable[[Meter], _Found]) -> _Found:
+    def _bounded(self, work: Callable[[Meter], _Result]) -> _Result:
         """Evaluate expressions inside the bounds; every error that they cause becomes a `TransformError`."""
         meter = Meter(self._limits, self._clock)
         try:
@@ -198,10 +195,10 @@ class Transformers:
 
 
 def parse_transformers(given: TransformerSpec) -> list[str | Mapping[str, str]]:
-    """Return one transformer or a list of them as a list; expressions are parsed, saved ones are not loaded.
+    """Return the transformers of an event as a list. Expressions are parsed; saved ones are not loaded.
 
     Raises:
-        TransformError: An expression cannot be parsed, a reference is of another form, or they are too many.
+        TransformError: An expression cannot be parsed, a reference has another form, or the list is too long.
     """
     items: list[str | Mapping[str, str]]
     items = [] if given is None else [given] if isinstance(given, str | Mapping) else list(given)
@@ -215,17 +212,17 @@ def parse_transformers(given: TransformerSpec) -> list[str | Mapping[str, str]]:
         try:
             if not isinstance(item, Mapping) or set(item) != {"$ref"}:
                 raise NotFoundInLibrary(f'expected an expression or {{"$ref": …}}, got {item!r:.80}')
-            referred_name(item["$ref"])
+            name_in_reference(item["$ref"])
         except NotFoundInLibrary as error:
             raise TransformError(str(error), expression=str(item)) from None
     return items
 
 
 def _records(found: Any) -> list[Any]:
-    """Return what an expression made of a record, without what it dropped.
+    """Return the records in an expression's output.
 
     Raises:
-        ValueError: It made something else than records.
+        ValueError: The output holds something else.
     """
     elements = found if isinstance(found, list) else [found]
     kept = [element for element in elements if not is_none(element)]

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from connector.transform import Limits, Scope, TransformError, Transformers
+from connector.transform import Limits, Scope, TransformError
 from connector.transform.engine.limits import LimitExceeded, Meter, run_with_timer
+from connector.transform.transformer import Transformers
 from tests.support.clock import FakeClock
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from jsonata import Jsonata
 
-from connector.transform import NotFoundInLibrary, Scope, TransformError, Transformers
+from connector.transform import NotFoundInLibrary, Scope, TransformError
 from connector.transform.engine.functions import FUNCTIONS
+from connector.transform.transformer import Transformers
 
 _SCOPE = Scope("main", "orders", "nl", None, "2026-11-23T06:00:00+00:00", "run")
 

@@ -1,7 +1,8 @@
 import pytest
 
-from connector.transform import Scope, TransformError, Transformers
+from connector.transform import Scope, TransformError
 from connector.transform.engine.errors import caret, line_and_column
+from connector.transform.transformer import Transformers
 
 
 def _error(expression: str) -> TransformError:

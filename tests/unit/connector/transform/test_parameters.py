@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from connector.transform import Limits, TransformError, Transformers, load, parse_transformers
+from connector.transform import Limits, TransformError, load, parse_transformers
+from connector.transform.transformer import Transformers
 from lightspeed import Parameters
 
 

@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonata import Jsonata
 
-from connector.transform import Scope, TransformError, Transformers
+from connector.transform import Scope, TransformError
+from connector.transform.transformer import Transformers
 
 _ORDER = {
     "id": 7,

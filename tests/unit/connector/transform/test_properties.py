@@ -5,7 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connector.transform import Limits, Scope, TransformError, Transformers
+from connector.transform import Limits, Scope, TransformError
+from connector.transform.transformer import Transformers
 from tests.fuzz.expressions import expressions, json_values
 
 _SCOPE = Scope("main", "orders", "nl", None, "2026-11-23T06:00:00+00:00", "run")

@@ -6,15 +6,8 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from connector.transform import (
-    NotFoundInLibrary,
-    S3Library,
-    Scope,
-    TransformError,
-    Transformers,
-    TransformerSpec,
-    parse_transformers,
-)
+from connector.transform import NotFoundInLibrary, S3Library, Scope, TransformError, TransformerSpec, parse_transformers
+from connector.transform.transformer import Transformers
 
 
 @pytest.fixture
