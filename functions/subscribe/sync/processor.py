@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 
 _OFFSET = len("+02:00")
+_UNREADABLE_TIME = "records have no time that can be read, so every run that finds them stores them again"
 _TIME = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d")
 """A time as the shop writes it."""
 
@@ -130,6 +131,8 @@ class RecordProcessor:
         names = [f"{read.language}/{record.id}" for record in records]
         recent = self._remembered(dict(zip(names, records, strict=True)), read)
         new = [record for name, record in zip(names, records, strict=True) if not self._is_stored(name, record)]
+        if state.start is not None and not read.by_creation and any(map(_has_unreadable_time, new)):
+            reason = reason or _UNREADABLE_TIME
         return new, Step(recent=recent, never_updated=never_updated, unverified_reason=reason)
 
     def given_before(self, read: Read, ids: Iterable[int | str]) -> set[int | str]:
@@ -184,7 +187,7 @@ class RecordProcessor:
         for record in records:
             created = time_of(record.changed) if record.never_updated else start
             if created is None:
-                reason = "records have no time that can be read, so every run that finds them stores them again"
+                reason = _UNREADABLE_TIME
             if created is None or created >= start:
                 kept.append(record)
         return kept, SHOWN, reason
@@ -263,6 +266,15 @@ def _may_change_unseen(record: Record, passed: datetime) -> bool:
     """Whether a record may change without another time of change, seen from a time that has passed."""
     moment = time_of(record.changed)
     return moment is None or moment > passed
+
+
+def _has_unreadable_time(record: Record) -> bool:
+    """Whether a record cannot be remembered, because its time of change is no time."""
+    try:
+        datetime.fromisoformat(record.changed or "")  # takes a third of the time of `time_of`
+    except ValueError:
+        return not record.reject_reason
+    return False
 
 
 def _is_after(changed: str | None, end: datetime) -> bool:

@@ -68,6 +68,15 @@ def test_a_record_whose_time_cannot_be_read_comes_again_only_if_it_changed(text:
     assert processor(remembered).deduplicate([again], ORDERS)[0] == ([] if text == "before" else [again])
 
 
+@pytest.mark.parametrize(("changed", "verified"), [("soon", False), (None, False), ("2026-11-23T05:59:59Z", True)])
+def test_a_run_that_stores_a_record_whose_time_cannot_be_read_gives_the_reason(
+    changed: str | None, verified: bool
+) -> None:
+    step = processor({}).deduplicate([Record(b'{"id":7}', 7, changed)], ORDERS)[1]
+
+    assert (step.unverified_reason == "") == verified
+
+
 @pytest.mark.parametrize("changed", ["0000-00-00T00:00:00+00:00", "0000-00-00", "soon", "9999", "2026-02-30T06:00:00Z"])
 def test_a_record_whose_time_cannot_be_read_is_not_remembered(changed: str) -> None:
     assert still_recent({"nl/7": changed}, parse_time(END)) == {}
