@@ -27,11 +27,11 @@ def test_a_month_is_priced_by_service_by_shop_and_per_million_records(
     shown = capsys.readouterr().out
     assert "Step Functions " in shown
     assert "runs of outlet " in shown
-    assert "46 runs, 23,000 records; AWS list prices, eu-west-1, November 2026" in shown
+    assert "46 runs, 23,000 records; AWS list prices in US dollars, eu-west-1, November 2026" in shown
 
 
 @pytest.mark.parametrize(
-    ("month", "message"), [("november", "a month is written 2026-11"), ("2026-12", "2026-12 has not begun")]
+    ("month", "message"), [("november", "--month must be a month such as"), ("2026-12", "2026-12 has not begun")]
 )
 def test_a_month_that_is_none_is_refused(
     operated: Operated, capsys: pytest.CaptureFixture[str], month: str, message: str

@@ -131,7 +131,7 @@ def test_a_compacted_day_is_listed_once(operated: Operated, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("event", "message"),
     [
-        ("[]", "holds no subscribe event"),
+        ("[]", "must hold a subscribe event"),
         ("{", "cannot be read"),
         ('{"entity": "ordrs"}', "ordrs"),
         ('{"entity": "orders", "estimate": true}', "asks for an estimate, which is no run"),

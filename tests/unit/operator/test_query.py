@@ -368,7 +368,7 @@ def test_a_command_without_a_stack_says_what_is_missing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["query", "orders"]) == 2
-    assert capsys.readouterr().err.startswith("connector: which stack?")
+    assert capsys.readouterr().err.startswith("connector: no stack is named: ")
 
 
 def test_a_part_outside_of_the_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

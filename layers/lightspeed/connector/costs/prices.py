@@ -1,21 +1,21 @@
-"""What AWS charges: list prices of Europe (Ireland), eu-west-1, in US dollars, without any free tier.
+"""List prices of AWS in US dollars: Europe (Ireland), eu-west-1, without any free tier.
 
-Taken from AWS's public price pages in November 2026; the first paid tier of each. SQS is the exception: its list
-starts with a million requests a month at no charge, which every account has.
+The source is AWS's public price pages of November 2026, the first paid tier of each service. SQS is the exception: its
+price list starts with a million requests a month at no charge, for every account.
 """
 
 from __future__ import annotations
 
-PRICES = "AWS list prices, eu-west-1, November 2026, US cents, no free tier"
+PRICES = "AWS list prices in US dollars, eu-west-1, November 2026, no free tier"
 
 MEMORY_MB = 512
-"""Memory of the subscribe function, as the template sets it by default."""
+"""Memory of the subscribe function: the template's default."""
 
 WATCH_MEMORY_MB = 512
-"""Memory of the watcher, as the template sets it."""
+"""Memory of the watcher, from the template."""
 
 INVOCATION_SECONDS = 900
-"""The longest that one invocation lasts, as the template sets it."""
+"""The longest time of one invocation, from the template."""
 
 LAMBDA_ARM64_GB_SECOND = 0.0000133334
 LAMBDA_REQUEST = 0.0000002
@@ -35,25 +35,26 @@ KMS_KEY = 1.00
 SECRET_CALL = 0.000005
 
 TRANSITIONS_A_RUN = 5
-"""Of a run in one invocation: its start, `SetRunId`, `Fetch`, `Decide` and `Complete`."""
+"""State transitions of a run in one invocation: start, `SetRunId`, `Fetch`, `Decide` and `Complete`."""
 
 METRICS = 1
-"""Custom metrics of a stack that always have values. The others are written in trouble only, and billed by the hour."""
+"""Custom metrics of a stack that always have values. AWS bills the others only for hours with values."""
 
 METRICS_A_SUBSCRIPTION = 2
-"""Custom metrics of a subscription, if the stack's parameter asks for them."""
+"""Custom metrics of a subscription, if the parameter `SubscriptionMetrics` is set."""
 
 ALARMS = 10
 """Alarms of a stack."""
 
 QUEUE_POLLS_A_DAY = 2 * 5 * 3 * 60 * 24
-"""Requests to the two queues that Lambda reads: five at once, each waiting 20 seconds."""
+"""Requests to the two queues that Lambda polls: five pollers a queue, and each request waits 20 seconds."""
 
 
 def cents(*, billed_seconds: float, invocations: int, puts: int) -> float:
-    """Return what a run of the state machine costs.
+    """Return the cost of a run of the state machine in US cents.
 
-    A run is its start, `SetRunId` and `Complete`; `Fetch` and `Decide` for each invocation, and `Pause` between two.
+    The transitions of a run are its start, `SetRunId` and `Complete`, `Fetch` and `Decide` for each invocation, and
+    `Pause` between two invocations.
 
     Args:
         billed_seconds: Billed time of all invocations together.

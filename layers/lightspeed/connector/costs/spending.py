@@ -1,7 +1,7 @@
-"""What a stack spends at AWS, from what its runs did and the list prices.
+"""The cost of a stack at AWS, from its runs and the list prices.
 
-Manifests say which runs there were, how many records they read and how long they took. What no run causes, such as
-alarms, is a separate line.
+Manifests give the number of runs, their records and their duration. The costs of alarms and the like depend on the
+number of days only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LOG_BYTES_A_RUN = 2_000
 _WATCHES_A_DAY = 96
 _WATCH_SECONDS = 1.5
 _WATCH_GETS = 25
-_LOOKS_A_CLOSE_LOOK = 4 * CLOSE_LOOK_HOURS
+_WATCHES_PER_CLOSE_LOOK = 4 * CLOSE_LOOK_HOURS
 
 
 def services(
@@ -35,11 +35,11 @@ def services(
     """Return dollars by service.
 
     Args:
-        runs: The finished runs.
-        days: Over how many days they were.
+        runs: The finished runs of some days.
+        days: The number of these days.
         dashboard: Whether the stack has a dashboard.
         subscription_metrics: Whether each subscription has metrics of its own.
-        own_key: Whether a key of the customer encrypts everything.
+        own_key: Whether the stack uses a customer-managed KMS key.
     """
     share, count, watches = days / DAYS_A_MONTH, len(runs), _WATCHES_A_DAY * days
     folders = len({(run.connection, run.entity) for run in runs})
@@ -69,21 +69,21 @@ def services(
 
 
 def run_dollars(run: RunRow) -> float:
-    """Return what one run costs."""
+    """Return the cost of one run in dollars."""
     return prices.cents(billed_seconds=billed_seconds(run), invocations=1, puts=puts(run)) / 100
 
 
 def billed_seconds(run: RunRow) -> float:
-    """Return the billed time of a run. Time that it waited for the quota is not billed, so an invocation bounds it."""
+    """Return the billed time of a run. AWS does not bill the waits for the quota, so one invocation is the most."""
     return min(max(run.seconds, 0.0), float(prices.INVOCATION_SECONDS)) + _BILLED_BESIDES_SECONDS
 
 
 def puts(run: RunRow) -> int:
-    """Return how many objects a run writes: its parts are mostly one."""
+    """Return how many objects a run writes. Most runs write one part."""
     return _PUTS_A_RUN + (1 if run.records else 0) + (1 if run.rejected else 0)
 
 
 def _lists_a_watch(connections: int, folders: int) -> float:
-    """Return how many lists the watcher asks for on average: today's folders, and at a close look all of them."""
+    """Return the average number of lists of one watch: it lists known folders, and at a close look all levels."""
     close = 1 + connections + 2 * folders
-    return (close + (_LOOKS_A_CLOSE_LOOK - 1) * folders) / _LOOKS_A_CLOSE_LOOK
+    return (close + (_WATCHES_PER_CLOSE_LOOK - 1) * folders) / _WATCHES_PER_CLOSE_LOOK

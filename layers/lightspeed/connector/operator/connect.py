@@ -1,7 +1,7 @@
-"""`connect`: take the settings of a shop, check them live, store them as the connection's secret.
+"""`connect`: check the settings of a shop with the shop, and store them as the connection's secret.
 
-`--rotate` replaces key and secret. Webhooks that are under way are signed with the old secret, so both are valid until
-`--finish`, a day later.
+`--rotate` replaces key and secret. The shop may still send webhooks that are signed with the old secret. So both
+secrets are valid until `--finish`, a day later.
 
 Examples:
   python -m connector connect outlet --cluster eu1 --language nl      asks for key and secret
@@ -37,38 +37,38 @@ _GONE = ("ResourceNotFoundException",)
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
-    text = "take the settings of a shop, check them live, store the secret"
+    text = "check the settings of a shop with the shop, and store them as a secret"
     parser = add_command(commands, common, "connect", text, __doc__, _run)
     parser.add_argument("name", type=connection_name, metavar="NAME", help="the connection's name")
-    parser.add_argument("--cluster", choices=sorted(CLUSTERS), help="where the shop is")
-    parser.add_argument("--base-url", help="an https origin, instead of --cluster")
+    parser.add_argument("--cluster", choices=sorted(CLUSTERS), help="the shop's cluster")
+    parser.add_argument("--base-url", help="the https origin of the API, instead of --cluster")
     parser.add_argument("--language", help="the shop's two-letter code, such as nl, en or us")
-    parser.add_argument("--shop-id", help="the shop's number, which webhooks must carry")
-    parser.add_argument("--update-method", choices=("PUT", "PATCH"), help="the verb of updates (default: PUT)")
-    parser.add_argument("--stdin", action="store_true", help="read the settings as a JSON object; ask nothing")
+    parser.add_argument("--shop-id", help="the shop's id; webhooks of another shop are refused")
+    parser.add_argument("--update-method", choices=("PUT", "PATCH"), help="the HTTP method of updates (default: PUT)")
+    parser.add_argument("--stdin", action="store_true", help="read the settings from standard input, as JSON")
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--rotate", action="store_true", help="replace key and secret of a connection that is there")
-    group.add_argument("--replace", action="store_true", help="overwrite a connection that is there")
+    group.add_argument("--rotate", action="store_true", help="replace key and secret of a connection that exists")
+    group.add_argument("--replace", action="store_true", help="overwrite a connection that exists")
     group.add_argument("--finish", action="store_true", help="end a rotation: drop the old webhook secret")
 
 
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     name = arguments.name
     secret_id = stack.settings.secret_prefix + name
-    stored = _stored(stack, secret_id)
-    old = _valid(stored, name)
+    stored = _read_settings(stack, secret_id)
+    old = _connection_of(stored, name)
     if arguments.finish:
         return _finish(stack, secret_id, stored, old, name)
     if old is not None and not (arguments.rotate or arguments.replace):
-        raise CommandError(f"connection {name} is there; replace its key with --rotate, or everything with --replace")
+        raise CommandError(f"connection {name} exists; replace its key with --rotate, or everything with --replace")
     if old is None and arguments.rotate:
-        raise CommandError(f"there is no connection {name} whose key could be rotated; leave out --rotate")
+        raise CommandError(f"there is no connection {name} to rotate; leave out --rotate")
     kept = {key: value for key, value in (stored or {}).items() if arguments.rotate and key not in _SECRET}
-    settings = {**kept, **_given(arguments, kept)}
+    settings = {**kept, **_ask_settings(arguments, kept)}
     if arguments.rotate and old is not None and old.webhook_secrets[0] == old.api_secret:
         new = settings.get("api_secret")
-        settings["webhook_secret"] = [new, *(one for one in old.webhook_secrets if one != new)]
-    report = _checked(settings, name, stack)
+        settings["webhook_secret"] = [new, *(secret for secret in old.webhook_secrets if secret != new)]
+    report = _check(settings, name, stack)
     _store(stack, secret_id, settings, exists=stored is not None)
     languages = ", ".join(report.languages or ())
     print(f"{name}: works at {report.origin}{f', with the languages {languages}' if languages else ''}; stored")
@@ -76,14 +76,19 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         print(f"warning: {NOT_UTC}")
     if arguments.rotate:
         print(
-            "workers use the new key within a minute; then remove the old key in the shop. "
+            "all functions use the new key within a minute; then remove the old key in the shop. "
             f"In 24 hours: python -m connector connect {name} --finish"
         )
     return 0
 
 
-def _given(arguments: argparse.Namespace, kept: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings from options, standard input or questions."""
+def _ask_settings(arguments: argparse.Namespace, kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings from options and standard input, or from options and questions.
+
+    Args:
+        arguments: The parsed arguments.
+        kept: Settings that stay, so that no question asks for them.
+    """
     found = {key: getattr(arguments, key) for key in _PLAIN if getattr(arguments, key)}
     if arguments.stdin:
         try:
@@ -104,12 +109,12 @@ def _given(arguments: argparse.Namespace, kept: Mapping[str, Any]) -> dict[str, 
     return found
 
 
-def _checked(settings: Mapping[str, Any], name: str, stack: Stack) -> Report:
-    """Check the settings with the shop; nothing is stored.
+def _check(settings: Mapping[str, Any], name: str, stack: Stack) -> Report:
+    """Check the settings with the shop.
 
     Raises:
-        InvalidConnection: They cannot be right.
-        OperationFailed: The shop refuses them.
+        InvalidConnection: A setting is missing or malformed. The shop was not asked.
+        OperationFailed: The shop refuses the settings, or does not answer.
     """
     connection = Connection.from_mapping(settings, name)
     try:
@@ -127,14 +132,14 @@ def _finish(stack: Stack, secret_id: str, stored: Mapping[str, Any] | None, old:
     changed = stack.client("secretsmanager").describe_secret(SecretId=secret_id)["LastChangedDate"]
     end = changed.astimezone(UTC) + BOTH_VALID
     if datetime.fromtimestamp(stack.clock.time(), UTC) < end:
-        raise CommandError(f"webhooks that are under way may be signed with the old secret until {end:%Y-%m-%dT%H:%MZ}")
+        raise CommandError(f"the shop may still sign webhooks with the old secret, until {end:%Y-%m-%dT%H:%MZ}")
     _store(stack, secret_id, {**stored, "webhook_secret": old.webhook_secrets[0]}, exists=True)
     print(f"{name}: the old webhook secret is gone")
     return 0
 
 
-def _stored(stack: Stack, secret_id: str) -> dict[str, Any] | None:
-    """Return the settings that are stored; empty if the secret holds none, `None` if there is no secret."""
+def _read_settings(stack: Stack, secret_id: str) -> dict[str, Any] | None:
+    """Return the stored settings; empty if the secret holds no JSON object, `None` if there is no secret."""
     answer = answer_unless(_GONE, stack.client("secretsmanager").get_secret_value, SecretId=secret_id)
     if answer is None:
         return None
@@ -145,7 +150,8 @@ def _stored(stack: Stack, secret_id: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else {}
 
 
-def _valid(stored: Mapping[str, Any] | None, name: str) -> Connection | None:
+def _connection_of(stored: Mapping[str, Any] | None, name: str) -> Connection | None:
+    """Return the connection that stored settings make; `None` if they are missing or invalid."""
     try:
         return None if not stored else Connection.from_mapping(stored, name)
     except InvalidConnection:

@@ -1,7 +1,7 @@
-"""`python -m connector`: one command, one exit status.
+"""The command line `python -m connector`.
 
-Exit status: 0 done, 1 refused by or no answer from the shop or AWS, 2 wrong command, 130 interrupted. Errors are one
-plain line on standard error. A command is a module with `add_parser`; `COMMANDS` lists them.
+Exit status: 0 done, 1 refused by or no answer from the shop or AWS, 2 wrong command, 130 interrupted. An error is one
+plain line on standard error.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from lightspeed.cli.arguments import Parser
 from lightspeed.cli.output import discard_output, print_note
 
 COMMANDS = (connect, plan_and_apply, runs, status, redrive, cost, query, schema, catalog, compact, forget, webhooks)
-"""Modules of this package and of its own packages, in the order of the help.
+"""The modules of the commands, in the order of the help.
 
-Each has `add_parser(commands, common)`. It sets `run`, which takes the parsed words and the stack.
+Each has `add_parser(commands, common)`, which sets `run`: a function of the parsed arguments and the stack.
 """
 
 INTERRUPTED = 130
@@ -40,8 +40,8 @@ def main(argv: Sequence[str] | None = None, *, open_stack: Callable[[str], Stack
     """Run one command and return its exit status.
 
     Args:
-        argv: The words after the program's name; those of the process by default.
-        open_stack: Returns the stack of a name.
+        argv: The arguments after the program's name; those of the process by default.
+        open_stack: Returns the stack with a name. The name is empty if neither an option nor samconfig.toml gives one.
     """
     arguments = argparse.Namespace()
     try:
@@ -58,19 +58,19 @@ def main(argv: Sequence[str] | None = None, *, open_stack: Callable[[str], Stack
     except (ConnectorError, LightspeedError) as error:
         return _fail(1, error)
     except aws_error_types() as error:  # some of them are an OSError as well
-        return _fail(*_explained(error))
+        return _fail_at_aws(error)
     except OSError as error:
-        return _not_written(error, getattr(arguments, "command", ""))
+        return _fail_at_output(error, getattr(arguments, "command", ""))
     return exit_status
 
 
-def _not_written(error: OSError, command: str) -> int:
-    """Return the exit status of a command whose output, or a file, cannot be written."""
+def _fail_at_output(error: OSError, command: str) -> int:
+    """Return the exit status of a command that cannot write its output or a file."""
     discard_output()
     if not isinstance(error, BrokenPipeError):
         return _fail(1, OperationFailed(f"{error.filename or 'cannot write'}: {error.strerror}"))
     if command in _READING:
-        return 0  # the reader has seen enough
+        return 0  # the program behind the pipe, such as head, needs no more lines
     return _fail(1, OperationFailed("the output was closed; run the command again for what is left"))
 
 
@@ -85,13 +85,12 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _explained(error: Exception) -> tuple[int, Exception]:
-    """Return the exit status and the error to show; a machine that lacks a setting is told which."""
+def _fail_at_aws(error: Exception) -> int:
     if isinstance(error, botocore_errors.NoRegionError):
-        return 2, CommandError("AWS needs a region: set AWS_DEFAULT_REGION, such as eu-west-1")
+        return _fail(2, CommandError("AWS needs a region: set AWS_DEFAULT_REGION, such as eu-west-1"))
     if isinstance(error, botocore_errors.NoCredentialsError):
-        return 2, CommandError("AWS needs credentials: set AWS_PROFILE, or run aws configure")
-    return 1, error
+        return _fail(2, CommandError("AWS needs credentials: set AWS_PROFILE, or run aws configure"))
+    return _fail(1, error)
 
 
 def _fail(status: int, error: Exception) -> int:

@@ -1,4 +1,4 @@
-"""What commands of the operator share: their parser and help, and types of arguments."""
+"""The parsers of the commands, and the types of their arguments."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def add_command(
         commands: The subparsers of the command line.
         common: The parser of the options that every command has.
         name: The command's name.
-        text: What it does, for the list of commands and its own help.
-        doc: The docstring of its module. What follows `Examples:` is shown below the options, as written.
-        run: Takes the parsed words and the stack, and returns the exit status.
+        text: What the command does, for the list of commands and for its own help.
+        doc: The docstring of its module. The help ends with the text after `Examples:`, as written.
+        run: Takes the parsed arguments and the stack, and returns the exit status.
     """
     parser: argparse.ArgumentParser = commands.add_parser(name, description=text, parents=[common], **_help(text, doc))
     parser.set_defaults(run=run, command=name)
@@ -29,7 +29,7 @@ def add_command(
 
 
 def add_group(commands: Any, name: str, text: str, doc: str | None) -> Any:
-    """Add a command that has verbs, and return what its verbs are added to; arguments as in `add_command`."""
+    """Add a command that has verbs, and return its subparsers. The arguments are those of `add_command`."""
     return commands.add_parser(name, **_help(text, doc)).add_subparsers(required=True, metavar="VERB")
 
 
@@ -40,7 +40,7 @@ def _help(text: str, doc: str | None) -> dict[str, Any]:
 
 
 def day(text: str) -> str:
-    """Return a word that is a day, such as `2026-11-23`; the type of an argument."""
+    """Return a day such as `2026-11-23`: the type of an argument."""
     try:
         if date.fromisoformat(text).isoformat() == text:
             return text
@@ -50,7 +50,7 @@ def day(text: str) -> str:
 
 
 def connection_name(text: str) -> str:
-    """Return a word that is the name of a connection; the type of an argument."""
+    """Return the name of a connection: the type of an argument."""
     if not is_connection_name(text):
         raise argparse.ArgumentTypeError(f"a connection has letters, digits, _ and - only, not {text!r:.100}")
     return text

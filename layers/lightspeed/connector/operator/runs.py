@@ -29,20 +29,21 @@ from lightspeed.cli.arguments import read_standard_input
 from lightspeed.cli.output import printable
 
 POLL_SECONDS = 2.0
-"""How often a run that is followed is looked at."""
+"""The interval between two looks at a run."""
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add `run` and `runs` to the command line."""
     run = add_command(commands, common, "run", "start a run and follow it", __doc__, _run)
-    run.add_argument("file", metavar="EVENT-FILE", help="a subscribe event as JSON; - for standard input")
+    run.add_argument("file", metavar="EVENT-FILE", help="a subscribe event as JSON; - reads standard input")
     runs = add_command(commands, common, "runs", "list the newest runs, or show one", __doc__, _runs)
     runs.add_argument("id", nargs="?", metavar="RUN_ID", help="show this run")
-    runs.add_argument("--follow", action="store_true", help="follow it until it ends")
+    runs.add_argument("--follow", action="store_true", help="follow the run until it ends")
     runs.add_argument("--connection", default="", help="only runs of this connection")
     runs.add_argument("--entity", default="", help="only runs of this entity")
     runs.add_argument("--status", choices=STATUSES, default="", help="only runs with this status")
-    runs.add_argument("--limit", type=int, default=DEFAULT_LIMIT, help=f"the most runs (default: {DEFAULT_LIMIT})")
+    most = f"list at most N runs (default: {DEFAULT_LIMIT})"
+    runs.add_argument("--limit", type=int, default=DEFAULT_LIMIT, metavar="N", help=most)
     runs.add_argument("--json", action="store_true", help="print JSON Lines")
 
 
@@ -52,7 +53,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     if not (isinstance(run_id, str) and RUN_ID.fullmatch(run_id)):
         raise CommandError(f"run_id has up to 80 letters, digits and . _ = -, not {run_id!r:.100}")
     if not start_execution(stack.client("stepfunctions"), stack.output("SyncStateMachineArn"), run_id, event):
-        raise OperationFailed(f"run {run_id} was started before: python -m connector runs {run_id}")
+        raise OperationFailed(f"run {run_id} was started before; see python -m connector runs {run_id}")
     print(f"started {run_id}")
     return _follow(stack, run_id)
 
@@ -66,11 +67,11 @@ def _event(name: str) -> dict[str, Any]:
     except ValueError as error:
         raise CommandError(f"{name} cannot be read: {error}") from error
     if not isinstance(event, dict) or not isinstance(event.get("entity"), str):
-        raise CommandError(f'{name} holds no subscribe event, such as {{"entity": "orders"}}')
+        raise CommandError(f'{name} must hold a subscribe event, such as {{"entity": "orders"}}')
     get_entity(event["entity"])
     if event.get("estimate"):
         raise CommandError(
-            f"{name} asks for an estimate, which is no run: POST it to /subscribe, or invoke the function"
+            f"{name} asks for an estimate, which is no run: POST the event to /subscribe, or invoke the function"
         )
     return event
 
@@ -88,7 +89,7 @@ def _runs(arguments: argparse.Namespace, stack: Stack) -> int:
     for row in rows:
         print(json.dumps(row) if arguments.json else _line(row))
     if not rows and not arguments.json:
-        print("no run")
+        print("no runs")
     return 0
 
 
@@ -109,7 +110,7 @@ def _follow(stack: Stack, run_id: str) -> int:
     try:
         with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:
             task = progress.add_task(run_id, total=None, counts="starting")
-            for found in _watch(stack, run_id):
+            for found in _poll(stack, run_id):
                 progress.update(task, counts=_counts(found))
     except KeyboardInterrupt:
         print(f"run {run_id} goes on; come back with: python -m connector runs {run_id} --follow")
@@ -131,17 +132,17 @@ def _counts(found: Mapping[str, Any]) -> str:
 
 
 def _reason(found: Mapping[str, Any]) -> str:
-    """Return why a run failed, or empty; of what Lambda says of an error, the message alone."""
+    """Return why a run failed; empty if its state has no cause. The cause of a Lambda error is JSON with a message."""
     cause = str(found.get("cause") or "")
     try:
-        said = json.loads(cause)
+        details = json.loads(cause)
     except ValueError:
         return cause
-    return str(said.get("errorMessage", cause)) if isinstance(said, dict) else cause
+    return str(details.get("errorMessage", cause)) if isinstance(details, dict) else cause
 
 
-def _watch(stack: Stack, run_id: str) -> Iterator[dict[str, Any]]:
-    """Yield what is known of a run, every two seconds, until it is not running any more."""
+def _poll(stack: Stack, run_id: str) -> Iterator[dict[str, Any]]:
+    """Yield the state of a run every two seconds. The last state is the first one that is not `running`."""
     lookup = _lookup(stack)
     while True:
         found = lookup.get(run_id)

@@ -25,7 +25,7 @@ _FAILURE_QUEUES: Mapping[Queue, str] = {
     "publish": "PublishFailureQueueUrl",
     "webhooks": "WebhookFailureQueueUrl",
 }
-"""The stack's output that has each queue's address."""
+"""The output of the stack that has the URL of each queue."""
 
 
 class OperationFailed(ConnectorError):
@@ -36,13 +36,12 @@ class Stack:
     """A stack by its name.
 
     Attributes:
-        name: The stack's name.
-        clock: Time, injected.
+        name: The stack's name; empty for a command that needs no stack.
+        clock: The clock; that of the machine by default.
         aws: The clients of AWS.
     """
 
     def __init__(self, name: str, aws: AwsClients | None = None, clock: Clock | None = None) -> None:
-        """Take the name; nothing is read yet. A command that needs no stack may leave it empty."""
         self.name = name
         self.clock = clock or SystemClock()
         self.aws = aws or AwsClients()
@@ -56,10 +55,10 @@ class Stack:
         """The stack's name.
 
         Raises:
-            CommandError: There is none.
+            CommandError: The stack has no name.
         """
         if not self.name:
-            raise CommandError("which stack? name it with --stack, or start the command beside samconfig.toml")
+            raise CommandError("no stack is named: add --stack NAME, or start the command beside samconfig.toml")
         return self.name
 
     @functools.cached_property
@@ -80,7 +79,7 @@ class Stack:
         """Return an output of the stack.
 
         Raises:
-            OperationFailed: The stack has none of this name, so it is older than this command.
+            OperationFailed: The stack has no such output, because it is older than this command.
         """
         if name not in self.outputs:
             raise OperationFailed(f"stack {self.name} has no output {name}: deploy this version of the template first")
@@ -93,7 +92,7 @@ class Stack:
 
     @functools.cached_property
     def settings(self) -> Settings:
-        """The settings that the stack's functions have, as far as commands need them."""
+        """The settings of the stack's functions, as far as commands need them."""
         given, outputs = self.parameters, self.outputs
         environ = {
             "BUCKET": outputs["Bucket"],
@@ -112,10 +111,10 @@ class Stack:
         return Settings.from_env(environ)
 
     def failure_queues(self, only: Queue | None = None) -> dict[Queue, str]:
-        """Return the addresses of the failure queues, or of one of them.
+        """Return the URLs of the failure queues, or of one queue.
 
         Raises:
-            OperationFailed: As `output`.
+            OperationFailed: The stack is older than this command.
         """
         return {queue: self.output(name) for queue, name in _FAILURE_QUEUES.items() if only in (None, queue)}
 
@@ -134,7 +133,7 @@ class Stack:
 
         Args:
             connection: The connection's name.
-            within_seconds: How long its calls may take, from now.
+            within_seconds: How long the client's calls may take together, from now.
 
         Raises:
             UnknownConnection: There is no such connection.
@@ -145,10 +144,10 @@ class Stack:
 
 
 def default_stack_name(folder: Path) -> str:
-    """Return the stack's name that `samconfig.toml` holds; empty if there is none.
+    """Return the stack's name from the `samconfig.toml` of a folder; empty if there is no file or no name.
 
     Raises:
-        CommandError: The file is no TOML.
+        CommandError: The file is not TOML.
     """
     try:
         settings = tomllib.loads((folder / SAMCONFIG).read_text(encoding="utf-8"))
