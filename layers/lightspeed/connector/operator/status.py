@@ -1,10 +1,11 @@
-"""`status`: whether everything works, as a table, as JSON or as a page.
+"""`status`: whether everything works, as tables, as JSON or as a page.
 
 Examples:
   python -m connector status
   python -m connector status --html status.html
   python -m connector status --json | jq .actions
-exit status: 0 nothing is red, 1 something is
+
+Exit status: 0 if nothing is red, 1 otherwise.
 """
 
 from __future__ import annotations
@@ -33,40 +34,40 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "show whether everything works, worst first"
     parser = add_command(commands, common, "status", text, __doc__, _run)
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page")
-    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the status as one HTML page")
+    parser.add_argument("--json", action="store_true", help="print the status as JSON")
 
 
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
-    found = stack_status(stack.aws, stack.settings, stack.clock, stack.shop, _catalog(stack))
+    status = stack_status(stack.aws, stack.settings, stack.clock, stack.shop, _catalog_actions(stack))
     if arguments.html is not None:
         try:
-            arguments.html.write_text(page(found), encoding="utf-8")
+            arguments.html.write_text(page(status), encoding="utf-8")
         except OSError as error:
             raise CommandError(f"{arguments.html} cannot be written: {error.strerror}") from error
     if arguments.json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(status, indent=2))
     elif arguments.html is None:
-        show(found)
+        show(status)
     else:
         print(f"wrote {arguments.html}")
-    return 1 if found["level"] == "red" else 0
+    return 1 if status["level"] == "red" else 0
 
 
-def _catalog(stack: Stack) -> list[dict[str, str]]:
-    """Return an action for everything that is stored and not visible in Athena, if the stack has a catalogue."""
+def _catalog_actions(stack: Stack) -> list[dict[str, str]]:
+    """Return an action for each connection or language that Athena does not show; none without a catalogue."""
     database = stack.outputs.get("CatalogDatabase")
     if not database:
         return []
     try:
         lines = missing_in_athena(stack.client("glue"), database, stack.bucket)
     except aws_error_types() as error:
-        why = f"the tables cannot be looked at: {error!s:.300}"
+        why = f"the tables cannot be read: {error!s:.300}"
         return [{"level": "warning", "what": "Athena", "why": why, "command": ""}]
     return [{"level": "red", "what": "Athena", "why": line, "command": APPLY} for line in lines]
 
 
-def show(found: Mapping[str, Any]) -> None:
+def show(status: Mapping[str, Any]) -> None:
     """Print the status as tables, worst first."""
     from rich.console import Console  # noqa: PLC0415 - only this form needs it
     from rich.table import Table  # noqa: PLC0415
@@ -76,35 +77,36 @@ def show(found: Mapping[str, Any]) -> None:
         return Text(printable(value), style=tone)
 
     console = Console()
-    for one in found["actions"]:
-        console.print(text(f"{one['what']}: {one['why']}", _TONES[one["level"]]))
-        if one["command"]:
-            console.print(text(f"  {one['command']}"))
+    for action in status["actions"]:
+        console.print(text(f"{action['what']}: {action['why']}", _TONES[action["level"]]))
+        if action["command"]:
+            console.print(text(f"  {action['command']}"))
     table = Table(box=None, pad_edge=False)
     for name in ("subscription", "last run", "behind", "records", f"{DAYS} days", "next run"):
         table.add_column(name, no_wrap=name != "subscription", overflow="fold")
-    for one in found["subscriptions"]:
-        run, lag, after = one["last_run"], one["lag_seconds"], one["next_run_at"]
-        ago = "none yet" if run is None else f"{_between(run['finished'], found['at'])} ago"
+    for row in status["subscriptions"]:
+        run, lag, next_run = row["last_run"], row["lag_seconds"], row["next_run_at"]
+        last = "none yet" if run is None else f"{_between(run['finished'], status['at'])} ago"
+        starts = "" if next_run is None else f"in {_between(status['at'], next_run)}"
         table.add_row(
-            text(f"{one['connection']}.{one['name']}", _TONES[one["level"]]),
-            text(ago + ("" if run is None or run["verified"] else ", not verified")),
+            text(f"{row['connection']}.{row['name']}", _TONES[row["level"]]),
+            text(last if run is None or run["verified"] else f"{last}, not verified"),
             text("" if lag is None else duration(lag)),
-            text(f"{sum(one['records_per_day']):,}"),
-            text(_spark(one["records_per_day"])),
-            text("paused" if one["paused"] else "" if after is None else f"in {_between(found['at'], after)}"),
+            text(f"{sum(row['records_per_day']):,}"),
+            text(_spark(row["records_per_day"])),
+            text("paused" if row["paused"] else starts),
         )
-    if found["subscriptions"]:
+    if status["subscriptions"]:
         console.print(table)
     else:
-        console.print("nothing is read yet: python -m connector apply subscriptions.toml")
-    for one in found["shops"]:
-        quota = ", ".join(f"{each['name']} {each['used']:,} of {each['limit']:,} used" for each in one["quota"])
-        console.print(text(f"shop {one['connection']}: {quota or one['why'] or 'good'}", _TONES[one["level"]]))
-    for one in found["arrivals"]:
-        if one["changes"]:
-            how = f"{one['webhook']:,} by webhook, {one['both']:,} by both, {one['poll']:,} by schedule"
-            console.print(text(f"{one['connection']}.{one['subscription']} on {one['date']}: {how}"))
+        console.print("no subscription yet: python -m connector apply subscriptions.toml")
+    for shop in status["shops"]:
+        quota = ", ".join(f"{each['name']} {each['used']:,} of {each['limit']:,} used" for each in shop["quota"])
+        console.print(text(f"shop {shop['connection']}: {quota or shop['why'] or 'good'}", _TONES[shop["level"]]))
+    for arrival in status["arrivals"]:
+        if arrival["changes"]:
+            how = f"{arrival['webhook']:,} by webhook, {arrival['both']:,} by both, {arrival['poll']:,} by schedule"
+            console.print(text(f"{arrival['connection']}.{arrival['subscription']} on {arrival['date']}: {how}"))
 
 
 def _between(start: str, end: str) -> str:

@@ -1,9 +1,9 @@
-"""`webhooks plan`, `apply`, `report` and `test`: register the webhooks of a connection in its shop.
+"""`webhooks`: register the webhooks of a connection in its shop, test them, and report how changes arrived.
 
 Examples:
   python -m connector webhooks plan  --connection default --entity orders products
   python -m connector webhooks apply --connection default --entity orders products
-  python -m connector webhooks apply --connection default     removes them all
+  python -m connector webhooks apply --connection default     removes all webhooks of the stack
   python -m connector webhooks test  --connection default
   python -m connector webhooks report --connection default --date 2026-11-23
 """
@@ -26,12 +26,13 @@ from connector.webhooks.event import Webhook
 from connector.webhooks.report import stored_reports
 from connector.webhooks.window import Policy, dollars_a_month
 from lightspeed import CLUSTERS, Client, Parameters
+from lightspeed.cli.output import printable
 
 _TIMEOUT_SECONDS = 15
 
 
 class TooManyWebhooks(OperationFailed):
-    """The shop would have more webhooks than it allows; nothing was changed."""
+    """The shop would have more webhooks than it allows. Nothing was changed."""
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -39,30 +40,30 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     verbs = add_group(commands, "webhooks", "register the webhooks of a connection in its shop", __doc__)
     helps = {
         "plan": ("show what apply would change", _plan),
-        "apply": ("create, repair, switch on and remove, until the shop has just these webhooks of the stack", _apply),
-        "report": ("show how the changes of a day arrived", _report),
-        "test": ("send a signed sample to the own address, and look for its object", _test),
+        "apply": ("give the shop one webhook for each --entity, and remove the stack's other webhooks", _apply),
+        "report": ("show how many changes of a day arrived by webhook, by schedule or by both", _report),
+        "test": ("send a signed webhook to the stack, and look for it in the bucket", _test),
     }
     for verb, (text, run) in helps.items():
         parser = add_command(verbs, common, verb, text, __doc__, run)
         parser.add_argument("--connection", default="default", help="the connection's name (default: default)")
         if verb == "report":
-            parser.add_argument("--date", type=day, help="a day of UTC (default: yesterday)")
+            parser.add_argument("--date", type=day, help="the day, UTC (default: yesterday)")
         else:
             origin = "origin of a custom domain (default: that of the stack's API)"
             parser.add_argument("--address", default="", help=origin)
         if verb in ("plan", "apply"):
-            groups = ", ".join(ITEM_GROUPS)
-            parser.add_argument("--entity", nargs="+", default=[], choices=ITEM_GROUPS, metavar="ENTITY", help=groups)
+            of = f"the entities that need a webhook, of {', '.join(ITEM_GROUPS)}"
+            parser.add_argument("--entity", nargs="+", default=[], choices=ITEM_GROUPS, metavar="ENTITY", help=of)
 
 
 def address_of(stack: Stack, connection: str, origin: str = "") -> str:
-    """Return the address of a connection's webhooks. It names the stack, so that `apply` knows its own.
+    """Return the address of a connection's webhooks. It names the stack, so that `apply` finds the stack's webhooks.
 
     Args:
         stack: The deployed stack.
         connection: The connection's name.
-        origin: The origin of a custom domain; that of the stack's API if empty.
+        origin: The origin of a custom domain; empty for that of the stack's API.
     """
     return f"{(origin or stack.outputs['ApiUrl']).rstrip('/')}/webhooks/{connection}?stack={stack.name}"
 
@@ -70,19 +71,19 @@ def address_of(stack: Stack, connection: str, origin: str = "") -> str:
 def make_plan(
     shop: Client, entities: list[str], address: str, connection: str, stack: str, *, keep_others: bool = False
 ) -> WebhookPlan:
-    """Compare the shop's webhooks with the wanted ones, and count them against the shop's limit.
+    """Return the changes that give the shop one webhook for each of some entities.
 
     Args:
         shop: The client of the connection's shop.
-        entities: What webhooks are wanted of.
-        address: Where they go.
+        entities: The entities that need a webhook.
+        address: The address of the webhooks.
         connection: The connection's name.
         stack: The stack's name.
-        keep_others: Whether the stack's webhooks of other entities stay as they are.
+        keep_others: Whether the stack's webhooks of other entities stay. They are removed otherwise.
 
     Raises:
-        TooManyWebhooks: The shop would have more webhooks than it allows; nothing was changed.
-        LightspeedError: As the client raises it.
+        TooManyWebhooks: The shop would have more webhooks than it allows.
+        LightspeedError: The shop did not answer, or refused the request.
     """
     existing = [json.loads(row) for page in shop.pages("webhooks", Parameters()) for row in page.records]
     wanted = [
@@ -110,7 +111,7 @@ def make_plan(
             others = len(existing) - len(own)
             raise TooManyWebhooks(
                 f"the shop allows {most} webhooks and would have {found.total}: {others} are not of this stack; "
-                f"name fewer entities, or remove some in the shop"
+                f"name fewer entities, or remove webhooks in the shop"
             )
     return found
 
@@ -135,7 +136,7 @@ def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
 
 def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
     shop = stack.shop(arguments.connection)
-    address = _checked_address(arguments, stack)  # a wrong command is refused before anything is locked
+    address = _checked_address(arguments, stack)  # before the lock, so that a wrong command does not take it
     with apply_lock(stack) as made:
         found = make_plan(shop, arguments.entity, address, arguments.connection, stack.name)
         for change in found.changes:
@@ -147,7 +148,7 @@ def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
 
 
 def _test(arguments: argparse.Namespace, stack: Stack) -> int:
-    """Send a webhook as the shop does; its event is `test/created`, which no subscription follows."""
+    """Send a webhook in the shop's form. No subscription follows its event, `test/created`."""
     connection = stack.shop(arguments.connection).transport.connection
     now = int(stack.clock.time() * 1000)
     body = json.dumps({"test": {"id": now}}).encode()
@@ -179,17 +180,17 @@ def _test(arguments: argparse.Namespace, stack: Stack) -> int:
 
 def _report(arguments: argparse.Namespace, stack: Stack) -> int:
     yesterday = datetime.fromtimestamp(stack.clock.time(), UTC).date() - timedelta(days=1)
-    asked = arguments.date or yesterday.isoformat()
-    reports = stored_reports(stack.bucket, arguments.connection, asked)
-    for one in reports:
-        seconds = one.late_seconds
+    date = arguments.date or yesterday.isoformat()
+    reports = stored_reports(stack.bucket, arguments.connection, date)
+    for report in reports:
+        seconds = report.late_seconds
         late = "" if seconds is None else f", late p50 {seconds['p50']:g} s p95 {seconds['p95']:g} s"
-        counts = f"{one.webhook} by webhook, {one.poll} by schedule, {one.both} by both"
-        print(f"{one.subscription}: {one.changes} changes: {counts}{late}, {one.missed_percent:g} % missed")
-        if one.alarm:
-            print(f"{one.subscription}: {one.alarm}")
+        counts = f"{report.webhook} by webhook, {report.poll} by schedule, {report.both} by both"
+        print(f"{report.subscription}: {report.changes} changes: {counts}{late}, {report.missed_percent:g} % missed")
+        if report.alarm:
+            print(f"{report.subscription}: {report.alarm}")
     if not reports:
-        print(f"no report of {asked} for {arguments.connection}")
+        print(f"no report of {date} for {arguments.connection}")
     return 0
 
 
@@ -202,6 +203,5 @@ def _checked_address(arguments: argparse.Namespace, stack: Stack) -> str:
 
 def line_of(change: Change) -> str:
     """Return a change as one line for people."""
-    what = change.payload.get("itemGroup", "")
-    number = "" if change.id is None else f" {change.id}"
-    return " ".join(f"{change.action}{number} {what}: {change.why}".split()).replace(" :", ":")
+    words = (change.action, change.id, change.payload.get("itemGroup"))
+    return printable(f"{' '.join(str(word) for word in words if word)}: {change.why}")
