@@ -1,4 +1,4 @@
-"""What the `Date` headers of a session say of the shop's clock.
+"""The shop's clock, by the `Date` headers of its answers.
 
 A header may be wrong. A cache repeats an old answer with its old date, and a proxy sets a date of its own. So a date
 that is more than a minute off our clock counts only once another answer agrees with it.
@@ -18,31 +18,30 @@ class ShopClock:
     """How far the shop's clock is ahead of ours. Safe to share between threads.
 
     Attributes:
-        skew_seconds: By the latest date that is believed: it is close to our clock or to the date before it. 0 before
-            the first one.
-        latest_skew_seconds: By the latest date, whether it is believed or not.
-        heard: How many answers had a date; errors count as answers.
+        skew_seconds: By the latest believed date, which is close to our clock or to the date before it; 0 before the
+            first one.
+        latest_skew_seconds: By the latest date, believed or not; 0 before the first one.
+        dates: How many answers had a date; errors count as answers.
     """
 
     def __init__(self) -> None:
-        """Start without any date."""
         self.skew_seconds = 0.0
         self.latest_skew_seconds = 0.0
-        self.heard = 0
+        self.dates = 0
         self._groups: list[tuple[float, int]] = []
         self._lock = threading.Lock()
 
-    def hear(self, skew_seconds: float) -> None:
-        """Note the date of an answer, as seconds ahead of our clock."""
+    def add_date(self, skew_seconds: float) -> None:
+        """Record the date of an answer, as seconds ahead of our clock."""
         with self._lock:
             known = (0.0, self.skew_seconds, self.latest_skew_seconds)
             if any(abs(skew_seconds - other) <= BELIEVED_SECONDS for other in known):
                 self.skew_seconds = skew_seconds
             self.latest_skew_seconds = skew_seconds
-            self.heard += 1
-            for position, (least, heard) in enumerate(self._groups):
+            self.dates += 1
+            for position, (least, dates) in enumerate(self._groups):
                 if abs(skew_seconds - least) <= BELIEVED_SECONDS:
-                    self._groups[position] = min(least, skew_seconds), heard + 1
+                    self._groups[position] = min(least, skew_seconds), dates + 1
                     return
             if len(self._groups) < _MOST_GROUPS:
                 self._groups.append((skew_seconds, 1))
@@ -51,8 +50,8 @@ class ShopClock:
     def least_skew_seconds(self) -> float | None:
         """The smallest skew of all believed dates; of all dates if none is believed; `None` before the first date.
 
-        The shop's time was at least our time and this skew whenever it answered.
+        At each answer, the shop's clock was at least this far ahead of ours.
         """
         with self._lock:
-            believed = [least for least, heard in self._groups if heard > 1 or abs(least) <= BELIEVED_SECONDS]
+            believed = [least for least, dates in self._groups if dates > 1 or abs(least) <= BELIEVED_SECONDS]
             return min(believed or [least for least, _ in self._groups], default=None)

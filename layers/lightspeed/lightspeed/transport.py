@@ -160,7 +160,7 @@ class Transport:
         self.request_id = request_id
         self.connection = connection
         self.quota: Quota | None = None
-        self._quota_heard = 0.0
+        self._quota_at = 0.0
         self.shop_clock = ShopClock()
         self.requests_sent = 0
         self.rate_limited = 0
@@ -237,8 +237,8 @@ class Transport:
             return
         with self._lock:
             now = self.clock.monotonic()
-            self.quota = quota.after(self.quota, now - self._quota_heard)
-            self._quota_heard = now
+            self.quota = quota.after(self.quota, now - self._quota_at)
+            self._quota_at = now
 
     @property
     def skew_seconds(self) -> float:
@@ -254,7 +254,7 @@ class Transport:
         answer, body = self._exchange(request, connection, facts)
         date = parse_header_time(answer.headers.get("Date", ""))
         if date is not None:
-            self.shop_clock.hear(date.timestamp() - self.clock.time())
+            self.shop_clock.add_date(date.timestamp() - self.clock.time())
         now = self.clock.time() + self.skew_seconds
         self._update_quota(Quota.from_headers(answer.headers, now))
         if (marks := _BOMS.match(body)) is not None:

@@ -51,7 +51,7 @@ class Shop:
         self.clock.advance(self.slowness)
         skew = self.skews.pop(0) if self.skews else None
         if skew is not None:
-            self.shop_clock.hear(skew)
+            self.shop_clock.add_date(skew)
 
     def page(self, number: int, limit: int, query: dict[str, str]) -> Page:
         assert (number, limit) == (1, 1)
@@ -114,7 +114,7 @@ def test_a_record_that_the_shop_gives_in_spite_of_the_filter_shows_nothing(skew:
 
 def test_a_window_by_an_earlier_date_is_opened_again_by_our_clock() -> None:
     shop = Shop([30.0, 30.0])
-    shop.shop_clock.hear(30.0)
+    shop.shop_clock.add_date(30.0)
 
     assert shop.open() == (0, True)
     assert shop.opened == [(30, True), (0, True)]
@@ -156,7 +156,7 @@ def test_dates_agree_that_are_a_minute_apart() -> None:
 
 def test_the_time_by_the_shops_clock_goes_before_ours() -> None:
     shop: Any = Shop([])
-    shop.shop_clock.hear(30.0)
+    shop.shop_clock.add_date(30.0)
 
     assert settled_time(shop) == BY_OURS + timedelta(seconds=30)
 
@@ -234,7 +234,7 @@ def test_a_date_behind_ours_is_believed_by_two_answers() -> None:
 def test_a_date_that_was_known_before_takes_as_many_answers(skew: float, counts: int) -> None:
     shop = Shop([skew] * 4, found=int(skew > 0))
     for _ in range(2):
-        shop.shop_clock.hear(skew)
+        shop.shop_clock.add_date(skew)
 
     assert shop.open() == (skew, True)
     assert len(shop.opened) == counts

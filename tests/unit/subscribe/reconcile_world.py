@@ -114,7 +114,7 @@ class ShopList(FakeTransport):
             self._time.passes(SECONDS_PER_REQUEST)
             self.requests.append(request)
             self.requests_sent += 1
-            self.shop_clock.hear(0.0)
+            self.shop_clock.add_date(0.0)
             self._meter()
             body = self._answer(request)
             self._at(f"after {request.operation} {request.path}")

@@ -1,22 +1,22 @@
-"""What a reading asks before it sends: how far it may go now."""
+"""How many requests a reading may send now."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 UNBOUNDED = 1 << 30
-"""Room where nothing bounds a reading."""
+"""The room of a reading without a bound."""
 
 
 class RequestBudget(Protocol):
-    """Decides how far a reading may go now."""
+    """Decides how many requests a reading may send now."""
 
     def room(self) -> int:
-        """Return how many requests may be sent now, at least 1; raise whatever ends the invocation if none may."""
+        """Return how many requests may be sent now, at least 1; raise an exception if the invocation must end."""
         ...
 
     def left(self) -> int:
-        """Return how many requests the last answers leave room for, 0 if none; asked before each page of a batch."""
+        """Return how many requests the last answers leave room for, 0 if none. Each page of a batch asks this first."""
         ...
 
     def record_latency(self, seconds: float) -> None:
@@ -28,12 +28,12 @@ class UnlimitedBudget:
     """A budget without a bound."""
 
     def room(self) -> int:
-        """Return more than any reading needs."""
+        """Return `UNBOUNDED`."""
         return UNBOUNDED
 
     def left(self) -> int:
-        """Return more than any reading needs."""
+        """Return `UNBOUNDED`."""
         return UNBOUNDED
 
     def record_latency(self, seconds: float) -> None:
-        """Record how long a page took."""
+        """Ignore how long a page took."""

@@ -1,4 +1,4 @@
-"""How far the reading of one list has come, and which ids were read."""
+"""The progress of reading one list, and the ids that were read."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _SHORT, _LONG = "I", "Q"
 
 _LONGEST = 1 << 64
 _ASCENDING, _DESCENDING, _UNORDERED, _JSON = b"adux"
-"""The first byte of packed ids: how the rest is to be read."""
+"""The first byte of packed ids: the form of the rest."""
 
 
 @dataclass(slots=True)
 class SplitCheckpoint:
-    """How far a list was read in parts that each fit on one page.
+    """The progress of reading a list in parts that each fit on one page.
 
     Attributes:
-        parts: Parts that are not read yet, the next one last. Each is the first and last second by the window's time,
-            then by `created_at`; `None` means no bound. A page cuts a part into at most 15, so there are few hundred.
+        parts: The parts to read, the next one last. Each is the first and last second by the window's time, then by
+            `created_at`; `None` means no bound. A page cuts a part into at most 15, so there are a few hundred.
         page_rows: Rows that make a page full: the size that was asked for, or the smaller size that the shop gives.
-        count_before: The shop's count when the first part was read.
-        unsure: Why a part may not be whole, or empty. The other parts are read all the same, and not counted.
+        count_before: The shop's count before the first part was read.
+        unsure: Why counts are not used any more, so that a part may miss records; empty if they are used.
         doubtful: How many parts differed from their count so far.
-        tries: How often the part that is read next was begun, if it is dense; each time with another page size.
-        next_page: Of the part that is read next, if it is read page by page: 1, 2, … to the end, then from there back
-            to -1. Else 0.
-        first_included: Whether a row in the first second of a part was seen, so that the shop's filter includes it.
+        tries: How often the next part was started, if it is dense; each time with another page size.
+        next_page: The page to read next if the next part is read page by page: 1, 2, … to the end, then from there back
+            to -1. Otherwise 0.
+        first_included: Whether a page showed a row in the first second of its part: the shop's filter includes it.
     """
 
     parts: list[tuple[str | None, ...]] = field(default_factory=list)
@@ -51,25 +51,25 @@ class SplitCheckpoint:
 
 @dataclass(slots=True)
 class ListCheckpoint:
-    """How far the reading of one list has come; enough to go on in another process.
+    """The progress of reading one list; enough to go on in another process.
 
     Attributes:
         rows_left: Rows from the front that are not read yet; `None` before the first count.
         count_before: The shop's count when the reading started.
         count_after: The shop's latest count.
-        read: Records read so far, each once.
-        sum: Of their ids, whatever their order, to compare two passes.
-        limit: Rows per page that the shop still manages.
-        ids: The ids read so far, packed: two to three bytes each for a list in the order of ids, else up to eight.
-        asked_again: Whether pages were asked for a second time, so that a cache may have given an old one.
+        read: Different records that were read so far.
+        sum: A sum of hashes of their ids, which does not depend on their order. It compares two passes.
+        limit: Rows per page; smaller after a page that was too slow.
+        ids: The ids read so far, packed: two to three bytes each if the list is in their order, otherwise up to eight.
+        asked_again: Whether pages were asked for twice, so that a cache may have answered with an old page.
         repeated: Rows that came again and were dropped.
-        repeated_at: `createdAt` and `updatedAt` of such rows, at most `MOST_REPEATED`.
+        repeated_at: `createdAt` and `updatedAt` of such rows, for at most `MOST_REPEATED` of them.
         rises: How often the time of change rises from one row to the next, up to `ENOUGH_TURNS`.
-        falls: How often it falls, up to the same bound.
-        unverified_reason: Why completeness cannot be shown, or empty.
-        check: Of the second pass over a list that no window closes.
-        split: Of a list that is read in parts, because its pages are not stable.
-        unidentified: Rows read so far that have no usable id, so that one that came twice cannot be known.
+        falls: How often the time of change falls from one row to the next, up to `ENOUGH_TURNS`.
+        unverified_reason: Why the list is not proved, or empty.
+        check: The progress of the second pass over a list that no window closes.
+        split: The progress of reading in parts, if the pages do not prove the list.
+        unidentified: Rows read so far that have no usable id, so that a repeated one cannot be noticed.
     """
 
     rows_left: int | None = None
@@ -91,7 +91,7 @@ class ListCheckpoint:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """The shop's count when the reading started, and its latest one; 0 for one that was not taken."""
+        """The shop's count when the reading started, and its latest count; 0 for a count that was not taken."""
         return self.count_before or 0, self.count_after or 0
 
     @property
@@ -100,12 +100,12 @@ class ListCheckpoint:
         return self.counts[0] <= self.limit
 
     def note(self, reason: str) -> None:
-        """Keep the first reason why the list is not verified; empty for none."""
+        """Keep the first reason why the list is not proved; ignore an empty one."""
         self.unverified_reason = self.unverified_reason or reason
 
     @property
     def removed(self) -> int:
-        """How many rows left the list since the reading started, as far as was counted."""
+        """How many rows left the list since the reading started, by the shop's counts."""
         before, after = self.counts
         return max(0, before - after)
 
@@ -113,12 +113,14 @@ class ListCheckpoint:
 class IdLog:
     """The ids that were read, from the end of the list to its front.
 
-    While they rise or fall without exception they are kept as plain numbers of four or eight bytes. A set is kept only
-    for a list in another order. Threads may ask while one thread adds.
+    Ids that rise or fall without exception are kept as plain numbers of four or eight bytes. Ids in another order need
+    a set. One thread may add while others look up.
+
+    Args:
+        packed: The ids that earlier processes read, as `pack` returned them.
     """
 
     def __init__(self, packed: bytes = b"") -> None:
-        """Take what earlier processes read."""
         self._ids: array[int] = array(_SHORT)
         self._set: set[int | str] | None = None
         self._rising: bool | None = None
@@ -133,17 +135,17 @@ class IdLog:
 
     @property
     def ordered(self) -> bool:
-        """Whether every id is beyond the one before it, in one direction."""
+        """Whether the ids rise, or fall, without exception."""
         return self._set is None
 
     @property
     def mixed(self) -> bool:
-        """Whether some ids are numbers and others are numbers written as text: one record may have come as both."""
+        """Whether some ids are numbers and others are numbers as text, so that one record may have come as both."""
         kinds = {type(identity) for identity in self._set or () if isinstance(identity, int) or identity.isdecimal()}
         return len(kinds) > 1
 
     def repeated(self, ids: Iterable[int | str]) -> set[int | str]:
-        """Return those of the ids that were read before."""
+        """Return which of the ids were read before."""
         known = self._set
         if known is not None:
             return known.intersection(ids)
@@ -162,9 +164,9 @@ class IdLog:
         return found
 
     def add(self, ids: list[int | str]) -> int:
-        """Take the new ids of a page, in the list's order; return how many of them were read before after all.
+        """Add the new ids of a page, in the list's order; return how many of them were added meanwhile.
 
-        Pages are asked about while others are read, so two pages may both show an id as new.
+        Pages are looked up at once, so `repeated` may call an id new for two of them.
         """
         new = ids[::-1]
         if self._set is None and not self._in_order(new):
@@ -176,12 +178,12 @@ class IdLog:
         before = len(self._ids)
         try:
             self._ids.extend(new)  # type: ignore[arg-type]
-        except OverflowError:  # an id needs eight bytes; those before it are in the array already
+        except OverflowError:  # an id needs eight bytes; `extend` has added the ids before it
             self._ids = array(_LONG, [*self._ids[:before], *new])  # type: ignore[list-item]
         return 0
 
     def pack(self) -> bytes:
-        """Return the ids in few bytes."""
+        """Return the ids, compressed, for another process."""
         if self._set is None:
             numbers, kind = self._ids, _DESCENDING if self._rising is False else _ASCENDING
         elif all(isinstance(identity, int) and 0 <= identity < _LONGEST for identity in self._set):
@@ -191,7 +193,7 @@ class IdLog:
             return bytes([_JSON]) + zlib.compress(msgspec.json.encode(list(self._set)))
         if kind == _DESCENDING:
             numbers = numbers[::-1]
-        steps = array(_LONG, map(sub, numbers, chain((0,), numbers)))  # no list: of a million ids it takes 50 MB
+        steps = array(_LONG, map(sub, numbers, chain((0,), numbers)))  # a list of a million ids takes 50 MB
         return bytes([kind]) + zlib.compress(steps)
 
     def _unpack(self, packed: bytes) -> None:
@@ -212,7 +214,7 @@ class IdLog:
         self._ids = array(_SHORT, numbers) if top < 1 << 32 else numbers
 
     def _in_order(self, new: list[int | str]) -> bool:
-        """Whether ids go on in the direction of those before; the first two decide it."""
+        """Whether ids go on in the direction of the earlier ids; the first two ids decide it."""
         if not all(isinstance(identity, int) and 0 <= identity < _LONGEST for identity in new):
             return False
         numbers: list[int] = [*self._ids[-1:], *new]  # type: ignore[list-item]

@@ -1,13 +1,15 @@
 """Read a nested entity for many parents. Its rows carry no parent id, and the API lists them per parent only.
 
-A 404 for the nested records of a parent that was just listed is not believed at once. The request is repeated, because
-a 404 may pass. The records are gone only if the parent itself answers 404.
+A 404 for the nested records of a parent that was just listed proves nothing, because it may be temporary. The request
+is repeated. The records are gone only if the shop answers 404 for the parent too.
 
 A parent costs one request if its page surely holds all of its rows: fewer than `DEFAULT_LIMIT`, and fewer than the shop
 gave on another page of nested records. A shop may give fewer rows than it is asked for, and fewer of one entity than of
-another. A page of parents only shows that a page may have `SMALL_PAGE` rows. So a page with more rows is counted and
-read again. If both pages give the same ids, as many as the count between them, they are the list of that instant.
-Otherwise the list is read page by page. An empty list in an unusual form, such as a bare `[]`, is counted too.
+another. A page of parents only shows that a page may have `SMALL_PAGE` rows.
+
+A page with more rows is counted and read again. If both pages give the same ids, as many as the count between them,
+they are the list of that instant. Otherwise the list is read page by page. An empty list in an unusual form, such as a
+bare `[]`, is counted too.
 """
 
 from __future__ import annotations
@@ -31,13 +33,13 @@ from lightspeed.request import PAGE_LIMIT, Parameters, Request
 from lightspeed.response import Page
 
 PARENTS_AT_ONCE = 40
-"""Parents whose nested records are read between two looks at quota and time."""
+"""The most parents between two checks of quota and time."""
 
 DEFAULT_LIMIT = 50
-"""Rows of a page where the shop does not heed `limit` (three independent clients agree)."""
+"""Rows per page if the shop ignores `limit` (three independent clients agree)."""
 
 SMALL_PAGE = 10
-"""No list that gives fewer rows on a page than this is known; most orders and products have fewer nested records."""
+"""Every known list gives at least so many rows on a page. Most orders and products have fewer nested records."""
 
 
 class ChildLists:
@@ -46,18 +48,16 @@ class ChildLists:
     Attributes:
         unverified_reason: Why it is not certain that all records were read, or empty.
         rows_given: The most rows that the shop gave on one page so far. A page with fewer rows is whole.
-        unproved: Parents whose list changed while it was read, so that records of theirs may be missing.
+        unproved: Parents whose list changed while it was read, so that some of its records may be missing.
+
+    Args:
+        client: The shop's client.
+        endpoint: The nested entity.
+        parameters: Its path, with `ALL_PARENTS` for the parent, and its query.
+        language: The language to read in.
     """
 
     def __init__(self, client: Client, endpoint: Endpoint, parameters: Parameters, language: str) -> None:
-        """Take what to read of each parent; nothing is sent yet.
-
-        Args:
-            client: The shop client.
-            endpoint: The nested entity.
-            parameters: Its path, with `ALL_PARENTS` for the parent, and its query.
-            language: The language to read in.
-        """
         self._client = client
         self._endpoint = endpoint
         self._parent_endpoint = parent_of(endpoint)
@@ -79,19 +79,19 @@ class ChildLists:
     def parents_within(self, requests: int) -> int:
         """Return how many parents can be read with so many requests, at least 1.
 
-        A parent takes one request, and one more as long as the shop has not shown pages of `SMALL_PAGE` rows.
+        A parent takes one request, or two until the shop has given a page of `SMALL_PAGE` rows.
         """
         return max(1, requests if self.rows_given >= SMALL_PAGE else requests // 2)
 
     def read(self, parents: Sequence[int | str]) -> tuple[list[Record], list[int | str]]:
-        """Return the records of these parents; several parents are read at once.
+        """Return the records of these parents, and the parents that `read_long` must read.
 
-        Each text starts with the parent's id; the rest is as the shop sent it. Parents whose page may not hold all of
-        their records are returned separately, for `read_long`; their records are left out.
+        Several parents are read at once. Each text starts with the parent's id; the rest is as the shop sent it. A
+        parent whose page may not hold all of its records is left for `read_long`, without its records.
 
         Raises:
-            BrokenResponse: The shop denies the nested records of a parent that it has.
-            LightspeedError: As the client raises it.
+            BrokenResponse: The shop has a parent, but answers 404 for its records.
+            LightspeedError: A request failed.
         """
         with ThreadPoolExecutor(THREADS) as pool:
             found = list(pool.map(self._read_one, parents))
@@ -100,10 +100,11 @@ class ChildLists:
         return records, [parent for parent, rows in zip(parents, found, strict=True) if rows is None]
 
     def read_long(self, parent: int | str, budget: RequestBudget) -> list[Record]:
-        """Return the records of one parent, however many; as in `read`.
+        """Return all records of one parent, page by page; each text starts with the parent's id.
 
         Raises:
-            BrokenResponse: The shop denies the nested records of a parent that it has.
+            BrokenResponse: The shop has the parent, but answers 404 for its records.
+            LightspeedError: A request failed.
             Exception: Whatever the budget raises.
         """
         reader: ListReader[list[Record]] = ListReader(
@@ -150,7 +151,7 @@ class ChildLists:
         return rows
 
     def _first_page(self, path: dict[str, object]) -> Page | None:
-        """Return the page of one parent, or `None` if it may not hold all rows."""
+        """Return the first page of one parent, or `None` if it may not hold all rows."""
         name = self._endpoint.name
         if not self._endpoint.collection:
             return self._client.record_page(self._request(name, "get", Parameters(path)))
@@ -168,11 +169,11 @@ class ChildLists:
         return page if _ids_of(page) == _ids_of(again) else None
 
     def _check_gone(self, parent: int | str, error: NotFound) -> None:
-        """Return if a parent is gone, or if it has no record of which there is at most one.
+        """Check that the 404 for a parent's records is right: the parent is gone, or it may have no such record.
 
         Raises:
             UnknownLanguage: The 404 is about the language.
-            BrokenResponse: The parent is there.
+            BrokenResponse: The shop has the parent.
         """
         if isinstance(error, UnknownLanguage):
             raise error

@@ -1,7 +1,7 @@
-"""What is decoded of a list's records: enough to identify them and to check that they match the filters sent.
+"""The rows of a list, decoded far enough to identify records and to check that they match the filters.
 
-A value that the decoder cannot use (an id that is `false`, an `updatedAt` that is a number) counts as unknown. The
-record is kept as sent, and the parser says why the list is then not verified.
+A value that the decoder cannot use (an id that is `false`, an `updatedAt` that is a number) counts as missing. The
+record is kept as sent, and the parser notes why the list is then not verified.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from lightspeed.response import Page
 
 
 class Record(msgspec.Struct, gc=False):
-    """One row of a list. It can be part of no reference cycle, so the garbage collector does not look at it.
+    """One row of a list. It cannot be part of a reference cycle, so the garbage collector does not track it.
 
     Attributes:
-        text: Its JSON text as the shop sent it, on one line; a rejected row's bytes as sent.
-        id: Its id; `None` if it has none that can be used.
-        changed: `updatedAt`, or else `createdAt`, as the shop wrote it; `None` if it has neither.
+        text: The JSON text as the shop sent it, on one line; for a rejected row, its bytes as sent.
+        id: `None` if the row has no usable id.
+        changed: `updatedAt`, or else `createdAt`, as the shop wrote it; `None` if the row has neither.
         reject_reason: Why the row is no JSON object in UTF-8; empty for a record. Only a record may be stored as one.
-        parent: The id of its parent, if it is a record of a nested list that was read for many parents.
-        never_updated: Whether it has no `updatedAt`, or a zero date. A filter by time of change may hide it.
+        parent: The parent's id, if the row comes from a nested list that was read for many parents.
+        never_updated: Whether `updatedAt` is missing or a zero date. A filter by time of change may hide the record.
     """
 
     text: bytes
@@ -38,14 +38,14 @@ class Record(msgspec.Struct, gc=False):
 
 
 class Times(msgspec.Struct):
-    """The times of a record, as the shop wrote them; empty if they are missing or no text."""
+    """The times of a record, as the shop wrote them."""
 
     created: str = msgspec.field(default="", name="createdAt")
     updated: str = msgspec.field(default="", name="updatedAt")
 
 
 def times_of(record: Record) -> Times:
-    """Return the times of a record."""
+    """Return a record's times. A missing one is empty; if one is no text, both are empty."""
     try:
         return msgspec.json.decode(record.text, type=Times)
     except UNREADABLE:
@@ -54,38 +54,36 @@ def times_of(record: Record) -> Times:
 
 class _Head(msgspec.Struct):
     id: int | str | None = None
-    createdAt: str | bool | None = None  # noqa: N815 - the shop's spelling; `false` is its way to say none
+    createdAt: str | bool | None = None  # noqa: N815 - the shop's spelling; it writes `false` for none
     updatedAt: str | bool | None = None  # noqa: N815 - the shop's spelling
 
 
 _HEAD = msgspec.json.Decoder(_Head, strict=False)
 _TIME = r'"(20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d)"'
 _USUAL_HEADS = re.compile(rf'\n{{"id":([1-9]\d{{0,17}}),"createdAt":{_TIME},"updatedAt":{_TIME}[,}}]', re.ASCII)
-"""How the shop begins orders, products, variants, customers and most others: the rest need not be decoded."""
+"""How orders, products, variants, customers and most other records begin. Of these, only the head is decoded."""
 
 _HEAD_BYTES = 128
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ZERO_DATE = "0000"
-"""How the year of a zero date is written."""
+"""The year of a zero date."""
 
 
 class RecordParser:
     """Decodes records and notes why a list made of them is not verified.
 
     Attributes:
-        unverified_reason: The first reason found, or empty: a record that does not match what was asked for, a value
-            that cannot be used, or a rejected row.
-        filters_ignored: Whether a record does not match what was asked for.
+        unverified_reason: The first reason, or empty: a record that does not match the filters, a value that cannot be
+            used, or a rejected row.
+        filters_ignored: Whether a record did not match the window or the filters.
+
+    Args:
+        window: The window that was asked for, if any.
+        filters: The values that each record must show under the same names, as a plain value or as a relation's id.
     """
 
     def __init__(self, window: Window | None = None, filters: Mapping[str, str] | None = None) -> None:
-        """Take what was asked for.
-
-        Args:
-            window: The window, if any.
-            filters: What a record must show under the same names, or behind a relation.
-        """
         self._window = window
         self._by_update = window is not None and window.by == "updated_at"
         self._filters = filters or {}
@@ -93,7 +91,7 @@ class RecordParser:
         self.filters_ignored = False
 
     def read(self, page: Page) -> list[Record]:
-        """Return the rows of one page, in its order; the rejected ones last."""
+        """Return the rows of one page: the records in the page's order, then the rejected rows."""
         records = self._usual(page.records) or [self._record(text) for text in page.records]
         if self._filters and not self.unverified_reason:
             self._check_filters(records)
@@ -103,10 +101,7 @@ class RecordParser:
         return records
 
     def _usual(self, texts: list[bytes]) -> list[Record]:
-        """Return the records of a page that all begin as usual and lie in the window; none if one does not.
-
-        Times of one form and one offset from UTC sort like their texts, so only the outermost are parsed.
-        """
+        """Return the records of a page if all of them begin as usual and lie in the window; otherwise none."""
         heads = b"\n".join([b"", *(text[:_HEAD_BYTES] for text in texts)]).decode("latin-1")
         found = _USUAL_HEADS.findall(heads)
         if len(found) != len(texts):
@@ -127,7 +122,7 @@ class RecordParser:
         return Record(text, head.id, updated or created, never_updated=never_updated)
 
     def _odd_head(self, text: bytes) -> _Head:
-        """Return what can be used of a record that does not decode as expected, and note what cannot."""
+        """Return the usable values of a record that does not decode as expected, and note the others."""
         row = parse_record(text)
         created, updated = _time_text(row.get("createdAt")), _time_text(row.get("updatedAt"))
         head = _Head(usable_id(row.get("id")), created, updated)
@@ -161,21 +156,21 @@ class RecordParser:
 
 
 def ids_of(records: Iterable[Record]) -> list[int | str]:
-    """Return the ids of those records that have one, in order."""
+    """Return the ids of the records that have one, in order."""
     return [record.id for record in records if record.id is not None]
 
 
 def lack_ids(records: Iterable[Record]) -> bool:
-    """Whether one of the records has no id, rejected rows left out."""
+    """Whether a record has no id; rejected rows do not count."""
     return any(record.id is None and not record.reject_reason for record in records)
 
 
 def split_repeated(records: Iterable[Record], known: Set[int | str]) -> tuple[list[Record], list[Record]]:
-    """Return the records that come for the first time, and those that came before.
+    """Return the new records and the repeated records. A record without an id counts as new.
 
     Args:
-        records: In order; one without an id counts as new.
-        known: Ids of records that came before them.
+        records: In order; a record may repeat an earlier one of them.
+        known: The ids of earlier records.
     """
     seen = set(known)
     new: list[Record] = []
@@ -205,7 +200,7 @@ def _text(value: str | bool | None) -> str | None:
 
 
 def _plain(value: object) -> object:
-    """Return the id behind a relation, which is read as `{"resource": {"id": …}}`; any other value as it is."""
+    """Return the id of a relation, which the shop writes as `{"resource": {"id": …}}`, or a scalar as it is."""
     resource = value.get("resource") if isinstance(value, dict) else None
     if isinstance(resource, dict):
         return resource.get("id") or None

@@ -1,17 +1,16 @@
 """The end of a window: a little behind the shop's own clock, which is known once the shop has answered.
 
-A window is closed if its end has passed for the shop. Then no record can enter it. So an end must not be taken from a
-date that is wrong:
+A window is closed if its end has passed for the shop. Then no record can enter it. A wrong date must not decide this:
 
 1. A date that is more than a minute ahead of our clock needs three answers that agree on it. None may agree with our
-   clock. For a date that is behind our clock, two answers are enough. If they do not agree, our clock decides.
-2. If they agree, a record between both times is looked for, because records carry the shop's own time. One shows that
-   the later time is right. If there is none, the window ends by our clock. A date that is some seconds ahead is checked
-   so too: a proxy's clock may be ahead of the shop's.
-3. A window that may end in the shop's future is open. It is read as a list that rows may enter. So is every window of a
-   shop whose answers have no date.
+   clock. A date that is more than a minute behind our clock needs two answers. If they do not agree, our clock decides.
+2. If they agree, the shop is asked for a record between both times, because records carry the shop's own time. Such a
+   record shows that the later time is right. Without one, the window ends by our clock. A date that is only some
+   seconds ahead needs such a record too: a proxy's clock may be ahead of the shop's.
+3. A window that may end in the shop's future is open. The reader treats it as a list that rows may enter. The same
+   holds for every window of a shop whose answers have no date.
 
-Whatever the window's end, a bookmark goes by the earliest time that the answers of the whole run give.
+A bookmark goes by the earliest time that the answers of the whole run give, whatever the window's end.
 """
 
 from __future__ import annotations
@@ -27,25 +26,25 @@ from lightspeed.listing.window import Window
 from lightspeed.shop_clock import BELIEVED_SECONDS, ShopClock
 
 SETTLING_LAG = timedelta(seconds=5)
-"""How far behind the shop's clock a window ends. By then every change in the window can be seen."""
+"""How far a window's end lies behind the shop's clock. By then the shop shows every change in the window."""
 
 SKEW = timedelta(seconds=2)
-"""How far the shop's clock may be from ours before a window is moved."""
+"""How far the shop's clock may differ from ours without moving the window."""
 
 TOLERANCE = timedelta(seconds=BELIEVED_SECONDS)
 """How far a window's end may be beyond the smallest believed time. The next window reaches back as far."""
 
 COUNTS = 4
-"""The most first counts of a list, besides one by our clock if their dates do not agree."""
+"""The most first counts of a list. If their dates do not agree, one more count follows, by our clock."""
 
 DIFFERENT_TIMES = (
     "the shop's answers give different times, so records may have entered the list while it was read; "
     "the next run reads again from the earliest of them"
 )
-"""The reason of a run whose window may not have been closed."""
+"""The reason why a run is not verified if its window may not have been closed."""
 
 _NEAR_COUNTS = 3
-"""From this count on, an end within `TOLERANCE` is near enough."""
+"""From this count on, an end within `TOLERANCE` of the latest date is near enough."""
 
 _AGREEING_AHEAD, _AGREEING_BEHIND = 3, 2
 """Answers that must agree on a date that is ahead of our clock, or behind it."""
@@ -57,10 +56,10 @@ class Opening(NamedTuple, Generic[_Processed]):
     """A window that was opened.
 
     Attributes:
-        reader: Of its list, with its first count taken.
-        end: Where it ends.
-        opened: Our time when the window was opened.
-        closed: Whether its end has passed for the shop, as far as is known.
+        reader: The reader of its list; the first count is taken.
+        end: The window's end.
+        opened: The time by our clock when the window was opened.
+        closed: Whether the end has passed for the shop, as far as is known.
     """
 
     reader: ListReader[_Processed]
@@ -70,43 +69,43 @@ class Opening(NamedTuple, Generic[_Processed]):
 
 
 def shop_time(client: Client) -> datetime:
-    """Return the shop's time as far as it is known: ours, corrected by how far the shop's clock is ahead."""
+    """Return the shop's time as far as it is known: our time and the skew of the shop's clock."""
     transport = client.transport
     return datetime.fromtimestamp(transport.clock.time() + transport.skew_seconds, UTC)
 
 
 def settled_time(client: Client) -> datetime:
-    """Return the end of a window that is opened now, as far as the shop's time is known."""
+    """Return the end of a window that opens now, as far as the shop's time is known."""
     return shop_time(client) - SETTLING_LAG
 
 
 def passed_for_shop(opened: datetime, skew_seconds: float) -> datetime:
-    """Return up to where every change could be seen when a window was opened.
+    """Return the time up to which the shop showed every change when a window was opened.
 
     Args:
-        opened: Our time then.
+        opened: The time by our clock then.
         skew_seconds: How far the shop's clock was ahead of ours.
     """
     return opened + timedelta(seconds=skew_seconds) - SETTLING_LAG
 
 
 def is_closed(end: datetime, opened: datetime, skew_seconds: float) -> bool:
-    """Whether a window's end had passed for the shop when it was opened.
+    """Whether a window's end had passed for the shop when the window was opened.
 
     Args:
-        end: Of the window.
-        opened: Our time then.
+        end: The window's end.
+        opened: The time by our clock then.
         skew_seconds: The smallest believed skew of the shop's clock.
     """
     return end - passed_for_shop(opened, skew_seconds) <= TOLERANCE
 
 
 def read_up_to(end: datetime, opened: datetime, skew_seconds: float) -> datetime:
-    """Return up to where a list is known to be read: its window's end, or earlier where that had not passed yet.
+    """Return the time up to which a list is surely read: its window's end, or earlier if the end had not passed yet.
 
     Args:
-        end: Of the window.
-        opened: Our time when it was opened.
+        end: The window's end.
+        opened: The time by our clock when the window was opened.
         skew_seconds: The smallest believed skew of the shop's clock in the whole run.
     """
     return end if is_closed(end, opened, skew_seconds) else passed_for_shop(opened, skew_seconds)
@@ -118,12 +117,12 @@ def open_window(
     """Take the first count of a list. If the shop's clock differs from ours, move the window and count again.
 
     Args:
-        client: Of the shop. Our time is that of its transport's clock.
-        end: Where the window ends by what was known before the shop answered.
-        read_to: Prepares the reading, from its beginning, of a window with this end. The flag says if it is closed.
+        client: The shop's client. Its transport's clock is our clock.
+        end: The window's end, as far as the shop's time is known so far.
+        read_to: Returns a new reader of the window up to an end. Its second argument says whether the window is closed.
 
     Raises:
-        LightspeedError: As the client raises it.
+        LightspeedError: A request failed.
     """
     shop = client.transport.shop_clock
 
@@ -134,11 +133,11 @@ def open_window(
         return Opening(reader, end, _now(client), closed)
 
     skews: list[float] = []
-    is_confirmed = False  # whether a record has a time that is later than ours
+    is_confirmed = False  # whether a record is later than our time
     for count in range(1, COUNTS + 1):
-        heard = shop.heard
+        dates = shop.dates
         opening = open_to(end)
-        dated = shop.heard > heard
+        dated = shop.dates > dates
         skew = shop.latest_skew_seconds if dated else shop.skew_seconds
         latest = passed_for_shop(opening.opened, skew)
         fits = abs(latest - end) <= SKEW or (bool(skews) and abs(skew - skews[-1]) <= SKEW.total_seconds())
@@ -146,14 +145,14 @@ def open_window(
             skews.append(skew)
         is_ahead = skew > BELIEVED_SECONDS
         ours = passed_for_shop(opening.opened, 0.0)
-        # a date that is seconds ahead is checked by records, once
+        # records check once whether a date that is some seconds ahead is right
         is_unproved = not is_confirmed and SKEW.total_seconds() < skew <= BELIEVED_SECONDS
         if is_unproved and _is_ours_right(opening, ours, latest + SETTLING_LAG, is_ahead=True):
             return opening if end <= ours else open_to(ours)
         is_confirmed |= is_unproved
         if abs(skew) <= BELIEVED_SECONDS:  # both clocks agree
             if fits or (count >= _NEAR_COUNTS and abs(latest - end) <= TOLERANCE):
-                return opening if shop.heard else open_to(_end_by_our_clock(client), dated=False)
+                return opening if shop.dates else open_to(_end_by_our_clock(client), dated=False)
         elif is_ahead and _least_skew(shop) <= BELIEVED_SECONDS:
             break  # another answer agrees with our clock
         elif fits and _agreeing(skew, skews) >= (_AGREEING_AHEAD if is_ahead else _AGREEING_BEHIND):
@@ -168,20 +167,20 @@ def _is_ours_right(opening: Opening[_Processed], ours: datetime, end: datetime, 
     """Whether the records of a list show that our clock is right, and not the dates of the shop.
 
     Args:
-        opening: Of the list.
-        ours: The end of the window by our clock.
-        end: The end by the dates.
+        opening: The opened window of the list.
+        ours: The window's end by our clock.
+        end: The window's end by the dates.
         is_ahead: Whether the dates are ahead of our clock.
     """
     if is_ahead:
-        return _has_record_between(opening.reader, ours + SKEW, end) is False  # no record is as late as the dates say
-    return bool(_has_record_between(opening.reader, end + TOLERANCE, ours))  # one is later
+        return _has_record_between(opening.reader, ours + SKEW, end) is False
+    return bool(_has_record_between(opening.reader, end + TOLERANCE, ours))
 
 
 def _has_record_between(reader: ListReader[_Processed], earlier: datetime, later: datetime) -> bool | None:
-    """Whether a list shows a record between two ends of its window; `None` if it cannot be asked for.
+    """Whether a list has a record between two ends of its window; `None` if the shop cannot be asked for it.
 
-    Only a record whose own time lies there counts. A count may be wrong, and a list may ignore its filter.
+    The record's own time must lie there: a count may be wrong, and the shop may ignore the filter.
     """
     shop_list = reader.shop_list
     window = shop_list.window
@@ -201,7 +200,7 @@ def _agreeing(skew: float, skews: list[float]) -> int:
 
 
 def _end_by_our_clock(client: Client) -> datetime:
-    """Return the end of a window by our clock, or by a date that is up to a minute behind it."""
+    """Return the end of a window by our clock, or by the shop's dates if they are up to a minute behind it."""
     least = _least_skew(client.transport.shop_clock)
     return passed_for_shop(_now(client), min(0.0, least) if least >= -BELIEVED_SECONDS else 0.0)
 

@@ -1,4 +1,4 @@
-"""One list of the shop: how its pages and counts are asked for."""
+"""One list of the shop: it asks for pages and counts."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ HEAD_FIELDS = ("id", "createdAt", "updatedAt")
 
 _PAGING = ("page", "limit", "fields")
 _EXACT = ("number", "sku", "ean", "articleCode", "email")
-"""Filters whose value a record shows under the same name. It shows those by an id of another record too."""
+"""Filters whose value a record shows under the same name, besides the filters by the id of another record."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShopList:
-    """One list of the shop, with the parameters and the window that it is read with.
+    """One list of the shop, with its parameters and its window.
 
     Attributes:
-        client: Of the shop.
+        client: The shop's client.
         endpoint: The list's row in the catalogue.
         parameters: Path and query; a `limit` in the query is the page size.
         language: The language to read in.
-        window: The closed window, or `None` where the list has no time filter.
+        window: The window, or `None` if the list has no time filter.
     """
 
     client: Client
@@ -40,7 +40,7 @@ class ShopList:
 
     @property
     def paged(self) -> bool:
-        """Whether it has pages and a count."""
+        """Whether the list has pages and a count."""
         return "page" in self.endpoint.filter_names
 
     @property
@@ -51,12 +51,12 @@ class ShopList:
 
     @property
     def ids_only(self) -> ShopList:
-        """The same list, of whose records only the ids are asked for."""
+        """The same list, with only the id of each record."""
         return self._with_fields("id")
 
     @property
     def heads_only(self) -> ShopList:
-        """The same list, of whose records only ids and times are asked for, where the shop lets one choose fields."""
+        """The same list, with only id and times of each record if the list has the parameter `fields`."""
         return self._with_fields(HEAD_FIELDS) if "fields" in self.endpoint.filter_names else self
 
     def _with_fields(self, fields: str | tuple[str, ...]) -> ShopList:
@@ -69,22 +69,35 @@ class ShopList:
             bounds: Filters by time, in place of the window's.
 
         Raises:
-            LightspeedError: As the client raises it.
+            LightspeedError: A request failed.
         """
         return self.client.count(self._count_request(bounds))
 
     def page(self, number: int, limit: int, bounds: Mapping[str, object] | None = None) -> Page:
-        """Return a page, from 1, of at most `limit` rows; `bounds` and errors as in `count`."""
+        """Return a page of at most `limit` rows.
+
+        Args:
+            number: The page's number, from 1.
+            limit: Rows to ask for.
+            bounds: Filters by time, in place of the window's.
+
+        Raises:
+            LightspeedError: A request failed.
+        """
         return self.client.page(
             self._request("list", {**self.parameters.query, "limit": limit, "page": number}, bounds)
         )
 
     def whole(self) -> Page:
-        """Return what a request without a page gives: all rows of a list without pages; errors as in `count`."""
+        """Return all rows of a list without pages.
+
+        Raises:
+            LightspeedError: A request failed.
+        """
         return self.client.page(self._request("list", self.parameters.query, None))
 
     def parser(self, window: Window | None) -> RecordParser:
-        """Return what decodes its records, and checks them against its filters and a window: its own or a part."""
+        """Return a parser that checks records against the list's filters and a window, or a part of it."""
         shown = {*_EXACT, *(known.name for known in self.endpoint.filters if known.type == "id")}
         sent = self._count_request(None).query if self.paged else {}
         return RecordParser(window, {name: value for name, value in sent.items() if name in shown})

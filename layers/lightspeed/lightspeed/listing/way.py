@@ -12,14 +12,19 @@ from lightspeed.client import Client
 from lightspeed.request import Parameters
 
 ALL_PARENTS = "*"
-"""Given as the id of a parent: every parent."""
+"""The id of a parent that means every parent."""
 
 Way = Literal["get", "list", "each"]
 """One record, a list, or the nested records of every parent."""
 
 
 def way_to_read(endpoint: Endpoint, path: Mapping[str, object]) -> tuple[Way, Endpoint]:
-    """Return how an entity is read with these path parameters, and whose list is walked: the parent's for `each`."""
+    """Return how an entity is read, and the entity whose list is read: the parent for `each`.
+
+    Args:
+        endpoint: The entity's row.
+        path: The path parameters.
+    """
     parent = parent_of(endpoint)
     if parent is not None and path.get(endpoint.parents[0]) == ALL_PARENTS:
         return "each", parent
@@ -27,10 +32,10 @@ def way_to_read(endpoint: Endpoint, path: Mapping[str, object]) -> tuple[Way, En
 
 
 def check_parameters(client: Client, endpoint: Endpoint, parameters: Parameters, language: str | None = None) -> None:
-    """Build a request of a reading, so that wrong parameters are refused before anything is sent.
+    """Check the parameters of a reading; nothing is sent.
 
     Raises:
-        CatalogueError: They are wrong.
+        CatalogueError: The parameters are wrong.
     """
     operation: str = way_to_read(endpoint, parameters.path)[0]
     if operation == "each":

@@ -1,4 +1,4 @@
-"""Read a whole list, or the nested lists of every parent, in one go: what the command line and the tap do."""
+"""Read a whole list, or the nested lists of every parent, in one process: for the command line and the tap."""
 
 from __future__ import annotations
 
@@ -17,33 +17,30 @@ from lightspeed.listing.proof import UnstableList
 from lightspeed.listing.reader import TRANSFORMED_BATCH, ListReader
 from lightspeed.listing.records import Record
 from lightspeed.listing.settled import is_closed, open_window, read_up_to, settled_time
-from lightspeed.listing.shop_list import ShopList
+from lightspeed.listing.shop_list import HEAD_FIELDS, ShopList
 from lightspeed.listing.split import SplitReader
 from lightspeed.listing.way import way_to_read
 from lightspeed.listing.window import closed_window
 from lightspeed.request import Parameters
 
-_HEAD_FIELDS = ("id", "createdAt", "updatedAt")
-"""What is asked of a parent whose nested records are read."""
-
 
 @dataclass(slots=True)
 class WholeList:
-    """A list as it is read, or the nested lists of every parent.
+    """One reading of a list, or of the nested lists of every parent.
 
     Attributes:
         client: The shop's client. The window and all waits go by the clock of its transport.
         endpoint: The list's row.
         parameters: Path and query; the id `ALL_PARENTS` stands for every parent.
-        budget: Decides how far to go.
-        start: Of an incremental window; `None` for the beginning.
-        followed_by: The member that says when a record changed, if changes are followed. A nested record gets its
-            parent's time of change there. `None` reads the list as a whole.
-        recoverable: Whether a list that changes its order is read again in parts.
+        budget: Decides how far to read.
+        start: The start of an incremental window; `None` for the beginning.
+        followed_by: The member with a record's time of change, if the reading follows changes. A nested record gets its
+            parent's time of change under this name. `None` reads the whole list.
+        recoverable: Whether an unstable list is read again in parts.
         expected: How many records the shop counted; `None` before that, and for nested lists.
-        end: Up to where the list is known to be read; set after the last page. It is the window's end, or earlier where
-            the shop's answers give an earlier time.
-        unverified_reason: Why it cannot be shown that every record was read; empty if it can.
+        end: The time up to which the list is surely read; set after the last page. It is the window's end, or the
+            earliest time that the shop's answers give.
+        unverified_reason: Why it is not proved that every record was read; empty if it is.
         times_differ: Whether the shop's answers give different times, so that the window may not have been closed.
         unstable_reason: Why the list was read again in parts, so that records came twice; empty if it was not.
     """
@@ -70,7 +67,7 @@ class WholeList:
         """Yield the records, page by page, the last page first.
 
         Raises:
-            LightspeedError: As the client raises it.
+            LightspeedError: A request failed.
         """
         transport = self.client.transport
         opening = open_window(self.client, settled_time(self.client), self._read_to)
@@ -94,7 +91,7 @@ class WholeList:
         transport, parameters = self.client.transport, self.parameters
         _, walked = way_to_read(self.endpoint, parameters.path)
         if self.is_nested:
-            parameters = Parameters(query={"fields": _HEAD_FIELDS} if "fields" in walked.filter_names else {})
+            parameters = Parameters(query={"fields": HEAD_FIELDS} if "fields" in walked.filter_names else {})
         incremental = self.followed_by is not None
         window, stable = closed_window(walked, parameters.query, self.start, end, incremental=incremental)
         return ListReader(
@@ -108,7 +105,7 @@ class WholeList:
         )
 
     def _rows(self, pages: Iterator[list[Record]]) -> Iterator[list[Record]]:
-        """Yield pages as they are, or the nested records of the parents on them."""
+        """Yield the pages, or the nested records of the parents on them."""
         if not self.is_nested:
             yield from pages
             return

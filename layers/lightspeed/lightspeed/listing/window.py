@@ -1,6 +1,6 @@
-"""The window of the past that a list is read in, and what filters mean for it.
+"""The window of the past in which a list is read, and what the user's filters mean for it.
 
-They decide whether rows may still enter it, whether it may hide records, and whether the shop applies them at all.
+The filters decide whether rows may still enter the window and whether it may hide records.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from lightspeed.catalogue.model import Endpoint
 from lightspeed.request import format_time, parse_time
 
 LOOKBACK = timedelta(seconds=60)
-"""How far an incremental window reaches back behind its bookmark. Records in it are read twice."""
+"""How far an incremental window starts before its bookmark. Records in between are read twice."""
 
 _OFFSET = len("+02:00")
 _CANNOT_LET_ROWS_IN = ("limit", "fields", "since_id", "created_at_min", "created_at_max")
-"""Parameters that filter by nothing, or by what never changes. With any other one, a record may match later."""
+"""Parameters that filter by nothing, or by a value that never changes. Any other filter may match a record later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class Window:
 
     @property
     def query(self) -> dict[str, str]:
-        """The filters that ask for it."""
+        """The filters that ask the shop for the window."""
         query = {f"{self.by}_max": format_time(self.end)}
         return query if self.start is None else {f"{self.by}_min": format_time(self.start), **query}
 
     def holds(self, text: str | None) -> bool:
-        """Whether a time lies in it; one that is missing or no time cannot be judged and passes."""
+        """Whether a time lies in the window; true for a missing time and for a text that is no time."""
         try:
             moment = parse_time(text) if text else self.end
         except ValueError:
@@ -50,9 +50,9 @@ class Window:
         return moment <= self.end and (self.start is None or moment >= self.start)
 
     def holds_all(self, times: Sequence[str]) -> bool:
-        """Whether times written as `2026-11-23T06:00:00+01:00` are known to lie in it.
+        """Whether all times, such as `2026-11-23T06:00:00+01:00`, lie in the window; false if one cannot be parsed.
 
-        Those with the same offset from UTC sort like their texts, so only the first and last of each are parsed.
+        Texts with the same offset from UTC sort like their times, so only the first and last of each are parsed.
         """
         for offset in {time[-_OFFSET:] for time in times}:
             same = [time for time in times if time.endswith(offset)]
@@ -68,22 +68,22 @@ class Window:
 def closed_window(
     endpoint: Endpoint, query: Mapping[str, object], start: datetime | None, end: datetime, *, incremental: bool
 ) -> tuple[Window | None, bool]:
-    """Return the window of a list, and whether it is sure that no row can enter the list while it is read.
+    """Return the window of a list, and whether it ensures that no row can enter the list while it is read.
 
-    An incremental reading takes what changed between `start` and `end`. A full one takes what was created up to `end`.
-    A record that changes meanwhile stays in such a window and is not lost. Times that the user filters by narrow the
-    window.
+    An incremental reading gets the records that changed between `start` and `end`. A full reading gets the records that
+    were created up to `end`: a record that changes meanwhile stays in that window. Times in the user's filters narrow
+    the window.
 
-    The first incremental reading, from the beginning, goes by creation too where no row can enter. A record that was
-    never changed may have no time of change, and a filter by that time hides it.
+    The first incremental reading, from the beginning, goes by creation too if no row can enter. A record that was never
+    changed may have no time of change, and a filter by that time hides it.
 
-    With other filters, rows may enter a window of creation: an order may get the status that is asked for at any time.
+    With other filters, rows may enter a window of creation: an order may get the wanted status at any time.
 
     Args:
         endpoint: The list's row.
         query: The user's filters.
-        start: Of an incremental window; `None` for the beginning.
-        end: Of every window.
+        start: The start of an incremental window; `None` for the beginning.
+        end: The end of the window.
         incremental: Whether changes are followed; the entity must have the filter for it.
     """
     known, closed = endpoint.filter_names, _no_row_can_enter(query)
@@ -101,18 +101,18 @@ def closed_window(
 
 
 def creation_window(query: Mapping[str, object], start: datetime, end: datetime) -> tuple[Window, bool]:
-    """Return the window of what was created in a stretch of time, and whether no row can enter it, as `closed_window`.
+    """Return the window of the records that were created between two times, and whether no row can enter it.
 
     Args:
         query: The user's filters; none of them is by time of creation.
-        start: Of the window.
-        end: Of the window.
+        start: The window's start.
+        end: The window's end.
     """
     return Window("created_at", start, end), _no_row_can_enter(query)
 
 
 def may_hide_records(endpoint: Endpoint, query: Mapping[str, object]) -> bool:
-    """Whether a list's filter by time of change may hide records, which can be asked for by time of creation."""
+    """Whether the filter by time of change may hide records of a list that its filter by creation would show."""
     by_creation = {"created_at_min", "created_at_max"}
     return (
         endpoint.incremental == "updated_at_min"
@@ -122,7 +122,7 @@ def may_hide_records(endpoint: Endpoint, query: Mapping[str, object]) -> bool:
 
 
 def unknown_filters(endpoint: Endpoint, query: Mapping[str, object]) -> str:
-    """Return why a list may hold other records than its filters ask for; empty if the entity is known to have them."""
+    """Return why a list may hold records that its filters exclude; empty if the entity is known to have the filters."""
     known = endpoint.filter_names
     unknown = [name for name in query if name not in known]
     if not unknown:
