@@ -1,4 +1,4 @@
-"""The outcome of a publish event, in the form that every caller gets it."""
+"""The outcome of a publish event: a result, or the error that is its refusal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lightspeed import InvalidRequest, LightspeedError, NotFound, RateLimited, U
 Result = dict[str, Any]
 """`status`, `http_status`, `id`, `record`, `request_id`.
 
-`ignored` is added if the shop answered other values than were written, `detail` and `check` if the status is `unknown`.
+Also `ignored` if the shop answered other values than were written, and `detail` and `check` if the status is `unknown`.
 """
 
 Refusal = LightspeedError | ConnectorError
@@ -28,20 +28,20 @@ _MOST_CHARACTERS = 500
 
 
 def result(status: str, http_status: int | None, identity: object, record: object, request_id: str = "") -> Result:
-    """Return the result of a request that was answered, or need not be sent."""
+    """Return a result; the record is one that can be answered and stored (see `sanitize`)."""
     return {
         "status": status,
         "http_status": http_status,
         "id": identity,
-        "record": usable(record),
+        "record": sanitize(record),
         "request_id": request_id,
     }
 
 
-def usable(value: Any, levels: int = MOST_LEVELS) -> Any:
-    """Return a value of the shop that can be answered and stored.
+def sanitize(value: Any, levels: int = MOST_LEVELS) -> Any:
+    """Return a value of the shop in a form that can be answered and stored.
 
-    Half a surrogate pair becomes a question mark. What is nested deeper than so many levels becomes `None`.
+    Half a surrogate pair becomes a question mark, and anything below the last level becomes `None`.
     """
     if isinstance(value, str):
         return value.encode(errors="replace").decode()
@@ -50,34 +50,34 @@ def usable(value: Any, levels: int = MOST_LEVELS) -> Any:
     if not levels:
         return None
     if isinstance(value, list):
-        return [usable(one, levels - 1) for one in value]
-    return {usable(name): usable(one, levels - 1) for name, one in value.items()}
+        return [sanitize(member, levels - 1) for member in value]
+    return {sanitize(name): sanitize(member, levels - 1) for name, member in value.items()}
 
 
 def leave_out_records(answer: dict[str, Any]) -> None:
-    """Take the records out of one result, or of a batch's `results`: they are too large to return, and written."""
-    for one in answer.get("results", [answer]):
-        if one.get("record") is not None:
-            one |= {"record": None, "record_omitted": "too large for an answer: read it by its id"}
+    """Remove the records from a result, or from the `results` of a batch, which is too large to return."""
+    for found in answer.get("results", [answer]):
+        if found.get("record") is not None:
+            found |= {"record": None, "record_omitted": "too large for an answer: read it by its id"}
 
 
 def is_gone(outcome: Outcome) -> bool:
-    """Whether the shop has no such record. A 404 for the language says nothing about the record."""
+    """Whether the shop has no such record. A 404 for an unknown language does not show that."""
     return isinstance(outcome, NotFound) and not isinstance(outcome, UnknownLanguage)
 
 
 def is_content_refused(outcome: Outcome) -> bool:
-    """Whether the shop refuses what was sent, so that a part of it may be accepted alone."""
+    """Whether the shop refuses the content. It may accept a part of the content alone."""
     return isinstance(outcome, InvalidRequest) or is_gone(outcome)
 
 
 def is_postponed(outcome: Outcome) -> bool:
-    """Whether an event waits for quota, time or another batch, which is no failure."""
+    """Whether an event waits for the quota, for time or for another batch; this is no failure."""
     return isinstance(outcome, RateLimited | OutOfTime)
 
 
 def retry_after_seconds(outcome: Outcome) -> float | None:
-    """Return how long an event waits for quota, time or another call, in seconds; `None` if it does not wait."""
+    """Return how many seconds an event waits for the quota, time or another call; `None` if it does not wait."""
     seconds: float | None = getattr(outcome, "retry_after_seconds", None)
     return 0.0 if seconds is None and isinstance(outcome, OutOfTime) else seconds
 
@@ -88,17 +88,14 @@ def to_json(outcome: Outcome) -> Result:
 
 
 def aws_failure(error: Exception) -> ConnectorError:
-    """Return the typed error for an error of AWS, before anything was sent to the shop."""
+    """Return the typed error for an error of AWS that came before any request to the shop."""
     if may_pass(error):
         return AwsUnavailable(f"{reason(error)}: AWS is in trouble; try again")
     return ConnectorError(f"{reason(error)}: check the functions' environment and roles")
 
 
 def refusal(error: Exception) -> Refusal:
-    """Return why an event was not published, from what was raised for it; log it if it is unexpected.
-
-    Such an error concerns one event of a batch; the others are published.
-    """
+    """Return an error as the outcome of its event. An unexpected error is logged; it ends no other event of a batch."""
     log_unexpected(error)
     if isinstance(error, REFUSALS):
         return error
@@ -108,7 +105,7 @@ def refusal(error: Exception) -> Refusal:
 
 
 def log_unexpected(error: Exception) -> None:
-    """Log an error of AWS, or one that is no refusal."""
+    """Log an error of AWS or of unexpected type."""
     if not isinstance(error, REFUSALS):
         of_aws = isinstance(error, aws_error_types())
         logger().error("AWS refused a call" if of_aws else "unexpected error", exc_info=error)

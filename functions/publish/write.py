@@ -1,4 +1,4 @@
-"""One publish request: prepared, then sent or shown, and answered with a result."""
+"""Prepare and send one publish request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lightspeed.writing.ambiguous import advice, may_have_acted
 from lightspeed.writing.diff import difference, ignored_fields
 from lightspeed.writing.natural_key import NaturalKey, is_id, record_fields
 from publish.event import PublishRequest, takes_file
-from publish.result import Result, aws_failure, is_gone, result, usable
+from publish.result import Result, aws_failure, is_gone, result, sanitize
 
 if TYPE_CHECKING:
     from publish.attachments import StoredFile
@@ -39,17 +39,17 @@ _STATUSES = {"create": "created", "update": "updated", "delete": "deleted"}
 
 @dataclass(frozen=True, eq=False)
 class WriteOperation:
-    """One request to the shop, transformed and checked; nothing is sent before `send`.
+    """One request to the shop, transformed and checked.
 
     Attributes:
         request: The event.
         client: The client of its connection.
         parameters: The parameters after the request transformer.
-        http_request: What is sent, unless `match` turns it into an update.
-        match: The natural key, if there is one.
-        file: A file of the bucket that the payload names.
-        present: The record that the look-up of `match` found, if this is its update and did not change it yet; only
-            its `id` if the values that are there are not compared.
+        http_request: The request to send, unless `match` finds a record to update.
+        match: The natural key; `None` if the event has no `match`.
+        file: The file of the bucket that the payload names, if any.
+        present: The present record, if this is the update of a create with `match`. It may have only an `id` if the
+            event does not compare values (`skip_unchanged`). `None` if the record is not known, or was changed since.
     """
 
     request: PublishRequest
@@ -67,16 +67,16 @@ class WriteOperation:
         Args:
             request: The event.
             client: The client of its connection.
-            deps: Have the saved transformers and tables, and the bucket with files.
+            deps: Provide the saved transformers and tables, and the bucket with files.
 
         Raises:
             TransformError: The transformer fails, or returns several requests.
-            CatalogueError: Path, query or payload do not fit, or lack a value of `match`.
+            CatalogueError: Path, query or payload are wrong, or lack a value of `match`.
             RequestError: The file is missing or wrong.
         """
-        parameters, file = _transformed(request, client, deps), None
+        parameters, file = _transform(request, client, deps), None
         if takes_file(request.entity):
-            from publish.attachments import attach  # noqa: PLC0415 - only where there is a file
+            from publish.attachments import attach  # noqa: PLC0415 - other entities do not pay for it
 
             parameters, file = attach(request, parameters, deps)
         http_request = _http_request(client, request.entity, request.action, parameters, file)
@@ -86,14 +86,14 @@ class WriteOperation:
 
     @functools.cached_property
     def fields(self) -> Mapping[str, Any]:
-        """The fields of the record that is written, without its envelope."""
+        """The fields to write, without the envelope."""
         return record_fields(self.parameters.payload, self.request.endpoint)
 
     @property
     def fields_of_update(self) -> Mapping[str, Any]:
-        """What a batch writes to the record that a create with `match` found: the fields without those of the key.
+        """The fields that a batch writes to the record that `match` found: all but those of the key.
 
-        Without the article code, an update of stock or prices may take the bulk route.
+        Without the article code, for example, an update of stock or prices may take the bulk route.
         """
         return self.match.without(self.fields) if self.match else self.fields
 
@@ -101,8 +101,8 @@ class WriteOperation:
         """Send the request and return the result.
 
         Args:
-            begun_after: An earlier try with the same idempotency key began after this moment (epoch seconds) and
-                was stopped at an unknown point. Without `match`, a request that is not repeatable stays `unknown`.
+            begun_after: Epoch seconds. An earlier try with the same idempotency key began later and was stopped at an
+                unknown point. Then the result of a POST without `match` is `unknown`, and nothing is sent.
 
         Raises:
             ApiError: The shop refused it.
@@ -118,7 +118,7 @@ class WriteOperation:
         found = self.find()
         if found is None:
             return self.send_as_is()
-        # an entity without updates, such as a product's place in a category, always skips what is there
+        # an entity without updates, such as a placement of a product, always skips a record that is there
         skips = self.request.skip_unchanged or not self.request.endpoint.has("update")
         if skips and not difference(found, self.fields):
             return _unchanged(found)
@@ -137,12 +137,12 @@ class WriteOperation:
         """Turn a create with `match` into the update of its record.
 
         Args:
-            found: The record, or only its `id` if the event does not skip values that are there already.
+            found: The record; its `id` is enough without `skip_unchanged`.
         """
         return replace(self._update_with(self.fields_of_update, found), present=found)
 
     def update(self, fields: Mapping[str, Any]) -> Result:
-        """Update the record that the event names; nothing is sent if the event skips values that are there already.
+        """Update the event's record. With `skip_unchanged`, send nothing if the record has these values already.
 
         Args:
             fields: The fields to send in place of the event's own, such as merged ones.
@@ -157,13 +157,15 @@ class WriteOperation:
         return self._update_with(fields).send_as_is()
 
     def send_as_is(self) -> Result:
-        """Send the request without looking anything up before.
+        """Send the request without a look-up before it.
 
-        A typed error is raised only if the shop did nothing. If the shop may have acted, the record is looked up by
-        `match`; else the result is `unknown`.
+        If the shop may have acted without a complete answer, the record is looked up by `match`. If that finds none,
+        the result is `unknown`.
 
         Raises:
             ApiError: The shop refused it.
+            TransportError: No complete answer to a request that may be sent again.
+            OutOfTime: Nothing was sent, because too little time is left for an answer.
         """
         transport = self.client.transport
         if not transport.has_time_to_write:
@@ -173,7 +175,7 @@ class WriteOperation:
             with sending(self.http_request):
                 return self._confirmed(self.client.write(self.http_request))
         except OutcomeUnknown as error:
-            return self.find_created() or {**self.unknown(str(error), since=since), **error.shown}
+            return self.find_created() or {**self.unknown(str(error), since=since), **error.answered}
         except NotFound as error:
             if self.request.action != "delete" or not is_gone(error):
                 raise
@@ -199,10 +201,11 @@ class WriteOperation:
 
         Args:
             why: What happened to the answer.
-            since: Epoch seconds; the shop acted later, if at all. It is needed only without `match`.
+            since: Epoch seconds; the shop acted later, if at all. Only `check` without `match` needs it.
 
         Returns:
-            The status `unknown`, `detail` with what to do, and `check`, a subscribe event that looks for the record.
+            A result with status `unknown`, with advice in `detail`, and in `check` a subscribe event that looks for the
+            record.
         """
         detail = advice(self.request.entity, self.request.action, self.parameters, why)
         found = {**result("unknown", None, None, None), "detail": detail}
@@ -210,9 +213,9 @@ class WriteOperation:
         return found if check is None else {**found, "check": check}
 
     def _check(self, since: float) -> dict[str, Any] | None:
-        """Return the subscribe event that looks for the record, or `None` if the entity cannot be read so.
+        """Return the subscribe event that looks for the record, or `None` if the entity cannot be read like this.
 
-        A create is looked for in the list: by its key, else by time of creation, else in the whole list.
+        The event for a create reads the list: by the natural key, else by time of creation, else the whole list.
         """
         request, endpoint = self.request, self.request.endpoint
         path = dict(self.parameters.path)
@@ -229,7 +232,7 @@ class WriteOperation:
         return {"entity": request.entity, "connection": request.connection, "parameters": where}
 
     def _update_with(self, fields: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> WriteOperation:
-        """Return the update of the record that the event names, or of one that was found, with these fields."""
+        """Return the update with these fields of the record that was found, by default of the event's record."""
         path = self.parameters.path if found is None else {**self.parameters.path, "id": found["id"]}
         parameters = replace(self.parameters, path=path, payload=fields)
         http_request = _http_request(self.client, self.request.entity, "update", parameters, self.file)
@@ -240,58 +243,59 @@ class WriteOperation:
         """Return the result of an answer.
 
         Raises:
-            OutcomeUnknown: The answer does not confirm what was written.
+            OutcomeUnknown: The answer does not confirm the write.
         """
         action = self.request.action
-        record = decoded(written)
-        inside = record if isinstance(record, dict) else {}
-        asked = self.parameters.path.get("id")
-        shown = inside.get("id", inside.get("order_id"))  # a checkout that becomes an order is answered with `order_id`
+        record = decode(written)
+        fields = record if isinstance(record, dict) else {}
+        asked_id = self.parameters.path.get("id")
+        answered_id = fields.get("id", fields.get("order_id"))  # `checkouts` `order` is answered with `order_id`
         redact = self.client.transport.connection.redact
-        shown = redact(shown) if isinstance(shown, str) else shown
+        answered_id = redact(answered_id) if isinstance(answered_id, str) else answered_id
         facts: Result = {"http_status": written.http_status, "request_id": written.request_id}
-        if action == "create" and self.request.endpoint.collection and not is_id(shown):
+        if action == "create" and self.request.endpoint.collection and not is_id(answered_id):
             raise OutcomeUnknown("the shop's answer has no id", facts)
         if action == "update" and record is False:
             facts["ignored"] = list(self.fields)
             raise OutcomeUnknown("the shop answered false in place of the record", facts)
-        # an event may name its record by a text with blanks or leading zeros
-        is_another = asked is not None and "id" in inside and str(shown).lstrip("0") != str(asked).strip().lstrip("0")
-        if action == "update" and is_another:
-            raise OutcomeUnknown(f"the shop answered with record {redact(repr(shown)):.100}", facts)
-        identity = shown if is_id(shown) and action != "delete" else asked
+        # an event may give the id as a text with blanks or leading zeros
+        is_same = str(answered_id).lstrip("0") == str(asked_id).strip().lstrip("0")
+        if action == "update" and asked_id is not None and "id" in fields and not is_same:
+            raise OutcomeUnknown(f"the shop answered with record {redact(repr(answered_id)):.100}", facts)
+        identity = answered_id if is_id(answered_id) and action != "delete" else asked_id
         status = _STATUSES.get(action, "done")
         found = result(status, written.http_status, identity, record or None, written.request_id)
         is_compared = action in ("create", "update") and isinstance(record, dict)
-        return _with_ignored(found, inside, self.fields) if is_compared else found
+        return _with_ignored(found, fields, self.fields) if is_compared else found
 
     def _preview(self) -> Result:
         from lightspeed.writing.dry_run import preview  # noqa: PLC0415 - only a dry run needs it
 
-        found: Result = usable(preview(self.client, self.http_request, self.parameters, self.match))
+        found: Result = sanitize(preview(self.client, self.http_request, self.parameters, self.match))
         return found
 
 
 class OutcomeUnknown(Exception):
-    """A write was sent, and it is not known whether the shop acted; the text says what happened to the answer.
+    """A write was sent, and it is not known whether the shop acted.
 
-    Attributes:
-        shown: Members of the result that the answer shows nevertheless.
+    Args:
+        why: What happened to the answer.
+        answered: The members of a result that the answer gives nevertheless.
     """
 
-    def __init__(self, why: str, shown: Result | None = None) -> None:
+    def __init__(self, why: str, answered: Result | None = None) -> None:
         super().__init__(why)
-        self.shown = shown or {}
+        self.answered = answered or {}
 
 
 @contextmanager
 def sending(http_request: Request) -> Iterator[None]:
-    """Raise `OutcomeUnknown` for an error of the `with` block after which the shop may have acted.
+    """Raise `OutcomeUnknown` for an error of the `with` block if the shop may have acted.
 
-    The block sends a write and reads its answer. Reading is inside too: an error there must not look like a refusal.
+    The block sends a write and reads the answer, because an error in the answer must not look like a refusal.
 
     Raises:
-        OutcomeUnknown: The request may not be sent again, and whether the shop acted is not known.
+        OutcomeUnknown: The shop may have acted, and the request may not be sent again.
         LightspeedError: The shop did nothing, or the request may be sent again.
         ConnectorError: The connection could not be read again after the shop refused its key.
     """
@@ -310,8 +314,8 @@ def sending(http_request: Request) -> Iterator[None]:
         raise OutcomeUnknown(f"unexpected {type(error).__name__}") from error
 
 
-def decoded(written: WriteResponse) -> Any:
-    """Return what the shop answered to a write, without its envelope; `None` if the answer is empty."""
+def decode(written: WriteResponse) -> Any:
+    """Return the JSON value of an answer to a write, without its envelope; `None` if the answer is empty."""
     return None if written.record is None else parse(written.record)
 
 
@@ -325,12 +329,12 @@ def _unchanged(present: Mapping[str, Any]) -> Result:
 
 
 def _with_ignored(found: Result, record: Mapping[str, Any], fields: Mapping[str, Any]) -> Result:
-    """Return a result with the fields that the shop answered with another value, if there are any."""
+    """Return a result, with `ignored` if the shop answered other values than were written."""
     ignored = ignored_fields(record, fields)
     return {**found, "ignored": ignored} if ignored else found
 
 
-def _transformed(request: PublishRequest, client: Client, deps: Dependencies) -> Parameters:
+def _transform(request: PublishRequest, client: Client, deps: Dependencies) -> Parameters:
     parameters = Parameters(request.parameters.path, request.parameters.query, request.parameters.payload)
     transformers = load(request.request_transformer, deps.library) if request.request_transformer else None
     if transformers is None:

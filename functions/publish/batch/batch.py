@@ -1,12 +1,13 @@
-"""Publish many events: in order per record, and one that fails does not stop the others.
+"""Publish many events: the writes of a record keep their order, and an event that fails does not stop the others.
 
-1. Every event is checked and prepared, and the batch is cut into segments (see `planner`).
-2. The batch takes the writer's lease of each shop, unless a caller waits.
-3. Each segment is sent. Writes that stand alone go first, in order. Upserts are looked up, and become a create or an
-   update. Updates and placements wait for the end of the segment: many go out in one request.
+1. The batch checks and prepares every event, and cuts the writes into segments (see `planner`).
+2. It takes the writer lease of each shop, unless a caller waits.
+3. It sends segment after segment. It sends single writes first, in order. It looks up the record of each upsert (a
+   create with `match`), and creates or updates it. It defers updates and placements to the end of the segment, because
+   one request carries many of them.
 
-Idempotency keys are claimed before a write is sent, and its result is stored under them. Only the shop's quota, the
-time of the invocation or another writer end a batch early. What was not sent is handed back unchanged.
+The batch claims an idempotency key before the write, and stores the result under it. Only the shop's quota, the time of
+the invocation or another writer ends a batch early. Each event that was not sent then gets that reason as its outcome.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def publish_batch(events: Sequence[object], publisher: Publisher) -> list[Result]:
-    """Publish a batch whose caller waits; return one result each, in order."""
+    """Publish a batch for a waiting caller; return one result per event, in order."""
     incoming = [IncomingEvent(event) for event in events]
     outcomes = send_all(incoming, publisher)
     report(publisher.deps, zip(incoming, outcomes, strict=True))
@@ -40,15 +41,15 @@ def publish_batch(events: Sequence[object], publisher: Publisher) -> list[Result
 
 
 def send_all(incoming: Sequence[IncomingEvent], publisher: Publisher, lookups: Lookups | None = None) -> list[Outcome]:
-    """Publish events. If no caller waits, the batch is the only writer of its shops.
+    """Publish events. If no caller waits, the batch holds the writer lease of each shop meanwhile.
 
     Args:
-        incoming: The events; one that could not be read is answered with its error.
-        publisher: The invocation.
-        lookups: The lists that the invocation has read, if it gets several batches.
+        incoming: The events. The outcome of an event with an error is that error.
+        publisher: The publisher of this invocation.
+        lookups: The lists that earlier batches of this invocation have read.
 
     Returns:
-        One outcome each, in order.
+        One outcome per event, in order.
     """
     items: list[PreparedWrite] = []
     outcomes: dict[int, Outcome] = {}
@@ -62,12 +63,12 @@ def send_all(incoming: Sequence[IncomingEvent], publisher: Publisher, lookups: L
             outcomes[position] = refusal(error)
     lookups = lookups or Lookups()
     lookups.expect(items)
-    only_writer: AbstractContextManager[dict[str, Refusal]] = nullcontext({})  # by connection, why it may not write
+    lease: AbstractContextManager[dict[str, Refusal]] = nullcontext({})
     if publisher.background:
         connections = {item.request.connection for item in items}
-        only_writer = WriterLease(*publisher.deps.table_client_clock).hold(connections, publisher.remaining_seconds())
-    with only_writer as refused:
-        sender = _Sender(publisher, Guard(publisher, refused), lookups)
+        lease = WriterLease(*publisher.deps.table_client_clock).hold(connections, publisher.remaining_seconds())
+    with lease as refusals:
+        sender = _Sender(publisher, Guard(publisher, refusals), lookups)
         for segment in planner.segments(items):
             outcomes |= sender.send(segment)
     return [outcomes[position] for position in range(len(incoming))]
@@ -76,7 +77,7 @@ def send_all(incoming: Sequence[IncomingEvent], publisher: Publisher, lookups: L
 class _Sender:
     """Sends the segments of a batch.
 
-    A step returns the outcome of an item, or a `PreparedWrite` that is still to be sent.
+    Each step takes an item. It returns the item's outcome, or a `PreparedWrite` that a later step sends.
     """
 
     def __init__(self, publisher: Publisher, guard: Guard, lookups: Lookups) -> None:
@@ -87,14 +88,14 @@ class _Sender:
 
     def send(self, segment: Sequence[PreparedWrite]) -> dict[int, Outcome]:
         """Send a segment; return outcomes by position."""
-        waiting, outcomes = _attempt_each(self._send_or_keep, segment)
-        outcomes |= self._send_updates([item for item in waiting if item.kind is not Kind.PLACEMENT])
-        for placements in planner.sent_together(item for item in waiting if item.kind is Kind.PLACEMENT):
-            outcomes |= self._send_claimed(placements)
+        deferred, outcomes = _attempt_each(self._send_or_defer, segment)
+        outcomes |= self._send_updates([item for item in deferred if item.kind is not Kind.PLACEMENT])
+        for placements in planner.request_groups(item for item in deferred if item.kind is Kind.PLACEMENT):
+            outcomes |= self._send_group(placements)
         return outcomes
 
-    def _send_or_keep(self, item: PreparedWrite) -> PreparedWrite | Outcome:
-        """Send an item and return its outcome, or return what waits for the end of the segment in its place."""
+    def _send_or_defer(self, item: PreparedWrite) -> PreparedWrite | Outcome:
+        """Send an item and return its outcome, or return the update or placement to send at the end of the segment."""
         if item.kind is Kind.UPSERT:
             return self._upsert(item)
         self._lookups.forget(item.operation)
@@ -106,47 +107,48 @@ class _Sender:
     def _send_updates(self, updates: Sequence[PreparedWrite]) -> dict[int, Outcome]:
         """Send the updates of a segment.
 
-        The update of an upsert may come too late: its record was deleted after the list of ids was read. Then the
-        upsert is sent again, and looked up by itself.
+        A list that was read earlier may name a record that is deleted by now. The batch then sends that upsert again,
+        with a look-up of its own.
         """
         outcomes: dict[int, Outcome] = {}
-        for items in planner.sent_together(updates):
-            outcomes |= self._send_claimed(items)
-        late = [item.upsert for item in updates if item.upsert is not None and is_gone(outcomes[item.position])]
-        for upsert in late:
+        for items in planner.request_groups(updates):
+            outcomes |= self._send_group(items)
+        again = [item.upsert for item in updates if item.upsert is not None and is_gone(outcomes[item.position])]
+        for upsert in again:
             self._lookups.forget(upsert.operation)
-        return outcomes | self.send(late) if late else outcomes
+        return outcomes | self.send(again) if again else outcomes
 
-    def _send_claimed(self, items: Sequence[PreparedWrite]) -> dict[int, Outcome]:
-        """Send updates or placements together, between claiming their idempotency keys and storing the results."""
+    def _send_group(self, items: Sequence[PreparedWrite]) -> dict[int, Outcome]:
+        """Claim the keys of updates or placements, send them together, and store their results under the keys."""
         claimed, outcomes = _attempt_each(self._claim, items)
         if claimed and claimed[0].kind is Kind.PLACEMENT:
             outcomes |= create_placements(claimed, self._guard)
         elif claimed:
             outcomes |= self._update_sender.send(claimed)
-        # the update of an upsert came with its claim, which is freed here if the guard stopped the update
+        # the guard may stop the update of an upsert in `_claim`; `items` has the upsert's claim, which is freed here
         claims = {item.position: item.claim for item in (*items, *claimed)}
         for position, claim in claims.items():
             self._publisher.complete(claim, outcomes[position])
         return outcomes
 
     def _claim(self, item: PreparedWrite) -> PreparedWrite | Outcome:
-        """Claim the idempotency key of an item, or return the result that the key was answered with.
+        """Return an item with the claim of its idempotency key, or the stored result if the key was used before.
 
-        The update of an upsert has the claim of its upsert. A queued update needs no key of its message: its time
-        orders it, and a second delivery changes nothing.
+        The update of an upsert already has the upsert's claim. A queued update needs no key of its message: its time
+        orders it, so a second delivery changes nothing.
         """
         default_key = "" if item.kind is Kind.UPDATE and item.queued_at is not None else item.message_id
         self._guard.check(item.operation)
         claim = item.claim or self._publisher.claim(item.operation, default_key)
-        answered = None if claim is None else claim.earlier_result
-        return replace(item, claim=claim) if answered is None else answered
+        if claim is not None and claim.earlier_result is not None:
+            return claim.earlier_result
+        return replace(item, claim=claim)
 
     def _upsert(self, item: PreparedWrite) -> PreparedWrite | Outcome:
         """Create the record of an upsert, or return its update if the record exists."""
         claimed = self._claim(item)
         if not isinstance(claimed, PreparedWrite):
-            # the call that created the record may have been killed before it stored the order
+            # the invocation that created the record may have been killed before it stored the field versions
             self._update_sender.store_created(item, claimed)
             return claimed
         operation = item.operation
@@ -156,7 +158,7 @@ class _Sender:
             with self._guard.request(operation):
                 found = listed or operation.find()
                 if found is not None:
-                    # kept without the claim, which is freed if the update is refused
+                    # `upsert` has no claim: a refused update frees the claim, so the upsert claims its key again
                     return replace(claimed, operation=operation.as_update_of(found), upsert=item if listed else None)
                 self._lookups.forget(operation)
                 outcome = operation.send_as_is()
@@ -170,11 +172,11 @@ class _Sender:
 def _attempt_each(
     step: Callable[[PreparedWrite], PreparedWrite | Outcome], items: Sequence[PreparedWrite]
 ) -> tuple[list[PreparedWrite], dict[int, Outcome]]:
-    """Attempt a step with each item; return what is still to be sent, and the outcomes of the others by position.
+    """Call a step with each item; return the writes that are still to be sent, and the other outcomes by position.
 
-    What a step raises is the outcome of its item alone.
+    If a step raises, its error is the outcome of that item alone.
     """
-    left: list[PreparedWrite] = []
+    to_send: list[PreparedWrite] = []
     outcomes: dict[int, Outcome] = {}
     for item in items:
         try:
@@ -182,7 +184,7 @@ def _attempt_each(
         except Exception as error:
             found = refusal(error)
         if isinstance(found, PreparedWrite):
-            left.append(found)
+            to_send.append(found)
         else:
             outcomes[item.position] = found
-    return left, outcomes
+    return to_send, outcomes

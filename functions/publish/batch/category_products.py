@@ -1,16 +1,17 @@
-"""Placements: creates that put a product into categories; those of one product become one `categories/products/bulk`.
+"""Create placements, which put a product into categories. Those of one product become one `categories/products/bulk`.
 
-Only creates with `match` on category and product are joined, because only a look-up shows whether each was created. One
-client has seen the route answer 2xx with `errors` for categories that it left out; what a refused request leaves behind
-is not documented. So the placements of the product are listed first, and the absent ones are asked for in one request.
-Those that its answer does not show are looked up again:
+Only creates with `match` on category and product are joined, because only a look-up shows whether the shop created each
+placement. One client has seen the route answer 2xx with `errors` for categories that it left out. The effect of a
+refused request is not documented. So the batch lists the placements of the product, and creates the absent ones in one
+request. It lists them again if the answer does not show every one:
 
-- One that is there was created.
-- One that is absent after a complete answer was not. It is created alone and gets the shop's own answer.
-- One that is absent after a lost answer is `unknown`.
+- A placement that the second list shows was created.
+- A placement that is absent after a complete answer was not created. The batch creates it alone, and the shop's answer
+  to that is its outcome.
+- A placement that is absent after a lost answer is `unknown`.
 
-Idempotency keys are claimed before the list is read, and kept until the result is stored, as for a single create. An
-invocation that takes a claim over from a killed one lists the placements first too.
+The batch holds the idempotency keys from before the first list until it stores the results, as for a single create. An
+invocation that takes over a claim from a killed one also begins with the list.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from lightspeed.json_text import parse_record
 from lightspeed.writing.diff import identities
 from publish.batch.planner import PLACEMENT
 from publish.result import Outcome, is_content_refused, refusal, result
-from publish.write import OutcomeUnknown, decoded, sending
+from publish.write import OutcomeUnknown, decode, sending
 
 if TYPE_CHECKING:
     from publish.batch.guard import Guard
@@ -46,7 +47,7 @@ def create_placements(items: Sequence[PreparedWrite], guard: Guard) -> dict[int,
     """
     first = items[0].operation
     by_category = {str(item.fields["category"]): item for item in items}
-    present = None  # not known: each create looks up its own place
+    present = None  # not known: each create looks up its own placement
     if len(items) > 1:
         try:
             with guard.request(first):
@@ -77,7 +78,7 @@ def _create_together(items: Mapping[str, PreparedWrite], guard: Guard) -> dict[s
         guard: Decides whether the request may start.
 
     Returns:
-        By category, the outcomes that are final; `unknown` is one. A placement without an outcome was not created.
+        The outcomes by category. A placement without an outcome was not created.
     """
     first = next(iter(items.values())).operation
     payload = {"categories": [int(category) for category in items], "product": int(str(first.fields["product"]))}
@@ -87,7 +88,7 @@ def _create_together(items: Mapping[str, PreparedWrite], guard: Guard) -> dict[s
     try:
         with guard.request(first), sending(http_request):
             written = first.client.write(http_request)
-            rows = _by_category(decoded(written), first)
+            rows = _by_category(decode(written), first)
             http_status, request_id = written.http_status, written.request_id
     except OutcomeUnknown as error:
         why_unknown = str(error)
@@ -96,8 +97,8 @@ def _create_together(items: Mapping[str, PreparedWrite], guard: Guard) -> dict[s
         if not is_content_refused(refused):
             return dict.fromkeys(items, refused)
     if not set(items) <= set(rows):
-        seen, why_not_seen = _look_again(first, guard)
-        rows, why_unknown = seen | rows, why_unknown or why_not_seen
+        listed, why_not_listed = _list_after_write(first, guard)
+        rows, why_unknown = listed | rows, why_unknown or why_not_listed
     outcomes: dict[str, Outcome] = {}
     for category, item in items.items():
         if category in rows:
@@ -108,18 +109,18 @@ def _create_together(items: Mapping[str, PreparedWrite], guard: Guard) -> dict[s
     return outcomes
 
 
-def _look_again(operation: WriteOperation, guard: Guard) -> tuple[_Rows, str]:
-    """Return where the product is after a write, or why that is not known.
+def _list_after_write(operation: WriteOperation, guard: Guard) -> tuple[_Rows, str]:
+    """Return the placements of the product after a write, or no rows and why they are not known.
 
-    The guard does not decide about this request: without it, the outcome of the write would stay unknown.
+    The guard does not stop this request, because without it the outcome of the write would stay unknown.
     """
-    seen, why_not_seen = None, "its product has too many"
+    listed, why_not_listed = None, "its product has too many"
     try:
-        seen = _list_placements(operation)
+        listed = _list_placements(operation)
     except Exception as error:
-        why_not_seen = str(refusal(error))
+        why_not_listed = str(refusal(error))
     guard.observe(operation)
-    return (seen, "") if seen is not None else ({}, f"it could not be looked up: {why_not_seen}")
+    return (listed, "") if listed is not None else ({}, f"it could not be looked up: {why_not_listed}")
 
 
 def _create_alone(item: PreparedWrite, guard: Guard, *, absent: bool) -> Outcome:
@@ -128,7 +129,7 @@ def _create_alone(item: PreparedWrite, guard: Guard, *, absent: bool) -> Outcome
     Args:
         item: The create.
         guard: Decides whether a request may start.
-        absent: Whether it was looked up and does not exist.
+        absent: Whether a list has shown that it does not exist. If not, the create looks it up.
     """
     try:
         with guard.request(item.operation):
@@ -138,7 +139,7 @@ def _create_alone(item: PreparedWrite, guard: Guard, *, absent: bool) -> Outcome
 
 
 def _list_placements(operation: WriteOperation) -> _Rows | None:
-    """Return where the product is now, or `None` if the list is full, shows a placement twice, or cannot be read.
+    """Return the placements of the product, or `None` if the page is full, repeats a placement or has a damaged row.
 
     Raises:
         LightspeedError: As the client raises it.
@@ -146,22 +147,22 @@ def _list_placements(operation: WriteOperation) -> _Rows | None:
     query = {"product": operation.fields["product"], "limit": PAGE_LIMIT}
     page = operation.client.page(operation.client.build(PLACEMENT, "list", Parameters(query=query)))
     rows = [parse_record(text) for text in page.records]
-    found = _by_category(rows, operation)
+    placements = _by_category(rows, operation)
     others = sum(_linked_id(row, "product") != str(operation.fields["product"]) for row in rows)
     whole = len(rows) < PAGE_LIMIT and not page.rejects
-    return found if whole and len(found) + others == len(rows) else None
+    return placements if whole and len(placements) + others == len(rows) else None
 
 
-def _by_category(found: object, operation: WriteOperation) -> _Rows:
+def _by_category(answer: object, operation: WriteOperation) -> _Rows:
     """Return the rows of an answer that are placements of the product, with an id and without an error."""
     product = str(operation.fields["product"])
-    rows = [row for row in (found if isinstance(found, list) else [found]) if isinstance(row, Mapping)]
+    rows = [row for row in (answer if isinstance(answer, list) else [answer]) if isinstance(row, Mapping)]
     complete = [row for row in rows if row.get("id") is not None and "error" not in row]
     return {_linked_id(row, "category"): row for row in complete if _linked_id(row, "product") == product}
 
 
 def _linked_id(row: Mapping[str, Any], name: str) -> str:
-    """Return the id of the product or category that a placement names, as text; empty if there is none."""
+    """Return the id of a placement's `product` or `category` as text; empty if it has none."""
     link = row.get(name)
     ids = identities(link) if isinstance(link, Mapping) else [link]
     return str(ids[0]) if ids else ""

@@ -1,15 +1,15 @@
-"""Let the newest message win, field by field: a queue delivers twice, out of order, and again after a kill.
+"""Let the newest message win, field by field, although a queue delivers twice, out of order, and again after a kill.
 
-The table keeps one item per record that a queued update or a line of a file names. For every field it holds the newest
-accepted write: when it was queued, the messages of that time, and its value. It also holds the messages whose request
-may still be on its way. A batch holds the writer's lease (see `writer_lease`), so it reads, sends and writes alone:
+The table keeps one item for each record that a queued update or a line of a file names. For every field the item holds
+the newest accepted write: its queue time, the ids of its messages, and its value. It also holds the ids of messages in
+flight. A batch holds the writer lease (see `writer_lease`), so no other batch interferes with these steps:
 
-1. It reads the item and drops the fields that are older than what is stored.
+1. The batch reads the item and drops fields that are older than the stored ones.
 2. It stores its messages as in flight, then sends.
-3. It stores what the shop accepted, and removes the messages whose request is over.
+3. It stores the values that the shop accepted, and removes the messages with a final outcome.
 
-A message that is delivered again while it is in flight was interrupted. Its request may have reached the shop
-after a newer one, so the newest stored values of its fields are sent again.
+If a message arrives while it is in flight, its first invocation was interrupted. That request may have reached the shop
+after a newer one. So the batch repairs the record: it sends the newest stored values of these fields again.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class FieldWrite:
     """The newest accepted write of a field.
 
     Attributes:
-        queued_at: When its message was queued, epoch milliseconds, or its file uploaded; fractions order lines.
-        messages: The ids of the accepted messages of this time, in the order of their acceptance.
-        value: The value that was sent; absent where the item would be too large.
+        queued_at: When its message was queued or its file uploaded, epoch milliseconds. Fractions order the lines.
+        messages: The ids of the accepted messages of this time, in the order of acceptance.
+        value: The sent value; absent if the item would be too large.
     """
 
     queued_at: Decimal
@@ -57,12 +57,12 @@ class FieldWrite:
 
 @dataclass(frozen=True)
 class RecordVersions:
-    """What is stored of one record.
+    """The stored field versions of one record.
 
     Attributes:
         fields: Newest accepted writes, by field.
-        in_flight: The ids of messages whose request may not be over.
-        revision: Grows with every write of the item.
+        in_flight: The ids of messages without a final outcome.
+        revision: Grows by 1 with every write of the item; 0 if there is no item.
     """
 
     fields: Mapping[str, FieldWrite] = field(default_factory=dict)
@@ -70,9 +70,9 @@ class RecordVersions:
     revision: int = 0
 
     def accepts(self, name: str, queued_at: Decimal, message: str) -> bool:
-        """Whether a message's value of a field is newer than what is stored.
+        """Whether a message's value of a field is newer than the stored one.
 
-        Of two messages of the same time the one that arrives last wins, but not by a second delivery.
+        If two messages have the same time, the later arrival wins. A second delivery does not count as an arrival.
         """
         known = self.fields.get(name)
         if known is None or queued_at > known.queued_at:
@@ -80,11 +80,11 @@ class RecordVersions:
         return queued_at == known.queued_at and message not in known.messages
 
     def newer(self, fields: Mapping[str, Any], queued_at: Decimal, message: str) -> dict[str, Any]:
-        """Return the fields of a message that are newer than what is stored."""
+        """Return the fields of a message that are newer than the stored ones."""
         return {name: value for name, value in fields.items() if self.accepts(name, queued_at, message)}
 
     def values_to_repair(self, messages: Collection[str], names: Iterable[str]) -> dict[str, Any]:
-        """Return the stored values of fields that an interrupted request may have overwritten."""
+        """Return the stored values of the named fields if one of the messages is in flight, else nothing."""
         if self.in_flight.isdisjoint(messages):
             return {}
         known = {name: self.fields[name] for name in names if name in self.fields}
@@ -103,7 +103,7 @@ class RecordVersions:
         return replace(self, fields=known)
 
     def without_in_flight(self, messages: Collection[str]) -> RecordVersions:
-        """Return a copy without messages whose request is over."""
+        """Return a copy without these messages in flight."""
         return replace(self, in_flight=self.in_flight - set(messages))
 
 
@@ -112,7 +112,7 @@ class FieldVersions:
     """The items of records in the table.
 
     Attributes:
-        table: Has partition key `id` and time to live `expiration`.
+        table: The name of a table with partition key `id` and time to live `expiration`.
         client: The DynamoDB client.
         clock: Time for the expiration.
     """
@@ -122,7 +122,7 @@ class FieldVersions:
     clock: Clock
 
     def read(self, record_keys: Sequence[str]) -> dict[str, RecordVersions]:
-        """Return what is stored of each record, by its key (`PreparedWrite.record_key`).
+        """Return the versions of each record, by `PreparedWrite.record_key`; empty ones for a record without an item.
 
         Raises:
             ClientError: DynamoDB refused the call, or returned no item.
@@ -144,16 +144,16 @@ class FieldVersions:
         return found
 
     def write(self, versions: Mapping[str, RecordVersions]) -> dict[str, RecordVersions]:
-        """Store records, by their keys; return them as stored.
+        """Store versions, by record key; return them with their new revisions.
 
         Raises:
-            OutOfTime: Another batch has stored one of them since it was read: this one lost its lease.
+            OutOfTime: Another batch has written an item since this one read it: this batch lost its lease.
             ClientError: DynamoDB refused the call.
         """
-        texts = ((key, found.revision, _encode(found)) for key, found in versions.items())
-        for some in batches(texts, lambda one: len(one[2]), most=_MOST_ITEMS, most_bytes=_MOST_TRANSACTION_BYTES):
-            self._transact([self._put(*one) for one in some])
-        return {key: replace(found, revision=found.revision + 1) for key, found in versions.items()}
+        rows = ((key, record.revision, _encode(record)) for key, record in versions.items())
+        for group in batches(rows, lambda row: len(row[2]), most=_MOST_ITEMS, most_bytes=_MOST_TRANSACTION_BYTES):
+            self._transact([self._put(*row) for row in group])
+        return {key: replace(record, revision=record.revision + 1) for key, record in versions.items()}
 
     def _put(self, record_key: str, revision: int, text: str) -> dict[str, Any]:
         item = {
@@ -184,10 +184,7 @@ def _id(record_key: str) -> str:
 
 
 def _encode(found: RecordVersions) -> str:
-    """Return the text of a record's item; without values if it would be too large.
-
-    `on_their_way` holds `in_flight`.
-    """
+    """Return the text of a record's item, without values if it would be too large. `on_their_way` is `in_flight`."""
     whole = {
         name: [str(one.queued_at), list(one.messages), *([one.value] if one.has_value else [])]
         for name, one in found.fields.items()
@@ -213,7 +210,10 @@ def _decode(item: Mapping[str, Any]) -> RecordVersions:
 
 
 def _first_format(item: Mapping[str, Any]) -> dict[str, FieldWrite]:
-    """Return the fields of an item of the first format: attributes `m.`, `w.` and `v.` with the name of the field."""
+    """Return the fields of an item of the first format.
+
+    Each field has three attributes: `m.<name>` (queue time), `w.<name>` (message id) and `v.<name>` (value).
+    """
     done = item.get("messages_done", {}).get("SS", [])
     return {
         name[2:]: FieldWrite(

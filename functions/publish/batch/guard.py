@@ -1,4 +1,4 @@
-"""Decides before each request of a batch whether it may start, and learns from the answers."""
+"""Decide before each request of a batch whether it may start."""
 
 from __future__ import annotations
 
@@ -20,34 +20,33 @@ _LEAST_SECONDS_IN_BACKGROUND = 10.0
 
 
 class Guard:
-    """Stops a batch when time, quota, credentials or the right to write are used up."""
+    """Stops requests to a shop if time or quota is used up, credentials are refused, or the writer lease is not held.
 
-    def __init__(self, publisher: Publisher, refused: Mapping[str, Refusal]) -> None:
-        """Prepare.
+    If no caller waits, a batch leaves the quota reserve to others. It also remembers an exhausted quota for the next
+    batches.
 
-        If no caller waits, the quota reserve is left to others. An exhausted quota is then remembered from one batch to
-        the next.
+    Args:
+        publisher: The publisher of this invocation.
+        refusals: By connection name, why this batch may not write to the shop.
+    """
 
-        Args:
-            publisher: The invocation.
-            refused: Why this batch may not write to a connection, by its name.
-        """
+    def __init__(self, publisher: Publisher, refusals: Mapping[str, Refusal]) -> None:
         deps, background = publisher.deps, publisher.background
         self._clock = deps.clock
         self._publisher_seconds = publisher.remaining_seconds
         # the lease ends at a time of day, and that clock may be set while the invocation runs
         self._lease_end = deps.clock.time() + publisher.remaining_seconds()
-        self._stops = dict(refused)
+        self._stops = dict(refusals)
         self._least_seconds = _LEAST_SECONDS_IN_BACKGROUND if background else WRITE_MARGIN_SECONDS
         self._reserve = deps.settings.quota_reserve_percent if background else None
         self._pauses = deps.pauses if background else {}
 
     def remaining_seconds(self) -> float:
-        """Return how long requests may still start: until the publisher's time or the lease on the shop ends."""
+        """Return the seconds until the publisher's time or the writer lease ends, whichever is earlier."""
         return min(self._publisher_seconds(), self._lease_end - self._clock.time())
 
     def stop_reason(self, operation: WriteOperation) -> Refusal | None:
-        """Return why no request may start now, or `None`."""
+        """Return why no request to the operation's shop may start now, or `None`."""
         connection = operation.request.connection
         if connection in self._stops:
             return self._stops[connection]
@@ -66,20 +65,20 @@ class Guard:
         """Check whether a request may start now.
 
         Raises:
-            LightspeedError: None may start.
-            ConnectorError: The same.
+            LightspeedError: The quota is used up, or the shop refused the credentials.
+            ConnectorError: The time is used up, or another batch holds the writer lease.
         """
         stop = self.stop_reason(operation)
         if stop is not None:
-            raise stop.with_traceback(None)  # one reason may be raised many times, and its traceback would grow
+            raise stop.with_traceback(None)  # one error may be raised many times, and its traceback would grow
 
     @contextmanager
     def request(self, operation: WriteOperation) -> Iterator[None]:
         """Check whether the request of the `with` block may start, and observe how it ends.
 
         Raises:
-            LightspeedError: The request failed, or none may start.
-            ConnectorError: No request may start.
+            LightspeedError: The request failed, or as in `check`.
+            ConnectorError: As in `check`.
         """
         self.check(operation)
         failure: LightspeedError | None = None
@@ -92,11 +91,11 @@ class Guard:
             self.observe(operation, failure)
 
     def observe(self, operation: WriteOperation, failure: LightspeedError | None = None) -> None:
-        """Remember refused credentials and an exhausted quota. In the background, a quota at its reserve is exhausted.
+        """Remember refused credentials and an exhausted quota. If no caller waits, a quota at its reserve is exhausted.
 
         Args:
-            operation: The write whose connection was used.
-            failure: Why the request failed, if it did.
+            operation: The write that used the connection.
+            failure: The error of the request; `None` if it succeeded.
         """
         connection = operation.request.connection
         if isinstance(failure, AuthenticationError):
@@ -110,6 +109,6 @@ class Guard:
             self._pauses[connection] = self._clock.time() + wait
 
     def room(self, operation: WriteOperation) -> int | None:
-        """Return how many requests fit into the quota, or `None` if that is not known."""
+        """Return how many requests fit into the quota, or `None` if the quota is not known."""
         quota = operation.client.transport.quota
         return None if quota is None else quota.room(self._reserve or 0)

@@ -1,8 +1,8 @@
-"""Look-ups of upserts: where there are many, the entity's list is read once and answers them.
+"""Look up the records of many upserts with one reading of the entity's list.
 
-A list lives as long as the invocation, at most two minutes. It only answers which record has a value (see `KeyIndex`).
-A record that is gone by then is looked up again, and so is a value that the list does not hold. The shop is always
-asked before a create.
+An invocation keeps the list, for at most two minutes. The list only answers which record has a value (see `KeyIndex`).
+If it does not hold the value, or its record is deleted meanwhile, the batch asks the shop. A batch always asks the shop
+before a create.
 """
 
 from __future__ import annotations
@@ -23,28 +23,25 @@ if TYPE_CHECKING:
     from publish.write import WriteOperation
 
 FEWEST_UPSERTS = 10
-"""With fewer upserts, the entity's records are not even counted: that is a request too."""
+"""With fewer upserts, the batch does not even count the entity's records: the count is a request too."""
 
 _Group = tuple[str, str, tuple[str, ...]]
 """Connection, entity, fields of the natural key."""
 
 
 class KeyIndex:
-    """The ids of an entity's records by the values of some of their fields, as they were while the list was read.
+    """The ids of an entity's records by the values of a natural key, as they were while the list was read.
 
-    The list is read forwards, though rows may move meanwhile and hide from it. That is enough, for only a value that
-    one row was seen to have is answered. Any other value has to be looked up alone: one that was not seen, one that
-    several rows have, one that a write has touched since. Like a look-up, it does not see that another row gets the
-    value later.
+    Rows may move while the list is read, so the index may lack some. It answers only for a value that exactly one row
+    had. A caller must look up any other value alone: one that no row had, that several rows had, or that a write has
+    changed since. Like a look-up, the index does not notice a record that gets the value later.
+
+    Args:
+        endpoint: The entity's row of the catalogue, without parents.
+        names: The filters of the entity that make the natural key.
     """
 
     def __init__(self, endpoint: Endpoint, names: Sequence[str]) -> None:
-        """Prepare; nothing is read.
-
-        Args:
-            endpoint: The entity's row. It has no parents.
-            names: Filters of the entity.
-        """
         self._endpoint = endpoint
         self._names = tuple(names)
         self._ids: dict[tuple[str, ...], int | str | None] = {}
@@ -52,11 +49,11 @@ class KeyIndex:
 
     @staticmethod
     def requests(count: int) -> int:
-        """Return how many requests it takes to read so many records: the last page is one that is not full."""
+        """Return how many requests a list of `count` records takes; a page that is not full ends it."""
         return count // PAGE_LIMIT + 1
 
     def read(self, client: Client) -> Iterator[None]:
-        """Read the whole list; it stops after every page, so that the caller may leave it.
+        """Read the whole list. Yields after every page, so that the caller may stop.
 
         Raises:
             LightspeedError: As the client raises it.
@@ -66,55 +63,54 @@ class KeyIndex:
             query["fields"] = ",".join(dict.fromkeys(["id", *sorted(field_names(self._names))]))
         for page in client.pages(self._endpoint.name, Parameters(query=query)):
             for text in page.records:
-                self._take(parse_record(text))
+                self._add(parse_record(text))
             yield
 
     def find(self, match: NaturalKey) -> int | str | None:
-        """Return the id of the one record that has the values, or `None` where that has to be looked up."""
+        """Return the id of the record that has the values, or `None` if the shop must be asked."""
         found = self._ids.get(match.key)
         return None if str(found) in self._written else found
 
     def forget(self, identity: object, fields: Mapping[str, Any] | None) -> None:
-        """Take note of a write: what its record was, and what has its values now, is not known any more.
+        """Forget what a write may change: the values of its record, and the record of its values.
 
         Args:
             identity: The record's id, or `None` for a new one.
-            fields: What is written; `None` for a delete.
+            fields: The written fields; `None` for a delete.
         """
         if fields is not None and not concerns_key(fields, self._names):
             return
         if identity is not None:
             self._written.add(str(identity))
         keys = list(keys_of(fields or {}, self._names))
-        if fields and not keys:  # only a part of the key is written, so the new key may be any
+        if fields and not keys:  # the write has only a part of the key, so the record may now have any key
             self._ids.clear()
         for key in keys:
             self._ids.pop(key, None)
 
-    def _take(self, row: Mapping[str, Any]) -> None:
+    def _add(self, row: Mapping[str, Any]) -> None:
         identity = row.get("id")
         for key in keys_of(row, self._names):
             self._ids[key] = identity if self._ids.get(key, identity) == identity else None
 
 
 class Lookups:
-    """The lists that one invocation has read."""
+    """The lists that one invocation has read.
+
+    Args:
+        batches: How many similar batches the invocation may send.
+    """
 
     def __init__(self, batches: int = 1) -> None:
-        """Prepare; nothing is read.
-
-        Args:
-            batches: Number of batches of about the same kind that the invocation may get.
-        """
         self._batches_left = batches
         self._lists: dict[_Group, KeyIndex | None] = {}
         self._counts: dict[tuple[str, str], int] = {}
         self._expected: Counter[_Group] = Counter()
 
     def expect(self, items: Iterable[PreparedWrite]) -> None:
-        """Count the look-ups of each kind that a batch needs, and the batches after it if they are like it.
+        """Estimate the look-ups by natural key, for this batch and for as many as may follow.
 
-        To be called once for each batch, before its look-ups.
+        Call it once for each batch, before its look-ups.
         """
         upserts = [item for item in items if item.kind is Kind.UPSERT and _can_be_listed(item)]
         found = Counter(_group_of(item.operation) for item in upserts)
@@ -122,9 +118,9 @@ class Lookups:
         self._batches_left -= 1
 
     def find(self, operation: WriteOperation, guard: Guard) -> dict[str, int | str] | None:
-        """Return the `id` of the record that an upsert would update, or `None` if the shop has to be asked.
+        """Return the `id` of the record that an upsert would update, or `None` if the shop must be asked.
 
-        The list is read before, if that pays.
+        Reads the list first if that takes fewer requests.
         """
         self._read_list(operation, guard)
         index = self._lists.get(_group_of(operation))
@@ -132,7 +128,7 @@ class Lookups:
         return None if identity is None else {"id": identity}
 
     def forget(self, operation: WriteOperation) -> None:
-        """Drop from the lists what a write may change: its record and its values."""
+        """Forget in every list what a write may change."""
         request = operation.request
         if request.dry_run:
             return
@@ -146,9 +142,9 @@ class Lookups:
                 self._lists[group] = None
 
     def _read_list(self, operation: WriteOperation, guard: Guard) -> None:
-        """Read the list that answers an upsert and those like it, if that takes fewer requests than their look-ups.
+        """Read the list for an upsert and similar ones, if that takes fewer requests than their look-ups.
 
-        It is decided once per batch. A list is read at most once, also if reading fails.
+        It decides once per batch, and tries to read a list once per invocation.
         """
         group = _group_of(operation)
         number = self._expected.pop(group, 0)
@@ -165,7 +161,7 @@ class Lookups:
             self._lists[group] = None
 
     def _requests(self, operation: WriteOperation) -> int:
-        """Return how many requests reading the entity's list takes; the shop is asked once for its length."""
+        """Return how many requests the entity's list takes. The shop is asked once for its length."""
         request = operation.request
         place = request.connection, request.entity
         if place not in self._counts:
@@ -190,7 +186,7 @@ def _group_of(operation: WriteOperation) -> _Group:
 
 
 def _can_be_listed(item: PreparedWrite) -> bool:
-    """Whether one list of known length holds all records of the entity, and a record need not be read besides."""
+    """Whether a list can answer the upsert: all records are in one countable list, and only the id is needed."""
     endpoint = item.request.endpoint
     return (
         not item.request.skip_unchanged
@@ -201,18 +197,18 @@ def _can_be_listed(item: PreparedWrite) -> bool:
 
 
 def _pays(wanted: int, requests: int, room: int | None, operation: WriteOperation) -> bool:
-    """Whether to read a list: it takes fewer requests, and the quota is enough for at least as many upserts.
+    """Whether to read a list: it takes fewer requests, and the quota then allows at least as many upserts.
 
     Args:
         wanted: Number of look-ups that the list would answer.
-        requests: Number of requests that reading it takes.
-        room: Number of requests that fit into the quota, if that is known.
+        requests: Number of requests that the list takes.
+        room: Number of requests that fit into the quota; `None` if not known.
         operation: One of the upserts.
     """
     if requests >= wanted or room is None:
         return requests < wanted
     in_one_request = MAX_RECORDS if bulk_route(operation.request.entity, operation.fields_of_update) else 1
     done_by_list = (room - requests) * in_one_request
-    # without the list, each record costs a look-up and its part of an update
+    # without the list, each record takes a look-up and its share of an update
     done_one_by_one = room * in_one_request // (in_one_request + 1)
     return min(wanted, done_by_list) >= min(wanted, done_one_by_one)

@@ -1,7 +1,7 @@
-"""Plan a batch without sending anything: where its order matters, and what can be sent together.
+"""Plan a batch: cut it into segments, and group the writes that one request can carry. Nothing here sends anything.
 
-Updates, upserts and placements wait until the end of their segment, so that many go out in one request. Other writes
-are sent first, in order. A segment ends before a write that would overtake a waiting one it depends on.
+A batch defers updates, the updates of upserts, and placements to the end of their segment, so that one request carries
+many. It sends other writes at once, in order. A segment ends before a write that depends on a deferred one.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Kind(enum.Enum):
     PLACEMENT = enum.auto()
     """Puts a product into a category; sent with the other placements of its product."""
     UPSERT = enum.auto()
-    """A create that becomes an update if its record exists."""
+    """A create with `match`, which becomes an update if its record exists."""
     OTHER = enum.auto()
     """Sent alone."""
 
@@ -58,9 +58,9 @@ class BulkRoute:
 
     Attributes:
         entity: Catalogue name.
-        prefixes: Of the field names that the route is known to take; other updates are sent alone.
-        must_show_values: Whether an update is done only if its row shows every value that was sent. Otherwise a row
-            may leave values out, and an answer without any row confirms all updates.
+        prefixes: The route is known to take fields with these prefixes. An update of another field is sent alone.
+        must_show_values: Whether a row confirms an update only if it shows every value that was sent. Otherwise a row
+            may leave out values, and an answer without rows confirms all updates.
     """
 
     entity: str
@@ -72,20 +72,20 @@ BULK_ROUTES = (
     BulkRoute("variants", ("stock", "price", "oldPrice")),
     BulkRoute("products/attributes", ("value",), must_show_values=True),
 )
-"""`variants/bulk` is known from clients that push stock and prices through it. Of the attributes of a product, only the
-route and its envelope are known, so its answer must show the values."""
+"""Other clients push stock and prices through `variants/bulk`. Of `products/attributes/bulk`, only the address and the
+envelope are known, so its answer must show the values."""
 
 
 def bulk_route(entity: str, fields: Mapping[str, object]) -> BulkRoute | None:
-    """Return the bulk route that an update may be sent through, or `None`."""
+    """Return the bulk route that takes an update of these fields, or `None`."""
     for route in BULK_ROUTES:
         if entity == route.entity and fields and all(name.startswith(route.prefixes) for name in fields):
             return route
     return None
 
 
-def canonical_id(identity: object) -> int | None:
-    """Return an id as a number if it is written as the shop writes one, else `None`."""
+def numeric_id(identity: object) -> int | None:
+    """Return an id as a number if its text has the shop's form (digits, no leading zero), else `None`."""
     text = str(identity)
     return int(text) if _ID.fullmatch(text) else None
 
@@ -96,11 +96,11 @@ class PreparedWrite:
 
     Attributes:
         position: Its place in the batch.
-        operation: What is sent.
-        message_id: The id of the message or line that it came in; empty if a caller waits.
-        queued_at: When it was queued, epoch milliseconds; `None` if a caller waits or that is not known.
-        claim: Its idempotency key, once that is claimed.
-        upsert: The upsert that this update comes from, if a list that was read earlier named its record.
+        operation: The write.
+        message_id: The id of its message or line; empty if a caller waits.
+        queued_at: When it was queued, epoch milliseconds; `None` if a caller waits or the time is not known.
+        claim: The claim of its idempotency key; `None` before the claim.
+        upsert: The upsert that became this update, if a list that was read earlier named the record.
     """
 
     position: int
@@ -117,19 +117,19 @@ class PreparedWrite:
 
     @property
     def entity_key(self) -> tuple[str, str]:
-        """Connection and entity, to group writes by."""
+        """Connection and entity."""
         return self.request.connection, self.request.entity
 
     @property
     def fields(self) -> Mapping[str, object]:
-        """The fields of the record that is written."""
+        """The fields to write."""
         return self.operation.fields
 
     @functools.cached_property
     def record_key(self) -> str:
-        """Names the record of the event, or the place of a placement.
+        """Identifies the record: by its path, or a placement by category and product.
 
-        That of an update is stored hashed, so its form must not change.
+        `field_versions` stores a hash of this text, so its form must not change.
         """
         named = self.fields if self.kind is Kind.PLACEMENT else self.operation.parameters.path
         texts = {name: str(value).strip() for name, value in named.items()}
@@ -144,7 +144,7 @@ class PreparedWrite:
 
     @property
     def list_key(self) -> tuple[str, ...]:
-        """The list that its record is in: by connection, entity and parents; by product, if it is a placement."""
+        """Connection, entity and the ids of the parents; for a placement, the id of the product instead."""
         parents = [self.fields["product"]] if self.kind is Kind.PLACEMENT else self.parents.values()
         return *self.entity_key, *map(str, parents)
 
@@ -159,7 +159,7 @@ class PreparedWrite:
         """How the batch sends it."""
         request, http_request = self.request, self.operation.http_request
         if request.dry_run or not isinstance(http_request.body, bytes):
-            return Kind.OTHER  # nothing can be merged with a file, or without a body
+            return Kind.OTHER  # a request with a file, or without a body, cannot be merged
         if self._is_placement and not http_request.query:
             return Kind.PLACEMENT
         if request.action == "update" and not http_request.query and self.fields:
@@ -168,20 +168,20 @@ class PreparedWrite:
 
     @property
     def _is_placement(self) -> bool:
-        """Whether it creates a placement of two ids, which are also its key. A bulk takes them as numbers."""
+        """Whether it creates a placement from two numeric ids, which are also its `match`: a bulk takes only these."""
         request, fields = self.request, self.fields
         if request.entity != PLACEMENT or request.action != "create":
             return False
         if set(request.match_fields) != _PLACEMENT_FIELDS or set(fields) != _PLACEMENT_FIELDS:
             return False
-        return all(canonical_id(identity) is not None for identity in fields.values())
+        return all(numeric_id(identity) is not None for identity in fields.values())
 
 
 def segments(items: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
-    """Cut a batch where a write depends on an earlier one that would wait.
+    """Cut a batch before each write that depends on a deferred one.
 
-    Two writes with the same idempotency key are in different segments if the first one waits. So are two writes of the
-    same record, natural key or placement, unless they can be merged.
+    Two writes with the same idempotency key are in different segments if the first one is deferred. So are two writes
+    of the same record, natural key or placement, unless they can be merged.
 
     Args:
         items: The writes of a batch, in order.
@@ -190,33 +190,33 @@ def segments(items: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
         Every write once, in order.
     """
     found: list[list[PreparedWrite]] = []
-    waiting = _Waiting()
+    deferred = _Deferred()
     for item in items:
-        if not found or waiting.blocks(item):
+        if not found or deferred.blocks(item):
             found.append([])
-            waiting = _Waiting()
+            deferred = _Deferred()
         found[-1].append(item)
-        waiting.add(item)
+        deferred.add(item)
     return found
 
 
-def sent_together(items: Iterable[PreparedWrite]) -> Iterator[list[PreparedWrite]]:
-    """Yield the updates or placements that are sent together, in order of appearance.
+def request_groups(items: Iterable[PreparedWrite]) -> Iterator[list[PreparedWrite]]:
+    """Group the updates or placements that one request may carry, in order of appearance.
 
-    They are updates of at most `MAX_RECORDS` records that share connection, entity and parent, or at most
+    A group has the updates of at most `MAX_RECORDS` records that share connection, entity and parents, or at most
     `MAX_RECORDS` placements of one product.
     """
-    for siblings in groups(items, lambda item: item.list_key):
-        for records in chunks(by_record(siblings), MAX_RECORDS):
+    for siblings in group_by(items, lambda item: item.list_key):
+        for records in chunks(group_by_record(siblings), MAX_RECORDS):
             yield [item for record in records for item in record]
 
 
-def by_record(items: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
+def group_by_record(items: Iterable[PreparedWrite]) -> list[list[PreparedWrite]]:
     """Group items by record, in order of appearance."""
-    return groups(items, lambda item: item.record_key)
+    return group_by(items, lambda item: item.record_key)
 
 
-def groups(items: Iterable[_Item], key: Callable[[_Item], object]) -> list[list[_Item]]:
+def group_by(items: Iterable[_Item], key: Callable[[_Item], object]) -> list[list[_Item]]:
     """Group items by a key, in order of appearance."""
     found: dict[object, list[_Item]] = {}
     for item in items:
@@ -225,12 +225,12 @@ def groups(items: Iterable[_Item], key: Callable[[_Item], object]) -> list[list[
 
 
 def _without_leading_zeros(text: str) -> str:
-    """Return a number without zeros in front, `0` and `00` as they are; any other text as it is."""
+    """Return digits without leading zeros; zeros alone and any other text stay as they are."""
     return (text.lstrip("0") or text) if text.isdigit() else text
 
 
-class _Waiting:
-    """The writes that wait for the end of a segment."""
+class _Deferred:
+    """The writes that a batch defers to the end of a segment."""
 
     def __init__(self) -> None:
         self._keys: set[str] = set()
@@ -252,18 +252,18 @@ class _Waiting:
         self._has_placements |= item.kind is Kind.PLACEMENT
 
     def blocks(self, item: PreparedWrite) -> bool:
-        """Whether the item must not be sent before what waits. An update may: it waits too, and is merged."""
+        """Whether the deferred writes must be sent before the item."""
         if item.idempotency_key in self._keys:
             return True
         if item.kind is Kind.UPDATE:
-            return False
+            return False  # it is deferred too, and merged in order
         if item.kind is Kind.PLACEMENT:
             return item.record_key in self._records
         ordered = item.request.entity in _PLACEMENT_ORDER and item.request.action != "update"
-        return (ordered and self._has_placements) or self._may_concern_waiting_record(item)
+        return (ordered and self._has_placements) or self._may_concern_deferred_record(item)
 
-    def _may_concern_waiting_record(self, item: PreparedWrite) -> bool:
-        """Whether the item may concern a record whose update or upsert waits. A bulk or a `match` may concern any."""
+    def _may_concern_deferred_record(self, item: PreparedWrite) -> bool:
+        """Whether the item may concern the record of a deferred write. A bulk or a `match` may concern any record."""
         if item.kind is Kind.UPSERT:
             return concerns_key(self._written_fields.get(item.entity_key, ()), item.request.match_fields)
         if item.request.action == "bulk" or item.request.match_fields:

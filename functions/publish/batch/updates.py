@@ -1,10 +1,10 @@
-"""Updates of a segment: those of one record become one request, and many records go out in bulk.
+"""Send the updates of a segment: merge those of one record, and send many records in one bulk request.
 
-Of several updates of a record the last value of each field wins. Updates from the queue and from files are ordered by
-the time they were queued, across batches (see `field_versions`). Others are ordered by their position in the batch.
+If several updates set a field, the last one wins. Updates from the queue and from files are ordered by the time they
+were queued, across batches (see `field_versions`). Others are ordered by their position in the batch.
 
-What bulk routes answer is not documented. An update is done if the answer shows a row of its record without an error or
-another value. A route that is known from clients may also answer without rows.
+The answers of bulk routes are not documented. A row of the record without an error or another value confirms its
+update. An answer without rows confirms all updates, unless the route must show the values.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from connector.observability import logger
 from lightspeed import ApiError, NotSent, Parameters, ServerError, WriteResponse
 from lightspeed.writing.diff import ignored_fields
 from publish.batch.field_versions import FieldVersions, RecordVersions
-from publish.batch.planner import BulkRoute, PreparedWrite, bulk_route, by_record, canonical_id, groups
+from publish.batch.planner import BulkRoute, PreparedWrite, bulk_route, group_by, group_by_record, numeric_id
 from publish.result import Outcome, Refusal, Result, is_content_refused, refusal, result
-from publish.write import OutcomeUnknown, decoded, sending
+from publish.write import OutcomeUnknown, decode, sending
 
 if TYPE_CHECKING:
     from publish.batch.guard import Guard
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from publish.write import WriteOperation
 
 _NOT_ALLOWED = 405
-"""The shop takes no updates on the bulk route."""
+"""HTTP status of a shop without this bulk route."""
 
 _ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
 class _Change:
-    """What one event contributes to a merged update, and its outcome.
+    """The part of one event in a merged update, and its outcome.
 
     Attributes:
         item: The event; `None` for a repair, which sends stored values again (see `field_versions`).
-        fields: What is sent of it; empty if newer values are stored.
-        outcome: Of its request; `unchanged` if nothing is sent, or before it is.
+        fields: The fields to send; empty if newer values are stored.
+        outcome: The outcome of its request; `unchanged` before the request, and without fields.
     """
 
     item: PreparedWrite | None
@@ -54,8 +54,8 @@ class MergedUpdate:
     """The updates of one record.
 
     Attributes:
-        changes: In the order in which later fields win; a repair first, if there is one.
-        versions: What is to be stored of the record; `None` if its updates are not ordered across batches.
+        changes: In order: a later change wins. A repair comes first.
+        versions: The record's field versions to store; `None` if its updates are not ordered across batches.
     """
 
     changes: Sequence[_Change]
@@ -68,13 +68,13 @@ class MergedUpdate:
 
     @property
     def operation(self) -> WriteOperation:
-        """An operation whose path and client all changes share; it skips what is there already if every event does."""
+        """The operation to send the merged fields with. It has `skip_unchanged` only if every event has it."""
         operations = [item.operation for item in self.items]
-        return next((one for one in operations if not one.request.skip_unchanged), operations[0])
+        return next((operation for operation in operations if not operation.request.skip_unchanged), operations[0])
 
     @property
     def record_key(self) -> str:
-        """Names the record."""
+        """As in `PreparedWrite`."""
         return self.items[0].record_key
 
     @property
@@ -84,33 +84,33 @@ class MergedUpdate:
 
     @property
     def route(self) -> BulkRoute | None:
-        """The bulk route that it may be sent through; none if it is read first, or the connection has another verb."""
+        """The bulk route for its fields. `None` with `skip_unchanged`, and if the connection updates with PATCH."""
         request, put = self.operation.request, self.operation.http_request.method == "PUT"
         return bulk_route(request.entity, self.fields) if put and not request.skip_unchanged else None
 
     @property
     def identity(self) -> object:
-        """The record's id, as a number if it is one: a bulk entry takes it so."""
+        """The record's id for a bulk entry: a number if it has the form of one."""
         text = str(self.operation.parameters.path.get("id"))
-        found = canonical_id(text)
-        return text if found is None else found
+        number = numeric_id(text)
+        return text if number is None else number
 
-    def answered(self, outcome: Outcome) -> MergedUpdate:
-        """Return a copy whose changes, sent in one request, have its outcome."""
+    def with_outcome(self, outcome: Outcome) -> MergedUpdate:
+        """Return a copy with the outcome of the one request that carried all changes."""
         changes = [replace(change, outcome=outcome) if change.fields else change for change in self.changes]
         return replace(self, changes=changes)
 
 
 def merge(items: Sequence[PreparedWrite], versions: RecordVersions | None) -> MergedUpdate:
-    """Merge the updates of one record; only fields that are newer than what is stored are sent.
+    """Merge the updates of one record; leave out values that are older than the stored ones.
 
     Args:
         items: At least one.
-        versions: What is stored of the record, if its updates are ordered across batches.
+        versions: The stored field versions of the record; `None` if its updates are not ordered across batches.
     """
     if versions is None:
         return MergedUpdate([_Change(item, item.fields, _unchanged(item)) for item in items])
-    ordered = sorted(items, key=lambda item: (item.queued_at or 0, item.position))  # all of them have a time
+    ordered = sorted(items, key=lambda item: (item.queued_at or 0, item.position))  # with versions, all have a time
     names = dict.fromkeys(name for item in items for name in item.fields)
     messages = [item.message_id for item in items]
     repair = versions.values_to_repair(messages, names)
@@ -122,62 +122,61 @@ def merge(items: Sequence[PreparedWrite], versions: RecordVersions | None) -> Me
 
 
 class UpdateSender:
-    """Sends the updates of a batch."""
+    """Sends the updates of a batch.
+
+    Args:
+        guard: Decides whether a request may start.
+        deps: Provide the table with the field versions. Only events with a time need it.
+    """
 
     def __init__(self, guard: Guard, deps: Dependencies) -> None:
-        """Prepare.
-
-        Args:
-            guard: Decides whether a request may start.
-            deps: Have the table with the order of updates. It is needed only for events with a time.
-        """
         self._guard = guard
         self._deps = deps
 
     def send(self, items: Sequence[PreparedWrite]) -> dict[int, Outcome]:
-        """Send the updates of at most `MAX_RECORDS` records that share connection, entity and parent.
+        """Send the updates of at most `MAX_RECORDS` records that share connection, entity and parents.
 
-        Around the requests, the order of updates is read and stored in the steps that `field_versions` names.
+        Before and after the requests, it stores the field versions in the steps of `field_versions`.
 
         Returns:
             Outcomes by position.
         """
         try:
-            updates = self._merge_each(by_record(items))
+            updates = self._merge_each(group_by_record(items))
             to_send = self._store([update for update in updates if update.fields])
         except Exception as error:
             return dict.fromkeys((item.position for item in items), refusal(error))
-        answered = [
-            update for group in groups(to_send, lambda update: update.route) for update in self._send_together(group)
+        sent = [
+            update for group in group_by(to_send, lambda update: update.route) for update in self._send_together(group)
         ]
         failure: Refusal | None = None
         try:
-            self._store([_after_sending(update) for update in answered])
+            self._store([_after_sending(update) for update in sent])
         except Exception as error:
             failure = refusal(error)
         outcomes: dict[int, Outcome] = {}
-        for update in (*updates, *answered):
+        for update in (*updates, *sent):
             outcomes |= _outcomes(update, failure)
         return outcomes
 
     def store_created(self, item: PreparedWrite, outcome: Outcome) -> None:
-        """Store what a queued upsert created, so that an older message does not undo it.
+        """Store the field versions of a record that a queued upsert created, so that no older message undoes them.
 
-        The record exists, so an error ends nothing: it is logged, and the item is stored again up to `_ATTEMPTS` times.
+        The record exists, so an error does not change the outcome. It logs the error, and tries `_ATTEMPTS` times.
         """
         queued_at = item.queued_at
-        created = isinstance(outcome, dict) and outcome["status"] == "created" and outcome["id"]
-        if queued_at is None or not created:
+        created_id = isinstance(outcome, dict) and outcome["status"] == "created" and outcome["id"]
+        if queued_at is None or not created_id:
             return
         for _ in range(_ATTEMPTS):
             try:
-                key = replace(item, operation=item.operation.as_update_of({"id": created})).record_key
+                key = replace(item, operation=item.operation.as_update_of({"id": created_id})).record_key
                 versions = self._versions.read([key])[key]
                 fields = versions.newer(item.fields, queued_at, item.message_id)
                 if fields:
                     self._versions.write({key: versions.with_accepted(fields, queued_at, item.message_id)})
             except Exception:
-                logger().exception("the order of a created record could not be stored")
+                logger().exception("the field versions of a created record could not be stored")
             else:
                 return
 
@@ -186,19 +185,22 @@ class UpdateSender:
         return FieldVersions(*self._deps.table_client_clock)
 
     def _merge_each(self, records: Sequence[Sequence[PreparedWrite]]) -> list[MergedUpdate]:
-        """Merge the updates of each record. They are ordered across batches if all of them have a time."""
+        """Merge the updates of each record. If all updates of a record have a time, they are ordered across batches."""
         ordered = [items[0].record_key for items in records if all(item.queued_at is not None for item in items)]
         stored = self._versions.read(ordered) if ordered else {}
         return [merge(items, stored.get(items[0].record_key)) for items in records]
 
     def _store(self, updates: Sequence[MergedUpdate]) -> list[MergedUpdate]:
-        """Store the versions of records, if their updates are ordered across batches; return them as stored."""
+        """Store the field versions of records that have some; return the updates with the stored versions."""
         versions = {update.record_key: update.versions for update in updates if update.versions is not None}
         stored = self._versions.write(versions) if versions else {}
         return [replace(update, versions=stored.get(update.record_key)) for update in updates]
 
     def _send_together(self, updates: Sequence[MergedUpdate]) -> list[MergedUpdate]:
-        """Send records of one route in one request, and halve what the shop refuses; return them with outcomes."""
+        """Send records of one route in one request; return them with outcomes.
+
+        If the shop refuses their content, each half is sent alone, so that one bad record does not stop the others.
+        """
         first = updates[0]
         route = first.route
         if route is None or len(updates) == 1:
@@ -210,7 +212,7 @@ class UpdateSender:
             refused = refusal(error)
         else:
             return [
-                update.answered(confirmed[update.record_key])
+                update.with_outcome(confirmed[update.record_key])
                 if update.record_key in confirmed
                 else self._send_alone(update)
                 for update in updates
@@ -220,16 +222,16 @@ class UpdateSender:
         if is_content_refused(refused):
             half = len(updates) // 2
             return self._send_together(updates[:half]) + self._send_together(updates[half:])
-        return [update.answered(refused) for update in updates]
+        return [update.with_outcome(refused) for update in updates]
 
     def _send_alone(self, update: MergedUpdate) -> MergedUpdate:
         """Send the update of one record; return it with outcomes."""
-        older = [change for change in update.changes if not change.fields]
-        newer = [change for change in update.changes if change.fields]
-        return replace(update, changes=older + self._send_changes(update.operation, newer))
+        nothing_to_send = [change for change in update.changes if not change.fields]
+        to_send = [change for change in update.changes if change.fields]
+        return replace(update, changes=nothing_to_send + self._send_changes(update.operation, to_send))
 
     def _send_changes(self, operation: WriteOperation, changes: Sequence[_Change]) -> list[_Change]:
-        """Send changes in one request, and halve what the shop refuses; return them with outcomes."""
+        """Send changes in one request, or in halves if the shop refuses the content; return them with outcomes."""
         outcome: Outcome
         try:
             with self._guard.request(operation):
@@ -247,11 +249,11 @@ def _send_in_bulk(route: BulkRoute, updates: Sequence[MergedUpdate]) -> dict[str
     """Update records in one request.
 
     Args:
-        route: The route of all of them.
+        route: The bulk route of every update.
         updates: Each record once, at most `MAX_RECORDS`.
 
     Returns:
-        By the key of its record, the results that the answer confirms; none if the outcome is unknown.
+        The results that the answer confirms, by `record_key`; none if the outcome is unknown.
 
     Raises:
         LightspeedError: As the client raises it.
@@ -265,23 +267,23 @@ def _send_in_bulk(route: BulkRoute, updates: Sequence[MergedUpdate]) -> dict[str
         with sending(http_request):
             written = first.operation.client.write(http_request)
             rows = _rows(written)
-            found = {update.record_key: _confirmed(update, rows, written, route) for update in updates}
+            results = {update.record_key: _confirmed_result(update, rows, written, route) for update in updates}
     except OutcomeUnknown:
         return {}
-    return {key: confirmed for key, confirmed in found.items() if confirmed is not None}
+    return {key: confirmed for key, confirmed in results.items() if confirmed is not None}
 
 
 def _rows(written: WriteResponse) -> dict[str, Any]:
-    """Return the records of an answer by their ids; none if the answer has another form."""
-    found = decoded(written)
-    rows = found if isinstance(found, list) else []
+    """Return the records of an answer by their ids; none if the answer is not a list of records."""
+    decoded = decode(written)
+    rows = decoded if isinstance(decoded, list) else []
     return {str(row["id"]): row for row in rows if isinstance(row, dict) and "id" in row}
 
 
-def _confirmed(
+def _confirmed_result(
     update: MergedUpdate, rows: Mapping[str, Any], written: WriteResponse, route: BulkRoute
 ) -> Result | None:
-    """Return the result of an update if the rows of the answer confirm it."""
+    """Return the result of an update if the answer confirms it, else `None`."""
     row = rows.get(str(update.identity))
     if row is None:
         if rows or route.must_show_values:
@@ -298,27 +300,28 @@ def _merged_fields(changes: Sequence[_Change]) -> dict[str, Any]:
 
 
 def _after_sending(update: MergedUpdate) -> MergedUpdate:
-    """Return a record with the versions that are to be stored after its changes were sent."""
+    """Return an update with the field versions to store after its requests."""
     versions = update.versions
     if versions is None:
         return update
     for change in update.changes:
-        if change.item is not None and change.item.queued_at is not None and _is_done(change.outcome):
+        if change.item is not None and change.item.queued_at is not None and _is_accepted(change.outcome):
             versions = versions.with_accepted(change.fields, change.item.queued_at, change.item.message_id)
     outcomes = _outcomes(update, None)
-    over = [item.message_id for item in update.items if _is_final(outcomes[item.position])]
-    return replace(update, versions=versions.without_in_flight(over))
+    final = [item.message_id for item in update.items if _is_final(outcomes[item.position])]
+    return replace(update, versions=versions.without_in_flight(final))
 
 
 def _outcomes(update: MergedUpdate, failure: Refusal | None) -> dict[int, Outcome]:
     """Return the outcomes of the events of a record, by position.
 
-    If the repair fails, that is the outcome of every event of the record, so that all of them are delivered again. A
-    repair whose content the shop refuses would fail again, and fails no event.
+    A failed repair is the outcome of every event of the record, so the queue delivers all of them again. If the shop
+    refuses the content of a repair, a second try would fail too, so the events keep their own outcomes.
 
     Args:
         update: The record.
-        failure: Why the versions could not be stored; the events whose request was accepted are then sent again.
+        failure: Why the field versions could not be stored. It is the outcome of the accepted events, so that they are
+            delivered again.
     """
     found: dict[int, Outcome] = {}
     failed_repair: Refusal | None = None
@@ -334,13 +337,13 @@ def _outcomes(update: MergedUpdate, failure: Refusal | None) -> dict[int, Outcom
 
 def _is_final(outcome: Outcome) -> bool:
     """Whether the shop can no longer act on the request."""
-    if _is_done(outcome) or isinstance(outcome, NotSent):
+    if _is_accepted(outcome) or isinstance(outcome, NotSent):
         return True
     return isinstance(outcome, ApiError) and not isinstance(outcome, ServerError)
 
 
-def _is_done(outcome: Outcome) -> bool:
-    """Whether the shop accepted the request; an update with unknown outcome is sent again."""
+def _is_accepted(outcome: Outcome) -> bool:
+    """Whether the shop surely accepted the request."""
     return isinstance(outcome, dict) and outcome["status"] != "unknown"
 
 

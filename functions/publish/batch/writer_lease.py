@@ -1,11 +1,11 @@
 """One writer per shop: a batch of the queue or of a file holds a lease on its connection while it writes.
 
-The shop's limits are per key, so concurrent senders gain nothing. With one sender at a time, updates reach the shop in
-the order of their requests. Queue and files together stay below the shop's limit per second.
+The shop's limits are per API key, so concurrent senders gain nothing. With one sender at a time, updates reach the shop
+in the order of their requests. Queue and files together stay below the shop's limit per second.
 
-The lease is one item of the table. It ends with its holder's invocation. A holder that died delays the others until
-that deadline and a margin, in which the shop finishes the holder's last request. No request starts after the deadline.
-Direct calls take no lease: their caller waits, and they have no place in the order of the queue.
+The lease is one item of the table. It ends with its holder's invocation. If the holder dies, the others wait until that
+deadline and a margin, in which the shop finishes the holder's last request. No request starts after the deadline.
+Direct calls take no lease: their caller waits, and the order of the queue does not concern them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WAIT_SECONDS = 5.0
 """How long a batch waits for the lease before it is postponed."""
 
 POSTPONE_SECONDS = 30.0
-"""The longest that a batch is postponed; most holders are done long before their deadline."""
+"""The longest postponement of a batch; most holders end long before their deadline."""
 
 _POLL_SECONDS = 0.5
 _KEPT_SECONDS = 24 * 3600
@@ -69,11 +69,11 @@ class WriterLease:
             seconds: How long the invocation may still run.
 
         Yields:
-            By connection, why the lease is not held.
+            The reasons why a lease is not held, by connection.
         """
         holder = uuid.uuid4().hex
         deadline = self.clock.time() + seconds
-        give_up_at = self.clock.monotonic() + WAIT_SECONDS  # not changed by a clock that is set
+        give_up_at = self.clock.monotonic() + WAIT_SECONDS  # setting the time of day does not change it
         held: list[str] = []
         refusals: dict[str, Refusal] = {}
         try:
@@ -96,7 +96,7 @@ class WriterLease:
             ClientError: DynamoDB refuses the call.
             BotoCoreError: The same.
         """
-        # the last term is for a repeated request whose first answer was lost
+        # the last term: boto3 may repeat the call after a lost answer
         condition = "attribute_not_exists(id) OR deadline < :over OR holder = :holder"
         item = {
             "id": {"S": _id(connection)},
@@ -111,14 +111,14 @@ class WriterLease:
             if found is None:
                 return
             if self.clock.monotonic() >= give_up_at:
-                left = int(found["deadline"]["N"]) / 1000 - now if found else 0  # DynamoDB may not show the item
-                if left <= 0:  # the holder may be dead, and the lease is free after the margin
+                left = int(found["deadline"]["N"]) / 1000 - now if found else 0  # DynamoDB may leave it out
+                if left <= 0:  # the holder may be dead; then the lease is free after the margin
                     left += MARGIN_SECONDS
                 raise ShopBusy(connection, min(left, POSTPONE_SECONDS))
             self.clock.sleep(_POLL_SECONDS)
 
     def _release(self, connection: str, holder: str) -> None:
-        """Free a lease; if that fails, its deadline ends it."""
+        """Free a lease. After an error, it ends at its deadline."""
         key, values = {"id": {"S": _id(connection)}}, {":holder": {"S": holder}}
         try:
             delete_item(self.client, self.table, key, "holder = :holder", values)

@@ -7,7 +7,7 @@ import pytest
 from connector.settings import Settings
 from lightspeed import Client, Connection, Transport
 from publish.batch import planner
-from publish.batch.planner import Kind, PreparedWrite, canonical_id
+from publish.batch.planner import Kind, PreparedWrite, numeric_id
 from publish.dependencies import Dependencies
 from publish.event import parse_request
 from publish.write import WriteOperation
@@ -26,9 +26,9 @@ def cut(*events: dict[str, Any]) -> list[list[int]]:
     return [[item.position for item in segment] for segment in planner.segments(prepared(*events))]
 
 
-def sent_together(*events: dict[str, Any]) -> list[list[int]]:
+def request_groups(*events: dict[str, Any]) -> list[list[int]]:
     """The positions of what is sent in one request."""
-    return [[item.position for item in group] for group in planner.sent_together(prepared(*events))]
+    return [[item.position for item in group] for group in planner.request_groups(prepared(*events))]
 
 
 def kind(one: dict[str, Any]) -> Kind:
@@ -132,20 +132,20 @@ def test_updates_are_grouped_by_connection_entity_and_parent_and_inside_by_recor
         update(1, connection="second"),
         event("products/attributes", "update", value, path={"product_id": 7, "id": 2}),
     ]
-    assert sent_together(*events) == [[0, 4, 5, 2], [1, 7], [3], [6]]
+    assert request_groups(*events) == [[0, 4, 5, 2], [1, 7], [3], [6]]
 
 
 def test_placements_are_grouped_by_product() -> None:
-    assert sent_together(place(1), place(1, product=2), place(2)) == [[0, 2], [1]]
+    assert request_groups(place(1), place(1, product=2), place(2)) == [[0, 2], [1]]
 
 
-def test_a_hundred_records_are_sent_together_however_many_events_they_have() -> None:
+def test_a_hundred_records_are_request_groups_however_many_events_they_have() -> None:
     events = [*map(update, range(1, 102)), *map(update, range(1, 102))]
-    assert [len(group) for group in sent_together(*events)] == [200, 2]
-    assert [len(group) for group in sent_together(*map(place, range(1, 102)))] == [100, 1]
+    assert [len(group) for group in request_groups(*events)] == [200, 2]
+    assert [len(group) for group in request_groups(*map(place, range(1, 102)))] == [100, 1]
 
 
 @pytest.mark.parametrize("written", ["01", " 1", "+1", "1.0", "\u0661", "9" * 20, "", None, True])
 def test_an_id_that_is_not_written_as_the_shop_writes_it_is_no_number(written: object) -> None:
-    assert canonical_id(written) is None
-    assert (canonical_id(12), canonical_id("12"), canonical_id("0")) == (12, 12, 0)
+    assert numeric_id(written) is None
+    assert (numeric_id(12), numeric_id("12"), numeric_id("0")) == (12, 12, 0)
