@@ -1,4 +1,4 @@
-"""Entry of the publish function: an event, a batch of them, messages of the queue, lines of a file, or an HTTP call."""
+"""Entry of the publish function: one event, a batch, messages of the queue, a step of a file, or an HTTP call."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ with without_garbage_collection():
     from publish.result import leave_out_records
 
 MAX_ANSWER_BYTES = 6_290_000
-"""The most bytes that Lambda returns of a direct invocation, less a little."""
+"""A little less than the 6 MiB that Lambda returns of a direct invocation."""
 
 
 @logged
 @raises_typed
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
-    """Publish what the event holds.
+    """Publish the events that a trigger delivers.
 
     Returns:
-        The result of one event, or `results` of a batch. Triggers get what they need: SQS the messages to deliver
-        again, the state machine the next step of its file, and API Gateway a response.
+        The result of one event, `{"results": […]}` of a batch, `{"batchItemFailures": […]}` for SQS, the next event of
+        a step for the state machine, or a response for API Gateway.
 
     Raises:
-        LightspeedError: One event was sent by a direct invocation, and failed.
+        LightspeedError: The one event of a direct invocation failed.
         ConnectorError: The same, or a batch or the step of a file is malformed.
     """
     deps = cached_dependencies(Settings.from_env())
@@ -41,7 +41,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
 
 
 def handle(event: Any, context: Any, deps: Dependencies) -> dict[str, Any]:
-    """Publish what a trigger delivers; the keys of the event show which trigger it is."""
+    """Call the code of the trigger, which the keys of the event show."""
     keys = event if isinstance(event, dict) else {}
     if "requestContext" in keys:
         from publish.triggers.http import respond  # noqa: PLC0415 - messages do not pay for HTTP
@@ -50,18 +50,18 @@ def handle(event: Any, context: Any, deps: Dependencies) -> dict[str, Any]:
     if "Records" in keys or "file_step" in keys:
         try:
             return _in_background(event, Publisher(deps, context, background=True))
-        finally:  # other workers get the share of this one at once, not when it ends
+        finally:  # other workers get this one's share of the request rate at once
             deps.shops.release()
     publisher = Publisher(deps, context)
     if "items" in keys:
         from publish.batch.batch import publish_batch  # noqa: PLC0415 - a single event does not pay for it
 
-        found: dict[str, Any] = {"results": publish_batch(batch_items(event), publisher)}
+        answer: dict[str, Any] = {"results": publish_batch(batch_items(event), publisher)}
     else:
-        found = publisher.publish(event)
-    if len(json.dumps(found, ensure_ascii=False, default=str).encode()) > MAX_ANSWER_BYTES:
-        leave_out_records(found)
-    return found
+        answer = publisher.publish(event)
+    if len(json.dumps(answer, ensure_ascii=False, default=str).encode()) > MAX_ANSWER_BYTES:
+        leave_out_records(answer)
+    return answer
 
 
 def _in_background(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""Images and files: by address, as base64 in the payload, or streamed in from the bucket.
+"""Images and files: by URL, as base64 in the payload, or streamed from the bucket.
 
-The payload of an entity that takes a file carries exactly one of
+The payload of an entity that takes a file has exactly one of
 
-- `attachment`, with its `filename`: the file in base64, or an `https` address that the shop fetches;
-- `src`: an address that the shop fetches;
-- `s3_key`: a key under `publish/files/` of the bundle's bucket. `filename` is the last part of the key unless it is
-  given. The file is sent as `attachment` in pieces, so its size does not matter to the function's memory.
+- `attachment`, with its `filename`: the file in base64, or an `https` URL that the shop fetches;
+- `src`: a URL that the shop fetches;
+- `s3_key`: a key under `publish/files/` of the bundle's bucket. The default of `filename` is the last part of the key.
+  The file is sent as `attachment`, piece by piece, so memory does not hold all of it.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ if TYPE_CHECKING:
     from publish.dependencies import Dependencies
 
 MAX_BYTES = 20 * 1024 * 1024
-"""The largest file that is sent. The shop's own limit is not known; it answers with a refusal."""
+"""The largest file that is sent. The shop's own limit is not known."""
 
 _PIECE_BYTES = 384 * 1024
 _WAYS = ("attachment", "src", "s3_key")
 _FOLDER = "publish/files/"
 _PLACEHOLDER = "attachment-"
-_ADDRESS = re.compile(r"[^\s\\\x00-\x1f\x7f]+")
+_URL = re.compile(r"[^\s\\\x00-\x1f\x7f]+")
 _WRONG_KEY = ("NoSuchKey", "NotFound", "404", "AccessDenied", "Forbidden", "403", "BadRequest", "400")
-"""Codes of an answer of S3 that will be the same however often it is asked for this key."""
+"""Error codes of S3 that a second request for the same key would get too."""
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file in the bucket, as it was when it was checked; another version of it is not sent.
+    """The version of a file in the bucket that was checked. No other version is sent.
 
     Attributes:
         size: Bytes.
-        placeholder: Text in place of its base64 in the payload until it is sent; random, so it occurs once.
+        placeholder: A random text in the payload, in place of the file's base64 until the request is sent.
     """
 
     client: Any
@@ -59,12 +59,12 @@ class StoredFile:
     placeholder: str
 
     def put_into(self, request: Request) -> Request:
-        """Return the request with the file's base64 in its place, read while it is sent."""
+        """Return the request with a body that reads the file while it is sent, as base64 in place of `placeholder`."""
         return replace(request, body=StreamedBody(self, request))
 
 
 class StreamedBody:
-    """A request body around a file of the bucket; every iteration reads the file again, so that it can be repeated."""
+    """A request body with a file of the bucket. Every iteration reads the file again, so a request can be repeated."""
 
     def __init__(self, file: StoredFile, request: Request) -> None:
         body = request.body if isinstance(request.body, bytes) else b""
@@ -79,13 +79,13 @@ class StreamedBody:
         left = b""
         for piece in self._pieces():
             whole = left + piece
-            cut = len(whole) - len(whole) % 3
+            cut = len(whole) - len(whole) % 3  # base64 turns three bytes into four characters
             yield base64.b64encode(whole[:cut])
             left = whole[cut:]
         yield base64.b64encode(left) + self._after
 
     def to_json(self) -> Any:
-        """Return the body as a dry run shows it: the file by its key and size, which is 4 / 3 of that in base64."""
+        """Return the body as a dry run shows it, with the key and the size of the file in place of its base64."""
         note = json.dumps({"s3_key": self._file.key, "bytes": self._file.size}).encode()
         return json.loads(self._before.removesuffix(b'"') + note + self._after.removeprefix(b'"'))
 
@@ -100,16 +100,16 @@ class StreamedBody:
 
 
 def attach(request: PublishRequest, parameters: Parameters, deps: Dependencies) -> tuple[Parameters, StoredFile | None]:
-    """Check the file of a payload; return the parameters to build with, and the file to put in.
+    """Check the file of a payload. Return the parameters to build the request with, and the file to put into it.
 
     Args:
         request: An event of an entity that takes a file.
-        parameters: Its parameters, transformed.
-        deps: Have the bundle's bucket.
+        parameters: Its parameters after the request transformer.
+        deps: Provide the bundle's bucket.
 
     Raises:
-        RequestError: There is no file, there are two, or it is too large or cannot be found.
-        ClientError: S3 is busy or out of order; it says nothing about the file.
+        RequestError: The payload names no file or two, or the file is too large or cannot be read.
+        ClientError: S3 is in trouble; the file may be right.
     """
     if request.action not in ("create", "update"):
         return parameters, None
@@ -123,7 +123,7 @@ def attach(request: PublishRequest, parameters: Parameters, deps: Dependencies) 
     if not isinstance(kept.get("filename") or "", str):
         raise RequestError([f"filename must be text, not {kept['filename']!r:.100}"])
     if given == ["s3_key"]:
-        file = _stored(fields["s3_key"], deps.aws.client("s3"), deps.settings.bucket)
+        file = _stored_file(fields["s3_key"], deps.aws.client("s3"), deps.settings.bucket)
         named = {"attachment": file.placeholder, "filename": kept.get("filename") or file.key.rpartition("/")[2]}
         return replace(parameters, payload=kept | named), file
     if given == ["src"]:
@@ -133,14 +133,14 @@ def attach(request: PublishRequest, parameters: Parameters, deps: Dependencies) 
     return replace(parameters, payload={name: fields[name] for name in given} | kept), None
 
 
-def _check_url(name: str, url: object, beginnings: tuple[str, ...]) -> None:
-    text = url if isinstance(url, str) and url.startswith(beginnings) and _ADDRESS.fullmatch(url) else ""
+def _check_url(name: str, url: object, schemes: tuple[str, ...]) -> None:
+    text = url if isinstance(url, str) and url.startswith(schemes) and _URL.fullmatch(url) else ""
     try:
         parts = urlsplit(text)
-        usable = bool(parts.hostname) and parts.port != 0
+        is_valid = bool(parts.hostname) and parts.port != 0
     except ValueError:
-        usable = False
-    if not usable:
+        is_valid = False
+    if not is_valid:
         raise RequestError([f"{name} must be an address that the shop can fetch, https://…, not {url!r:.100}"])
 
 
@@ -160,7 +160,7 @@ def _check_attachment(fields: Mapping[str, Any]) -> None:
     _check_size("attachment", size)
 
 
-def _stored(key: object, client: Any, bucket: str) -> StoredFile:
+def _stored_file(key: object, client: Any, bucket: str) -> StoredFile:
     if not isinstance(key, str) or not bucket:
         raise RequestError([f"s3_key must be the key of a file in the bundle's bucket, not {key!r:.100}"])
     if not key.startswith(_FOLDER) or key.endswith("/") or ".." in key.split("/"):

@@ -1,4 +1,4 @@
-"""What the publish function keeps between invocations."""
+"""The clients and stores that the publish function keeps between invocations."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ class Dependencies:
     """Clients and stores, each opened on first use.
 
     Attributes:
-        pauses: Epoch seconds until which the queue and files leave a connection's quota alone, by connection.
+        pauses: By connection, the epoch seconds until which no batch of the queue or of a file sends requests.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None, aws: AwsClients | None = None) -> None:
-        """Prepare; nothing is opened yet."""
         self.settings = settings
         self.clock = clock or SystemClock()
         self.aws = aws or AwsClients()
@@ -35,7 +34,7 @@ class Dependencies:
 
     @property
     def table_client_clock(self) -> tuple[str, Any, Clock]:
-        """The name of the table, its client and the clock for what expires in it: what each user of the table takes.
+        """The name of the table, the DynamoDB client and the clock: the arguments of every class that uses the table.
 
         Raises:
             SettingsError: No table is set.
@@ -48,5 +47,5 @@ class Dependencies:
 
 @functools.cache
 def cached_dependencies(settings: Settings) -> Dependencies:
-    """Return what is kept for these settings."""
+    """Return the dependencies for these settings."""
     return Dependencies(settings)

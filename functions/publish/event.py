@@ -20,7 +20,7 @@ IDEMPOTENT_ACTIONS = ("update", "delete")
 """Actions that have the same effect when they are sent twice."""
 
 KEPT_SECONDS = 15 * 24 * 3600
-"""How long the table remembers keys and the order of updates: a day longer than SQS can keep a message."""
+"""How long the table keeps keys and field versions: a day longer than SQS can keep a message."""
 
 _READS = ("list", "get", "count")
 
@@ -31,11 +31,10 @@ class IncomingEvent:
 
     Attributes:
         event: The decoded event; `None` if it cannot be read.
-        message_id: Of its message, or of its line in a file; the idempotency key if the event has none. Empty if a
-            caller waits.
-        queued_at: When it was queued or uploaded, epoch milliseconds; orders the updates of a record across batches.
+        message_id: The id of its message or line, which is the default idempotency key. Empty if a caller waits.
+        queued_at: When it was queued or uploaded, epoch milliseconds. It orders the updates of a record across batches.
         error: Why the message or line cannot be read.
-        facts: Where it came from, for the log and the bus.
+        facts: The message or line of the event, for the log and the bus.
     """
 
     event: object
@@ -48,10 +47,10 @@ class IncomingEvent:
     def from_text(
         cls, name: str, text: str, message_id: str, queued_at: Decimal | None, facts: Mapping[str, object]
     ) -> IncomingEvent:
-        """Read an event from JSON text; one that is no JSON has an error.
+        """Read an event from JSON text. The error of malformed text is an attribute, and is not raised.
 
         Args:
-            name: What the text is, such as `line`.
+            name: `line` or `message`, for the text of an error.
             text: JSON text.
             message_id: As the attribute.
             queued_at: As the attribute.
@@ -69,10 +68,10 @@ class PublishRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
 
     Attributes:
         action: `create`, `update`, `delete`, or a named action of the entity.
-        idempotency_key: The same key with the same content is sent once.
-        match: Fields that identify a record by their values; `create` updates the record that has them.
-        skip_unchanged: Before an update, read the record; send nothing if it has these values already.
-        dry_run: Only read, and answer what would be sent.
+        idempotency_key: Events with the same key and content are sent once.
+        match: The fields of a natural key. A `create` updates the record that has their values.
+        skip_unchanged: Read the record before an update; send nothing if it has these values already.
+        dry_run: Only read, and answer with the request that would be sent.
     """
 
     entity: str
@@ -92,19 +91,19 @@ class PublishRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
 
     @property
     def match_fields(self) -> list[str]:
-        """The fields of `match`, none if it is not given."""
+        """The fields of `match`; none without `match`."""
         return [self.match] if isinstance(self.match, str) else list(self.match or ())
 
     def content(self) -> dict[str, object]:
-        """Return the members that decide whether two events ask for the same: all but the idempotency key."""
+        """Return the members that two events with one idempotency key must share: all but the key."""
         members: dict[str, object] = msgspec.to_builtins(without_defaults(self), enc_hook=_encode_number)
         return {key: value for key, value in members.items() if key != "idempotency_key"}
 
 
 def _encode_number(number: Exact) -> float | dict[str, str]:
-    """Return a number as a float if that loses nothing, so that `1.10` and `1.1` are the same content.
+    """Return a number as a float if the float is exact, so that `1.10` and `1.1` are the same content.
 
-    A longer number becomes an object: a text of its digits is different content.
+    Any other number becomes an object, because the text of its digits is different content.
     """
     is_exact = comparable(number.text) == Decimal(str(float(number)))
     return float(number) if is_exact else {"number": number.text}
@@ -148,7 +147,7 @@ def batch_items(body: dict[str, object]) -> list[object]:
     """Return the items of a batch.
 
     Raises:
-        RequestError: It holds anything but a list of items.
+        RequestError: It has another key, or its items are no list.
     """
     items = body["items"]
     if set(body) != {"items"} or not isinstance(items, list):

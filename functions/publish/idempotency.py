@@ -1,12 +1,11 @@
 """Idempotency keys: a request with a key is sent once, even if it is repeated or its sender is killed.
 
-The records have the form of Powertools' idempotency. One rule differs. Powertools executes again if a record in
-progress has expired (aws-powertools/powertools-lambda-python #8049). Such a record means that an invocation was killed
-between its claim and its result, so the shop may have acted. Here the record is taken over: what can be repeated is
-sent again, what has a natural key (`match`) is looked up, and anything else is answered `unknown`.
+The items of the table have the form of Powertools' idempotency records. One rule differs. Powertools executes again if
+a record in progress has expired (aws-powertools/powertools-lambda-python #8049). Such a record means that an invocation
+was killed between its claim and its result, so the shop may have acted. Here another invocation takes the record over.
+It sends a repeatable request again, looks up the record of a natural key (`match`), and answers `unknown` to any other.
 
-A claim carries a token. The answer to a claim can be lost, and the claim is then repeated. The token shows that the
-record in the table belongs to this invocation.
+A claim is repeated if DynamoDB's answer is lost. Its token shows that the item in the table belongs to this claim.
 """
 
 from __future__ import annotations
@@ -33,26 +32,26 @@ if TYPE_CHECKING:
     from publish.event import PublishRequest
 
 MARGIN_SECONDS = 60
-"""How long a claim is valid after its invocation's deadline: the shop may be busy with its last request."""
+"""How long a claim is valid after its invocation's deadline, because the shop may still work on the last request."""
 
 _LONGEST_INVOCATION_SECONDS = 900
-"""Lambda's limit: an invocation began at most so long before its deadline."""
+"""Lambda's limit: an invocation began at most this long before its deadline."""
 
 _MOST_BYTES = 300_000
-"""Of a stored result; a DynamoDB item has at most 400 KB."""
+"""The largest stored result; a DynamoDB item has at most 400 KB."""
 
 _CLAIM_ATTEMPTS = 3
 _IN_PROGRESS = "INPROGRESS"
 
 _Item = Mapping[str, Mapping[str, str]]
-"""A record of the table, which is a claim or a result, in DynamoDB's form."""
+"""An item of the table, a claim or a result, in DynamoDB's form."""
 
 
 class InProgress(IdempotencyConflict):
     """The first call with this key may still be running.
 
     Attributes:
-        retry_after_seconds: How long the claim of that call is valid, at least 1.
+        retry_after_seconds: How long that call's claim is still valid, at least 1.
     """
 
     def __init__(self, key: str, retry_after_seconds: float) -> None:
@@ -62,13 +61,13 @@ class InProgress(IdempotencyConflict):
 
 @dataclass(frozen=True)
 class Claim:
-    """What an invocation gets for an idempotency key: the right to send the request, or the result of the first call.
+    """The right to send the request of an idempotency key, or the result of the call that used the key first.
 
     Attributes:
         key: Connection and key.
         content_hash: Hash of the event's content.
         token: Identifies the claim in the table.
-        begun_after: If an earlier holder was stopped, epoch seconds after which it had begun.
+        begun_after: If an earlier holder was killed, epoch seconds; that holder began later.
         earlier_result: The result of the call that used the key first; `None` if the request may be sent.
     """
 
@@ -80,16 +79,16 @@ class Claim:
 
     @property
     def id(self) -> dict[str, str]:
-        """The id of the record, in DynamoDB's form."""
+        """The id of the item, in DynamoDB's form."""
         return {"S": f"publish#{_hash(self.key)}"}
 
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """Keys and the results that they were answered with.
+    """Idempotency keys and their results.
 
     Attributes:
-        table: Has Powertools' form: partition key `id`, time to live `expiration`.
+        table: The name of a table of Powertools' form: partition key `id`, time to live `expiration`.
         client: The DynamoDB client.
         clock: Time for expirations.
     """
@@ -101,8 +100,8 @@ class Idempotency:
     def claim(self, request: PublishRequest, key: str, remaining_seconds: float) -> Claim:
         """Claim a key, or return the result of the call that used it first.
 
-        The key of a create with `match` whose result is `unknown` is claimed again once the shop is done with the lost
-        request: a look-up then shows what the shop did.
+        If the result of a create with `match` is `unknown`, its key can be claimed again after `MARGIN_SECONDS`. The
+        shop is done with the lost request then, so a look-up shows what the shop did.
 
         Args:
             request: The checked event.
@@ -157,18 +156,18 @@ class Idempotency:
         An error of DynamoDB is logged: the shop has acted, so the caller still gets the outcome.
         """
         if isinstance(outcome, dict):
-            with _errors_are_logged(claim):
+            with _log_errors(claim):
                 self._store(claim, outcome)
         else:
             self._free(claim)
 
     def _free(self, claim: Claim) -> None:
         """Delete a claim, unless another call has taken it over; an error of DynamoDB is logged."""
-        with _errors_are_logged(claim):
+        with _log_errors(claim):
             delete_item(self.client, self.table, {"id": claim.id}, "#token = :token", {":token": {"S": claim.token}})
 
     def _store(self, claim: Claim, result: Result) -> None:
-        """Store a result in place of a claim, without its record if that is too large for an item."""
+        """Store a result in place of a claim, without the record if the result is too large for an item."""
         text = dumps(result)
         if len(text) > _MOST_BYTES:
             text = dumps({**result, "record": None})
@@ -187,7 +186,7 @@ class Idempotency:
         )
 
     def _put(self, claim: Claim, item: _Item, condition: str, values: _Item) -> _Item | None:
-        """Put a claim, again if its answer is lost; return the record that is there instead, if it is another's."""
+        """Put a claim; repeat that if the answer is lost. Return the item of another claim if it is in the way."""
         for attempts_left in reversed(range(_CLAIM_ATTEMPTS)):
             try:
                 found = put_item(self.client, self.table, item, condition, values)
@@ -196,7 +195,7 @@ class Idempotency:
                 if not _may_have_written(error):
                     raise
                 if not attempts_left:
-                    # a claim that was taken over stays: without the record, the earlier request would be sent again
+                    # a claim that was taken over stays: without its item, the earlier request would be sent again
                     if claim.begun_after is None:
                         self._free(claim)
                     raise
@@ -204,16 +203,17 @@ class Idempotency:
 
 
 @contextmanager
-def _errors_are_logged(claim: Claim) -> Iterator[None]:
+def _log_errors(claim: Claim) -> Iterator[None]:
+    """Log an error of DynamoDB in the `with` block; do not raise it."""
     try:
         yield
     except aws_error_types() as error:
         facts = {"key": claim.key, "error": str(error)}
-        logger().error("the end of an idempotency key could not be stored", extra=facts)
+        logger().error("the outcome of an idempotency key could not be stored", extra=facts)
 
 
 def _hash(value: object) -> str:
-    """Return the hash of a JSON value, as Powertools makes it."""
+    """Return Powertools' hash of a JSON value."""
     return hashlib.md5(json.dumps(value, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
 
 
@@ -222,12 +222,12 @@ def _number(value: float) -> dict[str, str]:
 
 
 def _text(item: _Item, name: str) -> str:
-    """Return an attribute; empty if an earlier version stored the record without it."""
+    """Return an attribute; empty if an earlier version stored the item without it."""
     return item.get(name, {}).get("S", "")
 
 
 def _may_have_written(error: Exception) -> bool:
-    """Whether DynamoDB may have written the item although it answered with an error, or not at all."""
+    """Whether DynamoDB may have written the item in spite of an error."""
     if isinstance(error, botocore_errors.ClientError):
         return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500
     return not isinstance(error, (botocore_errors.EndpointConnectionError, botocore_errors.ConnectTimeoutError))

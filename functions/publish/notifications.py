@@ -1,4 +1,4 @@
-"""Report the outcomes of events: a line of the log each, a metric, and an entry on an EventBridge bus.
+"""Report the outcome of each event: a line of the log, a metric for `unknown`, and an entry on an EventBridge bus.
 
 The entry has source `lightspeed.publish` and detail type `succeeded`, `failed` or `unknown`. It names the event and its
 outcome, not the record: an entry has a size limit, and a bus is no place for customers' data.
@@ -31,11 +31,7 @@ _MOST_BYTES = 20_000
 def report(deps: Dependencies, outcomes: Iterable[tuple[IncomingEvent, Outcome]]) -> None:
     """Write the outcomes of events to the log, the metrics and the bus.
 
-    The bus gets no entry for a dry run, and none for an event that waits: for the quota, for time or for another batch.
-
-    Args:
-        deps: The settings and the client of EventBridge.
-        outcomes: The events and their outcomes.
+    The bus gets no entry for a dry run, or for a postponed event (see `is_postponed`).
     """
     settings = deps.settings
     entries: list[dict[str, str]] = []
@@ -49,12 +45,11 @@ def report(deps: Dependencies, outcomes: Iterable[tuple[IncomingEvent, Outcome]]
             emit_metrics(settings.metrics_namespace, {"stack": settings.stack_name}, named, UnknownWrites=1)
         if settings.results_bus and not is_postponed(outcome) and not event.get("dry_run"):
             entries.append(_entry(settings.results_bus, event, result, arrived.facts))
-    for some in chunks(entries, _ENTRIES_PER_CALL):
-        _put(deps.aws.client("events"), some)
+    for group in chunks(entries, _ENTRIES_PER_CALL):
+        _put(deps.aws.client("events"), group)
 
 
 def _entry(bus: str, event: Mapping[str, Any], result: Result, facts: Mapping[str, object]) -> dict[str, str]:
-    """Return the entry of a result."""
     kind = result["status"] if result["status"] in ("failed", "unknown") else "succeeded"
     detail = {name: event[name] for name in _NAMED if name in event} | dict(facts)
     detail |= {name: result[name] for name in _FACTS if name in result}
@@ -67,7 +62,7 @@ def _entry(bus: str, event: Mapping[str, Any], result: Result, facts: Mapping[st
 
 
 def _put(client: Any, entries: Sequence[dict[str, str]]) -> None:
-    """Put entries on the bus; an entry that it does not take is logged, since the shop has acted."""
+    """Put entries on the bus, refused ones twice; log the rest, because the shop has acted."""
     left = entries
     error = ""
     for _ in range(2):

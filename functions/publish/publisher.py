@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 class Publisher:
     """Prepares and sends the events of one invocation, with one client per connection.
 
-    Attributes:
+    Args:
         deps: Clients and stores that are kept between invocations.
-        background: Whether no caller waits.
-        remaining_seconds: Returns how long requests to the shop may still start.
+        context: The context that Lambda passes.
+        remaining_seconds: Returns how long requests to the shop may still start; by default, the time of the function.
+        background: Whether no caller waits. The calls of other workers then go first.
     """
 
     def __init__(
@@ -35,17 +36,9 @@ class Publisher:
         *,
         background: bool = False,
     ) -> None:
-        """Prepare; nothing is opened yet.
-
-        Args:
-            deps: Clients and stores that are kept between invocations.
-            context: The context that Lambda passes.
-            remaining_seconds: How long the caller waits, if that is less than the function may run.
-            background: Whether no caller waits, so that calls of other workers go first.
-        """
         self.deps = deps
         self.background = background
-        # another call may take a key over only when this function is over, also if its caller stops waiting earlier
+        # claims last as long as the function runs, although an HTTP caller may stop waiting earlier
         self._invocation_seconds: Callable[[], float] = lambda: float(context.get_remaining_time_in_millis()) / 1000
         self.remaining_seconds = remaining_seconds or self._invocation_seconds
         self._client_of: Callable[[str], Client] = functools.cache(
@@ -57,7 +50,7 @@ class Publisher:
 
         Raises:
             LightspeedError: As the client raises it.
-            ConnectorError: The event is wrong, or its idempotency key was used for another.
+            ConnectorError: The event is wrong, or its idempotency key was used with other content.
         """
         outcome: Outcome
         try:
@@ -87,8 +80,8 @@ class Publisher:
             default_key: The idempotency key if the event has none; empty for none.
 
         Raises:
-            LightspeedError: As the client raises it.
-            ConnectorError: Its idempotency key was used for another, or `match` finds several.
+            LightspeedError: As the client raises it; also if `match` finds several records.
+            ConnectorError: As in `claim`, or the time is used up.
         """
         claim = self.claim(operation, default_key)
         if claim is not None and claim.earlier_result is not None:
@@ -104,13 +97,14 @@ class Publisher:
     def claim(self, operation: WriteOperation, default_key: str) -> Claim | None:
         """Claim the idempotency key of a request.
 
+        If the stored result is `unknown`, the record is looked up again.
+
         Args:
             operation: The request.
             default_key: The key if the event has none; empty for none.
 
         Returns:
-            The claim, or `None` without a key. Where the result of the call that used the key first is `unknown`,
-            the record is looked up again.
+            The claim; `None` for a request without a key, and for a dry run.
 
         Raises:
             IdempotencyConflict: The key was used with other content, or its first call is still running.
@@ -124,7 +118,7 @@ class Publisher:
         resolved = operation.find_created()
         if resolved is None:
             return claim
-        # the record has other values, so another write may have made it: this one is sent, as an update
+        # the record has other values, so another write may have created it: this write is sent, as an update
         if "ignored" in resolved:
             return replace(claim, earlier_result=None)
         self.complete(claim, resolved)

@@ -29,7 +29,7 @@ def enqueue(sqs: Any, queue_url: str, bodies: Sequence[str]) -> tuple[list[str |
         bodies: JSON texts.
 
     Returns:
-        The id of each message in order, `None` where it may not be on the queue; and why the first one may not.
+        The id of each message in order, `None` if it may not be on the queue. Then why the first such message is not.
 
     Raises:
         HttpProblem: 413 if a message is too large. Nothing was queued.
@@ -45,14 +45,14 @@ def enqueue(sqs: Any, queue_url: str, bodies: Sequence[str]) -> tuple[list[str |
     ids: dict[int, str] = {}
     why = ""
     for batch in batches(enumerate(texts), lambda one: len(one[1].encode()), most=MAX_MESSAGES, most_bytes=MAX_BYTES):
-        queued, why_not = _send(sqs, queue_url, dict(batch))
+        queued, reason_of_rest = _send(sqs, queue_url, dict(batch))
         ids |= queued
-        why = why or ("" if len(queued) == len(batch) else why_not)
+        why = why or ("" if len(queued) == len(batch) else reason_of_rest)
     return [ids.get(number) for number in range(len(texts))], why
 
 
 def _send(sqs: Any, queue_url: str, texts: dict[int, str]) -> tuple[dict[int, str], str]:
-    """Send one batch, and again what SQS says it did not take; return ids, and why the others may not be queued."""
+    """Send messages in one call, and repeat those that SQS refuses; return ids, and why the rest may not be queued."""
     ids: dict[int, str] = {}
     why, left = "SQS did not mention it", texts
     for _ in range(_ATTEMPTS):

@@ -1,12 +1,13 @@
 """Publish the lines of a JSON Lines file in the bucket: `publish/in/….jsonl[.gz]` → `publish/out/….jsonl[.gz]`.
 
-The state machine `PublishFile` carries out three steps, named by `file_step`:
+The state machine `PublishFile` invokes three steps, by their name in `file_step`:
 
 - `split` sorts the lines into shards, one per connection and family of entities, and cuts each shard into segments.
-  `products` and `products/images` are one family. So lines keep their order wherever it can matter.
-- `work` publishes a shard, segment by segment, and stores the results of each. It returns when its time or the shop's
-  quota is used up, and is called again with what it returned. A segment may be published again after a kill, or by two
-  copies of a step: its creates carry keys, and its updates are ordered by upload time and line.
+  `products` and `products/images` are one family. So lines that may concern the same record keep their order.
+- `work` publishes a shard, segment by segment, and stores the results of each. If its time or the shop's quota is used
+  up, it returns, and the state machine invokes it again with the returned event. A kill, or a second copy of the step,
+  may publish a segment twice. That is safe: creates have idempotency keys, and updates are ordered by upload time and
+  line.
 - `join` merges all results in the order of the lines.
 """
 
@@ -43,28 +44,28 @@ INBOX = "publish/in/"
 OUTBOX = "publish/out/"
 SEGMENT_LINES = 500
 SEGMENT_CHARACTERS = 1_000_000
-"""A segment is full at so many lines or characters. It is published as one batch."""
+"""A segment is full at this many lines or characters. One batch publishes it."""
 
 MOST_SHARDS = 40
 """With more families than this, some share a shard."""
 
 TRIES = 3
-"""Tries of a segment in which a line gets no answer or 5xx from the shop, or its AWS call fails."""
+"""How often a segment is tried if a line gets no answer or a 5xx from the shop, or a call of AWS fails."""
 
 _TRY_AGAIN_SECONDS = 30.0
 _LEAST_SECONDS = 20.0
-"""A segment that begins later than this before the end of the invocation would get little done."""
+"""With less time left, the step does not begin another segment."""
 
 _LINE_DIGITS = 9
-"""Lines of a file are ordered by fractions of its upload time: line 7 is `7e-9` ms later."""
+"""The fractions of the upload time order the lines of a file: line 7 is `7e-9` ms later."""
 
 
 class _Pause(NamedTuple):
-    """The pause before what is left of a segment is published.
+    """The pause before the rest of a segment is published.
 
     Attributes:
         wait_seconds: When to go on, in seconds from now.
-        has_failed: Whether the shop or AWS failed on a line, which counts as a try of the segment.
+        has_failed: Whether the shop or AWS failed on a line. Then the pause counts as a try.
     """
 
     wait_seconds: int
@@ -88,15 +89,15 @@ def split(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
     """Sort the lines of a file into shards.
 
     Args:
-        event: `key` of the file, `execution`, the name of the state machine's execution, and `input`, what that was
-            started with; `replaces` in it names a failed execution to continue.
-        publisher: The invocation.
+        event: `key` is the key of the file, `execution` the name of the state machine's execution, and `input` the
+            execution's input. Its `replaces` names a failed execution to continue.
+        publisher: The publisher of this invocation.
 
     Returns:
-        `parts`, each the event of a `work` step, and `join`, the event of that step. In a `work` event `part` is the
-        number of its shard and `segments` how many that has; `parts` of the `join` event lists `segments` by shard.
-        Nothing to do for a folder, and for an upload that another execution publishes already: S3 may announce an
-        upload twice.
+        `parts`, the events of the `work` steps, and `join`, the event of the `join` step. In a `work` event, `part` is
+        the number of the shard and `segments` the number of its segments. In the `join` event, `parts` lists the number
+        of segments by shard. `parts` is empty for a folder. It is also empty if another execution publishes the upload,
+        because S3 may announce an upload twice.
 
     Raises:
         RequestError: The key is not below `publish/in/`, or the file cannot be read.
@@ -128,11 +129,11 @@ def publish_shard(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]
     """Publish the segments of a shard, from `segment` on; return the event to continue with.
 
     Args:
-        event: One of the `parts` that `split` returned, or what this step returned. `tries` counts those of `segment`.
-        publisher: The invocation.
+        event: One of the `parts` of `split`, or the event that this step returned. `tries` counts tries of `segment`.
+        publisher: The publisher of this invocation.
 
     Returns:
-        The event with `status` `complete`, or `partial` and `resume_after_seconds`.
+        The event with `status` `complete` or `partial`, and `resume_after_seconds`.
     """
     workspace = _workspace(event["run"], publisher)
     tries = event["tries"]
@@ -143,25 +144,28 @@ def publish_shard(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]
         else:
             pause = _publish_segment(event, workspace, segment, publisher, lookups, last_try=tries + 1 >= TRIES)
         if pause is not None:
-            more = {"status": "partial", "resume_after_seconds": pause.wait_seconds}
-            return {**event, "segment": segment, "tries": tries + pause.has_failed, **more}
+            status = {"status": "partial", "resume_after_seconds": pause.wait_seconds}
+            return {**event, "segment": segment, "tries": tries + pause.has_failed, **status}
         tries = 0
     return {**event, "segment": event["segments"], "status": "complete", "resume_after_seconds": 0}
 
 
 def join_results(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
-    """Write the results of all shards in the order of the lines; return their number by status."""
+    """Write the results of all shards in the order of the lines; return their key, and the number of lines by status.
+
+    It writes while it reads, because memory may not hold all results.
+    """
     workspace = _workspace(event["run"], publisher)
     out = OUTBOX + str(event["key"]).removeprefix(INBOX)
     counts: Counter[str] = Counter()
 
-    def counted() -> Iterator[bytes]:  # results are written while they are read: all of them may not fit into memory
+    def rows() -> Iterator[bytes]:
         shards = [_results_of(workspace, shard, segments) for shard, segments in enumerate(event["parts"])]
         for _, result in heapq.merge(*shards, key=lambda found: found[0]):
             counts[result["status"]] += 1
             yield dumps(result) + b"\n"
 
-    workspace.write(out, counted(), compress=out.endswith(".gz"))
+    workspace.write(out, rows(), compress=out.endswith(".gz"))
     return {"results": out, "lines": event["lines"], "outcomes": dict(counts)}
 
 
@@ -173,43 +177,43 @@ def _workspace(run: str, publisher: Publisher) -> Workspace:
 def _publish_segment(
     event: dict[str, Any], workspace: Workspace, segment: int, publisher: Publisher, lookups: Lookups, *, last_try: bool
 ) -> _Pause | None:
-    """Publish what is left of a segment; return `None` if all of it is published."""
+    """Publish the lines of a segment that have no result yet; return `None` if then all have one."""
     results, etag = workspace.results(event["part"], segment)
     lines = workspace.segment(event["part"], segment)
-    left = {number: _incoming(event, number, text) for number, text in lines if number not in results}
-    outcomes = send_all(list(left.values()), publisher, lookups)
+    incoming = {number: _incoming(event, number, text) for number, text in lines if number not in results}
+    outcomes = send_all(list(incoming.values()), publisher, lookups)
     waits: list[float] = []
     failed = False
     final: list[tuple[IncomingEvent, Outcome]] = []
-    for (number, arrived), outcome in zip(left.items(), outcomes, strict=True):
+    for (number, line), outcome in zip(incoming.items(), outcomes, strict=True):
         wait = retry_after_seconds(outcome)
         if wait is None and isinstance(outcome, TransportError | ServerError | AwsUnavailable) and not last_try:
             wait, failed = _TRY_AGAIN_SECONDS, True
         if wait is None:
             results[number] = {"line": number, **to_json(outcome)}
-            final.append((arrived, outcome))
+            final.append((line, outcome))
         else:
             waits.append(wait)
     if final and not workspace.store_results(event["part"], segment, results, etag):
-        return _Pause(1, False)  # another copy of this step has stored results meanwhile
+        return _Pause(1, False)  # another copy of this step has stored results in the meantime
     report(publisher.deps, final)
     return _Pause(math.ceil(max(waits)), failed) if waits else None
 
 
 def _incoming(event: dict[str, Any], number: int, text: str) -> IncomingEvent:
-    uploaded = event.get("uploaded")  # executions that an older release began have none
+    uploaded = event.get("uploaded")  # absent if an older release began the execution
     queued_at = None if uploaded is None else uploaded + Decimal(number).scaleb(-_LINE_DIGITS)
     facts = {"file": event["key"], "line": number}
     return IncomingEvent.from_text("line", text, f"{event['key']} {event['version']} {number}", queued_at, facts)
 
 
 def _results_of(workspace: Workspace, shard: int, segments: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the number and the result of each line of a shard, in order; `failed` where no result is stored."""
+    """Yield the number and the result of each line of a shard, in order; `failed` for a line without a result."""
     for segment in range(segments):
         results, _ = workspace.results(shard, segment)
         for number, _ in workspace.segment(shard, segment):
-            missing = to_json(ConnectorError("its worker failed; whether it was published is not known"))
-            yield number, results.get(number) or {"line": number, **missing}
+            failed = to_json(ConnectorError("its worker failed; whether it was published is not known"))
+            yield number, results.get(number) or {"line": number, **failed}
 
 
 def _store_shards(lines: Iterable[Line], workspace: Workspace) -> tuple[int, list[int]]:
@@ -229,7 +233,7 @@ def _store_shards(lines: Iterable[Line], workspace: Workspace) -> tuple[int, lis
 
 
 def _lines(body: Any, key: str) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a file that are not empty, with their numbers from 1."""
+    """Yield number, from 1, and text of each line that is not empty."""
     try:
         stream = gzip.GzipFile(fileobj=body) if key.endswith(".gz") else body.iter_lines()
         for number, line in enumerate(stream, 1):
@@ -242,7 +246,7 @@ def _lines(body: Any, key: str) -> Iterator[tuple[int, str]]:
 
 @dataclass
 class _Shard:
-    """Lines that keep their order; they are written as segments."""
+    """Lines that keep their order; it stores them as segments."""
 
     workspace: Workspace
     number: int
@@ -263,7 +267,7 @@ class _Shard:
 
 
 def _family(text: str) -> tuple[str, str]:
-    """Return the connection of a line and the first part of its entity."""
+    """Return the connection of a line and the first part of its entity; defaults if the line is malformed."""
     event: object = None
     with contextlib.suppress(ValueError):
         event = parse_json(text)

@@ -1,4 +1,4 @@
-"""The workspace of a file while it is published: its lines and their results, `publish/parts/<run>/` in the bucket."""
+"""The lines and results of a file while it is published, under `publish/parts/<run>/` of the bucket."""
 
 from __future__ import annotations
 
@@ -15,28 +15,27 @@ Line = tuple[int, str]
 
 
 class Workspace:
-    """The objects of one run, which is the publication of one upload."""
+    """The objects of one run. A run publishes one upload.
+
+    Args:
+        client: The S3 client.
+        bucket: The bundle's bucket.
+        run: The id of the run, made from the key and the version of the upload.
+        clock: The clock for pauses between tries.
+    """
 
     def __init__(self, client: Any, bucket: str, run: str, clock: Clock) -> None:
-        """Prepare; nothing is read.
-
-        Args:
-            client: The S3 client.
-            bucket: The bundle's bucket.
-            run: Id of the run, made of the key and the version of the upload.
-            clock: The clock for pauses between tries.
-        """
         self._client = client
         self._name = bucket
         self._bucket = Bucket(client, bucket, clock)
         self._prefix = f"publish/parts/{run}/"
 
     def claim(self, execution: str, replaces: str = "") -> bool:
-        """Claim the run for an execution; return whether it belongs to this execution.
+        """Claim the run for an execution; return whether the run now belongs to it.
 
         Args:
-            execution: Name of the execution.
-            replaces: Name of a failed execution whose run is continued, if there is one.
+            execution: The name of the execution.
+            replaces: The name of a failed execution that this one replaces; empty for none.
         """
         if self._put("execution", execution.encode(), NONE_YET):
             return True
@@ -54,7 +53,7 @@ class Workspace:
         return [(row["line"], row["text"]) for row in _decode(text)]
 
     def store_results(self, shard: int, segment: int, results: Mapping[int, dict[str, Any]], etag: str) -> bool:
-        """Store the known results of a segment, unless another copy of the step has stored results since.
+        """Store the known results of a segment, by line, if no other copy of the step has stored results since.
 
         Args:
             shard: Number of the shard.
@@ -63,7 +62,7 @@ class Workspace:
             etag: The ETag that `results` returned.
 
         Returns:
-            Whether they are stored.
+            Whether it stored them.
         """
         return self._put(f"results-{_name(shard, segment)}", _encode(results.values()), etag)
 
@@ -77,7 +76,7 @@ class Workspace:
         self._client.upload_fileobj(_Stream(_gzipped(texts) if compress else iter(texts)), self._name, key)
 
     def _put(self, name: str, body: bytes, etag: str) -> bool:
-        """Write an object if it still has this ETag, or if it still is missing; return whether it is written."""
+        """Write an object if its ETag is still `etag` (`NONE_YET` for no object); return whether it was written."""
         return self._bucket.replace(self._prefix + name, body, etag, "application/jsonl") is not None
 
     def _read(self, name: str) -> tuple[str, str]:
@@ -94,12 +93,12 @@ def _encode(rows: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 def _decode(text: str) -> list[dict[str, Any]]:
-    # `splitlines` would also split at separators that may be part of a text in JSON
+    # `splitlines` would also split at separators that a JSON text may contain
     return [loads(line) for line in text.split("\n") if line]
 
 
 class _Stream:
-    """A file to read from, over pieces that are made while it is read."""
+    """A file for `upload_fileobj` that reads from an iterator of pieces."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces

@@ -1,4 +1,4 @@
-"""The HTTP side of the publish function."""
+"""The HTTP route of the publish function."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from publish.dependencies import Dependencies
 
 ANSWER_SECONDS = 25.0
-"""How long a call may take. A write needs 5 s for its answer, so none starts later than 20 s after the request."""
+"""How long a call may take. A write needs 5 s for its answer, so the last one starts 20 s after the request."""
 
 
 def respond(event: dict[str, Any], context: Any, deps: Dependencies) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def _publish(app: APIGatewayHttpResolver) -> Response[Any]:
 
 
 def _respond(status: int, body: dict[str, Any]) -> Response[Any]:
-    """Answer results; records that are too large for an answer are left out, for the writes are done."""
+    """Answer with results, without their records if those are too large for an answer."""
     response = respond_json(status, body)
     if fits(str(response.body)):
         return response
@@ -61,7 +61,7 @@ def _respond(status: int, body: dict[str, Any]) -> Response[Any]:
 
 
 def _queue(events: list[object], publisher: Publisher) -> Response[Any]:
-    """Check every event and put them all on the queue, or refuse them all before anything is queued."""
+    """Check every event, then put all on the queue. If one is wrong, none is queued."""
     queue_url = publisher.deps.settings.publish_queue_url
     if not queue_url:
         raise SettingsError(["PUBLISH_QUEUE_URL is not set, so nothing can be queued"])
@@ -72,9 +72,9 @@ def _queue(events: list[object], publisher: Publisher) -> Response[Any]:
     ids, why = enqueue(publisher.deps.aws.client("sqs"), queue_url, bodies)
     facts = {"message_ids": ids, "idempotency_keys": [event.get("idempotency_key") for event in keyed]}
     if why:
-        done = len(ids) - ids.count(None)
+        queued = len(ids) - ids.count(None)
         detail = (
-            f"{done} of {len(ids)} events are queued; {why}. Send again the events whose message_id is "
+            f"{queued} of {len(ids)} events are queued; {why}. Send again the events whose message_id is "
             "null, each with its key from idempotency_keys"
         )
         raise HttpProblem(503, "not-all-queued", detail, {"Retry-After": "5"}, **facts)
@@ -82,7 +82,7 @@ def _queue(events: list[object], publisher: Publisher) -> Response[Any]:
 
 
 def _with_key(event: Any) -> dict[str, Any]:
-    """Return an event with an idempotency key, if it has none and needs one: the queue may deliver it twice."""
+    """Return an event with an idempotency key if it needs one, because the queue may deliver it twice."""
     if event["action"] in IDEMPOTENT_ACTIONS or event.get("idempotency_key") or event.get("dry_run"):
         return dict(event)
     return {**event, "idempotency_key": secrets.token_hex(16)}

@@ -1,11 +1,11 @@
 """Messages of the publish queue: each is published, goes back to the queue, or goes to the failure queue.
 
 All messages of an invocation are one batch, so that their updates can be merged. A message may wait for the shop's
-quota, for time or for another writer. A copy replaces it before the queue has delivered it too often. A message that is
-wrong itself goes to the failure queue at once, because the shop would refuse it every time.
+quota, for time or for another writer. A copy replaces it before the queue has delivered it too often. A message with an
+error of its own goes to the failure queue at once, because the shop would refuse it every time.
 
-A copy keeps the first id and time of its message: they name its idempotency key and order its updates. A message that
-SQS itself moves to the failure queue and back gets a new id and a new time.
+A copy keeps the first id and time of its message, because the id is the idempotency key and the time orders updates. If
+SQS itself moves a message to the failure queue, a redrive gives it a new id and a new time.
 """
 
 from __future__ import annotations
@@ -29,20 +29,22 @@ if TYPE_CHECKING:
     from publish.dependencies import Dependencies
     from publish.publisher import Publisher
 
-_WRONG_ITSELF = (CatalogueError, RequestError, TransformError, IdempotencyConflict, InvalidRequest, NotFound)
-"""Only the message or its record is wrong. An error of the connection (credentials, permissions, language) is corrected
-there, and the message is right then."""
+_MESSAGE_ERRORS = (CatalogueError, RequestError, TransformError, IdempotencyConflict, InvalidRequest, NotFound)
+"""Errors of the message or its record. Others may end without a change of the message: after an error of credentials,
+permissions or language, somebody corrects the connection."""
 
 _LONGEST_VISIBILITY_SECONDS = 43_200
 _LONGEST_DELAY_SECONDS = 900
 _MANY_RECEIVES = 5
-"""Receives after which a message that only waits is replaced by a copy; the queue moves it at twice as many."""
+"""Receives after which a copy replaces a message that only waits. The queue moves a message to the failure queue after
+twice as many."""
 
 _LAST_RECEIVE = 2 * _MANY_RECEIVES - 1
-"""The receive at which any other message is dead-lettered: one before the queue does it, in case this one is killed."""
+"""The receive at which this function moves any other message to the failure queue: the last but one. If it is killed
+there, SQS moves the message after the next receive."""
 
 _MOST_CHARACTERS = 1000
-"""Of a detail in an attribute of a message."""
+"""The longest `Detail` attribute of a message."""
 
 _NOT_SENDABLE = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 """Characters that SQS refuses in an attribute."""
@@ -65,7 +67,7 @@ def consume(event: dict[str, Any], publisher: Publisher) -> dict[str, Any]:
 
 
 def _finish(message: Message, outcome: Outcome) -> bool:
-    """Postpone or dead-letter a message as its outcome demands; return whether it leaves the queue."""
+    """Postpone or dead-letter a message according to its outcome; return whether it leaves the queue."""
     if isinstance(outcome, dict):
         if outcome["status"] != "unknown":
             return True
@@ -78,7 +80,7 @@ def _finish(message: Message, outcome: Outcome) -> bool:
     name = type(outcome).__name__
     failed = {"message_id": message.first_id, "error": name, "detail": str(outcome)}
     logger().error("publish failed", extra=failed)
-    # only a message with an id can be handed back by itself
+    # Lambda can return a message to the queue only by its id
     give_up = message.is_exhausted or not message.id or _is_wrong(message.incoming.event, outcome)
     if give_up and message.dead_letter(name, str(outcome)):
         return True
@@ -88,32 +90,30 @@ def _finish(message: Message, outcome: Outcome) -> bool:
 
 
 def _is_wrong(event: object, outcome: Outcome) -> bool:
-    """Whether the event itself is wrong, so that it would be refused again."""
+    """Whether the event itself is wrong, so that another try would fail too."""
     if isinstance(outcome, NotFound):
         may_pass = isinstance(event, dict) and get_entity(str(event["entity"])).transient_404
         return is_gone(outcome) and not may_pass
-    waits = retry_after_seconds(outcome) is not None  # for the first call with its idempotency key
-    return isinstance(outcome, _WRONG_ITSELF) and not waits
+    waits = retry_after_seconds(outcome) is not None  # the first call with its idempotency key is still running
+    return isinstance(outcome, _MESSAGE_ERRORS) and not waits
 
 
 class Message:
     """A message as Lambda delivers it.
 
+    Args:
+        record: The record of the event.
+        deps: Provide the queues and the SQS client.
+
     Attributes:
         id: Empty if SQS gave none.
         first_id: Its id when it was first queued.
-        first_sent: When it was first queued, as text in epoch milliseconds; empty if that is not known.
-        receives: How often it was received, this time included; 1 if that is not known.
-        is_exhausted: Whether the queue moves it to the failure queue soon.
+        first_sent: When it was first queued, epoch milliseconds as text; empty if the time is not known.
+        receives: How often it was received, with this time; 1 if the number is not known.
+        is_exhausted: Whether the queue will soon move it to the failure queue.
     """
 
     def __init__(self, record: object, deps: Dependencies) -> None:
-        """Prepare; nothing is sent.
-
-        Args:
-            record: The record of the event.
-            deps: Holds the queues and the SQS client.
-        """
         self._deps = deps
         self._record = _members(record)
         system = _members(self._record.get("attributes"))
@@ -127,18 +127,18 @@ class Message:
 
     @functools.cached_property
     def incoming(self) -> IncomingEvent:
-        """Its event. A message whose time cannot be read has an error too, because it could undo a newer update."""
+        """Its event. A malformed time is an error too, because the message could undo a newer update."""
         facts = {"message_id": self.first_id, "attempt": self.receives}
         queued_at = None
         if self.first_sent:
             if not _MILLISECONDS.fullmatch(self.first_sent):
                 wrong = f"{_FIRST_SENT} must be epoch milliseconds, not {self.first_sent!r:.100}"
                 return IncomingEvent(None, error=RequestError([wrong]), facts=facts)
-            queued_at = Decimal(self.first_sent) if self.first_id else None  # only an id shows a second delivery
+            queued_at = Decimal(self.first_sent) if self.first_id else None  # an id is needed to know a second delivery
         return IncomingEvent.from_text("message", self.body, self.first_id, queued_at, facts)
 
     def set_visibility(self, seconds: float) -> None:
-        """Deliver it again after so many seconds."""
+        """Let the queue deliver it again after this many seconds."""
         queue_url = self._deps.settings.publish_queue_url
         if not queue_url:
             return
@@ -153,9 +153,9 @@ class Message:
             logger().warning("the visibility timeout of a message could not be changed", extra=facts)
 
     def postpone(self, seconds: float) -> bool:
-        """Leave it in the queue for so many seconds, itself or as a copy; return whether a copy replaced it.
+        """Let the queue deliver the message or a copy after this many seconds; return whether a copy replaced it.
 
-        The queue moves a message that is received too often. Waiting must not count, so a copy starts at zero.
+        The queue moves a message after too many receives. A wait must not count, so a copy starts at zero.
         """
         if self.receives >= _MANY_RECEIVES and self._send(self._deps.settings.publish_queue_url, {}, seconds):
             return True
@@ -163,17 +163,17 @@ class Message:
         return False
 
     def dead_letter(self, error: str, detail: str) -> bool:
-        """Put it into the failure queue with its error; return whether it is there.
+        """Put a copy with its error into the failure queue; return whether that succeeded.
 
         Args:
-            error: Name of the error type, or `unknown`.
-            detail: A sentence; at most 1,000 characters of it are kept.
+            error: The name of the error type, or `unknown`.
+            detail: A sentence, cut after 1,000 characters.
         """
         why = {"Error": error, "Detail": _NOT_SENDABLE.sub("", detail)[:_MOST_CHARACTERS]}
         return self._send(self._deps.settings.publish_failure_queue_url, why, 0)
 
     def _send(self, queue_url: str, more: dict[str, str], delay_seconds: float) -> bool:
-        """Put a copy of it into a queue; return whether it is there. An empty URL is no queue."""
+        """Put a copy into a queue; return whether that succeeded. An empty URL stands for no queue."""
         if not queue_url:
             return False
         texts = {_FIRST_ID: self.first_id, _FIRST_SENT: self.first_sent, **more}
@@ -192,11 +192,11 @@ class Message:
         return True
 
     def _attribute(self, name: str) -> str:
-        """Return an attribute that the sender sets; empty if there is none."""
+        """Return an attribute that the sender set; empty if there is none."""
         found = _members(_members(self._record.get("messageAttributes")).get(name))
         return str(found.get("stringValue") or "")
 
 
 def _members(value: object) -> dict[str, Any]:
-    """Return the members of an object; none if it is another value, which fails its message alone."""
+    """Return the members of a JSON object; none of any other value, so that it fails its message alone."""
     return value if isinstance(value, dict) else {}
