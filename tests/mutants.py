@@ -47,7 +47,7 @@ _LISTING = (
         f"tests/unit/lightspeed/test_{name}.py"
         for name in ("children", "list_requests", "opening", "parts", "progress")
     ),
-    *(f"tests/unit/lightspeed/test_{name}.py" for name in ("proof", "reader", "records", "settled", "split")),
+    *(f"tests/unit/lightspeed/test_{name}.py" for name in ("closed_window", "proof", "reader", "records", "split")),
     *(f"tests/integration/lightspeed/test_{name}.py" for name in ("cli", "client", "estimate_and_reader", "tap")),
     "tests/hostile",
     "tests/property/test_reading.py",

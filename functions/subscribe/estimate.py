@@ -14,7 +14,7 @@ from connector.costs.prices import INVOCATION_SECONDS, PRICES, cents
 from connector.timestamps import iso_text
 from connector.transform import load
 from lightspeed.estimate import Estimate, ListCounter, Reading, Span, estimate
-from lightspeed.listing.settled import SETTLING_LAG
+from lightspeed.listing.opening import SETTLING_LAG
 from lightspeed.listing.way import check_parameters
 from lightspeed.request import PAGE_LIMIT, parse_time
 from subscribe.event import SubscribeRequest

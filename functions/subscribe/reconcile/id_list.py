@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from lightspeed import Parameters
 from lightspeed.listing.checkpoint import ListCheckpoint
+from lightspeed.listing.opening import open_window
 from lightspeed.listing.reader import ListReader
 from lightspeed.listing.records import RecordParser, ids_of
-from lightspeed.listing.settled import open_window
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.split import SplitReader
 from lightspeed.listing.window import Window

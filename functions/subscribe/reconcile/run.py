@@ -27,8 +27,8 @@ from connector.aws.bucket import PreconditionFailed
 from connector.storage_keys import entity_folder
 from connector.timestamps import iso_text
 from lightspeed.listing.checkpoint import IdLog, ListCheckpoint, SplitCheckpoint
+from lightspeed.listing.opening import window_end
 from lightspeed.listing.proof import UnstableList
-from lightspeed.listing.settled import settled_time
 from lightspeed.listing.window import Window
 from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
@@ -91,7 +91,7 @@ class Reconciliation(Run[ReconcileState]):
         state = self._state
         if not resumed:
             state.started = entry.get("started") or iso_text(self._now())
-        state.window_end = state.window_end or iso_text(settled_time(self._client))
+        state.window_end = state.window_end or iso_text(window_end(self._client))
         self._list.check()
 
     def _is_shared(self) -> bool:

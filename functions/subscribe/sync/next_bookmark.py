@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from connector.timestamps import iso_text
-from lightspeed.listing.settled import SETTLING_LAG, TOLERANCE
+from lightspeed.listing.opening import SETTLING_LAG, TOLERANCE
 from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time
 from lightspeed.shop_clock import BELIEVED_SECONDS

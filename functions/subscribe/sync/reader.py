@@ -12,9 +12,9 @@ from typing import Any
 from lightspeed import PAGE_LIMIT, NotFound, Parameters
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.children import PARENTS_AT_ONCE, ChildLists
+from lightspeed.listing.opening import open_window
 from lightspeed.listing.reader import BATCH, TRANSFORMED_BATCH, ListReader
 from lightspeed.listing.records import Record, RecordParser, ids_of
-from lightspeed.listing.settled import open_window
 from lightspeed.listing.shop_list import HEAD_FIELDS, ShopList
 from lightspeed.listing.split import SplitReader
 from lightspeed.listing.window import Window, creation_window, unknown_filters

@@ -15,8 +15,8 @@ from connector.storage_keys import Kind
 from connector.timestamps import iso_text
 from connector.transform import REJECTED_SHARE, TransformError, TransformerSpec, check_rejected, load
 from lightspeed.listing.checkpoint import IdLog
+from lightspeed.listing.opening import DIFFERENT_TIMES, SETTLING_LAG, is_closed, shop_time
 from lightspeed.listing.proof import UnstableList
-from lightspeed.listing.settled import DIFFERENT_TIMES, SETTLING_LAG, is_closed, shop_time
 from lightspeed.listing.way import check_parameters
 from lightspeed.request import parse_time, query_warnings
 from subscribe.event import SubscribeRequest

@@ -10,7 +10,7 @@ import msgspec
 from connector.storage_keys import Kind
 from connector.timestamps import iso_text
 from lightspeed.listing.checkpoint import IdLog, ListCheckpoint, SplitCheckpoint
-from lightspeed.listing.settled import Opening, passed_for_shop, read_up_to
+from lightspeed.listing.opening import Opening, read_up_to, visible_until
 from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time
 from subscribe.run.cursor import RunState
@@ -138,7 +138,7 @@ class SyncState(RunState, array_like=True):
         if not self.opened:
             return end
         undated = UNDATED_SECONDS if self.least_skew is None else 0.0
-        return min(end, passed_for_shop(parse_time(self.opened), min(0.0, self.skew) - undated))
+        return min(end, visible_until(parse_time(self.opened), min(0.0, self.skew) - undated))
 
     def parts_of(self, kind: Kind) -> dict[str, list[Part]]:
         """Return the parts of a kind by language, in order."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from connector.transform import TransformError
 from lightspeed.listing.checkpoint import ListCheckpoint
-from lightspeed.listing.settled import Opening
+from lightspeed.listing.opening import Opening
 from subscribe.storage.parts import Chunk
 
 STOPPED = "stopped after max_records"

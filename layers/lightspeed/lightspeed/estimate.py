@@ -14,8 +14,8 @@ from datetime import datetime
 
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client
+from lightspeed.listing.opening import SKEW
 from lightspeed.listing.reader import BATCH, THREADS, second_size
-from lightspeed.listing.settled import SKEW
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.way import Way, way_to_read
 from lightspeed.listing.window import closed_window

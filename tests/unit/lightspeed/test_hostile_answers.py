@@ -33,8 +33,8 @@ from lightspeed.connection import Connection
 from lightspeed.errors import MAY_PASS
 from lightspeed.failures import is_page_timeout
 from lightspeed.listing.checkpoint import ListCheckpoint
+from lightspeed.listing.opening import SETTLING_LAG, open_window
 from lightspeed.listing.reader import ListReader
-from lightspeed.listing.settled import SETTLING_LAG, open_window
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.writing.ambiguous import may_have_acted
 from tests.support.clock import FakeClock

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lightspeed.listing.settled import SETTLING_LAG, SKEW, TOLERANCE, open_window, settled_time
+from lightspeed.listing.opening import SETTLING_LAG, SKEW, TOLERANCE, open_window, window_end
 from lightspeed.listing.window import Window
 from lightspeed.response import Page
 from lightspeed.shop_clock import ShopClock
@@ -69,7 +69,7 @@ class Shop:
             return self
 
         given: Any = self
-        opening = open_window(given, settled_time(given), read_to)
+        opening = open_window(given, window_end(given), read_to)
         assert opening.opened == datetime.fromtimestamp(self.clock.now(), UTC)
         assert (_after(opening.end), opening.closed) == self.opened[-1]
         return self.opened[-1]
@@ -158,7 +158,7 @@ def test_the_time_by_the_shops_clock_goes_before_ours() -> None:
     shop: Any = Shop([])
     shop.shop_clock.add_date(30.0)
 
-    assert settled_time(shop) == BY_OURS + timedelta(seconds=30)
+    assert window_end(shop) == BY_OURS + timedelta(seconds=30)
 
 
 def test_a_shop_whose_answers_have_no_date_gets_an_open_window_by_our_clock() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connector.timestamps import iso_text
-from lightspeed.listing.settled import SETTLING_LAG, TOLERANCE
+from lightspeed.listing.opening import SETTLING_LAG, TOLERANCE
 from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time
 from subscribe.sync.bookmark import (

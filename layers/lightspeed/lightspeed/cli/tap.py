@@ -19,8 +19,8 @@ from lightspeed.cli.output import json_text, print_note
 from lightspeed.cli.write import OutputError
 from lightspeed.client import Client
 from lightspeed.connection import Connection
+from lightspeed.listing.opening import DIFFERENT_TIMES
 from lightspeed.listing.reader import CONNECTIONS
-from lightspeed.listing.settled import DIFFERENT_TIMES
 from lightspeed.quota import Clock, SystemClock
 from lightspeed.request import given_time
 from lightspeed.tap.messages import Messages

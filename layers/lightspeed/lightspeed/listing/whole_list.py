@@ -13,10 +13,10 @@ from lightspeed.json_text import with_first_member
 from lightspeed.listing.budget import RequestBudget
 from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
 from lightspeed.listing.children import PARENTS_AT_ONCE, ChildLists
+from lightspeed.listing.opening import is_closed, open_window, read_up_to, window_end
 from lightspeed.listing.proof import UnstableList
 from lightspeed.listing.reader import TRANSFORMED_BATCH, ListReader
 from lightspeed.listing.records import Record
-from lightspeed.listing.settled import is_closed, open_window, read_up_to, settled_time
 from lightspeed.listing.shop_list import HEAD_FIELDS, ShopList
 from lightspeed.listing.split import SplitReader
 from lightspeed.listing.way import way_to_read
@@ -70,7 +70,7 @@ class WholeList:
             LightspeedError: A request failed.
         """
         transport = self.client.transport
-        opening = open_window(self.client, settled_time(self.client), self._read_to)
+        opening = open_window(self.client, window_end(self.client), self._read_to)
         checkpoint = opening.reader.checkpoint
         self.expected = None if self.is_nested else checkpoint.count_before
         try:

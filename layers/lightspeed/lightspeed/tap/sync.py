@@ -17,7 +17,7 @@ from typing import Any
 from lightspeed.client import Client
 from lightspeed.errors import LightspeedError, NotFound, PermissionDenied
 from lightspeed.listing.budget import RequestBudget
-from lightspeed.listing.settled import shop_time
+from lightspeed.listing.opening import shop_time
 from lightspeed.listing.way import ALL_PARENTS
 from lightspeed.listing.whole_list import WholeList
 from lightspeed.listing.window import LOOKBACK

@@ -4,14 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lightspeed.listing.settled import SETTLING_LAG, TOLERANCE, is_closed, passed_for_shop
+from lightspeed.listing.opening import SETTLING_LAG, TOLERANCE, is_closed, visible_until
 
 OPENED = datetime(2026, 11, 23, 6, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("skew", [-3600.0, -5.0, 0.0, 5.0, 3600.0])
 def test_every_change_can_be_seen_up_to_a_lag_before_the_shops_time(skew: float) -> None:
-    assert passed_for_shop(OPENED, skew) == OPENED + timedelta(seconds=skew) - SETTLING_LAG
+    assert visible_until(OPENED, skew) == OPENED + timedelta(seconds=skew) - SETTLING_LAG
 
 
 @pytest.mark.parametrize("skew", [-3600.0, 0.0, 3600.0])

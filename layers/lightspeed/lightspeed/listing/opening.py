@@ -1,4 +1,4 @@
-"""The end of a window: a little behind the shop's own clock, which is known once the shop has answered.
+"""Open a window: its end is a little behind the shop's clock, which is known once the shop has answered.
 
 A window is closed if its end has passed for the shop. Then no record can enter it. A wrong date must not decide this:
 
@@ -74,12 +74,12 @@ def shop_time(client: Client) -> datetime:
     return datetime.fromtimestamp(transport.clock.time() + transport.skew_seconds, UTC)
 
 
-def settled_time(client: Client) -> datetime:
+def window_end(client: Client) -> datetime:
     """Return the end of a window that opens now, as far as the shop's time is known."""
     return shop_time(client) - SETTLING_LAG
 
 
-def passed_for_shop(opened: datetime, skew_seconds: float) -> datetime:
+def visible_until(opened: datetime, skew_seconds: float) -> datetime:
     """Return the time up to which the shop showed every change when a window was opened.
 
     Args:
@@ -97,7 +97,7 @@ def is_closed(end: datetime, opened: datetime, skew_seconds: float) -> bool:
         opened: The time by our clock then.
         skew_seconds: The smallest believed skew of the shop's clock.
     """
-    return end - passed_for_shop(opened, skew_seconds) <= TOLERANCE
+    return end - visible_until(opened, skew_seconds) <= TOLERANCE
 
 
 def read_up_to(end: datetime, opened: datetime, skew_seconds: float) -> datetime:
@@ -108,7 +108,7 @@ def read_up_to(end: datetime, opened: datetime, skew_seconds: float) -> datetime
         opened: The time by our clock when the window was opened.
         skew_seconds: The smallest believed skew of the shop's clock in the whole run.
     """
-    return end if is_closed(end, opened, skew_seconds) else passed_for_shop(opened, skew_seconds)
+    return end if is_closed(end, opened, skew_seconds) else visible_until(opened, skew_seconds)
 
 
 def open_window(
@@ -139,12 +139,12 @@ def open_window(
         opening = open_to(end)
         dated = shop.dates > dates
         skew = shop.latest_skew_seconds if dated else shop.skew_seconds
-        latest = passed_for_shop(opening.opened, skew)
+        latest = visible_until(opening.opened, skew)
         fits = abs(latest - end) <= SKEW or (bool(skews) and abs(skew - skews[-1]) <= SKEW.total_seconds())
         if dated:
             skews.append(skew)
         is_ahead = skew > BELIEVED_SECONDS
-        ours = passed_for_shop(opening.opened, 0.0)
+        ours = visible_until(opening.opened, 0.0)
         # records check once whether a date that is some seconds ahead is right
         is_unproved = not is_confirmed and SKEW.total_seconds() < skew <= BELIEVED_SECONDS
         if is_unproved and _is_ours_right(opening, ours, latest + SETTLING_LAG, is_ahead=True):
@@ -202,7 +202,7 @@ def _agreeing(skew: float, skews: list[float]) -> int:
 def _end_by_our_clock(client: Client) -> datetime:
     """Return the end of a window by our clock, or by the shop's dates if they are up to a minute behind it."""
     least = _least_skew(client.transport.shop_clock)
-    return passed_for_shop(_now(client), min(0.0, least) if least >= -BELIEVED_SECONDS else 0.0)
+    return visible_until(_now(client), min(0.0, least) if least >= -BELIEVED_SECONDS else 0.0)
 
 
 def _least_skew(shop: ShopClock) -> float:
