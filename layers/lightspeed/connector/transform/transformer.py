@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from connector.errors import TransformError
 from connector.transform.context import Context, Outcome, Scope, TransformerSpec
 from connector.transform.engine import expression as engine
-from connector.transform.engine.errors import shown
+from connector.transform.engine.errors import short_repr
 from connector.transform.engine.expression import Expression
 from connector.transform.engine.limits import Escaped, LimitExceeded, Limits, Meter, run_with_timer
 from connector.transform.engine.values import dumps_all, is_none, plain
@@ -228,14 +228,14 @@ def _records(found: Any) -> list[Any]:
     kept = [element for element in elements if not is_none(element)]
     wrong = next((element for element in kept if not isinstance(element, dict)), None)
     if wrong is not None:
-        raise ValueError(f"expected an object, an array of objects, or nothing, got {shown(wrong)}")
+        raise ValueError(f"expected an object, an array of objects, or nothing, got {short_repr(wrong)}")
     return kept
 
 
 def _replacement(found: object, document: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(found, Mapping):
         advice = " (return [] to send nothing)" if found is None else ""
-        raise ValueError(f"expected an object with path, query or payload, got {shown(found)}{advice}")
+        raise ValueError(f"expected an object with path, query or payload, got {short_repr(found)}{advice}")
     for key, value in found.items():
         if key not in document:
             raise ValueError(f"expected path, query or payload, got the unknown key {key!r:.100}")
@@ -243,5 +243,5 @@ def _replacement(found: object, document: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(f"expected path, query or payload: {key} cannot be changed by a transformer")
     for key in ("path", "query"):
         if not isinstance(found.get(key), Mapping | None):
-            raise ValueError(f"expected an object as {key}, got {shown(found[key])}")
+            raise ValueError(f"expected an object as {key}, got {short_repr(found[key])}")
     return {key: found[key] for key in _REPLACED if key in found}

@@ -32,6 +32,7 @@ def _error(expression: str) -> TransformError:
         ("1e400 + 1", "1e400", "number out of range at position 0"),
         ("1e308 * 10", "*", "number out of range at position 6"),
         ("$number('abc')", "$number", "cannot make a number of 'abc'"),
+        ("$map(['1', 'x'], $number(?))", "$map", "cannot make a number of 'x'"),
         ("$error('no stock')", "$error", "no stock"),
         ('$assert(false, "no stock")', "$assert", "no stock"),
         ("$toMillis('yesterday')", "$toMillis", "Invalid isoformat string: 'yesterday'"),

@@ -102,6 +102,10 @@ def test_what_is_calculated_is_a_double_unless_it_is_money(expression: str, made
     assert _made(expression, '{"big":12345678901234567890,"price":1.10}') == [made]
 
 
+def test_an_update_that_a_function_makes_keeps_the_text_of_numbers() -> None:
+    assert _made('$map([$], |$|{"a": 1}|)', '{"price":1.10}') == ['{"price":1.10,"a":1}']
+
+
 def test_calculating_with_a_number_that_no_double_holds_is_an_error() -> None:
     outcome = Transformers('{"n": huge + 1}').records(b'{"huge":1e400}', _SCOPE)
 

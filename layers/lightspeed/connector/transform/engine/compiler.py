@@ -41,7 +41,7 @@ from typing import Any
 from jsonata import JException, Jsonata
 from jsonata.utils import Utils
 
-from connector.transform.engine.errors import shown
+from connector.transform.engine.errors import short_repr
 from connector.transform.engine.functions import FUNCTIONS, Function
 from connector.transform.engine.syntax import plain_path
 from connector.transform.engine.values import collapsed, look_up  # noqa: F401 - the text calls it
@@ -416,7 +416,7 @@ def _array(engine: Any, expr: Any, values: list[Any]) -> Any:
 def _refuse_name(key: Any) -> None:
     """Refuse a name that is no text; nothing at all is no name, and no error."""
     if key is not None:
-        raise ValueError(f"a key in an object must be text, not {shown(key)}")
+        raise ValueError(f"a key in an object must be text, not {short_repr(key)}")
 
 
 def _present(members: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""The JSONata engine inside its bounds.
+"""The JSONata engine inside bounds.
 
-The library's own bounds count from when an expression was parsed, and an expression can switch them off. They do not
-see large values and single long operations. So the evaluation of frequent syntax nodes (`compiler`), and every place
-where arrays or text grow, is its own here. The library evaluates the rest, and asks `Engine.eval` for the nodes below.
+The library's own time limit begins when an expression is parsed, and an expression can switch it off. It does not see
+large values and single long operations. So this package evaluates frequent syntax nodes (`compiler`) and every node
+that makes arrays or text grow. The library evaluates the other nodes, and calls `Engine.eval` for the nodes below them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jsonata.parser import Parser
 from jsonata.utils import Utils
 
 from connector.transform.engine.compiler import compile_lambda, compile_node
-from connector.transform.engine.errors import failure, shown
+from connector.transform.engine.errors import failure, short_repr
 from connector.transform.engine.extensions import as_text
 from connector.transform.engine.functions import FUNCTIONS, Function
 from connector.transform.engine.limits import LimitExceeded, Limits, Meter, run_with_timer
@@ -27,7 +27,7 @@ from connector.transform.engine.syntax import Frame, bound_names, compiled_patte
 from connector.transform.engine.values import clone, clone_top, collapsed, look_up
 
 EXPRESSION_CHARACTERS = 64 * 1024
-"""The longest expression that is read."""
+"""The longest expression."""
 
 _JList = Utils.JList
 _Symbol = Parser.Symbol
@@ -42,8 +42,8 @@ class Engine(Jsonata):  # type: ignore[misc]
     Attributes:
         bound: Names of the variables that the expression binds.
         meter: Counts what the evaluation uses.
-        room: How many steps deeper it may go.
-        context: What the expression and its functions may ask for.
+        room: How many steps deeper the evaluation may go.
+        context: The variables, the tables, the time and the random numbers.
     """
 
     environment: Any
@@ -53,19 +53,19 @@ class Engine(Jsonata):  # type: ignore[misc]
         self.bound = bound_names(self.ast)
 
     def create_frame(self, enclosing_environment: Any = None) -> Frame:
-        """Return variables inside of others."""
+        """Return an empty frame inside another."""
         return Frame.inside(enclosing_environment)
 
     def run(self, value: Any, meter: Meter, context: Any) -> Any:
         """Evaluate.
 
         Args:
-            value: The input, of JSON types; it is not changed.
-            meter: Counts what is used.
-            context: What the expression and its functions may ask for, and the variables, by name without `$`.
+            value: The input, of JSON types. It is not changed.
+            meter: Counts what the evaluation uses.
+            context: The variables, the tables, the time and the random numbers.
 
         Returns:
-            The library's types: undefined is `None`, null is `Utils.NULL_VALUE`, arrays may be its own lists.
+            A value of the library's types: `None` is nothing, `Utils.NULL_VALUE` is null, an array may be a `JList`.
         """
         self.meter, self.context, self.room = meter, context, meter.limits.depth
         frame = Frame.inside(_FUNCTIONS, context.variables)
@@ -88,10 +88,10 @@ class Engine(Jsonata):  # type: ignore[misc]
         return found
 
     def _enter(self, steps: int = 1) -> None:
-        """Go some steps deeper.
+        """Go some steps deeper; the caller adds them to `room` again.
 
         Raises:
-            LimitExceeded: Time is up, or this is too deep.
+            LimitExceeded: The time is over, or the evaluation goes too deep.
         """
         self.meter.check_time()
         if self.room < steps:
@@ -100,7 +100,7 @@ class Engine(Jsonata):  # type: ignore[misc]
         self.room -= steps
 
     def evaluate_step(self, expr: Any, input: Any, environment: Any, last_step: bool) -> Any:
-        """Evaluate a step of a path for each item, and flatten what comes out."""
+        """Evaluate a step of a path for each item, and flatten the results."""
         if expr.type == "sort":
             return super().evaluate_step(expr, input, environment, last_step)
         stages = expr.stages or ()
@@ -114,7 +114,7 @@ class Engine(Jsonata):  # type: ignore[misc]
         return self.flattened(found, last_step=last_step)
 
     def walk(self, items: list[Any], names: tuple[str, ...]) -> Any:
-        """Return what a path of names finds in each item."""
+        """Return the values at a path of names in each item."""
         last = len(names) - 1
         for number, name in enumerate(names):
             self.meter.check_time()
@@ -125,7 +125,7 @@ class Engine(Jsonata):  # type: ignore[misc]
         return collapsed(items)
 
     def flattened(self, found: list[Any], *, last_step: bool) -> Any:
-        """Return what a step of a path found as one sequence; a single array that the last one found stays as it is."""
+        """Return the results of a step as one sequence. A single array, as result of the last step, stays as it is."""
         if last_step and len(found) == 1 and isinstance(found[0], list) and not Utils.is_sequence(found[0]):
             return found[0]
         sequence = Utils.create_sequence()
@@ -139,7 +139,7 @@ class Engine(Jsonata):  # type: ignore[misc]
         return sequence
 
     def evaluate_tuple_step(self, expr: Any, input: Any, tuple_bindings: Any, environment: Any) -> Any:
-        """Evaluate a step of a path that binds variables: each item becomes as many tuples as the step finds."""
+        """Evaluate a step of a path that binds variables: it makes a tuple of each item and each of its results."""
         if expr.type == "sort":
             return super().evaluate_tuple_step(expr, input, tuple_bindings, environment)
         result = Utils.create_sequence()
@@ -211,7 +211,7 @@ class Engine(Jsonata):  # type: ignore[misc]
         return _JList(range(lhs, rhs + 1))
 
     def evaluate_group_expression(self, expr: Any, input: Any, environment: Any) -> Any:
-        """Construct an object; items that agree in a key are gathered under it."""
+        """Make an object whose keys group the items."""
         streamed = isinstance(input, _JList) and input.tuple_stream
         items = input if isinstance(input, list) else [input]
         groups: dict[str, tuple[Any, list[Any]]] = {}
@@ -222,7 +222,7 @@ class Engine(Jsonata):  # type: ignore[misc]
                 if key is None:
                     continue
                 if not isinstance(key, str):
-                    raise ValueError(f"a key in an object must be text, not {shown(key)}")
+                    raise ValueError(f"a key in an object must be text, not {short_repr(key)}")
                 made_by, members = groups.setdefault(key, (pair, []))
                 if made_by is not pair:
                     raise JException("D1009", expr.position, key)
@@ -237,7 +237,7 @@ class Engine(Jsonata):  # type: ignore[misc]
         return result
 
     def _gathered(self, members: list[Any], streamed: bool, environment: Any) -> tuple[Any, Any]:
-        """Return the context in which the value of a group is evaluated, and its variables."""
+        """Return the context value of a group of items, and its variables."""
         if not streamed:
             return self._joined(members), environment
         names = dict.fromkeys(name for member in members for name in member)
@@ -246,13 +246,13 @@ class Engine(Jsonata):  # type: ignore[misc]
         return context, self.create_frame_from_tuple(environment, bindings)
 
     def _joined(self, values: list[Any]) -> Any:
-        """Append values to each other; one alone stays what it is."""
+        """Append values to each other; a single value stays as it is."""
         if len(values) == 1:
             return values[0]
         return self.flattened([value for value in values if value is not None], last_step=False)
 
     def apply_inner(self, proc: Any, args: Any, input: Any, environment: Any) -> Any:
-        """Call a function; the library would print what is none."""
+        """Call a function. The library would print a value that is no function."""
         if isinstance(proc, _Symbol) and proc._jsonata_lambda:
             if proc.signature is not None:
                 args = QuickSignature.of(proc.signature).validate(args, input)
@@ -268,12 +268,12 @@ class Engine(Jsonata):  # type: ignore[misc]
         return super().apply_inner(proc, args, input, environment)
 
     def apply_each(self, function: Any, rows: Iterable[Sequence[Any]], number: int) -> Any:
-        """Return what a lambda makes of each row of arguments; one that is `merged` makes one object of all rows.
+        """Return the results of a lambda for rows of arguments; a lambda that is `merged` returns one object.
 
         Args:
-            function: It was written as a function of rows.
-            rows: As many arguments as it takes, in each.
-            number: How many there are.
+            function: A lambda with `many`, its function of rows.
+            rows: Arguments, as many in each row as the lambda takes.
+            number: The number of rows.
         """
         self.meter.items(number * function.many.members)
         self._enter(2)
@@ -283,33 +283,37 @@ class Engine(Jsonata):  # type: ignore[misc]
         return found
 
     def _in_time(self, rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
-        """Yield rows, and look at the clock before each; here no timer interrupts the function that takes them."""
+        """Yield rows, and check the time before each: no timer interrupts the function that takes them."""
         for row in rows:
             self.meter.check_time()
             yield row
 
     def evaluate_lambda(self, expr: Any, input: Any, environment: Any) -> Any:
-        """Return a lambda with what it is evaluated with; `many` is its function of rows, if it has one."""
+        """Return a lambda with its context value and variables. `many` is its function of rows, if it has one."""
         made = super().evaluate_lambda(expr, input, environment)
         if not (expr.thunk or expr.signature or isinstance(input, list)):
             made.many = expr.many if "many" in expr.__dict__ else compile_lambda(expr, self.bound)
         return made
 
     def evaluate_partial_application(self, expr: Any, input: Any, environment: Any) -> Any:
-        """Return a function of the arguments that are left out."""
+        """Return a function of the omitted arguments. The library evaluates them in `environment` of this object."""
         before, self.environment = self.environment, environment
         made = super().evaluate_partial_application(expr, input, environment)
         self.environment = before
         return made
 
     def partial_apply_native_function(self, native: Any, args: Any) -> Any:
-        """Return a function that calls one of ours; it puts the call off, as its places are none of the expression."""
+        """Return a function that calls one of `FUNCTIONS`. Its body is made of nodes that are not of the expression."""
         made = super().partial_apply_native_function(native, args)
         made.body.code = lambda engine, input, environment: engine.evaluate_lambda(made.body, input, environment)
         return made
 
     def evaluate_regex(self, expr: Any, input: Any) -> Any:  # noqa: ARG002 - as the others
-        """Return a compiled pattern, where matching it could be interrupted."""
+        """Return a compiled pattern.
+
+        Raises:
+            LimitExceeded: No timer could interrupt a match.
+        """
         if not self.meter.interruptible:
             raise LimitExceeded(
                 "uses a regular expression outside the main thread, where nothing could stop a costly one"
@@ -323,7 +327,7 @@ class Engine(Jsonata):  # type: ignore[misc]
         return function
 
     def update(self, expr: Any, value: Any, environment: Any) -> Any:
-        """Return what `|pattern|update|` makes of a value: a copy that keeps every number as it was, with changes."""
+        """Return a copy of a value with the changes of `|pattern|update|`. Other numbers keep their text."""
         if value is None:
             return None
         pattern = expr.pattern
@@ -336,7 +340,7 @@ class Engine(Jsonata):  # type: ignore[misc]
             update = self.eval(expr.update, match, environment)
             if update is not None:
                 if not isinstance(update, dict):
-                    raise ValueError(f"an update must be an object, not {shown(update)}")
+                    raise ValueError(f"an update must be an object, not {short_repr(update)}")
                 match.update(update)
             if expr.delete is not None:
                 names = self.eval(expr.delete, match, environment)
@@ -353,7 +357,7 @@ def parse(expression: str, saved_as: str = "") -> Engine:
 
     Args:
         expression: JSONata text.
-        saved_as: The reference by which it was loaded, for the error.
+        saved_as: The reference of a saved transformer, for the error.
 
     Raises:
         TransformError: It cannot be parsed.

@@ -1,4 +1,4 @@
-"""Turns what the JSONata engine says into a sentence with a place in the expression."""
+"""Turns errors of the JSONata engine into sentences with a position in the expression."""
 
 from __future__ import annotations
 
@@ -37,36 +37,36 @@ _UNCLOSED = ("S0101", "S0105", "S0106", "S0207", "S0302")
 def failure(
     error: BaseException, expression: str, node: Any, known: Collection[str] = (), saved_as: str = ""
 ) -> TransformError:
-    """Return an error as one that names the expression, the position and what was expected.
+    """Return the error that names the expression, the position and what would be right.
 
     Args:
-        error: The error that was raised.
+        error: An error of parsing or of evaluation.
         expression: The JSONata text.
-        node: The innermost syntax node that it came through, if there was one.
-        known: Names of functions, to find the one that was meant.
-        saved_as: The reference by which the expression was loaded.
+        node: The syntax node that failed; `None` if it is unknown.
+        known: Names of functions. The nearest one is proposed for an unknown name.
+        saved_as: The reference of a saved transformer.
     """
     position = token_start(expression, node.position) if node is not None else -1
     if isinstance(error, JException):
-        message, position = _said(error, known), _place(error, expression, position)
+        message, position = _jsonata_message(error, known), _jsonata_position(error, expression, position)
     elif isinstance(error, IndexError) and node is None:
         message, position = "ends too early: a string, a comment or a regular expression is not closed", len(expression)
     else:
-        message = _reason(error)
+        message = _python_message(error)
     message = message.rstrip(".") + (f" (in {saved_as})" if saved_as else "")
     return TransformError(message, expression=expression, position=position)
 
 
-def _place(error: JException, expression: str, position: int) -> int:
-    """Return where an error of the engine is; it says 0 or less where it does not know."""
-    if not error.error.startswith("S"):
+def _jsonata_position(error: JException, expression: str, position: int) -> int:
+    """Return the position of the library's error, or the node's position if the library does not know one."""
+    if not error.error.startswith("S"):  # no syntax error
         return token_start(expression, error.location) if error.location > 0 and error.error != "D3138" else position
     if error.expected == _END or error.error in _UNCLOSED:
         return len(expression)
     return token_start(expression, error.location)
 
 
-def _reason(error: BaseException) -> str:
+def _python_message(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "goes too deep"
     if isinstance(error, ZeroDivisionError):
@@ -77,7 +77,7 @@ def _reason(error: BaseException) -> str:
 
 
 def token_start(expression: str, end: int) -> int:
-    """Return where the token starts that ends at a position: the engine points behind tokens, people before them."""
+    """Return the start of the token that ends at a position. The library gives the ends of tokens."""
     if not 0 < end <= len(expression):
         return max(0, min(end, len(expression)))
     text = expression[:end]
@@ -95,14 +95,14 @@ def line_and_column(expression: str, position: int) -> tuple[int, int]:
 
 
 def caret(expression: str, position: int) -> str:
-    """Return the line of a position with a caret under it, or the expression alone where no position is known."""
+    """Return the line of a position with a caret under it; for a negative position the whole expression."""
     if position < 0:
         return expression
     line, column = line_and_column(expression, position)
     return f"{expression.splitlines()[line - 1] if expression else ''}\n{' ' * (column - 1)}^"
 
 
-def _said(error: JException, known: Collection[str]) -> str:
+def _jsonata_message(error: JException, known: Collection[str]) -> str:
     first, second, third = error.current, error.expected, error.extra
     if error.error == "T1006":
         return _no_function(first, known)
@@ -110,7 +110,7 @@ def _said(error: JException, known: Collection[str]) -> str:
     if template is not None and (second is not None or "{second}" not in template):
         types = _TYPES.get(str(third), str(third))
         return template.format(
-            first=first, second=second, first_value=shown(first), second_value=shown(second), types=types
+            first=first, second=second, first_value=short_repr(first), second_value=short_repr(second), types=types
         )
     text = str(error).replace(" Object ", " function ").replace("JSonataException ", "")
     return text[:1].lower() + text[1:] if text[1:2].islower() else text
@@ -127,8 +127,8 @@ _BRIEF = reprlib.Repr()
 _BRIEF.maxlevel, _BRIEF.maxdict, _BRIEF.maxlist, _BRIEF.maxstring, _BRIEF.maxother, _BRIEF.maxlong = 2, 3, 3, 50, 50, 40
 
 
-def shown(value: object) -> str:
-    """Return a value as it is shown in a message, at most 80 characters; the value may be of any size."""
+def short_repr(value: object) -> str:
+    """Return a value for a message, in at most 80 characters. The value may have any size and depth."""
     if value is None:
         return "nothing"
     if value is Utils.NULL_VALUE:

@@ -1,6 +1,6 @@
-"""The engine's interface: compile an expression once, evaluate it on many values.
+"""The engine's interface: compiles an expression once and evaluates it on many values.
 
-Other packages use this module, `limits`, `values` and `errors`, and never the JSONata library itself.
+Only this package uses the JSONata library. Other packages use this module, `limits`, `values` and `errors`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from connector.transform.engine.syntax import nodes
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A compiled expression. It may be used in any thread.
+    """A compiled expression, for any thread.
 
     Attributes:
         text: JSONata.
-        saved_as: The reference by which it was loaded, or empty.
+        saved_as: The reference of a saved transformer, or empty.
     """
 
     text: str
@@ -40,7 +40,7 @@ class Expression:
             context: The variables, the tables, the time and the random numbers.
 
         Returns:
-            The library's types, which the functions of `values` turn into JSON.
+            A value of the library's types. The functions of `values` turn it into JSON.
 
         Raises:
             LimitExceeded: The evaluation reached a bound.
@@ -51,7 +51,7 @@ class Expression:
         return parse(self.text, self.saved_as).run(value, meter, context)
 
     def tables(self) -> Iterator[tuple[str, Any]]:
-        """Yield every table that the expression names as a literal, and the syntax node of the name."""
+        """Yield each table that the expression names by a literal, and the syntax node of the name."""
         for node in nodes(parse(self.text, self.saved_as).ast):
             if node.type != "function" or getattr(node.procedure, "value", None) != "lookup_table":
                 continue
@@ -60,21 +60,21 @@ class Expression:
                 yield first.value, first
 
     def failed(self, error: BaseException, place: Any = None) -> TransformError:
-        """Return the error that names this expression, the position and what was expected.
+        """Return the error that names this expression, the position and what would be right.
 
         Args:
-            error: What was raised.
-            place: The syntax node that it is about, if it was not raised by one.
+            error: The error of an evaluation.
+            place: The syntax node of an error that no evaluation raised.
         """
         return failure(error, self.text, place or failed_node(error), FUNCTIONS, self.saved_as)
 
 
 def compile(expression: str, saved_as: str = "") -> Expression:
-    """Return an expression that is parsed once per thread.
+    """Return an expression, parsed once per thread.
 
     Args:
         expression: JSONata text.
-        saved_as: The reference by which it was loaded, for errors.
+        saved_as: The reference of a saved transformer, for errors.
 
     Raises:
         TransformError: It cannot be parsed.

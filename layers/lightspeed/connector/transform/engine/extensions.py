@@ -1,4 +1,4 @@
-"""Functions for connectors that JSONata lacks, and what all functions ask of the evaluation they run in."""
+"""Functions that JSONata lacks, and access to the running evaluation."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from jsonata import Jsonata
 from jsonata.functions import Functions
 from jsonata.utils import Utils
 
-from connector.transform.engine.errors import shown
+from connector.transform.engine.errors import short_repr
 from connector.transform.engine.limits import Meter
-from connector.transform.engine.values import written
+from connector.transform.engine.values import json_size
 from lightspeed.numbers import Exact
 
 
 def current_engine() -> Any:
-    """Return the engine whose evaluation is running in this thread."""
+    """Return the engine of the evaluation that runs in this thread."""
     return Jsonata.CURRENT.jsonata
 
 
@@ -44,20 +44,20 @@ def as_text(value: Any, pretty: Any = None) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, list | dict):
-        size = written(value, current_meter())
+        size = json_size(value, current_meter())
         current_meter().characters(size)
     return Functions.string(value, pretty)
 
 
 def uuid_(name: Any) -> str:
-    """`$uuid()`: a new one at each call; `$uuid(name)`: always the same for a name."""
+    """`$uuid()`: a new UUID at each call. `$uuid(name)`: always the same UUID for a name."""
     if name is not None:
         return str(uuid.uuid5(uuid.NAMESPACE_URL, as_text(name)))
     return str(uuid.UUID(int=random_source().getrandbits(128), version=4))
 
 
 def hash_(value: Any, key: Any) -> Any:
-    """`$hash(value)`: SHA-256, hexadecimal; with a key, the HMAC of it, which cannot be guessed without the key."""
+    """`$hash(value)`: SHA-256 in hexadecimal. `$hash(value, key)`: the HMAC, which nobody can guess without the key."""
     text = as_text(value).encode("utf-8", "surrogatepass")
     if key is None:
         return hashlib.sha256(text).hexdigest()
@@ -76,7 +76,7 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
 def money(*args: Any) -> Any:
     """`$money(amount)`, `$money(amount, digits)`, `$money(a, "*", b)`, `$money(a, "*", b, digits)`.
 
-    Amounts are numbers, texts, or arrays that are summed up; digits are 2 if left out, halves are rounded up.
+    An amount is a number, a text, or an array, which is summed up. `digits` is 2 by default. Halves are rounded up.
     """
     given = [arg for arg in args if arg is not None]
     if not given or args[0] is None:
@@ -85,7 +85,7 @@ def money(*args: Any) -> Any:
     if rest and isinstance(rest[0], str):
         operator = rest[0]
         if operator not in _OPERATORS:
-            raise ValueError(f'$money expects "+", "-", "*" or "/" as its second argument, not {shown(operator)}')
+            raise ValueError(f'$money expects "+", "-", "*" or "/" as its second argument, not {short_repr(operator)}')
         if len(rest) < 2:
             return None
         try:
@@ -95,7 +95,7 @@ def money(*args: Any) -> Any:
         rest = rest[2:]
     digits = rest[0] if rest else 2
     if isinstance(digits, bool) or not isinstance(digits, int) or not 0 <= digits <= 10:
-        raise ValueError(f"$money expects from 0 to 10 digits, not {shown(digits)}")
+        raise ValueError(f"$money expects from 0 to 10 digits, not {short_repr(digits)}")
     return Exact(format(amount.quantize(decimal.Decimal(1).scaleb(-digits), context=_MONEY), "f"))
 
 
@@ -104,7 +104,7 @@ def _amount(value: Any) -> decimal.Decimal:
         total = decimal.Decimal(0)
         for item in value:
             if isinstance(item, list):
-                raise ValueError(f"$money sums up amounts, not {shown(item)}")
+                raise ValueError(f"$money sums up amounts, not {short_repr(item)}")
             total = _MONEY.add(total, _amount(item))
         return total
     text = value.text if isinstance(value, Exact) else str(value)
@@ -115,7 +115,7 @@ def _amount(value: Any) -> decimal.Decimal:
         if not amount.is_finite() or abs(amount.adjusted()) > 30:
             raise decimal.InvalidOperation
     except decimal.InvalidOperation:
-        raise ValueError(f'$money expects an amount such as 12.50 or "12.50", not {shown(value)}') from None
+        raise ValueError(f'$money expects an amount such as 12.50 or "12.50", not {short_repr(value)}') from None
     return amount
 
 

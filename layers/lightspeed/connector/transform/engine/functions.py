@@ -1,7 +1,7 @@
-"""The functions that an expression can call: JSONata's own that are harmless, in bounds, and a few for connectors.
+"""The functions that an expression can call: those of JSONata inside bounds, and `extensions`.
 
-The table is a list of what is allowed. `$eval` is not in it: an expression is what was written and checked, never text
-out of a record. Nothing here reaches network, files or environment; `$lookup_table` asks the context.
+An expression can call only the functions of `FUNCTIONS`. `$eval` is not one of them, because it would run text of a
+record. No function reaches the network, files or the environment. `$lookup_table` asks the context.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jsonata import JException, Jsonata
 from jsonata.functions import Functions
 from jsonata.utils import Utils
 
-from connector.transform.engine.errors import shown
+from connector.transform.engine.errors import short_repr
 from connector.transform.engine.extensions import (
     as_text,
     current_engine,
@@ -30,11 +30,11 @@ from connector.transform.engine.extensions import (
     uuid_,
 )
 from connector.transform.engine.signature import QuickSignature
-from connector.transform.engine.values import clone, look_up, written
+from connector.transform.engine.values import clone, json_size, look_up
 from lightspeed.numbers import Exact
 
 # fmt: off
-_AS_THEY_ARE = [
+_OF_JSONATA = [
     "sum", "count", "max", "min", "average", "substring", "substringBefore", "substringAfter", "lowercase",
     "uppercase", "length", "trim", "contains", "formatNumber", "formatBase", "formatInteger", "parseInteger",
     "floor", "ceil", "round", "abs", "sqrt", "power", "boolean", "not", "single", "reduce", "sift",
@@ -43,16 +43,24 @@ _AS_THEY_ARE = [
 ]
 # fmt: on
 
-_OF_SOMETHING = frozenset(
+_NOTHING_FOR_NOTHING = frozenset(
     ("number", "pad", "join", "replace", "split", "match", "each", "map", "filter", "merge", "shuffle", "hash")
 )
-"""Functions that return nothing where their first argument is nothing."""
+"""Functions that return nothing if their first argument is nothing."""
 
-_PATTERN_CHECK_CHARACTERS = 1_000_000
+_COUNT_FROM_CHARACTERS = 1_000_000
+"""`$replace` counts matches first only if its result may have more characters."""
 
 
 class Function(Jsonata.JFunction):  # type: ignore[misc]
-    """A function that an expression can call. Arguments that are left out are `None`."""
+    """A function that an expression can call.
+
+    Args:
+        name: The name without `$`.
+        signature: The types of the arguments and of the result, in JSONata's notation.
+        function: Gets `None` for each argument that a call omits.
+        arguments: How many arguments it takes.
+    """
 
     def __init__(self, name: str, signature: str, function: Callable[..., Any], arguments: int) -> None:
         super().__init__(None, None)
@@ -60,22 +68,22 @@ class Function(Jsonata.JFunction):  # type: ignore[misc]
         self.function_name = name
         self._function = function
         self._arguments = arguments
-        self._of_something = name in _OF_SOMETHING
+        self._nothing_for_nothing = name in _NOTHING_FOR_NOTHING
 
     def call(self, input: Any, args: Any) -> Any:  # noqa: ARG002 - the library's name
-        """Call it with arguments that are as its signature says."""
+        """Call the function with arguments that its signature has checked."""
         current_meter().check_time()
-        if self._of_something and args[0] is None:
+        if self._nothing_for_nothing and args[0] is None:
             return None
         return self._function(*args, *[None] * (self._arguments - len(args)))
 
     def get_number_of_args(self) -> int:
-        """Return how many arguments it takes."""
+        """Return the number of arguments; the library asks for it."""
         return self._arguments
 
 
-def _library(name: str) -> Function:
-    """Return a function of the library, with what it makes counted, and numbers as JSON has them."""
+def _bounded(name: str) -> Function:
+    """Return a function of the library whose results are counted, and whose numbers are JSON numbers."""
     native = Jsonata.static_frame.bindings[name]
 
     def call(*args: Any) -> Any:
@@ -94,7 +102,7 @@ def _library(name: str) -> Function:
 
 
 def _number(value: Any) -> Any:
-    """`$number`: the number that a text is; one that is a number already stays itself."""
+    """`$number`: a number as it is, or the number that a text or a boolean stands for."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     if isinstance(value, str) and re.fullmatch(r"-?\d+", value):
@@ -102,7 +110,7 @@ def _number(value: Any) -> Any:
     try:
         found = Functions.number(value)
     except ValueError:
-        raise ValueError(f"cannot make a number of {shown(value)}") from None
+        raise ValueError(f"cannot make a number of {short_repr(value)}") from None
     return Utils.convert_number(found)
 
 
@@ -119,15 +127,15 @@ def _join(texts: Any, separator: Any) -> Any:
     return separator.join(texts)
 
 
-def _matches(text: str, pattern: Any) -> int:
-    """Return how often a pattern is found, at most."""
+def _count_matches(text: str, pattern: Any) -> int:
+    """Return the number of matches in the whole text."""
     if isinstance(pattern, str):
         return text.count(pattern)
     return sum(1 for _ in pattern.finditer(text))
 
 
 def _replace(text: Any, pattern: Any, replacement: Any, limit: Any) -> Any:
-    """`$replace`: by text, with `$1` for groups, or by a function of each match."""
+    """`$replace`: replaces matches by a text, in which `$1` is a group, or by the result of a function."""
     if pattern == "":
         raise JException("D3010", -1)
     if limit is not None and limit < 0:
@@ -136,21 +144,21 @@ def _replace(text: Any, pattern: Any, replacement: Any, limit: Any) -> Any:
         return text
     meter, most = current_meter(), 0 if limit is None else math.floor(limit)
     if isinstance(replacement, str):
-        if (len(text) + 1) * len(replacement) > _PATTERN_CHECK_CHARACTERS:
-            meter.characters(_matches(text, pattern) * len(replacement))
+        if (len(text) + 1) * len(replacement) > _COUNT_FROM_CHARACTERS:
+            meter.characters(_count_matches(text, pattern) * len(replacement))
         if isinstance(pattern, str):
             result = text.replace(pattern, replacement.replace("$$", "$"), most or -1)
         else:
-            result = pattern.sub(lambda match: _filled(replacement, match), text, most)
+            result = pattern.sub(lambda match: _fill_groups(replacement, match), text, most)
     else:
         searched = re.compile(re.escape(pattern)) if isinstance(pattern, str) else pattern
-        result = searched.sub(lambda match: _replaced(replacement, match), text, most)
+        result = searched.sub(lambda match: _call_replacement(replacement, match), text, most)
     meter.characters(len(result))
     return result
 
 
-def _filled(replacement: str, match: re.Match[str]) -> str:
-    """Fill a replacement's `$1` with the match's groups; the longest number that is a group counts."""
+def _fill_groups(replacement: str, match: re.Match[str]) -> str:
+    """Return a replacement with its `$1` filled in. Of the digits, the longest number of a group counts."""
 
     def group(found: re.Match[str]) -> str:
         digits = found.group(1)
@@ -164,7 +172,7 @@ def _filled(replacement: str, match: re.Match[str]) -> str:
     return re.sub(r"\$(\$|\d{1,3})", group, replacement)
 
 
-def _replaced(function: Any, match: re.Match[str]) -> str:
+def _call_replacement(function: Any, match: re.Match[str]) -> str:
     groups = [match.group(number) or "" for number in range(1, len(match.groups()) + 1)]
     found = Functions.func_apply(
         function, [{"match": match.group(), "start": match.start(), "end": match.end(), "groups": groups}]
@@ -186,7 +194,7 @@ def _split(text: Any, separator: Any, limit: Any) -> Any:
         meter.items(text.count(separator) + 1)
         parts = text.split(separator)
     else:
-        meter.items(_matches(text, separator) + 1)
+        meter.items(_count_matches(text, separator) + 1)
         parts, start = [], 0
         for match in separator.finditer(text):
             if match.end() > match.start():
@@ -217,10 +225,14 @@ def _append(left: Any, right: Any) -> Any:
     return Utils.create_sequence_from_iter([*first, *second])
 
 
-def _results(function: Any, members: Iterable[Any], names: Iterable[Any], whole: Any) -> Any:
-    """Return what a function makes of each member, its name or number, and the whole, as many of them as it takes."""
+def _call_for_each(function: Any, members: Iterable[Any], names: Iterable[Any], whole: Any) -> Any:
+    """Call a function for each member and return the results.
+
+    The function gets the member, its name or number, and the whole: as many of these as it takes. A lambda that is
+    `merged` (see `compiler`) returns one object for all members.
+    """
     engine, is_lambda = current_engine(), Functions.is_lambda(function)
-    # the library's way imports modules each time
+    # get_function_arity imports modules at each call
     most = len(function.arguments) if is_lambda else Functions.get_function_arity(function)
     columns = (members, names, itertools.repeat(whole))[: max(most, 1)]
     rows = zip(*columns, strict=False)
@@ -231,8 +243,8 @@ def _results(function: Any, members: Iterable[Any], names: Iterable[Any], whole:
     return [engine.apply(function, row, None, None) for row in rows]
 
 
-def _made(results: Any) -> Any:
-    """Return a list of results as a sequence, without those that are nothing; one object of all stays as it is."""
+def _sequence(results: Any) -> Any:
+    """Return results as a sequence, without those that are nothing; one object of all results as it is."""
     if type(results) is dict:
         return results
     current_meter().items(len(results))
@@ -240,15 +252,15 @@ def _made(results: Any) -> Any:
 
 
 def _each(value: Any, function: Any) -> Any:
-    return _made(_results(function, value.values(), value.keys(), value))
+    return _sequence(_call_for_each(function, value.values(), value.keys(), value))
 
 
 def _map(array: Any, function: Any) -> Any:
-    return _made(_results(function, array, itertools.count(), array))
+    return _sequence(_call_for_each(function, array, itertools.count(), array))
 
 
 def _filter(array: Any, function: Any) -> Any:
-    results = _results(function, array, itertools.count(), array)
+    results = _call_for_each(function, array, itertools.count(), array)
     current_meter().items(len(array))
     return Utils.create_sequence_from_iter(itertools.compress(array, map(Jsonata.boolize, results)))
 
@@ -284,7 +296,7 @@ def _spread(value: Any) -> Any:
 
 
 def _distinct(value: Any) -> Any:
-    """`$distinct`: the first of each equal value, in order."""
+    """`$distinct`: the first of equal values, in order."""
     if not isinstance(value, list) or len(value) <= 1:
         return value
     meter, seen, found = current_meter(), set(), Utils.create_sequence()
@@ -292,7 +304,7 @@ def _distinct(value: Any) -> Any:
     for item in value:
         key: Any = (isinstance(item, bool), item)
         if isinstance(item, list | dict):
-            meter.characters(written(item, meter))
+            meter.characters(json_size(item, meter))
             key = json.dumps(clone(item, meter), sort_keys=True, default=str)
         if key not in seen:
             seen.add(key)
@@ -319,7 +331,7 @@ def _to_millis(text: Any, picture: Any) -> Any:
     if picture is None:
         return Functions.datetime_to_millis(text, None)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of the library's way to ask for the present
+        warnings.simplefilter("ignore", DeprecationWarning)  # the library calls utcnow()
         return Functions.datetime_to_millis(text, picture)
 
 
@@ -363,7 +375,7 @@ _OWN: list[tuple[str, str, Callable[..., Any], int]] = [
 ]
 
 FUNCTIONS: Mapping[str, Function] = {
-    **{name: _library(name) for name in _AS_THEY_ARE},
+    **{name: _bounded(name) for name in _OF_JSONATA},
     **{row[0]: Function(*row) for row in _OWN},
 }
-"""Every function there is, by name without `$`."""
+"""Every function that an expression can call, by name without `$`."""

@@ -26,7 +26,7 @@ _SYMBOLS: dict[type, str] = {
 
 
 class QuickSignature(Signature):  # type: ignore[misc]
-    """A signature that remembers which types of arguments it takes as they are."""
+    """A signature that caches, by the types of the arguments, whether they pass without a change."""
 
     def __init__(self, signature: str, function: str) -> None:
         super().__init__(signature, function)
@@ -34,19 +34,23 @@ class QuickSignature(Signature):  # type: ignore[misc]
 
     @classmethod
     def of(cls, signature: Signature) -> QuickSignature:
-        """Return a signature of the library as one of these."""
+        """Return a signature of the library as a `QuickSignature`."""
         quick = cls("<>", "")
         quick.__dict__.update(signature.__dict__)
         return quick
 
     def get_symbol(self, value: Any) -> str:
-        """Return the letter of a value's type."""
+        """Return the letter of a value's type in a signature."""
         return _SYMBOLS.get(type(value)) or str(super().get_symbol(value))
 
     def validate(self, args: Any, context: Any) -> Any:
-        """Return the arguments as the function takes them.
+        """Return the arguments, with `None` or the context value for those that the call omits.
 
-        The library would write a context that does not fit into its message, whatever its size.
+        An empty stand-in replaces a context that is an array or object: the library writes a context of a wrong type
+        into its message, whatever its size.
+
+        Raises:
+            JException: An argument has a wrong type.
         """
         elements = frozenset(map(type, args[0])) if args and isinstance(args[0], list) else None
         left_out = self._left_out(tuple(map(type, args)), elements)
@@ -58,11 +62,11 @@ class QuickSignature(Signature):  # type: ignore[misc]
         return [context if arg is stand_in else arg for arg in super().validate(args, stand_in)]
 
     def may_take_context(self, given: int) -> bool:
-        """Whether the context value may stand for an argument, if so many are given."""
+        """Return whether the context value may replace an argument of a call with `given` arguments."""
         return given < len(self._params) and any(param.context for param in self._params)
 
     def _count_left_out(self, kinds: tuple[type, ...], elements: frozenset[type] | None) -> int | None:
-        """Return how many arguments are left out; `None` if arguments of these types have to be looked at each time."""
+        """Return how many arguments a call omits; `None` if the library has to check arguments of these types."""
         symbols = [_SYMBOLS.get(kind, "") for kind in kinds]
         found = self._regex.fullmatch("".join(symbols)) if all(symbols) else None
         if found is None:

@@ -1,4 +1,4 @@
-"""What a parsed expression is made of."""
+"""Syntax nodes, variables and regular expressions of a parsed expression."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def nodes(ast: Any) -> Iterator[Any]:
 
 
 def bound_names(ast: Any) -> set[Any]:
-    """Return the names of all variables that an expression binds, and `:=` if it binds any by that."""
+    """Return the names of all variables that an expression binds, and `:=` if it has a binding of that form."""
     names: set[Any] = set()
     for node in nodes(ast):
         names.update((node.focus, node.index, node.value if node.type == "index" else None))
@@ -37,7 +37,7 @@ def bound_names(ast: Any) -> set[Any]:
 
 
 class Frame(dict[str, Any]):
-    """Variables by name; one that it does not hold is its parent's. One that there is not at all is `None`."""
+    """Variables by name. A variable that neither the frame nor a parent holds is `None`."""
 
     __slots__ = ("parent",)
 
@@ -45,7 +45,7 @@ class Frame(dict[str, Any]):
 
     @classmethod
     def inside(cls, parent: Frame | None, variables: Mapping[str, object] | None = None) -> Frame:
-        """Return variables whose parent is another frame."""
+        """Return a frame of these variables inside a parent."""
         frame = cls(variables or ())
         frame.parent = parent
         return frame
@@ -59,14 +59,14 @@ class Frame(dict[str, Any]):
     lookup = dict.__getitem__
 
     def bind(self, name: str, value: Any) -> None:
-        """Set a variable; a function that the expression defines gets its name, for errors."""
+        """Set a variable. A function with a signature gets the name, for errors."""
         self[name] = value
         if isinstance(value, Parser.Symbol) and value.signature is not None:
             value.signature.set_function_name(name)
 
 
 def plain_path(path: Any) -> tuple[str, tuple[str, ...]]:
-    """Return the variable, if any, and the names that a path is made of; no names if there is anything else to it."""
+    """Return the variable and the names of a path such as `$v.a.b` or `a.b`; no names for any other path."""
     if (
         path.type != "path"
         or path.predicate is not None
@@ -93,7 +93,7 @@ def compiled_pattern(pattern: str, flags: RegexFlags) -> re.Pattern[str]:
     """Compile a regular expression.
 
     Raises:
-        ValueError: It is wrong.
+        ValueError: The pattern is wrong.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

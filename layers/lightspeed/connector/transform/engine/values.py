@@ -1,4 +1,4 @@
-"""What an evaluation takes and returns: plain, bounded JSON values, and walks over them that are counted."""
+"""Values of an evaluation: results as bounded JSON, and walks over values that the meter counts."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def is_none(value: Any) -> bool:
 
 
 def plain(value: Any, limits: Limits, *, exact: bool = True) -> Any:
-    """Return a result as JSON types. `None` means `null` or nothing.
+    """Return a result as JSON types. `None` is `null` or nothing.
 
     Args:
         value: The result.
         limits: The bounds.
-        exact: Whether a number that remembers its text still does; otherwise numbers are `int` or `float`.
+        exact: Whether numbers keep their text, see `lightspeed.numbers`. Else they are `int` or `float`.
 
     Raises:
-        ValueError: It holds a function, or a number that JSON, or else a float, cannot hold.
-        LimitExceeded: It is too large or too deep.
+        ValueError: The result holds a function, or a number that JSON (without `exact`: a float) cannot hold.
+        LimitExceeded: The result is too large or too deep.
     """
     _check([value], limits)
     return _converted(value, exact=exact)
@@ -49,18 +49,18 @@ def _converted(value: Any, *, exact: bool) -> Any:
 
 def _finite(number: float) -> float:
     if not math.isfinite(number):
-        shown = number.text if isinstance(number, Exact) else str(number)
-        raise ValueError(f"returns the number {shown:.30}, which is too large")
+        text = number.text if isinstance(number, Exact) else str(number)
+        raise ValueError(f"returns the number {text:.30}, which is too large")
     return float(number)
 
 
-def _as_read(value: Any) -> Any:
-    """Return what a value that msgspec does not know is written as."""
+def _encode_other(value: Any) -> Any:
+    """Return the JSON of a value that msgspec does not know: `null`, or a number with its text."""
     return None if value is Utils.NULL_VALUE else msgspec.Raw(value.text.encode())
 
 
 def _text(value: Any) -> str:
-    """Return the JSON text of what msgspec does not write: half a surrogate pair, or a number of very many digits."""
+    """Return JSON text as msgspec does, also of half a surrogate pair and of integers beyond 64 bits."""
     if isinstance(value, dict):
         return "{" + ",".join([f"{json.dumps(key)}:{_text(item)}" for key, item in value.items()]) + "}"
     if isinstance(value, list):
@@ -71,16 +71,17 @@ def _text(value: Any) -> str:
 
 
 def _check(values: list[Any], limits: Limits, longest: int | None = None) -> None:
-    """Look at results, level by level, and find what cannot be written or is too much; nothing is copied.
+    """Check, level by level, that results fit the bounds and can be written.
 
     Args:
         values: The results, which share the bounds.
         limits: The bounds.
-        longest: No text in the results is longer than this, if it is known; then few values need no look at their text.
+        longest: The most characters of a text in the results; `None` if unknown. With it, few values need no count of
+            their text.
 
     Raises:
-        ValueError: One holds a function, or a number that JSON cannot hold.
-        LimitExceeded: They are too large, or one is too deep.
+        ValueError: A result holds a function, or a number that JSON cannot hold.
+        LimitExceeded: The results are too large or too deep.
     """
     number, depth, containers = -len(values), -1, []
     level: list[Any] = [values]
@@ -119,7 +120,7 @@ def _check_text(containers: list[Any], limits: Limits) -> None:
 
 
 def _refuse(items: list[Any]) -> None:
-    """Refuse what is neither a number that JSON can hold nor an array or object."""
+    """Refuse values other than arrays, objects and numbers that JSON can hold."""
     for item in items:
         if isinstance(item, float):
             _finite(item)
@@ -128,27 +129,27 @@ def _refuse(items: list[Any]) -> None:
 
 
 def dumps(value: Any, limits: Limits) -> bytes:
-    """Return a result as compact JSON text; numbers that were only moved are written as they were read.
-
-    Raises:
-        ValueError: It holds a function, or a number that JSON cannot hold.
-        LimitExceeded: It is too large or too deep.
-    """
+    """Return a result as compact JSON text; see `dumps_all`."""
     return dumps_all([value], limits)[0]
 
 
 def dumps_all(values: list[Any], limits: Limits, longest: int | None = None) -> list[bytes]:
-    """Return results as compact JSON texts; they share the bounds. No text in them is longer than `longest`, if given.
+    """Return results as compact JSON texts. Numbers that an expression only copied keep their text.
+
+    Args:
+        values: The results, which share the bounds.
+        limits: The bounds.
+        longest: The most characters of a text in the results; `None` if unknown.
 
     Raises:
-        ValueError: One holds a function, or a number that JSON cannot hold.
-        LimitExceeded: They are too large or too deep.
+        ValueError: A result holds a function, or a number that JSON cannot hold.
+        LimitExceeded: The results are too large or too deep.
     """
     _check(values, limits, longest)
     texts, size = [], 0
     for value in values:
         try:
-            text = msgspec.json.encode(value, enc_hook=_as_read)
+            text = msgspec.json.encode(value, enc_hook=_encode_other)
         except (UnicodeEncodeError, OverflowError):
             text = _text(value).encode()
         size += len(text)
@@ -159,7 +160,7 @@ def dumps_all(values: list[Any], limits: Limits, longest: int | None = None) -> 
 
 
 def clone(value: Any, meter: Meter, depth: int = 0) -> Any:
-    """Return a copy of a value in which arrays and objects are new."""
+    """Return a deep copy of a value."""
     if type(value) not in _CONTAINERS:
         return value
     if depth > meter.limits.output_depth:
@@ -171,7 +172,7 @@ def clone(value: Any, meter: Meter, depth: int = 0) -> Any:
 
 
 def clone_top(value: Any, meter: Meter) -> Any:
-    """Return a copy of an object or array in which it, or each object of the array, is new, but nothing inside them."""
+    """Return a copy of an object, or of an array and its objects. Values inside the objects are not copied."""
     meter.items(len(value))
     if isinstance(value, list):
         return [clone_top(item, meter) if type(item) is dict else item for item in value]
@@ -179,7 +180,12 @@ def clone_top(value: Any, meter: Meter) -> Any:
 
 
 def collapsed(value: Any, keep: bool = False) -> Any:
-    """Return a value; a sequence of one as its element, and an empty one as nothing, unless it is to be kept."""
+    """Return a sequence of one as its element, an empty sequence as nothing, and any other value as it is.
+
+    Args:
+        value: The value.
+        keep: Whether a sequence of one stays a sequence, also later: JSONata's `[]` behind a path.
+    """
     if type(value) is not Utils.JList or not value.sequence or value.tuple_stream:
         return value
     if keep:
@@ -190,7 +196,7 @@ def collapsed(value: Any, keep: bool = False) -> Any:
 
 
 def look_up(value: Any, key: str, meter: Meter) -> Any:
-    """Return a member of an object, or that of each object in an array, flattened; `None` where there is none."""
+    """Return the member of an object, or the members of the objects in an array, flattened; `None` if there is none."""
     if isinstance(value, dict):
         found = value.get(key, Utils.NONE)
         return None if found is Utils.NONE else Utils.NULL_VALUE if found is None else found
@@ -208,11 +214,11 @@ def look_up(value: Any, key: str, meter: Meter) -> Any:
     return results
 
 
-def written(value: Any, meter: Meter, depth: int = 0) -> int:
-    """Return about how many characters a value takes as JSON text.
+def json_size(value: Any, meter: Meter, depth: int = 0) -> int:
+    """Return about how many characters a value has as JSON text.
 
     Raises:
-        LimitExceeded: More values than may be made, or nested too deep.
+        LimitExceeded: The value has too many values or is too deep.
     """
     if isinstance(value, str):
         return len(value) + 2
@@ -222,5 +228,5 @@ def written(value: Any, meter: Meter, depth: int = 0) -> int:
         raise LimitExceeded(f"writes a value that is nested deeper than {meter.limits.output_depth}")
     meter.items(len(value))
     if isinstance(value, dict):
-        return sum(len(key) + 4 + written(item, meter, depth + 1) for key, item in value.items())
-    return sum(1 + written(item, meter, depth + 1) for item in value)
+        return sum(len(key) + 4 + json_size(item, meter, depth + 1) for key, item in value.items())
+    return sum(1 + json_size(item, meter, depth + 1) for item in value)
