@@ -9,7 +9,7 @@ from connector.storage_keys import RUN_ID
 from connector.transform import parse_transformers
 from connector.validation import parse_event
 from lightspeed import Endpoint
-from lightspeed.listing.way import ALL_PARENTS, way_to_read
+from lightspeed.listing.read_operation import ALL_PARENTS, listed_entity
 from lightspeed.request import given_time
 from subscribe.event import SubscribeRequest
 
@@ -42,7 +42,7 @@ def subscribe_request(event: object) -> SubscribeRequest:
     errors += _subscription_errors(request.bookmark_name)
     errors += _parent_errors(request)
     if request.mode == "incremental":
-        errors += _incremental_errors(request, way_to_read(request.endpoint, request.parameters.path)[1])
+        errors += _incremental_errors(request, listed_entity(request.endpoint, request.parameters.path))
     elif request.since is not None:
         errors.append("since is for mode incremental")
     errors += _ids_errors(request)

@@ -15,7 +15,7 @@ from connector.timestamps import iso_text
 from connector.transform import load
 from lightspeed.estimate import Estimate, ListCounter, Reading, Span, estimate
 from lightspeed.listing.opening import SETTLING_LAG
-from lightspeed.listing.way import check_parameters
+from lightspeed.listing.read_operation import check_parameters
 from lightspeed.request import PAGE_LIMIT, parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.run.run import Services

@@ -22,8 +22,8 @@ from lightspeed.cli.arguments import CommandError, Parser, read_connection
 from lightspeed.cli.output import json_text, print_note
 from lightspeed.connection import is_connection_name
 from lightspeed.errors import CatalogueError
+from lightspeed.listing.read_operation import ALL_PARENTS
 from lightspeed.listing.reader import CONNECTIONS
-from lightspeed.listing.way import ALL_PARENTS
 from subscribe.checks import subscribe_request
 from subscribe.event import SubscribeRequest
 from subscribe.run.run import Services

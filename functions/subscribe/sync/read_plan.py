@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from connector.errors import RequestError
 from lightspeed import Endpoint, Parameters
-from lightspeed.listing.way import Way, way_to_read
+from lightspeed.listing.read_operation import ReadOperation, listed_entity, operation_of
 from lightspeed.listing.window import Window, closed_window, may_hide_records
 from subscribe.event import SubscribeRequest
 
@@ -31,7 +31,7 @@ class Read:
         by_creation: Whether it takes only records that were never updated, from a window of creation.
     """
 
-    operation: Way
+    operation: ReadOperation
     endpoint: Endpoint
     language: str
     parameters: Parameters
@@ -111,12 +111,12 @@ def plan_reads(
         if request.ids is not None:
             plain = [Parameters({"id": identity}) for identity in request.ids]
         for parameters in transformers.parameters(document, seed) if transformers is not None else plain:
-            way, walked = way_to_read(request.endpoint, parameters.path)
-            read = Read(way, walked, language, parameters)
+            operation = operation_of(request.endpoint, parameters.path)
+            read = Read(operation, listed_entity(request.endpoint, parameters.path), language, parameters)
             errors = _errors(request, read)
             if errors:
                 raise RequestError(errors)
-            if way == "get":
+            if operation == "get":
                 record = (read.place, read.record_id or json.dumps(dict(parameters.query), sort_keys=True, default=str))
                 if record in records:
                     continue

@@ -17,7 +17,7 @@ from connector.transform import REJECTED_SHARE, TransformError, TransformerSpec,
 from lightspeed.listing.checkpoint import IdLog
 from lightspeed.listing.opening import DIFFERENT_TIMES, SETTLING_LAG, is_closed, shop_time
 from lightspeed.listing.proof import UnstableList
-from lightspeed.listing.way import check_parameters
+from lightspeed.listing.read_operation import check_parameters
 from lightspeed.request import parse_time, query_warnings
 from subscribe.event import SubscribeRequest
 from subscribe.run.result import Decision

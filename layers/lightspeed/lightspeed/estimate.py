@@ -15,9 +15,9 @@ from datetime import datetime
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.client import Client
 from lightspeed.listing.opening import SKEW
+from lightspeed.listing.read_operation import ReadOperation, listed_entity, operation_of
 from lightspeed.listing.reader import BATCH, THREADS, second_size
 from lightspeed.listing.shop_list import ShopList
-from lightspeed.listing.way import Way, way_to_read
 from lightspeed.listing.window import closed_window
 from lightspeed.quota import REQUESTS_PER_SECOND, WINDOW_SECONDS, Quota, QuotaWindow
 from lightspeed.request import PAGE_LIMIT, Parameters
@@ -64,7 +64,7 @@ class Reading:
         batch: The most pages between two counts.
     """
 
-    operation: Way
+    operation: ReadOperation
     entity: str
     language: str
     rows: int | None = None
@@ -125,10 +125,11 @@ class ListCounter:
             CatalogueError: The parameters are wrong; nothing was sent.
             LightspeedError: As the client raises it.
         """
-        way, endpoint = way_to_read(endpoint, parameters.path)
-        if way == "get":
+        operation = operation_of(endpoint, parameters.path)
+        endpoint = listed_entity(endpoint, parameters.path)
+        if operation == "get":
             return Reading("get", endpoint.name, language)
-        if way == "each":
+        if operation == "each":
             parameters = Parameters()
         incremental = span.incremental
         window, stable = closed_window(endpoint, parameters.query, span.start, span.end, incremental=incremental)
@@ -138,7 +139,7 @@ class ListCounter:
             began = clock.monotonic()
             rows = shop_list.count()
             self.slowest_seconds = max(self.slowest_seconds or 0.0, clock.monotonic() - began)
-        return Reading(way, endpoint.name, language, rows, stable, shop_list.limit, span.batch)
+        return Reading(operation, endpoint.name, language, rows, stable, shop_list.limit, span.batch)
 
     @property
     def quota(self) -> Quota | None:

@@ -13,7 +13,7 @@ from lightspeed.cli.arguments import CommandError, read_parameters
 from lightspeed.cli.output import json_text, table
 from lightspeed.cli.session import check_all_parents, open_client
 from lightspeed.estimate import Estimate, ListCounter, Span, estimate
-from lightspeed.listing.way import check_parameters, way_to_read
+from lightspeed.listing.read_operation import check_parameters, listed_entity
 from lightspeed.request import given_time
 
 _NAMES = {"pages": "page", "counts": "count", "children": "parent", "single": "record"}
@@ -30,8 +30,8 @@ def print_estimate(arguments: argparse.Namespace) -> None:
     client = open_client(arguments, arguments.clock)
     endpoint, parameters = get_entity(arguments.entity), read_parameters(arguments)
     check_all_parents(endpoint, parameters)
-    _, walked = way_to_read(endpoint, parameters.path)
-    span = _span(arguments, walked, datetime.fromtimestamp(client.transport.clock.time(), UTC))
+    listed = listed_entity(endpoint, parameters.path)
+    span = _span(arguments, listed, datetime.fromtimestamp(client.transport.clock.time(), UTC))
     check_parameters(client, endpoint, parameters)
     if "page" in parameters.query:
         raise CommandError("--query page is not needed: every page is read")
@@ -46,15 +46,15 @@ def print_estimate(arguments: argparse.Namespace) -> None:
     sys.stdout.write(json_text(asdict(found)) if arguments.json else _text(found))
 
 
-def _span(arguments: argparse.Namespace, walked: Endpoint, now: datetime) -> Span:
+def _span(arguments: argparse.Namespace, listed: Endpoint, now: datetime) -> Span:
     if not 0 <= arguments.reserve_percent <= 100:
         raise CommandError("--reserve-percent must be from 0 to 100")
     if arguments.mode == "full":
         if arguments.since is not None:
             raise CommandError("--since is for --mode incremental")
         return Span(now)
-    if walked.incremental is None:
-        raise CommandError(f"{walked.name} cannot be read incrementally: it has no time filter; use --mode full")
+    if listed.incremental is None:
+        raise CommandError(f"{listed.name} cannot be read incrementally: it has no time filter; use --mode full")
     try:
         start = None if arguments.since is None else given_time(arguments.since)
     except ValueError as error:

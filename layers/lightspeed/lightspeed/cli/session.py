@@ -11,7 +11,7 @@ from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import CommandError, read_connection, read_parameters
 from lightspeed.cli.output import print_note
 from lightspeed.client import Client
-from lightspeed.listing.way import ALL_PARENTS, way_to_read
+from lightspeed.listing.read_operation import ALL_PARENTS, operation_of
 from lightspeed.quota import Clock
 from lightspeed.request import Parameters, Request, query_warnings
 from lightspeed.transport import PATIENCE_SECONDS, Transport
@@ -55,7 +55,7 @@ def check_all_parents(endpoint: Endpoint, parameters: Parameters) -> None:
     Raises:
         CommandError: It is given for another path parameter.
     """
-    if ALL_PARENTS in parameters.path.values() and way_to_read(endpoint, parameters.path)[0] != "each":
+    if ALL_PARENTS in parameters.path.values() and operation_of(endpoint, parameters.path) != "each":
         raise CommandError(
             f"the id {ALL_PARENTS} is for the parent of a nested entity, such as order_id of orders/products"
         )

@@ -15,11 +15,11 @@ from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
 from lightspeed.listing.children import PARENTS_AT_ONCE, ChildLists
 from lightspeed.listing.opening import is_closed, open_window, read_up_to, window_end
 from lightspeed.listing.proof import UnstableList
+from lightspeed.listing.read_operation import listed_entity, operation_of
 from lightspeed.listing.reader import TRANSFORMED_BATCH, ListReader
 from lightspeed.listing.records import Record
 from lightspeed.listing.shop_list import HEAD_FIELDS, ShopList
 from lightspeed.listing.split import SplitReader
-from lightspeed.listing.way import way_to_read
 from lightspeed.listing.window import closed_window
 from lightspeed.request import Parameters
 
@@ -61,7 +61,7 @@ class WholeList:
     @property
     def is_nested(self) -> bool:
         """Whether the nested lists of every parent are read."""
-        return way_to_read(self.endpoint, self.parameters.path)[0] == "each"
+        return operation_of(self.endpoint, self.parameters.path) == "each"
 
     def pages(self) -> Iterator[list[Record]]:
         """Yield the records, page by page, the last page first.
@@ -89,13 +89,13 @@ class WholeList:
 
     def _read_to(self, end: datetime, closed: bool) -> ListReader[list[Record]]:
         transport, parameters = self.client.transport, self.parameters
-        _, walked = way_to_read(self.endpoint, parameters.path)
+        listed = listed_entity(self.endpoint, parameters.path)
         if self.is_nested:
-            parameters = Parameters(query={"fields": HEAD_FIELDS} if "fields" in walked.filter_names else {})
+            parameters = Parameters(query={"fields": HEAD_FIELDS} if "fields" in listed.filter_names else {})
         incremental = self.followed_by is not None
-        window, stable = closed_window(walked, parameters.query, self.start, end, incremental=incremental)
+        window, stable = closed_window(listed, parameters.query, self.start, end, incremental=incremental)
         return ListReader(
-            ShopList(self.client, walked, parameters, transport.connection.language, window),
+            ShopList(self.client, listed, parameters, transport.connection.language, window),
             stable=stable and closed,
             checkpoint=ListCheckpoint(),
             process=list,

@@ -18,7 +18,7 @@ from lightspeed.client import Client
 from lightspeed.errors import LightspeedError, NotFound, PermissionDenied
 from lightspeed.listing.budget import RequestBudget
 from lightspeed.listing.opening import shop_time
-from lightspeed.listing.way import ALL_PARENTS
+from lightspeed.listing.read_operation import ALL_PARENTS
 from lightspeed.listing.whole_list import WholeList
 from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import Parameters, parse_time

@@ -25,7 +25,7 @@ from connector.transform import parse_transformers
 from connector.validation import plain_message
 from lightspeed import CATALOGUE, Endpoint
 from lightspeed.connection import is_connection_name
-from lightspeed.listing.way import way_to_read
+from lightspeed.listing.read_operation import listed_entity
 from lightspeed.request import given_time
 
 REFERENCE = "s3:config/transformers/"
@@ -299,7 +299,7 @@ def _path(table: Table) -> Mapping[str, Any]:
 
 
 def _is_incremental(row: Endpoint, table: Table) -> bool:
-    return way_to_read(row, _path(table))[1].incremental is not None
+    return listed_entity(row, _path(table)).incremental is not None
 
 
 def _mode(row: Endpoint, table: Table) -> str:

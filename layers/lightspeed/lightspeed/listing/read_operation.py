@@ -14,21 +14,21 @@ from lightspeed.request import Parameters
 ALL_PARENTS = "*"
 """The id of a parent that means every parent."""
 
-Way = Literal["get", "list", "each"]
+ReadOperation = Literal["get", "list", "each"]
 """One record, a list, or the nested records of every parent."""
 
 
-def way_to_read(endpoint: Endpoint, path: Mapping[str, object]) -> tuple[Way, Endpoint]:
-    """Return how an entity is read, and the entity whose list is read: the parent for `each`.
+def operation_of(endpoint: Endpoint, path: Mapping[str, object]) -> ReadOperation:
+    """Return the operation that reads an entity with these path parameters."""
+    if endpoint.parents and path.get(endpoint.parents[0]) == ALL_PARENTS:
+        return "each"
+    return "get" if "id" in path or not endpoint.collection else "list"
 
-    Args:
-        endpoint: The entity's row.
-        path: The path parameters.
-    """
+
+def listed_entity(endpoint: Endpoint, path: Mapping[str, object]) -> Endpoint:
+    """Return the entity whose list is read with these path parameters: the parent for `each`."""
     parent = parent_of(endpoint)
-    if parent is not None and path.get(endpoint.parents[0]) == ALL_PARENTS:
-        return "each", parent
-    return ("get" if "id" in path or not endpoint.collection else "list"), endpoint
+    return parent if parent is not None and operation_of(endpoint, path) == "each" else endpoint
 
 
 def check_parameters(client: Client, endpoint: Endpoint, parameters: Parameters, language: str | None = None) -> None:
@@ -37,7 +37,7 @@ def check_parameters(client: Client, endpoint: Endpoint, parameters: Parameters,
     Raises:
         CatalogueError: The parameters are wrong.
     """
-    operation: str = way_to_read(endpoint, parameters.path)[0]
+    operation: str = operation_of(endpoint, parameters.path)
     if operation == "each":
         operation = "list" if endpoint.collection else "get"
         parameters = replace(parameters, path={**parameters.path, endpoint.parents[0]: 1})
