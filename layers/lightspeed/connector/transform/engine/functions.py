@@ -38,7 +38,7 @@ _OF_JSONATA = [
     "sum", "count", "max", "min", "average", "substring", "substringBefore", "substringAfter", "lowercase",
     "uppercase", "length", "trim", "contains", "formatNumber", "formatBase", "formatInteger", "parseInteger",
     "floor", "ceil", "round", "abs", "sqrt", "power", "boolean", "not", "single", "reduce", "sift",
-    "keys", "exists", "reverse", "error", "assert", "type", "sort", "base64encode", "base64decode",
+    "keys", "exists", "merge", "reverse", "error", "assert", "type", "sort", "base64encode", "base64decode",
     "encodeUrlComponent", "encodeUrl", "decodeUrlComponent", "decodeUrl", "fromMillis",
 ]
 # fmt: on
@@ -217,12 +217,10 @@ def _match(text: Any, pattern: Any, limit: Any) -> Any:
 
 
 def _append(left: Any, right: Any) -> Any:
-    if left is None or right is None:
-        return right if left is None else left
-    first = left if isinstance(left, list) else [left]
-    second = right if isinstance(right, list) else [right]
-    current_meter().items(len(first) + len(second))
-    return Utils.create_sequence_from_iter([*first, *second])
+    both = Functions.append(left, right)
+    if isinstance(both, list):
+        current_meter().items(len(both))
+    return both
 
 
 def _call_for_each(function: Any, members: Iterable[Any], names: Iterable[Any], whole: Any) -> Any:
@@ -263,14 +261,6 @@ def _filter(array: Any, function: Any) -> Any:
     results = _call_for_each(function, array, itertools.count(), array)
     current_meter().items(len(array))
     return Utils.create_sequence_from_iter(itertools.compress(array, map(Jsonata.boolize, results)))
-
-
-def _merge(array: Any) -> Any:
-    merged: dict[str, Any] = {}
-    for item in array:
-        merged |= item
-    current_meter().items(len(merged))
-    return merged
 
 
 def _zip(*arrays: Any) -> Any:
@@ -357,7 +347,6 @@ _OWN: list[tuple[str, str, Callable[..., Any], int]] = [
     ("each", "<o-f:a>", _each, 2),
     ("map", "<af>", _map, 2),
     ("filter", "<af>", _filter, 2),
-    ("merge", "<a<o>:o>", _merge, 1),
     ("zip", "<a+>", _zip, 0),
     ("spread", "<x-:a<o>>", _spread, 1),
     ("distinct", "<x:x>", _distinct, 1),
