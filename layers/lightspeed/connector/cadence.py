@@ -116,16 +116,16 @@ def seconds_of(text: str) -> int:
     """Return the seconds of `15 minutes`, `1 hour`, `7 days` or `1 week`.
 
     Raises:
-        ValueError: It is written otherwise, is no whole number of days from a day on, or is longer than 31 days.
+        ValueError: The text is no such interval, is more than a day but not whole days, or is longer than 31 days.
     """
     found = _EVERY.fullmatch(text)
     if found is None:
-        raise ValueError(f'it is written "15 minutes", "6 hours" or "7 days", not {text!r:.100}')
+        raise ValueError(f'an interval must be such as "15 minutes", "6 hours" or "7 days", not {text!r:.100}')
     seconds = int(found[1]) * _UNITS[found[2]]
     if seconds >= DAY and seconds % DAY:
-        raise ValueError(f"from a day on it counts whole days, not {text!r:.100}")
+        raise ValueError(f"an interval of a day or more must be whole days, not {text!r:.100}")
     if seconds > LONGEST_DAYS * DAY:
-        raise ValueError(f"it is at most {LONGEST_DAYS} days, not {text!r:.100}")
+        raise ValueError(f"an interval must be at most {LONGEST_DAYS} days, not {text!r:.100}")
     return seconds
 
 
@@ -133,11 +133,11 @@ def minutes_of(text: str) -> int:
     """Return the minutes after midnight of `03:00`.
 
     Raises:
-        ValueError: It is written otherwise.
+        ValueError: The text is no such time.
     """
     found = _AT.fullmatch(text)
     if found is None:
-        raise ValueError(f'it is written "03:00", not {text!r:.100}')
+        raise ValueError(f'a time of the day must be such as "03:00", not {text!r:.100}')
     return int(found[1]) * 60 + int(found[2])
 
 

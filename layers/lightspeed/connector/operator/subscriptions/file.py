@@ -1,7 +1,7 @@
 """Read `subscriptions.toml`: one table per subscription, `[connection.subscription]`.
 
-TOML's parser keeps no positions, so this module keeps its own index of headers and keys. Every mistake is reported with
-its line and key, and a file with one mistake is refused as a whole.
+Python's TOML parser keeps no positions, so this module makes an index of the lines of headers and keys. A file with a
+mistake is refused as a whole. The error names every mistake, each with its line and key.
 """
 
 from __future__ import annotations
@@ -47,21 +47,21 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """The keys of one subscription.
 
     Attributes:
-        every: How often it is read: `15 minutes`, `6 hours`, `1 day`.
-        at: Time of the day, `03:00`. An interval of a day or more needs it.
-        timezone: IANA name of the zone in which `at` and days count.
-        entity: The entity, if the subscription has another name.
-        webhooks: Whether the shop's webhooks start a run, too.
+        every: The interval of runs: `15 minutes`, `6 hours`, `1 day`.
+        at: Time of the day, such as `03:00`. An interval of a day or more needs it.
+        timezone: IANA name of the time zone of `at` and of days.
+        entity: The entity, if the subscription does not have its name.
+        webhooks: Whether the shop's webhooks start runs as well.
         enabled: `false` pauses the subscription.
-        reconcile: How often deletes are looked for, such as `7 days`.
+        reconcile: The interval of runs that look for deleted records, such as `7 days`.
         languages: Two-letter codes of the shop's languages.
-        parameters: `path` and `query` of the shop's requests.
-        input_transformer: JSONata, or `s3:config/transformers/<name>.jsonata`.
-        entity_transformer: The same for each record.
-        mode: `incremental` or `full`; incremental if the entity can be read so.
-        since: Where an incremental subscription starts, ISO-8601.
-        max_rejected_percent: Share of records that the transformer may reject.
-        max_deleted_percent: Share of known records that one reconcile run may find deleted.
+        parameters: `path` and `query` of the requests to the shop.
+        input_transformer: Rewrites the parameters: JSONata, or `s3:config/transformers/<name>.jsonata`.
+        entity_transformer: Rewrites each record: JSONata, or `s3:config/transformers/<name>.jsonata`.
+        mode: `incremental` or `full`. The default is incremental, if the entity has a time filter.
+        since: The start of the first incremental run, ISO-8601.
+        max_rejected_percent: The share of records that the entity_transformer may reject.
+        max_deleted_percent: The share of known records that one reconcile run may find deleted.
     """
 
     every: str
@@ -83,12 +83,13 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One subscription, checked.
+    """A subscription of a file without mistakes.
 
     Attributes:
-        cadence: When it runs.
-        reconcile: When deletes are looked for, or `None`.
-        event: The subscribe event of its runs.
+        cadence: When runs read changes.
+        reconcile: When runs look for deleted records; `None` for never.
+        event: The subscribe event of the runs that read changes.
+        reconcile_event: The subscribe event of the runs that look for deleted records.
         line: The line of its header in the file.
     """
 
@@ -105,21 +106,21 @@ class Subscription:
 
     @property
     def runs(self) -> list[tuple[Cadence, Mapping[str, Any]]]:
-        """When its runs start, with their event: those that read, and then those that look for deletes."""
-        deletes = [] if self.reconcile is None else [(self.reconcile, self.reconcile_event)]
-        return [(self.cadence, self.event), *deletes]
+        """Cadence and event of the runs that read changes, and then of those that look for deleted records."""
+        reconcile = [] if self.reconcile is None else [(self.reconcile, self.reconcile_event)]
+        return [(self.cadence, self.event), *reconcile]
 
     @property
     def title(self) -> str:
-        """How people name it."""
+        """Its name for people."""
         return f"{self.connection}.{self.name}"
 
 
 class WrongFile(CommandError):
-    """The file is wrong.
+    """The file has mistakes.
 
     Attributes:
-        lines: One message a mistake, each with file, line and key.
+        lines: A message for each mistake, with file, line and key.
     """
 
     def __init__(self, lines: list[str]) -> None:
@@ -128,11 +129,11 @@ class WrongFile(CommandError):
 
 
 def read_file(path: Path) -> list[Subscription]:
-    """Read and check a file.
+    """Return the subscriptions of a file, in the order of the file.
 
     Raises:
-        CommandError: There is no such file.
-        WrongFile: It is wrong.
+        CommandError: The file cannot be read.
+        WrongFile: The file has mistakes.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -143,26 +144,26 @@ def read_file(path: Path) -> list[Subscription]:
     return read_text(text, path.name)
 
 
-def read_text(text: str, name: str = "subscriptions.toml") -> list[Subscription]:
-    """Check the text of a file and return its subscriptions, in the order of the file.
+def read_text(text: str, file_name: str = "subscriptions.toml") -> list[Subscription]:
+    """Return the subscriptions of a file's text, in the order of the file.
 
     Raises:
-        WrongFile: It is wrong.
+        WrongFile: The text has mistakes.
     """
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise WrongFile([_syntax(text, name, str(error))]) from None
+        raise WrongFile([_syntax(text, file_name, str(error))]) from None
     index = _index(text)
-    wrong = sorted((_line(index, path), path, message) for path, message in _mistakes(document))
-    if wrong:
-        raise WrongFile([f"{name}:{line}: {'.'.join(path)}: {message}" for line, path, message in wrong])
-    found = [
-        _subscription(connection, one, msgspec.convert(table, Table), _line(index, (connection, one)))
+    mistakes = sorted((_line(index, path), path, message) for path, message in _mistakes(document))
+    if mistakes:
+        raise WrongFile([f"{file_name}:{line}: {'.'.join(path)}: {message}" for line, path, message in mistakes])
+    subscriptions = [
+        _subscription(connection, name, msgspec.convert(table, Table), _line(index, (connection, name)))
         for connection, tables in document.items()
-        for one, table in tables.items()
+        for name, table in tables.items()
     ]
-    return sorted(found, key=lambda one: one.line)
+    return sorted(subscriptions, key=lambda subscription: subscription.line)
 
 
 def json_schema() -> dict[str, Any]:
@@ -170,9 +171,9 @@ def json_schema() -> dict[str, Any]:
     connection = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]+$")]
     schema = msgspec.json.schema(dict[connection, dict[str, Table]])
     table = schema["$defs"]["Table"]
-    about = _attribute_texts(table.pop("description"))
-    for key, described in table["properties"].items():
-        described["description"] = about[key]
+    texts = _attribute_texts(table.pop("description"))
+    for key, schema_of_key in table["properties"].items():
+        schema_of_key["description"] = texts[key]
     table["properties"]["mode"]["enum"] = ["incremental", "full", None]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -184,7 +185,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _mistakes(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    """Yield every mistake: the keys that lead to it, and what would be right."""
+    """Yield every mistake of a document: the keys that lead to it, and what would be right."""
     for connection, tables in document.items():
         if not is_connection_name(connection):
             yield (connection,), "a connection has letters, digits, _ and - only"
@@ -192,21 +193,21 @@ def _mistakes(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
             yield (connection,), _HEADER
         else:
             for name, table in tables.items():
-                for key, message in _wrong(name, table):
+                for key, message in _table_mistakes(name, table):
                     yield (connection, name, key) if key else (connection, name), message
 
 
-def _wrong(name: str, table: object) -> Iterable[tuple[str, str]]:
-    """Return what is wrong with a subscription, by key; the key is empty for the header.
+def _table_mistakes(name: str, table: object) -> Iterable[tuple[str, str]]:
+    """Return the mistakes of a subscription by key; the key is empty for the header.
 
-    Keys are compared with each other only if each is right on its own.
+    Mistakes of several keys together are looked for only if each key is right on its own.
     """
     if not isinstance(table, dict):
         return [("", _HEADER)]
-    return list(_wrong_keys(name, table)) or _wrong_together(name, msgspec.convert(table, Table))
+    return list(_key_mistakes(name, table)) or _combined_mistakes(name, msgspec.convert(table, Table))
 
 
-def _wrong_keys(name: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _key_mistakes(name: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if name not in CATALOGUE and not _NAME.fullmatch(name):
         yield "", "a subscription has the name of an entity, or up to 64 letters, digits, _ and -"
     if "every" not in table:
@@ -227,7 +228,7 @@ def _wrong_keys(name: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]
             yield key, f"unknown key{f'; did you mean {near[0]}?' if near else ''} (known: {', '.join(fields)})"
 
 
-def _wrong_together(name: str, table: Table) -> Iterator[tuple[str, str]]:
+def _combined_mistakes(name: str, table: Table) -> Iterator[tuple[str, str]]:
     entity = table.entity or name
     row = CATALOGUE.get(entity)
     if row is None:
@@ -244,13 +245,13 @@ def _wrong_together(name: str, table: Table) -> Iterator[tuple[str, str]]:
     if table.since is not None and mode != "incremental":
         yield "since", "since is for mode incremental"
     if table.max_rejected_percent is not None and table.entity_transformer is None:
-        yield "max_rejected_percent", "it limits what the entity_transformer rejects; give both"
+        yield "max_rejected_percent", "max_rejected_percent needs entity_transformer"
     if table.webhooks and entity not in ITEM_GROUPS:
         yield "webhooks", f"the shop sends webhooks of {', '.join(ITEM_GROUPS)} only"
-    yield from _wrong_cadence(row, table)
+    yield from _cadence_mistakes(row, table)
 
 
-def _wrong_cadence(row: Endpoint, table: Table) -> Iterator[tuple[str, str]]:
+def _cadence_mistakes(row: Endpoint, table: Table) -> Iterator[tuple[str, str]]:
     days = seconds_of(table.every) >= DAY
     if days and table.at is None:
         yield "every", 'an interval of a day or more needs at, such as at = "03:00"'
@@ -258,10 +259,10 @@ def _wrong_cadence(row: Endpoint, table: Table) -> Iterator[tuple[str, str]]:
         if not days and table.at is not None:
             yield "at", "at is for an interval of a day or more"
         if table.max_deleted_percent is not None:
-            yield "max_deleted_percent", "it limits what reconcile finds; give both"
+            yield "max_deleted_percent", "max_deleted_percent needs reconcile"
         return
     if row.parents or not row.collection or not all(row.has(one) for one in ("list", "get", "count")):
-        yield "reconcile", f"{row.name} cannot be reconciled: no list and no request show what is gone"
+        yield "reconcile", f"{row.name} cannot be reconciled: it needs a list without parent, a count and records by id"
     if table.parameters or table.input_transformer is not None:
         yield "reconcile", "reconcile compares the whole list; leave out parameters and input_transformer"
 
@@ -314,13 +315,13 @@ def _line(index: Mapping[KeyPath, int], path: KeyPath) -> int:
 
 def _check_mode(text: str | None) -> None:
     if text not in (None, "incremental", "full"):
-        raise ValueError(f"mode is incremental or full, not {text!r:.100}")
+        raise ValueError(f"mode must be incremental or full, not {text!r:.100}")
 
 
 def _check_parameters(value: Mapping[str, Any]) -> None:
     for key in value:
         if key not in ("path", "query"):
-            raise ValueError(f"parameters has path and query, not {key!r:.100}")
+            raise ValueError(f"parameters has only path and query, not {key!r:.100}")
 
 
 def _check_languages(languages: list[str]) -> None:
@@ -328,20 +329,20 @@ def _check_languages(languages: list[str]) -> None:
         if not _LANGUAGE.fullmatch(language):
             raise ValueError(f"a language is the shop's two-letter code such as nl or us, not {language!r:.60}")
     if len(set(languages)) < len(languages):
-        raise ValueError("it names a language more than once")
+        raise ValueError("languages names a language more than once")
 
 
 def _check_timezone(text: str) -> None:
     try:
         ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"it is a zone such as Europe/Amsterdam, not {text!r:.100}") from None
+        raise ValueError(f"timezone must be a time zone such as Europe/Amsterdam, not {text!r:.100}") from None
 
 
 def as_event(transformer: Any) -> Any:
-    """Return a transformer as an event holds it: the text `s3:…` names a saved one."""
+    """Return a transformer in the form of an event, where `{"$ref": "s3:…"}` names a saved one."""
     if isinstance(transformer, list):
-        return [as_event(one) for one in transformer]
+        return [as_event(each) for each in transformer]
     is_saved = isinstance(transformer, str) and transformer.startswith(REFERENCE)
     return {"$ref": transformer} if is_saved else transformer
 
@@ -357,7 +358,7 @@ _CHECKS: Mapping[str, Callable[[Any], object]] = {
     "parameters": _check_parameters,
     **dict.fromkeys(_TRANSFORMERS, lambda given: parse_transformers(as_event(given))),
 }
-"""Checks of a key's value; each raises ValueError or TransformError with what would be right."""
+"""The check of a key's value. It raises ValueError or TransformError with what would be right."""
 
 
 def _index(text: str) -> dict[KeyPath, int]:
@@ -369,7 +370,7 @@ def _index(text: str) -> dict[KeyPath, int]:
         try:
             found = tomllib.loads(f"{header}\n{statement}")
         except tomllib.TOMLDecodeError:
-            continue  # the statement goes on in the next line
+            continue  # the statement has more lines
         for path in _paths(found):
             index.setdefault(path, start + 1)
         if statement.lstrip().startswith("["):
@@ -385,7 +386,8 @@ def _paths(table: Mapping[str, Any], at: KeyPath = ()) -> Iterator[KeyPath]:
             yield from _paths(inside, (*at, name))
 
 
-def _syntax(text: str, name: str, message: str) -> str:
+def _syntax(text: str, file_name: str, message: str) -> str:
+    """Return the message of Python's TOML parser, with the line in front."""
     found = _POSITION.search(message)
     lines = text.splitlines()
     line = int(found[1]) if found else max(1, len(lines))
@@ -393,10 +395,10 @@ def _syntax(text: str, name: str, message: str) -> str:
     plain = _POSITION.sub("", message).strip()
     if needs_quotes:
         plain = f'a name with / is quoted: [{needs_quotes[1] or "default"}."{needs_quotes[2]}"]'
-    return f"{name}:{line}: {plain}"
+    return f"{file_name}:{line}: {plain}"
 
 
 def _attribute_texts(doc: str) -> dict[str, str]:
-    """Return what a docstring says of each attribute."""
+    """Return the text of each attribute of a docstring."""
     found = re.findall(r"^ +(\w+): (.+?)$", doc.partition("Attributes:")[2], re.MULTILINE)
     return {key: text.replace("`", "") for key, text in found}

@@ -1,7 +1,7 @@
 """`plan` and `apply`: make a stack read what `subscriptions.toml` says.
 
-There is no state file. Both commands compare the file with what is there: the schedules of the stack's group, the
-webhooks in each shop, and `config/subscriptions.json`. So an interrupted `apply` is simply run again.
+There is no state file. Both commands compare the file with the live state: the schedules of the stack's group, the
+webhooks in each shop, and `config/subscriptions.json`. After an interrupted `apply`, call it again.
 
 Examples:
   python -m connector plan subscriptions.toml
@@ -38,22 +38,22 @@ from lightspeed import LightspeedError
 from lightspeed.cli.output import printable
 
 CHANGES = 2
-"""Exit status of `plan --exit-code` if there is something to do."""
+"""Exit status of `plan --exit-code` if there are changes."""
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}
 
 FEW = 4
-"""Fewer live objects than this may be removed without `--remove`, but never all of them."""
+"""With fewer live schedules and webhooks than this, `--prune` needs no `--remove`. It never removes all schedules."""
 
 
 @dataclass(frozen=True, slots=True)
 class StackPlan:
-    """Everything that has to be done.
+    """All changes of one `apply`.
 
     Attributes:
-        changes: In the order in which they are made.
-        failed: Why the webhooks of a connection's shop could not be compared.
-        warnings: For people.
+        changes: The changes in the order in which `apply` makes them.
+        failed: By connection, why the webhooks of its shop could not be read.
+        warnings: Lines for people.
     """
 
     changes: Sequence[Change]
@@ -64,17 +64,18 @@ class StackPlan:
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add `plan` and `apply` to the command line."""
     for name, run, text in (
-        ("plan", _plan, "show what apply would change, and what quota and money it takes"),
+        ("plan", _plan, "show what apply would change, and what the file takes of quota and money"),
         ("apply", _apply, "make the stack read what subscriptions.toml says"),
     ):
         parser = add_command(commands, common, name, text, __doc__, run)
         parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="subscriptions.toml")
         parser.add_argument("--prune", action="store_true", help="remove what the file does not name")
-        parser.add_argument("--remove", type=int, metavar="N", help="with --prune: exactly so many may be removed")
-        parser.add_argument("--resume", action="store_true", help="go on with what a person paused")
-        parser.add_argument("--address", default="", help="origin of a custom domain for webhooks")
+        parser.add_argument("--remove", type=int, metavar="N", help="with --prune: allow exactly N removals")
+        parser.add_argument("--resume", action="store_true", help="resume schedules that a person paused")
+        origin = "origin of a custom domain for webhooks (default: that of the stack's API)"
+        parser.add_argument("--address", default="", help=origin)
         if name == "plan":
-            parser.add_argument("--exit-code", action="store_true", help=f"exit {CHANGES} if there is something to do")
+            parser.add_argument("--exit-code", action="store_true", help=f"exit with {CHANGES} if there are changes")
             parser.add_argument("--schema", action="store_true", help="print the JSON Schema of the file, for editors")
 
 
@@ -87,7 +88,7 @@ def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
     for line, _ in found.changes:
         print(line)
     for connection, error in found.failed.items():
-        print(printable(f"! {connection}: its webhooks cannot be compared: {error}"))
+        print(printable(f"! {connection}: the webhooks of its shop cannot be read: {error}"))
     for line in itertools.chain(forecast(subscriptions, stack), found.warnings):
         print(line)
     print("python -m connector apply makes these changes" if found.changes else "nothing to change")
@@ -95,7 +96,7 @@ def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
 
 
 def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
-    subscriptions = _subscriptions(arguments)  # a wrong file is refused before anything is locked
+    subscriptions = _subscriptions(arguments)  # before the lock, so that a wrong file does not take it
     with apply_lock(stack) as made:
         found = make_stack_plan(subscriptions, arguments, stack)
         for line, make in found.changes:
@@ -111,44 +112,47 @@ def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
 
 
 def make_stack_plan(wanted: Sequence[Subscription], arguments: argparse.Namespace, stack: Stack) -> StackPlan:
-    """Compare a file with what is there. The list changes first, so that a webhook finds its subscription.
+    """Return the changes that make the live state that of the file.
+
+    `config/subscriptions.json` changes first, because the trigger of webhooks looks a subscription up in it.
 
     Raises:
-        CommandError: It names no such transformer, or would remove too much; nothing was changed.
-        TooManyWebhooks: A shop would have more webhooks than it allows; nothing was changed.
+        CommandError: The file names a saved transformer that does not exist, or the plan would remove too much.
+        TooManyWebhooks: A shop would have more webhooks than it allows.
     """
     _check_library(wanted, stack)
     names = ("ScheduleGroupName", "SyncStateMachineArn", "ScheduleRoleArn", "RunFailureQueueArn")
     schedules = Schedules(stack.client("scheduler"), stack.clock, *map(stack.output, names))
     live = schedules.read()
     planned = schedules.plan(schedules.wanted(wanted), live, prune=arguments.prune, resume=arguments.resume)
-    present_list = _present_list(stack)
+    stored = _stored_list(stack)
     connections = sorted(
         {one.connection for one in wanted}
         | {connection_of(row) for row in live.values()} - {""}
-        | {str(row["connection"]) for row in present_list or ()}
+        | {str(row["connection"]) for row in stored or ()}
     )
-    shops = {one: _webhook_plan(one, wanted, arguments, stack) for one in connections}
+    shops = {name: _webhook_plan(name, wanted, arguments, stack) for name in connections}
     _check_removals(arguments, planned, shops, {one.connection for one in wanted}, stack)
-    listed, shop_of = _new_list(wanted, present_list, prune=arguments.prune), cache(stack.shop)
-    changes = list(planned.changes)
-    if listed is not None:
-        changes.insert(0, (f"~ {SUBSCRIPTIONS}", partial(stack.bucket.put, SUBSCRIPTIONS, listed, "application/json")))
+    changes, shop_of = list(planned.changes), cache(stack.shop)
+    new_list = _new_list(wanted, stored, prune=arguments.prune)
+    if new_list is not None:
+        put = partial(stack.bucket.put, SUBSCRIPTIONS, new_list, "application/json")
+        changes.insert(0, (f"~ {SUBSCRIPTIONS}", put))
     changes += [
         (f"{_SIGNS[hook.action]} {name}: webhook {line_of(hook)}", partial(make_change, shop_of(name), hook))
-        for name, one in shops.items()
-        for hook in one.changes
+        for name, plan in shops.items()
+        for hook in plan.changes
     ]
-    failed = {name: one.error for name, one in shops.items() if one.error}
+    failed = {name: plan.error for name, plan in shops.items() if plan.error}
     now = datetime.fromtimestamp(stack.clock.time(), UTC)
     return StackPlan(changes, failed, list(_warnings(wanted, planned, now)))
 
 
 def _subscriptions(arguments: argparse.Namespace) -> list[Subscription]:
     if arguments.file is None:
-        raise CommandError("which file? name it, such as subscriptions.toml")
+        raise CommandError("no file is named: add the path of subscriptions.toml")
     if arguments.remove is not None and not arguments.prune:
-        raise CommandError("--remove goes with --prune")
+        raise CommandError("--remove needs --prune")
     found = read_file(arguments.file)
     if not found:
         raise CommandError(f"{arguments.file.name} names no subscription; nothing was changed")
@@ -156,7 +160,7 @@ def _subscriptions(arguments: argparse.Namespace) -> list[Subscription]:
 
 
 def _check_library(wanted: Sequence[Subscription], stack: Stack) -> None:
-    """Refuse a file that names a saved transformer that is not there, or is none."""
+    """Refuse a file that names a saved transformer that does not exist or is invalid."""
     library = S3Library(stack.client("s3"), stack.settings.bucket)
     for one in wanted:
         for key in ("input_transformer", "entity_transformer"):
@@ -166,24 +170,25 @@ def _check_library(wanted: Sequence[Subscription], stack: Stack) -> None:
                 raise CommandError(f"line {one.line}: {one.title}.{key}: {error}") from error
 
 
-def _present_list(stack: Stack) -> list[dict[str, Any]] | None:
-    found = stack.bucket.body(SUBSCRIPTIONS)
-    if found is None:
+def _stored_list(stack: Stack) -> list[dict[str, Any]] | None:
+    """Return the subscriptions that the last `apply` stored; `None` before the first one."""
+    body = stack.bucket.body(SUBSCRIPTIONS)
+    if body is None:
         return None
     try:
-        rows: list[dict[str, Any]] = json.loads(found)
+        rows: list[dict[str, Any]] = json.loads(body)
     except ValueError as error:
-        raise OperationFailed(f"{SUBSCRIPTIONS} in the bucket is no JSON; remove it, then apply again") from error
+        raise OperationFailed(f"{SUBSCRIPTIONS} in the bucket is not JSON; delete it, then apply again") from error
     return rows
 
 
-def _new_list(wanted: Sequence[Subscription], now: list[dict[str, Any]] | None, *, prune: bool) -> bytes | None:
-    """Return the list for the webhook trigger and the status, or `None` if it is there already."""
+def _new_list(wanted: Sequence[Subscription], stored: list[dict[str, Any]] | None, *, prune: bool) -> bytes | None:
+    """Return the list of subscriptions for the webhook trigger and the status; `None` if it does not change."""
     rows = {(one.connection, one.name): _entry(one) for one in wanted}
     if not prune:
-        rows = {(row["connection"], row["subscription"]): row for row in now or ()} | rows
+        rows = {(row["connection"], row["subscription"]): row for row in stored or ()} | rows
     new = [rows[key] for key in sorted(rows)]
-    return None if new == now else json.dumps(new, indent=1).encode()
+    return None if new == stored else json.dumps(new, indent=1).encode()
 
 
 def _entry(one: Subscription) -> dict[str, Any]:
@@ -202,7 +207,7 @@ def _entry(one: Subscription) -> dict[str, Any]:
 def _webhook_plan(
     connection: str, wanted: Sequence[Subscription], arguments: argparse.Namespace, stack: Stack
 ) -> WebhookPlan:
-    """Compare the webhooks of one shop. A shop that cannot be asked does not stop the others."""
+    """Return the changes of one shop's webhooks. A shop that does not answer does not stop the others."""
     entities = sorted({one.entity for one in wanted if one.connection == connection and one.webhooks})
     if not entities and not arguments.prune:
         return WebhookPlan()
@@ -225,21 +230,19 @@ def _check_removals(
     named: Container[str],
     stack: Stack,
 ) -> None:
-    """Refuse to remove everything, and more than half unless the exact number is given."""
+    """Refuse to remove all schedules, and to remove more than half unless `--remove` gives the exact number."""
     if not arguments.prune:
         return
-    removed = planned.removed + sum(change.action == "delete" for one in shops.values() for change in one.changes)
+    removed = planned.removed + sum(hook.action == "delete" for plan in shops.values() for hook in plan.changes)
     if removed and planned.total == planned.removed:
         raise CommandError(
             f"this would remove everything that stack {stack.name} reads ({removed} schedules and webhooks); refused"
         )
-    live = planned.total + sum(one.total for connection, one in shops.items() if connection in named)
+    live = planned.total + sum(plan.total for connection, plan in shops.items() if connection in named)
     if live >= FEW and removed * 2 > planned.total and removed != arguments.remove:
-        raise CommandError(
-            f"this would remove {removed} schedules and webhooks; if it is meant, add --remove {removed}"
-        )
+        raise CommandError(f"this would remove {removed} schedules and webhooks; to allow that, add --remove {removed}")
     if arguments.remove is not None and removed != arguments.remove:
-        raise CommandError(f"--remove {arguments.remove} was given, but this would remove {removed}")
+        raise CommandError(f"--remove allows {arguments.remove} removals, but this would remove {removed}")
 
 
 def _warnings(wanted: Sequence[Subscription], planned: SchedulePlan, now: datetime) -> Iterator[str]:
@@ -247,8 +250,8 @@ def _warnings(wanted: Sequence[Subscription], planned: SchedulePlan, now: dateti
         for cadence, _ in one.runs:
             gap = cadence.skipped(now)
             if gap is not None:
-                gone = f"{one.title}: {gap:%H:%M} does not exist on {gap:%Y-%m-%d} in {cadence.timezone}"
-                yield f"warning: {gone}, because the clock changes; that run is left out. Another hour avoids it"
+                missing = f"{one.title}: {gap:%H:%M} does not exist on {gap:%Y-%m-%d} in {cadence.timezone}"
+                yield f"warning: {missing}, because the clock changes. That run is skipped; choose another hour"
     for title in planned.paused:
         yield f"warning: {title} is paused by hand and stays paused; --resume starts it"
     if not planned.removed:

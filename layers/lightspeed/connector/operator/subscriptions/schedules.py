@@ -1,7 +1,7 @@
-"""The schedules of a stack: what they should be, what they are, and the calls that make them so.
+"""The schedules of a stack in EventBridge Scheduler: the wanted ones, the live ones, and the changes between them.
 
-A schedule cannot be tagged, so its group says whose it is: the stack's own group, which every call names.
-`UpdateSchedule` replaces everything, so every call sends a whole schedule.
+A schedule has no tags. Its group names its owner: each stack has a group, and every call names it. `UpdateSchedule`
+replaces the whole schedule, so every call sends all of it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from connector.operator.subscriptions.file import Subscription
 from lightspeed import Clock
 
 SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
-"""EventBridge Scheduler puts the planned time of a run in its place, the same for every copy of the run."""
+"""EventBridge Scheduler replaces it by the planned time of a run, which is the same for every copy of the run."""
 
 SPREAD_MINUTES = 15
-"""A daily run starts within this time after `at`, so that many shops with one `at` do not meet in one minute."""
+"""A daily run starts within this time after `at`, so that many shops with the same `at` do not start together."""
 
 PAUSED_BY_FILE = "Paused by enabled = false. "
 _DESCRIPTION = "Starts Sync for {title}. Written by python -m connector apply."
@@ -43,22 +43,22 @@ _COMPARED = (
     "Target",
     "Description",
 )
-"""What is compared of a schedule; its name and its group are the same."""
+"""The members of a schedule that `apply` compares."""
 
 Change = tuple[str, Callable[[], object]]
-"""A change as people read it, and the call that makes it. One that was made before changes nothing."""
+"""A line for people, and the call that makes the change. A second call changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class SchedulePlan:
-    """What has to be done.
+    """The changes of a stack's schedules.
 
     Attributes:
-        changes: In the order in which they are made.
-        removed: How many of them remove a schedule.
-        unnamed: What the file does not name, for people.
-        paused: What a person paused, for people.
-        total: How many schedules the stack has now.
+        changes: The changes in the order in which `apply` makes them.
+        removed: How many of the changes remove a schedule.
+        unnamed: Titles of the live schedules that the file does not name.
+        paused: Titles of the schedules that a person paused.
+        total: The number of live schedules.
     """
 
     changes: tuple[Change, ...]
@@ -74,11 +74,11 @@ class Schedules:
 
     Attributes:
         client: The client of EventBridge Scheduler.
-        clock: For pauses between calls.
+        clock: The clock of the pauses between calls.
         group: The group's name.
         target: The ARN of the state machine that each schedule starts.
         role: The ARN of the role that may start it.
-        dead_letter: The ARN of the queue for what could not be started.
+        dead_letter: The ARN of the queue for runs that could not be started.
     """
 
     client: Any
@@ -91,13 +91,17 @@ class Schedules:
     def wanted(self, subscriptions: Iterable[Subscription]) -> dict[str, dict[str, Any]]:
         """Return the schedules that subscriptions need, by name."""
         purposes = ("", "reconcile")
-        found = [self._document(one, *run) for one in subscriptions for run in zip(one.runs, purposes, strict=False)]
-        return {document["Name"]: document for document in found}
+        documents = [
+            self._document(subscription, *run)
+            for subscription in subscriptions
+            for run in zip(subscription.runs, purposes, strict=False)
+        ]
+        return {document["Name"]: document for document in documents}
 
     def _document(
         self, subscription: Subscription, run: tuple[Cadence, Mapping[str, Any]], purpose: str
     ) -> dict[str, Any]:
-        """Return a schedule as CreateSchedule and UpdateSchedule take it."""
+        """Return a schedule in the form of CreateSchedule and UpdateSchedule."""
         cadence, event = run
         title = f"{subscription.title} (reconcile)" if purpose else subscription.title
         name = schedule_name(subscription.connection, subscription.name, purpose)
@@ -142,29 +146,30 @@ class Schedules:
         prune: bool = False,
         resume: bool = False,
     ) -> SchedulePlan:
-        """Return what makes the live schedules the wanted ones.
+        """Return the changes that make the live schedules the wanted ones.
 
         Args:
             wanted: The result of `wanted`.
             live: The result of `read`.
-            prune: Whether what is not wanted is removed.
-            resume: Whether what a person paused goes on.
+            prune: Whether schedules that are not wanted are removed.
+            resume: Whether schedules that a person paused are enabled.
         """
         changes: list[Change] = []
         paused = []
         for name, document in wanted.items():
-            now, title = live.get(name), _title(document)
-            if now is None:
+            present, title = live.get(name), _title(document)
+            if present is None:
                 create = partial(self._call, "create_schedule", **document)
                 changes.append((f"+ schedule {title}: {_when(document)}", create))
                 continue
-            if document["State"] == "ENABLED" and is_paused_by_hand(now):
+            state = document["State"]
+            if state == "ENABLED" and is_paused_by_hand(present):
                 paused.append(title)
-                if not resume:
-                    document = {**document, "State": "DISABLED"}  # noqa: PLW2901 - a person decided
-            if any(now.get(key) != document[key] for key in _COMPARED):
-                update = partial(self._call, "update_schedule", **document)
-                changes.append((f"~ schedule {title}: {_why(now, document)}", update))
+                state = "ENABLED" if resume else "DISABLED"
+            new = {**document, "State": state}
+            if any(present.get(key) != new[key] for key in _COMPARED):
+                update = partial(self._call, "update_schedule", **new)
+                changes.append((f"~ schedule {title}: {_differences(present, new)}", update))
         unnamed = {name: _title(row) for name, row in sorted(live.items()) if name not in wanted}
         for name, title in unnamed.items() if prune else ():
             remove = partial(self._call_unless_gone, "delete_schedule", name)
@@ -173,11 +178,11 @@ class Schedules:
         return SchedulePlan(tuple(changes), removed, tuple(unnamed.values()), tuple(paused), len(live))
 
     def _call_unless_gone(self, operation: str, name: str) -> Any:
-        """Call for one schedule; return `None` if it is not there any more."""
+        """Call for one schedule; return `None` if it does not exist."""
         return answer_unless(_GONE, self._call, operation=operation, Name=name, GroupName=self.group)
 
     def _call(self, operation: str, **arguments: Any) -> Any:
-        """Call, at most ten times a second, and again when AWS is busy or the schedule changes just now."""
+        """Call at most ten times a second, and again if AWS is busy or another call changes the schedule."""
         for attempt in range(_ATTEMPTS - 1):
             self.clock.sleep(_CALL_SECONDS)
             try:
@@ -194,12 +199,12 @@ class Schedules:
 
 
 def is_paused_by_hand(row: Mapping[str, Any]) -> bool:
-    """Return whether a schedule is paused, and not because its file says so."""
+    """Return whether a person paused a schedule, and not the file."""
     return row.get("State") == "DISABLED" and not str(row.get("Description", "")).startswith(PAUSED_BY_FILE)
 
 
 def connection_of(row: Mapping[str, Any]) -> str:
-    """Return the connection of a live schedule; empty if its input is not ours."""
+    """Return the connection of a live schedule; empty if `apply` did not write its input."""
     try:
         return str(json.loads(row["Target"]["Input"])["connection"])
     except (ValueError, KeyError, TypeError):
@@ -216,16 +221,14 @@ def _when(document: Mapping[str, Any]) -> str:
     return f"{document['ScheduleExpression']} {document['ScheduleExpressionTimezone']}{paused}"
 
 
-def _why(now: Mapping[str, Any], document: Mapping[str, Any]) -> str:
-    """Return what changes for people, down to the keys of the event. The description says it only if nothing else does.
+def _differences(present: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Return the differences of two schedules for people, down to the keys of the event.
 
-    Args:
-        now: The live schedule.
-        document: What it becomes.
+    The description is left out if there is another difference.
     """
-    before, after = dict(_leaves(now)), dict(_leaves({key: document[key] for key in _COMPARED}))
+    before, after = dict(_leaves(present)), dict(_leaves({key: new[key] for key in _COMPARED}))
     changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
-    changes = ["pause" if document["State"] == "DISABLED" else "resume"] if "State" in changed else []
+    changes = ["pause" if new["State"] == "DISABLED" else "resume"] if "State" in changed else []
     for key in changed:
         if key != "State" and (key != "Description" or len(changed) == 1):
             was, becomes = (json.dumps(each.get(key)) for each in (before, after))
@@ -234,9 +237,9 @@ def _why(now: Mapping[str, Any], document: Mapping[str, Any]) -> str:
 
 
 def _leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
-    """Yield the path and value of everything in a schedule that is no object; the keys of its event have no prefix."""
+    """Yield path and value of every member of a schedule that is no object. The keys of its event have no prefix."""
     if path == "Target.Input":
-        with contextlib.suppress(ValueError):  # else it is not ours
+        with contextlib.suppress(ValueError):  # `apply` did not write it
             value, path = json.loads(str(value)), ""
     if isinstance(value, Mapping):
         for key, inside in value.items():
