@@ -11,7 +11,7 @@ from samtranslator.translator.transform import transform
 from connector.errors import AwsUnavailable
 from connector.http.routes import ROUTES
 from connector.settings import Settings
-from lightspeed.errors import MAY_PASS
+from lightspeed.errors import TRANSIENT_ERRORS
 from tests.local.build import ROOT
 from tests.local.deploy import template
 from webhook.scheduler import UNWRITTEN_SECONDS
@@ -402,7 +402,7 @@ def test_sync_retries_the_errors_that_may_pass_each_by_its_own_name() -> None:
 
     ours = {name for name in retried if "." not in name}
 
-    passing = (*MAY_PASS, AwsUnavailable)
+    passing = (*TRANSIENT_ERRORS, AwsUnavailable)
     assert ours == {kind.__name__ for base in passing for kind in family(base)}
 
 

@@ -23,7 +23,7 @@ from connector.clients import AwsClients, ShopClients
 from connector.errors import AwsUnavailable, RunInProgress
 from connector.settings import Settings
 from lightspeed import Client
-from lightspeed.errors import MAY_PASS
+from lightspeed.errors import TRANSIENT_ERRORS
 from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import format_time, parse_time
 from subscribe.app import handle
@@ -162,7 +162,7 @@ class Scene:
             except RunInProgress:
                 self.time.passes(1800)
                 continue
-            except (*MAY_PASS, AwsUnavailable):
+            except (*TRANSIENT_ERRORS, AwsUnavailable):
                 self.time.passes(30)
                 continue
             finally:

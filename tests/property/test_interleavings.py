@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from connector.aws.errors import may_pass
 from connector.errors import AwsUnavailable, RunInProgress
-from lightspeed.errors import MAY_PASS
+from lightspeed.errors import TRANSIENT_ERRORS
 from tests.property.interleaving import Faults, FaultyBucket, Turns
 from tests.property.world import OPENING, Killed, ShopTime, VirtualTime, World
 from tests.shop import Shop
@@ -85,7 +85,7 @@ class Scene:
                     raise
                 self.time.passes(300)
                 continue
-            except (*MAY_PASS, AwsUnavailable, Killed):
+            except (*TRANSIENT_ERRORS, AwsUnavailable, Killed):
                 self.time.passes(5)
                 continue
             except (ClientError, BotoCoreError) as error:

@@ -26,7 +26,7 @@ from connector.settings import GZIP_LEVEL
 from connector.storage_keys import RunPlace
 from connector.timestamps import iso_text
 from lightspeed import Client, Clock, RateLimited
-from lightspeed.errors import MAY_PASS
+from lightspeed.errors import TRANSIENT_ERRORS
 from lightspeed.quota import LONGEST_WAIT_SECONDS
 from lightspeed.request import parse_time
 from subscribe.event import SubscribeRequest
@@ -156,7 +156,7 @@ class Run(ABC, Generic[State]):
             return self._pause(suspended.resume_after_seconds)
         except RateLimited as error:
             return self._pause(error.retry_after_seconds)
-        except MAY_PASS:
+        except TRANSIENT_ERRORS:
             if self._position() == before:
                 raise
             return self._pause(PATIENCE_SECONDS)

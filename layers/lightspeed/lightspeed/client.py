@@ -26,9 +26,9 @@ class WriteResponse:
 
     Attributes:
         http_status: 200, 201 or 204.
-        record: JSON text of the record that came back, without envelope; `false` if the shop answered that there is
-            none; `None` if the body was empty.
-        request_id: The shop's id of the request; the caller's where the shop gives none.
+        record: JSON text of the record in the answer, without envelope; `false` if the shop answers that there is no
+            record; `None` if the body is empty.
+        request_id: The shop's id of the request, or the caller's id if the shop gives none.
     """
 
     http_status: int
@@ -39,9 +39,9 @@ class WriteResponse:
 class Client:
     """Reads and writes the entities of one shop.
 
-    `build` checks and builds a request; the other methods send one and unwrap its answer. They raise
-    `TransportError` if no complete answer came, `ApiError` with the shop's own message, and `UnexpectedResponse` for
-    an answer that is not this API's. No other error leaves them.
+    `build` checks and builds a request. The other methods send a request and unwrap its answer. They raise
+    `TransportError` if no complete answer came, `ApiError` with the shop's own message, and `UnexpectedResponse` for an
+    answer that is not this API's. They raise no other error.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -50,13 +50,13 @@ class Client:
     def build(
         self, entity: str, operation: str, parameters: Parameters = _NO_PARAMETERS, language: str | None = None
     ) -> Request:
-        """Build a request; nothing is sent.
+        """Build a request without sending it.
 
         Args:
             entity: Catalogue name.
             operation: A standard operation or an action of the entity.
             parameters: Path, query and payload.
-            language: Another language of the shop than the connection's.
+            language: A language of the shop; the connection's by default.
 
         Raises:
             CatalogueError: The entity, the operation or the parameters are wrong.
@@ -78,7 +78,7 @@ class Client:
 
         Raises:
             NotFound: The shop answers 404, or `false`, `null`, `""` or `[]` in place of the record.
-            LightspeedError: As the class says.
+            LightspeedError: Another error of the request.
         """
         found = self._fetch(request, lambda response: _record(request, response))
         if found is None:
@@ -87,23 +87,23 @@ class Client:
         return found
 
     def record_page(self, request: Request) -> Page:
-        """Return what a `get` answers as a page: with its record, with a reject, or empty for `false`.
+        """Return the answer to a `get` as a page: with one record, with one reject, or empty for `false`.
 
         Raises:
             NotFound: The shop answers 404.
-            LightspeedError: As the class says.
+            LightspeedError: Another error of the request.
         """
         endpoint = get_entity(request.entity)
         answer = endpoint.operation(request.operation).answer
         return self._fetch(request, lambda response: envelope.record_rows(response.body, endpoint, answer))
 
     def page(self, request: Request) -> Page:
-        """Return the page that a `list` answers; its query holds `limit` (default 50) and `page` (from 1)."""
+        """Return a page of a `list`, whose query may hold `limit` (default 50) and `page` (from 1)."""
         endpoint = get_entity(request.entity)
         return self._fetch(request, lambda response: envelope.records(response.body, endpoint))
 
     def count(self, request: Request) -> int:
-        """Return the number of matching records that a `count` answers, 0 or more."""
+        """Return the number of records by a `count`, 0 or more."""
         return self._fetch(request, lambda response: envelope.count(response.body))
 
     def write(self, request: Request) -> WriteResponse:
@@ -117,9 +117,9 @@ class Client:
         return self._fetch(request, written)
 
     def pages(self, entity: str, parameters: Parameters, language: str | None = None) -> Iterator[Page]:
-        """Yield every page, from the first or the query's `page` on, until one is not full.
+        """Yield every page, from the query's `page` or the first on, up to a page that is not full.
 
-        The API has no cursor, so rows that move meanwhile may be missed or repeated. Use `WholeList` to store a list.
+        Rows that move meanwhile may be missed or repeated. `WholeList` reads a list without missing a record.
         """
         if "page" not in get_entity(entity).filter_names:
             yield self.page(self.build(entity, "list", parameters, language))
@@ -138,7 +138,7 @@ class Client:
             query["page"] = int(request.query["page"]) + 1
 
     def _fetch(self, request: Request, unwrap: Callable[[Response], _Found]) -> _Found:
-        """Send a request and unwrap its answer; every error is a typed one."""
+        """Send a request and unwrap its answer; turn every error into a `LightspeedError`."""
 
         def checked(response: Response) -> _Found:
             try:
@@ -146,12 +146,12 @@ class Client:
                 return unwrap(response)
             except (envelope.ErrorInside, envelope.EnvelopeError, envelope.TooManyValues, UnreadableBody) as error:
                 failure = self._failure(request, response, error)
-            raise failure  # outside of the handler: the caught error may quote credentials
+            raise failure  # outside of the handler, because the caught error may quote credentials
 
         return self.transport.fetch(request, checked)
 
     def _failure(self, request: Request, response: Response, error: ValueError) -> LightspeedError:
-        """Return the typed error for an answer that cannot be unwrapped; no credential is in its message."""
+        """Return the error for an answer that cannot be unwrapped; no credential is in its message."""
         facts, connection = _facts(request), self.transport.connection
         if isinstance(error, envelope.ErrorInside):
             status = error.code if 400 <= error.code < 600 else response.status

@@ -1,7 +1,7 @@
 """Connect to a host within the time that is left.
 
-urllib3 gives every address of a name the whole timeout, and the system's resolver has no time limit. Here the search
-for the addresses and all tries together end in time. An address is checked before anything is sent to it.
+urllib3 gives every address of a name the whole timeout, and the system's resolver has no time limit. Here, the lookup
+and all tries together end in time. Each address is checked before anything is sent to it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from urllib3.util.connection import allowed_gai_family
 
 _LEAST_SECONDS = 1.0
-"""For one address: enough for a connection around the world."""
+"""The least time for one address: enough for a connection around the world."""
 
 Addresses = Sequence[tuple[int, int, int, str, tuple[Any, ...]]]
 """What `socket.getaddrinfo` returns."""
@@ -25,7 +25,7 @@ class AddressRefused(OSError):
     """The host name leads to an address that may not be connected to."""
 
 
-def open_socket(  # noqa: PLR0913 - where, how long, and what is the system's own in all but tests
+def open_socket(  # noqa: PLR0913 - the host, the limits, and two functions that tests replace
     host: str,
     port: int,
     *,
@@ -38,24 +38,24 @@ def open_socket(  # noqa: PLR0913 - where, how long, and what is the system's ow
 ) -> socket.socket:
     """Return a connection to the first address of a host that accepts one.
 
-    Every address gets its share of the time that is left, so that a good one after dead ones has its turn.
+    Every address gets its share of the time that is left, so a good address after dead ones still has time.
 
     Args:
         host: A name or an address, without brackets.
         port: The port.
-        connect_seconds: The longest wait for one address, and for each step after it until the caller changes it.
+        connect_seconds: The longest wait for one address; also the timeout of the socket that is returned.
         seconds_left: Returns the time that is left, or raises `TimeoutError`.
-        is_refused: Says which addresses may not be connected to.
+        is_refused: Whether an address may not be connected to.
         options: Arguments of `setsockopt`.
         look_up: Finds the addresses; `socket.getaddrinfo` by default.
         new_socket: Makes a socket of family, type and protocol.
 
     Raises:
-        AddressRefused: The next address may not be connected to; nothing was sent to it.
+        AddressRefused: The next address is refused; nothing was sent to it.
         TimeoutError: No address accepted in time, or the name was not found in time.
         socket.gaierror: The name has no address.
-        UnicodeError: The name is none.
-        OSError: No address accepts.
+        UnicodeError: The text is no host name.
+        OSError: No address accepted.
     """
     found = _addresses(look_up or socket.getaddrinfo, host, port, seconds_left())
     failure = OSError("the name has no address")
@@ -86,7 +86,7 @@ def open_socket(  # noqa: PLR0913 - where, how long, and what is the system's ow
 
 
 def _addresses(look_up: Callable[..., Addresses], host: str, port: int, seconds: float) -> Addresses:
-    """Return the addresses of a host; the system's resolver cannot be stopped, so it is left behind in a thread."""
+    """Return the addresses of a host. The system's resolver cannot be stopped, so it runs in a thread of its own."""
     answers: queue.SimpleQueue[Addresses | Exception] = queue.SimpleQueue()
 
     def ask() -> None:

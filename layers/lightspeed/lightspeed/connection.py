@@ -1,4 +1,4 @@
-"""One shop's HTTP client settings, checked as a whole before anything is sent."""
+"""The settings of a connection to one shop, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LANGUAGE = re.compile(r"[a-z]{2}")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _ENDS_IN_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")
 _LONG = 8
-"""The shortest secret that is masked in other forms; shorter ones would mask other words."""
+"""The shortest secret that is masked in other forms too. A shorter one would mask other words."""
 
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
 _CUT_ESCAPE = re.compile(r"[\\&%]#?\w{0,5}\Z", re.ASCII)
@@ -39,11 +39,11 @@ _METADATA_HOSTS = (
     "instance-data.ec2.internal",
 )
 _SPELT_LINK_LOCAL = re.compile(r"(?:^|[.-])(?:169[.-]254[.-][0-9]|a9fe[0-9a-f]{4}\.)")
-"""A name that says its link-local address, as `169-254-169-254.sslip.io` does."""
+"""A name that spells a link-local address, such as `169-254-169-254.sslip.io`."""
 
 _METADATA_ADDRESSES = ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd20:ce::254")
 _METADATA_NETWORK = ipaddress.IPv6Network("fd00:ec2::/32")
-"""Where EC2 has its services: metadata, credentials of pods, names, time."""
+"""The network of EC2's services: metadata, credentials of pods, names, time."""
 
 _SHOP_ID = re.compile(r"[0-9]{0,20}")
 
@@ -53,11 +53,11 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where a shop is and how to enter it. Its text form never shows key or secrets.
+    """The address and credentials of a shop. Its text form never shows key or secrets.
 
     Attributes:
         origin: Scheme, host and port, without a trailing slash.
-        language: The language segment of every path: two small letters, read and written in.
+        language: The language segment of every path: two small letters. Records are read and written in it.
         webhook_secrets: A webhook may be signed with any of them, so a secret can be rotated.
         shop_id: The shop's number, which incoming webhooks must carry; empty if the connection does not name it.
         update_method: PUT, which the API takes; PATCH only for those who were promised that verb.
@@ -81,7 +81,7 @@ class Connection:
             name: The connection's name, for the message.
 
         Raises:
-            InvalidConnection: With every mistake at once, and no value of a credential.
+            InvalidConnection: The settings are wrong. It lists every mistake, and no value of a credential.
         """
         if not isinstance(settings, Mapping):
             raise InvalidConnection(
@@ -122,11 +122,11 @@ class Connection:
         )
 
     def redact(self, text: str) -> str:
-        """Return a text of the shop's side with key and secrets masked, in case it repeats them.
+        """Return a text from the shop with key and secrets masked.
 
-        They are masked as they are, percent-encoded, in the other case, in hexadecimal digits, inside base64, and in
-        the form of the Authorization header. So is the beginning of one at the end of a text that was cut. A text that
-        repeats one in another spelling (HTML or JSON escapes) is masked as a whole.
+        Each is masked as it is, percent-encoded, in the other case, in hexadecimal digits, inside base64, and in the
+        form of the Authorization header. The first part of a secret at the end of a cut text is masked too. A text with
+        a secret in another spelling (HTML or JSON escapes) is masked as a whole.
         """
         if not text:
             return text
@@ -138,7 +138,7 @@ class Connection:
         return "***" if plain != uncut and _masked(plain, secrets) != plain else masked
 
     def in_language(self, language: str) -> Connection:
-        """Return the same connection for another language of the shop.
+        """Return the connection with another language of the shop.
 
         Raises:
             InvalidConnection: The language is not a two-letter code.
@@ -149,7 +149,7 @@ class Connection:
 
 
 def _masked(text: str, secrets: tuple[str, ...]) -> str:
-    """Return a text without secrets, and without the beginning of one, at least `_LONG` characters, at its end."""
+    """Return a text with secrets masked, also the first part of a secret, at least `_LONG` characters, at its end."""
     spellings, pattern = _hidden(secrets)
     lowered = text.lower()
     begin = max(0, len(text) - max(_cut_length(lowered, spelling) for spelling in spellings))
@@ -161,14 +161,14 @@ def _masked(text: str, secrets: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=100)
 def _hidden(secrets: tuple[str, ...]) -> tuple[tuple[str, ...], re.Pattern[str]]:
-    """Return the spellings of secrets, in small letters, and what finds them; both have the longest first."""
+    """Return the spellings of secrets, in small letters, and a pattern that finds them; the longest come first."""
     spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
     longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
     return tuple(map(str.lower, longest_first)), re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
 
 
 def _cut_length(text: str, spelling: str) -> int:
-    """Return how long the end of a text is that is the beginning of a spelling, both in small letters; 0 if none is."""
+    """Return how many characters at the end of a text are the first part of a spelling; both in small letters."""
     index = text.find(spelling[:_LONG], max(0, len(text) - len(spelling) + 1))
     while 0 <= index <= len(text) - _LONG:
         if spelling.startswith(text[index:]):
@@ -186,7 +186,7 @@ def _spellings(secret: str) -> list[str]:
 
 
 def _in_base64(text: bytes, before: int) -> str:
-    """Return the base64 that shows a text wherever it stands behind so many other bytes."""
+    """Return the base64 text of some bytes that follow `before` other bytes, without digits that mix both."""
     return b64encode(bytes(before) + text).decode()[-(-before * 4 // 3) : (before + len(text)) * 4 // 3]
 
 
@@ -222,7 +222,7 @@ def parse_origin(base_url: object) -> str:
     """Return the origin of a base URL: `https://host[:port]`, or plain HTTP for a loopback host.
 
     Raises:
-        ValueError: Saying what a base URL must look like; user and password in it are never repeated.
+        ValueError: The URL is wrong. The message says what is right, and never repeats a user or password.
     """
     if not isinstance(base_url, str):
         raise ValueError("must be text such as https://api.webshopapp.com")
@@ -253,7 +253,7 @@ def is_connection_name(name: str) -> bool:
 def is_refused_address(host: str) -> bool:
     """Whether a host is a link-local or cloud metadata address, or a well-known name of one. No shop has one.
 
-    An IPv6 address is refused too if it carries such an IPv4 address anywhere: translators look at several places.
+    Also true for an IPv6 address that carries such an IPv4 address at any place: translators use several places.
 
     Args:
         host: An address or a name, in small letters.
@@ -279,7 +279,7 @@ def _is_metadata(address: _Address) -> bool:
 
 
 def _address(host: str) -> _Address | None:
-    """Return the address that a host is, without its zone; `None` for a name."""
+    """Return a host as an address without its zone; `None` for a name."""
     try:
         return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""Check a connection with a few reads, and say which of its settings is wrong."""
+"""Check a connection with a few reads, and name the setting that is wrong."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from lightspeed.quota import QuotaWindow
 from lightspeed.request import PAGE_LIMIT, Parameters, Request, format_time, parse_time
 
 NOT_UTC = "the shop does not read the times of filters as UTC, so runs by time may miss records or find none"
-"""What to tell a person if `Report.utc_filters` is `False`."""
+"""The warning if `Report.utc_filters` is `False`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a working connection can do.
+    """The facts about a working connection.
 
     Attributes:
         origin: Scheme, host and port that answered.
-        language: The language that was read in; the shop has it.
+        language: The connection's language, which the shop has.
         languages: Codes of the shop's active languages, its default first, the others by letter; `None` if the key may
             not read them.
         permissions: `read` and `write` by group (`content`, `products`, `customers`, `orders`, `settings`, `tracking`);
@@ -124,9 +124,9 @@ def _languages(client: Client) -> tuple[str, ...] | None:
 
 
 def _reads_utc(client: Client) -> bool | None:
-    """Whether the shop finds an order by its own time of change; `None` if there is none, or if it changes just now.
+    """Whether the shop finds an order by the order's own time of change; `None` without an order that stays unchanged.
 
-    A filter takes times without a zone. That the shop reads them as UTC is seen in one other client only.
+    A filter takes times without a zone. Only one other client shows that the shop reads them as UTC.
     """
     try:
         before = _first_change(client)
@@ -140,7 +140,7 @@ def _reads_utc(client: Client) -> bool | None:
 
 
 def _first_change(client: Client) -> datetime | None:
-    """Return when the order that the shop lists first was changed."""
+    """Return the time of change of the order that the shop lists first; `None` if there is none."""
     rows = client.page(client.build("orders", "list", Parameters(query={"limit": 1}))).records
     try:
         return parse_time(str(parse_record(rows[0]).get("updatedAt"))) if rows else None

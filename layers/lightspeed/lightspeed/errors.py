@@ -1,7 +1,7 @@
-"""Everything that can go wrong between a caller and the shop, as one tree.
+"""The errors between a caller and the shop, as one tree.
 
-A class exists only if some caller acts differently on it. Every error carries its facts as attributes. No message and
-no attribute holds a credential.
+A class exists only if a caller acts differently on it. Every error carries its facts as attributes. No message and no
+attribute holds a credential.
 
 ```
 LightspeedError
@@ -14,7 +14,7 @@ LightspeedError
 │   ├── NotSent               the request did not arrive (refused, unknown host)
 │   └── AnswerLost            the request may have arrived (timeout, dropped or cut answer)
 ├── UnexpectedResponse        answered, but not as this API answers
-│   ├── BrokenResponse        no word of the shop: cut, empty, a page of HTML; trying again may help
+│   ├── BrokenResponse        not the shop's words: cut, empty, a page of HTML; trying again may help
 │   └── ResponseTooLarge      the body is over the limit; a smaller page may help
 └── ApiError                  answered with an error: status and the shop's own message
     ├── AuthenticationError   401
@@ -63,8 +63,8 @@ class UnsupportedOperation(CatalogueError):
     Attributes:
         entity: The catalogue name.
         operation: The operation asked for.
-        supported: What the entity does have.
-        instead: What to do instead, or empty.
+        supported: The operations that the entity has.
+        instead: Advice on what to do instead, or empty.
     """
 
     def __init__(self, entity: str, operation: str, supported: Sequence[str], instead: str = "") -> None:
@@ -82,7 +82,7 @@ class InvalidParameters(CatalogueError):
     Attributes:
         entity: The catalogue name.
         operation: The operation asked for.
-        errors: One sentence a mistake, each saying what was wrong and what would be right.
+        errors: One sentence for each mistake: what is wrong, and what would be right.
     """
 
     def __init__(self, entity: str, operation: str, errors: Sequence[str]) -> None:
@@ -97,7 +97,7 @@ class InvalidConnection(LightspeedError):
 
     Attributes:
         name: The connection's name.
-        errors: One sentence a mistake; none contains a credential.
+        errors: One sentence for each mistake; none contains a credential.
     """
 
     def __init__(self, name: str, errors: Sequence[str]) -> None:
@@ -141,7 +141,7 @@ class AnswerLost(TransportError):
 
 
 class UnexpectedResponse(_RequestError):
-    """A complete answer that is not what this API sends: a redirect, no JSON, an unknown envelope.
+    """A complete answer that this API does not send: a redirect, no JSON, an unknown envelope.
 
     Attributes:
         status: The HTTP status.
@@ -153,22 +153,22 @@ class UnexpectedResponse(_RequestError):
 
 
 class BrokenResponse(UnexpectedResponse):
-    """No word of the shop: no JSON where JSON is due, or a 404 that contradicts what the shop listed.
+    """Not the shop's own words: no JSON, or a 404 that contradicts what the shop listed. Trying again may help.
 
-    Causes are a cut body, an empty one, or a proxy's page of HTML. Trying again may help.
+    Causes are a cut or empty body, or a proxy's page of HTML.
     """
 
 
 class ResponseTooLarge(UnexpectedResponse):
-    """The body has more bytes or values than the limit. Fewer rows a page may help."""
+    """The body has more bytes or values than the limit. Fewer rows per page may help."""
 
 
 class ApiError(_RequestError):
     """The shop answered with an error.
 
     Attributes:
-        status: The HTTP status; for an error inside a 2xx answer, the code the body gives.
-        http_status: The HTTP status in every case.
+        status: The HTTP status; for an error inside a 2xx answer, the code in the body.
+        http_status: The HTTP status, also for an error inside a 2xx answer.
         message: The shop's own message, or the first words of a body that is not the error envelope.
     """
 
@@ -190,7 +190,8 @@ class PermissionDenied(ApiError):
 class NotFound(ApiError):
     """404 or 410 in the shop's own words: no such record, or no such path.
 
-    Also a 2xx answer that holds this error, or `false` in place of a record. Only `http_status` 404 proves a deletion.
+    Also for a 2xx answer that holds this error, or `false` in place of a record. Only `http_status` 404 proves a
+    deletion.
     """
 
 
@@ -218,8 +219,8 @@ class ServerError(ApiError):
     """5xx: the shop failed; trying again later may work."""
 
 
-MAY_PASS = (TransportError, BrokenResponse, RateLimited, ServerError)
-"""The errors after which the same request may succeed later."""
+TRANSIENT_ERRORS = (TransportError, BrokenResponse, RateLimited, ServerError)
+"""Errors after which the same request may succeed later."""
 
 
 def _join_or(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Say what an answer outside 2xx, or an error of the HTTP library, means: as an error of `errors.py`."""
+"""Turn an answer outside 2xx, or an error of the HTTP library, into an error of `errors.py`."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ BROKEN = (
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,
     OSError,
-    ValueError,  # a length that is none
+    ValueError,  # a length that is no number
 )
-"""What the HTTP library raises if no complete answer came."""
+"""The errors of the HTTP library if no complete answer came."""
 
 _WORDS_BYTES = 20_000
 _TAGS = re.compile(rb"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
@@ -53,14 +53,14 @@ _STATUS_ERRORS: Mapping[int, type[ApiError]] = {
 
 
 class Facts(TypedDict):
-    """What every error of a request carries."""
+    """The facts that every error of a request carries."""
 
     method: str
     path: str
 
 
 def is_page_timeout(error: LightspeedError) -> bool:
-    """Whether fewer rows may help: a time-out, 504 (seen for wide pages) or an answer over the limit of bytes."""
+    """Whether a smaller page may help: after a timeout, a 504 (seen for wide pages) or an answer that is too large."""
     return (
         isinstance(error, ResponseTooLarge)
         or (isinstance(error, AnswerLost) and error.timed_out)
@@ -68,8 +68,8 @@ def is_page_timeout(error: LightspeedError) -> bool:
     )
 
 
-def unproved(error: NotFound) -> BrokenResponse:
-    """Return the error for a 404 that may pass, if the request is not repeated any more: it proves nothing."""
+def unconfirmed_404(error: NotFound) -> BrokenResponse:
+    """Return the error for a 404 that may be temporary and was not repeated often enough to prove anything."""
     message = f"404, but not often enough to believe it: {error.message}"
     return BrokenResponse(message, method=error.method, path=error.path, status=error.status)
 
@@ -77,7 +77,7 @@ def unproved(error: NotFound) -> BrokenResponse:
 def status_error(
     status: int, headers: Mapping[str, str], body: bytes, facts: Facts, connection: Connection, now: float
 ) -> LightspeedError:
-    """Return the error that an answer outside 2xx means."""
+    """Return the error for an answer outside 2xx; `now` is the shop's time in epoch seconds."""
     if 300 <= status < 400:
         return UnexpectedResponse(
             f"{status} a redirect, which is never followed with credentials", status=status, **facts
@@ -98,7 +98,7 @@ def _means_language(message: str, path: str) -> bool:
 
 
 def api_error(status: int, message: str, facts: Facts) -> ApiError:
-    """Return the error of the class that a status means; a 429 without its headers asks to wait a second."""
+    """Return the error of the class for a status. A 429 asks to wait a second, since its headers are not known here."""
     if status == 429:
         return RateLimited(message, retry_after_seconds=1, **facts)
     error_type = _STATUS_ERRORS.get(status) or (ServerError if status >= 500 else InvalidRequest)
@@ -108,9 +108,9 @@ def api_error(status: int, message: str, facts: Facts) -> ApiError:
 def retry_after_seconds(headers: Mapping[str, str], now: float) -> float:
     """Return how long a 429 asks to wait, in seconds, from 1 to a day.
 
-    `Retry-After` is read as seconds, an epoch, an HTTP date or ISO-8601 (clients of this API disagree on its form).
-    Without a believable one, the longest reset among the used-up windows counts. With room in every window, it is the
-    limit per second.
+    `Retry-After` may be seconds, an epoch, an HTTP date or ISO-8601 (clients of this API disagree on its form). Without
+    a possible one, the longest reset of the used-up windows counts. If no window is used up, the limit per second was
+    exceeded, and the wait is a second.
 
     Args:
         headers: The answer's headers.
@@ -127,19 +127,19 @@ def retry_after_seconds(headers: Mapping[str, str], now: float) -> float:
 
 
 def first_words(body: bytes) -> str:
-    """Return the first words of a body that is not the error envelope, without markup, at most 200 characters."""
+    """Return the first words of a body, without markup, at most 200 characters."""
     text = unescape(_TAGS.sub(b" ", body[:_WORDS_BYTES]).decode(errors="replace"))
     return " ".join(text.split())[:200] or "an empty body"
 
 
 def redacted_words(body: bytes, connection: Connection) -> str:
-    """Return the first words with key and secrets masked, also one that the end of the words would cut in two."""
+    """Return the first words with key and secrets masked, also a secret that the end of the words would cut in two."""
     text = connection.redact(body[: 2 * _WORDS_BYTES].decode(errors="replace"))
     return connection.redact(first_words(text.encode()))
 
 
 def not_sent(error: Exception, origin: str, facts: Facts) -> NotSent:
-    """Return the error for a request of which the shop got nothing."""
+    """Return the error for a request that did not reach the shop."""
     reason = _reason(error)
     if isinstance(reason, requests.exceptions.InvalidURL | urllib3.exceptions.LocationValueError):
         return NotSent(f"{origin} is not the address of a host", **facts)
@@ -151,7 +151,7 @@ def not_sent(error: Exception, origin: str, facts: Facts) -> NotSent:
 
 
 def answer_lost(error: Exception, read_timeout: float, facts: Facts) -> AnswerLost:
-    """Return the error for a request that the shop may have got, and whose answer is not complete."""
+    """Return the error for a request that may have reached the shop, but got no complete answer."""
     reason = _reason(error)
     if isinstance(reason, _TIMEOUTS):
         return AnswerLost(f"no complete answer within {read_timeout:.0f} s", timed_out=True, **facts)
@@ -159,7 +159,7 @@ def answer_lost(error: Exception, read_timeout: float, facts: Facts) -> AnswerLo
 
 
 def _reason(error: Exception) -> object:
-    """Return what an error of the HTTP library is about, without the wrappings for retries and proxies."""
+    """Return the cause of an error of the HTTP library, without its wrappers for retries and proxies."""
     cause = error.args[0] if isinstance(error, requests.exceptions.ConnectionError) and error.args else error
     reason = getattr(cause, "reason", cause)
     return reason.original_error if isinstance(reason, urllib3.exceptions.ProxyError) else reason

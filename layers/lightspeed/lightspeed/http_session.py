@@ -1,7 +1,8 @@
 """A session that ends in time, reads no endless answer and reaches no link-local address.
 
-`requests` bounds the time between two bytes, not the whole answer, and decompresses without a limit. Here connecting,
-every write and every read ask the deadline of the request first, and the body is decompressed within a limit.
+`requests` bounds the time between two bytes, not the time of the whole answer, and it decompresses without a limit.
+Here, connecting and every read and write check the deadline of the request first. The body is decompressed within a
+limit.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from lightspeed.request import Body
 CONNECT_TIMEOUT_SECONDS = 5.0
 _CHUNK_BYTES = 1 << 20
 _SEND_BYTES = 1 << 14
-"""As much as one record of TLS holds: a socket bounds the time of one record, not of all."""
+"""The size of one TLS record: a socket's timeout bounds one record, not all of them."""
 
 _HEADER_BYTES = 1 << 16
 _MOST_HEADERS = 100
@@ -52,20 +53,18 @@ class UnknownEncoding(Exception):
 
 
 class Attempt:
-    """One try of a request, and the time by which its whole answer must be there.
+    """One try of a request, with its deadline.
 
     Attributes:
-        may_be_sent: Whether the shop may have seen the request; false until a connection is made.
+        may_be_sent: Whether the shop may have seen the request; `exchange` sets it to false until a connection is made.
+
+    Args:
+        clock: The time.
+        seconds: The time for the connection and the whole answer, from now on.
+        idle_seconds: The longest wait for the next bytes of the answer.
     """
 
     def __init__(self, clock: Clock, seconds: float, idle_seconds: float) -> None:
-        """Start the time.
-
-        Args:
-            clock: The time.
-            seconds: For the connection and the whole answer, from now on.
-            idle_seconds: The longest wait for its next bytes.
-        """
         self.may_be_sent = True
         self._clock = clock
         self._end = clock.monotonic() + seconds
@@ -82,8 +81,8 @@ class Attempt:
             raise TimeoutError("the deadline of the request has passed")
         return left
 
-    def shorten(self, sock: socket.socket) -> None:
-        """Let the socket wait until the deadline at most.
+    def limit_wait(self, sock: socket.socket) -> None:
+        """Make the socket wait no longer than until the deadline.
 
         Raises:
             TimeoutError: The deadline has passed.
@@ -109,7 +108,7 @@ class _TimedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        _attempt.get().shorten(self._sock)
+        _attempt.get().limit_wait(self._sock)
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
@@ -125,10 +124,10 @@ class _TimedResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         """Read the status and the headers.
 
-        The base class parses headers like those of an e-mail. That takes a seventh of the CPU of a small request.
+        The base class parses headers like those of an e-mail, which takes a seventh of the CPU time of a small request.
         """
         status, version, reason = 100, "", ""
-        while 100 <= status < 200:  # "continue", "early hints" and their like come before the answer
+        while 100 <= status < 200:  # informational answers, such as "continue"
             version, status, reason = self._read_status()  # type: ignore[attr-defined]
             self.headers = self.msg = _read_headers(self.fp)
         if not version.startswith(("HTTP/1.", "HTTP/0.9")):
@@ -145,10 +144,10 @@ class _TimedResponse(http.client.HTTPResponse):
 
 
 def _read_headers(stream: io.BufferedReader) -> http.client.HTTPMessage:
-    """Return the headers of an answer; a line that is no header is left out.
+    """Return the headers of an answer, without lines that are no header.
 
     Raises:
-        http.client.HTTPException: A line is too long, or there are too many.
+        http.client.HTTPException: A line is too long, or there are too many lines.
     """
     lines: list[str] = []
     for _ in range(_MOST_HEADERS + 1):
@@ -158,7 +157,7 @@ def _read_headers(stream: io.BufferedReader) -> http.client.HTTPMessage:
         if len(line) > _HEADER_BYTES:
             raise http.client.LineTooLong("header line")
         text = line.decode("latin-1")
-        if text[0] in " \t" and lines:  # a folded line goes on
+        if text[0] in " \t" and lines:  # a folded header goes on
             lines[-1] += f" {text.strip()}"
         else:
             lines.append(text.strip())
@@ -173,7 +172,7 @@ def _read_headers(stream: io.BufferedReader) -> http.client.HTTPMessage:
 
 
 def _length(headers: http.client.HTTPMessage) -> int | None:
-    """Return how many bytes the body has, or `None` if the headers do not say it."""
+    """Return the bytes of the body, or `None` if the headers do not give them."""
     try:
         length = int(headers.get("Content-Length", ""))
     except ValueError:
@@ -191,7 +190,7 @@ class _PlainConnection(HTTPConnection):
                 self.port,
                 connect_seconds=self.timeout or CONNECT_TIMEOUT_SECONDS,
                 seconds_left=_attempt.get().seconds_left,
-                # the address of a shop behind a proxy is not known
+                # a proxy's address says nothing about the shop's
                 is_refused=is_refused_address if self.proxy is None else lambda _: False,
                 options=self.socket_options or (),
             )
@@ -215,7 +214,7 @@ class _PlainConnection(HTTPConnection):
     def send(self, data: Any) -> None:
         attempt, view = _attempt.get(), memoryview(data)
         for start in range(0, len(view), _SEND_BYTES):
-            attempt.shorten(self.sock)
+            attempt.limit_wait(self.sock)
             super().send(view[start : start + _SEND_BYTES])
 
 
@@ -261,18 +260,16 @@ class Session:
     """Sends requests and repeats none. Safe to use from several threads.
 
     `requests` takes proxies and certificates from the environment, makes the connections and keeps cookies. urllib3
-    sends: `requests` would take twice as long to prepare a request and to wrap its answer.
+    sends, because `requests` takes twice as long to prepare a request and to wrap its answer.
 
     Attributes:
-        headers: Of every request.
+        headers: The headers of every request.
+
+    Args:
+        threads: How many threads will send at once.
     """
 
     def __init__(self, threads: int) -> None:
-        """Make no connection yet.
-
-        Args:
-            threads: How many threads will send at once.
-        """
         self.headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "Connection": "keep-alive"}
         self._retries = Retry(0, redirect=0, read=False)
         self._session = requests.Session()
@@ -292,28 +289,28 @@ class Session:
         timeout: tuple[float, float],
         proxies: Mapping[str, str],
     ) -> Answer:
-        """Send a request and return its answer, also one of an error. A redirect is not followed.
+        """Send a request and return its answer, whatever its status. A redirect is not followed.
 
         Args:
             method: The HTTP verb.
-            url: Without the query; what is no host name in it is percent-encoded.
+            url: The URL without the query; its path is percent-encoded.
             params: The query.
             data: The body.
-            headers: Besides those of the session.
+            headers: Headers besides those of the session.
             timeout: Seconds for the connection, and for the next bytes of the answer.
-            proxies: By scheme, in place of the environment's; the same for every request to a host.
+            proxies: Proxies by scheme, in place of the environment's; the same for every request to a host.
 
         Raises:
             requests.RequestException: The URL, a proxy or a certificate of the environment is wrong.
-            urllib3.exceptions.HTTPError: As urllib3 raises it.
+            urllib3.exceptions.HTTPError: No answer came.
         """
         origin = "/".join(url.split("/", 3)[:3])
         pool = self._pools.get(origin) or self._connect(origin, proxies)
         sent = {**self.headers, **headers}
         if data is not None:
-            sent["Content-Length"] = str(len(data))  # without it, urllib3 sends a body that is no bytes in chunks
+            sent["Content-Length"] = str(len(data))  # without it, urllib3 sends an iterable in chunks
         cookies: Any = self._session.cookies
-        if cookies and (cookie := get_cookie_header(cookies, _described(url, sent))):  # type: ignore[no-untyped-call]
+        if cookies and (cookie := get_cookie_header(cookies, _for_cookies(url, sent))):  # type: ignore[no-untyped-call]
             sent["Cookie"] = cookie
         raw = pool.urlopen(
             method,
@@ -328,11 +325,11 @@ class Session:
             timeout=Timeout(connect=timeout[0], read=timeout[1]),
         )
         if "Set-Cookie" in raw.headers:
-            extract_cookies_to_jar(cookies, _described(url, sent), raw)  # type: ignore[no-untyped-call]
+            extract_cookies_to_jar(cookies, _for_cookies(url, sent), raw)  # type: ignore[no-untyped-call]
         return Answer(raw.status, raw.headers, raw)
 
     def _connect(self, origin: str, proxies: Mapping[str, str]) -> HTTPConnectionPool:
-        """Return the connections to a host; proxies and certificates are looked up once for it."""
+        """Return the connections to a host. Proxies and certificates are looked up once for each host."""
         request = requests.Request("GET", f"{origin}/").prepare()
         url = str(request.url)
         settings = self._session.merge_environment_settings(url, dict(proxies), None, None, None)
@@ -345,8 +342,8 @@ class Session:
         return self._pools.setdefault(origin, pool)
 
 
-def _described(url: str, headers: Mapping[str, str]) -> requests.PreparedRequest:
-    """Return a request as a jar of cookies looks at it."""
+def _for_cookies(url: str, headers: Mapping[str, str]) -> requests.PreparedRequest:
+    """Return a request in the form that a cookie jar needs."""
     request = requests.PreparedRequest()
     request.url, request.headers = url, CaseInsensitiveDict(headers)
     return request
@@ -358,19 +355,19 @@ def exchange(
     """Send one request; return its answer and the decompressed body.
 
     Args:
-        session: Of the shop.
+        session: The session to use.
         method: The HTTP verb.
-        url: Without the query.
-        attempt: Has the deadline of the whole answer, and notes whether the request was sent.
-        most_bytes: Limit of the body, before and after decompression.
+        url: The URL without the query.
+        attempt: The deadline of the whole answer; stores whether the request may have been sent.
+        most_bytes: The limit of the body, before and after decompression.
         **arguments: Further arguments of `Session.request`.
 
     Raises:
         BodyTooLarge: The body is over the limit; the rest of it was not read.
         BodyCut: The compressed body is damaged or ends early.
-        UnknownEncoding: The body is compressed in a way that was not asked for.
-        requests.RequestException: As `Session.request` says.
-        urllib3.exceptions.HTTPError: As `urllib3` raises it, also while the body is read.
+        UnknownEncoding: The body has a content encoding that was not asked for.
+        requests.RequestException: The URL, a proxy or a certificate of the environment is wrong.
+        urllib3.exceptions.HTTPError: No answer came, or it broke off.
     """
     token = _attempt.set(attempt)
     attempt.may_be_sent = False
@@ -406,7 +403,7 @@ def _chunks(answer: Answer, most_bytes: int) -> Iterator[bytes]:
 
 
 def _gunzip(chunks: Iterator[bytes], most_bytes: int) -> bytes:
-    """Decompress gzip, one member after another; what follows a complete member and is none is ignored."""
+    """Decompress the members of a gzip body. Bytes after a complete member that are no member are ignored."""
     pieces: list[bytes] = []
     decoder, room, members = zlib_ng.decompressobj(_GZIP), most_bytes, 0
     for chunk in chunks:

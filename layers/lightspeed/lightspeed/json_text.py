@@ -1,4 +1,4 @@
-"""The shop's JSON as text: parsed, checked, cut and changed without rebuilding it."""
+"""Parse, check, cut and change the shop's JSON text without rebuilding it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MARKS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
 _MEMBER = re.compile(rb'\s*("[^"\\]*(?:\\.[^"\\]*)*")\s*:(.*)', re.DOTALL)
 
 UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
-"""What the decoder raises on text that is no JSON, no UTF-8, nested too deep, or a number of thousands of digits."""
+"""The decoder's errors for text that is no JSON, no UTF-8, nested too deep, or a number of thousands of digits."""
 
 
 class UnreadableBody(ValueError):
@@ -24,7 +24,7 @@ class UnreadableBody(ValueError):
 
 
 class Member(NamedTuple):
-    """A member of a JSON object: its name, its whole text and the text of its value."""
+    """A member of a JSON object: its name, its whole text, and the text of its value."""
 
     name: str
     text: bytes
@@ -44,14 +44,14 @@ def parse(text: bytes) -> Any:
 
 
 def parse_record(text: bytes) -> dict[str, Any]:
-    """Return a record of the client as a value; empty if it is nested too deep."""
+    """Return the fields of a record that the client returned; none if it is nested too deep."""
     return dict(parse(text) or {})
 
 
 def reject_reason(text: bytes) -> str:
     """Return why a text is no JSON object in UTF-8; empty if it is one.
 
-    An escape that is half a surrogate pair is JSON. `NaN`, raw control characters and bytes that are no UTF-8 are not.
+    An escape that is half a surrogate pair counts as JSON. `NaN` and raw control characters do not.
     """
     if not text:
         return "nothing between two commas"
@@ -67,23 +67,17 @@ def reject_reason(text: bytes) -> str:
 
 
 def one_line(text: bytes) -> bytes:
-    """Drop raw line breaks, which in JSON occur only between tokens; the text is otherwise untouched."""
+    """Drop raw line breaks, which JSON has only between tokens."""
     return text.replace(b"\n", b"").replace(b"\r", b"") if b"\n" in text or b"\r" in text else text
 
 
 def mask_api_key(record: bytes) -> bytes:
-    """Return the text of an `account` record with its `apiKey` masked, otherwise untouched."""
+    """Return the text of an `account` record with its `apiKey` masked."""
     return _API_KEY.sub(rb'\1"***"', record)
 
 
 def with_first_member(name: str, value: int | str | None, record: bytes) -> bytes:
-    """Return a JSON object's text with a member in front; a member of that name further on is removed.
-
-    Args:
-        name: Name of the member.
-        value: Its value.
-        record: Text of a JSON object.
-    """
+    """Return the text of a JSON object with a new first member; an old member of that name is removed."""
     head = json.dumps({name: value})[:-1].encode()
     rest = record.strip()[1:]
     try:
@@ -96,7 +90,7 @@ def with_first_member(name: str, value: int | str | None, record: bytes) -> byte
 
 
 def elements(text: bytes) -> list[bytes]:
-    """Return the text of each element of an array, or of each member of an object; no element is checked.
+    """Return the text of each element of an array, or of each member of an object, without checking it.
 
     Raises:
         UnreadableBody: The brackets do not match.
@@ -123,7 +117,7 @@ def elements(text: bytes) -> list[bytes]:
 
 
 def object_members(text: bytes) -> list[Member]:
-    """Return the members of a JSON object, in order, those of equal name included; an empty place is none.
+    """Return the members of a JSON object, in order, also members of equal name; an empty place is skipped.
 
     Raises:
         UnreadableBody: The text cannot be cut into members.

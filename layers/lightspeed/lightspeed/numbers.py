@@ -1,6 +1,6 @@
-"""JSON whose numbers keep the text that they were written in.
+"""Read and write JSON without changing the text of its numbers.
 
-A float holds about 16 digits. So `12345678901234567890.12`, `1.10` and `-0` would change between a reader and a writer.
+A float holds about 16 digits, so it would change `12345678901234567890.12`, `1.10` and `-0`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 import msgspec
 
 _LONGEST = 4300
-"""Characters of a whole number. Python refuses to read an `int` of more digits."""
+"""The most characters of a whole number: Python reads no `int` of more digits."""
 
 
 class Exact(float):
     """A number with its JSON text: it computes as a float, and `dumps` writes the text.
 
     Attributes:
-        text: As read, such as `1.10`, or `1e400`, which no float can hold.
+        text: The text as read, such as `1.10`, or `1e400`, which no float can hold.
     """
 
     __slots__ = ("text",)
@@ -31,7 +31,7 @@ class Exact(float):
     text: str
 
     def __new__(cls, text: str) -> Exact:
-        """Keep the text beside the nearest float."""
+        """Return the nearest float, with the text."""
         number = float.__new__(cls, text)
         number.text = text
         return number
@@ -45,12 +45,12 @@ _NEGATIVE_ZERO = re.compile(rb"-0(?![0-9.eE])")
 
 
 def number_text(number: float | Decimal) -> str:
-    """Return a number as JSON text: as it was read, if that is known."""
+    """Return a number as JSON text, exactly as it was read if it is an `Exact`."""
     return number.text if isinstance(number, Exact) else str(number)
 
 
 def comparable(text: str) -> Decimal | str:
-    """Return what a number is compared by: its value, or its text if no `Decimal` has such an exponent."""
+    """Return a number's value for comparisons, or its text if its exponent is too large for a `Decimal`."""
     try:
         return Decimal(text)
     except InvalidOperation:
@@ -62,7 +62,7 @@ def loads(text: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | Non
 
     Args:
         text: One JSON value.
-        pairs: Makes an object of its members, in their order; by default a `dict`.
+        pairs: Makes an object from its members, in their order; a `dict` by default.
 
     Raises:
         ValueError: The text is no JSON.
@@ -77,7 +77,7 @@ def loads(text: bytes | str, pairs: Callable[[list[tuple[str, Any]]], Any] | Non
 
 
 class DoubledKey(ValueError):
-    """A JSON object has a key twice; readers disagree which value counts."""
+    """A JSON object has a key twice, and readers disagree on which value counts."""
 
 
 def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def dumps(value: Any) -> bytes:
-    """Return compact JSON text in UTF-8, every number as it was read.
+    """Return compact JSON text in UTF-8, with every number as it was read.
 
     Raises:
         TypeError: A value is of no JSON type.

@@ -1,9 +1,9 @@
-"""What the shop says of its quota, and the pacing under its limit of requests per second.
+"""The shop's quota, and the pacing under its limit of requests per second.
 
-The three headers `X-RateLimit-Limit`, `-Remaining` and `-Reset` each hold three numbers separated by slashes: five
-minutes, hour, day; reset is in seconds (several live clients agree). `Remaining` may be -1 once a window is used up.
-The numbers differ per shop and may change while a run lasts, so every answer replaces what was known. A number that
-cannot be right is not believed, and no wait is longer than a day.
+Each of the headers `X-RateLimit-Limit`, `-Remaining` and `-Reset` holds three numbers separated by slashes: five
+minutes, hour, day. `Reset` is in seconds (several live clients agree). `Remaining` may be -1 once a window is used up.
+The numbers differ per shop and may change during a run, so every answer replaces the quota that was known. A number
+that cannot be right is ignored.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 REQUESTS_PER_SECOND = 20
-"""The shop's limit per key beside the quota (vendor's community announcement of November 2021)."""
+"""The shop's limit per key, besides the quota (vendor's community announcement of November 2021)."""
 
 LONGEST_WAIT_SECONDS = 86_400
-"""No wait is longer, whatever a header says."""
+"""The longest wait, whatever a header asks for: a day."""
 
 PACING_WINDOW_SECONDS = 1.02
-"""The second of the limiter; requests that travel at different speeds still keep within the shop's second."""
+"""The limiter's second, a little longer, because requests travel at different speeds."""
 
 SHARE_CHECK_SECONDS = 0.1
-"""A request that waits asks for the process's share again after this time."""
+"""A request that waits asks for the share of its process again after this time."""
 
 _SHORTEST_PAUSE_SECONDS = 0.001
 _SPREAD = 0.7
@@ -46,7 +46,7 @@ _COUNT = re.compile(r"-?\d{1,12}", re.ASCII)
 
 
 class Clock(Protocol):
-    """Time as the client sees it; tests pass one that they move."""
+    """Time for the client. Tests pass a clock that they move themselves."""
 
     def monotonic(self) -> float:
         """Return seconds that never run backwards."""
@@ -94,26 +94,26 @@ class QuotaWindow:
     reset_seconds: int
 
     def above_reserve(self, percent: float) -> QuotaWindow:
-        """Return what the window has above a reserve, a share of its limit from 0 to 100, that is left for others."""
+        """Return the window without a reserve for others, in percent of its limit, 0 to 100."""
         reserve = self.limit * percent / 100
         return replace(self, limit=int(self.limit - reserve), remaining=max(0, int(self.remaining - reserve)))
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The windows of one answer, shortest first; a window that the headers do not give is left out."""
+    """The windows that the headers of an answer give, shortest first; at least one."""
 
     windows: tuple[QuotaWindow, ...]
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str], now: float) -> Quota | None:
-        """Read the three headers; `None` if they are missing or do not hold numbers.
+        """Read the three headers; return `None` if they are missing or hold no numbers.
 
-        Windows end at whole multiples of their length (see `_reset_seconds`). Of a repeated header the last counts.
+        If a header is repeated, its last value counts.
 
         Args:
-            headers: The answer's headers; they are looked up without regard to case.
-            now: The time of the answer in epoch seconds by the shop's clock.
+            headers: The answer's headers, a mapping that ignores case.
+            now: The time of the answer by the shop's clock, in epoch seconds.
         """
         limits, remaining, resets = (headers.get(name, "").rpartition(",")[2].split("/") for name in _HEADERS)
         windows = []
@@ -124,13 +124,13 @@ class Quota:
         return cls(tuple(windows)) if windows else None
 
     def after(self, earlier: Quota | None, elapsed_seconds: float) -> Quota:
-        """Return what to believe of the quota when this answer was read after another.
+        """Return this quota, corrected by the quota of the answer that was read before.
 
         Answers of several threads may overtake each other, so within one window the lower number is the later one.
 
         Args:
-            earlier: What was believed before.
-            elapsed_seconds: How long ago that was.
+            earlier: The quota so far.
+            elapsed_seconds: How long ago its answer was read.
         """
         before = {window.name: window for window in earlier.windows} if earlier is not None else {}
         return Quota(
@@ -138,17 +138,17 @@ class Quota:
         )
 
     def wait_seconds(self, reserve_percent: float = 0, needed: int = 1) -> int:
-        """Return how long to leave the shop alone: 0, or the longest reset, at least 1, among windows that lack room.
+        """Return the seconds to wait: 0, or the longest reset, at least 1, of the windows without enough room.
 
         Args:
             reserve_percent: Share of each window's limit that is left for others, 0 to 100.
-            needed: How many requests there must be room for.
+            needed: How many requests must fit.
         """
         short = (window for window in self.windows if window.above_reserve(reserve_percent).remaining < needed)
         return max((max(1, window.reset_seconds) for window in short), default=0)
 
     def room(self, reserve_percent: float = 0) -> int:
-        """Return how many requests every window has room for above its reserve, 0 or more."""
+        """Return how many requests fit into every window above its reserve, 0 or more."""
         return min(window.above_reserve(reserve_percent).remaining for window in self.windows)
 
 
@@ -158,7 +158,7 @@ class RateShare(Protocol):
     def requests_per_second(self, busy: int) -> int:
         """Return how many requests this process may send in any second from now on, 0 to `REQUESTS_PER_SECOND`.
 
-        It is called before every request, and at least every `SHARE_CHECK_SECONDS` while a request waits.
+        The limiter asks before every request, and every `SHARE_CHECK_SECONDS` while a request waits.
 
         Args:
             busy: How many requests this process sent in the last second.
@@ -167,15 +167,14 @@ class RateShare(Protocol):
 
 
 class RateLimiter:
-    """Lets through at most `REQUESTS_PER_SECOND` in any second, waiting where needed. Safe to share between threads."""
+    """Lets at most `REQUESTS_PER_SECOND` requests through in any second. Safe to share between threads.
+
+    Args:
+        clock: Time for the pace.
+        share: The part of the limit for this process, if other processes send to the same shop too.
+    """
 
     def __init__(self, clock: Clock, share: RateShare | None = None) -> None:
-        """Start with no request sent.
-
-        Args:
-            clock: Time for the pace.
-            share: What this process may use of it, if other processes send to the same shop.
-        """
         self._clock = clock
         self._share = share
         self._longest_pause = math.inf if share is None else SHARE_CHECK_SECONDS
@@ -188,10 +187,10 @@ class RateLimiter:
         """Wait until the next request may be sent, and count it as sent.
 
         Args:
-            seconds: The longest wait. A request that may be sent at once is let through even if this is negative.
+            seconds: The longest wait. A request that needs no wait goes through even if this is negative.
 
         Returns:
-            Whether it may be sent. If not, nothing is counted.
+            Whether the request may be sent. If not, it is not counted.
         """
         end = self._clock.monotonic() + seconds
         with self._lock:
@@ -210,14 +209,14 @@ class RateLimiter:
             return True
 
     def _due(self) -> float:
-        """Return when the next request is due, as far as it is known now: `inf` without a share."""
+        """Return when the next request may be sent, as far as it is known now; `inf` if the share is 0."""
         if self._share is None:
             most, earliest = REQUESTS_PER_SECOND, -math.inf
         else:
             most = min(REQUESTS_PER_SECOND, self._share.requests_per_second(self._busy()))
             if most == 0:
                 return math.inf
-            # a worker that sends in bursts cannot return a part of its share until the second after the burst is over
+            # spread the requests: after a burst, a worker cannot return a part of its share for a second
             spread = self._last + _SPREAD * PACING_WINDOW_SECONDS / most
             earliest = spread if self._in_a_row >= most else -math.inf
         due = self._clock.monotonic() if self._busy() < most else self._sent[-most] + PACING_WINDOW_SECONDS
@@ -232,11 +231,11 @@ class RateLimiter:
 
 
 def _reset_seconds(text: str, now: float, length: int) -> int:
-    """Return the whole seconds until a window ends; the window's length if the header does not say it.
+    """Return the whole seconds until a window ends, or the window's length if the header has no number.
 
-    A shop that rounds `Reset` down names the second before the end. The end of a window is known: windows align to the
-    shop's clock (seen in the vendor's samples). So such a reset is one second longer. The answer's date may be of the
-    second before the one in which the shop counted.
+    Windows end at whole multiples of their length by the shop's clock (seen in the vendor's samples). A shop that
+    rounds `Reset` down gives the second before the end; then this adds a second. The answer's date may be of the second
+    before the one in which the shop computed `Reset`.
     """
     seconds = seconds_until(text, now)
     if seconds is None:
@@ -247,7 +246,7 @@ def _reset_seconds(text: str, now: float, length: int) -> int:
 
 
 def _lower_in_same_window(before: QuotaWindow | None, now: QuotaWindow, elapsed_seconds: float) -> QuotaWindow:
-    """Return the window of an answer, with the lower number that another answer of the same window gave before."""
+    """Return a window, with the lower `remaining` if an earlier answer gave one for the same window."""
     if before is None or before.limit != now.limit or before.remaining >= now.remaining:
         return now
     same_window = now.reset_seconds <= before.reset_seconds - elapsed_seconds + _OVERTAKING_SECONDS
@@ -257,11 +256,10 @@ def _lower_in_same_window(before: QuotaWindow | None, now: QuotaWindow, elapsed_
 def seconds_until(text: str, now: float) -> float | None:
     """Return how many seconds after `now` a header's time is, from 0 to `LONGEST_WAIT_SECONDS`.
 
-    The text is a number of seconds (also with a fraction), an epoch in seconds or milliseconds, an HTTP date or
-    ISO-8601. `None` if it is none of these, or more than a day away.
+    Returns `None` if the text is no time, or one that is more than a day away.
 
     Args:
-        text: The header's value.
+        text: Seconds (also with a fraction), an epoch in seconds or milliseconds, an HTTP date or ISO-8601.
         now: Epoch seconds.
     """
     text = text.strip()
@@ -279,9 +277,9 @@ def seconds_until(text: str, now: float) -> float | None:
 
 @functools.lru_cache(maxsize=16)
 def parse_header_time(text: str) -> datetime | None:
-    """Return the time of an HTTP date or ISO-8601 text; a time without zone is UTC. `None` if it is no time.
+    """Return the time of an HTTP date or ISO-8601 text, or `None`; a time without zone is UTC.
 
-    All answers of a second have the same date, so the latest ones are remembered.
+    All answers of a second have the same date, so the latest results are cached.
     """
     for read in (parsedate_to_datetime, datetime.fromisoformat):
         try:

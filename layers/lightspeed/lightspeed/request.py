@@ -20,10 +20,10 @@ PAGE_LIMIT = 250
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What a request is made of, as a user writes it.
+    """The parameters of a request, as a user writes them.
 
     Attributes:
-        path: Names the record `id` and parents `<parent>_id`; whole numbers or text.
+        path: The record's `id` and its parents' `<parent>_id`; whole numbers or text.
         query: Filters and the like; text, numbers, booleans, or a list of those.
         payload: The record to write, with or without its envelope; `None` for none.
     """
@@ -34,33 +34,33 @@ class Parameters:
 
 
 class Body(Protocol):
-    """A body that is read while it is sent. Every iteration starts at its beginning, so it can be sent again."""
+    """A body in pieces, which are read while it is sent. Every iteration starts at the beginning, for another try."""
 
     def to_json(self) -> object:
-        """Return it as a person is shown it, JSON-able."""
+        """Return the body as JSON-able data, to show it to a person."""
         ...
 
     def __len__(self) -> int:
-        """Return how many bytes it has."""
+        """Return the bytes of the body."""
         ...
 
     def __iter__(self) -> Iterator[bytes]:
-        """Return its pieces."""
+        """Return the pieces of the body."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that is ready to be sent: nothing in it is left to decide.
+    """A request that is ready to be sent.
 
     Attributes:
         entity: Catalogue name, for unwrapping the answer.
         operation: Name of the operation.
         method: The HTTP verb.
-        path: From the origin on: `/nl/orders/7.json`, percent-encoded.
-        query: As sent, before encoding.
-        body: JSON text, or what yields it in pieces, or `None`.
-        retry_not_found: Whether a 404 may pass and is tried again.
+        path: The path after the origin, percent-encoded, such as `/nl/orders/7.json`.
+        query: The query before encoding.
+        body: JSON text, whole or in pieces; `None` for none.
+        retry_not_found: Whether a 404 may be temporary, so that the request is tried again.
     """
 
     entity: str
@@ -79,14 +79,14 @@ def build_request(
 
     Args:
         endpoint: The entity's row.
-        operation_name: A standard operation or an action of it.
+        operation_name: A standard operation or an action of the entity.
         parameters: As the user wrote them.
         language: The language segment of the path.
         update_method: The verb of `update`: PUT, or PATCH if the connection asks for it.
 
     Raises:
         UnsupportedOperation: The entity lacks the operation.
-        InvalidParameters: With every mistake in path, query and payload.
+        InvalidParameters: Path, query or payload have mistakes; it lists all of them.
     """
     operation = endpoint.operation(operation_name)
     errors: list[str] = []
@@ -96,12 +96,12 @@ def build_request(
     if errors:
         raise InvalidParameters(endpoint.name, operation_name, errors)
     method = update_method if operation_name == "update" else operation.verb
-    retry_not_found = _may_pass(endpoint, operation_name)
+    retry_not_found = _is_404_transient(endpoint, operation_name)
     return Request(endpoint.name, operation_name, method, f"/{language}/{path}.json", query, body, retry_not_found)
 
 
-def _may_pass(endpoint: Endpoint, operation_name: str) -> bool:
-    """Return whether a 404 may pass: wherever it was observed to, and for a list that hangs on no record."""
+def _is_404_transient(endpoint: Endpoint, operation_name: str) -> bool:
+    """Whether a 404 may be temporary: for entities where that was observed, and for a list without a parent."""
     if operation_name in ("list", "count"):
         return endpoint.transient_404 or not endpoint.parents
     return operation_name == "get" and endpoint.transient_404
@@ -111,7 +111,7 @@ _ONE_RECORD = ("create", "update")
 
 
 def format_time(moment: datetime) -> str:
-    """Return a moment as the shop's time filters take it: UTC, whole seconds, `2026-11-23 06:00:00`."""
+    """Return a time in the form of the shop's time filters: UTC, whole seconds, `2026-11-23 06:00:00`."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "seconds")
 
 
@@ -119,7 +119,7 @@ def parse_time(text: str) -> datetime:
     """Read ISO-8601; a date alone is its midnight, a time without zone is UTC.
 
     Raises:
-        ValueError: The text is no time, or one that UTC has no date for: before the year 1 or after 9999.
+        ValueError: The text is no time, or in UTC it lies before the year 1 or after 9999.
     """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
@@ -132,10 +132,10 @@ def parse_time(text: str) -> datetime:
 
 
 def given_time(value: object) -> datetime:
-    """Return a moment that a user gives as ISO-8601, in UTC; `format_time` takes it.
+    """Return a time that a user gives as ISO-8601, in UTC.
 
     Raises:
-        ValueError: Saying what a time looks like.
+        ValueError: The value is no time; the message says what a time looks like.
     """
     try:
         if not isinstance(value, str):
@@ -148,7 +148,7 @@ def given_time(value: object) -> datetime:
 def query_warnings(endpoint: Endpoint, query: Mapping[str, object]) -> list[str]:
     """Return a warning for each query name that the catalogue does not know, with the nearest known name.
 
-    Such a name is sent all the same: the catalogue does not list every filter, and the shop may ignore it.
+    Such a name is sent all the same, because the catalogue does not list every filter.
     """
     warnings = []
     for name in query:
@@ -259,7 +259,7 @@ def _body(operation: Operation, payload: object, errors: list[str]) -> bytes | N
 
 
 def wrap(operation: Operation, payload: Mapping[str, object] | list[object]) -> object:
-    """Put the payload into its envelope, unless it is in it already or the operation takes it bare."""
+    """Put a payload into its envelope, unless it has one already or the operation takes none."""
     key = operation.write
     wrapped = isinstance(payload, Mapping) and set(payload) == {key} and isinstance(payload[key or ""], Mapping | list)
     return payload if key is None or wrapped else {key: payload}

@@ -1,12 +1,12 @@
 """Take records out of the shop's answers without rebuilding them.
 
 `msgspec.Raw` slices keep the text of each record exactly as the shop sent it, and cost a fraction of parsing it. The
-envelope keys are irregular and not all are proven. So the documented variants of the catalogue's key are accepted, and
-finally the only key that holds what is looked for.
+envelope keys are irregular, and not all are proven. So a list or record is accepted under the catalogue's key, under a
+documented variant of it, or under the only key that holds one.
 
-A page that does not decode as a whole is cut into its rows by brackets and strings. So one odd row never hides the
-others: a row that is no JSON object in UTF-8 becomes a `Reject`, and so does an empty place between two commas. After a
-quote too many, brackets and strings mislead. Then the rows behind it are found by their own JSON.
+A page that does not decode as a whole is cut into rows at brackets and strings. So one odd row does not hide the
+others. A row that is no JSON object in UTF-8 becomes a `Reject`, and so does an empty place between two commas. A
+surplus quote makes brackets and strings mislead. Then the rows after it are found as JSON objects.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ MOST_VALUES = 500_000
 """The most values of an answer: twenty times those of a page of orders. Each takes up to 200 bytes of memory."""
 
 _FEW_BYTES = 2 * 1024 * 1024
-"""A body that is no longer has few values, and an error in the shop's words is shorter."""
+"""A body up to this size cannot have too many values. An error message of the shop is smaller."""
 
 _is_object = methodcaller("startswith", b"{")
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
@@ -55,15 +55,15 @@ _COMMA_OR_END = re.compile(r"\s*(,\s*|\Z)")
 _ONLY_LIST = re.compile(rb'(?:\{\s*"(?P<key>[^"\\]*)"\s*:\s*)?\[\s*(?P<rows>\{.*\})\s*\](?(key)\s*\})', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 _MOST_LOOKS = 100
-"""How often the rest of a list is looked at as a whole."""
+"""How often the rest of a list is parsed as a whole."""
 
 
 class EnvelopeError(ValueError):
-    """The body is JSON but holds nothing that could be the record, list or count."""
+    """The body is JSON, but holds no record, list or count."""
 
 
 class TooManyValues(ValueError):
-    """The body has more values than fit into memory. Fewer rows a page may help."""
+    """The body has more values than fit into memory. Fewer rows per page may help."""
 
 
 class ErrorInside(ValueError):
@@ -99,7 +99,7 @@ class Page(NamedTuple):
     Attributes:
         records: Each record's JSON text as the shop sent it: one JSON object on one line.
         rejects: The rows that are no JSON object in UTF-8.
-        is_usual: Whether they stood under the list's own key, as a list. Then an empty page is the shop's word.
+        is_usual: Whether the body has a list under the list's own key. Then an empty page proves an empty list.
     """
 
     records: list[bytes]
@@ -108,10 +108,10 @@ class Page(NamedTuple):
 
 
 def check_values(body: bytes) -> None:
-    """Check that a body has no more values than fit into memory: 64 KB of gzip can hold twenty million rows.
+    """Check that the values of a body fit into memory: 64 KB of gzip can hold twenty million rows.
 
     Raises:
-        TooManyValues: It has more commas, those in texts included.
+        TooManyValues: The body has more than `MOST_VALUES` commas, those in texts included.
     """
     if len(body) > _FEW_BYTES and body.count(b",") > MOST_VALUES:
         raise TooManyValues(f"the answer has more than {MOST_VALUES:,} values")
@@ -123,7 +123,7 @@ def records(body: bytes, endpoint: Endpoint) -> Page:
     Raises:
         EnvelopeError: The body holds no list.
         ErrorInside: The body carries an `error`.
-        UnreadableBody: The body is no JSON, and no rows can be cut out of it.
+        UnreadableBody: The body is no JSON, and cannot be cut into rows.
     """
     try:
         if not body.isascii():
@@ -138,7 +138,7 @@ def records(body: bytes, endpoint: Endpoint) -> Page:
 
 
 def _under_known_key(body: bytes, endpoint: Endpoint) -> list[msgspec.Raw] | None:
-    """Return the list under its known key in one pass; `None` if the body has another form."""
+    """Return the list under the list's own key, in one pass; `None` if the body has another form."""
     try:
         members = _LISTS.decode(body)
     except msgspec.ValidationError:
@@ -152,7 +152,7 @@ def _rows(
     members_of: Callable[[bytes], Mapping[str, bytes]],
     rows_of: Callable[[bytes], list[bytes]],
 ) -> list[bytes]:
-    """Return the rows of the list that an answer is or holds, under whatever key."""
+    """Return the rows of an answer that is a list, or that has one under a key."""
     if _first(body) == b"[":
         return rows_of(body)
     members = members_of(body)
@@ -161,7 +161,7 @@ def _rows(
     key = next((key for key in known if key is not None and key in members), None)
     if key is None and len(lists) == 1 and not (endpoint.items in PROVEN_LIST_KEYS and lists <= PROVEN_LIST_KEYS):
         key = next(iter(lists))
-    if key is None:  # nor is the list of another entity: a proxy may mix up answers
+    if key is None:  # the list of another entity is refused: a proxy may mix up answers
         raise EnvelopeError(f"expected a list under {endpoint.items!r}, found {_keys(members)}")
     if key in lists:
         return rows_of(members[key])
@@ -177,7 +177,7 @@ def _rows(
 
 
 def _cut_rows(body: bytes, endpoint: Endpoint, error: Exception) -> list[bytes]:
-    """Return the rows of a list answer that does not decode as a whole; they are not checked."""
+    """Return the rows of a list answer that does not decode as a whole, without checking them."""
     try:
         return _rows(body, endpoint, _cut_members, elements)
     except (EnvelopeError, UnreadableBody):
@@ -188,7 +188,7 @@ def _cut_rows(body: bytes, endpoint: Endpoint, error: Exception) -> list[bytes]:
 
 
 def _rows_to_the_end(body: bytes, endpoint: Endpoint) -> list[bytes]:
-    """Return the rows of a list whose brackets and strings mislead; none if one of them may be cut."""
+    """Return the rows of a list whose brackets and strings mislead; none if a row may be cut in two."""
     found = _ONLY_LIST.fullmatch(body)
     if found is None or (found["key"] or b"").decode(errors="replace") not in ("", endpoint.items):
         return []
@@ -197,7 +197,7 @@ def _rows_to_the_end(body: bytes, endpoint: Endpoint) -> list[bytes]:
 
 
 def _page_of(texts: list[bytes]) -> Page:
-    """Return rows as a page: what is a JSON object is a record, and everything else is a reject."""
+    """Return rows as a page: a JSON object is a record, anything else a reject."""
     found, reasons = Page([], []), [reject_reason(text) for text in texts]
     odd = any(reasons)
     forms = {frozenset(parse_record(text)) for text, reason in zip(texts, reasons, strict=True) if odd and not reason}
@@ -212,14 +212,14 @@ def _page_of(texts: list[bytes]) -> Page:
 
 
 def _split_joined_rows(row: bytes, forms: Set[frozenset[str]]) -> list[bytes]:
-    """Cut an odd row where a quote too many has joined other rows to it.
+    """Cut an odd row where a surplus quote has joined other rows to it.
 
-    A row behind it is a JSON object with the names of a good row. Or JSON objects follow to the end, and the odd row
-    has all its brackets, so that none of them is an object inside of it.
+    Another row begins where a JSON object has the same names as a good row. It also begins where only JSON objects
+    follow, if the brackets of the odd row are balanced: then none of these objects is a part of the odd row.
 
     Args:
         row: The text.
-        forms: The names of each good row of the page.
+        forms: The names of the members of each good row.
     """
     text = row.decode("latin-1")
     pieces, begin, looks = [], 0, 0
@@ -243,7 +243,7 @@ def _split_joined_rows(row: bytes, forms: Set[frozenset[str]]) -> list[bytes]:
 
 
 def _is_balanced(text: bytes) -> bool:
-    """Whether the brackets of a text, those in strings included, close what they open."""
+    """Whether the brackets of a text are balanced, those in strings included."""
     depth = 0
     for bracket in _BRACKETS.finditer(text):
         depth += 1 if bracket[0] in b"[{" else -1
@@ -259,7 +259,7 @@ class _Object(NamedTuple):
 
 
 def _object_at(text: str, begin: int) -> _Object | None:
-    """Return the JSON object that begins at a place, if a comma or the end of the text follows."""
+    """Return the JSON object at a place, if a comma or the end of the text follows it."""
     try:
         value, end = _DECODER.raw_decode(text, begin)
     except (ValueError, RecursionError):
@@ -269,7 +269,7 @@ def _object_at(text: str, begin: int) -> _Object | None:
 
 
 def _objects(text: bytes) -> list[bytes]:
-    """Return the JSON objects between the commas of a text; none if it is anything else."""
+    """Return the JSON objects of a text that has only objects and commas; none for another text."""
     try:
         found = [bytes(row) for row in _ARRAY.decode(b"[%b]" % text)]
     except UNREADABLE:
@@ -278,15 +278,13 @@ def _objects(text: bytes) -> list[bytes]:
 
 
 def record(body: bytes, endpoint: Endpoint, answer: str | None, *, several: bool = False) -> bytes | None:
-    """Return the text of the one record of an answer, on one line; `None` if the answer says that there is none.
-
-    The shop writes `false`, `null`, `""` or `[]` for a missing record.
+    """Return the text of the one record of an answer, on one line; `None` for `false`, `null`, `""` or `[]`.
 
     Args:
         body: The answer's body.
         endpoint: The record's entity.
-        answer: The envelope key that the operation answers with, or `None`.
-        several: Whether a list of records is accepted, as after a bulk write; its text is returned whole.
+        answer: The envelope key of the operation's answer, or `None`.
+        several: Whether to accept a list of records, as after a bulk write, and to return its whole text.
 
     Raises:
         EnvelopeError: The body holds no record.
@@ -315,7 +313,7 @@ def record(body: bytes, endpoint: Endpoint, answer: str | None, *, several: bool
 
 
 def record_rows(body: bytes, endpoint: Endpoint, answer: str | None) -> Page:
-    """Return what an answer with one record holds: the record, a reject, or nothing if the answer says so.
+    """Return the answer to a `get` as a page: with one record, with one reject, or empty for `false`.
 
     Raises:
         EnvelopeError: The body holds no record.
@@ -355,7 +353,7 @@ def count(body: bytes) -> int:
 
 
 def error_message(body: bytes) -> tuple[int, str] | None:
-    """Return code and message of the error envelope `{"error": {"code", "message"}}`, or `None` if it is not one."""
+    """Return code and message of an error envelope `{"error": {"code", "message"}}`; `None` for another body."""
     try:
         envelope = parse(body) if len(body) <= _FEW_BYTES else None
     except ValueError:
@@ -372,7 +370,7 @@ def _code_and_message(inside: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def _members(body: bytes) -> dict[str, bytes]:
-    """Return the members of an answer's object; raise if it carries an error."""
+    """Return the members of an answer's object, without an `error` that says nothing."""
     try:
         if not body.isascii():
             body.decode()
@@ -387,18 +385,18 @@ def _members(body: bytes) -> dict[str, bytes]:
 
 
 def _cut_members(body: bytes) -> dict[str, bytes]:
-    """Return the members of an object that does not decode as a whole; they are not checked."""
+    """Return the members of an object that does not decode as a whole, without checking them."""
     return _without_error({part.name: part.value for part in object_members(body)})
 
 
 def _without_error(members: dict[str, bytes]) -> dict[str, bytes]:
     """Return members without an `error` that says nothing.
 
-    `null`, `false`, `""` and `[]` say nothing. So do `{}` and `0` beside something else: this shop writes `{}` for `[]`
-    at times.
+    `null`, `false`, `""` and `[]` say nothing. `{}` and `0` say nothing if there are other members: this shop sometimes
+    writes `{}` for `[]`.
 
     Raises:
-        ErrorInside: What it says.
+        ErrorInside: The `error` says something.
     """
     text = members.pop("error", b"null").strip()
     if text in _NOTHING or (members and text in (b"{}", b"{ }", b"0")):
@@ -451,12 +449,12 @@ def _excerpt(text: bytes) -> str:
 
 
 def _printable(text: str) -> str:
-    """Return a text that can be encoded: half a surrogate pair becomes a question mark."""
+    """Return a text with a question mark for each half of a surrogate pair, which cannot be encoded."""
     return text.encode(errors="replace").decode()
 
 
 def _reason(error: Exception, body: bytes) -> str:
-    """Return what is wrong with a body, and where."""
+    """Return why a body is no JSON, and at which byte."""
     if isinstance(error, RecursionError):
         return "nested too deep"
     return str(error) if any(map(str.isdigit, str(error))) else f"{error} (byte {len(body)})"

@@ -1,7 +1,7 @@
-"""Infer what records look like: a JSON Schema from examples, with how often each field has which type.
+"""Infer a JSON Schema from records, and how often each field has which type.
 
-The shop writes `false` for "none" and numbers as text here and there. So a field has a set of types and not one. An
-inferred schema describes what was seen and promises nothing about the next record.
+The shop writes `false` for "none", and some numbers as text. So a field may have several types. An inferred schema
+describes the records that were seen. The next record may differ.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MOST_FIELDS = 500
-"""Fields that one schema names, at every depth together. Records may have more; those are not described."""
+"""The most fields that one schema names, at all depths together. Further fields of records are left out."""
 
 ID_KEYS = "^[0-9]+$"
 """The pattern of the keys of an object that holds one value for each id, such as `variants` of `catalog`."""
@@ -25,17 +25,17 @@ Schema = dict[str, Any]
 
 @dataclass(slots=True)
 class Shape:
-    """What was seen at one place of some records.
+    """The values at one place of some records.
 
     Attributes:
-        seen: How many values.
-        types: How many of each type; `false` counts as `boolean`.
-        false: How many were `false`, which is this shop's way to say none.
+        seen: The number of values.
+        types: The number of values by type; `false` counts as `boolean`.
+        false: How many values were `false`, which the shop writes for none.
         longest: Characters of the longest text.
         example: The first value that is neither none nor an object or array.
-        fields: By name, the fields of the objects.
-        by_id: The values of objects whose keys are ids; `None` if there are no such keys.
-        items: The members of the arrays; `None` if no array had a member.
+        fields: The fields of objects, by name.
+        by_id: The values of objects whose keys are ids; `None` without such keys.
+        items: The elements of arrays; `None` without an element.
     """
 
     seen: int = 0
@@ -65,18 +65,18 @@ class Inference:
         self._room = MOST_FIELDS
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Take one record, as a JSON reader gives it. Numbers may be `int` or any kind of `float`."""
+        """Add one record, as a JSON reader gives it. Numbers may be `int` or any kind of `float`."""
         self._see(self.shape, record)
 
     def schema(self, *, shares: bool = False, examples: bool = False) -> Schema:
-        """Return the JSON Schema of what was seen; without records it allows everything.
+        """Return the JSON Schema of the records; without records it allows everything.
 
         Args:
             shares: Whether each field has `x-present`, `x-none` and `x-longest`. The first two are shares from 0 to 1:
                 how often the field is there, and how often it is `null` or `false`. `x-longest` is the length of its
-                longest text, characters. Without `shares`, only a field that was always none has `x-none`: its type
+                longest text in characters. Without `shares`, only a field that was always none has `x-none`: its type
                 is not known.
-            examples: Whether each field repeats a value. It may be personal data.
+            examples: Whether each field has an example value, which may be personal data.
         """
         return _schema(self.shape, self.shape.seen, shares, examples)
 

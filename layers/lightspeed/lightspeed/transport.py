@@ -1,19 +1,18 @@
-"""Send requests to one shop. `failures.py` says what a failed one means.
+"""Send requests to one shop. `failures.py` turns a failed request into an error.
 
-Retries live here and nowhere else. urllib3's own `Retry` is switched off: it does not see a cut body, the time that an
+Retries live here and nowhere else. urllib3's own `Retry` is off: it does not know a cut body, the time that an
 invocation has left, our pacing or the number of requests.
 
-A request is sent at most `ATTEMPTS` times, and never past the time that is left:
+A request is sent at most `ATTEMPTS` times, and never past the time that is left. It is sent again
 
-- reads, updates and deletes: after no answer, a cut answer, 500, 502, 503, 504;
-- reads: after a 404 that is not in the shop's own words, and a body that is no JSON;
-- every verb: after a request that did not arrive, and a 429 whose wait fits into `patience_seconds`;
-- once, with settings read again: after a 401, and when no connection can be made, since the settings may have changed;
-- reads of an entity with `transient_404` (observed on orders), and lists that hang on no record: after a 404.
+- for a read, update or delete: after no answer, a cut answer, 500, 502, 503 or 504;
+- for a read: after a 404 that is not in the shop's own words, or a body that is no JSON;
+- for a read of an entity with `transient_404` (observed on orders), or of a list without a parent: after a 404;
+- for every verb: after a request that did not arrive, or a 429 whose wait fits into `patience_seconds`;
+- once, with the settings read again: after a 401, or if no connection can be made. The settings may have changed.
 
-A 2xx answer that holds an error counts as that error. A write with such an answer may be done and is not sent again.
-
-A list that timed out or answered 504 is not sent again: the caller asks for a smaller page instead.
+A 2xx answer that holds an error counts as that error. The shop may have done a write with such an answer, so the write
+is not sent again. Neither is a list after a timeout or a 504: the caller asks for a smaller page instead.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ ATTEMPTS = 4
 """The first try and three more."""
 
 NOT_FOUND_ATTEMPTS = 3
-"""A 404 that may pass is asked again twice; then the record is gone. Fewer prove nothing."""
+"""So many answers 404 prove that a record is gone, if a 404 may be temporary."""
 
 READ_TIMEOUT_SECONDS = 60.0
 """The longest wait for the next bytes of an answer."""
@@ -71,29 +70,28 @@ ANSWER_SECONDS = 90.0
 """The longest time for a whole answer, its body included."""
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
-"""The most bytes of a body, before and after decompression: 20,000 times an order."""
+"""The most bytes of a body, before and after decompression: as much as 20,000 orders."""
 
 WRITE_MARGIN_SECONDS = 5.0
-"""A write is neither started nor repeated with less time left: its answer could not be waited for."""
+"""With less time left, a write is neither started nor repeated: its answer might come too late."""
 
 PACE_PATIENCE_SECONDS = 8.0
-"""The longest that one request waits for its turn in the requests per second, which other workers may use up."""
+"""The longest wait of one request for the limit per second, which other workers may use up."""
 
 PATIENCE_SECONDS = 5.0
-"""The longest that one request waits for the quota; longer waits belong to Step Functions and SQS, where they are free.
-"""
+"""The longest wait of one request for the quota. Longer waits belong to Step Functions and SQS, where they are free."""
 
 _Found = TypeVar("_Found")
 
 _NO_PLAIN_PROXY: Mapping[str, str] = {"http": ""}
-"""Plain HTTP is for loopback only: a proxy of the environment must not see such a request or its credentials."""
+"""Plain HTTP is for loopback only: no proxy of the environment may see such a request and its credentials."""
 
 _JSON = {"Content-Type": "application/json"}
 USER_AGENT = "lightspeed-ecom-connector"
 _IDEMPOTENT = ("GET", "PUT", "PATCH", "DELETE")
-_PASSING_SERVER_ERRORS = (500, 502, 503, 504)
+_TRANSIENT_STATUSES = (500, 502, 503, 504)
 _BOMS = re.compile(rb"(\s*\xef\xbb\xbf)+")
-"""PHP writes one for each of its files that begins so."""
+"""Byte order marks. PHP writes one for each of its source files that begins with one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ class Response:
 
     Attributes:
         body: Decompressed, without a byte order mark; empty for 204.
-        request_id: The shop's id of the request; the caller's where the shop gives none.
+        request_id: The shop's id of the request, or the caller's id if the shop gives none.
     """
 
     status: int
@@ -122,16 +120,27 @@ class Transport:
     """A session with one shop. Safe to use from several threads.
 
     Attributes:
-        connection: The settings in use; replaced by `renew` after a 401.
+        connection: The settings in use; `renew` replaces them after a 401 or if no connection can be made.
         clock: Time for pacing, waiting and deadlines.
-        quota: What the last answer said of the quota, or `None`.
-        shop_clock: What the `Date` headers say of the shop's clock. Errors count as answers.
+        quota: The quota by the latest answers; `None` before the first answer that gives it.
+        shop_clock: The shop's clock by the `Date` headers of its answers, errors included.
         requests_sent: Requests that were sent so far, retries included.
         rate_limited: How many of them were answered with 429.
         request_id: The caller's id, which every request carries; empty if there is none.
+
+    Args:
+        connection: The shop's address and credentials.
+        renew: Reads the settings again; called at most once for a request.
+        clock: The machine's clock by default.
+        limiter: Paces requests, also those of other processes. By default, this session is paced alone.
+        remaining_seconds: How long the caller may still run; bounds timeouts and retries.
+        patience_seconds: The longest wait for 429 answers, over all tries of one request.
+        threads: How many threads will send at once.
+        max_body_bytes: The most bytes of an answer's body, before and after decompression.
+        request_id: The caller's id, sent as `X-Request-Id`; empty sends none.
     """
 
-    def __init__(  # noqa: PLR0913 - a shop, and what a caller has in place of the machine's own
+    def __init__(  # noqa: PLR0913 - the shop and the caller's limits
         self,
         connection: Connection,
         *,
@@ -144,19 +153,6 @@ class Transport:
         max_body_bytes: int = MAX_BODY_BYTES,
         request_id: str = "",
     ) -> None:
-        """Prepare a session; nothing is opened yet.
-
-        Args:
-            connection: The shop's address and credentials.
-            renew: Reads the settings again; called once, after a 401 or when no connection can be made.
-            clock: Time for pacing, waiting and deadlines.
-            limiter: Paces requests, also those of other processes; without one, this session is paced alone.
-            remaining_seconds: How long the caller may still run; bounds timeouts and retries.
-            patience_seconds: The longest wait for a 429, in seconds, over all tries of one request.
-            threads: How many threads will send at once.
-            max_body_bytes: The most bytes of an answer's body, before and after decompression.
-            request_id: The caller's id, which every request carries as `X-Request-Id`; empty sends none.
-        """
         self.request_id = request_id
         self.connection = connection
         self.quota: Quota | None = None
@@ -181,16 +177,16 @@ class Transport:
         return self.fetch(request, lambda response: response)
 
     def fetch(self, request: Request, unwrap: Callable[[Response], _Found]) -> _Found:
-        """Send a request and return what its 2xx answer holds.
+        """Send a request and return what `unwrap` finds in its 2xx answer.
 
         Args:
-            request: What is sent.
-            unwrap: Returns what an answer holds. It raises a `LightspeedError` for an answer that holds an error or
-                cannot be read, and the request is sent again where that may help.
+            request: The request.
+            unwrap: Returns the content of an answer. It raises a `LightspeedError` for an answer that holds an error or
+                cannot be read; then the request is sent again if that may help.
 
         Raises:
             TransportError: No complete answer came, after the tries that are safe.
-            ApiError: The shop's error, of the class that its status means.
+            ApiError: The shop's error, of the class for its status.
             UnexpectedResponse: A redirect, which is never followed, or an answer that is not this API's.
         """
         tries = _Tries(patience_seconds=self._patience_seconds)
@@ -204,7 +200,7 @@ class Transport:
                     raise
                 if tries.made == ATTEMPTS or wait + least >= self._remaining_seconds():
                     if isinstance(error, NotFound):
-                        raise failures.unproved(error) from error
+                        raise failures.unconfirmed_404(error) from error
                     raise
             tries.made += 1
             if wait:
@@ -216,7 +212,7 @@ class Transport:
         return self._remaining_seconds() >= WRITE_MARGIN_SECONDS
 
     def _wait_seconds(self, error: LightspeedError, request: Request, tries: _Tries) -> float | None:
-        """Return how long to wait before the next try, or `None` if there may be none."""
+        """Return how long to wait before the next try, or `None` if no try may follow."""
         if request.method != "GET" and isinstance(error, ApiError) and error.http_status < 300:
             return None
         if isinstance(error, RateLimited):
@@ -230,7 +226,7 @@ class Transport:
             tries.not_found += 1
             if tries.not_found == NOT_FOUND_ATTEMPTS:
                 return None
-        return _backoff_seconds(tries.made) if _passing(error, request) else None
+        return _backoff_seconds(tries.made) if _is_transient(error, request) else None
 
     def _update_quota(self, quota: Quota | None) -> None:
         if quota is None:
@@ -242,7 +238,7 @@ class Transport:
 
     @property
     def skew_seconds(self) -> float:
-        """How far the shop's clock is ahead of ours, as far as it is believed; 0 before the first answer."""
+        """How far the shop's clock is ahead of ours, by its latest believed date; 0 before the first answer."""
         return self.shop_clock.skew_seconds
 
     def _send_once(self, request: Request) -> Response:
@@ -271,10 +267,10 @@ class Transport:
         raise failures.status_error(answer.status_code, answer.headers, body, facts, connection, now)
 
     def _wait_for_pace(self, request: Request) -> None:
-        """Wait for the requests per second.
+        """Wait until the limit per second lets the request through.
 
         Raises:
-            RateLimited: Other workers use them for too long; nothing was sent.
+            RateLimited: Other workers use up the limit for too long; nothing was sent.
         """
         patience = min(PACE_PATIENCE_SECONDS, self._remaining_seconds() - _least_seconds(request))
         if not self._limiter.wait(patience):
@@ -313,7 +309,7 @@ class Transport:
                 if attempt.may_be_sent
                 else failures.not_sent(error, connection.origin, facts)
             )
-        raise failure  # outside of the handler: the caught error holds the request, and so the credentials
+        raise failure  # outside of the handler, because the caught error holds the request with the credentials
 
 
 def _credentials(connection: Connection) -> dict[str, str]:
@@ -321,7 +317,8 @@ def _credentials(connection: Connection) -> dict[str, str]:
     return {"Authorization": f"Basic {b64encode(pair).decode()}"}
 
 
-def _passing(error: LightspeedError, request: Request) -> bool:
+def _is_transient(error: LightspeedError, request: Request) -> bool:
+    """Whether the same request may succeed now, and is safe to send again."""
     if isinstance(error, NotSent):
         return True
     if request.operation == "list" and failures.is_page_timeout(error):
@@ -330,14 +327,14 @@ def _passing(error: LightspeedError, request: Request) -> bool:
         return request.retry_not_found and error.status == 404 and not isinstance(error, UnknownLanguage)
     if isinstance(error, BrokenResponse):
         return request.method == "GET"
-    passing = isinstance(error, TransportError) or (
-        isinstance(error, ServerError) and error.status in _PASSING_SERVER_ERRORS
+    transient = isinstance(error, TransportError) or (
+        isinstance(error, ServerError) and error.status in _TRANSIENT_STATUSES
     )
-    return passing and request.method in _IDEMPOTENT
+    return transient and request.method in _IDEMPOTENT
 
 
 def _least_seconds(request: Request) -> float:
-    """Return how much time must be left for a request and its answer."""
+    """Return the time that a request and its answer need at least."""
     return 1.0 if request.method == "GET" else WRITE_MARGIN_SECONDS
 
 

@@ -30,7 +30,7 @@ from lightspeed import (
     get_entity,
 )
 from lightspeed.connection import Connection
-from lightspeed.errors import MAY_PASS
+from lightspeed.errors import TRANSIENT_ERRORS
 from lightspeed.failures import is_page_timeout
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.opening import SETTLING_LAG, open_window
@@ -334,7 +334,7 @@ def test_a_read_whose_body_stays_no_json_ends_in_an_error_that_may_pass(call: st
     with raw_server(always(http(body))) as server, pytest.raises(BrokenResponse, match="expected JSON") as caught:
         CALLS[call](client_of(server))
 
-    assert isinstance(caught.value, MAY_PASS)
+    assert isinstance(caught.value, TRANSIENT_ERRORS)
     assert len(server.requests) == 4
 
 
