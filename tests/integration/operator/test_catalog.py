@@ -104,8 +104,8 @@ def test_tables_have_one_column_of_text_and_projected_partitions(
 
     assert command() == 0
     counts, shown = capsys.readouterr().out.splitlines()
-    assert counts == "2 entities: 6 tables created, 0 updated, 0 unchanged; 12 views made"
-    assert shown.startswith("Athena shows default, outlet. Run this again after the first finished run of a new ")
+    assert counts == "2 entities: 6 tables created, 0 updated, 0 unchanged; 12 views created"
+    assert shown.startswith("Athena shows default, outlet. Run this again after the first run of a new ")
     table = aws.fakes["glue"].tables["orders_raw"]
     assert table["StorageDescriptor"]["Columns"] == [{"Name": "json", "Type": "string"}]
     assert table["Parameters"]["projection.connection.values"] == "default,outlet"
@@ -138,7 +138,9 @@ def test_a_second_apply_changes_no_table_and_a_new_connection_is_added(
 
     assert command() == 0
     out = capsys.readouterr().out
-    assert out.startswith("1 entities: 0 tables created, 0 updated, 3 unchanged; 6 views made\nAthena shows default. ")
+    assert out.startswith(
+        "1 entities: 0 tables created, 0 updated, 3 unchanged; 6 views created\nAthena shows default. "
+    )
     store_run(put(aws), "b", "2026-11-01T00:00:00Z", [{"id": 1}], connection="outlet")
     assert command() == 0
     parameters = glue.tables["orders_raw"]["Parameters"]
@@ -177,7 +179,7 @@ def test_what_athena_refuses_is_an_error_with_its_reason(
     aws.fakes["athena"].refused = '"orders_gone"'
 
     assert command() == 1
-    assert capsys.readouterr().err == "connector: Athena did not make orders_gone: line 1:8: mismatched input\n"
+    assert capsys.readouterr().err == "connector: Athena did not create orders_gone: line 1:8: mismatched input\n"
 
 
 def test_the_sql_can_be_saved_instead(aws: Aws, command: Command, tmp_path: Path) -> None:
@@ -195,7 +197,7 @@ def test_without_a_catalogue_or_data_the_command_says_so(
     aws: Aws, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command() == 1
-    assert "no run of any entity has finished yet" in capsys.readouterr().err
+    assert "no run has finished yet" in capsys.readouterr().err
     aws.fakes["cloudformation"].outputs.pop("CatalogDatabase")
     assert command() == 2
     assert "deploy it with the parameter CatalogDatabase=<name>" in capsys.readouterr().err

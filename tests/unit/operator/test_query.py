@@ -294,7 +294,7 @@ def test_an_empty_chart_says_so_in_both_formats(tmp_path: Path) -> None:
     [
         (["order_current"], "there is no view 'order_current'; is it orders_current"),
         (["SELECT 1 FROM orderz"], "there is no view 'orderz'; is it orders"),
-        (["SELEC 1"], "the query cannot be read: "),
+        (["SELEC 1"], "the query cannot be parsed: "),
         (["SELECT nothing FROM orders"], 'DuckDB: Binder Error: Referenced column "nothing" not found'),
         (["orders", "--since", "2026-02-30"], "argument --since: must be a date such as 2026-11-23, not '2026-02-30'"),
         (["orders", "--since", "2026-02-03", "--until", "2026-02-01"], "--until 2026-02-01 is before --since"),
@@ -306,7 +306,7 @@ def test_an_empty_chart_says_so_in_both_formats(tmp_path: Path) -> None:
         (["orders", "--out", "x.xls"], "--out writes .parquet, .csv, .json, .jsonl; 'x.xls' is none of them"),
         (["orders", "--cache-gb", "-1"], "--cache-gb must be 0 to 100000, not -1.0"),
         (["orders", "--cache-gb", "nan"], "--cache-gb must be 0 to 100000, not nan"),
-        (["orders", "--param", "a=1"], "--param belongs to --recipe"),
+        (["orders", "--param", "a=1"], "--param needs --recipe"),
         (["--recipe", "revenue"], "there is no recipe 'revenue'; there are: revenue-per-day"),
         (["--recipe", "changed", "--param", "since=';"], "since must be a date such as 2026-11-23"),
         (["--recipe", "changed", "--param", "til=1"], "recipe changed has no parameter 'til'; it has: since"),

@@ -56,6 +56,4 @@ def test_a_query_that_needs_more_memory_says_so(tmp_path: Path, capsys: pytest.C
     query = ["query", "orders_current", "--lake", str(tmp_path), "--out", str(tmp_path / "current.parquet")]
 
     assert main([*query, "--memory-gb", "0.2"]) == 1
-    assert capsys.readouterr().err == (
-        "connector: the query needs more memory than it may take: give more with --memory-gb\n"
-    )
+    assert capsys.readouterr().err == ("connector: the query needs more memory than --memory-gb allows\n")

@@ -1,1 +1,1 @@
-"""Ask the stored records: views, queries, schemas, and the catalogue of Athena."""
+"""Query the stored records: views, queries, schemas, and the tables of Athena."""

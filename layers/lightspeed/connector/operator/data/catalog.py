@@ -1,14 +1,14 @@
-"""`catalog apply`: make the tables and views of Athena.
+"""`catalog`: create the tables and views in Athena, and describe them to dbt.
 
-The stack makes the database and the workgroup. The template does not make the tables, because their partition
-projection has to name each new connection and language. An update takes what is there and adds to it.
+The template creates the database and the workgroup, but not the tables: their partition projection names each
+connection and language, and new ones come later. An update keeps the members of a table and adds to them.
 
 Examples:
   python -m connector catalog apply
-  python -m connector catalog apply --save-sql catalog.sql     makes nothing; run the file in Athena yourself
-  python -m connector catalog check                            says which connections and languages Athena does not show
-  python -m connector catalog dbt > models/sources.yml         dbt-athena: the same views as sources
-  python -m connector catalog dbt --parquet lake               dbt-duckdb: files that query writes as sources
+  python -m connector catalog apply --save-sql catalog.sql     creates nothing; run the file in Athena yourself
+  python -m connector catalog check                            lists connections and languages that Athena does not show
+  python -m connector catalog dbt > models/sources.yml         dbt-athena: the views as sources
+  python -m connector catalog dbt --parquet lake               dbt-duckdb: files that `query --out` writes as sources
   python -m connector query orders_current --out lake/orders_current.parquet
 """
 
@@ -36,10 +36,10 @@ from lightspeed.cli.output import print_note
 APPLY = "python -m connector catalog apply"
 MANIFESTS = "_manifests"
 MOST_PARTITIONS = 20_000
-"""How many partitions of a table Athena may plan with before a query becomes slow."""
+"""Above this number of partitions, Athena plans a query slowly."""
 
 _KINDS = {RAW: "raw", DELETED: "deleted", MANIFESTS: "manifests"}
-"""The folder that each table of an entity shows, by the ending of its name."""
+"""The folder of each table of an entity, by the ending of the table's name."""
 
 _FIRST_DATE = "2024-01-01"
 _AT_ONCE = 10
@@ -70,19 +70,19 @@ class Table:
     languages: Sequence[str]
 
     def parameters(self, present: Mapping[str, str]) -> dict[str, str]:
-        """Return the table's parameters: those that are there, and those of the projection.
+        """Return the table's parameters: the present ones, and those of the projection.
 
         Args:
-            present: The parameters of the table that exists. Its connections and languages stay in the projection.
+            present: The parameters of the existing table. Its connections and languages stay in the projection.
         """
         return {
             **present,
             "EXTERNAL": "TRUE",
             "projection.enabled": "true",
             "projection.connection.type": "enum",
-            "projection.connection.values": _joined(present.get("projection.connection.values"), self.connections),
+            "projection.connection.values": _merge_names(present.get("projection.connection.values"), self.connections),
             "projection.lang.type": "enum",
-            "projection.lang.values": _joined(present.get("projection.lang.values"), self.languages),
+            "projection.lang.values": _merge_names(present.get("projection.lang.values"), self.languages),
             "projection.date.type": "date",
             "projection.date.format": "yyyy-MM-dd",
             "projection.date.range": f"{_FIRST_DATE},NOW",
@@ -114,7 +114,7 @@ class Table:
         }
 
     def statement(self) -> str:
-        """Return the same as a statement of Athena."""
+        """Return the table as a statement of Athena."""
         properties = ",\n  ".join(f"'{name}' = '{value}'" for name, value in self.parameters({}).items())
         return (
             f"CREATE EXTERNAL TABLE IF NOT EXISTS `{self.name}` (`json` string)\n"
@@ -126,16 +126,18 @@ class Table:
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
-    verbs = add_group(commands, "catalog", "make the tables and views of Athena", __doc__)
-    text = "make or update the tables and views of every entity that has stored records"
+    verbs = add_group(commands, "catalog", "create the tables and views in Athena", __doc__)
+    text = "create or update the tables and views of every entity with stored records"
     parser = add_command(verbs, common, "apply", text, __doc__, _apply)
-    parser.add_argument("--save-sql", type=Path, metavar="FILE", help="only write the SQL")
-    text = "say what is stored and not yet visible in Athena; exit status 1 if there is something"
+    parser.add_argument("--save-sql", type=Path, metavar="FILE", help="write the SQL, and create nothing")
+    text = "list the connections and languages that Athena does not show; exit with 1 if there are any"
     add_command(verbs, common, "check", text, __doc__, _check)
     parser = add_command(verbs, common, "dbt", "print the views as sources of dbt", __doc__, _dbt)
-    parser.add_argument("entities", nargs="*", metavar="ENTITY", help="default: those with columns of their own")
-    parser.add_argument("--parquet", default="", metavar="DIR", help="for dbt-duckdb: where the files of `query` are")
-    parser.add_argument("--database", default="", metavar="NAME", help="for dbt-athena (default: that of the stack)")
+    parser.add_argument("entities", nargs="*", metavar="ENTITY", help=f"default: {', '.join(FIELDS)}")
+    parser.add_argument(
+        "--parquet", default="", metavar="DIR", help="for dbt-duckdb: the folder of the files of `query`"
+    )
+    parser.add_argument("--database", default="", metavar="NAME", help="for dbt-athena (default: the stack's database)")
 
 
 def tables_of(views: EntityViews, bucket: str, connections: Sequence[str], languages: Sequence[str]) -> list[Table]:
@@ -160,18 +162,18 @@ def parts_query(views: EntityViews, bucket: str) -> str:
 
 
 def view_statements(views: EntityViews, bucket: str) -> dict[str, str]:
-    """Return the statements that make the views of an entity, by name; each is based on those before it."""
+    """Return the statements that create the views of an entity, by view. A view reads the views before it."""
     queries = {views.name + PARTS: parts_query(views, bucket), **views.queries()}
     return {name: f'CREATE OR REPLACE VIEW "{name}" AS\n{query}' for name, query in queries.items()}
 
 
 def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
     bucket, database = stack.settings.bucket, _database(stack)
-    found = list(_found(stack.bucket))
-    if not found:
-        raise OperationFailed("no run of any entity has finished yet, so there is nothing to make tables of")
-    tables = [table for views, names, languages in found for table in tables_of(views, bucket, names, languages)]
-    statements = [view_statements(views, bucket) for views, _, _ in found]
+    stored = list(_stored_entities(stack.bucket))
+    if not stored:
+        raise OperationFailed("no run has finished yet, so Athena has no records to show")
+    tables = [table for views, names, languages in stored for table in tables_of(views, bucket, names, languages)]
+    statements = [view_statements(views, bucket) for views, _, _ in stored]
     _warn(tables, stack.clock.time())
     if arguments.save_sql is not None:
         texts = [table.statement() for table in tables] + [text for views in statements for text in views.values()]
@@ -182,12 +184,12 @@ def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
     done = [_make_table(glue, database, table) for table in tables]
     for level in zip(*(views.items() for views in statements), strict=True):
         _run_all(stack, database, level)
-    shown = sorted({name for _, names, _ in found for name in names})
+    shown = sorted({name for _, names, _ in stored for name in names})
     sys.stdout.write(
-        f"{len(found)} entities: {done.count('created')} tables created, {done.count('updated')} updated, "
-        f"{done.count('')} unchanged; {sum(map(len, statements))} views made\n"
-        f"Athena shows {', '.join(shown)}. Run this again after the first finished run of a new connection, language "
-        "or entity.\n"
+        f"{len(stored)} entities: {done.count('created')} tables created, {done.count('updated')} updated, "
+        f"{done.count('')} unchanged; {sum(map(len, statements))} views created\n"
+        f"Athena shows {', '.join(shown)}. "
+        "Run this again after the first run of a new connection, language or entity.\n"
     )
     return 0
 
@@ -202,16 +204,16 @@ def _check(_: argparse.Namespace, stack: Stack) -> int:
 
 
 def missing_in_athena(glue: Any, database: str, bucket: Bucket) -> list[str]:
-    """Return a line for each table that lacks a connection or language with stored records, or is not there."""
+    """Return a line for each entity that Athena lacks, and for each that lacks a connection or language there."""
     lines = []
-    for views, connections, languages in _found(bucket):
+    for views, connections, languages in _stored_entities(bucket):
         table = _table(glue, database, views.name + RAW)
         if table is None:
             lines.append(f"{views.entity} is not in Athena")
             continue
-        for column, word, found in (("connection", "connection", connections), ("lang", "language", languages)):
+        for column, word, stored in (("connection", "connection", connections), ("lang", "language", languages)):
             known = table.get("Parameters", {}).get(f"projection.{column}.values", "").split(",")
-            if absent := [value for value in found if value not in known]:
+            if absent := [value for value in stored if value not in known]:
                 lines.append(f"{views.entity}: Athena does not show the {word} {', '.join(absent)}")
     return lines
 
@@ -226,10 +228,10 @@ def _dbt(arguments: argparse.Namespace, stack: Stack) -> int:
 
 
 def sources(entities: Sequence[EntityViews], *, schema: str = "", parquet: str = "") -> str:
-    """Return the text of a `sources.yml` with the two views of each entity. JSON quotes its texts as YAML does.
+    """Return a `sources.yml` with the two views of each entity. Its texts are quoted as JSON, which is valid YAML.
 
     Args:
-        entities: Whose views.
+        entities: The entities' views.
         schema: The database of Athena; empty for DuckDB.
         parquet: The folder of the files that dbt-duckdb reads, `<view>.parquet`; empty for Athena.
     """
@@ -262,8 +264,8 @@ def _database(stack: Stack) -> str:
     return database
 
 
-def _found(bucket: Bucket) -> Iterator[tuple[EntityViews, list[str], list[str]]]:
-    """Yield the entities of the catalogue that have manifests, with their connections and languages."""
+def _stored_entities(bucket: Bucket) -> Iterator[tuple[EntityViews, list[str], list[str]]]:
+    """Yield the views of the entities that have manifests, with their connections and languages."""
     known, folders = views_by_folder(), bucket.manifest_folders()
     for name in sorted({folder.entity for folder in folders} & known.keys()):
         own = [folder for folder in folders if folder.entity == name]
@@ -281,7 +283,7 @@ def _warn(tables: Iterable[Table], now: float) -> None:
 
 
 def _make_table(glue: Any, database: str, table: Table) -> str:
-    """Create a table, or add what it lacks; return `created`, `updated` or an empty text."""
+    """Create a table or add the missing members; return `created`, `updated`, or an empty text for no change."""
     present = _table(glue, database, table.name)
     if present is None:
         glue.create_table(DatabaseName=database, TableInput=table.definition({}))
@@ -294,16 +296,21 @@ def _make_table(glue: Any, database: str, table: Table) -> str:
 
 
 def _table(glue: Any, database: str, name: str) -> dict[str, Any] | None:
-    """Return a table as Glue has it, or `None` if there is none."""
-    found = answer_unless(("EntityNotFoundException",), glue.get_table, DatabaseName=database, Name=name)
-    return None if found is None else found["Table"]
+    """Return a table as Glue has it; `None` if there is no such table."""
+    answer = answer_unless(("EntityNotFoundException",), glue.get_table, DatabaseName=database, Name=name)
+    return None if answer is None else answer["Table"]
 
 
 def _run_all(stack: Stack, database: str, statements: Sequence[tuple[str, str]]) -> None:
-    """Run named statements that do not depend on each other in the stack's workgroup, and wait for their end.
+    """Run statements in the stack's workgroup, ten at once, and wait for their end.
+
+    Args:
+        stack: The deployed stack.
+        database: The database of Athena.
+        statements: Each with the name of its view. None reads another one's view.
 
     Raises:
-        OperationFailed: One of them failed.
+        OperationFailed: A statement failed.
     """
     athena = stack.client("athena")
     context = {"QueryExecutionContext": {"Database": database}, "WorkGroup": stack.outputs["CatalogWorkGroup"]}
@@ -321,10 +328,11 @@ def _wait(athena: Any, clock: Clock, name: str, execution: str) -> None:
         if status["State"] == "SUCCEEDED":
             return
         if status["State"] in ("FAILED", "CANCELLED"):
-            raise OperationFailed(f"Athena did not make {name}: {status.get('StateChangeReason', '')!s:.300}")
+            raise OperationFailed(f"Athena did not create {name}: {status.get('StateChangeReason', '')!s:.300}")
         clock.sleep(_WAIT_SECONDS)
-    raise OperationFailed(f"Athena did not make {name} within {_MOST_WAITS * _WAIT_SECONDS} seconds")
+    raise OperationFailed(f"Athena did not create {name} within {_MOST_WAITS * _WAIT_SECONDS} seconds")
 
 
-def _joined(present: str | None, names: Sequence[str]) -> str:
+def _merge_names(present: str | None, names: Sequence[str]) -> str:
+    """Return comma-separated names, the present ones first and each once."""
     return ",".join(dict.fromkeys([*(present or "").split(","), *names])).strip(",")

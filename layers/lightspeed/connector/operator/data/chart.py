@@ -1,4 +1,4 @@
-"""A bar chart, drawn with a pen for SVG or for PNG."""
+"""Draws a bar chart with a pen for SVG or for PNG."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LABEL = 28
 _MOST_LABELS = 15
 _BLUE, _GREY = "#2f6db5", "#bbbbbb"
 _ANGLE = 35
-"""Of the labels below the bars, in degrees."""
+"""The angle of the labels below the bars, in degrees."""
 
 _FONTS = ("DejaVuSans.ttf", "Arial.ttf", "Helvetica.ttc", "LiberationSans-Regular.ttf")
 """Fonts of the system, tried in order. Pillow's own font has no letters with accents."""
@@ -23,10 +23,9 @@ _SCALE = 2
 
 
 class SvgPen:
-    """Draws an SVG."""
+    """Draws an SVG on a white sheet."""
 
     def __init__(self) -> None:
-        """Start with a white sheet."""
         self._lines: list[str] = []
 
     def line(self, y: float) -> None:
@@ -34,7 +33,7 @@ class SvgPen:
         self._lines.append(f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{y:.1f}" y2="{y:.1f}" stroke="{_GREY}"/>')
 
     def bar(self, x: float, y: float, width: float, height: float, text: str) -> None:
-        """Draw a rectangle; the text is shown under the mouse."""
+        """Draw a rectangle. A browser shows the text under the mouse."""
         self._lines.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
             f'fill="{_BLUE}"><title>{escape(text)}</title></rect>'
@@ -44,12 +43,12 @@ class SvgPen:
         """Write a text.
 
         Args:
-            x: Where it starts or ends.
-            y: Its base line.
-            text: What is written.
-            end: Whether it ends at `x`.
-            size: The height of its letters.
-            rising: Whether it rises to the right, by `_ANGLE`.
+            x: The start or the end of the text.
+            y: The base line of the text.
+            text: The text.
+            end: Whether the text ends at `x`.
+            size: The height of the letters.
+            rising: Whether the text rises to the right, by `_ANGLE`.
         """
         anchor = ' text-anchor="end"' if end else ""
         turned = f' transform="rotate({-_ANGLE} {x:.1f} {y:.1f})"' if rising else ""
@@ -64,11 +63,10 @@ class SvgPen:
 
 
 class PngPen:
-    """Draws a PNG, twice as large as the SVG; its methods are those of `SvgPen`. A bar shows no text."""
+    """Draws a PNG, twice as large as the SVG. It has the methods of `SvgPen`. A bar shows no text."""
 
     def __init__(self) -> None:
-        """Start with a white sheet."""
-        from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - only who asks for a PNG waits for it
+        from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - only a PNG needs it
 
         self._pil, self._draw, self._fonts = Image, ImageDraw.Draw, ImageFont
         self._image = Image.new("RGB", (_WIDTH * _SCALE, _HEIGHT * _SCALE), "white")
@@ -98,7 +96,7 @@ class PngPen:
         return file.getvalue()
 
     def _font(self, size: int) -> Any:
-        """Return a font of the system in this size in pixels, or else Pillow's own."""
+        """Return a font of the system in this size in pixels, or Pillow's own if the system has none."""
         for name in _FONTS:
             with contextlib.suppress(OSError):
                 return self._fonts.truetype(name, size)
@@ -106,7 +104,7 @@ class PngPen:
 
 
 def draw(pen: SvgPen | PngPen, bars: Sequence[tuple[str, float]], title: str) -> bytes:
-    """Draw a chart of labels and values, and return the file."""
+    """Draw a chart of labels and values, and return the bytes of the file."""
     most = max([value for _, value in bars] + [0.0]) or 1.0
     least = min([value for _, value in bars] + [0.0])
     step, floor = (_WIDTH - _LEFT - 10) / max(len(bars), 1), _HEIGHT - _BOTTOM

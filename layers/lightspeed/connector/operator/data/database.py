@@ -31,37 +31,39 @@ MACROS = (
   CASE WHEN regexp_full_match(moment, '{ISO_8601}') THEN CAST(moment AS TIMESTAMPTZ)
   ELSE CAST('no such time' AS TIMESTAMPTZ) END""",
 )
-"""What DuckDB has under another name, with the meaning that the name has in Athena."""
+"""Functions of Athena that DuckDB lacks under this name, with their meaning in Athena."""
 
 _AT_ONCE = 10_000
 
 _LONGEST_LINE = 16 * 1024 * 1024
 
 _HALF_PAIRS = r"(\\[^u]|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
-"""Escapes of surrogates, the first group being whole pairs and other escapes. DuckDB refuses half a pair, which JSON
-allows."""
+"""Escapes of surrogates. The first group matches whole pairs and other escapes; the rest is half a pair, which JSON
+allows and DuckDB refuses."""
 
 _UNKNOWN_COLUMN = re.compile(r'Referenced column "(\w{1,60})" not found')
 _WRONG_QUERY = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.InvalidInputException)
 
 
 class Result(NamedTuple):
-    """The result of a query; its rows are read once, before the next query is asked."""
+    """The result of a query. Read its rows once, before the next query."""
 
     columns: list[str]
     rows: Iterator[tuple[Any, ...]]
 
 
 class Database:
-    """An empty DuckDB in memory, with the connector's settings and functions."""
+    """A DuckDB in memory, with the connector's settings and functions.
+
+    Args:
+        temporary_folder: Where DuckDB writes data beyond its memory limit.
+        memory_gb: The memory limit, in units of 10**9 bytes.
+
+    Attributes:
+        statements: The statements that made the functions and views so far, in order.
+    """
 
     def __init__(self, temporary_folder: Path, memory_gb: float) -> None:
-        """Open the database.
-
-        Args:
-            temporary_folder: Where DuckDB puts what does not fit into its memory limit.
-            memory_gb: The memory limit, in units of 10**9 bytes.
-        """
         self._connection = duckdb.connect()
         self.statements: list[str] = []
         for statement in SETTINGS:
@@ -75,15 +77,15 @@ class Database:
         """Return the names of the relations that a query reads.
 
         Raises:
-            CommandError: It is no query.
+            CommandError: The text is no query.
         """
         try:
             return {name.strip('"') for name in self._connection.get_table_names(sql)}
         except duckdb.Error as error:
-            raise CommandError(f"the query cannot be read: {error}") from error
+            raise CommandError(f"the query cannot be parsed: {error}") from error
 
     def add(self, views: EntityViews, folder: Folder, run_filter: RunFilter) -> int:
-        """Make the views of an entity; return how many finished runs they show."""
+        """Create the views of an entity, and return the number of finished runs that they show."""
         runs = folder.runs(views.entity, run_filter)
         self._define(f"CREATE TABLE {views.name}{PARTS} (path VARCHAR, run_id VARCHAR, started VARCHAR)")
         rows = list(_parts(folder, runs))
@@ -102,9 +104,9 @@ class Database:
 
         Raises:
             CommandError: The query is wrong.
-            OperationFailed: It cannot be carried out.
+            OperationFailed: The query is right, but fails.
         """
-        with _explained():
+        with _typed_errors():
             columns = self._connection.execute(f"DESCRIBE {sql}").fetchall()
         zoned = ['"' + name.replace('"', '""') + '"' for name, kind, *_ in columns if "TIME ZONE" in kind]
         if zoned:
@@ -113,14 +115,14 @@ class Database:
         return Result([name for name, *_ in columns], self._rows(sql))
 
     def _rows(self, sql: str) -> Iterator[tuple[Any, ...]]:
-        with _explained():
+        with _typed_errors():
             self._connection.execute(sql)
             while rows := self._connection.fetchmany(_AT_ONCE):
                 yield from rows
 
     def write(self, sql: str, path: Path, options: str) -> int:
-        """Write a query's result into a file, and return the number of rows; errors as in `ask`."""
-        with _explained():
+        """Write a query's result into a file, and return the number of rows. The errors are those of `ask`."""
+        with _typed_errors():
             copied = self._connection.execute(f"COPY ({sql}) TO {quoted(str(path))} ({options})").fetchone()
         return int(copied[0]) if copied else 0
 
@@ -130,12 +132,12 @@ class Database:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Raise the error of the command line for one of DuckDB."""
+def _typed_errors() -> Iterator[None]:
+    """Raise a CommandError or OperationFailed for an error of DuckDB."""
     try:
         yield
     except duckdb.OutOfMemoryException as error:
-        message = "the query needs more memory than it may take: give more with --memory-gb"
+        message = "the query needs more memory than --memory-gb allows"
         raise OperationFailed(message) from error
     except duckdb.Error as error:
         kind = CommandError if isinstance(error, _WRONG_QUERY) else OperationFailed

@@ -1,7 +1,7 @@
-"""The stored runs of a bucket, as files in a folder: a cache that follows the bucket, or a copy of it.
+"""The stored runs of a bucket, as files in a folder: a cache that follows the bucket, or a copy of the bucket.
 
-The folder has the keys of the bucket as paths. Parts never change: their keys hold their hash. Each is fetched once.
-Manifests are small. They are compared by ETag each time, because `compact` and `forget` replace them.
+The folder has the keys of the bucket as paths. A part never changes, because its key holds its hash. So the cache
+fetches it once. `compact` and `forget` replace manifests. So the cache compares their ETags each time.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class StoredPart(msgspec.Struct, frozen=True):
     Attributes:
         key: The object's key.
         bytes: The size of the object.
-        sha256: Of the object, hexadecimal.
-        run_id: The run of its records; empty for the manifest's run.
+        sha256: The hash of the object, hexadecimal.
+        run_id: The run that read the records; empty for the manifest's run.
         started: The start of that run; empty for the manifest's run.
     """
 
@@ -48,14 +48,14 @@ class StoredPart(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What readers need to know of a finished run.
+    """The members of a manifest that readers need.
 
     Attributes:
-        language: The language in which the records were read.
+        language: The language of the records.
         started: The start of the run, ISO-8601 UTC.
         parts: The parts of records.
-        deleted: Parts of tombstones.
-        replaces: Keys of the manifests that are not read any more, because this one has their parts.
+        deleted: The parts of tombstones.
+        replaces: Keys of manifests that readers leave out, because this one has their records.
         request: The subscribe event.
     """
 
@@ -76,7 +76,7 @@ class Run:
 
     Attributes:
         key: The manifest's key.
-        date: The day on which it started, UTC.
+        date: The day of the run's start, UTC.
         manifest: The decoded manifest.
     """
 
@@ -87,7 +87,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs are asked for.
+    """The runs that a command reads.
 
     Attributes:
         connections: Names; empty for all.
@@ -100,22 +100,25 @@ class RunFilter:
     until: str = ""
 
     def covers(self, date: str) -> bool:
-        """Whether runs that started on this day are asked for."""
+        """Whether the command reads the runs that started on this day."""
         return date >= self.since and (not self.until or date <= self.until)
 
 
 class Folder:
-    """Stored runs in a folder that has the keys of the bucket as paths."""
+    """Stored runs in a folder that has the keys of the bucket as paths.
+
+    Attributes:
+        root: The folder, as an absolute path.
+    """
 
     def __init__(self, root: Path) -> None:
-        """Take the folder; nothing is read yet."""
         self.root = root.resolve()
 
     def path(self, key: str) -> Path:
         """Return the file of an object.
 
         Raises:
-            OperationFailed: The key leads out of the folder.
+            OperationFailed: The key is a path to another folder.
         """
         if ".." in PurePosixPath(key).parts or key.startswith("/"):
             raise OperationFailed(f"a manifest names {key!r:.100}, which is no key of this bucket")
@@ -124,17 +127,17 @@ class Folder:
     def runs(self, entity: str, run_filter: RunFilter) -> list[Run]:
         """Return the finished runs of an entity, by start."""
         bodies = ((key, self.path(key).read_bytes()) for key in self._manifests(entity, run_filter))
-        return [run for run in in_force(bodies) if run_filter.covers(run.date)]
+        return [run for run in current_runs(bodies) if run_filter.covers(run.date)]
 
     def _manifests(self, entity: str, run_filter: RunFilter) -> list[str]:
-        """Return the keys of an entity's manifests in every day, in order."""
+        """Return the keys of an entity's manifests of every day, in order."""
         folders = [MANIFESTS + entity_folder(name, entity) for name in run_filter.connections or ("*",)]
         paths = (path for folder in folders for path in self.root.glob(f"{folder}lang=*/date=*/*.json"))
         return sorted(path.relative_to(self.root).as_posix() for path in paths)
 
 
-def in_force(bodies: Iterable[tuple[str, bytes]]) -> list[Run]:
-    """Return the runs of manifests, by start, without those that another manifest replaces.
+def current_runs(bodies: Iterable[tuple[str, bytes]]) -> list[Run]:
+    """Return the runs of some manifests by start. A manifest that another one replaces is left out.
 
     Args:
         bodies: Key and content of each manifest.
@@ -158,7 +161,7 @@ def in_force(bodies: Iterable[tuple[str, bytes]]) -> list[Run]:
 
 
 def stored_manifests(bucket: Bucket, entity: str, run_filter: RunFilter) -> Iterator[tuple[str, str]]:
-    """Yield key and ETag of each manifest of an entity, with as few requests as the keys allow."""
+    """Yield key and ETag of each manifest of an entity. A filter of days saves requests to S3."""
     connections = run_filter.connections or [folder.partition("=")[2][:-1] for folder in bucket.folders(MANIFESTS)]
     for connection in connections:
         folder = MANIFESTS + entity_folder(connection, entity)
@@ -176,16 +179,15 @@ def _date_of(key: str) -> str:
 
 
 class Cache(Folder):
-    """A folder that follows a bucket: manifests are compared, parts are fetched once."""
+    """A folder that follows a bucket.
+
+    Args:
+        root: The folder; created if it is missing.
+        bucket: The bundle's bucket.
+        most_bytes: The largest size of the folder. It may be larger if one command reads more.
+    """
 
     def __init__(self, root: Path, bucket: Bucket, most_bytes: int = CACHE_BYTES) -> None:
-        """Take where the files are kept, and the bucket.
-
-        Args:
-            root: The folder; it is made if it is missing.
-            bucket: The bundle's bucket.
-            most_bytes: How large the folder may become. Parts that the command at hand reads are kept in any case.
-        """
         root.mkdir(parents=True, exist_ok=True)
         super().__init__(root)
         self._bucket = bucket
@@ -195,7 +197,7 @@ class Cache(Folder):
         """Fetch the manifests of some entities, and the parts that they name.
 
         Raises:
-            OperationFailed: An object is missing, or is not what its manifest says.
+            OperationFailed: A part is missing, or has another hash than its manifest says.
         """
         used: set[Path] = set()
         for entity in entities:
@@ -205,7 +207,7 @@ class Cache(Folder):
         self._evict(used)
 
     def _refresh(self, entity: str, run_filter: RunFilter) -> set[Path]:
-        """Make the entity's files those of the bucket; a part that is replaced meanwhile is looked up again."""
+        """Fetch the files of an entity, and return the paths of its parts. `compact` may replace parts meanwhile."""
         for _ in range(_ATTEMPTS):
             self._refresh_manifests(entity, run_filter)
             runs = self.runs(entity, run_filter)
@@ -260,12 +262,12 @@ class Cache(Folder):
         Path(file.name).replace(path)
 
     def _evict(self, used: set[Path]) -> None:
-        """Delete the parts that were not used for the longest time, until the folder is small enough."""
+        """Delete the least recently used parts until the folder is small enough."""
         parts = [(path, path.stat()) for path in self.root.rglob("part-*.jsonl.gz")]
-        size = sum(about.st_size for _, about in parts)
-        for path, about in sorted(parts, key=lambda item: item[1].st_mtime):
+        size = sum(stat.st_size for _, stat in parts)
+        for path, stat in sorted(parts, key=lambda item: item[1].st_mtime):
             if size <= self._most_bytes:
                 return
             if path not in used:
                 path.unlink()
-                size -= about.st_size
+                size -= stat.st_size

@@ -1,4 +1,4 @@
-"""`query`: ask the stored records in SQL, from the bucket or from a copy of it.
+"""`query`: query the stored records with SQL, from the bucket or from a copy of it.
 
 Examples:
   python -m connector query orders_current
@@ -8,9 +8,9 @@ Examples:
   python -m connector query orders --since 2026-11-01 --out orders.parquet
   python -m connector query products_current --lake ./copy-of-the-bucket
 
-Each entity is two views: `orders` has every stored version, `orders_current` the latest version of each record without
-the deleted ones. `/` in an entity is `_`. The columns are connection, lang, date, run_id, started, parent_id, id,
-created_at, updated_at, some fields, and json: the record as the shop sent it.
+Each entity has two views. `orders` has every stored version. `orders_current` has the latest version of each record
+that is not deleted. `/` in an entity's name becomes `_`. The columns are connection, lang, date, run_id, started,
+parent_id, id, created_at, updated_at, some fields, and json: the record as the shop sent it.
 """
 
 from __future__ import annotations
@@ -54,27 +54,31 @@ _CELL = 40
 _BARS = 60
 
 _MEMORY_GB = 0.85
-"""How much memory a query may take by default. The current state holds the newest text of each record in it."""
+"""The default memory limit of a query. `<entity>_current` holds the newest text of each record in memory."""
 
 PLOTS: dict[str, type[chart.SvgPen | chart.PngPen]] = {".svg": chart.SvgPen, ".png": chart.PngPen}
-"""By the ending of a file, what draws a chart."""
+"""The pen that draws a chart, by the ending of the file."""
 
 _NAME = re.compile(r"[A-Za-z0-9_./]+")
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
-    parser = add_command(commands, common, "query", "ask the stored records in SQL", __doc__, _run)
+    parser = add_command(commands, common, "query", "query the stored records with SQL", __doc__, _run)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("query", nargs="?", metavar="NAME|SQL", help="the name of a view or an entity, or a SELECT")
     what.add_argument("--recipe", metavar="NAME", help="one of the queries that --recipes lists")
     what.add_argument("--recipes", action="store_true", help="list the recipes")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the recipe")
     add_source_arguments(parser)
-    parser.add_argument("--format", choices=FORMATS, help="default: table on a terminal, jsonl elsewhere")
+    parser.add_argument(
+        "--format", choices=FORMATS, help="the output's format (default: table on a terminal, else jsonl)"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write a file: .parquet, .csv, .json or .jsonl")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the last column of numbers: .svg or .png")
-    most = f"most memory (default: {_MEMORY_GB})"
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw a chart of the last column of numbers: .svg or .png"
+    )
+    most = f"the most memory of the query (default: {_MEMORY_GB})"
     parser.add_argument("--memory-gb", type=float, default=_MEMORY_GB, metavar="N", help=most)
     parser.add_argument("--save-sql", type=Path, metavar="FILE", help="write the SQL that DuckDB runs, with its views")
 
@@ -84,14 +88,14 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         for name in recipes.names():
             sys.stdout.write(f"{name:24} {recipes.load(name).title}\n")
         return 0
-    from connector.operator.data.database import Database  # noqa: PLC0415 - DuckDB is not there where functions run
+    from connector.operator.data.database import Database  # noqa: PLC0415 - the functions on Lambda have no DuckDB
 
     for option, path, endings in (("--plot", arguments.plot, PLOTS), ("--out", arguments.out, _FILES)):
         if path is not None and path.suffix not in endings:
             raise CommandError(f"{option} writes {', '.join(endings)}; {str(path)!r:.100} is none of them")
     if not 0.1 <= arguments.memory_gb <= 1000:
         raise CommandError(f"--memory-gb must be 0.1 to 1000, not {arguments.memory_gb}")
-    run_filter_of(arguments)  # wrong days are refused before a database is opened
+    run_filter_of(arguments)  # refuses wrong days before a database is opened
     with tempfile.TemporaryDirectory(prefix="connector-") as temporary:
         database = Database(Path(temporary), arguments.memory_gb)
         sql = _sql(arguments, stack)
@@ -117,7 +121,7 @@ def _sql(arguments: argparse.Namespace, stack: Stack) -> str:
         recipe = recipes.load(arguments.recipe)
         return recipe.sql(recipes.parameters(arguments.param), stack.clock.time())
     if arguments.param:
-        raise CommandError("--param belongs to --recipe")
+        raise CommandError("--param needs --recipe")
     text = str(arguments.query).strip().rstrip(";")
     if not _NAME.fullmatch(text):
         return text
@@ -127,7 +131,7 @@ def _sql(arguments: argparse.Namespace, stack: Stack) -> str:
 
 
 def _load(database: Database, wanted: list[EntityViews], arguments: argparse.Namespace, stack: Stack) -> None:
-    """Make the views of the entities that a query reads; fetch what is missing of them."""
+    """Fetch the runs of the entities that a query reads, and create their views."""
     folder, run_filter = open_folder(arguments, stack, [views.entity for views in wanted])
     for views in wanted:
         if not database.add(views, folder, run_filter):
@@ -138,9 +142,9 @@ def _show(result: Result, kind: str, out: IO[str]) -> None:
     """Write a result as text.
 
     Args:
-        result: The result.
+        result: The result of the query.
         kind: `table`, `csv`, `json` (one list) or `jsonl`.
-        out: Where the text goes.
+        out: The file that takes the text.
     """
     columns = result.columns
     if kind == "table":
@@ -164,7 +168,7 @@ def _plot(result: Result, path: Path) -> None:
     """Draw the last column of numbers as bars over the first column.
 
     Raises:
-        CommandError: No column but the first has numbers.
+        CommandError: No column after the first has numbers.
         OSError: The file cannot be written.
     """
     columns, rows = result.columns, list(result.rows)
@@ -195,6 +199,6 @@ def _show_table(columns: list[str], rows: Iterator[tuple[Any, ...]], out: IO[str
 
 
 def _cell(value: object) -> str:
-    """Return a value for a terminal: one line, without control characters, cut."""
+    """Return a value as one short line without control characters."""
     text = "" if value is None else printable(value)
     return text if len(text) <= _CELL else f"{text[: _CELL - 1]}…"

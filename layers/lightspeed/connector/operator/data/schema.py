@@ -6,13 +6,14 @@ Examples:
   python -m connector schema orders --drift 2026-11-23 2026-11-24
   python -m connector schema orders --sample
 
-The schema describes what was seen and promises nothing. Each field has its types and the share of records that have
-it (x-present). Of these, x-none is the share that says none, with null or false. x-longest is the length of the longest
-text. Values are shown with --examples only: they may be personal data.
+The schema describes the newest 20,000 records and promises nothing for others. Each field has its types, and
+x-present: the share of records that have it. x-none is the share of these whose value is null or false. x-longest is
+the length of the longest text. Only --examples prints values, because they may be personal data.
 
---drift compares the records that were stored through FROM with those that were stored after it, through TO. A field has
-vanished if 95 % of at least 500 earlier records have it, and no later record of full runs (at least 200). The shop
-writes null, false or nothing for "none". All three are one state, so a field that is rare is no change.
+--drift compares the records that were stored up to the day FROM with those that were stored later, up to the day TO.
+It shows new fields, new types, and fields that vanished: 95 % of at least 500 earlier records have the field, and none
+of at least 200 later records of full runs has it. The shop writes null, false or nothing for "none". --drift treats
+the three as equal.
 """
 
 from __future__ import annotations
@@ -36,28 +37,28 @@ from lightspeed.numbers import dumps, loads
 from lightspeed.schema import Inference, Shape
 
 RECORDS = 20_000
-"""How many records are looked at, the newest runs first."""
+"""The most records that a schema describes, those of the newest runs first."""
 
 CHANGED = 2
 """Exit status of `--drift --exit-code` if something changed."""
 
 LEAST_BEFORE, LEAST_AFTER = 500, 200
-"""How many records it takes to say that a field vanished."""
+"""The fewest earlier and later records that prove that a field vanished."""
 
 LEAST_SHARE = 0.95
-"""The share of the earlier records that had it."""
+"""The share of earlier records that must have a field, so that its absence later counts."""
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 @dataclass(slots=True)
 class Field:
-    """What was seen of a field.
+    """A field in some records. A nested field counts the objects that contain it instead of records.
 
     Attributes:
-        present: How many records or parents had a value that is not none.
-        of: How many records or parents there were.
-        types: The types of those values; `integer` counts as `number`.
+        present: The number of records with a value that is not none.
+        of: The number of records.
+        types: The types of these values; `integer` counts as `number`.
         example: The first value.
     """
 
@@ -73,10 +74,16 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     parser = add_command(commands, common, "schema", text, __doc__, _run)
     parser.add_argument("entity", metavar="ENTITY", help="orders, products/images, …")
     parser.add_argument(
-        "--drift", type=day, nargs=2, metavar=("FROM", "TO"), help="show what changed between two days, UTC"
+        "--drift",
+        type=day,
+        nargs=2,
+        metavar=("FROM", "TO"),
+        help="show what changed in the records between two days, UTC",
     )
-    parser.add_argument("--sample", action="store_true", help="show the shipped schema of the public samples instead")
-    parser.add_argument("--exit-code", action="store_true", help=f"with --drift: exit {CHANGED} if something changed")
+    parser.add_argument("--sample", action="store_true", help="print the shipped schema of the public samples")
+    parser.add_argument(
+        "--exit-code", action="store_true", help=f"with --drift: exit with {CHANGED} if something changed"
+    )
     parser.add_argument("--examples", action="store_true", help="show a value of each field; it may be personal data")
     add_source_arguments(parser)
 
@@ -87,7 +94,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         return _sample(entity)
     days = arguments.drift or []
     if days and days[0] >= days[1]:
-        raise CommandError(f"--drift FROM TO: {days[1]} is not after {days[0]}")
+        raise CommandError(f"--drift FROM TO: TO must be after FROM, but {days[1]} is not after {days[0]}")
     folder, run_filter = open_folder(arguments, stack, [entity])
     runs = [run for run in folder.runs(entity, run_filter) if run.manifest.parts]
     if not runs:
@@ -104,7 +111,7 @@ def _sample(entity: str) -> int:
 
 
 def _schema(folder: Folder, entity: str, runs: list[Run], arguments: argparse.Namespace) -> int:
-    inference = _inferred(folder, reversed(runs))
+    inference = _infer(folder, reversed(runs))
     schema = {
         "$schema": _DIALECT,
         "title": entity,
@@ -119,30 +126,30 @@ def _drift(folder: Folder, runs: list[Run], days: list[str], arguments: argparse
     first, last = days
     earlier = [run for run in runs if run.date <= first]
     later = [run for run in runs if first < run.date <= last]
-    shape = _inferred(folder, reversed(earlier)).shape
+    shape = _infer(folder, reversed(earlier)).shape
     if not shape.seen:
-        print_note(f"no record was stored through {first}, so there is nothing to compare with", "connector")
+        print_note(f"there is nothing to compare: no record was stored up to {first}", "connector")
         return 0
     before = dict(_walk(shape))
     known = {path: set(found.types) for path, found in before.items()}
     full, changes = Inference(), []
-    for each in later:
+    for run in later:
         inference = Inference()
-        for record in _records(folder, [each]):
+        for record in _records(folder, [run]):
             inference.add(record)
-            if each.manifest.request.get("mode", "full") == "full":
+            if run.manifest.request.get("mode", "full") == "full":
                 full.add(record)
-        for change in _appeared(known, _walk(inference.shape), examples=arguments.examples):
-            changes.append({**change, "run_id": each.manifest.run_id})
+        for change in _added(known, _walk(inference.shape), examples=arguments.examples):
+            changes.append({**change, "run_id": run.manifest.run_id})
     changes += _vanished(before, dict(_walk(full.shape)))
     for change in changes:
         sys.stdout.write(dumps(change).decode() + "\n")
-    counts = f"{len(earlier)} runs through {first}, {len(later)} runs after it through {last}"
+    counts = f"{len(earlier)} runs up to {first}, {len(later)} later runs up to {last}"
     print_note(f"{len(changes)} changes; {counts}", "connector")
     return CHANGED if changes and arguments.exit_code else 0
 
 
-def _inferred(folder: Folder, runs: Iterable[Run]) -> Inference:
+def _infer(folder: Folder, runs: Iterable[Run]) -> Inference:
     inference = Inference()
     for record in _records(folder, runs):
         inference.add(record)
@@ -151,25 +158,25 @@ def _inferred(folder: Folder, runs: Iterable[Run]) -> Inference:
 
 def _records(folder: Folder, runs: Iterable[Run]) -> Iterator[dict[str, Any]]:
     """Yield the records of runs, at most `RECORDS`."""
-    most = RECORDS
+    room = RECORDS
     for part in (part for run in runs for part in run.manifest.parts):
         with gzip.open(folder.path(part.key)) as lines:
-            for line in itertools.islice(lines, most):
+            for line in itertools.islice(lines, room):
                 yield loads(line)
-                most -= 1
-        if not most:
+                room -= 1
+        if not room:
             return
 
 
-def _appeared(
+def _added(
     known: dict[str, set[str]], later: Iterable[tuple[str, Field]], *, examples: bool
 ) -> Iterator[dict[str, str]]:
-    """Yield fields and types that a later run has first, and add them to the known ones.
+    """Yield the fields and types of a run that no earlier record has, and add them to `known`.
 
     Args:
-        known: The types of earlier records, by path; it is changed.
-        later: The fields of the run's records by their path.
-        examples: Whether a change repeats a value. It may be personal data.
+        known: The types of earlier records by path; updated.
+        later: The fields of the run's records by path.
+        examples: Whether a change shows a value, which may be personal data.
     """
     for path, found in later:
         before = known.setdefault(path, set())
@@ -182,28 +189,28 @@ def _appeared(
 
 
 def _vanished(before: Mapping[str, Field], after: Mapping[str, Field]) -> Iterator[dict[str, str]]:
-    """Yield the fields that nearly every earlier record had and no later one has.
+    """Yield the fields that nearly every earlier record has and no later record has.
 
     Args:
         before: The fields of earlier records.
-        after: The fields of later records, of full runs only: an incremental run says nothing about the rest.
+        after: The fields of later records of full runs. An incremental run shows changed records only.
     """
-    for path, was in before.items():
+    for path, earlier in before.items():
         parent = after.get(path.rpartition(".")[0])
-        is_now = after.get(path) or Field(of=parent.present if parent is not None else 0)
-        common = was.of >= LEAST_BEFORE and was.present >= was.of * LEAST_SHARE
-        if path and common and is_now.of >= LEAST_AFTER and not is_now.present:
-            text = f"in {was.present} of {was.of} records, now in 0 of {is_now.of}"
+        later = after.get(path) or Field(of=parent.present if parent is not None else 0)
+        common = earlier.of >= LEAST_BEFORE and earlier.present >= earlier.of * LEAST_SHARE
+        if path and common and later.of >= LEAST_AFTER and not later.present:
+            text = f"in {earlier.present} of {earlier.of} records, now in 0 of {later.of}"
             yield {"kind": "vanished", "path": path, "text": text, "run_id": ""}
 
 
 def _walk(shape: Shape, path: str = "", of: int | None = None) -> Iterator[tuple[str, Field]]:
-    """Yield the fields of some records with their path, at every depth; the path of the record is empty.
+    """Yield path and field at every depth of a shape. The path of a record itself is empty.
 
     Args:
-        shape: Of the records, or of a field.
-        path: Of the field, such as `customer.resource.id`; `*` means any id, `[]` the members of a list.
-        of: How many parents the field has; as many as it was seen in if that is not given.
+        shape: The shape of some records, or of a field.
+        path: The path of the field, such as `customer.resource.id`. `*` stands for any id, `[]` for members of a list.
+        of: The number of objects that contain the field; by default, the number of times that the shape was seen.
     """
     types = {"number" if kind == "integer" else kind for kind, count in shape.types.items() if count} - {"null"}
     if shape.types["boolean"] == shape.false:

@@ -1,4 +1,4 @@
-"""The arguments that say which stored records a command reads, and the folder that has them."""
+"""The arguments that choose the stored records of a command, and the folder with these records."""
 
 from __future__ import annotations
 
@@ -16,21 +16,27 @@ _MOST_CACHE_GB = 100_000
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say which records are read."""
+    """Add the arguments that choose the stored records."""
     parser.add_argument(
         "--connection", type=connection_name, action="append", default=[], metavar="C", help="only this connection"
     )
     parser.add_argument("--since", type=day, metavar="DATE", help="only runs that started on this day or later, UTC")
-    parser.add_argument("--until", type=day, metavar="DATE", help="only runs that started until this day, UTC")
-    parser.add_argument("--bucket", default="", help="the bucket's name (default: that of the stack)")
-    parser.add_argument("--lake", type=Path, metavar="DIR", help="read a copy of the bucket instead of the bucket")
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="where parts are kept (default: ~/.cache)")
-    parser.add_argument("--cache-gb", type=float, default=CACHE_BYTES / _GIGABYTE, metavar="N", help="default: 5")
-    parser.add_argument("--offline", action="store_true", help="read only what the cache has")
+    parser.add_argument("--until", type=day, metavar="DATE", help="only runs that started on this day or earlier, UTC")
+    parser.add_argument("--bucket", default="", help="the bucket's name (default: the stack's bucket)")
+    parser.add_argument("--lake", type=Path, metavar="DIR", help="read this copy of the bucket, and not the bucket")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="the folder of cached parts (default: ~/.cache)")
+    parser.add_argument(
+        "--cache-gb",
+        type=float,
+        default=CACHE_BYTES / _GIGABYTE,
+        metavar="N",
+        help="the cache's size in GB (default: 5)",
+    )
+    parser.add_argument("--offline", action="store_true", help="read the cache only, and not the bucket")
 
 
 def run_filter_of(arguments: argparse.Namespace) -> RunFilter:
-    """Return which runs the arguments ask for.
+    """Return the filter of runs that the arguments give.
 
     Raises:
         CommandError: `--until` is before `--since`.
@@ -42,17 +48,17 @@ def run_filter_of(arguments: argparse.Namespace) -> RunFilter:
 
 
 def no_run(entity: str, run_filter: RunFilter) -> str:
-    """Return the note that no finished run of an entity is among those that are asked for."""
+    """Return the note for an entity without a finished run that the filter covers."""
     return f"no finished run of {entity} {'yet' if run_filter == RunFilter() else 'in these days and connections'}"
 
 
 def open_folder(arguments: argparse.Namespace, stack: Stack, entities: Iterable[str]) -> tuple[Folder, RunFilter]:
-    """Return where runs of some entities are read, and which: from a copy, the cache as it is, or that of the bucket.
+    """Return the folder with the runs of some entities, and the filter of runs.
 
-    What the cache lacks is fetched.
+    The folder is the copy of `--lake`, or the cache. Without `--offline`, the cache fetches missing objects first.
 
     Raises:
-        CommandError: There is no such folder, or `--cache-gb` is out of bounds.
+        CommandError: The folder does not exist, or an argument is out of bounds.
         OperationFailed: The bucket lacks an object that a manifest names.
     """
     run_filter = run_filter_of(arguments)
@@ -77,7 +83,7 @@ def cache_folder(given: Path | None, name: str) -> Path:
     """Return the folder of the cached parts of a stack or a bucket.
 
     Args:
-        given: Where all caches are, if it is not the default.
+        given: The folder of all caches; `None` for the default.
         name: The name of the stack or the bucket.
     """
     return (given or Path.home() / ".cache" / "lightspeed-connector") / name

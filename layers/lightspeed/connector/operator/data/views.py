@@ -1,8 +1,8 @@
-"""The views that readers ask: one SQL text for Athena and DuckDB.
+"""The views of the stored records: one SQL text for Athena and DuckDB.
 
-Each entity has three relations that differ by engine: `<entity>_raw` and `<entity>_deleted` with one column `json` of
-text and a column `"$path"`, and `<entity>_parts` with the parts that manifests name. The views on top are the same text
-in both engines. It uses the functions in `FUNCTIONS` only. Each has one meaning in both engines.
+Each entity has three relations that differ by engine. `<entity>_raw` and `<entity>_deleted` have a column `json` of
+text and a column `"$path"`. `<entity>_parts` has the parts that manifests name. The views on top of them have the same
+text in both engines. They use only the functions in `FUNCTIONS`, which have one meaning in both engines.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ FUNCTIONS: Mapping[str, str] = MappingProxyType(
         "substr": "part of a text; the first letter is 1",
     }
 )
-"""The closed list. `CAST` and `TRY_CAST` to VARCHAR, BIGINT and DECIMAL are allowed as well."""
+"""The functions that views and recipes may use, besides `CAST` and `TRY_CAST` to VARCHAR, BIGINT and DECIMAL."""
 
 ISO_8601 = r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?)?"
-"""The times that `from_iso8601_timestamp` reads, as a regular expression; for the views, any other text is no time."""
+"""A regular expression of the times that `from_iso8601_timestamp` reads. For the views, any other text is no time."""
 
 MONEY = "DECIMAL(38, 4)"
 WHOLE = "BIGINT"
@@ -45,7 +45,7 @@ TYPES: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(("price_excl", "price_incl"), MONEY)
     | dict.fromkeys(("quantity_ordered", "stock_level", "stock_alert"), WHOLE)
 )
-"""The type of each column that is no text."""
+"""The type of each column that is not text."""
 
 FIELDS: Mapping[str, str] = MappingProxyType(
     {
@@ -57,15 +57,16 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "customers": "type is_confirmed",
     }
 )
-"""Columns of fields that views take out of the record, by entity. All others are in `json`.
+"""The fields of a record that have columns of their own, by entity. All other fields are in `json` only.
 
-A column is named like the shop's field: `paymentStatus` is `payment_status`. `customer_id` is the id of the linked
-`customer`. A run of `"*"` puts the id of the parent in front of the record, and then the column has that id.
+A column has the name of the shop's field: `payment_status` is `paymentStatus`. `customer_id` is the id of the linked
+`customer`. A run of `"*"` puts the id of the parent in front of the record; then the column has that id.
 """
 
 RAW, DELETED, PARTS = "_raw", "_deleted", "_parts"
 TOMBSTONES, UNREADABLE, GONE, CURRENT = "_tombstones", "_unreadable", "_gone", "_current"
 
+_EMPTY_TEXT = "''"
 _VIEWS = Path(__file__).with_suffix(".sql")
 _VIEW = re.compile(r"^-- view: (?P<name>\w+)\n(?P<query>.*?)\n(?:\n|\Z)", re.MULTILINE | re.DOTALL)
 
@@ -76,7 +77,8 @@ class EntityViews:
 
     Attributes:
         entity: The entity's name in the catalogue.
-        name: The same as SQL has it, with `_` for `/`.
+        name: The entity's name in SQL, with `_` for `/`.
+        parents: The path parameters that name a parent, such as `product_id`.
     """
 
     entity: str
@@ -89,12 +91,12 @@ class EntityViews:
         return tuple(self.name + end for end in (RAW, DELETED, PARTS, TOMBSTONES, "", UNREADABLE, GONE, CURRENT))
 
     def columns(self) -> list[tuple[str, str]]:
-        """Return name and type of each column of the two views, in order. A type is one of both engines."""
+        """Return name and type of each column of the two views, in order. Both engines have these types."""
         names = ["connection", "lang", "date", "run_id", "started", *(name for name, _ in self._fields("json")), "json"]
         return [(name, TYPES.get(name, "VARCHAR")) for name in names]
 
     def queries(self) -> Mapping[str, str]:
-        """Return the views with their queries; each one is based on those before it."""
+        """Return the query of each view. A view reads the relations and the views before it."""
         of_raw, of_latest = self._columns("r.json"), self._columns("l.json")
         text = _VIEWS.read_text(encoding="utf-8").format(name=self.name, of_raw=of_raw, of_latest=of_latest)
         return {match["name"]: match["query"] for match in _VIEW.finditer(text)}
@@ -120,13 +122,13 @@ class EntityViews:
         return f"$.{first}{''.join(word.capitalize() for word in words)}"
 
     def _parent(self, record: str) -> str:
-        """The parent that a run of `"*"` puts in front of the record; an empty text if there is none."""
+        """Return the parent's id, which a run of `"*"` puts in front of the record; an empty text if there is none."""
         parents = [f"json_extract_scalar({record}, '$.{name}')" for name in self.parents]
-        return f"coalesce({', '.join([*parents, chr(39) * 2])})" if parents else "''"
+        return f"coalesce({', '.join([*parents, _EMPTY_TEXT])})" if parents else _EMPTY_TEXT
 
 
 def view_name(entity: str) -> str:
-    """Return an entity's name as SQL has it."""
+    """Return an entity's name in SQL."""
     return entity.replace("/", "_").replace(".", "_").lower()
 
 
@@ -141,16 +143,18 @@ def views_by_folder() -> dict[str, EntityViews]:
 
 
 def all_views() -> dict[str, EntityViews]:
-    """Return the relations of every entity, by each of their names."""
-    every = [views_of(endpoint) for endpoint in CATALOGUE.values()]
-    return {name: views for views in every for name in views.names}
+    """Return the relations of every entity, by the name of each relation."""
+    return {name: views for views in map(views_of, CATALOGUE.values()) for name in views.names}
 
 
 def views_named(names: Sequence[str]) -> list[EntityViews]:
-    """Return the relations of some entities or relations, each entity once.
+    """Return the relations of the entities that have some names, each entity once.
+
+    Args:
+        names: Names of entities or of relations.
 
     Raises:
-        CommandError: One of the names is none; the message has the nearest known ones.
+        CommandError: A name is unknown. The message has the nearest known names.
     """
     known = all_views()
     found = {}

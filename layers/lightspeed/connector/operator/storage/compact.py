@@ -31,7 +31,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connector.aws.bucket import NONE_YET, json_line
-from connector.operator.data.lake import Run, RunFilter, StoredPart, in_force, stored_manifests
+from connector.operator.data.lake import Run, RunFilter, StoredPart, current_runs, stored_manifests
 from connector.operator.data.views import ISO_8601, EntityViews, views_by_folder, views_named
 from connector.operator.locks import rewrite_lock
 from connector.operator.parsers import add_command, day
@@ -115,7 +115,7 @@ class Compaction:
             found = self.bucket.read(key)
             if found is not None:
                 bodies[key] = found.body
-        runs = in_force(bodies.items())
+        runs = current_runs(bodies.items())
         tombstones = (line for run in runs for part in run.manifest.deleted for line in self._lines(part))
         noticed = sorted(str(json.loads(line)["noticed_at"]) for line in tombstones)
         days: dict[tuple[str, str], list[Run]] = defaultdict(list)

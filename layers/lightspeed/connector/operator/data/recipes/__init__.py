@@ -1,7 +1,7 @@
-"""Queries for common questions: SQL files beside this module, in the functions that Athena and DuckDB share.
+"""Recipes: SQL files beside this module that answer common questions, in Athena and in DuckDB.
 
-The first line of a file is its title. A line `-- name: default` declares a parameter; `:name` is its place in the
-text. A parameter is a date or a whole number. The default `-1 day` is the day before today, UTC.
+The first line of a file is its title. A line `-- name: default` declares a parameter, and `:name` in the query stands
+for its value. A value is a date or a whole number. The default `-1 day` is the day before today, UTC.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Recipe:
     text: str
 
     def sql(self, given: Mapping[str, str], now: float) -> str:
-        """Return the query with its parameters filled in.
+        """Return the query with the values of its parameters.
 
         Args:
-            given: Parameters that replace their defaults.
+            given: Values that replace the defaults.
             now: The present time in epoch seconds.
 
         Raises:
@@ -51,9 +51,9 @@ class Recipe:
             raise CommandError(f"recipe {self.name} has no parameter {unknown[0]!r:.100}; it has: {allowed}")
         sql = self.text
         for name, default in self.defaults.items():
-            back = _DAYS.fullmatch(default)
-            today = datetime.fromtimestamp(now, UTC)
-            value = given.get(name) or (str((today - timedelta(days=int(back[1]))).date()) if back else default)
+            value = given.get(name) or default
+            if value == default and (days_ago := _DAYS.fullmatch(default)):
+                value = str((datetime.fromtimestamp(now, UTC) - timedelta(days=int(days_ago[1]))).date())
             if not _VALUE.fullmatch(value):
                 raise CommandError(f"{name} must be a date such as 2026-11-23 or a whole number, not {value!r:.100}")
             sql = re.sub(rf":{name}\b", value if value.isdigit() else f"'{value}'", sql)
@@ -69,7 +69,7 @@ def load(name: str) -> Recipe:
     """Return a recipe.
 
     Raises:
-        CommandError: There is none of that name.
+        CommandError: There is no such recipe.
     """
     if name not in names():
         near = difflib.get_close_matches(name, names(), 3, 0.4)
