@@ -1,8 +1,7 @@
-"""How often a subscription runs: from words such as `15 minutes` to EventBridge's expression, and to the next run.
+"""How often a subscription runs: its interval as EventBridge's expression, the next run, and the schedule's name.
 
-An interval of minutes or hours that divides its next larger unit becomes a cron expression with an offset. So the runs
-of many shops do not start in the same minute. Days are calendar days of a time zone. A schedule is named after its
-subscription.
+An interval of minutes or hours that divides the next larger unit becomes a cron expression with an offset. So the runs
+of many shops do not start in the same minute. Days are calendar days of a time zone.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from zoneinfo import ZoneInfo
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 LONGEST_DAYS = 31
 NAME_CHARACTERS = 60
-"""The run id is the schedule's name and a time, and an execution's name has 80 characters at most."""
+"""The most characters of a schedule's name. A run's id is this name and a time, and Step Functions takes 80."""
 
 _EVERY = re.compile(r"([1-9][0-9]{0,5}) (minute|hour|day|week)s?")
 _AT = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
@@ -31,9 +30,9 @@ class Cadence:
 
     Attributes:
         seconds: The interval.
-        at: Minutes after midnight; for intervals of days.
-        timezone: IANA name of the zone whose days count.
-        offset: Spreads subscriptions over time: any whole number from 0.
+        at: Minutes after midnight, for an interval of days; else `None`.
+        timezone: IANA name of the time zone of `at`.
+        offset: A whole number from 0 that moves the runs of this subscription within the interval.
     """
 
     seconds: int
@@ -61,9 +60,9 @@ class Cadence:
 
     @property
     def _phase(self) -> int | None:
-        """Seconds after midnight at which the first run of a day starts; `None` if the interval divides no hour or day.
+        """Seconds after midnight (UTC) of a day's first run; `None` if the interval divides no hour and no day.
 
-        The offset decides. It spreads an interval below an hour over its minutes, and a longer one over its hours too.
+        The first run of a shorter interval than an hour is on any of its minutes, else on any of its minutes and hours.
         """
         hours = self.seconds // HOUR
         if self.seconds < HOUR and HOUR % self.seconds == 0:
@@ -76,8 +75,8 @@ class Cadence:
         """Return when the next run starts, UTC.
 
         Args:
-            moment: With its zone.
-            last: The start of the last run; only an interval that no cron expression holds counts from it.
+            moment: The present, with its time zone.
+            last: The start of the last run. Only an interval that no cron expression can hold counts from it.
         """
         for local in self._days(moment, LONGEST_DAYS + 2):
             if local.astimezone(UTC) > moment and self._is_day(local) and exists(local):
@@ -88,11 +87,11 @@ class Cadence:
         return datetime.fromtimestamp((passed + 1) * self.seconds + self._phase, UTC)
 
     def skipped(self, start: datetime) -> datetime | None:
-        """Return the first run within a year that the clock change leaves out, as local time, or `None`."""
+        """Return the local time of the first run within a year that a clock change skips, or `None`."""
         return next((local for local in self._days(start, 366) if not exists(local)), None)
 
     def _days(self, start: datetime, count: int) -> Iterator[datetime]:
-        """Yield the time of the day on so many days, as local times; none for an interval below a day."""
+        """Yield the local time of the run on each of `count` days; nothing for an interval below a day."""
         if self.at is not None:
             zone, clock = ZoneInfo(self.timezone), time(self.at // 60, self.at % 60)
             first = start.astimezone(zone).date()
@@ -108,7 +107,7 @@ class Cadence:
 
 
 def exists(local: datetime) -> bool:
-    """Return whether a local time exists: in spring the clock jumps over an hour."""
+    """Return whether a local time exists. In spring the clock skips an hour."""
     return local.astimezone(UTC).astimezone(local.tzinfo).replace(tzinfo=None) == local.replace(tzinfo=None)
 
 
@@ -142,12 +141,12 @@ def minutes_of(text: str) -> int:
 
 
 def spread(*names: str) -> int:
-    """Return an offset that depends only on the names."""
+    """Return an offset for `Cadence` that depends only on the names."""
     return int(hashlib.sha256("\n".join(names).encode()).hexdigest()[:8], 16)
 
 
 def schedule_name(connection: str, subscription: str, purpose: str = "") -> str:
-    """Return the name of a schedule: readable, at most 60 characters, and unique by its hash."""
+    """Return the name of a schedule: readable, at most 60 characters, with a hash that makes it unique."""
     readable = "-".join(filter(None, (connection, subscription, purpose)))
     digest = hashlib.sha256("\n".join((connection, subscription, purpose)).encode()).hexdigest()[:8]
     return f"{re.sub(r'[^A-Za-z0-9_-]', '-', readable)[: NAME_CHARACTERS - 9]}-{digest}"

@@ -1,4 +1,4 @@
-"""What an execution environment opens once: AWS clients on first use, and a client of the shop per invocation."""
+"""Clients of AWS services, which an execution environment makes once, and of shops, one per invocation."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 CALLS_AT_ONCE = 32
-"""Calls that a client of AWS makes at once without opening a connection for each: as many as a reader has threads."""
+"""Connections that a client of AWS keeps open: one for each thread of a reader."""
 
 MANY_REFUSALS = 3
-"""Answers with 429 in one invocation that mean that others use up the quota. Fewer happen, and are waited out."""
+"""So many answers with 429 in one invocation mean that others use up the quota. Fewer are normal."""
 
 _DAY = "day"
-"""The windows of minutes and of an hour fill up in every long run, and are free again soon."""
+"""The quota window that `report_quota` checks. Every long run fills the shorter windows, which soon are free again."""
 
 
 class AwsClients:
-    """Clients of AWS services, each made on first use and kept."""
+    """Clients of AWS services. Each is made on first use."""
 
     @functools.cached_property
     def _session(self) -> Any:
@@ -46,7 +46,7 @@ class AwsClients:
 
     @functools.cache  # noqa: B019 - as above
     def impatient_client(self, service: str) -> Any:
-        """Return a client that waits a second for an answer and does not try again."""
+        """Return a client that waits one second for an answer and does not retry."""
         return self._client(service, connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1})
 
     def _client(self, service: str, **config: Any) -> Any:
@@ -60,7 +60,7 @@ class ShopClients:
     """Opens clients of shops by connection name.
 
     Attributes:
-        transports: The transport of the client that was opened last, by connection.
+        transports: The transport of the last client of each connection.
     """
 
     def __init__(self, aws: AwsClients, settings: Settings, clock: Clock | None = None) -> None:
@@ -83,18 +83,18 @@ class ShopClients:
         background: bool = False,
         remaining_seconds: Callable[[], float] = lambda: math.inf,
     ) -> Client:
-        """Return a client of the shop; nothing is sent to it yet.
+        """Return a client of a shop. It sends nothing before its first call.
 
         Args:
             name: The connection's name.
-            fresh: Read the connection's secret now, whatever is cached.
-            background: No caller waits, so calls of other workers go first.
-            remaining_seconds: How long the invocation may still run.
+            fresh: Whether to read the connection's secret again, even if it is cached.
+            background: Whether no caller waits. Then the calls of other workers go first.
+            remaining_seconds: Returns the seconds that the invocation may still run.
 
         Raises:
-            RequestError: The name cannot be one.
-            UnknownConnection: There is no such connection.
-            InvalidConnection: Its settings are wrong.
+            RequestError: The name has a wrong form.
+            UnknownConnection: No secret has this name.
+            InvalidConnection: The settings in the secret are wrong.
         """
         transport = Transport(
             self.connections.get(name, fresh=fresh),
@@ -110,12 +110,12 @@ class ShopClients:
         return Client(transport)
 
     def release(self) -> None:
-        """Return this process's share of the requests per second to other workers."""
+        """Give this process's share of the requests per second back to other workers."""
         for _, share in self._limiters.values():
             share.release()
 
     def report_quota(self) -> None:
-        """Write `QuotaShort` for each shop whose daily quota is used up to its reserve, or that answered 429 often."""
+        """Write `QuotaShort` for each shop that answered 429 often or whose daily quota is used up to its reserve."""
         settings = self._settings
         for connection, transport in self.transports.items():
             windows = transport.quota.windows if transport.quota else ()
@@ -128,7 +128,7 @@ class ShopClients:
         self.transports.clear()
 
     def _limiter(self, name: str, background: bool) -> RateLimiter | None:
-        """Return the limiter that all clients of a connection share with other workers; `None` without a table."""
+        """Return the limiter that a connection's clients share with other workers; `None` without a table."""
         table = self._settings.idempotency_table
         if not table:
             return None

@@ -1,4 +1,4 @@
-"""Connections out of Secrets Manager, cached, and read afresh when the shop refuses them."""
+"""Reads connections from Secrets Manager and caches them for a minute."""
 
 from __future__ import annotations
 
@@ -14,23 +14,22 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 MAX_AGE_SECONDS = 60
-"""How long a connection is used without looking whether its secret has changed."""
+"""How long a cached secret is used. After a 401 of the shop the client reads it again at once, with `fresh`."""
 
 _GONE = ("ResourceNotFoundException", "InvalidRequestException")
-"""There is no such secret, or it is marked for deletion."""
+"""Error codes for a secret that does not exist or is marked for deletion."""
 
 
 class Connections:
-    """Reads connections by name; one per execution environment."""
+    """Reads connections by name.
+
+    Args:
+        client: The Secrets Manager client.
+        prefix: The start of the names of secrets; the connection's name follows.
+        clock: Measures the age of a cached secret.
+    """
 
     def __init__(self, client: BaseClient, prefix: str, clock: Clock | None = None) -> None:
-        """Prepare; nothing is read yet.
-
-        Args:
-            client: The Secrets Manager client.
-            prefix: Joined with a connection's name, the name of its secret.
-            clock: Time for the age of a secret; the machine's by default.
-        """
         self._client = client
         self._prefix = prefix
         self._clock = clock or SystemClock()
@@ -41,12 +40,12 @@ class Connections:
 
         Args:
             name: The connection's name.
-            fresh: Read the secret now, whatever is cached.
+            fresh: Whether to read the secret again, even if it is cached.
 
         Raises:
-            RequestError: The name cannot be one.
-            UnknownConnection: There is no such secret.
-            InvalidConnection: Its content is not a connection.
+            RequestError: The name has a wrong form.
+            UnknownConnection: No secret has this name.
+            InvalidConnection: The secret holds no valid connection.
             ClientError: Secrets Manager refuses the call.
         """
         if not is_connection_name(name):

@@ -1,4 +1,4 @@
-"""What can go wrong on the AWS side before the shop is asked, and the form of a problem over HTTP."""
+"""Errors of the connector, and the members of an HTTP problem. Errors of the shop are in `lightspeed.errors`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ class ConnectorError(Exception):
 
 
 class _Mistakes(ConnectorError):
-    """Several things are wrong.
+    """One or more mistakes of the caller.
 
     Attributes:
-        errors: One sentence a mistake, saying what was wrong and what would be right.
+        errors: A sentence for each mistake. It says what is wrong and what would be right.
     """
 
     def __init__(self, errors: Sequence[str]) -> None:
@@ -39,13 +39,13 @@ class RunConflict(RequestError):
 
 
 class TransformError(ConnectorError):
-    """A transformer is wrong, or what it returned is.
+    """A transformer is wrong, fails, or returns a wrong value.
 
     Attributes:
-        message: What is wrong.
-        reason: The same, with the position.
+        message: The mistake.
+        reason: The mistake and the position.
         expression: The JSONata expression.
-        position: Characters from its start, or -1 where the engine does not know.
+        position: Characters from its start, or -1 if unknown.
     """
 
     def __init__(self, message: str, *, expression: str, position: int = -1) -> None:
@@ -57,7 +57,7 @@ class TransformError(ConnectorError):
 
 
 class UnknownConnection(ConnectorError):
-    """No secret of this name exists.
+    """No secret has the name of the connection.
 
     Attributes:
         name: The connection's name.
@@ -69,7 +69,7 @@ class UnknownConnection(ConnectorError):
 
 
 class UnknownRun(ConnectorError):
-    """No run of this id is known."""
+    """No run has this id."""
 
 
 class RunInProgress(ConnectorError):
@@ -91,7 +91,7 @@ class IdempotencyConflict(ConnectorError):
 
 
 class OutOfTime(ConnectorError):
-    """The invocation's time is used up; what was not begun is handed back."""
+    """The invocation has too little time left for a write. Nothing was sent, so the caller may try again."""
 
 
 def problem_members(status: int, kind: str, detail: str) -> dict[str, Any]:

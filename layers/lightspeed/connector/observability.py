@@ -1,4 +1,4 @@
-"""Logging and metrics, made on first use so that importing a module reads no environment."""
+"""Logging and metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ METRICS = (
     "WebhookTrouble",
     "Cost",
 )
-"""The metrics of a stack; each costs money. All but the first are written only in trouble, and billed by the hour."""
+"""The metrics of a stack. Each hour with a value costs money. All but the first get values in trouble only."""
 
 _NO_HEADER = re.compile(r"[^\x21-\x7e]")
 
@@ -33,15 +33,15 @@ Handler = Callable[[Any, Any], dict[str, Any]]
 
 @functools.cache
 def logger() -> Logger:
-    """Return the JSON logger of the function; level and service come from the environment."""
+    """Return the function's JSON logger. The first call reads level and service from the environment."""
     return Logger()
 
 
 def logged(handler: Handler) -> Handler:
-    """Return a handler whose log lines carry the call's id, the function's name, `cold_start` and `correlation_id`.
+    """Return a handler whose log lines carry `request_id`, `correlation_id`, `cold_start` and the function's name.
 
-    The correlation id is the run's id for an event that names a run, and else the call's id. Keys that one invocation
-    appends do not reach the next.
+    The correlation id is the `run_id` of the event, or else the request id. Keys that one invocation appends to the
+    logger end with it.
     """
 
     def with_request_id(event: Any, context: Any) -> dict[str, Any]:
@@ -60,12 +60,12 @@ def logged(handler: Handler) -> Handler:
 
 
 def current_request_id() -> str:
-    """Return the id of the call that is handled, or empty outside of a handler; it can be the value of a header."""
+    """Return the request id of the present invocation, fit for a header; empty outside a handler."""
     return str(logger().get_current_keys().get("request_id") or "")
 
 
 def _request_id(event: Any, context: Any) -> str:
-    """Return API Gateway's id of an HTTP call, else Lambda's of the invocation."""
+    """Return API Gateway's id of an HTTP call, or else Lambda's id of the invocation."""
     about = event.get("requestContext") if isinstance(event, dict) else None
     given = about.get("requestId") if isinstance(about, dict) else None
     return _NO_HEADER.sub("", str(given or context.aws_request_id))[:200]
@@ -74,16 +74,16 @@ def _request_id(event: Any, context: Any) -> str:
 def emit_metrics(
     namespace: str, dimensions: Mapping[str, str], facts: Mapping[str, object], /, **counts: float
 ) -> None:
-    """Write metrics of one invocation to its log, in CloudWatch's embedded metric format.
+    """Write metrics to the log of the invocation, in CloudWatch's embedded metric format.
 
-    Every combination of dimensions is a billed metric, so the stack should be the only one. Connection and entity are
-    fields of the log line, which Logs Insights can ask for.
+    CloudWatch bills each combination of dimensions as a metric. So connection and entity are facts, which Logs Insights
+    can query.
 
     Args:
-        namespace: The metrics' namespace.
-        dimensions: Names and values, such as the stack's name as `stack`.
-        facts: Fields of the line that are no dimensions, such as entity and connection.
-        **counts: Metric names and values.
+        namespace: The namespace of the metrics.
+        dimensions: Values by dimension, such as the stack's name as `stack`.
+        facts: Other fields of the log line.
+        **counts: Values by metric.
     """
     described = {
         "Namespace": namespace,

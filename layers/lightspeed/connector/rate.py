@@ -64,13 +64,13 @@ _KEPT_SECONDS = 24 * 3600
 
 
 class Share(msgspec.Struct, frozen=True, array_like=True):
-    """What one worker holds.
+    """The share of one worker.
 
     Attributes:
-        held: Requests per second that are its own.
+        held: Requests per second that only this worker may send.
         needed: Requests per second that it can use.
-        background: Whether no caller waits for it.
-        until: Epoch seconds by its clock after which the shop counts none of its requests.
+        background: Whether no caller waits for the worker.
+        until: Epoch seconds by the worker's clock. Afterwards the shop counts none of its requests.
     """
 
     held: int
@@ -84,10 +84,10 @@ _SHARES = msgspec.json.Decoder(dict[str, Share], strict=False)
 
 
 def allotment(shares: Mapping[str, Share], worker: str) -> int:
-    """Return how many requests per second a worker should have, given what everybody needs.
+    """Return the requests per second that a worker should hold.
 
     Args:
-        shares: By worker; all that are in force, and the worker's own.
+        shares: The valid shares of all workers, by worker.
         worker: The worker's key in `shares`.
     """
     background = sorted(name for name, share in shares.items() if share.background)
@@ -99,7 +99,7 @@ def allotment(shares: Mapping[str, Share], worker: str) -> int:
 
 
 def _divide(names: list[str], shares: Mapping[str, Share], total: int) -> dict[str, int]:
-    """Divide requests per second evenly; what one does not need is for the others."""
+    """Divide requests per second evenly. The others get what a worker does not need."""
     divided = {}
     for position, name in enumerate(sorted(names, key=lambda name: (shares[name].needed, name))):
         others = len(names) - position
@@ -111,19 +111,17 @@ def _divide(names: list[str], shares: Mapping[str, Share], total: int) -> dict[s
 class TableShare:
     """This worker's share of one connection's requests per second. One thread at a time may use it.
 
+    Args:
+        table: The name of the idempotency table.
+        client: Returns the DynamoDB client.
+        connection: The connection's name.
+        clock: The clock of the share's lease.
+
     Attributes:
-        background: Whether no caller waits for what is sent next.
+        background: Whether no caller waits for the next requests.
     """
 
     def __init__(self, table: str, client: Callable[[], Any], connection: str, clock: Clock) -> None:
-        """Prepare; nothing is written.
-
-        Args:
-            table: The idempotency table.
-            client: Returns the DynamoDB client.
-            connection: The connection's name.
-            clock: Time for leases.
-        """
         self.background = False
         self._table = table
         self._client = client
@@ -142,17 +140,17 @@ class TableShare:
         self._failed_at = -math.inf
 
     def requests_per_second(self, busy: int) -> int:
-        """Return how many requests this worker may send in any second from now on; renew the share where it is time.
+        """Return how many requests this worker may send in any second. Renew the share if its time has come.
 
         Args:
-            busy: How many requests this worker sent in the last second.
+            busy: The requests that this worker sent in the last second.
         """
         if self._clock.monotonic() >= self._next_renewal:
             self._renew(busy)
         return self._current()
 
     def release(self) -> None:
-        """Free the share; requests of the last second count until they are over."""
+        """Give the share back. It still counts for a second, because of the requests of the last second."""
         if self._is_current():
             self._usable_until = self._next_renewal = -math.inf
             until = self._clock.time() + PACING_WINDOW_SECONDS
@@ -167,7 +165,7 @@ class TableShare:
         return OUTAGE_SHARE if silent else 0
 
     def _is_current(self) -> bool:
-        """Whether the share may be used. Both clocks count: one of them may stop while the process is frozen."""
+        """Return whether the share is valid. Both clocks decide, because one may stop while the process is frozen."""
         return self._clock.monotonic() < self._usable_until and self._clock.time() < self._usable_until_time
 
     def _renew(self, busy: int) -> None:
@@ -188,7 +186,7 @@ class TableShare:
         self._next_renewal = self._clock.monotonic() + pause
 
     def _wanted(self, busy: int) -> Share:
-        """Return the share to ask for, given the shares of others; use no more than it before it is written."""
+        """Return the share to write, given the shares of others."""
         now = self._clock.time()
         self._shares = {
             name: share
@@ -200,11 +198,11 @@ class TableShare:
         needed = REQUESTS_PER_SECOND if self.background else self._needed
         share = Share(0, needed, self.background, until)
         wanted = allotment({**self._shares, self._worker: share}, self._worker)
-        self._usable = min(self._usable, wanted)  # before it is written, because the answer may be lost
+        self._usable = min(self._usable, wanted)  # a smaller share counts at once, because the answer may be lost
         return msgspec.structs.replace(share, held=min(free, max(wanted, busy)))
 
     def _write(self, wanted: Callable[[], Share]) -> Share | None:
-        """Write this worker's share; return it, or `None` if the table does not answer or others always wrote first."""
+        """Write this worker's share and return it; `None` if the table does not answer or others always write first."""
         begun = self._clock.monotonic()
         for _ in range(_ATTEMPTS):
             share = wanted()
@@ -224,7 +222,7 @@ class TableShare:
         return None
 
     def _put(self, shares: dict[str, Share]) -> tuple[str, dict[str, Share]] | None:
-        """Write all shares. If another worker wrote since they were read, return the item's token and shares."""
+        """Write all shares. If another worker changed them, write nothing and return the item's token and shares."""
         token = uuid.uuid4().hex[:12]
         item = {
             "id": {"S": f"rate#{self._connection}"},

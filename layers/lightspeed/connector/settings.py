@@ -1,4 +1,4 @@
-"""The functions' environment, read and checked in one place."""
+"""Reads and checks the environment of the functions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 from connector.errors import SettingsError
 
 GZIP_LEVEL = 4
-"""How much parts are compressed unless something else is set. The shop's pace leaves the time for it."""
+"""The default of `GZIP_LEVEL`. The shop's rate limits leave the time for it."""
 
 MAX_RESPONSE_MB = 64
-"""The largest answer of the shop that is read unless something else is set. A page of 250 orders has about 1 MB."""
+"""The default of `MAX_RESPONSE_MB`. A page of 250 orders has about 1 MB."""
 
 _NAMES = {"metrics_namespace": "POWERTOOLS_METRICS_NAMESPACE"}
-"""Variables that have another name than their setting."""
+"""Variables whose name differs from their setting's."""
 
 _BOUNDS = {
     "QUOTA_RESERVE_PERCENT": (0, 90),
@@ -28,38 +28,37 @@ _BOUNDS = {
     "GZIP_LEVEL": (1, 9),
     "MAX_RESPONSE_MB": (8, 1024),
 }
-"""The least and the most of each variable that is a number."""
+"""The smallest and the largest value of each variable that is a number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A function's settings, from its environment. A variable that a function does not need may be empty.
+    """A function's settings, each with its variable. A variable that a function does not need may be empty.
 
     Attributes:
-        bucket: `BUCKET`, where records and bookmarks are landed.
-        secret_prefix: `SECRET_PREFIX`; joined with a connection's name, the name of its secret.
-        sync_state_machine_arn: `SYNC_STATE_MACHINE_ARN`, which carries runs over several invocations.
-        publish_queue_url: `PUBLISH_QUEUE_URL`, where `Prefer: respond-async` puts what is to be published.
-        idempotency_table: `IDEMPOTENCY_TABLE`, the DynamoDB table of idempotency keys.
+        bucket: `BUCKET`, the bucket of records and bookmarks.
+        secret_prefix: `SECRET_PREFIX`, the start of the names of secrets; the connection's name follows.
+        sync_state_machine_arn: `SYNC_STATE_MACHINE_ARN`, the state machine that continues runs.
+        publish_queue_url: `PUBLISH_QUEUE_URL`, the queue of `Prefer: respond-async`.
+        idempotency_table: `IDEMPOTENCY_TABLE`, the DynamoDB table of idempotency keys, leases and shares.
         metrics_namespace: `POWERTOOLS_METRICS_NAMESPACE`.
-        quota_reserve_percent: `QUOTA_RESERVE_PERCENT`, share of every quota window left for others; 0 to 90.
-        publish_failure_queue_url: `PUBLISH_FAILURE_QUEUE_URL`, where publish puts messages that it gives up.
-        webhook_queue_url: `WEBHOOK_QUEUE_URL`, where stored webhooks wait for their run; empty: they are only stored.
-        stack_name: `STACK_NAME`, which the addresses of the stack's own webhooks hold.
+        quota_reserve_percent: `QUOTA_RESERVE_PERCENT`, the share of every quota window that stays free; 0 to 90.
+        publish_failure_queue_url: `PUBLISH_FAILURE_QUEUE_URL`, the queue of messages that publish gave up.
+        webhook_queue_url: `WEBHOOK_QUEUE_URL`, the queue of webhooks that wait for their run; empty only stores them.
+        stack_name: `STACK_NAME`, a part of the addresses of the stack's own webhooks.
         webhook_window_seconds: `WEBHOOK_WINDOW_SECONDS`, the longest wait of a webhook for its run; 20 to 900.
-        webhook_busy_window_seconds: `WEBHOOK_BUSY_WINDOW_SECONDS`, the same on a busy day.
-        webhook_busy_after_runs: `WEBHOOK_BUSY_AFTER_RUNS`, how many runs of a subscription make a day of UTC busy.
+        webhook_busy_window_seconds: `WEBHOOK_BUSY_WINDOW_SECONDS`, the longest wait on a busy day; 20 to 900.
+        webhook_busy_after_runs: `WEBHOOK_BUSY_AFTER_RUNS`, so many runs of a subscription make a day (UTC) busy.
         api_token_secret: `API_TOKEN_SECRET`, name or ARN of the secret with the HTTP API's tokens.
-        run_failure_queue_url: `RUN_FAILURE_QUEUE_URL`, where runs wait that failed; `GET /status` shows them.
-        webhook_failure_queue_url: `WEBHOOK_FAILURE_QUEUE_URL`, where webhooks wait that could not become a run.
+        run_failure_queue_url: `RUN_FAILURE_QUEUE_URL`, the queue of failed runs.
+        webhook_failure_queue_url: `WEBHOOK_FAILURE_QUEUE_URL`, the queue of webhooks that could not start a run.
         subscription_metrics: `SUBSCRIPTION_METRICS`, whether each subscription has its own metrics.
         monthly_budget: `MONTHLY_BUDGET`, dollars a month beyond which `CostAlarm` goes off; 0 for none.
-        gzip_level: `GZIP_LEVEL`, how much parts are compressed; 1 (fastest) to 9 (smallest).
-        max_response_mb: `MAX_RESPONSE_MB`, megabytes of the shop's largest answer that is read, before and after
+        gzip_level: `GZIP_LEVEL`, the compression of parts, 1 (fastest) to 9 (smallest).
+        max_response_mb: `MAX_RESPONSE_MB`, the largest answer of the shop in megabytes, before and after
             decompression; 8 to 1024.
-        schedule_group: `SCHEDULE_GROUP`, the group of the schedules that `apply` makes; `GET /status` asks what is
-            paused.
-        results_bus: `RESULTS_BUS`, name or ARN of the EventBridge bus that gets the outcomes of publish events.
+        schedule_group: `SCHEDULE_GROUP`, the group of the schedules that `apply` makes.
+        results_bus: `RESULTS_BUS`, name or ARN of the EventBridge bus that gets the results of publish events.
     """
 
     bucket: str = ""
@@ -90,11 +89,11 @@ class Settings:
         """Read the environment.
 
         Args:
-            environ: Instead of the process's own.
+            environ: Replaces the environment of the process.
             needs: Variables that may not be empty.
 
         Raises:
-            SettingsError: Naming every variable that is missing or wrong.
+            SettingsError: Variables are missing or wrong. The error names each.
         """
         environ = os.environ if environ is None else environ
         errors = [f"{name} is not set" for name in needs if not environ.get(name)]
@@ -102,8 +101,8 @@ class Settings:
         for each in fields(cls):
             name = _NAMES.get(each.name, each.name.upper())
             text = environ.get(name)
-            if text is None or (not text and name != "SECRET_PREFIX"):
-                continue  # the default; only a prefix may be empty
+            if text is None or (not text and name != "SECRET_PREFIX"):  # an empty prefix is a value
+                continue
             if name not in _BOUNDS:
                 given[each.name] = text == "true" if isinstance(each.default, bool) else text
             elif error := _wrong_number(text, name):
@@ -116,7 +115,7 @@ class Settings:
 
 
 def _wrong_number(text: str, name: str) -> str:
-    """Return what is wrong with the number of a variable; empty if nothing is."""
+    """Return the mistake in a variable's number, or an empty text."""
     least, most = _BOUNDS[name]
     with contextlib.suppress(ValueError):
         if least <= float(text) <= most:

@@ -1,4 +1,4 @@
-"""The keys of the bucket's objects, for the functions and the command line."""
+"""The keys of the bucket's objects."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import re
 from typing import Literal, NamedTuple
 
 Kind = Literal["raw", "deleted", "rejected"]
-"""What a part holds: records, tombstones, or rows that were rejected with a reason."""
+"""The content of a part: records, tombstones, or rejected rows with their reasons."""
 
 RUN_ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.=-]{1,80}")
-"""What a run may be called, and an execution of the state machine. Dots alone would name another folder."""
+"""The form of a run's id, which is also the name of an execution. Dots alone would name another folder."""
 
 MANIFESTS = "manifests/"
 RUN_NOTES = "state/runs/"
 SUBSCRIPTIONS = "config/subscriptions.json"
-"""What `apply` lists: the subscriptions of the stack, for the trigger of webhooks and for the status."""
+"""The subscriptions of the stack. `apply` writes them for the trigger of webhooks and for the status."""
 
 COMPACT = "-compact"
-"""How the id of a run ends that `compact` made of the runs of a day."""
+"""The end of the id of a run that `compact` made of a day's runs."""
 
 HASH_DIGITS = 16
-"""How much of an object's SHA-256 its key shows: 64 bits."""
+"""The digits of an object's SHA-256 in its key: 64 bits."""
 
 _MANIFEST = re.compile(
     r"manifests/connection=(?P<connection>[^/]+)/entity=(?P<entity>[^/]+)/lang=(?P<language>[^/]+)"
@@ -29,11 +29,11 @@ _MANIFEST = re.compile(
 
 
 class RunFolder(NamedTuple):
-    """A folder of the manifests of an entity in one language.
+    """The folder of an entity's manifests in one language.
 
     Attributes:
         key: The prefix of its objects.
-        entity: As folders name it, with `.` for `/`.
+        entity: The entity's name, with `.` for `/`.
     """
 
     key: str
@@ -48,10 +48,10 @@ class RunFolder(NamedTuple):
 
 
 class RunPlace(NamedTuple):
-    """Where the objects of a run in one language are.
+    """The place of a run's objects in one language.
 
     Attributes:
-        date: The day on which the run started, UTC: `2026-11-23`.
+        date: The day (UTC) on which the run started: `2026-11-23`.
     """
 
     connection: str
@@ -62,7 +62,7 @@ class RunPlace(NamedTuple):
 
     @property
     def folder(self) -> str:
-        """The folders that parts and manifests share."""
+        """The folders of its parts and of its manifest, below the first one."""
         return f"{entity_folder(self.connection, self.entity)}lang={self.language}/date={self.date}/"
 
     @property
@@ -74,20 +74,20 @@ class RunPlace(NamedTuple):
         """Return the key of a part.
 
         Args:
-            kind: What it holds.
-            number: Its place among the parts of its kind, from 0.
-            sha256: Of the stored object, hexadecimal. Equal content gives the same key, other content another one.
+            kind: The part's content.
+            number: The part's place among the parts of its kind, from 0.
+            sha256: The hash of the stored object, hexadecimal. So equal content has the same key.
         """
         return f"{kind}/{self.folder}run={self.run_id}/part-{number:05}-{sha256[:HASH_DIGITS]}.jsonl.gz"
 
 
 def entity_folder(connection: str, entity: str) -> str:
-    """Return the folders of an entity in every language, without the first one."""
+    """Return the folders of an entity, below the first one."""
     return f"connection={connection}/entity={entity.replace('/', '.')}/"
 
 
 def manifest_place(key: str) -> RunPlace | None:
-    """Return the run that a manifest's key belongs to, or `None` if the key is another object's."""
+    """Return the place of the run with this manifest, or `None` if the key is no manifest's."""
     found = _MANIFEST.fullmatch(key)
     return None if found is None else RunPlace(**found.groupdict())
 
@@ -98,12 +98,12 @@ def subscription_key(connection: str, subscription: str) -> str:
 
 
 def recent_key(connection: str, subscription: str, digest: str) -> str:
-    """Return the key of what a bookmark remembers of its last records, where that is large; it never expires."""
+    """Return the key of a bookmark's last records if they are too many for the bookmark. The object never expires."""
     return f"state/connection={connection}/{subscription.replace('/', '.')}.recent-{digest}.json.gz"
 
 
 def ids_key(connection: str, subscription: str) -> str:
-    """Return the key of the index of ids that reconcile runs compare with."""
+    """Return the key of the index of ids, which reconcile runs compare with the shop."""
     return f"state/connection={connection}/{subscription.replace('/', '.')}.ids.jsonl.gz"
 
 
@@ -118,5 +118,5 @@ def run_key(run_id: str) -> str:
 
 
 def checkpoint_key(run_id: str, digest: str) -> str:
-    """Return the key of what a run keeps between two invocations, named by its content."""
+    """Return the key of the state that a run keeps between two invocations. The digest is that of the content."""
     return f"state/passes/{run_id}/{digest}.jsonl.gz"

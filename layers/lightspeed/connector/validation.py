@@ -1,4 +1,4 @@
-"""Turn events into typed requests; an event that does not fit is refused with one clear message."""
+"""Turns events into typed requests. The error of a wrong event says what would be right."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ _PLAIN = {
 _INSIDE = "at `$.parameters"
 
 MOST_LEVELS = 200
-"""How deep an event may be nested: far deeper than any that means something, and safe to walk through."""
+"""The most nested objects and lists in an event, so that no walk through it goes too deep."""
 
 QUOTED_CHARACTERS = 100
-"""How much of a caller's input a message repeats."""
+"""The most characters of a caller's input in a message."""
 
 _TOO_DEEP = f"nested too deep, at most {MOST_LEVELS} objects and lists in one another"
 
 
 def parse_json(text: str, *, exact: bool = False) -> object:
-    """Return JSON text as a value; a byte order mark in front is ignored.
+    """Return the value of JSON text. A byte order mark before it is ignored.
 
     Args:
         text: JSON.
-        exact: Whether numbers keep their text, see `lightspeed.numbers`; otherwise they are `int` or `float`.
+        exact: Whether numbers keep their text, see `lightspeed.numbers`. Else they are `int` or `float`.
 
     Raises:
-        ValueError: It is no JSON, an object has a key twice, or the value cannot be used (see `invalid_reason`).
+        ValueError: The text is no JSON, an object has a key twice, or `invalid_reason` finds a reason.
     """
     text = text.removeprefix("\ufeff")
     try:
@@ -62,7 +62,7 @@ def parse_json(text: str, *, exact: bool = False) -> object:
 
 
 def invalid_reason(value: object) -> str:
-    """Return why a value of JSON can neither be walked through nor written; empty if it can."""
+    """Return why a JSON value is too deep, or has text that UTF-8 cannot hold; an empty text for any other value."""
     level = [value] if isinstance(value, dict | list) else []
     levels = 0
     while level and levels < MOST_LEVELS:
@@ -79,10 +79,10 @@ def invalid_reason(value: object) -> str:
 
 
 def parse_event(kind: type[_Request], event: object) -> _Request:
-    """Return the event as a request of the given kind.
+    """Return the event as a request of this kind.
 
     Raises:
-        RequestError: An unknown key, a missing one, or a value of a wrong type, with what would be right.
+        RequestError: The event has an unknown key, lacks a key, or has a value of a wrong type.
     """
     found = invalid_reason(event)
     if found:
@@ -92,7 +92,7 @@ def parse_event(kind: type[_Request], event: object) -> _Request:
     try:
         return msgspec.convert(event, kind)
     except msgspec.ValidationError as error:
-        raise RequestError([_explained(kind, str(error))]) from None
+        raise RequestError([_explain(kind, str(error))]) from None
 
 
 class EventParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -104,9 +104,9 @@ class EventParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
 
 
 def without_defaults(event: _Request) -> _Request:
-    """Return an event whose default values are the defaults themselves, so that they are left out of its JSON.
+    """Return an event whose JSON omits every default, also one that the caller wrote.
 
-    `omit_defaults` of msgspec compares texts and objects by identity: it keeps a default that the caller wrote.
+    `omit_defaults` of msgspec compares by identity. So values that equal a default are replaced by the default itself.
     """
     same = {
         field.name: field.default
@@ -116,8 +116,8 @@ def without_defaults(event: _Request) -> _Request:
     return msgspec.structs.replace(event, **same)
 
 
-def _explained(kind: type[msgspec.Struct], message: str) -> str:
-    """Return msgspec's message with what would be right."""
+def _explain(kind: type[msgspec.Struct], message: str) -> str:
+    """Return msgspec's message with the right keys or values."""
     unknown, missing, choice = _UNKNOWN.search(message), _MISSING.search(message), _CHOICE.search(message)
     if choice:
         return f"{choice[2]} must be {_choices(kind, choice[2])}, not {choice[1]:.100}"
@@ -155,7 +155,7 @@ def plain_message(message: str, key: str = "") -> str:
 
 
 def _choices(kind: type[msgspec.Struct], name: str) -> str:
-    """Return what a key of few values may hold, as text."""
+    """Return the values of a key with a `Literal` type, as text."""
     hint = get_type_hints(kind).get(name)
     literals = (
         [hint] if get_origin(hint) is Literal else [part for part in get_args(hint) if get_origin(part) is Literal]

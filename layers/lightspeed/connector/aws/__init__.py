@@ -1,1 +1,1 @@
-"""AWS as the bundle uses it: the bucket, conditional writes, executions, and errors that may pass."""
+"""The bucket, conditional writes, executions of state machines, and errors of AWS."""

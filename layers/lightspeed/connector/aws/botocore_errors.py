@@ -1,7 +1,7 @@
-"""botocore's errors, and calls that AWS may refuse. The first `except` clause that is evaluated imports them.
+"""The error classes of botocore, imported when the first error of AWS is caught.
 
-Python evaluates the class in an `except` clause only while an error passes. So a module that writes
-`except botocore_errors.ClientError` loads botocore no earlier than a call of AWS does.
+Python evaluates the class in an `except` clause only while an error passes. So a module with
+`except botocore_errors.ClientError` imports botocore no earlier than a call of AWS does.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 
 
 def answer_unless(codes: Container[str], call: Callable[..., Any], **arguments: Any) -> Any:
-    """Return what a call of AWS answers, or `None` if it is refused with one of these codes.
+    """Return the answer of a call of AWS, or `None` if AWS refuses it with one of these codes.
 
     Raises:
-        ClientError: It is refused with another code.
+        ClientError: AWS refuses the call with another code.
     """
     try:
         return call(**arguments)

@@ -1,4 +1,4 @@
-"""The bundle's bucket: whole objects, listings, and writes that hold only under a condition."""
+"""The bundle's bucket: whole objects, listings and conditional writes."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from typing import Any, NamedTuple
 
 from connector.aws import botocore_errors
 from connector.aws.conflicts import conditional_write
-from connector.chunks import each
+from connector.concurrency import map_concurrently
 from connector.storage_keys import MANIFESTS, RunFolder
 from lightspeed import Clock, SystemClock
 
 NONE_YET = ""
-"""The ETag that means "there is no such object"."""
+"""The ETag of an object that does not exist."""
 
 _NOT_FOUND = ("NoSuchKey", "404")
 _CHANGED = ("PreconditionFailed", *_NOT_FOUND)
 
 
 class PreconditionFailed(Exception):
-    """A conditional write found another state than the one that it started from."""
+    """The object has changed since it was read."""
 
 
 class Stored(NamedTuple):
-    """An object.
+    """An object of the bucket.
 
     Attributes:
         body: Its bytes.
-        etag: Names this content of it.
-        written: When it was written, if the answer says it: S3 does.
+        etag: The name of this version.
+        written: The time of its last write. Only fakes of S3 leave it out.
     """
 
     body: bytes
@@ -41,82 +41,82 @@ class Stored(NamedTuple):
 
 
 class Bucket:
-    """The bundle's bucket, seen as whole objects."""
+    """The bundle's bucket.
+
+    Args:
+        s3: The S3 client.
+        name: The bucket's name.
+        clock: The clock of the pauses between the tries of a write.
+    """
 
     def __init__(self, s3: Any, name: str, clock: Clock | None = None) -> None:
-        """Prepare; nothing is read yet.
-
-        Args:
-            s3: The S3 client.
-            name: The bucket's name.
-            clock: The clock for pauses between tries of a write; the machine's by default.
-        """
         self._s3 = s3
         self._name = name
         self._clock = clock or SystemClock()
 
     def get(self, key: str) -> Stored:
-        """Return an object that must be there.
+        """Return an object that has to exist.
 
         Raises:
-            ClientError: `NoSuchKey`, or S3 refuses the call.
+            ClientError: The object does not exist (`NoSuchKey`), or S3 refuses the call.
         """
         found = self._s3.get_object(Bucket=self._name, Key=key)
         return Stored(found["Body"].read(), found["ETag"], found.get("LastModified"))
 
     def read(self, key: str) -> Stored | None:
-        """Return an object, or `None` if there is no such object."""
+        """Return an object, or `None` if it does not exist."""
         found: Stored | None = botocore_errors.answer_unless(_NOT_FOUND, self.get, key=key)
         return found
 
     def body(self, key: str) -> bytes | None:
-        """Return an object's bytes, or `None` if there is no such object."""
+        """Return an object's bytes, or `None` if it does not exist."""
         found = self.read(key)
         return None if found is None else found.body
 
     def json(self, key: str) -> Any:
-        """Return an object's JSON value, or `None` if there is no such object."""
+        """Return an object's JSON value, or `None` if it does not exist."""
         found = self.read(key)
         return None if found is None else json.loads(found.body)
 
     def read_json(self, key: str) -> tuple[Any, str] | None:
-        """Return an object's JSON value and its ETag, or `None` if there is no such object."""
+        """Return an object's JSON value and its ETag, or `None` if it does not exist."""
         found = self.read(key)
         return None if found is None else (json.loads(found.body), found.etag)
 
     def first_lines(self, key: str, most: int) -> list[bytes]:
-        """Return the first lines of a part, at most so many."""
+        """Return the first lines of a part, at most `most`."""
         with gzip.open(self._s3.get_object(Bucket=self._name, Key=key)["Body"]) as lines:
             return [line.rstrip(b"\n") for line in itertools.islice(lines, most)]
 
     def objects(self, prefix: str, start_after: str = "") -> Iterator[dict[str, Any]]:
-        """Yield the objects under a prefix as S3 lists them, in the order of their keys.
+        """Yield S3's rows of the objects under a prefix, in the order of their keys.
 
         Args:
             prefix: The start of the keys.
-            start_after: A key after which to start; empty for all.
+            start_after: Only keys after this one; empty for all.
         """
         more = {"StartAfter": start_after} if start_after else {}
         for page in self._pages(prefix, **more):
             yield from page.get("Contents", ())
 
     def folders(self, prefix: str) -> Iterator[str]:
-        """Yield the folders right under a prefix, each with the prefix and its last slash."""
+        """Yield the folders right under a prefix, each as a prefix with its last slash."""
         for page in self._pages(prefix, Delimiter="/"):
             for row in page.get("CommonPrefixes", ()):
                 yield row["Prefix"]
 
     def objects_of(self, prefixes: Sequence[str], after: str = "") -> list[dict[str, Any]]:
-        """Return the objects under several prefixes, listed at once: of each prefix those after so much of a key."""
-        found = each(lambda prefix: list(self.objects(prefix, prefix + after if after else "")), prefixes)
+        """Return S3's rows of the objects under several prefixes; of each prefix only those after `prefix + after`."""
+        found = map_concurrently(lambda prefix: list(self.objects(prefix, prefix + after if after else "")), prefixes)
         return list(itertools.chain.from_iterable(found))
 
     def folders_of(self, prefixes: Sequence[str]) -> list[str]:
-        """Return the folders right under several prefixes, listed at once."""
-        return list(itertools.chain.from_iterable(each(lambda prefix: list(self.folders(prefix)), prefixes)))
+        """Return the folders right under several prefixes."""
+        found = map_concurrently(lambda prefix: list(self.folders(prefix)), prefixes)
+        return list(itertools.chain.from_iterable(found))
 
     def manifest_folders(self, connection: str = "", entity: str = "") -> list[RunFolder]:
-        """Return the folders of manifests; an empty name stands for every connection or entity."""
+        """Return the folders of manifests. An empty name means every connection or entity."""
         folders = [f"{MANIFESTS}connection={connection}/"] if connection else self.folders_of([MANIFESTS])
         named = f"entity={entity.replace('/', '.')}/"
         folders = [folder + named for folder in folders] if entity else self.folders_of(folders)
@@ -134,12 +134,12 @@ class Bucket:
             key: The object's key.
             body: Its bytes.
             content_type: Its media type.
-            if_match: Write only over the object with this ETag; `NONE_YET` writes only where there is none.
+            if_match: Write only over the object with this ETag. `NONE_YET` writes only a new object.
 
         Raises:
-            PreconditionFailed: Another state was found, and the object differs from what was to be written. An equal
-                object is no failure: an earlier attempt succeeded and its answer was lost, or a copy wrote the same.
-            AwsUnavailable: S3 went on to ask for another attempt.
+            PreconditionFailed: The bucket has another object of this key, with another body. An object with the same
+                body is no failure: an earlier try wrote it and its answer was lost, or a copy of the run wrote it.
+            AwsUnavailable: Other writes of the key met every try.
         """
         if if_match is None:
             return str(self._s3.put_object(**self._object(key, body, content_type))["ETag"])
@@ -152,13 +152,13 @@ class Bucket:
         return found.etag
 
     def put_json(self, key: str, value: object, *, if_match: str | None = None) -> str:
-        """Write a value as one line of JSON and return the object's ETag; conditions and errors as in `put`."""
+        """Write a value as one line of JSON and return the object's ETag; see `put`."""
         return self.put(key, json_line(value), "application/json", if_match=if_match)
 
     def put_manifests(self, manifests: Mapping[str, object]) -> None:
         """Write the manifests of a decided run, by key and in order.
 
-        A manifest that exists already was written by another copy of this run, or was rewritten since. It stays.
+        A manifest that exists stays: another copy of this run wrote it, or `compact` or `forget` has rewritten it.
         """
         for key, manifest in manifests.items():
             try:
@@ -170,16 +170,16 @@ class Bucket:
     def replace(
         self, key: str, body: bytes | bytearray, etag: str, content_type: str = "application/json"
     ) -> str | None:
-        """Write an object only over the state that was read.
+        """Write an object if it has not changed since it was read.
 
         Args:
             key: The object's key.
             body: Its bytes.
-            etag: The ETag that was read; `NONE_YET` if there was no object.
+            etag: The ETag that was read, or `NONE_YET`.
             content_type: Its media type.
 
         Returns:
-            The new ETag, or `None` if the object has changed since.
+            The new ETag, or `None` if the object has changed.
 
         Raises:
             AwsUnavailable: Other writes of the key met every try.
@@ -194,7 +194,7 @@ class Bucket:
 
 
 def json_line(value: object) -> bytes:
-    """Return a value as one line of JSON; half a surrogate pair, which UTF-8 lacks, stays an escape."""
+    """Return a value as one line of JSON. Half a surrogate pair, which UTF-8 cannot hold, is written as an escape."""
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
     except UnicodeEncodeError:

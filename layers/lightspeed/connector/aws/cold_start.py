@@ -1,4 +1,4 @@
-"""What makes a cold start shorter."""
+"""Makes cold starts shorter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 
 def _unfreeze_for_duckdb() -> None:
-    """Let DuckDB's module be collected at the end, which else says what was not; no other module needs the time."""
+    """Let Python collect DuckDB's module at exit, which else warns about objects that remain."""
     if "duckdb" in sys.modules:
         gc.unfreeze()
 
@@ -20,11 +20,10 @@ atexit.register(_unfreeze_for_duckdb)
 
 @contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """Pause the garbage collector during imports and while clients of AWS are made.
+    """Pause the garbage collector while modules are imported or clients of AWS are made.
 
-    Both make very many objects and nearly no garbage. The collector looks at them again and again, which takes a
-    fifth of a cold start. What was made is left out of later collections too, until the process ends.
-    So use it once for each import or client, not once for each call.
+    Both make very many objects and nearly no garbage, and collections take a fifth of a cold start. Later collections
+    skip these objects too, until the process ends. So use it once for each import or client, not for each call.
     """
     was_enabled = gc.isenabled()
     gc.disable()

@@ -1,6 +1,6 @@
-"""Writes to a DynamoDB table that hold only under a condition.
+"""Conditional writes to a DynamoDB table.
 
-A condition names attributes with `#`, and values with `:`. An answer that was lost may hide that the write was done.
+A condition names attributes with `#` and values with `:`. After an error without an answer, the write may be done.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ _CONDITION_FAILED = "ConditionalCheckFailedException"
 def put_item(
     client: Any, table: str, item: Mapping[str, Any], condition: str, values: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """Put an item if a condition holds.
+    """Put an item if the present item fulfils a condition.
 
     Args:
         client: The DynamoDB client.
         table: The table's name.
-        item: In DynamoDB's form.
-        condition: On the item that is there.
+        item: The item in DynamoDB's form.
+        condition: The condition.
         values: Values of the condition by their names, in DynamoDB's form.
 
     Returns:
-        `None` if the item is put, else the item that is there; empty if that is not known.
+        `None` if the item is put; else the present item, or an empty mapping if the answer does not hold it.
 
     Raises:
         ClientError: DynamoDB refused the call for another reason.
@@ -49,13 +49,13 @@ def put_item(
 
 
 def delete_item(client: Any, table: str, key: Mapping[str, Any], condition: str, values: Mapping[str, Any]) -> bool:
-    """Delete an item if a condition holds; return whether it held. Arguments and errors are those of `put_item`."""
+    """Delete an item if it fulfils a condition; return whether it did. Arguments and errors: `put_item`."""
     given = {"TableName": table, "Key": key, **_conditioned(condition, values)}
     return botocore_errors.answer_unless((_CONDITION_FAILED,), client.delete_item, **given) is not None
 
 
 def _conditioned(condition: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a call under a condition; DynamoDB takes no empty mapping."""
+    """Return the arguments of a conditional call. DynamoDB takes no empty mapping."""
     names = {name: name[1:] for name in _NAME.findall(condition)}
     given = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": values}
     return {"ConditionExpression": condition, **{name: value for name, value in given.items() if value}}

@@ -1,4 +1,4 @@
-"""Conditional writes of S3. Two of one key at the same time meet: S3 then writes nothing for one of them."""
+"""Conditional writes of S3. If two of them meet at one key, S3 refuses one with `ConditionalRequestConflict`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from connector.aws import botocore_errors
 from connector.errors import AwsUnavailable
 
 CONFLICT = "ConditionalRequestConflict"
-"""The code of that answer (status 409). The write is to be tried again."""
+"""The error code of a write that met another one (status 409). S3 asks to try it again."""
 
 MOST_TRIES = 5
 
@@ -24,21 +24,21 @@ def conditional_write(
     most: int = MOST_TRIES,
     **arguments: Any,
 ) -> Any:
-    """Return what a conditional write answers, or `None` if it is refused with one of these codes.
+    """Return the answer of a conditional write, or `None` if S3 refuses it with one of these codes.
 
-    A write that met another one is tried again. The waits are 0.05 s, 0.1 s and so on. Each is longer by up to a half
-    at random, so that two writers do not meet again. Five tries wait 1.2 s at most.
+    A write that meets another one is tried again after 0.05 s, 0.1 s and so on. Each pause is longer by a random part,
+    up to a half, so that two writers do not meet again. The pauses of five tries take 1.2 s at most.
 
     Args:
         put: Writes the object.
         refused: The codes.
-        sleep: Waits that many seconds.
-        most: How many tries there are.
-        **arguments: Of `put`, with `Key`.
+        sleep: Waits a number of seconds.
+        most: The number of tries.
+        **arguments: The arguments of `put`, with `Key`.
 
     Raises:
         AwsUnavailable: Other writes of the key met every try.
-        ClientError: It is refused with another code.
+        ClientError: S3 refuses the write with another code.
     """
     for number in range(most):
         if number:

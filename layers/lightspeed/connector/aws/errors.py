@@ -1,4 +1,4 @@
-"""Errors of AWS calls: which may pass, and one type for those."""
+"""Errors of AWS calls: which of them are temporary, and one type for these."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _BUSY = {
     "500",
     "503",
 }
-"""Codes that say nothing about the request itself. `HeadObject` has no body, so its code is the status."""
+"""Codes of temporary errors. An answer to `HeadObject` has no body, so its code is the status."""
 
 
 def aws_error_types() -> tuple[type[Exception], ...]:
-    """Return what a call of AWS raises. It is a function so that botocore is loaded only once an error passes."""
+    """Return the errors of AWS calls. Calling this function imports botocore."""
     return botocore_errors.ClientError, botocore_errors.BotoCoreError
 
 
 def may_pass(error: BaseException) -> bool:
-    """Return whether an error of AWS may be gone in a moment: throttled, failed inside, or not reached."""
+    """Return whether an error of AWS is temporary: throttling, an error inside AWS, or a broken connection."""
     if isinstance(error, botocore_errors.ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         reasons = dict(error.response).get("CancellationReasons", [])  # a transaction names the reason of each item
         codes = [error.response["Error"]["Code"], *(each.get("Code", "") for each in reasons)]
         busy = ("Throttl" in code or "ThroughputExceeded" in code or code in _BUSY for code in codes)
         return status >= 500 or any(busy)
-    broken = (  # no connection, no answer in time, or a part or a damaged copy of one
+    broken = (  # no connection, no answer in time, or an incomplete or damaged answer
         botocore_errors.ConnectionError,
         botocore_errors.HTTPClientError,
         botocore_errors.IncompleteReadError,
@@ -51,7 +51,7 @@ def may_pass(error: BaseException) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """Return the call that AWS refused and its code. The message of AWS may show more than a caller should see."""
+    """Return the name of the failed call and its error code. AWS's own message may hold more than a caller may see."""
     if isinstance(error, botocore_errors.ClientError):
         return f"AWS answered {error.operation_name} with {error.response['Error']['Code']}"
     cause = error.__cause__ or error.__context__
@@ -59,9 +59,9 @@ def reason(error: BaseException) -> str:
 
 
 def raises_typed(handler: Handler) -> Handler:
-    """Return a handler that raises `AwsUnavailable` for every error of AWS that may pass.
+    """Return a handler that raises `AwsUnavailable` for every temporary error of AWS.
 
-    State machines retry by the name of the type, so one name covers botocore's many.
+    A state machine retries by the name of the error's type. So one name covers botocore's many.
     """
 
     @functools.wraps(handler)

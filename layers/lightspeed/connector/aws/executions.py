@@ -1,4 +1,4 @@
-"""Executions of the stack's state machines, by their names."""
+"""Starts and finds executions of state machines by name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from connector.aws.botocore_errors import answer_unless
 
 
 def start_execution(client: Any, state_machine_arn: str, name: str, event: Mapping[str, Any]) -> bool:
-    """Start an execution; return whether it is new. One that was started under this name before stays as it is."""
+    """Start an execution unless this name was used before; return whether it is new."""
     given = {"stateMachineArn": state_machine_arn, "name": name, "input": json.dumps(event)}
     return answer_unless(("ExecutionAlreadyExists",), client.start_execution, **given) is not None
 

@@ -1,4 +1,4 @@
-"""HTTP calls in and out, as API Gateway's payload 2.0 carries them: access, errors, compression, limits."""
+"""HTTP calls in API Gateway's payload 2.0: access, bodies, errors, compression, limits."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from lightspeed import Clock
 
 MAX_BODY_BYTES = 5_000_000
-"""The largest body of an answer. Lambda takes 6,291,556 bytes in all, and JSON's escapes add about a fifth."""
+"""The largest body of an answer. Lambda takes 6,291,556 bytes of JSON, whose escapes add about a fifth."""
 
 MAX_REQUEST_BYTES = 4_500_000
-"""The largest body of a call. As base64 it just fits into what Lambda takes."""
+"""The largest body of a call. As base64 it just fits into a call of Lambda."""
 
 ANSWER_WITHIN_SECONDS = 26.0
-"""A call is answered after this time even if a route still waits. API Gateway gives up at 30 s, cold start included."""
+"""A slower route is answered with 504. API Gateway gives up at 30 s, cold start included."""
 
 _MAX_ENCODED_BYTES = 6_290_000
 _MIN_GZIP_BYTES = 1_000
@@ -40,7 +40,7 @@ _QUALITY = re.compile(r"\bq *= *([01](?:\.[0-9]{0,3})?)", re.ASCII)
 
 
 def deadline(clock: Clock, seconds: float) -> Callable[[], float]:
-    """Return a function that returns the seconds left to answer a call, of so many from now on."""
+    """Return a function that returns how many of the seconds from now on are left."""
     end = clock.monotonic() + seconds
     return lambda: end - clock.monotonic()
 
@@ -102,7 +102,7 @@ def answer(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any, **c
 
 
 def respond_json(status: int, body: object, headers: dict[str, str] | None = None) -> Response[Any]:
-    """Return an answer with a JSON body; text is taken to be JSON already."""
+    """Return an answer with a JSON body. A body of type `str` is JSON already."""
     headers = dict(headers or {})
     text = body if isinstance(body, str) else dumps(body).decode()
     content_type = headers.pop("Content-Type", "application/json")
@@ -110,13 +110,13 @@ def respond_json(status: int, body: object, headers: dict[str, str] | None = Non
 
 
 def respond_problem(error: Exception) -> Response[Any]:
-    """Return the `application/problem+json` that an error means."""
+    """Return an error as an answer of type `application/problem+json`."""
     status, headers, body = problem(error)
     return respond_json(status, body, headers)
 
 
 def fits(text: str) -> bool:
-    """Return whether text can be the body of an answer, also after Lambda has escaped it."""
+    """Return whether text can be the body of an answer, in bytes and after Lambda has escaped it."""
     return len(text.encode()) <= MAX_BODY_BYTES and len(json.dumps(text, ensure_ascii=False).encode()) <= (
         _MAX_ENCODED_BYTES
     )
@@ -127,7 +127,7 @@ def json_body(app: APIGatewayHttpResolver, *, exact: bool = False) -> Any:
 
     Args:
         app: The function's resolver.
-        exact: Whether numbers keep their text, see `lightspeed.numbers`.
+        exact: Whether numbers keep their text, see `lightspeed.numbers`. Else they are `int` or `float`.
 
     Raises:
         RequestError: The body is empty, no JSON, or nested too deep.
@@ -152,7 +152,7 @@ def json_body(app: APIGatewayHttpResolver, *, exact: bool = False) -> Any:
 
 
 def accepts_gzip(event: dict[str, Any]) -> bool:
-    """Return whether the caller takes a body that is compressed with gzip."""
+    """Return whether the caller accepts a body in gzip."""
     return _qualities((event.get("headers") or {}).get("accept-encoding")).get("gzip", 0) > 0
 
 
@@ -170,12 +170,12 @@ def is_anonymous(app: APIGatewayHttpResolver) -> bool:
 
 
 def prefers_async(app: APIGatewayHttpResolver) -> bool:
-    """Return whether the call asks for 202 at once, by `Prefer: respond-async`."""
+    """Return whether the call has `Prefer: respond-async`, which asks for 202 at once."""
     return "respond-async" in _qualities(app.current_event.headers.get("prefer"))
 
 
 def _qualities(header: str | None) -> dict[str, float]:
-    """Return what a header lists, in lower case, each with its `q` from 0 to 1; 1 where it gives none."""
+    """Return the entries of a header in lower case, each with its `q` from 0 to 1; the default is 1."""
     found = {}
     for listed in (header or "").lower().split(","):
         name, _, parameters = listed.partition(";")
@@ -185,7 +185,7 @@ def _qualities(header: str | None) -> dict[str, float]:
 
 
 def _check_call(app: APIGatewayHttpResolver, next_middleware: Callable[..., Any]) -> Any:
-    """Refuse a call of an unknown route, without a valid token, or without the route's scope."""
+    """Refuse a call of an unknown route, a call without a valid token, or a call without the route's scope."""
     event = app.current_event
     route = find_route(event.http_method.upper(), event.path)
     if route is None:
@@ -196,7 +196,7 @@ def _check_call(app: APIGatewayHttpResolver, next_middleware: Callable[..., Any]
 
 
 def _check_scope(needed: str, authorizer: dict[str, Any]) -> None:
-    """Check what the authorizer found out about the caller; an IAM policy has decided about a signed call."""
+    """Refuse a caller without the scope, by the context of the authorizer. IAM has checked a signed call."""
     if authorizer.get("iam"):
         return
     caller = authorizer.get("lambda") or {}
@@ -215,7 +215,7 @@ def _check_scope(needed: str, authorizer: dict[str, Any]) -> None:
 
 
 def _in_time(app: APIGatewayHttpResolver, next_middleware: Callable[..., Any]) -> Any:
-    """Run the route, and answer 504 if it takes too long: a shop or a service may send one byte a second."""
+    """Run the route, and answer 504 if it takes too long, such as for a shop that sends one byte a second."""
     pool = ThreadPoolExecutor(max_workers=1)
     route = pool.submit(next_middleware, app)
     pool.shutdown(wait=False)

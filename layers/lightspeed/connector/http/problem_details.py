@@ -43,7 +43,7 @@ STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     own.SettingsError: (500, "misconfigured"),
     own.ConnectorError: (500, "failed"),
 }
-"""HTTP status and problem type by error; an error takes the row of its nearest class."""
+"""HTTP status and problem type by error class. An error has the row of its nearest class."""
 
 HINTS: Mapping[type[Exception], str] = {
     shop.AuthenticationError: "The shop's cluster does not accept this key and secret: check both, and whether "
@@ -55,16 +55,16 @@ HINTS: Mapping[type[Exception], str] = {
 
 _SOON = {"Retry-After": "5"}
 _MAX_TEXT = 2_000
-"""Characters of one text in a problem. Messages cut what they quote; this bounds how many there are."""
+"""The most characters of a text in a problem. A message cuts each quote, but may have many."""
 
 
 class HttpProblem(own.ConnectorError):
-    """A problem of the HTTP call itself; it is never raised by a direct invocation.
+    """A problem of the HTTP call itself. Direct invocations never raise it.
 
     Attributes:
         status: The HTTP status.
         kind: The last part of the problem's type.
-        headers: Headers that the status asks for, such as `Allow`.
+        headers: Headers of the answer, such as `Allow`.
         facts: Further members of the problem.
     """
 
@@ -79,10 +79,10 @@ class HttpProblem(own.ConnectorError):
 
 
 def problem(error: Exception) -> tuple[int, dict[str, str], dict[str, Any]]:
-    """Return status, headers and body of the problem that an error means.
+    """Return status, headers and body of an error's problem.
 
     Args:
-        error: An error of the `lightspeed` or `connector` tree, or of an AWS call.
+        error: An error of the package `lightspeed` or `connector`, or of an AWS call.
     """
     found = error if isinstance(error, HttpProblem) else _http_problem(error)
     body = own.problem_members(found.status, found.kind, str(found)) | found.facts

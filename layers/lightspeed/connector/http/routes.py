@@ -1,7 +1,7 @@
-"""The HTTP API's routes and the scope that each needs.
+"""The routes of the HTTP API and the scope of each.
 
-The functions check callers against this table. The `$default` route answers 404 or 405 from it. The OpenAPI document
-lists it. A test compares it with template.yaml.
+The functions check callers by this table, and answer 404 or 405 by it. The OpenAPI document lists it, and a test
+compares it with template.yaml.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 SCOPES = ("read", "publish", "admin")
-"""What a token may be allowed: every GET and `/transform`; `/publish`; everything."""
+"""The scopes of tokens: every GET and `/transform`; `/publish`; everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,9 @@ class Route:
 
     Attributes:
         method: The HTTP method, in capitals.
-        path: As API Gateway writes it: `{name}` is one segment, `{name+}` is all that follow.
-        scope: The scope that a caller needs; `admin` always suffices; `None` if the route needs no token.
-        page: Whether a browser without a token gets a page without data, which asks for one.
+        path: The path in API Gateway's notation: `{name}` is one segment, `{name+}` is one or more.
+        scope: The scope that a caller needs. `admin` is always enough. `None` needs no token.
+        page: Whether a browser without a token gets a page without data, which asks for the token.
     """
 
     method: str
@@ -30,7 +30,7 @@ class Route:
     page: bool = False
 
     def answers(self, path: str) -> bool:
-        """Whether the route has this path."""
+        """Return whether the route has this path."""
         expression = re.sub(r"\\\{\w+\\\+\\\}", ".+", re.escape(self.path))
         return re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", expression), path) is not None
 

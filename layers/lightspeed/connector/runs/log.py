@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from connector.aws.bucket import Bucket
-from connector.chunks import each
+from connector.concurrency import map_concurrently
 from connector.storage_keys import MANIFESTS, manifest_place, run_key
 from connector.timestamps import iso_text
 from lightspeed import Clock
@@ -91,7 +91,7 @@ class RunLog:
         """Return the finished runs that started on these days of UTC; the last ones may still change."""
         if not days:
             return []
-        kept = each(self._stored, days)
+        kept = map_concurrently(self._stored, days)
         now = datetime.fromtimestamp(self.clock.time(), UTC)
         folders, is_close = self._folders(now)
         is_night = now.hour < CLOSE_LOOK_HOURS and not self._sparing
@@ -166,9 +166,11 @@ class RunLog:
             count_requests: Whether to ask the run's journal for its requests as well. Quota windows last at most a day.
         """
         new = [row for key, row in objects.items() if key not in known]
-        counts = each(self._requests, new) if count_requests else [0] * len(new)
+        counts = map_concurrently(self._requests, new) if count_requests else [0] * len(new)
         found = {key: row for key, row in known.items() if key in objects}
-        manifests = each(lambda item: self.bucket.json(item["Key"]) or {}, new)  # empty if it was removed meanwhile
+        manifests = map_concurrently(
+            lambda item: self.bucket.json(item["Key"]) or {}, new
+        )  # empty if it was removed meanwhile
         for item, requests, manifest in zip(new, counts, manifests, strict=True):
             replaced = manifest.get("replaces", ())
             of_before = {key: known[key] for key in replaced if key in known}

@@ -16,7 +16,8 @@ from typing import Any
 
 from connector.aws.bucket import Bucket
 from connector.aws.executions import find_execution
-from connector.chunks import chunks, each
+from connector.chunks import chunks
+from connector.concurrency import map_concurrently
 from connector.errors import RequestError, UnknownRun
 from connector.storage_keys import COMPACT, RUN_ID, run_key
 from connector.timestamps import iso_text
@@ -181,7 +182,7 @@ class Runs:
                 rows.append(row)
         more = len(rows) > query.limit
         shown = rows[: query.limit]
-        return {"runs": each(self._describe, shown), "after": (shown[-1].key if more else floor) or None}
+        return {"runs": map_concurrently(self._describe, shown), "after": (shown[-1].key if more else floor) or None}
 
     def _finished(self, query: Query) -> Iterator[_Row]:
         """Yield finished runs, newest first; a day is listed when it is reached."""
@@ -201,7 +202,9 @@ class Runs:
         """Return the finished runs that started on a day; a run in several languages has several manifests."""
         objects = self._bucket.objects_of(prefixes)
         compacted = [row["Key"] for row in objects if row["Key"].endswith(f"{COMPACT}.json")]
-        replaced = {key for one in each(self._bucket.json, compacted) for key in one.get("replaces", ())}  # for an hour
+        replaced = {
+            key for one in map_concurrently(self._bucket.json, compacted) for key in one.get("replaces", ())
+        }  # for an hour
         objects = [row for row in objects if row["Key"] not in replaced]
         runs: dict[str, tuple[str, list[str]]] = {}
         for item in sorted(objects, key=lambda item: str(item["Key"])):
@@ -218,7 +221,7 @@ class Runs:
         rows = sorted((row for status in statuses for row in self._executions(query, status)), reverse=True)
         found: list[_Row] = []
         for some in chunks(rows[:_EXAMINED], _EXAMINED_AT_ONCE):
-            for row, about in zip(some, each(self._describe, some), strict=True):
+            for row, about in zip(some, map_concurrently(self._describe, some), strict=True):
                 is_of = query.connection in ("", about["connection"]) and query.entity in ("", about["entity"])
                 if is_of and about["status"] != "complete":
                     found.append(row)

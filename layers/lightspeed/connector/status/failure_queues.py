@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from connector.chunks import chunks, each
+from connector.chunks import chunks
+from connector.concurrency import map_concurrently
 from connector.settings import Settings
 from connector.timestamps import iso_text
 
@@ -109,7 +110,7 @@ def look(sqs: Any, urls: Mapping[Queue, str]) -> list[Failure]:
         release(sqs, urls[queue], found)
         return found
 
-    return [one for found in each(look_into, list(urls)) for one in found]
+    return [one for found in map_concurrently(look_into, list(urls)) for one in found]
 
 
 def release(sqs: Any, url: str, failures: Sequence[Failure]) -> None:

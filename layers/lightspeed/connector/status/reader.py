@@ -13,8 +13,8 @@ from urllib.parse import quote
 from connector.aws.bucket import Bucket
 from connector.aws.errors import aws_error_types, reason
 from connector.cadence import schedule_name
-from connector.chunks import each
 from connector.clients import AwsClients
+from connector.concurrency import map_concurrently
 from connector.errors import ConnectorError
 from connector.runs.log import RunLog, RunRow
 from connector.settings import Settings
@@ -87,7 +87,7 @@ def read_status(
         registered = log.bucket.json(f"state/webhooks/connection={name}.json") or {}
         return _shop(name, state, registered, _requests(rows, name, state, now), settings.quota_reserve_percent)
 
-    shops = each(shop, connections)
+    shops = map_concurrently(shop, connections)
     yesterday = now.date() - timedelta(days=1)
     followers = [one for one in subscriptions if one["webhooks"]] or subscriptions  # without a list, all may follow
     arrivals = _arrivals(log.bucket, [(one["connection"], one["name"]) for one in followers], yesterday)
@@ -148,7 +148,7 @@ def _arrivals(bucket: Bucket, followers: Sequence[tuple[str, str]], day: date) -
     if kept.get("date") == str(day):
         found = [kept["reports"].get("/".join(one)) for one in followers]
     else:
-        found = each(bucket.json, [report_key(*one, day) for one in followers])
+        found = map_concurrently(bucket.json, [report_key(*one, day) for one in followers])
     keys = ("connection", "subscription", "date", "changes", "webhook", "poll", "both", "late_seconds", "alarm")
     return [{key: report.get(key) for key in keys} for report in found if report]
 

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from connector.aws.bucket import Bucket
-from connector.chunks import each
+from connector.concurrency import map_concurrently
 from lightspeed.request import parse_time
 
 EARLY_SECONDS = 5.0
@@ -210,7 +210,7 @@ def _webhooks(bucket: Bucket, prefix: str) -> list[Heard]:
             return None
         return Heard(event["record_id"], parse_time(event["received_at"]).timestamp(), _changed_in(event))
 
-    return [hook for hook in each(read, [row["Key"] for row in bucket.objects(prefix)]) if hook is not None]
+    return [hook for hook in map_concurrently(read, [row["Key"] for row in bucket.objects(prefix)]) if hook is not None]
 
 
 def _changed_in(event: Mapping[str, Any]) -> float | None:

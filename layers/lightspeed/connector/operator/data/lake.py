@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from connector.aws.bucket import Bucket
-from connector.chunks import each
+from connector.concurrency import map_concurrently
 from connector.operator.stack import OperationFailed
 from connector.storage_keys import MANIFESTS, entity_folder, manifest_place
 
@@ -212,7 +212,7 @@ class Cache(Folder):
             self._refresh_manifests(entity, run_filter)
             runs = self.runs(entity, run_filter)
             parts = [part for run in runs for part in (*run.manifest.parts, *run.manifest.deleted)]
-            paths = dict(zip((part.key for part in parts), each(self._fetch_part, parts), strict=True))
+            paths = dict(zip((part.key for part in parts), map_concurrently(self._fetch_part, parts), strict=True))
             missing = [key for key, path in paths.items() if path is None]
             if not missing:
                 return {path for path in paths.values() if path is not None}
@@ -222,7 +222,7 @@ class Cache(Folder):
         listed = dict(stored_manifests(self._bucket, entity, run_filter))
         known = self._etags()
         wanted = [key for key, etag in listed.items() if known.get(key) != etag or not self.path(key).exists()]
-        for key, found in zip(wanted, each(self._bucket.read, wanted), strict=True):
+        for key, found in zip(wanted, map_concurrently(self._bucket.read, wanted), strict=True):
             if found is None:
                 del listed[key]
             else:
