@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 
 class TransformRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a call. Keys that it shares with `Scope` have the same meaning.
+    """A transformer, and the input to try it on.
 
     Attributes:
-        transformer: As in an event.
-        input: A record for an entity transformer, else an object with `path`, `query` and `payload`.
-        kind: `record` for an entity transformer, else `parameters`.
+        transformer: An expression, a saved transformer, or a list of these.
+        input: A record for an `entity_transformer`, else an object with `path`, `query` and `payload`.
+        kind: `record` for an `entity_transformer`, else `parameters`.
+        bookmark: The value of `$bookmark`.
+        now: The time of `$now()`; the present if left out.
     """
 
     transformer: str | dict[str, str] | list[str | dict[str, str]]
