@@ -109,12 +109,12 @@ class Client:
     def write(self, request: Request) -> WriteResponse:
         """Send a create, update, delete or action."""
 
-        def written(response: Response) -> WriteResponse:
+        def unwrap_write(response: Response) -> WriteResponse:
             empty = response.body.strip() in _EMPTY_BODIES
             record = None if empty else _record(request, response) or b"false"
             return WriteResponse(response.status, record, response.request_id)
 
-        return self._fetch(request, written)
+        return self._fetch(request, unwrap_write)
 
     def pages(self, entity: str, parameters: Parameters, language: str | None = None) -> Iterator[Page]:
         """Yield every page, from the query's `page` or the first on, up to a page that is not full.
@@ -140,7 +140,7 @@ class Client:
     def _fetch(self, request: Request, unwrap: Callable[[Response], _Found]) -> _Found:
         """Send a request and unwrap its answer; turn every error into a `LightspeedError`."""
 
-        def checked(response: Response) -> _Found:
+        def unwrap_checked(response: Response) -> _Found:
             try:
                 envelope.check_values(response.body)
                 return unwrap(response)
@@ -148,7 +148,7 @@ class Client:
                 failure = self._failure(request, response, error)
             raise failure  # outside of the handler, because the caught error may quote credentials
 
-        return self.transport.fetch(request, checked)
+        return self.transport.fetch(request, unwrap_checked)
 
     def _failure(self, request: Request, response: Response, error: ValueError) -> LightspeedError:
         """Return the error for an answer that cannot be unwrapped; no credential is in its message."""

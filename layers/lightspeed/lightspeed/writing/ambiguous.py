@@ -1,4 +1,4 @@
-"""A write whose answer is missing or unreadable: whether the shop may have acted, and where to look."""
+"""A write without a readable answer: whether the shop may have acted, and where to look."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ _ACTIONS = {
     ("customers", "login"): "nothing lasting comes of it",
     ("customers", "tokens"): "nothing lasting comes of it: a token lives for a minute",
 }
-"""Where the effect of an operation shows, if that is not among the records of its entity."""
+"""Where to see the effect of an operation, if not among the records of its entity."""
 
 
 def may_have_acted(request: Request, error: LightspeedError) -> bool:
-    """Whether the shop may have acted on a request, so that sending it again could do the same twice.
+    """Whether the shop may have acted on a request that is not safe to repeat: a POST.
 
-    Only a POST is not safe to repeat. A redirect or a 4xx says that the shop did not act. A 2xx with an error that has
-    no code of its own does not.
+    A redirect or a 4xx shows that the shop did not act. A 2xx with an error that has no code of its own shows nothing.
     """
     if request.method != "POST":
         return False
@@ -29,13 +28,13 @@ def may_have_acted(request: Request, error: LightspeedError) -> bool:
 
 
 def advice(entity: str, operation: str, parameters: Parameters, why: object) -> str:
-    """Return a sentence on what is known of such a request, and on what to do.
+    """Return a sentence that says where to see whether the shop acted.
 
     Args:
         entity: Catalogue name.
         operation: Name of the operation.
         parameters: The parameters that were sent.
-        why: What happened to the answer.
+        why: The reason why no answer could be read.
     """
     look = _ACTIONS.get((entity, operation), f"look for it among {entity}")
     look = look.format(id=parameters.path.get("id", ""))

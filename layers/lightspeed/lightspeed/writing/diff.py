@@ -1,7 +1,7 @@
-"""Compare what is written to the shop with what the shop shows.
+"""Compare written fields with a record as the shop shows it.
 
-The shop shows a record in another form than it takes one. It takes a relation as a plain id and shows a link object. It
-takes a country as its code and shows an object. It shows some numbers as text, and `false` or `null` for none.
+The shop shows a record in another form than it accepts. It accepts a relation as a plain id and shows a link object. It
+accepts a country as its code and shows an object. It shows some numbers as text, and `false` or `null` for none.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 from lightspeed.numbers import comparable, number_text
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
-"""A number as the shop may show it. `007`, `+7` and `1_000` are texts."""
+"""A number as the shop may show it as text. `007`, `+7` and `1_000` are no numbers."""
 
 _CANONICAL = re.compile(r"(?!-0$)-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
-"""The one text of a number that is written without an exponent and without zeros that can be left out."""
+"""The canonical text of a number: no exponent, and no zero that can be left out."""
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}.*)?")
 _FARTHEST_ZONE_SECONDS = 14 * 3600
-"""How far the time of a zone is from UTC at most. A time without a zone may be of any."""
+"""The largest offset from UTC. A time without a zone may be in any zone."""
 
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
 _NESTED = (Mapping, list, tuple)
@@ -31,11 +31,11 @@ _WRITE_ONLY = re.compile(r"password|attachment|filename|src|s3_key|doNotify\w*")
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
-    """Return what changes, `{field: {"from": …, "to": …}}`; empty if the shop already has these values.
+    """Return the changes, `{field: {"from": …, "to": …}}`; empty if the shop already has these values.
 
     Args:
         before: The record as the shop shows it.
-        after: The fields that are written; `None` for a delete, which takes every field away.
+        after: The fields to write; `None` for a delete, which changes every field to `None`.
     """
     if after is None:
         return {name: {"from": value, "to": None} for name, value in before.items()}
@@ -47,10 +47,10 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any] | None) -> di
 
 
 def ignored_fields(answer: Mapping[str, Any], written: Mapping[str, Any]) -> list[str]:
-    """Return the written fields that the shop answered with another value, or does not know.
+    """Return the written fields that the answer shows with another value, or not at all.
 
-    A value counts as accepted if the shop may only show it in another form: `"1.0"` as `1`, `1` as `true`, a time in
-    another zone. A nested object counts as accepted, since its form is not known.
+    A value counts as accepted if the shop may show it in another form: `"1.0"` as `1`, `1` as `true`, a time in another
+    zone. A nested object counts as accepted, because its form is not known.
 
     Args:
         answer: The record in the answer to the write.
@@ -64,7 +64,7 @@ def ignored_fields(answer: Mapping[str, Any], written: Mapping[str, Any]) -> lis
 
 
 def same(present: Any, wanted: Any) -> bool:
-    """Return whether a value as the shop shows it is the one that would be written.
+    """Whether a value that the shop shows equals a value to write.
 
     A number equals a text only if the text is the number's canonical form, or the form in which the number is written:
     `"10"` is 10, `"10.00"` and `"007"` are not.
@@ -90,7 +90,7 @@ def _same_nested(present: Any, wanted: Any) -> bool:
 
 
 def identities(link: Mapping[str, Any]) -> list[Any]:
-    """Return what a related record may have been written as: its id, or its code."""
+    """Return the values by which a related record may be written: its id and its code."""
     resource = link.get("resource", link)
     if not isinstance(resource, Mapping):
         return []
@@ -117,7 +117,7 @@ def _accepted_nested(shown: Any, written: Any) -> bool:
 
 
 def _holds(shown: list[Any], written: list[Any]) -> bool:
-    """Return whether two lists have the same elements, in any order."""
+    """Whether two lists have the same elements, in any order."""
     return len(shown) == len(written) and all(any(_accepted(one, value) for one in shown) for value in written)
 
 
@@ -156,7 +156,7 @@ def _same_moment(present: str, wanted: str) -> bool:
 
 
 def _same_wall_clock(shown: str, written: str) -> bool:
-    """Return whether two times agree where one of them has no zone."""
+    """Whether two times may be the same, if one of them has no zone."""
     times = _times(shown, written)
     if len(times) < 2 or all(time.tzinfo is not None for time in times):
         return False
@@ -165,7 +165,7 @@ def _same_wall_clock(shown: str, written: str) -> bool:
 
 
 def _times(*texts: str) -> list[datetime]:
-    """Return the texts as times; fewer if one is none."""
+    """Return the texts as times; fewer if one is no time."""
     try:
         return [datetime.fromisoformat(text) for text in texts if _TIME.fullmatch(text)]
     except ValueError:

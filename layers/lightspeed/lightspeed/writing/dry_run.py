@@ -1,4 +1,4 @@
-"""What a write would send and what it would change; the shop is only read."""
+"""Show the request of a write and its changes, without writing."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def preview(
     """Return what a write would do.
 
     Args:
-        client: Of the shop.
-        request: The write, ready to be sent.
-        parameters: What it was built of.
-        match: The natural key of a create, which becomes an update where its record is there.
-        gone_is_deleted: Whether to delete a record that is not there succeeds; otherwise it is `NotFound`.
+        client: The shop's client.
+        request: The request of the write.
+        parameters: The parameters that the request was built from.
+        match: The natural key of a create. If its record exists, the create becomes an update.
+        gone_is_deleted: Whether the delete of a missing record succeeds; otherwise it raises `NotFound`.
 
     Returns:
         `status` (`dry_run`, or `unchanged` if the shop already has these values) and `request` (`method`, `path`,
-        `query` and `body`; `None` if there is none to send). Where there is a record to compare with, also its `id` and
+        `query` and `body`; `None` if nothing needs to be sent). If there is a record to compare with, also its `id` and
         the `difference`, field by field.
 
     Raises:
         InvalidParameters: Several records match.
-        NotFound: The record to update is not there, or the one to delete where that counts.
-        LightspeedError: As the client raises it.
+        NotFound: The record to update or delete is missing.
+        LightspeedError: A request failed.
     """
     endpoint, operation = get_entity(request.entity), request.operation
     fields = record_fields(parameters.payload, endpoint)
@@ -64,7 +64,7 @@ def preview(
 
 
 def _present(client: Client, request: Request, parameters: Parameters, *, may_be_gone: bool) -> Mapping[str, Any]:
-    """Return the record as the shop has it now; one that may be gone and is has no fields."""
+    """Return the fields of the record in the shop; none if it is gone and `may_be_gone` is set."""
     try:
         text = client.record(client.build(request.entity, "get", Parameters(parameters.path)))
     except NotFound as error:

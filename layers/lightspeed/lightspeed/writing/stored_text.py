@@ -1,6 +1,6 @@
-"""What a shop makes of a text that it stores, and what a stored text says about the text that was written.
+"""The forms in which a shop may store a text, and whether a stored text is a form of a written one.
 
-A text that the shop shows is called `found`, and the one that is looked for `value`.
+In each comparison, `found` is the text that the shop shows, and `value` the text that was written.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from fnmatch import fnmatchcase
 from urllib.parse import unquote
 
 _LOST = frozenset("?\ufffd")
-"""What the shop may write for a character that it cannot store."""
+"""Characters that the shop may store in place of one that it cannot store."""
 
 _SEPARATORS = " -_./,;:'\"()"
-"""Signs that the shop writes no letters for."""
+"""Signs that the shop does not replace by letters."""
 
 _MOST_LETTERS = 10
-"""The most letters and digits that the shop may write for one other sign, or for a letter that is not ASCII."""
+"""The most letters and digits that the shop may store for one other sign, or for a letter that is not ASCII."""
 
 _INVISIBLE = ("Cc", "Cf")
 """Categories of characters without width: controls, soft hyphens, joiners. Emoji are joined by them."""
@@ -36,18 +36,18 @@ _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?(e[+-]?[0-9]{1,3})?")
 
 _WILDCARDS = str.maketrans("%_?[", "***?")
-"""Signs that a shop may read as any text, as `fnmatch` writes them. `?` takes the place of a bracket, which has a
-meaning there."""
+"""Signs that a shop may read as wildcards, in the form for `fnmatch`. `?` replaces a bracket, which `fnmatch` would
+interpret."""
 
 _SHORTEST_CUT = 12
-"""A stored text that is shorter was not cut to a length: it is another text."""
+"""No shop cuts a text to fewer characters: a shorter stored text is another text."""
 
 _LONGEST_STORED = 255
-"""The characters of a text column, as most databases have them."""
+"""The usual size of a text column, in characters."""
 
 
 def tidy(text: str) -> str:
-    """Return a text in one Unicode form, with single blanks inside and none around."""
+    """Return a text in Unicode form NFC, with single blanks inside and none around."""
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
@@ -63,19 +63,19 @@ STORED_FORMS: tuple[Callable[[str], str], ...] = (
     lambda text: tidy("".join(letter if letter <= "\uffff" else "?" for letter in text)),
     lambda text: tidy(text)[:_LONGEST_STORED],
 )
-"""What a shop may store in place of a text: without blanks or emoji, as HTML or not, without tags, cut."""
+"""The forms that a shop may store: without blanks, emoji or tags, HTML escaped or not, or cut."""
 
 
 def has_same_text(found: str, value: str) -> bool:
-    """Return whether a text is the value in another form; emoji are all there, or none is."""
+    """Whether a text is the value in another form, with all of its emoji or none."""
     return _plain(found) == _plain(value) != "" and _emoji(found) in ("", _emoji(value))
 
 
 def may_be_form(found: str, value: str) -> bool:
-    r"""Return whether a text, one of any, may be the value as a shop is known to change it.
+    r"""Whether a text may be the value, changed in a way that shops are known for.
 
-    It was cut to a length, or is another notation of the same number. It has the same letters and digits, other signs.
-    Or it has `\u` escapes, or question marks for what the shop cannot store.
+    It is cut, another notation of the same number, or has the same letters and digits but other signs. Or it has `\u`
+    escapes, or question marks for characters that the shop cannot store.
     """
     shown, wanted = _plain(found), _plain(value)
     are_numbers = _NUMBER.fullmatch(shown) and _NUMBER.fullmatch(wanted)
@@ -89,39 +89,36 @@ def may_be_form(found: str, value: str) -> bool:
 
 
 def may_be_form_if_filtered(found: str, value: str) -> bool:
-    """Return whether a text that the shop seems to have filtered may be the value, whatever the shop made of it.
+    """Whether a text may be the value, if the shop seems to filter by it.
 
-    It is the start of the value, or has its letters and digits.
+    Then it is enough that the text is the start of the value, or has its letters and digits.
     """
     is_start = found != "" and _plain(value).startswith(_plain(found).rstrip("."))
     return is_start or may_be_form(found, value) or _has_letters(found, value)
 
 
 def shows_form(found: str, value: str) -> bool:
-    """Return whether a text is a form of the value.
-
-    It has no other emoji and nothing in place of lost characters, and it is not another text (`_is_another`).
-    """
+    """Whether a text shows a form of the value: no other emoji, no lost characters, and no sign of another text."""
     has_lost = not _LOST.difference(value).isdisjoint(found)
     return not has_lost and _emoji(found) in ("", _emoji(value)) and not _is_another(found, value)
 
 
 def similar_texts(value: str) -> tuple[str, str]:
-    """Return the start of a text and a text that differs from it in one letter; empty if it has no second letter."""
+    """Return the start of a text, and a text that differs in one letter; both empty if it has no second letter."""
     text = value.strip()
     ends = [end for end in range(1, len(text)) if text[end].isalnum()]
     if not ends:
         return "", ""
-    end = max(ends, key=lambda end: (text[end].isascii(), end))  # a shop may store any accent as none
-    neighbour = chr(ord(text[end]) ^ 1)  # the letter beside it, such as `b` for `c`
+    end = max(ends, key=lambda end: (text[end].isascii(), end))  # a shop may drop accents
+    neighbour = chr(ord(text[end]) ^ 1)  # such as `b` for `c`
     return text[:end], text[:end] + neighbour + text[end + 1 :]
 
 
 def _is_another(found: str, value: str) -> bool:
-    """Return whether a text that the shop returns for a value shows that it was written as another one.
+    """Whether a text that the shop returns for a value was written as another text.
 
-    It has more text around that of the value, other letters that are not ASCII, or only some of its words. Or it is
-    returned since the shop reads a sign of the value, such as `%`, as any text.
+    It has more text around the value, other letters that are not ASCII, or only some of its words. Or it matches
+    because the shop reads a sign of the value, such as `%`, as a wildcard.
     """
     shown, wanted = _untagged(found), _untagged(value)
     words = {word for word in _WORD.findall(wanted) if word.isascii()}
@@ -134,9 +131,9 @@ def _is_another(found: str, value: str) -> bool:
 
 
 def _has_letters(found: str, value: str) -> bool:
-    """Return whether a text has the letters and digits of another one, without accents and signs.
+    """Whether a text has the letters and digits of the value, without accents and signs.
 
-    The shop may write up to ten others for a sign, or for a letter that is not ASCII.
+    The shop may store up to `_MOST_LETTERS` letters for a sign, or for a letter that is not ASCII.
     """
     letters, wanted = _letters(found), _letters(value)
     if letters == wanted:
@@ -150,12 +147,12 @@ def _has_letters(found: str, value: str) -> bool:
 
 
 def _emoji(value: str) -> str:
-    """Return the characters of a text that the shop may drop, all of them or none."""
+    """Return the emoji of a text. A shop drops all of them or none."""
     return "".join(letter for letter in _decoded(value) if letter > "\uffff")
 
 
 def _plain(value: str) -> str:
-    """Return a text without what the shop may change: case, blanks, HTML entities, Unicode form, emoji, encoding."""
+    """Return a text without what a shop may change: case, blanks, entities, Unicode form, emoji, encoding."""
     text = _decoded(value)
     letters = (letter for letter in text if letter <= "\uffff" and letter not in _STYLES)
     visible = (letter for letter in letters if unicodedata.category(letter) not in _INVISIBLE)
@@ -163,7 +160,7 @@ def _plain(value: str) -> str:
 
 
 def _decoded(value: str) -> str:
-    """Return a text in one form, whatever encoding the shop stored it in."""
+    """Return a text in Unicode form NFKC, without percent escapes, HTML entities and a wrong encoding."""
     text = unquote(value)
     for encoding in ("latin-1", "cp1252"):
         with contextlib.suppress(UnicodeError):
