@@ -334,7 +334,7 @@ def test_the_page_holds_no_script_and_escapes_everything(
 
 def test_an_empty_stack_says_what_to_do(operated: Operated, tmp_path: Path) -> None:
     assert operated("status", "--html", str(tmp_path / "status.html")) == 0
-    assert "Nothing is read yet" in (tmp_path / "status.html").read_text(encoding="utf-8")
+    assert "No subscription yet" in (tmp_path / "status.html").read_text(encoding="utf-8")
 
 
 def test_a_page_that_cannot_be_written_is_one_line(

@@ -41,7 +41,7 @@ def test_the_page_is_for_a_caller_that_prefers_it(bundle: Bundle, accept: str, s
 def test_with_a_token_a_browser_gets_the_page(bundle: Bundle) -> None:
     answer = bundle.http("GET", "/status", caller=READER, headers=BROWSER)
 
-    assert "Nothing is read yet" in answer.text
+    assert "No subscription yet" in answer.text
     assert "<script" not in answer.text
     assert answer.headers["Content-Security-Policy"] == "default-src 'none'; style-src 'unsafe-inline'"
     assert answer.headers["X-Page"] == "status"

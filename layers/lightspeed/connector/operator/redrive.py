@@ -19,7 +19,7 @@ from typing import Any, get_args
 from connector.aws.executions import start_execution
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
-from connector.status.failure_queues import Failure, Queue, causes, describe, receive, release
+from connector.status.failure_queues import Failure, Queue, by_cause, describe, receive, release
 from connector.timestamps import iso_text
 from lightspeed.cli.output import printable
 
@@ -45,7 +45,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     found = [one for queue, url in urls.items() for one in receive(sqs, queue, url)]
     left = list(found)
     try:
-        groups = {key: group for key, group in causes(found).items() if arguments.cause in ("", key[1])}
+        groups = {key: group for key, group in by_cause(found).items() if arguments.cause in ("", key[1])}
         chosen = [one for one in found if arguments.cause in ("", one.cause)]
         if not found:
             print("no failed run or message")

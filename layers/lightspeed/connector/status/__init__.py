@@ -1,1 +1,1 @@
-"""Whether everything works: subscriptions, shops, failure queues; as data and as a page."""
+"""The status of a stack: its subscriptions, shops and failure queues, as data and as a page."""

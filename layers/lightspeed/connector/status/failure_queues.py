@@ -1,7 +1,7 @@
-"""The stack's failure queues: what is in them, and why.
+"""The stack's failure queues: their messages and the causes.
 
-A message says its cause in the attribute `Error`, or in `ERROR_CODE` if EventBridge Scheduler wrote it. A message that
-SQS moved by itself says none: it was received too often.
+The attribute `Error` of a message names its cause; in a message of EventBridge Scheduler, `ERROR_CODE` does. SQS itself
+moves a message that was received too often, and adds no such attribute.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from connector.settings import Settings
 from connector.timestamps import iso_text
 
 RECEIVED_TOO_OFTEN = "ReceivedTooOften"
-"""The cause of a message that SQS itself moved."""
+"""The cause of a message without such an attribute."""
 
 MOST_READ = 1_000
-"""Messages of a queue that are read at once."""
+"""The most messages of a queue that one call reads."""
 
 SORTING_SECONDS = 300
-"""How long messages are hidden while they are sorted."""
+"""How long `receive` hides messages from other readers."""
 
 Queue = Literal["runs", "publish", "webhooks"]
 _BATCH = 10
@@ -35,15 +35,15 @@ class Failure:
     """One message of a failure queue.
 
     Attributes:
-        queue: Which queue holds it.
+        queue: The queue of the message.
         cause: One word, such as `AuthenticationError`.
-        detail: A sentence, if the message has one.
-        connection: The connection of its event; empty if it names none.
-        subscription: The subscription of a run's event; empty for others.
-        sent: Epoch seconds when it was first queued.
-        message: The message, as SQS gave it.
+        detail: A sentence for people; empty if the message has none.
+        connection: The connection of the message's event; empty if there is no event.
+        subscription: The subscription of a run's event; empty in the other queues.
+        sent: When the message was first queued, in epoch seconds.
+        message: The message in the form of SQS.
         attributes: The message's attributes as texts.
-        event: The event that the message holds; empty if it holds none.
+        event: The event in the message's body; empty if the body is no event.
     """
 
     queue: Queue
@@ -58,17 +58,17 @@ class Failure:
 
 
 def urls_of(settings: Settings) -> dict[Queue, str]:
-    """Return the addresses of a stack's failure queues."""
-    found: dict[Queue, str] = {
+    """Return the URLs of a stack's failure queues."""
+    urls: dict[Queue, str] = {
         "runs": settings.run_failure_queue_url,
         "publish": settings.publish_failure_queue_url,
         "webhooks": settings.webhook_failure_queue_url,
     }
-    return {queue: url for queue, url in found.items() if url}
+    return {queue: url for queue, url in urls.items() if url}
 
 
 def event_in(body: str) -> dict[str, Any]:
-    """Return the event of a message's body, or of the call that EventBridge Scheduler could not make."""
+    """Return the event in a message's body, or in the call that EventBridge Scheduler failed to make."""
     try:
         found = json.loads(body)
         if isinstance(found, dict) and "entity" not in found:
@@ -81,9 +81,9 @@ def event_in(body: str) -> dict[str, Any]:
 
 
 def receive(sqs: Any, queue: Queue, url: str) -> list[Failure]:
-    """Return at most `MOST_READ` messages of a queue, hidden for five minutes; `release` shows them again.
+    """Return at most `MOST_READ` messages of a queue. SQS hides them for five minutes, or until `release`.
 
-    SQS may answer with nothing although there is more, so two empty answers end it.
+    SQS may give an empty answer although the queue has messages. So two empty answers in a row end the call.
     """
     found: dict[str, Failure] = {}
     empty = 0
@@ -102,44 +102,44 @@ def receive(sqs: Any, queue: Queue, url: str) -> list[Failure]:
     return list(found.values())
 
 
-def look(sqs: Any, urls: Mapping[Queue, str]) -> list[Failure]:
-    """Return the messages of several queues at once, and leave them where they are."""
+def peek(sqs: Any, urls: Mapping[Queue, str]) -> list[Failure]:
+    """Return the messages of several queues, and leave them in the queues."""
 
-    def look_into(queue: Queue) -> list[Failure]:
-        found = receive(sqs, queue, urls[queue])
-        release(sqs, urls[queue], found)
-        return found
+    def peek_into(queue: Queue) -> list[Failure]:
+        failures = receive(sqs, queue, urls[queue])
+        release(sqs, urls[queue], failures)
+        return failures
 
-    return [one for found in map_concurrently(look_into, list(urls)) for one in found]
+    return [failure for failures in map_concurrently(peek_into, list(urls)) for failure in failures]
 
 
 def release(sqs: Any, url: str, failures: Sequence[Failure]) -> None:
-    """Show messages again at once."""
+    """Let other readers receive messages again at once."""
     for batch in chunks(failures, _BATCH):
         entries = [
-            {"Id": str(number), "ReceiptHandle": one.message["ReceiptHandle"], "VisibilityTimeout": 0}
-            for number, one in enumerate(batch)
+            {"Id": str(number), "ReceiptHandle": failure.message["ReceiptHandle"], "VisibilityTimeout": 0}
+            for number, failure in enumerate(batch)
         ]
         sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
 
 
-def causes(failures: Iterable[Failure]) -> dict[tuple[Queue, str], list[Failure]]:
+def by_cause(failures: Iterable[Failure]) -> dict[tuple[Queue, str], list[Failure]]:
     """Return failures by queue and cause, the most frequent first."""
     groups: dict[tuple[Queue, str], list[Failure]] = {}
-    for one in failures:
-        groups.setdefault((one.queue, one.cause), []).append(one)
+    for failure in failures:
+        groups.setdefault((failure.queue, failure.cause), []).append(failure)
     return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
 def describe(queue: Queue, cause: str, group: Sequence[Failure]) -> dict[str, Any]:
-    """Return what people need to know of the failures of one cause, as JSON-able data."""
+    """Return a summary of the failures of one cause, as JSON-able data."""
     return {
         "queue": queue,
         "cause": cause,
         "messages": len(group),
-        "oldest_at": iso_text(min(one.sent for one in group)),
-        "of": sorted({one.subscription or one.connection for one in group} - {""})[:5],
-        "detail": next((one.detail for one in group if one.detail), "")[:300],
+        "oldest_at": iso_text(min(failure.sent for failure in group)),
+        "of": sorted({failure.subscription or failure.connection for failure in group} - {""})[:5],
+        "detail": next((failure.detail for failure in group if failure.detail), "")[:300],
     }
 
 

@@ -1,6 +1,6 @@
-"""The status as one self-contained HTML page: no script, no other file, light and dark, readable on a phone.
+"""The status as one HTML page: no script, no other file, light and dark, readable on a phone.
 
-Everything that comes from a shop, a file or an error is escaped, in text and in attributes.
+The page escapes all text from a shop, a file or an error, in content and in attributes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from connector.status.subscription import duration
 from lightspeed.request import parse_time
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""The page's Content-Security-Policy: it loads nothing and runs nothing."""
+"""The page's Content-Security-Policy. It allows neither loading nor running anything."""
 
 _WORDS = {"red": "needs action", "warning": "look at it", "good": "good", "paused": "paused"}
 _WIDTH, _HEIGHT, _GAP = 168, 34, 2
@@ -30,7 +30,7 @@ def page(status: Mapping[str, Any]) -> str:
     """Return the page.
 
     Args:
-        status: As `read_status` returns it.
+        status: The result of `read_status`.
     """
     now = parse_time(status["at"])
     title = f"Status of {status['stack'] or 'the stack'}"
@@ -68,11 +68,11 @@ def page(status: Mapping[str, Any]) -> str:
 
 
 def _table(heading: str, columns: Mapping[str, str], rows: Iterable[tuple[str, Sequence[str]]]) -> str:
-    """Return a table under its heading; nothing without rows.
+    """Return a table under a heading; an empty text if there are no rows.
 
     Args:
         heading: The heading.
-        columns: Their names, which a phone shows in each cell, and the class of their cells.
+        columns: The class of the cells by the column's name. A phone shows the name in each cell.
         rows: The class of each row, and the HTML of its cells.
     """
     shown = "\n".join(
@@ -89,7 +89,7 @@ def _cell(column: tuple[str, str], content: str) -> str:
 
 
 def _text(value: object) -> str:
-    """Return text as HTML, for content and for quoted attributes; control characters become spaces."""
+    """Return a value as HTML, for content and for quoted attributes. Control characters become spaces."""
     return escape("".join(letter if letter.isprintable() else " " for letter in str(value)))
 
 
@@ -100,7 +100,7 @@ def _summary(actions: Sequence[Mapping[str, Any]], subscriptions: Sequence[objec
         return f"{' and '.join(parts)}."
     if subscriptions:
         return f"Everything works: {_count(len(subscriptions), 'subscription')}."
-    return "Nothing is read yet. Write subscriptions.toml, then: python -m connector apply subscriptions.toml"
+    return "No subscription yet. Write subscriptions.toml, then: python -m connector apply subscriptions.toml"
 
 
 def _count(number: int, noun: str) -> str:
@@ -117,12 +117,17 @@ def _actions(actions: Sequence[Mapping[str, Any]]) -> str:
 
 def _subscription(one: Mapping[str, Any], days: Sequence[str], now: datetime) -> tuple[str, Sequence[str]]:
     level, run = one["level"], _run(one["last_run"], now) + _newest(one["newest_change_at"], now)
-    name = f"{one['connection']}.{one['name']}"
+    name = _text(f"{one['connection']}.{one['name']}")
     entity = "" if one["entity"] == one["name"] else f"<br><small>{_text(one['entity'])}</small>"
     hooks = "<br><small>webhooks</small>" if one["webhooks"] else ""
     why = f"<br><small>{_text(one['why'])}</small>" if one["why"] not in ("", "paused") else ""
-    named = f"<b>{_text(name)}</b>{entity}{hooks}{_tag(level)}{why}"
-    return level, (named, run, _lag(one), _chart(one["records_per_day"], one["runs"], days), _next(one, now))
+    return level, (
+        f"<b>{name}</b>{entity}{hooks}{_tag(level)}{why}",
+        run,
+        _lag(one),
+        _chart(one["records_per_day"], one["runs"], days),
+        _next(one, now),
+    )
 
 
 def _run(run: Mapping[str, Any] | None, now: datetime) -> str:
@@ -159,7 +164,7 @@ def _lag(one: Mapping[str, Any]) -> str:
 
 
 def _chart(counts: Sequence[int], runs: Sequence[Mapping[str, Any]], days: Sequence[str]) -> str:
-    """Return bars, one a day; a mark below says on which days runs were not verified."""
+    """Return a chart with a bar for each day. A mark below a bar shows a day with unverified runs."""
     most, wide = max([*counts, 1]), _WIDTH / max(1, len(counts))
     bars = []
     for number, (count, run, day) in enumerate(zip(counts, runs, days, strict=True)):
@@ -181,7 +186,7 @@ def _chart(counts: Sequence[int], runs: Sequence[Mapping[str, Any]], days: Seque
 
 
 def _bar(shares: Sequence[tuple[float, str]], width: int, label: str) -> str:
-    """Return one bar of parts, each a share of the whole and its class."""
+    """Return a bar of several parts. Each part has its share of the bar, 0 to 1, and its class."""
     drawn, start = [], 0.0
     for share, name in shares:
         drawn.append(f'<rect class="{name}" x="{start * width:.1f}" width="{share * width:.1f}" height="8"/>')
@@ -206,7 +211,7 @@ def _shop(one: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
 
 
 def _users(window: Mapping[str, Any]) -> str:
-    """Return what used a quota window: the subscriptions with the most requests, and the rest."""
+    """Return the users of a quota window: the subscriptions with the most requests, and the rest."""
     by = dict(window["used_by"])
     parts = [f"{_text(name)} {count:,}" for name, count in list(by.items())[:_MOST_USERS]]
     rest = window["used"] - sum(list(by.values())[:_MOST_USERS])
@@ -216,7 +221,7 @@ def _users(window: Mapping[str, Any]) -> str:
 
 
 def _share(part: float, whole: float, most: float) -> tuple[float, str]:
-    """Return a share for `_bar`, at most 1, with its class: red beyond so much."""
+    """Return a share for `_bar`, at most 1, and its class: red above the share `most`."""
     share = part / max(1, whole)
     return min(1.0, share), "r" if share > most else "b"
 
@@ -230,13 +235,13 @@ def _failure(one: Mapping[str, Any], now: datetime) -> tuple[str, Sequence[str]]
 
 
 def _links(links: Mapping[str, str]) -> str:
-    """Return the pages of AWS's console that show the stack."""
+    """Return the links to the stack's pages in the AWS console."""
     shown = "".join(_link(link, name) for name, link in links.items())
     return f'<footer class="soft">AWS console: {shown}</footer>' if links else ""
 
 
 def _link(address: str, name: str) -> str:
-    """Return a link; nothing for an address that is none of AWS's console."""
+    """Return a link; an empty text for an address without https."""
     if not address.startswith("https://"):
         return ""
     return f' <a href="{_text(address)}">{_text(name)}</a>'
@@ -257,7 +262,7 @@ def _tag(level: str) -> str:
 
 
 def _when(text: str | None, now: datetime) -> str:
-    """Return a moment as distance from now, with the exact time as its title."""
+    """Return a time as its distance from now, with the exact time as the title."""
     if not text:
         return ""
     seconds = (now - parse_time(text)).total_seconds()

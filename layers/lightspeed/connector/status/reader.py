@@ -1,4 +1,4 @@
-"""Whether everything works: what `status` and `GET /status` show."""
+"""The status of a stack: the data that `status` and `GET /status` show."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from connector.concurrency import map_concurrently
 from connector.errors import ConnectorError
 from connector.runs.log import RunLog, RunRow
 from connector.settings import Settings
-from connector.status.failure_queues import Failure, Queue, causes, describe, look, urls_of
+from connector.status.failure_queues import Failure, Queue, by_cause, describe, peek, urls_of
 from connector.status.subscription import DAYS, Facts, subscription_status
 from connector.storage_keys import SUBSCRIPTIONS
 from connector.timestamps import iso_text
@@ -28,25 +28,24 @@ from lightspeed.connection_check import diagnosis
 from lightspeed.quota import WINDOW_SECONDS
 
 VERSION = 1
-"""Of the JSON form. It changes when a key gets another meaning or goes."""
+"""The version of the JSON form. It changes if a key goes or gets another meaning."""
 
 LEVELS = ("red", "warning", "good", "paused")
-"""From what needs action to what needs none."""
-
+"""The levels, worst first. A level of `red` needs action."""
 
 PATIENCE_SECONDS = 1.5
-"""How long a shop may take to say its quota."""
+"""How long the status waits for the quota of a shop."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShopState:
-    """What a shop answered.
+    """The answer of a shop.
 
     Attributes:
-        windows: Of its quota: name, limit, remaining and seconds to its reset.
-        level: `red` if its settings are wrong or refused, `warning` if it did not answer, else `good`.
-        why: What is wrong; empty if nothing is.
-        command: Which helps; empty if none does.
+        windows: The windows of its quota, each with name, limit, remaining and seconds to its reset.
+        level: `red` for settings that are wrong or refused, `warning` for a shop that did not answer, else `good`.
+        why: What is wrong; empty if nothing is wrong.
+        command: The command that helps; empty if there is none.
     """
 
     windows: tuple[Mapping[str, Any], ...] = ()
@@ -69,12 +68,12 @@ def read_status(
 
     Args:
         log: The finished runs.
-        settings: With the stack's name and the share of each quota window that stays free.
-        failures: What the failure queues hold.
-        actions: What else a person should look at: level, what, why and command.
-        paused: Names of schedules that are paused.
-        ask_shop: Asks a shop for its quota. It returns in time whatever the shop does.
-        links: Pages of AWS's console by name, as `console_links` returns them.
+        settings: The stack's settings: its name, and the share of each quota window that stays free.
+        failures: The messages of the failure queues.
+        actions: Further actions for the operator, each with level, what, why and command.
+        paused: Names of the paused schedules.
+        ask_shop: Returns the quota of a shop, or why there is none, within `PATIENCE_SECONDS`.
+        links: The result of `console_links`.
     """
     now = datetime.fromtimestamp(log.clock.time(), UTC)
     days = last_days(now.date())
@@ -89,11 +88,12 @@ def read_status(
 
     shops = map_concurrently(shop, connections)
     yesterday = now.date() - timedelta(days=1)
-    followers = [one for one in subscriptions if one["webhooks"]] or subscriptions  # without a list, all may follow
+    followers = [
+        one for one in subscriptions if one["webhooks"]
+    ] or subscriptions  # without a stored list, any subscription may have webhooks
     arrivals = _arrivals(log.bucket, [(one["connection"], one["name"]) for one in followers], yesterday)
-    queues = [_queue(queue, cause, group) for (queue, cause), group in causes(failures).items()]
-    seen = [*_actions(subscriptions, shops, queues, arrivals), *actions]
-    needed = sorted(seen, key=_rank)
+    queues = [_queue(queue, cause, group) for (queue, cause), group in by_cause(failures).items()]
+    needed = sorted([*_actions(subscriptions, shops, queues, arrivals), *actions], key=_rank)
     levels = [one["level"] for one in (*subscriptions, *shops, *needed)]
     return {
         "version": VERSION,
@@ -118,7 +118,7 @@ def _subscriptions(
     failures: Sequence[Failure],
     paused: Container[str],
 ) -> list[dict[str, Any]]:
-    """Return every subscription that is listed or had a run."""
+    """Return the status of every subscription that `apply` listed or that had a run."""
     stored = log.bucket.read(SUBSCRIPTIONS)
     listed = [] if stored is None else json.loads(stored.body)
     latest = log.latest(rows)
@@ -126,7 +126,7 @@ def _subscriptions(
     groups: dict[tuple[str, str], list[RunRow]] = {key: [] for key in entries}
     for row in rows:
         groups.setdefault((row.connection, row.subscription), []).append(row)
-    found = []
+    statuses = []
     for key in sorted(groups):
         facts = Facts(
             *key,
@@ -138,26 +138,32 @@ def _subscriptions(
             is_paused=schedule_name(*key) in paused,
             days=[str(day) for day in days],
         )
-        found.append(subscription_status(facts, now))
-    return found
+        statuses.append(subscription_status(facts, now))
+    return statuses
 
 
 def _arrivals(bucket: Bucket, followers: Sequence[tuple[str, str]], day: date) -> list[dict[str, Any]]:
-    """Return how the changes of a day arrived, from one object if the daily look wrote it."""
-    kept = bucket.json(SUMMARY) or {}
-    if kept.get("date") == str(day):
-        found = [kept["reports"].get("/".join(one)) for one in followers]
+    """Return how the changes of a day arrived, from one object if the daily look wrote it.
+
+    Args:
+        bucket: The bundle's bucket.
+        followers: Connection and name of each subscription that has webhooks.
+        day: The day, UTC.
+    """
+    summary = bucket.json(SUMMARY) or {}
+    if summary.get("date") == str(day):
+        reports = [summary["reports"].get("/".join(names)) for names in followers]
     else:
-        found = map_concurrently(bucket.json, [report_key(*one, day) for one in followers])
+        reports = map_concurrently(bucket.json, [report_key(*names, day) for names in followers])
     keys = ("connection", "subscription", "date", "changes", "webhook", "poll", "both", "late_seconds", "alarm")
-    return [{key: report.get(key) for key in keys} for report in found if report]
+    return [{key: report.get(key) for key in keys} for report in reports if report]
 
 
 def _shop(
     name: str, state: ShopState, registered: Mapping[str, Any], users: Sequence[Mapping[str, int]], reserve: float
 ) -> dict[str, Any]:
     off = [*registered.get("off", ()), *registered.get("missing", ())]
-    short = [one for one in state.windows if one["remaining"] < one["limit"] * reserve / 100]
+    short = [window for window in state.windows if window["remaining"] < window["limit"] * reserve / 100]
     level, why, command = state.level, state.why, state.command
     if off and level != "red":
         level, why = "red", f"webhooks are missing or switched off: {', '.join(off)}"
@@ -165,8 +171,8 @@ def _shop(
     elif short and level == "good":
         level, why = "warning", f"the {short[0]['name']} quota is used up to its reserve of {reserve:g} %"
     quota = [
-        {**one, "used": one["limit"] - one["remaining"], "used_by": dict(by)}
-        for one, by in zip(state.windows, users, strict=True)
+        {**window, "used": window["limit"] - window["remaining"], "used_by": dict(by)}
+        for window, by in zip(state.windows, users, strict=True)
     ]
     return {
         "connection": name,
@@ -183,10 +189,10 @@ def _rank(one: Mapping[str, Any]) -> int:
 
 
 def _requests(rows: Sequence[RunRow], connection: str, state: ShopState, now: datetime) -> list[dict[str, int]]:
-    """Return for each quota window of a shop the requests by subscription, of finished runs that started in it.
+    """Return the requests by subscription for each quota window of a shop, the most requests first.
 
-    Subscriptions with the most requests come first. What else used the quota, such as publish, runs under way and other
-    apps, is what remains of `used`.
+    They are those of finished runs that started in the window. The rest of `used` is by publish, other apps and runs
+    under way.
     """
     if not state.windows:
         return []
@@ -194,8 +200,8 @@ def _requests(rows: Sequence[RunRow], connection: str, state: ShopState, now: da
     runs = {row.run_id: row for row in rows if row.connection == connection and row.started > day_before}
     found = []
     for window in state.windows:
-        passed = WINDOW_SECONDS[window["name"]] - window["reset_seconds"]
-        since = iso_text((now - timedelta(seconds=passed)).timestamp())
+        age = WINDOW_SECONDS[window["name"]] - window["reset_seconds"]
+        since = iso_text((now - timedelta(seconds=age)).timestamp())
         by: Counter[str] = Counter()
         for run in runs.values():
             if run.started >= since:
@@ -211,20 +217,20 @@ def stack_status(
     open_shop: Callable[[str, float], Client],
     actions: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
-    """Return the status as `read_status` does.
+    """Return the status in the form of `read_status`.
 
     Args:
         aws: The clients of AWS.
-        settings: Of the stack.
-        clock: The time.
-        open_shop: Returns the client of a connection whose calls end within so many seconds.
-        actions: What else a person should look at.
+        settings: The stack's settings.
+        clock: The clock.
+        open_shop: Returns the client of a connection. Its calls end within the given seconds.
+        actions: Further actions for the operator.
     """
     s3 = aws.client("s3")
     return read_status(
         RunLog(Bucket(s3, settings.bucket), clock),
         settings,
-        failures=look(aws.client("sqs"), urls_of(settings)),
+        failures=peek(aws.client("sqs"), urls_of(settings)),
         actions=actions,
         paused=paused_schedules(aws.client("scheduler"), settings.schedule_group),
         ask_shop=lambda name: _shop_state(open_shop, name),
@@ -233,18 +239,18 @@ def stack_status(
 
 
 def paused_schedules(scheduler: Any, group: str) -> set[str]:
-    """Return the names of schedules that are paused, by the file or by hand.
+    """Return the names of the schedules that the file or a person paused.
 
     Args:
-        scheduler: The client of EventBridge Scheduler. It lists the group once, without the schedules themselves.
-        group: The stack's group of schedules; without one nothing is paused.
+        scheduler: The client of EventBridge Scheduler.
+        group: The stack's group of schedules; empty if the stack has none.
     """
     pages = scheduler.get_paginator("list_schedules").paginate(GroupName=group) if group else ()
     return {row["Name"] for found in pages for row in found["Schedules"] if row.get("State") == "DISABLED"}
 
 
 def _shop_state(open_shop: Callable[[str, float], Client], name: str) -> ShopState:
-    """Return what a shop says of its quota. Only wrong settings are red: a shop that is down comes back."""
+    """Return a shop's quota, or why there is none. Wrong settings are red. A shop that is down is a warning."""
     command = f"python -m connector connect {name}"
     try:
         client = open_shop(name, PATIENCE_SECONDS)
@@ -265,12 +271,12 @@ def _shop_state(open_shop: Callable[[str, float], Client], name: str) -> ShopSta
 
 
 def last_days(today: date) -> list[date]:
-    """Return the days of UTC that a status shows, today last."""
+    """Return the days that a status shows, UTC, today last."""
     return [today - timedelta(days=back) for back in reversed(range(DAYS))]
 
 
 def console_links(region: str, bucket: str, stack: str, sync_arn: str) -> dict[str, str]:
-    """Return the pages of AWS's console that show a stack, by what they show."""
+    """Return the addresses of a stack's pages in the AWS console, by their content."""
     console = f"https://{region}.console.aws.amazon.com"
     group = quote(quote(f"/aws/lambda/{stack}-subscribe", safe=""), safe="").replace("%", "$")
     found = {
@@ -283,7 +289,7 @@ def console_links(region: str, bucket: str, stack: str, sync_arn: str) -> dict[s
 
 
 def execution_link(arn: str) -> str:
-    """Return the page of AWS's console that shows an execution; empty if the text is no execution's ARN."""
+    """Return the address of an execution in the AWS console; empty if the text is no ARN of an execution."""
     parts = arn.split(":")
     if len(parts) != 8 or parts[2] != "states" or parts[5] != "execution":
         return ""
@@ -306,7 +312,7 @@ def _actions(
     queues: Sequence[Mapping[str, Any]],
     arrivals: Sequence[Mapping[str, Any]],
 ) -> Iterable[dict[str, str]]:
-    """Yield what a person should look at."""
+    """Yield the actions that the parts of a status need."""
     for one in queues:
         why = f"{one['messages']} failed: {one['cause']}{': ' + one['detail'] if one['detail'] else ''}"
         yield {"level": "red", "what": f"failure queue {one['queue']}", "why": why, "command": one["command"]}
