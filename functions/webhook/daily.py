@@ -59,7 +59,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
 
 def _subscriptions(bucket: Bucket) -> Sequence[tuple[str, str, str]]:
     """Return connection, subscription and entity; without a stored list, of what webhooks came of so far."""
-    listed = listed_followers(bucket.body)
+    listed = listed_followers(bucket.read_body)
     if listed is not None:
         return [(one.connection, one.subscription, one.entity) for one in listed]
     folders = (folder.split("/") for folder in bucket.folders_of(bucket.folders_of(["events/"])))

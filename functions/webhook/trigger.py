@@ -56,7 +56,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
 def scheduler(settings: Settings) -> RunScheduler:
     """Return the scheduler of these settings; it keeps clients between invocations."""
     aws, clock = AwsClients(), SystemClock()
-    read = Bucket(aws.client("s3"), settings.bucket, clock).body
+    read = Bucket(aws.client("s3"), settings.bucket, clock).read_body
     cloud = AwsCloud(aws, settings, clock)
     return RunScheduler(cloud, functools.partial(followers, read), clock, Policy.of(settings))
 

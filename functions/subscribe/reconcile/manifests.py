@@ -110,7 +110,7 @@ class ManifestLog:
         head.recent = {k: w for k, w in recent.items() if w >= head.until - _SLACK_SECONDS}
 
     def _take_in_run(self, key: str) -> None:
-        found = self._bucket.read_json(key)
+        found = self._bucket.read_json_with_etag(key)
         if found is None:
             return
         manifest = msgspec.convert(found[0], _Manifest)
@@ -120,13 +120,13 @@ class ManifestLog:
         if manifest.request.get("mode") == "reconcile":  # an earlier version listed tombstones among the parts
             records, tombstones = [], [*manifest.parts, *manifest.deleted]
         for part in records:
-            body = self._bucket.body(part.key)
+            body = self._bucket.read_body(part.key)
             if body is not None:
                 run_id = "" if manifest.replaces else manifest.run_id  # what it replaces was counted
                 began = epoch(part.started) if part.started else started
                 self._note_landed(body, run_id, began, changed=changed)
         for part in tombstones:
-            body = self._bucket.body(part.key)
+            body = self._bucket.read_body(part.key)
             if body is not None:
                 self.note_deleted(body)
 

@@ -48,7 +48,7 @@ class Journal:
         Raises:
             RunConflict: The run id was used before for another request.
         """
-        found = self._bucket.read_json(run_key(self._run_id))
+        found = self._bucket.read_json_with_etag(run_key(self._run_id))
         self.entry, self._etag = found if found is not None else ({}, NONE_YET)
         if self.entry and self.entry["fingerprint"] != self._fingerprint:
             raise RunConflict([f"run_id {self._run_id} was used before for another request"])
@@ -108,7 +108,7 @@ def finish(bucket: Bucket, entry: Mapping[str, Any]) -> None:
     bucket.put_manifests(entry["manifests"])
     key, complete = run_key(entry["run_id"]), {**entry, "status": "complete", "manifests": {}}
     for _ in range(_ATTEMPTS):
-        found = bucket.read_json(key)
+        found = bucket.read_json_with_etag(key)
         if found is not None and found[0]["status"] == "complete":
             return
         try:

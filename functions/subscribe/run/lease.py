@@ -101,7 +101,7 @@ class RunLock:
             self.hold(now)
 
     def _load(self) -> _Held | None:
-        found = self._bucket.read_json(self._key)
+        found = self._bucket.read_json_with_etag(self._key)
         self._etag = NONE_YET if found is None else found[1]
         return None if found is None else msgspec.convert(found[0], _Held)
 

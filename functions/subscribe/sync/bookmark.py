@@ -187,7 +187,7 @@ class Bookmarks:
     def load(self) -> Found:
         """Return what is stored of the subscription."""
         try:
-            stored, self._etag = self._bucket.read_json(self._key) or ({}, NONE_YET)
+            stored, self._etag = self._bucket.read_json_with_etag(self._key) or ({}, NONE_YET)
             found = msgspec.convert(stored, Found)
             for text in (found.bookmark.until, found.bookmark.again_from, found.bookmark.created_until):
                 if text:

@@ -212,8 +212,8 @@ def test_an_object_that_is_not_there_is_none(account: Account) -> None:
     s3 = account.client("s3")
     s3.put_object(Bucket=account.bucket, Key="a", Body=b"x")
 
-    assert Bucket(s3, account.bucket).body("a") == b"x"
-    assert Bucket(s3, account.bucket).body("b") is None
+    assert Bucket(s3, account.bucket).read_body("a") == b"x"
+    assert Bucket(s3, account.bucket).read_body("b") is None
 
 
 def test_the_window_of_a_busy_day_is_longer() -> None:

@@ -70,7 +70,7 @@ def test_changes_are_counted_by_how_they_came() -> None:
     assert (report.webhooks, report.changes, report.webhook, report.both, report.poll) == (2, 3, 1, 1, 1)
     assert report.late_seconds == {"p50": 19.0, "p95": 20.0}
     assert (report.missed_percent, report.alarm) == (33.3, "")
-    stored = bucket.json("state/reports/connection=default/date=2026-11-23/orders.json")
+    stored = bucket.read_json("state/reports/connection=default/date=2026-11-23/orders.json")
     assert stored["changes"] == 3
     assert stored_reports(bucket, "default", str(DAY)) == [report]
 

@@ -43,7 +43,7 @@ def test_the_next_invocation_writes_the_manifests_that_a_killed_run_decided() ->
     assert objects.read_json(MANIFEST) is not None
     found = objects.read_json(run_key("run-1"))
     assert found is not None
-    assert (found[0]["status"], found[0]["manifests"]) == ("complete", {})
+    assert (found["status"], found["manifests"]) == ("complete", {})
 
 
 def test_a_run_that_an_earlier_version_decided_is_finished_if_its_manifest_is_there() -> None:

@@ -68,17 +68,17 @@ class Bucket:
         found: Stored | None = botocore_errors.answer_unless(_NOT_FOUND, self.get, key=key)
         return found
 
-    def body(self, key: str) -> bytes | None:
+    def read_body(self, key: str) -> bytes | None:
         """Return an object's bytes, or `None` if it does not exist."""
         found = self.read(key)
         return None if found is None else found.body
 
-    def json(self, key: str) -> Any:
+    def read_json(self, key: str) -> Any:
         """Return an object's JSON value, or `None` if it does not exist."""
         found = self.read(key)
         return None if found is None else json.loads(found.body)
 
-    def read_json(self, key: str) -> tuple[Any, str] | None:
+    def read_json_with_etag(self, key: str) -> tuple[Any, str] | None:
         """Return an object's JSON value and its ETag, or `None` if it does not exist."""
         found = self.read(key)
         return None if found is None else (json.loads(found.body), found.etag)

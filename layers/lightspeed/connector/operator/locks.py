@@ -68,7 +68,7 @@ def held_lock(stack: Stack, key: str, lasts: timedelta, doing: str) -> Iterator[
     now = datetime.fromtimestamp(stack.clock.time(), UTC)
     owner = f"{getpass.getuser()}@{platform.node()}"
     body = json.dumps({"owner": owner, "until": (now + lasts).isoformat()}).encode()
-    held, expired = stack.bucket.read_json(key) or ({}, NONE_YET)
+    held, expired = stack.bucket.read_json_with_etag(key) or ({}, NONE_YET)
     if held and datetime.fromisoformat(held["until"]) > now:
         raise OperationFailed(f"{held['owner']:.100} {doing} now; wait, at the latest until {held['until']}")
     etag = stack.bucket.replace(key, body, expired)

@@ -122,7 +122,7 @@ class RunLog:
 
         They are kept, so they may be older than the given rows. Keys are connection and subscription with a slash.
         """
-        body = self.bucket.body(LATEST)
+        body = self.bucket.read_body(LATEST)
         try:
             known = msgspec.json.decode(body, type=dict[str, dict[str, RunRow]]) if body is not None else {}
         except ValueError:
@@ -141,7 +141,7 @@ class RunLog:
         return found
 
     def _stored(self, day: date) -> dict[str, RunRow] | None:
-        body = self.bucket.body(_day_key(day))
+        body = self.bucket.read_body(_day_key(day))
         try:
             return None if body is None else msgspec.json.decode(gzip.decompress(body), type=dict[str, RunRow])
         except (ValueError, OSError):
@@ -169,7 +169,7 @@ class RunLog:
         counts = map_concurrently(self._requests, new) if count_requests else [0] * len(new)
         found = {key: row for key, row in known.items() if key in objects}
         manifests = map_concurrently(
-            lambda item: self.bucket.json(item["Key"]) or {}, new
+            lambda item: self.bucket.read_json(item["Key"]) or {}, new
         )  # empty if it was removed meanwhile
         for item, requests, manifest in zip(new, counts, manifests, strict=True):
             replaced = manifest.get("replaces", ())
@@ -184,13 +184,13 @@ class RunLog:
     def _requests(self, item: Mapping[str, Any]) -> int:
         """Return how many requests a run took, from its journal; 0 if there is none any more."""
         place = manifest_place(item["Key"])
-        entry = None if place is None else self.bucket.json(run_key(place.run_id))
+        entry = None if place is None else self.bucket.read_json(run_key(place.run_id))
         return int((entry or {}).get("requests") or 0)
 
     def _folders(self, now: datetime) -> tuple[list[str], bool]:
         """Return the prefixes of every connection, entity and language, and whether this is a close look."""
         look = f"{now:%Y-%m-%d} {now.hour // CLOSE_LOOK_HOURS}"
-        kept = self.bucket.json(FOLDERS) or {}
+        kept = self.bucket.read_json(FOLDERS) or {}
         is_close = kept.get("look") != look
         if self._sparing and not is_close:
             return list(kept["folders"]), False

@@ -203,7 +203,7 @@ class Runs:
         objects = self._bucket.objects_of(prefixes)
         compacted = [row["Key"] for row in objects if row["Key"].endswith(f"{COMPACT}.json")]
         replaced = {
-            key for one in map_concurrently(self._bucket.json, compacted) for key in one.get("replaces", ())
+            key for one in map_concurrently(self._bucket.read_json, compacted) for key in one.get("replaces", ())
         }  # for an hour
         objects = [row for row in objects if row["Key"] not in replaced]
         runs: dict[str, tuple[str, list[str]]] = {}
@@ -254,7 +254,7 @@ class Runs:
     def _describe(self, row: _Row) -> dict[str, Any]:
         """Return what the list shows of a run."""
         if row.manifests:
-            manifests = [self._bucket.json(key) for key in row.manifests]
+            manifests = [self._bucket.read_json(key) for key in row.manifests]
             first = manifests[0]
             return {
                 "run_id": row.run_id,

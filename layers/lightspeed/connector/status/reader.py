@@ -83,7 +83,7 @@ def read_status(
 
     def shop(name: str) -> dict[str, Any]:
         state = ShopState() if ask_shop is None else ask_shop(name)
-        registered = log.bucket.json(f"state/webhooks/connection={name}.json") or {}
+        registered = log.bucket.read_json(f"state/webhooks/connection={name}.json") or {}
         return _shop(name, state, registered, _requests(rows, name, state, now), settings.quota_reserve_percent)
 
     shops = map_concurrently(shop, connections)
@@ -150,11 +150,11 @@ def _arrivals(bucket: Bucket, followers: Sequence[tuple[str, str]], day: date) -
         followers: Connection and name of each subscription that has webhooks.
         day: The day, UTC.
     """
-    summary = bucket.json(SUMMARY) or {}
+    summary = bucket.read_json(SUMMARY) or {}
     if summary.get("date") == str(day):
         reports = [summary["reports"].get("/".join(names)) for names in followers]
     else:
-        reports = map_concurrently(bucket.json, [report_key(*names, day) for names in followers])
+        reports = map_concurrently(bucket.read_json, [report_key(*names, day) for names in followers])
     keys = ("connection", "subscription", "date", "changes", "webhook", "poll", "both", "late_seconds", "alarm")
     return [{key: report.get(key) for key in keys} for report in reports if report]
 

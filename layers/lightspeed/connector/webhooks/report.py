@@ -205,7 +205,7 @@ def _webhooks(bucket: Bucket, prefix: str) -> list[Heard]:
     """Return what each webhook says; reads several objects at once. A deletion is no change."""
 
     def read(key: str) -> Heard | None:
-        event = bucket.json(key)
+        event = bucket.read_json(key)
         if event.get("event", "").endswith("/deleted"):
             return None
         return Heard(event["record_id"], parse_time(event["received_at"]).timestamp(), _changed_in(event))
@@ -232,7 +232,7 @@ def _changed_in(event: Mapping[str, Any]) -> float | None:
 def _changes(bucket: Bucket, prefix: str, days: Iterable[date], subscription: str) -> Iterator[Change]:
     folders = [f"{language}date={day}/" for language in bucket.folders(prefix) for day in days]
     for row in bucket.objects_of(folders):
-        manifest = bucket.json(row["Key"])
+        manifest = bucket.read_json(row["Key"])
         request, by_webhooks = manifest["request"], STARTED_BY_WEBHOOKS in manifest["run_id"]
         named = request.get("subscription") or request.get("entity")
         if named == subscription and request.get("mode") != "reconcile":

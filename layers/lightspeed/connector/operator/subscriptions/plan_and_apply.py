@@ -172,7 +172,7 @@ def _check_library(wanted: Sequence[Subscription], stack: Stack) -> None:
 
 def _stored_list(stack: Stack) -> list[dict[str, Any]] | None:
     """Return the subscriptions that the last `apply` stored; `None` before the first one."""
-    body = stack.bucket.body(SUBSCRIPTIONS)
+    body = stack.bucket.read_body(SUBSCRIPTIONS)
     if body is None:
         return None
     try:
