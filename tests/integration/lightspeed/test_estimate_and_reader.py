@@ -6,7 +6,7 @@ import pytest
 
 from lightspeed import Client, Connection, Parameters, Transport
 from lightspeed.catalogue.entities import get_entity
-from lightspeed.cli.list import PATIENCE_SECONDS, WholeQuota
+from lightspeed.cli.list import QUOTA_PATIENCE_SECONDS, WholeQuota
 from lightspeed.estimate import Reading, estimate
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import CONNECTIONS, ListReader
@@ -29,7 +29,9 @@ def compared(seed: int) -> tuple[float, float]:
     quota = chance.choice(((150, 1500, 10_000), (300, 3000, 12_000)))
     with Shop(orders=chance.randrange(301), products=0, quota=quota, clock=clock) as shop:
         connection = Connection.from_mapping(settings_of(shop))
-        client = Client(Transport(connection, clock=clock, patience_seconds=PATIENCE_SECONDS, threads=CONNECTIONS))
+        client = Client(
+            Transport(connection, clock=clock, patience_seconds=QUOTA_PATIENCE_SECONDS, threads=CONNECTIONS)
+        )
         parameters = Parameters(query={"limit": chance.choice((1, 2, 3, 7, 50))})
         endpoint, batch = get_entity("orders"), chance.choice((1, 8, 64))
         window, stable = closed_window(endpoint, parameters.query, None, NOW, incremental=False)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lightspeed.catalogue.entities import CATALOGUE
 from lightspeed.numbers import dumps
-from lightspeed.tap.schema import DECIMAL, Fit, paths, stream_schema
+from lightspeed.tap.schema import DECIMAL, RecordFitter, paths, stream_schema
 from lightspeed.tap.streams import KEY, CatalogError, Stream, discover, select, streams
 from lightspeed.tap.sync import StateError, bookmark_of, with_bookmark
 from tests.integration.subscribe.test_odd_rows import LANDS
@@ -37,7 +37,7 @@ SCHEMA = stream_schema(LINE, (KEY,), ("updatedAt",))
 
 def fitted(text: bytes, schema: dict[str, Any] = SCHEMA) -> bytes:
     """Return what becomes of a record, after a look at whether it matches."""
-    found = Fit(schema).fit(text)
+    found = RecordFitter(schema).fit(text)
     assert found is not None
     assert jsonschema_rs.validator_for(schema).is_valid(json.loads(found))
     return found
@@ -74,7 +74,7 @@ def test_an_odd_row_matches_too(row: bytes) -> None:
 
 @pytest.mark.parametrize("row", [b'{"id":false}', b'{"id":null}', b"{}", b'{"id":"7"}', b'{"id":1.5}', b'{"id":true}'])
 def test_a_record_without_a_whole_number_as_key_is_left_out(row: bytes) -> None:
-    assert Fit(SCHEMA).fit(row) is None
+    assert RecordFitter(SCHEMA).fit(row) is None
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_record_without_a_whole_number_as_key_is_left_out(row: bytes) -> None:
     ],
 )
 def test_what_the_shop_writes_passes_unchanged(row: bytes) -> None:
-    assert Fit(SCHEMA).fit(row) == row
+    assert RecordFitter(SCHEMA).fit(row) == row
 
 
 @pytest.mark.parametrize(
@@ -109,20 +109,20 @@ def test_a_value_of_another_type_becomes_its_json_text(row: bytes, expected: byt
 def test_a_deep_value_never_stops_the_tap(depth: int) -> None:
     deep = b"[" * depth + b"]" * depth
 
-    Fit(SCHEMA).fit(b'{"id":1,"title":7,"more":%b}' % deep)
-    Fit(SCHEMA).fit(b'{"id":1,"title":%b}' % deep)
+    RecordFitter(SCHEMA).fit(b'{"id":1,"title":7,"more":%b}' % deep)
+    RecordFitter(SCHEMA).fit(b'{"id":1,"title":%b}' % deep)
 
 
 def test_half_a_surrogate_pair_loses_no_record() -> None:
     row = b'{"id":1,"title":"\\ud83d"}'
 
-    assert Fit(SCHEMA).fit(row) == row
-    assert json.loads(Fit(SCHEMA).fit(b'{"id":1,"title":"\\ud83d","brand":7}') or b"") == {
+    assert RecordFitter(SCHEMA).fit(row) == row
+    assert json.loads(RecordFitter(SCHEMA).fit(b'{"id":1,"title":"\\ud83d","brand":7}') or b"") == {
         "id": 1,
         "title": "\ud83d",
         "brand": "7",
     }
-    assert Fit(SCHEMA).fit(b'{"id":1,"title":["\\ud83d"]}') == b'{"id":1,"title":"[\\"\\\\ud83d\\"]"}'
+    assert RecordFitter(SCHEMA).fit(b'{"id":1,"title":["\\ud83d"]}') == b'{"id":1,"title":"[\\"\\\\ud83d\\"]"}'
 
 
 ANY = st.recursive(

@@ -1,4 +1,4 @@
-"""A catalogue row as plain data, for people and programs that ask what an entity can do."""
+"""A catalogue row as plain data, for people and programs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ def describe(endpoint: Endpoint) -> dict[str, object]:
 
     Returns:
         `entity`, `collection`, `operations` (by name: `method`, `path`, `path_parameters`, `payload`), `filters` (type
-        by name), `filter_confidence` (by name), `incremental` (the filter that it uses, or `None`), `alternatives`
-        (advice by missing operation), `keys` (envelope keys and how well they are known), `confidence` and `source`.
+        by name), `filter_confidence` (by name), `incremental` (the filter for incremental reading, or `None`),
+        `alternatives` (advice by missing operation), `keys` (envelope keys and how well they are known), `confidence`
+        and `source`.
     """
     operations = {}
     for name in endpoint.operation_names:

@@ -1,12 +1,12 @@
 """Every entity of the shop's management API, one row each.
 
-98 entities with 452 operations. Eight of the API's 106 resources are actions and are listed in the row of their
-entity: `quotes/convert` is action `convert` of `quotes`. The vendor's own pages could not be read when this was
-written. So each row names the public clients and example payloads that it was read from, and how well it is known.
+98 entities with 452 operations. Eight of the API's 106 resources are actions, in the row of their entity:
+`quotes/convert` is action `convert` of `quotes`. The vendor's own pages were not readable. So each row names the public
+clients and example payloads that are its sources, and how well it is known.
 
-A row says only what differs from the usual entity. That is a collection with all six operations and both timestamps. Its
-list key is the plural of the item key. The vendor's client and the example of its documentation show it. To add an
-entity, add a row.
+A row states only its differences from the usual entity: a collection with all six operations and both timestamps, whose
+list key is the plural of the item key. Its usual sources are the vendor's client and the example of the documentation.
+To add an entity, add a row.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _FILTER_NAMES: Mapping[FilterType, str] = {
     "boolean": "isConfirmed isVisible",
     "text": "articleCode article_code ean email hs number paymentStatus shipmentStatus sku status title",
 }
-"""The filters that only some lists have, by the type of their value."""
+"""The filters of some lists only, by the type of their value."""
 
 _FILTER_TYPES = {name: kind for kind, names in _FILTER_NAMES.items() for name in names.split()}
 _PARENT = re.compile(r"/\{\w+\}")
@@ -81,22 +81,22 @@ def _row(  # noqa: PLR0913 - a keyword for each fact
     source: tuple[str, ...] = (),
     **facts: Any,
 ) -> Endpoint:
-    """Return a row with the usual in place of what is not given.
+    """Return a row, with the usual facts by default.
 
     Args:
         path: Path template; without the ids of parents it is the entity's name.
-        item: Envelope key of one record; `None` where bodies are bare or the key is not known.
+        item: Envelope key of one record; `None` if bodies are bare or the key is not known.
         operations: Names of its standard operations.
         items: Envelope key of a list; the plural of the item key by default.
         items_confidence: How well the list key is known.
         item_confidence: How well the item key is known.
-        common: Filters that many lists have; those of a list with both timestamps by default. They decide by which
-            filter a list is read incrementally.
+        common: Filters that many lists have; those of a list with both timestamps by default. They decide the filter
+            for incremental reading.
         filters: Names of further filters, by how well they are known.
-        confidence: Of the row as a whole; by default `high` where the list key's is, else `medium`.
+        confidence: How well the row as a whole is known; by default `high` if the list key is, otherwise `medium`.
         example: Name of the documentation's example; the item key by default.
-        also_in: Sources beside the vendor's client and that example.
-        source: All sources, where those two are not among them.
+        also_in: Sources besides the vendor's client and that example.
+        source: All sources, if they do not include those two.
         **facts: Other fields of `Endpoint`.
     """
     if not facts.get("collection", True):
@@ -115,7 +115,7 @@ def _row(  # noqa: PLR0913 - a keyword for each fact
         items_confidence="unknown" if items is None else items_confidence,
         filters=(*common, *own),
         incremental=_FOLLOWED_BY.get(common),
-        transient_404=name.split("/")[0] == "orders",  # seen on orders and on what hangs on them
+        transient_404=name.split("/")[0] == "orders",  # seen on orders and their nested entities
         confidence=confidence or ("high" if items_confidence == "high" else "medium"),
         source=source or (PHP, f"{JG}{example or item}.json", *also_in),
         **facts,
@@ -126,7 +126,7 @@ _used = partial(_row, items_confidence="medium")
 """A row whose list key another client uses."""
 
 _tested = partial(_row, items_confidence="high")
-"""A row whose list key several clients use, or one that was tested on a shop."""
+"""A row whose list key several clients use, or a client that was tested on a shop."""
 
 _client_only = partial(_row, item_confidence="inferred", common=PAGED, confidence="low", source=(PHP,))
 """A row that only the vendor's client shows."""
@@ -135,7 +135,7 @@ _link = partial(_row, operations=LINK, common=PAGED, alternatives=RECREATE, tran
 """A row of a list that links records of two other lists."""
 
 _tested_link = partial(_link, items_confidence="high")
-"""The same, whose list key several clients use, or one that was tested on a shop."""
+"""Such a row whose list key several clients use, or a client that was tested on a shop."""
 
 _single = partial(_row, operations=("get",), collection=False, confidence="high")
 """A row of one record without an id."""
@@ -435,7 +435,7 @@ PROVEN_LIST_KEYS = frozenset(row.items for row in _ROWS if row.items_confidence 
 
 
 def parent_of(endpoint: Endpoint) -> Endpoint | None:
-    """Return the entity whose records the path of a nested entity names, or `None` for one that is not nested."""
+    """Return the parent of a nested entity, whose records its path names; `None` if the entity is not nested."""
     if not endpoint.parents:
         return None
     path = endpoint.path.split("/{", 1)[0]
@@ -446,7 +446,7 @@ def get_entity(name: str) -> Endpoint:
     """Return the entity's row.
 
     Raises:
-        UnknownEntity: Naming the nearest entities, or the entity whose action was named.
+        UnknownEntity: No entity has this name. The error names the nearest entities, or the entity of an action.
     """
     if name in CATALOGUE:
         return CATALOGUE[name]

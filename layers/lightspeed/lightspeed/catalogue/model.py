@@ -1,7 +1,4 @@
-"""What a catalogue row is, and the behaviour that every row shares.
-
-The rows themselves are in `entities`; nothing here knows a particular entity.
-"""
+"""The types of a catalogue row; `entities` has the rows."""
 
 from __future__ import annotations
 
@@ -17,8 +14,8 @@ Verb = Literal["GET", "POST", "PUT", "DELETE"]
 Confidence = Literal["high", "medium", "low", "inferred", "conflicting", "unknown"]
 """How well a fact is known.
 
-`high`: a live-tested client or several independent ones. `medium`: the vendor's client and one other source. `low`: one
-source. `inferred`: by rule, no client uses it. `conflicting`: sources disagree. `unknown`: no source says it."""
+`high`: a live-tested client or several independent clients. `medium`: the vendor's client and one other source. `low`:
+one source. `inferred`: by rule, no client uses it. `conflicting`: sources disagree. `unknown`: no source has it."""
 FilterType = Literal["id", "integer", "text", "boolean", "time", "names"]
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -40,7 +37,7 @@ class Filter:
     """A query parameter that a list is known to take.
 
     Attributes:
-        name: As it is sent. Filters on a relation carry the relation's name without `Id`.
+        name: The name in the query. A filter by a relation has the relation's name without `Id`.
         type: `id` and `integer` are whole numbers, `time` is UTC in whole seconds, `names` are comma-separated.
     """
 
@@ -54,8 +51,8 @@ class Action:
     """An operation of its own name, such as `convert` of `quotes`.
 
     Attributes:
-        path: What follows the entity's path; `{id}` is the record.
-        key: Envelope key of payload and answer; `None` where they are bare, or none is taken or known.
+        path: The part after the entity's path; `{id}` is the record.
+        key: Envelope key of payload and answer; `None` if they are bare, missing or not known.
         payload: Whether the action takes a payload: `none`, `optional` or `required`.
     """
 
@@ -68,12 +65,12 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing that can be done with an entity.
+    """One operation of an entity.
 
     Attributes:
         path: Path template without language and `.json`.
-        path_parameters: Its placeholders, in order: parents first, then `id`.
-        write: Envelope key of the payload, or `None` for a bare one.
+        write: Envelope key of the payload; `None` for a bare payload.
+        answer: Envelope key of the answer; `None` if it is bare or not known.
         payload: `none`, `optional` or `required`.
     """
 
@@ -86,7 +83,7 @@ class Operation:
 
     @property
     def path_parameters(self) -> tuple[str, ...]:
-        """The placeholders of the path."""
+        """The placeholders of the path, in order: parents first, then `id`."""
         return tuple(_PLACEHOLDER.findall(self.path))
 
     @property
@@ -97,29 +94,29 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """An entity of the shop's API: where it lives, what can be done with it and how its bodies are wrapped.
+    """An entity of the shop's API: its path, its operations and the envelopes of its bodies.
 
     Attributes:
         name: The entity's name in events and S3 keys.
-        path: Path template of the collection or singleton; placeholders are parents.
-        collection: Whether it has many records with ids; else one record without.
-        operations: Names of the standard operations that it has.
-        item: Envelope key of one record; `None` where bodies are bare or the key is not known.
-        item_confidence: How well the item key is known; `unknown` without one.
-        items: Envelope key of a list. Irregular, so it is stored, not derived.
-        items_confidence: How well the list key is known; `unknown` without one.
-        alternative_keys: Other spellings of the item key that some source gives.
+        path: Path template of the collection or single record; placeholders are parents.
+        collection: Whether the entity has many records with ids, or one record without an id.
+        operations: Names of its standard operations.
+        item: Envelope key of one record; `None` if bodies are bare or the key is not known.
+        item_confidence: How well the item key is known; `unknown` without a key.
+        items: Envelope key of a list. It is irregular, so it is stored and not derived.
+        items_confidence: How well the list key is known; `unknown` without a key.
+        alternative_keys: Other spellings of the item key that a source gives.
         bare: Whether bodies carry no envelope at all (the checkout family).
-        write_keys: Envelope keys of a payload where they differ from `item`, by operation.
+        write_keys: Envelope keys of a payload by operation, if they differ from `item`.
         filters: Query parameters that a list takes.
         incremental: The filter that follows changes (`updated_at_min`) or additions (`created_at_min`), or `None`.
-        actions: Operations of their own name.
-        alternatives: By a missing operation, what to do instead.
-        translated: Whether a record may read differently by language; false only where no field of the example
-            payloads is the shop's own text (inferred from those, so where in doubt it is true).
+        actions: Operations besides the standard ones.
+        alternatives: Advice by missing operation.
+        translated: Whether a record may differ by language. False only if no field of the example payloads is the
+            shop's own text; true if in doubt.
         transient_404: Whether a 404 of a read may be temporary (seen on orders), so that it is tried again.
-        confidence: Of the row as a whole.
-        source: Where the row was read, one address or short name each.
+        confidence: How well the row as a whole is known.
+        source: The sources of the row, one address or short name each.
     """
 
     name: str
@@ -165,7 +162,7 @@ class Endpoint:
         """Return one operation.
 
         Raises:
-            UnsupportedOperation: Naming what the entity has, and what to do instead where that is known.
+            UnsupportedOperation: The entity lacks it. The error names the operations that it has, and advice if known.
         """
         if name in self.operations:
             verb, suffix = _STANDARD[name]

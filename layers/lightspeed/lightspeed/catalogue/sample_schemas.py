@@ -1,7 +1,7 @@
-"""What the public example payloads of each entity look like, as JSON Schemas.
+"""JSON Schemas of the public example payloads of each entity.
 
 `make schemas` writes the file from the samples, with `lightspeed.schema`. A shop's own records may have other fields
-and other types: a sample shows what can be there, not what must be there.
+and other types.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the words of a command say: its parameters, its connection and its JSON files."""
+"""Read a command's arguments: its parameters, its connection and its JSON files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lightspeed.numbers import DoubledKey, loads, unique_members
 from lightspeed.request import Parameters
 
 SETTINGS = ("cluster", "base_url", "api_key", "api_secret", "language")
-"""What makes a connection."""
+"""The settings of a connection."""
 
 _SETTING = re.compile(rf"\b({'|'.join(SETTINGS)})\b")
 _VARIABLES = {f"LIGHTSPEED_{setting.upper()}": setting for setting in SETTINGS}
@@ -28,19 +28,19 @@ class CommandError(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises `CommandError` for a wrong word."""
+    """A parser that raises `CommandError` for a wrong argument."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise `CommandError`, with every word of the caller cut."""
+        """Raise `CommandError`, with every long word cut."""
         raise CommandError(f"{_cut(message)} ({self.advice(message)})")
 
     def advice(self, _message: str) -> str:
-        """Return what helps somebody who gave a wrong word."""
+        """Return advice for a wrong argument."""
         return f"{self.prog} --help explains it"
 
 
 def read_parameters(arguments: argparse.Namespace) -> Parameters:
-    """Return path, query and payload as the command gives them.
+    """Return path, query and payload of a command.
 
     Raises:
         CommandError: A pair has no `=` or comes twice, or the payload cannot be read.
@@ -54,8 +54,8 @@ def read_connection(arguments: argparse.Namespace) -> Connection:
     """Return the connection of `--connection FILE` or of the environment, in the language asked for.
 
     Raises:
-        CommandError: There is none, or its file cannot be read.
-        InvalidConnection: Its settings are wrong.
+        CommandError: The command has no connection, or its file cannot be read.
+        InvalidConnection: The connection's settings are wrong.
     """
     changes = {"language": arguments.language} if arguments.language else {}
     if arguments.connection:
@@ -77,7 +77,7 @@ def read_connection(arguments: argparse.Namespace) -> Connection:
 
 
 def _cut(text: str) -> str:
-    """Return a message with every word of the caller cut at 100 characters."""
+    """Return a message with every word cut at 100 characters."""
     return re.sub(r"\S{101,}", lambda word: f"{word[0][:100]}…", text)
 
 

@@ -1,4 +1,4 @@
-"""The commands of the client: their words, and what carries each of them out."""
+"""The commands of the client: their arguments, and the function that runs each of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lightspeed.connection_check import NOT_UTC, Report, check, diagnosis
 from lightspeed.errors import LightspeedError
 
 Run = Callable[[argparse.Namespace], "int | None"]
-"""What carries a command out. It returns an exit status other than 0, or nothing."""
+"""Runs a command. It returns an exit status other than 0, or nothing."""
 
 _EPILOG = (
     "The connection comes from LIGHTSPEED_CLUSTER (eu1 or us1) or LIGHTSPEED_BASE_URL, LIGHTSPEED_API_KEY, "
@@ -31,7 +31,7 @@ _EPILOG = (
 
 
 class _ShopParser(Parser):
-    """A parser that knows where a stray word of a shop's command belongs."""
+    """A parser that knows where a stray argument belongs."""
 
     def advice(self, message: str) -> str:
         stray = re.fullmatch(r"unrecognized arguments: ([0-9]+)", message)
@@ -44,7 +44,7 @@ class _ShopParser(Parser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser; what it reads carries the command's function as `run` and its name as `command`."""
+    """Return the parser. Its namespace holds the command's function as `run` and the command's name as `command`."""
     parser = _ShopParser(
         prog="python -m lightspeed", description="Read and write a Lightspeed eCom (C-Series) shop.", epilog=_EPILOG
     )

@@ -1,4 +1,4 @@
-"""The command `estimate`: from its words to an estimate, and from that to a short table."""
+"""The command `estimate`: prints an estimate as a short table or as JSON."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _NAMES = {"pages": "page", "counts": "count", "children": "parent", "single": "r
 
 
 def print_estimate(arguments: argparse.Namespace) -> None:
-    """Count what the command names, and print what reading it will take.
+    """Count the records that the command names, and print the requests and minutes of reading them.
 
     Raises:
         CommandError: The command is wrong; nothing was sent.
-        CatalogueError: Its entity or parameters are wrong; nothing was sent.
-        LightspeedError: As the client raises it.
+        CatalogueError: Entity or parameters are wrong; nothing was sent.
+        LightspeedError: A request failed.
     """
     client = open_client(arguments, arguments.clock)
     endpoint, parameters = get_entity(arguments.entity), read_parameters(arguments)

@@ -1,4 +1,4 @@
-"""The command `list`: a page as the shop gives it, or with `--all` the whole list, complete and each record once."""
+"""The command `list`: one page in the shop's order, or with `--all` every record, each once."""
 
 from __future__ import annotations
 
@@ -25,49 +25,49 @@ from lightspeed.quota import SystemClock
 from lightspeed.request import Parameters
 from lightspeed.transport import Transport
 
-PATIENCE_SECONDS = 330.0
-"""A whole list waits out the shortest quota window, five minutes, but no longer one."""
+QUOTA_PATIENCE_SECONDS = 330.0
+"""The longest wait for the quota: it waits out the window of five minutes, but no longer one."""
 
 _PAGE_AND_COUNT = 2
 
 _Found = TypeVar("_Found")
 
 
-class _ShownWaits(SystemClock):
-    """The machine's clock, which shows on the progress line that it waits."""
+class _ProgressClock(SystemClock):
+    """The machine's clock, which shows long waits on the progress line."""
 
     def __init__(self, progress: ProgressLine) -> None:
         self._progress = progress
 
     def sleep(self, seconds: float) -> None:
         if seconds > 1:
-            self._progress.waiting(seconds)
+            self._progress.show_wait(seconds)
         super().sleep(seconds)
 
 
 class WholeQuota:
-    """A request budget that uses the whole quota, and waits for more of it if that comes soon."""
+    """A request budget that uses the whole quota, and waits for the next window if that starts soon."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     def room(self) -> int:
-        """Return how many requests may be sent now; where the wait is too long, the shop answers 429."""
+        """Return how many requests may be sent now. If the wait would be too long, they are sent and get a 429."""
         quota = self._transport.quota
         wait = 0 if quota is None else quota.wait_seconds(needed=_PAGE_AND_COUNT)
         if not wait:
             return self.left()
-        if wait <= PATIENCE_SECONDS:
+        if wait <= QUOTA_PATIENCE_SECONDS:
             self._transport.clock.sleep(wait)
         return _PAGE_AND_COUNT
 
     def left(self) -> int:
-        """Return how many requests the shop's last answer leaves room for."""
+        """Return how many requests the last answers leave room for."""
         quota = self._transport.quota
         return UNBOUNDED if quota is None else quota.room()
 
     def record_latency(self, seconds: float) -> None:
-        """Ignore how long a page took; no time bounds a command."""
+        """Ignore how long a page took: a command has no time limit."""
 
 
 def print_page(arguments: argparse.Namespace) -> None:
@@ -88,10 +88,10 @@ def print_page(arguments: argparse.Namespace) -> None:
 
 
 def print_all(arguments: argparse.Namespace) -> None:
-    """Write every record, page by page from the last to the first; say so if that all are there cannot be shown.
+    """Write every record, from the last page to the first; print a note if the list is not proved complete.
 
-    With the id `*` for the parent of a nested entity, the records of every parent are written. Each then starts with
-    the id of its parent.
+    With the id `*` for the parent of a nested entity, write the records of every parent. Each then starts with the id
+    of its parent.
     """
     endpoint = get_entity(arguments.entity)
     endpoint.operation("list")
@@ -100,8 +100,8 @@ def print_all(arguments: argparse.Namespace) -> None:
         raise CommandError("--all reads every page; leave out --query page")
     check_all_parents(endpoint, parameters)
     progress, written = _progress(arguments), 0
-    clock = arguments.clock or _ShownWaits(progress)
-    client = open_client(arguments, clock, patience_seconds=PATIENCE_SECONDS, threads=CONNECTIONS)
+    clock = arguments.clock or _ProgressClock(progress)
+    client = open_client(arguments, clock, patience_seconds=QUOTA_PATIENCE_SECONDS, threads=CONNECTIONS)
     check_parameters(client, endpoint, parameters)
     warn_of_unknown_filters(endpoint, parameters.query)
     reading = WholeList(client, endpoint, parameters, WholeQuota(client.transport))
@@ -117,7 +117,7 @@ def print_all(arguments: argparse.Namespace) -> None:
 
 
 def _report(arguments: argparse.Namespace, endpoint: Endpoint, parameters: Parameters, written: int) -> None:
-    """Say how many records went into a file, and if there were none."""
+    """Print a note about an empty list, and how many records went into a file."""
     if not written:
         print_note(nothing_matches(endpoint, parameters.query))
     if not to_standard_output(arguments.out):
@@ -125,14 +125,14 @@ def _report(arguments: argparse.Namespace, endpoint: Endpoint, parameters: Param
 
 
 def in_background(pages: Iterator[_Found]) -> Iterator[_Found]:
-    """Yield what another thread reads, so that Ctrl-C ends this one at once and not after the pages under way."""
+    """Read pages in another thread and yield them here, so that Ctrl-C ends this thread at once."""
     read: Queue[_Found | BaseException | None] = Queue(maxsize=1)
 
     def fill() -> None:
         try:
             for page in pages:
                 read.put(page)
-        except BaseException as error:  # for the thread that reads this one's queue
+        except BaseException as error:  # raised again in the thread that yields
             read.put(error)
         else:
             read.put(None)
@@ -145,7 +145,7 @@ def in_background(pages: Iterator[_Found]) -> Iterator[_Found]:
 
 
 def _texts(records: list[Record]) -> list[bytes]:
-    """Return the texts of records; say which rows are none."""
+    """Return the texts of records; print a note for each row that is no record."""
     for record in records:
         if record.reject_reason:
             print_note(f"left out a row that is no record: {record.reject_reason:.200}")

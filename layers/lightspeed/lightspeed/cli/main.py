@@ -1,7 +1,7 @@
-"""The client on the command line: look at a shop, save a list to a file, write one record.
+"""Run one command of the client.
 
-Exit status: 0 done, 1 the shop refused or gave no answer, 2 the command was wrong, 130 interrupted, 143 ended by
-SIGTERM. Every error is one line on standard error.
+Exit status: 0 done, 1 the shop refused or gave no answer, 2 the command was wrong, 130 ended by Ctrl-C, 143 by SIGTERM.
+Every error is one line on standard error.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> in
     """Run one command and return its exit status.
 
     Args:
-        argv: The words after the program's name; those of the process by default.
+        argv: The arguments after the program's name; those of the process by default.
         clock: Time for pacing and waiting; the machine's by default.
     """
     _write_utf8()
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> in
     except KeyboardInterrupt as error:
         return TERMINATED if isinstance(error, _Terminated) else INTERRUPTED
     except BrokenPipeError:
-        discard_output()  # the reader has seen enough
+        discard_output()  # the reader has closed the pipe
     except (CommandError, CatalogueError, InvalidConnection) as error:
         return _fail(2, str(error))
     except (OutcomeUnknown, LightspeedError) as error:
@@ -68,16 +68,16 @@ def run(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one command as a separate process.
 
     Args:
-        argv: The words after the program's name; those of the process by default.
+        argv: The arguments after the program's name; those of the process by default.
     """
     status = main(argv)
     if status in (INTERRUPTED, TERMINATED):
-        os._exit(status)  # without waiting for pages that are still under way
+        os._exit(status)  # without waiting for pages in flight
     sys.exit(status)
 
 
 def _write_utf8() -> None:
-    """Write UTF-8 whatever the locale; what even that has no bytes for is escaped."""
+    """Write UTF-8 whatever the locale; escape half a surrogate pair, which has no UTF-8."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
@@ -85,7 +85,7 @@ def _write_utf8() -> None:
 
 @contextmanager
 def _sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, unless the process ignores it or handles it otherwise."""
+    """Let SIGTERM end the block like Ctrl-C, unless the process has a handler of its own or ignores it."""
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield

@@ -1,4 +1,4 @@
-"""Where the command line puts records, JSON and notes, and how it shows that it is busy."""
+"""Write records, JSON, notes and progress of the command line."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def printable(value: object) -> str:
 
 
 def print_note(message: object, program: str = "lightspeed") -> None:
-    """Write one plain line of a program to standard error; where that is closed, do nothing."""
+    """Write one plain line to standard error, if it is open."""
     if sys.stderr is not None:
         sys.stderr.write(f"{program}: {' '.join(printable(message).split())}\n")
 
 
 def discard_output() -> None:
-    """Keep what could not be written, and is still buffered, from failing once more when the process ends."""
-    if sys.stdout is not None and sys.stdout is sys.__stdout__:  # not what a caller put in its place
+    """Discard buffered output that could not be written, so that it does not fail again when the process ends."""
+    if sys.stdout is not None and sys.stdout is sys.__stdout__:  # not a stream that a caller put in its place
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
@@ -47,7 +47,7 @@ def table(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def json_lines(value: object, depth: int, indent: str = "") -> str:
-    """Return a value as JSON with a line for each member, down to some depth; deeper values are on one line."""
+    """Return a value as JSON with a line for each member, down to a depth; deeper values are on one line."""
     if depth == 0 or not isinstance(value, dict) or not value:
         return json.dumps(value, ensure_ascii=False)
     inner = indent + "  "
@@ -62,21 +62,21 @@ def print_record(entity: str, record: bytes) -> None:
 
 
 def to_standard_output(target: str) -> bool:
-    """Whether what `--out` names is standard output; a file that it was redirected to must not be replaced."""
+    """Whether `--out` names standard output. A file that it is redirected to must not be replaced."""
     return target in (STANDARD_OUTPUT, "/dev/stdout", "/dev/fd/1")
 
 
 @contextmanager
 def open_output(target: str) -> Iterator[BinaryIO]:
-    """Open standard output (`-`) or a file, gzipped where its name ends in `.gz`.
+    """Open standard output (`-`) or a file, gzipped if its name ends in `.gz`.
 
-    A file is written under another name beside it and takes its own name when the block ends without an error;
-    otherwise it vanishes and what was there before stays. A symbolic link stays; the file that it leads to is the one
-    that is written so. What is there and is no regular file, such as a pipe or a device, is opened as it is.
+    The file is written under a temporary name, and renamed when the block ends without an error. After an error the old
+    file stays. A symbolic link stays too: the file that it points to is replaced. An existing pipe or device is opened
+    as it is.
 
     Raises:
         CommandError: The file cannot be opened.
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     if to_standard_output(target):
         yield sys.stdout.buffer
@@ -103,17 +103,17 @@ def open_output(target: str) -> Iterator[BinaryIO]:
 
 
 def _gzipped(file: BinaryIO) -> BinaryIO:
-    """Return what compresses into a file; equal content gives an equal file."""
+    """Return a gzip writer on a file. Equal content gives an equal file."""
     return cast("BinaryIO", gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0))
 
 
 class ProgressLine:
-    """One line that overwrites itself, on a terminal only.
+    """A line that overwrites itself, on a terminal only.
 
     Args:
-        stream: The terminal; on anything else nothing is shown.
-        label: What is counted.
-        wanted: False keeps it silent on a terminal too.
+        stream: The terminal; another stream shows nothing.
+        label: The name of the records that are counted.
+        wanted: Whether to show the line on a terminal.
     """
 
     def __init__(self, stream: TextIO, label: str, *, wanted: bool = True) -> None:
@@ -123,7 +123,7 @@ class ProgressLine:
         self._last = ""
 
     def update(self, records: int, total: int | None) -> None:
-        """Show how many records came, of how many where that is known."""
+        """Show how many records came, and the share if the total is known."""
         if not total:
             self._show(f"{self._label} {records:,} records")
             return
@@ -131,8 +131,8 @@ class ProgressLine:
         bar = ("=" * int(share * _BAR)).ljust(_BAR)
         self._show(f"{self._label} [{bar}] {share:4.0%} {records:,} of {total:,} records")
 
-    def waiting(self, seconds: float) -> None:
-        """Add to the line that the shop asks to wait."""
+    def show_wait(self, seconds: float) -> None:
+        """Add a wait to the line."""
         self._show(f"{self._last or self._label} (waiting {seconds:.0f} s)", keep=True)
 
     def close(self) -> None:

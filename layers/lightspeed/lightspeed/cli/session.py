@@ -1,4 +1,4 @@
-"""A command's words as a client and a request. Every mistake in them is found before anything is sent."""
+"""Turn a command's arguments into a client and a request. Every mistake is found before anything is sent."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ from lightspeed.transport import PATIENCE_SECONDS, Transport
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a command is about to do.
+    """A command on an entity, checked and ready to be sent.
 
     Attributes:
-        request: Of the command; nothing in it is left to check.
-        parameters: What it was built of.
+        parameters: The parameters that the request was built from.
     """
 
     client: Client
@@ -33,10 +32,10 @@ class Session:
 
 
 def prepare(arguments: argparse.Namespace, operation: str) -> Session:
-    """Check a command on an entity, and warn of filters that are not known; nothing is sent.
+    """Check a command on an entity, and warn of unknown filters; nothing is sent.
 
     Raises:
-        CommandError: The words are wrong.
+        CommandError: The arguments are wrong.
         CatalogueError: Entity, operation or parameters are wrong.
         InvalidConnection: The connection's settings are wrong.
     """
@@ -50,10 +49,10 @@ def prepare(arguments: argparse.Namespace, operation: str) -> Session:
 
 
 def check_all_parents(endpoint: Endpoint, parameters: Parameters) -> None:
-    """Check that the id `*` stands for the parent of a nested entity only.
+    """Check that the id `*` is given for the parent of a nested entity only.
 
     Raises:
-        CommandError: It is given for another path parameter.
+        CommandError: Another path parameter is `*`.
     """
     if ALL_PARENTS in parameters.path.values() and operation_of(endpoint, parameters.path) != "each":
         raise CommandError(
@@ -62,13 +61,13 @@ def check_all_parents(endpoint: Endpoint, parameters: Parameters) -> None:
 
 
 def warn_of_unknown_filters(endpoint: Endpoint, query: Mapping[str, object]) -> None:
-    """Write a line for each query name that the catalogue does not know; it is sent all the same."""
+    """Print a note for each query name that the catalogue does not know."""
     for warning in query_warnings(endpoint, query):
         print_note(f"warning: {warning}")
 
 
 def nothing_matches(endpoint: Endpoint, query: Mapping[str, object]) -> str:
-    """Return the line for a list without records."""
+    """Return the note for a list without records."""
     filters = [f"{name}={value}" for name, value in query.items() if name not in ("page", "limit", "fields")]
     return f"no {endpoint.name} match {' '.join(filters):.100}" if filters else f"there are no {endpoint.name}"
 
@@ -80,11 +79,11 @@ def open_client(
     patience_seconds: float = PATIENCE_SECONDS,
     threads: int = 1,
 ) -> Client:
-    """Return a client of the command's connection; nothing is opened yet.
+    """Return a client with the command's connection.
 
     Raises:
-        CommandError: There is no connection.
-        InvalidConnection: Its settings are wrong.
+        CommandError: The command has no connection.
+        InvalidConnection: The connection's settings are wrong.
     """
     connection = read_connection(arguments)
     return Client(Transport(connection, clock=clock, patience_seconds=patience_seconds, threads=threads))

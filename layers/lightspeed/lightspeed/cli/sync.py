@@ -1,6 +1,6 @@
 """The command `sync`: a run of the subscribe function into a folder.
 
-The run is code of the bundle, which imports this package. So it is looked up by name when the command is given.
+The run is code of the bundle, which imports this package. So the command imports it only when it runs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ def sync(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status.
 
     Raises:
-        CommandError: The bundle's code or a package that it needs is not there.
+        CommandError: The bundle's code, or a package that it needs, is missing.
     """
     try:
         local = importlib.import_module("subscribe.local")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lightspeed.cli.arguments import SETTINGS, CommandError, read_connection, read_json
-from lightspeed.cli.list import PATIENCE_SECONDS, WholeQuota, in_background
+from lightspeed.cli.list import QUOTA_PATIENCE_SECONDS, WholeQuota, in_background
 from lightspeed.cli.output import json_text, print_note
 from lightspeed.cli.write import OutputError
 from lightspeed.client import Client
@@ -40,7 +40,7 @@ def tap(arguments: argparse.Namespace) -> None:
         InvalidConnection: The connection's settings are wrong.
         StreamRefused: The shop refused some streams; the others are written.
         OutputError: The target closed standard output.
-        LightspeedError: As the client raises it.
+        LightspeedError: A request failed.
     """
     if arguments.about:
         sys.stdout.write(json_text(about()))
@@ -58,7 +58,7 @@ def tap(arguments: argparse.Namespace) -> None:
     if not streams:
         raise CommandError(f"--catalog {arguments.catalog} selects no stream: set selected in a stream's metadata")
     clock = arguments.clock or SystemClock()
-    transport = Transport(connection, clock=clock, patience_seconds=PATIENCE_SECONDS, threads=CONNECTIONS)
+    transport = Transport(connection, clock=clock, patience_seconds=QUOTA_PATIENCE_SECONDS, threads=CONNECTIONS)
     try:
         _sync(Client(transport), clock, streams, Messages(sys.stdout.buffer, state, clock), start)
     except BrokenPipeError:
@@ -66,7 +66,7 @@ def tap(arguments: argparse.Namespace) -> None:
 
 
 def about() -> dict[str, Any]:
-    """Return what the tap can do and its settings, as JSON-able data."""
+    """Return the tap's capabilities and settings as JSON-able data."""
     found: dict[str, Any] = json.loads(_ABOUT.read_bytes())
     return found
 
@@ -79,7 +79,7 @@ def _settings(source: str) -> dict[str, Any]:
 
 
 def _config(arguments: argparse.Namespace) -> tuple[Connection, datetime | None, bool]:
-    """Return the connection, where the first run of a stream starts, and whether decimals are passed as text."""
+    """Return the connection, the start of a stream's first run, and whether decimals are passed as text."""
     if not arguments.config:
         arguments.connection = arguments.language = None
         return read_connection(arguments), None, False
@@ -139,7 +139,7 @@ def _sync(client: Client, clock: Clock, streams: list[Stream], messages: Message
 
 
 def _write(stream: Stream, pages: Iterator[Batch], messages: Messages) -> tuple[int, int]:
-    """Write the records of a stream; return how many, and how many rows are left out."""
+    """Write the records of a stream; return how many were written, and how many rows were left out."""
     written = left_out = 0
     for batch in in_background(pages):
         messages.write_records(stream, batch.records, batch.extracted)

@@ -1,4 +1,4 @@
-"""The commands that write: create, update, delete and the named actions, sent or only shown."""
+"""The commands that write: create, update, delete and action, and their dry run."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ _DONE = {"create": "created", "update": "updated", "delete": "deleted"}
 
 
 class OutcomeUnknown(Exception):
-    """The answer to a write was lost; the message says where to look."""
+    """The answer to a write is lost. The message says where to look for its effect."""
 
 
 class OutputError(Exception):
-    """The shop did what it was asked to, but its answer could not be printed; the message says both."""
+    """The shop did the write, but its answer could not be printed. The message says both."""
 
 
 def write(arguments: argparse.Namespace) -> None:
     """Create, update or delete a record, and print the answer.
 
     Raises:
-        CommandError: The words are wrong; nothing was sent.
+        CommandError: The arguments are wrong; nothing was sent.
         OutcomeUnknown: The shop may or may not have acted.
         OutputError: The shop has acted.
-        LightspeedError: As the client raises it.
+        LightspeedError: A request failed.
     """
     session = prepare(arguments, arguments.command)
     names = getattr(arguments, "match", None)
     match = NaturalKey(session.client, session.endpoint, names, session.parameters) if names else None
-    _carry_out(session, match, dry_run=arguments.dry_run)
+    _preview_or_send(session, match, dry_run=arguments.dry_run)
 
 
 def run_action(arguments: argparse.Namespace) -> None:
     """Run a named action, and print the answer.
 
     Raises:
-        CommandError: The words are wrong; nothing was sent.
+        CommandError: The arguments are wrong; nothing was sent.
         OutcomeUnknown: The shop may or may not have acted.
         OutputError: The shop has acted.
-        LightspeedError: As the client raises it.
+        LightspeedError: A request failed.
     """
     endpoint, name = get_entity(arguments.entity), arguments.name
     actions = [action.name for action in endpoint.actions]
@@ -63,10 +63,10 @@ def run_action(arguments: argparse.Namespace) -> None:
         has = f"its actions: {', '.join(actions)}" if actions else "it has no actions"
         given = f"{endpoint.name} has no action {name}" if name else "the action is missing"
         raise CommandError(f"{given}; {has}")
-    _carry_out(prepare(arguments, name), None, dry_run=arguments.dry_run)
+    _preview_or_send(prepare(arguments, name), None, dry_run=arguments.dry_run)
 
 
-def _carry_out(session: Session, match: NaturalKey | None, *, dry_run: bool) -> None:
+def _preview_or_send(session: Session, match: NaturalKey | None, *, dry_run: bool) -> None:
     if dry_run:
         shown = preview(session.client, session.request, session.parameters, match, gone_is_deleted=False)
         sys.stdout.write(json_lines(shown, 2) + "\n")
@@ -83,7 +83,7 @@ def _send(session: Session, match: NaturalKey | None = None) -> None:
     except LightspeedError as error:
         if not may_have_acted(request, error):
             raise
-        found = _found_after_all(match)
+        found = _find_created(match)
         if found is None:
             why = advice(request.entity, request.operation, session.parameters, error)
             raise OutcomeUnknown(why) from error
@@ -93,13 +93,13 @@ def _send(session: Session, match: NaturalKey | None = None) -> None:
         return
     try:
         print_record(endpoint.name, text)
-        sys.stdout.flush()  # now, so that a failure to print is not taken for a failure to write
+        sys.stdout.flush()  # now: a failure to print must not look like a failure to write
     except OSError as error:
-        done = _done(session, parse(text))
+        done = _done_text(session, parse(text))
         raise OutputError(f"{done}, but its answer could not be printed: {error.strerror}") from error
 
 
-def _done(session: Session, record: object) -> str:
+def _done_text(session: Session, record: object) -> str:
     operation, identity = session.request.operation, session.parameters.path.get("id")
     if identity is None and isinstance(record, Mapping):
         identity = record.get("id")
@@ -107,8 +107,8 @@ def _done(session: Session, record: object) -> str:
     return f"{_DONE[operation]} {what}" if operation in _DONE else f"{operation} of {what} is done"
 
 
-def _found_after_all(match: NaturalKey | None) -> Mapping[str, Any] | None:
-    """Return the record of a create whose answer was lost, or `None` where that cannot be said."""
+def _find_created(match: NaturalKey | None) -> Mapping[str, Any] | None:
+    """Return the record of a create whose answer was lost, or `None` if no natural key finds it."""
     try:
         return match.find() if match is not None else None
     except LightspeedError:
@@ -116,7 +116,7 @@ def _found_after_all(match: NaturalKey | None) -> Mapping[str, Any] | None:
 
 
 def _upsert(session: Session, match: NaturalKey) -> None:
-    """Update the record that has the natural key, or else create it; what cannot be updated is left as it is."""
+    """Update the record that has the natural key, or create it; leave a record as it is if it cannot be updated."""
     client, endpoint, given = session.client, session.endpoint, session.parameters
     found = match.find()
     if found is None:

@@ -10,20 +10,20 @@ from lightspeed.quota import Clock
 from lightspeed.tap.streams import Stream
 
 STATE_RECORDS = 1_000
-"""A state follows after at most so many records ..."""
+"""The most records between two states."""
+
 STATE_SECONDS = 60.0
-"""... or after the first page that ends so long after the state before."""
+"""A page that ends so long after the last state is followed by one."""
 
 
 class Messages:
-    """Writes messages. A state is written only when everything before it has left this process.
+    """Writes messages. A state leaves this process only after everything that was written before it.
 
     Attributes:
-        state: What the next STATE says.
+        state: The value of the next STATE message; at first the state that the run starts from.
     """
 
     def __init__(self, output: BinaryIO, state: dict[str, Any], clock: Clock) -> None:
-        """Take where messages go and the state that the run starts from; nothing is written yet."""
         self.state = state
         self._output = output
         self._clock = clock
@@ -31,7 +31,7 @@ class Messages:
         self._state_at = clock.monotonic()
 
     def write_schema(self, stream: Stream) -> None:
-        """Announce a stream, and repeat the state: a target that gets no record has one to store all the same."""
+        """Write the schema of a stream and the state, so that a target without records has a state to store too."""
         bookmark = [stream.replication_key] if stream.replication_key else []
         self._write(
             type="SCHEMA",
@@ -43,12 +43,12 @@ class Messages:
         self.write_state()
 
     def write_records(self, stream: Stream, records: Sequence[bytes], extracted: str) -> None:
-        """Write records of a page, with a state where one is due.
+        """Write the records of a page, and a state if one is due.
 
         Args:
-            stream: Whose they are.
-            records: The JSON text of each.
-            extracted: When they were read, ISO 8601 in UTC.
+            stream: The stream of the records.
+            records: The JSON text of each record.
+            extracted: When the page was read, ISO 8601 in UTC.
         """
         head = b'{"type":"RECORD","stream":%b,"record":' % json.dumps(stream.name).encode()
         tail = b',"time_extracted":%b}\n' % json.dumps(extracted).encode()
@@ -64,7 +64,7 @@ class Messages:
             self.write_state()
 
     def write_state(self) -> None:
-        """Write the state, after what was written before it."""
+        """Write the state, and flush everything before it first."""
         self._output.flush()
         self._write(type="STATE", value=self.state)
         self._output.flush()

@@ -1,10 +1,10 @@
-"""Schemas for Singer targets, which allow what the shop writes, and records that are sure to fit them.
+"""Schemas for Singer targets, and records that match them.
 
-A target refuses or drops a record that does not match its schema. So a schema of the samples is widened: every field
-but the key may be `null`, `false` or text. The shop writes `false` for "none", and some numbers as text. No field has
-the format `date-time`, because `false` is no time.
+A target refuses or drops a record that does not match its schema. So the schemas of the samples are widened: every
+field but the key may be `null`, `false` or text. The shop writes `false` for "none", and some numbers as text. No field
+has the format `date-time`, because `false` is no time.
 
-A value of any other type is passed as its JSON text. So no record is lost and every record matches.
+A value of another type is passed as its JSON text. So every record matches, and none is lost.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from lightspeed.numbers import dumps_escaped, number_text
 from lightspeed.schema import Schema, is_id, type_name
 
 DECIMAL = "x-singer.decimal"
-"""The format of numbers that are passed as text, for targets that know it."""
+"""The format of numbers that are passed as text, for targets that support it."""
 
 Path = tuple[str, ...]
 """The names of nested fields, outermost first."""
 
 _NONE = ("null", "boolean", "string")
 _WIDENED = {"integer": ("number",), "number": ("number",), "array": ("array", "object"), "object": ("array", "object")}
-"""What a field of a type may be, besides the types of `_NONE`."""
+"""The types that a field of a sample's type may have, besides those of `_NONE`."""
 
 _ANY = ("null", "boolean", "string", "number", "array", "object")
 
@@ -38,8 +38,8 @@ def stream_schema(sample: Schema, keys: tuple[str, ...], others: tuple[str, ...]
     """Return the schema of a stream.
 
     Args:
-        sample: What the samples look like; an entity without a sample has `{}`.
-        keys: The fields that are the key together. They are the only ones that may not be none.
+        sample: The schema of the samples; `{}` for an entity without a sample.
+        keys: The fields of the key, the only ones that may not be none.
         others: Fields that the schema names even if no sample has them.
         decimals: Whether numbers that may be fractions are passed as text.
     """
@@ -52,7 +52,7 @@ def stream_schema(sample: Schema, keys: tuple[str, ...], others: tuple[str, ...]
 
 
 def without_fields(schema: Schema, dropped: frozenset[Path], at: Path = ()) -> Schema:
-    """Return a schema without some fields; an object that loses a field allows only those that it names."""
+    """Return a schema without some fields. An object that loses a field allows no field that it does not name."""
     inside = schema.get("properties", {})
     kept = {
         name: without_fields(each, dropped, (*at, name)) for name, each in inside.items() if (*at, name) not in dropped
@@ -62,7 +62,7 @@ def without_fields(schema: Schema, dropped: frozenset[Path], at: Path = ()) -> S
 
 
 def paths(schema: Schema, at: Path = ()) -> Iterator[Path]:
-    """Yield the path of every field that a schema names, an outer one before what is inside."""
+    """Yield the path of every field that a schema names, outer fields first."""
     for name, each in schema.get("properties", {}).items():
         yield (*at, name)
         yield from paths(each, (*at, name))
@@ -85,37 +85,43 @@ def _widened(schema: Schema, decimals: bool) -> Schema:
     return found
 
 
-class Fit:
-    """Makes the text of a record match a stream's schema; a text that matches is returned as it is."""
+class RecordFitter:
+    """Makes records match a stream's schema.
+
+    Args:
+        schema: The schema; the fields that it requires are the key.
+    """
 
     def __init__(self, schema: Schema) -> None:
-        """Take the schema of a stream; the fields that it requires are the key."""
         self._schema = schema
         self._check = msgspec.json.Decoder(_object_type(schema)).decode
 
     def fit(self, text: bytes) -> bytes | None:
-        """Return a record's JSON text with every value that the schema does not allow as text; numbers stay as read.
+        """Return a record's JSON text, with each value that the schema does not allow as text.
+
+        A text that matches is returned as it is. Numbers keep their text.
 
         Args:
             text: A JSON object.
 
         Returns:
-            `None` if the record has no key that the schema allows, or does not match and is nested too deep to change.
+            `None` if the schema does not allow the key, or if the record does not match and is nested too deep to
+            change.
         """
         try:
             self._check(text)
         except UNREADABLE:  # another type, a number that is too long, or half a surrogate pair
-            return self._mended_text(text)
+            return self._convert(text)
         return text
 
-    def _mended_text(self, text: bytes) -> bytes | None:
+    def _convert(self, text: bytes) -> bytes | None:
         fields = self._schema["properties"]
         try:
             value = parse_record(text)
-            mended = _mended(value, self._schema)
-            if any(type_name(mended.get(key)) not in _kinds(fields[key]) for key in self._schema["required"]):
+            converted = _converted(value, self._schema)
+            if any(type_name(converted.get(key)) not in _kinds(fields[key]) for key in self._schema["required"]):
                 return None
-            return text if mended is value else dumps_escaped(mended)
+            return text if converted is value else dumps_escaped(converted)
         except RecursionError:
             return None
 
@@ -124,7 +130,7 @@ _SCALARS: Mapping[str, Any] = {"null": None, "boolean": bool, "integer": int, "n
 
 
 def _type_of(schema: Schema) -> Any:
-    """Return the type with which msgspec decodes what a schema allows, and no more than that."""
+    """Return a type with which msgspec decodes exactly the values that a schema allows."""
     kinds = _kinds(schema)
     options = [_SCALARS[kind] for kind in kinds if kind in _SCALARS]
     if "array" in kinds:
@@ -154,8 +160,8 @@ def _member_type(name: str, schema: Schema, required: bool) -> tuple[Any, Any]:
     return _type_of(schema) | UnsetType, msgspec.field(default=UNSET, name=name)
 
 
-def _mended(value: Any, schema: Schema) -> Any:
-    """Return a value that the schema allows; the same object if nothing has to change."""
+def _converted(value: Any, schema: Schema) -> Any:
+    """Return a value that the schema allows; the same object if nothing changes."""
     kind, allowed = type_name(value), _kinds(schema)
     if schema.get("format") == DECIMAL and kind in ("integer", "number", "boolean"):
         return number_text(value) if kind != "boolean" else None
@@ -164,20 +170,20 @@ def _mended(value: Any, schema: Schema) -> Any:
     if kind not in allowed and not (kind == "integer" and "number" in allowed):
         return dumps_escaped(value).decode()
     if kind == "object":
-        found = dict(_mended_members(value, schema))
+        found = dict(_converted_members(value, schema))
         return value if len(found) == len(value) and all(found[name] is value[name] for name in found) else found
     if kind == "array" and "items" in schema:
-        items = [_mended(item, schema["items"]) for item in value]
+        items = [_converted(item, schema["items"]) for item in value]
         return value if all(map(is_, items, value)) else items
     return value
 
 
-def _mended_members(value: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, Any]]:
+def _converted_members(value: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, Any]]:
     fields, by_id = schema.get("properties", {}), next(iter(schema.get("patternProperties", {}).values()), None)
     for name, inside in value.items():
         known = fields.get(name) or (by_id if is_id(name) else None)
         if known is not None:
-            yield name, _mended(inside, known)
+            yield name, _converted(inside, known)
         elif schema.get("additionalProperties") is not False:
             yield name, inside
 

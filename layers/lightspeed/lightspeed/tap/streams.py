@@ -1,4 +1,4 @@
-"""The streams of the tap, and the Singer catalogue that names them and says which are wanted."""
+"""The streams of the tap, and the Singer catalogue that describes and selects them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Stream:
     """A list of the shop as a stream.
 
     Attributes:
-        name: Of the stream: the entity's name, with `_` for `/`.
+        name: The entity's name, with `_` for `/`.
         endpoint: The list's row.
-        schema: Of its records.
-        replication_key: The field that its bookmark follows; `None` where every run reads the whole list. The records
-            of a nested list follow the time of change of their parent.
+        schema: The schema of its records.
+        replication_key: The field that the bookmark follows; `None` if every run reads the whole list. The records of a
+            nested list follow their parent's time of change.
     """
 
     name: str
@@ -39,17 +39,17 @@ class Stream:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The fields that are the key together: the parent's id, if the list is nested, and the record's own."""
+        """The fields of the key: the parent's id if the list is nested, and the record's id."""
         return (*self.endpoint.parents, KEY)
 
     @property
     def automatic(self) -> set[Path]:
-        """The paths of the fields that are always wanted."""
+        """The paths of the fields that are always selected."""
         return {(key,) for key in (*self.keys, self.replication_key) if key is not None}
 
     @property
     def parent(self) -> Endpoint | None:
-        """The list whose every record has a nested list of this stream; `None` for a list that is not nested."""
+        """The parent entity of a nested list; `None` for a list that is not nested."""
         return parent_of(self.endpoint)
 
     def entry(self) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class Stream:
 
 
 def streams(*, decimals: bool = False) -> Iterator[Stream]:
-    """Yield every stream: each list of the shop but those of the checkouts, which have no ids that fit.
+    """Yield every stream: each list of the shop but those of the checkouts, which have no usable ids.
 
     Args:
         decimals: Whether numbers that may be fractions are passed as text.
@@ -100,22 +100,22 @@ def streams(*, decimals: bool = False) -> Iterator[Stream]:
 
 
 def discover(*, decimals: bool = False) -> dict[str, Any]:
-    """Return the Singer catalogue of all streams; nothing is sent."""
+    """Return the Singer catalogue of all streams."""
     return {"streams": [stream.entry() for stream in streams(decimals=decimals)]}
 
 
 def select(catalog: object, *, decimals: bool = False) -> list[Stream]:
-    """Return the streams that a Singer catalogue selects, each without the fields that it leaves out.
+    """Return the streams that a Singer catalogue selects, each without the fields that the catalogue deselects.
 
-    A stream or field is wanted if its metadata says `selected`, or does not say so and is selected by default. The key
-    and the replication key are always wanted. The schemas are the tap's own; those in the catalogue are not read.
+    `selected` in the metadata of a stream or field decides; without it, the default does. The key and the replication
+    key are always selected. The schemas are the tap's own; those in the catalogue are not read.
 
     Args:
-        catalog: What `--discover` printed, edited or not; `None` is the same as what it printed.
+        catalog: The output of `--discover`, edited or not; `None` is the same as the output.
         decimals: Whether numbers that may be fractions are passed as text.
 
     Raises:
-        CatalogError: It is no Singer catalogue, or names a stream that there is not.
+        CatalogError: The value is no Singer catalogue, or names an unknown stream.
     """
     known = {stream.name: stream for stream in streams(decimals=decimals)}
     if catalog is None:
@@ -129,13 +129,13 @@ def select(catalog: object, *, decimals: bool = False) -> list[Stream]:
         if name not in known:
             raise CatalogError(f"there is no stream {name!r:.100}; --discover lists them")
         settings = _settings(entry)
-        if _is_wanted(settings.get((), {}), default=False):
-            found.append(_selected(known[name], entry, settings))
+        if _is_selected(settings.get((), {}), default=False):
+            found.append(_with_selection(known[name], entry, settings))
     return found
 
 
 def _settings(entry: Mapping[str, Any]) -> dict[Path, Mapping[str, Any]]:
-    """Return a catalogue entry's metadata, by the path of the field; that of the stream is at `()`."""
+    """Return the metadata of a catalogue entry by field path; the stream's own is under `()`."""
     found: dict[Path, Mapping[str, Any]] = {}
     try:
         for each in entry.get("metadata", []):
@@ -147,16 +147,16 @@ def _settings(entry: Mapping[str, Any]) -> dict[Path, Mapping[str, Any]]:
     return found
 
 
-def _is_wanted(settings: Mapping[str, Any], *, default: bool) -> bool:
+def _is_selected(settings: Mapping[str, Any], *, default: bool) -> bool:
     return bool(settings.get("selected", settings.get("selected-by-default", default)))
 
 
-def _selected(stream: Stream, entry: Mapping[str, Any], settings: Mapping[Path, Mapping[str, Any]]) -> Stream:
+def _with_selection(stream: Stream, entry: Mapping[str, Any], settings: Mapping[Path, Mapping[str, Any]]) -> Stream:
     method = settings.get((), {}).get("replication-method") or entry.get("replication_method")
     replication_key = None if method == "FULL_TABLE" else stream.replication_key
     dropped = frozenset(
         path
         for path in paths(stream.schema)
-        if path not in stream.automatic and not _is_wanted(settings.get(path, {}), default=True)
+        if path not in stream.automatic and not _is_selected(settings.get(path, {}), default=True)
     )
     return Stream(stream.name, stream.endpoint, without_fields(stream.schema, dropped), replication_key)

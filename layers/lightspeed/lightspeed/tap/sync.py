@@ -1,10 +1,10 @@
-"""Read one stream: its whole list, or what changed since its bookmark.
+"""Read one stream: its whole list, or the records that changed since its bookmark.
 
-The records of a nested list are read for each parent that changed since the bookmark.
+A nested list is read for each parent that changed since the bookmark.
 
-A list is read from its last page to the first, in no order of time. So the bookmark moves once, after the last record,
-to the end of the window that was read. A run that is stopped starts from the old bookmark again: a record may come
-twice, none is missed.
+A list is read from its last page to the first, not in the order of time. So the bookmark moves once, after the last
+record, to the end of the window. If a run is stopped, the next one starts from the old bookmark: a record may come
+twice, and none is missed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lightspeed.listing.read_operation import ALL_PARENTS
 from lightspeed.listing.whole_list import WholeList
 from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import Parameters, parse_time
-from lightspeed.tap.schema import Fit
+from lightspeed.tap.schema import RecordFitter
 from lightspeed.tap.streams import Stream
 
 
@@ -31,17 +31,17 @@ class StateError(ValueError):
 
 
 class StreamRefused(LightspeedError):
-    """The shop does not let this key read the stream, or does not have it."""
+    """The shop does not let this key read the list, or does not have the list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records of one page.
+    """The records of one page.
 
     Attributes:
-        records: The JSON text of each, which matches the stream's schema.
-        extracted: When they were read, ISO 8601 in UTC.
-        left_out: Why each record that has no key is not among them.
+        records: The JSON text of each record, which matches the stream's schema.
+        extracted: When the page was read, ISO 8601 in UTC.
+        left_out: For each row that is left out, the reason.
     """
 
     records: list[bytes]
@@ -50,10 +50,10 @@ class Batch:
 
 
 def bookmark_of(state: Mapping[str, Any], stream: Stream) -> datetime | None:
-    """Return where a stream's last run ended; `None` if it was never read, or is always read as a whole.
+    """Return a stream's bookmark; `None` if there is none, or if every run reads the whole list.
 
     Raises:
-        StateError: The state holds something else than a time there.
+        StateError: The bookmark is not a time.
     """
     bookmarks = state.get("bookmarks") or {}
     found = bookmarks.get(stream.name) if isinstance(bookmarks, Mapping) else bookmarks
@@ -67,7 +67,7 @@ def bookmark_of(state: Mapping[str, Any], stream: Stream) -> datetime | None:
 
 
 def with_bookmark(state: Mapping[str, Any], stream: Stream, end: datetime) -> dict[str, Any]:
-    """Return a state whose bookmark of a stream is at the end of what was read, and never moves back."""
+    """Return a state with a stream's bookmark moved to `end`, but never back."""
     if stream.replication_key is None:
         return dict(state)
     before = bookmark_of(state, stream)
@@ -77,12 +77,12 @@ def with_bookmark(state: Mapping[str, Any], stream: Stream, end: datetime) -> di
 
 
 def iso_text(moment: datetime) -> str:
-    """Return a moment as ISO 8601 in UTC, in whole seconds."""
+    """Return a time as ISO 8601 in UTC, in whole seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def whole_list(stream: Stream, start: datetime | None, client: Client, budget: RequestBudget) -> WholeList:
-    """Return a stream's list, to be read from a bookmark on, if it has one; nothing is sent yet."""
+    """Return a reading of a stream's list, from `LOOKBACK` before its bookmark on if it has one."""
     path = {} if stream.parent is None else {stream.endpoint.parents[0]: ALL_PARENTS}
     start = start - LOOKBACK if start is not None and stream.replication_key is not None else None
     return WholeList(client, stream.endpoint, Parameters(path), budget, start, stream.replication_key, recoverable=True)
@@ -93,15 +93,15 @@ def batches(stream: Stream, reading: WholeList) -> Iterator[Batch]:
 
     Raises:
         StreamRefused: The shop refuses the list.
-        LightspeedError: As the client raises it.
+        LightspeedError: A request failed.
     """
     client = reading.client
-    fit = Fit(stream.schema)
+    fitter = RecordFitter(stream.schema)
     try:
         for records in reading.pages():
             kept, left_out = [], []
             for record in records:
-                fitting = None if record.reject_reason else fit.fit(record.text)
+                fitting = None if record.reject_reason else fitter.fit(record.text)
                 if fitting is not None:
                     kept.append(fitting)
                 elif record.reject_reason:
