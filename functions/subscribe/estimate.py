@@ -1,6 +1,6 @@
-"""Estimate a run before it starts: the shop is asked for counts, and nothing is stored.
+"""Estimate a run before it starts. This asks the shop for counts, and stores nothing.
 
-Requests and minutes come from the client; the invocations of the function and their price on AWS are added here.
+The client estimates requests and minutes. This module adds the invocations of the function and their price on AWS.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from subscribe.sync.read_plan import Read, may_be_read_by_creation, plan_reads, 
 from subscribe.sync.reader import batch_of
 
 OVERHEAD_SECONDS = 1.0
-"""Billed for each invocation in addition to the shop's answers: its start, the secret and the objects. Assumed."""
+"""Assumed: billed time of an invocation beside the shop's answers, for its start, the secret and the objects."""
 
 RECORDS_PER_PART = 30_000
-"""Records of one stored object: 8 MB compressed (`parts.PART_BYTES`), at a quarter of a kB each, as orders. Assumed."""
+"""Assumed: records of one stored object, which has 8 MB (`parts.PART_BYTES`); an order has a quarter of a kB."""
 
 _ENDING_SECONDS = 5
 
@@ -36,12 +36,12 @@ def preview(request: SubscribeRequest, run_id: str, services: Services) -> dict[
     """Return the answer to an event with `estimate: true`.
 
     Args:
-        request: Checked.
+        request: A checked event.
         run_id: The id that the run would have.
-        services: What the run would work with. The client sends one count for each list of the run.
+        services: The clients and settings of this invocation. The client sends one count for each list of the run.
 
     Raises:
-        RequestError: The parameters hold what the run decides itself; nothing was sent.
+        RequestError: The parameters set something that only the run may set; nothing was sent.
         TransformError: A transformer failed; nothing was sent.
         CatalogueError: The transformed parameters are wrong; nothing was sent.
         LightspeedError: As the client raises it.
@@ -55,7 +55,7 @@ def preview(request: SubscribeRequest, run_id: str, services: Services) -> dict[
         request,
         client.transport.connection.language,
         load(request.input_transformer, services.library),
-        bookmark=bookmark.shown,
+        bookmark=bookmark.to_json(),
         now=iso_text(now),
         seed=run_id,
     )
@@ -72,7 +72,7 @@ def preview(request: SubscribeRequest, run_id: str, services: Services) -> dict[
         reserve_percent=services.reserve_percent,
         most=request.max_records,
         page_seconds=counter.slowest_seconds,
-        recounts=counter.recounts + sum(_of_never_updated(request, read, bookmark, start, now) for read in reads),
+        recounts=counter.recounts + sum(_creation_counts(request, read, bookmark, start, now) for read in reads),
     )
     if request.mode == "reconcile":
         plan.lower_bounds.append("requests: one more for each known id that the list no longer has")
@@ -87,9 +87,9 @@ def preview(request: SubscribeRequest, run_id: str, services: Services) -> dict[
 
 
 def _cost(plan: Estimate, readings: Sequence[Reading], *, incremental: bool) -> dict[str, Any]:
-    """Return the invocations and the cents that a run takes; both `None` for a run that could never end.
+    """Return the invocations and the cents of a run; both are `None` if the run could never end.
 
-    An invocation ends where the quota makes the run wait, and when its time is over.
+    An invocation ends when the run waits for the quota, and when its time is over.
     """
     if plan.minutes is None:
         return {"invocations": None, "cents": None, "prices": PRICES}
@@ -108,10 +108,10 @@ def _cost(plan: Estimate, readings: Sequence[Reading], *, incremental: bool) -> 
     }
 
 
-def _of_never_updated(
+def _creation_counts(
     request: SubscribeRequest, read: Read, bookmark: Bookmark, start: datetime | None, now: datetime
 ) -> int:
-    """Return how many requests a reading takes for records that were never updated, if it finds none."""
+    """Return how many requests a read sends to look for records that were never updated, if there are none."""
     if request.mode != "incremental" or read.operation == "get":
         return 0
     may_hide = may_be_read_by_creation(read)

@@ -10,20 +10,20 @@ from subscribe.run.cursor import RunState
 
 
 class ReconcileState(RunState, array_like=True):
-    """How far a reconcile run has come.
+    """The progress of a reconcile run.
 
     Attributes:
-        window_end: ISO-8601 UTC by the shop's clock; what was created later is not looked at.
+        window_end: ISO-8601 UTC by the shop's clock. The list holds no later records.
         checkpoint: The checkpoint of the list; `None` before it began.
         listed: Whether the list was read to its end.
-        ids: Not used; a state of an earlier version names objects with the ids, which `checkpoint` has too.
-        known: How many ids were alive when the run looked, or `None` before that.
-        absent: How many of them are not in the list, or `None` before that.
+        ids: Not used. States of an earlier version name objects with the ids, which `checkpoint` has too.
+        known: How many stored ids were alive; `None` before they are counted.
+        absent: How many of them the list lacks; `None` before they are counted.
         trusted: Whether the shop found a listed record by its id.
-        looked: The id looked at last.
-        gone: What earlier invocations keep in the bucket of records that are gone.
-        deleted: How many are gone so far.
-        unclear: How many checks showed neither.
+        looked: The id that was checked last.
+        gone: Names of the objects with the tombstones of earlier invocations, in `Checkpoints`.
+        deleted: Number of deleted records so far.
+        unclear: How many checks showed neither a record nor a deletion.
         is_open: Whether the window may end in the shop's future, so that records may enter the list.
     """
 
@@ -42,6 +42,6 @@ class ReconcileState(RunState, array_like=True):
 
     @property
     def position(self) -> tuple[object, ...]:
-        """What differs once the run has come further."""
+        """A value that changes when the run makes progress."""
         read = self.checkpoint.read if self.checkpoint is not None else None
         return read, self.listed, self.absent, self.looked

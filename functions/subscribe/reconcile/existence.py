@@ -1,16 +1,16 @@
 """Ask for records that a list lacks, one by one, before they count as deleted.
 
-Only HTTP status 404 with the shop's error message proves that a record is gone. A 410, and a 2xx answer with `false`
-in place of the record, prove nothing.
+Only HTTP status 404 with the shop's error message shows that a record is gone. A 410 does not show that, nor a 2xx
+answer with `false` in place of the record.
 
-One answer is not believed, because a cache may have given an old one:
+A single answer does not count, because it may come from a cache and be old:
 
-1. A 404 is asked for again under another URL, with `fields=id`. Only two prove that a record is gone. Where a
-   404 may be temporary (orders), some seconds pass between both.
-2. A record that the shop gives is compared with the list. If the list should hold it but lacks it, one of both is
-   wrong. Where no list was read, the record is asked for again under the other URL.
+1. After a 404, the check asks again under another URL, with `fields=id`. Only two 404 show that a record is gone. If a
+   404 of the entity may be temporary (orders), two seconds pass between the requests.
+2. If the shop gives a record, the check compares it with the list. If the list should hold it but lacks it, one of both
+   is wrong. Without a list, the check asks again under the other URL.
 
-Two answers that contradict each other are unclear: they show neither. Old answers under both URLs cannot be seen.
+If two answers contradict each other, the outcome is unclear. The check cannot notice old answers under both URLs.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ APART_SECONDS = 2.0
 
 
 @dataclass(slots=True)
-class Seen:
-    """What the shop answered about some records.
+class Answers:
+    """The shop's answers about some records.
 
     Attributes:
-        gone: Epoch seconds of the answer, by id of the records that are gone.
-        unclear: How many answers showed neither that the record exists nor that it is gone.
+        gone: The records that are gone, by id, with the epoch seconds of the answer.
+        unclear: For how many records the answers showed neither that they exist nor that they are gone.
     """
 
     gone: dict[Id, int] = field(default_factory=dict)
@@ -68,8 +68,8 @@ class ExistenceCheck:
         endpoint: The entity's row of the catalogue.
         language: The language to ask in.
         clock: The clock for the times of answers and for the wait between two requests.
-        budget: The invocation's limits. They take the latency of each request.
-        listed: The window of the list that lacks the records; `None` if no such list was read.
+        budget: The invocation's limits.
+        listed: The window of the list that lacks the records; `None` without such a list.
     """
 
     client: Client
@@ -83,7 +83,7 @@ class ExistenceCheck:
     """The most requests for one record."""
 
     def finds(self, identity: Id) -> bool:
-        """Whether the shop gives a record that its list holds.
+        """Whether the shop gives a listed record by its id.
 
         Raises:
             LightspeedError: As in `ask`.
@@ -91,13 +91,13 @@ class ExistenceCheck:
         answer = self._gone(identity, {})
         return answer is None or answer is False
 
-    def ask(self, ids: Sequence[Id]) -> Seen:
+    def ask(self, ids: Sequence[Id]) -> Answers:
         """Ask for records, several at once.
 
         Raises:
             LightspeedError: The shop does not answer, refuses the credentials, has no quota left, or fails on every
                 record.
-            Suspend: The quota or the time is used up between both requests.
+            Suspend: The quota or the time is used up before the second requests.
         """
         began = self.clock.monotonic()
         first = self._ask_once(ids, {})
@@ -115,10 +115,10 @@ class ExistenceCheck:
         missing = [identity for identity, answer in answers.items() if answer]
         unclear = sum(answer is None for answer in answers.values())
         now = int(self.clock.time())
-        return Seen(dict.fromkeys(missing, now), unclear)
+        return Answers(dict.fromkeys(missing, now), unclear)
 
     def _ask_once(self, ids: Sequence[Id], query: Mapping[str, object]) -> dict[Id, bool | None]:
-        """Return by id whether the record is gone; `None` if the answer shows neither."""
+        """Return by id whether the record is gone; `None` if the answer does not show that."""
         with ThreadPoolExecutor(reading.THREADS) as pool:
             answers = list(pool.map(lambda identity: self._gone(identity, query), ids))
         failures = [answer for answer in answers if isinstance(answer, ServerError)]

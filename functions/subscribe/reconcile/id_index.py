@@ -1,11 +1,10 @@
-"""The index of a reconciled entity: every id landed so far, when it was last seen, and when it was noticed as deleted.
+"""The index of a reconciled entity: every stored id, when it was last seen, and when it was last found deleted.
 
-An id is alive as long as it was seen after it was last noticed as deleted. Both times only ever grow, so it does not
-matter in which order, or how often, landings and tombstones are taken in: a run that was killed half-way through that
-takes them in again.
+An id is alive if it was seen after it was last found deleted. Both times only grow, so records and tombstones may be
+added in any order and more than once: a killed run adds them again.
 
-A million ids are held in plain arrays, 16 bytes each, and stored as gzip JSON Lines: a head, then ids in rising order,
-many to a line as long as their times are the same.
+Memory holds a million ids in plain arrays, 16 bytes each. The bucket holds gzip JSON Lines: a head, then the ids in
+rising order. Ids with the same times share a line.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ _LEVEL, _GZIP = 2, 31
 
 
 class IndexHead(msgspec.Struct):
-    """What the index holds beside ids.
+    """The first line of a stored index.
 
     Attributes:
-        until: Epoch seconds; manifests written up to here are taken in.
-        recent: Epoch seconds by key of the manifests written shortly before that are taken in.
-        without_ids: Records without a usable id, by run; those cannot be missed from the shop.
+        until: Epoch seconds; the index includes manifests written up to here.
+        recent: Epoch seconds by key of included manifests that were written shortly before `until`.
+        without_ids: Number of records without a usable id, by run. Their deletion cannot be found.
     """
 
     entity: str
@@ -64,12 +63,12 @@ def epoch(text: str) -> int:
 
 
 def sort_key(identity: Id) -> tuple[bool, Id]:
-    """Return what ids are sorted by: numbers first."""
+    """Return the sort key of an id: numbers come before texts."""
     return isinstance(identity, str), identity
 
 
 def canonical_id(identity: Id) -> Id:
-    """Return an id as it is indexed: what is no ordinary whole number is text."""
+    """Return an id in the form of the index: a whole number of up to 64 bits, else a text."""
     return identity if isinstance(identity, int) and 0 <= identity <= _MOST_NUMBER else str(identity)
 
 
@@ -80,16 +79,16 @@ def lines_of(body: bytes | bytearray) -> Iterator[bytes]:
 
 
 class IdSet:
-    """The ids of a list, to be asked for."""
+    """The ids of a list, to look them up."""
 
     def __init__(self, ids: Iterable[Id] = ()) -> None:
-        """Sort the ids piecewise: as Python numbers all at once they would take four times the memory."""
         numbers, self.texts = array("Q"), set[str]()
         for identity in map(canonical_id, ids):
             if isinstance(identity, int):
                 numbers.append(identity)
             else:
                 self.texts.add(identity)
+        # sorted in pieces: all of them as Python numbers would take four times the memory
         starts = range(0, len(numbers), _SORTED_AT_ONCE)
         pieces = [array("Q", sorted(numbers[start : start + _SORTED_AT_ONCE])) for start in starts]
         self.numbers = array("Q", merge(*pieces)) if len(pieces) > 1 else pieces[0] if pieces else numbers
@@ -102,7 +101,7 @@ class IdSet:
         return frozenset(self.numbers[bisect_left(self.numbers, low) : bisect_right(self.numbers, high)])
 
     def sample(self) -> list[Id]:
-        """Return up to three: the greatest, the middle one and the least."""
+        """Return up to three numbers: the greatest, the middle and the least; without numbers, up to three texts."""
         numbers: list[Id] = [self.numbers[i] for i in (-1, len(self.numbers) // 2, 0)] if self.numbers else []
         return list(dict.fromkeys(numbers)) or list(sorted(self.texts)[:3])
 
@@ -111,16 +110,15 @@ class Index:
     """Ids and their times, in memory."""
 
     def __init__(self, head: IndexHead) -> None:
-        """Start empty."""
         self.head = head
         self._ids = array("Q")
         self._seen = array("I")
         self._deleted = array("I")
         self._texts: dict[str, tuple[int, int]] = {}
 
-    def take_in(self, seen: Mapping[Id, int], deleted: Mapping[Id, int]) -> None:
-        """Take in when ids were seen, or noticed as deleted; epoch seconds."""
-        numbers = []
+    def update(self, seen: Mapping[Id, int], deleted: Mapping[Id, int]) -> None:
+        """Add times, epoch seconds, at which ids were seen or found deleted."""
+        new_numbers = []
         for identity in seen.keys() | deleted.keys():
             times = seen.get(identity, 0), deleted.get(identity, 0)
             if isinstance(identity, str):
@@ -132,21 +130,21 @@ class Index:
                 self._seen[at] = max(self._seen[at], times[0])
                 self._deleted[at] = max(self._deleted[at], times[1])
             else:
-                numbers.append(identity)
-        self._insert(sorted(numbers), seen, deleted)
+                new_numbers.append(identity)
+        self._insert(sorted(new_numbers), seen, deleted)
 
-    def alive(self, until: int) -> int:
-        """Return how many ids last seen at `until` or before are alive."""
+    def count_alive(self, until: int) -> int:
+        """Return how many ids are alive and were last seen at `until` (epoch seconds) or before."""
         numbers = sum(deleted < seen <= until for seen, deleted in zip(self._seen, self._deleted, strict=True))
         return numbers + sum(deleted < seen <= until for seen, deleted in self._texts.values())
 
     def missing(self, present: IdSet, until: int) -> Iterator[tuple[Id, int]]:
-        """Yield those of them that are not present, in order, each with the time it was last seen."""
+        """Yield the ids that `count_alive` counts and the list lacks, in order, each with the time it was last seen."""
         for start in range(0, len(self._ids), _LINE_IDS):
             block = self._ids[start : start + _LINE_IDS]
-            there = present.between(block[0], block[-1])
+            listed = present.between(block[0], block[-1])
             for at, identity in enumerate(block, start):
-                if identity not in there and self._deleted[at] < self._seen[at] <= until:
+                if identity not in listed and self._deleted[at] < self._seen[at] <= until:
                     yield identity, self._seen[at]
         for text in sorted(self._texts):
             seen, deleted = self._texts[text]
@@ -154,33 +152,28 @@ class Index:
                 yield text, seen
 
     def known(self, ids: Iterable[Id], until: int) -> Iterator[tuple[Id, int]]:
-        """Yield those of some ids that are alive, in order, each with the time it was last seen.
-
-        Args:
-            ids: What is looked for.
-            until: Epoch seconds; what was last seen later is left out.
-        """
+        """Yield those of the given ids that `count_alive` counts, in order, each with the time it was last seen."""
         for identity in sorted(map(canonical_id, ids), key=sort_key):
             if isinstance(identity, str):
                 seen, deleted = self._texts.get(identity, (0, 0))
             else:
                 at = bisect_left(self._ids, identity)
-                there = at < len(self._ids) and self._ids[at] == identity
-                seen, deleted = (self._seen[at], self._deleted[at]) if there else (0, 0)
+                is_known = at < len(self._ids) and self._ids[at] == identity
+                seen, deleted = (self._seen[at], self._deleted[at]) if is_known else (0, 0)
             if deleted < seen <= until:
                 yield identity, seen
 
-    def saw(self, present: IdSet, moment: int) -> int:
-        """Note that ids were seen at a time; return how many stand there again that were noticed as deleted.
+    def mark_seen(self, present: IdSet, moment: int) -> int:
+        """Set when the ids of a list were last seen; return how many of them were found deleted before.
 
-        Those stay deleted until they are landed again.
+        Those stay deleted until a run stores them again.
         """
         again = 0
         for start in range(0, len(self._ids), _LINE_IDS):
             block = self._ids[start : start + _LINE_IDS]
-            there = present.between(block[0], block[-1])
+            listed = present.between(block[0], block[-1])
             for at, identity in enumerate(block, start):
-                if identity in there:
+                if identity in listed:
                     if self._deleted[at] >= self._seen[at]:
                         again += 1
                     elif self._seen[at] < moment:
@@ -192,7 +185,7 @@ class Index:
         return again
 
     def encode(self) -> bytes:
-        """Return it as it is stored."""
+        """Return the stored form, gzip JSON Lines."""
         packer = zlib_ng.compressobj(_LEVEL, zlib_ng.DEFLATED, _GZIP)
         body = bytearray(packer.compress(msgspec.json.encode(self.head) + b"\n"))
         for line in self._lines():
@@ -200,7 +193,7 @@ class Index:
         return bytes(body + packer.flush())
 
     def decode(self, lines: Iterable[bytes]) -> None:
-        """Take in the lines that follow the head."""
+        """Add the lines that follow the head."""
         for text in lines:
             line = msgspec.json.decode(text, type=_Line)
             seen, deleted = epoch(line.last_seen), epoch(line.deleted) if line.deleted else 0
@@ -243,15 +236,14 @@ class Index:
             yield _Line(iso_text(seen), [text], iso_text(deleted) if deleted else None)
 
 
-class StoredIndex:
-    """The index of one subscription in the bucket, written only over what was read.
+class IndexStore:
+    """The index of one subscription in the bucket.
 
     Attributes:
         key: The object's key.
     """
 
     def __init__(self, bucket: Bucket, connection: str, subscription: str, entity: str) -> None:
-        """Take what names the object; nothing is read yet."""
         self.key = ids_key(connection, subscription)
         self._bucket = bucket
         self._subscription = subscription
@@ -259,10 +251,10 @@ class StoredIndex:
         self._etag = ""
 
     def load(self) -> Index:
-        """Return the index; an empty one where there is none.
+        """Return the index; an empty one if none is stored.
 
         Raises:
-            RequestError: It is another entity's, or of another version.
+            RequestError: It belongs to another entity, or has another version.
         """
         found = self._bucket.read(self.key)
         if found is None:
@@ -280,9 +272,9 @@ class StoredIndex:
         return index
 
     def save(self, index: Index) -> None:
-        """Write the index.
+        """Write the index over the one that was loaded.
 
         Raises:
-            PreconditionFailed: Another run wrote it meanwhile.
+            PreconditionFailed: Another run has written it since.
         """
         self._etag = self._bucket.put(self.key, index.encode(), if_match=self._etag)

@@ -1,4 +1,4 @@
-"""The ids in the shop's list, read over as many invocations as it takes."""
+"""Read the ids of the shop's list, over as many invocations as necessary."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from subscribe.run.run import Services
 _SPLIT_FIELDS = ("id", "createdAt")
 
 
-class Begun(NamedTuple):
-    """A list whose first count is taken, or that of a resumed reading.
+class OpenedList(NamedTuple):
+    """A list after its first count.
 
     Attributes:
-        reader: Yields how many rows of each page are new; its checkpoint has their ids.
-        end: Where its window ends.
+        reader: Yields how many rows of each page are new. Its checkpoint holds their ids.
+        end: The end of its window.
         is_open: As in `ReconcileState`.
     """
 
@@ -40,7 +40,6 @@ class IdList:
     """The list of a reconcile run."""
 
     def __init__(self, request: SubscribeRequest, language: str, services: Services, budget: InvocationBudget) -> None:
-        """Take what to read; nothing is sent yet."""
         self._endpoint = request.endpoint
         self._query = dict(request.parameters.query)
         if "fields" in self._endpoint.filter_names:
@@ -50,19 +49,19 @@ class IdList:
         self._budget = budget
 
     def window(self, end: datetime) -> Window | None:
-        """Return what was created up to a time, or `None` where the list cannot be asked for that."""
+        """Return the window of records created up to a time, or `None` if the list has no such filter."""
         return Window("created_at", None, end) if "created_at_max" in self._endpoint.filter_names else None
 
     def check(self) -> None:
         """Check the request for a page.
 
         Raises:
-            InvalidParameters: The query holds what a list does not take.
+            InvalidParameters: The list does not take the query.
         """
         self._client.build(self._endpoint.name, "list", Parameters(query=self._query), self._language)
 
     def first(self) -> IdSet:
-        """Return the id of the first record of the list, if it has one.
+        """Return the id of the first record of the list; an empty set if the list is empty.
 
         Raises:
             LightspeedError: As the client raises it.
@@ -70,31 +69,31 @@ class IdList:
         page = self._list({**self._query, "limit": 1}, None).whole()
         return IdSet(ids_of(RecordParser().read(page)))
 
-    def begin(self, checkpoint: ListCheckpoint | None, end: datetime, *, is_open: bool) -> Begun:
-        """Take the first count, or that of a resumed reading.
+    def open(self, checkpoint: ListCheckpoint | None, end: datetime, *, is_open: bool) -> OpenedList:
+        """Count the list and return its reader, at the beginning and in every later invocation.
 
         Args:
-            checkpoint: Where to go on; the reader writes its progress to it. `None` starts the list.
-            end: Where the window ends by what is known so far. The answer to a first count has the shop's time, which
-                may move it.
+            checkpoint: The progress so far, to which the reader adds. `None` starts the list.
+            end: The end of the window as known so far. The answer to the first count has the shop's time, which may
+                move the end.
             is_open: Whether that end may be in the shop's future.
 
         Raises:
-            UnstableList: The count rose, which it cannot in a closed window.
+            UnstableList: The count rose, which is impossible in a closed window.
             LightspeedError: As the client raises it.
         """
         if checkpoint is not None and checkpoint.split is not None:
-            return Begun(self._split_reader(checkpoint, end), end, is_open)
+            return OpenedList(self._split_reader(checkpoint, end), end, is_open)
         if checkpoint is None or checkpoint.rows_left is None:
 
             def read_to(end: datetime, closed: bool) -> ListReader[int]:
                 return self._reader(ListCheckpoint(), end, is_open=not closed)
 
             opening = open_window(self._client, end, read_to)
-            return Begun(opening.reader, opening.end, not opening.closed)
+            return OpenedList(opening.reader, opening.end, not opening.closed)
         reader = self._reader(checkpoint, end, is_open=is_open)
         reader.begin()
-        return Begun(reader, end, is_open)
+        return OpenedList(reader, end, is_open)
 
     def _reader(self, checkpoint: ListCheckpoint, end: datetime, *, is_open: bool) -> ListReader[int]:
         window = self.window(end)
@@ -108,7 +107,7 @@ class IdList:
         )
 
     def _split_reader(self, checkpoint: ListCheckpoint, end: datetime) -> SplitReader[int]:
-        """Return the reader of an unstable list; it cuts the list at times of creation."""
+        """Return the reader of an unstable list, which splits the list at times of creation."""
         query = {**self._query, "fields": _SPLIT_FIELDS} if "fields" in self._query else self._query
         return SplitReader(
             self._list(query, self.window(end)),

@@ -1,4 +1,4 @@
-"""What was landed and noticed as deleted so far, as the manifests of complete runs say."""
+"""Bring the index of ids up to date from the manifests of complete runs."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from subscribe.reconcile.id_index import Id, Index, canonical_id, epoch, lines_o
 from subscribe.run.budget import Suspend
 
 _SLACK_SECONDS = 3600
-"""How much later than its time a manifest may turn up in a listing; those of this stretch are remembered by key."""
+"""How much later than its time a manifest may appear in a listing. The index remembers the newer keys."""
 
 _PLACES = (MANIFESTS, "raw/")
-"""Where manifests are; an earlier version of the connector wrote them beside the parts."""
+"""Folders of manifests. An earlier version of the connector wrote them beside the parts, in `raw/`."""
 
 _AT_ONCE = 100_000
 _MOST_WITHOUT_IDS = 100
 
 
 class _Part(msgspec.Struct):
-    """A part; one of a compacted day says when the runs of its records started."""
+    """A part of a manifest.
+
+    Attributes:
+        started: When the run of its records started, ISO-8601, if the part belongs to a compacted day.
+    """
 
     key: str
     started: str = ""
@@ -54,17 +58,16 @@ _TOMBSTONE = msgspec.json.Decoder(_Tombstone)
 
 
 class ManifestLog:
-    """Brings an index up to date from the runs that it does not include yet."""
+    """Adds runs to an index that the index does not include yet.
+
+    Args:
+        bucket: The bundle's bucket.
+        folder: The folder of the entity's runs, from `entity_folder`.
+        index: The index to bring up to date.
+        has_time: Returns whether the invocation has time to add another run.
+    """
 
     def __init__(self, bucket: Bucket, folder: str, index: Index, has_time: Callable[[], bool]) -> None:
-        """Take what to read; nothing is read yet.
-
-        Args:
-            bucket: The bundle's bucket.
-            folder: The folders of the entity's runs, as `entity_folder` gives them.
-            index: What is brought up to date.
-            has_time: Whether another run may be begun in this invocation.
-        """
         self._bucket = bucket
         self._folder = folder
         self._index = index
@@ -76,7 +79,7 @@ class ManifestLog:
         """Add every complete run that the index does not include yet; return whether there was one.
 
         Raises:
-            Suspend: There is no time for the next one; what was taken in is included.
+            Suspend: The time is too short for the next run. The index includes the runs before it.
         """
         rows = (row for place in _PLACES for row in self._bucket.objects(place + self._folder))
         found = [(row["LastModified"].timestamp(), row["Key"]) for row in rows]
@@ -85,13 +88,17 @@ class ManifestLog:
             if number and not self._has_time():
                 self._flush()
                 raise Suspend(0)
-            self._take_in_run(key)
+            self._add_run(key)
             self._include(written, key)
         self._flush()
         return bool(new)
 
-    def note_deleted(self, tombstones: bytes | bytearray) -> None:
-        """Take in tombstones: gzip JSON Lines."""
+    def add_tombstones(self, tombstones: bytes | bytearray) -> None:
+        """Add tombstones to the index.
+
+        Args:
+            tombstones: Gzip JSON Lines.
+        """
         for line in lines_of(tombstones):
             tombstone = _TOMBSTONE.decode(line)
             self._deleted[canonical_id(tombstone.id)] = epoch(tombstone.noticed_at)
@@ -109,52 +116,52 @@ class ManifestLog:
         recent = {**head.recent, key: written}
         head.recent = {k: w for k, w in recent.items() if w >= head.until - _SLACK_SECONDS}
 
-    def _take_in_run(self, key: str) -> None:
+    def _add_run(self, key: str) -> None:
         found = self._bucket.read_json_with_etag(key)
         if found is None:
             return
         manifest = msgspec.convert(found[0], _Manifest)
         started = epoch(manifest.started)
-        changed = manifest.request.get("entity_transformer") is not None
+        transformed = manifest.request.get("entity_transformer") is not None
         records, tombstones = manifest.parts, manifest.deleted
         if manifest.request.get("mode") == "reconcile":  # an earlier version listed tombstones among the parts
             records, tombstones = [], [*manifest.parts, *manifest.deleted]
         for part in records:
             body = self._bucket.read_body(part.key)
             if body is not None:
-                run_id = "" if manifest.replaces else manifest.run_id  # what it replaces was counted
-                began = epoch(part.started) if part.started else started
-                self._note_landed(body, run_id, began, changed=changed)
+                run_id = "" if manifest.replaces else manifest.run_id  # the replaced manifests were counted
+                part_started = epoch(part.started) if part.started else started
+                self._add_records(body, run_id, part_started, transformed=transformed)
         for part in tombstones:
             body = self._bucket.read_body(part.key)
             if body is not None:
-                self.note_deleted(body)
+                self.add_tombstones(body)
 
-    def _note_landed(self, part: bytes, run_id: str, started: int, *, changed: bool) -> None:
-        lost = 0
+    def _add_records(self, part: bytes, run_id: str, started: int, *, transformed: bool) -> None:
+        without_id = 0
         for line in lines_of(part):
-            identity = _id_of(line, changed=changed)
+            identity = _id_of(line, transformed=transformed)
             if identity is None:
-                lost += 1
+                without_id += 1
                 continue
             self._seen[identity] = max(self._seen.get(identity, 0), started)
             self._flush(_AT_ONCE)
-        if lost and run_id:
+        if without_id and run_id:
             runs = self._index.head.without_ids
-            runs[run_id] = runs.get(run_id, 0) + lost
+            runs[run_id] = runs.get(run_id, 0) + without_id
             for oldest in list(runs)[:-_MOST_WITHOUT_IDS]:
                 del runs[oldest]
 
     def _flush(self, least: int = 0) -> None:
         if len(self._seen) + len(self._deleted) >= least:
-            self._index.take_in(self._seen, self._deleted)
+            self._index.update(self._seen, self._deleted)
             self._seen, self._deleted = {}, {}
 
 
-def _id_of(line: bytes, *, changed: bool) -> Id | None:
-    """Return a landed record's id, or `None` if it has none that the shop would know.
+def _id_of(line: bytes, *, transformed: bool) -> Id | None:
+    """Return the id of a stored record, or `None` if it has no id of the shop.
 
-    What a transformer made of a record may call anything its id; only whole numbers are taken for the shop's.
+    A transformer may write anything as the id. Of transformed records, only whole numbers count as ids of the shop.
     """
     try:
         identity = _HEAD.decode(line).id
@@ -163,4 +170,4 @@ def _id_of(line: bytes, *, changed: bool) -> Id | None:
     if identity is None:
         return None
     identity = canonical_id(identity)
-    return None if changed and isinstance(identity, str) else identity
+    return None if transformed and isinstance(identity, str) else identity

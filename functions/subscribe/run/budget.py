@@ -1,4 +1,4 @@
-"""The limits of one invocation: the shop's quota above its reserve, and the time that is left."""
+"""The limits of one invocation: the shop's quota above its reserve, and the remaining time."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from lightspeed.listing.budget import UNBOUNDED
 from lightspeed.listing.reader import THREADS
 
 PATIENCE_SECONDS = 5
-"""The longest that an invocation waits for the quota; longer waits belong to the state machine."""
+"""The longest wait of an invocation for the quota. The state machine makes longer waits."""
 
 _ENDING_SECONDS = 5
 _PAGE_AND_COUNT = 2
 
 
 class Suspend(Exception):
-    """The invocation ends here. The run continues later.
+    """The invocation ends, and the run continues later.
 
     Attributes:
-        resume_after_seconds: How long the shop's quota asks to wait, or 0.
+        resume_after_seconds: How long the run must wait for the shop's quota; 0 if it need not.
     """
 
     def __init__(self, resume_after_seconds: float) -> None:
@@ -28,16 +28,15 @@ class Suspend(Exception):
 
 
 class InvocationBudget:
-    """The request budget of every list that an invocation reads."""
+    """The request budget of every list that an invocation reads.
+
+    Args:
+        transport: The shop's transport. Its last answer shows the quota.
+        remaining_seconds: Returns the time until this invocation must be over.
+        reserve_percent: Share of each quota window that stays free for others.
+    """
 
     def __init__(self, transport: Transport, remaining_seconds: Callable[[], float], reserve_percent: float) -> None:
-        """Prepare; nothing is sent yet.
-
-        Args:
-            transport: The shop's transport. Its last answer shows the quota.
-            remaining_seconds: Returns the time until this invocation must be over.
-            reserve_percent: Share of each quota window that stays free for others.
-        """
         self._transport = transport
         self._remaining_seconds = remaining_seconds
         self._reserve_percent = reserve_percent
@@ -48,16 +47,16 @@ class InvocationBudget:
         self._slowest_seconds = max(self._slowest_seconds, seconds)
 
     def left(self) -> int:
-        """Return how many requests the shop's last answer and the remaining time allow; 0 if none."""
+        """Return how many requests the quota of the shop's last answer and the remaining time allow; at least 0."""
         quota = self._transport.quota
         by_quota = UNBOUNDED if quota is None else quota.room(self._reserve_percent)
         return min(by_quota, self._left_by_time())
 
     def room(self) -> int:
-        """Return how many requests may be sent now. It waits a few seconds for the quota if that is enough.
+        """Return how many requests may be sent now. Waits up to `PATIENCE_SECONDS` for the quota.
 
         Raises:
-            Suspend: There is no room for a page and a count, or no time for another page.
+            Suspend: A page and a count have to wait longer, or the time is too short for another page.
         """
         quota = self._transport.quota
         wait = 0 if quota is None else quota.wait_seconds(self._reserve_percent, _PAGE_AND_COUNT)
@@ -70,7 +69,7 @@ class InvocationBudget:
         return _PAGE_AND_COUNT if wait else self.left()
 
     def _left_by_time(self) -> int:
-        """Return how many requests the time allows: at least a page and its count, or 0."""
+        """Return how many requests the time allows: at least two, a page and its count; or 0."""
         left = self._remaining_seconds() - _ENDING_SECONDS
         if left < 2 * self._slowest_seconds or left <= 0:
             return 0

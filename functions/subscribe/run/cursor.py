@@ -1,12 +1,13 @@
-"""What a run keeps in the bucket between two invocations. A cursor only names it.
+"""The state of a run between two invocations: an object in the bucket, named by a cursor.
 
-A cursor holds no state. It names an object by its run and by the hash of its content. So a forged cursor can
-only name what this stack wrote for the same request. A cursor stays short, however much a run remembers.
+A cursor holds no state. It names the object by the run and by the hash of the content. So a forged cursor can only name
+a state that this stack wrote for the same request, and a cursor stays short however large the state is.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import re
 import zlib
@@ -20,25 +21,25 @@ from connector.errors import RequestError
 from connector.storage_keys import RUN_ID, checkpoint_key
 
 _GZIP = 31
-"""States are gzip, as their keys say; cursors of version 2 carry zlib."""
+"""zlib's parameter for gzip. Cursors of version 2 hold zlib format."""
 
 VERSION = 3
 DIGEST_DIGITS = 32
 LONGEST_CURSOR = 64 * 1024
-"""Characters. Version 2 carried the state itself and grew up to this."""
+"""Characters. A cursor of version 2 holds the state itself."""
 
 MOST_BYTES = 256 * 1024 * 1024
 """The largest state that is unpacked."""
 
 _SELF_CONTAINED = re.compile(rb'\[2,\s*(?:"[^"\\]*",\s*){1,2}\["([^"\\]*)"')
-"""The beginning of a state that a cursor of version 2 carries. The rest of it is not even unpacked."""
+"""The beginning of the state in a cursor of version 2. The rest is not even unpacked."""
 
 _HEAD_BYTES = 1024
 _POINTER = re.compile(r"3\.([^/]+)\.([0-9a-f]{32})")
 
 
 class RunState(msgspec.Struct, array_like=True):
-    """What every run keeps between two invocations.
+    """The state of every run between two invocations.
 
     Attributes:
         run_id: The run's id.
@@ -56,19 +57,19 @@ State = TypeVar("State", bound=RunState)
 
 @dataclass(frozen=True, slots=True)
 class Checkpoints:
-    """The objects that one run keeps between two invocations, each named by its content."""
+    """The objects of one run between two invocations, each named by the hash of its content."""
 
     bucket: Bucket
     run_id: str
 
-    def keep(self, body: bytes) -> str:
+    def save(self, body: bytes) -> str:
         """Write an object and return its name, the start of its SHA-256."""
         name = hashlib.sha256(body).hexdigest()[:DIGEST_DIGITS]
         self.bucket.put(checkpoint_key(self.run_id, name), body)
         return name
 
     def read(self, name: str) -> bytes | None:
-        """Return an object, or `None` if it is gone or is not what its name says."""
+        """Return an object, or `None` if it is gone or its hash is another one."""
         found = self.bucket.read(checkpoint_key(self.run_id, name))
         if found is None or not hashlib.sha256(found.body).hexdigest().startswith(name):
             return None
@@ -76,11 +77,11 @@ class Checkpoints:
 
 
 class Pointer(NamedTuple):
-    """What a cursor says.
+    """A parsed cursor.
 
     Attributes:
         run_id: The run that it continues.
-        digest: The name of the kept state; empty for a cursor of version 2, which carried the state itself.
+        digest: The name of the stored state; empty for a cursor of version 2, which holds the state itself.
     """
 
     run_id: str
@@ -89,12 +90,12 @@ class Pointer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StateStore(Generic[State]):
-    """Keeps the state of a run for its next invocation, and finds it by a cursor.
+    """Stores the state of a run for the next invocation, and loads it by a cursor.
 
     Attributes:
         bucket: The bundle's bucket.
         kind: The type of the state.
-        fingerprint: The fingerprint of the request that the run answers.
+        fingerprint: The fingerprint of the run's request.
     """
 
     bucket: Bucket
@@ -102,20 +103,19 @@ class StateStore(Generic[State]):
     fingerprint: str
 
     def save(self, run_id: str, state: State) -> str:
-        """Keep a state and return the cursor that names it."""
+        """Store a state and return its cursor."""
         packed = zlib.compress(msgspec.json.encode([VERSION, self.fingerprint, state]), 6, wbits=_GZIP)
-        return f"{VERSION}.{run_id}.{Checkpoints(self.bucket, run_id).keep(packed)}"
+        return f"{VERSION}.{run_id}.{Checkpoints(self.bucket, run_id).save(packed)}"
 
     def load(self, cursor: str) -> State | None:
-        """Return the state that a cursor names, or `None` if the run starts from its beginning.
+        """Return the state of a cursor, or `None` if the run starts again under its id.
 
-        A cursor of version 2 carries a state whose parts have keys that are not used any more. Its run starts again,
-        under its own id. Nothing else of the cursor is believed.
+        The state in a cursor of version 2 names parts by keys that are no longer used. Only its run id is used.
 
         Raises:
-            RequestError: It is no cursor, belongs to another request, or its state is gone.
+            RequestError: The cursor is malformed, belongs to another request, or names a state that is gone.
         """
-        pointer = pointer_of(cursor)
+        pointer = parse_cursor(cursor)
         if not pointer.digest:
             return None
         packed = Checkpoints(self.bucket, pointer.run_id).read(pointer.digest)
@@ -125,7 +125,7 @@ class StateStore(Generic[State]):
 
     def _state(self, packed: bytes) -> State:
         try:
-            *_, fingerprint, state = msgspec.json.decode(_unpacked(packed), type=list[msgspec.Raw])
+            *_, fingerprint, state = msgspec.json.decode(_unpack(packed), type=list[msgspec.Raw])
             if msgspec.json.decode(fingerprint) == self.fingerprint:
                 return msgspec.json.decode(state, type=self.kind)
         except (zlib.error, msgspec.MsgspecError, ValueError):
@@ -133,30 +133,28 @@ class StateStore(Generic[State]):
         raise RequestError(["cursor belongs to another request; send it with the event that it came from"])
 
 
-def pointer_of(cursor: str) -> Pointer:
-    """Return what a cursor says.
+def parse_cursor(cursor: str) -> Pointer:
+    """Parse a cursor.
 
     Raises:
-        RequestError: It is no cursor.
+        RequestError: It is malformed.
     """
     found = _POINTER.fullmatch(cursor)
     if found and RUN_ID.fullmatch(found[1]):
         return Pointer(found[1], found[2])
-    try:
+    with contextlib.suppress(zlib.error, ValueError):
         packed = base64.b64decode(cursor[:LONGEST_CURSOR].encode(), altchars=b"-_", validate=True)
         head = _SELF_CONTAINED.match(zlib.decompressobj().decompress(packed, _HEAD_BYTES))
         if head and RUN_ID.fullmatch(head[1].decode()):
             return Pointer(head[1].decode(), "")
-    except (zlib.error, ValueError):
-        pass  # what follows says it
     raise RequestError(["cursor is not one that a partial result gave"])
 
 
-def _unpacked(packed: bytes) -> bytes:
-    """Return what was compressed, unless it is larger than any state.
+def _unpack(packed: bytes) -> bytes:
+    """Decompress a state.
 
     Raises:
-        ValueError: It is too large or cut.
+        ValueError: It is larger than any state, or its end is missing.
     """
     unpacker = zlib.decompressobj(_GZIP)
     text = unpacker.decompress(packed, MOST_BYTES)

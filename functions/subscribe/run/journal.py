@@ -1,8 +1,8 @@
-"""The journal of a run: one object with one entry, its latest result. One copy of the run writes it at a time.
+"""The journal of a run: one object with one entry, the latest result.
 
-A run can be started twice with one id: a state machine tries again while the first invocation still works, and
-asynchronous invocations come at least once. Every write is conditional on the entry that the copy has read.
-So of several copies one goes on, and the others answer with what that one wrote.
+A run may have several copies with one id: a state machine may try again while the first invocation still works, and
+Lambda may repeat an asynchronous invocation. A copy writes only over the entry that it has read. So one copy goes on,
+and the others answer with the entry of that one.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from connector.errors import AwsUnavailable, RunConflict
 from connector.storage_keys import run_key
 from subscribe.run.result import Decision, Result
 
-NOTED = ("started", "fingerprint", "single", "manifests", "transformers", "noted_at", "copy")
-"""What an entry holds in addition to the result."""
+_JOURNAL_ONLY = ("started", "fingerprint", "single", "manifests", "transformers", "noted_at", "copy")
+"""The members of an entry that are not members of the result."""
 
 _ATTEMPTS = 5
 
@@ -24,18 +24,16 @@ _ATTEMPTS = 5
 class Journal:
     """The journal of one run, as one copy of the run sees it.
 
+    Args:
+        bucket: The bundle's bucket.
+        run_id: The run's id.
+        fingerprint: The fingerprint of the run's request.
+
     Attributes:
-        entry: The entry as it was read last, empty if there is none.
+        entry: The entry that was read last; empty if there is none.
     """
 
     def __init__(self, bucket: Bucket, run_id: str, fingerprint: str) -> None:
-        """Take whose journal it is; nothing is read yet.
-
-        Args:
-            bucket: The bundle's bucket.
-            run_id: The run's id.
-            fingerprint: The fingerprint of the request that the run answers.
-        """
         self._bucket = bucket
         self._run_id = run_id
         self._fingerprint = fingerprint
@@ -43,7 +41,7 @@ class Journal:
         self.entry: dict[str, Any] = {}
 
     def load(self) -> dict[str, Any]:
-        """Return the entry as it is now, empty if there is none. Later writes hold only over this one.
+        """Read and return the entry; empty if there is none. The next write succeeds only over this entry.
 
         Raises:
             RunConflict: The run id was used before for another request.
@@ -56,32 +54,32 @@ class Journal:
 
     @property
     def is_own(self) -> bool:
-        """Whether this copy wrote the entry that was read last."""
+        """Whether this copy wrote the entry that it read last."""
         return self._etag == self._written
 
     def finished(self) -> Result | None:
-        """Return the result of the run if it is decided. A copy that was killed in its last steps is finished here."""
+        """Return the result of the run if it is decided. If a copy was killed in its last writes, make them first."""
         entry = self.load()
         if entry.get("status") == "finishing" and (entry["manifests"] or self._exists(entry["manifest"])):
             finish(self._bucket, entry)
             entry = self.load()
         return result_of(entry) if entry.get("status") == "complete" else None
 
-    def decide(self, entry: dict[str, Any]) -> None:
+    def write(self, entry: dict[str, Any]) -> None:
         """Write an entry over the one that was read last.
 
         Raises:
-            PreconditionFailed: Another copy of the run has gone on.
+            PreconditionFailed: Another copy of the run has written the journal since.
         """
         self._etag = self._written = self._bucket.put_json(run_key(self._run_id), entry, if_match=self._etag)
 
     def entry_of(self, decision: Decision, status: str = "finishing", **facts: Any) -> dict[str, Any]:
-        """Return the entry of a run that ends or pauses so.
+        """Return the entry of a run that ends or pauses.
 
         Args:
-            decision: The result, and the manifests.
-            status: What the journal says.
-            **facts: What the next invocation needs in addition to the state, such as `started` and `transformers`.
+            decision: The result and the manifests.
+            status: The status of the journal.
+            **facts: Values that the next invocation needs beside the state, such as `started` and `transformers`.
         """
         return {
             **decision.body,
@@ -97,13 +95,16 @@ class Journal:
 
 
 def finish(bucket: Bucket, entry: Mapping[str, Any]) -> None:
-    """Write the manifests of a decided run, and then its journal, whatever that says by now.
+    """Write the manifests of a decided run, then the complete entry to its journal.
 
-    Any run may do this for any other one. It changes nothing that is there already.
+    Any run may do this for any other one. Objects that exist already do not change.
 
     Args:
         bucket: The bundle's bucket.
-        entry: The run's entry, as it was decided.
+        entry: The decided entry of the run.
+
+    Raises:
+        AwsUnavailable: Other writers changed the journal before each of several tries.
     """
     bucket.put_manifests(entry["manifests"])
     key, complete = run_key(entry["run_id"]), {**entry, "status": "complete", "manifests": {}}
@@ -120,5 +121,7 @@ def finish(bucket: Bucket, entry: Mapping[str, Any]) -> None:
 
 
 def result_of(entry: dict[str, Any]) -> Result:
-    """Return the result that an entry holds."""
-    return Result({key: value for key, value in entry.items() if key not in NOTED}, single=bool(entry["single"]))
+    """Return the result in an entry."""
+    return Result(
+        {key: value for key, value in entry.items() if key not in _JOURNAL_ONLY}, single=bool(entry["single"])
+    )

@@ -1,4 +1,4 @@
-"""What an invocation of a run answers."""
+"""The result of one invocation of a run."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What an invocation answers.
+    """The result of one invocation.
 
     Attributes:
         body: The documented result.
-        single: Whether one record was asked for, not a list.
+        single: Whether the request reads one record and no list.
     """
 
     body: dict[str, Any]
@@ -21,11 +21,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """How a run ends. It is stored by one conditional write, before anything that readers see.
+    """The end of a run. One conditional write stores it, before any object that readers see.
 
     Attributes:
-        body: The result, status included.
-        manifests: Manifests by key, in the order in which they are written.
+        body: The result.
+        manifests: Manifests by key, in the order of their writes.
         single: As in `Result`.
     """
 

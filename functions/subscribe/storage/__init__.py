@@ -1,1 +1,1 @@
-"""The parts of a run, and a folder that takes the place of the bucket."""
+"""The parts of a run, and a folder in place of the bucket."""

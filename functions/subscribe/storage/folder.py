@@ -1,8 +1,8 @@
-"""A folder in place of the bucket: the part of an S3 client that runs use, with the same conditional writes.
+"""A folder in place of the bucket: the methods of an S3 client that runs use, with the same conditional writes.
 
-An object is a file at the path of its key, so `aws s3 sync` moves the folder to a bucket. The ETag is the MD5 of the
-content, as in S3. A write holds the folder's lock, writes a file beside the others and renames it: a reader finds the
-old content or the new, and a killed writer leaves the old.
+An object is a file at the path of its key, so `aws s3 sync` copies the folder to a bucket. The ETag is the MD5 of the
+content, as in S3. A write holds the folder's lock, writes another file and renames it. So a reader finds the old or the
+new content, and a killed writer leaves the old.
 """
 
 from __future__ import annotations
@@ -20,20 +20,22 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 OWN = ".local"
-"""The subfolder for the lock and the file that is being written. It holds no object and need not be moved."""
+"""The subfolder for the lock and the unfinished file. It holds no object and need not be copied."""
 
 PAGE_KEYS = 1_000
 
 
 class FolderS3:
-    """One bucket in a folder. Its methods have the names, arguments and errors of the S3 client."""
+    """One bucket in a folder. Its methods have the names, arguments and errors of the S3 client.
+
+    Args:
+        folder: The folder; it is made if it does not exist.
+
+    Raises:
+        OSError: The folder cannot be made.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Take the folder; it is made if it is not there.
-
-        Raises:
-            OSError: It cannot be made.
-        """
         self._folder = folder
         self._own = folder / OWN
         self._own.mkdir(parents=True, exist_ok=True)
@@ -62,25 +64,25 @@ class FolderS3:
         """Write an object and return its `ETag`.
 
         Raises:
-            ClientError: `PreconditionFailed`, or `NoSuchKey` for `IfMatch` where there is no object.
+            ClientError: `PreconditionFailed`, or `NoSuchKey` for `IfMatch` without an object.
         """
         with self._locked():
-            there = self._read(Key) if IfMatch is not None or IfNoneMatch is not None else None
-            if IfMatch is not None and there is None:
+            present = self._read(Key) if IfMatch is not None or IfNoneMatch is not None else None
+            if IfMatch is not None and present is None:
                 raise _error("NoSuchKey", "PutObject")
-            if there is not None and (IfNoneMatch is not None or _etag(there) != IfMatch):
+            if present is not None and (IfNoneMatch is not None or _etag(present) != IfMatch):
                 raise _error("PreconditionFailed", "PutObject")
             self._write(Key, Body)
         return {"ETag": _etag(Body)}
 
     def delete_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803, ARG002 - AWS's names
-        """Delete an object, if there is one."""
+        """Delete an object if it exists."""
         with self._locked():
             self._path(Key).unlink(missing_ok=True)
         return {}
 
     def get_paginator(self, name: str) -> FolderS3:
-        """Return what lists objects: `list_objects_v2`, the only one."""
+        """Return the paginator of `list_objects_v2`; a folder has no other."""
         if name != "list_objects_v2":
             raise ValueError(f"a folder has no {name}")
         return self
@@ -117,7 +119,7 @@ class FolderS3:
             return None
 
     def _write(self, key: str, body: bytes) -> None:
-        """Write a file as a whole; the lock is held, so there is one unfinished file at most."""
+        """Write a file as a whole. The caller holds the lock, so there is at most one unfinished file."""
         path, unfinished = self._path(key), self._own / "unfinished"
         path.parent.mkdir(parents=True, exist_ok=True)
         with unfinished.open("wb") as file:
@@ -128,7 +130,7 @@ class FolderS3:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the folder's lock; the system frees it when the process ends, however it ends."""
+        """Hold the folder's lock; the system frees it also if the process is killed."""
         with (self._own / "lock").open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

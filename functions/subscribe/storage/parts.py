@@ -1,4 +1,4 @@
-"""Records on their way into parts: gzip JSON Lines, joined until a part is full."""
+"""Join records to parts: gzip JSON Lines of about `PART_BYTES`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import msgspec
 from connector.settings import GZIP_LEVEL
 
 PART_BYTES = 8 * 1024 * 1024
-"""Compressed size at which a part is closed: thirty thousand orders, 120 MB of JSON. Memory holds one."""
+"""Compressed size at which a part is full: thirty thousand orders, 120 MB of JSON. Memory holds one part."""
 
 
 class Part(msgspec.Struct, array_like=True, frozen=True):
-    """A stored part. Its key follows from its run, its kind, its number and its hash.
+    """A stored part. Its run, kind, number and hash make its key.
 
     Attributes:
         bytes: Size of the stored object.
@@ -28,52 +28,51 @@ class Part(msgspec.Struct, array_like=True, frozen=True):
     sha256: str
 
 
-def listed(parts: Iterable[tuple[str, Part]]) -> list[dict[str, Any]]:
-    """Return stored parts, each with its key, as a manifest lists them."""
+def manifest_rows(parts: Iterable[tuple[str, Part]]) -> list[dict[str, Any]]:
+    """Return the rows of a manifest for stored parts, which come with their keys."""
     return [{"key": key, **msgspec.structs.asdict(part)} for key, part in parts]
 
 
 class Chunk(NamedTuple):
-    """Some records, ready to become part of a part: JSON Lines in a separate gzip member."""
+    """Compressed records, a piece of a part: JSON Lines as one gzip member."""
 
     member: bytes
     records: int
 
 
 class FullPart(NamedTuple):
-    """A part that is ready to be stored, and its bytes. They are not copied: memory holds a part once."""
+    """A part to store, and its bytes, which are not copied: memory holds a part once."""
 
     part: Part
     body: bytes | bytearray
 
 
 def compress(texts: list[bytes], level: int = GZIP_LEVEL) -> Chunk:
-    """Compress records, one per line. Gzip members that follow each other are one file for readers.
+    """Compress records, one per line, to a gzip member. A file of several members is one file for readers.
 
-    The output depends on the records and the level only: the member holds no time.
+    The output depends only on the records and the level: the member holds no time.
     """
     if not texts:
         return Chunk(b"", 0)
     member = deflate.gzip_compress(b"\n".join([*texts, b""]), level)
-    return Chunk(bytes(member), len(texts))  # the buffer of `member` holds room for a page that cannot be compressed
+    return Chunk(bytes(member), len(texts))  # `member` itself reserves memory for text that cannot be compressed
 
 
 class PartBuffer:
     """Joins chunks to parts of `PART_BYTES`."""
 
     def __init__(self) -> None:
-        """Start empty."""
         self._body = bytearray()
         self._records = 0
 
     def add(self, new: Chunk) -> FullPart | None:
-        """Take a chunk; return the part that is full now, if there is one."""
+        """Add a chunk; return the part if it is full."""
         self._body += new.member
         self._records += new.records
         return self.flush() if len(self._body) >= PART_BYTES else None
 
     def flush(self) -> FullPart | None:
-        """Return what is left as a part, and start empty again; return `None` if nothing is left."""
+        """Return the remaining records as a part and empty the buffer; return `None` if there are none."""
         if not self._records:
             return None
         body = self._body

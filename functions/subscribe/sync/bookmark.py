@@ -1,10 +1,9 @@
 """Bookmarks: where the next incremental run of a subscription starts.
 
-One object per subscription holds the bookmark, the lease of a paused run, and a decided run that is not finished yet
-(`pending`). Every write is conditional on the object that the run has seen.
+One object per subscription holds the bookmark, the lease of a paused run, and a decided run with writes left to make
+(`pending`). A run writes only over the object that it has read.
 
-1. A run ends with one write: its manifests, its result and where the bookmark moves, stored as `pending`. This write
-   commits the run.
+1. One write commits the run: it stores the manifests, the result and the new bookmark as `pending`.
 2. The remaining writes are idempotent: the manifests, the run's journal, and last the bookmark. This run makes them, or
    the next run if this one was killed.
 """
@@ -30,51 +29,46 @@ from subscribe.run.cursor import DIGEST_DIGITS
 from subscribe.run.journal import finish
 
 MOST_RECENT_INSIDE = 1_000
-"""Ids that the bookmark itself holds. More are stored beside it."""
+"""The most ids in the bookmark itself. An object beside it holds a larger number."""
 
 MOST_UNVERIFIED = 3
-"""Runs in a row that may leave the bookmark where it is because their list could not be proved."""
+"""The most runs in a row that may leave the bookmark where it is, because their list could not be proved."""
 
 MOST_REMEMBERED = 20_000
-"""Records of a window that a run remembers, so that the next run can read that window again and store none twice."""
+"""The most records of a window that a run remembers, so that the next run can read it again and store none twice."""
 
 HIDDEN, SHOWN = "hidden", "shown"
-"""Whether a list in a window of changes holds records that have no time of change."""
+"""Whether a list that is filtered by time of change hides or shows records that have none."""
 
 CREATION_EVERY = timedelta(days=1)
-"""How often a subscription is read by time of creation too. Every run does so once records without `updatedAt` are
-known."""
+"""How often a run also reads by time of creation, unless records without `updatedAt` are known. Then every run does."""
 
 NEVER_UPDATED = " never updated"
-"""Follows the time of creation of a remembered record that has no time of change.
-
-Only where its list may be read by time of creation too.
-"""
+"""In `recent`, follows the time of creation of a record without a time of change, if runs may read it by creation."""
 
 _FARTHEST_ZONE = timedelta(hours=15)
-"""More than a shop's local time differs from UTC."""
+"""More than the largest offset of a local time from UTC."""
 
 _FAST = 1
-"""The level of compression: a twentieth of the time of the best one, for half as many bytes more."""
+"""The compression level: a twentieth of the time of the best level, for half as many bytes more."""
 
 
 class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How far a subscription has been read.
+    """How far the runs of a subscription have read.
 
     Attributes:
-        until: ISO-8601 UTC; everything up to here is stored. `None` while the first run is under way.
+        until: ISO-8601 UTC; every change up to here is stored. `None` while the first run is under way.
         run_id: The run that moved it here.
-        recent: Time of the latest change, by id, of the records that were stored and that the next runs may read again.
-        recent_in: Start of the SHA-256 of the object beside the bookmark that holds `recent` where it is large; else
+        recent: Times of the latest change of stored records that the next runs may read again, by language and id.
+        recent_in: If `recent` is large, an object beside the bookmark holds it; this is the start of its SHA-256. Else
             empty.
-        unverified: Runs in a row that left `until` as it was, because they may have missed records.
-        again_from: ISO-8601 UTC; where the next window starts, if that is earlier than `LOOKBACK` before `until`. It is
-            set where `until` rests on the shop's dates alone, which may be wrong.
-        skew: How far the shop's clock was ahead of ours, whole seconds, if that is more than a minute.
-        created_until: ISO-8601 UTC; up to where the list was read by time of creation. Empty: up to `until`.
-        never_updated: `hidden` or `shown`, if records without a time of change were found: whether the list in a window
-            of changes holds them.
-        entity: What the subscription reads; empty in a bookmark of an earlier version.
+        unverified: How many runs in a row left `until` as it was, because they may have missed records.
+        again_from: ISO-8601 UTC; the start of the next window, if it is earlier than `LOOKBACK` before `until`. A run
+            sets it if `until` rests on the shop's dates alone, which may be wrong.
+        skew: How far the shop's clock was ahead of ours, whole seconds; 0 for up to a minute.
+        created_until: ISO-8601 UTC; the end of what was read by time of creation. Empty if that is `until`.
+        never_updated: `HIDDEN` or `SHOWN` if records without a time of change are known, else empty.
+        entity: The entity of the subscription; empty in a bookmark of an earlier version.
     """
 
     until: str | None = None
@@ -88,14 +82,13 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
     never_updated: str = ""
     entity: str = ""
 
-    @property
-    def shown(self) -> dict[str, str] | None:
-        """What a result and transformers show of it; `None` before the first run has ended."""
+    def to_json(self) -> dict[str, str] | None:
+        """Return the bookmark as results and transformers show it; `None` before the first run has ended."""
         return None if self.until is None else {"until": self.until}
 
     @property
     def start(self) -> datetime | None:
-        """Where the next window starts; `None` for the beginning."""
+        """The start of the next window; `None` for the beginning."""
         if self.until is None:
             return None
         start = parse_time(self.until) - LOOKBACK
@@ -103,21 +96,21 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def created_after(self) -> datetime | None:
-        """After which time records without a time of change may be read again; `None` for the beginning."""
+        """Records without a time of change may be read again if created after this; `None` for the beginning."""
         if self.start is None or self.never_updated == SHOWN or not self.created_until:
             return self.start
         return min(self.start, parse_time(self.created_until))
 
     def created_start(self, now: datetime) -> datetime | None:
-        """Return from where a run that begins now reads by time of creation too; `None` if it does not."""
+        """Return the start of what a run that begins now reads by time of creation; `None` for nothing."""
         if self.until is None or self.never_updated == SHOWN:
             return None
         created = parse_time(self.created_until or self.until)
         is_due = self.never_updated == HIDDEN or now - created >= CREATION_EVERY
-        return created + timedelta(seconds=1) if is_due else None  # that second is read already
+        return created + timedelta(seconds=1) if is_due else None  # the second of `created` is read already
 
     def check_entity(self, subscription: str, entity: str) -> None:
-        """Check that a run reads the entity of the subscription. Of another one it would leave out all older records.
+        """Check that a run reads the entity of the subscription. It would miss the older records of another entity.
 
         Raises:
             RequestError: It reads another entity.
@@ -133,10 +126,10 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """Says that a run is paused between two invocations.
+    """The lease of a run that is paused between two invocations.
 
     Attributes:
-        until: ISO-8601 UTC. After that the run counts as given up.
+        until: ISO-8601 UTC. After this time, another run may start.
     """
 
     run_id: str
@@ -144,12 +137,12 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """A decided run whose remaining writes may be missing.
+    """A decided run that may have writes left to make.
 
     Attributes:
-        bookmark: Where the bookmark moves.
-        entry: The run's journal entry, with its manifests; empty where an earlier version decided the run.
-        manifests: Manifests by key, where an earlier version decided the run.
+        bookmark: The bookmark after the run.
+        entry: The run's journal entry, with its manifests; empty if an earlier version decided the run.
+        manifests: Manifests by key, if an earlier version decided the run.
     """
 
     bookmark: Bookmark
@@ -157,13 +150,13 @@ class Pending(msgspec.Struct, frozen=True):
     manifests: Mapping[str, Any] = {}
 
 
-class Found(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is stored of a subscription.
+class BookmarkObject(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The stored object of a subscription.
 
     Attributes:
-        bookmark: How far it has been read.
-        lease: The lease of the paused run, if there is one.
-        pending: The run that is decided but perhaps not finished, if there is one.
+        bookmark: How far its runs have read.
+        lease: The lease of a paused run; `None` for none.
+        pending: A decided run that may have writes left; `None` for none.
     """
 
     bookmark: Bookmark = Bookmark()
@@ -174,21 +167,24 @@ class Found(msgspec.Struct, frozen=True, omit_defaults=True):
 class Bookmarks:
     """The bookmark of one subscription.
 
-    Every write goes over what was read last, and raises `PreconditionFailed` if another run was faster.
+    Each write replaces the object that was read last, and raises `PreconditionFailed` if another run was faster.
     """
 
     def __init__(self, bucket: Bucket, connection: str, subscription: str) -> None:
-        """Take whose it is; nothing is read yet."""
         self._bucket = bucket
         self._key = subscription_key(connection, subscription)
         self._recent_key = functools.partial(recent_key, connection, subscription)
         self._etag = NONE_YET
 
-    def load(self) -> Found:
-        """Return what is stored of the subscription."""
+    def load(self) -> BookmarkObject:
+        """Return the stored object; an empty one if there is none.
+
+        Raises:
+            ConnectorError: It cannot be read; the message says how to repair that.
+        """
         try:
             stored, self._etag = self._bucket.read_json_with_etag(self._key) or ({}, NONE_YET)
-            found = msgspec.convert(stored, Found)
+            found = msgspec.convert(stored, BookmarkObject)
             for text in (found.bookmark.until, found.bookmark.again_from, found.bookmark.created_until):
                 if text:
                     parse_time(text)
@@ -198,12 +194,12 @@ class Bookmarks:
         return found
 
     def peek(self) -> Bookmark:
-        """Return the bookmark as a run would find it, without finishing one that was killed."""
+        """Return the bookmark that the next run would find. Writes nothing, also if a killed run has writes left."""
         found = self.load()
         return found.bookmark if found.pending is None else found.pending.bookmark
 
     def recent(self, bookmark: Bookmark) -> Mapping[str, str]:
-        """Return the records that were stored shortly before a bookmark, from wherever they are kept."""
+        """Return `recent` of a bookmark, from the bookmark itself or from the object beside it."""
         if not bookmark.recent_in:
             return bookmark.recent
         key = self._recent_key(bookmark.recent_in)
@@ -213,7 +209,7 @@ class Bookmarks:
         return msgspec.json.decode(gzip.decompress(found.body), type=dict[str, str])
 
     def with_recent(self, bookmark: Bookmark, recent: Mapping[str, str]) -> Bookmark:
-        """Return a bookmark of bounded size; a large `recent` is kept in an object beside it, named by its content."""
+        """Return a bookmark with `recent`; store a large `recent` in an object beside it, named by its content."""
         if len(recent) <= MOST_RECENT_INSIDE:
             return msgspec.structs.replace(bookmark, recent=recent, recent_in="")
         body = gzip.compress(msgspec.json.encode(recent, order="sorted"), _FAST, mtime=0)
@@ -222,44 +218,45 @@ class Bookmarks:
         return msgspec.structs.replace(bookmark, recent={}, recent_in=digest)
 
     def lease(self, bookmark: Bookmark, lease: Lease) -> None:
-        """Store that a run is paused."""
-        self._write(Found(bookmark, lease))
+        """Store the lease of a run that pauses."""
+        self._write(BookmarkObject(bookmark, lease))
 
     def commit(self, before: Bookmark, pending: Pending) -> None:
-        """Decide a run: store how it ends and where the bookmark moves."""
-        self._write(Found(before, pending=pending))
+        """Decide a run: store its result and the new bookmark."""
+        self._write(BookmarkObject(before, pending=pending))
 
-    def recover(self) -> Found:
-        """Finish the run that was decided but perhaps not finished, if there is one; return what is known then."""
+    def recover(self) -> BookmarkObject:
+        """Make the remaining writes of a decided run, if there is one; return the object after that."""
         found = self.load()
         while found.pending is not None:
             if found.pending.entry:
                 finish(self._bucket, found.pending.entry)
             self._bucket.put_manifests(found.pending.manifests)
-            self.move(found.pending)
+            self.finalize(found.pending)
             found = self.load()
         return found
 
-    def move(self, pending: Pending) -> None:
-        """Move the bookmark of a finished run, unless that is done already."""
+    def finalize(self, pending: Pending) -> None:
+        """Move the bookmark, which is the last write of a decided run, unless that is done already."""
         found = self.load()
         if found.pending is not None and found.pending.bookmark == pending.bookmark:
             with contextlib.suppress(PreconditionFailed):  # another copy has just moved it
-                self._write(Found(pending.bookmark))
+                self._write(BookmarkObject(pending.bookmark))
 
-    def _write(self, found: Found) -> None:
+    def _write(self, found: BookmarkObject) -> None:
         self._etag = self._bucket.put_json(self._key, msgspec.to_builtins(found), if_match=self._etag)
 
 
-def still_recent(
+def keep_recent(
     recent: Mapping[str, str], start: datetime | None, created_after: datetime | None = None
 ) -> dict[str, str]:
     """Return the records that later runs may read again; all of them if the next window has no start.
 
     Args:
         recent: As in the bookmark.
-        start: Of the next window of changes.
-        created_after: After which time records without a time of change are read again; by default, from `start` on.
+        start: The start of the next window of changes.
+        created_after: Later runs may read records without a time of change again if created after this; by default,
+            after `start`.
     """
     if start is None:
         return dict(recent)
@@ -269,15 +266,15 @@ def still_recent(
         if changed[:10] < day:
             continue
         created = changed.removesuffix(NEVER_UPDATED)
-        moment = time_of(created)
+        moment = parse_shop_time(created)
         if moment is not None and moment >= (start if created == changed else created_after):
             kept[record] = changed
     return kept
 
 
 @functools.lru_cache(maxsize=1024)
-def time_of(text: str | None) -> datetime | None:
-    """Return the time that the shop wrote, or `None` if it is none."""
+def parse_shop_time(text: str | None) -> datetime | None:
+    """Return the time in a text of the shop, or `None` if it holds none."""
     try:
         return parse_time(text) if text else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""Where the bookmark moves at the end of a run. Nothing here reads or writes."""
+"""Compute the bookmark after a run. Nothing here reads or writes."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from subscribe.sync.state import SyncState
 
 
 def reads_again(before: Bookmark, state: SyncState) -> bool:
-    """Whether the next run reads this run's window again: it may lack records, and what it stored is known."""
+    """Whether the next run reads this window again: records may be missing, and the stored ones are remembered."""
     return state.may_have_missed and state.remembers_all and before.unverified < MOST_UNVERIFIED
 
 
 def next_bookmark(before: Bookmark, state: SyncState) -> Bookmark:
-    """Return where the bookmark moves after a run that was read to its end: never back. `recent` is left out.
+    """Return the bookmark after a complete run, without `recent`. It never moves back.
 
-    A run that may have missed records leaves the bookmark where it is, `MOST_UNVERIFIED` times in a row. It notes what
-    it stored, so the next run reads the same window and more, and stores only what is new. Then the bookmark moves
-    without a proof, because a shop that never gives a provable list must not stop the subscription. If the shop's dates
-    stay behind the bookmark for as many runs, the bookmark moves by our clock.
+    A run that may have missed records leaves the bookmark where it is, up to `MOST_UNVERIFIED` times in a row. It
+    remembers its records, so the next run reads the same window and more, and stores only new records. Then the
+    bookmark moves without a proof, because a shop that never gives a provable list must not stop the subscription. If
+    the shop's dates stay behind the bookmark for as many runs, the bookmark moves by our clock.
 
     Args:
         before: The bookmark that the run started from.
-        state: How far the run came.
+        state: The state of the run at its end.
     """
     if reads_again(before, state):
         after = msgspec.structs.replace(before, unverified=before.unverified + 1, never_updated=state.never_updated)
     else:
-        after = _moved(before, state)
+        after = _advance(before, state)
     skew = round(state.skew) if abs(state.skew) > BELIEVED_SECONDS else 0
     return msgspec.structs.replace(after, run_id=state.run_id, skew=skew)
 
 
-def _moved(before: Bookmark, state: SyncState) -> Bookmark:
-    """Return the bookmark at the end of what was read; the next window reaches back to where that is sure."""
+def _advance(before: Bookmark, state: SyncState) -> Bookmark:
+    """Return the bookmark at the end of the window. The next window reaches back to `surely_passed`."""
     end, until, sure, unverified = state.end, state.read_up_to, state.surely_passed, 0
     if before.start is not None:
         known = before.start + LOOKBACK
-        if until <= known < end:  # by the shop's dates nothing was read behind the bookmark
+        if until <= known < end:  # by the shop's dates, the run read nothing after the bookmark
             unverified = before.unverified + 1
         if unverified > MOST_UNVERIFIED:
             until = sure = min(end, parse_time(state.opened) - SETTLING_LAG)
@@ -60,7 +60,7 @@ def _moved(before: Bookmark, state: SyncState) -> Bookmark:
 
 
 def _created_until(before: Bookmark, state: SyncState, sure: str) -> str:
-    """Return up to where the list was read by time of creation, as far as that is known to differ from `until`."""
+    """Return the end of what was read by time of creation."""
     if before.until is not None:
         known = before.created_until or before.until
         return max(known, state.created_end)

@@ -1,4 +1,4 @@
-"""What a run will read, decided and checked before anything is sent."""
+"""Plan the reads of a run, and check them before the first request."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One reading of a run: a record, or a list with all its pages.
+    """One read of a run: a record, or a list with all its pages.
 
     Attributes:
         operation: `get`, `list`, or `each`: the nested entity of every parent.
-        endpoint: Whose list is walked: the parent's for `each`, else the entity's own.
+        endpoint: The endpoint of the list: the parent's for `each`, else the entity's own.
         language: The language to read in.
-        parameters: After the input transformer.
-        by_creation: Whether it takes only records that were never updated, from a window of creation.
+        parameters: The parameters after the input transformer.
+        by_creation: Whether it reads a window of creation, and keeps only records that were never updated.
     """
 
     operation: ReadOperation
@@ -39,29 +39,29 @@ class Read:
 
     @property
     def query(self) -> Mapping[str, object]:
-        """The user's filters of the list that is walked; there are none of a parent's list."""
+        """The user's filters of the list; none for a parent's list."""
         return {} if self.operation == "each" else self.parameters.query
 
     @property
     def place(self) -> str:
-        """Names the records that it is about, whatever its filters. Readings of one place may give the same records."""
+        """Language and path, without filters. Two reads of one place may give the same records."""
         path = sorted(f"{name}={value}" for name, value in self.parameters.path.items() if name != "id")
         return " ".join([self.language, *path, "by creation" if self.by_creation else ""])
 
     @property
     def record_id(self) -> int | str:
-        """The id of the one record that is read; empty for a record that has none, or for a list."""
+        """The id of the record to read; empty for a list, and for a record without an id."""
         text = str(self.parameters.path.get("id", ""))
         return int(text) if text.isdecimal() and str(int(text)) == text else text
 
 
 def may_be_read_by_creation(read: Read) -> bool:
-    """Whether the filter by time of change of a reading may hide records, which are found by time of creation."""
+    """Whether the filter by time of change may hide records, which a read by time of creation finds."""
     return read.operation != "get" and may_hide_records(read.endpoint, read.query)
 
 
 def reads_by_creation(reads: Sequence[Read]) -> list[Read]:
-    """Return the readings that find what the filter by time of change of other readings may hide."""
+    """Return the reads that find the records which the filter by time of change may hide from other reads."""
     return [replace(read, by_creation=True) for read in reads if may_be_read_by_creation(read)]
 
 
@@ -74,25 +74,25 @@ def plan_reads(
     now: str,
     seed: str,
 ) -> list[Read]:
-    """Return every reading of a run, in order, language by language.
+    """Return every read of a run, in order, language by language.
 
-    A record that several readings name by its id is read once, with the query of the first. An entity that the shop
-    does not translate is read in the first language only.
+    If several reads name a record by its id, it is read once, with the query of the first. An entity that the shop does
+    not translate is read in the first language only.
 
     Args:
         request: The event.
-        default_language: The connection's.
+        default_language: The language of the connection.
         transformers: The input transformer, if there is one.
         bookmark: The bookmark, as the input transformer sees it.
-        now: ISO-8601; the run's start, so that a resumed run plans the same.
+        now: The start of the run, ISO-8601, so that a resumed run has the same plan.
         seed: The seed of random functions, for the same reason.
 
     Raises:
         TransformError: The input transformer failed.
-        RequestError: The parameters hold what the run decides itself.
+        RequestError: The parameters set something that only the run may set.
     """
     reads = []
-    records = set()  # an entity of one record has no id: there the query tells two readings apart
+    planned_records = set()
     languages = request.languages or [request.language or default_language]
     if not request.endpoint.translated:
         languages = languages[:1]
@@ -117,16 +117,17 @@ def plan_reads(
             if errors:
                 raise RequestError(errors)
             if operation == "get":
-                record = (read.place, read.record_id or json.dumps(dict(parameters.query), sort_keys=True, default=str))
-                if record in records:
+                query = json.dumps(dict(parameters.query), sort_keys=True, default=str)
+                record = (read.place, read.record_id or query)  # an entity of one record has no ids, so queries differ
+                if record in planned_records:
                     continue
-                records.add(record)
+                planned_records.add(record)
             reads.append(read)
     return reads
 
 
 def _errors(request: SubscribeRequest, read: Read) -> list[str]:
-    """Return what a run decides itself and its parameters, after the input transformer, may not hold."""
+    """Return an error for each parameter, after the input transformer, that only the run may set."""
     query, errors = read.parameters.query, []
     if "page" in query:
         errors.append("query page is not needed: every page is read (max_records stops earlier)")
@@ -145,9 +146,9 @@ def _errors(request: SubscribeRequest, read: Read) -> list[str]:
 
 
 def shared_places(reads: Sequence[Read]) -> set[str]:
-    """Return the places of lists that several readings are about, as an input transformer may say."""
-    about = Counter(read.place for read in reads if read.operation != "each")
-    return {read.place for read in reads if read.operation == "list" and about[read.place] > 1}
+    """Return the places of lists that several reads cover; an input transformer may ask for that."""
+    counts = Counter(read.place for read in reads if read.operation != "each")
+    return {read.place for read in reads if read.operation == "list" and counts[read.place] > 1}
 
 
 def languages_of(reads: Sequence[Read]) -> list[str]:
@@ -158,11 +159,11 @@ def languages_of(reads: Sequence[Read]) -> list[str]:
 def window_of(
     request: SubscribeRequest, read: Read, start: datetime | None, end: datetime
 ) -> tuple[Window | None, bool]:
-    """Return the closed window of a list, and whether it is sure that no row can enter the list while it is read.
+    """Return the window of a list, and whether surely no row can enter the list while it is read.
 
     Args:
         request: The event.
-        read: One reading of its plan.
+        read: One read of its plan.
         start: The start of an incremental window.
         end: The end of every window.
     """

@@ -1,4 +1,4 @@
-"""Carry out the readings of a plan: a record, a list, or the nested records of many parents."""
+"""Carry out the reads of a plan: a record, a list, or the nested records of many parents."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from subscribe.sync.step import Step
 
 
 def batch_of(request: SubscribeRequest, limit: int) -> int:
-    """Return how many pages are read at once: fewer where records are transformed or only some are wanted."""
+    """Return how many pages are read at once: fewer with a transformer or with `max_records`."""
     if request.max_records is not None:
         return min(TRANSFORMED_BATCH, -(-request.max_records // limit))
     return BATCH if request.entity_transformer is None else TRANSFORMED_BATCH
@@ -39,14 +39,14 @@ def batch_of(request: SubscribeRequest, limit: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Carries out the readings of a run, step by step. It reads the run's state, and only the run writes it.
+    """Carries out the reads of a run, step by step. It reads the run's state; only the run writes it.
 
     Attributes:
         request: The event.
-        state: The run's state, to look at. It says where a reading goes on.
-        services: What the run works with.
+        state: The run's state, with the point from which a read continues.
+        services: The clients and settings of this invocation.
         budget: The invocation's limits.
-        processor: Decides what of the records is stored.
+        processor: Turns pages into steps.
     """
 
     request: SubscribeRequest
@@ -56,12 +56,12 @@ class Reader:
     processor: RecordProcessor
 
     def read(self, read: Read) -> Generator[Step]:
-        """Carry out one reading, from where the run's state says. The run takes each step before the next one.
+        """Carry out one read from its checkpoint on. The run must apply each step before it asks for the next one.
 
         Raises:
-            UnstableList: The pages cannot be shown to be the list; what was read of it does not count.
-            LightspeedError: As the client raises it; the steps before count.
-            Suspend: The invocation's budget is used up; the steps before count.
+            UnstableList: The pages cannot be shown to be the whole list. The steps of this read do not count.
+            LightspeedError: As the client raises it. The steps before it count.
+            Suspend: The invocation's budget is used up. The steps before it count.
         """
         return self._read_by_creation(read) if read.by_creation else self._steps(read)
 
@@ -70,10 +70,10 @@ class Reader:
         return ways[read.operation](read)
 
     def _read_by_creation(self, read: Read) -> Generator[Step]:
-        """Carry out a reading by time of creation.
+        """Carry out a read by time of creation.
 
-        A list that rows may enter for another reason is only counted. If it may lack records, the step gives the
-        reason.
+        If rows may enter the list for another reason, the read only counts it. The step then gives a reason if the run
+        may lack records.
         """
         window, is_closed = self._window(read)
         if is_closed:
@@ -84,7 +84,7 @@ class Reader:
                 yield Step(unverified_reason=f"{hidden} records have no time of change; mode full reads them too")
 
     def _read_record(self, read: Read) -> Generator[Step]:
-        if self.processor.given_before(read, [read.record_id]):
+        if self.processor.read_before(read, [read.record_id]):
             return
         request = self.services.client.build(self.request.entity, "get", read.parameters, read.language)
         try:
@@ -92,20 +92,21 @@ class Reader:
         except NotFound:
             if self.request.ids is None:
                 raise
-            return  # one of many ids: the record is gone
-        (found,) = ids_of(RecordParser().read(Page([text], []))) or [read.record_id]
-        other = f"the shop answers with record {found!r:.100} for {read.record_id!r:.100}"
-        is_other = read.record_id != "" and str(found) != str(read.record_id)
-        step = self.processor.step_of([Record(text, None, None)], read)
-        yield replace(step, unverified_reason=step.unverified_reason or other) if is_other else step
+            return  # one of several ids: the record does not exist
+        (answered_id,) = ids_of(RecordParser().read(Page([text], []))) or [read.record_id]
+        step = self.processor.process_page([Record(text, None, None)], read)
+        if read.record_id != "" and str(answered_id) != str(read.record_id):
+            reason = f"the shop answers with record {answered_id!r:.100} for {read.record_id!r:.100}"
+            step = replace(step, unverified_reason=step.unverified_reason or reason)
+        yield step
 
     def _read_list(self, read: Read) -> Generator[Step]:
-        reader, begun = self._begin(read)
-        yield begun
+        reader, first_step = self._begin_list(read)
+        yield first_step
         checkpoint, state = reader.checkpoint, self.state
         with contextlib.closing(reader.pages()) as pages:
             for page in pages:
-                yield page if isinstance(page, Step) else self.processor.step_of(page, read)
+                yield page if isinstance(page, Step) else self.processor.process_page(page, read)
                 if self._is_full() and checkpoint.rows_left:
                     yield Step(stopped=True)
                     break
@@ -127,9 +128,9 @@ class Reader:
         return self.state.room(self.request.max_records) == 0
 
     def _why_hidden(self, read: Read, counted: int) -> str:
-        """Return why a first incremental run may lack records that were never changed; empty if it holds them.
+        """Return why a first incremental run may lack records without a time of change; empty if it has them.
 
-        Such a record may have no time of change, and then a filter by that time hides it.
+        A filter by time of change may hide such a record.
         """
         window, _ = self._window(read)
         if self.request.mode != "incremental" or window is None or window.by != "updated_at":
@@ -147,9 +148,9 @@ class Reader:
         return reason if hidden > 0 else ""
 
     def _count_hidden(self, read: Read, created: Window) -> int:
-        """Return how many of the records that were created in a window are hidden by the filter by time of change.
+        """Return how many records of a window of creation the filter by time of change hides.
 
-        All others were changed after the window's start. They are counted first, so a record that is deleted meanwhile
+        The others were changed after the window's start. They are counted first, so a record that is deleted meanwhile
         does not count as hidden.
         """
         start = {} if created.start is None else {"updated_at_min": format_time(created.start)}
@@ -157,9 +158,9 @@ class Reader:
         return self._list(read, None).count(created.query) - shown
 
     def _read_each(self, read: Read) -> Generator[Step]:
-        """Read the parents page by page, and of each page's parents the nested records before the next page."""
-        reader, begun = self._begin(read)
-        yield begun
+        """Read the parents page by page. Read the nested records of a page's parents before the next page."""
+        reader, first_step = self._begin_list(read)
+        yield first_step
         children = ChildLists(self.services.client, self.request.endpoint, read.parameters, read.language)
         children.note_page(self.state.rows_given)
         with contextlib.closing(reader.pages()) as pages:
@@ -168,11 +169,10 @@ class Reader:
                 if self._is_full():
                     yield Step(stopped=True)
                     break
-                fresh, noted = self.processor.deduplicate(page, read)
+                new, step = self.processor.deduplicate(page, read)
                 split = reader.checkpoint.split  # a dense part gives the rows of several pages at once
                 children.note_parents(min(len(page), (split.page_rows or 0) if split is not None else PAGE_LIMIT))
-                pending = ids_of(fresh)
-                yield replace(noted, pending=pending, rows_given=children.rows_given)
+                yield replace(step, pending=ids_of(new), rows_given=children.rows_given)
                 yield from self._read_pending(read, children)
         reason = reader.checkpoint.unverified_reason
         yield Step(may_have_missed=bool(reason), unverified_reason=reason)
@@ -185,7 +185,7 @@ class Reader:
                 return
             rows, long = children.read(group)
             yield self._children_step(read, children, rows, [*long, *pending[len(group) :]])
-            for parent in long:  # they are first in what is pending now
+            for parent in long:  # these are now the first pending parents
                 rows = children.read_long(parent, self.budget)
                 step = self._children_step(read, children, rows, self.state.pending[1:])
                 is_unproved = parent in children.unproved
@@ -194,14 +194,17 @@ class Reader:
 
     def _children_step(self, read: Read, children: ChildLists, rows: list[Record], pending: list[int | str]) -> Step:
         return replace(
-            self.processor.step_of_rows(rows, read.language),
+            self.processor.process_rows(rows, read.language),
             pending=pending,
             rows_given=children.rows_given,
             unverified_reason=children.unverified_reason,
         )
 
-    def _begin(self, read: Read) -> tuple[ListReader[Any] | SplitReader[Any], Step]:
-        """Take the first count. That of the run's first list shows the shop's time, by which its window ends."""
+    def _begin_list(self, read: Read) -> tuple[ListReader[Any] | SplitReader[Any], Step]:
+        """Return the reader of a list after its first count, and the first step.
+
+        The answer to the first count of a run has the shop's time, which sets the end of the run's window.
+        """
         state, checkpoint = self.state, self.state.checkpoint
         if checkpoint is not None and checkpoint.split is not None:
             return self._split_reader(read, checkpoint), Step()
@@ -221,7 +224,7 @@ class Reader:
     def _reader(
         self, read: Read, checkpoint: ListCheckpoint, window: Window | None, *, stable: bool
     ) -> ListReader[Any]:
-        """Return the list's reader; what is only compressed is compressed where it is fetched."""
+        """Return the list's reader. If the processor is thread-safe, the thread that reads a page also processes it."""
         request = self.request
         return ListReader(
             self._list(read, window),
@@ -244,12 +247,12 @@ class Reader:
         )
 
     def _list(self, read: Read, window: Window | None) -> ShopList:
-        heads = Parameters(query={"fields": HEAD_FIELDS})  # of parents, only id and times are needed
-        parameters = heads if read.operation == "each" else read.parameters
+        parents = Parameters(query={"fields": HEAD_FIELDS})  # only their ids and times are needed
+        parameters = parents if read.operation == "each" else read.parameters
         return ShopList(self.services.client, read.endpoint, parameters, read.language, window)
 
     def _window(self, read: Read, end: datetime | None = None) -> tuple[Window | None, bool]:
-        """Return the window of a list up to an end, which the state has by default, and whether no row can enter it."""
+        """Return the window of a list up to `end` (default: the run's end), and whether no row can enter it."""
         state = self.state
         if read.by_creation:
             start, created_end = parse_time(state.created_start), parse_time(state.created_end)
@@ -258,15 +261,15 @@ class Reader:
         return window, stable and not state.is_open
 
     def _process_of(self, read: Read) -> Callable[[list[Record]], Any]:
-        if read.operation != "each" and self.processor.plain:
-            return functools.partial(self.processor.step_of, read=read)
+        if read.operation != "each" and self.processor.is_thread_safe:
+            return functools.partial(self.processor.process_page, read=read)
         return list
 
 
 def _has_begun(state: SyncState) -> bool:
-    """Whether the window of the first list is opened. An earlier invocation may have ended between two first counts.
+    """Whether the window of the first list is opened. An invocation may end between two first counts, before that.
 
-    States of earlier versions have no `opened`: there, rows that were read show it.
+    States of earlier versions lack `opened`; in those, rows that were read show an opened window.
     """
     checkpoint = state.checkpoint
     if checkpoint is None or checkpoint.rows_left is None:

@@ -22,16 +22,16 @@ from lightspeed.request import parse_time, query_warnings
 from subscribe.event import SubscribeRequest
 from subscribe.run.result import Decision
 from subscribe.run.run import Run, Services
-from subscribe.storage.parts import Part, listed
+from subscribe.storage.parts import Part, manifest_rows
 from subscribe.sync.bookmark import (
     MOST_REMEMBERED,
     MOST_UNVERIFIED,
     Bookmark,
+    BookmarkObject,
     Bookmarks,
-    Found,
     Lease,
     Pending,
-    still_recent,
+    keep_recent,
 )
 from subscribe.sync.next_bookmark import next_bookmark, reads_again
 from subscribe.sync.processor import RecordProcessor
@@ -39,30 +39,29 @@ from subscribe.sync.read_plan import Read, languages_of, plan_reads, reads_by_cr
 from subscribe.sync.reader import Reader
 from subscribe.sync.state import SyncState
 from subscribe.sync.step import Step
-from subscribe.sync.writer import Stored, Writer
+from subscribe.sync.writer import StoredPart, Writer
 
 if TYPE_CHECKING:
     from connector.transform.transformer import Transformers
 
 
 _SET_BACK = timedelta(minutes=10)
-"""How far the shop's clock may be set back before a run says so."""
+"""How far a run's window may end before the bookmark without a reason: somebody may set the shop's clock back."""
 
 
 class SyncRun(Run[SyncState]):
-    """A run of mode full or incremental, seen from one invocation.
+    """One invocation of a run of mode full or incremental.
 
-    `Run` describes the methods without a docstring, and calls them.
+    `Run` describes the constructor and the methods without a docstring, and calls them.
     """
 
     _kind = SyncState
 
     def __init__(self, request: SubscribeRequest, run_id: str, services: Services) -> None:
-        """Take the request and what it needs, as `Run` does."""
         super().__init__(request, run_id, services)
         self._services = services
         self._bookmarks = Bookmarks(self._bucket, request.connection, request.bookmark_name)
-        self._found = Found()
+        self._stored = BookmarkObject()
         self._pending: Pending | None = None
         self._reads: list[Read] = []
         self._shared_places: set[str] = set()
@@ -77,24 +76,24 @@ class SyncRun(Run[SyncState]):
 
     def _prepare(self, entry: dict[str, Any], *, resumed: bool) -> None:
         request, state = self._request, self._state
-        bookmark = self._found.bookmark
+        bookmark = self._stored.bookmark
         if not resumed:
             self._begin_window(entry.get("started"))
-        begun_with = entry.get("transformers", {}) if resumed else {}
+        stored_expressions = entry.get("transformers", {}) if resumed else {}
         processor = RecordProcessor(
             request,
             state,
             self._bookmarks.recent(bookmark),
-            self._transformers(request.entity_transformer, "entity", begun_with),
-            bookmark.shown,
+            self._transformers(request.entity_transformer, "entity", stored_expressions),
+            bookmark.to_json(),
             self._services.gzip_level,
         )
         self._reader = Reader(request, state, self._services, self._budget, processor)
         self._reads = plan_reads(
             request,
             self._client.transport.connection.language,
-            self._transformers(request.input_transformer, "input", begun_with),
-            bookmark=bookmark.shown,
+            self._transformers(request.input_transformer, "input", stored_expressions),
+            bookmark=bookmark.to_json(),
             now=state.started,
             seed=state.run_id,
         )
@@ -107,13 +106,13 @@ class SyncRun(Run[SyncState]):
         self._shared_places = shared_places(self._reads)
         for read in self._reads:
             check_parameters(self._client, request.endpoint, read.parameters, read.language)
-        if not resumed and any(map(self._may_be_moved_to, self._reads)):
+        if not resumed and any(map(self._may_lack_moved_records, self._reads)):
             state.leave_unverified(
                 "a record that moved from one of the run's lists to another meanwhile may be missing"
             )
 
-    def _may_be_moved_to(self, read: Read) -> bool:
-        """Whether a record of another reading may enter a list of the run after it was read."""
+    def _may_lack_moved_records(self, read: Read) -> bool:
+        """Whether a record of another read may move into this list after the list was read."""
         if read.operation != "list" or read.place not in self._shared_places:
             return False
         _, closed = window_of(self._request, read, self._state.start, self._state.end)
@@ -121,13 +120,13 @@ class SyncRun(Run[SyncState]):
 
     def _recover(self) -> None:
         if self._incremental:
-            self._found = self._bookmarks.recover()
-            self._found.bookmark.check_entity(self._request.bookmark_name, self._request.entity)
+            self._stored = self._bookmarks.recover()
+            self._stored.bookmark.check_entity(self._request.bookmark_name, self._request.entity)
 
     def _begin_window(self, started: str | None) -> None:
-        """Set the window of a new run by the bookmark, or else by `since`; its end is final after the first count."""
+        """Set the window of a new run by the bookmark, else by `since`. The first count may still move its end."""
         now = shop_time(self._client)
-        state, bookmark = self._state, self._found.bookmark
+        state, bookmark = self._state, self._stored.bookmark
         state.started = started or iso_text(now)
         state.window_end = iso_text(now - SETTLING_LAG)
         state.bookmark_until, state.bookmark_run = bookmark.until, bookmark.run_id
@@ -140,19 +139,19 @@ class SyncRun(Run[SyncState]):
             state.window_start = iso_text(parse_time(self._request.since))
 
     def _transformers(
-        self, given: TransformerSpec, name: str, begun_with: Mapping[str, list[str]]
+        self, given: TransformerSpec, name: str, stored_expressions: Mapping[str, list[str]]
     ) -> Transformers | None:
-        """Load a transformer, and note its expressions; a resumed run keeps those that it began with."""
-        loaded = load(begun_with.get(name) or given, self._services.library)
+        """Load a transformer and keep its expressions. A resumed run uses the expressions that it began with."""
+        loaded = load(stored_expressions.get(name) or given, self._services.library)
         if loaded is not None:
             self._expressions[name] = list(loaded.expressions)
         return loaded
 
-    def _is_shared(self) -> bool:
+    def _shares_decision(self) -> bool:
         return self._pending is not None
 
     def _check_free(self) -> None:
-        lease = self._others_lease
+        lease = self._foreign_lease
         if lease is not None and parse_time(lease.until) > self._now():
             raise RunInProgress(self._request.bookmark_name, lease.run_id, lease.until)
 
@@ -162,15 +161,15 @@ class SyncRun(Run[SyncState]):
         self._check_free()
 
     @property
-    def _others_lease(self) -> Lease | None:
-        """The lease of another run that is paused."""
-        lease = self._found.lease
+    def _foreign_lease(self) -> Lease | None:
+        """The lease of another run; `None` if there is none."""
+        lease = self._stored.lease
         return lease if lease is not None and lease.run_id != self._state.run_id else None
 
     def _is_overtaken(self) -> bool:
-        """Whether the bookmark is not the one that the run started from, or another run is paused."""
-        state, bookmark = self._state, self._found.bookmark
-        return self._others_lease is not None or not bookmark.is_same(state.bookmark_until, state.bookmark_run)
+        """Whether another run has moved the bookmark since this run started, or has a lease."""
+        state, bookmark = self._state, self._stored.bookmark
+        return self._foreign_lease is not None or not bookmark.is_same(state.bookmark_until, state.bookmark_run)
 
     def _position(self) -> object:
         return self._state.records
@@ -179,12 +178,12 @@ class SyncRun(Run[SyncState]):
         state = self._state
         while state.position < len(self._reads):
             if state.room(self._request.max_records) == 0:
-                self._take(Step(stopped=True))
+                self._apply(Step(stopped=True))
                 break
             self._budget.room()
             read = self._reads[state.position]
             self._read(read)
-            self._note_given(read)
+            self._add_read_ids(read)
             state.checkpoint = None
             state.position += 1
         self._flush()
@@ -198,14 +197,14 @@ class SyncRun(Run[SyncState]):
             self._flush()
             state.mark_read()
         try:
-            self._take_all(read)
+            self._read_steps(read)
         except UnstableList:  # read it again in parts, which cannot be unstable
             self._writer = None
             state.discard_read()
-            self._take_all(read)
+            self._read_steps(read)
 
-    def _note_given(self, read: Read) -> None:
-        """Note what a reading gave that has ended, if another one may give it again."""
+    def _add_read_ids(self, read: Read) -> None:
+        """Keep the ids of a read that has ended, if another read may give the same records."""
         state = self._state
         if read.place in self._shared_places:
             ids = (
@@ -213,33 +212,33 @@ class SyncRun(Run[SyncState]):
                 if read.operation == "get"
                 else IdLog(state.checkpoint.ids if state.checkpoint else b"")
             )
-            state.note_given(read.place, ids)
+            state.add_read_ids(read.place, ids)
 
-    def _take_all(self, read: Read) -> None:
+    def _read_steps(self, read: Read) -> None:
         with contextlib.closing(self._reader.read(read)) as steps:
             for step in steps:
-                self._take(step)
+                self._apply(step)
                 if step.chunk.records or step.rejected:
                     self._store(step, read.language)
 
-    def _take(self, step: Step) -> None:
+    def _apply(self, step: Step) -> None:
         self._is_stopped |= step.stopped
         self._first_rejection = self._first_rejection or step.first_rejection
         if step.opening is not None:
             self._state.open(step.opening)
             self._update_skew()
-        self._state.take(step)
+        self._state.apply(step)
         if step.transformed:
             self._check_rejected(final=False)
 
     def _check_rejected(self, *, final: bool) -> None:
-        """Fail a run of which too much was rejected."""
+        """Raise `TransformError` if the entity transformer rejected too many records."""
         state, percent = self._state, self._request.max_rejected_percent
         share = REJECTED_SHARE if percent is None else percent / 100
         check_rejected(state.transformed, state.rejected, share=share, first=self._first_rejection, final=final)
 
     def _store(self, step: Step, language: str) -> None:
-        """Store records of a language; what another language left unwritten is written first."""
+        """Store the records of a step, after the remaining records of another language."""
         if self._writer is None or self._writer.language != language:
             self._flush()
             kinds: tuple[Kind, ...] = ("raw", "rejected")
@@ -248,32 +247,32 @@ class SyncRun(Run[SyncState]):
         self._append_parts(language, self._writer.add(step))
 
     def _flush(self) -> None:
-        """Write what is left."""
+        """Store the remaining records of the writer."""
         if self._writer is not None:
             self._append_parts(self._writer.language, self._writer.flush())
             self._writer = None
 
-    def _append_parts(self, language: str, stored: Sequence[Stored]) -> None:
+    def _append_parts(self, language: str, stored: Sequence[StoredPart]) -> None:
         for kind, part in stored:
             self._state.parts_of(kind).setdefault(language, []).append(part)
 
-    def _keep(self) -> None:
+    def _before_pause(self) -> None:
         self._flush()
         self._update_skew()
 
     def _update_skew(self) -> None:
         self._state.update_skew(self._client.transport.shop_clock.least_skew_seconds)
 
-    def _hold(self, until: datetime) -> None:
+    def _lease(self, until: datetime) -> None:
         if self._incremental:
-            self._bookmarks.lease(self._found.bookmark, Lease(self._state.run_id, iso_text(until)))
+            self._bookmarks.lease(self._stored.bookmark, Lease(self._state.run_id, iso_text(until)))
 
     def _decision(self) -> Decision:
-        """Return the result and the manifests. That of the first language, which the result names, is written last."""
+        """Return the result and the manifests. The manifest of the first language, which the result names, is last."""
         self._update_skew()
         self._check_times()
         if self._incremental:
-            self._note_if_not_read_again()
+            self._explain_if_final()
         languages = reversed(languages_of(self._reads))
         manifests = {self._place(language).manifest: self._manifest(language) for language in languages}
         if self._incremental and manifests:
@@ -283,12 +282,13 @@ class SyncRun(Run[SyncState]):
         return Decision(self._complete(manifest, self._state.unverified_reason), manifests, single)
 
     def _check_times(self) -> None:
-        """Note it if the window's end may not have passed when it was opened, or lies before the bookmark.
+        """Leave the run unverified if its window may not have been closed, or ends before the bookmark.
 
-        By the answers that came later, rows may then have entered a window that was read as a closed one.
+        Later answers may show that the window's end had not passed when the window was opened. Then rows may have
+        entered the list while it was read.
         """
         state = self._state
-        if not state.opened or self._window_shown() is None:
+        if not state.opened or self._manifest_window() is None:
             return
         if not is_closed(state.end, parse_time(state.opened), state.skew):
             state.may_have_missed |= not state.is_open
@@ -298,10 +298,10 @@ class SyncRun(Run[SyncState]):
                 "the shop's time is before the bookmark, so changes may be missing; mode full reads them"
             )
 
-    def _note_if_not_read_again(self) -> None:
-        """Add to the reason why the next run does not read again what this run may have missed."""
+    def _explain_if_final(self) -> None:
+        """Add to the reason why the next run will not read this window again, if records may be missing."""
         state = self._state
-        if not state.may_have_missed or self._is_stopped or reads_again(self._found.bookmark, state):
+        if not state.may_have_missed or self._is_stopped or reads_again(self._stored.bookmark, state):
             return
         if state.remembers_all:
             why = f"this was so {MOST_UNVERIFIED + 1} times in a row"
@@ -312,35 +312,35 @@ class SyncRun(Run[SyncState]):
         state.unverified_reason += f"; {why}, so only mode full reads this window again"
 
     def _next_bookmark(self) -> Bookmark:
-        """Return where the bookmark moves: not past what `max_records` left to the next run."""
-        before, state = self._found.bookmark, self._state
+        """Return the bookmark after this run. It stays if `max_records` stopped the run."""
+        before, state = self._stored.bookmark, self._state
         if self._is_stopped:
             return before
         after = next_bookmark(before, state)
-        recent = still_recent({**self._bookmarks.recent(before), **state.recent}, after.start, after.created_after)
+        recent = keep_recent({**self._bookmarks.recent(before), **state.recent}, after.start, after.created_after)
         return self._bookmarks.with_recent(msgspec.structs.replace(after, entity=self._request.entity), recent)
 
     def _decide(self, entry: dict[str, Any]) -> None:
         if self._pending is None:
-            self._journal.decide(entry)
+            self._journal.write(entry)
             return
         self._pending = msgspec.structs.replace(self._pending, entry=entry)
-        self._bookmarks.commit(self._found.bookmark, self._pending)
+        self._bookmarks.commit(self._stored.bookmark, self._pending)
 
-    def _settle(self) -> None:
+    def _finalize(self) -> None:
         if self._pending is not None:
-            self._bookmarks.move(self._pending)
+            self._bookmarks.finalize(self._pending)
 
     def _manifest(self, language: str) -> dict[str, Any]:
         state, parts = self._state, self._parts("raw", language)
         return {
-            **self._origin(language),
-            "window": self._window_shown(),
+            **self._manifest_head(language),
+            "window": self._manifest_window(),
             "newest_change": state.newest_change or None,
             "records": sum(part.records for _, part in parts),
-            "parts": listed(parts),
+            "parts": manifest_rows(parts),
             "deleted": [],
-            "rejected": listed(self._parts("rejected", language)),
+            "rejected": manifest_rows(self._parts("rejected", language)),
             "count": {"before": state.count_before, "after": state.count_after},
             "verified": not state.unverified_reason,
             "reason": state.unverified_reason or None,
@@ -348,12 +348,12 @@ class SyncRun(Run[SyncState]):
         }
 
     def _parts(self, kind: Kind, language: str) -> list[tuple[str, Part]]:
-        """Return the keys and parts of a kind in a language, in order."""
+        """Return the stored parts of a kind and language with their keys, in order."""
         place, parts = self._place(language), self._state.parts_of(kind).get(language, ())
         return [(place.part(kind, number, part.sha256), part) for number, part in enumerate(parts)]
 
-    def _window_shown(self) -> dict[str, str | None] | None:
-        """Return the window that the manifest shows, which is that of the first list; `None` if no list has one."""
+    def _manifest_window(self) -> dict[str, str | None] | None:
+        """Return the window of the first list that has one, as a manifest shows it; `None` if no list has one."""
         for read in self._reads:
             if read.operation != "get":
                 window, _ = window_of(self._request, read, self._state.start, self._state.end)
@@ -362,8 +362,8 @@ class SyncRun(Run[SyncState]):
                     return {"by": window.by, "start": began, "end": iso_text(window.end)}
         return None
 
-    def _facts(self) -> dict[str, Any]:
-        return {**super()._facts(), "transformers": self._expressions}
+    def _journal_facts(self) -> dict[str, Any]:
+        return {**super()._journal_facts(), "transformers": self._expressions}
 
     def _body(self, status: str, *, manifest: str | None) -> dict[str, Any]:
         body = super()._body(status, manifest=manifest)
@@ -375,18 +375,18 @@ class SyncRun(Run[SyncState]):
         return body
 
     def _warnings(self) -> list[str]:
-        """Return what the shop may do with the filters of the request."""
-        found = [text for read in self._reads for text in query_warnings(read.endpoint, read.parameters.query)]
-        return list(dict.fromkeys(found))
+        """Return warnings about the filters of the request, each once."""
+        texts = [text for read in self._reads for text in query_warnings(read.endpoint, read.parameters.query)]
+        return list(dict.fromkeys(texts))
 
-    def _shown(self) -> tuple[int, list[str], dict[str, str] | None]:
+    def _summary(self) -> tuple[int, list[str], dict[str, str] | None]:
         state = self._state
         objects = [key for language in state.parts for key, _ in self._parts("raw", language)]
-        bookmark = self._found.bookmark if self._pending is None else self._pending.bookmark
-        return state.records, objects, bookmark.shown
+        bookmark = self._stored.bookmark if self._pending is None else self._pending.bookmark
+        return state.records, objects, bookmark.to_json()
 
 
 def _can_read_again(reads: list[Read]) -> bool:
-    """Whether what was stored can be known by language and id, so that the same window can be read again."""
+    """Whether language and id identify a stored record, so that a later run can read the same window again."""
     parents = [read.language for read in reads if read.operation == "each" and not read.by_creation]
     return len(parents) == len(set(parents))

@@ -15,7 +15,7 @@ from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time
 from subscribe.run.cursor import RunState
 from subscribe.storage.parts import Part
-from subscribe.sync.bookmark import MOST_REMEMBERED, SHOWN, still_recent
+from subscribe.sync.bookmark import MOST_REMEMBERED, SHOWN, keep_recent
 from subscribe.sync.step import STOPPED, Step
 
 UNDATED_SECONDS = 7200.0
@@ -23,7 +23,7 @@ UNDATED_SECONDS = 7200.0
 
 
 class ReadMark(msgspec.Struct, array_like=True):
-    """What a run had stored when one of its reads began, so that the parts of that read can be discarded.
+    """A copy of the state at the beginning of a read, to discard what the read stored.
 
     Attributes:
         parts: Number of parts by language.
@@ -45,39 +45,39 @@ class ReadMark(msgspec.Struct, array_like=True):
 
 
 class SyncState(RunState, array_like=True):
-    """How far a run has come.
+    """The progress of a run.
 
     Attributes:
-        window_start: ISO-8601 UTC of an incremental run, or `None`.
-        window_end: ISO-8601 UTC.
+        window_start: Start of an incremental run's window, ISO-8601 UTC; `None` for the beginning.
+        window_end: End of every window, ISO-8601 UTC.
         bookmark_until: Time of the bookmark that the run started from, or `None`.
         bookmark_run: The run that moved that bookmark.
         position: Which of the run's reads is under way.
         checkpoint: The checkpoint of that read; `None` before it began.
         parts: Parts stored so far, by language, in order.
-        records: Records stored so far.
+        records: Number of records stored so far.
         count_before: Sum of the shop's counts when the reads began.
         count_after: Sum of the shop's counts when the reads ended.
-        unverified_reason: Why completeness cannot be shown, or empty.
-        recent: Id and time of the records at the window's end, for the next run's overlap.
-        pending: Parents of the page under way whose nested records are not stored yet.
-        transformed: Records given to the entity transformer so far.
-        rejected: How many it rejected.
+        unverified_reason: Why completeness cannot be shown; empty for no reason.
+        recent: Times of change of the records that the next run may read again, by language and id.
+        pending: Parents of the current page with nested records that are not stored yet.
+        transformed: How many records the entity transformer got so far.
+        rejected: How many of them it rejected.
         rejected_parts: Parts of rejected records so far, by language, in order.
-        mark: What was stored before the read that is under way; `None` before it began.
-        odd_rows: Rows so far that are no JSON objects in UTF-8; they are among the rejected parts.
-        may_have_missed: Whether a list of this run could not be proved, so that a record may be missing.
+        mark: The state before the current read; `None` before the read began.
+        odd_rows: Number of rows so far that are no JSON objects in UTF-8; the rejected parts hold them.
+        may_have_missed: Whether a record may be missing, because a list of this run could not be proved.
         remembers_all: Whether `recent` holds every record of the window, so that the window can be read again.
         rows_given: The most rows of a page of nested records so far.
-        opened: ISO-8601 UTC; our time when the window was opened. Empty before that, and in states of earlier versions.
+        opened: Our time when the window was opened, ISO-8601 UTC; empty before, and in states of earlier versions.
         least_skew: The smallest believed skew of the shop's clock so far, seconds; `None` if no answer had a date.
-        earlier_skew: The same by the run before, for a run whose answers have no date.
-        created_start: ISO-8601 UTC; from where the list is read by time of creation too. Empty if it is not.
-        created_end: ISO-8601 UTC; up to where it is. Empty before that.
+        earlier_skew: The skew that the run before found, for a run without dates in its answers.
+        created_start: Start of the stretch to read by time of creation too, ISO-8601 UTC; empty for none.
+        created_end: End of that stretch, ISO-8601 UTC; empty before it is set.
         never_updated: As in the bookmark.
         is_open: Whether the window may end in the shop's future, so that records may enter it.
-        newest_change: The newest time of change among its records, ISO-8601 UTC; empty if they have none.
-        given: Packed ids of what ended readings gave, by `Read.place`, where another reading may give them too.
+        newest_change: The newest time of change among the run's records, ISO-8601 UTC; empty if they have none.
+        read_ids: Packed ids of ended reads by `Read.place`, for places that another read may cover too.
     """
 
     window_start: str | None = None
@@ -109,7 +109,7 @@ class SyncState(RunState, array_like=True):
     created_end: str = ""
     never_updated: str = ""
     newest_change: str = ""
-    given: dict[str, bytes] = msgspec.field(default_factory=dict)
+    read_ids: dict[str, bytes] = msgspec.field(default_factory=dict)
 
     @property
     def start(self) -> datetime | None:
@@ -128,12 +128,12 @@ class SyncState(RunState, array_like=True):
 
     @property
     def read_up_to(self) -> datetime:
-        """Up to where the run has read: its window's end, or the earliest time that the shop's answers give."""
+        """The time up to which the run has read: the window's end, or an earlier time that the shop's answers give."""
         return read_up_to(self.end, parse_time(self.opened), self.skew) if self.opened else self.end
 
     @property
     def surely_passed(self) -> datetime:
-        """Up to where every change could be seen when the window was opened, even if the shop's dates are ahead."""
+        """The time up to which every change was visible when the window opened, even if the shop's dates are ahead."""
         end = self.end
         if not self.opened:
             return end
@@ -145,20 +145,20 @@ class SyncState(RunState, array_like=True):
         return self.parts if kind == "raw" else self.rejected_parts
 
     def room(self, most: int | None) -> int | None:
-        """Return how many more records `max_records` lets in, or `None` for any number."""
+        """Return how many more records `max_records` allows, or `None` for any number."""
         return None if most is None else max(0, most - self.records)
 
     def update_skew(self, skew: float | None) -> None:
-        """Take the smallest skew that this invocation's answers gave so far."""
+        """Keep the smallest skew; `skew` is the smallest of this invocation's answers so far."""
         if skew is not None:
             self.least_skew = skew if self.least_skew is None else min(self.least_skew, skew)
 
     def leave_unverified(self, reason: str) -> None:
-        """Note why completeness cannot be shown; the first reason stays."""
+        """Keep why completeness cannot be shown; the first reason stays."""
         self.unverified_reason = self.unverified_reason or reason
 
-    def take(self, step: Step) -> None:
-        """Take in what a step of a reading gave, except for the parts that it fills."""
+    def apply(self, step: Step) -> None:
+        """Apply a step of a read. The run adds the parts itself."""
         self.checkpoint = step.checkpoint or self.checkpoint
         self.records += step.chunk.records
         self.odd_rows += step.odd_rows
@@ -181,20 +181,20 @@ class SyncState(RunState, array_like=True):
             self.recent = {known: time for known, time in self.recent.items() if not f"{known}/".startswith(name)}
 
     def open(self, opening: Opening[object]) -> None:
-        """Take the window that the shop's first answers gave."""
+        """Keep the window that the shop's first answers gave."""
         self.window_end, self.is_open = iso_text(opening.end), not opening.closed
         self.opened = iso_text(opening.opened)
 
-    def note_given(self, place: str, ids: Iterable[int | str]) -> None:
-        """Note the ids of what a reading gave."""
-        log = IdLog(self.given.get(place, b""))
+    def add_read_ids(self, place: str, ids: Iterable[int | str]) -> None:
+        """Add the ids that a read gave."""
+        log = IdLog(self.read_ids.get(place, b""))
         log.add(list(ids))
-        self.given[place] = log.pack()
+        self.read_ids[place] = log.pack()
 
     def begin_by_creation(self) -> bool:
-        """Set the end of the stretch to read by time of creation; return whether there is anything to read.
+        """Set the end of the stretch to read by time of creation; return whether the stretch must be read.
 
-        It ends `LOOKBACK` before what surely passed. So no record enters it, even if the window of changes is open.
+        It ends `LOOKBACK` before `surely_passed`, so no record enters it, even if the window of changes is open.
         """
         if self.never_updated == SHOWN:
             return False
@@ -202,7 +202,7 @@ class SyncState(RunState, array_like=True):
         return parse_time(self.created_start) <= parse_time(self.created_end)
 
     def mark_read(self) -> None:
-        """Note where a read begins."""
+        """Keep a copy of the state where a read begins."""
         self.mark = ReadMark(
             {language: len(parts) for language, parts in self.parts.items()},
             {language: len(parts) for language, parts in self.rejected_parts.items()},
@@ -214,9 +214,9 @@ class SyncState(RunState, array_like=True):
         )
 
     def discard_read(self) -> None:
-        """Forget what was stored since the mark. The list is read again in parts that each fit on one page.
+        """Go back to the mark. The run then reads the list again, split into pieces that each fit on one page.
 
-        No manifest will name those parts, so no reader sees them.
+        No manifest will name the parts that were stored since the mark, so no reader sees them.
         """
         self.pending, self.checkpoint = [], ListCheckpoint(split=SplitCheckpoint())
         mark = self.mark
@@ -230,8 +230,8 @@ class SyncState(RunState, array_like=True):
         self.recent = dict(mark.recent)
 
     def _remember(self, recent: dict[str, str]) -> None:
-        """Note what the next run will see again; a window with too many records is not remembered as a whole."""
+        """Keep records that the next run may read again; of a window with too many records, only the recent ones."""
         self.recent.update(recent)
         if self.remembers_all and len(self.recent) > MOST_REMEMBERED:
             self.remembers_all = False
-            self.recent = still_recent(self.recent, self.surely_passed - LOOKBACK)
+            self.recent = keep_recent(self.recent, self.surely_passed - LOOKBACK)

@@ -1,4 +1,4 @@
-"""What one step of a reading gives; the run takes it into its state."""
+"""One step of a read. The run applies it to its state."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ _NOTHING = Chunk(b"", 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What one step of a reading gives. Members that are left out change nothing.
+    """The changes of one step to the state of the run. Members that are left out change nothing.
 
     Attributes:
-        checkpoint: The checkpoint of the list that was begun. Its reader goes on to write progress to it.
+        checkpoint: The checkpoint of a list that was begun. The list's reader writes its progress to it.
         opening: The window that was opened with that list.
         chunk: Records to store.
-        rejected: Lines for what could not be transformed or is no record, not compressed yet.
+        rejected: Lines to store for rejected records and for rows that are no records; not compressed yet.
         odd_rows: How many of the rejected lines are rows that are no JSON objects in UTF-8.
-        transformed: How many records were given to the entity transformer.
+        transformed: How many records the entity transformer got.
         first_rejection: The first error of the transformer.
         newest_change: The newest time of change among the records, ISO-8601 UTC.
-        recent: Time of change by id of the records that the next incremental run will see again.
-        forgotten: Language and id of a parent whose nested records may lack some, so that the next run reads it again.
-        pending: Parents whose nested records are left to read.
+        recent: Times of change of the records that the next incremental run will see again, by language and id.
+        forgotten: Language and id of a parent with possibly missing nested records. The next run reads it again.
+        pending: Parents with nested records that are left to read.
         rows_given: The most rows of a page of nested records.
-        counts: The shop's counts when the list was begun and ended.
+        counts: The shop's counts at the beginning and the end of the list.
         never_updated: As in the bookmark.
-        may_have_missed: Whether the list could not be proved, so that a record may be missing.
+        may_have_missed: Whether a record of the list may be missing, because the list could not be proved.
         unverified_reason: Why completeness cannot be shown. The first reason of a run stays.
-        stopped: Whether records were left out because `max_records` are stored.
+        stopped: Whether the step left out records because `max_records` are stored.
     """
 
     checkpoint: ListCheckpoint | None = None
@@ -58,5 +58,5 @@ class Step:
     stopped: bool = False
 
 
-NOTHING = Step()
+EMPTY_STEP = Step()
 """A step that changes nothing."""

@@ -1,4 +1,4 @@
-"""Store the records of a run in a language and, separately, what was rejected, as parts."""
+"""Store the records of a run in one language as parts, and the rejected lines as other parts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from subscribe.storage.parts import Chunk, FullPart, Part, PartBuffer, compress
 from subscribe.sync.step import Step
 
 
-class Stored(NamedTuple):
+class StoredPart(NamedTuple):
     """A part that was stored."""
 
     kind: Kind
@@ -21,32 +21,36 @@ class Stored(NamedTuple):
 class Writer:
     """Joins records of one language to parts, and stores each part as soon as it is full.
 
+    Args:
+        bucket: The bundle's bucket.
+        place: The run's place in the bucket, with its language.
+        numbers: The number of the next part, by kind.
+
     Attributes:
-        language: The language.
+        language: The language of the records.
     """
 
     def __init__(self, bucket: Bucket, place: RunPlace, numbers: Mapping[Kind, int]) -> None:
-        """Take where the parts go, and the number of the next part of each kind; nothing is written yet."""
         self._bucket = bucket
         self._place = place
         self._numbers = dict(numbers)
-        self._open: dict[Kind, PartBuffer] = {kind: PartBuffer() for kind in numbers}
+        self._buffers: dict[Kind, PartBuffer] = {kind: PartBuffer() for kind in numbers}
         self.language = place.language
 
-    def add(self, step: Step) -> list[Stored]:
-        """Take the records of a step; return the parts that were stored because they are full."""
+    def add(self, step: Step) -> list[StoredPart]:
+        """Add the records of a step; store and return the parts that are full."""
         chunks: dict[Kind, Chunk] = {"raw": step.chunk, "rejected": compress(step.rejected)}
-        return self._store({kind: self._open[kind].add(chunk) for kind, chunk in chunks.items()})
+        return self._store({kind: self._buffers[kind].add(chunk) for kind, chunk in chunks.items()})
 
-    def flush(self) -> list[Stored]:
-        """Store what is left, and return those parts."""
-        return self._store({kind: buffer.flush() for kind, buffer in self._open.items()})
+    def flush(self) -> list[StoredPart]:
+        """Store and return the remaining records as parts."""
+        return self._store({kind: buffer.flush() for kind, buffer in self._buffers.items()})
 
-    def _store(self, full: Mapping[Kind, FullPart | None]) -> list[Stored]:
+    def _store(self, full: Mapping[Kind, FullPart | None]) -> list[StoredPart]:
         stored = []
         for kind, found in full.items():
             if found is not None:
                 self._bucket.put(self._place.part(kind, self._numbers[kind], found.part.sha256), found.body)
                 self._numbers[kind] += 1
-                stored.append(Stored(kind, found.part))
+                stored.append(StoredPart(kind, found.part))
         return stored

@@ -30,7 +30,7 @@ def test_the_bookmark_moves_to_where_the_decided_run_ends() -> None:
     marks = bookmarks()
     commit(marks, Pending(MONDAY))
 
-    marks.move(Pending(MONDAY))
+    marks.finalize(Pending(MONDAY))
 
     found = marks.load()
     assert (found.bookmark, found.pending) == (MONDAY, None)
@@ -49,10 +49,10 @@ def test_a_bookmark_is_stored_without_what_there_is_nothing_to_say_of() -> None:
 def test_a_copy_of_an_earlier_run_does_not_end_a_later_run_that_is_decided() -> None:
     marks = bookmarks()
     commit(marks, Pending(MONDAY))
-    marks.move(Pending(MONDAY))
+    marks.finalize(Pending(MONDAY))
     commit(marks, Pending(TUESDAY))
 
-    marks.move(Pending(MONDAY))
+    marks.finalize(Pending(MONDAY))
 
     found = marks.load()
     assert (found.bookmark, found.pending) == (MONDAY, Pending(TUESDAY))
@@ -61,10 +61,10 @@ def test_a_copy_of_an_earlier_run_does_not_end_a_later_run_that_is_decided() -> 
 def test_a_bookmark_that_moved_already_stays() -> None:
     marks = bookmarks()
     commit(marks, Pending(MONDAY))
-    marks.move(Pending(MONDAY))
+    marks.finalize(Pending(MONDAY))
     before = marks.load()
 
-    marks.move(Pending(MONDAY))
+    marks.finalize(Pending(MONDAY))
 
     assert marks.load() == before
 
@@ -76,7 +76,7 @@ def test_a_bookmark_stays_small_however_many_records_it_remembers(records: int) 
     recent = {f"nl/{number:09}": "2026-11-23T05:59:30+00:00" for number in range(records)}
     bookmark = marks.with_recent(MONDAY, recent)
     commit(marks, Pending(bookmark))
-    marks.move(Pending(bookmark))
+    marks.finalize(Pending(bookmark))
 
     found = marks.load().bookmark
 

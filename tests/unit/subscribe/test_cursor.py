@@ -10,7 +10,7 @@ import pytest
 from connector.aws.bucket import Bucket
 from connector.errors import RequestError
 from lightspeed.listing.checkpoint import ListCheckpoint
-from subscribe.run.cursor import Checkpoints, StateStore, pointer_of
+from subscribe.run.cursor import Checkpoints, StateStore, parse_cursor
 from subscribe.storage.parts import Part
 from subscribe.sync.state import SyncState
 from tests.property.bucket import MemoryBucket
@@ -90,7 +90,7 @@ def test_of_a_cursor_that_unpacks_to_a_huge_text_only_the_beginning_is_unpacked(
     bomb = base64.urlsafe_b64encode(zlib.compress(b'[2,"f",["run-1",' + b"{}," * 10_000_000 + b"0]]", 9)).decode()
     tracemalloc.start()
     try:
-        found = pointer_of(bomb)
+        found = parse_cursor(bomb)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -122,7 +122,7 @@ def test_an_object_that_is_not_what_its_name_says_is_not_believed(bucket: Bucket
 
 
 def test_another_object_of_the_run_is_no_state(bucket: Bucket) -> None:
-    name = Checkpoints(bucket, "run-1").keep(b"something else")
+    name = Checkpoints(bucket, "run-1").save(b"something else")
 
     with pytest.raises(RequestError, match=NO_CURSOR):
         store(bucket).load(f"3.run-1.{name}")
@@ -137,5 +137,5 @@ def test_a_cursor_of_another_request_is_refused(bucket: Bucket) -> None:
 
 @pytest.mark.parametrize("old", [[2, "f", ["run-1", "2026-11-23T06:00:00Z"]], [2, "reconcile", "f", ["run-1", ""]]])
 def test_a_cursor_of_version_2_starts_its_run_again(bucket: Bucket, old: list[object]) -> None:
-    assert pointer_of(packed(old)) == ("run-1", "")
+    assert parse_cursor(packed(old)) == ("run-1", "")
     assert store(bucket).load(packed(old)) is None

@@ -29,7 +29,7 @@ def journal(objects: Bucket, fingerprint: str = "same") -> Journal:
 def decide(objects: Bucket, manifests: dict[str, Any], status: str = "finishing") -> None:
     decision = Decision({"run_id": "run-1", "status": "complete", "manifest": MANIFEST, "records": 7}, manifests)
     killed = journal(objects)
-    killed.decide(killed.entry_of(decision, status=status))
+    killed.write(killed.entry_of(decision, status=status))
 
 
 def test_the_next_invocation_writes_the_manifests_that_a_killed_run_decided() -> None:

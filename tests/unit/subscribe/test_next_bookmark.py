@@ -18,7 +18,7 @@ from subscribe.sync.bookmark import (
     NEVER_UPDATED,
     SHOWN,
     Bookmark,
-    still_recent,
+    keep_recent,
 )
 from subscribe.sync.next_bookmark import next_bookmark, reads_again
 from subscribe.sync.state import UNDATED_SECONDS, SyncState
@@ -150,9 +150,9 @@ def test_the_bookmark_says_up_to_where_the_list_was_read_by_creation(
 
 def test_the_first_window_has_no_start() -> None:
     assert Bookmark().start is None
-    assert Bookmark().shown is None
+    assert Bookmark().to_json() is None
     assert Bookmark().created_after is None
-    assert BEFORE.shown == {"until": BEFORE.until}
+    assert BEFORE.to_json() == {"until": BEFORE.until}
 
 
 def test_the_next_window_starts_at_the_earlier_of_both_times() -> None:
@@ -207,11 +207,11 @@ def test_what_later_runs_may_read_again_is_remembered() -> None:
         "nl/7": "2020-01-01T00:00:00Z",
     }
 
-    kept = still_recent(recent, END, END - timedelta(seconds=100))
+    kept = keep_recent(recent, END, END - timedelta(seconds=100))
 
     assert sorted(kept) == ["nl/2", "nl/3", "nl/4", "nl/6"]
-    assert sorted(still_recent(recent, END)) == ["nl/2", "nl/6"]
-    assert still_recent(recent, None) == recent
+    assert sorted(keep_recent(recent, END)) == ["nl/2", "nl/6"]
+    assert keep_recent(recent, None) == recent
 
 
 @pytest.mark.parametrize("zone", [14, -12])
@@ -220,4 +220,4 @@ def test_a_record_is_remembered_whatever_the_shops_local_time_is(zone: int) -> N
     sign = "+" if zone > 0 else "-"
     local = (midnight + timedelta(hours=zone)).strftime("%Y-%m-%dT%H:%M:%S") + f"{sign}{abs(zone):02}:00"
 
-    assert still_recent({"nl/1": local}, midnight) == {"nl/1": local}
+    assert keep_recent({"nl/1": local}, midnight) == {"nl/1": local}

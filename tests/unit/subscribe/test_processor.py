@@ -11,7 +11,7 @@ from lightspeed import Parameters, get_entity
 from lightspeed.listing.records import Record
 from lightspeed.request import parse_time
 from subscribe.checks import subscribe_request
-from subscribe.sync.bookmark import SHOWN, Bookmark, still_recent
+from subscribe.sync.bookmark import SHOWN, Bookmark, keep_recent
 from subscribe.sync.processor import RecordProcessor
 from subscribe.sync.read_plan import Read
 from subscribe.sync.state import SyncState
@@ -79,7 +79,7 @@ def test_a_run_that_stores_a_record_whose_time_cannot_be_read_gives_the_reason(
 
 @pytest.mark.parametrize("changed", ["0000-00-00T00:00:00+00:00", "0000-00-00", "soon", "9999", "2026-02-30T06:00:00Z"])
 def test_a_record_whose_time_cannot_be_read_is_not_remembered(changed: str) -> None:
-    assert still_recent({"nl/7": changed}, parse_time(END)) == {}
+    assert keep_recent({"nl/7": changed}, parse_time(END)) == {}
 
 
 def never_updated(created: str = "2026-11-23T05:59:50+00:00") -> Record:
@@ -96,10 +96,10 @@ def test_a_record_without_a_time_of_change_is_remembered_until_it_is_read_by_cre
     }
     start = parse_time("2026-11-23T05:59:55Z")
 
-    assert list(still_recent(recent, start)) == []
-    assert list(still_recent(recent, start, parse_time("2026-11-23T05:59:50Z"))) == ["nl/7"]
-    assert list(still_recent(recent, start, parse_time("2026-11-23T05:59:51Z"))) == []
-    assert list(still_recent(recent, None)) == ["nl/7", "nl/8"]
+    assert list(keep_recent(recent, start)) == []
+    assert list(keep_recent(recent, start, parse_time("2026-11-23T05:59:50Z"))) == ["nl/7"]
+    assert list(keep_recent(recent, start, parse_time("2026-11-23T05:59:51Z"))) == []
+    assert list(keep_recent(recent, None)) == ["nl/7", "nl/8"]
 
 
 def test_a_record_that_no_run_reads_by_creation_is_remembered_like_every_other() -> None:

@@ -11,7 +11,7 @@ import pytest
 from connector.aws.bucket import Bucket, PreconditionFailed
 from connector.errors import RequestError
 from connector.timestamps import iso_text
-from subscribe.reconcile.id_index import Id, IdSet, Index, IndexHead, StoredIndex, canonical_id, epoch
+from subscribe.reconcile.id_index import Id, IdSet, Index, IndexHead, IndexStore, canonical_id, epoch
 from tests.property.bucket import MemoryBucket
 from tests.support.clock import FakeClock
 
@@ -23,13 +23,13 @@ def ids(*of: Id) -> IdSet:
     return IdSet(of)
 
 
-def stored(bucket: MemoryBucket, entity: str = "reviews") -> StoredIndex:
-    return StoredIndex(Bucket(bucket, "bucket", FakeClock()), "default", "mine", entity)
+def stored(bucket: MemoryBucket, entity: str = "reviews") -> IndexStore:
+    return IndexStore(Bucket(bucket, "bucket", FakeClock()), "default", "mine", entity)
 
 
 def test_what_is_missing_comes_in_order_with_the_time_it_was_last_seen() -> None:
     index = Index(IndexHead("reviews"))
-    index.take_in({7: MONDAY, 3: MONDAY + DAY, "b": MONDAY, "a": MONDAY, 5: MONDAY}, {})
+    index.update({7: MONDAY, 3: MONDAY + DAY, "b": MONDAY, "a": MONDAY, 5: MONDAY}, {})
 
     assert list(index.missing(ids(5, "b"), MONDAY + DAY)) == [(3, MONDAY + DAY), (7, MONDAY), ("a", MONDAY)]
     assert list(index.missing(ids(), MONDAY)) == [(5, MONDAY), (7, MONDAY), ("a", MONDAY), ("b", MONDAY)]
@@ -37,14 +37,14 @@ def test_what_is_missing_comes_in_order_with_the_time_it_was_last_seen() -> None
 
 def test_an_id_is_alive_as_long_as_it_was_seen_after_its_tombstone() -> None:
     index = Index(IndexHead("reviews"))
-    index.take_in({7: MONDAY, "x": MONDAY}, {7: MONDAY + 5, "x": MONDAY + 5})
-    assert index.alive(MONDAY + DAY) == 0
+    index.update({7: MONDAY, "x": MONDAY}, {7: MONDAY + 5, "x": MONDAY + 5})
+    assert index.count_alive(MONDAY + DAY) == 0
 
-    index.take_in({7: MONDAY + 5, "x": MONDAY + 5}, {})
-    assert index.alive(MONDAY + DAY) == 0
+    index.update({7: MONDAY + 5, "x": MONDAY + 5}, {})
+    assert index.count_alive(MONDAY + DAY) == 0
 
-    index.take_in({7: MONDAY + 6, "x": MONDAY + 6}, {})
-    assert index.alive(MONDAY + DAY) == 2
+    index.update({7: MONDAY + 6, "x": MONDAY + 6}, {})
+    assert index.count_alive(MONDAY + DAY) == 2
 
 
 def test_the_order_of_what_it_is_told_does_not_matter_nor_how_often() -> None:
@@ -58,16 +58,16 @@ def test_the_order_of_what_it_is_told_does_not_matter_nor_how_often() -> None:
             index = Index(IndexHead("reviews"))
             for identity, at, deleted in told + rng.choices(told, k=10):
                 seen = {identity: MONDAY + at}
-                index.take_in(*(({}, seen) if deleted else (seen, {})))
+                index.update(*(({}, seen) if deleted else (seen, {})))
             bodies.add(index.encode())
         assert len(bodies) == 1, seed
 
 
 def test_an_id_that_stands_in_the_list_again_stays_deleted() -> None:
     index = Index(IndexHead("reviews"))
-    index.take_in({1: MONDAY, 2: MONDAY, "x": MONDAY, "y": MONDAY}, {2: MONDAY + 1, "y": MONDAY + 1})
+    index.update({1: MONDAY, 2: MONDAY, "x": MONDAY, "y": MONDAY}, {2: MONDAY + 1, "y": MONDAY + 1})
 
-    assert index.saw(ids(1, 2, 3, "x", "y", "z"), MONDAY + DAY) == 2
+    assert index.mark_seen(ids(1, 2, 3, "x", "y", "z"), MONDAY + DAY) == 2
     assert list(index.missing(ids(), MONDAY + DAY)) == [(1, MONDAY + DAY), ("x", MONDAY + DAY)]
 
 
@@ -75,7 +75,7 @@ def test_it_is_stored_and_loaded_as_it_was() -> None:
     bucket = MemoryBucket()
     store = stored(bucket)
     index = store.load()
-    index.take_in({i: MONDAY + i // 7_000 for i in range(0, 50_000, 2)} | {"a": MONDAY}, {4: MONDAY + DAY})
+    index.update({i: MONDAY + i // 7_000 for i in range(0, 50_000, 2)} | {"a": MONDAY}, {4: MONDAY + DAY})
     index.head.recent = {"key": MONDAY}
     store.save(index)
     store.save(index)
@@ -140,7 +140,7 @@ def test_times_are_whole_seconds_of_utc() -> None:
 def test_an_id_takes_16_bytes_of_memory_and_at_most_90_while_it_is_loaded_compared_and_stored() -> None:
     count = 40_000
     index = Index(IndexHead("reviews"))
-    index.take_in(dict.fromkeys(range(0, 3 * count, 3), MONDAY), {})
+    index.update(dict.fromkeys(range(0, 3 * count, 3), MONDAY), {})
     body = index.encode()
     bucket = MemoryBucket()
     bucket.objects["state/connection=default/mine.ids.jsonl.gz"] = body
@@ -151,7 +151,7 @@ def test_an_id_takes_16_bytes_of_memory_and_at_most_90_while_it_is_loaded_compar
         held = tracemalloc.get_traced_memory()[0]
         present = IdSet(listed)
         gone = sum(1 for _ in loaded.missing(present, MONDAY))
-        loaded.saw(present, MONDAY + 1)
+        loaded.mark_seen(present, MONDAY + 1)
         loaded.encode()
         peak = tracemalloc.get_traced_memory()[1]
     finally:

@@ -35,9 +35,9 @@ def test_a_state_takes_in_what_a_step_gave() -> None:
         unverified_reason="why",
         counts=(9, 8),
     )
-    state.take(step)
-    state.take(Step(chunk=Chunk(b"x", 1), odd_rows=1, rejected=[b"4"], transformed=1, counts=(1, 1)))
-    state.take(Step(newest_change="2026-11-23T04:00:00Z", rows_given=7, unverified_reason="another", stopped=True))
+    state.apply(step)
+    state.apply(Step(chunk=Chunk(b"x", 1), odd_rows=1, rejected=[b"4"], transformed=1, counts=(1, 1)))
+    state.apply(Step(newest_change="2026-11-23T04:00:00Z", rows_given=7, unverified_reason="another", stopped=True))
 
     assert state.checkpoint is checkpoint
     assert (state.records, state.odd_rows, state.rejected, state.transformed) == (6, 2, 2, 8)
@@ -48,14 +48,14 @@ def test_a_state_takes_in_what_a_step_gave() -> None:
 
 def test_a_run_that_stopped_is_not_verified() -> None:
     state = SyncState("run")
-    state.take(Step(stopped=True))
+    state.apply(Step(stopped=True))
 
     assert state.unverified_reason == STOPPED
 
 
 def test_a_parent_that_may_lack_records_is_forgotten_with_its_records_and_no_other() -> None:
     state = SyncState("run", recent={"nl/1": "a", "nl/1/0f": "b", "nl/12": "c", "en/1": "d"})
-    state.take(Step(recent={"nl/3": "e"}, forgotten="nl/1"))
+    state.apply(Step(recent={"nl/3": "e"}, forgotten="nl/1"))
 
     assert state.recent == {"nl/12": "c", "en/1": "d", "nl/3": "e"}
 
@@ -81,7 +81,7 @@ def test_a_list_that_is_read_again_leaves_nothing_of_the_first_reading() -> None
     state.parts["nl"].append(PART)
     state.parts["en"] = [PART]
     state.rejected_parts["nl"] = [PART]
-    state.take(Step(chunk=Chunk(b"x", 5), rejected=[b"1", b"2"], odd_rows=1, transformed=3, recent={"b": "2"}))
+    state.apply(Step(chunk=Chunk(b"x", 5), rejected=[b"1", b"2"], odd_rows=1, transformed=3, recent={"b": "2"}))
     state.pending = [7]
 
     state.discard_read()
@@ -96,10 +96,10 @@ def test_a_list_that_is_read_again_leaves_nothing_of_the_first_reading() -> None
 def test_a_window_with_too_many_records_is_not_remembered_as_a_whole() -> None:
     late, early = iso_text(END - LOOKBACK), iso_text(END - LOOKBACK - timedelta(seconds=1))
     state = SyncState("run", window_end=iso_text(END), remembers_all=True)
-    state.take(Step(recent={str(number): early for number in range(MOST_REMEMBERED - 1)} | {"late": late}))
+    state.apply(Step(recent={str(number): early for number in range(MOST_REMEMBERED - 1)} | {"late": late}))
     assert (len(state.recent), state.remembers_all) == (MOST_REMEMBERED, True)
 
-    state.take(Step(recent={"one more": early}))
+    state.apply(Step(recent={"one more": early}))
 
     assert (state.recent, state.remembers_all) == ({"late": late}, False)
 

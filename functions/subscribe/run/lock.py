@@ -1,7 +1,7 @@
-"""The lock of a subscription's reconcile runs: one at a time, from start to end, between invocations too.
+"""The lock of a subscription's reconcile runs: one run at a time, from its start to its end.
 
-A run that was killed loses the lock when its invocation must be over. A run that was killed after it was decided is
-finished by the next one, and loses the lock at once.
+A killed run loses the lock when the time of its invocation is over. If a run is killed after it was decided, the next
+run finishes it and takes the lock at once.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from lightspeed.request import parse_time
 from subscribe.run.journal import finish
 
 
-class _Held(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who has the lock.
+class _LockState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The stored lock.
 
     Attributes:
+        run_id: The run that holds it.
         until: ISO-8601 UTC.
-        entry: The journal entry of the run, with its manifests, once it is decided.
+        entry: The decided journal entry of the run, with its manifests; empty before the run is decided.
     """
 
     run_id: str
@@ -34,35 +35,34 @@ class _Held(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RunLock:
-    """The lock as one run sees it. Writes raise `PreconditionFailed` if another run has taken it."""
+    """The lock as one run sees it. A write raises `PreconditionFailed` if the lock has changed since it was read."""
 
     def __init__(self, bucket: Bucket, connection: str, subscription: str, run_id: str) -> None:
-        """Take whose it may become; nothing is read yet."""
         self._bucket = bucket
         self._key = lock_key(connection, subscription)
         self._subscription = subscription
         self._run_id = run_id
         self._etag = self._written = NONE_YET
 
-    def check(self, now: float) -> _Held | None:
-        """Load the lock, and return it unless it is free.
+    def check(self, now: float) -> _LockState | None:
+        """Read the lock and return it; `None` if it was never taken.
 
         Args:
             now: Epoch seconds.
 
         Raises:
-            RunInProgress: Another run has it.
+            RunInProgress: Another run holds it.
         """
         held = self._load()
         if held is None or held.run_id == self._run_id or held.entry or parse_time(held.until).timestamp() <= now:
             return held
         raise RunInProgress(self._subscription, held.run_id, held.until)
 
-    def take(self, now: float, until: float) -> None:
-        """Take the lock until a time in epoch seconds. A decided run that has it is finished first.
+    def acquire(self, now: float, until: float) -> None:
+        """Take the lock until a time in epoch seconds. If its holder is decided, finish that run first.
 
         Raises:
-            RunInProgress: Another run has it.
+            RunInProgress: Another run holds it.
             PreconditionFailed: This run is decided, or another process took the lock meanwhile.
         """
         held = self.check(now)
@@ -70,40 +70,40 @@ class RunLock:
             finish(self._bucket, held.entry)
             if held.run_id == self._run_id:
                 raise PreconditionFailed(self._key)
-        self.hold(until)
+        self.renew(until)
 
     def recover(self) -> None:
-        """Finish the run that was decided but perhaps not finished, if there is one."""
+        """Finish the holder of the lock if it is decided."""
         held = self._load()
         if held is not None and held.entry:
             finish(self._bucket, held.entry)
 
-    def hold(self, until: float) -> None:
-        """Keep the lock until another time."""
-        self._write(_Held(self._run_id, iso_text(until)))
+    def renew(self, until: float) -> None:
+        """Hold the lock until another time, epoch seconds."""
+        self._write(_LockState(self._run_id, iso_text(until)))
 
     def commit(self, until: float, entry: Mapping[str, Any]) -> None:
-        """Decide the run that has the lock."""
-        self._write(_Held(self._run_id, iso_text(until), entry=entry))
+        """Decide the run that holds the lock."""
+        self._write(_LockState(self._run_id, iso_text(until), entry=entry))
 
-    def is_others(self) -> bool:
-        """Whether another run has taken the lock since."""
+    def is_taken_over(self) -> bool:
+        """Whether another run now holds the lock."""
         held = self._load()
         return held is not None and held.run_id != self._run_id
 
     def release(self, now: float) -> None:
-        """Leave the lock to others, if it is still as this copy of the run wrote it.
+        """Free the lock, if this copy of the run was the last to write it.
 
-        Another copy may have taken it, or decided the run in it. What it says then must not be lost.
+        Another copy may have taken the lock since, or decided the run in it; that must not be lost.
         """
         self._etag = self._written
         with contextlib.suppress(PreconditionFailed):
-            self.hold(now)
+            self.renew(now)
 
-    def _load(self) -> _Held | None:
+    def _load(self) -> _LockState | None:
         found = self._bucket.read_json_with_etag(self._key)
         self._etag = NONE_YET if found is None else found[1]
-        return None if found is None else msgspec.convert(found[0], _Held)
+        return None if found is None else msgspec.convert(found[0], _LockState)
 
-    def _write(self, held: _Held) -> None:
+    def _write(self, held: _LockState) -> None:
         self._etag = self._written = self._bucket.put_json(self._key, msgspec.to_builtins(held), if_match=self._etag)
