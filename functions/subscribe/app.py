@@ -1,4 +1,4 @@
-"""Entry of the subscribe function: a schedule's or state machine's event, or a call of the HTTP API."""
+"""Entry of the subscribe function: an event of a schedule or of the state machine, or a call of the HTTP API."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """Answer a subscribe event with its result, or an HTTP call with its response.
 
     Raises:
-        LightspeedError: Of a direct invocation, as the reading raises it.
-        ConnectorError: Of a direct invocation: the event, a transformer, the connection or the environment is wrong.
-            `AwsUnavailable` may pass, and `Sync` tries again.
+        LightspeedError: The client's error, for a direct invocation. An HTTP call gets a problem as its response.
+        ConnectorError: The same, if the event, a transformer, the connection or the environment is wrong. After
+            `AwsUnavailable`, `Sync` tries again.
     """
     deps = cached_dependencies(Settings.from_env(needs=("BUCKET",)))
     try:
@@ -32,7 +32,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
 
 
 def handle(event: Any, context: Any, deps: Dependencies) -> dict[str, Any]:
-    """Answer an invocation with what the function holds."""
+    """Answer one invocation."""
     if isinstance(event, dict) and "requestContext" in event:
         from subscribe.http import respond  # noqa: PLC0415 - schedules do not pay for HTTP
 

@@ -1,4 +1,4 @@
-"""Check subscribe events before anything is read."""
+"""Check subscribe events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RECONCILE_TAKES_NO = ("input_transformer", "entity_transformer", "max_records")
 
 
 def subscribe_request(event: object) -> SubscribeRequest:
-    """Check an event.
+    """Check an event and return the request.
 
     Raises:
         RequestError: It is malformed.
@@ -105,7 +105,7 @@ def _language_errors(request: SubscribeRequest) -> list[str]:
 
 
 def _incremental_errors(request: SubscribeRequest, endpoint: Endpoint) -> list[str]:
-    """Return what is wrong; `endpoint` is whose list the run walks: the parent's if every parent is asked for."""
+    """Return the errors of an incremental event; `endpoint` has the list that the run reads, perhaps the parent's."""
     errors = []
     if endpoint.incremental is None:
         errors.append(f"{endpoint.name} cannot be read incrementally: it has no time filter; use mode full")
@@ -118,7 +118,7 @@ def _incremental_errors(request: SubscribeRequest, endpoint: Endpoint) -> list[s
 
 
 def reconcile_errors(request: SubscribeRequest, endpoint: Endpoint) -> list[str]:
-    """Return what an event asks for that mode reconcile cannot give."""
+    """Return the errors of an event of mode reconcile, and of `max_deleted_percent` in another mode."""
     if request.mode != "reconcile":
         given = request.max_deleted_percent is not None
         return ["max_deleted_percent is for mode reconcile"] if given else []

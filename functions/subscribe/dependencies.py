@@ -1,4 +1,4 @@
-"""What the subscribe function holds between invocations."""
+"""The clients that the subscribe function keeps between invocations, and the runs that use them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ from subscribe.sync.run import SyncRun
 if TYPE_CHECKING:
     from subscribe.reconcile.run import Reconciliation
 
-_REPORTED = ("run_id", "connection", "entity", "status", "records", "requests", "manifest")
+_LOGGED = ("run_id", "connection", "entity", "status", "records", "requests", "manifest")
 
 
 class Dependencies:
-    """What the function holds between invocations."""
+    """Clients and stores, each opened on first use."""
 
     def __init__(self, settings: Settings) -> None:
-        """Prepare; nothing is opened yet."""
         self.settings = settings
         self.clock = SystemClock()
         self.aws = AwsClients()
@@ -46,7 +45,7 @@ class Dependencies:
     def _services(
         self, request: SubscribeRequest, remaining_seconds: Callable[[], float], *, background: bool = False
     ) -> Services:
-        """Return what a request is answered with. The connection's secret is read once per invocation."""
+        """Return the clients and settings of one invocation. It reads the connection's secret."""
         client = self.shops.open(
             request.connection, fresh=True, background=background, remaining_seconds=remaining_seconds
         )
@@ -60,7 +59,7 @@ class Dependencies:
             gzip_level=self.settings.gzip_level,
         )
 
-    def subscription(
+    def build_run(
         self,
         request: SubscribeRequest,
         run_id: str,
@@ -74,7 +73,7 @@ class Dependencies:
             request: The request.
             run_id: The run's id.
             remaining_seconds: Returns how long the invocation may still run.
-            background: No caller waits, so calls of other workers go first.
+            background: Whether no caller waits. The calls of other workers then go first.
         """
         services = self._services(request, remaining_seconds, background=background)
         if request.mode == "reconcile":
@@ -86,7 +85,7 @@ class Dependencies:
     def estimate(
         self, request: SubscribeRequest, run_id: str, remaining_seconds: Callable[[], float]
     ) -> dict[str, Any]:
-        """Report what a run would take; nothing is stored."""
+        """Return the estimate of a run."""
         from subscribe.estimate import preview  # noqa: PLC0415 - runs do not pay for it
 
         return preview(request, request.run_id or run_id, self._services(request, remaining_seconds))
@@ -99,18 +98,18 @@ class Dependencies:
         *,
         background: bool = False,
     ) -> Result:
-        """Run one invocation of a run and log it; the arguments are those of `subscription`."""
+        """Carry out and log one invocation of a run; the arguments are those of `build_run`."""
         try:
-            result = self.subscription(request, run_id, remaining_seconds, background=background).invoke()
+            result = self.build_run(request, run_id, remaining_seconds, background=background).invoke()
         finally:
             self.shops.release()
         body = result.body
-        logger().info("subscribe", extra={key: body[key] for key in _REPORTED})
+        logger().info("subscribe", extra={key: body[key] for key in _LOGGED})
         if self.settings.subscription_metrics and body["status"] == "complete":
             name = request.subscription or request.entity
-            about = {"stack": self.settings.stack_name, "connection": request.connection, "subscription": name}
+            dimensions = {"stack": self.settings.stack_name, "connection": request.connection, "subscription": name}
             counts = {"Records": body["records"], "Requests": body["requests"]}
-            emit_metrics(self.settings.metrics_namespace, about, {}, **counts)
+            emit_metrics(self.settings.metrics_namespace, dimensions, {}, **counts)
         return result
 
 

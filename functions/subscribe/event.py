@@ -1,4 +1,4 @@
-"""The subscribe event: what may stand in it."""
+"""The subscribe event."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class SubscribeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """A subscribe event, checked.
 
     Attributes:
-        mode: `full` reads everything, `incremental` what changed since the bookmark, `reconcile` notices what is gone.
-        subscription: Names the bookmark; the entity if left out.
-        ids: Up to 100 records. Mode `full` reads them one by one and leaves out those that do not exist. Mode
-            `reconcile` asks for them alone and stores tombstones of those that are gone.
-        since: ISO-8601, where an incremental run without bookmark starts.
-        languages: Two-letter codes; the connection's if neither this nor `language` is given.
-        max_records: Stop after that many, at least 1.
-        max_rejected_percent: How much of what it is given the entity transformer may reject; 10 if left out.
-        max_deleted_percent: How much of what is known a reconcile run may notice as deleted; 10 if left out.
+        mode: `full` reads everything, `incremental` what changed since the bookmark, `reconcile` finds deleted records.
+        subscription: The name of the bookmark; by default, the entity.
+        ids: Up to 100 ids. Mode `full` reads these records one by one and leaves out those that do not exist. Mode
+            `reconcile` asks for these alone and stores tombstones of the deleted ones.
+        since: Start of an incremental run without a bookmark, ISO-8601.
+        languages: Two-letter codes; by default `language`, or else the language of the connection.
+        max_records: The run stops after this many, at least 1.
+        max_rejected_percent: How many of its records the entity transformer may reject; 10 by default.
+        max_deleted_percent: How many of the known records a reconcile run may find deleted; 10 by default.
         cursor: The cursor of an earlier, partial result of the same event.
-        estimate: Report what the run would take, and read nothing.
+        estimate: Report the requests, the time and the cost of the run, and read nothing.
     """
 
     entity: str
@@ -50,20 +50,20 @@ class SubscribeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     @property
     def endpoint(self) -> Endpoint:
-        """The entity's row."""
+        """The entity's row of the catalogue."""
         return get_entity(self.entity)
 
     @property
     def bookmark_name(self) -> str:
-        """What names the bookmark."""
+        """The name of the bookmark."""
         return self.subscription or self.entity
 
     def as_event(self, cursor: str | None = None) -> dict[str, object]:
-        """Return the event that asks for the same, from a cursor on if one is given; it does not name its run."""
+        """Return the event without run id and estimate, and with the cursor if one is given."""
         members = msgspec.to_builtins(without_defaults(self))
         event: dict[str, object] = {k: v for k, v in members.items() if k not in _OF_THE_RUN}
         return event if cursor is None else {**event, "cursor": cursor}
 
     def fingerprint(self) -> str:
-        """Return what two events share exactly if they ask for the same; 16 hexadecimal digits."""
+        """Return a hash that is equal for events that ask for the same; 16 hexadecimal digits."""
         return hashlib.sha256(msgspec.json.encode(self.as_event(), order="deterministic")).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The HTTP routes of the subscribe function: everything that reads, and the start of runs."""
+"""The HTTP routes of the subscribe function: all routes that read, and the start of runs."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from subscribe.run.result import Result
 
 ANSWER_SECONDS = 22.0
-"""How long a call may read before its run goes on in the state machine. API Gateway gives up at 30 s."""
+"""How long a call may read. After that the state machine continues its run. API Gateway waits 30 s for an answer."""
 
 _RESERVED_BYTES = 20_000
-"""Bytes of an answer's body without `objects` and `data`, at most."""
+"""The most bytes of an answer's body without `objects` and `data`."""
 
 
 def respond(event: dict[str, Any], context: Any, deps: Dependencies) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _query(app: APIGatewayHttpResolver) -> dict[str, str]:
 
 
 def _entity(app: APIGatewayHttpResolver) -> Response[Any]:
-    """Answer what an entity can do; a pattern of the router takes no slash, and names of entities have one."""
+    """Describe an entity. Its name comes from the path, because a pattern of the router cannot hold a slash."""
     name = unquote(app.current_event.path.partition("/entities/")[2])
     return respond_json(200, describe(get_entity(name)))
 
@@ -111,20 +111,20 @@ def _subscribe(app: APIGatewayHttpResolver) -> Response[Any]:
     if request.run_id and not request.cursor and _is_running(app, request):
         return respond_json(202, {"run_id": run_id, "status": "running"}, {"Location": f"/runs/{run_id}"})
     if prefers_async(app):
-        deps.subscription(request, run_id, remaining).check()
-        return _carry_on(app, request, {"run_id": run_id, "status": "running"})
+        deps.build_run(request, run_id, remaining).check()
+        return _continue_in_sync(app, request, {"run_id": run_id, "status": "running"})
     result = deps.run(request, run_id, remaining)
     if result.body["status"] == "partial":
         if not deps.settings.sync_state_machine_arn:
             message = "the quota or the time of one call is used up, and no state machine is set to carry the run on"
             wait = result.body["resume_after_seconds"]
             raise RateLimited(message, method="POST", path="/subscribe", retry_after_seconds=max(1, wait))
-        return _carry_on(app, request, result.body)
+        return _continue_in_sync(app, request, result.body)
     return respond_json(200, _complete(deps, result))
 
 
 def _complete(deps: Dependencies, result: Result) -> str:
-    """Return a complete run's result with its first page, as far as it fits into an answer."""
+    """Return the result of a complete run with as much of its first page as fits into an answer, as JSON text."""
     body, objects = result.body, result.body["objects"]
     if not fits(json.dumps(objects)):
         body = {**body, "objects": [], "objects_omitted": f"the manifest lists all {len(objects)} objects"}
@@ -141,7 +141,7 @@ def _complete(deps: Dependencies, result: Result) -> str:
 
 
 def _first_page(deps: Dependencies, objects: list[str], room: int) -> tuple[list[str], bool]:
-    """Return the first stored records as JSON texts, and whether the size limit left some of the page out."""
+    """Return the first stored records as JSON texts, and whether some of the page do not fit into `room` bytes."""
     records: list[str] = []
     for stored in deps.bucket.first_lines(objects[0], PAGE_LIMIT) if objects else ():
         text = stored.decode()
@@ -152,11 +152,11 @@ def _first_page(deps: Dependencies, objects: list[str], room: int) -> tuple[list
     return records, False
 
 
-def _carry_on(app: APIGatewayHttpResolver, request: SubscribeRequest, body: dict[str, Any]) -> Response[Any]:
-    """Start the state machine with the request, from the cursor on if there is one, and answer where to look.
+def _continue_in_sync(app: APIGatewayHttpResolver, request: SubscribeRequest, body: dict[str, Any]) -> Response[Any]:
+    """Start the state machine with the request and the body's cursor, if any; answer with the address of the run.
 
     Raises:
-        HttpProblem: 409 if the run id belongs to an execution that does not do this.
+        HttpProblem: 409 if the run id belongs to an execution with another request.
     """
     deps = _deps(app)
     if not deps.settings.sync_state_machine_arn:
@@ -172,10 +172,10 @@ def _carry_on(app: APIGatewayHttpResolver, request: SubscribeRequest, body: dict
 
 
 def _is_running(app: APIGatewayHttpResolver, request: SubscribeRequest) -> bool:
-    """Return whether the run that a request names is under way in the state machine.
+    """Whether the run of a request is under way in the state machine.
 
     Raises:
-        HttpProblem: 409 if that run does something else.
+        HttpProblem: 409 if that run has another request.
     """
     run_id = request.run_id or ""
     execution = _runs(app).execution(run_id)
@@ -188,7 +188,7 @@ def _is_running(app: APIGatewayHttpResolver, request: SubscribeRequest) -> bool:
 
 
 def _asks_for(execution: dict[str, Any], request: SubscribeRequest) -> bool:
-    """Return whether an execution was started with an event that asks for the same."""
+    """Whether an execution was started with an event that asks for the same."""
     try:
         started = subscribe_request(json.loads(execution["input"]))
     except (ValueError, KeyError, ConnectorError, LightspeedError):

@@ -1,6 +1,6 @@
 """`python -m lightspeed sync ENTITY --to FOLDER`: a run of subscribe into a folder, without AWS.
 
-The run is the one that the function makes: the same reader, keys, manifests and bookmarks. Only the bucket is a folder.
+The run has the same reader, keys, manifests and bookmarks as in the function. Only the bucket is a folder.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from subscribe.storage.folder import OWN, FolderS3
 from subscribe.sync.run import SyncRun
 
 RESERVE_PERCENT = 10.0
-"""Share of each quota window that stays free for others, as the bundle's default."""
+"""Share of each quota window that stays free for others; the default of the stack, too."""
 
 _UNBOUNDED_SECONDS = 86_400.0
 _FOLDER = "folder"
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Return the words of the command.
+    """Parse the arguments of the command.
 
     Raises:
-        CommandError: A word is wrong.
+        CommandError: An argument is wrong.
     """
     parser = Parser(
         prog="python -m lightspeed sync",
@@ -80,21 +80,21 @@ def request_of(arguments: argparse.Namespace) -> SubscribeRequest:
         raise RequestError([f"{endpoint.name} has a list for each parent: add --each-parent to read them all"])
     if endpoint.parents:
         event["parameters"] = {"path": {endpoint.parents[0]: ALL_PARENTS}}
-    walked = parent_of(endpoint) or endpoint
-    event["mode"] = arguments.mode or ("full" if walked.incremental is None else "incremental")
-    given = {"since": arguments.since, "run_id": arguments.run_id}
-    return subscribe_request(event | {name: value for name, value in given.items() if value is not None})
+    listed = parent_of(endpoint) or endpoint
+    event["mode"] = arguments.mode or ("full" if listed.incremental is None else "incremental")
+    optional = {"since": arguments.since, "run_id": arguments.run_id}
+    return subscribe_request(event | {name: value for name, value in optional.items() if value is not None})
 
 
 def sync(request: SubscribeRequest, run_id: str, *, client: Client, folder: FolderS3, clock: Clock) -> dict[str, Any]:
-    """Carry a run to its end and return its result. It waits as long as the shop's quota asks.
+    """Carry out a run to its end and return its result. Waits as long as the shop's quota asks.
 
     Args:
         request: A checked event.
         run_id: The run's id, unless the request names one.
         client: The shop's client.
-        folder: Where objects are stored.
-        clock: Ours.
+        folder: The folder for the objects.
+        clock: Our clock.
 
     Raises:
         ConnectorError: The run cannot start or go on.
@@ -119,11 +119,11 @@ def sync(request: SubscribeRequest, run_id: str, *, client: Client, folder: Fold
 
 
 def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> int:
-    """Run the command and return its exit status: 0 done, 1 no answer or no place to store, 2 a wrong command.
+    """Run the command and return its exit status: 0 done, 1 an error of shop or folder, 2 a wrong command.
 
     Args:
-        argv: The words after `sync`; those of the process by default.
-        clock: Time for waits and windows; the machine's by default.
+        argv: The arguments after `sync`; by default, those of the process.
+        clock: Time for waits and windows; by default, the machine's.
     """
     clock = clock or SystemClock()
     try:

@@ -1,4 +1,4 @@
-"""`GET /status`: what `python -m connector status` shows, as JSON, or as a page for a browser."""
+"""`GET /status`: the content of `python -m connector status` as JSON, or as a page for a browser."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HTML = "text/html; charset=utf-8"
 
 
 def respond(app: APIGatewayHttpResolver, deps: Dependencies) -> Response[Any]:
-    """Answer the status. A browser without a token gets the page that asks for it, without data."""
+    """Answer with the status. A browser without a token gets a page without data, which asks for the token."""
     if asks_for_page(app) and is_anonymous(app):
         body, _ = load("status.html", gzipped=False)
         return Response(status_code=200, content_type=_HTML, body=body.decode(), headers=headers(0))

@@ -1,7 +1,7 @@
-"""Entry of the watcher: measures every quarter of an hour whether something needs a person.
+"""Entry of the watcher: measures every quarter of an hour whether the stack needs a person.
 
-Alarms look at its metrics, so an alarm has a value even when nothing runs. `LagOfAllowed` is always written. The other
-metrics are written in trouble only, because a metric is billed for each hour in which it has values.
+Alarms use its metrics, so they get values even if no subscription runs. The watcher always writes `LagOfAllowed`. It
+writes the other metrics only in trouble, because AWS bills a metric for each hour in which it has values.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _DEPTHS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible
 
 @logged
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda calls with both
-    """Measure, and write what was measured as metrics.
+    """Measure and write metrics.
 
     Returns:
-        The metrics that were written.
+        The metrics that it wrote.
 
     Raises:
         SettingsError: The environment is wrong.
@@ -43,13 +43,13 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
 def measure(settings: Settings, aws: AwsClients, clock: Clock) -> dict[str, float]:
     """Return `LagOfAllowed`, and each other measure that is not 0.
 
-    - `LagOfAllowed`: the largest lag of a subscription divided by what is allowed.
-    - `Incomplete`: subscriptions whose last run is not verified or rejects many records.
-    - `Silent`: subscriptions that succeed, but that nothing comes of any more.
-    - `Slow`: subscriptions whose runs take longer than their interval.
-    - `Failures`: messages in the failure queues.
-    - `WebhookTrouble`: webhooks that are switched off, missing or missed.
-    - `Cost`: dollars a month, if that is more than the budget.
+    - `LagOfAllowed`: the largest lag of a subscription divided by its allowed lag.
+    - `Incomplete`: number of subscriptions with a last run that is not verified, or that rejects many records.
+    - `Silent`: number of subscriptions with runs that succeed but no longer store records.
+    - `Slow`: number of subscriptions with runs that take longer than their interval.
+    - `Failures`: number of messages in the failure queues.
+    - `WebhookTrouble`: number of subscriptions that miss webhooks, and of shops with webhooks switched off.
+    - `Cost`: dollars a month, if they are more than the budget.
     """
     log = RunLog(Bucket(aws.client("s3"), settings.bucket), clock, sparing=True)
     status = read_status(log, settings, paused=paused_schedules(aws.client("scheduler"), settings.schedule_group))
@@ -63,17 +63,17 @@ def measure(settings: Settings, aws: AwsClients, clock: Clock) -> dict[str, floa
 
 
 def _of_subscriptions(subscriptions: list[dict[str, Any]]) -> dict[str, float]:
-    """Measure subscriptions; one that needs a look is logged with its name."""
-    active = [one for one in subscriptions if not one["paused"]]
+    """Measure subscriptions, and log each one with problems."""
+    active = [row for row in subscriptions if not row["paused"]]
     shares = [
-        one["lag_seconds"] / one["allowed_lag_seconds"]
-        for one in active
-        if one["allowed_lag_seconds"] and one["lag_seconds"] is not None
+        row["lag_seconds"] / row["allowed_lag_seconds"]
+        for row in active
+        if row["allowed_lag_seconds"] and row["lag_seconds"] is not None
     ]
-    for one in active:
-        if one["problems"]:
-            facts = {"subscription": f"{one['connection']}.{one['name']}", "problems": one["problems"]}
-            facts |= {"why": one["why"], "command": one["command"]}
+    for row in active:
+        if row["problems"]:
+            facts = {"subscription": f"{row['connection']}.{row['name']}", "problems": row["problems"]}
+            facts |= {"why": row["why"], "command": row["command"]}
             logger().warning("a subscription needs a look", extra=facts)
     return {
         "LagOfAllowed": round(max(shares, default=0.0), 6),
@@ -84,11 +84,11 @@ def _of_subscriptions(subscriptions: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def _count(subscriptions: list[dict[str, Any]], *problems: str) -> int:
-    return sum(bool({*problems} & {*one["problems"]}) for one in subscriptions)
+    return sum(bool({*problems} & {*row["problems"]}) for row in subscriptions)
 
 
 def _depth(sqs: Any, url: str) -> int:
-    """Return how many messages a queue holds, those that `redrive` sorts just now included."""
+    """Return how many messages a queue holds, with those that `redrive` has received and not deleted yet."""
     found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_DEPTHS))["Attributes"]
     depth = sum(int(found[name]) for name in _DEPTHS)
     if depth:
@@ -97,15 +97,15 @@ def _depth(sqs: Any, url: str) -> int:
 
 
 def _webhook_trouble(status: Mapping[str, Any]) -> int:
-    missed = [one for one in status["arrivals"] if one["alarm"]]
-    off = [one for one in status["shops"] if one["webhooks_off"]]
+    missed = [row for row in status["arrivals"] if row["alarm"]]
+    off = [row for row in status["shops"] if row["webhooks_off"]]
     for row in (*missed, *off):
         logger().warning("webhooks are missed or switched off", extra={"connection": row["connection"]})
     return len(missed) + len(off)
 
 
 def _cost_above_budget(log: RunLog, settings: Settings) -> float:
-    """Return the dollars of a month like the last week; 0 if the budget is not passed, or there is none."""
+    """Return the dollars of a month like the last week; 0 if they are within the budget, or there is no budget."""
     if not settings.monthly_budget:
         return 0.0
     days = last_days(datetime.fromtimestamp(log.clock.time(), UTC).date())[-8:-1]

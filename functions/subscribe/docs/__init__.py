@@ -1,4 +1,4 @@
-"""The description of the HTTP API and the page that shows it. Every file is served from here."""
+"""The files of the API's documentation: the OpenAPI document and the pages. No file comes from another host."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE_FILES = {
     "start.js": "text/javascript; charset=utf-8",
     "status.js": "text/javascript; charset=utf-8",
 }
-"""The files of the page, by their content type."""
+"""The files of the pages and their content types."""
 
 _HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -33,11 +33,11 @@ _ADDRESS = re.compile(rb'"docs/([a-z-]+\.(?:css|js))"')
 
 
 def load(name: str, *, gzipped: bool) -> tuple[bytes, bool]:
-    """Return a file, and whether it is compressed with gzip. In a page, the address of each file has its version.
+    """Return a file, and whether it is compressed with gzip. In a page, the URL of each file has its version.
 
     Args:
-        name: One of the files of this folder.
-        gzipped: Whether it may be. Only the large files are stored compressed.
+        name: A file of this folder.
+        gzipped: Whether the file may be compressed. Only large files are.
     """
     folder = resources.files(__name__)
     packed = folder / f"{name}.gz"
@@ -49,7 +49,7 @@ def load(name: str, *, gzipped: bool) -> tuple[bytes, bool]:
 
 @functools.cache
 def version(name: str) -> str:
-    """Return the version of a file: another content has another one."""
+    """Return the version of a file, the start of its SHA-256."""
     return hashlib.sha256(load(name, gzipped=True)[0]).hexdigest()[:12]
 
 
@@ -59,6 +59,6 @@ def _with_version(found: re.Match[bytes]) -> bytes:
 
 
 def headers(max_age_seconds: int) -> dict[str, str]:
-    """Return the headers of a file that a browser may keep so long; 0 is not at all."""
+    """Return the headers of a file that a browser may cache for this long; it may not for 0."""
     caching = f"public, max-age={max_age_seconds}, immutable" if max_age_seconds else "no-cache"
     return {**_HEADERS, "Cache-Control": caching, "Vary": "Accept-Encoding"}

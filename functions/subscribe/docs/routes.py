@@ -1,4 +1,4 @@
-"""The routes of the API's description: no token, and no file of another host."""
+"""The routes of the API's documentation, which need no token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from connector.http.problem_details import HttpProblem
 from subscribe.docs import PAGE_FILES, headers, load, version
 
 _MAX_AGE_SECONDS = 365 * 86_400
-"""Of a file whose address has its version. After an upgrade the page names another address."""
+"""The cache time of a file with its version in the URL. After an upgrade the page has another URL."""
 
 
 def register(app: APIGatewayHttpResolver) -> None:

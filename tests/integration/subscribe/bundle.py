@@ -82,16 +82,16 @@ class Bundle:
         except self.secrets.exceptions.ResourceExistsException:
             self.secrets.put_secret_value(SecretId=self.prefix + name, SecretString=text)
 
-    def subscription(
+    def build_run(
         self, event: object, run_id: str, remaining_seconds: Callable[[], float] | None = None, reserve: float = 10
     ) -> SyncRun | Reconciliation:
         """Return one invocation of a run, wired as the function wires it."""
         deps = dependencies.cached_dependencies(dataclasses.replace(Settings.from_env(), quota_reserve_percent=reserve))
-        return deps.subscription(subscribe_request(event), run_id, remaining_seconds or (lambda: 900.0))
+        return deps.build_run(subscribe_request(event), run_id, remaining_seconds or (lambda: 900.0))
 
     def run(self, event: object, run_id: str | None = None, **how: Any) -> Json:
         """Carry one invocation and return its result."""
-        return self.subscription(event, run_id or f"run-{next(self.run_numbers)}", **how).invoke().body
+        return self.build_run(event, run_id or f"run-{next(self.run_numbers)}", **how).invoke().body
 
     def run_to_the_end(self, event: Json, run_id: str | None = None, **how: Any) -> tuple[Json, int]:
         """Carry a run as the state machine does, and return its result and how many invocations it took."""

@@ -102,8 +102,8 @@ def test_a_run_is_refused_before_it_starts_while_another_one_of_the_subscription
     sent = len(bundle.shop.requests)
 
     with pytest.raises(RunInProgress, match="run run-1 of subscription 'orders' is under way"):
-        bundle.subscription(event, "run-2").check()
-    bundle.subscription({**event, "cursor": partial["cursor"]}, "run-2").check()
+        bundle.build_run(event, "run-2").check()
+    bundle.build_run({**event, "cursor": partial["cursor"]}, "run-2").check()
 
     assert partial["status"] == "partial"
     assert len(bundle.shop.requests) == sent
@@ -346,12 +346,12 @@ def test_credentials_that_are_wrong_are_tried_twice_and_named(bundle: Bundle) ->
 
 
 def test_a_shop_that_moved_is_found_by_its_new_address(bundle: Bundle) -> None:
-    subscription = bundle.subscription({"entity": "orders"}, "run-1")
+    run = bundle.build_run({"entity": "orders"}, "run-1")
     bundle.shop.close()
     bundle.shop.start()
     bundle.store_connection()
 
-    assert_all_orders(bundle, subscription.invoke().body)
+    assert_all_orders(bundle, run.invoke().body)
 
 
 def test_a_shop_that_is_not_there_is_an_error_to_retry(bundle: Bundle) -> None:
