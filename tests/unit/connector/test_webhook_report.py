@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 
 from connector.aws.bucket import Bucket
-from connector.webhooks.report import Change, Heard, Report, make_report, report_key, stored_reports, summarize
+from connector.webhooks.report import (
+    Change,
+    ReceivedWebhook,
+    Report,
+    make_report,
+    report_key,
+    stored_reports,
+    summarize,
+)
 from tests.property.bucket import MemoryBucket
 
 DAY = date(2026, 11, 23)
@@ -137,7 +145,7 @@ def test_a_day_without_anything_is_a_report_too() -> None:
 
 def test_many_missed_changes_or_no_webhook_at_all_raise_an_alarm() -> None:
     changes = [Change(str(number), MIDNIGHT, MIDNIGHT + 9, by_webhooks=True) for number in range(20)]
-    known = [Heard(str(number), MIDNIGHT + 1) for number in range(20)]
+    known = [ReceivedWebhook(str(number), MIDNIGHT + 1) for number in range(20)]
     none = Report("default", "orders", "orders", "2026-11-23", 0, 0, 0, 0, 0, None, 0.0, "")
 
     assert summarize(changes, known[:16], EMPTY).alarm == ""
@@ -158,7 +166,7 @@ def test_the_report_is_within_a_percent_of_the_truth() -> None:
                     continue  # the shop's times are whole seconds: two changes at once are one
                 reported += 1
                 delay = rng.uniform(60, 300) if rng.random() < 0.1 else rng.uniform(0, 2)
-                webhooks += [Heard(str(identity), at + delay)] * (2 if rng.random() < 0.1 else 1)
+                webhooks += [ReceivedWebhook(str(identity), at + delay)] * (2 if rng.random() < 0.1 else 1)
         rng.shuffle(webhooks)
         rng.shuffle(changes)
         truth = len({(change.id, change.changed) for change in changes})

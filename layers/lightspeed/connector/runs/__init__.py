@@ -1,1 +1,1 @@
-"""Runs as they were stored: one, the newest, or those of a day."""
+"""The stored runs: one by its id, the newest, or those of some days."""

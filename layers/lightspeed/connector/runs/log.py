@@ -1,6 +1,6 @@
-"""The finished runs of a stack, read from their manifests, a day at a time.
+"""The finished runs of a stack, read from their manifests day by day.
 
-What was read of the manifests is kept in one object per day, so the next call reads only new ones. Nothing scans the
+A row of each manifest is kept in one object per day, so the next call reads new manifests only. Nothing scans the
 bucket.
 """
 
@@ -20,28 +20,27 @@ from connector.timestamps import iso_text
 from lightspeed import Clock
 
 LATEST = "state/status/latest.json"
-"""The last run of each subscription, which may be older than the days that are shown."""
+"""The last runs of each subscription. They may be older than the days that the status shows."""
 
 FOLDERS = "state/status/folders.json"
-"""The folders of manifests that were found at the last close look."""
+"""The folders of manifests that the last close look found."""
 
 CLOSE_LOOK_HOURS = 3
-"""The watcher looks closely once in so many hours, and first after midnight."""
+"""The watcher takes a close look once in this number of hours, the first one after midnight."""
 
 CLOSE_LOOK_DAYS = 7
-"""A close look lists so many days, today included. It finds runs that took longer than a day."""
+"""A close look lists this number of days, today included. So it finds runs that took longer than a day."""
 
 _LANGUAGE = "/lang="
 
 
 class RunRow(msgspec.Struct, frozen=True, array_like=True):
-    """What is kept of a manifest. Times are ISO-8601 UTC.
+    """The kept row of a manifest: a run in one language. Times are ISO-8601 UTC.
 
     Attributes:
-        until: The end of the window that was read.
+        until: The end of the run's window.
         newest: The newest time of change among its records; empty if they have none.
-        requests: How many requests to the shop it took; 0 if that is not known. A run in several languages says it in
-            each of its rows.
+        requests: The requests to the shop of the whole run, in all its languages; 0 if they are not known.
     """
 
     connection: str
@@ -61,34 +60,31 @@ class RunRow(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def seconds(self) -> float:
-        """How long the run took, waits included."""
+        """The duration of the run, with its waits."""
         return (datetime.fromisoformat(self.finished) - datetime.fromisoformat(self.started)).total_seconds()
 
 
 class RunLog:
     """Reads the finished runs of a stack.
 
-    Attributes:
+    The watcher calls it 96 times a day, and lists cost money. So the watcher lists all folders and the last days at a
+    close look only. In between, it lists today's runs in the folders that it keeps. Any other reader lists new
+    connections and entities each time, and yesterday's runs at night. It takes a close look only if the watcher did
+    not.
+
+    Args:
         bucket: The bundle's bucket.
-        clock: The time.
+        clock: The clock.
+        sparing: Whether the reader is the watcher.
     """
 
     def __init__(self, bucket: Bucket, clock: Clock, *, sparing: bool = False) -> None:
-        """Take the bundle's bucket; nothing is read yet.
-
-        Args:
-            bucket: The bundle's bucket.
-            clock: The time.
-            sparing: Whether this is the watcher. It lists all folders and the last days at a close look, and in between
-                today's runs in the folders that it keeps. Listing is what it pays for. Another reader looks closely
-                only if the watcher did not. It lists new connections and entities always, and yesterday at night.
-        """
         self.bucket = bucket
         self.clock = clock
         self._sparing = sparing
 
     def runs(self, days: Sequence[date]) -> list[RunRow]:
-        """Return the finished runs that started on these days of UTC; the last ones may still change."""
+        """Return the finished runs that started on these days, UTC. The last days may get more runs."""
         if not days:
             return []
         kept = map_concurrently(self._stored, days)
@@ -108,7 +104,7 @@ class RunLog:
         return rows
 
     def _listed(self, days: Sequence[date], folders: Sequence[str]) -> dict[date, dict[str, dict[str, Any]]]:
-        """Return the manifests of days, by key. Each folder costs a list of S3, from the first of these days on."""
+        """Return the manifests of each day by key. Each folder costs one list of S3, from the first day on."""
         by_day: dict[date, dict[str, dict[str, Any]]] = {day: {} for day in days}
         of_text = {str(day): found for day, found in by_day.items()}
         for row in self.bucket.objects_of(folders, f"date={min(days)}/") if days else ():
@@ -118,15 +114,15 @@ class RunLog:
         return by_day
 
     def latest(self, rows: Sequence[RunRow]) -> dict[str, dict[str, RunRow]]:
-        """Return the `last` run of each subscription, its last `verified` one and its `newest` record's.
+        """Return three runs of each subscription: the `last`, the last `verified`, and that of its `newest` record.
 
-        They are kept, so they may be older than the given rows. Keys are connection and subscription with a slash.
+        They come from the given rows and from the rows of earlier calls. The key is `<connection>/<subscription>`.
         """
         body = self.bucket.read_body(LATEST)
         try:
             known = msgspec.json.decode(body, type=dict[str, dict[str, RunRow]]) if body is not None else {}
         except ValueError:
-            known = {}  # of an earlier form
+            known = {}  # an earlier version wrote another form
         found = {key: dict(value) for key, value in known.items()}
         for row in rows:
             if row.mode == "reconcile":
@@ -145,7 +141,7 @@ class RunLog:
         try:
             return None if body is None else msgspec.json.decode(gzip.decompress(body), type=dict[str, RunRow])
         except (ValueError, OSError):
-            return None  # of an earlier form: it is read again
+            return None  # an earlier version wrote another form: the manifests are read again
 
     def _read_day(
         self,
@@ -155,17 +151,17 @@ class RunLog:
         *,
         count_requests: bool = False,
     ) -> dict[str, RunRow]:
-        """Read the manifests of a day that are not known yet, and keep them.
+        """Read the new manifests of a day, and keep their rows.
 
-        A manifest that replaces others is left out while those are known: they say more of the runs.
+        The rows of manifests that `compact` replaced stay in place of its manifest, because they tell more of the runs.
 
         Args:
-            day: The day of UTC.
-            objects: Its manifests as S3 lists them, by key.
-            known: What is kept of them, by key.
-            count_requests: Whether to ask the run's journal for its requests as well. Quota windows last at most a day.
+            day: The day, UTC.
+            objects: The day's manifests by key, in the form of S3's list.
+            known: The kept rows by key.
+            count_requests: Whether to read the requests from the journals of the runs.
         """
-        new = [row for key, row in objects.items() if key not in known]
+        new = [item for key, item in objects.items() if key not in known]
         counts = map_concurrently(self._requests, new) if count_requests else [0] * len(new)
         found = {key: row for key, row in known.items() if key in objects}
         manifests = map_concurrently(
@@ -182,7 +178,7 @@ class RunLog:
         return found
 
     def _requests(self, item: Mapping[str, Any]) -> int:
-        """Return how many requests a run took, from its journal; 0 if there is none any more."""
+        """Return the requests of a run from its journal; 0 if the journal has expired."""
         place = manifest_place(item["Key"])
         entry = None if place is None else self.bucket.read_json(run_key(place.run_id))
         return int((entry or {}).get("requests") or 0)
@@ -210,7 +206,7 @@ def _day_key(day: date) -> str:
 
 
 def _row(manifest: Mapping[str, Any], item: Mapping[str, Any], requests: int) -> RunRow:
-    """Return what is kept of a manifest. One that was written again does not say when its run ended."""
+    """Return the row of a manifest. The end of a run is not known if `forget` or `compact` wrote its manifest."""
     request = manifest.get("request") or {}
     entity, started = str(manifest["entity"]), str(manifest["started"])
     return RunRow(

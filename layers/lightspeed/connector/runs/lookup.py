@@ -1,7 +1,7 @@
 """Look up runs: one by its id, or the newest of all.
 
-Finished runs are found by their manifests, a day at a time: one request to S3 lists a thousand. Running and failed ones
-are found by their executions of Sync. Nothing scans the bucket.
+It finds finished runs by their manifests, day by day: one request to S3 lists a thousand. It finds running and failed
+runs by their executions of Sync. Nothing scans the bucket.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lightspeed import Clock
 from lightspeed.request import parse_time
 
 LEASE = timedelta(minutes=20)
-"""How long after its planned continuation a run counts as given up. It is longer than an invocation can last."""
+"""A run counts as given up this long after its planned continuation. An invocation is shorter."""
 
 MAX_LIMIT = 100
 """The most runs of one page."""
@@ -37,7 +37,7 @@ STATUSES = ("running", "complete", "failed")
 _PARAMETERS = ("connection", "entity", "status", "limit", "after")
 _INTERNAL = ("fingerprint", "single", "manifests", "transformers")
 _KEY = re.compile(r"\d{4}-\d\d-\d\d_\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ_.{1,80}")
-"""The day of a run's start, the last thing that happened to it, and its id. Keys sort as runs do."""
+"""The sort key of a run: the day of its start, the time of its last event, and its id."""
 
 _EXECUTIONS_AT_ONCE = 1_000
 _EXAMINED = 200
@@ -46,14 +46,14 @@ _EXAMINED_AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What `GET /runs` asks for.
+    """The parameters of `GET /runs`.
 
     Attributes:
         connection: Only runs of this connection; empty for all.
         entity: Only runs of this entity; empty for all.
         status: `running`, `complete` or `failed`; empty for all.
         limit: The most runs to return, 1 to 100.
-        after: The sort key after which to go on; empty for the newest.
+        after: The sort key of the last run of the page before; empty for the first page.
     """
 
     connection: str = ""
@@ -64,7 +64,7 @@ class Query:
 
     @classmethod
     def from_parameters(cls, given: dict[str, str]) -> Query:
-        """Return the query that the parameters of a call mean.
+        """Return the query of a call's parameters.
 
         Raises:
             RequestError: A parameter is unknown, or its value is wrong.
@@ -85,7 +85,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Row:
-    """A run that was found, before it is read. Rows sort by day of the start, then by the last thing that happened."""
+    """A run before its manifest or journal is read. Rows sort by the day of the start, then by the last event."""
 
     day: str
     changed: str
@@ -100,19 +100,18 @@ class _Row:
 
 
 class Runs:
-    """The runs of this bundle."""
+    """The runs of this bundle.
+
+    Args:
+        bucket: The bundle's bucket.
+        clock: The clock.
+        step_functions: The client of Step Functions; not used without a state machine.
+        state_machine_arn: The ARN of Sync; empty without a state machine.
+    """
 
     def __init__(
         self, bucket: Bucket, clock: Clock, *, step_functions: Any = None, state_machine_arn: str = ""
     ) -> None:
-        """Take the clients; nothing is read yet.
-
-        Args:
-            bucket: The bundle's bucket.
-            clock: The time.
-            step_functions: The client of Step Functions; not used without a state machine.
-            state_machine_arn: The ARN of Sync, or empty.
-        """
         self._bucket = bucket
         self._clock = clock
         self._step_functions = step_functions
@@ -122,7 +121,7 @@ class Runs:
         """Return a run's latest result with its status: `running`, `paused`, `complete` or `failed`.
 
         Raises:
-            UnknownRun: There is no result of this run, and no execution of Sync.
+            UnknownRun: The run has neither a result nor an execution of Sync.
         """
         if not RUN_ID.fullmatch(run_id):
             raise UnknownRun(f"unknown run {run_id!r:.100}: a run_id has up to 80 letters, digits and . _ = -")
@@ -148,29 +147,29 @@ class Runs:
         return {**found, "status": "running"}
 
     def _is_complete(self, entry: dict[str, Any]) -> bool:
-        """Return whether readers see the run: its invocation may have been killed after it wrote the manifest."""
+        """Return whether the run is complete. One that was killed after it wrote the manifest is complete, too."""
         if entry["status"] == "finishing" and entry.get("manifest"):
             return any(row["Key"] == entry["manifest"] for row in self._bucket.objects(entry["manifest"]))
         return bool(entry["status"] == "complete")
 
     def _is_paused(self, entry: dict[str, Any]) -> bool:
-        """Return whether no invocation works on a run that no execution of Sync carries."""
+        """Return whether no invocation works on a run that has no execution of Sync."""
         until = parse_time(entry["noted_at"]) + LEASE
         return entry["status"] == "partial" or self._clock.time() >= until.timestamp()
 
     def execution(self, run_id: str) -> dict[str, Any] | None:
-        """Return the execution of Sync with this name, as Step Functions describes it, or `None`."""
+        """Return the execution of Sync with this name in the form of DescribeExecution; `None` if there is none."""
         return find_execution(self._step_functions, self._arn, run_id) if self._arn else None
 
     def page(self, query: Query) -> dict[str, Any]:
         """Return one page of runs, newest first.
 
-        Runs come in the order of the UTC day of their start, then of their end, or of their start while they run. A run
-        that an invocation started directly and that did not finish is not listed; `get` finds it.
+        The order is that of the day of the start, UTC, then of the end; of the start while a run is under way. The list
+        lacks runs that were invoked directly and did not finish; `get` finds them.
 
         Returns:
-            `runs`, and `after`: the value with which to ask for the next page, `None` at the end. A page may be shorter
-            than the limit and yet not be the last.
+            `runs`, and `after`: the parameter of the next page, `None` at the end. A page before the last one may be
+            shorter than the limit.
         """
         finished = self._finished(query) if query.status in ("", "complete") else iter(())
         executed, floor = self._executed(query) if query.status != "complete" else ([], "")
@@ -199,7 +198,7 @@ class Runs:
                     yield row
 
     def _day(self, day: str, prefixes: Sequence[str]) -> list[_Row]:
-        """Return the finished runs that started on a day; a run in several languages has several manifests."""
+        """Return the finished runs that started on a day. A run in several languages has several manifests."""
         objects = self._bucket.objects_of(prefixes)
         compacted = [row["Key"] for row in objects if row["Key"].endswith(f"{COMPACT}.json")]
         replaced = {
@@ -214,7 +213,7 @@ class Runs:
         return [_Row(day, changed, run_id, "complete", tuple(keys)) for run_id, (changed, keys) in runs.items()]
 
     def _executed(self, query: Query) -> tuple[list[_Row], str]:
-        """Return running and failed runs, newest first, and the key at which the search stopped, empty at the end."""
+        """Return running and failed runs, newest first, and the key where the search stopped; empty at the end."""
         if not self._arn:
             return [], ""
         statuses = {"running": ("RUNNING",), "failed": _FAILED}.get(query.status, ("RUNNING", *_FAILED))
@@ -230,7 +229,7 @@ class Runs:
         return found, rows[_EXAMINED - 1].key if len(rows) > _EXAMINED else ""
 
     def _executions(self, query: Query, status: str) -> Iterator[_Row]:
-        """Yield the newest executions of a status that come after the query's key, a few more than can be shown."""
+        """Yield the newest executions with a status that come after the query's key, a few more than needed."""
         pages = self._step_functions.get_paginator("list_executions").paginate(
             stateMachineArn=self._arn, statusFilter=status, PaginationConfig={"PageSize": _EXECUTIONS_AT_ONCE}
         )
@@ -247,12 +246,12 @@ class Runs:
             if query.after and row.key >= query.after:
                 continue
             if number > _EXAMINED and row.day < day:
-                return  # executions come by their start: what follows is older than all that can be examined
+                return  # executions come newest first by their start, so the rest is older than all that are examined
             number, day = number + 1, row.day
             yield row
 
     def _describe(self, row: _Row) -> dict[str, Any]:
-        """Return what the list shows of a run."""
+        """Return the members of a run in the list."""
         if row.manifests:
             manifests = [self._bucket.read_json(key) for key in row.manifests]
             first = manifests[0]
@@ -285,7 +284,7 @@ class Runs:
         return about if row.status == "running" else {**about, "failed_at": row.changed}
 
     def _journal(self, run_id: str) -> dict[str, Any] | None:
-        """Return the latest result of a run with the time at which it was written, or `None`."""
+        """Return the latest result of a run, and `noted_at`, the time of its write; `None` if there is none."""
         found = self._bucket.read(run_key(run_id))
         return None if found is None else {**json.loads(found.body), "noted_at": iso_text(found.written or 0.0)}
 
@@ -295,7 +294,7 @@ def _public(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _how_to_continue(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return since when a run is paused, and what continues it."""
+    """Return the time since which a run is paused, and how to continue it."""
     cursor = {"cursor": entry["cursor"]} if entry.get("cursor") else {}
     resume = f"invoke subscribe, or start Sync, with the same event and this {'cursor' if cursor else 'run_id'}"
     return {"paused_since": entry["noted_at"], **cursor, "resume": resume}

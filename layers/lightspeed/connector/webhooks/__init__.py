@@ -1,1 +1,1 @@
-"""Webhooks as they are stored, how often they start runs, and how they arrived."""
+"""Webhooks: their stored form, how often they start runs, and the reports of their arrival."""

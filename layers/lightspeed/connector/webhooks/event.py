@@ -1,4 +1,4 @@
-"""A webhook as it is stored and queued."""
+"""A webhook, and its forms in the bucket and in the queue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from connector.timestamps import iso_text
 
 UNKNOWN = "unknown"
-"""Folder of webhooks whose `X-Event` names no entity. They start no run."""
+"""The entity of webhooks whose `X-Event` names none. They start no run."""
 
 _EVENT = re.compile(r"[a-z]{1,40}/[a-z*]{1,40}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -22,13 +22,13 @@ _NEVER_STORED = ("authorization", "cookie", "proxy-authorization")
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One webhook whose signature holds.
+    """A webhook with a valid signature.
 
     Attributes:
         connection: The connection's name.
-        headers: With names in lower case.
-        body: The body, as sent.
-        received: Epoch milliseconds.
+        headers: The headers, with names in lower case.
+        body: The body as the shop sent it.
+        received: The time of its arrival, in epoch milliseconds.
     """
 
     connection: str
@@ -53,20 +53,20 @@ class Webhook:
 
     @property
     def id_header(self) -> str:
-        """The header with the record's id, such as `X-Order-Id`, as it was sent; empty if there is none."""
+        """The value of the header with the record's id, such as `X-Order-Id`; empty if there is none."""
         return self.headers.get(f"x-{self.entity.removesuffix('s')}-id", "").strip()
 
     @property
     def record_id(self) -> str:
-        """The record's id: from the header, else from the JSON or XML body, which may be empty; empty if unknown.
+        """The record's id from the header, else from the JSON or XML body; empty if both lack it.
 
-        The body of a deletion has probably none (api-facts section 9), so the header comes first.
+        The body of a deletion probably lacks it (api-facts section 9), so the header comes first.
         """
         return self.id_header if _ID.fullmatch(self.id_header) else _id_in(self.body)
 
     @property
     def id(self) -> str:
-        """The same for the same event, whatever its other headers, such as `X-Request-Id`; 64 hexadecimal digits."""
+        """The hash of connection, event, id header and body; 64 hexadecimal digits. Other headers do not change it."""
         digest = hashlib.sha256()
         for part in (self.connection.encode(), self.event.encode(), self.id_header.encode(), self.body):
             digest.update(len(part).to_bytes(8, "big") + part)
@@ -74,17 +74,17 @@ class Webhook:
 
     @property
     def received_at(self) -> str:
-        """ISO-8601 UTC with milliseconds."""
+        """The time of its arrival, ISO-8601 UTC with milliseconds."""
         return iso_text(self.received / 1000, "milliseconds")
 
     @property
     def key(self) -> str:
-        """Where it is stored: one object per event and day of UTC."""
+        """The key of its object. The same event has one object per day, UTC."""
         date = self.received_at[:10]
         return f"events/connection={self.connection}/entity={self.entity}/date={date}/{self.id}.json"
 
     def stored(self) -> bytes:
-        """Return the object: JSON with the headers and the body, as text if it is UTF-8, else as base64."""
+        """Return its object: JSON with headers and body. The body is text if it is UTF-8, else base64."""
         try:
             body, is_base64 = self.body.decode(), False
         except UnicodeDecodeError:
@@ -103,7 +103,7 @@ class Webhook:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
     def message(self) -> str:
-        """Return the queue's message: what the trigger has to know, JSON."""
+        """Return its queue message for the trigger, as JSON."""
         return json.dumps(
             {
                 "connection": self.connection,
@@ -116,7 +116,7 @@ class Webhook:
 
 
 def _id_in(body: bytes) -> str:
-    """Return the id of the one record that a body holds in its envelope; empty if none is found."""
+    """Return the id of the record in a body's envelope; empty if there is none."""
     if body.lstrip().startswith(b"<"):
         found = _XML_ID.search(body)
         return found[1].decode() if found else ""

@@ -1,12 +1,12 @@
-"""How the changes of a day arrived: by webhook, by schedule or by both, and how late.
+"""Reports how the changes of a day arrived: by webhook, by schedule or by both, and how late.
 
-A change is one version of a record: its id and `updatedAt` (`createdAt` where there is none). It counts on the day of
-UTC on which the shop changed the record, from the first run that stored it. A webhook reports the version in its body;
-one without a time of change in its body reports the newest change of its record before it. So a change counts as
+A change is a version of a record: its id and `updatedAt`, or `createdAt` if that is missing. It belongs to the day of
+its time, UTC, and to the first run that stored it. A webhook reports the version in its body. If the body has no time
+of change, it reports the newest change of its record before its arrival. So a change counts as
 
 - `webhook`: a webhook reported it, and a run that webhooks started stored it;
 - `both`: a webhook reported it, but another run stored it;
-- `poll`: no webhook reported it. The share of these is what webhooks missed.
+- `poll`: no webhook reported it. The share of these changes is `missed_percent`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from connector.concurrency import map_concurrently
 from lightspeed.request import parse_time
 
 EARLY_SECONDS = 5.0
-"""How much earlier than its change a webhook may seem to come: the shop's times are whole seconds of another clock."""
+"""A webhook may seem to come this much before its change. The shop's times are whole seconds of another clock."""
 
 FEW_CHANGES = 20
 """A day with fewer changes raises no alarm."""
@@ -37,22 +37,22 @@ MOST_MISSED_PERCENT = 20.0
 """Above this share of missed changes, the report raises an alarm."""
 
 SUMMARY = "state/status/arrivals.json"
-"""The reports of the day that was reported last: its `date`, and `reports` by connection and subscription."""
+"""The key of the newest reports: their `date`, and `reports` by `<connection>/<subscription>`."""
 
 STARTED_BY_WEBHOOKS = "-webhook-"
-"""In the run ids of runs that webhooks started."""
+"""Part of the run ids of runs that webhooks started."""
 
 
 class Report(msgspec.Struct, frozen=True):
     """The report of a day and subscription.
 
     Attributes:
-        date: The day of UTC, ISO-8601.
-        webhooks: Webhooks of the entity that came that day.
-        changes: Changes of that day; the sum of the next three.
-        late_seconds: From a change to the manifest of the run that stored it, `p50` and `p95`; `None` without changes.
-        missed_percent: Share of changes that no webhook reported.
-        alarm: Why an operator should look; empty if all is well.
+        date: The day, UTC, ISO-8601.
+        webhooks: The number of the entity's webhooks of that day.
+        changes: The number of changes of that day: the sum of `webhook`, `poll` and `both`.
+        late_seconds: Seconds from a change to the manifest of its run: `p50` and `p95`; `None` without changes.
+        missed_percent: The share of changes that no webhook reported.
+        alarm: What is wrong; empty if nothing is wrong.
     """
 
     connection: str
@@ -71,11 +71,11 @@ class Report(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One version of a record. Times are epoch seconds.
+    """A stored version of a record. Times are epoch seconds.
 
     Attributes:
-        stored: When the manifest of the run that stored it was written.
-        by_webhooks: Whether webhooks started that run.
+        stored: When the manifest of its run was written.
+        by_webhooks: Whether webhooks started its run.
     """
 
     id: str
@@ -84,13 +84,13 @@ class Change:
     by_webhooks: bool
 
 
-class Heard(NamedTuple):
-    """What a webhook says. Times are epoch seconds.
+class ReceivedWebhook(NamedTuple):
+    """A stored webhook of a change. Times are epoch seconds.
 
     Attributes:
         id: The record's id.
-        received: When it came.
-        changed: When the record changed, as its body says; `None` if the body does not say it.
+        received: When the webhook arrived.
+        changed: When the record changed; `None` if the body has no such time.
     """
 
     id: str
@@ -115,9 +115,9 @@ def report_key(connection: str, subscription: str, day: date) -> str:
 
 
 def make_report(bucket: Bucket, connection: str, subscription: str, entity: str, day: date) -> Report:
-    """Compute the report of a day from `events/`, `manifests/` and the parts that they name; store it and return it.
+    """Compute the report of a day from the stored webhooks and runs; store it and return it.
 
-    Runs and webhooks of the next day count as well, for changes shortly before midnight may arrive then.
+    It reads those of the next day as well, because changes shortly before midnight may arrive then.
     """
     place = f"connection={connection}/entity={entity.replace('/', '.')}/"
     days = (day, day + timedelta(days=1))
@@ -135,7 +135,7 @@ def make_report(bucket: Bucket, connection: str, subscription: str, entity: str,
 
 
 def write_summary(bucket: Bucket, day: date, reports: Iterable[Report]) -> None:
-    """Store the reports of all subscriptions in one object, so that the status need not read each."""
+    """Store the reports of all subscriptions in one object, which the status reads."""
     by_name = {f"{report.connection}/{report.subscription}": report for report in reports}
     bucket.put_json(SUMMARY, msgspec.to_builtins({"date": str(day), "reports": by_name}))
 
@@ -146,12 +146,12 @@ def stored_reports(bucket: Bucket, connection: str, day: str) -> list[Report]:
     return [msgspec.json.decode(bucket.get(row["Key"]).body, type=Report) for row in bucket.objects(folder)]
 
 
-def summarize(changes: Iterable[Change], webhooks: Iterable[Heard], empty: Report) -> Report:
+def summarize(changes: Iterable[Change], webhooks: Iterable[ReceivedWebhook], empty: Report) -> Report:
     """Return the report of changes.
 
     Args:
-        changes: In any order; of those with the same id and time, the one stored first counts.
-        webhooks: What came, in any order.
+        changes: The stored changes in any order. If two have the same id and time, the one stored first counts.
+        webhooks: The received webhooks in any order.
         empty: The report without changes.
     """
     first: dict[tuple[str, float], Change] = {}
@@ -184,8 +184,10 @@ def _alarm(changes: int, webhooks: int, missed_percent: float) -> str:
     return ""
 
 
-def _reported(changes: Mapping[tuple[str, float], Change], webhooks: Iterable[Heard]) -> set[tuple[str, float]]:
-    """Return the changes that a webhook reported: the version that it names, else the newest one before it."""
+def _reported(
+    changes: Mapping[tuple[str, float], Change], webhooks: Iterable[ReceivedWebhook]
+) -> set[tuple[str, float]]:
+    """Return id and time of the changes that webhooks reported."""
     times: dict[str, list[float]] = {}
     for identity, changed in sorted(changes):
         times.setdefault(identity, []).append(changed)
@@ -201,26 +203,28 @@ def _reported(changes: Mapping[tuple[str, float], Change], webhooks: Iterable[He
     return found
 
 
-def _webhooks(bucket: Bucket, prefix: str) -> list[Heard]:
-    """Return what each webhook says; reads several objects at once. A deletion is no change."""
+def _webhooks(bucket: Bucket, prefix: str) -> list[ReceivedWebhook]:
+    """Return the webhooks under a prefix, without those of deletions."""
 
-    def read(key: str) -> Heard | None:
+    def read(key: str) -> ReceivedWebhook | None:
         event = bucket.read_json(key)
         if event.get("event", "").endswith("/deleted"):
             return None
-        return Heard(event["record_id"], parse_time(event["received_at"]).timestamp(), _changed_in(event))
+        return ReceivedWebhook(event["record_id"], parse_time(event["received_at"]).timestamp(), _changed_in(event))
 
     return [hook for hook in map_concurrently(read, [row["Key"] for row in bucket.objects(prefix)]) if hook is not None]
 
 
 def _changed_in(event: Mapping[str, Any]) -> float | None:
-    """Return the time of change of the record in a webhook's body, JSON or XML; `None` if it has none."""
+    """Return the time of change in a webhook's body, JSON or XML; `None` if there is none."""
     text: Any = None
     with contextlib.suppress(ValueError, RecursionError):
         sent = event.get("body", "")
         body = base64.b64decode(sent) if event.get("isBase64Encoded") else sent.encode()
         if body.lstrip().startswith(b"<"):
-            times = dict(reversed(_XML_TIME.findall(body)))  # the record's own come before those of others in it
+            times = dict(
+                reversed(_XML_TIME.findall(body))
+            )  # the record's own times come before those of nested records
             text = (times.get(b"updatedAt") or times.get(b"createdAt") or b"").decode()
         else:
             (row,) = _ENVELOPE.decode(body).values()
@@ -252,5 +256,5 @@ def _versions(part: bytes, written: float, *, by_webhooks: bool) -> Iterator[Cha
 
 
 def _percentile(values: list[float], percent: int) -> float:
-    """Return the smallest value that at least so many percent of the values do not exceed; seconds, one decimal."""
+    """Return a percentile by the nearest-rank method, in seconds with one decimal."""
     return round(values[max(0, -(-len(values) * percent // 100) - 1)], 1)
