@@ -43,10 +43,7 @@ from cosmic_ray.plugins import get_operator
 ROOT = Path(__file__).parents[1]
 _CLIENT, _PUBLISH, _SUBSCRIBE = "layers/lightspeed/lightspeed", "functions/publish", "functions/subscribe"
 _LISTING = (
-    *(
-        f"tests/unit/lightspeed/test_{name}.py"
-        for name in ("children", "list_requests", "opening", "parts", "progress")
-    ),
+    *(f"tests/unit/lightspeed/test_{name}.py" for name in ("children", "id_log", "list_requests", "opening", "parts")),
     *(f"tests/unit/lightspeed/test_{name}.py" for name in ("closed_window", "proof", "reader", "records", "split")),
     *(f"tests/integration/lightspeed/test_{name}.py" for name in ("cli", "client", "estimate_and_reader", "tap")),
     "tests/hostile",

@@ -25,7 +25,8 @@ import msgspec
 from connector.aws.bucket import PreconditionFailed
 from connector.storage_keys import entity_folder
 from connector.timestamps import iso_text
-from lightspeed.listing.checkpoint import IdLog, ListCheckpoint, SplitCheckpoint
+from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
+from lightspeed.listing.id_log import IdLog
 from lightspeed.listing.opening import window_end
 from lightspeed.listing.proof import UnstableList
 from lightspeed.listing.window import Window

@@ -18,7 +18,7 @@ from connector.settings import GZIP_LEVEL
 from connector.timestamps import iso_text
 from connector.transform import Scope, TransformError
 from lightspeed.json_text import mask_api_key
-from lightspeed.listing.checkpoint import IdLog
+from lightspeed.listing.id_log import IdLog
 from lightspeed.listing.records import Record, ids_of, split_repeated
 from lightspeed.listing.window import LOOKBACK
 from subscribe.event import SubscribeRequest

@@ -14,7 +14,7 @@ from connector.errors import RunInProgress
 from connector.storage_keys import Kind
 from connector.timestamps import iso_text
 from connector.transform import REJECTED_SHARE, TransformError, TransformerSpec, check_rejected, load
-from lightspeed.listing.checkpoint import IdLog
+from lightspeed.listing.id_log import IdLog
 from lightspeed.listing.opening import DIFFERENT_TIMES, SETTLING_LAG, is_closed, shop_time
 from lightspeed.listing.proof import UnstableList
 from lightspeed.listing.read_operation import check_parameters

@@ -9,7 +9,8 @@ import msgspec
 
 from connector.storage_keys import Kind
 from connector.timestamps import iso_text
-from lightspeed.listing.checkpoint import IdLog, ListCheckpoint, SplitCheckpoint
+from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
+from lightspeed.listing.id_log import IdLog
 from lightspeed.listing.opening import Opening, read_up_to, visible_until
 from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from lightspeed import AnswerLost, Request, Response
-from lightspeed.listing.checkpoint import IdLog, ListCheckpoint
+from lightspeed.listing.checkpoint import ListCheckpoint
+from lightspeed.listing.id_log import IdLog
 from lightspeed.listing.proof import (
     ENOUGH_ROWS,
     ENOUGH_TURNS,

@@ -48,7 +48,8 @@ from datetime import timedelta
 from hashlib import blake2b
 from operator import gt, lt
 
-from lightspeed.listing.checkpoint import IdLog, ListCheckpoint
+from lightspeed.listing.checkpoint import ListCheckpoint
+from lightspeed.listing.id_log import IdLog
 from lightspeed.listing.records import Record, RecordParser, ids_of, times_of
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.request import format_time, parse_time

@@ -42,7 +42,8 @@ from typing import Generic, TypeVar
 from lightspeed.errors import LightspeedError
 from lightspeed.failures import is_page_timeout
 from lightspeed.listing.budget import RequestBudget, UnlimitedBudget
-from lightspeed.listing.checkpoint import IdLog, ListCheckpoint, SplitCheckpoint
+from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
+from lightspeed.listing.id_log import IdLog
 from lightspeed.listing.proof import MIXED_IDS, NO_ID
 from lightspeed.listing.records import Record, ids_of, lack_ids, split_repeated, times_of
 from lightspeed.listing.shop_list import ShopList

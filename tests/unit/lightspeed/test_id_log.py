@@ -1,10 +1,10 @@
-"""Which ids a reading remembers, of any kind and however many processes it takes."""
+"""The ids that a reading has read, of any kind and in any number of processes."""
 
 import random
 
 import pytest
 
-from lightspeed.listing.checkpoint import IdLog
+from lightspeed.listing.id_log import IdLog
 
 
 @pytest.mark.parametrize("odd", [1 << 31, 1 << 32, (1 << 64) - 1, 1 << 64, -1, "17"])
