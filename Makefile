@@ -1,4 +1,4 @@
-# Two commands matter: `make demo` and `make test`. Both install what they need, below this folder and nowhere else.
+# The two main commands are `make demo` and `make test`. They install their packages only into folders below this one.
 
 PYTHON  ?= python3
 SWAGGER := swagger-ui-dist@5.35.0
@@ -23,13 +23,13 @@ help: ## Show this list
 demo: $(VENV)/demo.stamp ## Run the connector's main job on this machine, end to end (KEEP=1 leaves it running, PORT=4566 SHOP_PORT=8080)
 	@$(BIN)/python -m tests.local demo $(if $(KEEP),--keep) $(if $(PORT),--port $(PORT)) $(if $(SHOP_PORT),--shop-port $(SHOP_PORT))
 
-stop: $(VENV)/demo.stamp ## Stop what `make demo KEEP=1` left running
+stop: $(VENV)/demo.stamp ## Stop the kept demo (see `make demo KEEP=1`)
 	@$(BIN)/python -m tests.local stop
 
-invoke: $(VENV)/demo.stamp ## Send an event to what `make demo KEEP=1` left running (EVENT=events/subscribe-direct-quote.json)
+invoke: $(VENV)/demo.stamp ## Send an event to the kept demo (EVENT=events/subscribe-direct-quote.json)
 	@$(BIN)/python -m tests.local invoke $(or $(EVENT),events/subscribe-direct-quote.json)
 
-connector: $(VENV)/demo.stamp ## Run `python -m connector` on what `make demo KEEP=1` left running (ARGS="query orders_current")
+connector: $(VENV)/demo.stamp ## Run `python -m connector` on the kept demo (ARGS="query orders_current")
 	@$(BIN)/python -m tests.local connector $(ARGS)
 
 shop: $(VENV)/demo.stamp ## Serve the simulated shop alone (SHOP_PORT=8080)
@@ -39,10 +39,10 @@ test: lint type template $(TOOLS)/target.stamp ## Run every check and every test
 	$(BIN)/pytest -n auto -m "not e2e and not soak"
 	$(BIN)/pytest -m "e2e and not soak"
 
-soak: $(VENV)/dev.stamp ## Search many seeds for broken promises (SEED=1000 MINUTES=60: from that seed, for so long, shared evenly)
+soak: $(VENV)/dev.stamp ## Search many seeds for broken promises (SEED=1000 MINUTES=60: start at that seed, search for an hour)
 	$(BIN)/pytest -m soak $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
-install: $(VENV)/dev.stamp $(TOOLS)/sam.stamp $(TOOLS)/target.stamp ## Install what developing and testing need
+install: $(VENV)/dev.stamp $(TOOLS)/sam.stamp $(TOOLS)/target.stamp ## Install the packages for development and tests
 
 format: $(VENV)/dev.stamp ## Format the code
 	$(BIN)/ruff format $(CODE)
@@ -56,7 +56,7 @@ lint: $(VENV)/dev.stamp ## Check style, formatting and the direction of imports
 type: $(VENV)/dev.stamp ## Check types
 	$(BIN)/mypy
 
-lock: $(TOOLS)/sam.stamp ## Write requirements*.txt: every pinned package with the hashes of its files (after a change of a .in file)
+lock: $(TOOLS)/sam.stamp ## Write requirements*.txt with the hashes of every package (after a change of a .in file)
 	@for file in $(LAYER) layers/lightspeed/requirements-client.txt requirements-operator.txt requirements-demo.txt requirements-dev.txt requirements-target.txt requirements-sbom.txt requirements-tools.txt; do $(TOOLS)/bin/uv pip compile --quiet --universal --no-deps \
 	  --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" $${file%.txt}.in -o $$file; done
 
@@ -79,7 +79,7 @@ template: $(TOOLS)/sam.stamp ## Check template.yaml
 	$(TOOLS)/bin/cfn-lint template.yaml
 	$(TOOLS)/bin/sam validate --lint
 
-unit: $(VENV)/dev.stamp ## Test functions and modules, without network and AWS
+unit: $(VENV)/dev.stamp ## Test functions and modules, without network or AWS
 	$(BIN)/pytest tests/unit -m "not soak"
 
 integration: $(VENV)/dev.stamp $(TOOLS)/target.stamp ## Test the client and the handlers against the simulated shop
@@ -91,7 +91,7 @@ property: $(VENV)/dev.stamp ## Test the promises of a run: random shops, changes
 e2e: $(VENV)/dev.stamp ## Test the deployed stack on the local emulator
 	$(BIN)/pytest tests/e2e
 
-coverage: $(VENV)/dev.stamp $(TOOLS)/target.stamp ## See what the tests reach (without those that a signal ends: coverage's own lock does not survive it)
+coverage: $(VENV)/dev.stamp $(TOOLS)/target.stamp ## Measure the coverage of the tests, except those that use a signal: coverage's lock does not survive one
 	$(BIN)/coverage run -m pytest -m "not e2e" --ignore tests/property --ignore tests/unit/connector/transform
 	$(BIN)/coverage report
 
@@ -108,7 +108,7 @@ build: runtime-python $(TOOLS)/sam.stamp ## Build for Lambda, with compiled modu
 	$(TOOLS)/bin/sam build
 	python3.13 -m compileall -q --invalidation-mode unchecked-hash .aws-sam/build
 
-runtime-python: # asked for before anything is installed
+runtime-python: # fails before anything is installed
 	@python3.13 --version >/dev/null 2>&1 || { \
 	  echo "make build: no python3.13 on the PATH; install it, or run: sam build --use-container"; exit 1; }
 
