@@ -1,7 +1,7 @@
 """Identify the caller of the HTTP API by its bearer token.
 
-The authorizer refuses no call: the functions behind the API know which scope each route needs, and they answer 401 and
-403. It is a function of its own, so it starts quickly and can read one secret and nothing else.
+The authorizer refuses no call. The functions behind the API know the scope of each route, and they answer 401 and 403.
+It is a separate function, so it starts quickly and may read only one secret.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from connector.http.routes import SCOPES
 from connector.settings import Settings
 
 MAX_AGE_SECONDS = 30.0
-"""A withdrawn token is refused after this time."""
+"""Age at which the secret is read again. A withdrawn token is valid for at most this time."""
 
 MIN_AGE_SECONDS = 5.0
-"""An unknown token causes a new read of the secret, but not more often than this."""
+"""Age from which an unknown token causes a new read of the secret."""
 
 MAX_TOKEN_CHARACTERS = 128
 
@@ -36,11 +36,11 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token that is valid.
+    """A valid token.
 
     Attributes:
         name: Its name in the log; `default` for a secret that is one bare token.
-        scopes: What it may do.
+        scopes: Some of `SCOPES`.
         digest: SHA-256 of the token.
     """
 
@@ -50,15 +50,14 @@ class Token:
 
 
 class Tokens:
-    """The tokens of the secret, read when they are needed and kept for some seconds."""
+    """The tokens of the secret, cached for up to `MAX_AGE_SECONDS`.
+
+    Args:
+        read: Returns the text of the secret.
+        clock: Returns seconds that never run backwards.
+    """
 
     def __init__(self, read: Callable[[], str], clock: Callable[[], float]) -> None:
-        """Prepare; nothing is read yet.
-
-        Args:
-            read: Returns the text of the secret.
-            clock: Returns seconds that never run backwards.
-        """
         self._read = read
         self._clock = clock
         self._tokens: tuple[Token, ...] = ()
@@ -107,7 +106,7 @@ def parse_tokens(text: str) -> tuple[Token, ...]:
             `{"tokens": [{"name": "erp", "token": "…", "scopes": ["publish"]}, …]}`.
 
     Raises:
-        ValueError: The text is neither; the message repeats no token.
+        ValueError: The text has another form. The message never holds a token.
     """
     text = text.strip()
     if not text.startswith("{"):
@@ -139,7 +138,7 @@ def _digest(token: str) -> bytes:
 
 @cache
 def tokens() -> Tokens:
-    """Return the tokens behind `API_TOKEN_SECRET`, the name or ARN of a secret. Nothing is read yet."""
+    """Return the tokens of the secret that `API_TOKEN_SECRET` names, by name or ARN."""
     secret_id = Settings.from_env(needs=("API_TOKEN_SECRET",)).api_token_secret
     with without_garbage_collection():
         import boto3  # noqa: PLC0415 - the slowest import of a cold start; calls without a token never need it
@@ -161,12 +160,12 @@ def lambda_handler(event: object, context: object) -> dict[str, Any]:  # noqa: A
     """Answer an HTTP API authorizer request, payload format 2.0, with a simple response.
 
     Args:
-        event: Carries `headers` with names in lower case; `authorization: Bearer <token>` counts.
-        context: Lambda's, not used.
+        event: Its `headers` have names in lower case; `authorization: Bearer <token>` is the token.
+        context: Not used.
 
     Returns:
-        `isAuthorized`, always true, and `context`: the `token`'s name and its `scopes`, separated by spaces. Both are
-        empty if the call has no valid token. `error` says why tokens could not be checked.
+        `isAuthorized`, always true, and `context`. That has the name of the `token` and its `scopes`, separated by
+        spaces, which are empty without a valid token. Its `error` says why tokens could not be checked.
     """
     scheme, _, offered = _authorization(event).partition(" ")
     found, error = None, ""

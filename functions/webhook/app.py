@@ -1,7 +1,7 @@
-"""Entry of the webhook function: API Gateway's event in, its answer out; and what it uses of AWS.
+"""Entry of the webhook function: it answers a call of API Gateway, and calls AWS for the receiver.
 
-A sender gives up after a few seconds, and low traffic makes most calls a cold start. So this module imports nothing
-of the shop's client, and boto3 only once a call needs it.
+A sender waits only a few seconds, and with low traffic most calls are cold starts. So this module imports nothing of
+the shop's client, and imports boto3 only when a call needs it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from webhook.receiver import REFUSED_OF_KNOWN_SHOP, Answer, Call, Receiver
 from webhook.signature import Signers
 
 _NO_SUCH_SECRET = ("ResourceNotFoundException", "InvalidRequestException")
-_IS_THERE = "PreconditionFailed"
+_EXISTS = "PreconditionFailed"
 _MOST_TRIES = 3
 
 TROUBLE = "WebhookTrouble"
-"""The metric of a webhook that a known shop signed with another secret. Other counts are fields of the log line."""
+"""The metric of webhooks that a known shop signed with another secret. Other counts are fields of the log line."""
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
     Args:
         event: The event of an HTTP API, payload format 2.0.
-        context: Lambda's.
+        context: Lambda's context.
 
     Raises:
         SettingsError: The environment is wrong.
@@ -46,7 +46,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 @functools.cache
 def receiver(settings: Settings) -> Receiver:
-    """Return the receiver of these settings; it keeps clients and secrets between invocations."""
+    """Return the receiver for these settings. It keeps secrets between invocations."""
     return Receiver(Signers(functools.partial(read_secret, settings)), AwsStorage(settings))
 
 
@@ -64,7 +64,7 @@ def _call(event: dict[str, Any], context: Any) -> Call:
 
 
 def _now() -> int:
-    """Return the time of a call that does not say when it came; API Gateway always says so. Epoch milliseconds."""
+    """Return the present time, epoch milliseconds, for a call without a time. Calls of API Gateway have one."""
     from lightspeed import SystemClock  # noqa: PLC0415 - slow to import, and API Gateway's events do not need it
 
     return int(SystemClock().time() * 1000)
@@ -109,7 +109,7 @@ def _sleep(seconds: float) -> None:
 
 
 def read_secret(settings: Settings, connection: str) -> str | None:
-    """Return the text of a connection's secret, `None` if there is none.
+    """Return the text of a connection's secret, or `None` if there is none.
 
     Raises:
         ClientError: Secrets Manager refuses the call.
@@ -121,20 +121,24 @@ def read_secret(settings: Settings, connection: str) -> str | None:
 
 
 class AwsStorage:
-    """The bucket and the queue of the trigger."""
+    """The bucket and the queue of the trigger, a `webhook.receiver.Storage`.
+
+    Args:
+        settings: Have the name of the bucket and the URL of the queue.
+        sleep: Waits between tries.
+    """
 
     def __init__(self, settings: Settings, sleep: Callable[[float], None] = _sleep) -> None:
-        """Take their names, and what waits between tries; nothing is written yet."""
         self._bucket = settings.bucket
         self._sleep = sleep
         self._queue_url = settings.webhook_queue_url
 
     def queue(self, message: str) -> None:
-        """See `webhook.receiver.Storage`. Without a queue, webhooks are stored and start no run."""
+        """As in the protocol. Without a queue, webhooks are stored and start no run."""
         if self._queue_url:
             _client("sqs").send_message(QueueUrl=self._queue_url, MessageBody=message)
 
     def store(self, key: str, body: bytes) -> bool:
-        """See `webhook.receiver.Storage`."""
+        """As in the protocol."""
         put = {"Bucket": self._bucket, "Key": key, "Body": body, "ContentType": "application/json", "IfNoneMatch": "*"}
-        return conditional_write(_client("s3").put_object, (_IS_THERE,), self._sleep, _MOST_TRIES, **put) is not None
+        return conditional_write(_client("s3").put_object, (_EXISTS,), self._sleep, _MOST_TRIES, **put) is not None

@@ -1,4 +1,4 @@
-"""Entry of the daily look: reports how yesterday's changes arrived, and finds webhooks that the shop switched off."""
+"""Entry of the daily check: reports how yesterday's changes arrived, and finds webhooks that a shop switched off."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _NEEDS = ("BUCKET", "STACK_NAME")
 
 @logged
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda calls with both
-    """Report a day, and look at the registrations of every connection.
+    """Report a day, and check the registered webhooks of every connection.
 
     Args:
-        event: `date` (ISO-8601) is the day to report; yesterday if it is left out.
-        context: Lambda's, not used.
+        event: `date` (ISO-8601) is the day to report; by default, yesterday.
+        context: Not used.
 
     Returns:
-        `{"date", "reports": […], "registrations": […]}`, as they are stored under `state/`.
+        `{"date", "reports": […], "registrations": […]}`. The reports and registrations are also stored under `state/`.
 
     Raises:
         SettingsError: The environment is wrong.
-        ValueError: The date is none.
+        ValueError: The date is malformed.
     """
     settings, aws, clock = Settings.from_env(needs=_NEEDS), AwsClients(), SystemClock()
     bucket, shops = Bucket(aws.client("s3"), settings.bucket, clock), ShopClients(aws, settings, clock)
@@ -53,22 +53,24 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
         found |= _registration(shops, connection, needed, settings.stack_name)
         bucket.put_json(f"state/webhooks/connection={connection}.json", found)
         registrations.append(found)
-    shown = [{"subscription": one.subscription, "changes": one.changes, "alarm": one.alarm} for one in reports]
-    return {"date": str(day), "reports": shown, "registrations": registrations}
+    rows = [
+        {"subscription": report.subscription, "changes": report.changes, "alarm": report.alarm} for report in reports
+    ]
+    return {"date": str(day), "reports": rows, "registrations": registrations}
 
 
 def _subscriptions(bucket: Bucket) -> Sequence[tuple[str, str, str]]:
-    """Return connection, subscription and entity; without a stored list, of what webhooks came of so far."""
+    """Return connection, subscription and entity; without a stored list, the entities of webhooks that came so far."""
     listed = listed_followers(bucket.read_body)
     if listed is not None:
-        return [(one.connection, one.subscription, one.entity) for one in listed]
+        return [(follower.connection, follower.subscription, follower.entity) for follower in listed]
     folders = (folder.split("/") for folder in bucket.folders_of(bucket.folders_of(["events/"])))
     names = ((row[1].removeprefix("connection="), row[2].removeprefix("entity=")) for row in folders)
     return [(connection, entity, entity) for connection, entity in names if entity in CATALOGUE]
 
 
 def _registration(shops: ShopClients, connection: str, entities: Sequence[str], stack_name: str) -> dict[str, Any]:
-    """Compare what a shop has registered with what subscriptions need; return what is wrong, and what mends it."""
+    """Compare the webhooks of a shop with the needed entities; return what is wrong, and the command to repair it."""
     rows: list[dict[str, Any]] = []
     error = ""
     try:

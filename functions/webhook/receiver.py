@@ -1,4 +1,4 @@
-"""Answers one call of `POST /webhooks/{connection}`: verify, queue, store, 204. It never calls the shop."""
+"""Answer one call of `POST /webhooks/{connection}`: verify, queue, store, 204. Nothing here calls the shop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from connector.webhooks.event import Webhook
 from webhook.signature import Signers
 
 MOST_BYTES = 256 * 1024
-"""The largest body that is taken."""
+"""The largest body of a webhook."""
 
 RETRY_AFTER_SECONDS = 30
 
@@ -32,21 +32,13 @@ KINDS: Mapping[int, str] = {
 
 
 class Storage(Protocol):
-    """What keeps a webhook."""
+    """Stores webhooks and queues them for the trigger. Errors are `AwsUnavailable`, or those of botocore."""
 
     def queue(self, message: str) -> None:
-        """Send a message to the trigger.
-
-        Raises:
-            AwsUnavailable: It was not taken; or an error of botocore.
-        """
+        """Send a message to the trigger."""
 
     def store(self, key: str, body: bytes) -> bool:
-        """Write an object where there is none; return whether it is new.
-
-        Raises:
-            AwsUnavailable: It was not taken; or an error of botocore.
-        """
+        """Write an object if the key is free; return whether it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +47,12 @@ class Call:
 
     Attributes:
         method: The verb in capitals.
-        connection: From the path.
-        headers: With names in lower case.
-        body: Text, as API Gateway passes it.
-        is_base64: Whether `body` is base64 of the bytes that were sent.
+        connection: The connection in the path.
+        headers: Headers with names in lower case.
+        body: The text that API Gateway passes.
+        is_base64: Whether `body` is the base64 of the sent bytes.
         received: Epoch milliseconds.
-        request_id: API Gateway's.
+        request_id: The request id of API Gateway.
     """
 
     method: str
@@ -74,10 +66,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the call is answered, and what is counted.
+    """The answer to a call.
 
     Attributes:
-        fields: Of the log line: counts by name, and what the call was about.
+        fields: Fields of the log line: counts by name, and facts of the webhook.
     """
 
     status: int
@@ -86,7 +78,7 @@ class Answer:
     fields: Mapping[str, object]
 
     def to_lambda(self, request_id: str) -> dict[str, Any]:
-        """Return the answer as Lambda returns it to API Gateway; 204 has neither body nor content type."""
+        """Return the response for API Gateway; a 204 has neither body nor content type."""
         headers = {"X-Request-Id": request_id, **self.headers}
         if self.status == 204:
             return {"statusCode": 204, "headers": headers}
@@ -96,23 +88,27 @@ class Answer:
 
 
 class Receiver:
-    """Verifies and keeps webhooks."""
+    """Verifies and stores webhooks.
+
+    Args:
+        signers: The signers of every connection.
+        storage: Stores genuine webhooks only.
+    """
 
     def __init__(self, signers: Signers, storage: Storage) -> None:
-        """Take who may sign, and what keeps a webhook: a forged call does not reach it."""
         self._signers = signers
         self._storage = storage
 
     def answer(self, call: Call) -> Answer:
         """Answer a call.
 
-        The message is queued before the object is written, so every stored webhook is followed by a run. A call that
-        ends in between is answered 503 or not at all, and costs at most a run that finds nothing.
+        The receiver queues the message before it writes the object, so a run follows every stored webhook. If a call
+        ends in between, its sender gets 503 or no answer, and at most one run finds nothing.
         """
         if call.method != "POST":
             return Answer(405, "webhooks are sent with POST", {"Allow": "POST"}, {})
         try:
-            body = _decoded(call)
+            body = _body_of(call)
         except ValueError:
             return Answer(400, "the body is not the base64 text that it is said to be", {}, {})
         if len(body) > MOST_BYTES:
@@ -125,15 +121,15 @@ class Receiver:
                 return Answer(401, "the signature, the shop or the cluster is not that of the connection", {}, counts)
             webhook = Webhook(call.connection, call.headers, body, call.received)
             self._storage.queue(webhook.message())
-            new = self._storage.store(webhook.key, webhook.stored())
+            is_new = self._storage.store(webhook.key, webhook.stored())
         except (AwsUnavailable, botocore_errors.ClientError, botocore_errors.BotoCoreError) as error:
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             return Answer(503, "the webhook could not be stored; send it again", headers, {"reason": str(error)})
-        counts = {"WebhooksReceived": 1, **({} if new else {"WebhooksRepeated": 1})}
-        about = {"event": webhook.event, "record_id": webhook.record_id, "key": webhook.key}
-        return Answer(204, "", {}, {**about, **counts})
+        counts = {"WebhooksReceived": 1, **({} if is_new else {"WebhooksRepeated": 1})}
+        facts = {"event": webhook.event, "record_id": webhook.record_id, "key": webhook.key}
+        return Answer(204, "", {}, {**facts, **counts})
 
 
-def _decoded(call: Call) -> bytes:
-    """Return the bytes that were sent; API Gateway alone says how it passes them, whatever the content type."""
+def _body_of(call: Call) -> bytes:
+    """Return the sent bytes. Only the flag of API Gateway shows whether it passes base64, not the content type."""
     return base64.b64decode(call.body, validate=True) if call.is_base64 else call.body.encode()

@@ -1,4 +1,4 @@
-"""Turns queued webhooks and ticks into runs, one per subscription and window."""
+"""Turn queued webhooks and ticks into runs, at most one per subscription and window."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ import msgspec
 
 from connector.webhooks.window import Policy
 from lightspeed import Clock
-from webhook.debounce import MOST_IDS, Mark, Run, Status, Webhooks, advance, is_stale, note
+from webhook.debounce import MOST_IDS, Mark, Run, Status, Webhooks, add_webhooks, advance, is_stale
 from webhook.followers import Follower
 
 MOST_TRIES = 20
-"""How often a mark is read again that another consumer changed meanwhile."""
+"""How often a step is tried if another invocation changes the mark meanwhile."""
 
 UNWRITTEN_SECONDS = 15.0
 """The longest time between sending a tick and writing its mark; the function's timeout is shorter."""
 
 AGAIN_SECONDS = 5.0
-"""When a tick that no mark knows yet is repeated."""
+"""The delay after which a tick comes again if no mark has it yet."""
 
 
 class MarkChanged(Exception):
-    """Other consumers wrote a mark each time after it was read."""
+    """Another invocation changed the mark during each of `MOST_TRIES` tries."""
 
 
 class Cloud(Protocol):
-    """Marks, each written only over what was read; executions of `Sync`; and the queue of the trigger."""
+    """The stored marks, the executions of `Sync`, and the queue of the trigger."""
 
     def load(self, key: str) -> tuple[Mark | None, int]:
         """Return a mark and its version; `None` and 0 if there is none."""
 
     def save(self, key: str, mark: Mark, version: int) -> bool:
-        """Write a mark over the version that was read; return whether it still had this version."""
+        """Write a mark if the stored version is still `version`; return whether it was."""
 
     def allow(self, key: str, wanted: int, most: int) -> int:
-        """Count towards a limit; return how many of those wanted are within it."""
+        """Add `wanted` to a counter that allows `most`; return how many of the wanted ones are within the limit."""
 
     def start(self, run: Run) -> None:
-        """Start a run; one that was started already stays as it is."""
+        """Start a run, unless it was started before."""
 
     def status(self, name: str) -> Status:
-        """Return the outcome of a run."""
+        """Return the status of a run."""
 
     def tick(self, message: str, delay_seconds: float) -> None:
-        """Send a message to the queue of the trigger, which comes back after so many seconds."""
+        """Send a message to the queue of the trigger, with a delay."""
 
 
 class Message(msgspec.Struct):
@@ -55,7 +55,7 @@ class Message(msgspec.Struct):
 
     Attributes:
         received: When a webhook came, epoch milliseconds; 0 for a tick.
-        tick: The key of the mark of a tick.
+        tick: The key of the mark; empty for a webhook.
         at: When a tick is due, epoch seconds.
     """
 
@@ -73,9 +73,9 @@ class RunScheduler:
     """Debounces webhooks.
 
     Attributes:
-        cloud: Keeps marks, starts runs and sends ticks.
-        followers: Returns the subscriptions that follow an entity of a connection by webhook.
-        clock: Says when a run is due.
+        cloud: Stores marks, starts runs and sends ticks.
+        followers: Returns the subscriptions that follow an entity by webhook, from connection and entity.
+        clock: Our clock.
         policy: How often runs start.
     """
 
@@ -85,7 +85,7 @@ class RunScheduler:
     policy: Policy
 
     def handle(self, messages: Iterable[str]) -> dict[int, Exception]:
-        """Handle a batch; return why messages have to come again, by position. One failure stops no other message."""
+        """Handle a batch; return the errors of messages that must come again, by position."""
         failed: dict[int, Exception] = {}
         groups: dict[tuple[str, str, str], list[tuple[int, Message]]] = {}
         for position, text in enumerate(messages):
@@ -101,41 +101,41 @@ class RunScheduler:
                     for at in {message.at for _, message in group}:
                         self._advance(tick, at)
                 else:
-                    self._note(connection, entity, [message for _, message in group])
-            except Exception as error:
+                    self._add_webhooks(connection, entity, [message for _, message in group])
+            except Exception as error:  # the other groups go on
                 failed |= {position: error for position, _ in group}
         return failed
 
-    def _note(self, connection: str, entity: str, messages: Sequence[Message]) -> None:
+    def _add_webhooks(self, connection: str, entity: str, messages: Sequence[Message]) -> None:
         followers = self.followers(connection, entity)
         for follower in followers:
             by = "id" if follower.by_id and not follower.by_change else "change"
-            self._dirty(f"{connection}#{follower.subscription}", messages, event=follower.run_event, by=by)
+            self._add_to_mark(f"{connection}#{follower.subscription}", messages, event=follower.run_event, by=by)
         deleted = [message for message in messages if message.action == "deleted" and message.id]
         if followers and deleted:
-            self._ask(connection, followers[0], deleted)
+            self._add_deleted(connection, followers[0], deleted)
 
-    def _ask(self, connection: str, follower: Follower, deleted: Sequence[Message]) -> None:
-        """Have a run ask for deleted ids, at most so many per connection and window; `reconcile` finds the others."""
+    def _add_deleted(self, connection: str, follower: Follower, deleted: Sequence[Message]) -> None:
+        """Let a run ask for deleted ids, at most `MOST_IDS` per connection and window. `reconcile` finds the others."""
         window = int(self.clock.time() // self.policy.window_seconds)
         wanted = {message.id: message for message in deleted}
         allowed = self.cloud.allow(f"{connection}#{window}", len(wanted), MOST_IDS)
         if allowed and follower.can_be_reconciled:
-            key, asked = f"{connection}#{follower.subscription}#deleted", list(wanted.values())[:allowed]
-            self._dirty(key, asked, event=follower.reconcile_event, by="existence")
+            key, messages = f"{connection}#{follower.subscription}#deleted", list(wanted.values())[:allowed]
+            self._add_to_mark(key, messages, event=follower.reconcile_event, by="existence")
 
-    def _dirty(self, key: str, messages: Sequence[Message], *, event: dict[str, Any], by: Any) -> None:
-        """Note webhooks in a mark, whose runs have this event from now on."""
+    def _add_to_mark(self, key: str, messages: Sequence[Message], *, event: dict[str, Any], by: Any) -> None:
+        """Add webhooks to a mark, and set the event of its runs."""
         times = [message.received / 1000 for message in messages]
         ids = tuple(message.id for message in messages if message.id)
         new = Webhooks(min(times), max(times), ids, every=len(ids) < len(messages))
         for _ in range(MOST_TRIES):
-            found, version = self.cloud.load(key)
-            mark = Mark(event=event, by=by) if found is None else msgspec.structs.replace(found, event=event, by=by)
-            noted, needs_tick = note(mark, new, self.clock.time(), self.policy)
+            stored, version = self.cloud.load(key)
+            mark = Mark(event=event, by=by) if stored is None else msgspec.structs.replace(stored, event=event, by=by)
+            mark, needs_tick = add_webhooks(mark, new, self.clock.time(), self.policy)
             if needs_tick:
-                self._send_tick(key, noted.tick_at)
-            if noted == found or self.cloud.save(key, noted, version):
+                self._send_tick(key, mark.tick_at)
+            if mark == stored or self.cloud.save(key, mark, version):
                 return
         raise MarkChanged(key)
 
@@ -144,7 +144,7 @@ class RunScheduler:
             mark, version = self.cloud.load(key)
             now = self.clock.time()
             if mark is None or is_stale(mark, tick_at, now):
-                if now < tick_at + UNWRITTEN_SECONDS:  # the consumer that sent it may not have written the mark yet
+                if now < tick_at + UNWRITTEN_SECONDS:  # the invocation that sent it may not have written the mark yet
                     self.cloud.tick(json.dumps({"tick": key, "at": tick_at}), AGAIN_SECONDS)
                 return
             status = self.cloud.status(mark.run.name) if mark.run is not None else "ended"

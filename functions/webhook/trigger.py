@@ -1,4 +1,4 @@
-"""Entry of the trigger function: messages of the webhook queue in, runs of `Sync` out; and what it uses of AWS."""
+"""Entry of the trigger function: it turns messages of the webhook queue into runs of `Sync`, and calls AWS for that."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from webhook.followers import followers
 from webhook.scheduler import RunScheduler
 
 KEPT_SECONDS = 60 * 86_400
-"""How long a mark is kept that no webhook reaches."""
+"""How long the table keeps a mark after its last write."""
 
 _PREFIX = "webhook#"
 _COUNTED = "webhook-ids#"
@@ -37,10 +37,10 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
 
     Args:
         event: The event of SQS. A message is a webhook that the receiver queued, or a tick that this function sent.
-        context: Lambda's, not used.
+        context: Not used.
 
     Returns:
-        `{"batchItemFailures": […]}`: messages that have to come again.
+        `{"batchItemFailures": […]}`: messages that must come again.
 
     Raises:
         SettingsError: The environment is wrong.
@@ -54,7 +54,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
 
 @functools.cache
 def scheduler(settings: Settings) -> RunScheduler:
-    """Return the scheduler of these settings; it keeps clients between invocations."""
+    """Return the scheduler for these settings. It keeps clients between invocations."""
     aws, clock = AwsClients(), SystemClock()
     read = Bucket(aws.client("s3"), settings.bucket, clock).read_body
     cloud = AwsCloud(aws, settings, clock)
@@ -63,9 +63,9 @@ def scheduler(settings: Settings) -> RunScheduler:
 
 @dataclass(frozen=True, slots=True)
 class AwsCloud:
-    """What the scheduler uses of AWS: the idempotency table, executions of `Sync`, and the queue of the trigger.
+    """A `webhook.scheduler.Cloud`: the idempotency table, executions of `Sync`, and the queue of the trigger.
 
-    A mark is one item of the table; keys of other items have no such prefix.
+    A mark is one item of the table. The ids of other items have another prefix.
     """
 
     aws: AwsClients
@@ -73,7 +73,7 @@ class AwsCloud:
     clock: Clock
 
     def load(self, key: str) -> tuple[Mark | None, int]:
-        """See `webhook.scheduler.Cloud`; the read is strongly consistent."""
+        """As in the protocol; the read is strongly consistent."""
         given = {"TableName": self.settings.idempotency_table, "Key": {"id": {"S": _PREFIX + key}}}
         item = self.aws.client("dynamodb").get_item(**given, ConsistentRead=True).get("Item")
         if item is None:
@@ -81,7 +81,7 @@ class AwsCloud:
         return msgspec.json.decode(item["mark"]["S"], type=Mark), int(item["version"]["N"])
 
     def save(self, key: str, mark: Mark, version: int) -> bool:
-        """See `webhook.scheduler.Cloud`."""
+        """As in the protocol."""
         item = {
             "id": {"S": _PREFIX + key},
             "mark": {"S": msgspec.json.encode(mark).decode()},
@@ -94,7 +94,7 @@ class AwsCloud:
         return put_item(client, table, item, condition, values) is None
 
     def allow(self, key: str, wanted: int, most: int) -> int:
-        """See `webhook.scheduler.Cloud`; the count is one atomic update."""
+        """As in the protocol; the count is one atomic update."""
         answer = self.aws.client("dynamodb").update_item(
             TableName=self.settings.idempotency_table,
             Key={"id": {"S": _COUNTED + key}},
@@ -109,11 +109,11 @@ class AwsCloud:
         return max(0, min(wanted, most - (taken - wanted)))
 
     def start(self, run: Run) -> None:
-        """Start a run, once: its name holds the start of its window, so an execution of this name is this run."""
+        """As in the protocol. The name holds the start of the run, so an execution of this name is this run."""
         start_execution(self.aws.client("stepfunctions"), self.settings.sync_state_machine_arn, run.name, run.event)
 
     def status(self, name: str) -> Status:
-        """Return the outcome of a run; a failed run has ended, and its event is in the failure queue of runs."""
+        """As in the protocol. A failed run is `ended`, and its event is in the failure queue of runs."""
         found = find_execution(self.aws.client("stepfunctions"), self.settings.sync_state_machine_arn, name)
         if found is None:
             return "missing"
@@ -123,6 +123,6 @@ class AwsCloud:
         return "superseded" if isinstance(output, dict) and output.get("superseded") else "ended"
 
     def tick(self, message: str, delay_seconds: float) -> None:
-        """See `webhook.scheduler.Cloud`. A delay is rounded up to whole seconds, and cut at 15 minutes."""
+        """As in the protocol. The delay is rounded up to whole seconds, and at most 15 minutes."""
         delay, url = min(math.ceil(delay_seconds), _MOST_DELAY_SECONDS), self.settings.webhook_queue_url
         self.aws.client("sqs").send_message(QueueUrl=url, MessageBody=message, DelaySeconds=delay)

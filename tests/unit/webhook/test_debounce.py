@@ -11,10 +11,10 @@ from webhook.debounce import (
     Run,
     Status,
     Webhooks,
+    add_webhooks,
     advance,
     execution_name,
     is_stale,
-    note,
 )
 
 NOON = 1_795_435_200.0
@@ -28,10 +28,10 @@ def dirty(since: float = NOON, latest: float = NOON, **changes: object) -> Mark:
 
 
 def test_the_first_webhook_asks_for_a_tick_and_the_next_ones_do_not() -> None:
-    mark, needs_tick = note(CLEAN, Webhooks(NOON, NOON), NOON, POLICY)
+    mark, needs_tick = add_webhooks(CLEAN, Webhooks(NOON, NOON), NOON, POLICY)
     assert (needs_tick, mark.tick_at) == (True, NOON + LAG_SECONDS)
 
-    later, needs_tick = note(mark, Webhooks(NOON + 5, NOON + 5), NOON + 5, POLICY)
+    later, needs_tick = add_webhooks(mark, Webhooks(NOON + 5, NOON + 5), NOON + 5, POLICY)
     assert (needs_tick, later.since, later.latest, later.tick_at) == (False, NOON, NOON + 5, NOON + LAG_SECONDS)
 
 
@@ -83,12 +83,12 @@ def test_a_superseded_run_is_followed_by_another_one() -> None:
 def test_a_message_that_comes_twice_starts_nothing() -> None:
     known = msgspec.structs.replace(CLEAN, last_start=NOON + LAG_SECONDS)
 
-    assert note(known, Webhooks(NOON - 1, NOON), NOON + 60, POLICY) == (known, False)
+    assert add_webhooks(known, Webhooks(NOON - 1, NOON), NOON + 60, POLICY) == (known, False)
 
 
 def test_a_lost_tick_is_sent_again() -> None:
     late = NOON + LOST_TICK_SECONDS + 1
-    _, needs_tick = note(dirty(), Webhooks(late, late), late, POLICY)
+    _, needs_tick = add_webhooks(dirty(), Webhooks(late, late), late, POLICY)
 
     assert needs_tick
     assert not is_stale(dirty(), NOON - 5, late)
@@ -120,9 +120,9 @@ def test_a_name_sorts_by_time_and_names_no_other_window() -> None:
 
 def test_records_are_read_by_id_until_they_are_too_many_or_unknown() -> None:
     by_id = msgspec.structs.replace(CLEAN, by="id")
-    few, _ = note(by_id, Webhooks(NOON, NOON, ("1", "a-2", "1")), NOON, POLICY)
-    many, _ = note(few, Webhooks(NOON, NOON, tuple(map(str, range(11)))), NOON, POLICY)
-    unknown, _ = note(few, Webhooks(NOON, NOON, (), every=True), NOON, POLICY)
+    few, _ = add_webhooks(by_id, Webhooks(NOON, NOON, ("1", "a-2", "1")), NOON, POLICY)
+    many, _ = add_webhooks(few, Webhooks(NOON, NOON, tuple(map(str, range(11)))), NOON, POLICY)
+    unknown, _ = add_webhooks(few, Webhooks(NOON, NOON, (), every=True), NOON, POLICY)
 
     events = [advance(mark, "ended", NOON + 20, POLICY, "k")[1] for mark in (few, many, unknown)]
 
