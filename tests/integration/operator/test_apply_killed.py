@@ -227,7 +227,7 @@ def test_ctrl_c_finishes_the_call_under_way_and_says_how_to_make_the_rest(
 
     operated.aws.before_call = interrupt
     assert operated("apply", operated.file(BEFORE)) == 130
-    assert "interrupted; run the command again to make the rest" in capsys.readouterr().out
+    assert "interrupted; run the command again to make the other changes" in capsys.readouterr().out
     assert len(operated.schedules()) == 1
     operated.aws.before_call = lambda _: None
     assert operated("apply", operated.file(BEFORE)) == 0  # the lock was returned

@@ -175,7 +175,7 @@ def test_days_that_are_not_closed_and_runs_of_other_transformers_are_left(world:
 def test_a_call_that_finds_nothing_says_so(world: World) -> None:
     assert world.run("compact") == 0
 
-    assert world.capsys.readouterr().out.startswith("nothing to do: no day until ")
+    assert world.capsys.readouterr().out.startswith("nothing to do: no day up to ")
 
 
 def test_a_dry_run_only_says_what_would_become_one(world: World) -> None:

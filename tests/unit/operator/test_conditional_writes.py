@@ -31,7 +31,7 @@ def test_a_lock_that_somebody_else_takes_at_the_same_moment_is_refused() -> None
     bucket = Overtaken()
 
     with (
-        pytest.raises(OperationFailed, match="another process runs apply since just now; try again"),
+        pytest.raises(OperationFailed, match="another process runs apply now; try again"),
         apply_lock(stack_of(bucket)),
     ):
         raise AssertionError("the lock is not held")

@@ -1,6 +1,7 @@
-"""The locks of commands: one `apply` at a time per stack, and one `forget` or `compact`. A lock names its owner.
+"""The locks of a stack: at most one command holds each of them.
 
-`apply` of a file and of webhooks share a lock: two at once would register a webhook twice.
+`apply` and `webhooks apply` share a lock, because two at once would register a webhook twice. `forget` and `compact`
+share the other one. A lock is an object that names its owner and its end.
 """
 
 from __future__ import annotations
@@ -20,34 +21,35 @@ from connector.operator.stack import OperationFailed, Stack
 
 KEY = "config/apply.lock"
 LASTS = timedelta(minutes=10)
-"""When the lock of `apply` expires. A killed command blocks others until then."""
+"""How long the lock of `apply` holds. A killed command blocks others until its end."""
 
 REWRITE_KEY = "config/rewrite.lock"
 REWRITE_LASTS = timedelta(hours=1)
-"""The same for `forget` and `compact`."""
+"""How long the lock of `forget` and `compact` holds."""
 
 _NOT_OURS = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "404")
 
 
 @contextmanager
 def apply_lock(stack: Stack) -> Iterator[Callable[[str], None]]:
-    """Hold the lock of `apply` for at most ten minutes, and give what prints a change that was made.
+    """Hold the lock of `apply` for at most ten minutes. The errors are those of `held_lock`.
 
-    The first Ctrl-C ends the command after the change under way. Errors are those of `held_lock`.
+    Yields:
+        A function that prints a change that was made. It ends the command if Ctrl-C came during the change.
     """
     with held_lock(stack, KEY, LASTS, "runs apply"), interrupted_between_calls() as interrupted:
 
         def made(change: str) -> None:
             print(change)
             if interrupted:
-                print("interrupted; run the command again to make the rest")
+                print("interrupted; run the command again to make the other changes")
                 raise KeyboardInterrupt
 
         yield made
 
 
 def rewrite_lock(stack: Stack) -> AbstractContextManager[None]:
-    """Hold the lock of the commands that rewrite stored runs for at most an hour; errors as in `held_lock`."""
+    """Hold the lock of `forget` and `compact` for at most an hour. The errors are those of `held_lock`."""
     return held_lock(stack, REWRITE_KEY, REWRITE_LASTS, "rewrites stored runs")
 
 
@@ -56,13 +58,13 @@ def held_lock(stack: Stack, key: str, lasts: timedelta, doing: str) -> Iterator[
     """Hold a lock.
 
     Args:
-        stack: Whose bucket has the lock.
+        stack: The stack whose bucket has the lock.
         key: The lock's key.
-        lasts: When it expires.
+        lasts: How long the lock holds.
         doing: What its owner does, for messages.
 
     Raises:
-        OperationFailed: Another process has it.
+        OperationFailed: Another process holds the lock.
         AwsUnavailable: Other writes of the lock met every try.
     """
     now = datetime.fromtimestamp(stack.clock.time(), UTC)
@@ -73,7 +75,7 @@ def held_lock(stack: Stack, key: str, lasts: timedelta, doing: str) -> Iterator[
         raise OperationFailed(f"{held['owner']:.100} {doing} now; wait, at the latest until {held['until']}")
     etag = stack.bucket.replace(key, body, expired)
     if etag is None:
-        raise OperationFailed(f"another process {doing} since just now; try again")
+        raise OperationFailed(f"another process {doing} now; try again")
     try:
         yield
     finally:
@@ -92,7 +94,7 @@ def interrupted_between_calls() -> Iterator[list[int]]:
 
     try:
         before = signal.signal(signal.SIGINT, note)
-    except ValueError:  # not the main thread: signals are someone else's
+    except ValueError:  # only the main thread may handle signals
         yield seen
         return
     try:

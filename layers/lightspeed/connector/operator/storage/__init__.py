@@ -1,1 +1,1 @@
-"""Change what is stored: make one run of many, and delete data."""
+"""Rewrite the stored runs: merge the runs of a day, and delete data."""

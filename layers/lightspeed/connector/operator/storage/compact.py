@@ -1,16 +1,16 @@
-"""`compact`: the small runs of a closed day become one run, so that readers open few objects.
+"""`compact`: merge the small runs of each closed day into one run, so that readers open few objects.
 
-One conditional write decides: the manifest of the new run names the manifests that it replaces, and readers leave
-those out from then on. The replaced objects are deleted an hour later, by the next call, so that a query that began
-before finds them.
+One conditional write decides: the manifest of the new run names the manifests that it replaces. From then on, readers
+leave those out. A later call deletes the replaced objects, at least an hour after that write. Until then, a query that
+began before finds them.
 
-Readers see the same records, with the same order of versions and the same deletions. So the records of several runs
-share a part only under two conditions:
+Readers see the same records, with the same order of versions and the same deletions. So a part has the records of
+several runs only under two conditions:
 
 - No tombstone was noticed between the starts of these runs.
-- No record is in two runs with the same instant of change.
+- No record is in two of these runs with the same time of change.
 
-The part then has the start and the id of its last run.
+The part has the start and the id of its last run.
 
 Examples:
   python -m connector compact                         every closed day of every entity
@@ -42,28 +42,28 @@ from connector.timestamps import iso_text
 from lightspeed.request import parse_time
 
 CLOSED_DAYS = 2
-"""How many days ago a day has to be, so that none of its runs is under way."""
+"""A day is closed after this number of days. Then none of its runs is under way."""
 
 KEPT_SECONDS = 3600
-"""How long replaced objects are kept for readers that began before."""
+"""How long replaced objects stay for readers that began before."""
 
 PART_BYTES = 64 * 1024 * 1024
-"""The most text of one part, before compression."""
+"""The most bytes of a part, before compression."""
 
 _LOWEST = float("-inf")
 
 Key = tuple[str, str]
-"""The parent's id and the id of a record, as text."""
+"""The id of a record's parent and its own id, as text."""
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
-    text = "make one run of the small runs of each closed day"
+    text = "merge the small runs of each closed day into one run"
     parser = add_command(commands, common, "compact", text, __doc__, _run)
     parser.add_argument("--connection", action="append", metavar="C", help="only this connection")
     parser.add_argument("--entity", action="append", default=[], metavar="E", help="only this entity")
     parser.add_argument("--date", type=day, help="only this day, UTC; at least two days ago")
-    parser.add_argument("--dry-run", action="store_true", help="only show what would become one run")
+    parser.add_argument("--dry-run", action="store_true", help="only show which runs would be merged")
 
 
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
@@ -81,7 +81,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
             if known.get(entity) in wanted and connection in (arguments.connection or [connection]):
                 compaction.compact_entity(connection, known[entity], first, last)
     if not compaction.found:
-        print(f"nothing to do: no day until {last} has several runs that can become one")
+        print(f"nothing to do: no day up to {last} has several runs that can be merged")
     return 0
 
 
@@ -93,7 +93,7 @@ class Compaction:
         bucket: The bundle's bucket.
         now: The present time in epoch seconds.
         dry_run: Whether nothing is written.
-        found: Whether there was something to do.
+        found: Whether there was a day to merge or an object to delete.
     """
 
     bucket: Versions
@@ -102,12 +102,12 @@ class Compaction:
     found: bool = False
 
     def compact_entity(self, connection: str, views: EntityViews, first: str, last: str) -> None:
-        """Make one run of each closed day of an entity, and delete what was replaced an hour ago.
+        """Merge the runs of each closed day of an entity, and delete the objects that were replaced an hour ago.
 
         Args:
             connection: The connection's name.
-            views: The entity.
-            first: The first day, UTC; empty for any.
+            views: The entity's views.
+            first: The first day, UTC; empty for all up to the last.
             last: The last closed day, UTC.
         """
         bodies: dict[str, bytes] = {}
@@ -137,7 +137,7 @@ class Compaction:
         noticed: list[str],
         bodies: Mapping[str, bytes],
     ) -> None:
-        """Write the run of a day, if there are several runs that can become one."""
+        """Write the run of a day, if several of its runs can be merged."""
         runs = [run for run in runs if not run.manifest.deleted]
         transformers = {json.dumps(run.manifest.request.get("entity_transformer")) for run in runs}
         if len(runs) < 2 or len(transformers) > 1:
@@ -148,7 +148,7 @@ class Compaction:
             sys.stdout.write(f"{words} would become one\n")
             return
         parts = [
-            self._store(place, number, part) for number, part in enumerate(_joined(self._read(runs, views), noticed))
+            self._store(place, number, part) for number, part in enumerate(_merge(self._read(runs, views), noticed))
         ]
         old = [json.loads(bodies[run.key]) for run in runs]
         manifest = {
@@ -197,7 +197,7 @@ class Compaction:
         return {**stored, "run_id": part.run_id, "started": part.started}
 
     def _delete_replaced(self, manifest: dict[str, Any], bodies: dict[str, bytes]) -> None:
-        """Delete what a compacted run replaced, if no reader can need it any more: parts first, then manifests."""
+        """Delete the objects that a compacted run replaced an hour ago: parts first, then manifests."""
         written = datetime.fromisoformat(manifest["rewritten"][0]["at"]).timestamp()
         left = [key for key in manifest["replaces"] if key in bodies]
         if not left or self.now < written + KEPT_SECONDS or self.dry_run:
@@ -211,7 +211,7 @@ class Compaction:
 
 
 class _Part:
-    """Records of one run, or of several that follow each other. It has the id and the start of the last one."""
+    """The records of consecutive runs. It has the id and the start of the last run."""
 
     def __init__(self, run_id: str, started: str, lines: list[bytes], parents: Sequence[str]) -> None:
         self.run_id = run_id
@@ -224,8 +224,13 @@ class _Part:
             key, instant = _identity(line, parents)
             self._note(key, instant, run_id)
 
-    def takes(self, more: _Part, noticed: Sequence[str]) -> bool:
-        """Whether another run's records can follow without a change for readers."""
+    def can_add(self, more: _Part, noticed: Sequence[str]) -> bool:
+        """Whether readers see no difference if the part takes the records of a later run.
+
+        Args:
+            more: The records of the later run.
+            noticed: The times at which tombstones were noticed, in order.
+        """
         if self._bytes + more._bytes > PART_BYTES:
             return False
         if any(self._began <= moment < more.started for moment in noticed):
@@ -234,7 +239,7 @@ class _Part:
         return not any(one is not None and one[1] != more.run_id and one[0] == instant for one, instant in known)
 
     def add(self, more: _Part) -> None:
-        """Take the records of a later run."""
+        """Add the records of a later run."""
         self.run_id, self.started = more.run_id, more.started
         self.lines += more.lines
         self._bytes += more._bytes
@@ -246,11 +251,11 @@ class _Part:
             self._latest[key] = (instant, run_id)
 
 
-def _joined(sources: Iterator[_Part], noticed: Sequence[str]) -> Iterator[_Part]:
+def _merge(sources: Iterator[_Part], noticed: Sequence[str]) -> Iterator[_Part]:
     part = next(sources, None)
     while part is not None:
         following = next(sources, None)
-        if following is not None and part.takes(following, noticed):
+        if following is not None and part.can_add(following, noticed):
             part.add(following)
         else:
             yield part
@@ -258,7 +263,7 @@ def _joined(sources: Iterator[_Part], noticed: Sequence[str]) -> Iterator[_Part]
 
 
 def _identity(line: bytes, parents: Sequence[str]) -> tuple[Key, float]:
-    """Return what identifies a record for the views, and the instant by which its versions are ordered."""
+    """Return the key of a record, and the time that orders its versions, both as the views see them."""
     record = json.loads(line)
     parent = next((str(record[name]) for name in parents if record.get(name) is not None), "")
     updated = record.get("updatedAt")
@@ -267,7 +272,7 @@ def _identity(line: bytes, parents: Sequence[str]) -> tuple[Key, float]:
 
 
 def _instant(value: object) -> float:
-    """Return epoch seconds; what the views cannot read is the lowest."""
+    """Return epoch seconds. Any time that the views cannot read is the lowest."""
     if not isinstance(value, str) or not re.fullmatch(ISO_8601, value):
         return _LOWEST
     try:
