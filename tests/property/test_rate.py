@@ -19,7 +19,7 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from connector.rate import OUTAGE_SECONDS, OUTAGE_SHARE, TableShare
-from lightspeed.quota import REQUESTS_PER_SECOND, RateLimiter
+from lightspeed.rate_limiter import REQUESTS_PER_SECOND, RateLimiter
 from tests.support.soak import Soak
 
 Span = tuple[float, float]

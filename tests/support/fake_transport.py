@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from lightspeed import Clock, Response
-from lightspeed.quota import SystemClock
+from lightspeed.clock import SystemClock
 from lightspeed.request import Request
 
 _Found = TypeVar("_Found")

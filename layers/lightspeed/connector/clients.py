@@ -13,7 +13,7 @@ from connector.observability import current_request_id, emit_metrics
 from connector.settings import Settings
 from lightspeed import Client, SystemClock, Transport
 from lightspeed.listing.reader import CONNECTIONS
-from lightspeed.quota import RateLimiter
+from lightspeed.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from connector.rate import TableShare

@@ -10,7 +10,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from lightspeed.quota import SystemClock
+from lightspeed.clock import SystemClock
 
 METRICS = (
     "LagOfAllowed",

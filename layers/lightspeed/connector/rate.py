@@ -31,7 +31,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from connector.aws.conditional_items import put_item
 from connector.observability import logger
 from lightspeed import Clock
-from lightspeed.quota import PACING_WINDOW_SECONDS, REQUESTS_PER_SECOND
+from lightspeed.rate_limiter import PACING_WINDOW_SECONDS, REQUESTS_PER_SECOND
 
 LEASE_SECONDS = 2.0
 """How long a share may be used after it was confirmed."""

@@ -37,7 +37,8 @@ from lightspeed.errors import (
     UnknownLanguage as UnknownLanguage,
     UnsupportedOperation as UnsupportedOperation,
 )
-from lightspeed.quota import Clock as Clock, Quota as Quota, QuotaWindow as QuotaWindow, SystemClock as SystemClock
+from lightspeed.clock import Clock as Clock, SystemClock as SystemClock
+from lightspeed.quota import Quota as Quota, QuotaWindow as QuotaWindow
 from lightspeed.request import (
     PAGE_LIMIT as PAGE_LIMIT,
     Parameters as Parameters,

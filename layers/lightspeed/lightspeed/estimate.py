@@ -19,7 +19,8 @@ from lightspeed.listing.read_operation import ReadOperation, listed_entity, oper
 from lightspeed.listing.reader import BATCH, THREADS, second_size
 from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.window import closed_window
-from lightspeed.quota import REQUESTS_PER_SECOND, WINDOW_SECONDS, Quota, QuotaWindow
+from lightspeed.quota import WINDOW_SECONDS, Quota, QuotaWindow
+from lightspeed.rate_limiter import REQUESTS_PER_SECOND
 from lightspeed.request import PAGE_LIMIT, Parameters
 from lightspeed.shop_clock import BELIEVED_SECONDS
 from lightspeed.transport import PATIENCE_SECONDS

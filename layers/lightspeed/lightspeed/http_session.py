@@ -24,9 +24,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
 from zlib_ng import zlib_ng
 
+from lightspeed.clock import Clock
 from lightspeed.connect import AddressRefused, open_socket
 from lightspeed.connection import is_refused_address
-from lightspeed.quota import Clock
 from lightspeed.request import Body
 
 CONNECT_TIMEOUT_SECONDS = 5.0

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lightspeed import failures
+from lightspeed.clock import Clock, SystemClock
 from lightspeed.connection import Connection
 from lightspeed.errors import (
     AnswerLost,
@@ -53,7 +54,8 @@ from lightspeed.http_session import (
     UnknownEncoding,
     exchange,
 )
-from lightspeed.quota import Clock, Quota, RateLimiter, SystemClock, parse_header_time
+from lightspeed.quota import Quota, parse_header_time
+from lightspeed.rate_limiter import RateLimiter
 from lightspeed.request import Request
 from lightspeed.shop_clock import ShopClock
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lightspeed import quota
+from lightspeed.rate_limiter import RateLimiter
 from subscribe.app import lambda_handler
 
 _TIMEOUT_SECONDS = 900
@@ -35,7 +35,7 @@ class Context:
         return int(1000 * (_TIMEOUT_SECONDS - (time.monotonic() - self._began)))
 
 
-def _no_wait(self: quota.RateLimiter, seconds: float = 0) -> bool:  # noqa: ARG001
+def _no_wait(self: RateLimiter, seconds: float = 0) -> bool:  # noqa: ARG001
     """Let every request through at once."""
     return True
 
@@ -43,7 +43,7 @@ def _no_wait(self: quota.RateLimiter, seconds: float = 0) -> bool:  # noqa: ARG0
 def main() -> None:
     """Read all orders, or what the event in `EVENT` says."""
     if os.environ.get("UNPACED"):
-        quota.RateLimiter.wait = _no_wait  # type: ignore[method-assign]
+        RateLimiter.wait = _no_wait  # type: ignore[method-assign]
     event: dict[str, Any] = json.loads(os.environ.get("EVENT") or '{"entity": "orders"}')
     result = lambda_handler(event, Context())
     invocations = 1

@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from connector.rate import Share, TableShare, allotment
 from lightspeed import Client, Connection, Parameters, RateLimited, Transport
-from lightspeed.quota import RateLimiter
+from lightspeed.rate_limiter import RateLimiter
 from tests.support.clock import MONDAY_SIX, FakeClock
 
 

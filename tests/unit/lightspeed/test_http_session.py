@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
+from lightspeed.clock import SystemClock
 from lightspeed.http_session import Attempt, Session, exchange
-from lightspeed.quota import SystemClock
 
 HEADERS = {"Authorization": "Basic a2V5OnNlY3JldA=="}
 Seen = list[tuple[str, str, dict[str, str], bytes]]

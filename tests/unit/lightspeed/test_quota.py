@@ -1,7 +1,6 @@
-"""The quota headers, however they come, and the pace under the limit per second."""
+"""The quota headers, however they come."""
 
 import math
-import threading
 from collections.abc import Callable
 
 import pytest
@@ -9,9 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from urllib3 import HTTPHeaderDict
 
-from lightspeed import Quota, QuotaWindow, SystemClock
-from lightspeed.quota import REQUESTS_PER_SECOND, RateLimiter
-from tests.support.clock import FakeClock
+from lightspeed import Quota, QuotaWindow
 
 
 def headers(limit: str, remaining: str, reset: str) -> dict[str, str]:
@@ -200,79 +197,6 @@ def test_room_is_what_every_window_has_above_its_reserve() -> None:
     assert left.wait_seconds(10, needed=70) == 0
     assert left.wait_seconds(10, needed=71) == 60
     assert left.wait_seconds(10, needed=101) == 6000
-
-
-def test_a_first_burst_is_let_through_and_the_next_request_waits_for_the_second_to_pass() -> None:
-    clock = FakeClock()
-    pacer = RateLimiter(clock)
-
-    for _ in range(REQUESTS_PER_SECOND):
-        pacer.wait()
-    assert clock.slept == []
-    pacer.wait()
-
-    assert clock.slept == [pytest.approx(1.02)]
-
-
-def test_a_request_that_would_wait_too_long_is_not_counted() -> None:
-    clock = FakeClock()
-    pacer = RateLimiter(clock)
-
-    assert all(pacer.wait(-1) for _ in range(REQUESTS_PER_SECOND)), "there is nothing to wait for"
-    assert not pacer.wait(1)
-    assert clock.slept == []
-    assert pacer.wait(1.1)
-
-
-def test_requests_spread_over_time_never_wait() -> None:
-    clock = FakeClock()
-    pacer = RateLimiter(clock)
-
-    for _ in range(100):
-        pacer.wait()
-        clock.advance(0.06)
-
-    assert clock.slept == []
-
-
-@given(st.lists(st.floats(0, 0.3), min_size=30, max_size=90))
-def test_no_second_ever_sees_more_than_the_limit(gaps: list[float]) -> None:
-    clock = FakeClock()
-    pacer = RateLimiter(clock)
-    sent = []
-    for gap in gaps:
-        clock.advance(gap)
-        pacer.wait()
-        sent.append(clock.now())
-
-    for earlier, later in zip(sent, sent[REQUESTS_PER_SECOND:], strict=False):
-        assert later - earlier > 1
-
-
-def test_threads_share_one_pace() -> None:
-    clock = FakeClock()
-    pacer = RateLimiter(clock)
-
-    def send_ten() -> None:
-        for _ in range(10):
-            pacer.wait()
-
-    threads = [threading.Thread(target=send_ten) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert sum(clock.slept) == pytest.approx(2 * 1.02)
-
-
-def test_the_machines_clock_moves() -> None:
-    clock = SystemClock()
-    before = clock.monotonic()
-    clock.sleep(0)
-
-    assert clock.monotonic() >= before
-    assert clock.time() > 1_700_000_000
 
 
 def window(remaining: int, reset: int, limit: int = 300) -> Quota:

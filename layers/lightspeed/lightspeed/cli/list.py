@@ -15,13 +15,13 @@ from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import CommandError, read_parameters
 from lightspeed.cli.output import ProgressLine, open_output, print_note, to_standard_output
 from lightspeed.cli.session import check_all_parents, nothing_matches, open_client, prepare, warn_of_unknown_filters
+from lightspeed.clock import SystemClock
 from lightspeed.listing.budget import UNBOUNDED
 from lightspeed.listing.children import DEFAULT_LIMIT
 from lightspeed.listing.read_operation import ALL_PARENTS, check_parameters
 from lightspeed.listing.reader import CONNECTIONS
 from lightspeed.listing.records import Record
 from lightspeed.listing.whole_list import WholeList
-from lightspeed.quota import SystemClock
 from lightspeed.request import Parameters
 from lightspeed.transport import Transport
 

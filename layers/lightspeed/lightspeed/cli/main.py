@@ -19,8 +19,8 @@ from lightspeed.cli.arguments import CommandError
 from lightspeed.cli.commands import build_parser
 from lightspeed.cli.output import STANDARD_OUTPUT, discard_output, print_note, to_standard_output
 from lightspeed.cli.write import OutcomeUnknown, OutputError
+from lightspeed.clock import Clock
 from lightspeed.errors import CatalogueError, InvalidConnection, LightspeedError, RateLimited
-from lightspeed.quota import Clock
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C."""

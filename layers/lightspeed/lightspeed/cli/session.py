@@ -11,8 +11,8 @@ from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import CommandError, read_connection, read_parameters
 from lightspeed.cli.output import print_note
 from lightspeed.client import Client
+from lightspeed.clock import Clock
 from lightspeed.listing.read_operation import ALL_PARENTS, operation_of
-from lightspeed.quota import Clock
 from lightspeed.request import Parameters, Request, query_warnings
 from lightspeed.transport import PATIENCE_SECONDS, Transport
 

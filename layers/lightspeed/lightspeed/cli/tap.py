@@ -18,10 +18,10 @@ from lightspeed.cli.list import QUOTA_PATIENCE_SECONDS, WholeQuota, in_backgroun
 from lightspeed.cli.output import json_text, print_note
 from lightspeed.cli.write import OutputError
 from lightspeed.client import Client
+from lightspeed.clock import Clock, SystemClock
 from lightspeed.connection import Connection
 from lightspeed.listing.opening import DIFFERENT_TIMES
 from lightspeed.listing.reader import CONNECTIONS
-from lightspeed.quota import Clock, SystemClock
 from lightspeed.request import given_time
 from lightspeed.tap.messages import Messages
 from lightspeed.tap.streams import CatalogError, Stream, discover, select

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from lightspeed.quota import Clock
+from lightspeed.clock import Clock
 from lightspeed.tap.streams import Stream
 
 STATE_RECORDS = 1_000
