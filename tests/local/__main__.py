@@ -1,4 +1,4 @@
-"""The bundle on this machine: `python -m tests.local demo`, and what belongs to it."""
+"""Runs the bundle on this machine: `python -m tests.local demo`, and commands for a kept demo."""
 
 import argparse
 import json
@@ -14,25 +14,25 @@ from tests.local.stack import Stack
 
 
 def main() -> int:
-    """Do what the command line says; return the exit status."""
+    """Run a command and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help="show the connector's main job, end to end")
     demo.add_argument("--keep", action="store_true", help="leave shop and emulator running")
     demo.add_argument("--port", type=_port, help="the emulator's port; by default any free one")
     demo.add_argument("--shop-port", type=_port, help="the shop's port; by default any free one")
-    commands.add_parser("stop", help="stop what a demo left running")
-    commands.add_parser("token", help="print the bearer token of what a demo left running")
-    commands.add_parser("connection", help="print the connection, as JSON, to the shop that a demo left running")
-    event = commands.add_parser("invoke", help="send a file of events/ to what a demo left running")
+    commands.add_parser("stop", help="stop the kept demo")
+    commands.add_parser("token", help="print the bearer token of the kept demo")
+    commands.add_parser("connection", help="print the connection to the kept shop, as JSON")
+    event = commands.add_parser("invoke", help="send a file of events/ to the kept demo")
     event.add_argument("event", type=Path)
-    command = commands.add_parser("connector", help="run a command of python -m connector on what a demo left running")
+    command = commands.add_parser("connector", help="run a command of python -m connector on the kept demo")
     command.add_argument("words", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
 
     interrupt_on_every_end()
     for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]  # this machine's AWS configuration has no say
+        del os.environ[name]  # the AWS configuration of this machine is ignored
     try:
         if arguments.command == "demo":
             _demo(arguments)
@@ -47,14 +47,14 @@ def main() -> int:
         else:
             print(_kept().connection)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough
+    except BrokenPipeError:  # the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return int(arguments.command == "demo")
     except LocalError as error:
         print(f"{arguments.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"\n{arguments.command}: interrupted; everything that was started is stopped", file=sys.stderr)
+        print(f"\n{arguments.command}: interrupted; all its processes are stopped", file=sys.stderr)
         return 130
     return 0
 

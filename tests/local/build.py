@@ -1,7 +1,7 @@
-"""Build what the template deploys: the layer with its dependencies and the functions' code, for this machine's Python.
+"""Builds the layer with its dependencies and the functions' code, for this machine's Python.
 
-`sam build` builds for Lambda's Python and processor; what it installs does not load here, hence a build of our own.
-Every result lies in a folder named by a hash of what went into it, so that an unchanged input is built once.
+`sam build` builds for Lambda's Python and processor, so its packages may not load on this machine. Every result is in a
+folder whose name is a hash of the inputs, so an unchanged input is built once.
 """
 
 import compileall
@@ -26,7 +26,7 @@ CACHE = ROOT / ".local"
 LAYER = ROOT / "layers" / "lightspeed"
 FUNCTIONS = ROOT / "functions"
 
-BROUGHT_BY_THE_RUNTIME = ("awslambdaric", "boto3", "botocore")
+RUNTIME_PACKAGES = ("awslambdaric", "boto3", "botocore")
 
 BOOTSTRAP = """\
 #!/bin/sh
@@ -34,7 +34,7 @@ export AWS_LAMBDA_LOG_GROUP_NAME="/aws/lambda/$AWS_LAMBDA_FUNCTION_NAME"
 export PYTHONPATH="$LAMBDA_TASK_ROOT:{layer}/python:{runtime}"
 exec "{python}" -S -m awslambdaric "$_HANDLER"
 """
-"""Starts AWS's own runtime loop. Search path as in Lambda: code, layer, runtime, and (`-S`) nothing of this machine."""
+"""Starts AWS's own runtime loop. The search path is Lambda's: code, layer, runtime; `-S` keeps this machine's out."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Built:
     """Two archives, each named by its content.
 
     Attributes:
-        layer: The layer's, with everything under `python/`.
-        functions: The functions' code, with the executable `bootstrap`.
+        layer: The layer, with everything under `python/`.
+        functions: The functions' code and the executable `bootstrap`.
     """
 
     layer: Path
@@ -51,10 +51,10 @@ class Built:
 
 
 def build() -> Built:
-    """Build the layer and the functions, or find them built.
+    """Build the layer and the functions unless they are built.
 
     Raises:
-        LocalError: A dependency could not be installed.
+        LocalError: pip could not install a dependency.
     """
     layer = _layer()
     bootstrap = BOOTSTRAP.format(layer=layer, runtime=_runtime(), python=sys.executable)
@@ -62,7 +62,7 @@ def build() -> Built:
 
 
 def _layer() -> Path:
-    """The layer as Lambda unpacks it: dependencies and our packages side by side in `python/`."""
+    """Return the unpacked layer: `python/` with the dependencies and the packages of this repository."""
     requirements = LAYER / "requirements.txt"
     dependencies = _made("dependencies", [requirements.read_bytes()], lambda path: _install(["-r", requirements], path))
     sources = _sources(LAYER)
@@ -86,13 +86,13 @@ def _functions(bootstrap: str) -> Path:
 
 
 def _runtime() -> Path:
-    """What Lambda's Python runtime brings along, in the versions of this environment."""
-    wanted = [f"{name}=={importlib.metadata.version(name)}" for name in BROUGHT_BY_THE_RUNTIME]
+    """Return a folder of the packages of Lambda's Python runtime, in the versions of this environment."""
+    wanted = [f"{name}=={importlib.metadata.version(name)}" for name in RUNTIME_PACKAGES]
     return _made("runtime", [" ".join(wanted).encode()], lambda path: _install(wanted, path))
 
 
 def _made(kind: str, inputs: Iterable[bytes], fill: Callable[[Path], None]) -> Path:
-    """The folder made from these inputs by this Python; it appears under its name only when it is whole."""
+    """Return the folder that `fill` makes of these inputs. It gets its name only when it is complete."""
     digest = hashlib.sha256(f"{sys.implementation.cache_tag} {platform.platform()}".encode())
     for content in inputs:
         digest.update(len(content).to_bytes(8, "big") + content)
@@ -104,7 +104,7 @@ def _made(kind: str, inputs: Iterable[bytes], fill: Callable[[Path], None]) -> P
         made = Path(folder) / "made"
         made.mkdir()
         fill(made)
-        # Lambda's code folders are read-only: what is not compiled here would be compiled at every cold start
+        # Lambda's code folders are read-only, so every cold start would compile the other modules again
         compileall.compile_dir(made, quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
         if not target.exists():
             made.rename(target)
@@ -121,7 +121,7 @@ def _install(what: Iterable[str | Path], target: Path) -> None:
 
 
 def _sources(folder: Path) -> list[Path]:
-    """Files below a folder, relative to it and in order, without what Python and editors leave behind."""
+    """Return the files below a folder, relative to it and in order, without caches and hidden files."""
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return sorted(path for path in found if not any(part.startswith((".", "__pycache__")) for part in path.parts))
 
@@ -140,7 +140,7 @@ def _copy(folder: Path, sources: Iterable[Path], target: Path) -> None:
 
 
 def _archive(folder: Path) -> Path:
-    """The folder as a ZIP beside it. Not compressed: it travels to this machine only."""
+    """Return the folder as a ZIP beside it, not compressed because it stays on this machine."""
     archive = folder.with_suffix(".zip")
     if not archive.exists():
         unfinished = folder.with_suffix(f".{os.getpid()}")

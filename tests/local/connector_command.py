@@ -1,4 +1,4 @@
-"""`python -m connector` against a stack on this machine."""
+"""Runs `python -m connector` on a stack on this machine."""
 
 import os
 import subprocess
@@ -17,10 +17,10 @@ def run_connector(
     """Run a command and wait for its end.
 
     Args:
-        stack: The stack on which the command works.
+        stack: The stack.
         words: The command.
-        home: The folder in which the command keeps its cache; by default the user's own.
-        capture: Return what it prints, instead of printing it.
+        home: The home folder of the command, which holds its cache; by default the user's own.
+        capture: Whether to return the output instead of printing it.
     """
     environ = {
         "HOME": str(home or Path.home()),

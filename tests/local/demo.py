@@ -1,4 +1,4 @@
-"""The connector's main job, from nothing to a shop's orders in S3 and changes in the shop, for somebody who watches."""
+"""The demo: deploys the bundle on this machine, copies a shop's orders to S3, and changes records in the shop."""
 
 import gzip
 import json
@@ -41,10 +41,10 @@ VERSIONS_AND_RECORDS = (
 
 
 def demo(*, keep: bool, port: int | None, shop_port: int | None) -> None:
-    """Show everything, then stop everything that was started, unless it is to be kept.
+    """Run all steps of the demo. Then stop its processes, unless `keep` is set.
 
     Raises:
-        LocalError: Something on this machine is in the way, or the connector did not do what it should.
+        LocalError: This machine prevents the demo, or the connector gave a wrong result.
     """
     if keep:
         kept.refuse_second()
@@ -162,7 +162,7 @@ def _invoke(terminal: Terminal, stack: Stack, event: Mapping[str, object]) -> di
 
 
 def _set_off_the_schedule(terminal: Terminal, stack: Stack) -> str:
-    """Have the schedule fire in a moment; return the execution that it starts."""
+    """Set the schedule to the next moment, and return the execution that it starts."""
     scheduler, states = stack.client("scheduler"), stack.client("stepfunctions")
     schedule = scheduler.get_schedule(Name=stack.outputs["ScheduleName"])
     moment = datetime.now(UTC) + timedelta(seconds=1)
@@ -269,7 +269,7 @@ def _receive_a_webhook(terminal: Terminal, stack: Stack, shop: Shop, folder: Pat
 
 
 def _connector(terminal: Terminal, stack: Stack, folder: Path, *words: str) -> str:
-    """Run a command of `python -m connector` against the stack; return what it prints."""
+    """Run a command of `python -m connector` on the stack, and return its output."""
     terminal.command(f"python -m connector {shlex.join(words)}")
     done = run_connector(stack, words, home=folder, capture=True)
     _insist(done.returncode == 0, str(done.stderr).strip())
@@ -277,14 +277,14 @@ def _connector(terminal: Terminal, stack: Stack, folder: Path, *words: str) -> s
 
 
 def _command(terminal: Terminal, shop: Shop, *words: str, show: int | None = None, piped: str = "") -> list[str]:
-    """Run a command of `python -m lightspeed` against the shop; return the lines that it prints.
+    """Run a command of `python -m lightspeed` on the shop, and return the lines of its output.
 
     Args:
         terminal: Shows the command and its lines.
         shop: The shop.
         words: The command.
-        show: How many of the lines to show; all by default.
-        piped: Standard input of the command.
+        show: The number of lines to show; by default all.
+        piped: The standard input of the command.
     """
     pipe = f"echo {shlex.quote(piped)} | " if piped else ""
     terminal.command(f"{pipe}python -m lightspeed {shlex.join(words)}")
@@ -307,7 +307,7 @@ def _command(terminal: Terminal, shop: Shop, *words: str, show: int | None = Non
 
 
 def _requests_left(shop: Shop) -> int:
-    """Ask the shop how many requests of the day are left, which is one of them."""
+    """Return how many requests of the day the shop has left, after the request that asks for it."""
     credentials = (shop.connection["api_key"], shop.connection["api_secret"])
     with requests.Session() as session:
         session.trust_env = False

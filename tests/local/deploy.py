@@ -1,15 +1,15 @@
-"""Deploy a copy of template.yaml through CloudFormation, changed in what the emulator cannot do as AWS does it.
+"""Deploys a copy of template.yaml through CloudFormation, with four changes for the emulator.
 
-Four things differ. The emulator has no Lambda Python runtime of AWS's making, but it serves the Runtime API to a
-custom runtime: so the copy says `provided.al2023` where the template says `python3.13`, and the archive brings a
-`bootstrap` that runs AWS's runtime loop. The emulator speaks plain HTTP on the loopback interface, where a bucket or a
-queue that takes only TLS would refuse every call: so the copy leaves those statements out. It asks for the right to
-`sqs:SendMessageBatch`, an action that IAM does not know (`sqs:SendMessage` covers it): so the copy adds it. And it
-generates secrets with punctuation where the template excludes it: so the copy names each character.
+- Runtime: the emulator has no Python runtime of AWS, but serves the Runtime API to a custom runtime. So the copy has
+  `provided.al2023` in place of `python3.13`, and the archive has a `bootstrap` that runs AWS's runtime loop.
+- TLS: the emulator speaks plain HTTP on the loopback interface. So the copy omits the statements that demand TLS.
+- Batches: the emulator demands the right to `sqs:SendMessageBatch`, an action that IAM does not know, because
+  `sqs:SendMessage` covers it. So the copy adds such actions.
+- Secrets: the emulator ignores `ExcludePunctuation`. So the copy names each character.
 
-What the emulator accepts and does not act upon: the roles of the schedule, of the state machine and of the queue's
-poller (the functions' own roles are enforced), throttling, access logs, encryption, alarms, a schedule's time zone and
-failure queue, memory limits, the processor, and a read-only file system.
+The emulator accepts, but does not enforce: the roles of the schedule, of the state machine and of the queue's poller
+(it enforces the functions' roles), throttling, access logs, encryption, alarms, a schedule's time zone and failure
+queue, memory limits, the processor, and a read-only file system.
 """
 
 import contextlib
@@ -32,19 +32,19 @@ BATCHED = ("sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"
 
 
 def template() -> dict[str, Any]:
-    """The template as it is written, with intrinsic functions in their long form."""
+    """Return the template, with intrinsic functions in their long form."""
     parsed: dict[str, Any] = yaml_parse(TEMPLATE.read_text())
     return parsed
 
 
 def deploy(emulator: Emulator, built: Built, stack_name: str, parameters: Mapping[str, str]) -> dict[str, str]:
-    """Create the stack, and wait for it.
+    """Create the stack and wait until it is complete.
 
     Returns:
         The stack's outputs.
 
     Raises:
-        LocalError: A resource could not be created; the message names it and its reason.
+        LocalError: CloudFormation could not create a resource. The message names it and the reason.
     """
     body = json.dumps(local_copy(template(), upload(emulator, built)))
     emulator.client("s3").put_object(Bucket=ARTEFACTS, Key="template.json", Body=body.encode())
@@ -65,7 +65,7 @@ def deploy(emulator: Emulator, built: Built, stack_name: str, parameters: Mappin
 
 
 def local_copy(original: dict[str, Any], uris: Mapping[str, str]) -> dict[str, Any]:
-    """Return the template with the addresses of both archives, and with what differs on the emulator."""
+    """Return the template with the addresses of both archives and the four changes."""
     local = copy.deepcopy(original)
     local["Globals"]["Function"] |= {"Runtime": "provided.al2023", "CodeUri": uris["functions"]}
     for name, resource in list(local["Resources"].items()):
@@ -95,7 +95,7 @@ def _with_batches(actions: str | list[str]) -> list[str]:
 
 
 def upload(emulator: Emulator, built: Built) -> dict[str, str]:
-    """Put both archives where CloudFormation reads them; their names change with their content, as it expects."""
+    """Store both archives for CloudFormation and return their addresses by kind."""
     s3 = emulator.client("s3")
     with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
         s3.create_bucket(Bucket=ARTEFACTS, CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})

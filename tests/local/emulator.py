@@ -1,4 +1,4 @@
-"""The AWS emulator: one process on a loopback port, in a clean environment, that checks signatures and IAM policies."""
+"""The AWS emulator: a process on a loopback port with a clean environment. It checks signatures and IAM policies."""
 
 import contextlib
 import http.client
@@ -22,10 +22,10 @@ SECRET_KEY = "test"
 
 @dataclass(frozen=True)
 class Emulator:
-    """A running emulator, empty at first.
+    """A running emulator. It is empty at first.
 
     Attributes:
-        endpoint: Its origin, for every AWS service.
+        endpoint: The origin of every AWS service.
         child: Its process.
     """
 
@@ -33,26 +33,26 @@ class Emulator:
     child: Child
 
     def client(self, service: str) -> Any:
-        """A boto3 client with the rights of the account's root, whatever this machine's AWS configuration says."""
+        """Return a boto3 client with the rights of the account's root. It ignores this machine's AWS configuration."""
         return _client(service, self.endpoint)
 
     def handlers(self, handler: str) -> list[int]:
-        """The processes that run a function, by the handler that the template names; at work or not."""
+        """Return the ids of the processes that run a function, busy or not, by its handler in the template."""
         ending = f"awslambdaric {handler}"
         return [pid for pid, command in processes() if command.endswith(ending) and os.getpgid(pid) == self.child.pid]
 
 
 def start_emulator(ends: ExitStack, folder: Path, port: int | None = None, *, wait_scale: float = 1) -> Emulator:
-    """Start the emulator; its state ends with it.
+    """Start the emulator. Its state ends with the process.
 
     Args:
-        ends: Stops it when it closes.
-        folder: Takes its log and temporary files.
-        port: Where to listen on the loopback interface; by default any free port.
-        wait_scale: How long a second of a state machine's waits and retry intervals takes, in seconds.
+        ends: Stops the emulator when it closes.
+        folder: The folder of its log and temporary files.
+        port: The port on the loopback interface; by default any free port.
+        wait_scale: The seconds that one second of a state machine's waits and retry intervals takes.
 
     Raises:
-        LocalError: The port is taken, or the emulator did not start.
+        LocalError: Another program listens at the port, or the emulator did not start.
     """
     port = choose_port(port, "emulator", "PORT")
     endpoint = f"http://{LOOPBACK}:{port}"
@@ -63,7 +63,7 @@ def start_emulator(ends: ExitStack, folder: Path, port: int | None = None, *, wa
 
 
 def _environ(port: int, endpoint: str, folder: Path) -> dict[str, str]:
-    """Everything the emulator sees, and with it every handler, since handlers inherit it."""
+    """Return the whole environment of the emulator, which every handler inherits."""
     temporary = folder / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     return {

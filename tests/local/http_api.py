@@ -1,8 +1,7 @@
-"""Give the deployed HTTP API its routes and its authorizer.
+"""Gives the deployed HTTP API its routes and its authorizer.
 
-SAM writes them into the OpenAPI `Body` of the API; CloudFormation on AWS imports it, the emulator creates the API and
-ignores its body. So they are created here, through the API Gateway API, from that very body: what the template says is
-what is served.
+SAM writes them into the OpenAPI `Body` of the API. CloudFormation on AWS imports this body; the emulator ignores it. So
+this module creates them from the body through the API of API Gateway.
 """
 
 import json
@@ -23,7 +22,7 @@ def serve(emulator: Emulator, stack_name: str) -> str:
     """Create integrations, routes and authorizers of the stack's HTTP API.
 
     Returns:
-        The URL that stands for the API's origin.
+        The URL that takes the place of the API's origin.
     """
     processed = _processed_template(emulator, stack_name)
     resources = _physical_ids(emulator, stack_name)
@@ -83,7 +82,7 @@ def _create_route(
 
 
 def _function_arn(uri: Any, arns: Mapping[str, str]) -> str:
-    """The function that an integration or authorizer URI names by its logical id."""
+    """Return the ARN of the function in the URI of an integration or authorizer."""
     named = FUNCTION_REFERENCE.search(json.dumps(uri)) or re.search(r'"Fn::GetAtt": \["(\w+)"', json.dumps(uri))
     if named is None:
         raise ValueError(f"names no function of the stack: {uri}")

@@ -1,4 +1,4 @@
-"""Send a file of events/ to a stack on this machine, as its trigger would."""
+"""Sends a file of events/ to a stack on this machine, in the way of its trigger."""
 
 import json
 from pathlib import Path
@@ -24,13 +24,13 @@ FUNCTIONS = {
 
 
 def invoke(stack: Stack, path: Path) -> Any:
-    """Put the saved transformers into the bucket, send an event, wait for its end, and return the answer.
+    """Store the saved transformers in the bucket, send an event, wait for its end, and return the answer.
 
-    A file of lines is put under publish/in/. The event of an upload starts PublishFile, after the file beside it that
-    it names is put there. Every other event is the payload of a direct invocation.
+    A file of lines goes to publish/in/. The event of an upload starts PublishFile, and the file that it names goes to
+    publish/in/ first. Every other event is the payload of a direct invocation.
 
     Raises:
-        LocalError: There is no such file, its name does not say its function, or the function failed.
+        LocalError: The file does not exist, its name has no function's name, or the function failed.
     """
     function, trigger, *_ = [*path.name.split("-", 2), ""]
     if not path.is_file():

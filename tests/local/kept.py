@@ -1,4 +1,4 @@
-"""What a demo left running on purpose: where it is noted, and how it is stopped."""
+"""The kept demo: a demo that runs on in the background, with a file that describes it."""
 
 import json
 import shutil
@@ -18,11 +18,11 @@ MODULES = {"emulator": "ministack", "shop": "tests.shop"}
 
 @dataclass(frozen=True)
 class Kept:
-    """A demo that is running in the background.
+    """A kept demo.
 
     Attributes:
-        pids: Process id by name.
-        folder: Logs and temporary files.
+        pids: Process ids by name.
+        folder: The folder of logs and temporary files.
         endpoint: The emulator's origin.
         outputs: The stack's outputs.
     """
@@ -33,11 +33,11 @@ class Kept:
     outputs: dict[str, str]
 
     def stack(self) -> Stack:
-        """The stack that was deployed."""
+        """Return the demo's stack."""
         return Stack(Emulator(self.endpoint, self._child("emulator")), self.outputs)
 
     def running(self) -> list[Child]:
-        """Its processes that are still there. A process id that went to another program is not ours."""
+        """Return its running processes. A process id may meanwhile belong to another program, which is left out."""
         return [self._child(name) for name, pid in self.pids.items() if MODULES[name] in _command(pid)]
 
     def _child(self, name: str) -> Child:
@@ -45,7 +45,7 @@ class Kept:
 
 
 def keep(stack: Stack, shop: Shop, folder: Path) -> None:
-    """Note what is left running."""
+    """Write the file that describes a demo."""
     children = (stack.emulator.child, shop.child)
     kept = Kept(
         {child.name: child.pid for child in children}, str(folder), stack.emulator.endpoint, dict(stack.outputs)
@@ -54,7 +54,7 @@ def keep(stack: Stack, shop: Shop, folder: Path) -> None:
 
 
 def find() -> Kept | None:
-    """What was noted, if any of it is running."""
+    """Return the kept demo, or `None` if none of its processes runs."""
     if not NOTE.exists():
         return None
     kept = Kept(**json.loads(NOTE.read_text()))
@@ -62,7 +62,7 @@ def find() -> Kept | None:
 
 
 def stop() -> str:
-    """Stop what a demo left running, and say so."""
+    """Stop the kept demo and return a sentence about it."""
     kept = find()
     NOTE.unlink(missing_ok=True)
     if kept is None:
@@ -75,17 +75,17 @@ def stop() -> str:
 
 
 def refuse_second() -> None:
-    """Make sure that nothing was left running.
+    """Check that there is no kept demo.
 
     Raises:
-        LocalError: Something was.
+        LocalError: There is one.
     """
     if find() is not None:
         raise LocalError("a demo is still running: stop it with `make stop`")
 
 
 def _command(pid: int) -> str:
-    """The command line of a process, empty if there is none."""
+    """Return the command line of a process; empty if there is no such process."""
     listed = Path(f"/proc/{pid}/cmdline")
     if listed.exists():
         return listed.read_text().replace("\0", " ")

@@ -1,4 +1,4 @@
-"""What the deployed bundle has put into its bucket: a copy in a folder, and a picture of it."""
+"""The objects in the bundle's bucket: copies them to a folder, reads them, and draws their tree."""
 
 import gzip
 import json
@@ -22,7 +22,7 @@ def download(stack: Stack, folder: Path) -> dict[str, int]:
 
 
 def read(stack: Stack, key: str) -> list[Any]:
-    """Return the records of an object: one a line where it is gzipped, or else the one JSON value that it is."""
+    """Return the records of an object: the lines of a gzipped object, else its one JSON value."""
     body = stack.client("s3").get_object(Bucket=stack.outputs["Bucket"], Key=key)["Body"].read()
     return (
         [json.loads(line) for line in gzip.decompress(body).splitlines()] if key.endswith(".gz") else [json.loads(body)]
@@ -30,20 +30,20 @@ def read(stack: Stack, key: str) -> list[Any]:
 
 
 def keys(stack: Stack, prefix: str) -> list[str]:
-    """The keys below a prefix, in order."""
+    """Return the keys below a prefix, in order."""
     pages = stack.client("s3").get_paginator("list_objects_v2")
     found = pages.paginate(Bucket=stack.outputs["Bucket"], Prefix=prefix)
     return [row["Key"] for page in found for row in page.get("Contents", ())]
 
 
 def exists(stack: Stack, key: str) -> bool:
-    """Whether there is an object with this key."""
+    """Return whether an object has this key."""
     found = stack.client("s3").list_objects_v2(Bucket=stack.outputs["Bucket"], Prefix=key)
     return any(row["Key"] == key for row in found.get("Contents", ()))
 
 
 def tree(objects: Mapping[str, int]) -> list[str]:
-    """Return keys as a tree: folders that hold one folder only share its line, and every object has its size."""
+    """Return keys as a tree with the size of each object. A folder with a single folder shares its line."""
     root: dict[str, Any] = {}
     for key, size in objects.items():
         *folders, name = key.split("/")

@@ -1,4 +1,4 @@
-"""Child processes that end together with everything they started themselves, however our own work ends."""
+"""Child processes that end, with their own children, however this process ends."""
 
 import contextlib
 import os
@@ -17,17 +17,17 @@ LOOPBACK = "127.0.0.1"
 
 
 class LocalError(Exception):
-    """Something outside the code is in the way. The message is one line for the person at the terminal."""
+    """A condition of this machine prevents the work. The message is one line for the user."""
 
 
 @dataclass(frozen=True)
 class Child:
-    """A process that leads a group of its own; what it starts belongs to the group.
+    """A process that leads a group. Its own children belong to the group.
 
     Attributes:
-        name: What to call it in a message.
+        name: Its name in messages.
         pid: Its process id, which is also the group's.
-        log: Where its output goes.
+        log: The file of its output.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Child:
     log: Path
 
     def stop(self, grace_seconds: float = 3.0) -> None:
-        """End the group: ask, wait, insist. A group that is gone already is fine."""
+        """End the group: ask, wait, then kill. The group may have ended already."""
         with uninterrupted():
             for how in (signal.SIGTERM, signal.SIGKILL):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -43,7 +43,7 @@ class Child:
                     wait_until(lambda: not self.alive(), grace_seconds)
 
     def alive(self) -> bool:
-        """Whether the leader runs. One that has ended is taken from the process table here."""
+        """Return whether the leader runs. Remove a leader that has ended from the process table."""
         with contextlib.suppress(ChildProcessError):
             return os.waitpid(self.pid, os.WNOHANG)[0] == 0
         try:  # somebody else's child
@@ -53,20 +53,20 @@ class Child:
         return True
 
     def last_words(self) -> str:
-        """The last line of its log that says something."""
+        """Return the last line of its log that is not empty."""
         lines = self.log.read_text(errors="replace").splitlines()
         return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
 
 def start(ends: ExitStack, name: str, command: Sequence[str], environ: Mapping[str, str], log: Path) -> Child:
-    """Start a process in a session of its own, so that Ctrl-C at the terminal reaches us and not it.
+    """Start a process in a session of its own, which Ctrl-C at the terminal does not reach.
 
     Args:
         ends: Stops the process when it closes.
-        name: What to call it in a message.
-        command: Program and arguments.
-        environ: All that it sees.
-        log: Takes its output.
+        name: Its name in messages.
+        command: The program and its arguments.
+        environ: Its whole environment.
+        log: The file of its output.
     """
     with log.open("wb") as output, uninterrupted():
         process = subprocess.Popen(  # noqa: S603 - our own commands
@@ -84,7 +84,7 @@ def start(ends: ExitStack, name: str, command: Sequence[str], environ: Mapping[s
 
 
 def processes() -> Iterator[tuple[int, str]]:
-    """The id and the command line of every process on this machine."""
+    """Return the id and the command line of every process on this machine."""
     if Path("/proc/self/cmdline").exists():
         for listed in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # ended since
@@ -101,14 +101,14 @@ def wait_for_start(child: Child, ready: Callable[[], bool], timeout_seconds: flo
     """Wait until a process answers.
 
     Raises:
-        LocalError: It ended instead, or took too long.
+        LocalError: The process ended, or took too long.
     """
     if not wait_until(lambda: ready() or not child.alive(), timeout_seconds) or not child.alive():
         raise LocalError(f"the {child.name} did not start: {child.last_words()}")
 
 
 def wait_until(ready: Callable[[], bool], timeout_seconds: float, every_seconds: float = 0.02) -> bool:
-    """Ask again and again until it is so; answer whether it came to be in time."""
+    """Wait until a condition holds; return whether it did in time."""
     deadline = time.monotonic() + timeout_seconds
     while not ready():
         if time.monotonic() > deadline:
@@ -118,10 +118,10 @@ def wait_until(ready: Callable[[], bool], timeout_seconds: float, every_seconds:
 
 
 def choose_port(wanted: int | None, name: str, variable: str) -> int:
-    """The wanted port if it is free, or else any free one.
+    """Return the wanted port, or any free port if none is wanted.
 
     Raises:
-        LocalError: Somebody listens at the wanted port; `variable` is what the user may set.
+        LocalError: Another program listens at the wanted port. The message advises to set `variable`.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -137,7 +137,7 @@ def choose_port(wanted: int | None, name: str, variable: str) -> int:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C and its like wait until the block is done. Only the main thread hears them."""
+    """Delay Ctrl-C and similar signals until the block is done. Only the main thread gets them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -157,7 +157,7 @@ def uninterrupted() -> Iterator[None]:
 
 
 def interrupt_on_every_end() -> None:
-    """Make a closed terminal and a plain `kill` end us as Ctrl-C does: with everything stopped that we started."""
+    """Treat a closed terminal and a plain `kill` like Ctrl-C, so that all child processes are stopped."""
     for number in _INTERRUPTIONS:
         signal.signal(number, signal.default_int_handler)
 

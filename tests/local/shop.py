@@ -1,4 +1,4 @@
-"""The simulated shop as a process of its own, and the connection that leads to it."""
+"""The simulated shop as a process of its own, and a connection to it."""
 
 import os
 import re
@@ -19,7 +19,7 @@ class Shop:
     Attributes:
         url: Its origin.
         child: Its process.
-        connection: What the secret of a connection to it holds.
+        connection: The content of a connection's secret.
     """
 
     url: str
@@ -31,12 +31,12 @@ def start_shop(ends: ExitStack, folder: Path, port: int | None = None) -> Shop:
     """Start the shop with its own data.
 
     Args:
-        ends: Stops it when it closes.
-        folder: Takes its log.
-        port: Where to listen on the loopback interface; by default any free port.
+        ends: Stops the shop when it closes.
+        folder: The folder of its log.
+        port: The port on the loopback interface; by default any free port.
 
     Raises:
-        LocalError: The port is taken, or the shop did not start.
+        LocalError: Another program listens at the port, or the shop did not start.
     """
     port = choose_port(port, "shop", "SHOP_PORT") if port else 0
     log = folder / "shop.log"
@@ -54,7 +54,7 @@ def start_shop(ends: ExitStack, folder: Path, port: int | None = None) -> Shop:
 
 
 def _printed(log: Path) -> dict[str, str]:
-    """What the shop prints once it listens: `shop URL key KEY secret SECRET language LANGUAGE`."""
+    """Return the values of the line that the shop prints: `shop URL key KEY secret SECRET language LANGUAGE`."""
     line = re.search(r"^(shop \S+ key \S+ secret \S+ language \S+)\n", log.read_text(), re.MULTILINE)
     words = line.group(1).split() if line else []
     return dict(zip(words[::2], words[1::2], strict=True))

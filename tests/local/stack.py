@@ -1,4 +1,4 @@
-"""The deployed bundle as a user meets it: its outputs, its HTTP API, its secrets, and AWS clients to look around."""
+"""The deployed bundle: its outputs, its HTTP API, its secrets, and AWS clients."""
 
 import json
 import shutil
@@ -22,28 +22,28 @@ STACK_NAME = "lightspeed-connector"
 
 @dataclass(frozen=True)
 class Stack:
-    """The bundle, deployed.
+    """The deployed bundle.
 
     Attributes:
-        emulator: Where it runs.
-        outputs: The template's outputs; `ApiUrl` is the one that works here.
+        emulator: Its AWS.
+        outputs: The outputs of the template. `ApiUrl` is an address of the emulator.
     """
 
     emulator: Emulator
     outputs: Mapping[str, str]
 
     def client(self, service: str) -> Any:
-        """A boto3 client with the rights of the account's root."""
+        """Return a boto3 client with the rights of the account's root."""
         return self.emulator.client(service)
 
     @cached_property
     def token(self) -> str:
-        """The bearer token, as the template had it generated."""
+        """The generated bearer token."""
         return self._secret("ApiTokenSecretArn")
 
     @property
     def connection(self) -> str:
-        """The default connection as it is stored, JSON."""
+        """The secret of the default connection, JSON."""
         return self._secret("DefaultConnectionSecretArn")
 
     def connect(self, connection: Mapping[str, str]) -> None:
@@ -52,7 +52,7 @@ class Stack:
         self.client("secretsmanager").put_secret_value(SecretId=secret_id, SecretString=json.dumps(connection))
 
     def add_connection(self, name: str, connection: dict[str, Any]) -> None:
-        """Store a shop's connection in a secret of its own, beside that of the default connection."""
+        """Store a shop's connection in another secret than the default connection's."""
         secrets = self.client("secretsmanager")
         default: str = secrets.describe_secret(SecretId=self.outputs["DefaultConnectionSecretArn"])["Name"]
         secrets.create_secret(Name=default.removesuffix("default") + name, SecretString=json.dumps(connection))
@@ -67,9 +67,9 @@ class Stack:
 
         Args:
             method: The verb.
-            path: Begins with a slash.
-            body: Sent as JSON unless it is None.
-            token: The bearer token to show; by default the right one, none at all if empty.
+            path: The path, with a slash at the start.
+            body: A value to send as JSON; `None` sends no body.
+            token: The bearer token; by default the right one. An empty text sends none.
             headers: More headers, with `_` for `-`.
         """
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -82,7 +82,7 @@ class Stack:
 
 
 def working_folder(ends: ExitStack) -> Path:
-    """Make a folder for logs and temporary files; it goes when `ends` closes."""
+    """Make a folder for logs and temporary files, which is removed when `ends` closes."""
     parent = CACHE / "run"
     parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=parent))
@@ -94,7 +94,7 @@ def deploy_stack(aws: Emulator, **parameters: str) -> Stack:
     """Build the bundle and deploy template.yaml with these parameters.
 
     Raises:
-        LocalError: A dependency could not be installed, or a resource could not be created.
+        LocalError: pip could not install a dependency, or CloudFormation could not create a resource.
     """
     outputs = deploy(aws, build(), STACK_NAME, parameters)
     return Stack(aws, {**outputs, "ApiUrl": serve(aws, STACK_NAME)})

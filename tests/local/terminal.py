@@ -1,4 +1,4 @@
-"""Plain output for a person who watches: numbered steps, what was sent, what came back. Every line fits 100 columns."""
+"""Plain output of the demo: numbered steps, requests and answers, in lines of at most 100 columns."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ _WORTH_SAYING_SECONDS = 1.0
 
 
 class Terminal:
-    """Writes steps to standard output, in colours on a terminal."""
+    """Writes the steps of a demo to standard output, in colours on a terminal."""
 
     def __init__(self) -> None:
         self._colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
@@ -25,7 +25,7 @@ class Terminal:
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Write the title of a block, and how long the block took if that was long."""
+        """Write the title of a step, and its time if it was long."""
         self._steps += 1
         self.line()
         self.line(f"{self._steps:2}  {self._bold(title)}")
@@ -49,12 +49,12 @@ class Terminal:
             self.line(line)
 
     def sent(self, where: str, what: object = None) -> None:
-        """Show the whole of something that goes out."""
+        """Show a request as a whole."""
         text = "" if what is None else json.dumps(what, ensure_ascii=False)
         self._arrow("→", _folded(f"→ {where}  {text}"))
 
     def came(self, status: str, what: object = None) -> None:
-        """Show something that comes back: on one line if it fits, else one line per member, cut at the width."""
+        """Show an answer: on one line if it fits, else one line per member, cut at the width."""
         text = "" if what is None else json.dumps(what, ensure_ascii=False)
         whole = f"{_INDENT}← {status}  {text}".rstrip()
         if not isinstance(what, dict) or len(whole) <= WIDTH:
@@ -72,7 +72,7 @@ class Terminal:
             self.line(line)
 
     def table(self, names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Write rows below their names, numbers to the right."""
+        """Write rows below a header, with numbers to the right."""
         cells = [[str(name) for name in names], *([str(cell) for cell in row] for row in rows)]
         widths = [max(len(row[column]) for row in cells) for column in range(len(names))]
         numeric = [all(isinstance(row[column], int | float) for row in rows) for column in range(len(names))]
@@ -85,7 +85,7 @@ class Terminal:
             self.line(self._dim(text) if number == 0 else text)
 
     def block(self, lines: Sequence[str]) -> None:
-        """Show lines, indented and folded."""
+        """Show lines, indented and broken at the width."""
         for text in lines:
             for line in _folded(text):
                 self.line(line)
@@ -108,7 +108,7 @@ def _cut(text: str, length: int) -> str:
 
 
 def _folded(text: str) -> list[str]:
-    """Indent a text, and break it at spaces, and after slashes and commas."""
+    """Indent a text, and break it at spaces and after slashes and commas."""
     lines, line = [], _INDENT
     for piece in re.findall(r"\s*[^\s/,]*[/,]?", text):
         if line.strip() and len(line) + len(piece) > WIDTH:

@@ -1,1 +1,1 @@
-"""What tests of several suites share: clocks, fakes of AWS, and events."""
+"""Code of several test suites: the clock, the Lambda context, and fakes of AWS."""

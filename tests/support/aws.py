@@ -1,4 +1,4 @@
-"""Clients of AWS for tests: fakes of some services, and moto for the others."""
+"""Clients of AWS for tests: fakes of some services, moto's clients of the others."""
 
 import functools
 from collections.abc import Mapping
@@ -12,20 +12,24 @@ from connector.clients import AwsClients
 
 @functools.cache
 def moto_client(service: str, owner: str = "") -> Any:  # noqa: ARG001 - a part of the key
-    """Return a client that is kept, since it takes long to make. It works in every AWS of moto.
+    """Return a client, made once for each owner because that takes long. It works in every AWS of moto.
 
     Args:
-        service: Such as `s3`.
-        owner: Names who listens to the calls of the client; the calls of other owners are not heard.
+        service: The name of the service, such as `s3`.
+        owner: A test that listens to the client's calls. It does not hear those of other owners.
     """
     return boto3.client(service)
 
 
 class CloudFormation:
-    """Describes the one stack `mine`.
+    """A client of CloudFormation that knows only the stack `mine`.
+
+    Args:
+        outputs: The stack's outputs, by key.
+        parameters: The stack's parameters, by key.
 
     Attributes:
-        outputs: Of the stack, by key; tests may change them.
+        outputs: The stack's outputs. Tests may change them.
     """
 
     def __init__(self, outputs: Mapping[str, str], parameters: Mapping[str, str] | None = None) -> None:
@@ -41,15 +45,14 @@ class CloudFormation:
 
 
 class FakedClients(AwsClients):
-    """Clients of AWS, some of them fakes."""
+    """Clients of AWS, some of which are fakes.
+
+    Args:
+        others: Clients of the other services; by default those of moto.
+        **fakes: Fakes by name of the service.
+    """
 
     def __init__(self, others: AwsClients | None = None, **fakes: Any) -> None:
-        """Take the fakes.
-
-        Args:
-            others: Clients of the other services; those of moto if none are given.
-            fakes: By name of the service.
-        """
         self._others = others
         self._fakes = fakes
 

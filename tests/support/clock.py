@@ -1,4 +1,4 @@
-"""The clock of the tests: one object is the connector's clock and the simulated shop's."""
+"""The clock of the tests, for the connector and for the simulated shop."""
 
 from tests.shop import Clock
 
@@ -7,37 +7,35 @@ MONDAY_SIX = 1_795_413_600
 
 
 class FakeClock(Clock):
-    """Stands still until somebody sleeps, advances it or sets it. It is safe to use from several threads.
+    """A clock that only `sleep`, `advance` and `set` move. Several threads may use it.
+
+    Args:
+        now: Epoch seconds.
+        step: Seconds by which each call of `monotonic` advances the clock.
 
     Attributes:
-        ahead: How many seconds the connector's clock is ahead of the shop's.
+        ahead: The seconds by which the connector's clock is ahead of the shop's.
         slept: Every sleep in seconds, in order.
     """
 
     def __init__(self, now: float = MONDAY_SIX, *, step: float = 0.0) -> None:
-        """Set the time.
-
-        Args:
-            now: Epoch seconds.
-            step: Seconds by which each look at `monotonic` advances the clock.
-        """
         super().__init__(frozen_at=now)
         self._step = step
         self.ahead = 0.0
         self.slept: list[float] = []
 
     def monotonic(self) -> float:
-        """Return seconds, as `lightspeed.Clock` does."""
+        """Return seconds for measuring time; see `lightspeed.Clock`."""
         if self._step:
             self.advance(self._step)
         return self.now()
 
     def time(self) -> float:
-        """Return epoch seconds of the connector."""
+        """Return the connector's epoch seconds."""
         return self.now() + self.ahead
 
     def sleep(self, seconds: float) -> None:
-        """Note the sleep and advance by it."""
+        """Record the sleep and advance by it."""
         self.slept.append(seconds)
         self.advance(seconds)
 

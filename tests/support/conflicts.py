@@ -1,4 +1,4 @@
-"""S3 that answers 409 to conditional writes: two of them met, and it wrote nothing."""
+"""A bucket that answers 409 to conditional writes, as S3 does if two of them meet."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ class ConflictingBucket(MemoryBucket):
     """A bucket whose first conditional writes meet another one.
 
     Attributes:
-        conflicts: How many are still to come.
+        conflicts: The number of writes that will still be refused.
     """
 
     def __init__(self, conflicts: int) -> None:

@@ -1,4 +1,4 @@
-"""What a transport of a test is that makes its answers itself."""
+"""The base of transports that make their answers themselves."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,10 +11,10 @@ _Found = TypeVar("_Found")
 
 
 class FakeTransport:
-    """A transport whose `send` makes the answer; nothing is sent again.
+    """A transport without retries. A subclass makes the answer in `send`.
 
     Attributes:
-        clock: Measures how long an answer takes.
+        clock: Measures the time of an answer.
     """
 
     clock: Clock = SystemClock()

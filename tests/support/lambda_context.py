@@ -1,14 +1,14 @@
-"""What Lambda tells a handler of its invocation."""
+"""The context that Lambda gives a handler."""
 
 from dataclasses import dataclass
 
 
 @dataclass
 class Context:
-    """An invocation, as far as a handler looks at it.
+    """The members of an invocation's context that handlers use.
 
     Attributes:
-        seconds: How long it may still run; tests may change it.
+        seconds: The seconds that the invocation may still run. Tests may change them.
     """
 
     aws_request_id: str = "11111111-2222-3333-4444-555555555555"
@@ -23,5 +23,5 @@ class Context:
         return f"arn:aws:lambda:eu-west-1:123456789012:function:{self.function_name}"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return how long it may still run, in milliseconds."""
+        """Return the milliseconds that the invocation may still run."""
         return int(self.seconds * 1000)

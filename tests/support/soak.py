@@ -1,4 +1,4 @@
-"""How many seeds a soak test searches: its own, or as many as fit into its share of the time."""
+"""The seeds of a soak test: its own, or as many as fit into its share of the time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Soak:
 
     Attributes:
         seed: The first seed; `None` for the test's own.
-        seconds: How long to go on; `None` for as many seeds as the test has itself.
-        say: Shows a line.
+        seconds: The time to search; `None` for the test's own number of seeds.
+        say: Prints a line.
     """
 
     seed: int | None
@@ -24,7 +24,7 @@ class Soak:
     say: Callable[[str], None]
 
     def __call__(self, check: Callable[[range], object], usual: range) -> None:
-        """Give the check the seeds, a hundred at a time if the time decides how many."""
+        """Run the check on the test's usual seeds, or on a hundred seeds at a time until the time is over."""
         first = usual.start if self.seed is None else self.seed
         size = len(usual) if self.seconds is None else min(_CHUNK, len(usual))
         end, number = time.monotonic() + (self.seconds or 0), 0
