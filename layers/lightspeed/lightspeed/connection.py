@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from html import unescape
 from types import MappingProxyType
 from typing import Any, Literal, cast
-from urllib.parse import quote, unquote, urlsplit
 
 from lightspeed.errors import InvalidConnection
+from lightspeed.origin import parse_origin
+from lightspeed.redaction import redacted
 
 CLUSTERS: Mapping[str, str] = MappingProxyType(
     {
@@ -22,33 +20,11 @@ CLUSTERS: Mapping[str, str] = MappingProxyType(
     }
 )
 _KEYS = ("cluster", "base_url", "api_key", "api_secret", "language", "webhook_secret", "shop_id", "update_method")
-_HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:]*:[0-9a-f:.]*", re.ASCII)
 _LANGUAGE = re.compile(r"[a-z]{2}")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
-_ENDS_IN_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")
-_LONG = 8
-"""The shortest secret that is masked in other forms too. A shorter one would mask other words."""
-
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
-_CUT_ESCAPE = re.compile(r"[\\&%]#?\w{0,5}\Z", re.ASCII)
-_METADATA_HOSTS = (
-    "metadata",
-    "metadata.google.internal",
-    "metadata.goog",
-    "instance-data",
-    "instance-data.ec2.internal",
-)
-_SPELT_LINK_LOCAL = re.compile(r"(?:^|[.-])(?:169[.-]254[.-][0-9]|a9fe[0-9a-f]{4}\.)")
-"""A name that spells a link-local address, such as `169-254-169-254.sslip.io`."""
-
-_METADATA_ADDRESSES = ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd20:ce::254")
-_METADATA_NETWORK = ipaddress.IPv6Network("fd00:ec2::/32")
-"""The network of EC2's services: metadata, credentials of pods, names, time."""
-
 _SHOP_ID = re.compile(r"[0-9]{0,20}")
 
 UpdateMethod = Literal["PUT", "PATCH"]
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,20 +98,9 @@ class Connection:
         )
 
     def redact(self, text: str) -> str:
-        """Return a text from the shop with key and secrets masked.
-
-        Each is masked as it is, percent-encoded, in the other case, in hexadecimal digits, inside base64, and in the
-        form of the Authorization header. The first part of a secret at the end of a cut text is masked too. A text with
-        a secret in another spelling (HTML or JSON escapes) is masked as a whole.
-        """
-        if not text:
-            return text
+        """Return a text from the shop with key, secrets and the Authorization header masked."""
         pair = b64encode(f"{self.api_key}:{self.api_secret}".encode()).decode()
-        secrets = (pair, self.api_secret, self.api_key, *self.webhook_secrets)
-        masked = _masked(text, secrets)
-        uncut = _CUT_ESCAPE.sub("", masked)
-        plain = unquote(unescape(_ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], uncut)))
-        return "***" if plain != uncut and _masked(plain, secrets) != plain else masked
+        return redacted(text, (pair, self.api_secret, self.api_key, *self.webhook_secrets))
 
     def in_language(self, language: str) -> Connection:
         """Return the connection with another language of the shop.
@@ -146,48 +111,6 @@ class Connection:
         if not _LANGUAGE.fullmatch(language):
             raise InvalidConnection("language", [_wrong_language(language)])
         return replace(self, language=language)
-
-
-def _masked(text: str, secrets: tuple[str, ...]) -> str:
-    """Return a text with secrets masked, also the first part of a secret, at least `_LONG` characters, at its end."""
-    spellings, pattern = _hidden(secrets)
-    lowered = text.lower()
-    begin = max(0, len(text) - max(_cut_length(lowered, spelling) for spelling in spellings))
-    if begin == len(text):
-        return pattern.sub("***", text)
-    whole = (found.start() for found in pattern.finditer(text) if found.end() > begin)
-    return pattern.sub("***", text[: min([begin, *whole])]) + "***"
-
-
-@lru_cache(maxsize=100)
-def _hidden(secrets: tuple[str, ...]) -> tuple[tuple[str, ...], re.Pattern[str]]:
-    """Return the spellings of secrets, in small letters, and a pattern that finds them; the longest come first."""
-    spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
-    longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
-    return tuple(map(str.lower, longest_first)), re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
-
-
-def _cut_length(text: str, spelling: str) -> int:
-    """Return how many characters at the end of a text are the first part of a spelling; both in small letters."""
-    index = text.find(spelling[:_LONG], max(0, len(text) - len(spelling) + 1))
-    while 0 <= index <= len(text) - _LONG:
-        if spelling.startswith(text[index:]):
-            return len(text) - index
-        index = text.find(spelling[:_LONG], index + 1)
-    return 0
-
-
-def _spellings(secret: str) -> list[str]:
-    text = secret.encode()
-    found = [secret, quote(secret, safe="")]
-    if len(text) >= _LONG:
-        found += [text.hex(), *(_in_base64(text, before) for before in range(3))]
-    return found
-
-
-def _in_base64(text: bytes, before: int) -> str:
-    """Return the base64 text of some bytes that follow `before` other bytes, without digits that mix both."""
-    return b64encode(bytes(before) + text).decode()[-(-before * 4 // 3) : (before + len(text)) * 4 // 3]
 
 
 def _wrong_language(language: object) -> str:
@@ -218,74 +141,6 @@ def _origin(settings: Mapping[str, object], errors: list[str]) -> str:
         return ""
 
 
-def parse_origin(base_url: object) -> str:
-    """Return the origin of a base URL: `https://host[:port]`, or plain HTTP for a loopback host.
-
-    Raises:
-        ValueError: The URL is wrong. The message says what is right, and never repeats a user or password.
-    """
-    if not isinstance(base_url, str):
-        raise ValueError("must be text such as https://api.webshopapp.com")
-    try:
-        url = urlsplit(base_url.strip())
-        host, port = url.hostname or "", url.port
-    except ValueError:
-        raise ValueError("has a host or port that cannot be read; a port is a number up to 65535") from None
-    if url.username is not None or url.password is not None:
-        raise ValueError("may not carry a user or password; those are api_key and api_secret")
-    if not _HOST.fullmatch(host) or url.scheme not in ("http", "https"):
-        raise ValueError("must start with https:// and name a host, such as https://api.webshopapp.com")
-    if url.path.strip("/") or url.query or url.fragment:
-        raise ValueError("must be an origin without path, such as https://api.webshopapp.com")
-    if url.scheme == "http" and not _is_loopback(host):
-        raise ValueError(f"must use https; plain http is for loopback hosts only, not {host:.100}")
-    if is_refused_address(host) or (_ENDS_IN_NUMBER.fullmatch(host) and _address(host) is None):
-        raise ValueError("may not name a link-local or metadata address, or spell an address in an unusual way")
-    shown = f"[{host}]" if ":" in host else host
-    return f"{url.scheme}://{shown}" + (f":{port}" if port else "")
-
-
 def is_connection_name(name: str) -> bool:
     """Whether a connection may have this name: up to 200 letters, digits, `_` and `-`."""
     return _NAME.fullmatch(name) is not None
-
-
-def is_refused_address(host: str) -> bool:
-    """Whether a host is a link-local or cloud metadata address, or a well-known name of one. No shop has one.
-
-    Also true for an IPv6 address that carries such an IPv4 address at any place: translators use several places.
-
-    Args:
-        host: An address or a name, in small letters.
-    """
-    address = _address(host)
-    if address is None:
-        return host.rstrip(".") in _METADATA_HOSTS or _SPELT_LINK_LOCAL.search(host) is not None
-    if isinstance(address, ipaddress.IPv4Address):
-        return _is_refused(address)
-    mapped = address.ipv4_mapped
-    if _is_refused(address) or address in _METADATA_NETWORK or (mapped is not None and _is_refused(mapped)):
-        return True
-    carried = [ipaddress.IPv4Address(int(address) >> shift & 0xFFFFFFFF) for shift in range(0, 97, 16)]
-    return any(_is_metadata(one) for one in (*carried, *(address.teredo or ())))
-
-
-def _is_refused(address: _Address) -> bool:
-    return address.is_multicast or address.is_unspecified or _is_metadata(address)
-
-
-def _is_metadata(address: _Address) -> bool:
-    return address.is_link_local or str(address) in _METADATA_ADDRESSES
-
-
-def _address(host: str) -> _Address | None:
-    """Return a host as an address without its zone; `None` for a name."""
-    try:
-        return ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
-
-
-def _is_loopback(host: str) -> bool:
-    address = _address(host)
-    return host == "localhost" if address is None else address.is_loopback

@@ -26,7 +26,7 @@ from zlib_ng import zlib_ng
 
 from lightspeed.clock import Clock
 from lightspeed.connect import AddressRefused, open_socket
-from lightspeed.connection import is_refused_address
+from lightspeed.origin import is_refused_address
 from lightspeed.request import Body
 
 CONNECT_TIMEOUT_SECONDS = 5.0

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from lightspeed.connect import AddressRefused, open_socket
-from lightspeed.connection import is_refused_address
 from lightspeed.http_session import Attempt
+from lightspeed.origin import is_refused_address
 from tests.support.clock import FakeClock
 
 

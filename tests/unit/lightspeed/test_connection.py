@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightspeed import CLUSTERS, Connection, InvalidConnection
-from lightspeed.connection import parse_origin
+from lightspeed.origin import parse_origin
 
 KEY, SECRET, HOOK = "key-0123456789abcdef", "secret-fedcba9876543210", "hook-00112233445566"
 GOOD = {"cluster": "eu1", "api_key": KEY, "api_secret": SECRET, "language": "nl"}
