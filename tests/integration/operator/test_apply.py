@@ -98,7 +98,7 @@ def test_an_apply_whose_output_is_closed_does_not_end_as_if_all_was_done(
     with monkeypatch.context() as patch:
         patch.setattr("sys.stdout", Closed())
         assert operated("apply", file) == 1
-    assert capsys.readouterr().err == "connector: the output was closed; run the command again for what is left\n"
+    assert capsys.readouterr().err == "connector: the output was closed; run the command again to do the rest\n"
     assert operated("apply", file) == 0
     assert operated("apply", file) == 0
     assert capsys.readouterr().out.endswith("nothing to change\n")
@@ -122,7 +122,7 @@ def test_a_plan_names_the_quota_and_the_money(operated: Operated, capsys: pytest
 
     shown = capsys.readouterr().out
     assert "+ schedule default.products (reconcile): cron(" in shown
-    assert "+ default: webhook create orders: it is missing" in shown
+    assert "+ default: webhook create orders: missing in the shop" in shown
     assert "default: 97 runs and about " in shown
     assert "\n  default.orders: 96 runs and about " in shown
     assert "\n  default.products: 1.1 runs and about " in shown
@@ -240,7 +240,7 @@ def test_what_the_file_no_longer_names_goes_only_with_prune(
     less = FILE.partition("[outlet.products]")[0]
 
     assert operated("apply", operated.file(less)) == 0
-    assert "outlet.products is not in the file and goes on; --prune removes it" in capsys.readouterr().out
+    assert "outlet.products is not in the file but keeps running; --prune removes it" in capsys.readouterr().out
     assert len(operated.schedules()) == 5
     assert operated("apply", operated.file(less), "--prune") == 0
     assert names(operated)[-1] == "outlet-open-orders"

@@ -54,7 +54,7 @@ def test_a_plan_changes_nothing_and_says_if_there_is_something_to_do(
 ) -> None:
     assert command("plan", "--entity", "orders") == 0
     shown = capsys.readouterr().out
-    assert "create orders: it is missing\n" in shown
+    assert "create orders: missing in the shop\n" in shown
     assert "at most 327 runs a day, if records change all day: $1." in shown
     assert hooks(shop) == []
 

@@ -1,4 +1,4 @@
-"""`connect`: check the settings of a shop with the shop, and store them as the connection's secret.
+"""`connect`: check a shop's settings live, and store them as the connection's secret.
 
 `--rotate` replaces key and secret. The shop may still send webhooks that are signed with the old secret. So both
 secrets are valid until `--finish`, a day later.
@@ -37,7 +37,7 @@ _GONE = ("ResourceNotFoundException",)
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
-    text = "check the settings of a shop with the shop, and store them as a secret"
+    text = "check a shop's settings live, and store them as a secret"
     parser = add_command(commands, common, "connect", text, __doc__, _run)
     parser.add_argument("name", type=connection_name, metavar="NAME", help="the connection's name")
     parser.add_argument("--cluster", choices=sorted(CLUSTERS), help="the shop's cluster")
@@ -65,6 +65,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         raise CommandError(f"there is no connection {name} to rotate; leave out --rotate")
     kept = {key: value for key, value in (stored or {}).items() if arguments.rotate and key not in _SECRET}
     settings = {**kept, **_ask_settings(arguments, kept)}
+    # without a webhook secret of its own, the shop signs with the API secret
     if arguments.rotate and old is not None and old.webhook_secrets[0] == old.api_secret:
         new = settings.get("api_secret")
         settings["webhook_secret"] = [new, *(secret for secret in old.webhook_secrets if secret != new)]

@@ -71,7 +71,7 @@ def _fail_at_output(error: OSError, command: str) -> int:
         return _fail(1, OperationFailed(f"{error.filename or 'cannot write'}: {error.strerror}"))
     if command in _READING:
         return 0  # the program behind the pipe, such as head, needs no more lines
-    return _fail(1, OperationFailed("the output was closed; run the command again for what is left"))
+    return _fail(1, OperationFailed("the output was closed; run the command again to do the rest"))
 
 
 def build_parser() -> argparse.ArgumentParser:

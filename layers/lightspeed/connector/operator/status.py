@@ -83,7 +83,7 @@ def show(status: Mapping[str, Any]) -> None:
             console.print(text(f"  {action['command']}"))
     table = Table(box=None, pad_edge=False)
     for name in ("subscription", "last run", "behind", "records", f"{DAYS} days", "next run"):
-        table.add_column(name, no_wrap=name != "subscription", overflow="fold")
+        table.add_column(name, no_wrap=name not in ("subscription", "last run"), overflow="fold")
     for row in status["subscriptions"]:
         run, lag, next_run = row["last_run"], row["lag_seconds"], row["next_run_at"]
         last = "none yet" if run is None else f"{_between(run['finished'], status['at'])} ago"

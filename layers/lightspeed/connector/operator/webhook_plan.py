@@ -94,9 +94,9 @@ def plan_changes(
         if differences:
             updates.append(Change("update", int(kept["id"]), hook, _why(kept, differences)))
     for hook, reused in zip(missing, spare, strict=False):
-        why = f"it was for {reused.get('itemGroup')!s:.40}, which is not wanted any more"
+        why = f"it was for {reused.get('itemGroup')!s:.40}, which needs no webhook now"
         updates.append(Change("update", int(reused["id"]), hook, why))
-    creates = [Change("create", None, hook, "it is missing") for hook in missing[len(spare) :]]
+    creates = [Change("create", None, hook, "missing in the shop") for hook in missing[len(spare) :]]
     deletes = [Change("delete", int(row["id"]), {}, _left_over(row, wanted)) for row in spare[len(missing) :]]
     return WebhookPlan((*updates, *deletes, *creates), len(existing) - len(deletes) + len(creates))
 
@@ -121,4 +121,4 @@ def _left_over(row: Mapping[str, Any], wanted: Sequence[Mapping[str, object]]) -
     groups = [hook["itemGroup"] for hook in wanted]
     if row.get("itemGroup") in groups:
         return "it is registered twice"
-    return f"it is for {row.get('itemGroup')!s:.40}, which is not wanted any more"
+    return f"it is for {row.get('itemGroup')!s:.40}, which needs no webhook now"

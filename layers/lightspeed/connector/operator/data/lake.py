@@ -220,7 +220,8 @@ class Cache(Folder):
 
     def _refresh_manifests(self, entity: str, run_filter: RunFilter) -> None:
         listed = dict(stored_manifests(self._bucket, entity, run_filter))
-        known = self._etags()
+        before = self._etags()
+        known = dict(before)
         wanted = [key for key, etag in listed.items() if known.get(key) != etag or not self.path(key).exists()]
         for key, found in zip(wanted, map_concurrently(self._bucket.read, wanted), strict=True):
             if found is None:
@@ -232,7 +233,7 @@ class Cache(Folder):
             if run_filter.covers(_date_of(key)) and key not in listed:
                 self.path(key).unlink()
                 known.pop(key, None)
-        if wanted or len(known) != len(self._etags()):
+        if known != before:
             self._write(_ETAGS, json.dumps(known).encode())
 
     def _etags(self) -> dict[str, str]:

@@ -286,7 +286,16 @@ def _subscription(connection: str, name: str, table: Table, line: int) -> Subscr
         an_hour_later = (offset if at is None else at + 60) % (24 * 60)
         reconcile = _cadence(table.reconcile, an_hour_later, table.timezone, offset)
     return Subscription(
-        connection, name, entity, cadence, reconcile, table.webhooks, table.enabled, event, reconcile_event, line
+        connection=connection,
+        name=name,
+        entity=entity,
+        cadence=cadence,
+        reconcile=reconcile,
+        webhooks=table.webhooks,
+        enabled=table.enabled,
+        event=event,
+        reconcile_event=reconcile_event,
+        line=line,
     )
 
 

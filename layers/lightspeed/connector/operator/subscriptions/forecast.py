@@ -60,7 +60,7 @@ def _forecast_of_shop(connection: str, active: Sequence[Subscription], stack: St
     uncounted = tuple(dict.fromkeys(text for load in loads for text in load.uncounted))
     total = _Load(sum(load.runs for load in loads), sum(load.requests for load in loads), uncounted)
     limit = _daily_limit(shop, stack) if shop else None
-    of_limit = "" if limit is None else f" of {limit:,.0f} that the reserve leaves"
+    of_limit = "" if limit is None else f" (the quota without its reserve: {limit:,.0f})"
     yield f"{connection}: {total.runs:,.0f} runs and {total.text(of_limit)}"
     for one, load in zip(active, loads, strict=True):
         runs = f"{load.runs:,.0f}" if load.runs >= 10 else f"{load.runs:.1f}"

@@ -68,7 +68,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         ("apply", _apply, "make the stack read what subscriptions.toml says"),
     ):
         parser = add_command(commands, common, name, text, __doc__, run)
-        parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="subscriptions.toml")
+        parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the path of subscriptions.toml")
         parser.add_argument("--prune", action="store_true", help="remove what the file does not name")
         parser.add_argument("--remove", type=int, metavar="N", help="with --prune: allow exactly N removals")
         parser.add_argument("--resume", action="store_true", help="resume schedules that a person paused")
@@ -91,7 +91,7 @@ def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
         print(printable(f"! {connection}: the webhooks of its shop cannot be read: {error}"))
     for line in itertools.chain(forecast(subscriptions, stack), found.warnings):
         print(line)
-    print("python -m connector apply makes these changes" if found.changes else "nothing to change")
+    print(f"python -m connector apply {arguments.file} makes these changes" if found.changes else "nothing to change")
     return CHANGES if arguments.exit_code and found.changes else 0
 
 
@@ -256,4 +256,4 @@ def _warnings(wanted: Sequence[Subscription], planned: SchedulePlan, now: dateti
         yield f"warning: {title} is paused by hand and stays paused; --resume starts it"
     if not planned.removed:
         for title in planned.unnamed:
-            yield f"warning: {title} is not in the file and goes on; --prune removes it"
+            yield f"warning: {title} is not in the file but keeps running; --prune removes it"

@@ -1,4 +1,4 @@
--- What changed since yesterday: orders that the shop made or changed since a day
+-- What changed since yesterday: orders that were created or changed on the day since or later
 -- since: -1 day
 SELECT id, number, status, created_at, updated_at,
   CASE WHEN try(from_iso8601_timestamp(created_at)) >= from_iso8601_timestamp(:since) THEN 'created'

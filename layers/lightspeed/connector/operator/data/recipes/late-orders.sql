@@ -1,4 +1,4 @@
--- Late orders: paid or to be shipped, not shipped, and created before a day
+-- Late orders: orders that await shipment or pickup and were created before the day before
 -- before: -3 days
 SELECT id, number, created_at, status, price_incl
 FROM orders_current

@@ -1,4 +1,4 @@
--- Order lines with products: each line with its order and with the product as it is now
+-- Order lines with products: each line with its order and the present title of its product
 SELECT l.order_id, o.number, o.created_at, l.id AS line_id, l.product_title, p.title AS product_now,
   l.quantity_ordered, l.price_incl
 FROM orders_products_current AS l

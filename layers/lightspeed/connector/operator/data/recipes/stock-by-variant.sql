@@ -1,4 +1,4 @@
--- Stock by variant: what the shop has of each variant whose stock it follows, the smallest stock first
+-- Stock by variant: the stock level of each variant with stock tracking, the lowest first
 SELECT v.id AS variant_id, p.title AS product, v.title AS variant, v.sku, v.stock_level, v.stock_alert
 FROM variants_current AS v
 LEFT JOIN products_current AS p ON p.connection = v.connection AND p.lang = v.lang AND p.id = v.product_id
