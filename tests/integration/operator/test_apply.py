@@ -3,11 +3,14 @@
 import io
 import json
 import re
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from urllib3.exceptions import ProtocolError
 
 from connector.operator.locks import KEY as LOCK
+from lightspeed.http_session import Answer, Session
 from tests.integration.operator.conftest import GROUP, SYNC, Operated
 from tests.shop import Fault
 from tests.support.aws import moto_client
@@ -246,6 +249,35 @@ def test_what_the_file_no_longer_names_goes_only_with_prune(
     assert names(operated)[-1] == "outlet-open-orders"
     assert operated.hooks() == [("default", "orders")]
     assert [row["subscription"] for row in operated.listed()] == ["orders", "products", "open-orders"]
+
+
+def test_webhooks_of_a_connection_that_is_dropped_go_although_the_first_apply_is_killed_or_the_shop_is_down(
+    operated: Operated, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operated("apply", operated.file(FILE))
+    less = operated.file(FILE.partition("[outlet.")[0])
+    request = Session.request
+
+    def interrupted(session: Session, method: str, url: str, **more: Any) -> Answer:
+        if method == "DELETE":
+            raise KeyboardInterrupt
+        if method == "GET" and is_down:
+            raise ProtocolError("no answer")
+        return request(session, method, url, **more)
+
+    monkeypatch.setattr(Session, "request", interrupted)
+    is_down = True
+    assert operated("apply", less, "--prune") == 1
+    assert "outlet: its webhooks were left as they are: " in capsys.readouterr().out
+    is_down = False
+    assert operated("apply", less, "--prune") == 130
+    monkeypatch.setattr(Session, "request", request)
+    assert operated.hooks() == [("default", "orders"), ("outlet", "products")]
+
+    assert operated("apply", less, "--prune") == 0
+    assert operated.hooks() == [("default", "orders")]
+    assert {row["connection"] for row in operated.listed()} == {"default"}
+    assert len(operated.schedules()) == 3
 
 
 def test_prune_never_removes_everything_and_more_than_half_only_by_number(

@@ -36,6 +36,7 @@ from connector.storage_keys import SUBSCRIPTIONS
 from connector.transform import S3Library, TransformError, load
 from lightspeed import LightspeedError
 from lightspeed.cli.output import printable
+from lightspeed.errors import MAY_PASS
 
 CHANGES = 2
 """Exit status of `plan --exit-code` if there are changes."""
@@ -114,7 +115,8 @@ def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
 def make_stack_plan(wanted: Sequence[Subscription], arguments: argparse.Namespace, stack: Stack) -> StackPlan:
     """Return the changes that make the live state that of the file.
 
-    `config/subscriptions.json` changes first, because the trigger of webhooks looks a subscription up in it.
+    The webhooks of a connection that the file drops go first. An `apply` that is killed after that still finds the
+    connection. `config/subscriptions.json` follows, because the trigger of webhooks looks a subscription up in it.
 
     Raises:
         CommandError: The file names a saved transformer that does not exist, or the plan would remove too much.
@@ -132,18 +134,21 @@ def make_stack_plan(wanted: Sequence[Subscription], arguments: argparse.Namespac
         | {str(row["connection"]) for row in stored or ()}
     )
     shops = {name: _webhook_plan(name, wanted, arguments, stack) for name in connections}
-    _check_removals(arguments, planned, shops, {one.connection for one in wanted}, stack)
-    changes, shop_of = list(planned.changes), cache(stack.shop)
-    new_list = _new_list(wanted, stored, prune=arguments.prune)
-    if new_list is not None:
-        put = partial(stack.bucket.put, SUBSCRIPTIONS, new_list, "application/json")
-        changes.insert(0, (f"~ {SUBSCRIPTIONS}", put))
-    changes += [
-        (f"{_SIGNS[hook.action]} {name}: webhook {line_of(hook)}", partial(make_change, shop_of(name), hook))
+    named = {one.connection for one in wanted}
+    _check_removals(arguments, planned, shops, named, stack)
+    failed = {name: plan.error for name, plan in shops.items() if plan.error}
+    kept = [row for row in stored or () if not arguments.prune or row["connection"] in failed.keys() - named]
+    new_list, shop_of = _new_list(wanted, stored, kept), cache(stack.shop)
+    hooks = [
+        (name, (f"{_SIGNS[hook.action]} {name}: webhook {line_of(hook)}", partial(make_change, shop_of(name), hook)))
         for name, plan in shops.items()
         for hook in plan.changes
     ]
-    failed = {name: plan.error for name, plan in shops.items() if plan.error}
+    changes: list[Change] = [change for name, change in hooks if name not in named]
+    if new_list is not None:
+        put = partial(stack.bucket.put, SUBSCRIPTIONS, new_list, "application/json")
+        changes.append((f"~ {SUBSCRIPTIONS}", put))
+    changes += [*planned.changes, *(change for name, change in hooks if name in named)]
     now = datetime.fromtimestamp(stack.clock.time(), UTC)
     return StackPlan(changes, failed, list(_warnings(wanted, planned, now)))
 
@@ -182,11 +187,18 @@ def _stored_list(stack: Stack) -> list[dict[str, Any]] | None:
     return rows
 
 
-def _new_list(wanted: Sequence[Subscription], stored: list[dict[str, Any]] | None, *, prune: bool) -> bytes | None:
-    """Return the list of subscriptions for the webhook trigger and the status; `None` if it does not change."""
-    rows = {(one.connection, one.name): _entry(one) for one in wanted}
-    if not prune:
-        rows = {(row["connection"], row["subscription"]): row for row in stored or ()} | rows
+def _new_list(
+    wanted: Sequence[Subscription], stored: list[dict[str, Any]] | None, kept: Sequence[dict[str, Any]]
+) -> bytes | None:
+    """Return the list of subscriptions for the webhook trigger and the status; `None` if it does not change.
+
+    Args:
+        wanted: What the file names.
+        stored: The list now; `None` if there is none.
+        kept: Its rows that stay even if the file does not name them.
+    """
+    rows = {(row["connection"], row["subscription"]): row for row in kept}
+    rows |= {(one.connection, one.name): _entry(one) for one in wanted}
     new = [rows[key] for key in sorted(rows)]
     return None if new == stored else json.dumps(new, indent=1).encode()
 
@@ -207,7 +219,10 @@ def _entry(one: Subscription) -> dict[str, Any]:
 def _webhook_plan(
     connection: str, wanted: Sequence[Subscription], arguments: argparse.Namespace, stack: Stack
 ) -> WebhookPlan:
-    """Return the changes of one shop's webhooks. A shop that does not answer does not stop the others."""
+    """Return the changes of one shop's webhooks. A shop that does not answer does not stop the others.
+
+    Where the file wants no webhooks, only an error that may pass counts: a closed shop refuses for good.
+    """
     entities = sorted({one.entity for one in wanted if one.connection == connection and one.webhooks})
     if not entities and not arguments.prune:
         return WebhookPlan()
@@ -218,9 +233,9 @@ def _webhook_plan(
     except TooManyWebhooks as error:
         raise TooManyWebhooks(f"{connection}: {error}") from error
     except (LightspeedError, ConnectorError) as error:
-        return WebhookPlan(error=str(error) if entities else "")
+        return WebhookPlan(error=str(error) if entities or isinstance(error, MAY_PASS) else "")
     except aws_error_types() as error:
-        return WebhookPlan(error=reason(error) if entities else "")
+        return WebhookPlan(error=reason(error))
 
 
 def _check_removals(
