@@ -4,16 +4,19 @@ import gzip
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from moto import mock_aws
+from moto.s3.models import s3_backends
 
 from connector.operator.locks import REWRITE_KEY
 from connector.operator.main import main
 from connector.operator.stack import Stack
 from connector.storage_keys import RunPlace
+from tests.integration.operator.conftest import ACCOUNT
 from tests.support.aws import CloudFormation, FakedClients
 from tests.support.clock import FakeClock
 from tests.unit.operator.lake import store_run
@@ -296,6 +299,190 @@ def test_a_manifest_that_changes_meanwhile_is_read_again(world: World) -> None:
     manifest = next(manifest for manifest in world.manifests() if manifest["run_id"] == "b-default")
     assert interrupted
     assert (manifest["note"], manifest["parts"]) == ("mine", [])
+
+
+RECORD = ("--connection", "default", "--record", "customers", "7")
+
+
+def test_a_run_that_takes_days_is_left_until_it_is_given_up(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"id": 7, "email": SECRET}, {"id": 8}]
+    store_run(world.put, "slow", "2026-11-01T00:00:00Z", rows, entity="customers", finished=False)
+    note = {"run_id": "slow", "connection": "default", "status": "partial"}
+    world.put("state/runs/slow.json", json.dumps(note).encode())
+    world.put("state/passes/slow/0.jsonl.gz", b"")
+    noted = s3_backends[ACCOUNT]["aws"].buckets["bucket"].keys["state/runs/slow.json"]
+    monkeypatch.setattr(noted, "last_modified", datetime(2099, 12, 31))  # yesterday; its part is much older
+
+    assert world.forget(*RECORD) == 1
+    assert "/run=slow/part-00000-" in capsys.readouterr().err
+    assert any("run=slow" in key for key in world.versions())
+
+    world.clock.advance(2 * 86_400)
+    assert world.forget(*RECORD) == 0
+    assert not any("slow" in key for key in world.versions())
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        ("customers.json", lambda manifests: {"bookmark": {}, "pending": {"note": {"manifests": manifests}}}),
+        ("customers.json", lambda manifests: {"bookmark": {}, "pending": {"manifests": manifests}}),
+        ("customers.ids.turn", lambda manifests: {"run_id": "d", "until": "", "note": {"manifests": manifests}}),
+    ],
+    ids=["bookmark", "bookmark of an earlier version", "lock of reconcile runs"],
+)
+def test_a_run_that_was_killed_after_it_was_decided_is_finished_first(
+    world: World, state: tuple[str, Callable[[Any], Any]]
+) -> None:
+    made: dict[str, bytes] = {}
+    key = store_run(made.__setitem__, "d", "2026-11-01T00:00:00Z", [{"id": 7}, {"id": 8}], entity="customers")
+    manifest = json.loads(made.pop(key))
+    for name, body in made.items():
+        world.put(name, body)
+    name, of = state
+    world.put(f"state/connection=default/{name}", json.dumps(of({key: manifest})).encode())
+
+    assert world.forget(*RECORD) == 0
+    (part,) = json.loads(world.versions()[key][0])["parts"]
+    assert world.versions()[part["key"]] == [b'{"id": 8}\n']
+
+
+@pytest.mark.parametrize("operation", ["PutObject", "DeleteObjects"])
+def test_a_command_that_is_killed_anywhere_is_finished_by_the_next_one(world: World, operation: str) -> None:
+    world.clock.set(datetime.now().timestamp() + 60)  # what was just stored is new
+    del_lost(world)
+    calls: list[int] = []
+
+    def count(**_: Any) -> None:
+        calls.append(0)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+
+    world.s3.meta.events.register(f"before-call.s3.{operation}", count)
+    at = 1
+    while world.forget(*RECORD) == 130:
+        at, calls[:] = at + 1, []
+    assert at > 3
+    world.s3.meta.events.unregister(f"before-call.s3.{operation}", count)
+    assert [key for key, texts in world.versions().items() for text in texts if is_left(key, text)] == []
+    for manifest in world.manifests():
+        for part in (*manifest["parts"], *manifest["deleted"], *manifest["rejected"]):
+            assert part["key"] in world.versions()
+
+
+def del_lost(world: World) -> None:
+    """Delete the parts of the run that has no manifest: it may be under way."""
+    for key in [key for key in world.versions() if "run=lost-default" in key]:
+        for row in world.s3.list_object_versions(Bucket="bucket", Prefix=key)["Versions"]:
+            world.s3.delete_object(Bucket="bucket", Key=key, VersionId=row["VersionId"])
+
+
+def is_left(key: str, text: bytes) -> bool:
+    return "outlet" not in key and SECRET.encode() in text
+
+
+def test_a_rejected_row_that_two_manifests_name_is_taken_out_of_both(world: World) -> None:
+    place = RunPlace("default", "customers", "nl", "2026-11-03", "0-first")
+    body = lines([{"record": {"id": number}} for number in (7, 8)])
+    sha256 = hashlib.sha256(body).hexdigest()
+    part = {"key": place.part("rejected", 0, sha256), "records": 2, "bytes": len(body), "sha256": sha256}
+    world.put(str(part["key"]), body)
+    first = store_run(world.put, "0-first", "2026-11-03T00:00:00Z", entity="customers", rejected=[part])
+    compacted = {"entity": "customers", "rejected": [part], "replaces": [first]}
+    store_run(world.put, "2026-11-03-compact", "2026-11-03T00:00:00Z", **compacted)  # type: ignore[arg-type]
+
+    assert world.forget(*RECORD) == 0
+    named = [one["rejected"] for one in world.manifests() if one["run_id"] in ("0-first", "2026-11-03-compact")]
+    assert named[0] == named[1]
+    assert set(world.versions()[named[0][0]["key"]]) == {b'{"record": {"id": 8}}\n'}
+
+
+def test_children_that_were_read_by_the_parents_id_are_forgotten(world: World) -> None:
+    metafields = "customers/metafields"
+    for number in (7, 8):
+        request = {"entity": metafields, "parameters": {"path": {"customer_id": number}}}
+        row = {"id": number * 10, "value": f"of {number}"}
+        store_run(world.put, f"p{number}", "2026-11-01T00:00:00Z", [row], entity=metafields, request=request)
+
+    assert world.forget(*RECORD) == 0
+    texts = [text for texts in world.versions().values() for text in texts]
+    assert any(b"of 8" in text for text in texts)
+    assert not any(b"of 7" in text for text in texts)
+
+
+def test_results_belong_to_lines_by_number_whatever_is_between_and_before(world: World) -> None:
+    event = b'{"entity": "customers", "action": "create", "parameters": {"payload": {}}}'
+    world.s3.put_object(Bucket="bucket", Key="publish/in/n.jsonl", Body=event + b"\r\n\r\n" + event)
+    for numbers in ((5, 6), (8, 7)):  # the file was uploaded twice
+        results = [{"line": line, "id": number} for line, number in zip((1, 3), numbers, strict=True)]
+        body = b"".join(json.dumps(row).encode() + b"\n" for row in results)
+        world.s3.put_object(Bucket="bucket", Key="publish/out/n.jsonl", Body=body)
+
+    assert world.forget(*RECORD) == 0
+    assert world.versions()["publish/out/n.jsonl"] == [b'{"line": 1, "id": 8}\n']
+    assert "publish/in/n.jsonl" not in world.versions()
+
+
+class LongQueue:
+    """A failure queue of SQS; each of the stack's three is this one."""
+
+    def __init__(self, bodies: list[str]) -> None:
+        self.shown = dict(enumerate(bodies))
+        self.hidden: dict[int, str] = {}
+
+    def get_queue_attributes(self, *, AttributeNames: list[str], **_: Any) -> Any:  # noqa: N803 - AWS's name
+        return {"Attributes": dict.fromkeys(AttributeNames, str(len(self.hidden)))}
+
+    def receive_message(self, **_: Any) -> Any:
+        numbers = list(self.shown)[:10]
+        self.hidden |= {number: self.shown.pop(number) for number in numbers}
+        names = ("MessageId", "ReceiptHandle", "Body")
+        return {"Messages": [dict(zip(names, (str(one), one, self.hidden[one]), strict=True)) for one in numbers]}
+
+    def delete_message(self, *, ReceiptHandle: int, **_: Any) -> None:  # noqa: N803 - AWS's name
+        del self.hidden[ReceiptHandle]
+
+    def change_message_visibility_batch(self, *, Entries: list[Any], **_: Any) -> None:  # noqa: N803 - AWS's name
+        self.shown |= {entry["ReceiptHandle"]: self.hidden.pop(entry["ReceiptHandle"]) for entry in Entries}
+
+
+def test_every_message_of_a_failure_queue_is_looked_at(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = {"entity": "customers", "action": "update", "parameters": {"path": {"id": 9}}}
+    person = {**other, "parameters": {"path": {"id": 7}}}
+    queue = LongQueue([*[json.dumps(other)] * 1010, json.dumps(person), json.dumps({"items": [other, person]})])
+    client = world.aws.client
+    monkeypatch.setattr(world.aws, "client", lambda service: queue if service == "sqs" else client(service))
+
+    assert world.forget(*RECORD) == 0
+    assert list(queue.shown.values()) == [json.dumps(other)] * 1010
+
+
+def test_messages_that_another_command_holds_are_not_said_to_be_forgotten(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = world.stack.outputs["PublishFailureQueueUrl"]
+    (held,) = world.sqs.receive_message(QueueUrl=url, VisibilityTimeout=300)["Messages"]
+
+    assert world.forget(*RECORD) == 1
+    assert "messages of the failure queue of publish, which another command holds" in capsys.readouterr().err
+    world.sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=held["ReceiptHandle"], VisibilityTimeout=0)
+    assert world.forget(*RECORD) == 0
+    assert len(world.messages()) == 3
+
+
+def test_the_cache_of_a_bucket_that_was_named_is_cleared(world: World) -> None:
+    cached = world.cache / "bucket" / "raw" / "connection=default" / "part"
+    cached.parent.mkdir(parents=True)
+    cached.write_text(SECRET)
+
+    assert world.forget(*RECORD) == 0
+    assert not cached.exists()
+
+
+def test_a_connection_that_can_have_no_data_is_a_wrong_command(world: World) -> None:
+    assert world.forget("--connection", "*") == 2
 
 
 @pytest.mark.parametrize("record", [("customer", "7"), ("shop", "7")])

@@ -80,14 +80,26 @@ def event_in(body: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def receive(sqs: Any, queue: Queue, url: str) -> list[Failure]:
-    """Return at most `MOST_READ` messages of a queue. SQS hides them for five minutes, or until `release`.
+def hidden_messages(sqs: Any, url: str) -> int:
+    """Return about how many messages of a queue another command has received and not yet released."""
+    name = "ApproximateNumberOfMessagesNotVisible"
+    return int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
+
+
+def receive(sqs: Any, queue: Queue, url: str, most: int | None = MOST_READ) -> list[Failure]:
+    """Return messages of a queue. SQS hides them for five minutes, or until `release`.
 
     SQS may give an empty answer although the queue has messages. So two empty answers in a row end the call.
+
+    Args:
+        sqs: The client of SQS.
+        queue: The queue.
+        url: Its address.
+        most: About how many messages are received; `None` for all.
     """
     found: dict[str, Failure] = {}
     empty = 0
-    while empty < _EMPTY_ANSWERS and len(found) < MOST_READ:
+    while empty < _EMPTY_ANSWERS and (most is None or len(found) < most):
         answer = sqs.receive_message(
             QueueUrl=url,
             MaxNumberOfMessages=_BATCH,

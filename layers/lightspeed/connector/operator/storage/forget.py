@@ -3,10 +3,11 @@
 A record leaves a stored run in three steps, so that readers always find a whole run:
 
 1. The new part is written.
-2. The manifest that names it is written, only over the manifest that was read.
+2. Each manifest that names the old part is written, only over the manifest that was read.
 3. Every version of the old part and of the old manifest is deleted.
 
-A command that is interrupted is run again.
+A command that is interrupted is run again. A run that is decided but was killed is finished first. A run under way is
+left, and the command fails. One that wrote nothing for two days counts as given up: it cannot go on afterwards.
 
 Examples:
   python -m connector forget --connection outlet                        everything of a shop
@@ -34,11 +35,11 @@ from connector.aws.bucket import json_line
 from connector.operator.data.source import cache_folder
 from connector.operator.data.views import views_named
 from connector.operator.locks import rewrite_lock
-from connector.operator.parsers import add_command
+from connector.operator.parsers import add_command, connection_name
 from connector.operator.stack import CommandError, OperationFailed, Stack
-from connector.operator.storage.versions import Version, Versions, lines_of
-from connector.status.failure_queues import receive, release
-from connector.storage_keys import HASH_DIGITS, MANIFESTS, RUN_NOTES, entity_folder
+from connector.operator.storage.versions import Version, Versions, lines_of, text_of
+from connector.status.failure_queues import hidden_messages, receive, release
+from connector.storage_keys import HASH_DIGITS, MANIFESTS, RUN_NOTES, entity_folder, run_key
 from connector.timestamps import iso_text
 from lightspeed import CATALOGUE, get_entity
 
@@ -46,15 +47,15 @@ _KINDS = {"parts": "raw", "deleted": "deleted", "rejected": "rejected"}
 """The folder of the parts that each member of a manifest lists."""
 
 _ATTEMPTS = 5
-_UNDER_WAY_DAYS = 1
-"""A part that no manifest names and that is younger may belong to a run under way."""
+_UNDER_WAY = timedelta(days=2)
+"""A run without a manifest may be under way if it wrote something since then: no run waits for longer than a day."""
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "delete the data of a shop or of one record, in every version and place"
     parser = add_command(commands, common, "forget", text, __doc__, _run)
-    parser.add_argument("--connection", required=True, metavar="C", help="the shop's connection")
+    parser.add_argument("--connection", type=connection_name, required=True, metavar="C", help="the shop's connection")
     parser.add_argument("--record", nargs=2, metavar=("ENTITY", "ID"), help="only this record")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="the cache of `query` (default: ~/.cache)")
     parser.add_argument("--dry-run", action="store_true", help="only show what would be deleted")
@@ -69,11 +70,11 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     forgetting = Forgetting(stack, arguments.connection, entity, identity, dry_run=arguments.dry_run)
     with rewrite_lock(stack):
         forgetting.run()
-    cache = cache_folder(arguments.cache, stack.name)
-    for folder in list(cache.glob(f"*/connection={arguments.connection}")):
-        forgetting.note("cache", sum(1 for path in folder.rglob("*") if path.is_file()), 0)
-        if not arguments.dry_run:
-            shutil.rmtree(folder)
+    for name in (stack.name, stack.output("Bucket")):  # `query --bucket` keeps a cache of its own
+        for folder in list(cache_folder(arguments.cache, name).glob(f"*/connection={arguments.connection}")):
+            forgetting.note("cache", sum(1 for path in folder.rglob("*") if path.is_file()), 0)
+            if not arguments.dry_run:
+                shutil.rmtree(folder)
     forgetting.report()
     return 0
 
@@ -104,6 +105,7 @@ class Forgetting:
         self._deleted: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
         self._under_way: list[str] = []  # keys of what a run or a publication may still use
+        self._whole_runs: set[str] = set()  # manifests of runs that read only what belongs to the record
 
     def run(self) -> None:
         """Delete, and look again.
@@ -112,6 +114,7 @@ class Forgetting:
             OperationFailed: A version is left, or a run or a file under way still has the data.
         """
         if self._entity:
+            self._finish_decided_runs()
             for entity, member in self._members.items():
                 self._remove_from_runs(entity, member)
             self._delete_where(f"events/connection={self._connection}/entity={self._entity}/", self._is_webhook)
@@ -210,74 +213,111 @@ class Forgetting:
             self._bucket.delete(versions)
 
     def _remove_from_runs(self, entity: str, member: str) -> None:
-        """Take a record out of the runs of an entity, and delete every other version that holds it."""
+        """Take a record out of the runs of an entity, and delete every other version that holds it.
+
+        Two manifests may name one part: that of a run, and that of the compacted day. So parts are deleted last.
+        """
         folder = entity_folder(self._connection, entity)
-        named: set[str] = set()
-        for key in sorted({version.key for version in self._bucket.under(MANIFESTS + folder)}):
-            named |= self._remove_from_run(key, member)
-        young = datetime.fromtimestamp(self._stack.clock.time(), UTC) - timedelta(days=_UNDER_WAY_DAYS)
+        keys = sorted({version.key for version in self._bucket.under(MANIFESTS + folder)})
+        manifests = {key: self._remove_from_run(key, member) for key in keys}
+        named = {part["key"] for one in manifests.values() for name in _KINDS for part in one.get(name, ())}
+        finished = {*manifests, *(key for one in manifests.values() for key in one.get("replaces", ()))}
         for kind in _KINDS.values():
             left: list[Version] = []
             for version in self._bucket.under(f"{kind}/{folder}"):
-                is_named = version.latest and version.key in named
-                if version.is_marker or is_named or self._without(self._bucket.body_of(version), kind, member) is None:
+                is_named = version.latest and version.key in named and not self._dry_run
+                if version.is_marker or is_named or not self._has_record(version, kind, member):
                     continue
-                if version.latest and version.written > young:
-                    self._under_way.append(version.key)
-                else:
+                is_finished = _manifest_of(version.key) in finished
+                if is_finished or not version.latest or self._is_given_up(version):
                     left += self._bucket.of(version.key)
+                else:
+                    self._under_way.append(version.key)
             self._delete(list(dict.fromkeys(left)))
+            again = [] if self._dry_run else [key for key in {one.key for one in left} if self._bucket.of(key)]
+            if again:
+                raise OperationFailed(f"versions of {again[0]} are left: something writes them. Call again")
 
-    def _remove_from_run(self, key: str, member: str) -> set[str]:
-        """Take the record out of the parts of one run; return the keys that its manifest names then.
+    def _has_record(self, version: Version, kind: str, member: str) -> bool:
+        whole = _manifest_of(version.key) in self._whole_runs
+        return self._without(self._bucket.body_of(version), kind, member, whole=whole) is not None
+
+    def _finish_decided_runs(self) -> None:
+        """Write the manifests of runs that were killed after they were decided; the next run would write them."""
+        for row in list(self._bucket.objects(f"state/connection={self._connection}/")):
+            state = _object(self._bucket.body(row["Key"]) or b"")
+            pending = state.get("pending") or state  # of a bookmark, or of the lock of reconcile runs
+            manifests = {**pending.get("manifests", {}), **pending.get("note", {}).get("manifests", {})}
+            if not self._dry_run:
+                self._bucket.put_manifests(manifests)
+
+    def _is_given_up(self, version: Version) -> bool:
+        """Whether a part is of a run that will never have a manifest. What that run would go on from is deleted."""
+        since = datetime.fromtimestamp(self._stack.clock.time(), UTC) - _UNDER_WAY
+        run_id = _manifest_of(version.key).rpartition("/")[2].removesuffix(".json")
+        journal = run_key(run_id)
+        note = self._bucket.read(journal)
+        if note is not None and _object(note.body).get("status") == "complete":
+            return True
+        if version.written > since or (note is not None and note.written is not None and note.written > since):
+            return False
+        self._delete([*self._bucket.under(f"state/passes/{run_id}/"), *self._bucket.of(journal)])
+        return True
+
+    def _remove_from_run(self, key: str, member: str) -> dict[str, Any]:
+        """Take the record out of the parts of one run; return the manifest that names them, empty if there is none.
 
         Raises:
-            OperationFailed: The manifest changes again and again, or a version is left.
+            OperationFailed: The manifest changes again and again.
         """
         for _ in range(_ATTEMPTS):
             found = self._bucket.read(key)
             if found is None:
-                return set()
-            manifest = json.loads(found.body)
-            new, old_keys = self._rewritten(manifest, member)
-            if not old_keys or self._dry_run:
-                return _keys_in(manifest)
-            before = self._bucket.of(key)
-            if not self._bucket.replace(key, json_line(new), found.etag):
-                continue
-            self._delete([version for old in old_keys for version in self._bucket.of(old)])
-            self._delete(before)
-            if any(self._bucket.of(old) for old in old_keys) or len(self._bucket.of(key)) != 1:
-                raise OperationFailed(f"versions of {key} or of its parts are left: something writes them. Call again")
-            return _keys_in(new)
+                return {}
+            manifest: dict[str, Any] = json.loads(found.body)
+            new = self._rewritten(key, manifest, member)
+            if new is None or self._dry_run:
+                if any(stamp["by"] == "forget" for stamp in manifest.get("rewritten", ())):
+                    self._delete([version for version in self._bucket.of(key) if not version.latest])
+                return manifest
+            self._bucket.replace(key, json_line(new), found.etag)  # and read it again: its answer may be lost
         raise OperationFailed(f"{key} changes again and again; call again later")
 
-    def _rewritten(self, manifest: dict[str, Any], member: str) -> tuple[dict[str, Any], list[str]]:
-        """Store the parts without the record; return the manifest that names them, and the keys of the old parts."""
-        new, old_keys = dict(manifest), []
+    def _rewritten(self, key: str, manifest: dict[str, Any], member: str) -> dict[str, Any] | None:
+        """Store the parts of a run without the record; return the manifest that names them, `None` if none has it."""
+        new = dict(manifest)
+        path = manifest["request"].get("parameters", {}).get("path", {})
+        whole = member != "id" and self._has_id(path.get(member))  # its rows may lack the parent's id
+        if whole:
+            self._whole_runs.add(key)
         for name, kind in _KINDS.items():
             kept = []
             for part in manifest.get(name, ()):
                 found = self._bucket.read(part["key"])
-                lines = None if found is None else self._without(found.body, kind, member)
+                lines = None if found is None else self._without(found.body, kind, member, whole=whole)
                 if lines is None:
                     kept.append(part)
-                    continue
-                old_keys.append(part["key"])
-                if self._dry_run:
-                    self.note(kind, 1, part["bytes"])
-                elif lines:
+                elif lines and not self._dry_run:
                     kept.append(self._store(part, lines))
             new[name] = kept
+        if all(new[name] == manifest.get(name, []) for name in _KINDS):
+            return None
         at = iso_text(self._stack.clock.time())
         stamp = {"at": at, "by": "forget", "reason": "a record was deleted on request"}
         new["rewritten"] = [*manifest.get("rewritten", ()), stamp]
-        return new, old_keys
+        return new
 
-    def _without(self, body: bytes, kind: str, member: str) -> list[bytes] | None:
-        """Return the lines of a part without those of the record, or `None` if none is of it."""
+    def _without(self, body: bytes, kind: str, member: str, *, whole: bool) -> list[bytes] | None:
+        """Return the lines of a part without those of the record, or `None` if none is of it.
+
+        Args:
+            body: The part.
+            kind: The folder of its kind.
+            member: The member that holds the record's id.
+            whole: Whether every line belongs to the record.
+        """
         lines = lines_of(body)
-        kept = [line for line in lines if not _is_of(line, kind, member, self._id)]
+        kept = [line for line in lines if not (whole or _is_of(line, kind, member, self._id))]
         return None if len(kept) == len(lines) else kept
 
     def _store(self, part: Mapping[str, Any], lines: list[bytes]) -> dict[str, Any]:
@@ -307,12 +347,13 @@ class Forgetting:
             self._remove_from_file(f"publish/in/{name}", f"publish/out/{name}")
 
     def _remove_from_file(self, given: str, answer: str) -> None:
-        results = {row.get("line"): row for _, row in self._rows_of(answer)}
+        results = [row for _, row in self._rows_of(answer)]
+        of_record = {row.get("line") for row in results if self._has_id(row.get("id"))}
         events = list(self._rows_of(given))
-        gone = [(number, event) for number, event in events if self._has_event(event, results.get(number, {}))]
+        gone = [(number, event) for number, event in events if self._has_event(event, is_of=number in of_record)]
         numbers: set[Any] = {number for number, _ in gone}
         if not events and self._entity:  # the entity of a result is not known where its input is gone
-            numbers = {number for number, row in results.items() if self._has_id(row.get("id"))}
+            numbers = of_record
         if numbers and not results:
             self._under_way.append(given)
         elif numbers:
@@ -325,14 +366,22 @@ class Forgetting:
         """Yield the rows of JSON Lines with their numbers from 1, in every version of an object. Each line counts."""
         for one in self._bucket.of(key):
             if not one.is_marker:
-                yield from enumerate(map(_object, lines_of(self._bucket.body_of(one))), 1)
+                lines = text_of(self._bucket.body_of(one)).splitlines()
+                yield from ((number, _object(line)) for number, line in enumerate(lines, 1) if line.strip())
 
-    def _has_event(self, event: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
+    def _has_event(self, event: Mapping[str, Any], *, is_of: bool = False) -> bool:
         """Whether a publish or subscribe event, or a webhook, is about what is forgotten.
 
         It names the record, or one that belongs to it: each of these entities has a member that holds the id. The id of
         a record that it created is in its result only.
+
+        Args:
+            event: The event, or a batch of events.
+            is_of: Whether the event's result has the id.
         """
+        items = event.get("items")
+        if isinstance(items, list):
+            return any(isinstance(one, Mapping) and self._has_event(one) for one in items)
         if event.get("connection", "default") != self._connection:
             return False
         if not self._entity:
@@ -341,7 +390,7 @@ class Forgetting:
         path = parameters.get("path") if isinstance(parameters, Mapping) else None
         if isinstance(path, Mapping) and self._has_id(path.get(self._members.get(str(entity)))):
             return True
-        return entity == self._entity and any(self._has_id(one.get("id")) for one in (event, result))
+        return entity == self._entity and (is_of or self._has_id(event.get("id")))
 
     def _take_out(self, key: str, numbers: set[Any]) -> None:
         """Write a published file's answer without the results of some lines."""
@@ -355,13 +404,17 @@ class Forgetting:
     def _remove_from_failure_queues(self) -> None:
         sqs = self._stack.client("sqs")
         for queue, url in self._stack.failure_queues().items():
-            messages = receive(sqs, queue, url)
-            gone = [one for one in messages if self._has_event(one.event, {})]
-            if not self._dry_run:
-                for one in gone:
-                    sqs.delete_message(QueueUrl=url, ReceiptHandle=one.message["ReceiptHandle"])
-            self.note("failure queues", len(gone), sum(len(one.message["Body"]) for one in gone))
-            release(sqs, url, [one for one in messages if self._dry_run or one not in gone])
+            if hidden_messages(sqs, url):
+                self._under_way.append(f"messages of the failure queue of {queue}, which another command holds")
+            left = receive(sqs, queue, url, most=None)
+            try:
+                for one in [one for one in left if self._has_event(one.event)]:
+                    self.note("failure queues", 1, len(one.message["Body"]))
+                    if not self._dry_run:
+                        sqs.delete_message(QueueUrl=url, ReceiptHandle=one.message["ReceiptHandle"])
+                        left.remove(one)
+            finally:
+                release(sqs, url, left)
 
     def _remove_from_table(self) -> None:
         dynamodb, table = self._stack.client("dynamodb"), self._stack.output("IdempotencyTable")
@@ -375,11 +428,14 @@ class Forgetting:
     def _has_item(self, item: Mapping[str, Any]) -> bool:
         connection, entity, path = ([*item.get("subject", {}).get("S", "").split(" ", 2), "", "", ""])[:3]
         event = {"connection": connection, "entity": entity, "parameters": {"path": _object(path)}}
-        return self._has_event(event, _object(item.get("data", {}).get("S", "")))
+        result = _object(item.get("data", {}).get("S", ""))
+        return self._has_event(event, is_of=self._has_id(result.get("id")))
 
 
-def _keys_in(manifest: Mapping[str, Any]) -> set[str]:
-    return {part["key"] for name in _KINDS for part in manifest.get(name, ())}
+def _manifest_of(key: str) -> str:
+    """Return the key of the manifest of the run that a part belongs to."""
+    folder, _, run_id = key.partition("/")[2].rpartition("/")[0].rpartition("/run=")
+    return f"{MANIFESTS}{folder}/{run_id}.json"
 
 
 def _is_of(line: bytes, kind: str, member: str, identity: str) -> bool:

@@ -87,6 +87,10 @@ class Versions(Bucket):
 
 
 def lines_of(body: bytes) -> list[bytes]:
-    """Return the lines of an object, each with its end; one that is compressed with gzip is unpacked."""
-    text = gzip.decompress(body) if body.startswith(_GZIP) else body
-    return [line + b"\n" for line in text.split(b"\n") if line]
+    """Return the lines of an object that are not empty, each with its end."""
+    return [line + b"\n" for line in text_of(body).split(b"\n") if line]
+
+
+def text_of(body: bytes) -> bytes:
+    """Return the text of an object, which may be compressed with gzip."""
+    return gzip.decompress(body) if body.startswith(_GZIP) else body
