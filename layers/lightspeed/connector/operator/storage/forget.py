@@ -245,7 +245,7 @@ class Forgetting:
     def _finish_decided_runs(self) -> None:
         """Write the manifests of runs that were killed after they were decided; the next run would write them."""
         for row in list(self._bucket.objects(f"state/connection={self._connection}/")):
-            state = _object(self._bucket.body(row["Key"]) or b"")
+            state = _object(self._bucket.read_body(row["Key"]) or b"")
             pending = state.get("pending") or state  # of a bookmark, or of the lock of reconcile runs
             manifests = {**pending.get("manifests", {}), **pending.get("note", {}).get("manifests", {})}
             if not self._dry_run:

@@ -36,7 +36,7 @@ from connector.storage_keys import SUBSCRIPTIONS
 from connector.transform import S3Library, TransformError, load
 from lightspeed import LightspeedError
 from lightspeed.cli.output import printable
-from lightspeed.errors import MAY_PASS
+from lightspeed.errors import TRANSIENT_ERRORS
 
 CHANGES = 2
 """Exit status of `plan --exit-code` if there are changes."""
@@ -233,7 +233,7 @@ def _webhook_plan(
     except TooManyWebhooks as error:
         raise TooManyWebhooks(f"{connection}: {error}") from error
     except (LightspeedError, ConnectorError) as error:
-        return WebhookPlan(error=str(error) if entities or isinstance(error, MAY_PASS) else "")
+        return WebhookPlan(error=str(error) if entities or isinstance(error, TRANSIENT_ERRORS) else "")
     except aws_error_types() as error:
         return WebhookPlan(error=reason(error))
 
