@@ -6,13 +6,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lightspeed import response as envelope
 from lightspeed.catalogue.entities import get_entity
 from lightspeed.errors import BrokenResponse, LightspeedError, NotFound, ResponseTooLarge, UnexpectedResponse
 from lightspeed.failures import Facts, api_error, redacted_words
 from lightspeed.json_text import UnreadableBody
 from lightspeed.request import PAGE_LIMIT, Parameters, Request, build_request
-from lightspeed.response import Page
+from lightspeed.response import (
+    EnvelopeError,
+    ErrorInside,
+    Page,
+    TooManyValues,
+    check_values,
+    unwrap_count,
+    unwrap_page,
+    unwrap_record,
+    unwrap_record_page,
+)
 from lightspeed.transport import Response, Transport
 
 _Found = TypeVar("_Found")
@@ -95,16 +104,16 @@ class Client:
         """
         endpoint = get_entity(request.entity)
         answer = endpoint.operation(request.operation).answer
-        return self._fetch(request, lambda response: envelope.record_rows(response.body, endpoint, answer))
+        return self._fetch(request, lambda response: unwrap_record_page(response.body, endpoint, answer))
 
     def page(self, request: Request) -> Page:
         """Return a page of a `list`, whose query may hold `limit` (default 50) and `page` (from 1)."""
         endpoint = get_entity(request.entity)
-        return self._fetch(request, lambda response: envelope.records(response.body, endpoint))
+        return self._fetch(request, lambda response: unwrap_page(response.body, endpoint))
 
     def count(self, request: Request) -> int:
         """Return the number of records by a `count`, 0 or more."""
-        return self._fetch(request, lambda response: envelope.count(response.body))
+        return self._fetch(request, lambda response: unwrap_count(response.body))
 
     def write(self, request: Request) -> WriteResponse:
         """Send a create, update, delete or action."""
@@ -142,9 +151,9 @@ class Client:
 
         def unwrap_checked(response: Response) -> _Found:
             try:
-                envelope.check_values(response.body)
+                check_values(response.body)
                 return unwrap(response)
-            except (envelope.ErrorInside, envelope.EnvelopeError, envelope.TooManyValues, UnreadableBody) as error:
+            except (ErrorInside, EnvelopeError, TooManyValues, UnreadableBody) as error:
                 failure = self._failure(request, response, error)
             raise failure  # outside of the handler, because the caught error may quote credentials
 
@@ -153,15 +162,15 @@ class Client:
     def _failure(self, request: Request, response: Response, error: ValueError) -> LightspeedError:
         """Return the error for an answer that cannot be unwrapped; no credential is in its message."""
         facts, connection = _facts(request), self.transport.connection
-        if isinstance(error, envelope.ErrorInside):
+        if isinstance(error, ErrorInside):
             status = error.code if 400 <= error.code < 600 else response.status
             failure = api_error(status, connection.redact(error.message), facts)
             failure.http_status = response.status
             return failure
-        if isinstance(error, envelope.TooManyValues):
+        if isinstance(error, TooManyValues):
             return ResponseTooLarge(str(error), status=response.status, **facts)
         place = f"page {request.query['page']}: " if "page" in request.query else ""
-        if isinstance(error, envelope.EnvelopeError):
+        if isinstance(error, EnvelopeError):
             return UnexpectedResponse(f"{place}{connection.redact(str(error))}", status=response.status, **facts)
         words = redacted_words(response.body, connection)
         message = f"{place}{connection.redact(str(error))}; expected JSON, got: {words}"
@@ -176,4 +185,4 @@ def _record(request: Request, response: Response) -> bytes | None:
     endpoint = get_entity(request.entity)
     answer = endpoint.operation(request.operation).answer
     several = request.operation not in endpoint.operations
-    return envelope.record(response.body, endpoint, answer, several=several)
+    return unwrap_record(response.body, endpoint, answer, several=several)

@@ -11,7 +11,6 @@ from typing import TypedDict
 import requests
 import urllib3
 
-from lightspeed import response as envelope
 from lightspeed.connection import Connection
 from lightspeed.errors import (
     AnswerLost,
@@ -31,6 +30,7 @@ from lightspeed.errors import (
 )
 from lightspeed.http_session import PeerRefused
 from lightspeed.quota import Quota, parse_header_time, seconds_until
+from lightspeed.response import unwrap_error
 
 _TIMEOUTS = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 BROKEN = (
@@ -82,7 +82,7 @@ def status_error(
         return UnexpectedResponse(
             f"{status} a redirect, which is never followed with credentials", status=status, **facts
         )
-    envelope_error = envelope.error_message(body)
+    envelope_error = unwrap_error(body)
     message = connection.redact(envelope_error[1]) if envelope_error else redacted_words(body, connection)
     if status == 429:
         return RateLimited(message, retry_after_seconds=retry_after_seconds(headers, now), **facts)

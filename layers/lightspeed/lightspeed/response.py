@@ -5,24 +5,23 @@ envelope keys are irregular, and not all are proven. So a list or record is acce
 documented variant of it, or under the only key that holds one.
 
 A page that does not decode as a whole is cut into rows at brackets and strings. So one odd row does not hide the
-others. A row that is no JSON object in UTF-8 becomes a `Reject`, and so does an empty place between two commas. A
-surplus quote makes brackets and strings mislead. Then the rows after it are found as JSON objects.
+others. A row that is no JSON object in UTF-8 becomes a `Reject`, and so does an empty place between two commas.
+`joined_rows` parts rows that a surplus quote has joined.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from operator import methodcaller
 from typing import Any, NamedTuple
 
 import msgspec
 
 from lightspeed.catalogue.entities import PROVEN_LIST_KEYS
 from lightspeed.catalogue.model import Endpoint
+from lightspeed.joined_rows import is_object, rows_of_whole_list, split_joined_rows
 from lightspeed.json_text import (
     UNREADABLE,
     UnreadableBody,
@@ -47,15 +46,6 @@ MOST_VALUES = 500_000
 
 _FEW_BYTES = 2 * 1024 * 1024
 """A body up to this size cannot have too many values. An error message of the shop is smaller."""
-
-_is_object = methodcaller("startswith", b"{")
-_DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
-_NEXT_OBJECT = re.compile(r"\}\s*,\s*(?=\{)")
-_COMMA_OR_END = re.compile(r"\s*(,\s*|\Z)")
-_ONLY_LIST = re.compile(rb'(?:\{\s*"(?P<key>[^"\\]*)"\s*:\s*)?\[\s*(?P<rows>\{.*\})\s*\](?(key)\s*\})', re.DOTALL)
-_BRACKETS = re.compile(rb"[\[\]{}]")
-_MOST_LOOKS = 100
-"""How often the rest of a list is parsed as a whole."""
 
 
 class EnvelopeError(ValueError):
@@ -117,7 +107,7 @@ def check_values(body: bytes) -> None:
         raise TooManyValues(f"the answer has more than {MOST_VALUES:,} values")
 
 
-def records(body: bytes, endpoint: Endpoint) -> Page:
+def unwrap_page(body: bytes, endpoint: Endpoint) -> Page:
     """Return the rows of a list answer.
 
     Raises:
@@ -134,7 +124,7 @@ def records(body: bytes, endpoint: Endpoint) -> Page:
         return _page_of(_cut_rows(body.strip(), endpoint, error))
     if b"\n" in body or b"\r" in body:
         texts = [one_line(text) for text in texts]
-    return Page(texts, [], usual is not None) if all(map(_is_object, texts)) else _page_of(texts)
+    return Page(texts, [], usual is not None) if all(map(is_object, texts)) else _page_of(texts)
 
 
 def _under_known_key(body: bytes, endpoint: Endpoint) -> list[msgspec.Raw] | None:
@@ -181,19 +171,10 @@ def _cut_rows(body: bytes, endpoint: Endpoint, error: Exception) -> list[bytes]:
     try:
         return _rows(body, endpoint, _cut_members, elements)
     except (EnvelopeError, UnreadableBody):
-        rows = _rows_to_the_end(body, endpoint)
+        rows = rows_of_whole_list(body, endpoint.items)
         if not rows:
             raise UnreadableBody(_reason(error, body)) from None
         return rows
-
-
-def _rows_to_the_end(body: bytes, endpoint: Endpoint) -> list[bytes]:
-    """Return the rows of a list whose brackets and strings mislead; none if a row may be cut in two."""
-    found = _ONLY_LIST.fullmatch(body)
-    if found is None or (found["key"] or b"").decode(errors="replace") not in ("", endpoint.items):
-        return []
-    rows = _split_joined_rows(found["rows"], set())
-    return rows if all(_is_balanced(row) or not reject_reason(row) for row in rows) else []
 
 
 def _page_of(texts: list[bytes]) -> Page:
@@ -202,7 +183,7 @@ def _page_of(texts: list[bytes]) -> Page:
     odd = any(reasons)
     forms = {frozenset(parse_record(text)) for text, reason in zip(texts, reasons, strict=True) if odd and not reason}
     for row, why in zip(texts, reasons, strict=True):
-        for text in _split_joined_rows(row, forms) if why else [row]:
+        for text in split_joined_rows(row, forms) if why else [row]:
             reason = reject_reason(text) if why else ""
             if reason:
                 found.rejects.append(Reject(text, reason))
@@ -211,73 +192,7 @@ def _page_of(texts: list[bytes]) -> Page:
     return found
 
 
-def _split_joined_rows(row: bytes, forms: Set[frozenset[str]]) -> list[bytes]:
-    """Cut an odd row where a surplus quote has joined other rows to it.
-
-    Another row begins where a JSON object has the same names as a good row. It also begins where only JSON objects
-    follow, if the brackets of the odd row are balanced: then none of these objects is a part of the odd row.
-
-    Args:
-        row: The text.
-        forms: The names of the members of each good row.
-    """
-    text = row.decode("latin-1")
-    pieces, begin, looks = [], 0, 0
-    first = _object_at(text, 0)
-    if first is not None:
-        pieces, begin, forms = [row[: first.end]], first.next, {*forms, first.names}
-    for boundary in _NEXT_OBJECT.finditer(text):
-        found = _object_at(text, boundary.end()) if boundary.end() >= begin else None
-        if found is None:
-            continue
-        odd = [row[begin : boundary.start() + 1]] if begin <= boundary.start() else []
-        if found.names not in forms:
-            looks += 1
-            rest = _objects(row[boundary.end() :]) if looks <= _MOST_LOOKS and all(map(_is_balanced, odd)) else []
-            if rest:
-                return [*pieces, *odd, *rest]
-            continue
-        pieces += [*odd, row[boundary.end() : found.end]]
-        begin = found.next
-    return [*pieces, row[begin:]] if begin < len(row) or not pieces else pieces
-
-
-def _is_balanced(text: bytes) -> bool:
-    """Whether the brackets of a text are balanced, those in strings included."""
-    depth = 0
-    for bracket in _BRACKETS.finditer(text):
-        depth += 1 if bracket[0] in b"[{" else -1
-        if depth < 0:
-            return False
-    return depth == 0
-
-
-class _Object(NamedTuple):
-    names: frozenset[str]
-    end: int
-    next: int
-
-
-def _object_at(text: str, begin: int) -> _Object | None:
-    """Return the JSON object at a place, if a comma or the end of the text follows it."""
-    try:
-        value, end = _DECODER.raw_decode(text, begin)
-    except (ValueError, RecursionError):
-        return None
-    behind = _COMMA_OR_END.match(text, end)
-    return _Object(frozenset(value), end, behind.end()) if behind and isinstance(value, dict) else None
-
-
-def _objects(text: bytes) -> list[bytes]:
-    """Return the JSON objects of a text that has only objects and commas; none for another text."""
-    try:
-        found = [bytes(row) for row in _ARRAY.decode(b"[%b]" % text)]
-    except UNREADABLE:
-        return []
-    return found if all(map(_is_object, found)) else []
-
-
-def record(body: bytes, endpoint: Endpoint, answer: str | None, *, several: bool = False) -> bytes | None:
+def unwrap_record(body: bytes, endpoint: Endpoint, answer: str | None, *, several: bool = False) -> bytes | None:
     """Return the text of the one record of an answer, on one line; `None` for `false`, `null`, `""` or `[]`.
 
     Args:
@@ -312,7 +227,7 @@ def record(body: bytes, endpoint: Endpoint, answer: str | None, *, several: bool
     raise EnvelopeError(f"expected a record under {answer!r}, found {_keys(members)}")
 
 
-def record_rows(body: bytes, endpoint: Endpoint, answer: str | None) -> Page:
+def unwrap_record_page(body: bytes, endpoint: Endpoint, answer: str | None) -> Page:
     """Return the answer to a `get` as a page: with one record, with one reject, or empty for `false`.
 
     Raises:
@@ -321,7 +236,7 @@ def record_rows(body: bytes, endpoint: Endpoint, answer: str | None) -> Page:
         UnreadableBody: The body is no JSON, and no record can be cut out of it.
     """
     try:
-        text = record(body, endpoint, answer)
+        text = unwrap_record(body, endpoint, answer)
     except (EnvelopeError, UnreadableBody):
         with suppress(UnreadableBody):
             for part in object_members(body.strip()):
@@ -331,7 +246,7 @@ def record_rows(body: bytes, endpoint: Endpoint, answer: str | None) -> Page:
     return Page([] if text is None else [text], [])
 
 
-def count(body: bytes) -> int:
+def unwrap_count(body: bytes) -> int:
     """Return the number of a count answer: `{"count": 42}`, also as text or as `42.0`.
 
     Raises:
@@ -352,7 +267,7 @@ def count(body: bytes) -> int:
     return int(found[1])
 
 
-def error_message(body: bytes) -> tuple[int, str] | None:
+def unwrap_error(body: bytes) -> tuple[int, str] | None:
     """Return code and message of an error envelope `{"error": {"code", "message"}}`; `None` for another body."""
     try:
         envelope = parse(body) if len(body) <= _FEW_BYTES else None

@@ -8,41 +8,51 @@ from hypothesis import strategies as st
 
 from lightspeed import CATALOGUE, Endpoint, get_entity
 from lightspeed.json_text import UnreadableBody, mask_api_key, one_line, with_first_member
-from lightspeed.response import EnvelopeError, ErrorInside, Reject, count, error_message, record, records
+from lightspeed.response import (
+    EnvelopeError,
+    ErrorInside,
+    Reject,
+    unwrap_count,
+    unwrap_error,
+    unwrap_page,
+    unwrap_record,
+)
 
 COLLECTIONS = [pytest.param(row, id=row.name) for row in CATALOGUE.values() if row.items is not None]
 SINGLE = [pytest.param(row, id=row.name) for row in CATALOGUE.values() if row.item is not None]
 
 
 def listed(body: bytes, entity: str) -> list[bytes]:
-    rows = records(body, get_entity(entity))
+    rows = unwrap_page(body, get_entity(entity))
     assert not rows.rejects
     return rows.records
 
 
 def single(body: bytes, entity: str, operation: str = "get") -> bytes | None:
     endpoint = get_entity(entity)
-    return record(body, endpoint, endpoint.operation(operation).answer, several=operation not in endpoint.operations)
+    return unwrap_record(
+        body, endpoint, endpoint.operation(operation).answer, several=operation not in endpoint.operations
+    )
 
 
 @pytest.mark.parametrize("row", COLLECTIONS)
 def test_every_list_is_unwrapped_by_its_own_key(row: Endpoint) -> None:
     body = json.dumps({row.items: [{"id": 2}, {"id": 1}], "other": []}).encode()
 
-    assert records(body, row).records == [b'{"id": 2}', b'{"id": 1}']
+    assert unwrap_page(body, row).records == [b'{"id": 2}', b'{"id": 1}']
 
 
 @pytest.mark.parametrize("row", SINGLE)
 def test_every_record_is_unwrapped_by_its_own_key(row: Endpoint) -> None:
     body = json.dumps({"other": {}, row.item: {"id": 2}}).encode()
 
-    assert record(body, row, row.item) == b'{"id": 2}'
+    assert unwrap_record(body, row, row.item) == b'{"id": 2}'
 
 
 @pytest.mark.parametrize("damage", [b"", b"\xe9"], ids=["whole", "no UTF-8"])
 def test_the_list_of_another_entity_is_not_taken_for_the_one_that_was_asked_for(damage: bytes) -> None:
     with pytest.raises((EnvelopeError, UnreadableBody)):
-        records(b'{"products":[{"id":1,"memo":"%b"}]}' % damage, get_entity("orders"))
+        unwrap_page(b'{"products":[{"id":1,"memo":"%b"}]}' % damage, get_entity("orders"))
 
 
 def test_a_list_under_a_key_that_nobody_knows_is_taken() -> None:
@@ -169,7 +179,7 @@ def test_what_is_no_json_is_unreadable(entity: str, body: bytes) -> None:
         with pytest.raises(UnreadableBody):
             unwrap(body, entity)
     with pytest.raises(UnreadableBody):
-        count(body)
+        unwrap_count(body)
 
 
 @pytest.mark.parametrize("body", [b"7", b"true", b'"text"'], ids=bytes.decode)
@@ -207,7 +217,7 @@ def test_an_error_inside_a_good_answer_is_an_error(entity: str) -> None:
             unwrap(body, entity)
         assert (caught.value.code, caught.value.message) == (500, "Something went wrong")
     with pytest.raises(ErrorInside):
-        count(body)
+        unwrap_count(body)
 
 
 @pytest.mark.parametrize(
@@ -231,22 +241,22 @@ def test_an_error_inside_may_have_any_form(inside: bytes, code: int, message: st
     "body", [b"", b"<html>", b"[]", b"{}", b'{"error":"text"}', b'{"error":[1]}', b"\xff"], ids=repr
 )
 def test_a_body_that_is_not_the_error_envelope_gives_no_message(body: bytes) -> None:
-    assert error_message(body) is None
+    assert unwrap_error(body) is None
 
 
 def test_the_error_envelope_gives_code_and_message() -> None:
-    assert error_message(b'{"error":{"code":401,"message":"Access denied."}}') == (401, "Access denied.")
+    assert unwrap_error(b'{"error":{"code":401,"message":"Access denied."}}') == (401, "Access denied.")
 
 
 def test_a_count_is_a_number() -> None:
-    assert count(b'{"count": 42}') == 42
-    assert count(b'{"count":0}') == 0
+    assert unwrap_count(b'{"count": 42}') == 42
+    assert unwrap_count(b'{"count":0}') == 0
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"total":4}'])
 def test_a_count_that_is_not_there_is_an_error(body: bytes) -> None:
     with pytest.raises(EnvelopeError, match="expected a count"):
-        count(body)
+        unwrap_count(body)
 
 
 @pytest.mark.parametrize(
@@ -256,21 +266,21 @@ def test_a_count_that_is_not_there_is_an_error(body: bytes) -> None:
 def test_a_count_that_is_no_whole_number_from_0_up_is_no_count(found: str) -> None:
     text = found if found != "many" else '"many"'
     with pytest.raises(EnvelopeError, match="expected a count of 0 or more"):
-        count(f'{{"count":{text}}}'.encode())
+        unwrap_count(f'{{"count":{text}}}'.encode())
 
 
 @pytest.mark.parametrize("found", ["42", '"42"', '" 42 "', "42.0", '"42.0"', "4.2e1"])
 def test_a_count_may_be_text_or_have_a_point(found: str) -> None:
-    assert count(f'{{"count":{found}}}'.encode()) == 42
+    assert unwrap_count(f'{{"count":{found}}}'.encode()) == 42
 
 
 @pytest.mark.parametrize("nothing", ["null", "false", '""', "[]", " null ", "{}", "{ }", "0"])
 def test_an_error_that_says_nothing_is_none(nothing: str) -> None:
     assert listed(f'{{"error":{nothing},"orders":[{{"id":1}}]}}'.encode(), "orders") == [b'{"id":1}']
     odd = f'{{"error":{nothing},"orders":[{{"id":1}},NaN]}}'.encode()
-    assert records(odd, get_entity("orders")).records == [b'{"id":1}']
+    assert unwrap_page(odd, get_entity("orders")).records == [b'{"id":1}']
     assert single(f'{{"order":{{"id":1}},"error":{nothing}}}'.encode(), "orders") == b'{"id":1}'
-    assert count(f'{{"error":{nothing},"count":3}}'.encode()) == 3
+    assert unwrap_count(f'{{"error":{nothing},"count":3}}'.encode()) == 3
 
 
 def test_a_list_may_be_an_object_with_numbers_for_keys() -> None:
@@ -318,7 +328,7 @@ ODD_ROWS = {
 @pytest.mark.parametrize("body", [b'{"orders":[%b]}', b"[%b]", b'\n{"a":[1],"orders" : [%b],"n":"]"} '])
 def test_an_odd_row_is_rejected_and_no_other(odd: bytes, body: bytes) -> None:
     good = b'{"id":1,"memo":"] \\" ,"}'
-    rows = records(body.replace(b"%b", b" , ".join([good, odd, b'{"id":3}'])), get_entity("orders"))
+    rows = unwrap_page(body.replace(b"%b", b" , ".join([good, odd, b'{"id":3}'])), get_entity("orders"))
 
     assert rows.records == [good, b'{"id":3}']
     assert [reject.text for reject in rows.rejects] == [odd]
@@ -335,7 +345,7 @@ def test_an_odd_row_is_rejected_and_no_other(odd: bytes, body: bytes) -> None:
     ],
 )
 def test_nothing_between_two_commas_is_a_row_that_is_rejected(body: bytes, ids: list[int]) -> None:
-    rows = records(body, get_entity("orders"))
+    rows = unwrap_page(body, get_entity("orders"))
 
     assert [json.loads(text)["id"] for text in rows.records] == ids
     assert rows.rejects == [Reject(b"", "nothing between two commas")]
@@ -354,7 +364,7 @@ def test_nothing_between_two_commas_is_a_row_that_is_rejected(body: bytes, ids: 
     ],
 )
 def test_what_is_odd_beside_a_list_costs_no_row(body: bytes) -> None:
-    assert records(body, get_entity("orders"))[:2] == ([b'{"id":1}'], [])
+    assert unwrap_page(body, get_entity("orders"))[:2] == ([b'{"id":1}'], [])
 
 
 @pytest.mark.parametrize(
@@ -387,7 +397,7 @@ def row(number: int) -> bytes:
 def test_a_quote_too_many_in_a_row_costs_no_other_row(odd: bytes, order: str) -> None:
     texts = [odd if letter == "o" else row(int(letter)) for letter in order]
 
-    rows = records(b'{"orders":[%b]}' % b" ,\n".join(texts), get_entity("orders"))
+    rows = unwrap_page(b'{"orders":[%b]}' % b" ,\n".join(texts), get_entity("orders"))
 
     assert rows.records == [text for text in texts if text != odd]
     assert b"".join(reject.text for reject in rows.rejects).count(odd) == order.count("o")
@@ -395,7 +405,7 @@ def test_a_quote_too_many_in_a_row_costs_no_other_row(odd: bytes, order: str) ->
 
 @pytest.mark.parametrize("odd", ONE_QUOTE)
 def test_no_part_of_a_row_that_is_cut_behind_a_quote_too_many_is_taken_for_a_row(odd: bytes) -> None:
-    rows = records(b'{"orders":[%b,%b}' % (row(1), odd[:-1]), get_entity("orders"))
+    rows = unwrap_page(b'{"orders":[%b,%b}' % (row(1), odd[:-1]), get_entity("orders"))
 
     assert rows.records == [row(1)]
     assert len(rows.rejects) == 1
@@ -404,21 +414,21 @@ def test_no_part_of_a_row_that_is_cut_behind_a_quote_too_many_is_taken_for_a_row
 def test_the_error_of_a_cut_list_has_its_place() -> None:
     for rows in ([row(1), row(2)[:-2]], [row(1)[:-2]]):
         with pytest.raises(UnreadableBody, match=r"\(byte \d+\)"):
-            records(b'{"orders":[%b}' % b",".join(rows), get_entity("orders"))
+            unwrap_page(b'{"orders":[%b}' % b",".join(rows), get_entity("orders"))
 
 
 def test_a_list_under_an_unknown_key_is_not_searched_for_rows_behind_a_quote_too_many() -> None:
     body = b'{"%b":[%b,%b]}'
     odd = ONE_QUOTE[1]
-    assert records(body % (b"orders", odd, row(3)), get_entity("orders")).records == [row(3)]
+    assert unwrap_page(body % (b"orders", odd, row(3)), get_entity("orders")).records == [row(3)]
     with pytest.raises(UnreadableBody):
-        records(body % (b"others", odd, row(3)), get_entity("orders"))
+        unwrap_page(body % (b"others", odd, row(3)), get_entity("orders"))
 
 
 def test_rows_of_several_forms_behind_a_quote_too_many_are_found() -> None:
     odd = b'{"id":2,"t":"a"b"}'
     for good in ([b'{"id":3,"x":1}', b'{"id":4}'], [b'{"id":3,"t":"x"}', b'{"id":4}'], [b'{"id":3,"t":"\\ud83d"}']):
-        rows = records(b'{"orders":[{"id":1,"t":""},%b,%b]}' % (odd, b",".join(good)), get_entity("orders"))
+        rows = unwrap_page(b'{"orders":[{"id":1,"t":""},%b,%b]}' % (odd, b",".join(good)), get_entity("orders"))
 
         assert rows.records[1:] == good
         assert [reject.text for reject in rows.rejects] == [odd]
@@ -509,7 +519,7 @@ def test_any_indented_record_becomes_one_line_of_the_same_value(row: dict[str, o
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_list_or_one_of_three_errors(body: bytes) -> None:
     try:
-        texts = records(body, get_entity("orders")).records
+        texts = unwrap_page(body, get_entity("orders")).records
     except (EnvelopeError, ErrorInside, UnreadableBody):
         return
     assert all(isinstance(text, bytes) for text in texts)
