@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from connector.errors import RunInProgress
+from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time
 from tests.property.world import OPENING, Killed, ShopTime, VirtualTime, World
 from tests.shop import Habits, Request, Shop
@@ -29,6 +30,7 @@ THESE_SECONDS = 10
 
 LEFT_TO_THE_NEXT = "records changed while they were read in several languages"
 SET_BACK = "the shop's time is before the bookmark"
+SET_APART = "the shop's clock was set back since the last run"
 READ_BY_THE_NEXT = "changed during the run; the next run reads them by time of creation"
 
 
@@ -71,6 +73,8 @@ class Chain:
             self.insert(self.clock.now() - rng.randrange(1, 2000))
         self.shop.on_request(self.others_work)
         self.runs = 0
+        self.most_ahead = self.ahead
+        self.is_set_apart = False
 
     def others_work(self, _: Request | None = None) -> None:
         """Insert, change and delete, now and then a record whose id was there before."""
@@ -137,9 +141,15 @@ class Chain:
             self.time.passes(rng.uniform(0, 30) if early else result["resume_after_seconds"])
 
     @property
+    def ahead(self) -> float:
+        """Seconds by which the shop's clock is ahead of the service's."""
+        return self.clock.now() - self.time.time()
+
+    @property
     def reasons(self) -> list[str]:
         """What a run may give as its reason, in parts, if it is not verified."""
-        return [SET_BACK, READ_BY_THE_NEXT, *([LEFT_TO_THE_NEXT] if "languages" in self.event else [])]
+        more = [SET_APART] if self.is_set_apart else []
+        return [SET_BACK, READ_BY_THE_NEXT, *more, *([LEFT_TO_THE_NEXT] if "languages" in self.event else [])]
 
     def check(self, result: dict[str, Any]) -> None:
         """Check that what is settled at the end of a run's window has landed, and nothing twice."""
@@ -176,6 +186,8 @@ class Chain:
             self.clock.advance(rng.uniform(-MOST_SET_BACK, 300))
         if rng.random() < 0.2:
             self.time.jumps(rng.uniform(-300, 300))
+        self.is_set_apart |= self.most_ahead - self.ahead > LOOKBACK.total_seconds()
+        self.most_ahead = max(self.most_ahead, self.ahead)
         self.others_work()
 
 

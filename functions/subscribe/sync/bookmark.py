@@ -69,6 +69,7 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
         created_until: ISO-8601 UTC; the end of what was read by time of creation. Empty if that is `until`.
         never_updated: `HIDDEN` or `SHOWN` if records without a time of change are known, else empty.
         entity: The entity of the subscription; empty in a bookmark of an earlier version.
+        opened: ISO-8601 UTC; our time when the last run opened its window. Empty in a bookmark of an earlier version.
     """
 
     until: str | None = None
@@ -81,6 +82,7 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
     created_until: str = ""
     never_updated: str = ""
     entity: str = ""
+    opened: str = ""
 
     def to_json(self) -> dict[str, str] | None:
         """Return the bookmark as results and transformers show it; `None` before the first run has ended."""

@@ -35,7 +35,7 @@ def next_bookmark(before: Bookmark, state: SyncState) -> Bookmark:
     else:
         after = _advance(before, state)
     skew = round(state.skew) if abs(state.skew) > BELIEVED_SECONDS else 0
-    return msgspec.structs.replace(after, run_id=state.run_id, skew=skew)
+    return msgspec.structs.replace(after, run_id=state.run_id, skew=skew, opened=state.opened)
 
 
 def _advance(before: Bookmark, state: SyncState) -> Bookmark:

@@ -293,10 +293,24 @@ class SyncRun(Run[SyncState]):
         if not is_closed(state.end, parse_time(state.opened), state.skew):
             state.may_have_missed |= not state.is_open
             state.leave_unverified(DIFFERENT_TIMES)
-        if state.bookmark_until is not None and state.start is not None and state.end < state.start - _SET_BACK:
+        if state.bookmark_until is None or state.start is None:
+            return
+        if state.end < state.start - _SET_BACK:
             state.leave_unverified(
                 "the shop's time is before the bookmark, so changes may be missing; mode full reads them"
             )
+        if self._is_set_back(state.start):
+            state.leave_unverified(
+                "the shop's clock was set back since the last run, so changes may be missing; mode full reads them"
+            )
+
+    def _is_set_back(self, start: datetime) -> bool:
+        """Whether a change that was made after the last run read may have a time before this run's window.
+
+        The shop's present clock shows which time that was at the earliest. Our clock may also have been set forward.
+        """
+        opened, skew = self._stored.bookmark.opened, self._state.least_skew
+        return bool(opened) and skew is not None and parse_time(opened) + timedelta(seconds=skew) < start
 
     def _explain_if_final(self) -> None:
         """Add to the reason why the next run will not read this window again, if records may be missing."""
