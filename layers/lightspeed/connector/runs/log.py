@@ -87,31 +87,25 @@ class RunLog:
         """Return the finished runs that started on these days, UTC. The last days may get more runs."""
         if not days:
             return []
-        kept = map_concurrently(self._stored, days)
+        rows = dict(zip(days, map_concurrently(self._kept_rows, days), strict=True))
         now = datetime.fromtimestamp(self.clock.time(), UTC)
+        today, yesterday = now.date(), now.date() - timedelta(days=1)
         folders, is_close = self._folders(now)
         is_night = now.hour < CLOSE_LOOK_HOURS and not self._sparing
-        open_days = CLOSE_LOOK_DAYS if is_close else 2 if is_night else 1
-        first_open = now.date() - timedelta(days=open_days - 1)
-        listed = self._listed(
-            [day for day, known in zip(days, kept, strict=True) if known is None or day >= first_open], folders
-        )
-        rows: list[RunRow] = []
-        for day, known in zip(days, kept, strict=True):
-            is_recent = day >= now.date() - timedelta(days=1)
-            found = self._read_day(day, listed[day], known or {}, count_requests=is_recent) if day in listed else known
-            rows += (found or {}).values()
-        return rows
+        first_open = today - timedelta(days=CLOSE_LOOK_DAYS - 1) if is_close else yesterday if is_night else today
+        to_list = [day for day, kept in rows.items() if kept is None or day >= first_open]
+        for day, manifests in self._list_manifests(to_list, folders).items():
+            rows[day] = self._read_day(day, manifests, rows[day] or {}, count_requests=day >= yesterday)
+        return [row for of_day in rows.values() for row in (of_day or {}).values()]
 
-    def _listed(self, days: Sequence[date], folders: Sequence[str]) -> dict[date, dict[str, dict[str, Any]]]:
+    def _list_manifests(self, days: Sequence[date], folders: Sequence[str]) -> dict[date, dict[str, dict[str, Any]]]:
         """Return the manifests of each day by key. Each folder costs one list of S3, from the first day on."""
-        by_day: dict[date, dict[str, dict[str, Any]]] = {day: {} for day in days}
-        of_text = {str(day): found for day, found in by_day.items()}
-        for row in self.bucket.objects_of(folders, f"date={min(days)}/") if days else ():
-            place = manifest_place(row["Key"])
-            if place is not None and place.date in of_text:
-                of_text[place.date][row["Key"]] = row
-        return by_day
+        by_date: dict[str, dict[str, dict[str, Any]]] = {str(day): {} for day in days}
+        for item in self.bucket.objects_of(folders, f"date={min(days)}/") if days else ():
+            place = manifest_place(item["Key"])
+            if place is not None and place.date in by_date:
+                by_date[place.date][item["Key"]] = item
+        return {day: by_date[str(day)] for day in days}
 
     def latest(self, rows: Sequence[RunRow]) -> dict[str, dict[str, RunRow]]:
         """Return three runs of each subscription: the `last`, the last `verified`, and that of its `newest` record.
@@ -123,20 +117,22 @@ class RunLog:
             known = msgspec.json.decode(body, type=dict[str, dict[str, RunRow]]) if body is not None else {}
         except ValueError:
             known = {}  # an earlier version wrote another form
-        found = {key: dict(value) for key, value in known.items()}
+        latest = {key: dict(value) for key, value in known.items()}
         for row in rows:
             if row.mode == "reconcile":
                 continue
-            of_one = found.setdefault(f"{row.connection}/{row.subscription}", {})
+            of_subscription = latest.setdefault(f"{row.connection}/{row.subscription}", {})
             ranks = (("last", True, "started"), ("verified", row.verified, "until"), ("newest", row.newest, "newest"))
-            for key, takes_part, time in ranks:
-                if takes_part and (key not in of_one or getattr(of_one[key], time) <= getattr(row, time)):
-                    of_one[key] = row
-        if found != known:
-            self.bucket.put(LATEST, msgspec.json.encode(found), "application/json")
-        return found
+            for rank, counts, time in ranks:
+                best = of_subscription.get(rank)
+                if counts and (best is None or getattr(best, time) <= getattr(row, time)):
+                    of_subscription[rank] = row
+        if latest != known:
+            self.bucket.put(LATEST, msgspec.json.encode(latest), "application/json")
+        return latest
 
-    def _stored(self, day: date) -> dict[str, RunRow] | None:
+    def _kept_rows(self, day: date) -> dict[str, RunRow] | None:
+        """Return the kept rows of a day by the key of their manifest; `None` if no call has read the day."""
         body = self.bucket.read_body(_day_key(day))
         try:
             return None if body is None else msgspec.json.decode(gzip.decompress(body), type=dict[str, RunRow])
@@ -163,19 +159,18 @@ class RunLog:
         """
         new = [item for key, item in objects.items() if key not in known]
         counts = map_concurrently(self._requests, new) if count_requests else [0] * len(new)
-        found = {key: row for key, row in known.items() if key in objects}
-        manifests = map_concurrently(
-            lambda item: self.bucket.read_json(item["Key"]) or {}, new
-        )  # empty if it was removed meanwhile
+        rows = {key: row for key, row in known.items() if key in objects}
+        # a manifest that was removed meanwhile is empty
+        manifests = map_concurrently(lambda item: self.bucket.read_json(item["Key"]) or {}, new)
         for item, requests, manifest in zip(new, counts, manifests, strict=True):
             replaced = manifest.get("replaces", ())
-            of_before = {key: known[key] for key in replaced if key in known}
-            found |= of_before
-            if manifest and not of_before and not any(key in objects for key in replaced):
-                found[item["Key"]] = _row(manifest, item, requests)
-        if found != known or not known:
-            self.bucket.put(_day_key(day), gzip.compress(msgspec.json.encode(found), mtime=0))
-        return found
+            kept = {key: known[key] for key in replaced if key in known}
+            rows |= kept
+            if manifest and not kept and not any(key in objects for key in replaced):
+                rows[item["Key"]] = _row(manifest, item, requests)
+        if rows != known or not known:
+            self.bucket.put(_day_key(day), gzip.compress(msgspec.json.encode(rows), mtime=0))
+        return rows
 
     def _requests(self, item: Mapping[str, Any]) -> int:
         """Return the requests of a run from its journal; 0 if the journal has expired."""

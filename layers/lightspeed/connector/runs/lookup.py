@@ -172,9 +172,9 @@ class Runs:
             shorter than the limit.
         """
         finished = self._finished(query) if query.status in ("", "complete") else iter(())
-        executed, floor = self._executed(query) if query.status != "complete" else ([], "")
+        unfinished, floor = self._unfinished(query) if query.status != "complete" else ([], "")
         rows: list[_Row] = []
-        for row in heapq.merge(finished, executed, reverse=True):
+        for row in heapq.merge(finished, unfinished, reverse=True):
             if row.key < floor or len(rows) > query.limit:
                 break
             if all(row.run_id != other.run_id for other in rows):
@@ -184,7 +184,7 @@ class Runs:
         return {"runs": map_concurrently(self._describe, shown), "after": (shown[-1].key if more else floor) or None}
 
     def _finished(self, query: Query) -> Iterator[_Row]:
-        """Yield finished runs, newest first; a day is listed when it is reached."""
+        """Yield finished runs, newest first. It lists a day only when the caller reaches it."""
         last_day = query.after.partition("_")[0]
         days: dict[str, list[str]] = {}
         languages = [folder.key for folder in self._bucket.manifest_folders(query.connection, query.entity)]
@@ -193,40 +193,42 @@ class Runs:
         for day in sorted(days, reverse=True):
             if last_day and day > last_day:
                 continue
-            for row in sorted(self._day(day, days[day]), reverse=True):
+            for row in sorted(self._finished_on(day, days[day]), reverse=True):
                 if not query.after or row.key < query.after:
                     yield row
 
-    def _day(self, day: str, prefixes: Sequence[str]) -> list[_Row]:
+    def _finished_on(self, day: str, prefixes: Sequence[str]) -> list[_Row]:
         """Return the finished runs that started on a day. A run in several languages has several manifests."""
         objects = self._bucket.objects_of(prefixes)
-        compacted = [row["Key"] for row in objects if row["Key"].endswith(f"{COMPACT}.json")]
+        compacted = [item["Key"] for item in objects if item["Key"].endswith(f"{COMPACT}.json")]
+        manifests = map_concurrently(self._bucket.read_json, compacted)
         replaced = {
-            key for one in map_concurrently(self._bucket.read_json, compacted) for key in one.get("replaces", ())
-        }  # for an hour
-        objects = [row for row in objects if row["Key"] not in replaced]
+            key for manifest in manifests for key in manifest.get("replaces", ())
+        }  # `compact` deletes them later
         runs: dict[str, tuple[str, list[str]]] = {}
         for item in sorted(objects, key=lambda item: str(item["Key"])):
+            if item["Key"] in replaced:
+                continue
             run_id = item["Key"].rpartition("/")[2].removesuffix(".json")
             changed, keys = runs.setdefault(run_id, ("", []))
             runs[run_id] = (max(changed, iso_text(item["LastModified"])), [*keys, item["Key"]])
         return [_Row(day, changed, run_id, "complete", tuple(keys)) for run_id, (changed, keys) in runs.items()]
 
-    def _executed(self, query: Query) -> tuple[list[_Row], str]:
+    def _unfinished(self, query: Query) -> tuple[list[_Row], str]:
         """Return running and failed runs, newest first, and the key where the search stopped; empty at the end."""
         if not self._arn:
             return [], ""
         statuses = {"running": ("RUNNING",), "failed": _FAILED}.get(query.status, ("RUNNING", *_FAILED))
         rows = sorted((row for status in statuses for row in self._executions(query, status)), reverse=True)
-        found: list[_Row] = []
+        unfinished: list[_Row] = []
         for some in chunks(rows[:_EXAMINED], _EXAMINED_AT_ONCE):
-            for row, about in zip(some, map_concurrently(self._describe, some), strict=True):
-                is_of = query.connection in ("", about["connection"]) and query.entity in ("", about["entity"])
-                if is_of and about["status"] != "complete":
-                    found.append(row)
-                if len(found) > query.limit:
-                    return found, row.key
-        return found, rows[_EXAMINED - 1].key if len(rows) > _EXAMINED else ""
+            for row, run in zip(some, map_concurrently(self._describe, some), strict=True):
+                matches = query.connection in ("", run["connection"]) and query.entity in ("", run["entity"])
+                if matches and run["status"] != "complete":
+                    unfinished.append(row)
+                if len(unfinished) > query.limit:
+                    return unfinished, row.key
+        return unfinished, rows[_EXAMINED - 1].key if len(rows) > _EXAMINED else ""
 
     def _executions(self, query: Query, status: str) -> Iterator[_Row]:
         """Yield the newest executions with a status that come after the query's key, a few more than needed."""
@@ -265,7 +267,9 @@ class Runs:
                 "records": sum(manifest["records"] for manifest in manifests),
                 "verified": all(manifest["verified"] for manifest in manifests),
                 "reason": next((manifest["reason"] for manifest in manifests if manifest.get("reason")), None),
-                "warnings": list(dict.fromkeys(text for one in manifests for text in one.get("warnings", ()))),
+                "warnings": list(
+                    dict.fromkeys(text for manifest in manifests for text in manifest.get("warnings", ()))
+                ),
                 "manifests": list(row.manifests),
             }
         entry = self._journal(row.run_id)
@@ -273,7 +277,7 @@ class Runs:
             execution = self._step_functions.describe_execution(executionArn=row.execution)
             started = iso_text(execution["startDate"])
             entry = {**json.loads(execution.get("input") or "{}"), "run_id": row.run_id, "started": started}
-        about = {
+        run = {
             "run_id": entry.get("run_id", row.run_id),
             "status": "complete" if entry.get("status") == "complete" else row.status,
             "connection": entry.get("connection", "default"),
@@ -281,7 +285,7 @@ class Runs:
             "started": entry.get("started", row.day),
             "records": entry.get("records", 0),
         }
-        return about if row.status == "running" else {**about, "failed_at": row.changed}
+        return run if row.status == "running" else {**run, "failed_at": row.changed}
 
     def _journal(self, run_id: str) -> dict[str, Any] | None:
         """Return the latest result of a run, and `noted_at`, the time of its write; `None` if there is none."""
