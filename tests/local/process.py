@@ -15,6 +15,11 @@ from types import FrameType
 
 LOOPBACK = "127.0.0.1"
 
+GRACE_SECONDS = 3.0
+"""So long a process may take to end before it is killed."""
+
+START_SECONDS = 120.0
+
 
 class LocalError(Exception):
     """A condition of this machine prevents the work. The message is one line for the user."""
@@ -34,13 +39,13 @@ class Child:
     pid: int
     log: Path
 
-    def stop(self, grace_seconds: float = 3.0) -> None:
+    def stop(self) -> None:
         """End the group: ask, wait, then kill. The group may have ended already."""
         with uninterrupted():
             for how in (signal.SIGTERM, signal.SIGKILL):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(self.pid, how)
-                    wait_until(lambda: not self.alive(), grace_seconds)
+                    wait_until(lambda: not self.alive(), GRACE_SECONDS)
 
     def alive(self) -> bool:
         """Return whether the leader runs. Remove a leader that has ended from the process table."""
@@ -97,13 +102,13 @@ def processes() -> Iterator[tuple[int, str]]:
         yield int(number), text.strip()
 
 
-def wait_for_start(child: Child, ready: Callable[[], bool], timeout_seconds: float = 120.0) -> None:
+def wait_for_start(child: Child, ready: Callable[[], bool]) -> None:
     """Wait until a process answers.
 
     Raises:
         LocalError: The process ended, or took too long.
     """
-    if not wait_until(lambda: ready() or not child.alive(), timeout_seconds) or not child.alive():
+    if not wait_until(lambda: ready() or not child.alive(), START_SECONDS) or not child.alive():
         raise LocalError(f"the {child.name} did not start: {child.last_words()}")
 
 

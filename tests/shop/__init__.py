@@ -1,7 +1,7 @@
-"""A simulated Lightspeed eCom shop: a real HTTP server on loopback, written from what is known about the API.
+"""A simulated Lightspeed eCom shop: a real HTTP server on loopback, written from the known facts about the API.
 
-It is a test double that may also be served by itself (`python -m tests.shop`). It shares no code with the client that
-it tests: routes, paging, envelopes and errors are its own, so that a mistake in one shows up against the other.
+`python -m tests.shop` serves it alone. It shares no code with the client: it has its own routes, paging, envelopes and
+errors. So a mistake in one of the two fails a test.
 """
 
 from .clock import Clock

@@ -1,4 +1,4 @@
-"""What is neither list nor record: credit, convert, login, tokens, bulk writes, the catalogue, a quote's methods."""
+"""Actions and special reads: credit, convert, login, tokens, bulk writes, the catalogue, a quote's methods."""
 
 import json
 from typing import Any
@@ -102,7 +102,7 @@ def categories_bulk(call: Call) -> Answer:
 
 
 def _place(call: Call, category: Any, product: Any) -> Row:
-    """Return the row of a product's place in a category; one that it has already is refused, but by the first habit."""
+    """Return the row of a product's place in a category. Only the first habit allows a place that the product has."""
     store, fields = call.shop.store, {"category": category, "product": product}
     row = neutral(store, BY_NAME["categories/products"], fields, call.language, None)
     others = store.table("categories/products").rows()

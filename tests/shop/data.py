@@ -1,4 +1,4 @@
-"""What the shop holds when it opens: sizes, ids and times shared by the modules that make the rows."""
+"""Sizes, ids and times of the records that a shop has at first, for the modules that make them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,7 +48,7 @@ FIRST_IDS = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much there is, and when it was made.
+    """Numbers of records, and the time of the newest.
 
     Attributes:
         newest: epoch seconds of the newest record.
@@ -72,7 +72,7 @@ class Sizes:
         return mix(self.seed, number, salt)
 
     def times(self, number: int, count: int, salt: int) -> tuple[int, int]:
-        """Return (createdAt, updatedAt): creation rises with the number, a change follows within two weeks."""
+        """Return (createdAt, updatedAt). A higher number is created later; its change follows within two weeks."""
         step = SPAN_SECONDS // (count + 1)
         bits = mix(self.seed, number, salt)
         created = self.newest - (count - number) * step + bits % max(step, 1)

@@ -1,4 +1,4 @@
-"""Customers and what they do beside buying: groups, subscriptions, tickets and reviews, as series."""
+"""Customers and their groups, subscriptions, tickets and reviews, as series."""
 
 from functools import lru_cache
 from typing import Any

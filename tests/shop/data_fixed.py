@@ -1,4 +1,4 @@
-"""The short lists that a shop has whatever its size: settings, content, brands, categories, taxes and methods."""
+"""Short lists of every shop: settings, content, brands, categories, taxes and methods."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ Rows = list[Row]
 
 
 class FixedData:
-    """Makes the short lists; each is made when it is first asked for."""
+    """Makes the short lists, each on first use."""
 
     def __init__(self, sizes: Sizes) -> None:
         self.sizes = sizes

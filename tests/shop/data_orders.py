@@ -1,4 +1,4 @@
-"""Orders, and what follows from an order, as series with the same numbers."""
+"""Orders with their lines, invoices, shipments, events and returns, as series with the same numbers."""
 
 from functools import lru_cache
 from typing import Any
@@ -37,7 +37,7 @@ def taxes(excl: float) -> list[dict[str, Any]]:
 
 
 class OrderData:
-    """Makes the rows that come from buying. An order's invoice and shipment have the order's number."""
+    """Makes the rows of orders. An order's invoice and shipment have the order's number."""
 
     def __init__(self, sizes: Sizes, products: ProductData, buyers: CustomerData) -> None:
         self.sizes = sizes

@@ -1,4 +1,4 @@
-"""Products, variants, and what hangs on them, as series."""
+"""Products, variants, and the records below them, as series."""
 
 from functools import lru_cache
 from typing import Any
@@ -51,7 +51,7 @@ def slug(text: str) -> str:
 
 
 class ProductData:
-    """Makes the rows that describe what is sold."""
+    """Makes the rows of products and variants."""
 
     def __init__(self, sizes: Sizes) -> None:
         self.sizes = sizes

@@ -1,4 +1,4 @@
-"""What goes in and out of the shop: a recorded request, an answer, and the refusals that become error envelopes."""
+"""Requests, answers, and the refusals that become error envelopes."""
 
 import json
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ class Request:
         path: as sent, with language and suffix (`/nl/orders.json`), without the query.
         query: the last value of each parameter.
         headers: names in lower case.
-        status: what was answered; None while the request is handled, and for a connection dropped before that.
+        status: the status of the answer; None while the request is handled, and for a connection dropped before.
         at: the shop's time of arrival, epoch seconds.
     """
 
@@ -41,7 +41,7 @@ def parse_request(method: str, target: str, headers: dict[str, str], body: bytes
 
 @dataclass
 class Answer:
-    """What the shop answers, and how it is delivered.
+    """An answer, and the way of its delivery.
 
     Attributes:
         headers: sent as they are, after `Content-Length`.
@@ -61,7 +61,7 @@ class Answer:
 
 
 class RefusedError(Exception):
-    """The shop refuses: answered as the error envelope with this status and message."""
+    """The shop refuses the request. The answer is the error envelope with this status and message."""
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -71,7 +71,7 @@ class RefusedError(Exception):
 
 
 class ConnectionDropped(ConnectionError):
-    """Raised by `Shop.answer` where a client on a socket would see the connection close before a complete answer."""
+    """`Shop.answer` raises it if a client on a socket would get no complete answer before the connection closes."""
 
 
 def dumps(value: Any) -> str:

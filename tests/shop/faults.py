@@ -1,4 +1,4 @@
-"""The fault plan: what goes wrong with which request, in the order in which it was planned."""
+"""The fault plan: faults of requests and answers, in planned order."""
 
 import threading
 from dataclasses import dataclass, field
@@ -20,10 +20,10 @@ _MESSAGES = {
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that goes wrong. Build it with the functions below, not with the constructor.
+    """A fault. Make it with the class methods below, not with the constructor.
 
-    `answer` and `drop` happen instead of handling the request; every other kind happens to the answer of a request
-    that was handled, so a POST has taken effect.
+    `answer` and `drop` replace the handling of the request. Every other kind changes the answer of a handled request,
+    so a POST has taken effect.
     """
 
     kind: Kind
@@ -95,7 +95,7 @@ class Fault:
 
     @property
     def before_handling(self) -> bool:
-        """Whether the request is never handled."""
+        """Return whether the fault prevents the handling of the request."""
         return self.kind in {"answer", "drop"}
 
     def instead(self, request: Request) -> Answer:
@@ -145,7 +145,7 @@ class _Planned:
     after: int
 
     def concerns(self, request: Request) -> bool:
-        """Whether the request is one of those the fault waits for."""
+        """Return whether the fault may happen to this request."""
         return self.method in {None, request.method} and (self.path_contains or "") in request.path
 
 

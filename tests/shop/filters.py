@@ -1,4 +1,4 @@
-"""From a query to a list: which rows, in which order.
+"""Selects and orders the rows of a list by its query.
 
 Known everywhere: `page`, `limit`, `since_id`, `fields`; the four time bounds where the record has the timestamp; the
 names in the resource's row. Times are `YYYY-MM-DD HH:MM:SS` in UTC; `_min` includes its second, `_max` does so unless

@@ -1,4 +1,4 @@
-"""Switches for what is not proved about the real shop, so that a client can be tested against each reading."""
+"""Switches for behaviour of the real shop that is not proved, so that tests can try each possibility."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -8,7 +8,7 @@ Order = Literal["-id", "id", "-updatedAt", "updatedAt"]
 
 @dataclass
 class Habits:
-    """Switches; they may be changed while the shop runs.
+    """Switches. Tests may change them while the shop runs.
 
     Attributes:
         max_inclusive: `created_at_max` and `updated_at_max` include their second (`_min` always does).

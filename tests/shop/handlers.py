@@ -1,4 +1,4 @@
-"""What every list of records can do: list, get, count, create, update, delete."""
+"""The operations of every list of records: list, get, count, create, update, delete."""
 
 import json
 from collections.abc import Callable
@@ -139,7 +139,7 @@ def item_text(resource: Resource, call: Call, row: Row) -> str:
 
 
 def order_with_embedded(shop: "Shop", order_id: int, language: str) -> dict[str, Any]:
-    """Return an order with its customer, invoices, shipments, lines, metafields, quote and events inside the links."""
+    """Return an order whose links hold its customer, invoices, shipments, lines, metafields, quote and events."""
     store = shop.store
     record: dict[str, Any] = json.loads(store.text("orders", order_id, language) or "{}")
     row = store.stored("orders", order_id) or {}

@@ -1,4 +1,4 @@
-"""How an order comes about: from a quote or a checkout; and how it is credited."""
+"""Makes orders from quotes and checkouts, and credits orders."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ _PERSON = (
 
 
 def api_caller(headers: Mapping[str, str]) -> Row:
-    """Return what an order or quote that was made through the API says of where it came from."""
+    """Return the fields of origin of an order or quote that was made through the API."""
     return {"channel": "", "remoteIp": headers.get("x-forwarded-for", "127.0.0.1"), "userAgent": "WebshopappApi"}
 
 
@@ -65,7 +65,7 @@ _SHARED = {
 
 
 def place_order(store: "Store", fields: Row, lines: Sequence[Row]) -> int:
-    """Make an order and everything that comes with it, and take the stock.
+    """Make an order with its lines, invoice, shipment and events, and take the stock.
 
     Args:
         fields: of the order, without prices.

@@ -1,4 +1,4 @@
-"""Countries and languages as the shop's payloads show them."""
+"""Countries and languages in the form of the shop's payloads."""
 
 from typing import Any
 

@@ -1,8 +1,7 @@
-"""From a stored row to the JSON text that a client reads.
+"""Renders stored rows as the JSON text of answers.
 
-Speed is the reason for the form: a page of 250 orders is a megabyte. A renderer keeps the encoded text of every
-default and replaces only what the row holds; the row's own id is written into all its links by one replacement at the
-end.
+A page of 250 orders has a megabyte, so this has to be fast. A renderer keeps the encoded text of every default and
+replaces only the fields of the row. At the end, one replacement writes the row's id into all its links.
 """
 
 import json

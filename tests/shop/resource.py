@@ -1,7 +1,7 @@
-"""What is known of a resource: names, envelope keys, verbs, filters and permission group.
+"""A resource: names, envelope keys, verbs, filters and permission group, from facts and examples of the API.
 
-Written from the facts about the API and its example payloads. What is not a list of records (singletons, actions,
-images of one record, checkouts) has its own module and is put beside these in `routes`.
+Resources that are no lists of records (singletons, actions, images of one record, checkouts) have modules of their own.
+`routes` joins all of them.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ _PLAIN_IDS = {"customerId": "customers", "orderId": "orders"}  # relations that 
 
 @dataclass(frozen=True)
 class Resource:
-    """A kind of record and how it is reached.
+    """A kind of record and its address.
 
     Attributes:
         name: its path, with the parent's name in front where it lies below another record.

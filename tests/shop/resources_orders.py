@@ -1,4 +1,4 @@
-"""Who buys and what: customers, orders, invoices, shipments, quotes, returns and their events."""
+"""Resources of customers and orders: customers, orders, invoices, shipments, quotes, returns and their events."""
 
 from . import shapes_orders as o
 from .resource import ALL, READ, UPDATE, Resource, metafields, same

@@ -1,4 +1,4 @@
-"""What is sold and how it is described: products, variants, brands, categories, tags, types, filters, discounts."""
+"""Resources of products: products, variants, brands, categories, tags, types, filters, discounts."""
 
 from . import shapes_products as p
 from .resource import ALL, JOIN, READ, UPDATE, Resource, metafields, same

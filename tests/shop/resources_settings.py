@@ -1,4 +1,4 @@
-"""Everything around the trade: settings, taxes, methods, content, groups, tickets, webhooks, scripts, themes."""
+"""Other resources: settings, taxes, methods, content, groups, tickets, webhooks, scripts, themes."""
 
 from . import shapes_settings as s
 from .resource import ALL, JOIN, READ, Resource, same

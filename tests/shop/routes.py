@@ -18,7 +18,7 @@ from .resources import RESOURCES
 
 @dataclass(frozen=True)
 class Route:
-    """Where a request goes.
+    """The handler of a path and verb.
 
     Attributes:
         group: permission group; empty for what every key may do.

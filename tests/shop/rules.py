@@ -1,4 +1,4 @@
-"""What follows from a change: the stock log, default variants, pictures, an order's log, joins that go."""
+"""Consequences of a change: the stock log, default variants, pictures, an order's log, removed joins."""
 
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ _ORDER_STATES = ("status", "paymentStatus", "shipmentStatus")
 
 
 def apply(store: "Store", change: Change) -> None:
-    """Make the consequences of a change; they are changes themselves."""
+    """Make the consequences of a change, which are changes themselves."""
     if change.resource == "variants" and change.after is not None:
         _log_stock(store, change)
         _keep_one_default(store, change)
@@ -52,7 +52,7 @@ def _log_stock(store: "Store", change: Change) -> None:
 
 
 def _keep_one_default(store: "Store", change: Change) -> None:
-    """Let a variant that becomes the default take the place of the product's former one."""
+    """End the default of the product's former default variant if another variant becomes the default."""
     after = change.after or {}
     if not after.get("isDefault") or (change.before or {}).get("isDefault"):
         return
@@ -63,7 +63,7 @@ def _keep_one_default(store: "Store", change: Change) -> None:
 
 
 def _show_pictures(store: "Store", change: Change) -> None:
-    """Give the product its first picture by sortOrder; a picture that goes leaves the product's variants too."""
+    """Set the product's picture to its first one by sortOrder, and remove a deleted picture from its variants."""
     row = change.after or change.before or {}
     product_id = row.get("parent_id") or 0
     product = store.stored("products", product_id)

@@ -1,8 +1,7 @@
-"""Rows made on demand: a series knows how many rows there are and makes any of them from its number alone.
+"""Rows that are made on demand: a series makes any of its rows from the row's number alone.
 
-That lets a shop of a million orders start at once: nothing is stored until somebody changes it. Every value comes
-from `mix` of the seed and the row's number, so that the same seed gives the same shop and related rows agree without
-looking at each other.
+So a shop of a million orders starts at once, and stores only changed rows. Every value comes from `mix` of the seed and
+the row's number. So the same seed gives the same shop, and related rows agree.
 """
 
 from array import array

@@ -1,7 +1,7 @@
-"""The shop on a socket: a thin HTTP/1.1 skin over `Shop.handle`.
+"""The shop on a socket: a thin HTTP/1.1 server over `Shop.handle`.
 
-Loopback only, keep-alive, one write per answer and no Nagle delay, so that a request costs well under a millisecond.
-Delays and slow bodies are real time here, unless the shop is given another `wait`, and nowhere else.
+It uses loopback only, keep-alive, one write per answer and no Nagle delay. So a request takes well under a millisecond.
+Only here, delays and slow bodies take real time.
 """
 
 import contextlib
@@ -96,7 +96,7 @@ class ShopServer(http.server.ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Print unforeseen errors, but not that a client went away."""
+        """Print errors, except that a client closed its connection."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
@@ -127,7 +127,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._send(answer)
 
     def _body(self) -> bytes | None:
-        """Return the request's body, sent whole or in chunks; None where its length makes no sense."""
+        """Return the request's body, sent whole or in chunks; None if its length is wrong."""
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
             return self._chunks()
         length = _size(self.headers.get("Content-Length") or "0", 10)
@@ -184,7 +184,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 def _size(text: str, base: int) -> int | None:
-    """Return a length of a body in bytes, or None for what is no number or too large."""
+    """Return the length of a body in bytes, or None if the header is no number or too large."""
     digits = "0123456789abcdef"[:base]
     if not text or len(text) > 20 or any(letter not in digits for letter in text.lower()):
         return None

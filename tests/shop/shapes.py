@@ -1,8 +1,7 @@
-"""The words in which a record's shape is written down: its fields in the order of the payload, each of some kind.
+"""The shape of a record: its fields in the order of the payload, each of a kind.
 
-A stored row holds only what differs from its shape's defaults, in a neutral form: related records as plain ids, times
-as epoch seconds, countries as codes, translated text as `{language: text}`. What a client reads is made from that by
-`render`.
+A stored row holds only the values that differ from its shape's defaults, in a neutral form: related records as ids,
+times as epoch seconds, countries as codes, translated text as `{language: text}`. `render` makes the JSON text of it.
 """
 
 from dataclasses import dataclass
@@ -81,7 +80,7 @@ def embeds(**targets: str) -> Shape:
 
 
 class Layered(Row):
-    """A row that says which of its fields it shares with many others, so that these are encoded only once.
+    """A row that shares some fields with many other rows, so that these are encoded only once.
 
     Attributes:
         shared: the shared fields; never changed.
@@ -105,10 +104,10 @@ IMAGE: Shape = (Field("image", "image", False),)
 METAFIELD = ID + STAMPS + plain(key="", value="")
 
 
-def address(prefix: str, country: str = "nl") -> Shape:
+def address(prefix: str) -> Shape:
     """Return the fields of a billing or shipping address, without region data."""
     empty = ("Name", "Street", "Street2", "Number", "Extension", "Zipcode", "City", "Region")
-    return plain(**{prefix + name: "" for name in empty}) + countries(**{prefix + "Country": country})
+    return plain(**{prefix + name: "" for name in empty}) + countries(**{prefix + "Country": "nl"})
 
 
 def full(shape: Shape, row: Row) -> Row:

@@ -1,4 +1,4 @@
-"""Shapes of what is bought: orders, their lines, invoices, shipments, quotes, returns and events."""
+"""Shapes of orders: orders, their lines, invoices, shipments, quotes, returns and events."""
 
 from .shapes import CREATED, ID, LANGUAGE, STAMPS, Shape, address, countries, many, one, plain, times
 

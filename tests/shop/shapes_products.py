@@ -1,4 +1,4 @@
-"""Shapes of what is sold: products, variants, brands, categories, tags, types, filters and their joins."""
+"""Shapes of products: products, variants, brands, categories, tags, types, filters and their joins."""
 
 from .shapes import (
     CREATED,

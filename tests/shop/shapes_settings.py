@@ -1,4 +1,4 @@
-"""Shapes of everything around the trade: languages, taxes, methods, content, tickets, webhooks, scripts and themes."""
+"""Other shapes: languages, taxes, methods, content, tickets, webhooks, scripts and themes."""
 
 from .shapes import CREATED, ID, IMAGE, LANGUAGE, STAMPS, countries, many, one, plain, text, times
 

@@ -1,4 +1,4 @@
-"""The shop as a whole: from a request to an answer, with or without sockets."""
+"""The shop: answers requests, with or without sockets."""
 
 import base64
 import contextlib
@@ -39,7 +39,7 @@ class Shop:
         languages: active languages, the default one first.
         clock: the shop's time; by default real time.
         latency_seconds: seconds that every answer over a socket waits.
-        wait: how seconds of an answer pass; by default for real, until the shop closes.
+        wait: replaces the waits of answers; by default they take real time, until the shop closes.
         permissions: what differs from everything allowed: `{"products": {"write": False}}`.
         habits: switches for what is not proved about the real shop.
         webhooks: deliver webhooks (to loopback addresses only).

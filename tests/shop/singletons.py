@@ -1,4 +1,4 @@
-"""The records of which there is one: account, shop, dashboard, time; and the single picture of a brand and the like."""
+"""Single records: account, shop, dashboard, time, and the picture of a brand and of similar records."""
 
 import json
 from datetime import UTC, datetime, timedelta

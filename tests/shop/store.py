@@ -1,7 +1,7 @@
-"""The shop's data: what is in it, and every change.
+"""The shop's data and every change of it.
 
-A change through the API and a change by a test (somebody else working in the shop) take the same way: stamps by the
-clock, consequences by `rules`, and listeners are called.
+A change by a test, like that of another user of the shop, takes the same way as a change through the API: the clock
+stamps it, `rules` makes its consequences, and the listeners get it.
 """
 
 import threading
@@ -33,7 +33,7 @@ _EMBEDDED_IN = {"sets": ("products",), "categories": ("discounts",), "products":
 
 @dataclass(frozen=True)
 class Change:
-    """Something that happened to a record.
+    """A change of a record.
 
     Attributes:
         before: the stored row before; None for a created record.

@@ -1,7 +1,7 @@
-"""One kind of record: its rows, and the lists of them.
+"""A table: the rows of one kind of record, and its lists.
 
-Untouched rows of a series are made on demand; touched and added rows are kept. A list never walks over rows that it
-does not answer: the whole table is paged by position, a time window is a slice of an index by time.
+A table makes unchanged rows of its series on demand, and stores changed and added rows. A list never walks over rows
+that it does not return: it pages the whole table by position, and a time window is a slice of an index by time.
 """
 
 from array import array

@@ -49,7 +49,7 @@ def uploaded(fields: dict[str, Any], old: Row | None) -> Row:
         old: the row that is changed; None for a new record, which needs a file.
 
     Raises:
-        RefusedError: 422 where there is no file, or its base64 is broken.
+        RefusedError: 422 if there is no file, or its base64 is broken.
     """
     attachment: Any = fields.get("attachment")
     address = str(fields.get("src") or "")

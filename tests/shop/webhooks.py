@@ -1,4 +1,4 @@
-"""Deliveries of webhooks: a POST to the registered address for every change that a registration is for.
+"""Delivers webhooks: a POST to the registered address for every change of a registration's kind.
 
 The body is JSON with escaped slashes, or XML, as the registration's `format` says. `X-Signature` is the md5 hex digest
 of the raw body followed by the secret. A background thread delivers each webhook once and in order, to loopback
@@ -48,7 +48,7 @@ _TIMEOUT_SECONDS = 30
 
 @dataclass
 class Delivery:
-    """One webhook that was or is to be delivered.
+    """A webhook, delivered or not yet.
 
     Attributes:
         event: `orders/created`.
@@ -132,7 +132,7 @@ class WebhookSender:
         self._queue.put(delivery)
 
     def _body(self, language: str, form: str, change: Change) -> bytes:
-        """Return what GET one answers; of a deleted record nothing, or the id if the habits say so."""
+        """Return the answer of GET for the record; for a deleted record nothing, or its id by a habit."""
         key, store = BY_NAME[change.resource].item, self._shop.store
         if change.after is None and self._shop.habits.deleted_webhook == "empty":
             return b""

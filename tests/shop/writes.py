@@ -1,4 +1,4 @@
-"""From a request's body to the fields of a row: envelope, types, relations, translations, and what is refused."""
+"""Turns a request's body into the fields of a row: envelope, types, relations, translations, refusals."""
 
 import json
 import re
@@ -183,7 +183,7 @@ def _relation(store: "Store", field: Field, value: Any) -> Any:
 
 
 def coerce(field: Field, value: Any) -> Any:
-    """Give a value the type of the field's default; 422 where that cannot be done.
+    """Convert a value to the type of the field's default; 422 if that is impossible.
 
     A default of false may also stand for "none": such a field takes any text.
     """

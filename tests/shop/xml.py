@@ -1,4 +1,4 @@
-"""XML as webhooks with `format: xml` carry it: an element for each field, `item` elements in a list."""
+"""The XML of webhooks with `format: xml`: an element for each field, `item` elements in a list."""
 
 import re
 from typing import Any

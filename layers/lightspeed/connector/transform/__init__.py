@@ -34,13 +34,13 @@ __all__ = [
 ]
 
 
-def load(given: TransformerSpec, library: Library | None = None, limits: Limits | None = None) -> Transformers | None:
+def load(given: TransformerSpec, library: Library | None = None) -> Transformers | None:
     """Return the transformers of a request, or `None` if the event has none. Arguments and errors: `Transformers`."""
     if not given:
         return None
     from connector.transform.transformer import Transformers  # noqa: PLC0415 - slow at a cold start
 
-    return Transformers(given, library, limits)
+    return Transformers(given, library)
 
 
 def parse_transformers(given: TransformerSpec) -> list[str | Mapping[str, str]]:
