@@ -6,7 +6,7 @@ import pytest
 
 from lightspeed import Client, Connection, Parameters, Transport
 from lightspeed.catalogue.entities import get_entity
-from lightspeed.cli.list import QUOTA_PATIENCE_SECONDS, WholeQuota
+from lightspeed.cli.reading import QUOTA_PATIENCE_SECONDS, WholeQuota
 from lightspeed.estimate import Reading, estimate
 from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.reader import CONNECTIONS, ListReader

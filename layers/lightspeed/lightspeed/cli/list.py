@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
 from contextlib import closing
-from queue import Queue
-from threading import Thread
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from lightspeed.catalogue.entities import get_entity
 from lightspeed.catalogue.model import Endpoint
 from lightspeed.cli.arguments import CommandError, read_parameters
 from lightspeed.cli.output import ProgressLine, open_output, print_note, to_standard_output
+from lightspeed.cli.reading import QUOTA_PATIENCE_SECONDS, WholeQuota, in_background
 from lightspeed.cli.session import check_all_parents, nothing_matches, open_client, prepare, warn_of_unknown_filters
 from lightspeed.clock import SystemClock
-from lightspeed.listing.budget import UNBOUNDED
 from lightspeed.listing.children import DEFAULT_LIMIT
 from lightspeed.listing.read_operation import ALL_PARENTS, check_parameters
 from lightspeed.listing.reader import CONNECTIONS
 from lightspeed.listing.records import Record
 from lightspeed.listing.whole_list import WholeList
 from lightspeed.request import Parameters
-from lightspeed.transport import Transport
-
-QUOTA_PATIENCE_SECONDS = 330.0
-"""The longest wait for the quota: it waits out the window of five minutes, but no longer one."""
-
-_PAGE_AND_COUNT = 2
-
-_Found = TypeVar("_Found")
 
 
 class _ProgressClock(SystemClock):
@@ -43,31 +32,6 @@ class _ProgressClock(SystemClock):
         if seconds > 1:
             self._progress.show_wait(seconds)
         super().sleep(seconds)
-
-
-class WholeQuota:
-    """A request budget that uses the whole quota, and waits for the next window if that starts soon."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    def room(self) -> int:
-        """Return how many requests may be sent now. If the wait would be too long, they are sent and get a 429."""
-        quota = self._transport.quota
-        wait = 0 if quota is None else quota.wait_seconds(needed=_PAGE_AND_COUNT)
-        if not wait:
-            return self.left()
-        if wait <= QUOTA_PATIENCE_SECONDS:
-            self._transport.clock.sleep(wait)
-        return _PAGE_AND_COUNT
-
-    def left(self) -> int:
-        """Return how many requests the last answers leave room for."""
-        quota = self._transport.quota
-        return UNBOUNDED if quota is None else quota.room()
-
-    def record_latency(self, seconds: float) -> None:
-        """Ignore how long a page took: a command has no time limit."""
 
 
 def print_page(arguments: argparse.Namespace) -> None:
@@ -122,26 +86,6 @@ def _report(arguments: argparse.Namespace, endpoint: Endpoint, parameters: Param
         print_note(nothing_matches(endpoint, parameters.query))
     if not to_standard_output(arguments.out):
         print_note(f"wrote {written:,} record{'' if written == 1 else 's'} to {arguments.out}")
-
-
-def in_background(pages: Iterator[_Found]) -> Iterator[_Found]:
-    """Read pages in another thread and yield them here, so that Ctrl-C ends this thread at once."""
-    read: Queue[_Found | BaseException | None] = Queue(maxsize=1)
-
-    def fill() -> None:
-        try:
-            for page in pages:
-                read.put(page)
-        except BaseException as error:  # raised again in the thread that yields
-            read.put(error)
-        else:
-            read.put(None)
-
-    Thread(target=fill, daemon=True).start()
-    while (found := read.get()) is not None:
-        if isinstance(found, BaseException):
-            raise found
-        yield found
 
 
 def _texts(records: list[Record]) -> list[bytes]:

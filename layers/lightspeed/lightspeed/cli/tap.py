@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from lightspeed.cli.arguments import SETTINGS, CommandError, read_connection, read_json
-from lightspeed.cli.list import QUOTA_PATIENCE_SECONDS, WholeQuota, in_background
 from lightspeed.cli.output import json_text, print_note
+from lightspeed.cli.reading import QUOTA_PATIENCE_SECONDS, WholeQuota, in_background
 from lightspeed.cli.write import OutputError
 from lightspeed.client import Client
 from lightspeed.clock import Clock, SystemClock
