@@ -123,7 +123,7 @@ class RecordProcessor:
         state = self._state
         records, never_updated, reason = self._drop_repeated_never_updated(records, read)
         if state.window_start is None and len(self._request.languages or ()) > 1:
-            kept = [record for record in records if not _is_after(record.changed, state.end)]
+            kept = [record for record in records if not _is_after(record.changed_at, state.end)]
             if len(kept) < len(records):
                 reason = reason or "records changed while they were read in several languages; the next run reads them"
             records = kept
@@ -151,9 +151,9 @@ class RecordProcessor:
         """
         passed, mark = self._state.surely_passed, NEVER_UPDATED if may_be_read_by_creation(read) else ""
         recent = {
-            name: record.changed + mark if record.never_updated else record.changed
+            name: record.changed_at + mark if record.never_updated else record.changed_at
             for name, record in named.items()
-            if record.changed
+            if record.changed_at
         }
         if not self._state.remembers_all:
             recent = keep_recent(recent, passed - LOOKBACK)
@@ -184,7 +184,7 @@ class RecordProcessor:
         if start is None:
             return records, state.never_updated or HIDDEN, ""
         for record in records:
-            created = parse_shop_time(record.changed) if record.never_updated else start
+            created = parse_shop_time(record.changed_at) if record.never_updated else start
             if created is None:
                 reason = _UNREADABLE_TIME
             if created is None or created >= start:
@@ -195,17 +195,17 @@ class RecordProcessor:
         stored = self._stored.get(name)
         if stored is None:  # bookmarks of earlier versions name records without their language
             stored = self._stored.get(str(record.id))
-        if name in self._has_digest and record.changed:
+        if name in self._has_digest and record.changed_at:
             earlier_format = f"{name}/{_digest(record.text)}"
             stored = self._stored.get(_with_digest(name, record), self._stored.get(earlier_format, stored))
         if stored is not None and record.never_updated:
             stored = stored.removesuffix(NEVER_UPDATED)
-        if stored is None or stored == (record.changed or ""):
+        if stored is None or stored == (record.changed_at or ""):
             return stored is not None
         moment = parse_shop_time(
             stored
         )  # the shop may write the same time with another offset: summer time, another server
-        return moment is not None and moment == parse_shop_time(record.changed)
+        return moment is not None and moment == parse_shop_time(record.changed_at)
 
     def _transform(
         self, transformers: Transformers, texts: list[bytes], language: str
@@ -239,7 +239,7 @@ def _newest_change(rows: list[Record]) -> str:
     """
     newest: dict[str, str] = {}
     for row in rows:
-        changed = row.changed
+        changed = row.changed_at
         if changed and changed > newest.get(changed[-_OFFSET:], ""):
             newest[changed[-_OFFSET:]] = changed
     times = map(parse_shop_time, newest.values())
@@ -265,14 +265,14 @@ def _in_utc(found: re.Match[bytes]) -> bytes:
 
 def _may_change_unseen(record: Record, passed: datetime) -> bool:
     """Whether a record may change again without another time of change, if only times up to `passed` are over."""
-    moment = parse_shop_time(record.changed)
+    moment = parse_shop_time(record.changed_at)
     return moment is None or moment > passed
 
 
 def _has_unreadable_time(record: Record) -> bool:
     """Whether a record cannot be remembered, because its time of change is no time."""
     try:
-        datetime.fromisoformat(record.changed or "")  # takes a third of the time of `parse_shop_time`
+        datetime.fromisoformat(record.changed_at or "")  # takes a third of the time of `parse_shop_time`
     except ValueError:
         return not record.reject_reason
     return False

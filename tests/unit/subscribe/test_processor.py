@@ -53,8 +53,8 @@ def test_a_record_comes_again_if_it_changed_even_within_the_second(before: Recor
 @pytest.mark.parametrize("second", [-1, 3])
 def test_a_record_does_not_come_again_because_its_times_are_written_with_another_offset(second: int) -> None:
     before = order(second, "same")
-    changed = str(before.changed).replace("+00:00", "+01:00").replace("T06", "T07").replace("T05", "T06")
-    after = Record(before.text.replace(str(before.changed).encode(), changed.encode()), 7, changed)
+    changed = str(before.changed_at).replace("+00:00", "+01:00").replace("T06", "T07").replace("T05", "T06")
+    after = Record(before.text.replace(str(before.changed_at).encode(), changed.encode()), 7, changed)
     recent = processor({}).deduplicate([before], ORDERS)[1].recent
 
     assert processor(recent).deduplicate([after], ORDERS)[0] == []
@@ -113,7 +113,7 @@ def test_a_record_that_no_run_reads_by_creation_is_remembered_like_every_other()
 def test_a_record_without_a_time_of_change_comes_again_once_it_is_changed() -> None:
     recent = processor({}).deduplicate([never_updated()], BY_CREATION)[1].recent
     changed = order(-1, "new")
-    at_its_creation = Record(b'{"id":7,"memo":"new"}', 7, never_updated().changed)
+    at_its_creation = Record(b'{"id":7,"memo":"new"}', 7, never_updated().changed_at)
 
     assert processor(recent).deduplicate([never_updated()], BY_CREATION)[0] == []
     assert processor(recent).deduplicate([changed], ORDERS)[0] == [changed]

@@ -317,7 +317,7 @@ def rises_and_falls(records: Sequence[Record]) -> tuple[int, int]:
 
     Texts with the same offset from UTC sort like their times. Other texts are parsed.
     """
-    texts = [record.changed for record in records if record.changed]
+    texts = [record.changed_at for record in records if record.changed_at]
     if len({text[-_OFFSET:] for text in texts}) < 2:
         return sum(map(lt, texts, texts[1:])), sum(map(gt, texts, texts[1:]))
     try:

@@ -23,7 +23,7 @@ class Record(msgspec.Struct, gc=False):
     Attributes:
         text: The JSON text as the shop sent it, on one line; for a rejected row, its bytes as sent.
         id: `None` if the row has no usable id.
-        changed: `updatedAt`, or else `createdAt`, as the shop wrote it; `None` if the row has neither.
+        changed_at: `updatedAt`, or else `createdAt`, as the shop wrote it; `None` if the row has neither.
         reject_reason: Why the row is no JSON object in UTF-8; empty for a record. Only a record may be stored as one.
         parent: The parent's id, if the row comes from a nested list that was read for many parents.
         never_updated: Whether `updatedAt` is missing or a zero date. A filter by time of change may hide the record.
@@ -31,7 +31,7 @@ class Record(msgspec.Struct, gc=False):
 
     text: bytes
     id: int | str | None
-    changed: str | None
+    changed_at: str | None
     reject_reason: str = ""
     parent: int | str | None = None
     never_updated: bool = False

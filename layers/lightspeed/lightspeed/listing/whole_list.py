@@ -113,7 +113,7 @@ class WholeList:
         children = ChildLists(self.client, self.endpoint, self.parameters, language)
         for page in pages:
             children.note_parents(len(page))
-            changed = {parent.id: parent.changed for parent in page if parent.id is not None}
+            changed = {parent.id: parent.changed_at for parent in page if parent.id is not None}
             parents = list(changed)
             while parents:
                 most = min(PARENTS_AT_ONCE, children.parents_within(self.budget.room()))
