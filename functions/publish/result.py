@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connector.aws.errors import aws_error_types, may_pass, reason
+from connector.aws.errors import aws_error_types, is_temporary, reason
 from connector.errors import AwsUnavailable, ConnectorError, OutOfTime
 from connector.http.problem_details import problem
 from connector.observability import logger
@@ -89,7 +89,7 @@ def to_json(outcome: Outcome) -> Result:
 
 def aws_failure(error: Exception) -> ConnectorError:
     """Return the typed error for an error of AWS that came before any request to the shop."""
-    if may_pass(error):
+    if is_temporary(error):
         return AwsUnavailable(f"{reason(error)}: AWS is in trouble; try again")
     return ConnectorError(f"{reason(error)}: check the functions' environment and roles")
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from connector.aws.errors import may_pass
+from connector.aws.errors import is_temporary
 from connector.errors import AwsUnavailable, RunInProgress
 from lightspeed.errors import TRANSIENT_ERRORS
 from tests.property.interleaving import Faults, FaultyBucket, Turns
@@ -89,7 +89,7 @@ class Scene:
                 self.time.passes(5)
                 continue
             except (ClientError, BotoCoreError) as error:
-                if not may_pass(error):
+                if not is_temporary(error):
                     raise
                 self.time.passes(5)
                 continue

@@ -32,7 +32,7 @@ def aws_error_types() -> tuple[type[Exception], ...]:
     return botocore_errors.ClientError, botocore_errors.BotoCoreError
 
 
-def may_pass(error: BaseException) -> bool:
+def is_temporary(error: BaseException) -> bool:
     """Return whether an error of AWS is temporary: throttling, an error inside AWS, or a broken connection."""
     if isinstance(error, botocore_errors.ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -47,7 +47,7 @@ def may_pass(error: BaseException) -> bool:
         botocore_errors.FlexibleChecksumError,
     )
     cause = error.__cause__ or error.__context__
-    return isinstance(error, broken) or (cause is not None and may_pass(cause))
+    return isinstance(error, broken) or (cause is not None and is_temporary(cause))
 
 
 def reason(error: BaseException) -> str:
@@ -69,7 +69,7 @@ def raises_typed(handler: Handler) -> Handler:
         try:
             return handler(event, context)
         except aws_error_types() as error:
-            if may_pass(error):
+            if is_temporary(error):
                 raise AwsUnavailable(f"{reason(error)}: AWS is in trouble; try again") from error
             raise
 

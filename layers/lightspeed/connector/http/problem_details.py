@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from connector import errors as own
-from connector.aws.errors import may_pass, reason
+from connector.aws.errors import is_temporary, reason
 from lightspeed import errors as shop
 
 STATUSES: Mapping[type[Exception], tuple[int, str]] = {
@@ -91,7 +91,7 @@ def problem(error: Exception) -> tuple[int, dict[str, str], dict[str, Any]]:
 
 def _http_problem(error: Exception) -> HttpProblem:
     if not isinstance(error, shop.LightspeedError | own.ConnectorError):  # of AWS
-        if may_pass(error):
+        if is_temporary(error):
             return HttpProblem(503, "aws-unavailable", f"{reason(error)}: AWS is in trouble; try again", _SOON)
         return HttpProblem(500, "aws-refused", f"{reason(error)}: check the functions' environment and roles")
     status, kind = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
