@@ -34,19 +34,19 @@ __all__ = [
 ]
 
 
-def load(given: TransformerSpec, library: Library | None = None) -> Transformers | None:
+def load(spec: TransformerSpec, library: Library | None = None) -> Transformers | None:
     """Return the transformers of a request, or `None` if the event has none. Arguments and errors: `Transformers`."""
-    if not given:
+    if not spec:
         return None
     from connector.transform.transformer import Transformers  # noqa: PLC0415 - slow at a cold start
 
-    return Transformers(given, library)
+    return Transformers(spec, library)
 
 
-def parse_transformers(given: TransformerSpec) -> list[str | Mapping[str, str]]:
+def parse_transformers(spec: TransformerSpec) -> list[str | Mapping[str, str]]:
     """Return the transformers of an event as a list. See `transformer.parse_transformers`."""
-    if given is None:
+    if spec is None:
         return []
     from connector.transform import transformer  # noqa: PLC0415 - slow at a cold start
 
-    return transformer.parse_transformers(given)
+    return transformer.parse_transformers(spec)

@@ -22,12 +22,12 @@ SCOPE = ("connection", "entity", "language", "bookmark", "now")
 
 
 def steps_of(
-    given: TransformerSpec, value: object, *, kind: str, scope: Mapping[str, Any], library: Library | None
+    spec: TransformerSpec, value: object, *, kind: str, scope: Mapping[str, Any], library: Library | None
 ) -> Iterator[dict[str, Any]]:
     """Yield `expression` and `output` of each step. An output is an array of records or of parameters.
 
     Args:
-        given: The transformer, as in an event.
+        spec: The transformer, as in an event.
         value: A record, or an object of parameters. Such an object may also hold keys of the scope, which come first.
         kind: `record` or `parameters`.
         scope: A value for each name of `SCOPE`.
@@ -46,7 +46,7 @@ def steps_of(
         datetime.fromisoformat(now)
     except ValueError:
         raise RequestError([f"now must be a time such as 2026-11-23T06:00:00Z, not {now!r:.60}"]) from None
-    transformers = Transformers(given, library)
+    transformers = Transformers(spec, library)
     texts: list[list[bytes]] = []
     failed: TransformError | None = None
     try:

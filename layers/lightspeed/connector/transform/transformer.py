@@ -11,7 +11,7 @@ from connector.transform.engine import expression as engine
 from connector.transform.engine.errors import short_repr
 from connector.transform.engine.expression import Expression
 from connector.transform.engine.limits import Escaped, LimitExceeded, Limits, Meter, run_with_timer
-from connector.transform.engine.values import dumps_all, is_none, plain
+from connector.transform.engine.values import dumps_all, is_none, json_value
 from connector.transform.library import EmptyLibrary, Library, NotFoundInLibrary, name_in_reference
 from connector.transform.rejects import rejected_line
 from lightspeed import Clock, Parameters, SystemClock
@@ -29,7 +29,7 @@ class Transformers:
     The constructor loads saved transformers, parses everything, and loads the tables that the expressions name.
 
     Args:
-        given: The transformer, as in the event.
+        spec: The transformer, as in the event.
         library: The library of saved transformers and tables.
         limits: Bounds of each evaluation.
         clock: Measures evaluations, and is the time of a scope without one.
@@ -40,7 +40,7 @@ class Transformers:
 
     def __init__(
         self,
-        given: TransformerSpec,
+        spec: TransformerSpec,
         library: Library | None = None,
         limits: Limits | None = None,
         clock: Clock | None = None,
@@ -49,7 +49,7 @@ class Transformers:
         self._library: Library = library or EmptyLibrary()
         self._limits = limits or Limits()
         self._tables: dict[str, Mapping[str, Any]] = {}
-        self._steps = [self._step(item) for item in parse_transformers(given)]
+        self._steps = [self._step(item) for item in parse_transformers(spec)]
         self._written = sum(len(step.text) for step in self._steps)
         for step in self._steps:
             for name, place in step.tables():
@@ -113,7 +113,7 @@ class Transformers:
                 documents = self._replaced(documents, step, context, meter)
                 if steps is not None:
                     steps.append(dumps_all([{key: d[key] for key in _REPLACED} for d in documents], self._limits))
-            made = [plain({key: d[key] for key in _REPLACED}, self._limits, exact=exact) for d in documents]
+            made = [json_value({key: d[key] for key in _REPLACED}, self._limits, exact=exact) for d in documents]
             return [Parameters(d["path"] or {}, d["query"] or {}, d["payload"]) for d in made]
 
         return self._bounded(work)
@@ -123,7 +123,7 @@ class Transformers:
     ) -> list[dict[str, Any]]:
         replaced = []
         for before in documents:
-            found = plain(step.evaluate(before, meter, context), self._limits)
+            found = json_value(step.evaluate(before, meter, context), self._limits)
             for element in found if isinstance(found, list) else [found]:
                 replaced.append({**before, **_replacement(element, before)})
             if len(replaced) > MOST_REQUESTS:
@@ -174,7 +174,7 @@ class Transformers:
             if steps is not None:
                 steps.append(texts)
             if number < last:
-                values = [plain(element, self._limits) for element in elements]
+                values = [json_value(element, self._limits) for element in elements]
         return texts
 
     def _context(self, scope: Scope, content: str) -> Context:
@@ -194,14 +194,14 @@ class Transformers:
             raise failed.failed(error) from None
 
 
-def parse_transformers(given: TransformerSpec) -> list[str | Mapping[str, str]]:
+def parse_transformers(spec: TransformerSpec) -> list[str | Mapping[str, str]]:
     """Return the transformers of an event as a list. Expressions are parsed; saved ones are not loaded.
 
     Raises:
         TransformError: An expression cannot be parsed, a reference has another form, or the list is too long.
     """
     items: list[str | Mapping[str, str]]
-    items = [] if given is None else [given] if isinstance(given, str | Mapping) else list(given)
+    items = [] if spec is None else [spec] if isinstance(spec, str | Mapping) else list(spec)
     if len(items) > MOST_EXPRESSIONS:
         message = f"expected up to {MOST_EXPRESSIONS} expressions, got {len(items)}"
         raise TransformError(message, expression=str(items[0]))

@@ -21,7 +21,7 @@ def is_none(value: Any) -> bool:
     return value is None or value is Utils.NULL_VALUE
 
 
-def plain(value: Any, limits: Limits, *, exact: bool = True) -> Any:
+def json_value(value: Any, limits: Limits, *, exact: bool = True) -> Any:
     """Return a result as JSON types. `None` is `null` or nothing.
 
     Args:
