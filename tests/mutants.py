@@ -93,7 +93,7 @@ _REWRITE = "ignore::pytest.PytestAssertRewriteWarning"
 _BEHIND = 6
 """Lines behind a change that show which tests tell the changed way from the other one."""
 
-_MOST_SECONDS = 60
+_MAX_SECONDS = 60
 """A change that the first tests accept for so long counts as not noticed."""
 
 
@@ -287,7 +287,7 @@ class Reach:
         cost = {test: round(math.log2(self.seconds[test] * shared[test])) for test in found - {"", *self.failed}}
         ranked = sorted(cost, key=lambda test: (cost[test], test))
         totals = accumulate(self.seconds[test] for test in ranked)
-        return {test: self.seconds[test] for test, total in zip(ranked, totals, strict=True) if total < _MOST_SECONDS}
+        return {test: self.seconds[test] for test, total in zip(ranked, totals, strict=True) if total < _MAX_SECONDS}
 
 
 def _all(lines: Mapping[str, Sequence[str]]) -> set[str]:

@@ -37,7 +37,7 @@ MARGIN_SECONDS = 60
 _LONGEST_INVOCATION_SECONDS = 900
 """Lambda's limit: an invocation began at most this long before its deadline."""
 
-_MOST_BYTES = 300_000
+_MAX_BYTES = 300_000
 """The largest stored result; a DynamoDB item has at most 400 KB."""
 
 _CLAIM_ATTEMPTS = 3
@@ -169,7 +169,7 @@ class Idempotency:
     def _store(self, claim: Claim, result: Result) -> None:
         """Store a result in place of a claim, without the record if the result is too large for an item."""
         text = dumps(result)
-        if len(text) > _MOST_BYTES:
+        if len(text) > _MAX_BYTES:
             text = dumps({**result, "record": None})
         values = {
             "data": {"S": text.decode()},

@@ -24,7 +24,7 @@ SOURCE = "lightspeed.publish"
 _ENTRIES_PER_CALL = 10
 _FACTS = ("status", "id", "http_status", "request_id", "ignored", "detail", "check", "error")
 _NAMED = ("entity", "connection", "action", "idempotency_key")
-_MOST_BYTES = 20_000
+_MAX_BYTES = 20_000
 """EventBridge takes 256 KB in one call, of up to 10 entries; a usual entry has a few hundred bytes."""
 
 
@@ -56,7 +56,7 @@ def _entry(bus: str, event: Mapping[str, Any], result: Result, facts: Mapping[st
     if isinstance(event.get("parameters"), dict):
         detail["path"] = event["parameters"].get("path", {})
     text = json.dumps(detail, ensure_ascii=False, default=str)
-    if len(text.encode()) > _MOST_BYTES:  # a caller may put anything into a path or a name
+    if len(text.encode()) > _MAX_BYTES:  # a caller may put anything into a path or a name
         text = json.dumps({name: f"{value!s:.100}" for name, value in detail.items()}, ensure_ascii=False)
     return {"Source": SOURCE, "DetailType": kind, "Detail": text, "EventBusName": bus}
 

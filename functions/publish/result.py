@@ -9,7 +9,7 @@ from connector.aws.errors import aws_error_types, is_temporary, reason
 from connector.errors import AwsUnavailable, ConnectorError, OutOfTime
 from connector.http.problem_details import problem
 from connector.observability import logger
-from connector.validation import MOST_LEVELS
+from connector.validation import MAX_LEVELS
 from lightspeed import InvalidRequest, LightspeedError, NotFound, RateLimited, UnknownLanguage
 
 Result = dict[str, Any]
@@ -24,7 +24,7 @@ Refusal = LightspeedError | ConnectorError
 REFUSALS = (LightspeedError, ConnectorError)
 
 Outcome = Result | Refusal
-_MOST_CHARACTERS = 500
+_MAX_CHARACTERS = 500
 
 
 def result(status: str, http_status: int | None, identity: object, record: object, request_id: str = "") -> Result:
@@ -38,7 +38,7 @@ def result(status: str, http_status: int | None, identity: object, record: objec
     }
 
 
-def sanitize(value: Any, levels: int = MOST_LEVELS) -> Any:
+def sanitize(value: Any, levels: int = MAX_LEVELS) -> Any:
     """Return a value of the shop in a form that can be answered and stored.
 
     Half a surrogate pair becomes a question mark, and anything below the last level becomes `None`.
@@ -101,7 +101,7 @@ def refusal(error: Exception) -> Refusal:
         return error
     if isinstance(error, aws_error_types()):
         return aws_failure(error)
-    return ConnectorError(f"unexpected {type(error).__name__}: {error}"[:_MOST_CHARACTERS])
+    return ConnectorError(f"unexpected {type(error).__name__}: {error}"[:_MAX_CHARACTERS])
 
 
 def log_unexpected(error: Exception) -> None:

@@ -20,7 +20,7 @@ from webhook.signature import Signers
 
 _NO_SUCH_SECRET = ("ResourceNotFoundException", "InvalidRequestException")
 _EXISTS = "PreconditionFailed"
-_MOST_TRIES = 3
+_MAX_TRIES = 3
 
 TROUBLE = "WebhookTrouble"
 """The metric of webhooks that a known shop signed with another secret. Other counts are fields of the log line."""
@@ -141,4 +141,4 @@ class AwsStorage:
     def store(self, key: str, body: bytes) -> bool:
         """As in the protocol."""
         put = {"Bucket": self._bucket, "Key": key, "Body": body, "ContentType": "application/json", "IfNoneMatch": "*"}
-        return conditional_write(_client("s3").put_object, (_EXISTS,), self._sleep, _MOST_TRIES, **put) is not None
+        return conditional_write(_client("s3").put_object, (_EXISTS,), self._sleep, _MAX_TRIES, **put) is not None

@@ -25,10 +25,10 @@ POLL_SECONDS = 8.0
 LOST_TICK_SECONDS = 90.0
 """A tick that is late by this much is lost, for example in the failure queue. The next webhook sends another one."""
 
-MOST_BY_ID = 10
+MAX_BY_ID = 10
 """The most records that a run reads by id if the entity has no filter by time of change. Beyond, it reads all."""
 
-MOST_IDS = 100
+MAX_IDS = 100
 """The most ids that one run asks for."""
 
 Status = Literal["missing", "running", "superseded", "ended"]
@@ -177,7 +177,7 @@ def execution_name(key: str, start: float) -> str:
 
 
 def _event(mark: Mark) -> dict[str, Any]:
-    few = not mark.every and 0 < len(mark.ids) <= MOST_BY_ID
+    few = not mark.every and 0 < len(mark.ids) <= MAX_BY_ID
     by_id = mark.by == "existence" or (mark.by == "id" and few)
     return {**mark.event, "ids": [_number(identity) for identity in mark.ids]} if by_id else mark.event
 
@@ -189,8 +189,8 @@ def _merge(mark: Mark, new: Webhooks) -> Mark:
         mark,
         since=min(mark.since, new.since) if mark.since else new.since,
         latest=max(mark.latest, new.latest),
-        ids=ids[:MOST_IDS] if mark.by != "change" else (),
-        every=mark.every or new.every or len(ids) > MOST_IDS,
+        ids=ids[:MAX_IDS] if mark.by != "change" else (),
+        every=mark.every or new.every or len(ids) > MAX_IDS,
     )
 
 

@@ -13,7 +13,7 @@ from connector.errors import AwsUnavailable, problem_members
 from connector.webhooks.event import Webhook
 from webhook.signature import Signers
 
-MOST_BYTES = 256 * 1024
+MAX_BYTES = 256 * 1024
 """The largest body of a webhook."""
 
 RETRY_AFTER_SECONDS = 30
@@ -111,8 +111,8 @@ class Receiver:
             body = _body_of(call)
         except ValueError:
             return Answer(400, "the body is not the base64 text that it is said to be", {}, {})
-        if len(body) > MOST_BYTES:
-            return Answer(413, f"a webhook has at most {MOST_BYTES} bytes", {}, {})
+        if len(body) > MAX_BYTES:
+            return Answer(413, f"a webhook has at most {MAX_BYTES} bytes", {}, {})
         try:
             genuine, signer = self._signers.verify(call.connection, call.headers, body, call.received / 1000)
             if not genuine:

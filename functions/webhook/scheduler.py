@@ -11,10 +11,10 @@ import msgspec
 
 from connector.webhooks.window import Policy
 from lightspeed import Clock
-from webhook.debounce import MOST_IDS, Mark, Run, Status, Webhooks, add_webhooks, advance, is_stale
+from webhook.debounce import MAX_IDS, Mark, Run, Status, Webhooks, add_webhooks, advance, is_stale
 from webhook.followers import Follower
 
-MOST_TRIES = 20
+MAX_TRIES = 20
 """How often a step is tried if another invocation changes the mark meanwhile."""
 
 UNWRITTEN_SECONDS = 15.0
@@ -25,7 +25,7 @@ AGAIN_SECONDS = 5.0
 
 
 class MarkChanged(Exception):
-    """Another invocation changed the mark during each of `MOST_TRIES` tries."""
+    """Another invocation changed the mark during each of `MAX_TRIES` tries."""
 
 
 class Cloud(Protocol):
@@ -116,10 +116,10 @@ class RunScheduler:
             self._add_deleted(connection, followers[0], deleted)
 
     def _add_deleted(self, connection: str, follower: Follower, deleted: Sequence[Message]) -> None:
-        """Let a run ask for deleted ids, at most `MOST_IDS` per connection and window. `reconcile` finds the others."""
+        """Let a run ask for deleted ids, at most `MAX_IDS` per connection and window. `reconcile` finds the others."""
         window = int(self.clock.time() // self.policy.window_seconds)
         wanted = {message.id: message for message in deleted}
-        allowed = self.cloud.allow(f"{connection}#{window}", len(wanted), MOST_IDS)
+        allowed = self.cloud.allow(f"{connection}#{window}", len(wanted), MAX_IDS)
         if allowed and follower.can_be_reconciled:
             key, messages = f"{connection}#{follower.subscription}#deleted", list(wanted.values())[:allowed]
             self._add_to_mark(key, messages, event=follower.reconcile_event, by="existence")
@@ -129,7 +129,7 @@ class RunScheduler:
         times = [message.received / 1000 for message in messages]
         ids = tuple(message.id for message in messages if message.id)
         new = Webhooks(min(times), max(times), ids, every=len(ids) < len(messages))
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_TRIES):
             stored, version = self.cloud.load(key)
             mark = Mark(event=event, by=by) if stored is None else msgspec.structs.replace(stored, event=event, by=by)
             mark, needs_tick = add_webhooks(mark, new, self.clock.time(), self.policy)
@@ -140,7 +140,7 @@ class RunScheduler:
         raise MarkChanged(key)
 
     def _advance(self, key: str, tick_at: float) -> None:
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_TRIES):
             mark, version = self.cloud.load(key)
             now = self.clock.time()
             if mark is None or is_stale(mark, tick_at, now):

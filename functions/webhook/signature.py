@@ -22,7 +22,7 @@ MAX_AGE_SECONDS = 300.0
 MIN_AGE_SECONDS = 5.0
 """Age from which a wrong signature causes a new read, as the secret may be rotated. Guesses cause no more reads."""
 
-MOST_CACHED = 1_000
+MAX_CACHED = 1_000
 """The most connections in the cache, known or not, so that a flood of invented names does not fill the memory."""
 
 
@@ -108,7 +108,7 @@ class Signers:
         return signer.has_signed(headers, body), signer
 
     def _refresh(self, connection: str, now: float) -> tuple[float, Signer]:
-        if len(self._cache) >= MOST_CACHED:
+        if len(self._cache) >= MAX_CACHED:
             self._cache.clear()
         found = self._cache[connection] = now, Signer.from_secret(self._read(connection))
         return found

@@ -27,7 +27,7 @@ KEPT_SECONDS = 60 * 86_400
 
 _PREFIX = "webhook#"
 _COUNTED = "webhook-ids#"
-_MOST_DELAY_SECONDS = 900
+_MAX_DELAY_SECONDS = 900
 _NEEDS = ("BUCKET", "IDEMPOTENCY_TABLE", "SYNC_STATE_MACHINE_ARN", "WEBHOOK_QUEUE_URL")
 
 
@@ -124,5 +124,5 @@ class AwsCloud:
 
     def tick(self, message: str, delay_seconds: float) -> None:
         """As in the protocol. The delay is rounded up to whole seconds, and at most 15 minutes."""
-        delay, url = min(math.ceil(delay_seconds), _MOST_DELAY_SECONDS), self.settings.webhook_queue_url
+        delay, url = min(math.ceil(delay_seconds), _MAX_DELAY_SECONDS), self.settings.webhook_queue_url
         self.aws.client("sqs").send_message(QueueUrl=url, MessageBody=message, DelaySeconds=delay)

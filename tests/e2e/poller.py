@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.local.stack import Stack
 
-MOST_AT_ONCE = 10
+MAX_AT_ONCE = 10
 """Messages that one call of ReceiveMessage or DeleteMessageBatch takes."""
 
 Message = dict[str, Any]
@@ -104,14 +104,14 @@ class Poller:
         while (missing := self._batch - len(messages)) > 0:
             answer = self._sqs.receive_message(
                 QueueUrl=self._queue,
-                MaxNumberOfMessages=min(MOST_AT_ONCE, missing),
+                MaxNumberOfMessages=min(MAX_AT_ONCE, missing),
                 MessageSystemAttributeNames=["All"],
                 MessageAttributeNames=["All"],
                 WaitTimeSeconds=self._window_seconds,
             )
             found = answer.get("Messages", [])
             messages += found
-            if len(found) < MOST_AT_ONCE and time.monotonic() >= until:
+            if len(found) < MAX_AT_ONCE and time.monotonic() >= until:
                 break
         for message in messages:
             self.receipts[message["Body"]] = int(message["Attributes"]["ApproximateReceiveCount"])
@@ -137,9 +137,9 @@ class Poller:
         }
 
     def _delete(self, messages: list[Message]) -> None:
-        for start in range(0, len(messages), MOST_AT_ONCE):
+        for start in range(0, len(messages), MAX_AT_ONCE):
             entries = [
                 {"Id": str(n), "ReceiptHandle": message["ReceiptHandle"]}
-                for n, message in enumerate(messages[start : start + MOST_AT_ONCE])
+                for n, message in enumerate(messages[start : start + MAX_AT_ONCE])
             ]
             self._sqs.delete_message_batch(QueueUrl=self._queue, Entries=entries)

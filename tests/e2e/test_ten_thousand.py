@@ -40,11 +40,11 @@ DEADLY = 7
 """Which request is the killed consumer's: it carries the last updates but one of early variants."""
 
 VISIBILITY_SECONDS = 20
-MOST_REQUESTS = MESSAGES // 50
+MAX_REQUESTS = MESSAGES // 50
 """A hundred messages go into one request, and what is newer meanwhile into one more. It lies below what the shop's
 quota lets out of 300 requests in five minutes be used, so that no message ever waits for the quota."""
 
-MOST_SECONDS = 600
+MAX_SECONDS = 600
 
 Update = tuple[int, int]
 """Id of a variant and its stock."""
@@ -76,14 +76,14 @@ class SlowRequest:
         """Let the shop act upon it, and wait until it has."""
         assert self.request.status is None
         self._passes.set()
-        assert wait_until(lambda: self.request.status == 200, MOST_SECONDS)
+        assert wait_until(lambda: self.request.status == 200, MAX_SECONDS)
 
     def _look_at(self, request: Request) -> None:
         self._left -= 1
         if self._left == 0:
             self._request = request
             self.arrived.set()
-            self._passes.wait(MOST_SECONDS)
+            self._passes.wait(MAX_SECONDS)
 
 
 @pytest.fixture
@@ -175,19 +175,19 @@ def test_ten_thousand_stock_updates_end_right_in_few_requests_though_a_consumer_
     with Poller(stack) as poller, SlowRequest(shop, DEADLY) as slow:
         put_into_queue(stack, forgetful_queue, updates)
         poller.start(1)
-        assert slow.arrived.wait(MOST_SECONDS)
+        assert slow.arrived.wait(MAX_SECONDS)
         asked = {row["id"]: row["stockLevel"] for row in slow.request.json["variant"]}
         kill_consumers(stack)
         end_lease(stack)
         poller.start(poller.most_workers - 1)
-        assert wait_until(lambda: all(stock(shop, variant) == newest[variant] for variant in asked), MOST_SECONDS)
+        assert wait_until(lambda: all(stock(shop, variant) == newest[variant] for variant in asked), MAX_SECONDS)
         assert poller.errors == ["Runtime.ExitError"]
         # another batch may be postponed meanwhile, because it waited too long for the lease
         receipts = {poller.receipts[message(update)] for update in asked.items()}
         assert receipts == {1}, "the messages must not come again before the shop acts"
         slow.let_pass()
         assert {variant: stock(shop, variant) for variant in asked} == asked, "the shop fell back"
-        assert wait_until(poller.is_done, MOST_SECONDS, every_seconds=0.5)
+        assert wait_until(poller.is_done, MAX_SECONDS, every_seconds=0.5)
 
     again = {body for body, receipts in poller.receipts.items() if receipts > 1}
     assert again >= {message(update) for update in asked.items()}
@@ -200,4 +200,4 @@ def test_ten_thousand_stock_updates_end_right_in_few_requests_though_a_consumer_
     assert messages_in(stack, failure_queue) == failed_before
     assert poller.errors == ["Runtime.ExitError"]
     assert {request.status for request in shop.requests} == {200}
-    assert len(shop.requests) <= MOST_REQUESTS
+    assert len(shop.requests) <= MAX_REQUESTS

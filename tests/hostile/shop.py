@@ -61,7 +61,7 @@ ABSURD = [
     {"Content-Type": "text/html; charset=utf-16"},
 ]
 SHIFTS = (-365 * 86_400, -7200, 7200, 86_400, 365 * 86_400)
-MOST_IN_A_ROW = 2
+MAX_IN_A_ROW = 2
 
 _PATH = re.compile(r"/(?P<language>\w\w)/(?P<list>[a-z]+(?:/\d+/[a-z]+)?)(?:/(?P<id>\d+))?(?P<count>/count)?\.json")
 
@@ -215,7 +215,7 @@ class HostileShop:
         given = {"Date": http_date(date + self.date_ahead)}
         if self._rng.random() < self.absurd:
             given |= self._rng.choice(ABSURD)
-        if self._damaged[parts.path] >= MOST_IN_A_ROW or self._rng.random() >= self.damage:
+        if self._damaged[parts.path] >= MAX_IN_A_ROW or self._rng.random() >= self.damage:
             self._damaged[parts.path] = 0
             return status, given, body
         self._damaged[parts.path] += 1

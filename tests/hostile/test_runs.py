@@ -42,7 +42,7 @@ SAMPLES = {"full": 30, "incremental": 10, "every parent": 15, "ids": 30, "reconc
 SOAK = range(100, 2100)
 """Seeds per mode: of the default run, and of the long search."""
 
-MOST_ATTEMPTS = 80
+MAX_ATTEMPTS = 80
 DAY = 86_400
 SETTINGS = Settings.from_env({"BUCKET": "bucket", "SECRET_PREFIX": "lightspeed/"})
 SECRET = {"base_url": BASE_URL, "api_key": API_KEY, "api_secret": API_SECRET, "language": "nl"}
@@ -149,8 +149,8 @@ class Scene:
         self.shop.forget_cached_answers()
         self.began = self.shop.now
         asked = {**event, "entity": event.get("entity", self.entity), "run_id": run_id}
-        for attempt in range(MOST_ATTEMPTS):
-            if attempt == MOST_ATTEMPTS // 2:
+        for attempt in range(MAX_ATTEMPTS):
+            if attempt == MAX_ATTEMPTS // 2:
                 self.calm_down()
             if self.rng.random() < self.kills:
                 self.world.at.kill_at = self.world.at.passed + self.rng.randrange(1, 60)

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 from tests.property.bucket import MemoryBucket
 from tests.property.world import Killed
 
-MOST_SECONDS = 300
+MAX_SECONDS = 300
 """How long a process waits for its turn before the test fails."""
 
 
@@ -82,7 +82,7 @@ class Turns:
             thread.start()
         self._wake_one()
         for thread in threads:
-            thread.join(MOST_SECONDS)
+            thread.join(MAX_SECONDS)
             assert not thread.is_alive(), "a process waits for ever"
         if failures:
             raise failures[0]
@@ -96,7 +96,7 @@ class Turns:
         self._wait(me)
 
     def _wait(self, me: int) -> None:
-        assert self._waiting[me].wait(MOST_SECONDS), "no turn"
+        assert self._waiting[me].wait(MAX_SECONDS), "no turn"
         self._waiting[me].clear()
 
     def _wake_one(self) -> None:

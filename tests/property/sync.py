@@ -18,8 +18,8 @@ from samtranslator.yaml_helper import yaml_parse
 from tests.property.world import Killed, VirtualTime
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
-MOST_EVENTS = 25_000
-MOST_PAYLOAD = 256 * 1024
+MAX_EVENTS = 25_000
+MAX_PAYLOAD = 256 * 1024
 """Of events in a history, and of bytes between two states: the quotas of Step Functions."""
 
 _KNOWN = {
@@ -97,7 +97,7 @@ class Sync:
             value, current = getattr(self, f"_{state['Type'].lower()}")(state, scope, execution)
             value = _carried(value, execution)
             variables.update({key: _carried(each, execution) for key, each in scope.assigned.items()})
-            assert execution.events <= MOST_EVENTS
+            assert execution.events <= MAX_EVENTS
         execution.output = value
         return execution
 
@@ -235,5 +235,5 @@ def _matches(rule: Mapping[str, Any], error: str) -> bool:
 def _carried(value: Any, execution: Execution) -> Any:
     size = len(json.dumps(value, separators=(",", ":")).encode())
     execution.payload = max(execution.payload, size)
-    assert size <= MOST_PAYLOAD, f"{size} bytes cannot be carried from one state to the next"
+    assert size <= MAX_PAYLOAD, f"{size} bytes cannot be carried from one state to the next"
     return value

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 SAMPLE, SOAK = 80, 800
 RUNS = 6
 ORDERS: tuple[Literal["-id", "id", "-updatedAt", "updatedAt"], ...] = ("-id", "id", "-updatedAt", "updatedAt")
-MOST_SET_BACK = 45
+MAX_SET_BACK = 45
 """Seconds by which the shop's clock may be set back; a window reaches a minute behind its bookmark."""
 
 THESE_SECONDS = 10
@@ -183,7 +183,7 @@ class Chain:
             self.time.passes(rng.choice([0.3, 2, 5, 20, 61, 400]))
             self.others_work()
         if rng.random() < 0.2:
-            self.clock.advance(rng.uniform(-MOST_SET_BACK, 300))
+            self.clock.advance(rng.uniform(-MAX_SET_BACK, 300))
         if rng.random() < 0.2:
             self.time.jumps(rng.uniform(-300, 300))
         self.is_set_apart |= self.most_ahead - self.ahead > LOOKBACK.total_seconds()
@@ -209,7 +209,7 @@ def check(seeds: range) -> None:
                 chain.follow()
                 chain.let_time_pass()
             chain.rate = 0
-            for seconds in (MOST_SET_BACK + 30, THESE_SECONDS):
+            for seconds in (MAX_SET_BACK + 30, THESE_SECONDS):
                 chain.time.passes(seconds)
                 chain.follow()
         except Exception as error:

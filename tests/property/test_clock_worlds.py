@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from lightspeed.request import parse_time
-from subscribe.sync.bookmark import MOST_UNVERIFIED
+from subscribe.sync.bookmark import MAX_UNVERIFIED
 from tests.property.world import OPENING, ShopTime, VirtualTime, World
 from tests.shop import Shop
 from tests.shop.clock import http_date
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 EVENT: dict[str, Any] = {"entity": "reviews", "mode": "incremental", "parameters": {"query": {"limit": 5}}}
 SCARCE = (7, 3000, 12000)
 SAMPLE, SOAK = 25, 3000
-MOST_LATE = 90 + 20
+MAX_LATE = 90 + 20
 """Seconds after which a change is stored by the next run: dates that are wrong by less are not found out."""
 
 YEAR = 365 * 86_400.0
@@ -147,7 +147,7 @@ def wrong_dates(seed: int) -> None:
         if rng.random() < 0.4:
             scene.world.at.meanwhile[scene.world.at.passed + rng.randrange(2, 40)] = scene.change
         scene.run()
-        assert scene.present(scene.began - MOST_LATE) <= set(scene.landed())
+        assert scene.present(scene.began - MAX_LATE) <= set(scene.landed())
         scene.change()
         scene.time.passes(rng.choice((20, 100, 900)))
     finish(scene)
@@ -328,7 +328,7 @@ def test_a_run_after_the_shops_clock_was_set_back_gives_the_reason_and_the_next_
 
 def test_dates_a_year_behind_do_not_stop_a_subscription() -> None:
     scene = scene_of()
-    for _ in range(MOST_UNVERIFIED + 2):
+    for _ in range(MAX_UNVERIFIED + 2):
         scene.dated.shift = lambda: -YEAR
         scene.shop.store.update("reviews", scene.shop.store.ids("reviews")[0], content=f"{scene.runs}")
         scene.time.passes(100)

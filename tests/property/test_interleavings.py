@@ -25,7 +25,7 @@ from tests.support.soak import Soak
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 ENTITY = "reviews"
-MOST_ATTEMPTS = 60
+MAX_ATTEMPTS = 60
 SAMPLE, SOAK = 20, 2600
 """Seeds per scenario: of the default run and of the long search."""
 
@@ -77,7 +77,7 @@ class Scene:
 
     def carry(self, event: dict[str, Any], run_id: str) -> dict[str, Any] | None:
         asked = {**event, "run_id": run_id}
-        for _ in range(MOST_ATTEMPTS):
+        for _ in range(MAX_ATTEMPTS):
             try:
                 result = self.world.invoke(asked)
             except RunInProgress as refused:

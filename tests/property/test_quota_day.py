@@ -11,7 +11,7 @@ import pytest
 
 from connector.costs.prices import MEMORY_MB
 from tests.property.pages import DAY, OrderPages
-from tests.property.sync import MOST_EVENTS, Execution, Sync
+from tests.property.sync import MAX_EVENTS, Execution, Sync
 from tests.property.world import ShopTime, VirtualTime, World
 from tests.shop import Habits
 
@@ -21,7 +21,7 @@ DEFAULT = (300, 3000, 12000)
 RESERVE_PERCENT = 10
 RATE = 20
 WINDOW_SECONDS = 300
-MOST_CURSOR_BYTES = 32 * 1024
+MAX_CURSOR_BYTES = 32 * 1024
 
 
 @dataclass
@@ -97,8 +97,8 @@ def check(carried: Escaped, rows: int) -> None:
     assert world.time.slept <= 0.01 * world.billed
     assert carried.longest < 60
     cursors = [result["cursor"] for result in carried.results if "cursor" in result]
-    assert max(map(len, cursors)) < MOST_CURSOR_BYTES
-    assert execution.events < MOST_EVENTS
+    assert max(map(len, cursors)) < MAX_CURSOR_BYTES
+    assert execution.events < MAX_EVENTS
 
 
 def test_a_million_rows_are_read_within_the_quota_and_as_in_one_run() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from lightspeed.request import parse_time
 from subscribe.sync import state
-from subscribe.sync.bookmark import MOST_UNVERIFIED
+from subscribe.sync.bookmark import MAX_UNVERIFIED
 from tests.property.world import OPENING, ShopTime, VirtualTime, World
 from tests.shop import Shop
 
@@ -102,7 +102,7 @@ def test_a_record_that_an_unverified_run_missed_is_stored_once_by_a_later_run(la
         first = followed.run()
         assert first["verified"] == (not followed.lossy.hidden)
         for _ in range(4):
-            for losses in range(rng.randrange(MOST_UNVERIFIED + 1 - (not first["verified"]))):
+            for losses in range(rng.randrange(MAX_UNVERIFIED + 1 - (not first["verified"]))):
                 followed.time.passes(rng.choice([70, 400]))
                 for changed in rng.sample(ids, rng.randrange(1, len(ids))) if losses == 0 else []:
                     followed.change(changed)
@@ -140,7 +140,7 @@ def test_nested_records_of_a_parent_that_an_unverified_run_missed_are_stored_onc
 
 
 def test_a_window_of_too_many_records_is_not_read_again_and_the_reason_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "MOST_REMEMBERED", 5)
+    monkeypatch.setattr(state, "MAX_REMEMBERED", 5)
     followed = Followed(8)
     followed.lossy.hidden = {followed.shop.store.ids("reviews")[0]}
 
@@ -159,7 +159,7 @@ def test_a_shop_that_never_gives_a_provable_list_does_not_stop_the_bookmark_for_
     followed.time.passes(200)
     followed.change(changed)
     followed.lossy.hidden = {changed}
-    for _ in range(MOST_UNVERIFIED + 1):
+    for _ in range(MAX_UNVERIFIED + 1):
         followed.time.passes(100)
         assert not followed.run()["verified"]
         bookmarks.append(followed.until())

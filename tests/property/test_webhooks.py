@@ -19,7 +19,7 @@ import pytest
 
 from connector.webhooks.window import LAG_SECONDS, MARGIN_SECONDS, Policy
 from tests.support.soak import Soak
-from webhook.debounce import MOST_IDS, Mark, Run, Status
+from webhook.debounce import MAX_IDS, Mark, Run, Status
 from webhook.followers import followers
 from webhook.scheduler import RunScheduler
 
@@ -226,14 +226,14 @@ def check(world: World) -> None:
             check_read(came, identity, by_key["contacts None"])
         if entity == "products":
             assert not [key for key in by_key if key.startswith("products")]
-        elif action == "deleted" and identity and sum(world.counts.values()) <= MOST_IDS:
+        elif action == "deleted" and identity and sum(world.counts.values()) <= MAX_IDS:
             name = "open-orders" if entity == "orders" else "contacts"
             asked = [one for one in by_key[f"{name} reconcile"] if int(identity) in one.run.event["ids"]]
             assert asked[-1].start >= came
     for execution in world.runs.values():
         assert len(execution.run.name) <= 80
         assert ":" not in execution.run.name
-        assert 0 < len(execution.run.event.get("ids", [1])) <= MOST_IDS
+        assert 0 < len(execution.run.event.get("ids", [1])) <= MAX_IDS
 
 
 def check_windows(executions: list[Execution]) -> None:
@@ -340,5 +340,5 @@ def test_one_captured_signature_with_ten_thousand_ids_costs_a_hundred_requests_a
 
     asked = [one for one in world.runs.values() if one.run.event.get("mode") == "reconcile"]
     assert len(world.counts) <= 3
-    assert sum(len(one.run.event["ids"]) for one in asked if not one.superseded) <= MOST_IDS * len(world.counts)
+    assert sum(len(one.run.event["ids"]) for one in asked if not one.superseded) <= MAX_IDS * len(world.counts)
     assert len([one for one in world.runs.values() if one.key == "open-orders incremental"]) <= len(world.counts)

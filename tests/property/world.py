@@ -29,7 +29,7 @@ CONNECTION = Connection.from_mapping(
 OPENING = 1_795_413_600.0
 """2026-11-23 06:00 UTC, when the clock of every world starts; a whole hour."""
 
-MOST_INVOCATIONS = 500
+MAX_INVOCATIONS = 500
 
 
 class Killed(BaseException):
@@ -198,7 +198,7 @@ class World:
     def run(self, event: Mapping[str, Any], run_id: str, remaining: float = 900.0) -> dict[str, Any]:
         """Invoke until the run is complete, waiting as asked, as the state machine does."""
         event = {**event, "run_id": run_id}
-        for _ in range(MOST_INVOCATIONS):
+        for _ in range(MAX_INVOCATIONS):
             result = self.invoke(event, remaining=remaining)
             if result["status"] == "complete":
                 return result

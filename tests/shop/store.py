@@ -23,7 +23,7 @@ from .series import Series
 from .shapes import Row, Shape, full
 from .table import Table
 
-MOST_CUSTOMERS = 4000
+MAX_CUSTOMERS = 4000
 _UNROUTED = {"checkouts": o.CHECKOUT, "checkouts/products": o.CHECKOUT_PRODUCT}
 # Whose text is inside whose.
 _EMBEDDED_IN = {"sets": ("products",), "categories": ("discounts",), "products": ("discounts",)} | {
@@ -274,6 +274,6 @@ def sizes_of(
         now: the clock's epoch seconds; nothing in the shop is younger.
     """
     if customers is None:
-        customers = max(10, min(orders * 2 // 3, MOST_CUSTOMERS)) if orders or products else 0
+        customers = max(10, min(orders * 2 // 3, MAX_CUSTOMERS)) if orders or products else 0
     newest = min(NEWEST, int(now) // 3600 * 3600)
     return Sizes(seed, orders, products, customers, languages, newest)

@@ -27,9 +27,9 @@ from lightspeed import Clock
 from lightspeed.numbers import dumps, loads
 from publish.event import KEPT_SECONDS
 
-_MOST_ITEM_BYTES = 300_000
-_MOST_TRANSACTION_BYTES = 3_500_000
-_MOST_ITEMS = 100
+_MAX_ITEM_BYTES = 300_000
+_MAX_TRANSACTION_BYTES = 3_500_000
+_MAX_ITEMS = 100
 """DynamoDB takes 400 KB in an item, 4 MB in a transaction, and 100 items in a call."""
 
 _NO_VALUE = object()
@@ -129,7 +129,7 @@ class FieldVersions:
         """
         names = {_id(key): key for key in record_keys}
         found = {key: RecordVersions() for key in record_keys}
-        for ids in chunks(list(names), _MOST_ITEMS):
+        for ids in chunks(list(names), _MAX_ITEMS):
             keys = [{"id": {"S": name}} for name in ids]
             while keys:
                 asked = {self.table: {"Keys": keys, "ConsistentRead": True}}
@@ -151,7 +151,7 @@ class FieldVersions:
             ClientError: DynamoDB refused the call.
         """
         rows = ((key, record.revision, _encode(record)) for key, record in versions.items())
-        for group in batches(rows, lambda row: len(row[2]), most=_MOST_ITEMS, most_bytes=_MOST_TRANSACTION_BYTES):
+        for group in batches(rows, lambda row: len(row[2]), most=_MAX_ITEMS, most_bytes=_MAX_TRANSACTION_BYTES):
             self._transact([self._put(*row) for row in group])
         return {key: replace(record, revision=record.revision + 1) for key, record in versions.items()}
 
@@ -190,7 +190,7 @@ def _encode(found: RecordVersions) -> str:
         for name, one in found.fields.items()
     }
     text = dumps({"fields": whole, "on_their_way": sorted(found.in_flight)})
-    if len(text) > _MOST_ITEM_BYTES:
+    if len(text) > _MAX_ITEM_BYTES:
         short = {name: entry[:2] for name, entry in whole.items()}
         text = dumps({"fields": short, "on_their_way": sorted(found.in_flight)})
     return text.decode()

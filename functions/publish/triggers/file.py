@@ -46,7 +46,7 @@ SEGMENT_LINES = 500
 SEGMENT_CHARACTERS = 1_000_000
 """A segment is full at this many lines or characters. One batch publishes it."""
 
-MOST_SHARDS = 40
+MAX_SHARDS = 40
 """With more families than this, some share a shard."""
 
 TRIES = 3
@@ -222,7 +222,7 @@ def _store_shards(lines: Iterable[Line], workspace: Workspace) -> tuple[int, lis
     numbers: dict[tuple[str, str], int] = {}
     count = 0
     for line in lines:
-        number = numbers.setdefault(_family(line[1]), len(numbers) % MOST_SHARDS)
+        number = numbers.setdefault(_family(line[1]), len(numbers) % MAX_SHARDS)
         if number == len(shards):
             shards.append(_Shard(workspace, number))
         shards[number].add(line)

@@ -43,7 +43,7 @@ _LAST_RECEIVE = 2 * _MANY_RECEIVES - 1
 """The receive at which this function moves any other message to the failure queue: the last but one. If it is killed
 there, SQS moves the message after the next receive."""
 
-_MOST_CHARACTERS = 1000
+_MAX_CHARACTERS = 1000
 """The longest `Detail` attribute of a message."""
 
 _NOT_SENDABLE = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
@@ -169,7 +169,7 @@ class Message:
             error: The name of the error type, or `unknown`.
             detail: A sentence, cut after 1,000 characters.
         """
-        why = {"Error": error, "Detail": _NOT_SENDABLE.sub("", detail)[:_MOST_CHARACTERS]}
+        why = {"Error": error, "Detail": _NOT_SENDABLE.sub("", detail)[:_MAX_CHARACTERS]}
         return self._send(self._deps.settings.publish_failure_queue_url, why, 0)
 
     def _send(self, queue_url: str, more: dict[str, str], delay_seconds: float) -> bool:

@@ -31,7 +31,7 @@ Id = int | str
 
 _LINE_IDS = 10_000
 _SORTED_AT_ONCE = 65_536
-_MOST_NUMBER = (1 << 64) - 1
+_MAX_NUMBER = (1 << 64) - 1
 _LEVEL, _GZIP = 2, 31
 
 
@@ -69,7 +69,7 @@ def sort_key(identity: Id) -> tuple[bool, Id]:
 
 def canonical_id(identity: Id) -> Id:
     """Return an id in the form of the index: a whole number of up to 64 bits, else a text."""
-    return identity if isinstance(identity, int) and 0 <= identity <= _MOST_NUMBER else str(identity)
+    return identity if isinstance(identity, int) and 0 <= identity <= _MAX_NUMBER else str(identity)
 
 
 def lines_of(body: bytes | bytearray) -> Iterator[bytes]:

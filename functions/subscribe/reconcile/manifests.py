@@ -21,7 +21,7 @@ _PLACES = (MANIFESTS, "raw/")
 """Folders of manifests. An earlier version of the connector wrote them beside the parts, in `raw/`."""
 
 _AT_ONCE = 100_000
-_MOST_WITHOUT_IDS = 100
+_MAX_WITHOUT_IDS = 100
 
 
 class _Part(msgspec.Struct):
@@ -149,7 +149,7 @@ class ManifestLog:
         if without_id and run_id:
             runs = self._index.head.without_ids
             runs[run_id] = runs.get(run_id, 0) + without_id
-            for oldest in list(runs)[:-_MOST_WITHOUT_IDS]:
+            for oldest in list(runs)[:-_MAX_WITHOUT_IDS]:
                 del runs[oldest]
 
     def _flush(self, least: int = 0) -> None:

@@ -28,7 +28,7 @@ DIGEST_DIGITS = 32
 LONGEST_CURSOR = 64 * 1024
 """Characters. A cursor of version 2 holds the state itself."""
 
-MOST_BYTES = 256 * 1024 * 1024
+MAX_BYTES = 256 * 1024 * 1024
 """The largest state that is unpacked."""
 
 _SELF_CONTAINED = re.compile(rb'\[2,\s*(?:"[^"\\]*",\s*){1,2}\["([^"\\]*)"')
@@ -157,7 +157,7 @@ def _unpack(packed: bytes) -> bytes:
         ValueError: It is larger than any state, or its end is missing.
     """
     unpacker = zlib.decompressobj(_GZIP)
-    text = unpacker.decompress(packed, MOST_BYTES)
+    text = unpacker.decompress(packed, MAX_BYTES)
     if not unpacker.eof:
         raise ValueError("too large or cut")
     return text

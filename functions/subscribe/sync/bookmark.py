@@ -28,13 +28,13 @@ from lightspeed.request import parse_time
 from subscribe.run.cursor import DIGEST_DIGITS
 from subscribe.run.journal import finish
 
-MOST_RECENT_INSIDE = 1_000
+MAX_RECENT_INSIDE = 1_000
 """The most ids in the bookmark itself. An object beside it holds a larger number."""
 
-MOST_UNVERIFIED = 3
+MAX_UNVERIFIED = 3
 """The most runs in a row that may leave the bookmark where it is, because their list could not be proved."""
 
-MOST_REMEMBERED = 20_000
+MAX_REMEMBERED = 20_000
 """The most records of a window that a run remembers, so that the next run can read it again and store none twice."""
 
 HIDDEN, SHOWN = "hidden", "shown"
@@ -212,7 +212,7 @@ class Bookmarks:
 
     def with_recent(self, bookmark: Bookmark, recent: Mapping[str, str]) -> Bookmark:
         """Return a bookmark with `recent`; store a large `recent` in an object beside it, named by its content."""
-        if len(recent) <= MOST_RECENT_INSIDE:
+        if len(recent) <= MAX_RECENT_INSIDE:
             return msgspec.structs.replace(bookmark, recent=recent, recent_in="")
         body = gzip.compress(msgspec.json.encode(recent, order="sorted"), _FAST, mtime=0)
         digest = hashlib.sha256(body).hexdigest()[:DIGEST_DIGITS]

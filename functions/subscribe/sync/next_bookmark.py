@@ -9,19 +9,19 @@ from lightspeed.listing.opening import SETTLING_LAG, TOLERANCE
 from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time
 from lightspeed.shop_clock import BELIEVED_SECONDS
-from subscribe.sync.bookmark import HIDDEN, MOST_UNVERIFIED, Bookmark
+from subscribe.sync.bookmark import HIDDEN, MAX_UNVERIFIED, Bookmark
 from subscribe.sync.state import SyncState
 
 
 def reads_again(before: Bookmark, state: SyncState) -> bool:
     """Whether the next run reads this window again: records may be missing, and the stored ones are remembered."""
-    return state.may_have_missed and state.remembers_all and before.unverified < MOST_UNVERIFIED
+    return state.may_have_missed and state.remembers_all and before.unverified < MAX_UNVERIFIED
 
 
 def next_bookmark(before: Bookmark, state: SyncState) -> Bookmark:
     """Return the bookmark after a complete run, without `recent`. It never moves back.
 
-    A run that may have missed records leaves the bookmark where it is, up to `MOST_UNVERIFIED` times in a row. It
+    A run that may have missed records leaves the bookmark where it is, up to `MAX_UNVERIFIED` times in a row. It
     remembers its records, so the next run reads the same window and more, and stores only new records. Then the
     bookmark moves without a proof, because a shop that never gives a provable list must not stop the subscription. If
     the shop's dates stay behind the bookmark for as many runs, the bookmark moves by our clock.
@@ -45,7 +45,7 @@ def _advance(before: Bookmark, state: SyncState) -> Bookmark:
         known = before.start + LOOKBACK
         if until <= known < end:  # by the shop's dates, the run read nothing after the bookmark
             unverified = before.unverified + 1
-        if unverified > MOST_UNVERIFIED:
+        if unverified > MAX_UNVERIFIED:
             until = sure = min(end, parse_time(state.opened) - SETTLING_LAG)
             unverified = 0
         until, sure = max(until, known), max(sure, known)

@@ -24,8 +24,8 @@ from subscribe.run.result import Decision
 from subscribe.run.run import Run, Services
 from subscribe.storage.parts import Part, manifest_rows
 from subscribe.sync.bookmark import (
-    MOST_REMEMBERED,
-    MOST_UNVERIFIED,
+    MAX_REMEMBERED,
+    MAX_UNVERIFIED,
     Bookmark,
     BookmarkObject,
     Bookmarks,
@@ -318,9 +318,9 @@ class SyncRun(Run[SyncState]):
         if not state.may_have_missed or self._is_stopped or reads_again(self._stored.bookmark, state):
             return
         if state.remembers_all:
-            why = f"this was so {MOST_UNVERIFIED + 1} times in a row"
+            why = f"this was so {MAX_UNVERIFIED + 1} times in a row"
         elif _can_read_again(self._reads):
-            why = f"the window has more than {MOST_REMEMBERED:,} records"
+            why = f"the window has more than {MAX_REMEMBERED:,} records"
         else:
             why = "the run reads the children of the same parents twice"
         state.unverified_reason += f"; {why}, so only mode full reads this window again"

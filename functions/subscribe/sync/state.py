@@ -16,7 +16,7 @@ from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time
 from subscribe.run.cursor import RunState
 from subscribe.storage.parts import Part
-from subscribe.sync.bookmark import MOST_REMEMBERED, SHOWN, keep_recent
+from subscribe.sync.bookmark import MAX_REMEMBERED, SHOWN, keep_recent
 from subscribe.sync.step import STOPPED, Step
 
 UNDATED_SECONDS = 7200.0
@@ -233,6 +233,6 @@ class SyncState(RunState, array_like=True):
     def _remember(self, recent: dict[str, str]) -> None:
         """Keep records that the next run may read again; of a window with too many records, only the recent ones."""
         self.recent.update(recent)
-        if self.remembers_all and len(self.recent) > MOST_REMEMBERED:
+        if self.remembers_all and len(self.recent) > MAX_REMEMBERED:
             self.remembers_all = False
             self.recent = keep_recent(self.recent, self.surely_passed - LOOKBACK)

@@ -31,13 +31,13 @@ _PLAIN = {
 }
 _INSIDE = "at `$.parameters"
 
-MOST_LEVELS = 200
+MAX_LEVELS = 200
 """The most nested objects and lists in an event, so that no walk through it goes too deep."""
 
 QUOTED_CHARACTERS = 100
 """The most characters of a caller's input in a message."""
 
-_TOO_DEEP = f"nested too deep, at most {MOST_LEVELS} objects and lists in one another"
+_TOO_DEEP = f"nested too deep, at most {MAX_LEVELS} objects and lists in one another"
 
 
 def parse_json(text: str, *, exact: bool = False) -> object:
@@ -65,7 +65,7 @@ def invalid_reason(value: object) -> str:
     """Return why a JSON value is too deep, or has text that UTF-8 cannot hold; an empty text for any other value."""
     level = [value] if isinstance(value, dict | list) else []
     levels = 0
-    while level and levels < MOST_LEVELS:
+    while level and levels < MAX_LEVELS:
         levels += 1
         inside = (part for one in level for part in (one.values() if isinstance(one, dict) else one))
         level = [part for part in inside if isinstance(part, dict | list)]

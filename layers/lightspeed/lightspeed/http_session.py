@@ -35,9 +35,9 @@ _SEND_BYTES = 1 << 14
 """The size of one TLS record: a socket's timeout bounds one record, not all of them."""
 
 _HEADER_BYTES = 1 << 16
-_MOST_HEADERS = 100
+_MAX_HEADERS = 100
 _GZIP = 31
-_MOST_MEMBERS = 1000
+_MAX_MEMBERS = 1000
 
 
 class BodyTooLarge(Exception):
@@ -150,7 +150,7 @@ def _read_headers(stream: io.BufferedReader) -> http.client.HTTPMessage:
         http.client.HTTPException: A line is too long, or there are too many lines.
     """
     lines: list[str] = []
-    for _ in range(_MOST_HEADERS + 1):
+    for _ in range(_MAX_HEADERS + 1):
         line = stream.readline(_HEADER_BYTES + 1)
         if line in (b"\r\n", b"\n", b""):
             break
@@ -162,7 +162,7 @@ def _read_headers(stream: io.BufferedReader) -> http.client.HTTPMessage:
         else:
             lines.append(text.strip())
     else:
-        raise http.client.HTTPException(f"got more than {_MOST_HEADERS} headers")
+        raise http.client.HTTPException(f"got more than {_MAX_HEADERS} headers")
     headers = http.client.HTTPMessage()
     for text in lines:
         name, colon, value = text.partition(":")
@@ -410,7 +410,7 @@ def _gunzip(chunks: Iterator[bytes], most_bytes: int) -> bytes:
         rest = chunk
         while rest:
             if decoder.eof:
-                if members == _MOST_MEMBERS:
+                if members == _MAX_MEMBERS:
                     raise BodyCut("the compressed body has too many members")
                 decoder, members = zlib_ng.decompressobj(_GZIP), members + 1
             try:

@@ -24,7 +24,7 @@ _NEXT_OBJECT = re.compile(r"\}\s*,\s*(?=\{)")
 _COMMA_OR_END = re.compile(r"\s*(,\s*|\Z)")
 _ONLY_LIST = re.compile(rb'(?:\{\s*"(?P<key>[^"\\]*)"\s*:\s*)?\[\s*(?P<rows>\{.*\})\s*\](?(key)\s*\})', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
-_MOST_LOOKS = 100
+_MAX_LOOKS = 100
 """How often the rest of a list is parsed as a whole."""
 
 
@@ -64,7 +64,7 @@ def split_joined_rows(row: bytes, forms: Set[frozenset[str]]) -> list[bytes]:
         odd = [row[begin : boundary.start() + 1]] if begin <= boundary.start() else []
         if found.names not in forms:
             looks += 1
-            rest = _objects(row[boundary.end() :]) if looks <= _MOST_LOOKS and all(map(_is_balanced, odd)) else []
+            rest = _objects(row[boundary.end() :]) if looks <= _MAX_LOOKS and all(map(_is_balanced, odd)) else []
             if rest:
                 return [*pieces, *odd, *rest]
             continue

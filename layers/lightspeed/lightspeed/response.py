@@ -41,7 +41,7 @@ _COUNT_TEXT = re.compile(r"(\d{1,15})(\.0*)?", re.ASCII)
 _NOTHING = (b"false", b"null", b'""', b"[]")
 _MESSAGE_CHARACTERS = 1000
 
-MOST_VALUES = 500_000
+MAX_VALUES = 500_000
 """The most values of an answer: twenty times those of a page of orders. Each takes up to 200 bytes of memory."""
 
 _FEW_BYTES = 2 * 1024 * 1024
@@ -101,10 +101,10 @@ def check_values(body: bytes) -> None:
     """Check that the values of a body fit into memory: 64 KB of gzip can hold twenty million rows.
 
     Raises:
-        TooManyValues: The body has more than `MOST_VALUES` commas, those in texts included.
+        TooManyValues: The body has more than `MAX_VALUES` commas, those in texts included.
     """
-    if len(body) > _FEW_BYTES and body.count(b",") > MOST_VALUES:
-        raise TooManyValues(f"the answer has more than {MOST_VALUES:,} values")
+    if len(body) > _FEW_BYTES and body.count(b",") > MAX_VALUES:
+        raise TooManyValues(f"the answer has more than {MAX_VALUES:,} values")
 
 
 def unwrap_page(body: bytes, endpoint: Endpoint) -> Page:

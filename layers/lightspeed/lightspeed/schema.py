@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-MOST_FIELDS = 500
+MAX_FIELDS = 500
 """The most fields that one schema names, at all depths together. Further fields of records are left out."""
 
 ID_KEYS = "^[0-9]+$"
@@ -62,7 +62,7 @@ class Inference:
 
     def __init__(self) -> None:
         self.shape = Shape()
-        self._room = MOST_FIELDS
+        self._room = MAX_FIELDS
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Add one record, as a JSON reader gives it. Numbers may be `int` or any kind of `float`."""

@@ -11,7 +11,7 @@ import threading
 BELIEVED_SECONDS = 60.0
 """A `Date` this close to our clock, or to another answer of the shop, is believed."""
 
-_MOST_GROUPS = 100
+_MAX_GROUPS = 100
 
 
 class ShopClock:
@@ -43,7 +43,7 @@ class ShopClock:
                 if abs(skew_seconds - least) <= BELIEVED_SECONDS:
                     self._groups[position] = min(least, skew_seconds), dates + 1
                     return
-            if len(self._groups) < _MOST_GROUPS:
+            if len(self._groups) < _MAX_GROUPS:
                 self._groups.append((skew_seconds, 1))
 
     @property

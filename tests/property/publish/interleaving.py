@@ -29,7 +29,7 @@ INVOCATION_SECONDS = 120.0
 LATE_SECONDS = 25.0
 """How long after a kill the shop may still act: less than the margin of a lease."""
 
-MOST_TURNS = 20_000
+MAX_TURNS = 20_000
 WRONG = "as many as there are"
 SETTINGS = {"cluster": "eu1", "api_key": "key", "api_secret": "secret", "language": "nl"}
 
@@ -429,10 +429,10 @@ class World:
 
     def drain(self, consumers: int) -> None:
         """Let copies of the function publish until the queue is empty and nothing is on its way."""
-        for turn in range(MOST_TURNS):
+        for turn in range(MAX_TURNS):
             if self.scheduler.running < consumers and self.queue.messages and self.number.random() < 0.3:
                 kill_at = self.number.choice([None, None, self.number.randint(0, 60)])
-                self.scheduler.start(self.consume, kill_at if turn < MOST_TURNS / 4 else None)
+                self.scheduler.start(self.consume, kill_at if turn < MAX_TURNS / 4 else None)
             if self.work is not None and self.scheduler.running < consumers and self.number.random() < 0.1:
                 self.scheduler.start(self.step, self.number.choice([None, self.number.randint(0, 60)]))
             if self.scheduler.running:

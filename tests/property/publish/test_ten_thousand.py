@@ -16,7 +16,7 @@ from tests.support.clock import MONDAY_SIX, FakeClock
 MESSAGES = 10_000
 AT_ONCE = 100
 VISIBILITY_SECONDS = 720
-MOST_RECEIPTS = 10
+MAX_RECEIPTS = 10
 QUOTA = (300, 3000, 12_000)
 
 
@@ -56,7 +56,7 @@ class Queue:
             held = self.messages.get(name) or self._done[name]
             held.receipts += 1
             held.visible_at = now + VISIBILITY_SECONDS
-            if name in self.messages and held.receipts > MOST_RECEIPTS:
+            if name in self.messages and held.receipts > MAX_RECEIPTS:
                 self.dead.append(name)
                 del self.messages[name]
                 continue

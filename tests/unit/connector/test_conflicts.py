@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from connector.aws.conflicts import MOST_TRIES, conditional_write
+from connector.aws.conflicts import MAX_TRIES, conditional_write
 from connector.errors import AwsUnavailable
 from tests.support.clock import FakeClock
 from tests.support.conflicts import CODE, ConflictingBucket
@@ -19,7 +19,7 @@ def write(clock: FakeClock, conflicts: int) -> object:
 def refused(clock: FakeClock) -> list[float]:
     """Return the pauses of a write that meets another one at every try."""
     with pytest.raises(AwsUnavailable, match=f"S3 answers {CODE} to every write of key"):
-        write(clock, MOST_TRIES)
+        write(clock, MAX_TRIES)
     return clock.slept
 
 
@@ -34,7 +34,7 @@ def test_each_pause_is_twice_the_one_before_and_up_to_a_half_longer_at_random() 
     slept = refused(FakeClock())
 
     least = [0.05, 0.1, 0.2, 0.4]
-    assert [low <= pause <= 1.5 * low for low, pause in zip(least, slept, strict=True)] == [True] * (MOST_TRIES - 1)
+    assert [low <= pause <= 1.5 * low for low, pause in zip(least, slept, strict=True)] == [True] * (MAX_TRIES - 1)
     assert sum(slept) < 1.2
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from connector.errors import RequestError
-from connector.validation import MOST_LEVELS, EventParameters, parse_event
+from connector.validation import MAX_LEVELS, EventParameters, parse_event
 
 
 class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,7 +60,7 @@ def test_a_mistake_is_one_plain_sentence(event: object, message: str) -> None:
 @pytest.mark.parametrize("inside", ["list", "object"])
 def test_an_event_may_be_nested_200_levels_deep(inside: str) -> None:
     value: object = 7
-    for _ in range(MOST_LEVELS - 2):
+    for _ in range(MAX_LEVELS - 2):
         value = [value] if inside == "list" else {"a": value}
     assert parse_event(Example, {"entity": "e", "parameters": {"payload": value}}).parameters.payload == value
     with pytest.raises(RequestError, match="the event cannot be read: nested too deep, at most 200"):

@@ -15,7 +15,7 @@ from lightspeed.listing.id_log import IdLog
 from lightspeed.listing.proof import (
     ENOUGH_ROWS,
     ENOUGH_TURNS,
-    MOST_REPEATED,
+    MAX_REPEATED,
     NO_ID,
     ListProof,
     PageFacts,
@@ -253,7 +253,7 @@ def test_a_row_that_came_twice_and_has_no_time_is_no_proof(time: object) -> None
 
 
 def test_more_rows_that_came_twice_than_can_be_looked_at_are_no_proof() -> None:
-    assert MOST_REPEATED == 200
+    assert MAX_REPEATED == 200
     shop = Shop(turning(1460))
     shop.before = lambda number: shop.leave(*range(1, 202)) if number == 3 else None
 

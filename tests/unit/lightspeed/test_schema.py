@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lightspeed.catalogue.entities import CATALOGUE
 from lightspeed.catalogue.sample_schemas import PLACE, load_sample_schemas
 from lightspeed.numbers import dumps, loads
-from lightspeed.schema import MOST_FIELDS, Inference
+from lightspeed.schema import MAX_FIELDS, Inference
 from tests.schemas import content, samples_of
 
 VALUES = st.recursive(
@@ -65,9 +65,9 @@ def test_keys_that_are_ids_are_one_pattern_and_not_many_properties() -> None:
 
 
 def test_a_schema_names_a_bounded_number_of_fields() -> None:
-    schema = inferred({f"field{number}": {"inside": number} for number in range(MOST_FIELDS)})
+    schema = inferred({f"field{number}": {"inside": number} for number in range(MAX_FIELDS)})
 
-    assert len(schema["properties"]) == MOST_FIELDS / 2
+    assert len(schema["properties"]) == MAX_FIELDS / 2
 
 
 def test_shares_say_how_often_a_field_is_there_and_none() -> None:

@@ -101,7 +101,7 @@ def test_of_a_cursor_that_unpacks_to_a_huge_text_only_the_beginning_is_unpacked(
 
 def test_a_state_that_unpacks_to_a_huge_text_is_refused(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     cursor = store(bucket).save("run-1", state())
-    monkeypatch.setattr("subscribe.run.cursor.MOST_BYTES", 100)
+    monkeypatch.setattr("subscribe.run.cursor.MAX_BYTES", 100)
 
     with pytest.raises(RequestError, match=NO_CURSOR):
         store(bucket).load(cursor)

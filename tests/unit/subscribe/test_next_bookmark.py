@@ -14,7 +14,7 @@ from lightspeed.request import parse_time
 from subscribe.sync.bookmark import (
     CREATION_EVERY,
     HIDDEN,
-    MOST_UNVERIFIED,
+    MAX_UNVERIFIED,
     NEVER_UPDATED,
     SHOWN,
     Bookmark,
@@ -88,7 +88,7 @@ def test_the_bookmark_never_moves_back() -> None:
 def test_dates_behind_the_bookmark_count_up_until_it_moves_by_our_clock() -> None:
     before = Bookmark(after(-1800), "before")
     behind = state(least_skew=-3600.0)
-    for runs in range(1, MOST_UNVERIFIED + 1):
+    for runs in range(1, MAX_UNVERIFIED + 1):
         before = next_bookmark(before, behind)
         assert (before.until, before.unverified) == (after(-1800), runs)
 
@@ -106,15 +106,15 @@ def test_dates_that_are_behind_an_empty_window_do_not_count() -> None:
     assert next_bookmark(Bookmark(after(0)), state(least_skew=-3600.0)).unverified == 0
 
 
-@pytest.mark.parametrize("unverified", [0, MOST_UNVERIFIED - 1, MOST_UNVERIFIED])
+@pytest.mark.parametrize("unverified", [0, MAX_UNVERIFIED - 1, MAX_UNVERIFIED])
 def test_a_run_that_may_have_missed_records_leaves_the_bookmark_three_times(unverified: int) -> None:
-    assert MOST_UNVERIFIED == 3
+    assert MAX_UNVERIFIED == 3
     before = Bookmark(BEFORE.until, "before", unverified=unverified, again_from=after(-7200), created_until=after(-90))
     missed = state(may_have_missed=True, remembers_all=True, never_updated=HIDDEN)
 
     moved = next_bookmark(before, missed)
 
-    if unverified < MOST_UNVERIFIED:
+    if unverified < MAX_UNVERIFIED:
         assert (moved.until, moved.unverified, moved.run_id) == (before.until, unverified + 1, "run")
         assert (moved.again_from, moved.created_until) == (before.again_from, before.created_until)
     else:

@@ -11,7 +11,7 @@ from lightspeed.listing.checkpoint import ListCheckpoint
 from lightspeed.listing.window import LOOKBACK
 from lightspeed.request import parse_time
 from subscribe.storage.parts import Chunk, Part
-from subscribe.sync.bookmark import MOST_REMEMBERED, SHOWN
+from subscribe.sync.bookmark import MAX_REMEMBERED, SHOWN
 from subscribe.sync.state import SyncState
 from subscribe.sync.step import STOPPED, Step
 
@@ -96,8 +96,8 @@ def test_a_list_that_is_read_again_leaves_nothing_of_the_first_reading() -> None
 def test_a_window_with_too_many_records_is_not_remembered_as_a_whole() -> None:
     late, early = iso_text(END - LOOKBACK), iso_text(END - LOOKBACK - timedelta(seconds=1))
     state = SyncState("run", window_end=iso_text(END), remembers_all=True)
-    state.apply(Step(recent={str(number): early for number in range(MOST_REMEMBERED - 1)} | {"late": late}))
-    assert (len(state.recent), state.remembers_all) == (MOST_REMEMBERED, True)
+    state.apply(Step(recent={str(number): early for number in range(MAX_REMEMBERED - 1)} | {"late": late}))
+    assert (len(state.recent), state.remembers_all) == (MAX_REMEMBERED, True)
 
     state.apply(Step(recent={"one more": early}))
 

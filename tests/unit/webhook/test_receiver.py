@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from connector.errors import AwsUnavailable
-from webhook.receiver import MOST_BYTES, Answer, Call, Receiver
+from webhook.receiver import MAX_BYTES, Answer, Call, Receiver
 from webhook.signature import Signers
 
 SECRET = "s"
@@ -139,8 +139,8 @@ def test_another_method_is_refused(method: str) -> None:
 def test_a_body_over_256_kilobytes_is_refused() -> None:
     kept = Kept()
 
-    assert receiver(kept).answer(call("x" * MOST_BYTES)).status == 204
-    assert receiver(kept).answer(call("x" * (MOST_BYTES + 1))).status == 413
+    assert receiver(kept).answer(call("x" * MAX_BYTES)).status == 204
+    assert receiver(kept).answer(call("x" * (MAX_BYTES + 1))).status == 413
     assert len(kept.objects) == 1
 
 

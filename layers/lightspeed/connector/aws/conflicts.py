@@ -12,7 +12,7 @@ from connector.errors import AwsUnavailable
 CONFLICT = "ConditionalRequestConflict"
 """The error code of a write that met another one (status 409). S3 asks to try it again."""
 
-MOST_TRIES = 5
+MAX_TRIES = 5
 
 _FIRST_PAUSE_SECONDS = 0.05
 
@@ -21,7 +21,7 @@ def conditional_write(
     put: Callable[..., Any],
     refused: Container[str],
     sleep: Callable[[float], None],
-    most: int = MOST_TRIES,
+    most: int = MAX_TRIES,
     **arguments: Any,
 ) -> Any:
     """Return the answer of a conditional write, or `None` if S3 refuses it with one of these codes.

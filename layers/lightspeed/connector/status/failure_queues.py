@@ -19,7 +19,7 @@ from connector.timestamps import iso_text
 RECEIVED_TOO_OFTEN = "ReceivedTooOften"
 """The cause of a message without such an attribute."""
 
-MOST_READ = 1_000
+MAX_READ = 1_000
 """The most messages of a queue that one call reads."""
 
 SORTING_SECONDS = 300
@@ -86,7 +86,7 @@ def hidden_messages(sqs: Any, url: str) -> int:
     return int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
 
 
-def receive(sqs: Any, queue: Queue, url: str, most: int | None = MOST_READ) -> list[Failure]:
+def receive(sqs: Any, queue: Queue, url: str, most: int | None = MAX_READ) -> list[Failure]:
     """Return messages of a queue. SQS hides them for five minutes, or until `release`.
 
     SQS may give an empty answer although the queue has messages. So two empty answers in a row end the call.

@@ -22,7 +22,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _WORDS = {"red": "needs action", "warning": "look at it", "good": "good", "paused": "paused"}
 _WIDTH, _HEIGHT, _GAP = 168, 34, 2
 _NEARLY_ALL = 0.9
-_MOST_USERS = 3
+_MAX_USERS = 3
 _PAGE = Path(__file__).with_suffix(".html")
 
 
@@ -213,8 +213,8 @@ def _shop(one: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
 def _users(window: Mapping[str, Any]) -> str:
     """Return the users of a quota window: the subscriptions with the most requests, and the rest."""
     by = dict(window["used_by"])
-    parts = [f"{_text(name)} {count:,}" for name, count in list(by.items())[:_MOST_USERS]]
-    rest = window["used"] - sum(list(by.values())[:_MOST_USERS])
+    parts = [f"{_text(name)} {count:,}" for name, count in list(by.items())[:_MAX_USERS]]
+    rest = window["used"] - sum(list(by.values())[:_MAX_USERS])
     if parts and rest > 0:
         parts.append(f"all others {rest:,}")
     return f'<small class="by">{", ".join(parts)}</small>' if parts else ""

@@ -12,7 +12,7 @@ from lightspeed.numbers import loads
 
 TRANSFORMER_BYTES = 64 * 1024
 TABLE_BYTES = 5 * 1024 * 1024
-_MOST_CACHED = 16
+_MAX_CACHED = 16
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}){0,4}")
 _Content = TypeVar("_Content")
 _REFERENCE = re.compile(r"s3:config/transformers/(.*)\.jsonata", re.DOTALL)
@@ -97,7 +97,7 @@ class S3Library:
         except (ValueError, RecursionError) as error:
             raise NotFoundInLibrary(f"the {subject} cannot be read: {error}") from None
         self._cache[key] = (answer["ETag"], content)
-        while len(self._cache) > _MOST_CACHED:
+        while len(self._cache) > _MAX_CACHED:
             self._cache.popitem(last=False)
         return content
 

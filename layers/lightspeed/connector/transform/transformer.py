@@ -17,8 +17,8 @@ from connector.transform.rejects import rejected_line
 from lightspeed import Clock, Parameters, SystemClock
 from lightspeed.numbers import loads
 
-MOST_EXPRESSIONS = 50
-MOST_REQUESTS = 10_000
+MAX_EXPRESSIONS = 50
+MAX_REQUESTS = 10_000
 _REPLACED = ("path", "query", "payload")
 _Result = TypeVar("_Result")
 
@@ -126,8 +126,8 @@ class Transformers:
             found = json_value(step.evaluate(before, meter, context), self._limits)
             for element in found if isinstance(found, list) else [found]:
                 replaced.append({**before, **_replacement(element, before)})
-            if len(replaced) > MOST_REQUESTS:
-                raise LimitExceeded(f"makes more than {MOST_REQUESTS:,} requests")
+            if len(replaced) > MAX_REQUESTS:
+                raise LimitExceeded(f"makes more than {MAX_REQUESTS:,} requests")
         return replaced
 
     def records(self, text: bytes, scope: Scope) -> Outcome:
@@ -202,8 +202,8 @@ def parse_transformers(spec: TransformerSpec) -> list[str | Mapping[str, str]]:
     """
     items: list[str | Mapping[str, str]]
     items = [] if spec is None else [spec] if isinstance(spec, str | Mapping) else list(spec)
-    if len(items) > MOST_EXPRESSIONS:
-        message = f"expected up to {MOST_EXPRESSIONS} expressions, got {len(items)}"
+    if len(items) > MAX_EXPRESSIONS:
+        message = f"expected up to {MAX_EXPRESSIONS} expressions, got {len(items)}"
         raise TransformError(message, expression=str(items[0]))
     for item in items:
         if isinstance(item, str):

@@ -33,7 +33,7 @@ EARLY_SECONDS = 5.0
 FEW_CHANGES = 20
 """A day with fewer changes raises no alarm."""
 
-MOST_MISSED_PERCENT = 20.0
+MAX_MISSED_PERCENT = 20.0
 """Above this share of missed changes, the report raises an alarm."""
 
 SUMMARY = "state/status/arrivals.json"
@@ -179,7 +179,7 @@ def summarize(changes: Iterable[Change], webhooks: Iterable[ReceivedWebhook], em
 def _alarm(changes: int, webhooks: int, missed_percent: float) -> str:
     if changes and not webhooks:
         return "no webhook came all day, though records changed"
-    if changes >= FEW_CHANGES and missed_percent > MOST_MISSED_PERCENT:
+    if changes >= FEW_CHANGES and missed_percent > MAX_MISSED_PERCENT:
         return f"no webhook reported {missed_percent:g} % of the changes"
     return ""
 

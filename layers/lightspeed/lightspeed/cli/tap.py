@@ -29,7 +29,7 @@ from lightspeed.tap.sync import Batch, StateError, StreamRefused, batches, bookm
 from lightspeed.transport import Transport
 
 _ABOUT = Path(__file__).parents[1] / "tap" / "about.json"
-_MOST_NOTES = 10
+_MAX_NOTES = 10
 
 
 def tap(arguments: argparse.Namespace) -> None:
@@ -124,7 +124,7 @@ def _sync(client: Client, clock: Clock, streams: list[Stream], messages: Message
             continue
         messages.state = with_bookmark(messages.state, stream, reading.end)
         messages.write_state()
-        if left_out > _MOST_NOTES:
+        if left_out > _MAX_NOTES:
             print_note(f"{stream.name}: {left_out:,} rows are left out in all")
         if reading.unstable_reason:
             print_note(
@@ -144,7 +144,7 @@ def _write(stream: Stream, pages: Iterator[Batch], messages: Messages) -> tuple[
     for batch in in_background(pages):
         messages.write_records(stream, batch.records, batch.extracted)
         written += len(batch.records)
-        for reason in batch.left_out[: max(0, _MOST_NOTES - left_out)]:
+        for reason in batch.left_out[: max(0, _MAX_NOTES - left_out)]:
             print_note(f"{stream.name}: left out {reason}")
         left_out += len(batch.left_out)
     return written, left_out

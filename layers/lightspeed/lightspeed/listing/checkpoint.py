@@ -48,7 +48,7 @@ class ListCheckpoint:
         ids: The ids read so far, packed: two to three bytes each if the list is in their order, otherwise up to eight.
         asked_again: Whether pages were asked for twice, so that a cache may have answered with an old page.
         repeated: Rows that came again and were dropped.
-        repeated_at: `createdAt` and `updatedAt` of such rows, for at most `MOST_REPEATED` of them.
+        repeated_at: `createdAt` and `updatedAt` of such rows, for at most `MAX_REPEATED` of them.
         rises: How often the time of change rises from one row to the next, up to `ENOUGH_TURNS`.
         falls: How often the time of change falls from one row to the next, up to `ENOUGH_TURNS`.
         unverified_reason: Why the list is not proved, or empty.

@@ -60,7 +60,7 @@ ENOUGH_ROWS = 50
 ENOUGH_TURNS = 3
 """How often the time of change must rise, and how often fall, to show that the list is not sorted by it."""
 
-MOST_REPEATED = 200
+MAX_REPEATED = 200
 """The most repeated rows whose seconds are read once more."""
 
 NO_ID = "records carry no id, so one that came twice cannot be known"
@@ -170,7 +170,7 @@ class ListProof:
         if page.repeated:
             times = [times_of(record) for record in page.repeated]
             pairs = [(each.created, each.updated) for each in times]
-            checkpoint.repeated_at = [*checkpoint.repeated_at, *pairs][:MOST_REPEATED]
+            checkpoint.repeated_at = [*checkpoint.repeated_at, *pairs][:MAX_REPEATED]
         if twice or (self._stable and checkpoint.repeated > checkpoint.removed):
             self.raise_or_note("a record came twice though no record left the list before it")
         if count is not None and before + page.rows > count and (self._stable or page.rows >= checkpoint.limit):

@@ -52,7 +52,7 @@ _NO_FIELDS = ("page", "limit", "fields", "since_id")
 _NO_KEYS = ("time", "boolean")
 """Types of filters that identify no record."""
 
-_MOST_IDS = 20
+_MAX_IDS = 20
 
 
 class NaturalKey:
@@ -124,7 +124,7 @@ class NaturalKey:
         if len(found) == 1 and not is_id(found[0].get("id")):
             raise self._undecided_error(found[0])
         if len(found) > 1:
-            ids = self._client.transport.connection.redact(", ".join(str(row.get("id")) for row in found[:_MOST_IDS]))
+            ids = self._client.transport.connection.redact(", ".join(str(row.get("id")) for row in found[:_MAX_IDS]))
             raise _invalid(self._endpoint, f"several records match {self._values_text}: {ids}; update one by its id")
         if page.rejects and not found:
             raise self._unreadable_error(page.rejects[0].reason)

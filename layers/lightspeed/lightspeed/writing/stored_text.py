@@ -21,7 +21,7 @@ _LOST = frozenset("?\ufffd")
 _SEPARATORS = " -_./,;:'\"()"
 """Signs that the shop does not replace by letters."""
 
-_MOST_LETTERS = 10
+_MAX_LETTERS = 10
 """The most letters and digits that the shop may store for one other sign, or for a letter that is not ASCII."""
 
 _INVISIBLE = ("Cc", "Cf")
@@ -133,7 +133,7 @@ def _is_another(found: str, value: str) -> bool:
 def _has_letters(found: str, value: str) -> bool:
     """Whether a text has the letters and digits of the value, without accents and signs.
 
-    The shop may store up to `_MOST_LETTERS` letters for a sign, or for a letter that is not ASCII.
+    The shop may store up to `_MAX_LETTERS` letters for a sign, or for a letter that is not ASCII.
     """
     letters, wanted = _letters(found), _letters(value)
     if letters == wanted:
@@ -143,7 +143,7 @@ def _has_letters(found: str, value: str) -> bool:
     others = sum(letter not in _SEPARATORS for letter in text) - len(ascii_only)
     left = iter(letters)
     in_order = bool(ascii_only or not letters) and all(letter in left for letter in ascii_only)
-    return in_order and len(letters) - len(ascii_only) <= _MOST_LETTERS * others
+    return in_order and len(letters) - len(ascii_only) <= _MAX_LETTERS * others
 
 
 def _emoji(value: str) -> str:

@@ -35,7 +35,7 @@ from lightspeed.cli.output import print_note
 
 APPLY = "python -m connector catalog apply"
 MANIFESTS = "_manifests"
-MOST_PARTITIONS = 20_000
+MAX_PARTITIONS = 20_000
 """Above this number of partitions, Athena plans a query slowly."""
 
 _KINDS = {RAW: "raw", DELETED: "deleted", MANIFESTS: "manifests"}
@@ -44,7 +44,7 @@ _KINDS = {RAW: "raw", DELETED: "deleted", MANIFESTS: "manifests"}
 _FIRST_DATE = "2024-01-01"
 _AT_ONCE = 10
 _WAIT_SECONDS = 1
-_MOST_WAITS = 120
+_MAX_WAITS = 120
 _SERDE = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
 _INPUT = "org.apache.hadoop.mapred.TextInputFormat"
 _OUTPUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
@@ -277,7 +277,7 @@ def _warn(tables: Iterable[Table], now: float) -> None:
     days = int(now - datetime.fromisoformat(_FIRST_DATE).replace(tzinfo=UTC).timestamp()) // 86_400
     for table in tables:
         partitions = len(table.connections) * len(table.languages) * days
-        if table.name.endswith(RAW) and partitions > MOST_PARTITIONS:
+        if table.name.endswith(RAW) and partitions > MAX_PARTITIONS:
             advice = 'name connection, lang or "date" in WHERE, or queries are slow'
             print_note(f"{table.name} has about {partitions} partitions; {advice}", "connector")
 
@@ -323,14 +323,14 @@ def _run_all(stack: Stack, database: str, statements: Sequence[tuple[str, str]])
 
 
 def _wait(athena: Any, clock: Clock, name: str, execution: str) -> None:
-    for _ in range(_MOST_WAITS):
+    for _ in range(_MAX_WAITS):
         status = athena.get_query_execution(QueryExecutionId=execution)["QueryExecution"]["Status"]
         if status["State"] == "SUCCEEDED":
             return
         if status["State"] in ("FAILED", "CANCELLED"):
             raise OperationFailed(f"Athena did not create {name}: {status.get('StateChangeReason', '')!s:.300}")
         clock.sleep(_WAIT_SECONDS)
-    raise OperationFailed(f"Athena did not create {name} within {_MOST_WAITS * _WAIT_SECONDS} seconds")
+    raise OperationFailed(f"Athena did not create {name} within {_MAX_WAITS * _WAIT_SECONDS} seconds")
 
 
 def _merge_names(present: str | None, names: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 900, 410, 90, 120, 40
 _LABEL = 28
-_MOST_LABELS = 15
+_MAX_LABELS = 15
 _BLUE, _GREY = "#2f6db5", "#bbbbbb"
 _ANGLE = 35
 """The angle of the labels below the bars, in degrees."""
@@ -116,7 +116,7 @@ def draw(pen: SvgPen | PngPen, bars: Sequence[tuple[str, float]], title: str) ->
     for value in dict.fromkeys((least, 0.0, (least + most) / 2, most)):  # the bars cover these lines
         pen.line(height(value))
         pen.text(_LEFT - 8, height(value) + 4, f"{value:,.10g}")
-    every = max(1, -(-len(bars) // _MOST_LABELS))
+    every = max(1, -(-len(bars) // _MAX_LABELS))
     for number, (label, value) in enumerate(bars):
         x, y = _LEFT + number * step, min(height(value), height(0))
         pen.bar(x + step * 0.1, y, step * 0.8, abs(height(value) - height(0)), f"{label}: {value:,.10g}")

@@ -12,7 +12,7 @@ from connector.operator.parsers import connection_name, day
 from connector.operator.stack import CommandError, Stack
 
 _GIGABYTE = 1024**3
-_MOST_CACHE_GB = 100_000
+_MAX_CACHE_GB = 100_000
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,8 +62,8 @@ def open_folder(arguments: argparse.Namespace, stack: Stack, entities: Iterable[
         OperationFailed: The bucket lacks an object that a manifest names.
     """
     run_filter = run_filter_of(arguments)
-    if not 0 <= arguments.cache_gb <= _MOST_CACHE_GB:
-        raise CommandError(f"--cache-gb must be 0 to {_MOST_CACHE_GB}, not {arguments.cache_gb}")
+    if not 0 <= arguments.cache_gb <= _MAX_CACHE_GB:
+        raise CommandError(f"--cache-gb must be 0 to {_MAX_CACHE_GB}, not {arguments.cache_gb}")
     if arguments.lake is not None:
         if not arguments.lake.is_dir():
             raise CommandError(f"there is no folder {str(arguments.lake)!r:.100}")

@@ -52,7 +52,7 @@ Code = Callable[..., Any]
 _JList, _NONE, _NULL = Utils.JList, Utils.NONE, Utils.NULL_VALUE
 _boolize = Jsonata.boolize
 _FILE = "<expression>"
-_MOST_NESTED = 20
+_MAX_NESTED = 20
 """So many nodes inside each other become one function; Python reads up to 200 parentheses inside each other."""
 
 
@@ -159,7 +159,7 @@ class _Writer:
 
     def text_of(self, expr: Any) -> str:
         """Return the text of a node's value: filtered, grouped, a sequence of one item taken out, on its own line."""
-        if self._nested == _MOST_NESTED:
+        if self._nested == _MAX_NESTED:
             return f"engine.eval({self.constant(expr)}, input, {self.all_variables()})"
         self._nested += 1
         kind = expr.type
