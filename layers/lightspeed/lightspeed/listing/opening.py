@@ -125,18 +125,11 @@ def open_window(
         LightspeedError: A request failed.
     """
     shop = client.transport.shop_clock
-
-    def open_to(end: datetime, *, dated: bool = True) -> Opening[_Processed]:
-        closed = dated and is_closed(end, _now(client), _least_skew(shop))
-        reader = read_to(end, closed)
-        reader.begin()
-        return Opening(reader, end, _now(client), closed)
-
     skews: list[float] = []
-    is_confirmed = False  # whether a record is later than our time
+    is_confirmed = False  # whether a record has shown that a date some seconds ahead is right
     for count in range(1, COUNTS + 1):
         dates = shop.dates
-        opening = open_to(end)
+        opening = _open_to(end, client, read_to)
         dated = shop.dates > dates
         skew = shop.latest_skew_seconds if dated else shop.skew_seconds
         latest = visible_until(opening.opened, skew)
@@ -145,14 +138,13 @@ def open_window(
             skews.append(skew)
         is_ahead = skew > BELIEVED_SECONDS
         ours = visible_until(opening.opened, 0.0)
-        # records check once whether a date that is some seconds ahead is right
-        is_unproved = not is_confirmed and SKEW.total_seconds() < skew <= BELIEVED_SECONDS
-        if is_unproved and _is_ours_right(opening, ours, latest + SETTLING_LAG, is_ahead=True):
-            return opening if end <= ours else open_to(ours)
-        is_confirmed |= is_unproved
         if abs(skew) <= BELIEVED_SECONDS:  # both clocks agree
+            if skew > SKEW.total_seconds() and not is_confirmed:
+                if _is_ours_right(opening, ours, latest + SETTLING_LAG, is_ahead=True):
+                    return opening if end <= ours else _open_to(ours, client, read_to)
+                is_confirmed = True
             if fits or (count >= _NEAR_COUNTS and abs(latest - end) <= TOLERANCE):
-                return opening if shop.dates else open_to(_end_by_our_clock(client), dated=False)
+                return opening if shop.dates else _open_to(_end_by_our_clock(client), client, read_to, dated=False)
         elif is_ahead and _least_skew(shop) <= BELIEVED_SECONDS:
             break  # another answer agrees with our clock
         elif fits and _agreeing(skew, skews) >= (_AGREEING_AHEAD if is_ahead else _AGREEING_BEHIND):
@@ -160,7 +152,17 @@ def open_window(
                 break
             return opening
         end = latest
-    return open_to(_end_by_our_clock(client))
+    return _open_to(_end_by_our_clock(client), client, read_to)
+
+
+def _open_to(
+    end: datetime, client: Client, read_to: Callable[[datetime, bool], ListReader[_Processed]], *, dated: bool = True
+) -> Opening[_Processed]:
+    """Open a window up to an end, and take the first count; without a dated answer, the window counts as open."""
+    closed = dated and is_closed(end, _now(client), _least_skew(client.transport.shop_clock))
+    reader = read_to(end, closed)
+    reader.begin()
+    return Opening(reader, end, _now(client), closed)
 
 
 def _is_ours_right(opening: Opening[_Processed], ours: datetime, end: datetime, *, is_ahead: bool) -> bool:
