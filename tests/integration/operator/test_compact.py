@@ -131,6 +131,24 @@ def test_changes_of_a_day_become_one_part(world: World) -> None:
     assert world.capsys.readouterr().out == f"default orders nl {DAY}: 24 runs became one of 1 parts\n"
 
 
+def test_a_run_of_several_parts_stays_later_than_the_runs_before_it(world: World) -> None:
+    store_run(world.put, "a", f"{DAY}T01:00:00Z", [{"id": 1, "in": "a"}])
+    made: dict[str, bytes] = {}
+    parts = []
+    for number in (2, 1):
+        key = store_run(made.__setitem__, "b", f"{DAY}T02:00:00Z", [{"id": number, "in": "b"}])
+        parts += json.loads(made[key])["parts"]
+    for name, body in made.items():
+        world.put(name, body)
+    store_run(world.put, "b", f"{DAY}T02:00:00Z", parts=parts)
+    before = world.answers()
+
+    assert world.run("compact") == 0
+    assert COMPACT in world.keys("manifests/")
+    assert world.answers() == before
+    assert [row["json"] for row in before[0]] == ['{"id": 1, "in": "b"}', '{"id": 2, "in": "b"}']
+
+
 def test_a_call_that_is_killed_anywhere_changes_no_answer(world: World) -> None:
     fill(world, 1)
     before = world.ask(CURRENT)

@@ -5,12 +5,14 @@ leave those out. A later call deletes the replaced objects, at least an hour aft
 began before finds them.
 
 Readers see the same records, with the same order of versions and the same deletions. So a part has the records of
-several runs only under two conditions:
+several runs only under three conditions:
 
 - No tombstone was noticed between the starts of these runs.
 - No record is in two of these runs with the same time of change.
+- A run that has several parts is the first of these runs.
 
-The part has the start and the id of its last run.
+The part has the start and the id of its last run. Without the third condition, records of earlier runs would have the
+id of a run whose other parts may hold the same records with the same time of change.
 
 Examples:
   python -m connector compact                         every closed day of every entity
@@ -181,10 +183,11 @@ class Compaction:
 
     def _read(self, runs: Sequence[Run], views: EntityViews) -> Iterator[_Part]:
         for run in runs:
-            for part in run.manifest.parts:
+            for number, part in enumerate(run.manifest.parts):
                 lines = self._lines(part)
                 started, run_id = part.started or run.manifest.started, part.run_id or run.manifest.run_id
-                yield _Part(run_id, started, lines, views.parents)
+                has_more = number == 0 and len(run.manifest.parts) > 1
+                yield _Part(run_id, started, lines, views.parents, has_more=has_more)
 
     def _lines(self, part: StoredPart) -> list[bytes]:
         found = self.bucket.read(part.key)
@@ -211,13 +214,24 @@ class Compaction:
 
 
 class _Part:
-    """The records of consecutive runs. It has the id and the start of the last run."""
+    """The records of consecutive runs. It has the id and the start of the last run.
 
-    def __init__(self, run_id: str, started: str, lines: list[bytes], parents: Sequence[str]) -> None:
+    Args:
+        run_id: The run's id.
+        started: The run's start, ISO-8601 UTC.
+        lines: The records.
+        parents: The members that hold a parent's id.
+        has_more: Whether it is the first of several parts of the run.
+    """
+
+    def __init__(
+        self, run_id: str, started: str, lines: list[bytes], parents: Sequence[str], *, has_more: bool
+    ) -> None:
         self.run_id = run_id
         self.started = started
         self._began = started  # the start of the first run
         self.lines = lines
+        self._has_more = has_more
         self._bytes = sum(map(len, lines))
         self._latest: dict[Key, tuple[float, str]] = {}  # instant and run of each record's newest version
         for line in lines:
@@ -231,7 +245,7 @@ class _Part:
             more: The records of the later run.
             noticed: The times at which tombstones were noticed, in order.
         """
-        if self._bytes + more._bytes > PART_BYTES:
+        if more._has_more or self._bytes + more._bytes > PART_BYTES:
             return False
         if any(self._began <= moment < more.started for moment in noticed):
             return False
