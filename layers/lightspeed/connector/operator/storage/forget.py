@@ -1,21 +1,22 @@
 """`forget`: delete the data of a shop, or of one record, in every version and place.
 
-A record leaves a stored run in three steps, so that readers always find a whole run:
+It takes a record out of a stored run in three steps, so that readers always find a whole run:
 
-1. The new part is written.
-2. Each manifest that names the old part is written, only over the manifest that was read.
-3. Every version of the old part and of the old manifest is deleted.
+1. Write the new part.
+2. Write each manifest that names the old part, only over the manifest that was read.
+3. Delete every version of the old part and of the old manifest.
 
-A command that is interrupted is run again. A run that is decided but was killed is finished first. A run under way is
-left, and the command fails. One that wrote nothing for two days counts as given up: it cannot go on afterwards.
+After an interruption, call the command again. It finishes a run that was killed after it was decided. It leaves a run
+under way, and fails. A run that wrote nothing for two days counts as given up, and cannot go on afterwards.
 
 Examples:
   python -m connector forget --connection outlet                        everything of a shop
   python -m connector forget --connection default --record customers 7  one record, with what belongs to it
   python -m connector forget --connection default --record orders 12 --dry-run
 
-Stop the schedules and webhooks of the shop first: a run reads again what the shop still has. Name each record of a
-person: the customer, and each order, invoice, quote, return, ticket and review. A second call finds nothing.
+Stop the schedules and webhooks of the shop first, because a run reads again the records that the shop still has. Name
+each record of a person: the customer, and each order, invoice, quote, return, ticket and review. A second call finds
+nothing.
 """
 
 from __future__ import annotations
@@ -37,18 +38,19 @@ from connector.operator.data.views import views_named
 from connector.operator.locks import rewrite_lock
 from connector.operator.parsers import add_command, connection_name
 from connector.operator.stack import CommandError, OperationFailed, Stack
+from connector.operator.storage.subject import Subject, attachments, parse_object
 from connector.operator.storage.versions import Version, Versions, lines_of, text_of
 from connector.status.failure_queues import hidden_messages, receive, release
 from connector.storage_keys import HASH_DIGITS, MANIFESTS, RUN_NOTES, entity_folder, run_key
 from connector.timestamps import iso_text
-from lightspeed import CATALOGUE, get_entity
+from lightspeed import get_entity
 
 _KINDS = {"parts": "raw", "deleted": "deleted", "rejected": "rejected"}
-"""The folder of the parts that each member of a manifest lists."""
+"""The folder of the parts in each member of a manifest."""
 
 _ATTEMPTS = 5
 _UNDER_WAY = timedelta(days=2)
-"""A run without a manifest may be under way if it wrote something since then: no run waits for longer than a day."""
+"""A run without a manifest may be under way if it wrote something in this time. No run waits for longer than a day."""
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -67,12 +69,13 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         entity = views_named([entity])[0].entity
         if not get_entity(entity).collection:
             raise CommandError(f"{entity} has no records with ids")
-    forgetting = Forgetting(stack, arguments.connection, entity, identity, dry_run=arguments.dry_run)
+    subject = Subject(arguments.connection, entity, identity)
+    forgetting = Forgetting(stack, subject, dry_run=arguments.dry_run)
     with rewrite_lock(stack):
         forgetting.run()
     for name in (stack.name, stack.output("Bucket")):  # `query --bucket` keeps a cache of its own
         for folder in list(cache_folder(arguments.cache, name).glob(f"*/connection={arguments.connection}")):
-            forgetting.note("cache", sum(1 for path in folder.rglob("*") if path.is_file()), 0)
+            forgetting.count("cache", sum(1 for path in folder.rglob("*") if path.is_file()), 0)
             if not arguments.dry_run:
                 shutil.rmtree(folder)
     forgetting.report()
@@ -80,45 +83,37 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
 
 
 class Forgetting:
-    """One call of the command; it counts what it deletes."""
+    """One call of the command. It counts the objects that it deletes, by place.
 
-    def __init__(self, stack: Stack, connection: str, entity: str, identity: str, *, dry_run: bool) -> None:
-        """Take what is forgotten, and where.
+    Args:
+        stack: The deployed stack.
+        subject: The data to delete.
+        dry_run: Whether to count only.
+    """
 
-        Args:
-            stack: The stack.
-            connection: The shop.
-            entity: The record's entity; empty for all of the shop.
-            identity: The record's id, as text.
-            dry_run: Whether nothing is deleted.
-        """
+    def __init__(self, stack: Stack, subject: Subject, *, dry_run: bool) -> None:
         self._stack = stack
-        self._connection = connection
-        self._entity = entity
-        self._id = identity
-        nested = {name: row.parents for name, row in CATALOGUE.items() if name.startswith(f"{entity}/")}
-        children = {name: parents[0] for name, parents in nested.items() if parents}
-        # by entity, the member that holds the record's id: its own, and that of what belongs to it
-        self._members = {entity: "id", **children} if entity else {}
+        self._subject = subject
         self._dry_run = dry_run
         self._bucket = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock)
         self._deleted: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
-        self._under_way: list[str] = []  # keys of what a run or a publication may still use
-        self._whole_runs: set[str] = set()  # manifests of runs that read only what belongs to the record
+        self._under_way: list[str] = []  # objects that a run or a publication may still use, for the message
+        self._whole_runs: set[str] = set()  # manifests of runs that read nested records of this record only
 
     def run(self) -> None:
-        """Delete, and look again.
+        """Delete the data in every place except caches.
 
         Raises:
             OperationFailed: A version is left, or a run or a file under way still has the data.
         """
-        if self._entity:
+        connection, entity = self._subject.connection, self._subject.entity
+        if entity:
             self._finish_decided_runs()
-            for entity, member in self._members.items():
-                self._remove_from_runs(entity, member)
-            self._delete_where(f"events/connection={self._connection}/entity={self._entity}/", self._is_webhook)
-            self._delete_where(f"state/connection={self._connection}/", self._is_index_with_id)
+            for name, member in self._subject.members.items():
+                self._remove_from_runs(name, member)
+            self._delete_where(f"events/connection={connection}/entity={entity}/", self._subject.has_webhook)
+            self._delete_where(f"state/connection={connection}/", self._subject.has_id_index)
         else:
             self._delete_shop()
         self._remove_from_files()
@@ -126,16 +121,16 @@ class Forgetting:
         self._remove_from_table()
         if self._under_way:
             some = ", ".join(self._under_way[:3])
-            raise OperationFailed(f"still under way, so nothing of it was deleted: {some}. Call again after its end")
+            raise OperationFailed(f"still in use, and so not deleted: {some}. Call again when nothing uses it")
 
-    def note(self, place: str, count: int, size: int) -> None:
-        """Count what is deleted in a place."""
-        if count:
-            self._deleted[place] += count
+    def count(self, place: str, objects: int, size: int) -> None:
+        """Count deleted objects of a place, and their bytes."""
+        if objects:
+            self._deleted[place] += objects
             self._bytes[place] += size
 
     def report(self) -> None:
-        """Write what was deleted, and what cannot be reached."""
+        """Print the counts, and the places that the command cannot reach."""
         out = sys.stdout
         verb = "would be deleted" if self._dry_run else "deleted"
         for place, count in sorted(self._deleted.items()):
@@ -156,8 +151,8 @@ class Forgetting:
         out.write("not reached: the shop itself, copies that others made, the connection's secret\n")
 
     def _delete_shop(self) -> None:
-        """Delete everything under the connection's folders; manifests first, so that no reader misses a part."""
-        connection = self._connection
+        """Delete all objects of the connection; manifests first, so that no reader misses a part."""
+        connection = self._subject.connection
         run_ids = {
             version.key.rpartition("/")[2].removesuffix(".json")
             for version in self._bucket.under(f"{MANIFESTS}connection={connection}/")
@@ -166,106 +161,103 @@ class Forgetting:
         prefixes = [f"{folder}/connection={connection}/" for folder in folders]
         for prefix in [*prefixes, f"state/webhooks/connection={connection}.json"]:
             self._delete_where(prefix)
-        self._delete_where("state/status/", self._is_kept_of_manifests)
-        self._delete_where(RUN_NOTES, lambda body: self._is_run_note(body, run_ids))
+        self._delete_where("state/status/", self._subject.has_status_rows)
+        self._delete_where(RUN_NOTES, lambda body: self._is_journal(body, run_ids))
         for run_id in sorted(run_ids):
             self._delete_where(f"state/passes/{run_id}/")
 
-    def _is_kept_of_manifests(self, body: bytes) -> bool:
-        """Whether it is what the status keeps of the connection's manifests; the next status reads them again."""
-        marks = (f"{MANIFESTS}connection={self._connection}/", f'"{self._connection}/')
-        return any(mark.encode() in line for line in lines_of(body) for mark in marks)
-
-    def _is_run_note(self, body: bytes, run_ids: set[str]) -> bool:
-        """Whether a journal entry is of the shop. Its run id is added: a run without a manifest is known by it only.
+    def _is_journal(self, body: bytes, run_ids: set[str]) -> bool:
+        """Whether a journal is of the shop.
 
         Args:
-            body: The entry. One of an earlier version names no connection.
-            run_ids: The ids of the shop's runs so far.
+            body: The journal. An earlier version wrote no connection into it.
+            run_ids: The known ids of the shop's runs. The id of the journal's run is added to them.
         """
-        note = _object(body)
-        owner = note.get("connection")
-        found = note.get("run_id") in run_ids if owner is None else owner == self._connection
-        if found:
-            run_ids.add(str(note.get("run_id")))
-        return found
+        journal = parse_object(body)
+        run_id, connection = journal.get("run_id"), journal.get("connection")
+        if run_id not in run_ids if connection is None else connection != self._subject.connection:
+            return False
+        run_ids.add(str(run_id))
+        return True
 
     def _delete_where(self, prefix: str, matches: Callable[[bytes], bool] | None = None) -> None:
-        """Delete all versions under a prefix, or those whose content matches, and the delete markers of their keys."""
+        """Delete all versions under a prefix, or those with matching content and the delete markers of their keys."""
 
-        def found() -> list[Version]:
+        def find() -> list[Version]:
             every = list(self._bucket.under(prefix))
             if matches is None:
                 return every
-            matching = [one for one in every if not one.is_marker and matches(self._bucket.body_of(one))]
-            keys = {one.key for one in matching}
-            return matching + [one for one in every if one.is_marker and one.key in keys]
+            matching = [
+                version for version in every if not version.is_marker and matches(self._bucket.body_of(version))
+            ]
+            keys = {version.key for version in matching}
+            return matching + [version for version in every if version.is_marker and version.key in keys]
 
-        versions = found()
+        versions = find()
         self._delete(versions)
-        if versions and not self._dry_run and found():
+        if versions and not self._dry_run and find():
             raise OperationFailed(f"versions are left under {prefix}: something writes there. Stop it and call again")
 
     def _delete(self, versions: list[Version]) -> None:
         for version in versions:
-            self.note(version.key.partition("/")[0], 1, version.size)
+            self.count(version.key.partition("/")[0], 1, version.size)
         if not self._dry_run:
             self._bucket.delete(versions)
 
     def _remove_from_runs(self, entity: str, member: str) -> None:
-        """Take a record out of the runs of an entity, and delete every other version that holds it.
+        """Take the record out of the runs of an entity, and delete every other version that holds it.
 
-        Two manifests may name one part: that of a run, and that of the compacted day. So parts are deleted last.
+        Two manifests may name the same part: that of a run, and that of its compacted day. So parts are deleted last.
         """
-        folder = entity_folder(self._connection, entity)
+        folder = entity_folder(self._subject.connection, entity)
         keys = sorted({version.key for version in self._bucket.under(MANIFESTS + folder)})
         manifests = {key: self._remove_from_run(key, member) for key in keys}
-        named = {part["key"] for one in manifests.values() for name in _KINDS for part in one.get(name, ())}
-        finished = {*manifests, *(key for one in manifests.values() for key in one.get("replaces", ()))}
+        named = {part["key"] for each in manifests.values() for name in _KINDS for part in each.get(name, ())}
+        finished = {*manifests, *(key for each in manifests.values() for key in each.get("replaces", ()))}
         for kind in _KINDS.values():
-            left: list[Version] = []
+            versions: list[Version] = []
             for version in self._bucket.under(f"{kind}/{folder}"):
                 is_named = version.latest and version.key in named and not self._dry_run
                 if version.is_marker or is_named or not self._has_record(version, kind, member):
                     continue
                 is_finished = _manifest_of(version.key) in finished
                 if is_finished or not version.latest or self._is_given_up(version):
-                    left += self._bucket.of(version.key)
+                    versions += self._bucket.of(version.key)
                 else:
                     self._under_way.append(version.key)
-            self._delete(list(dict.fromkeys(left)))
-            again = [] if self._dry_run else [key for key in {one.key for one in left} if self._bucket.of(key)]
-            if again:
-                raise OperationFailed(f"versions of {again[0]} are left: something writes them. Call again")
+            self._delete(list(dict.fromkeys(versions)))
+            for key in () if self._dry_run else {version.key for version in versions}:
+                if self._bucket.of(key):
+                    raise OperationFailed(f"versions of {key} are left: something writes them. Call again")
 
     def _has_record(self, version: Version, kind: str, member: str) -> bool:
         whole = _manifest_of(version.key) in self._whole_runs
         return self._without(self._bucket.body_of(version), kind, member, whole=whole) is not None
 
     def _finish_decided_runs(self) -> None:
-        """Write the manifests of runs that were killed after they were decided; the next run would write them."""
-        for row in list(self._bucket.objects(f"state/connection={self._connection}/")):
-            state = _object(self._bucket.read_body(row["Key"]) or b"")
-            pending = state.get("pending") or state  # of a bookmark, or of the lock of reconcile runs
+        """Write the manifests of runs that were killed after they were decided, as the next run would."""
+        for item in list(self._bucket.objects(f"state/connection={self._subject.connection}/")):
+            state = parse_object(self._bucket.read_body(item["Key"]) or b"")
+            pending = state.get("pending") or state  # a bookmark has `pending`; the lock of reconcile runs has not
             manifests = {**pending.get("manifests", {}), **pending.get("note", {}).get("manifests", {})}
             if not self._dry_run:
                 self._bucket.put_manifests(manifests)
 
     def _is_given_up(self, version: Version) -> bool:
-        """Whether a part is of a run that will never have a manifest. What that run would go on from is deleted."""
+        """Whether the run of a part will never have a manifest. Its state is deleted, so that it cannot go on."""
         since = datetime.fromtimestamp(self._stack.clock.time(), UTC) - _UNDER_WAY
         run_id = _manifest_of(version.key).rpartition("/")[2].removesuffix(".json")
         journal = run_key(run_id)
-        note = self._bucket.read(journal)
-        if note is not None and _object(note.body).get("status") == "complete":
+        stored = self._bucket.read(journal)
+        if stored is not None and parse_object(stored.body).get("status") == "complete":
             return True
-        if version.written > since or (note is not None and note.written is not None and note.written > since):
+        if version.written > since or (stored is not None and stored.written is not None and stored.written > since):
             return False
         self._delete([*self._bucket.under(f"state/passes/{run_id}/"), *self._bucket.of(journal)])
         return True
 
     def _remove_from_run(self, key: str, member: str) -> dict[str, Any]:
-        """Take the record out of the parts of one run; return the manifest that names them, empty if there is none.
+        """Take the record out of the parts of a run; return the run's manifest then, empty if there is none.
 
         Raises:
             OperationFailed: The manifest changes again and again.
@@ -275,19 +267,21 @@ class Forgetting:
             if found is None:
                 return {}
             manifest: dict[str, Any] = json.loads(found.body)
-            new = self._rewritten(key, manifest, member)
+            new = self._rewrite(key, manifest, member)
             if new is None or self._dry_run:
                 if any(stamp["by"] == "forget" for stamp in manifest.get("rewritten", ())):
                     self._delete([version for version in self._bucket.of(key) if not version.latest])
                 return manifest
-            self._bucket.replace(key, json_line(new), found.etag)  # and read it again: its answer may be lost
+            self._bucket.replace(
+                key, json_line(new), found.etag
+            )  # the next round reads it again, because the answer may be lost
         raise OperationFailed(f"{key} changes again and again; call again later")
 
-    def _rewritten(self, key: str, manifest: dict[str, Any], member: str) -> dict[str, Any] | None:
-        """Store the parts of a run without the record; return the manifest that names them, `None` if none has it."""
+    def _rewrite(self, key: str, manifest: dict[str, Any], member: str) -> dict[str, Any] | None:
+        """Store the parts of a run without the record; return their manifest, `None` if no part has the record."""
         new = dict(manifest)
         path = manifest["request"].get("parameters", {}).get("path", {})
-        whole = member != "id" and self._has_id(path.get(member))  # its rows may lack the parent's id
+        whole = member != "id" and self._subject.has_id(path.get(member))  # its rows may lack the parent's id
         if whole:
             self._whole_runs.add(key)
         for name, kind in _KINDS.items():
@@ -308,16 +302,16 @@ class Forgetting:
         return new
 
     def _without(self, body: bytes, kind: str, member: str, *, whole: bool) -> list[bytes] | None:
-        """Return the lines of a part without those of the record, or `None` if none is of it.
+        """Return the lines of a part without those of the record; `None` if no line is of the record.
 
         Args:
             body: The part.
-            kind: The folder of its kind.
+            kind: The folder of the part.
             member: The member that holds the record's id.
-            whole: Whether every line belongs to the record.
+            whole: Whether every line is of the record.
         """
         lines = lines_of(body)
-        kept = [line for line in lines if not (whole or _is_of(line, kind, member, self._id))]
+        kept = [line for line in lines if not (whole or self._subject.has_line(line, kind, member))]
         return None if len(kept) == len(lines) else kept
 
     def _store(self, part: Mapping[str, Any], lines: list[bytes]) -> dict[str, Any]:
@@ -325,78 +319,43 @@ class Forgetting:
         start = f"{folder}/part-{name.split('-')[1].partition('.')[0]}-"
         return {**part, **self._bucket.store_part(lines, lambda sha256: f"{start}{sha256[:HASH_DIGITS]}.jsonl.gz")}
 
-    def _is_webhook(self, body: bytes) -> bool:
-        return self._has_id(_object(body).get("record_id"))
-
-    def _has_id(self, value: object) -> bool:
-        return str(value) == self._id
-
-    def _is_index_with_id(self, body: bytes) -> bool:
-        """Whether a state object is an index of ids with this one; the next reconcile run builds it again."""
-        head, *lines = [_object(line) for line in lines_of(body)] or [{}]
-        is_own = head.get("entity") == self._entity
-        return is_own and any(self._has_id(one) for line in lines for one in line.get("ids", ()))
-
     def _remove_from_files(self) -> None:
-        """Delete files that name the data, take their results out of the answers, and delete what they attached.
+        """Delete the published files that name the data, the results of their lines, and the attached files.
 
         A file under `publish/in/` is not rewritten, because a new version would be published again.
         """
-        keys = (one.key for folder in ("in", "out") for one in self._bucket.under(f"publish/{folder}/"))
+        keys = (version.key for folder in ("in", "out") for version in self._bucket.under(f"publish/{folder}/"))
         for name in sorted({key.split("/", 2)[2] for key in keys}):
             self._remove_from_file(f"publish/in/{name}", f"publish/out/{name}")
 
-    def _remove_from_file(self, given: str, answer: str) -> None:
+    def _remove_from_file(self, file: str, answer: str) -> None:
         results = [row for _, row in self._rows_of(answer)]
-        of_record = {row.get("line") for row in results if self._has_id(row.get("id"))}
-        events = list(self._rows_of(given))
-        gone = [(number, event) for number, event in events if self._has_event(event, is_of=number in of_record)]
-        numbers: set[Any] = {number for number, _ in gone}
-        if not events and self._entity:  # the entity of a result is not known where its input is gone
-            numbers = of_record
+        created = {row.get("line") for row in results if self._subject.has_id(row.get("id"))}
+        rows = list(self._rows_of(file))
+        matching = [row for row in rows if self._subject.has_event(row[1], created_it=row[0] in created)]
+        numbers: set[Any] = {number for number, _ in matching}
+        if not rows and self._subject.entity:  # without the file, the entity of a result is not known
+            numbers = created
         if numbers and not results:
-            self._under_way.append(given)
+            self._under_way.append(file)
         elif numbers:
-            attached = {key for _, event in gone for key in _attachments(event)}
-            old = [version for key in (given, answer, *sorted(attached)) for version in self._bucket.of(key)]
-            self._take_out(answer, numbers)
-            self._delete(old)
+            attached = {key for _, event in matching for key in attachments(event)}
+            versions = [version for key in (file, answer, *sorted(attached)) for version in self._bucket.of(key)]
+            self._remove_results(answer, numbers)
+            self._delete(versions)
 
     def _rows_of(self, key: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield the rows of JSON Lines with their numbers from 1, in every version of an object. Each line counts."""
-        for one in self._bucket.of(key):
-            if not one.is_marker:
-                lines = text_of(self._bucket.body_of(one)).splitlines()
-                yield from ((number, _object(line)) for number, line in enumerate(lines, 1) if line.strip())
+        """Yield number and object of each line, in every version of an object. Empty lines count, but are left out."""
+        for version in self._bucket.of(key):
+            if not version.is_marker:
+                lines = text_of(self._bucket.body_of(version)).splitlines()
+                yield from ((number, parse_object(line)) for number, line in enumerate(lines, 1) if line.strip())
 
-    def _has_event(self, event: Mapping[str, Any], *, is_of: bool = False) -> bool:
-        """Whether a publish or subscribe event, or a webhook, is about what is forgotten.
-
-        It names the record, or one that belongs to it: each of these entities has a member that holds the id. The id of
-        a record that it created is in its result only.
-
-        Args:
-            event: The event, or a batch of events.
-            is_of: Whether the event's result has the id.
-        """
-        items = event.get("items")
-        if isinstance(items, list):
-            return any(isinstance(one, Mapping) and self._has_event(one) for one in items)
-        if event.get("connection", "default") != self._connection:
-            return False
-        if not self._entity:
-            return True
-        entity, parameters = event.get("entity"), event.get("parameters")
-        path = parameters.get("path") if isinstance(parameters, Mapping) else None
-        if isinstance(path, Mapping) and self._has_id(path.get(self._members.get(str(entity)))):
-            return True
-        return entity == self._entity and (is_of or self._has_id(event.get("id")))
-
-    def _take_out(self, key: str, numbers: set[Any]) -> None:
-        """Write a published file's answer without the results of some lines."""
+    def _remove_results(self, key: str, numbers: set[Any]) -> None:
+        """Write the results of a published file without those of some lines."""
         found = self._bucket.read(key)
         if found is not None and not self._dry_run:
-            kept = [line for line in lines_of(found.body) if _object(line).get("line") not in numbers]
+            kept = [line for line in lines_of(found.body) if parse_object(line).get("line") not in numbers]
             body = b"".join(kept)
             if body:
                 self._bucket.put(key, gzip.compress(body, mtime=0) if key.endswith(".gz") else body)
@@ -408,11 +367,11 @@ class Forgetting:
                 self._under_way.append(f"messages of the failure queue of {queue}, which another command holds")
             left = receive(sqs, queue, url, most=None)
             try:
-                for one in [one for one in left if self._has_event(one.event)]:
-                    self.note("failure queues", 1, len(one.message["Body"]))
+                for failure in [failure for failure in left if self._subject.has_event(failure.event)]:
+                    self.count("failure queues", 1, len(failure.message["Body"]))
                     if not self._dry_run:
-                        sqs.delete_message(QueueUrl=url, ReceiptHandle=one.message["ReceiptHandle"])
-                        left.remove(one)
+                        sqs.delete_message(QueueUrl=url, ReceiptHandle=failure.message["ReceiptHandle"])
+                        left.remove(failure)
             finally:
                 release(sqs, url, left)
 
@@ -420,51 +379,13 @@ class Forgetting:
         dynamodb, table = self._stack.client("dynamodb"), self._stack.output("IdempotencyTable")
         for page in dynamodb.get_paginator("scan").paginate(TableName=table):
             for item in page["Items"]:
-                if self._has_item(item):
-                    self.note("idempotency table", 1, sum(len(str(value)) for value in item.values()))
+                if self._subject.has_item(item):
+                    self.count("idempotency table", 1, sum(len(str(value)) for value in item.values()))
                     if not self._dry_run:
                         dynamodb.delete_item(TableName=table, Key={"id": item["id"]})
-
-    def _has_item(self, item: Mapping[str, Any]) -> bool:
-        connection, entity, path = ([*item.get("subject", {}).get("S", "").split(" ", 2), "", "", ""])[:3]
-        event = {"connection": connection, "entity": entity, "parameters": {"path": _object(path)}}
-        result = _object(item.get("data", {}).get("S", ""))
-        return self._has_event(event, is_of=self._has_id(result.get("id")))
 
 
 def _manifest_of(key: str) -> str:
     """Return the key of the manifest of the run that a part belongs to."""
     folder, _, run_id = key.partition("/")[2].rpartition("/")[0].rpartition("/run=")
     return f"{MANIFESTS}{folder}/{run_id}.json"
-
-
-def _is_of(line: bytes, kind: str, member: str, identity: str) -> bool:
-    row = _object(line)
-    if kind == "rejected":
-        record = row.get("record")
-        row = _object(record if isinstance(record, str) else json.dumps(record))
-        if not row and isinstance(record, str):
-            return identity in record  # no JSON object: rather one line too many than one too few
-    return member in row and str(row[member]) == identity
-
-
-def _attachments(value: object) -> Iterator[str]:
-    """Yield the keys of the files that an event attaches."""
-    if isinstance(value, Mapping):
-        for name, inside in value.items():
-            if name == "s3_key" and isinstance(inside, str) and inside.startswith("publish/files/"):
-                yield inside
-            else:
-                yield from _attachments(inside)
-    elif isinstance(value, list):
-        for inside in value:
-            yield from _attachments(inside)
-
-
-def _object(text: str | bytes) -> dict[str, Any]:
-    """Return a JSON object; an empty one for any other text."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

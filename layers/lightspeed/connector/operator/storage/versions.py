@@ -1,4 +1,4 @@
-"""Every version of a bucket's objects: a deleted object is still there as an old version, until that is deleted too."""
+"""The versions of a bucket's objects. A deleted object stays as an old version until that version is deleted."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Version:
         key: The object's key.
         id: The version's id.
         size: Bytes; 0 for a delete marker.
-        latest: Whether it is the one that readers get.
-        written: When it was written.
-        is_marker: Whether it only says that the object was deleted.
+        latest: Whether readers get this version.
+        written: When the version was written.
+        is_marker: Whether it is a delete marker.
     """
 
     key: str
@@ -60,11 +60,11 @@ class Versions(Bucket):
         return body
 
     def store_part(self, lines: list[bytes], key_of: Callable[[str], str]) -> dict[str, Any]:
-        """Store a part, and return what a manifest says of it.
+        """Store a part, and return its entry for a manifest.
 
         Args:
-            lines: Its records, each with its end of line.
-            key_of: Returns its key for the SHA-256 of the object.
+            lines: The part's records, each with its end of line.
+            key_of: Returns the part's key for the SHA-256 of the object.
         """
         body = gzip.compress(b"".join(lines), mtime=0)
         sha256 = hashlib.sha256(body).hexdigest()
