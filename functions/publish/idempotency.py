@@ -132,21 +132,23 @@ class Idempotency:
             message = f"idempotency key {key!r:.100} was used before with other content; nothing was sent"
             raise IdempotencyConflict(message)
         if _text(stored, "status") == _IN_PROGRESS:
-            compared, claimed_until = "in_progress_expiration", int(stored["in_progress_expiration"]["N"]) / 1000
+            claimed_until = int(stored["in_progress_expiration"]["N"]) / 1000
             if claimed_until >= now:
                 raise InProgress(key, claimed_until - now)
+            unchanged = "in_progress_expiration"
             begun_after = claimed_until - MARGIN_SECONDS - _LONGEST_INVOCATION_SECONDS
         else:
-            compared, stored_at = "data", int(stored["expiration"]["N"]) - KEPT_SECONDS
+            stored_at = int(stored["expiration"]["N"]) - KEPT_SECONDS
             result: Result = loads(_text(stored, "data") or "{}")
             can_be_looked_up = result.get("status") == "unknown" and request.match_fields
             if not can_be_looked_up or now - stored_at <= MARGIN_SECONDS:
                 return replace(claim, earlier_result=result)
+            unchanged = "data"
             begun_after = stored_at - _LONGEST_INVOCATION_SECONDS
+        # take the stored item over, unless another invocation has just done that
         claim = replace(claim, begun_after=begun_after)
-        unchanged = f"#status = :status AND #{compared} = :before"
-        values = {":status": stored["status"], ":before": stored[compared]}
-        if self._put(claim, item, unchanged, values) is not None:
+        values = {":status": stored["status"], ":before": stored[unchanged]}
+        if self._put(claim, item, f"#status = :status AND #{unchanged} = :before", values) is not None:
             raise InProgress(key, seconds)
         return claim
 

@@ -45,29 +45,27 @@ def create_placements(items: Sequence[PreparedWrite], guard: Guard) -> dict[int,
     Returns:
         Outcomes by position.
     """
-    first = items[0].operation
-    by_category = {str(item.fields["category"]): item for item in items}
-    present = None  # not known: each create looks up its own placement
+    present = None
     if len(items) > 1:
         try:
-            with guard.request(first):
-                present = _list_placements(first)
+            with guard.request(items[0].operation):
+                present = _list_placements(items[0].operation)
         except Exception as error:
             return dict.fromkeys((item.position for item in items), refusal(error))
-    outcomes: dict[str, Outcome] = {}
-    if present is not None:
-        outcomes = {
-            category: result("unchanged", 200, present[category].get("id"), present[category])
-            for category in by_category
-            if category in present
-        }
-        absent = {category: item for category, item in by_category.items() if category not in present}
-        if len(absent) > 1:
-            outcomes |= _create_together(absent, guard)
-    for category, item in by_category.items():
-        if category not in outcomes:
-            outcomes[category] = _create_alone(item, guard, absent=present is not None)
-    return {by_category[category].position: outcome for category, outcome in outcomes.items()}
+    if present is None:  # each create looks up its own placement
+        return {item.position: _create_alone(item, guard, absent=False) for item in items}
+    outcomes: dict[int, Outcome] = {}
+    absent: dict[str, PreparedWrite] = {}
+    for item in items:
+        category = str(item.fields["category"])
+        if category in present:
+            outcomes[item.position] = result("unchanged", 200, present[category].get("id"), present[category])
+        else:
+            absent[category] = item
+    created = _create_together(absent, guard) if len(absent) > 1 else {}
+    for category, item in absent.items():
+        outcomes[item.position] = created.get(category) or _create_alone(item, guard, absent=True)
+    return outcomes
 
 
 def _create_together(items: Mapping[str, PreparedWrite], guard: Guard) -> dict[str, Outcome]:

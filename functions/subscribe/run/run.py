@@ -161,6 +161,9 @@ class Run(ABC, Generic[State]):
             if self._position() == before:
                 raise
             return self._pause(PATIENCE_SECONDS)
+        return self._end()
+
+    def _end(self) -> Result:
         decision = self._decision()
         entry = self._journal.entry_of(decision, **self._journal_facts())
         if self._shares_decision():
