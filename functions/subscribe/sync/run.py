@@ -66,7 +66,6 @@ class SyncRun(Run[SyncState]):
         self._reads: list[Read] = []
         self._shared_places: set[str] = set()
         self._expressions: dict[str, list[str]] = {}
-        self._writer: Writer | None = None
         self._first_rejection: TransformError | None = None
         self._is_stopped = False
 
@@ -89,6 +88,7 @@ class SyncRun(Run[SyncState]):
             self._services.gzip_level,
         )
         self._reader = Reader(request, state, self._services, self._budget, processor)
+        self._writer = Writer(self._bucket, state, self._place)
         self._reads = plan_reads(
             request,
             self._client.transport.connection.language,
@@ -199,7 +199,7 @@ class SyncRun(Run[SyncState]):
         try:
             self._read_steps(read)
         except UnstableList:  # read it again in parts, which cannot be unstable
-            self._writer = None
+            self._writer.discard()
             state.discard_read()
             self._read_steps(read)
 
@@ -219,7 +219,7 @@ class SyncRun(Run[SyncState]):
             for step in steps:
                 self._apply(step)
                 if step.chunk.records or step.rejected:
-                    self._store(step, read.language)
+                    self._append_parts(self._writer.add(step, read.language))
 
     def _apply(self, step: Step) -> None:
         self._is_stopped |= step.stopped
@@ -237,23 +237,11 @@ class SyncRun(Run[SyncState]):
         share = REJECTED_SHARE if percent is None else percent / 100
         check_rejected(state.transformed, state.rejected, share=share, first=self._first_rejection, final=final)
 
-    def _store(self, step: Step, language: str) -> None:
-        """Store the records of a step, after the remaining records of another language."""
-        if self._writer is None or self._writer.language != language:
-            self._flush()
-            kinds: tuple[Kind, ...] = ("raw", "rejected")
-            numbers = {kind: len(self._state.parts_of(kind).get(language, ())) for kind in kinds}
-            self._writer = Writer(self._bucket, self._place(language), numbers)
-        self._append_parts(language, self._writer.add(step))
-
     def _flush(self) -> None:
-        """Store the remaining records of the writer."""
-        if self._writer is not None:
-            self._append_parts(self._writer.language, self._writer.flush())
-            self._writer = None
+        self._append_parts(self._writer.flush())
 
-    def _append_parts(self, language: str, stored: Sequence[StoredPart]) -> None:
-        for kind, part in stored:
+    def _append_parts(self, stored: Sequence[StoredPart]) -> None:
+        for kind, language, part in stored:
             self._state.parts_of(kind).setdefault(language, []).append(part)
 
     def _before_pause(self) -> None:
