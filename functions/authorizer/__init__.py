@@ -1,1 +1,1 @@
-"""Decides whether a request to the HTTP API may pass."""
+"""Identifies the callers of the HTTP API by their tokens."""

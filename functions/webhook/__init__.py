@@ -1,1 +1,1 @@
-"""Receives the shop's webhooks, and starts the runs that read what they report."""
+"""Receives the shop's webhooks, and starts the runs that read the changes."""

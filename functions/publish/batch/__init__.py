@@ -1,1 +1,1 @@
-"""Several events at once: their order, merged updates, bulk requests."""
+"""Publishes several events at once: in order, with merged updates and bulk requests."""

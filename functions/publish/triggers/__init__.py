@@ -1,1 +1,1 @@
-"""What starts a publish: HTTP, a queue message, a file."""
+"""The triggers of publish: HTTP calls, queue messages and files."""

@@ -1,1 +1,1 @@
-"""Notices what was deleted in the shop, and lands tombstones."""
+"""Mode reconcile: find records that were deleted in the shop, and store tombstones."""

@@ -1,1 +1,1 @@
-"""What every run has, whatever its mode: cursor, budget, start and end."""
+"""The skeleton of a run of any mode: start, budget, state, cursor, journal and end."""

@@ -1,4 +1,4 @@
-"""What the shop answers to a write is compared with what was written."""
+"""The shop's answer to a write is compared with the written values."""
 
 import json
 import re

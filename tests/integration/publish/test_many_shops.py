@@ -1,4 +1,4 @@
-"""Events of four shops in one batch: one is down, one has used up its quota, one has wrong credentials, one is well."""
+"""Events of four shops in one batch: one is down, one has used up its quota, one has wrong credentials, one works."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Every number of an event reaches the shop with the text that it was written with, on every way through publish."""
+"""A number keeps its text from the event to the shop, on every way through publish."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""One writer per shop: a batch that finds another one at work is postponed, and nothing newer is undone."""
+"""One writer per shop: a batch is postponed while another one writes, and no newer value is undone."""
 
 from collections.abc import Callable
 from typing import Any

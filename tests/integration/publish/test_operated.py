@@ -1,4 +1,4 @@
-"""The operator's commands at work on a stack that publishes: nothing fails, and nothing is doubled."""
+"""The operator's commands on a stack that publishes: nothing fails, and no write is made twice."""
 
 import io
 import json

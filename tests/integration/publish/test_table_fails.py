@@ -1,4 +1,4 @@
-"""A table or a secret that cannot be asked costs the events that need it, and no other result."""
+"""If a table or a secret fails, only the events that need it fail."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What cannot be read is refused with one sentence, and stops nothing that came with it."""
+"""An unreadable event is refused with one sentence, and stops no other event."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What `estimate: true` foretells is what the run then does: the simulated shop counts the requests."""
+"""An estimate foretells the requests of the run; the simulated shop counts them."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""The routes that read: statuses, bodies, and what the state machine is handed."""
+"""The routes that read: statuses, bodies, and the input of the state machine."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Who may call what, and what every answer has: a request id, a size limit, compression, a time limit."""
+"""Access to the routes, and every answer's request id, size limit, compression and time limit."""
 
 import base64
 import gzip

@@ -1,4 +1,4 @@
-"""`GET /runs` and `GET /runs/{run_id}`: which runs there are, in which order, and what it costs to find them."""
+"""`GET /runs` and `GET /runs/{run_id}`: the runs, their order, and the calls of S3 that they take."""
 
 import bisect
 import datetime

@@ -1,4 +1,4 @@
-"""Runs over some ids, as webhooks ask for them: read by id, or asked for because the shop reported their deletion."""
+"""Runs over some ids, as webhooks start them: read by id, or checked because the shop reported their deletion."""
 
 from __future__ import annotations
 

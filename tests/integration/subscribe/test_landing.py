@@ -1,4 +1,4 @@
-"""What lies in the bucket after a run, and what its result says."""
+"""The objects in the bucket after a run, and the run's result."""
 
 import gzip
 import hashlib

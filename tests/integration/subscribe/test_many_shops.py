@@ -1,4 +1,4 @@
-"""Four shops in one stack: one is down, one has used up its quota, one has wrong credentials, and one is well."""
+"""Four shops in one stack: one is down, one has used up its quota, one has wrong credentials, and one works."""
 
 import base64
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Deletes in the simulated shop, noticed through the handler and landed in S3."""
+"""Deletes in the simulated shop, found through the handler and stored in S3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong is refused before anything is sent or written, with one message that helps."""
+"""A wrong event is refused before any request or write, with one message that helps."""
 
 from typing import Any
 

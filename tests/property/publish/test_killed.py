@@ -1,4 +1,4 @@
-"""Kill the process at every step, lose answers, deliver again: one record each, and no result that is not true."""
+"""Kill the process at every step, lose answers, deliver again: one record each, and only true results."""
 
 import random
 from collections.abc import Iterator

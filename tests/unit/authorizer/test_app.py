@@ -1,4 +1,4 @@
-"""Whom the authorizer finds behind a call."""
+"""The caller that the authorizer identifies."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""What publish needs its table for."""
+"""The events for which publish needs its table."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the publish function asks SQS to do with a message that is not done."""
+"""The calls of SQS for a message that is not done."""
 
 import pytest
 

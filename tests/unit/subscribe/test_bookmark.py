@@ -1,4 +1,4 @@
-"""Where the next run of a subscription starts, and who may move it."""
+"""The start of a subscription's next run, and the writes that move the bookmark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conditional writes of the bucket, and what S3 may answer to them."""
+"""Conditional writes of the bucket, and the answers of S3 to them."""
 
 from __future__ import annotations
 

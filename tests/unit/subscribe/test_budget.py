@@ -1,4 +1,4 @@
-"""How many requests an invocation may send, by the shop's quota and by the time that is left."""
+"""How many requests an invocation may send, by the shop's quota and the remaining time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cursor names a kept state; nothing else is taken for one."""
+"""A cursor names a stored state; any other text is refused."""
 
 import base64
 import json

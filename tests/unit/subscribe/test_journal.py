@@ -1,4 +1,4 @@
-"""A run that was killed after it was decided is finished with the result that was decided."""
+"""A run that was killed after its decision is finished with the decided result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the bookmark moves at the end of a run, and where the next window starts."""
+"""The bookmark after a run, and the start of the next window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records on their way into parts."""
+"""Records are joined to parts."""
 
 import gzip
 import subprocess

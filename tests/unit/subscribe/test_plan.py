@@ -1,4 +1,4 @@
-"""What a run will read, and in which window."""
+"""The reads of a run, and their windows."""
 
 import re
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What a run drops because an earlier run has landed it."""
+"""The records that a run drops because an earlier run has stored them."""
 
 import hashlib
 import json

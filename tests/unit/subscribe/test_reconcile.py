@@ -1,4 +1,4 @@
-"""What a reconcile run notices, and what it takes care not to."""
+"""The deletions that a reconcile run finds, and those that it must not find."""
 
 from __future__ import annotations
 

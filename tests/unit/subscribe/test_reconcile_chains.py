@@ -1,4 +1,4 @@
-"""Random chains of runs while others work in the shop: what is gone is noticed once, and nothing else is."""
+"""Random chains of runs while the shop changes: each deletion is found once, and nothing else is."""
 
 from __future__ import annotations
 

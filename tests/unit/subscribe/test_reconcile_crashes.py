@@ -1,4 +1,4 @@
-"""A reconcile run killed at any request and any call of the bucket: no tombstone is lost, and none comes twice."""
+"""A reconcile run is killed at any request and any call of the bucket: each tombstone is stored once."""
 
 from __future__ import annotations
 

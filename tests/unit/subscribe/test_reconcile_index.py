@@ -1,4 +1,4 @@
-"""The index of ids: what it holds, in which order soever it is told, and what it takes."""
+"""The index of ids: its content in any order of additions, its stored form, and its memory."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_an_id_is_alive_as_long_as_it_was_seen_after_its_tombstone() -> None:
     assert index.count_alive(MONDAY + DAY) == 2
 
 
-def test_the_order_of_what_it_is_told_does_not_matter_nor_how_often() -> None:
+def test_times_may_be_added_in_any_order_and_more_than_once() -> None:
     for seed in range(100):
         rng = random.Random(seed)
         names: list[Id] = [*range(20), *map(str, range(20, 25))]

@@ -1,4 +1,4 @@
-"""What cannot be reconciled is refused before anything is sent or written."""
+"""An event that cannot be reconciled is refused before any request or write."""
 
 from __future__ import annotations
 

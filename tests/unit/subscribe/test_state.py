@@ -1,4 +1,4 @@
-"""What a run remembers of each step, and what it forgets when a list is read again."""
+"""The effect of a step on the state of a run, and of a list that is read again."""
 
 from __future__ import annotations
 

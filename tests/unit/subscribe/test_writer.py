@@ -1,4 +1,4 @@
-"""Where the parts of a run are stored: each kind is numbered by itself, without a gap."""
+"""The parts that a writer stores: each kind and language is numbered without a gap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules by which webhooks become runs, one by one; `tests/property/test_webhooks.py` tries them together."""
+"""The rules by which webhooks start runs, one by one; `tests/property/test_webhooks.py` tries them together."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""What a call is answered, and what is kept of it."""
+"""The answers to calls, and the stored webhooks."""
 
 import base64
 import hashlib

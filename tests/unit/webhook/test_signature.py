@@ -1,4 +1,4 @@
-"""Who may send a webhook."""
+"""The check of a webhook's sender."""
 
 import hashlib
 import json
