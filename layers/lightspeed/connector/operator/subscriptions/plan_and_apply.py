@@ -18,7 +18,7 @@ import json
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,29 +128,32 @@ def make_stack_plan(wanted: Sequence[Subscription], arguments: argparse.Namespac
     live = schedules.read()
     planned = schedules.plan(schedules.wanted(wanted), live, prune=arguments.prune, resume=arguments.resume)
     stored = _stored_list(stack)
-    connections = sorted(
-        {one.connection for one in wanted}
-        | {connection_of(row) for row in live.values()} - {""}
-        | {str(row["connection"]) for row in stored or ()}
-    )
-    shops = {name: _webhook_plan(name, wanted, arguments, stack) for name in connections}
     named = {one.connection for one in wanted}
+    dropped = {connection_of(row) for row in live.values()} | {str(row["connection"]) for row in stored or ()}
+    dropped -= named | {""}
+    shops = {name: _webhook_plan(name, wanted, arguments, stack) for name in sorted(named | dropped)}
     _check_removals(arguments, planned, shops, named, stack)
     failed = {name: plan.error for name, plan in shops.items() if plan.error}
-    kept = [row for row in stored or () if not arguments.prune or row["connection"] in failed.keys() - named]
-    new_list, shop_of = _new_list(wanted, stored, kept), cache(stack.shop)
-    hooks = [
-        (name, (f"{_SIGNS[hook.action]} {name}: webhook {line_of(hook)}", partial(make_change, shop_of(name), hook)))
-        for name, plan in shops.items()
-        for hook in plan.changes
-    ]
-    changes: list[Change] = [change for name, change in hooks if name not in named]
+    kept = [row for row in stored or () if not arguments.prune or row["connection"] in failed.keys() & dropped]
+    changes = [change for name in sorted(dropped) for change in _webhook_changes(name, shops[name], stack)]
+    new_list = _new_list(wanted, stored, kept)
     if new_list is not None:
         put = partial(stack.bucket.put, SUBSCRIPTIONS, new_list, "application/json")
         changes.append((f"~ {SUBSCRIPTIONS}", put))
-    changes += [*planned.changes, *(change for name, change in hooks if name in named)]
+    changes += planned.changes
+    changes += [change for name in sorted(named) for change in _webhook_changes(name, shops[name], stack)]
     now = datetime.fromtimestamp(stack.clock.time(), UTC)
     return StackPlan(changes, failed, list(_warnings(wanted, planned, now)))
+
+
+def _webhook_changes(connection: str, plan: WebhookPlan, stack: Stack) -> list[Change]:
+    if not plan.changes:
+        return []
+    shop = stack.shop(connection)
+    return [
+        (f"{_SIGNS[change.action]} {connection}: webhook {line_of(change)}", partial(make_change, shop, change))
+        for change in plan.changes
+    ]
 
 
 def _subscriptions(arguments: argparse.Namespace) -> list[Subscription]:
@@ -193,9 +196,9 @@ def _new_list(
     """Return the list of subscriptions for the webhook trigger and the status; `None` if it does not change.
 
     Args:
-        wanted: What the file names.
-        stored: The list now; `None` if there is none.
-        kept: Its rows that stay even if the file does not name them.
+        wanted: The subscriptions of the file.
+        stored: The stored list; `None` if there is none.
+        kept: Rows of the stored list that stay, although the file may not name them.
     """
     rows = {(row["connection"], row["subscription"]): row for row in kept}
     rows |= {(one.connection, one.name): _entry(one) for one in wanted}
@@ -221,7 +224,7 @@ def _webhook_plan(
 ) -> WebhookPlan:
     """Return the changes of one shop's webhooks. A shop that does not answer does not stop the others.
 
-    Where the file wants no webhooks, only an error that may pass counts: a closed shop refuses for good.
+    Without wanted webhooks, only an error that may pass counts, because a closed shop refuses for good.
     """
     entities = sorted({one.entity for one in wanted if one.connection == connection and one.webhooks})
     if not entities and not arguments.prune:
