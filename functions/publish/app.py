@@ -8,8 +8,8 @@ from typing import Any
 from connector.aws.cold_start import without_garbage_collection
 
 with without_garbage_collection():
-    from connector.aws.errors import raises_typed
-    from connector.observability import logged
+    from connector.aws.errors import with_typed_aws_errors
+    from connector.observability import with_log_context
     from connector.settings import Settings
     from publish.dependencies import Dependencies, cached_dependencies
     from publish.event import batch_items
@@ -20,8 +20,8 @@ MAX_ANSWER_BYTES = 6_290_000
 """A little less than the 6 MiB that Lambda returns of a direct invocation."""
 
 
-@logged
-@raises_typed
+@with_log_context
+@with_typed_aws_errors
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """Publish the events that a trigger delivers.
 

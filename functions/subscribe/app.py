@@ -7,15 +7,15 @@ from typing import Any
 from connector.aws.cold_start import without_garbage_collection
 
 with without_garbage_collection():
-    from connector.aws.errors import raises_typed
-    from connector.observability import logged
+    from connector.aws.errors import with_typed_aws_errors
+    from connector.observability import with_log_context
     from connector.settings import Settings
     from subscribe.checks import subscribe_request
     from subscribe.dependencies import Dependencies, cached_dependencies
 
 
-@logged
-@raises_typed
+@with_log_context
+@with_typed_aws_errors
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """Answer a subscribe event with its result, or an HTTP call with its response.
 

@@ -13,7 +13,7 @@ from typing import Any
 from connector.aws.bucket import Bucket
 from connector.clients import AwsClients
 from connector.costs.spending import DAYS_A_MONTH, services
-from connector.observability import emit_metrics, logged, logger
+from connector.observability import emit_metrics, logger, with_log_context
 from connector.runs.log import RunLog
 from connector.settings import Settings
 from connector.status.failure_queues import urls_of
@@ -24,7 +24,7 @@ _NEEDS = ("BUCKET", "STACK_NAME")
 _DEPTHS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 
 
-@logged
+@with_log_context
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda calls with both
     """Measure and write metrics.
 

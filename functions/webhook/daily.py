@@ -10,7 +10,7 @@ from typing import Any
 from connector.aws.bucket import Bucket
 from connector.clients import AwsClients, ShopClients
 from connector.errors import ConnectorError
-from connector.observability import logged, logger
+from connector.observability import logger, with_log_context
 from connector.operator.webhook_plan import is_own
 from connector.settings import Settings
 from connector.timestamps import iso_text
@@ -21,7 +21,7 @@ from webhook.followers import listed_followers
 _NEEDS = ("BUCKET", "STACK_NAME")
 
 
-@logged
+@with_log_context
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda calls with both
     """Report a day, and check the registered webhooks of every connection.
 

@@ -14,7 +14,7 @@ from connector.aws.bucket import Bucket
 from connector.aws.conditional_items import put_item
 from connector.aws.executions import find_execution, start_execution
 from connector.clients import AwsClients
-from connector.observability import logged, logger
+from connector.observability import logger, with_log_context
 from connector.settings import Settings
 from connector.webhooks.window import Policy
 from lightspeed import Clock, SystemClock
@@ -31,7 +31,7 @@ _MAX_DELAY_SECONDS = 900
 _NEEDS = ("BUCKET", "IDEMPOTENCY_TABLE", "SYNC_STATE_MACHINE_ARN", "WEBHOOK_QUEUE_URL")
 
 
-@logged
+@with_log_context
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda calls with both
     """Handle a batch of the webhook queue.
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from connector.aws.errors import raises_typed
+from connector.aws.errors import with_typed_aws_errors
 from connector.clients import AwsClients, ShopClients
 from connector.errors import AwsUnavailable, RunInProgress
 from connector.settings import Settings
@@ -95,7 +95,7 @@ class HandledWorld(World):
         aws = Aws(self.bucket)  # type: ignore[arg-type]
         deps.clock, deps.aws, deps.shops = self.time, aws, Shops(aws, self)  # type: ignore[assignment]
         invocation = Invocation(self.time, remaining)
-        return raises_typed(functools.partial(handle, deps=deps))(dict(event), invocation)
+        return with_typed_aws_errors(functools.partial(handle, deps=deps))(dict(event), invocation)
 
 
 LEFT_TO_THE_NEXT = "records changed while they were read in several languages"

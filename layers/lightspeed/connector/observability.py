@@ -37,7 +37,7 @@ def logger() -> Logger:
     return Logger()
 
 
-def logged(handler: Handler) -> Handler:
+def with_log_context(handler: Handler) -> Handler:
     """Return a handler whose log lines carry `request_id`, `correlation_id`, `cold_start` and the function's name.
 
     The correlation id is the `run_id` of the event, or else the request id. Keys that one invocation appends to the

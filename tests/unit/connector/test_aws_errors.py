@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore import exceptions as aws
 
-from connector.aws.errors import raises_typed
+from connector.aws.errors import with_typed_aws_errors
 from connector.errors import AwsUnavailable
 
 
@@ -59,7 +59,7 @@ LASTING = {
 
 
 def handler_that_raises(error: Exception):  # type: ignore[no-untyped-def]
-    @raises_typed
+    @with_typed_aws_errors
     def handler(_event: object, _context: object) -> dict[str, object]:
         raise error
 

@@ -58,7 +58,7 @@ def reason(error: BaseException) -> str:
     return reason(cause) if cause is not None else f"AWS could not be reached: {type(error).__name__}"
 
 
-def raises_typed(handler: Handler) -> Handler:
+def with_typed_aws_errors(handler: Handler) -> Handler:
     """Return a handler that raises `AwsUnavailable` for every temporary error of AWS.
 
     A state machine retries by the name of the error's type. So one name covers botocore's many.
