@@ -147,4 +147,4 @@ class ExistenceCheck:
         finally:
             self.budget.record_latency(self.clock.monotonic() - began)
         created = times_of(Record(record, None, None)).created
-        return None if self.listed is not None and created and self.listed.holds(created) else False
+        return None if self.listed is not None and created and self.listed.contains(created) else False

@@ -10,7 +10,7 @@ import msgspec
 from connector.aws.bucket import Bucket
 from connector.storage_keys import MANIFESTS
 from lightspeed.json_text import UNREADABLE, parse_record
-from lightspeed.listing.records import usable_id
+from lightspeed.listing.records import parse_id
 from subscribe.reconcile.id_index import Id, Index, canonical_id, epoch, lines_of
 from subscribe.run.budget import Suspend
 
@@ -166,7 +166,7 @@ def _id_of(line: bytes, *, transformed: bool) -> Id | None:
     try:
         identity = _HEAD.decode(line).id
     except UNREADABLE:  # half a surrogate pair, maybe in another field
-        identity = usable_id(parse_record(line).get("id"))
+        identity = parse_id(parse_record(line).get("id"))
     if identity is None:
         return None
     identity = canonical_id(identity)

@@ -18,7 +18,7 @@ _LEAST_SECONDS = 1.0
 """The least time for one address: enough for a connection around the world."""
 
 Addresses = Sequence[tuple[int, int, int, str, tuple[Any, ...]]]
-"""What `socket.getaddrinfo` returns."""
+"""The result of `socket.getaddrinfo`."""
 
 
 class AddressRefused(OSError):

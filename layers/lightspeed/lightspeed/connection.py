@@ -36,7 +36,7 @@ class Connection:
         language: The language segment of every path: two small letters. Records are read and written in it.
         webhook_secrets: A webhook may be signed with any of them, so a secret can be rotated.
         shop_id: The shop's number, which incoming webhooks must carry; empty if the connection does not name it.
-        update_method: PUT, which the API takes; PATCH only for those who were promised that verb.
+        update_method: The verb of an update: PUT, or PATCH for users who rely on that verb.
     """
 
     origin: str

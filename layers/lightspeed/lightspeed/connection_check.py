@@ -58,8 +58,8 @@ def check(client: Client) -> Report:
     Raises:
         AuthenticationError: Key or secret are wrong for the shop at this origin.
         UnknownLanguage: The shop does not have the language, or it is not active.
-        NotSent: Nothing can be reached at the origin.
-        UnexpectedResponse: Something answers there, but it is not this API.
+        NotSent: No server can be reached at the origin.
+        UnexpectedResponse: A server answers there, but it is not this API.
         LightspeedError: The shop fails, is too slow, or its quota is used up.
     """
     permissions = _permissions(client)

@@ -6,10 +6,10 @@ attribute holds a credential.
 ```
 LightspeedError
 ├── CatalogueError            refused before any request
-│   ├── UnknownEntity         no such entity: names the nearest
-│   ├── UnsupportedOperation  the entity lacks the operation: names those it has, and an alternative
-│   └── InvalidParameters     path, query or payload: every mistake at once
-├── InvalidConnection         the connection's settings: every mistake at once
+│   ├── UnknownEntity         no such entity; lists the nearest names
+│   ├── UnsupportedOperation  the entity lacks the operation; lists its operations and an alternative
+│   └── InvalidParameters     path, query or payload are wrong; lists every mistake
+├── InvalidConnection         the connection's settings are wrong; lists every mistake
 ├── TransportError            no complete answer
 │   ├── NotSent               the request did not arrive (refused, unknown host)
 │   └── AnswerLost            the request may have arrived (timeout, dropped or cut answer)

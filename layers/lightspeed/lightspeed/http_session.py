@@ -245,10 +245,10 @@ class _Adapter(HTTPAdapter):
 
 
 class Answer(NamedTuple):
-    """An answer whose body is not read yet.
+    """An answer before its body is read.
 
     Attributes:
-        headers: Looked up without regard to case.
+        headers: A mapping that ignores case.
     """
 
     status_code: int

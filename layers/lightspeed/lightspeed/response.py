@@ -76,7 +76,7 @@ class Reject:
 
     Attributes:
         text: The row's bytes as the shop sent them.
-        reason: What is wrong with it.
+        reason: Why the row is no JSON object in UTF-8.
     """
 
     text: bytes

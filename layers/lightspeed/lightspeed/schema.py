@@ -57,7 +57,7 @@ class Inference:
     """Collects records of one entity and describes them.
 
     Attributes:
-        shape: What was seen so far; `shape.seen` is the number of records.
+        shape: The values so far; `shape.seen` is the number of records.
     """
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class Inference:
 
     def _see_fields(self, shape: Shape, value: Mapping[str, Any]) -> None:
         for name, inside in value.items():
-            if is_id(name):
+            if is_id_key(name):
                 shape.by_id = shape.by_id or Shape()
                 self._see(shape.by_id, inside)
                 continue
@@ -112,7 +112,7 @@ class Inference:
             self._see(known, inside)
 
 
-def is_id(name: str) -> bool:
+def is_id_key(name: str) -> bool:
     """Whether the name of a member is an id, as in `ID_KEYS`."""
     return name.isascii() and name.isdigit()
 

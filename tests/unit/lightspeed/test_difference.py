@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from lightspeed.numbers import Exact
-from lightspeed.writing.diff import difference, ignored_fields, same
+from lightspeed.writing.diff import difference, ignored_fields, is_same_value
 
 BRAND = {"resource": {"id": 7, "url": "brands/7", "link": "https://shop/nl/brands/7.json"}}
 
@@ -38,7 +38,7 @@ BRAND = {"resource": {"id": 7, "url": "brands/7", "link": "https://shop/nl/brand
     ],
 )
 def test_a_value_that_the_shop_shows_is_the_one_that_was_written(present: Any, wanted: Any) -> None:
-    assert same(present, wanted)
+    assert is_same_value(present, wanted)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_value_that_the_shop_shows_is_the_one_that_was_written(present: Any, w
     ],
 )
 def test_another_value_is_another(present: Any, wanted: Any) -> None:
-    assert not same(present, wanted)
+    assert not is_same_value(present, wanted)
 
 
 def test_only_fields_that_are_written_and_differ_are_shown() -> None:

@@ -140,9 +140,9 @@ class ChildLists:
             return []
         if page is None:
             return None
-        return self._with_parent(parent, self._parsed(page))
+        return self._with_parent(parent, self._parse(page))
 
-    def _parsed(self, page: Page) -> list[Record]:
+    def _parse(self, page: Page) -> list[Record]:
         parser = RecordParser()
         rows = parser.read(page)
         self._note(parser.unverified_reason)

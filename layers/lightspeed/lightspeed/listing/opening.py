@@ -194,7 +194,7 @@ def _has_record_between(reader: ListReader[_Processed], earlier: datetime, later
         return None
     texts = [times_of(record) for record in RecordParser().read(shop_list.heads_only.page(1, 1, asked.query))]
     times = [text.updated if window.by == "updated_at" else text.created for text in texts]
-    return any(asked.holds_all([time]) for time in times)
+    return any(asked.contains_all([time]) for time in times)
 
 
 def _agreeing(skew: float, skews: list[float]) -> int:

@@ -1,4 +1,4 @@
-"""What proves that the pages of a list are the whole list, and what cannot be proved.
+"""Prove that the pages of a list are the whole list.
 
 The API has numbered pages, no cursor and no documented order. The shop changes while a list is read. So the reader asks
 for a closed window of the past, whose `updated_at_max` or `created_at_max` is some seconds ago. A record can leave such

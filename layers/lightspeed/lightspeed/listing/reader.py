@@ -1,4 +1,4 @@
-"""Read a whole list of the shop page by page; `proof.py` says what proves that no record is missing.
+"""Read a whole list of the shop page by page; `proof.py` explains why no record is missing.
 
 How pages are read (this is fast, and proves nothing yet):
 

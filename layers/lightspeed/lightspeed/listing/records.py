@@ -106,7 +106,7 @@ class RecordParser:
         found = _USUAL_HEADS.findall(heads)
         if len(found) != len(texts):
             return []
-        if self._window is not None and not self._window.holds_all([head[1 + self._by_update] for head in found]):
+        if self._window is not None and not self._window.contains_all([head[1 + self._by_update] for head in found]):
             return []
         return [Record(text, int(head[0]), head[2]) for text, head in zip(texts, found, strict=True)]
 
@@ -116,7 +116,7 @@ class RecordParser:
         except UNREADABLE:
             head = self._odd_head(text)
         window, created, updated = self._window, _text(head.createdAt), _text(head.updatedAt)
-        if window is not None and not window.holds(updated if self._by_update else created):
+        if window is not None and not window.contains(updated if self._by_update else created):
             self._note_ignored(window.by, head.id)
         never_updated = not updated or updated.startswith(_ZERO_DATE)
         return Record(text, head.id, updated or created, never_updated=never_updated)
@@ -125,7 +125,7 @@ class RecordParser:
         """Return the usable values of a record that does not decode as expected, and note the others."""
         row = parse_record(text)
         created, updated = _time_text(row.get("createdAt")), _time_text(row.get("updatedAt"))
-        head = _Head(usable_id(row.get("id")), created, updated)
+        head = _Head(parse_id(row.get("id")), created, updated)
         for name, found in (("id", head.id), ("createdAt", created), ("updatedAt", updated)):
             missing = row.get(name) is None or (name != "id" and row[name] is False)
             if found is None and not missing:
@@ -182,7 +182,7 @@ def split_repeated(records: Iterable[Record], known: Set[int | str]) -> tuple[li
     return new, repeated
 
 
-def usable_id(value: Any) -> int | str | None:
+def parse_id(value: Any) -> int | str | None:
     """Return an id that is a whole number or text; half a surrogate pair cannot be stored as text."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)

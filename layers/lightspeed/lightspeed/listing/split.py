@@ -411,7 +411,7 @@ def _by_id(records: list[Record]) -> dict[int | str, Record]:
 
 def _mostly_outside(records: list[Record], window: Window) -> bool:
     """Whether more than half of the records lie outside of a window. A single record may just carry a wrong time."""
-    return 2 * sum(not window.holds(text) for text in _times(records, window.by)) > len(records)
+    return 2 * sum(not window.contains(text) for text in _times(records, window.by)) > len(records)
 
 
 def _times(records: list[Record], by: str) -> list[str]:

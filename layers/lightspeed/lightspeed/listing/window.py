@@ -1,4 +1,4 @@
-"""The window of the past in which a list is read, and what the user's filters mean for it.
+"""The window of the past in which a list is read, and the effect of the user's filters on it.
 
 The filters decide whether rows may still enter the window and whether it may hide records.
 """
@@ -41,7 +41,7 @@ class Window:
         query = {f"{self.by}_max": format_time(self.end)}
         return query if self.start is None else {f"{self.by}_min": format_time(self.start), **query}
 
-    def holds(self, text: str | None) -> bool:
+    def contains(self, text: str | None) -> bool:
         """Whether a time lies in the window; true for a missing time and for a text that is no time."""
         try:
             moment = parse_time(text) if text else self.end
@@ -49,7 +49,7 @@ class Window:
             return True
         return moment <= self.end and (self.start is None or moment >= self.start)
 
-    def holds_all(self, times: Sequence[str]) -> bool:
+    def contains_all(self, times: Sequence[str]) -> bool:
         """Whether all times, such as `2026-11-23T06:00:00+01:00`, lie in the window; false if one cannot be parsed.
 
         Texts with the same offset from UTC sort like their times, so only the first and last of each are parsed.

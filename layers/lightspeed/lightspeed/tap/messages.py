@@ -1,4 +1,4 @@
-"""Singer messages on standard output: SCHEMA, RECORD and STATE, one a line, and nothing else."""
+"""Singer messages on standard output: SCHEMA, RECORD and STATE, one per line."""
 
 from __future__ import annotations
 

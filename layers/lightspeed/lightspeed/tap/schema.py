@@ -19,7 +19,7 @@ from msgspec import UNSET, UnsetType
 
 from lightspeed.json_text import UNREADABLE, parse_record
 from lightspeed.numbers import dumps_escaped, number_text
-from lightspeed.schema import Schema, is_id, type_name
+from lightspeed.schema import Schema, is_id_key, type_name
 
 DECIMAL = "x-singer.decimal"
 """The format of numbers that are passed as text, for targets that support it."""
@@ -181,7 +181,7 @@ def _converted(value: Any, schema: Schema) -> Any:
 def _converted_members(value: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, Any]]:
     fields, by_id = schema.get("properties", {}), next(iter(schema.get("patternProperties", {}).values()), None)
     for name, inside in value.items():
-        known = fields.get(name) or (by_id if is_id(name) else None)
+        known = fields.get(name) or (by_id if is_id_key(name) else None)
         if known is not None:
             yield name, _converted(inside, known)
         elif schema.get("additionalProperties") is not False:

@@ -1,1 +1,1 @@
-"""What a write needs: the record that it means, the difference that it makes, and what a lost answer means."""
+"""Support for writes: find a record by its natural key, show the changes, and judge a lost answer."""

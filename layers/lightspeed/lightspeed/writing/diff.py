@@ -42,7 +42,7 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any] | None) -> di
     return {
         name: {"from": before.get(name), "to": value}
         for name, value in after.items()
-        if not same(before.get(name), value)
+        if not is_same_value(before.get(name), value)
     }
 
 
@@ -63,7 +63,7 @@ def ignored_fields(answer: Mapping[str, Any], written: Mapping[str, Any]) -> lis
     ]
 
 
-def same(present: Any, wanted: Any) -> bool:
+def is_same_value(present: Any, wanted: Any) -> bool:
     """Whether a value that the shop shows equals a value to write.
 
     A number equals a text only if the text is the number's canonical form, or the form in which the number is written:
@@ -82,11 +82,11 @@ def _same_nested(present: Any, wanted: Any) -> bool:
     if isinstance(present, _NESTED) and isinstance(wanted, _NESTED) and not (present or wanted):
         return True
     if isinstance(present, Mapping) and isinstance(wanted, Mapping):
-        return present.keys() == wanted.keys() and all(same(present[name], wanted[name]) for name in wanted)
+        return present.keys() == wanted.keys() and all(is_same_value(present[name], wanted[name]) for name in wanted)
     if isinstance(present, Mapping):
-        return any(same(found, wanted) for found in identities(present))
+        return any(is_same_value(found, wanted) for found in identities(present))
     lists = isinstance(present, list | tuple) and isinstance(wanted, list | tuple)
-    return lists and len(present) == len(wanted) and all(map(same, present, wanted))
+    return lists and len(present) == len(wanted) and all(map(is_same_value, present, wanted))
 
 
 def identities(link: Mapping[str, Any]) -> list[Any]:
@@ -98,7 +98,7 @@ def identities(link: Mapping[str, Any]) -> list[Any]:
 
 
 def _accepted(shown: Any, written: Any) -> bool:
-    if same(shown, written):
+    if is_same_value(shown, written):
         return True
     if isinstance(shown, _NESTED) or isinstance(written, _NESTED):
         return _accepted_nested(shown, written)
@@ -110,13 +110,13 @@ def _accepted(shown: Any, written: Any) -> bool:
 
 def _accepted_nested(shown: Any, written: Any) -> bool:
     if isinstance(shown, list) and isinstance(written, list):
-        return _holds(shown, written)
+        return _same_elements(shown, written)
     if isinstance(written, _NESTED):
         return isinstance(shown, _NESTED) if written else _is_none(shown)
     return _is_none(written) and not (identities(shown) if isinstance(shown, Mapping) else shown)
 
 
-def _holds(shown: list[Any], written: list[Any]) -> bool:
+def _same_elements(shown: list[Any], written: list[Any]) -> bool:
     """Whether two lists have the same elements, in any order."""
     return len(shown) == len(written) and all(any(_accepted(one, value) for one in shown) for value in written)
 
