@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 
 from lightspeed import AnswerLost
-from tests.hostile.world import Habits, HostileList
+from tests.hostile.world import SHOWN, Habits, HostileList
 from tests.property.world import VirtualTime
 from tests.shop.clock import http_date
 
@@ -137,7 +137,8 @@ class Resource(HostileList):
         rows = self.was.setdefault(identity, [])
         if rows:
             rows[-1].until = self.now
-        rows.append(Row(*self.rows[identity], version=len(rows)))
+        created, updated = (time[:SHOWN] for time in self.rows[identity])
+        rows.append(Row(created, updated, version=len(rows)))
 
     def _said(self, identity: int, row: Row, language: str) -> bytes:
         kind, odd = self.oddities.get(identity, ("", b""))

@@ -13,7 +13,7 @@ from lightspeed.listing.window import Window
 from tests.hostile.world import END, START, Habits, HostileList, Landed, read
 from tests.support.soak import Soak
 
-SAMPLE = (*range(80), 6_997, 8_788, 14_211, 23_682, 50_237)
+SAMPLE = (*range(80), 4_342, 6_997, 8_788, 14_211, 23_682, 50_237)
 SOAK = range(1000, 21_000)
 
 
@@ -23,6 +23,7 @@ def outcome(seed: int) -> tuple[Habits, str]:
     habits = Habits.drawn(rng)
     if seed % 31 == 5:
         habits.edges = "ignored"
+    habits.fractions = seed % 6 == 4
     shop = HostileList.of(rng, habits, rng.randrange(0, rng.choice([30, 160, 160, 400])))
     window = None
     kind = rng.choice(["updated_at", "created_at", "none"])

@@ -113,6 +113,7 @@ class Scene:
         self.entity = entity
         self.habits = Habits.drawn(rng)
         self.habits.changes /= 2
+        self.habits.fractions = seed % 6 == 4
         self.hidden, self.odd = rng.choice([0.0, 0.0, 0.0, 0.3]), rng.choice([0.0, 0.0, 0.05])
         self.world = HandledWorld(self.shop, self.time, seconds_per_request=lambda: rng.uniform(0.05, 0.6))
         self.faults = Faults(rng)

@@ -33,6 +33,9 @@ CONNECTION = Connection.from_mapping(
 ORDERS = ("id", "-id", "created", "-created", "updated", "-updated", "created-ties", "updated-ties", "random")
 PAGINGS = ("honest", "ignored", "cached", "repeated", "capped", "cached-count", "short", "shifted")
 EDGES = ("both", "first", "last", "none")
+SHOWN = len("2026-11-23 06:00:00")
+"""How much of a time a record shows."""
+
 COUNTS = ("right", "zero", "low", "high", "constant", "one-less", "wild")
 
 
@@ -50,6 +53,7 @@ class Habits:
         slowness: How likely a page is too much for the shop, by the row.
         ties: How many seconds the times of the rows are spread over; few seconds make many ties.
         edges: Which of its two edges a filter by time includes; `ignored` for a shop without such a filter.
+        fractions: Whether filters see fractions of a second that records do not show.
     """
 
     order: str = "id"
@@ -61,6 +65,7 @@ class Habits:
     ties: int = 10_000
     cap: int = 4
     edges: str = "both"
+    fractions: bool = False
 
     @classmethod
     def drawn(cls, rng: random.Random) -> Habits:
@@ -113,7 +118,7 @@ class HostileList(FakeTransport):
 
     def insert(self, created: datetime, updated: datetime) -> None:
         """Add a row."""
-        self.rows[self.next_id] = (format_time(created), format_time(updated))
+        self.rows[self.next_id] = (self.stamp(created), self.stamp(updated))
         self.next_id += self.rng.randrange(1, 3)
 
     def others_work(self) -> None:
@@ -134,7 +139,12 @@ class HostileList(FakeTransport):
 
     def update(self, identity: int) -> None:
         """Change a row now."""
-        self.rows[identity] = (self.rows[identity][0], format_time(self.now))
+        self.rows[identity] = (self.rows[identity][0], self.stamp(self.now))
+
+    def stamp(self, moment: datetime) -> str:
+        """Return a time as filters see it; some have half a second more that records do not show."""
+        more = self.habits.fractions and (moment.second + self.next_id) % 2
+        return format_time(moment) + ".5" * more
 
     def matching(self, query: Mapping[str, str]) -> list[int]:
         """Return the ids that filters select, in the list's order."""
@@ -218,7 +228,7 @@ class HostileList(FakeTransport):
 
     def text(self, identity: int, path: str) -> bytes:  # noqa: ARG002 - a shop's path names the language
         """Return a record."""
-        created, updated = self.rows[identity]
+        created, updated = (time[:SHOWN] for time in self.rows[identity])
         row = {"id": identity, "createdAt": f"{created}+00:00", "updatedAt": f"{updated}+00:00"}
         return json.dumps(row).encode()
 

@@ -90,3 +90,43 @@ def test_a_shop_that_ignores_filter_and_page_is_read_to_an_end_although_a_row_ha
     assert found.count(1) == 1
     assert found.count(None) == 3, "once for each page up to one behind the counted rows"
     assert checkpoint.unverified_reason.startswith("the shop ignores its filter created_at")
+
+
+class Fractions(Shop):
+    """Has times with fractions that it does not show, and filters that leave out both their ends.
+
+    Once all rows were given, the first one leaves the list.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times = {number: END - timedelta(seconds=30 - number - 0.5 * (number == 1)) for number in range(1, 16)}
+        self.rows = {number: format_time(time) for number, time in self.times.items()}
+
+    def send(self, request: Request) -> Response:
+        if request.operation == "count":
+            if len(self.given) == len(self.times):
+                self.rows.pop(1, "")
+            return self.answer({"count": len(self.matching(request))})
+        rows = self.matching(request)[: int(request.query["limit"])]
+        self.given |= set(rows)
+        return self.answer({"orders": [{"id": number, "createdAt": self.rows[number] + "+00:00"} for number in rows]})
+
+    def matching(self, request: Request) -> list[int]:
+        edges = [request.query[f"created_at_{edge}"] for edge in ("min", "max")]
+        first, last = (datetime.fromisoformat(edge).replace(tzinfo=UTC) for edge in edges)
+        return [number for number in self.rows if first < self.times[number] < last]
+
+
+def test_a_row_at_the_border_of_two_parts_is_in_one_of_them_though_its_filters_leave_out_their_ends() -> None:
+    shop, checkpoint = Fractions(), ListCheckpoint()
+    window = Window("created_at", datetime.fromisoformat(shop.rows[1]).replace(tzinfo=UTC), END)
+    reader: Any = SplitReader(
+        ShopList(Client(shop), get_entity("orders"), Parameters(query={"limit": 10}), "nl", window),  # type: ignore[arg-type]
+        checkpoint=checkpoint,
+        process=lambda records: [record.id for record in records],
+    )
+    found = [identity for part in reader.pages() for identity in part]
+
+    assert sorted(found) == sorted(shop.times)
+    assert checkpoint.unverified_reason == ""

@@ -21,7 +21,6 @@ class SplitCheckpoint:
         tries: How often the next part was started, if it is dense; each time with another page size.
         next_page: The page to read next if the next part is read page by page: 1, 2, … to the end, then from there back
             to -1. Otherwise 0.
-        first_included: Whether a page showed a row in the first second of its part: the shop's filter includes it.
     """
 
     parts: list[tuple[str | None, ...]] = field(default_factory=list)
@@ -30,7 +29,6 @@ class SplitCheckpoint:
     unsure: str = ""
     doubtful: int = 0
     tries: int = 0
-    first_included: bool = False
     next_page: int = 0
 
 

@@ -8,10 +8,9 @@ What proves the list:
 
 1. **Each part is complete.** Rows leave a closed window, but none enters. So the page gives only rows that were
    counted. If it gives as many as were counted, it gives all of them. The order of the rows does not matter.
-2. **The parts cover the window.** A shop may leave out the first or the last second of a filter, or both. So
-   neighbours share two seconds, and each second lies inside one of them. Once a page shows a row in the first second
-   of its part, neighbours share one second. The last second is never trusted, because a filter may leave out its
-   fractions. A record that comes in both parts is dropped once, by its id.
+2. **The parts cover the window.** A shop may leave out the first or the last second of a filter, or both, or only a
+   fraction of them. So neighbours share two seconds, and each second lies inside one of them. A record that comes in
+   both parts is dropped once, by its id.
 3. **No record enters a part after it was read.** A record that is in the window at the end was always there. Its time
    did not change, so it was in its part when that part was read.
 4. **The counts are not trusted alone.** A page with more rows than counted shows that the count is too low. The first
@@ -19,7 +18,7 @@ What proves the list:
    if its count says that no row follows. The number of all rows must lie between the counts of the whole list before
    and after.
 
-A part of two or three seconds cannot be cut further. In a window by `updated_at` it is cut by `created_at` too, unless
+A part of three seconds cannot be cut further. In a window by `updated_at` it is cut by `created_at` too, unless
 the user filters by that. If that does not help, the part is dense: more rows carry the same seconds than fit on one
 page. The reader reads its pages in rounds, until as many different ids came as the shop counts. If too few come, the
 checkpoint holds the reason.
@@ -267,16 +266,13 @@ class SplitReader(Generic[_Processed]):
     def _cut(self, part: _Part, records: list[Record], counted: int) -> dict[_Part, int]:
         """Return smaller parts, in order, with the rows that each probably has; none if the part is dense."""
         shown = _times(records, self._window.by)
-        if part.main[0] is not None and part.main[0] in map(_moment, shown):
-            self._split.first_included = True
         wanted = max(2, min(-(-3 * counted // (2 * self._full)), len(records) // ROWS_PER_CUT))
-        shared = timedelta() if self._split.first_included else _SECOND
-        stretches = _stretches(part.main, shown, wanted, shared, counted)
+        stretches = _stretches(part.main, shown, wanted, counted)
         if stretches:
             return {_Part(each, part.created): rows for each, rows in stretches}
         if self._window.by == "created_at" or {"created_at_min", "created_at_max"} & set(self._list.parameters.query):
             return {}
-        stretches = _stretches(part.created, _times(records, "created_at"), wanted, _SECOND, counted)
+        stretches = _stretches(part.created, _times(records, "created_at"), wanted, counted)
         return {_Part(part.main, each): rows for each, rows in stretches}
 
     def _read_dense(self, part: _Part) -> list[Record] | None:
@@ -419,9 +415,7 @@ def _times(records: list[Record], by: str) -> list[str]:
     return [each.updated if by == "updated_at" else each.created for each in map(times_of, records)]
 
 
-def _stretches(
-    bounds: _Bounds, shown: list[str], wanted: int, shared: timedelta, counted: int
-) -> list[tuple[_Bounds, int]]:
+def _stretches(bounds: _Bounds, shown: list[str], wanted: int, counted: int) -> list[tuple[_Bounds, int]]:
     """Cut a stretch. Return the smaller stretches, in order, with the rows that each probably has.
 
     Returns no stretch if no time on the page lets it be cut.
@@ -433,11 +427,10 @@ def _stretches(
         bounds: First and last second of the stretch.
         shown: The times on its page.
         wanted: How many smaller stretches to make, 2 or more.
-        shared: The time that two neighbours share, less one second.
         counted: The rows of the stretch.
     """
     first, last = bounds
-    low, high, least = first or _EARLIEST, last or _LATEST, _SECOND + shared
+    low, high, least = first or _EARLIEST, last or _LATEST, 2 * _SECOND
     times = [moment for moment in map(_moment, shown) if moment is not None and low <= moment <= high]
     if not times or high - low <= least:
         return []
@@ -453,7 +446,7 @@ def _stretches(
     found: list[_Bounds] = []
     for cut in sorted({max(low + least, min(cut, high - _SECOND)) for cut in cuts}):
         found.append((first, cut))
-        first = cut - shared
+        first = cut - _SECOND
     return list(zip([*found, (first, last)], rows, strict=False))
 
 
