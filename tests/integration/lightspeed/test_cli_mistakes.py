@@ -1,4 +1,4 @@
-"""Whatever is wrong with a command, it is one plain line and the right exit status."""
+"""Each mistake in a command gives one plain line and the right exit status."""
 
 import signal
 from pathlib import Path

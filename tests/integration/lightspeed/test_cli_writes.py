@@ -1,4 +1,4 @@
-"""What the command line writes to the simulated shop, and what it only shows."""
+"""The writes of the command line to the simulated shop, and their dry runs."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What is tried again and what is not, and how long is waited in between."""
+"""Which requests are sent again, and the waits in between."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The tap by the standards of others: singer-sdk's own tests of taps, and the real target-jsonl."""
+"""The tap passes singer-sdk's own tests of taps, and runs with the real target-jsonl."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""Where credentials go, and what is told of an answer besides its body."""
+"""Where credentials go, and the facts about an answer besides its body."""
 
 import socket
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The status and headers of an answer: read like the standard library reads them."""
+"""Status and headers of an answer are read like the standard library reads them."""
 
 import http.client
 import io

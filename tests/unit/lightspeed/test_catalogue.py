@@ -1,4 +1,4 @@
-"""The catalogue's rows, linted: each is data that a person typed, so every rule runs over every row."""
+"""Every rule of the catalogue holds for every row, which a person typed."""
 
 import re
 from collections import Counter

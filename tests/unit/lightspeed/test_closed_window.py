@@ -1,4 +1,4 @@
-"""When a window is closed for the shop, whatever its clock says."""
+"""A window is closed if its end has passed for the shop, whatever the shop's clock shows."""
 
 from datetime import UTC, datetime, timedelta
 

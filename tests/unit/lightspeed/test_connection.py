@@ -1,4 +1,4 @@
-"""A connection is checked as a whole, and never shows what it must hide."""
+"""A connection is checked as a whole, and its secrets are masked."""
 
 import pickle
 from base64 import b64encode

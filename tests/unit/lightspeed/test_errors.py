@@ -1,4 +1,4 @@
-"""The error tree: which class an answer becomes, and that no message carries a credential."""
+"""The error tree: the class for each answer, and no credential in a message."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a run will take, worked out without a shop."""
+"""The requests and minutes of a run, without a shop."""
 
 from dataclasses import replace
 

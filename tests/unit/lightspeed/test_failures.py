@@ -1,4 +1,4 @@
-"""What an answer means, without sending anything."""
+"""The error for each answer, without sending anything."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

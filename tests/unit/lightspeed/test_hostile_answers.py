@@ -1,4 +1,4 @@
-"""Answers that are endless, slow, damaged or full of lies end in time, in bounds, and in typed errors."""
+"""Endless, slow, damaged and false answers end in time, in bounds, and in typed errors."""
 
 import gzip
 import itertools

@@ -1,4 +1,4 @@
-"""What a session sends is what `requests` would send."""
+"""A session sends the same requests as `requests`."""
 
 import socketserver
 import threading

@@ -1,4 +1,4 @@
-"""Which requests a list takes, in order: pages from the last one on, counts between them, and what a proof asks."""
+"""The requests of a list, in order: pages from the last to the first, counts between them, and those of the proof."""
 
 from __future__ import annotations
 

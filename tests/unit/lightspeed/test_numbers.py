@@ -1,4 +1,4 @@
-"""JSON is read the same way by the quick decoder and by the one that takes everything."""
+"""JSON is read the same way by the quick decoder and by the slow one."""
 
 import json
 from typing import Any

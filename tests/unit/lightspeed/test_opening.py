@@ -1,4 +1,4 @@
-"""Where a window ends, by what the dates of the shop's first answers say."""
+"""The end of a window, by the dates of the shop's first answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which requests a list takes that is read in parts, and what its counts and pages prove."""
+"""The requests of a list that is read in parts, and the proof by their counts and pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a list's pages and counts prove while rows enter or leave it between any two requests."""
+"""The proof by a list's pages and counts, while rows enter or leave between any two requests."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The quota headers, however they come."""
+"""The quota headers, in every form."""
 
 import math
 from collections.abc import Callable

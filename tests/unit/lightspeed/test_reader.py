@@ -1,4 +1,4 @@
-"""How many pages of a list are in work at once."""
+"""How many pages of a list are processed at once."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""Heads of records: a page that begins as usual is read at once, with the same outcome as record by record."""
+"""Heads of records: a page that begins as usual gives the same records as its rows one by one."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What is inferred of records, and the schemas of the samples that ship with the catalogue."""
+"""The schemas that are inferred from records, and those that ship with the catalogue."""
 
 import json
 from typing import Any

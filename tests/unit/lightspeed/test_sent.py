@@ -1,4 +1,4 @@
-"""Whether a request was sent is known by the connection, not by the kind of its error."""
+"""The connection, not the kind of the error, shows whether a request was sent."""
 
 import contextlib
 import ssl

@@ -1,4 +1,4 @@
-"""A list that is read in parts: what the shop leaves out of a page is noticed, although rows leave meanwhile."""
+"""A list that is read in parts: rows that are missing on a page are noticed, although other rows leave."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What the package offers, and what it may not know."""
+"""The package's public names, and the packages that it may import."""
 
 import ast
 import subprocess

@@ -1,4 +1,4 @@
-"""The tap's schemas, the records that are made to match them, and its catalogue."""
+"""The tap's schemas, the records that match them, and its catalogue."""
 
 import json
 import re

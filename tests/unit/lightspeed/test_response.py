@@ -1,4 +1,4 @@
-"""Records come out of the shop's answers as they were sent, whatever envelope is around them."""
+"""Records come out of answers as the shop sent them, whatever the envelope."""
 
 import json
 

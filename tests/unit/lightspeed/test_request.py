@@ -1,4 +1,4 @@
-"""Parameters are checked as a whole, and a good request is exactly what is sent."""
+"""Parameters are checked as a whole, and a good request is sent exactly as given."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone

@@ -1,4 +1,4 @@
-"""What a row makes of its data."""
+"""The operations and paths of a catalogue row."""
 
 import pytest
 
