@@ -24,6 +24,7 @@ from subscribe.event import SubscribeRequest
 from subscribe.run.budget import InvocationBudget
 from subscribe.run.run import Services
 from subscribe.sync.bookmark import HIDDEN
+from subscribe.sync.deduplicator import Deduplicator
 from subscribe.sync.processor import RecordProcessor
 from subscribe.sync.read_plan import Read, may_be_read_by_creation, window_of
 from subscribe.sync.state import SyncState
@@ -46,6 +47,7 @@ class Reader:
         state: The run's state, with the point from which a read continues.
         services: The clients and settings of this invocation.
         budget: The invocation's limits.
+        deduplicator: Drops records that are stored already.
         processor: Turns pages into steps.
     """
 
@@ -53,6 +55,7 @@ class Reader:
     state: SyncState
     services: Services
     budget: InvocationBudget
+    deduplicator: Deduplicator
     processor: RecordProcessor
 
     def read(self, read: Read) -> Generator[Step]:
@@ -84,7 +87,7 @@ class Reader:
                 yield Step(unverified_reason=f"{hidden} records have no time of change; mode full reads them too")
 
     def _read_record(self, read: Read) -> Generator[Step]:
-        if self.processor.read_before(read, [read.record_id]):
+        if self.deduplicator.read_before(read, [read.record_id]):
             return
         request = self.services.client.build(self.request.entity, "get", read.parameters, read.language)
         try:
@@ -169,7 +172,7 @@ class Reader:
                 if self._is_full():
                     yield Step(stopped=True)
                     break
-                new, step = self.processor.deduplicate(page, read)
+                new, step = self.deduplicator.deduplicate(page, read)
                 split = reader.checkpoint.split  # a dense part gives the rows of several pages at once
                 children.note_parents(min(len(page), (split.page_rows or 0) if split is not None else PAGE_LIMIT))
                 yield replace(step, pending=ids_of(new), rows_given=children.rows_given)

@@ -33,6 +33,7 @@ from subscribe.sync.bookmark import (
     Pending,
     keep_recent,
 )
+from subscribe.sync.deduplicator import Deduplicator
 from subscribe.sync.next_bookmark import next_bookmark, reads_again
 from subscribe.sync.processor import RecordProcessor
 from subscribe.sync.read_plan import Read, languages_of, plan_reads, reads_by_creation, shared_places, window_of
@@ -79,15 +80,16 @@ class SyncRun(Run[SyncState]):
         if not resumed:
             self._begin_window(entry.get("started"))
         stored_expressions = entry.get("transformers", {}) if resumed else {}
+        deduplicator = Deduplicator(request, state, self._bookmarks.recent(bookmark))
         processor = RecordProcessor(
             request,
             state,
-            self._bookmarks.recent(bookmark),
+            deduplicator,
             self._transformers(request.entity_transformer, "entity", stored_expressions),
             bookmark.to_json(),
             self._services.gzip_level,
         )
-        self._reader = Reader(request, state, self._services, self._budget, processor)
+        self._reader = Reader(request, state, self._services, self._budget, deduplicator, processor)
         self._writer = Writer(self._bucket, state, self._place)
         self._reads = plan_reads(
             request,

@@ -12,7 +12,7 @@ from lightspeed.listing.records import Record
 from lightspeed.request import parse_time
 from subscribe.checks import subscribe_request
 from subscribe.sync.bookmark import SHOWN, Bookmark, keep_recent
-from subscribe.sync.processor import RecordProcessor
+from subscribe.sync.deduplicator import Deduplicator
 from subscribe.sync.read_plan import Read
 from subscribe.sync.state import SyncState
 
@@ -26,10 +26,10 @@ def order(second: int, memo: str) -> Record:
     return Record(json.dumps({"id": 7, "updatedAt": changed, "memo": memo}).encode(), 7, changed)
 
 
-def processor(landed: Mapping[str, str], *, remembers_all: bool = False) -> RecordProcessor:
+def deduplicator(landed: Mapping[str, str], *, remembers_all: bool = False) -> Deduplicator:
     request = subscribe_request({"entity": "orders", "mode": "incremental"})
     state = SyncState("run", window_start="2026-11-23T05:00:00Z", window_end=END, remembers_all=remembers_all)
-    return RecordProcessor(request, state, landed, None, None)
+    return Deduplicator(request, state, landed)
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,9 @@ def processor(landed: Mapping[str, str], *, remembers_all: bool = False) -> Reco
     ids=["changed within the second", "unchanged", "changed later", "unchanged in the window"],
 )
 def test_a_record_comes_again_if_it_changed_even_within_the_second(before: Record, after: Record, comes: bool) -> None:
-    recent = processor({}).deduplicate([before], ORDERS)[1].recent
+    recent = deduplicator({}).deduplicate([before], ORDERS)[1].recent
 
-    records = processor(recent).deduplicate([after], ORDERS)[0]
+    records = deduplicator(recent).deduplicate([after], ORDERS)[0]
 
     assert records == ([after] if comes else [])
 
@@ -55,24 +55,24 @@ def test_a_record_does_not_come_again_because_its_times_are_written_with_another
     before = order(second, "same")
     changed = str(before.changed_at).replace("+00:00", "+01:00").replace("T06", "T07").replace("T05", "T06")
     after = Record(before.text.replace(str(before.changed_at).encode(), changed.encode()), 7, changed)
-    recent = processor({}).deduplicate([before], ORDERS)[1].recent
+    recent = deduplicator({}).deduplicate([before], ORDERS)[1].recent
 
-    assert processor(recent).deduplicate([after], ORDERS)[0] == []
+    assert deduplicator(recent).deduplicate([after], ORDERS)[0] == []
 
 
 @pytest.mark.parametrize("text", ["before", "after"])
 def test_a_record_whose_time_cannot_be_read_comes_again_only_if_it_changed(text: str) -> None:
     before, again = (Record(f'{{"id":7,"memo":"{memo}"}}'.encode(), 7, "soon") for memo in ("before", text))
-    remembered = processor({}, remembers_all=True).deduplicate([before], ORDERS)[1].recent
+    remembered = deduplicator({}, remembers_all=True).deduplicate([before], ORDERS)[1].recent
 
-    assert processor(remembered).deduplicate([again], ORDERS)[0] == ([] if text == "before" else [again])
+    assert deduplicator(remembered).deduplicate([again], ORDERS)[0] == ([] if text == "before" else [again])
 
 
 @pytest.mark.parametrize(("changed", "verified"), [("soon", False), (None, False), ("2026-11-23T05:59:59Z", True)])
 def test_a_run_that_stores_a_record_whose_time_cannot_be_read_gives_the_reason(
     changed: str | None, verified: bool
 ) -> None:
-    step = processor({}).deduplicate([Record(b'{"id":7}', 7, changed)], ORDERS)[1]
+    step = deduplicator({}).deduplicate([Record(b'{"id":7}', 7, changed)], ORDERS)[1]
 
     assert (step.unverified_reason == "") == verified
 
@@ -91,7 +91,7 @@ BY_CREATION = replace(ORDERS, by_creation=True)
 
 def test_a_record_without_a_time_of_change_is_remembered_until_it_is_read_by_creation_for_the_last_time() -> None:
     recent = {
-        **processor({}).deduplicate([never_updated()], BY_CREATION)[1].recent,
+        **deduplicator({}).deduplicate([never_updated()], BY_CREATION)[1].recent,
         "nl/8": "2026-11-23T05:59:50+00:00",
     }
     start = parse_time("2026-11-23T05:59:55Z")
@@ -105,25 +105,25 @@ def test_a_record_without_a_time_of_change_is_remembered_until_it_is_read_by_cre
 def test_a_record_that_no_run_reads_by_creation_is_remembered_like_every_other() -> None:
     created = replace(ORDERS, parameters=Parameters(query={"created_at_min": "2026-01-01"}))
 
-    recent = processor({}).deduplicate([never_updated()], created)[1].recent
+    recent = deduplicator({}).deduplicate([never_updated()], created)[1].recent
 
     assert recent == {"nl/7": "2026-11-23T05:59:50+00:00"}
 
 
 def test_a_record_without_a_time_of_change_comes_again_once_it_is_changed() -> None:
-    recent = processor({}).deduplicate([never_updated()], BY_CREATION)[1].recent
+    recent = deduplicator({}).deduplicate([never_updated()], BY_CREATION)[1].recent
     changed = order(-1, "new")
     at_its_creation = Record(b'{"id":7,"memo":"new"}', 7, never_updated().changed_at)
 
-    assert processor(recent).deduplicate([never_updated()], BY_CREATION)[0] == []
-    assert processor(recent).deduplicate([changed], ORDERS)[0] == [changed]
-    assert processor(recent).deduplicate([at_its_creation], ORDERS)[0] == [at_its_creation]
+    assert deduplicator(recent).deduplicate([never_updated()], BY_CREATION)[0] == []
+    assert deduplicator(recent).deduplicate([changed], ORDERS)[0] == [changed]
+    assert deduplicator(recent).deduplicate([at_its_creation], ORDERS)[0] == [at_its_creation]
 
 
 def test_a_record_without_a_time_of_change_is_known_by_what_earlier_versions_remember() -> None:
     landed = {"nl/7": "2026-11-23T05:59:50+00:00"}
 
-    assert processor(landed).deduplicate([never_updated()], BY_CREATION)[0] == []
+    assert deduplicator(landed).deduplicate([never_updated()], BY_CREATION)[0] == []
 
 
 @pytest.mark.parametrize(
@@ -147,6 +147,6 @@ def test_a_record_that_may_change_within_the_second_is_remembered_under_the_dige
 ):
     row = order(3, "old")
 
-    recent = processor({}).deduplicate([row], ORDERS)[1].recent
+    recent = deduplicator({}).deduplicate([row], ORDERS)[1].recent
 
     assert f"nl/7/{hashlib.blake2b(row.text, digest_size=8).hexdigest()}" in recent
