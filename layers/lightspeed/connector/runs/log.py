@@ -73,8 +73,6 @@ class RunLog:
     not.
 
     Args:
-        bucket: The bundle's bucket.
-        clock: The clock.
         sparing: Whether the reader is the watcher.
     """
 

@@ -103,8 +103,6 @@ class Runs:
     """The runs of this bundle.
 
     Args:
-        bucket: The bundle's bucket.
-        clock: The clock.
         step_functions: The client of Step Functions; not used without a state machine.
         state_machine_arn: The ARN of Sync; empty without a state machine.
     """

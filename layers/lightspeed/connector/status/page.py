@@ -70,10 +70,8 @@ def page(status: Mapping[str, Any]) -> str:
 def _table(heading: str, columns: Mapping[str, str], rows: Iterable[tuple[str, Sequence[str]]]) -> str:
     """Return a table under a heading; an empty text if there are no rows.
 
-    Args:
-        heading: The heading.
-        columns: The class of the cells by the column's name. A phone shows the name in each cell.
-        rows: The class of each row, and the HTML of its cells.
+    `columns` has the class of the cells by the column's name, which a phone shows in each cell. `rows` has the class of
+    each row and the HTML of its cells.
     """
     shown = "\n".join(
         f'<tr class="{level}">{"".join(map(_cell, columns.items(), cells))}</tr>' for level, cells in rows

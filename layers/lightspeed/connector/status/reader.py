@@ -143,12 +143,9 @@ def _subscriptions(
 
 
 def _arrivals(bucket: Bucket, followers: Sequence[tuple[str, str]], day: date) -> list[dict[str, Any]]:
-    """Return how the changes of a day arrived, from one object if the daily look wrote it.
+    """Return how the changes of a day arrived, by connection and name of a subscription.
 
-    Args:
-        bucket: The bundle's bucket.
-        followers: Connection and name of each subscription that has webhooks.
-        day: The day, UTC.
+    The daily look writes the reports of all subscriptions into one object.
     """
     summary = bucket.read_json(SUMMARY) or {}
     if summary.get("date") == str(day):

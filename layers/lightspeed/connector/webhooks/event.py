@@ -25,7 +25,6 @@ class Webhook:
     """A webhook with a valid signature.
 
     Attributes:
-        connection: The connection's name.
         headers: The headers, with names in lower case.
         body: The body as the shop sent it.
         received: The time of its arrival, in epoch milliseconds.

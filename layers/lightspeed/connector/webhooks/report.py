@@ -88,7 +88,6 @@ class ReceivedWebhook(NamedTuple):
     """A stored webhook of a change. Times are epoch seconds.
 
     Attributes:
-        id: The record's id.
         received: When the webhook arrived.
         changed: When the record changed; `None` if the body has no such time.
     """

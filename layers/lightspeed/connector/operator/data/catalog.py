@@ -56,7 +56,6 @@ class Table:
     """A table with one column of text, `json`.
 
     Attributes:
-        name: The table's name.
         location: The URL of its folder.
         template: The URL of a partition's folder, with `${connection}`, `${lang}` and `${date}`.
         connections: The connections of the projection.
@@ -302,12 +301,7 @@ def _table(glue: Any, database: str, name: str) -> dict[str, Any] | None:
 
 
 def _run_all(stack: Stack, database: str, statements: Sequence[tuple[str, str]]) -> None:
-    """Run statements in the stack's workgroup, ten at once, and wait for their end.
-
-    Args:
-        stack: The deployed stack.
-        database: The database of Athena.
-        statements: Each with the name of its view. None reads another one's view.
+    """Run named statements in the stack's workgroup, ten at once, and wait for their end. None depends on another.
 
     Raises:
         OperationFailed: A statement failed.

@@ -33,7 +33,6 @@ class StoredPart(msgspec.Struct, frozen=True):
     """A part that a manifest names.
 
     Attributes:
-        key: The object's key.
         bytes: The size of the object.
         sha256: The hash of the object, hexadecimal.
         run_id: The run that read the records; empty for the manifest's run.

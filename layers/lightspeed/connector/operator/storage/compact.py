@@ -79,7 +79,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     known = views_by_folder()
     wanted = views_named(arguments.entity) or known.values()
     with rewrite_lock(stack):
-        for connection, entity in sorted({(one.connection, one.entity) for one in versions.manifest_folders()}):
+        for connection, entity in sorted({(each.connection, each.entity) for each in versions.manifest_folders()}):
             if known.get(entity) in wanted and connection in (arguments.connection or [connection]):
                 compaction.compact_entity(connection, known[entity], first, last)
     if not compaction.found:
@@ -112,11 +112,8 @@ class Compaction:
             first: The first day, UTC; empty for all up to the last.
             last: The last closed day, UTC.
         """
-        bodies: dict[str, bytes] = {}
-        for key, _ in stored_manifests(self.bucket, views.entity, RunFilter((connection,))):
-            found = self.bucket.read(key)
-            if found is not None:
-                bodies[key] = found.body
+        keys = [key for key, _ in stored_manifests(self.bucket, views.entity, RunFilter((connection,)))]
+        bodies = {key: body for key in keys if (body := self.bucket.read_body(key)) is not None}
         runs = current_runs(bodies.items())
         tombstones = (line for run in runs for part in run.manifest.deleted for line in self._lines(part))
         noticed = sorted(str(json.loads(line)["noticed_at"]) for line in tombstones)
@@ -152,7 +149,7 @@ class Compaction:
         parts = [
             self._store(place, number, part) for number, part in enumerate(_merge(self._read(runs, views), noticed))
         ]
-        old = [json.loads(bodies[run.key]) for run in runs]
+        replaced = [json.loads(bodies[run.key]) for run in runs]
         manifest = {
             "run_id": place.run_id,
             "connection": place.connection,
@@ -162,23 +159,25 @@ class Compaction:
                 "entity": place.entity,
                 "connection": place.connection,
                 "mode": "compact",
-                "entity_transformer": old[0]["request"].get("entity_transformer"),
+                "entity_transformer": replaced[0]["request"].get("entity_transformer"),
             },
             "started": runs[0].manifest.started,
             "window": None,
             "records": sum(part["records"] for part in parts),
             "parts": parts,
             "deleted": [],
-            "rejected": [part for one in old for part in one.get("rejected", ())],
+            "rejected": [part for run in replaced for part in run.get("rejected", ())],
             "count": {"before": None, "after": None},
-            "verified": all(one.get("verified") for one in old),
-            "reason": next((one["reason"] for one in old if one.get("reason")), None),
+            "verified": all(run.get("verified") for run in replaced),
+            "reason": next((run["reason"] for run in replaced if run.get("reason")), None),
             "replaces": [run.key for run in runs],
-            "runs": [{name: one.get(name) for name in ("run_id", "started", "records", "verified")} for one in old],
+            "runs": [
+                {name: run.get(name) for name in ("run_id", "started", "records", "verified")} for run in replaced
+            ],
             "rewritten": [{"at": iso_text(self.now), "by": "compact", "reason": "the runs of a day became one"}],
         }
         if not self.bucket.replace(place.manifest, json_line(manifest), NONE_YET):
-            raise OperationFailed(f"{place.manifest} was written by another call just now")
+            raise OperationFailed(f"another call has written {place.manifest} meanwhile")
         sys.stdout.write(f"{words} became one of {len(parts)} parts\n")
 
     def _read(self, runs: Sequence[Run], views: EntityViews) -> Iterator[_Part]:
@@ -190,10 +189,10 @@ class Compaction:
                 yield _Part(run_id, started, lines, views.parents, has_more=has_more)
 
     def _lines(self, part: StoredPart) -> list[bytes]:
-        found = self.bucket.read(part.key)
-        if found is None:
+        body = self.bucket.read_body(part.key)
+        if body is None:
             raise OperationFailed(f"the bucket has no {part.key}, which a manifest names")
-        return lines_of(found.body)
+        return lines_of(body)
 
     def _store(self, place: RunPlace, number: int, part: _Part) -> dict[str, Any]:
         stored = self.bucket.store_part(part.lines, lambda sha256: place.part("raw", number, sha256))
@@ -249,16 +248,19 @@ class _Part:
             return False
         if any(self._began <= moment < more.started for moment in noticed):
             return False
-        known = ((self._latest.get(key), instant) for key, (instant, _) in more._latest.items())
-        return not any(one is not None and one[1] != more.run_id and one[0] == instant for one, instant in known)
+        for key in self._latest.keys() & more._latest.keys():
+            instant, run_id = self._latest[key]
+            if run_id != more.run_id and instant == more._latest[key][0]:
+                return False
+        return True
 
     def add(self, more: _Part) -> None:
         """Add the records of a later run."""
         self.run_id, self.started = more.run_id, more.started
         self.lines += more.lines
         self._bytes += more._bytes
-        for key, found in more._latest.items():
-            self._note(key, *found)
+        for key, newest in more._latest.items():
+            self._note(key, *newest)
 
     def _note(self, key: Key, instant: float, run_id: str) -> None:
         if key not in self._latest or self._latest[key][0] < instant:

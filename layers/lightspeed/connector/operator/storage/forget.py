@@ -86,7 +86,6 @@ class Forgetting:
     """One call of the command. It counts the objects that it deletes, by place.
 
     Args:
-        stack: The deployed stack.
         subject: The data to delete.
         dry_run: Whether to count only.
     """

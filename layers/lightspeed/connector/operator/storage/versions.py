@@ -22,8 +22,6 @@ class Version:
     """One version of an object.
 
     Attributes:
-        key: The object's key.
-        id: The version's id.
         size: Bytes; 0 for a delete marker.
         latest: Whether readers get this version.
         written: When the version was written.

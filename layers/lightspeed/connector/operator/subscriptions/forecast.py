@@ -90,14 +90,7 @@ def _load_a_day(subscription: Subscription, shop: Client, stack: Stack) -> _Load
 
 
 def _requests_of_run(shop: Client, event: Mapping[str, Any], seconds: int, stack: Stack) -> int:
-    """Return the requests of one run.
-
-    Args:
-        shop: The client of the shop, which is asked for counts.
-        event: The run's subscribe event.
-        seconds: The interval between two runs.
-        stack: The deployed stack.
-    """
+    """Return the requests of a run that reads the changes of the last `seconds`."""
     given = event.get("parameters", {})
     parameters = Parameters(given.get("path", {}), given.get("query", {}))
     end = datetime.fromtimestamp(stack.clock.time(), UTC)

@@ -75,7 +75,6 @@ class Schedules:
     Attributes:
         client: The client of EventBridge Scheduler.
         clock: The clock of the pauses between calls.
-        group: The group's name.
         target: The ARN of the state machine that each schedule starts.
         role: The ARN of the role that may start it.
         dead_letter: The ARN of the queue for runs that could not be started.
