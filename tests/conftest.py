@@ -1,4 +1,4 @@
-"""Every test starts in an environment of its own: no settings of this machine, nothing kept from the test before."""
+"""Gives every test an environment of its own, without settings of this machine and without caches of other tests."""
 
 import itertools
 import sys
@@ -85,7 +85,7 @@ def _own_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    # a logger writes to the output that it found when its service was first named
+    # a logger keeps the output of the time at which its service was first named
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"service-{next(_SERVICES)}")
     _forget()
     yield

@@ -51,7 +51,7 @@ class Child:
         """Return whether the leader runs. Remove a leader that has ended from the process table."""
         with contextlib.suppress(ChildProcessError):
             return os.waitpid(self.pid, os.WNOHANG)[0] == 0
-        try:  # somebody else's child
+        try:  # not a child of this process
             os.kill(self.pid, 0)
         except ProcessLookupError:
             return False
@@ -82,7 +82,7 @@ def start(ends: ExitStack, name: str, command: Sequence[str], environ: Mapping[s
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        process.returncode = 0  # Child reaps it; Popen shall not complain that nobody waited
+        process.returncode = 0  # Child waits for the process, so Popen must not warn that it runs
         child = Child(name, process.pid, log)
         ends.callback(child.stop)
     return child

@@ -25,7 +25,7 @@ from .table import Table
 
 MAX_CUSTOMERS = 4000
 _UNROUTED = {"checkouts": o.CHECKOUT, "checkouts/products": o.CHECKOUT_PRODUCT}
-# Whose text is inside whose.
+# The resources whose text holds the text of a record.
 _EMBEDDED_IN = {"sets": ("products",), "categories": ("discounts",), "products": ("discounts",)} | {
     "attributes": ("products/attributes",)
 }
