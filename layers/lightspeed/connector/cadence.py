@@ -79,16 +79,16 @@ class Cadence:
             last: The start of the last run. Only an interval that no cron expression can hold counts from it.
         """
         for local in self._days(moment, LONGEST_DAYS + 2):
-            if local.astimezone(UTC) > moment and self._is_day(local) and exists(local):
+            if local.astimezone(UTC) > moment and self._is_day(local) and local_time_exists(local):
                 return local.astimezone(UTC)
         if self._phase is None:
             return (last or moment) + timedelta(seconds=self.seconds)
         passed = (moment.timestamp() - self._phase) // self.seconds
         return datetime.fromtimestamp((passed + 1) * self.seconds + self._phase, UTC)
 
-    def skipped(self, start: datetime) -> datetime | None:
+    def first_skipped(self, start: datetime) -> datetime | None:
         """Return the local time of the first run within a year that a clock change skips, or `None`."""
-        return next((local for local in self._days(start, 366) if not exists(local)), None)
+        return next((local for local in self._days(start, 366) if not local_time_exists(local)), None)
 
     def _days(self, start: datetime, count: int) -> Iterator[datetime]:
         """Yield the local time of the run on each of `count` days; nothing for an interval below a day."""
@@ -106,12 +106,12 @@ class Cadence:
         return (local.day - 1) % days == 0 if days < 28 else local.day == 1
 
 
-def exists(local: datetime) -> bool:
+def local_time_exists(local: datetime) -> bool:
     """Return whether a local time exists. In spring the clock skips an hour."""
     return local.astimezone(UTC).astimezone(local.tzinfo).replace(tzinfo=None) == local.replace(tzinfo=None)
 
 
-def seconds_of(text: str) -> int:
+def parse_interval(text: str) -> int:
     """Return the seconds of `15 minutes`, `1 hour`, `7 days` or `1 week`.
 
     Raises:
@@ -128,7 +128,7 @@ def seconds_of(text: str) -> int:
     return seconds
 
 
-def minutes_of(text: str) -> int:
+def parse_time_of_day(text: str) -> int:
     """Return the minutes after midnight of `03:00`.
 
     Raises:
@@ -140,7 +140,7 @@ def minutes_of(text: str) -> int:
     return int(found[1]) * 60 + int(found[2])
 
 
-def spread(*names: str) -> int:
+def offset_of(*names: str) -> int:
     """Return an offset for `Cadence` that depends only on the names."""
     return int(hashlib.sha256("\n".join(names).encode()).hexdigest()[:8], 16)
 

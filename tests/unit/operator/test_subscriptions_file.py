@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from connector.cadence import NAME_CHARACTERS, Cadence, schedule_name, seconds_of
+from connector.cadence import NAME_CHARACTERS, Cadence, parse_interval, schedule_name
 from connector.operator.subscriptions.file import WrongFile, json_schema, read_text
 
 EXAMPLE = Path(__file__).parents[3] / "events" / "subscriptions.toml"
@@ -125,7 +125,7 @@ def test_the_schema_takes_the_example_and_refuses_a_wrong_key() -> None:
     ],
 )
 def test_intervals_are_spread_over_time(every: str, offset: int, expression: str) -> None:
-    cadence = Cadence(seconds_of(every), None, "UTC", offset)
+    cadence = Cadence(parse_interval(every), None, "UTC", offset)
     start = datetime(2026, 11, 23, 6, 0, 30, tzinfo=UTC)
 
     assert cadence.expression == expression
@@ -153,7 +153,7 @@ def test_days_are_calendar_days_and_the_hour_that_spring_removes_is_left_out(
         moment = cadence.next_after(moment)
         found.append(f"{moment:%Y-%m-%dT%H:%M}")
     assert found == runs
-    assert str(cadence.skipped(datetime(2027, 3, 25, tzinfo=UTC)))[:16] == "2027-03-28 02:30"
+    assert str(cadence.first_skipped(datetime(2027, 3, 25, tzinfo=UTC)))[:16] == "2027-03-28 02:30"
 
 
 def test_the_hour_that_autumn_repeats_is_used_once() -> None:
@@ -165,8 +165,8 @@ def test_the_hour_that_autumn_repeats_is_used_once() -> None:
 
 
 def test_an_hour_that_always_exists_has_no_warning() -> None:
-    assert Cadence(86_400, 180, "Europe/Amsterdam", 0).skipped(datetime(2027, 1, 1, tzinfo=UTC)) is None
-    assert Cadence(86_400, 150, "UTC", 0).skipped(datetime(2027, 1, 1, tzinfo=UTC)) is None
+    assert Cadence(86_400, 180, "Europe/Amsterdam", 0).first_skipped(datetime(2027, 1, 1, tzinfo=UTC)) is None
+    assert Cadence(86_400, 150, "UTC", 0).first_skipped(datetime(2027, 1, 1, tzinfo=UTC)) is None
 
 
 def test_names_of_schedules_are_short_readable_and_unique() -> None:

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from connector.cadence import DAY, Cadence, minutes_of, seconds_of, spread
+from connector.cadence import DAY, Cadence, offset_of, parse_interval, parse_time_of_day
 from connector.errors import TransformError
 from connector.operator.stack import CommandError
 from connector.operator.webhook_plan import ITEM_GROUPS
@@ -252,7 +252,7 @@ def _combined_mistakes(name: str, table: Table) -> Iterator[tuple[str, str]]:
 
 
 def _cadence_mistakes(row: Endpoint, table: Table) -> Iterator[tuple[str, str]]:
-    days = seconds_of(table.every) >= DAY
+    days = parse_interval(table.every) >= DAY
     if days and table.at is None:
         yield "every", 'an interval of a day or more needs at, such as at = "03:00"'
     if table.reconcile is None:
@@ -278,11 +278,11 @@ def _subscription(connection: str, name: str, table: Table, line: int) -> Subscr
             event[key] = as_event(value) if key in _TRANSFORMERS else value
     if table.max_deleted_percent is not None:
         reconcile_event["max_deleted_percent"] = table.max_deleted_percent
-    at = None if table.at is None else minutes_of(table.at)
-    cadence = _cadence(table.every, at, table.timezone, spread(connection, name))
+    at = None if table.at is None else parse_time_of_day(table.at)
+    cadence = _cadence(table.every, at, table.timezone, offset_of(connection, name))
     reconcile = None
     if table.reconcile is not None:
-        offset = spread(connection, name, "reconcile")
+        offset = offset_of(connection, name, "reconcile")
         an_hour_later = (offset if at is None else at + 60) % (24 * 60)
         reconcile = _cadence(table.reconcile, an_hour_later, table.timezone, offset)
     return Subscription(
@@ -300,7 +300,7 @@ def _subscription(connection: str, name: str, table: Table, line: int) -> Subscr
 
 
 def _cadence(every: str, at: int | None, timezone: str, offset: int) -> Cadence:
-    seconds = seconds_of(every)
+    seconds = parse_interval(every)
     return Cadence(seconds, at if seconds >= DAY else None, timezone, offset)
 
 
@@ -357,9 +357,9 @@ def as_event(transformer: Any) -> Any:
 
 
 _CHECKS: Mapping[str, Callable[[Any], object]] = {
-    "every": seconds_of,
-    "reconcile": seconds_of,
-    "at": minutes_of,
+    "every": parse_interval,
+    "reconcile": parse_interval,
+    "at": parse_time_of_day,
     "timezone": _check_timezone,
     "since": given_time,
     "mode": _check_mode,

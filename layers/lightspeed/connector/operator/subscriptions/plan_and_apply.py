@@ -266,7 +266,7 @@ def _check_removals(
 def _warnings(wanted: Sequence[Subscription], planned: SchedulePlan, now: datetime) -> Iterator[str]:
     for one in wanted:
         for cadence, _ in one.runs:
-            gap = cadence.skipped(now)
+            gap = cadence.first_skipped(now)
             if gap is not None:
                 missing = f"{one.title}: {gap:%H:%M} does not exist on {gap:%Y-%m-%d} in {cadence.timezone}"
                 yield f"warning: {missing}, because the clock changes. That run is skipped; choose another hour"
