@@ -8,7 +8,7 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 
-from connector.operator.data import catalog
+from connector.operator.data.athena import MANIFESTS, parts_query
 from connector.operator.data.database import MACROS
 from connector.operator.data.views import DELETED, PARTS, RAW, EntityViews
 
@@ -23,11 +23,9 @@ class Athena:
         self._database.execute("SET TimeZone = 'UTC'")
         self._database.execute(MACROS[0])
         for views in entities:
-            for end, kind in ((RAW, "raw"), (DELETED, "deleted"), (catalog.MANIFESTS, "manifests")):
+            for end, kind in ((RAW, "raw"), (DELETED, "deleted"), (MANIFESTS, "manifests")):
                 self._table(views, folder, end, kind)
-            self._database.execute(
-                f"CREATE VIEW {views.name}{PARTS} AS {translated(catalog.parts_query(views, BUCKET))}"
-            )
+            self._database.execute(f"CREATE VIEW {views.name}{PARTS} AS {translated(parts_query(views, BUCKET))}")
             for name, query in views.queries().items():
                 self._database.execute(f"CREATE VIEW {name} AS {translated(query)}")
 

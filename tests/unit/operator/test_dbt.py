@@ -6,8 +6,8 @@ import duckdb
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from connector.operator.data.catalog import sources
 from connector.operator.data.database import Database
+from connector.operator.data.dbt import sources
 from connector.operator.data.lake import Folder, RunFilter
 from connector.operator.data.views import FIELDS, all_views
 from connector.operator.main import main

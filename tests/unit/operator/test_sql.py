@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import sqlglot
 
-from connector.operator.data import catalog, recipes
+from connector.operator.data import recipes
+from connector.operator.data.athena import MANIFESTS, parts_query
 from connector.operator.data.views import FUNCTIONS, EntityViews, all_views, views_of
 from connector.operator.main import main
 from lightspeed import CATALOGUE
@@ -28,7 +29,7 @@ def test_the_list_of_functions_is_short() -> None:
 @pytest.mark.parametrize("views", [all_views()[name] for name in ("orders", "orders_products", "variants", "shop")])
 def test_views_use_functions_of_the_list_only(views: object) -> None:
     assert [o for sql in views.queries().values() for o in offences(sql)] == []  # type: ignore[attr-defined]
-    assert offences(catalog.parts_query(views, "bucket")) == []  # type: ignore[arg-type]
+    assert offences(parts_query(views, "bucket")) == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -55,7 +56,7 @@ def test_what_is_not_on_the_list_is_found(sql: str, offence: str) -> None:
 
 @pytest.mark.parametrize("views", [all_views()[name] for name in ("orders", "orders_products", "variants", "shop")])
 def test_the_reserved_word_date_is_quoted_in_views(views: EntityViews) -> None:
-    queries = [*views.queries().values(), catalog.parts_query(views, "bucket")]
+    queries = [*views.queries().values(), parts_query(views, "bucket")]
 
     assert [sql for sql in queries if re.search(r'(?i)(?<!")\bdate\b(?!")', sql)] == []
 
@@ -84,7 +85,7 @@ def test_what_trino_does_not_parse_is_an_error() -> None:
 
 
 def test_every_name_is_one_that_glue_takes_and_belongs_to_one_entity() -> None:
-    names = [name for views in VIEWS for name in (*views.names, views.name + catalog.MANIFESTS)]
+    names = [name for views in VIEWS for name in (*views.names, views.name + MANIFESTS)]
 
     assert [name for name in names if not re.fullmatch(r"[a-z0-9_]{1,255}", name)] == []
     assert len(set(names)) == len(names)

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from connector.aws.errors import aws_error_types
-from connector.operator.data.catalog import APPLY, missing_in_athena
+from connector.operator.data.athena import missing_in_athena
+from connector.operator.data.catalog import APPLY
 from connector.operator.parsers import add_command
 from connector.operator.stack import CommandError, Stack
 from connector.status.page import page

@@ -88,9 +88,8 @@ def read_status(
 
     shops = map_concurrently(shop, connections)
     yesterday = now.date() - timedelta(days=1)
-    followers = [
-        one for one in subscriptions if one["webhooks"]
-    ] or subscriptions  # without a stored list, any subscription may have webhooks
+    # without a stored list, any subscription may have webhooks
+    followers = [one for one in subscriptions if one["webhooks"]] or subscriptions
     arrivals = _arrivals(log.bucket, [(one["connection"], one["name"]) for one in followers], yesterday)
     queues = [_queue(queue, cause, group) for (queue, cause), group in by_cause(failures).items()]
     needed = sorted([*_actions(subscriptions, shops, queues, arrivals), *actions], key=_rank)
