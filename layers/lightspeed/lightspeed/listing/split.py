@@ -18,9 +18,9 @@ What proves the list:
    if its count says that no row follows. The number of all rows must lie between the counts of the whole list before
    and after.
 
-A part of three seconds cannot be cut further. In a window by `updated_at` it is cut by `created_at` too, unless
-the user filters by that. If that does not help, the part is dense: more rows carry the same seconds than fit on one
-page. The reader reads its pages in rounds, until as many different ids came as the shop counts. If too few come, the
+A part of three seconds cannot be cut further. In a window by `updated_at` it is cut by `created_at` too, unless the
+user filters by that. If that does not help, the part is dense: more rows carry the same seconds than fit on one page.
+The reader reads its pages in rounds, until as many different ids came as the shop counts. If too few come, the
 checkpoint holds the reason.
 
 Two kinds of parts are read page by page, from the first page to the last and back:
