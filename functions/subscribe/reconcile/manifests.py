@@ -21,6 +21,8 @@ _PLACES = (MANIFESTS, "raw/")
 """Folders of manifests. An earlier version of the connector wrote them beside the parts, in `raw/`."""
 
 _AT_ONCE = 100_000
+"""The most ids that are collected before they are added to the index."""
+
 _MAX_WITHOUT_IDS = 100
 
 
@@ -73,7 +75,6 @@ class ManifestLog:
         self._index = index
         self._has_time = has_time
         self._seen: dict[Id, int] = {}
-        self._deleted: dict[Id, int] = {}
 
     def replay(self) -> bool:
         """Add every complete run that the index does not include yet; return whether there was one.
@@ -92,18 +93,6 @@ class ManifestLog:
             self._include(written, key)
         self._flush()
         return bool(new)
-
-    def add_tombstones(self, tombstones: bytes | bytearray) -> None:
-        """Add tombstones to the index.
-
-        Args:
-            tombstones: Gzip JSON Lines.
-        """
-        for line in lines_of(tombstones):
-            tombstone = _TOMBSTONE.decode(line)
-            self._deleted[canonical_id(tombstone.id)] = epoch(tombstone.noticed_at)
-            self._flush(_AT_ONCE)
-        self._flush()
 
     def _is_new(self, written: float, key: str) -> bool:
         head = self._index.head
@@ -135,7 +124,7 @@ class ManifestLog:
         for part in tombstones:
             body = self._bucket.read_body(part.key)
             if body is not None:
-                self.add_tombstones(body)
+                add_tombstones(self._index, body)
 
     def _add_records(self, part: bytes, run_id: str, started: int, *, transformed: bool) -> None:
         without_id = 0
@@ -153,9 +142,21 @@ class ManifestLog:
                 del runs[oldest]
 
     def _flush(self, least: int = 0) -> None:
-        if len(self._seen) + len(self._deleted) >= least:
-            self._index.update(self._seen, self._deleted)
-            self._seen, self._deleted = {}, {}
+        if len(self._seen) >= least:
+            self._index.update(self._seen, {})
+            self._seen = {}
+
+
+def add_tombstones(index: Index, tombstones: bytes | bytearray) -> None:
+    """Add tombstones, gzip JSON Lines, to an index."""
+    deleted: dict[Id, int] = {}
+    for line in lines_of(tombstones):
+        tombstone = _TOMBSTONE.decode(line)
+        deleted[canonical_id(tombstone.id)] = epoch(tombstone.noticed_at)
+        if len(deleted) >= _AT_ONCE:
+            index.update({}, deleted)
+            deleted = {}
+    index.update({}, deleted)
 
 
 def _id_of(line: bytes, *, transformed: bool) -> Id | None:

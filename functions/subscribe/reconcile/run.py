@@ -36,7 +36,7 @@ from subscribe.reconcile.checkpoint import ReconcileState
 from subscribe.reconcile.existence import ExistenceCheck
 from subscribe.reconcile.id_index import Id, IdSet, Index, IndexHead, IndexStore, epoch, lines_of, sort_key
 from subscribe.reconcile.id_list import IdList
-from subscribe.reconcile.manifests import ManifestLog
+from subscribe.reconcile.manifests import ManifestLog, add_tombstones
 from subscribe.run.budget import Suspend
 from subscribe.run.cursor import Checkpoints
 from subscribe.run.lock import RunLock
@@ -50,7 +50,7 @@ DEFAULT_PERCENT = 10.0
 LONGEST_INVOCATION_SECONDS = 900
 
 _AT_ONCE = 200
-_MINUTE_SECONDS = 60
+_MARGIN_SECONDS = 60
 _TIME_FOR_A_RUN_SECONDS = 10
 
 
@@ -246,7 +246,7 @@ class Reconciliation(Run[ReconcileState]):
         self._lock.renew(until.timestamp())
 
     def _decision(self) -> Decision:
-        """Store the tombstones as parts, and return the result and the manifest."""
+        """Store the tombstones as parts, add the listed ids to the index, and return the result and the manifest."""
         state = self._state
         tombstones = self._load_tombstones() if not self._reason else []
         if tombstones is None:
@@ -258,7 +258,8 @@ class Reconciliation(Run[ReconcileState]):
             self._bucket.put(key, content)
             self._parts.append((key, part))
         state.deleted = state.deleted if self._tombstones else 0
-        return Decision(self._complete(place.manifest, self._reason), {place.manifest: self._manifest()})
+        listed_again = self._index.mark_seen(self._listed_ids, epoch(state.started)) if self._listed_ids else 0
+        return Decision(self._complete(place.manifest, self._reason), {place.manifest: self._manifest(listed_again)})
 
     def _decide(self, entry: dict[str, Any]) -> None:
         self._lock.commit(self._until(), entry)
@@ -273,9 +274,8 @@ class Reconciliation(Run[ReconcileState]):
     def _finalize(self) -> None:
         """Add this run's tombstones to the index, and free the lock."""
         if self._listed_ids is not None or self._parts:
-            log = ManifestLog(self._bucket, "", self._index, self._has_time)
             for _, body in self._tombstones:
-                log.add_tombstones(body)
+                add_tombstones(self._index, body)
             self._save_index()
         self._lock.release(self._clock.time())
 
@@ -293,10 +293,9 @@ class Reconciliation(Run[ReconcileState]):
         with contextlib.suppress(PreconditionFailed):
             self._index_store.save(self._index)
 
-    def _manifest(self) -> dict[str, Any]:
+    def _manifest(self, listed_again: int) -> dict[str, Any]:
         state, window = self._state, self._window if self._request.ids is None else None
         checkpoint = state.checkpoint or ListCheckpoint()
-        listed_again = self._index.mark_seen(self._listed_ids, epoch(state.started)) if self._listed_ids else 0
         return {
             **self._manifest_head(self._language),
             "window": None if window is None else {"by": window.by, "start": None, "end": state.window_end},
@@ -324,7 +323,7 @@ class Reconciliation(Run[ReconcileState]):
     def _until(self) -> float:
         """Return when this invocation must be over, with a margin, in epoch seconds."""
         left = min(self._remaining_seconds(), LONGEST_INVOCATION_SECONDS)
-        return self._clock.time() + max(0.0, left) + _MINUTE_SECONDS
+        return self._clock.time() + max(0.0, left) + _MARGIN_SECONDS
 
 
 def _tombstone(identity: Id, last_seen: int, noticed: int) -> bytes:
