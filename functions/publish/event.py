@@ -47,15 +47,7 @@ class IncomingEvent:
     def from_text(
         cls, name: str, text: str, message_id: str, queued_at: Decimal | None, facts: Mapping[str, object]
     ) -> IncomingEvent:
-        """Read an event from JSON text. The error of malformed text is an attribute, and is not raised.
-
-        Args:
-            name: `line` or `message`, for the text of an error.
-            text: JSON text.
-            message_id: As the attribute.
-            queued_at: As the attribute.
-            facts: As the attribute.
-        """
+        """Read an event from JSON text. Malformed text gives an event with an error, which calls the text `name`."""
         try:
             return cls(parse_json(text, exact=True), message_id, queued_at, facts=facts)
         except ValueError as error:

@@ -23,7 +23,6 @@ class Publisher:
 
     Args:
         deps: Clients and stores that are kept between invocations.
-        context: The context that Lambda passes.
         remaining_seconds: Returns how long requests to the shop may still start; by default, the time of the function.
         background: Whether no caller waits. The calls of other workers then go first.
     """

@@ -75,7 +75,6 @@ class RunScheduler:
     Attributes:
         cloud: Stores marks, starts runs and sends ticks.
         followers: Returns the subscriptions that follow an entity by webhook, from connection and entity.
-        clock: Our clock.
         policy: How often runs start.
     """
 

@@ -18,8 +18,6 @@ class Workspace:
     """The objects of one run. A run publishes one upload.
 
     Args:
-        client: The S3 client.
-        bucket: The bundle's bucket.
         run: The id of the run, made from the key and the version of the upload.
         clock: The clock for pauses between tries.
     """

@@ -64,11 +64,7 @@ class ExistenceCheck:
     """Asks for single records.
 
     Attributes:
-        client: The shop's client.
-        endpoint: The entity's row of the catalogue.
-        language: The language to ask in.
         clock: The clock for the times of answers and for the wait between two requests.
-        budget: The invocation's limits.
         listed: The window of the list that lacks the records; `None` without such a list.
     """
 

@@ -237,11 +237,7 @@ class Index:
 
 
 class IndexStore:
-    """The index of one subscription in the bucket.
-
-    Attributes:
-        key: The object's key.
-    """
+    """The index of one subscription in the bucket."""
 
     def __init__(self, bucket: Bucket, connection: str, subscription: str, entity: str) -> None:
         self.key = ids_key(connection, subscription)

@@ -63,7 +63,6 @@ class ManifestLog:
     """Adds runs to an index that the index does not include yet.
 
     Args:
-        bucket: The bundle's bucket.
         folder: The folder of the entity's runs, from `entity_folder`.
         index: The index to bring up to date.
         has_time: Returns whether the invocation has time to add another run.

@@ -42,7 +42,6 @@ class RunState(msgspec.Struct, array_like=True):
     """The state of every run between two invocations.
 
     Attributes:
-        run_id: The run's id.
         started: ISO-8601 UTC; its day is part of the run's keys.
         requests: Requests sent so far.
     """
@@ -93,7 +92,6 @@ class StateStore(Generic[State]):
     """Stores the state of a run for the next invocation, and loads it by a cursor.
 
     Attributes:
-        bucket: The bundle's bucket.
         kind: The type of the state.
         fingerprint: The fingerprint of the run's request.
     """

@@ -25,8 +25,6 @@ class Journal:
     """The journal of one run, as one copy of the run sees it.
 
     Args:
-        bucket: The bundle's bucket.
-        run_id: The run's id.
         fingerprint: The fingerprint of the run's request.
 
     Attributes:

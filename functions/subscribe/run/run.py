@@ -50,7 +50,6 @@ class Services:
 
     Attributes:
         client: The client of the request's connection.
-        bucket: The bundle's bucket.
         clock: The clock for the window's end and for short waits.
         remaining_seconds: Returns the time until this invocation must be over.
         reserve_percent: Share of each quota window that stays free for others.
@@ -73,7 +72,6 @@ class Run(ABC, Generic[State]):
     Args:
         request: A checked event.
         run_id: The run's id, unless the request names one or has a cursor.
-        services: The clients and settings of this invocation.
 
     Raises:
         RequestError: The cursor of the request is malformed.

@@ -29,8 +29,6 @@ class Deduplicator:
     """Drops records that are stored already. It reads the run's state; only the run writes it.
 
     Args:
-        request: The event.
-        state: The run's state.
         stored: Times of change of records that earlier runs stored and this run may read again, by name.
     """
 

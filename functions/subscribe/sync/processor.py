@@ -35,9 +35,6 @@ class RecordProcessor:
     """Turns the records of one run into steps. It reads the run's state; only the run writes it.
 
     Args:
-        request: The event.
-        state: The run's state.
-        deduplicator: Drops records that are stored already.
         transformers: The entity transformer, if there is one.
         bookmark: The bookmark, as transformers see it.
         gzip_level: The compression level of chunks, 1 to 9.

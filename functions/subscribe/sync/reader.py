@@ -40,15 +40,9 @@ def batch_of(request: SubscribeRequest, limit: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Carries out the reads of a run, step by step. It reads the run's state; only the run writes it.
+    """Carries out the reads of a run, step by step.
 
-    Attributes:
-        request: The event.
-        state: The run's state, with the point from which a read continues.
-        services: The clients and settings of this invocation.
-        budget: The invocation's limits.
-        deduplicator: Drops records that are stored already.
-        processor: Turns pages into steps.
+    It reads the run's state, which has the point from which a read continues. Only the run writes the state.
     """
 
     request: SubscribeRequest

@@ -24,7 +24,6 @@ class Writer:
     """Joins records to parts, and stores each part as soon as it is full. A part holds one language.
 
     Args:
-        bucket: The bundle's bucket.
         state: The run's state, with the parts that are stored so far. Only the run writes it.
         place_of: Returns the run's place in the bucket for a language.
     """
