@@ -24,8 +24,8 @@ class SubscribeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         since: Start of an incremental run without a bookmark, ISO-8601.
         languages: Two-letter codes; by default `language`, or else the language of the connection.
         max_records: The run stops after this many, at least 1.
-        max_rejected_percent: How many of its records the entity transformer may reject; 10 by default.
-        max_deleted_percent: How many of the known records a reconcile run may find deleted; 10 by default.
+        max_rejected_percent: The run fails if the entity transformer rejects a larger share of records; 10 by default.
+        max_deleted_percent: The run stores no tombstones if a larger share of the known ids is absent; 10 by default.
         cursor: The cursor of an earlier, partial result of the same event.
         estimate: Report the requests, the time and the cost of the run, and read nothing.
     """
