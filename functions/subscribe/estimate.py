@@ -19,7 +19,8 @@ from lightspeed.listing.read_operation import check_parameters
 from lightspeed.request import PAGE_LIMIT, parse_time
 from subscribe.event import SubscribeRequest
 from subscribe.run.run import Services
-from subscribe.sync.bookmark import Bookmark, Bookmarks
+from subscribe.sync.bookmark import Bookmark
+from subscribe.sync.bookmark_store import Bookmarks
 from subscribe.sync.read_plan import Read, may_be_read_by_creation, plan_reads, window_of
 from subscribe.sync.reader import batch_of
 

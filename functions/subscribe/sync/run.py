@@ -23,16 +23,8 @@ from subscribe.event import SubscribeRequest
 from subscribe.run.result import Decision
 from subscribe.run.run import Run, Services
 from subscribe.storage.parts import Part, manifest_rows
-from subscribe.sync.bookmark import (
-    MAX_REMEMBERED,
-    MAX_UNVERIFIED,
-    Bookmark,
-    BookmarkObject,
-    Bookmarks,
-    Lease,
-    Pending,
-    keep_recent,
-)
+from subscribe.sync.bookmark import MAX_REMEMBERED, MAX_UNVERIFIED, Bookmark, keep_recent
+from subscribe.sync.bookmark_store import BookmarkObject, Bookmarks, Lease, Pending
 from subscribe.sync.deduplicator import Deduplicator
 from subscribe.sync.next_bookmark import next_bookmark, reads_again
 from subscribe.sync.processor import RecordProcessor

@@ -8,7 +8,8 @@ import pytest
 from connector.aws.bucket import NONE_YET, Bucket
 from connector.errors import ConnectorError
 from connector.storage_keys import run_key, subscription_key
-from subscribe.sync.bookmark import HIDDEN, SHOWN, Bookmark, Bookmarks, Lease, Pending
+from subscribe.sync.bookmark import HIDDEN, SHOWN, Bookmark
+from subscribe.sync.bookmark_store import Bookmarks, Lease, Pending
 from tests.property.bucket import MemoryBucket
 from tests.support.clock import FakeClock
 
