@@ -322,9 +322,7 @@ class Engine(Jsonata):  # type: ignore[misc]
 
     def evaluate_transform_expression(self, expr: Any, input: Any, environment: Any) -> Any:  # noqa: ARG002
         """Return the function `|pattern|update|`."""
-        function = Function("update", "<>", lambda value: self.update(expr, value, environment), 1)
-        function.signature = _UPDATE_SIGNATURE
-        return function
+        return Function("update", _UPDATE_SIGNATURE, lambda value: self.update(expr, value, environment), 1)
 
     def update(self, expr: Any, value: Any, environment: Any) -> Any:
         """Return a copy of a value with the changes of `|pattern|update|`. Other numbers keep their text."""

@@ -44,7 +44,7 @@ _OF_JSONATA = [
 # fmt: on
 
 _NOTHING_FOR_NOTHING = frozenset(
-    ("number", "pad", "join", "replace", "split", "match", "each", "map", "filter", "merge", "shuffle", "hash")
+    ("number", "pad", "join", "replace", "split", "match", "each", "map", "filter", "shuffle", "hash")
 )
 """Functions that return nothing if their first argument is nothing."""
 
@@ -57,14 +57,14 @@ class Function(Jsonata.JFunction):  # type: ignore[misc]
 
     Args:
         name: The name without `$`.
-        signature: The types of the arguments and of the result, in JSONata's notation.
+        signature: The types of the arguments.
         function: Gets `None` for each argument that a call omits.
         arguments: How many arguments it takes.
     """
 
-    def __init__(self, name: str, signature: str, function: Callable[..., Any], arguments: int) -> None:
+    def __init__(self, name: str, signature: QuickSignature, function: Callable[..., Any], arguments: int) -> None:
         super().__init__(None, None)
-        self.signature = QuickSignature(signature, name)
+        self.signature = signature
         self.function_name = name
         self._function = function
         self._arguments = arguments
@@ -96,9 +96,7 @@ def _bounded(name: str) -> Function:
             return Utils.convert_number(result)
         return result
 
-    made = Function(name, "<>", call, int(native.get_number_of_args()))
-    made.signature = QuickSignature.of(native.signature)
-    return made
+    return Function(name, QuickSignature.of(native.signature), call, int(native.get_number_of_args()))
 
 
 def _number(value: Any) -> Any:
@@ -335,6 +333,7 @@ def _millis() -> int:
     return int(current_engine().context.now_milliseconds)
 
 
+# name, types of the arguments and of the result in JSONata's notation, function, number of arguments
 _OWN: list[tuple[str, str, Callable[..., Any], int]] = [
     ("string", "<x-b?:s>", as_text, 2),
     ("number", "<(nsb)-:n>", _number, 1),
@@ -365,6 +364,9 @@ _OWN: list[tuple[str, str, Callable[..., Any], int]] = [
 
 FUNCTIONS: Mapping[str, Function] = {
     **{name: _bounded(name) for name in _OF_JSONATA},
-    **{row[0]: Function(*row) for row in _OWN},
+    **{
+        name: Function(name, QuickSignature(signature, name), function, arguments)
+        for name, signature, function, arguments in _OWN
+    },
 }
 """Every function that an expression can call, by name without `$`."""
