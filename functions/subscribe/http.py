@@ -19,10 +19,10 @@ from connector.http.calls import (
     deadline,
     fits,
     json_body,
-    prefers_async,
     resolver,
     respond_json,
 )
+from connector.http.headers import prefers_async
 from connector.http.problem_details import HttpProblem, problem
 from connector.runs.lookup import Query, Runs
 from connector.transform.routes import register as register_transform

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from connector.http.calls import asks_for_page, deadline, is_anonymous, respond_json
+from connector.http.access import is_anonymous
+from connector.http.calls import deadline, respond_json
+from connector.http.headers import asks_for_page
 from connector.status.page import POLICY, page
 from connector.status.reader import stack_status
 from lightspeed import Client

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from connector.errors import SettingsError
-from connector.http.calls import answer, deadline, fits, json_body, prefers_async, resolver, respond_json
+from connector.http.calls import answer, deadline, fits, json_body, resolver, respond_json
+from connector.http.headers import prefers_async
 from connector.http.problem_details import HttpProblem
 from lightspeed.numbers import dumps
 from publish.event import IDEMPOTENT_ACTIONS, batch_items

@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from connector.http.calls import accepts_gzip
+from connector.http.headers import accepts_gzip
 from connector.http.problem_details import HttpProblem
 from subscribe.docs import PAGE_FILES, headers, load, version
 

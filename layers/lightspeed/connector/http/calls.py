@@ -1,11 +1,10 @@
-"""HTTP calls in API Gateway's payload 2.0: access, bodies, errors, compression, limits."""
+"""HTTP calls in API Gateway's payload 2.0: bodies, errors, compression, limits."""
 
 from __future__ import annotations
 
 import base64
 import gzip
 import json
-import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,9 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from connector.aws.errors import aws_error_types
 from connector.errors import ConnectorError, RequestError
+from connector.http.access import check_call, no_such_route
+from connector.http.headers import accepts_gzip
 from connector.http.problem_details import HttpProblem, problem
-from connector.http.routes import SCOPES, allowed_methods, find_route
 from connector.observability import current_request_id, logger
 from connector.validation import parse_json
 from lightspeed import LightspeedError
@@ -36,7 +36,6 @@ ANSWER_WITHIN_SECONDS = 26.0
 
 _MAX_ENCODED_BYTES = 6_290_000
 _MIN_GZIP_BYTES = 1_000
-_QUALITY = re.compile(r"\bq *= *([01](?:\.[0-9]{0,3})?)", re.ASCII)
 
 
 def deadline(clock: Clock, seconds: float) -> Callable[[], float]:
@@ -58,12 +57,12 @@ def resolver() -> APIGatewayHttpResolver:
         return respond_problem(HttpProblem(500, "internal-error", detail))
 
     def _no_route(_: Exception) -> Response[Any]:
-        return respond_problem(_no_such_route(app.current_event.http_method.upper(), app.current_event.path))
+        return respond_problem(no_such_route(app))
 
     app.exception_handler(Exception)(_unexpected)
     app.exception_handler([LightspeedError, ConnectorError])(respond_problem)
     app.not_found(_no_route)
-    app.use([_check_call, _in_time])
+    app.use([check_call, _in_time])
     return app
 
 
@@ -73,12 +72,12 @@ def answer(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any, **c
     Args:
         app: The function's resolver.
         event: API Gateway's event, payload 2.0.
-        context: Lambda's.
-        **collaborators: What the routes find in `app.context`.
+        context: Lambda's context.
+        **collaborators: The objects that the routes find in `app.context`.
 
     Returns:
-        API Gateway's answer, within the size limit, and compressed if the caller takes gzip. It carries `X-Request-Id`,
-        and the log lines carry the same `request_id`.
+        API Gateway's answer, within the size limit, in gzip if the caller accepts it. Its `X-Request-Id` is the
+        `request_id` of the log lines.
     """
     request_id = current_request_id()
     app.context.update(collaborators)
@@ -151,69 +150,6 @@ def json_body(app: APIGatewayHttpResolver, *, exact: bool = False) -> Any:
         raise RequestError([f"the body must be a JSON object: {error}"]) from None
 
 
-def accepts_gzip(event: dict[str, Any]) -> bool:
-    """Return whether the caller accepts a body in gzip."""
-    return _qualities((event.get("headers") or {}).get("accept-encoding")).get("gzip", 0) > 0
-
-
-def asks_for_page(app: APIGatewayHttpResolver) -> bool:
-    """Return whether the caller is a browser that opens a page."""
-    qualities = _qualities(app.current_event.headers.get("accept"))
-    page = qualities.get("text/html", 0)
-    return page > 0 and page >= qualities.get("application/json", 0)
-
-
-def is_anonymous(app: APIGatewayHttpResolver) -> bool:
-    """Return whether the call came without a token and without a signature."""
-    authorizer = app.current_event.raw_event["requestContext"].get("authorizer") or {}
-    return not authorizer.get("iam") and not (authorizer.get("lambda") or {}).get("token")
-
-
-def prefers_async(app: APIGatewayHttpResolver) -> bool:
-    """Return whether the call has `Prefer: respond-async`, which asks for 202 at once."""
-    return "respond-async" in _qualities(app.current_event.headers.get("prefer"))
-
-
-def _qualities(header: str | None) -> dict[str, float]:
-    """Return the entries of a header in lower case, each with its `q` from 0 to 1; the default is 1."""
-    found = {}
-    for listed in (header or "").lower().split(","):
-        name, _, parameters = listed.partition(";")
-        quality = _QUALITY.search(parameters)
-        found[name.strip()] = float(quality[1]) if quality else 1.0
-    return found
-
-
-def _check_call(app: APIGatewayHttpResolver, next_middleware: Callable[..., Any]) -> Any:
-    """Refuse a call of an unknown route, a call without a valid token, or a call without the route's scope."""
-    event = app.current_event
-    route = find_route(event.http_method.upper(), event.path)
-    if route is None:
-        raise _no_such_route(event.http_method.upper(), event.path)
-    if route.scope is not None and not (route.page and asks_for_page(app) and is_anonymous(app)):
-        _check_scope(route.scope, event.raw_event["requestContext"].get("authorizer") or {})
-    return next_middleware(app)
-
-
-def _check_scope(needed: str, authorizer: dict[str, Any]) -> None:
-    """Refuse a caller without the scope, by the context of the authorizer. IAM has checked a signed call."""
-    if authorizer.get("iam"):
-        return
-    caller = authorizer.get("lambda") or {}
-    if caller.get("error"):
-        raise HttpProblem(503, "tokens-unavailable", str(caller["error"]), {"Retry-After": "5"})
-    if not caller.get("token"):
-        detail = "send Authorization: Bearer <token> with a token that is valid"
-        raise HttpProblem(401, "not-authenticated", detail, {"WWW-Authenticate": 'Bearer realm="lightspeed-connector"'})
-    logger().append_keys(token=caller["token"])
-    scopes = str(caller.get("scopes") or "").split()
-    if needed not in scopes and SCOPES[-1] not in scopes:
-        has = ", ".join(scopes) or "none"
-        detail = f"this call needs the scope {needed}; the token {caller['token']!r:.100} has: {has}"
-        challenge = f'Bearer realm="lightspeed-connector", error="insufficient_scope", scope="{needed}"'
-        raise HttpProblem(403, "missing-scope", detail, {"WWW-Authenticate": challenge}, scope=needed)
-
-
 def _in_time(app: APIGatewayHttpResolver, next_middleware: Callable[..., Any]) -> Any:
     """Run the route, and answer 504 if it takes too long, such as for a shop that sends one byte a second."""
     pool = ThreadPoolExecutor(max_workers=1)
@@ -228,12 +164,3 @@ def _in_time(app: APIGatewayHttpResolver, next_middleware: Callable[..., Any]) -
             f"no answer within {ANSWER_WITHIN_SECONDS:.0f} s; the work may still finish: ask again before repeating it"
         )
         raise HttpProblem(504, "too-slow", detail, {"Retry-After": "5"}) from None
-
-
-def _no_such_route(method: str, path: str) -> HttpProblem:
-    allowed = allowed_methods(path)
-    call = f"there is no {method:.20} {path:.100}"
-    if not allowed:
-        return HttpProblem(404, "no-route", call)
-    detail = f"{call}; this path answers {', '.join(allowed)}"
-    return HttpProblem(405, "method-not-allowed", detail, {"Allow": ", ".join(allowed)})
