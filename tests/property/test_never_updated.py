@@ -93,6 +93,21 @@ def test_so_it_is_where_no_answer_has_a_date(never_updated: Filter, first: int) 
     assert max(followed.stored().values()) == 1
 
 
+@pytest.mark.parametrize("max_inclusive", [True, False])
+def test_a_record_at_the_border_of_two_stretches_of_creation_is_stored_once(max_inclusive: bool) -> None:
+    followed = Followed("hidden", first=1)
+    followed.shop.habits.max_inclusive = max_inclusive
+    followed.run()
+    followed.time.passes(900)
+    new = [followed.create(seconds_ago=ago) for ago in range(60, 80)]
+
+    for _ in range(2):
+        assert followed.run()["verified"]
+        followed.time.passes(900)
+
+    assert [followed.stored()[record] for record in new] == [1] * len(new)
+
+
 @pytest.mark.parametrize("undated", [1, 2, 3, 5])
 def test_a_record_of_a_first_run_without_dates_is_not_stored_again_when_answers_have_dates_later(undated: int) -> None:
     followed = Followed("hidden")
@@ -169,6 +184,7 @@ def test_a_list_with_a_filter_that_lets_rows_in_is_counted_and_the_run_says_what
 def world(seed: int) -> None:
     rng = random.Random(seed)
     followed = Followed(rng.choice(FILTERS), first=rng.choice((0, 0, 1, 3)), seed=seed)
+    followed.shop.habits.max_inclusive = seed % 2 == 0
     more: dict[str, Any] = {"languages": ["nl", "en"]} if rng.random() < 0.3 else {}
     made = {followed.shop.store.add("reviews", at=OPENING - 100)}
     if lacks_dates := rng.random() < 0.5:

@@ -27,6 +27,9 @@ CREATION_EVERY = timedelta(days=1)
 NEVER_UPDATED = " never updated"
 """In `recent`, follows the time of creation of a record without a time of change, if runs may read it by creation."""
 
+CREATION_OVERLAP = timedelta(seconds=1)
+"""How far a stretch of creation reaches back into the one before it. A filter may leave out its first or last second."""
+
 _FARTHEST_ZONE = timedelta(hours=15)
 """More than the largest offset of a local time from UTC."""
 
@@ -79,7 +82,7 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
         """Records without a time of change may be read again if created after this; `None` for the beginning."""
         if self.start is None or self.never_updated == SHOWN or not self.created_until:
             return self.start
-        return min(self.start, parse_time(self.created_until))
+        return min(self.start, parse_time(self.created_until) - CREATION_OVERLAP)
 
     def created_start(self, now: datetime) -> datetime | None:
         """Return the start of what a run that begins now reads by time of creation; `None` for nothing."""
@@ -87,7 +90,7 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
             return None
         created = parse_time(self.created_until or self.until)
         is_due = self.never_updated == HIDDEN or now - created >= CREATION_EVERY
-        return created + timedelta(seconds=1) if is_due else None  # the second of `created` is read already
+        return created - CREATION_OVERLAP if is_due else None
 
     def check_entity(self, subscription: str, entity: str) -> None:
         """Check that a run reads the entity of the subscription. It would miss the older records of another entity.
@@ -114,11 +117,11 @@ def keep_recent(
         recent: As in the bookmark.
         start: The start of the next window of changes.
         created_after: Later runs may read records without a time of change again if created after this; by default,
-            after `start`.
+            `CREATION_OVERLAP` before `start`.
     """
     if start is None:
         return dict(recent)
-    created_after = start if created_after is None else created_after
+    created_after = start - CREATION_OVERLAP if created_after is None else created_after
     kept, day = {}, (min(start, created_after) - _FARTHEST_ZONE).date().isoformat()
     for record, changed in recent.items():
         if changed[:10] < day:

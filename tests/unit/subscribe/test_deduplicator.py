@@ -131,7 +131,7 @@ def test_a_record_without_a_time_of_change_is_known_by_what_earlier_versions_rem
     [
         (Bookmark(), None),
         (Bookmark(END), "2026-11-23T05:59:00Z"),
-        (Bookmark(END, created_until="2026-11-23T04:00:00Z"), "2026-11-23T04:00:00Z"),
+        (Bookmark(END, created_until="2026-11-23T04:00:00Z"), "2026-11-23T03:59:59Z"),
         (Bookmark(END, created_until="2026-11-23T05:59:30Z"), "2026-11-23T05:59:00Z"),
         (Bookmark(END, created_until="2026-11-23T04:00:00Z", never_updated=SHOWN), "2026-11-23T05:59:00Z"),
     ],
