@@ -310,7 +310,7 @@ def _duration(requests: int, windows: Sequence[QuotaWindow], pace: float) -> _Du
     """Return the time of some requests.
 
     Args:
-        requests: The number of requests.
+        requests: How many.
         windows: The windows of the quota without the reserve, longest first.
         pace: Seconds for each request while no window is used up.
     """

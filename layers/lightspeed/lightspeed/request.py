@@ -80,9 +80,9 @@ def build_request(
     Args:
         endpoint: The entity's row.
         operation_name: A standard operation or an action of the entity.
-        parameters: As the user wrote them.
+        parameters: The parameters, as a user writes them.
         language: The language segment of the path.
-        update_method: The verb of `update`: PUT, or PATCH if the connection asks for it.
+        update_method: The verb of `update`.
 
     Raises:
         UnsupportedOperation: The entity lacks the operation.

@@ -65,11 +65,7 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> in
 
 
 def run(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run one command as a separate process.
-
-    Args:
-        argv: The arguments after the program's name; those of the process by default.
-    """
+    """Run one command and end the process with its exit status."""
     status = main(argv)
     if status in (INTERRUPTED, TERMINATED):
         os._exit(status)  # without waiting for pages in flight

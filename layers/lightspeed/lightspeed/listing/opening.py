@@ -171,8 +171,8 @@ def _is_ours_right(opening: Opening[_Processed], ours: datetime, end: datetime, 
     Args:
         opening: The opened window of the list.
         ours: The window's end by our clock.
-        end: The window's end by the dates.
-        is_ahead: Whether the dates are ahead of our clock.
+        end: The window's end by the shop's dates.
+        is_ahead: Whether these dates are ahead of our clock.
     """
     if is_ahead:
         return _has_record_between(opening.reader, ours + SKEW, end) is False

@@ -307,11 +307,7 @@ class ListReader(Generic[_Processed]):
         return fetched, error
 
     def _find_end(self, empty: int) -> None:
-        """Find the last page that is not empty by binary search, and go on from there.
-
-        Args:
-            empty: The number of an empty page.
-        """
+        """Find the last page before the page `empty` that has rows, by binary search, and go on from there."""
         low, high = 0, empty
         while high - low > 1:
             middle = (low + high) // 2

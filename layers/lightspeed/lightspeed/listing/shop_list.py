@@ -63,10 +63,7 @@ class ShopList:
         return replace(self, parameters=Parameters(self.parameters.path, {**self.parameters.query, "fields": fields}))
 
     def count(self, bounds: Mapping[str, object] | None = None) -> int:
-        """Return the shop's count, 0 or more.
-
-        Args:
-            bounds: Filters by time, in place of the window's.
+        """Return the shop's count, 0 or more. `bounds` replaces the window's filters by time.
 
         Raises:
             LightspeedError: A request failed.
@@ -74,12 +71,7 @@ class ShopList:
         return self.client.count(self._count_request(bounds))
 
     def page(self, number: int, limit: int, bounds: Mapping[str, object] | None = None) -> Page:
-        """Return a page of at most `limit` rows.
-
-        Args:
-            number: The page's number, from 1.
-            limit: Rows to ask for.
-            bounds: Filters by time, in place of the window's.
+        """Return a page, numbered from 1, of at most `limit` rows. `bounds` replaces the window's filters by time.
 
         Raises:
             LightspeedError: A request failed.

@@ -103,10 +103,7 @@ def closed_window(
 def creation_window(query: Mapping[str, object], start: datetime, end: datetime) -> tuple[Window, bool]:
     """Return the window of the records that were created between two times, and whether no row can enter it.
 
-    Args:
-        query: The user's filters; none of them is by time of creation.
-        start: The window's start.
-        end: The window's end.
+    The user's filters in `query` must not be by time of creation.
     """
     return Window("created_at", start, end), _no_row_can_enter(query)
 

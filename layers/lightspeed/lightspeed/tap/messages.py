@@ -43,13 +43,7 @@ class Messages:
         self.write_state()
 
     def write_records(self, stream: Stream, records: Sequence[bytes], extracted: str) -> None:
-        """Write the records of a page, and a state if one is due.
-
-        Args:
-            stream: The stream of the records.
-            records: The JSON text of each record.
-            extracted: When the page was read, ISO 8601 in UTC.
-        """
+        """Write the JSON texts of a page's records, and a state if one is due; `extracted` is in ISO 8601."""
         head = b'{"type":"RECORD","stream":%b,"record":' % json.dumps(stream.name).encode()
         tail = b',"time_extracted":%b}\n' % json.dumps(extracted).encode()
         rest = records

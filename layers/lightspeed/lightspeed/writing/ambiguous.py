@@ -28,14 +28,7 @@ def may_have_acted(request: Request, error: LightspeedError) -> bool:
 
 
 def advice(entity: str, operation: str, parameters: Parameters, why: object) -> str:
-    """Return a sentence that says where to see whether the shop acted.
-
-    Args:
-        entity: Catalogue name.
-        operation: Name of the operation.
-        parameters: The parameters that were sent.
-        why: The reason why no answer could be read.
-    """
+    """Return a sentence with the reason why no answer could be read, and where to see whether the shop acted."""
     look = _ACTIONS.get((entity, operation), f"look for it among {entity}")
     look = look.format(id=parameters.path.get("id", ""))
     return f"the shop may or may not have acted on it ({why}); {look} before sending it again"
