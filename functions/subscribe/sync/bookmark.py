@@ -28,7 +28,7 @@ NEVER_UPDATED = " never updated"
 """In `recent`, follows the time of creation of a record without a time of change, if runs may read it by creation."""
 
 CREATION_OVERLAP = timedelta(seconds=1)
-"""How far a stretch of creation reaches back into the one before it. A filter may leave out its first or last second."""
+"""How far a stretch of creation reaches into the one before it. A filter may leave out its first and last second."""
 
 _FARTHEST_ZONE = timedelta(hours=15)
 """More than the largest offset of a local time from UTC."""
