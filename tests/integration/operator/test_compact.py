@@ -15,6 +15,7 @@ from connector.operator.stack import Stack
 from connector.storage_keys import RunPlace, entity_folder
 from subscribe.reconcile.id_index import Index, IndexHead
 from subscribe.reconcile.manifests import ManifestLog
+from tests.integration.operator.conftest import NOW
 from tests.support.aws import CloudFormation, FakedClients
 from tests.support.clock import FakeClock
 from tests.unit.operator.lake import store_run
@@ -147,6 +148,23 @@ def test_a_run_of_several_parts_stays_later_than_the_runs_before_it(world: World
     assert COMPACT in world.keys("manifests/")
     assert world.answers() == before
     assert [row["json"] for row in before[0]] == ['{"id": 1, "in": "b"}', '{"id": 2, "in": "b"}']
+
+
+def test_replaced_objects_stay_for_an_hour_after_the_end_of_a_long_call(world: World) -> None:
+    fill(world, 3)
+
+    def wait(params: dict[str, Any], **_: Any) -> None:
+        if "part-" in params["Key"]:
+            world.clock.advance(1800)
+
+    world.s3.meta.events.register("provide-client-params.s3.PutObject", wait)
+    assert world.run("compact") == 0
+    world.s3.meta.events.unregister("provide-client-params.s3.PutObject", wait)
+    assert world.clock.time() > NOW + 3600
+    replaced = world.keys("manifests/")
+
+    assert world.run("compact") == 0
+    assert world.keys("manifests/") == replaced
 
 
 def test_a_call_that_is_killed_anywhere_changes_no_answer(world: World) -> None:

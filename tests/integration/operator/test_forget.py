@@ -349,6 +349,21 @@ def test_a_run_that_was_killed_after_it_was_decided_is_finished_first(
     assert world.versions()[part["key"]] == [b'{"id": 8}\n']
 
 
+def test_the_lock_holds_however_long_the_command_takes(world: World) -> None:
+    others: list[int] = []
+
+    def wait(**_: Any) -> None:
+        world.clock.advance(40 * 60)
+        others.append(world.forget("--connection", "outlet"))
+
+    world.s3.meta.events.register("before-call.s3.DeleteObjects", wait)
+    assert world.forget(*RECORD) == 0
+    world.s3.meta.events.unregister("before-call.s3.DeleteObjects", wait)
+    assert set(others) == {1}
+    assert len(others) > 3
+    assert world.forget("--connection", "outlet") == 0  # the lock was returned
+
+
 @pytest.mark.parametrize("operation", ["PutObject", "DeleteObjects"])
 def test_a_command_that_is_killed_anywhere_is_finished_by_the_next_one(world: World, operation: str) -> None:
     world.clock.set(datetime.now().timestamp() + 60)  # what was just stored is new

@@ -77,7 +77,7 @@ def test_a_lock_that_may_not_be_freed_fails_the_command() -> None:
 def test_an_object_is_replaced_only_in_the_state_that_was_read() -> None:
     clock = FakeClock()
     bucket = ConflictingBucket(2)
-    versions = Versions(bucket, "bucket", clock)
+    versions = Versions(bucket, "bucket", clock, lambda: None)
 
     assert versions.replace("key", b"one", "")
     assert len(clock.slept) == 2

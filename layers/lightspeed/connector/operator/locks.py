@@ -25,7 +25,7 @@ LASTS = timedelta(minutes=10)
 
 REWRITE_KEY = "config/rewrite.lock"
 REWRITE_LASTS = timedelta(hours=1)
-"""How long the lock of `forget` and `compact` holds."""
+"""How long the lock of `forget` and `compact` holds, unless the command renews it."""
 
 _NOT_OURS = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "404")
 
@@ -48,14 +48,18 @@ def apply_lock(stack: Stack) -> Iterator[Callable[[str], None]]:
         yield made
 
 
-def rewrite_lock(stack: Stack) -> AbstractContextManager[None]:
-    """Hold the lock of `forget` and `compact` for at most an hour. The errors are those of `held_lock`."""
+def rewrite_lock(stack: Stack) -> AbstractContextManager[Callable[[], None]]:
+    """Hold the lock of `forget` and `compact`. What it yields and raises is that of `held_lock`."""
     return held_lock(stack, REWRITE_KEY, REWRITE_LASTS, "rewrites stored runs")
 
 
 @contextmanager
-def held_lock(stack: Stack, key: str, lasts: timedelta, doing: str) -> Iterator[None]:
+def held_lock(stack: Stack, key: str, lasts: timedelta, doing: str) -> Iterator[Callable[[], None]]:
     """Hold a lock.
+
+    Yields:
+        A function that renews the lock once half of its time is over. It raises `OperationFailed` if another process
+        holds the lock by then.
 
     Args:
         stack: The stack whose bucket has the lock.
@@ -67,17 +71,29 @@ def held_lock(stack: Stack, key: str, lasts: timedelta, doing: str) -> Iterator[
         OperationFailed: Another process holds the lock.
         AwsUnavailable: Other writes of the lock met every try.
     """
-    now = datetime.fromtimestamp(stack.clock.time(), UTC)
     owner = f"{getpass.getuser()}@{platform.node()}"
-    body = json.dumps({"owner": owner, "until": (now + lasts).isoformat()}).encode()
     held, expired = stack.bucket.read_json_with_etag(key) or ({}, NONE_YET)
+    now = datetime.fromtimestamp(stack.clock.time(), UTC)
     if held and datetime.fromisoformat(held["until"]) > now:
         raise OperationFailed(f"{held['owner']:.100} {doing} now; wait, at the latest until {held['until']}")
-    etag = stack.bucket.replace(key, body, expired)
-    if etag is None:
-        raise OperationFailed(f"another process {doing} now; try again")
+
+    def write(over: str) -> tuple[str, datetime]:
+        until = datetime.fromtimestamp(stack.clock.time(), UTC) + lasts
+        body = json.dumps({"owner": owner, "until": until.isoformat()}).encode()
+        etag = stack.bucket.replace(key, body, over)
+        if etag is None:
+            raise OperationFailed(f"another process {doing} now; try again")
+        return etag, until - lasts / 2
+
+    etag, renewed_at = write(expired)
+
+    def renew() -> None:
+        nonlocal etag, renewed_at
+        if datetime.fromtimestamp(stack.clock.time(), UTC) >= renewed_at:
+            etag, renewed_at = write(etag)
+
     try:
-        yield
+        yield renew
     finally:
         answer_unless(_NOT_OURS, stack.client("s3").delete_object, Bucket=stack.settings.bucket, Key=key, IfMatch=etag)
 

@@ -41,6 +41,7 @@ from connector.operator.stack import CommandError, OperationFailed, Stack
 from connector.operator.storage.versions import Versions, lines_of
 from connector.storage_keys import COMPACT, RunPlace
 from connector.timestamps import iso_text
+from lightspeed import Clock
 from lightspeed.request import parse_time
 
 CLOSED_DAYS = 2
@@ -74,11 +75,11 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     if arguments.date is not None and arguments.date > last:
         raise CommandError(f"{arguments.date} is not closed yet; the last closed day is {last}")
     first, last = arguments.date or "", arguments.date or last
-    versions = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock)
-    compaction = Compaction(versions, stack.clock.time(), arguments.dry_run)
     known = views_by_folder()
     wanted = views_named(arguments.entity) or known.values()
-    with rewrite_lock(stack):
+    with rewrite_lock(stack) as renew:
+        versions = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock, renew)
+        compaction = Compaction(versions, stack.clock, arguments.dry_run)
         for connection, entity in sorted({(each.connection, each.entity) for each in versions.manifest_folders()}):
             if known.get(entity) in wanted and connection in (arguments.connection or [connection]):
                 compaction.compact_entity(connection, known[entity], first, last)
@@ -92,14 +93,12 @@ class Compaction:
     """One call of the command.
 
     Attributes:
-        bucket: The bundle's bucket.
-        now: The present time in epoch seconds.
         dry_run: Whether nothing is written.
         found: Whether there was a day to merge or an object to delete.
     """
 
     bucket: Versions
-    now: float
+    clock: Clock
     dry_run: bool
     found: bool = False
 
@@ -174,7 +173,9 @@ class Compaction:
             "runs": [
                 {name: run.get(name) for name in ("run_id", "started", "records", "verified")} for run in replaced
             ],
-            "rewritten": [{"at": iso_text(self.now), "by": "compact", "reason": "the runs of a day became one"}],
+            "rewritten": [
+                {"at": iso_text(self.clock.time()), "by": "compact", "reason": "the runs of a day became one"}
+            ],
         }
         if not self.bucket.replace(place.manifest, json_line(manifest), NONE_YET):
             raise OperationFailed(f"another call has written {place.manifest} meanwhile")
@@ -202,7 +203,7 @@ class Compaction:
         """Delete the objects that a compacted run replaced an hour ago: parts first, then manifests."""
         written = datetime.fromisoformat(manifest["rewritten"][0]["at"]).timestamp()
         left = [key for key in manifest["replaces"] if key in bodies]
-        if not left or self.now < written + KEPT_SECONDS or self.dry_run:
+        if not left or self.clock.time() < written + KEPT_SECONDS or self.dry_run:
             return
         self.found = True
         for key in left:

@@ -70,8 +70,9 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         if not get_entity(entity).collection:
             raise CommandError(f"{entity} has no records with ids")
     subject = Subject(arguments.connection, entity, identity)
-    forgetting = Forgetting(stack, subject, dry_run=arguments.dry_run)
-    with rewrite_lock(stack):
+    with rewrite_lock(stack) as renew:
+        bucket = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock, renew)
+        forgetting = Forgetting(stack, bucket, subject, dry_run=arguments.dry_run)
         forgetting.run()
     for name in (stack.name, stack.output("Bucket")):  # `query --bucket` keeps a cache of its own
         for folder in list(cache_folder(arguments.cache, name).glob(f"*/connection={arguments.connection}")):
@@ -90,11 +91,11 @@ class Forgetting:
         dry_run: Whether to count only.
     """
 
-    def __init__(self, stack: Stack, subject: Subject, *, dry_run: bool) -> None:
+    def __init__(self, stack: Stack, bucket: Versions, subject: Subject, *, dry_run: bool) -> None:
         self._stack = stack
+        self._bucket = bucket
         self._subject = subject
         self._dry_run = dry_run
-        self._bucket = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock)
         self._deleted: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
         self._under_way: list[str] = []  # objects that a run or a publication may still use, for the message

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from connector.aws.bucket import Bucket
+from connector.aws.bucket import Bucket, Stored
 from connector.chunks import chunks
 from connector.operator.stack import OperationFailed
+from lightspeed import Clock
 
 _AT_ONCE = 1000
 _GZIP = b"\x1f\x8b"
@@ -37,7 +38,23 @@ class Version:
 
 
 class Versions(Bucket):
-    """The bundle's bucket with the versions of its objects."""
+    """The bundle's bucket with the versions of its objects.
+
+    Args:
+        s3: The client of S3.
+        name: The bucket's name.
+        clock: The clock for pauses between tries of a write.
+        renew: Called before each read. It renews the lock of the command.
+    """
+
+    def __init__(self, s3: Any, name: str, clock: Clock, renew: Callable[[], None]) -> None:
+        super().__init__(s3, name, clock)
+        self._renew = renew
+
+    def get(self, key: str) -> Stored:
+        """As `Bucket.get`."""
+        self._renew()
+        return super().get(key)
 
     def under(self, prefix: str) -> Iterator[Version]:
         """Yield every version and delete marker under a prefix."""
@@ -53,6 +70,7 @@ class Versions(Bucket):
 
     def body_of(self, version: Version) -> bytes:
         """Return the bytes of a version."""
+        self._renew()
         answer = self._s3.get_object(Bucket=self._name, Key=version.key, VersionId=version.id)
         body: bytes = answer["Body"].read()
         return body
