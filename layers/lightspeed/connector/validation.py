@@ -29,6 +29,7 @@ _PLAIN = {
     "datetime": "a date",
     "time": "a time",
 }
+_BOUND = re.compile(r"(?: (of length))? ([<>])= ([\d.]+?)(?:\.0)?")
 _INSIDE = "at `$.parameters"
 
 MAX_LEVELS = 200
@@ -151,7 +152,10 @@ def plain_message(message: str, key: str = "") -> str:
     kinds = [_PLAIN.get(kind, kind) for kind in found[1].split(" | ") if kind != "null"]
     got = f", not {_PLAIN.get(found[3], found[3])}" if found[3] else ""
     name = f"{key}{found[4] or ''}".removeprefix(".") or "the event"
-    return f"{name} must be {' or '.join(kinds)}{found[2]}{got}"
+    bound = found[2]
+    if limit := _BOUND.fullmatch(bound):
+        bound = f" {limit[1] or 'of'} {limit[3]} or {'more' if limit[2] == '>' else 'less'}"
+    return f"{name} must be {' or '.join(kinds)}{bound}{got}"
 
 
 def _choices(kind: type[msgspec.Struct], name: str) -> str:

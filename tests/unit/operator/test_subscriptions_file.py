@@ -64,8 +64,9 @@ def test_the_example_means_what_it_says() -> None:
         ),
         (
             '[a.orders]\nevery = "1 hour"\nmax_deleted_percent = 101\n',
-            "3: a.orders.max_deleted_percent: max_deleted_percent must be a number",
+            "3: a.orders.max_deleted_percent: max_deleted_percent must be a number of 100 or less",
         ),
+        ('[a.orders]\nevery = "1 hour"\nlanguages = []\n', "3: a.orders.languages: languages must be a list of"),
         ('[a.orders]\nevery = "1 hour"\nlanguages = [\n  "nl",\n  "nl",\n]\n', "3: a.orders.languages: languages na"),
         (
             '[a."orders/products"]\nevery = "1 hour"\n',

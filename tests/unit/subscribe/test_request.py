@@ -50,13 +50,13 @@ MISTAKES: dict[str, tuple[object, str]] = {
         {"entity": "taxes", "mode": "incremental"},
         "taxes cannot be read incrementally: it has no time filter; use mode full",
     ),
-    "max-records-zero": ({"entity": "orders", "max_records": 0}, "max_records must be a whole number >= 1"),
+    "max-records-zero": ({"entity": "orders", "max_records": 0}, "max_records must be a whole number of 1 or more"),
     "max-records-text": ({"entity": "orders", "max_records": "5"}, "max_records must be a whole number, not text"),
     "language-and-languages": (
         {"entity": "orders", "language": "nl", "languages": ["en"]},
         "give language or languages, not both",
     ),
-    "no-languages": ({"entity": "orders", "languages": []}, "languages must be a list of length >= 1"),
+    "no-languages": ({"entity": "orders", "languages": []}, "languages must be a list of length 1 or more"),
     "language-twice": ({"entity": "orders", "languages": ["nl", "nl"]}, "languages names one more than once"),
     "language-in-capitals": (
         {"entity": "orders", "language": "NL"},
