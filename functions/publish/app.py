@@ -26,8 +26,8 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """Publish the events that a trigger delivers.
 
     Returns:
-        The result of one event, `{"results": […]}` of a batch, `{"batchItemFailures": […]}` for SQS, the next event of
-        a step for the state machine, or a response for API Gateway.
+        The result of one event, or `{"results": […]}` of a batch. SQS gets `{"batchItemFailures": […]}`, the state
+        machine the next event of a step, and API Gateway a response.
 
     Raises:
         LightspeedError: The one event of a direct invocation failed.

@@ -1,7 +1,7 @@
 """The state of a run between two invocations: an object in the bucket, named by a cursor.
 
-A cursor holds no state. It names the object by the run and by the hash of the content. So a forged cursor can only name
-a state that this stack wrote for the same request, and a cursor stays short however large the state is.
+A cursor names the object by the run and by the hash of the content. So a forged cursor can only name a state that this
+stack wrote for the same request. A cursor stays short, however large the state is.
 """
 
 from __future__ import annotations

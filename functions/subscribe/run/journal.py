@@ -1,6 +1,6 @@
 """The journal of a run: one object with one entry, the latest result.
 
-A run may have several copies with one id: a state machine may try again while the first invocation still works, and
+A run may have several copies with one id. A state machine may try again while the first invocation still works, and
 Lambda may repeat an asynchronous invocation. A copy writes only over the entry that it has read. So one copy goes on,
 and the others answer with the entry of that one.
 """

@@ -52,19 +52,19 @@ class Reader:
     deduplicator: Deduplicator
     processor: RecordProcessor
 
-    def read(self, read: Read) -> Generator[Step]:
-        """Carry out one read from its checkpoint on. The run must apply each step before it asks for the next one.
+    def steps(self, read: Read) -> Generator[Step]:
+        """Carry out a read from its checkpoint on. The run must apply each step before it asks for the next one.
 
         Raises:
             UnstableList: The pages cannot be shown to be the whole list. The steps of this read do not count.
             LightspeedError: As the client raises it. The steps before it count.
             Suspend: The invocation's budget is used up. The steps before it count.
         """
-        return self._read_by_creation(read) if read.by_creation else self._steps(read)
+        return self._read_by_creation(read) if read.by_creation else self._read(read)
 
-    def _steps(self, read: Read) -> Generator[Step]:
-        ways = {"get": self._read_record, "list": self._read_list, "each": self._read_each}
-        return ways[read.operation](read)
+    def _read(self, read: Read) -> Generator[Step]:
+        methods = {"get": self._read_record, "list": self._read_list, "each": self._read_each}
+        return methods[read.operation](read)
 
     def _read_by_creation(self, read: Read) -> Generator[Step]:
         """Carry out a read by time of creation.
@@ -74,7 +74,7 @@ class Reader:
         """
         window, is_closed = self._window(read)
         if is_closed:
-            yield from self._steps(read)
+            yield from self._read(read)
         elif window is not None:
             hidden = self._count_hidden(read, window)
             if hidden > 0:

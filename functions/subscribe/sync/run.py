@@ -209,7 +209,7 @@ class SyncRun(Run[SyncState]):
             state.add_read_ids(read.place, ids)
 
     def _read_steps(self, read: Read) -> None:
-        with contextlib.closing(self._reader.read(read)) as steps:
+        with contextlib.closing(self._reader.steps(read)) as steps:
             for step in steps:
                 self._apply(step)
                 if step.chunk.records or step.rejected:
