@@ -373,7 +373,7 @@ def _pages(
         checkpoint=checkpoint,
         process=ids_of,
         budget=budget,
-        most_pages=batch,
+        max_pages=batch,
         recoverable=True,
         executor=None if threads else lambda: Turns(shop),
     )

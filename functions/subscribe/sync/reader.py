@@ -229,7 +229,7 @@ class Reader:
             checkpoint=checkpoint,
             process=self._process_of(read),
             budget=self.budget,
-            most_pages=1 if read.operation == "each" else batch_of(request, checkpoint.limit),
+            max_pages=1 if read.operation == "each" else batch_of(request, checkpoint.limit),
             read_ahead=request.max_records is None,
             recoverable=True,
         )

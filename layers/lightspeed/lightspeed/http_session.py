@@ -350,7 +350,7 @@ def _for_cookies(url: str, headers: Mapping[str, str]) -> requests.PreparedReque
 
 
 def exchange(
-    session: Session, method: str, url: str, *, attempt: Attempt, most_bytes: int, **arguments: Any
+    session: Session, method: str, url: str, *, attempt: Attempt, max_bytes: int, **arguments: Any
 ) -> tuple[Answer, bytes]:
     """Send one request; return its answer and the decompressed body.
 
@@ -359,7 +359,7 @@ def exchange(
         method: The HTTP verb.
         url: The URL without the query.
         attempt: The deadline of the whole answer; stores whether the request may have been sent.
-        most_bytes: The limit of the body, before and after decompression.
+        max_bytes: The limit of the body, before and after decompression.
         **arguments: Further arguments of `Session.request`.
 
     Raises:
@@ -374,7 +374,7 @@ def exchange(
     try:
         answer = session.request(method, url, **arguments)
         try:
-            return answer, _body(answer, most_bytes)
+            return answer, _body(answer, max_bytes)
         finally:
             answer.raw.close()
             answer.raw.release_conn()
@@ -382,30 +382,30 @@ def exchange(
         _attempt.reset(token)
 
 
-def _body(answer: Answer, most_bytes: int) -> bytes:
+def _body(answer: Answer, max_bytes: int) -> bytes:
     encoding = answer.headers.get("Content-Encoding", "").strip().lower()
-    chunks = _chunks(answer, most_bytes)
+    chunks = _chunks(answer, max_bytes)
     if encoding in ("gzip", "x-gzip"):
-        return _gunzip(chunks, most_bytes)
+        return _gunzip(chunks, max_bytes)
     if encoding not in ("", "identity"):
         raise UnknownEncoding(encoding)
     pieces = list(chunks)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _chunks(answer: Answer, most_bytes: int) -> Iterator[bytes]:
+def _chunks(answer: Answer, max_bytes: int) -> Iterator[bytes]:
     read = 0
     while not answer.raw.closed and (chunk := answer.raw.read(_CHUNK_BYTES, decode_content=False)):
         read += len(chunk)
-        if read > most_bytes:
+        if read > max_bytes:
             raise BodyTooLarge
         yield chunk
 
 
-def _gunzip(chunks: Iterator[bytes], most_bytes: int) -> bytes:
+def _gunzip(chunks: Iterator[bytes], max_bytes: int) -> bytes:
     """Decompress the members of a gzip body. Bytes after a complete member that are no member are ignored."""
     pieces: list[bytes] = []
-    decoder, room, members = zlib_ng.decompressobj(_GZIP), most_bytes, 0
+    decoder, room, members = zlib_ng.decompressobj(_GZIP), max_bytes, 0
     for chunk in chunks:
         rest = chunk
         while rest:

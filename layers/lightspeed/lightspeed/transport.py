@@ -3,7 +3,7 @@
 Retries live here and nowhere else. urllib3's own `Retry` is off: it does not know a cut body, the time that an
 invocation has left, our pacing or the number of requests.
 
-A request is sent at most `ATTEMPTS` times, and never past the time that is left. It is sent again
+A request is sent at most `MAX_ATTEMPTS` times, and never past the time that is left. It is sent again
 
 - for a read, update or delete: after no answer, a cut answer, 500, 502, 503 or 504;
 - for a read: after a 404 that is not in the shop's own words, or a body that is no JSON;
@@ -59,7 +59,7 @@ from lightspeed.rate_limiter import RateLimiter
 from lightspeed.request import Request
 from lightspeed.shop_clock import ShopClock
 
-ATTEMPTS = 4
+MAX_ATTEMPTS = 4
 """The first try and three more."""
 
 NOT_FOUND_ATTEMPTS = 3
@@ -200,7 +200,7 @@ class Transport:
                 least = _least_seconds(request)
                 if wait is None:
                     raise
-                if tries.made == ATTEMPTS or wait + least >= self._remaining_seconds():
+                if tries.made == MAX_ATTEMPTS or wait + least >= self._remaining_seconds():
                     if isinstance(error, NotFound):
                         raise failures.unconfirmed_404(error) from error
                     raise
@@ -291,7 +291,7 @@ class Transport:
                 request.method,
                 connection.origin + request.path,
                 attempt=attempt,
-                most_bytes=self._max_body_bytes,
+                max_bytes=self._max_body_bytes,
                 params=request.query or None,
                 data=request.body,
                 headers=_credentials(connection) | (_JSON if request.body is not None else {}),

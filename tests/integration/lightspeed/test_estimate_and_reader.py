@@ -50,7 +50,7 @@ def compared(seed: int) -> tuple[float, float]:
             checkpoint=ListCheckpoint(),
             process=len,
             budget=WholeQuota(client.transport),
-            most_pages=batch,
+            max_pages=batch,
         )
         began = clock.time()
         read = sum(reader.pages())

@@ -51,7 +51,7 @@ def recorded() -> Iterator[tuple[str, Seen]]:
 def send(session: Session, method: str, url: str, query: dict[str, str] | None, body: bytes | None) -> None:
     attempt = Attempt(SystemClock(), 60, 60)
     arguments: dict[str, Any] = {"params": query, "data": body, "timeout": (5, 5), "proxies": {"http": ""}}
-    answer, _ = exchange(session, method, url, attempt=attempt, most_bytes=1000, headers=HEADERS, **arguments)
+    answer, _ = exchange(session, method, url, attempt=attempt, max_bytes=1000, headers=HEADERS, **arguments)
     assert answer.status_code == 200
     assert attempt.may_be_sent
 

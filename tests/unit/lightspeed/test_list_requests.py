@@ -67,7 +67,7 @@ def test_a_full_last_page_takes_a_look_behind_it_first() -> None:
 def test_a_reading_that_may_be_left_looks_behind_a_full_last_page_after_that_page() -> None:
     shop = Shop(turning(20))
 
-    read(shop, read_ahead=False, most_pages=1)
+    read(shop, read_ahead=False, max_pages=1)
 
     assert shop.sent == ["count", "2/10", "count", "3/10", "1/10", "count"]
 
@@ -82,7 +82,7 @@ def test_an_empty_list_is_shown_by_its_first_page() -> None:
 def test_there_is_a_count_after_each_batch_and_the_next_batch_is_asked_for_before_it() -> None:
     shop = Shop(turning(65))
 
-    read(shop, most_pages=2)
+    read(shop, max_pages=2)
 
     assert " ".join(shop.sent) == "count 7/10 6/10 5/10 4/10 count 3/10 2/10 count 1/10 count count"
 
@@ -119,7 +119,7 @@ def test_a_batch_and_its_count_take_no_more_requests_than_there_is_room_for(room
 def test_two_batches_and_their_counts_take_no_more_requests_than_there_is_room_for(room: int, sent: str) -> None:
     shop = Shop(turning(65))
 
-    read(shop, budget=Budget(room), most_pages=2)
+    read(shop, budget=Budget(room), max_pages=2)
 
     assert " ".join(shop.sent) == sent
 
@@ -129,7 +129,7 @@ def test_pages_of_a_batch_during_which_the_count_changed_are_read_again_in_small
     shop.before = lambda number: shop.leave(1) if number == 10 else None
 
     with pytest.raises(UnstableList) as error:
-        read(shop, most_pages=8)
+        read(shop, max_pages=8)
 
     assert " ".join(shop.sent).startswith(
         "count 9/10 8/10 7/10 6/10 5/10 4/10 3/10 2/10 1/10 count 9/10 8/10 count 7/10 6/10 5/10 4/10 count"
@@ -206,7 +206,7 @@ def leaving(rows: Sequence[Row], *numbers: int, window: Window = WINDOW, **given
     """Read a list that rows leave before the second batch of one page."""
     shop = Shop(rows)
     shop.before = lambda number: shop.leave(*numbers) if number == 3 else None
-    return shop, read(shop, window, most_pages=1, read_ahead=False, **given)[1]
+    return shop, read(shop, window, max_pages=1, read_ahead=False, **given)[1]
 
 
 def test_rows_that_left_a_list_in_the_order_of_its_ids_leave_it_proved_by_two_pages_across_a_border() -> None:
@@ -239,7 +239,7 @@ def test_rows_of_one_second_that_may_have_swapped_places_are_no_proof() -> None:
     shop.before = lambda number: shop.leave(3) if number == 3 else None
 
     with pytest.raises(UnstableList, match="rows of one second swap their places"):
-        read(shop, most_pages=1, read_ahead=False)
+        read(shop, max_pages=1, read_ahead=False)
 
 
 @pytest.mark.parametrize("time", [False, "0001-01-01T00:00:00+02:00", "0001-01-01T00:00:00+00:00"])
@@ -258,7 +258,7 @@ def test_more_rows_that_came_twice_than_can_be_looked_at_are_no_proof() -> None:
     shop.before = lambda number: shop.leave(*range(1, 202)) if number == 3 else None
 
     with pytest.raises(UnstableList, match="more rows came again than can be looked at"):
-        read(shop, most_pages=1, read_ahead=False, limit=250)
+        read(shop, max_pages=1, read_ahead=False, limit=250)
 
 
 def test_an_order_is_known_from_fifty_ids_on() -> None:
@@ -296,7 +296,7 @@ def test_pages_that_do_not_end_where_the_next_ones_begin_are_no_proof() -> None:
     shop.before = lambda number: shop.leave(63) if number == 3 else None
 
     with pytest.raises(UnstableList, match="its pages do not end where the next ones begin"):
-        read(shop, most_pages=1, read_ahead=False)
+        read(shop, max_pages=1, read_ahead=False)
 
 
 def test_a_record_that_two_pages_show_as_new_came_twice() -> None:
@@ -320,8 +320,7 @@ def test_a_record_that_comes_twice_is_no_reason_in_a_list_that_rows_may_enter() 
     shop = Shop([*turning(15), *turning(1)])
 
     assert (
-        read(shop, None, most_pages=1, read_ahead=False)[1].unverified_reason
-        == "the shop counts 16 records but gave 15"
+        read(shop, None, max_pages=1, read_ahead=False)[1].unverified_reason == "the shop counts 16 records but gave 15"
     )
 
 
@@ -332,8 +331,8 @@ def test_a_count_that_rises_is_wrong_in_a_closed_window_only() -> None:
         return shop
 
     with pytest.raises(UnstableList, match="the shop counts more records than before in a closed window"):
-        read(rising(), most_pages=1, read_ahead=False)
-    assert read(rising(), None, most_pages=1, read_ahead=False)[1].unverified_reason == ""
+        read(rising(), max_pages=1, read_ahead=False)
+    assert read(rising(), None, max_pages=1, read_ahead=False)[1].unverified_reason == ""
 
 
 def test_a_page_that_is_not_full_though_rows_follow_is_no_proof() -> None:
@@ -350,7 +349,7 @@ def test_rows_that_left_a_list_whose_end_was_not_looked_at_are_no_proof() -> Non
     shop = Shop(turning(70))
     shop.before = lambda number: shop.leave(3) if number == 4 else None
 
-    assert read(shop, most_pages=1)[1].unverified_reason == ""
+    assert read(shop, max_pages=1)[1].unverified_reason == ""
 
 
 def test_more_records_than_were_counted_are_no_proof() -> None:
@@ -364,7 +363,7 @@ def test_more_records_than_were_counted_are_no_proof() -> None:
 def test_an_unstable_list_that_is_not_read_again_gives_its_first_reason() -> None:
     shop = Shop([*turning(15), *turning(1)])
 
-    pages, checkpoint = read(shop, most_pages=1, read_ahead=False, recoverable=False)
+    pages, checkpoint = read(shop, max_pages=1, read_ahead=False, recoverable=False)
 
     assert checkpoint.unverified_reason == "a record came twice though no record left the list before it"
     assert sorted(chain(*pages)) == list(range(1, 16))
@@ -384,7 +383,7 @@ def test_a_list_that_rows_may_enter_is_read_twice_and_compared_by_ids() -> None:
 
 def test_a_reading_goes_on_in_another_process_where_it_was_left() -> None:
     shop, checkpoint = Shop(turning(45)), ListCheckpoint()
-    pages = reader_of(shop, checkpoint, most_pages=1, read_ahead=False).pages()
+    pages = reader_of(shop, checkpoint, max_pages=1, read_ahead=False).pages()
     first = [next(pages), next(pages)]
     pages.close()
 

@@ -13,7 +13,7 @@ from lightspeed import Parameters
 from lightspeed.listing import split
 from lightspeed.listing.checkpoint import ListCheckpoint, SplitCheckpoint
 from lightspeed.listing.proof import NO_ID
-from lightspeed.listing.split import DENSE_ROWS, DENSE_TRIES, DOUBTFUL_PARTS, IDLE_ROUNDS, SplitReader
+from lightspeed.listing.split import MAX_DENSE_ROWS, MAX_DENSE_TRIES, MAX_DOUBTFUL_PARTS, MAX_IDLE_ROUNDS, SplitReader
 from lightspeed.listing.window import Window
 from lightspeed.request import format_time, parse_time
 from tests.unit.lightspeed.orders_list import BASE, CREATED, WINDOW, Budget, Row, Shop, shop_list_of, turning
@@ -193,12 +193,12 @@ def test_rows_of_one_second_that_never_show_an_id_are_read_in_three_rounds_and_o
 
     assert [len(part) for part in found] == [0, 25, 25, 25, 0]
     assert checkpoint.unverified_reason == "25 records carry the same second, and their pages do not show all of them"
-    assert shop.sent.count("1/11") == 3 * (IDLE_ROUNDS + 1)
+    assert shop.sent.count("1/11") == 3 * (MAX_IDLE_ROUNDS + 1)
 
 
 def test_too_many_rows_of_one_second_are_read_page_by_page_there_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert DENSE_ROWS == 2500
-    monkeypatch.setattr(split, "DENSE_ROWS", 24)
+    assert MAX_DENSE_ROWS == 2500
+    monkeypatch.setattr(split, "MAX_DENSE_ROWS", 24)
     shop = Shop([Row(number, 600, 600) for number in range(1, 26)])
 
     found, checkpoint = read(shop)
@@ -209,13 +209,13 @@ def test_too_many_rows_of_one_second_are_read_page_by_page_there_and_back(monkey
     reason = "25 records carry the same second, too many to show that all were read"
     assert checkpoint.unverified_reason == reason
 
-    monkeypatch.setattr(split, "DENSE_ROWS", 25)
+    monkeypatch.setattr(split, "MAX_DENSE_ROWS", 25)
     assert read(Shop(shop.rows))[1].unverified_reason == ""
 
 
-@pytest.mark.parametrize(("tries", "rounds"), [(DENSE_TRIES - 1, True), (DENSE_TRIES, False)])
+@pytest.mark.parametrize(("tries", "rounds"), [(MAX_DENSE_TRIES - 1, True), (MAX_DENSE_TRIES, False)])
 def test_a_dense_part_that_was_begun_twenty_times_is_read_page_by_page(tries: int, rounds: bool) -> None:
-    assert DENSE_TRIES == 20
+    assert MAX_DENSE_TRIES == 20
     second = format_time(BASE + timedelta(seconds=600))
     parts: Any = [(second, second, None, None)]
     progress = SplitCheckpoint(parts, page_rows=10, count_before=25, tries=tries)
@@ -285,7 +285,7 @@ def test_a_part_of_fewer_rows_than_counted_is_read_twice_and_then_cut() -> None:
 
 
 def test_counts_that_differ_from_eight_parts_are_not_asked_for_any_more() -> None:
-    assert DOUBTFUL_PARTS == 8
+    assert MAX_DOUBTFUL_PARTS == 8
     shop = Shop(turning(25))
     shop.counted = lambda rows: rows if rows == 25 else rows + 1
 
@@ -293,9 +293,9 @@ def test_counts_that_differ_from_eight_parts_are_not_asked_for_any_more() -> Non
 
     sent = asked(shop).split()
     counted = [request for request in sent[2:-1] if request.startswith("count")]
-    assert len(counted) == 2 * DOUBTFUL_PARTS
-    assert len(set(counted)) == DOUBTFUL_PARTS
-    first, *later = sent[2 + 4 * DOUBTFUL_PARTS : -1]
+    assert len(counted) == 2 * MAX_DOUBTFUL_PARTS
+    assert len(set(counted)) == MAX_DOUBTFUL_PARTS
+    first, *later = sent[2 + 4 * MAX_DOUBTFUL_PARTS : -1]
     assert first == "1/10_178-239", "the eighth part is not cut either"
     assert not [request for request in later if request.startswith("count")]
     assert sorted(chain(*found)) == list(range(1, 26))

@@ -34,7 +34,7 @@ SKEW = timedelta(seconds=2)
 TOLERANCE = timedelta(seconds=BELIEVED_SECONDS)
 """How far a window's end may be beyond the smallest believed time. The next window reaches back as far."""
 
-COUNTS = 4
+MAX_COUNTS = 4
 """The most first counts of a list. If their dates do not agree, one more count follows, by our clock."""
 
 DIFFERENT_TIMES = (
@@ -127,7 +127,7 @@ def open_window(
     shop = client.transport.shop_clock
     skews: list[float] = []
     is_confirmed = False  # whether a record has shown that a date some seconds ahead is right
-    for count in range(1, COUNTS + 1):
+    for count in range(1, MAX_COUNTS + 1):
         dates = shop.dates
         opening = _open_to(end, client, read_to)
         dated = shop.dates > dates

@@ -92,7 +92,7 @@ class ListReader(Generic[_Processed]):
         checkpoint: Where to go on; the reader stores its progress there.
         process: Called with the new records of a page, in a fetching thread; `pages` yields its result.
         budget: Decides how far to read.
-        most_pages: The most pages between two counts.
+        max_pages: The most pages between two counts.
         read_ahead: Whether to ask for the next batch while one is counted and yielded. Twice as many pages are then
             held. Not for a reading that may end early: it would ask for those pages in vain.
         recoverable: Whether the caller reads an unstable list of a closed window again in parts. If not, the reading
@@ -108,7 +108,7 @@ class ListReader(Generic[_Processed]):
         checkpoint: ListCheckpoint,
         process: Callable[[list[Record]], _Processed],
         budget: RequestBudget | None = None,
-        most_pages: int = BATCH,
+        max_pages: int = BATCH,
         read_ahead: bool = True,
         recoverable: bool = False,
         executor: Callable[[], Executor] | None = None,
@@ -118,8 +118,8 @@ class ListReader(Generic[_Processed]):
         self._stable = stable
         self._process = process
         self._budget = budget or UnlimitedBudget()
-        self._most_pages = most_pages
-        self._next_size = most_pages  # pages of the next batch; fewer after a change
+        self._max_pages = max_pages
+        self._next_size = max_pages  # pages of the next batch; fewer after a change
         self._reads_ahead = read_ahead
         self._clock = shop_list.client.transport.clock
         self._executor = executor or (lambda: ThreadPoolExecutor(THREADS))
@@ -240,7 +240,7 @@ class ListReader(Generic[_Processed]):
         last = batch.last - len(batch.pages)
         room = min(batch.room - len(batch.pages) - 1, self._budget.left())  # 1 for the count of this batch
         size = min(self._next_size, last, room - 1)
-        if not self._reads_ahead or self._next_size < self._most_pages or size < 1:
+        if not self._reads_ahead or self._next_size < self._max_pages or size < 1:
             return None
         return self._submit(pool, last, size, room)
 
@@ -275,7 +275,7 @@ class ListReader(Generic[_Processed]):
             self._shrink_or_raise(error)
             return
         self._proof.count()
-        self._next_size = min(self._most_pages, _SIZE_AFTER_ONE)
+        self._next_size = min(self._max_pages, _SIZE_AFTER_ONE)
         yield self._process_alone(number, records)
 
     def _collect(self, batch: _Batch[_Processed]) -> tuple[list[_Fetched[_Processed]], LightspeedError | None]:
@@ -303,7 +303,7 @@ class ListReader(Generic[_Processed]):
             self._proof.raise_or_note(f"the shop counts {before} records, but page {empty} is empty")
             self._find_end(empty)
             return [], None
-        self._next_size = min(self._most_pages, max(self._next_size, size * 2))
+        self._next_size = min(self._max_pages, max(self._next_size, size * 2))
         return fetched, error
 
     def _find_end(self, empty: int) -> None:
@@ -372,7 +372,7 @@ class ListReader(Generic[_Processed]):
             checkpoint=checkpoint.check,
             process=len,
             budget=self._budget,
-            most_pages=self._most_pages,
+            max_pages=self._max_pages,
             read_ahead=self._reads_ahead,
             executor=self._executor,
         )

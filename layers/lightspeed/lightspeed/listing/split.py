@@ -26,7 +26,7 @@ checkpoint holds the reason.
 Two kinds of parts are read page by page, from the first page to the last and back:
 
 - the whole list of a shop that ignores the filter, and so gives the same rows for every part,
-- a dense part that has too many rows or changes too often (`DENSE_ROWS`, `DENSE_TRIES`).
+- a dense part that has too many rows or changes too often (`MAX_DENSE_ROWS`, `MAX_DENSE_TRIES`).
 
 A row that moves on the way there is met on the way back. This proves nothing, and the checkpoint holds the reason.
 """
@@ -49,26 +49,26 @@ from lightspeed.listing.shop_list import ShopList
 from lightspeed.listing.window import Window
 from lightspeed.request import format_time, parse_time
 
-DENSE_ROWS = 2500
+MAX_DENSE_ROWS = 2500
 """The most rows of a dense part that is read in rounds; ten pages."""
 
-DENSE_TRIES = 20
+MAX_DENSE_TRIES = 20
 """How often a dense part may be started. After that it is read page by page, and nothing is proved."""
 
-ROUNDS = 15
+MAX_ROUNDS = 15
 """The most rounds through a dense part. In random order, each round misses a third of the rows that are still missing.
 """
 
-PART_ATTEMPTS = 2
+MAX_PART_ATTEMPTS = 2
 """How often a part is counted and read if its page holds fewer rows than counted."""
 
-DOUBTFUL_PARTS = 8
+MAX_DOUBTFUL_PARTS = 8
 """How many parts may differ from their count. From then on, parts are read without a count, and nothing is proved."""
 
 ROWS_PER_CUT = 16
 """A full page is cut into at most one part for so many rows. Fewer rows show too little of where the times lie."""
 
-IDLE_ROUNDS = 3
+MAX_IDLE_ROUNDS = 3
 """The rounds in a row without a new row after which a dense part is given up."""
 
 _SECOND = timedelta(seconds=1)
@@ -227,7 +227,7 @@ class SplitReader(Generic[_Processed]):
             records = self._first_page(part)
             if len(records) >= self._full:
                 return records, expected, False
-        for attempt in range(PART_ATTEMPTS):
+        for attempt in range(MAX_PART_ATTEMPTS):
             if attempt:
                 self._budget.room()
             counted = 0 if split.unsure else self._count(part)
@@ -252,10 +252,10 @@ class SplitReader(Generic[_Processed]):
         return records
 
     def _note_doubtful_part(self, reason: str) -> None:
-        """Add 1 to the parts that differ from their count. From `DOUBTFUL_PARTS` on, counts are not used any more."""
+        """Add 1 to the parts that differ from their count. From `MAX_DOUBTFUL_PARTS` on, counts are not used."""
         split = self._split
         split.doubtful += 1
-        if split.doubtful >= DOUBTFUL_PARTS:
+        if split.doubtful >= MAX_DOUBTFUL_PARTS:
             split.unsure = split.unsure or reason
 
     @property
@@ -282,7 +282,7 @@ class SplitReader(Generic[_Processed]):
         give rows that have left in place of rows that are missing.
 
         Returns:
-            `None` if the part is now read page by page: it has more than `DENSE_ROWS`, which would need too much
+            `None` if the part is now read page by page: it has more than `MAX_DENSE_ROWS`, which would need too much
             memory, or changes too often.
         """
         counted = self._count(part)
@@ -313,7 +313,7 @@ class SplitReader(Generic[_Processed]):
         found: dict[int | str, Record] = {}
         records: list[Record] = []
         idle = 0
-        for _ in range(ROUNDS):
+        for _ in range(MAX_ROUNDS):
             self._budget.room()
             before, records = len(found), self._read_round(part, counted)
             found |= _by_id(records)
@@ -321,7 +321,7 @@ class SplitReader(Generic[_Processed]):
             if len(found) == counted == count:
                 break
             idle = idle + 1 if len(found) == before else 0
-            if idle == IDLE_ROUNDS or split.tries > DENSE_TRIES:
+            if idle == MAX_IDLE_ROUNDS or split.tries > MAX_DENSE_TRIES:
                 break
             if count != counted:
                 split.tries += 1
@@ -330,9 +330,9 @@ class SplitReader(Generic[_Processed]):
 
     def _why_too_much(self, counted: int) -> str:
         """Return why a dense part is read page by page; empty if it is read in rounds."""
-        if counted > DENSE_ROWS:
+        if counted > MAX_DENSE_ROWS:
             return f"{counted} records carry the same second, too many to show that all were read"
-        if self._split.tries > DENSE_TRIES:
+        if self._split.tries > MAX_DENSE_TRIES:
             return f"{counted} records carry the same second, and no invocation could read them often enough"
         return ""
 
@@ -353,7 +353,7 @@ class SplitReader(Generic[_Processed]):
     def _dense_page_size(self) -> int:
         """Rows per page of a dense part; another number each time that the part is started."""
         limit, tries = self.checkpoint.limit, self._split.tries
-        return limit - tries if limit > 2 * DENSE_TRIES else limit + tries
+        return limit - tries if limit > 2 * MAX_DENSE_TRIES else limit + tries
 
     def _drop_repeated(self, records: list[Record]) -> list[Record]:
         """Return the new records and store their ids. Neighbouring parts share seconds, so some records come twice."""

@@ -100,7 +100,7 @@ class WholeList:
             checkpoint=ListCheckpoint(),
             process=list,
             budget=self.budget,
-            most_pages=TRANSFORMED_BATCH,
+            max_pages=TRANSFORMED_BATCH,
             recoverable=self.recoverable,
         )
 
