@@ -242,7 +242,6 @@ lines ~> $exists()
 ($f := $substring(?, ?, 1); $f("abc", 1))
 ($f := function($x, $y) { $x - $y } ; $f(?, 1)(5))
 ($up := $uppercase ~> $substringBefore(?, "C"); $up("abcd"))
-($s := $substring; $substring := function($x, $y) { "own" }; $s(?, 1)("abc"))
 lines[price > 1]#$count[$count > 0].sku
 number.$length()
 number.$substring(1)

@@ -33,6 +33,8 @@ _JList = Utils.JList
 _Symbol = Parser.Symbol
 _FUNCTIONS = Frame.inside(None, FUNCTIONS)
 _PARSING = Limits(seconds=2)
+_UP_TO_EIGHT = QuickSignature("<x?x?x?x?x?x?x?x?:x>", "")
+"""Any arguments, more than a function of `FUNCTIONS` takes."""
 _UPDATE_SIGNATURE = QuickSignature("<(oa):o>", "update")
 
 
@@ -45,8 +47,6 @@ class Engine(Jsonata):  # type: ignore[misc]
         room: How many steps deeper the evaluation may go.
         context: The variables, the tables, the time and the random numbers.
     """
-
-    environment: Any
 
     def __init__(self, expression: str) -> None:
         super().__init__(expression, regex_engine=compiled_pattern)
@@ -295,18 +295,16 @@ class Engine(Jsonata):  # type: ignore[misc]
             made.many = expr.many if "many" in expr.__dict__ else compile_lambda(expr, self.bound)
         return made
 
-    def evaluate_partial_application(self, expr: Any, input: Any, environment: Any) -> Any:
-        """Return a function of the omitted arguments. The library evaluates them in `environment` of this object."""
-        before, self.environment = self.environment, environment
-        made = super().evaluate_partial_application(expr, input, environment)
-        self.environment = before
-        return made
-
     def partial_apply_native_function(self, native: Any, args: Any) -> Any:
-        """Return a function that calls one of `FUNCTIONS`. Its body is made of nodes that are not of the expression."""
-        made = super().partial_apply_native_function(native, args)
-        made.body.code = lambda engine, input, environment: engine.evaluate_lambda(made.body, input, environment)
-        return made
+        """Return a function of the arguments that are `?` in a call."""
+        is_open = [isinstance(arg, _Symbol) and arg.value == "?" for arg in args]
+
+        def call(*given: Any) -> Any:
+            rest = iter(given)
+            every = [next(rest, None) if is_left else arg for arg, is_left in zip(args, is_open, strict=True)]
+            return self.apply(native, every, None, None)
+
+        return Function(native.function_name, _UP_TO_EIGHT, call, sum(is_open))
 
     def evaluate_regex(self, expr: Any, input: Any) -> Any:  # noqa: ARG002 - as the others
         """Return a compiled pattern.
