@@ -170,7 +170,7 @@ class WriteOperation:
         transport = self.client.transport
         if not transport.has_time_to_write:
             raise OutOfTime("not sent: too little time is left to wait for the shop's answer")
-        since = transport.clock.time() + transport.skew_seconds
+        since = transport.shop_time()
         try:
             with sending(self.http_request):
                 return self._confirmed(self.client.write(self.http_request))

@@ -238,10 +238,9 @@ class Transport:
             self.quota = quota.after(self.quota, now - self._quota_at)
             self._quota_at = now
 
-    @property
-    def skew_seconds(self) -> float:
-        """How far the shop's clock is ahead of ours, by its latest believed date; 0 before the first answer."""
-        return self.shop_clock.skew_seconds
+    def shop_time(self) -> float:
+        """Return the shop's time in epoch seconds, by its latest believed date; ours before the first answer."""
+        return self.clock.time() + self.shop_clock.skew_seconds
 
     def _send_once(self, request: Request) -> Response:
         self._wait_for_pace(request)
@@ -253,7 +252,7 @@ class Transport:
         date = parse_header_time(answer.headers.get("Date", ""))
         if date is not None:
             self.shop_clock.add_date(date.timestamp() - self.clock.time())
-        now = self.clock.time() + self.skew_seconds
+        now = self.shop_time()
         self._update_quota(Quota.from_headers(answer.headers, now))
         if (marks := _BOMS.match(body)) is not None:
             body = body[marks.end() :]

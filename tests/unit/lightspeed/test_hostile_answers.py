@@ -488,7 +488,7 @@ def test_a_date_minutes_off_is_believed_once_another_answer_agrees(dates: list[f
         for _ in answers:
             count(client)
 
-    assert client.transport.skew_seconds == believed
+    assert client.transport.shop_clock.skew_seconds == believed
     assert client.transport.shop_clock.latest_skew_seconds == dates[-1]
 
 
@@ -498,7 +498,7 @@ def test_a_date_that_is_none_tells_nothing(date: str) -> None:
         client = client_of(server)
         assert count(client) == 1
 
-    assert client.transport.skew_seconds == 0
+    assert client.transport.shop_clock.skew_seconds == 0
 
 
 def window_ends(dates: list[float]) -> tuple[list[float], int]:
@@ -570,7 +570,7 @@ def test_an_error_tells_the_shops_time_too() -> None:
         assert client.transport.shop_clock.latest_skew_seconds == -90
         count(client)
 
-    assert client.transport.skew_seconds == -90
+    assert client.transport.shop_clock.skew_seconds == -90
 
 
 @pytest.mark.parametrize("after", ["1795000000", "1000000000000", "9" * 500, "-1", "nan", "inf", "soon", "1e9"])

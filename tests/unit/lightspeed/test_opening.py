@@ -43,9 +43,8 @@ class Shop:
         self.opened: list[tuple[float, bool]] = []
         self.between: list[tuple[float, float]] = []
 
-    @property
-    def skew_seconds(self) -> float:
-        return self.shop_clock.skew_seconds
+    def shop_time(self) -> float:
+        return self.clock.time() + self.shop_clock.skew_seconds
 
     def begin(self) -> None:
         self.clock.advance(self.slowness)

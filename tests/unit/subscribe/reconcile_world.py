@@ -78,7 +78,7 @@ class ShopList(FakeTransport):
         self.connection = CONNECTION
         self.clock = time
         self.quota: Quota | None = None
-        self.skew_seconds = 0.0
+        self.shop_time = time.time
         self.shop_clock = ShopClock()
         self.request_id = ""
         self.requests_sent = 0

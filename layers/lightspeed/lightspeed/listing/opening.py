@@ -69,9 +69,8 @@ class Opening(NamedTuple, Generic[_Processed]):
 
 
 def shop_time(client: Client) -> datetime:
-    """Return the shop's time as far as it is known: our time and the skew of the shop's clock."""
-    transport = client.transport
-    return datetime.fromtimestamp(transport.clock.time() + transport.skew_seconds, UTC)
+    """Return the shop's time as far as it is known."""
+    return datetime.fromtimestamp(client.transport.shop_time(), UTC)
 
 
 def window_end(client: Client) -> datetime:

@@ -72,11 +72,11 @@ def _widened(schema: Schema, decimals: bool) -> Schema:
     kinds = _kinds(schema)
     if decimals and "number" in kinds:
         return {"type": ["null", "string"], "format": DECIMAL}
+    if not kinds or schema.get("x-none") == 1:
+        return {"type": list(_ANY)}
     found: Schema = {
         "type": [kind for kind in _ANY if kind in _NONE or any(kind in _WIDENED.get(each, ()) for each in kinds)]
     }
-    if not kinds or schema.get("x-none") == 1:
-        return {"type": list(_ANY)}
     for part in ("properties", "patternProperties"):
         if part in schema:
             found[part] = {name: _widened(each, decimals) for name, each in schema[part].items()}
