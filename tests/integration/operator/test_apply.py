@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from urllib3.exceptions import ProtocolError
 
-from connector.operator.locks import KEY as LOCK
+from connector.operator.locks import APPLY_KEY as LOCK
 from lightspeed.http_session import Answer, Session
 from tests.integration.operator.conftest import GROUP, SYNC, Operated
 from tests.shop import Fault

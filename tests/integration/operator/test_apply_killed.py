@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 from urllib3.exceptions import ProtocolError
 
-from connector.operator.locks import LASTS
+from connector.operator.locks import APPLY_LASTS
 from lightspeed.http_session import Answer, Session
 from tests.integration.operator.conftest import Operated
 from tests.support.aws import moto_client
@@ -191,7 +191,7 @@ class Pair:
                 self.apply(text)
         else:
             assert self.apply(text) in (0, 1)
-        self.operated.clock.advance(LASTS.total_seconds() + 1)  # a lock that was left expires
+        self.operated.clock.advance(APPLY_LASTS.total_seconds() + 1)  # a lock that was left expires
 
 
 @pytest.fixture

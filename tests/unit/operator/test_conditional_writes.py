@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from connector.operator.locks import KEY, apply_lock
+from connector.operator.locks import APPLY_KEY, apply_lock
 from connector.operator.stack import OperationFailed, Stack
 from connector.operator.storage.versions import Versions
 from tests.property.bucket import MemoryBucket
@@ -36,14 +36,14 @@ def test_a_lock_that_somebody_else_takes_at_the_same_moment_is_refused() -> None
     ):
         raise AssertionError("the lock is not held")
 
-    assert bucket.objects == {KEY: b"theirs"}
+    assert bucket.objects == {APPLY_KEY: b"theirs"}
 
 
 def test_a_lock_is_taken_although_its_write_meets_another_one() -> None:
     bucket = ConflictingBucket(2)
 
     with apply_lock(stack_of(bucket)):
-        assert list(bucket.objects) == [KEY]
+        assert list(bucket.objects) == [APPLY_KEY]
 
     assert bucket.objects == {}
 
@@ -66,7 +66,7 @@ def test_a_lock_that_somebody_else_has_by_now_is_left_to_them(code: str) -> None
     with apply_lock(stack_of(bucket)):
         pass
 
-    assert list(bucket.objects) == [KEY]
+    assert list(bucket.objects) == [APPLY_KEY]
 
 
 def test_a_lock_that_may_not_be_freed_fails_the_command() -> None:

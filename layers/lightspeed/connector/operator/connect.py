@@ -100,7 +100,9 @@ def _ask_settings(arguments: argparse.Namespace, kept: Mapping[str, Any]) -> dic
             raise CommandError("standard input must be a JSON object with cluster, api_key, api_secret and language")
         return {**read, **found}
     if sys.stdin is None or not sys.stdin.isatty():
-        raise CommandError("this terminal cannot ask; give the settings as JSON with --stdin")
+        raise CommandError(
+            "standard input is not a terminal, so no question is possible; give the settings as JSON with --stdin"
+        )
     if not ({"cluster", "base_url"} & {*found, *kept}):
         found["cluster"] = input(f"cluster ({' or '.join(sorted(CLUSTERS))}): ").strip()
     if not ({"language"} & {*found, *kept}):

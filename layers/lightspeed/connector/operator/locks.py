@@ -19,8 +19,8 @@ from connector.aws.botocore_errors import answer_unless
 from connector.aws.bucket import NONE_YET
 from connector.operator.stack import OperationFailed, Stack
 
-KEY = "config/apply.lock"
-LASTS = timedelta(minutes=10)
+APPLY_KEY = "config/apply.lock"
+APPLY_LASTS = timedelta(minutes=10)
 """How long the lock of `apply` holds. A killed command blocks others until its end."""
 
 REWRITE_KEY = "config/rewrite.lock"
@@ -37,7 +37,7 @@ def apply_lock(stack: Stack) -> Iterator[Callable[[str], None]]:
     Yields:
         A function that prints a change that was made. It ends the command if Ctrl-C came during the change.
     """
-    with held_lock(stack, KEY, LASTS, "runs apply"), interrupted_between_calls() as interrupted:
+    with held_lock(stack, APPLY_KEY, APPLY_LASTS, "runs apply"), interrupted_between_calls() as interrupted:
 
         def made(change: str) -> None:
             print(change)

@@ -51,13 +51,17 @@ class Recipe:
             raise CommandError(f"recipe {self.name} has no parameter {unknown[0]!r:.100}; it has: {allowed}")
         sql = self.text
         for name, default in self.defaults.items():
-            value = given.get(name) or default
-            if value == default and (days_ago := _DAYS.fullmatch(default)):
-                value = str((datetime.fromtimestamp(now, UTC) - timedelta(days=int(days_ago[1]))).date())
+            value = given.get(name) or _date_or_number(default, now)
             if not _VALUE.fullmatch(value):
                 raise CommandError(f"{name} must be a date such as 2026-11-23 or a whole number, not {value!r:.100}")
             sql = re.sub(rf":{name}\b", value if value.isdigit() else f"'{value}'", sql)
         return sql
+
+
+def _date_or_number(default: str, now: float) -> str:
+    """Return the value of a default, such as the date of `-7 days`."""
+    days = _DAYS.fullmatch(default)
+    return str((datetime.fromtimestamp(now, UTC) - timedelta(days=int(days[1]))).date()) if days else default
 
 
 def names() -> list[str]:
