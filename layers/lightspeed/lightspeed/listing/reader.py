@@ -124,7 +124,7 @@ class ListReader(Generic[_Processed]):
         self._clock = shop_list.client.transport.clock
         self._executor = executor or (lambda: ThreadPoolExecutor(THREADS))
         self._processors = threading.Semaphore(PROCESSED_AT_ONCE)
-        self._is_only_process = False  # `begin` finds out
+        self._started_here = False  # whether this process took the first count
         self._parser = shop_list.parser(shop_list.window)
         self._proof = ListProof(shop_list, checkpoint, stable=stable, recoverable=recoverable)
 
@@ -142,7 +142,7 @@ class ListReader(Generic[_Processed]):
         if checkpoint.rows_left is None:
             checkpoint.rows_left = checkpoint.count_before = count
             checkpoint.limit = self.shop_list.limit
-            self._is_only_process = True
+            self._started_here = True
 
     def pages(self) -> Generator[_Processed]:
         """Yield the result of `process` for each page.
@@ -162,7 +162,7 @@ class ListReader(Generic[_Processed]):
         if checkpoint.rows_left is None:
             self.begin()
         # an earlier process may have asked for the next pages already
-        checkpoint.asked_again |= not self._is_only_process
+        checkpoint.asked_again |= not self._started_here
         end_unseen = checkpoint.rows_left == checkpoint.count_before  # no page was read yet
         # before rows leave the list; a list that counts no row has no other page to read
         if end_unseen and (self._reads_ahead or not checkpoint.rows_left):
