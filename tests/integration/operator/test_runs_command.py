@@ -160,3 +160,22 @@ def test_a_closed_standard_input_starts_nothing(
     assert capsys.readouterr().err == "connector: standard input is closed\n" * 2
     assert operated("connect", "new", "--cluster", "eu1", "--language", "nl") == 2
     assert "this terminal cannot ask" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("machines")
+def test_a_run_that_is_deleted_while_it_is_listed_is_left_out(
+    operated: Operated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("kept", "deleted", "2026-11-23-compact")
+    for hour, name in enumerate(names):
+        add_run(operated, "default", "orders", f"2026-11-23T0{hour}:00:00Z", name)
+
+    def delete(name: str) -> None:
+        if name == "GetObject":
+            for one in names[1:]:
+                key = f"manifests/connection=default/entity=orders/lang=nl/date=2026-11-23/{one}.json"
+                moto_client("s3").delete_object(Bucket="bucket", Key=key)
+
+    operated.aws.before_call = delete
+    assert operated("runs") == 0
+    assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()] == ["kept"]

@@ -179,7 +179,8 @@ class Runs:
                 rows.append(row)
         more = len(rows) > query.limit
         shown = rows[: query.limit]
-        return {"runs": map_concurrently(self._describe, shown), "after": (shown[-1].key if more else floor) or None}
+        runs = [run for run in map_concurrently(self._describe, shown) if run]
+        return {"runs": runs, "after": (shown[-1].key if more else floor) or None}
 
     def _finished(self, query: Query) -> Iterator[_Row]:
         """Yield finished runs, newest first. It lists a day only when the caller reaches it."""
@@ -201,7 +202,7 @@ class Runs:
         compacted = [item["Key"] for item in objects if item["Key"].endswith(f"{COMPACT}.json")]
         manifests = map_concurrently(self._bucket.read_json, compacted)
         replaced = {
-            key for manifest in manifests for key in manifest.get("replaces", ())
+            key for manifest in manifests for key in (manifest or {}).get("replaces", ())
         }  # `compact` deletes them later
         runs: dict[str, tuple[str, list[str]]] = {}
         for item in sorted(objects, key=lambda item: str(item["Key"])):
@@ -251,9 +252,11 @@ class Runs:
             yield row
 
     def _describe(self, row: _Row) -> dict[str, Any]:
-        """Return the members of a run in the list."""
+        """Return the members of a run in the list; empty if `compact` or `forget` has deleted it meanwhile."""
         if row.manifests:
-            manifests = [self._bucket.read_json(key) for key in row.manifests]
+            manifests = [found for found in map(self._bucket.read_json, row.manifests) if found]
+            if not manifests:
+                return {}
             first = manifests[0]
             return {
                 "run_id": row.run_id,
