@@ -48,6 +48,24 @@ def test_a_lock_is_taken_although_its_write_meets_another_one() -> None:
     assert bucket.objects == {}
 
 
+class Forgetful(MemoryBucket):
+    """A bucket whose first answer is lost: its client writes again, and finds its own object."""
+
+    def put_object(self, **given: Any) -> dict[str, Any]:
+        if given["Key"] not in self.objects:
+            super().put_object(**given)
+        return super().put_object(**given)
+
+
+def test_a_lock_is_taken_although_the_answer_was_lost() -> None:
+    bucket = Forgetful()
+
+    with apply_lock(stack_of(bucket)):
+        assert list(bucket.objects) == [APPLY_KEY]
+
+    assert bucket.objects == {}
+
+
 class Undeletable(MemoryBucket):
     """A bucket that refuses to delete, with a code of S3."""
 

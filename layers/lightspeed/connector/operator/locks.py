@@ -7,16 +7,16 @@ share the other one. A lock is an object that names its owner and its end.
 from __future__ import annotations
 
 import getpass
-import json
 import platform
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from connector.aws.botocore_errors import answer_unless
-from connector.aws.bucket import NONE_YET
+from connector.aws.bucket import NONE_YET, PreconditionFailed
 from connector.operator.stack import OperationFailed, Stack
 
 APPLY_KEY = "config/apply.lock"
@@ -79,11 +79,11 @@ def held_lock(stack: Stack, key: str, lasts: timedelta, doing: str) -> Iterator[
 
     def write(over: str) -> tuple[str, datetime]:
         until = datetime.fromtimestamp(stack.clock.time(), UTC) + lasts
-        body = json.dumps({"owner": owner, "until": until.isoformat()}).encode()
-        etag = stack.bucket.replace(key, body, over)
-        if etag is None:
-            raise OperationFailed(f"another process {doing} now; try again")
-        return etag, until - lasts / 2
+        lock = {"owner": owner, "until": until.isoformat(), "token": uuid4().hex}  # unique: the answer may be lost
+        try:
+            return stack.bucket.put_json(key, lock, if_match=over), until - lasts / 2
+        except PreconditionFailed as error:
+            raise OperationFailed(f"another process {doing} now; try again") from error
 
     etag, renewed_at = write(expired)
 

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from connector.aws.bucket import NONE_YET, json_line
+from connector.aws.bucket import NONE_YET, PreconditionFailed
 from connector.operator.data.lake import Run, RunFilter, StoredPart, current_runs, stored_manifests
 from connector.operator.data.views import ISO_8601, EntityViews, views_by_folder, views_named
 from connector.operator.locks import rewrite_lock
@@ -177,8 +177,10 @@ class Compaction:
                 {"at": iso_text(self.clock.time()), "by": "compact", "reason": "the runs of a day became one"}
             ],
         }
-        if not self.bucket.replace(place.manifest, json_line(manifest), NONE_YET):
-            raise OperationFailed(f"another call has written {place.manifest} meanwhile")
+        try:
+            self.bucket.put_json(place.manifest, manifest, if_match=NONE_YET)
+        except PreconditionFailed as error:
+            raise OperationFailed(f"another call has written {place.manifest} meanwhile") from error
         sys.stdout.write(f"{words} became one of {len(parts)} parts\n")
 
     def _read(self, runs: Sequence[Run], views: EntityViews) -> Iterator[_Part]:
