@@ -69,13 +69,7 @@ class Connection:
             _check_credential(key, settings.get(key), errors)
         if isinstance(settings.get("api_key"), str) and ":" in settings["api_key"]:
             errors.append("api_key may not contain a colon")
-        hooks = settings.get("webhook_secret")
-        secrets: list[Any] = (
-            hooks if isinstance(hooks, list) and hooks else [settings.get("api_secret") if hooks is None else hooks]
-        )
-        if hooks is not None:
-            for secret in secrets:
-                _check_credential("webhook_secret", secret, errors)
+        webhook_secrets = _webhook_secrets(settings, errors)
         shop_id = "" if settings.get("shop_id") is None else settings["shop_id"]
         if isinstance(shop_id, bool) or not _SHOP_ID.fullmatch(str(shop_id)):
             errors.append(f"shop_id must be the shop's number, not {shop_id!r:.100}")
@@ -93,7 +87,7 @@ class Connection:
             api_secret=settings["api_secret"],
             language=settings["language"],
             update_method=cast("UpdateMethod", update_method),
-            webhook_secrets=tuple(secrets),
+            webhook_secrets=webhook_secrets,
             shop_id=str(shop_id),
         )
 
@@ -122,6 +116,16 @@ def _check_credential(key: str, value: object, errors: list[str]) -> None:
         errors.append(f"{key} is required and may not be empty")
     elif not value.isprintable() or value != value.strip():
         errors.append(f"{key} has white space around it or characters that cannot be printed")
+
+
+def _webhook_secrets(settings: Mapping[str, Any], errors: list[str]) -> tuple[str, ...]:
+    given = settings.get("webhook_secret")
+    if given is None:
+        return (settings.get("api_secret", ""),)
+    secrets = given if isinstance(given, list) and given else [given]
+    for secret in secrets:
+        _check_credential("webhook_secret", secret, errors)
+    return tuple(secrets)
 
 
 def _origin(settings: Mapping[str, object], errors: list[str]) -> str:

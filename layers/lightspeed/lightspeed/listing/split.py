@@ -223,7 +223,7 @@ class SplitReader(Generic[_Processed]):
         counts. If it has more, the count is wrong, because no row enters a part.
         """
         split, expected = self._split, self._expected.pop(part, 0)
-        if 2 * expected > 3 * self._full:  # probably full, so a count would be wasted
+        if 2 * expected > 3 * self._full:  # full even with a third fewer rows, so no count is needed
             records = self._first_page(part)
             if len(records) >= self._full:
                 return records, expected, False
