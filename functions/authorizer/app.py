@@ -75,11 +75,11 @@ class Tokens:
             return None
         if self._age() >= MAX_AGE_SECONDS:
             self._refresh()
-        found = self._match(offered)
-        if found is None and self._age() >= MIN_AGE_SECONDS:
+        token = self._match(offered)
+        if token is None and self._age() >= MIN_AGE_SECONDS:
             self._refresh()
-            found = self._match(offered)
-        return found
+            token = self._match(offered)
+        return token
 
     def _age(self) -> float:
         return float("inf") if self._read_at is None else self._clock() - self._read_at
@@ -168,15 +168,15 @@ def lambda_handler(event: object, context: object) -> dict[str, Any]:  # noqa: A
         spaces, which are empty without a valid token. Its `error` says why tokens could not be checked.
     """
     scheme, _, offered = _authorization(event).partition(" ")
-    found, error = None, ""
+    token, error = None, ""
     if scheme.lower() == "bearer":
         try:
-            found = tokens().find(offered.strip())
+            token = tokens().find(offered.strip())
         except ValueError as wrong:
             _LOGGER.error("%s", wrong)
             error = "the API's tokens cannot be checked: their secret is wrong"
         except Exception as refused:  # API Gateway answers 500 without a body to an authorizer that raises
             _LOGGER.exception("the secret of the API's tokens cannot be read")
             error = f"the API's tokens cannot be checked: {type(refused).__name__}"
-    caller = {"token": found.name if found else "", "scopes": " ".join(found.scopes) if found else "", "error": error}
+    caller = {"token": token.name if token else "", "scopes": " ".join(token.scopes) if token else "", "error": error}
     return {"isAuthorized": True, "context": caller}

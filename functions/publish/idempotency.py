@@ -191,7 +191,7 @@ class Idempotency:
         """Put a claim; repeat that if the answer is lost. Return the item of another claim if it is in the way."""
         for attempts_left in reversed(range(_CLAIM_ATTEMPTS)):
             try:
-                found = put_item(self.client, self.table, item, condition, values)
+                stored = put_item(self.client, self.table, item, condition, values)
                 break
             except aws_error_types() as error:
                 if not _may_have_written(error):
@@ -201,7 +201,7 @@ class Idempotency:
                     if claim.begun_after is None:
                         self._free(claim)
                     raise
-        return None if found is not None and _text(found, "token") == claim.token else found
+        return None if stored is not None and _text(stored, "token") == claim.token else stored
 
 
 @contextmanager

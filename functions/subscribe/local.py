@@ -133,7 +133,7 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> in
         now = datetime.fromtimestamp(clock.time(), UTC)
         run_id = f"local-{now:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
         client = Client(Transport(connection, clock=clock, threads=CONNECTIONS))
-        found = sync(request, run_id, client=client, folder=FolderS3(arguments.to), clock=clock)
+        result = sync(request, run_id, client=client, folder=FolderS3(arguments.to), clock=clock)
     except RunInProgress as error:
         print_note(f"{error}; if that run was stopped, go on with it: --run-id {error.run_id}")
         return 1
@@ -146,7 +146,7 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> in
     except OSError as error:
         print_note(f"cannot store in the folder: {error.strerror}")
         return 1
-    sys.stdout.write(json_text(found))
+    sys.stdout.write(json_text(result))
     return 0
 
 

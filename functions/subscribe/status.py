@@ -25,11 +25,11 @@ def respond(app: APIGatewayHttpResolver, deps: Dependencies) -> Response[Any]:
     if asks_for_page(app) and is_anonymous(app):
         body, _ = load("status.html", gzipped=False)
         return Response(status_code=200, content_type=_HTML, body=body.decode(), headers=headers(0))
-    found = stack_status(deps.aws, deps.settings, deps.clock, lambda name, seconds: _open(deps, name, seconds))
+    status = stack_status(deps.aws, deps.settings, deps.clock, lambda name, seconds: _open(deps, name, seconds))
     if not asks_for_page(app):
-        return respond_json(200, found)
+        return respond_json(200, status)
     sent = {**headers(0), "Content-Security-Policy": POLICY, "Cache-Control": "no-store", "X-Page": "status"}
-    return Response(status_code=200, content_type=_HTML, body=page(found), headers=sent)
+    return Response(status_code=200, content_type=_HTML, body=page(status), headers=sent)
 
 
 def _open(deps: Dependencies, name: str, seconds: float) -> Client:

@@ -35,9 +35,9 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
         SettingsError: The environment is wrong.
     """
     settings = Settings.from_env(needs=_NEEDS)
-    found = measure(settings, AwsClients(), SystemClock())
-    emit_metrics(settings.metrics_namespace, {"stack": settings.stack_name}, {}, **found)
-    return found
+    metrics = measure(settings, AwsClients(), SystemClock())
+    emit_metrics(settings.metrics_namespace, {"stack": settings.stack_name}, {}, **metrics)
+    return metrics
 
 
 def measure(settings: Settings, aws: AwsClients, clock: Clock) -> dict[str, float]:
@@ -53,13 +53,13 @@ def measure(settings: Settings, aws: AwsClients, clock: Clock) -> dict[str, floa
     """
     log = RunLog(Bucket(aws.client("s3"), settings.bucket), clock, sparing=True)
     status = read_status(log, settings, paused=paused_schedules(aws.client("scheduler"), settings.schedule_group))
-    found = {
+    metrics = {
         **_of_subscriptions(status["subscriptions"]),
         "Failures": sum(_depth(aws.client("sqs"), url) for url in urls_of(settings).values()),
         "WebhookTrouble": _webhook_trouble(status),
         "Cost": _cost_above_budget(log, settings),
     }
-    return {name: value for name, value in found.items() if value or name == "LagOfAllowed"}
+    return {name: value for name, value in metrics.items() if value or name == "LagOfAllowed"}
 
 
 def _of_subscriptions(subscriptions: list[dict[str, Any]]) -> dict[str, float]:
@@ -89,8 +89,8 @@ def _count(subscriptions: list[dict[str, Any]], *problems: str) -> int:
 
 def _depth(sqs: Any, url: str) -> int:
     """Return how many messages a queue holds, with those that `redrive` has received and not deleted yet."""
-    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_DEPTHS))["Attributes"]
-    depth = sum(int(found[name]) for name in _DEPTHS)
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_DEPTHS))["Attributes"]
+    depth = sum(int(attributes[name]) for name in _DEPTHS)
     if depth:
         logger().warning("a failure queue has messages", extra={"queue": url.rpartition("/")[2], "messages": depth})
     return depth
@@ -110,8 +110,8 @@ def _cost_above_budget(log: RunLog, settings: Settings) -> float:
         return 0.0
     days = last_days(datetime.fromtimestamp(log.clock.time(), UTC).date())[-8:-1]
     runs = log.runs(days)
-    found = services(runs, len(days), subscription_metrics=settings.subscription_metrics)
-    month = sum(found.values()) / len(days) * DAYS_A_MONTH
+    dollars = services(runs, len(days), subscription_metrics=settings.subscription_metrics)
+    month = sum(dollars.values()) / len(days) * DAYS_A_MONTH
     if month <= settings.monthly_budget:
         return 0.0
     logger().warning("a month costs more than the budget", extra={"dollars": month, "budget": settings.monthly_budget})

@@ -51,15 +51,15 @@ def receiver(settings: Settings) -> Receiver:
 
 
 def _call(event: dict[str, Any], context: Any) -> Call:
-    about = event["requestContext"]
+    request_context = event["requestContext"]
     return Call(
-        method=about["http"]["method"].upper(),
+        method=request_context["http"]["method"].upper(),
         connection=str((event.get("pathParameters") or {}).get("connection", "")),
         headers={name.lower(): str(value) for name, value in (event.get("headers") or {}).items()},
         body=event.get("body") or "",
         is_base64=bool(event.get("isBase64Encoded")),
-        received=int(about.get("timeEpoch") or _now()),
-        request_id=str(about.get("requestId") or getattr(context, "aws_request_id", "")),
+        received=int(request_context.get("timeEpoch") or _now()),
+        request_id=str(request_context.get("requestId") or getattr(context, "aws_request_id", "")),
     )
 
 

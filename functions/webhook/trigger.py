@@ -114,12 +114,12 @@ class AwsCloud:
 
     def status(self, name: str) -> Status:
         """As in the protocol. A failed run is `ended`, and its event is in the failure queue of runs."""
-        found = find_execution(self.aws.client("stepfunctions"), self.settings.sync_state_machine_arn, name)
-        if found is None:
+        execution = find_execution(self.aws.client("stepfunctions"), self.settings.sync_state_machine_arn, name)
+        if execution is None:
             return "missing"
-        if found["status"] == "RUNNING":
+        if execution["status"] == "RUNNING":
             return "running"
-        output = json.loads(found.get("output") or "{}")
+        output = json.loads(execution.get("output") or "{}")
         return "superseded" if isinstance(output, dict) and output.get("superseded") else "ended"
 
     def tick(self, message: str, delay_seconds: float) -> None:

@@ -155,8 +155,8 @@ def _by_category(answer: object, operation: WriteOperation) -> _Rows:
     """Return the rows of an answer that are placements of the product, with an id and without an error."""
     product = str(operation.fields["product"])
     rows = [row for row in (answer if isinstance(answer, list) else [answer]) if isinstance(row, Mapping)]
-    complete = [row for row in rows if row.get("id") is not None and "error" not in row]
-    return {_linked_id(row, "category"): row for row in complete if _linked_id(row, "product") == product}
+    placements = [row for row in rows if row.get("id") is not None and "error" not in row]
+    return {_linked_id(row, "category"): row for row in placements if _linked_id(row, "product") == product}
 
 
 def _linked_id(row: Mapping[str, Any], name: str) -> str:

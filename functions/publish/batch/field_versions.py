@@ -128,20 +128,20 @@ class FieldVersions:
             ClientError: DynamoDB refused the call, or returned no item.
         """
         names = {_id(key): key for key in record_keys}
-        found = {key: RecordVersions() for key in record_keys}
+        versions = {key: RecordVersions() for key in record_keys}
         for ids in chunks(list(names), _MAX_ITEMS):
             keys = [{"id": {"S": name}} for name in ids]
             while keys:
                 asked = {self.table: {"Keys": keys, "ConsistentRead": True}}
                 answer = self.client.batch_get_item(RequestItems=asked)
                 for item in answer["Responses"].get(self.table, []):
-                    found[names[item["id"]["S"]]] = _decode(item)
+                    versions[names[item["id"]["S"]]] = _decode(item)
                 left = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
                 if len(left) == len(keys):
                     code = {"Code": "ThrottlingException", "Message": "no item was returned"}
                     raise botocore_errors.ClientError({"Error": code}, "BatchGetItem")
                 keys = left
-        return found
+        return versions
 
     def write(self, versions: Mapping[str, RecordVersions]) -> dict[str, RecordVersions]:
         """Store versions, by record key; return them with their new revisions.

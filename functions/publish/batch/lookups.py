@@ -113,8 +113,8 @@ class Lookups:
         Call it once for each batch, before its look-ups.
         """
         upserts = [item for item in items if item.kind is Kind.UPSERT and _can_be_listed(item)]
-        found = Counter(_group_of(item.operation) for item in upserts)
-        self._expected = Counter({group: number * self._batches_left for group, number in found.items()})
+        counts = Counter(_group_of(item.operation) for item in upserts)
+        self._expected = Counter({group: number * self._batches_left for group, number in counts.items()})
         self._batches_left -= 1
 
     def find(self, operation: WriteOperation, guard: Guard) -> dict[str, int | str] | None:

@@ -323,16 +323,16 @@ def _outcomes(update: MergedUpdate, failure: Refusal | None) -> dict[int, Outcom
         failure: Why the field versions could not be stored. It is the outcome of the accepted events, so that they are
             delivered again.
     """
-    found: dict[int, Outcome] = {}
+    outcomes: dict[int, Outcome] = {}
     failed_repair: Refusal | None = None
     for change in update.changes:
         accepted = isinstance(change.outcome, dict) and bool(change.fields)
         outcome = failure if failure is not None and accepted else change.outcome
         if change.item is not None:
-            found[change.item.position] = outcome
+            outcomes[change.item.position] = outcome
         elif not isinstance(outcome, dict) and not is_content_refused(outcome):
             failed_repair = outcome
-    return found if failed_repair is None else dict.fromkeys(found, failed_repair)
+    return outcomes if failed_repair is None else dict.fromkeys(outcomes, failed_repair)
 
 
 def _is_final(outcome: Outcome) -> bool:

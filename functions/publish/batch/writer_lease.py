@@ -107,11 +107,11 @@ class WriterLease:
         while True:
             now = self.clock.time()
             values = {":over": {"N": _milliseconds(now - MARGIN_SECONDS)}, ":holder": item["holder"]}
-            found = put_item(self.client, self.table, item, condition, values)
-            if found is None:
+            other = put_item(self.client, self.table, item, condition, values)
+            if other is None:
                 return
             if self.clock.monotonic() >= give_up_at:
-                left = int(found["deadline"]["N"]) / 1000 - now if found else 0  # DynamoDB may leave it out
+                left = int(other["deadline"]["N"]) / 1000 - now if other else 0  # DynamoDB may leave it out
                 if left <= 0:  # the holder may be dead; then the lease is free after the margin
                     left += MARGIN_SECONDS
                 raise ShopBusy(connection, min(left, POSTPONE_SECONDS))

@@ -271,5 +271,5 @@ def _family(text: str) -> tuple[str, str]:
     event: object = None
     with contextlib.suppress(ValueError):
         event = parse_json(text)
-    inside = event if isinstance(event, dict) else {}
-    return str(inside.get("connection", "default")), str(inside.get("entity", "")).partition("/")[0]
+    members = event if isinstance(event, dict) else {}
+    return str(members.get("connection", "default")), str(members.get("entity", "")).partition("/")[0]

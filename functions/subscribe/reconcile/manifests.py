@@ -82,8 +82,8 @@ class ManifestLog:
             Suspend: The time is too short for the next run. The index includes the runs before it.
         """
         rows = (row for place in _PLACES for row in self._bucket.objects(place + self._folder))
-        found = [(row["LastModified"].timestamp(), row["Key"]) for row in rows]
-        new = sorted((int(written), key) for written, key in found if self._is_new(written, key))
+        objects = [(row["LastModified"].timestamp(), row["Key"]) for row in rows]
+        new = sorted((int(written), key) for written, key in objects if self._is_new(written, key))
         for number, (written, key) in enumerate(new):
             if number and not self._has_time():
                 self._flush()

@@ -104,18 +104,18 @@ class Bookmarks:
 
     def peek(self) -> Bookmark:
         """Return the bookmark that the next run would find. Writes nothing, also if a killed run has writes left."""
-        found = self.load()
-        return found.bookmark if found.pending is None else found.pending.bookmark
+        stored = self.load()
+        return stored.bookmark if stored.pending is None else stored.pending.bookmark
 
     def recent(self, bookmark: Bookmark) -> Mapping[str, str]:
         """Return `recent` of a bookmark, from the bookmark itself or from the object beside it."""
         if not bookmark.recent_in:
             return bookmark.recent
         key = self._recent_key(bookmark.recent_in)
-        found = self._bucket.read(key)
-        if found is None:
+        stored = self._bucket.read(key)
+        if stored is None:
             raise ConnectorError(f"the bookmark {self._key} names {key}, which is gone; restore it")
-        return msgspec.json.decode(gzip.decompress(found.body), type=dict[str, str])
+        return msgspec.json.decode(gzip.decompress(stored.body), type=dict[str, str])
 
     def with_recent(self, bookmark: Bookmark, recent: Mapping[str, str]) -> Bookmark:
         """Return a bookmark with `recent`; store a large `recent` in an object beside it, named by its content."""
@@ -136,19 +136,19 @@ class Bookmarks:
 
     def recover(self) -> BookmarkObject:
         """Make the remaining writes of a decided run, if there is one; return the object after that."""
-        found = self.load()
-        while found.pending is not None:
-            if found.pending.entry:
-                finish(self._bucket, found.pending.entry)
-            self._bucket.put_manifests(found.pending.manifests)
-            self.finalize(found.pending)
-            found = self.load()
-        return found
+        stored = self.load()
+        while stored.pending is not None:
+            if stored.pending.entry:
+                finish(self._bucket, stored.pending.entry)
+            self._bucket.put_manifests(stored.pending.manifests)
+            self.finalize(stored.pending)
+            stored = self.load()
+        return stored
 
     def finalize(self, pending: Pending) -> None:
         """Move the bookmark, which is the last write of a decided run, unless that is done already."""
-        found = self.load()
-        if found.pending is not None and found.pending.bookmark == pending.bookmark:
+        stored = self.load()
+        if stored.pending is not None and stored.pending.bookmark == pending.bookmark:
             with contextlib.suppress(PreconditionFailed):  # another copy has just moved it
                 self._write(BookmarkObject(pending.bookmark))
 
