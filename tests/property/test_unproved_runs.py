@@ -139,6 +139,33 @@ def test_nested_records_of_a_parent_that_an_unverified_run_missed_are_stored_onc
         assert followed.lines() == Counter(expected)
 
 
+def test_nested_records_that_change_again_within_the_second_are_stored_by_the_next_run() -> None:
+    event = {"entity": "orders/products", "mode": "incremental", "parameters": {"path": {"order_id": "*"}}}
+    followed = Followed(0, event, orders=3)
+    store = followed.shop.store
+    order = store.ids("orders")[0]
+    line = store.ids("orders/products", order)[0]
+    store.update("orders", order, at=OPENING)
+
+    followed.run()
+    store.update("orders/products", line, articleCode="changed again")
+    store.update("orders", order, at=OPENING)
+
+    assert followed.time.time() < OPENING + 1
+    assert followed.reason() == "parents changed while they were read; the next run reads their records"
+    followed.time.passes(100)
+
+    assert followed.run()["verified"]
+
+    bodies = [
+        followed.world.bucket.objects[part["key"]]
+        for found in followed.world.bucket.manifests()
+        for part in found["parts"]
+    ]
+    assert any(b"changed again" in gzip.decompress(body) for body in bodies)
+    assert max(followed.lines().values()) == 1
+
+
 def test_a_window_of_too_many_records_is_not_read_again_and_the_reason_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "MAX_REMEMBERED", 5)
     followed = Followed(8)
