@@ -23,7 +23,7 @@ from connector.transform.engine.extensions import as_text
 from connector.transform.engine.functions import FUNCTIONS, Function
 from connector.transform.engine.limits import LimitExceeded, Limits, Meter, run_with_timer
 from connector.transform.engine.signature import QuickSignature
-from connector.transform.engine.syntax import Frame, bound_names, compiled_pattern
+from connector.transform.engine.syntax import Frame, bound_names, compiled_pattern, nodes
 from connector.transform.engine.values import clone, clone_top, collapsed, look_up
 
 EXPRESSION_CHARACTERS = 64 * 1024
@@ -51,6 +51,9 @@ class Engine(Jsonata):  # type: ignore[misc]
     def __init__(self, expression: str) -> None:
         super().__init__(expression, regex_engine=compiled_pattern)
         self.bound = bound_names(self.ast)
+        for node in nodes(self.ast):
+            if node.type == "lambda" and node.signature is not None:
+                node.signature = QuickSignature.of(node.signature)
 
     def create_frame(self, enclosing_environment: Any = None) -> Frame:
         """Return an empty frame inside another."""
@@ -255,7 +258,7 @@ class Engine(Jsonata):  # type: ignore[misc]
         """Call a function. The library would print a value that is no function."""
         if isinstance(proc, _Symbol) and proc._jsonata_lambda:
             if proc.signature is not None:
-                args = QuickSignature.of(proc.signature).validate(args, input)
+                args = proc.signature.validate(args, input)
             number = len(proc.arguments)
             if len(args) >= number and proc.__dict__.get("many") is not None:
                 return self.apply_each(proc, [args[:number]], 1)[0]
