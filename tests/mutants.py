@@ -214,10 +214,9 @@ def mutants(place: str) -> list[Mutant]:
 
 
 class Tree:
-    """A copy of the project, in which tests run."""
+    """A copy of the project, in which tests run: every file that git would commit."""
 
     def __init__(self, folder: Path) -> None:
-        """Copy what git would commit."""
         self.folder = folder
         listed = subprocess.run(
             ["git", "ls-files", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - the git of this machine

@@ -20,16 +20,20 @@ from tests.bench.loopback import Handler, serve
 
 _XML = {"Content-Type": "application/xml"}
 _TIME = "Sun, 01 Nov 2026 00:00:00 GMT"
-"""Of every object; no run looks at it."""
+"""The time of every object. No run uses it."""
 
 _PIECE = 1 << 20
 
 
 class Cloud:
-    """The folder and what is known of the objects in it."""
+    """S3 and Secrets Manager, with the objects in a folder.
+
+    Args:
+        folder: The folder of the objects.
+        secret: The text of every secret.
+    """
 
     def __init__(self, folder: Path, secret: str) -> None:
-        """Take where objects are kept and the text of every secret."""
         self.folder = folder
         self.secret = secret
         self.lock = threading.Lock()

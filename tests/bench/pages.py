@@ -31,10 +31,14 @@ def rendered_orders(number: int = _TEMPLATES) -> list[bytes]:
 
 
 class Pages:
-    """The list of all orders, newest (largest id) first, as the shop gives it."""
+    """The shop's list of all orders, newest (largest id) first.
+
+    Args:
+        records: The number of rows.
+        orders: JSON texts of orders. The rows are made of them.
+    """
 
     def __init__(self, records: int, orders: list[bytes]) -> None:
-        """Take how many rows the shop has and the texts they are made of."""
         self.records = records
         self._rests = [_ID.sub(b"", text, count=1) for text in orders]
         self._heads = [

@@ -67,10 +67,9 @@ class Counters:
 
 
 class Shop:
-    """The state behind the handlers."""
+    """The state of the shop. It is empty before `set_up`."""
 
     def __init__(self) -> None:
-        """Render the texts; the shop is empty until it is set up."""
         self.orders = rendered_orders()
         self.line = rendered_line()
         self.newest = datetime.fromisoformat(newest(self.orders))

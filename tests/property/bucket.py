@@ -39,20 +39,18 @@ class Landed:
 
 
 class MemoryBucket:
-    """The part of an S3 client that the bundle uses, for one bucket.
+    """The part of an S3 client that the bundle uses, for one bucket, which is empty at first.
+
+    Args:
+        at: Called before and after each call; may raise.
+        now: Returns the time of written objects, epoch seconds.
 
     Attributes:
-        objects: Body by key.
-        broken: What a reader would have seen of promises that were broken, each with the key.
+        objects: Bodies by key.
+        broken: The broken promises that a reader could have seen, each with the key.
     """
 
     def __init__(self, at: Callable[[str], None] = lambda _: None, now: Callable[[], float] = lambda: 0.0) -> None:
-        """Open an empty bucket.
-
-        Args:
-            at: Called before and after each call; may raise.
-            now: The time that listings show, epoch seconds.
-        """
         self.objects: dict[str, bytes] = {}
         self.broken: list[str] = []
         self._promised: dict[str, str] = {}

@@ -21,21 +21,19 @@ MAX_SECONDS = 300
 
 
 class Turns:
-    """Lets one process at a time go on, and hands over at every point.
+    """Lets one process run at a time, and gives the turn to any of them at every point.
+
+    Args:
+        rng: Decides which process gets the turn.
+        kills: The share of points at which the process is killed.
 
     Attributes:
-        passed: How many points were passed.
+        passed: The number of points that were passed.
         switched: How often another process got the turn.
-        meanwhile: Called at some points: somebody else at work in the shop.
+        meanwhile: Called at some points. It acts as another user of the shop.
     """
 
     def __init__(self, rng: random.Random, *, kills: float = 0.0) -> None:
-        """Prepare.
-
-        Args:
-            rng: Decides who goes on.
-            kills: The share of points at which the process is killed.
-        """
         self.passed = 0
         self.switched = 0
         self.meanwhile: Callable[[], None] = lambda: None
