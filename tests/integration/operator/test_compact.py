@@ -1,4 +1,4 @@
-"""`compact` changes no answer: not of the views, and not of the index that reconcile runs compare with."""
+"""`compact` changes neither the views nor the index of ids that reconcile runs compare with."""
 
 import json
 import random

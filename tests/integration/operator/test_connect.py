@@ -1,4 +1,4 @@
-"""`connect`: nothing is stored that does not work, and a rotation fails no item."""
+"""`connect` stores only settings that work, and a rotation fails no item."""
 
 import io
 import json

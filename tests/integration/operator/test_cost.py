@@ -1,4 +1,4 @@
-"""`cost`: a month from what its runs did."""
+"""`cost`: the report of a month from its runs."""
 
 import json
 

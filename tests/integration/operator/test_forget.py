@@ -1,4 +1,4 @@
-"""`forget` on a stack on moto: nothing of the data is left in any version, and all else is."""
+"""`forget` on a stack on moto deletes every version of the data, and nothing else."""
 
 import gzip
 import hashlib

@@ -1,4 +1,4 @@
-"""Every command of the pages that works on a stack runs as it is written."""
+"""Every command of the documents that works on a stack runs as written."""
 
 import io
 import json

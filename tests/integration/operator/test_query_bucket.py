@@ -1,4 +1,4 @@
-"""`query` on a bucket: what is fetched, and what is kept."""
+"""`query` on a bucket: which objects it fetches and keeps."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""`redrive`: failed runs and messages go back, one cause at a time, and nothing is doubled."""
+"""`redrive` sends failed runs and messages back, one cause at a time, and doubles nothing."""
 
 import json
 from typing import Any

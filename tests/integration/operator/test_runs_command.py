@@ -1,4 +1,4 @@
-"""`run` and `runs`: start, follow, come back."""
+"""`run` and `runs`: start a run, follow it, and find it again."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""`status` of many shops: how often S3 is asked depends on the subscriptions, not on the runs."""
+"""`status` of many shops: the number of calls to S3 depends on the subscriptions, not on the runs."""
 
 import bisect
 import io
@@ -105,7 +105,7 @@ def _listing(contents: list[dict[str, Any]], folders: list[str]) -> dict[str, An
 
 
 def stack(runs_each: int) -> CountedBucket:
-    """Return a bucket with so many runs of each subscription, spread over the days that are shown."""
+    """Return a bucket with runs of each subscription, spread over the shown days."""
     bucket, listed = CountedBucket(), []
     apart = timedelta(days=DAYS - 1) / runs_each
     for shop in range(SHOPS):
@@ -138,7 +138,7 @@ def put_run(bucket: CountedBucket, connection: str, entity: str, started: dateti
 
 
 def looked_at(bucket: CountedBucket, *, sparing: bool = False) -> dict[str, Any]:
-    """Return the status, and count the calls that it takes."""
+    """Return the status, and count its calls."""
     bucket.calls.clear()
     bucket.read = 0
     return read_status(RunLog(Bucket(bucket, "bucket"), FakeClock(), sparing=sparing), Settings())

@@ -1,4 +1,4 @@
-"""The watcher: each alarm's measure moves in the trouble that it stands for."""
+"""The watcher: the metric of each alarm changes in the trouble that the alarm is for."""
 
 import dataclasses
 import json
@@ -36,7 +36,7 @@ def measured(operated: Operated, **more: Any) -> dict[str, float]:
 
 
 def problems(operated: Operated) -> dict[str, float]:
-    """What is measured besides the lag, which is always there."""
+    """The metrics without the lag, which always has a value."""
     found = measured(operated)
     assert "LagOfAllowed" in found
     return {name: value for name, value in found.items() if name != "LagOfAllowed"}

@@ -1,4 +1,4 @@
-"""What a run costs on AWS."""
+"""The cost of a run on AWS."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a stack spends: every line follows from runs and prices, and the example of the documents stays cheap."""
+"""The cost of a stack follows from runs and prices, and the example of the documents stays cheap."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a webhook is called, where it lies and which record it is about."""
+"""A webhook's event, key and record id."""
 
 import base64
 import json

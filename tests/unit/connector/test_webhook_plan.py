@@ -1,4 +1,4 @@
-"""Desired against actual webhooks: which calls are made, and that they never double, overflow or touch another's."""
+"""The planned changes of webhooks: few calls, no duplicates, never above the limit, none of other owners."""
 
 import itertools
 import random

@@ -1,4 +1,4 @@
-"""How a day's changes arrived, counted from what lies in the bucket."""
+"""How a day's changes arrived, counted from the stored objects."""
 
 import base64
 import gzip

@@ -16,7 +16,7 @@ BUCKET = "bucket"
 
 
 class Athena:
-    """Every object of a folder as Athena's tables see it, also what no manifest names."""
+    """Every object of a folder in the form of Athena's tables, with those that no manifest names."""
 
     def __init__(self, folder: Path, entities: Iterable[EntityViews]) -> None:
         self._database = duckdb.connect()

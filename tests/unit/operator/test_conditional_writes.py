@@ -1,4 +1,4 @@
-"""What a command does when somebody else writes the same object at the same moment."""
+"""A command while another process writes the same object."""
 
 from typing import Any
 

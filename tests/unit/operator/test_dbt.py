@@ -1,4 +1,4 @@
-"""`catalog dbt`: a `sources.yml` whose views and columns are there."""
+"""`catalog dbt`: the views and columns of `sources.yml` exist."""
 
 from pathlib import Path
 

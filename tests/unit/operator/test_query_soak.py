@@ -1,4 +1,4 @@
-"""A million stored records in a hundred runs: what their current state takes of memory."""
+"""A million stored records in a hundred runs: the memory of a query of their current state."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""subscriptions.toml: what it means, and where a mistake is."""
+"""subscriptions.toml: its meaning, and the line and key of each mistake."""
 
 import json
 import tomllib
